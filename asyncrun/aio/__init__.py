@@ -1,0 +1,1 @@
+"""The asynchronous engine: bridge, pool, limits, retry, signals."""

@@ -1,0 +1,1 @@
+"""Batches, decided: packing, splitting and proving; no I/O."""

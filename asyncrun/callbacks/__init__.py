@@ -1,0 +1,1 @@
+"""Callbacks: events of a run, and who listens."""

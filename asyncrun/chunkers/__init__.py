@@ -1,0 +1,1 @@
+"""Chunkers: a document's text in, chunks out."""

@@ -1,0 +1,1 @@
+"""Embedders: texts in, proven vectors out."""

@@ -1,0 +1,1 @@
+"""The engine: the graph of jobs, and the run."""

@@ -1,0 +1,1 @@
+"""Kinds: what a job does (embed, ingest, query)."""

@@ -1,0 +1,49 @@
+"""Folders: the private state folder beside a job file, and how it is found again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from asyncrun.errors import StorageError
+
+STATE_FOLDER = ".asyncrun"
+
+
+def state_folder(job_file: Path, override: Path | None = None) -> Path:
+    """Return the state folder that belongs to a job file; it need not exist."""
+    return override if override is not None else job_file.absolute().parent / STATE_FOLDER
+
+
+def open_state_folder(folder: Path) -> Path:
+    """Make the state folder if it is not there: private (0700), ignored by git. Raises StorageError."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            write_private(ignore, b"*\n")
+        locks = folder / "locks"
+        locks.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the state folder {folder}: {error.strerror or error}",
+            hint="Make the folder writable, or choose another one with --state-dir.",
+        ) from error
+    return folder
+
+
+def find_state_folder(start: Path) -> Path | None:
+    """Return the nearest state folder upward from `start`, or None."""
+    for folder in (start, *start.parents):
+        if (folder / STATE_FOLDER).is_dir():
+            return folder / STATE_FOLDER
+    return None
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read; a symbolic link in its place is refused."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, flags, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)

@@ -1,0 +1,96 @@
+"""The protocols that floors share: Kind, Progress, Tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from asyncrun.records import Counts, ItemFailure, JobPlan, JobResult, RunResult
+
+
+class Progress(Protocol):
+    """An onlooker of a run. Calls are cheap and frequent: an implementation draws at most ten times a second.
+
+    A `task` is a job of a job file, or one call of `run_jobs`.
+    """
+
+    def run_started(self, run_id: str, tasks: Sequence[str]) -> None:
+        """Tell that a run has begun and which tasks it has."""
+
+    def task_started(self, task: str, total: int | None) -> None:
+        """Tell that a task has begun; `total` is None when it is not known."""
+
+    def advance(self, task: str, counts: Counts) -> None:
+        """Add items that have just ended."""
+
+    def item_failed(self, task: str, failure: ItemFailure) -> None:
+        """Tell that an item has failed."""
+
+    def waiting(self, task: str, reason: str | None) -> None:
+        """Tell what a task waits for; None when it goes on."""
+
+    def task_finished(self, task: str, result: JobResult | None) -> None:
+        """Tell that a task has ended."""
+
+    def run_finished(self, result: RunResult) -> None:
+        """Tell that the run has ended."""
+
+    def warn(self, message: str) -> None:
+        """Show one sentence that a person should read."""
+
+    def close(self) -> None:
+        """Leave the screen as a finished line; may be called twice."""
+
+
+class NullProgress:
+    """An onlooker that shows nothing."""
+
+    def run_started(self, run_id: str, tasks: Sequence[str]) -> None:
+        """Show nothing."""
+
+    def task_started(self, task: str, total: int | None) -> None:
+        """Show nothing."""
+
+    def advance(self, task: str, counts: Counts) -> None:
+        """Show nothing."""
+
+    def item_failed(self, task: str, failure: ItemFailure) -> None:
+        """Show nothing."""
+
+    def waiting(self, task: str, reason: str | None) -> None:
+        """Show nothing."""
+
+    def task_finished(self, task: str, result: JobResult | None) -> None:
+        """Show nothing."""
+
+    def run_finished(self, result: RunResult) -> None:
+        """Show nothing."""
+
+    def warn(self, message: str) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Show nothing."""
+
+
+class Kind(Protocol):
+    """One job, wired with all that it needs: it can be planned, and it can be run."""
+
+    async def plan(self) -> JobPlan:
+        """Pass over the input and say what a run would do; sends nothing."""
+
+    async def run(self, progress: Progress) -> JobResult:
+        """Do it. Raises AsyncrunError when the job cannot reach its end."""
+
+
+class Tokenizer(Protocol):
+    """Counts and places the tokens of a text, as a model sees them."""
+
+    added: int
+    """How many tokens the model adds to every text (such as [CLS] and [SEP])."""
+
+    def count(self, text: str) -> int:
+        """Return the number of tokens of a text, the added ones included."""
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """Return start and end of every token in the text, without the added ones."""

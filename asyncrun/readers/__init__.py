@@ -1,0 +1,1 @@
+"""Readers: a job's input in, items out."""

@@ -1,0 +1,41 @@
+"""The reader port: a file in, its records out, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from asyncrun.errors import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a file: its fields, and where it begins.
+
+    Row formats (lines, jsonl) give a record a line; document formats one a file, with the text under the field `text`.
+    """
+
+    fields: Mapping[str, Any]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """A record that cannot be read: it is named and set aside."""
+
+    place: Place
+    reason: str
+    message: str
+
+
+class Reader(Protocol):
+    """Streams the records of one file.
+
+    A bad record is yielded, not raised. A file that cannot be read to its end raises StorageError.
+    `shown` is the path as the user knows it; it stands in every place.
+    """
+
+    def __call__(self, path: Path, shown: str) -> Iterator[Record | BadRecord]:
+        """Yield the records in the order of the file."""

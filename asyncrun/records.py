@@ -1,0 +1,296 @@
+"""What flows through a run: frozen records of items, batches, vectors, results, and a run's outcome with its exit code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from asyncrun.errors import Place
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+
+EXIT_PRIORITY = (129, 130, 143, 70, 77, 74, 73, 2, 1, 4, 75, 3)
+"""Which exit code wins when several apply: a signal first, a partial result last."""
+
+
+class Status(StrEnum):
+    """How a job or a run stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    CANCELLED = "cancelled"
+
+
+class InputType(StrEnum):
+    """What a text is embedded as: some models treat documents and queries differently."""
+
+    DOCUMENT = "document"
+    QUERY = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """The smallest input: one text with its id, and where it stands."""
+
+    id: str
+    text: str
+    place: Place
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BadItem:
+    """An input that could not be read as an item: it is named and set aside, the rest goes on."""
+
+    id: str
+    place: Place
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFailure:
+    """An item that failed, by an answer about it."""
+
+    id: str
+    place: Place
+    reason: str
+    message: str
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of a document's text: `text == document[start:end]`, `ordinal` counts from 0."""
+
+    text: str
+    start: int
+    end: int
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that a search found; a higher `score` is better."""
+
+    id: str
+    doc_id: str
+    score: float
+    text: str
+    metadata: Mapping[str, Any]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A vector space: vectors of two spaces are never mixed or compared.
+
+    `model` is the provider's name of the model (for `local` the sha256 of its file), `host` is set for self-hosted servers only.
+
+    >>> Space("local", "8199be6f").fingerprint == Space("local", "8199be6f").fingerprint
+    True
+    """
+
+    provider: str
+    model: str
+    dimensions: int | None = None
+    input_type: str | None = None
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    host: str | None = None
+    name: str | None = None
+
+    def describe(self) -> str:
+        """Return the space as canonical JSON: the same text for the same space, on every machine."""
+        known = {item.name: getattr(self, item.name) for item in fields(self)}
+        if self.name:
+            known = {"name": self.name, "dimensions": self.dimensions, "input_type": self.input_type}
+        return json.dumps({key: value for key, value in known.items() if value}, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def fingerprint(self) -> str:
+        """Return 32 hexadecimal digits that name the space."""
+        return hashlib.blake2b(self.describe().encode(), digest_size=16).hexdigest()
+
+
+def content_key(text: str) -> bytes:
+    """Return the 16 bytes that stand for a text as it is sent.
+
+    BLAKE2b with 128 bits: a billion different texts collide with a probability below 1e-20.
+
+    >>> len(content_key("a text"))
+    16
+    """
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Seconds of one batch, by what they were spent on."""
+
+    queue: float = 0.0
+    rate: float = 0.0
+    gate: float = 0.0
+    backoff: float = 0.0
+    request: float = 0.0
+
+    def __add__(self, other: Waits) -> Waits:
+        return Waits(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What requests used: `tokens` as the server counts them, `cost` in USD where a price or the server says it."""
+
+    requests: int = 0
+    retries: int = 0
+    tokens: int = 0
+    cost: float | None = None
+
+    def __add__(self, other: Usage) -> Usage:
+        costs = [cost for cost in (self.cost, other.cost) if cost is not None]
+        return Usage(
+            self.requests + other.requests,
+            self.retries + other.retries,
+            self.tokens + other.tokens,
+            sum(costs) if costs else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedFailure:
+    """Why the text at `position` of a call has no vector."""
+
+    position: int
+    reason: str
+    message: str
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """The answer to one call of an embedder.
+
+    `vectors` has the shape (len(positions), dimensions), float32; row `i` belongs to the text at `positions[i]` of the call.
+    Every position of the call is either in `positions` or in `failures`. `truncated` holds positions that were cut to the limit.
+    """
+
+    vectors: Vectors
+    positions: tuple[int, ...]
+    failures: tuple[EmbedFailure, ...] = ()
+    truncated: frozenset[int] = frozenset()
+    usage: Usage = Usage()
+    waits: Waits = Waits()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many items of a job ended how: items = ok + failed + skipped; `cached` is part of `ok`."""
+
+    items: int = 0
+    ok: int = 0
+    failed: int = 0
+    skipped: int = 0
+    cached: int = 0
+    removed: int = 0
+    truncated: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """What a run of one job would do; nothing was sent to know it. `seconds` and `cost` are estimates, None when unknown."""
+
+    name: str
+    kind: str
+    items: int
+    new: int
+    changed: int = 0
+    unchanged: int = 0
+    delete: int = 0
+    failed: int = 0
+    requests: int = 0
+    tokens: int = 0
+    cost: float | None = None
+    seconds: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """How one job of a run ended."""
+
+    name: str
+    kind: str
+    status: Status
+    exit_code: int
+    reason: str | None = None
+    hint: str | None = None
+    counts: Counts = Counts()
+    usage: Usage = Usage()
+    seconds: float = 0.0
+    output: str | None = None
+    failures: tuple[ItemFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended: the results of its jobs, and the exit code that follows from them."""
+
+    run_id: str
+    jobs: tuple[JobResult, ...]
+    seconds: float
+    signal: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code of the whole run."""
+        codes = {job.exit_code for job in self.jobs}
+        if self.signal is not None:
+            codes.add(128 + self.signal)
+        return winning_exit_code(codes)
+
+    @property
+    def status(self) -> Status:
+        """Return the status of the whole run."""
+        if self.signal is not None:
+            return Status.STOPPED
+        statuses = {job.status for job in self.jobs}
+        for status in (Status.FAILED, Status.STOPPED, Status.CANCELLED, Status.PARTIAL):
+            if status in statuses:
+                return status
+        return Status.SUCCEEDED
+
+    @property
+    def counts(self) -> Counts:
+        """Return the counts of all jobs together."""
+        return sum((job.counts for job in self.jobs), Counts())
+
+    @property
+    def usage(self) -> Usage:
+        """Return the usage of all jobs together."""
+        return sum((job.usage for job in self.jobs), Usage())
+
+
+def winning_exit_code(codes: Iterable[int]) -> int:
+    """Return the code that a caller should see when several apply.
+
+    >>> winning_exit_code([0, 3, 75])
+    75
+    """
+    present = set(codes) - {0}
+    return next((code for code in EXIT_PRIORITY if code in present), max(present, default=0))

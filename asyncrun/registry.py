@@ -1,0 +1,108 @@
+"""Names to parts: `name -> module:attribute` for built-ins and installed plugins alike, imported on use."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from asyncrun.errors import MissingExtraError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where a part is found, and which extra brings what it needs."""
+
+    target: str
+    extra: str | None = None
+    distribution: str = "asyncrun"
+
+
+BUILT_IN: Mapping[str, Mapping[str, Part]] = {
+    "kinds": {
+        "embed": Part("asyncrun.kinds.embed:EmbedKind"),
+        "ingest": Part("asyncrun.kinds.ingest:IngestKind"),
+        "query": Part("asyncrun.kinds.query:QueryKind"),
+    },
+    "embedders": {
+        "local": Part("asyncrun.embedders.local:LocalEmbedding"),
+        "openai": Part("asyncrun.embedders.openai:OpenAIEmbedding"),
+    },
+    "stores": {"sqlite": Part("asyncrun.stores.sqlite:SqliteStore")},
+    "readers": {
+        "jsonl": Part("asyncrun.readers.jsonl:read_jsonl"),
+        "lines": Part("asyncrun.readers.lines:read_lines"),
+        "text": Part("asyncrun.readers.text:read_text"),
+        "markdown": Part("asyncrun.readers.text:read_text"),
+    },
+    "chunkers": {
+        "sentence": Part("asyncrun.chunkers.sentence:SentenceChunker"),
+        "none": Part("asyncrun.chunkers.whole:WholeChunker"),
+    },
+    "writers": {
+        "jsonl": Part("asyncrun.writers.jsonl:JsonlWriter"),
+        "parquet": Part("asyncrun.writers.parquet:ParquetWriter", extra="parquet"),
+    },
+    "progress": {"bar": Part("asyncrun.ui.progress:open_progress")},
+}
+
+
+def names(port: str) -> list[str]:
+    """Return the names known for a port, built-in and installed, sorted."""
+    return sorted({*BUILT_IN.get(port, {}), *(point.name for point in _plugins(port))})
+
+
+def find(port: str, name: str) -> Part:
+    """Return where a part is found; nothing is imported.
+
+    Raises UsageError for a name that nobody offers, or that two distributions offer.
+    """
+    offers = [Part(point.value, None, _distribution(point)) for point in _plugins(port) if point.name == name]
+    built_in = BUILT_IN.get(port, {}).get(name)
+    if built_in is not None:
+        offers.insert(0, built_in)
+    if len(offers) > 1:
+        both = " and ".join(sorted({offer.distribution for offer in offers}))
+        raise UsageError(f"{port} name {name!r} is offered by {both}", hint="Uninstall one of them.")
+    if not offers:
+        near = difflib.get_close_matches(name, names(port), 1)
+        guess = f"; did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"no {port} named {name!r}; known: {', '.join(names(port))}{guess}")
+    return offers[0]
+
+
+def load(port: str, name: str) -> Any:
+    """Import a part and return it.
+
+    >>> load("embedders", "local").__name__
+    'LocalEmbedding'
+
+    Raises UsageError as `find`, MissingExtraError when an extra is not installed.
+    """
+    part = find(port, name)
+    module, _, attribute = part.target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        if part.extra:
+            raise MissingExtraError(
+                f"{name} needs the extra {part.extra!r}, which is not installed",
+                hint=f"Install it: pip install 'asyncrun[{part.extra}]'.",
+            ) from error
+        if part.distribution == "asyncrun":
+            raise
+        raise UsageError(
+            f"the plugin {name!r} of {part.distribution} cannot be imported: {error}",
+            hint=f"Reinstall or remove {part.distribution}.",
+        ) from error
+
+
+def _plugins(port: str) -> Iterator[EntryPoint]:
+    yield from entry_points(group=f"asyncrun.{port}")
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else "an unknown distribution"

@@ -1,0 +1,1 @@
+"""Stores: documents with chunks and vectors in, hits out."""

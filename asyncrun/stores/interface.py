@@ -1,0 +1,94 @@
+"""The store port: documents with their chunks and vectors in, hits out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from asyncrun.records import Chunk, Hit
+
+if TYPE_CHECKING:
+    from asyncrun.records import Vectors
+
+SearchMode = Literal["vector", "keyword", "hybrid"]
+RRF_K = 60
+"""The constant of reciprocal rank fusion: score = sum of 1 / (k + rank), ranks from 1 (Cormack, Clarke, Buettcher, SIGIR 2009)."""
+
+
+def fusion_depth(top_k: int) -> int:
+    """Return how many of the best of each list are fused."""
+    return max(100, 10 * top_k)
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A named set of documents whose vectors are of one space."""
+
+    name: str
+    fingerprint: str
+    dimensions: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredDocument:
+    """A document as it is committed: all of its chunks at once, with a `mark` that says what it was made from.
+
+    `vectors` has one float32 row a chunk. Chunk `n` gets the id `<doc_id>#<n>`; a document that is one chunk keeps its own id.
+    """
+
+    doc_id: str
+    mark: str
+    chunks: Sequence[Chunk]
+    vectors: Vectors
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def chunk_id(self, chunk: Chunk) -> str:
+        """Return the id of a chunk in the store."""
+        return self.doc_id if len(self.chunks) == 1 else f"{self.doc_id}#{chunk.ordinal}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchRequest:
+    """One question: its words for keyword search, its vector for vector search (None where the mode needs none).
+
+    `filter` is in the contract's little language (`lang = 'en' and year >= 2024`), over the documents' metadata.
+    """
+
+    text: str
+    vector: Vectors | None
+    mode: SearchMode = "vector"
+    top_k: int = 5
+    filter: str | None = None
+
+
+class Store(Protocol):
+    """Keeps collections. Its methods block: callers run them in a worker thread, one at a time.
+
+    `source` is who owns documents; only documents of the named source are ever touched. What an adapter cannot do, it refuses.
+    Raises StorageError, SpaceMismatchError, and UsageError for a filter that cannot be parsed or a collection that is not there.
+    """
+
+    def open_collection(self, collection: Collection) -> None:
+        """Make the collection, or check that it has the same space."""
+
+    def marks(self, collection: str, source: str) -> dict[str, str]:
+        """Return doc_id -> mark of what is committed; empty when the collection is not there."""
+
+    def commit(self, collection: str, source: str, documents: Iterable[StoredDocument]) -> None:
+        """Put each document in the place of its former chunks; a document is there wholly or not at all, also after a kill."""
+
+    def remove(self, collection: str, source: str, doc_ids: Sequence[str]) -> None:
+        """Delete documents, in one transaction."""
+
+    def search(self, collection: str, requests: Sequence[SearchRequest]) -> list[list[Hit]]:
+        """Return the best hits of each request, best first: at most `top_k`, a higher score is better."""
+
+    def fingerprint(self, collection: str) -> str | None:
+        """Return the space of a collection, None when it is not there."""
+
+    def revision(self, collection: str) -> str:
+        """Return a word that changes whenever the collection's content changes."""
+
+    def close(self) -> None:
+        """Release files and connections; may be called twice."""

@@ -1,0 +1,1 @@
+"""Traces: recorded runs, and how they are shown."""

@@ -1,0 +1,1 @@
+"""Writers: rows in, one whole file out."""
