@@ -1,0 +1,158 @@
+"""The loop around one request: permit, attempt, decision, backoff, until a value or an end."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from asyncrun.aio.circuit import Circuit
+from asyncrun.aio.limits import Limiter, Permit
+from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy, Stop, Wait, decide
+from asyncrun.clock import Clock
+from asyncrun.errors import OutageError, ThrottledError
+from asyncrun.records import Waits
+
+T = TypeVar("T")
+Classify = Callable[[Exception], tuple[FailureClass, float | None]]
+"""Says what an exception means, and how many seconds the server asked to wait (None: it did not say)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted(Generic[T]):
+    """The value of a call, the number of attempts it took (throttled ones included), and where the seconds went."""
+
+    value: T
+    attempts: int
+    waits: Waits
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a call has cost so far; complete when it ends, also when it ends with an exception.
+
+    attempts = failures + throttles, and 1 more after a success; `stopped` is why the last decision was to stop.
+    """
+
+    attempts: int = 0
+    failures: int = 0
+    throttles: int = 0
+    waits: Waits = field(default_factory=Waits)
+    stopped: str | None = None
+
+
+async def with_retries(
+    call: Callable[[int], Awaitable[T]],
+    *,
+    policy: RetryPolicy,
+    budget: RetryBudget,
+    circuit: Circuit,
+    limiter: Limiter,
+    clock: Clock,
+    rng: random.Random,
+    tokens: float,
+    inputs: float,
+    classify: Classify,
+    used: Callable[[T], float | None] | None = None,
+    tally: Tally | None = None,
+) -> Attempted[T]:
+    """Call until it succeeds or the decision is to stop. Each attempt takes a permit; backoff is spent outside of it.
+
+    Args:
+        call: makes one attempt, counted from 1; its own total timeout is its own business (TimeoutError).
+        policy: how patient this batch is.
+        budget: the retries of the run.
+        circuit: the endpoint's row of failures; told of successes and of batches whose attempts are used up.
+        limiter: the endpoint's limiter.
+        clock: measures and sleeps.
+        rng: the source of jitter.
+        tokens: what one attempt is expected to use.
+        inputs: how many texts it carries.
+        classify: says what an exception means.
+        used: says how many tokens the value really used, None if it does not tell.
+        tally: filled in on the way, for who needs attempts and waits of a call that fails.
+
+    Returns:
+        The value, with attempts and waits.
+
+    Raises:
+        OutageError: the circuit is open.
+        ThrottledError: the server asks for a longer wait than allowed, or throttled for too long in all.
+        Exception: otherwise what the last attempt raised, itself.
+    """
+    tally = Tally() if tally is None else tally
+    while True:
+        if circuit.is_open:
+            raise OutageError(f"the endpoint is given up: {circuit.threshold} batches failed in a row")
+        async with limiter.permit(tokens=tokens, inputs=inputs) as permit:
+            tally.waits += permit.waits
+            try:
+                value = await _attempt(call, clock, tally)
+            except Exception as error:
+                failure, hint = classify(error)
+                backoff = _judge(error, failure, hint, tally=tally, permit=permit, limiter=limiter, circuit=circuit, policy=policy, rng=rng)
+            else:
+                if used is not None and (actual := used(value)) is not None:
+                    permit.settle(tokens=actual)
+                permit.succeeded()
+                circuit.succeeded()
+                budget.succeeded(retried=tally.failures > 0)
+                return Attempted(value, tally.attempts, tally.waits)
+        if failure is not FailureClass.THROTTLE:
+            backoff = max(backoff, budget.spend(clock.monotonic()))
+            await clock.sleep(backoff)
+            tally.waits += Waits(backoff=backoff)
+
+
+async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, tally: Tally) -> T:
+    tally.attempts += 1
+    started = clock.monotonic()
+    try:
+        return await call(tally.attempts)
+    finally:
+        tally.waits += Waits(request=clock.monotonic() - started)
+
+
+def _judge(
+    error: Exception,
+    failure: FailureClass,
+    hint: float | None,
+    *,
+    tally: Tally,
+    permit: Permit,
+    limiter: Limiter,
+    circuit: Circuit,
+    policy: RetryPolicy,
+    rng: random.Random,
+) -> float:
+    """Return the backoff in seconds after a failed attempt, or raise what ends the call; tell limiter and circuit."""
+    if failure is FailureClass.THROTTLE:
+        tally.throttles += 1
+        decision = decide(tally.throttles, failure, hint, tally.waits.gate, policy=policy, rng=rng)
+        # A wait that nobody will sit out must not shut the gate: others on this endpoint would hang there instead of being told.
+        permit.throttled(decision.seconds if isinstance(decision, Wait) else None)
+        if isinstance(decision, Wait) and tally.waits.gate + limiter.gate > policy.max_wait:
+            decision = Stop(f"the gate stays shut for {limiter.gate:.0f} s more")
+        if isinstance(decision, Stop):
+            tally.stopped = decision.reason
+            raise ThrottledError(f"throttled, {decision.reason}: {error}") from error
+        return decision.seconds
+    tally.failures += 1
+    if _timed_out(error):
+        permit.timed_out()
+    decision = decide(tally.failures, failure, hint, tally.waits.gate, policy=policy, rng=rng)
+    if isinstance(decision, Wait):
+        return decision.seconds
+    tally.stopped = decision.reason
+    if failure is FailureClass.TRANSIENT:
+        circuit.failed()
+        if circuit.is_open:
+            raise OutageError(f"{circuit.threshold} batches failed in a row, the last one with: {error}") from error
+    raise error
+
+
+def _timed_out(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, TimeoutError):
+        error = error.__cause__
+    return error is not None

@@ -1,0 +1,157 @@
+"""The retry decision: what failed, how often and for how long in; wait or stop out. Pure: no clock, no sleep."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from enum import StrEnum
+
+# stamina and tenacity decide and sleep in one call: the decision could neither be tested alone, nor count throttles apart from attempts,
+# nor hand its wait to the gate that all jobs share. What they would carry is the loop, a dozen lines of attempts.py.
+
+
+class FailureClass(StrEnum):
+    """What a failed attempt means for its batch; the adapter reads it from the answer's body first, then from its status."""
+
+    AUTH = "auth"
+    """The key is refused."""
+    CONFIG = "config"
+    """Wrong model or address, a redirect, a refused certificate."""
+    QUOTA = "quota"
+    """Billing or a daily quota: waiting a minute does not help."""
+    THROTTLE = "throttle"
+    """Too fast: wait and send again."""
+    TRANSIENT = "transient"
+    """The server or the network failed: send again."""
+    BAD_RESPONSE = "bad_response"
+    """A 200 that cannot be right: wrong count, index, size, a null, no JSON."""
+    TOO_BIG = "too_big"
+    """The request carries too much: halve the batch."""
+    TOO_LONG = "too_long"
+    """One text is too long."""
+    ITEM = "item"
+    """An answer about one text, the same each time."""
+    UNKNOWN = "unknown"
+    """A refusal that nobody can place: bisect."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How patient a batch is.
+
+    `attempts` >= 1 counts the first try and leaves throttled ones out; `max_wait` bounds the seconds that a batch waits for throttles
+    in all; a Retry-After above `max_hint` seconds stops at once. Backoff before retry n is drawn below min(`max_backoff`, `base` * 2^n).
+    """
+
+    attempts: int = 6
+    max_wait: float = 900.0
+    max_hint: float = 120.0
+    base: float = 0.5
+    max_backoff: float = 60.0
+    bad_response_retries: int = 2
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError(f"attempts must be 1 or more, not {self.attempts}")
+        if min(self.max_wait, self.max_hint, self.base, self.max_backoff, self.bad_response_retries) < 0:
+            raise ValueError("the waits of a retry policy must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Send again after `seconds`."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Do not send again; `reason` completes "stopped: ..."."""
+
+    reason: str
+
+
+def decide(
+    attempt: int, failure: FailureClass, hint: float | None, elapsed: float, *, policy: RetryPolicy, rng: random.Random
+) -> Wait | Stop:
+    """Decide what follows on a failed attempt.
+
+    Args:
+        attempt: how many attempts failed, this one included, throttled ones left out; for a throttle the number of throttles. From 1.
+        failure: what the failure means.
+        hint: seconds that the server asked for, None without; what is negative or not finite counts as none.
+        elapsed: seconds that the batch has waited for throttles so far.
+        policy: how patient the batch is.
+        rng: the source of jitter.
+
+    >>> decide(1, FailureClass.AUTH, None, 0.0, policy=RetryPolicy(), rng=random.Random(1))
+    Stop(reason='auth')
+    >>> decide(6, FailureClass.TRANSIENT, None, 0.0, policy=RetryPolicy(), rng=random.Random(1))
+    Stop(reason='6 attempts failed')
+    """
+    if failure not in (FailureClass.THROTTLE, FailureClass.TRANSIENT, FailureClass.BAD_RESPONSE):
+        return Stop(failure.value)
+    floor = hint if hint is not None and math.isfinite(hint) and hint > 0 else 0.0
+    if floor > policy.max_hint:
+        return Stop(f"the server asks to wait {floor:.0f} s")
+    ceiling = backoff_ceiling(attempt, policy)
+    if failure is FailureClass.THROTTLE:
+        # Equal jitter: full jitter can draw almost nothing, which is no answer to "too fast" (aws-sdk-net issue 4341).
+        seconds = max(floor, ceiling / 2 + rng.uniform(0.0, ceiling / 2))
+        if elapsed + seconds > policy.max_wait:
+            return Stop(f"waited {elapsed:.0f} s for the rate limit of the server")
+        return Wait(seconds, failure.value)
+    allowed = policy.attempts
+    if failure is FailureClass.BAD_RESPONSE:
+        allowed = min(allowed, 1 + policy.bad_response_retries)
+    if attempt >= allowed:
+        return Stop(f"{attempt} attempts failed" if attempt > 1 else "1 attempt failed")
+    return Wait(max(floor, rng.uniform(0.0, ceiling)), failure.value)
+
+
+def backoff_ceiling(retry: int, policy: RetryPolicy) -> float:
+    """Return the longest backoff before a retry, in seconds.
+
+    >>> [backoff_ceiling(retry, RetryPolicy()) for retry in (1, 2, 3, 20)]
+    [1.0, 2.0, 4.0, 60.0]
+    """
+    return min(policy.max_backoff, policy.base * 2.0 ** min(retry, 64))
+
+
+class RetryBudget:
+    """How many retries a run may spend, so that an outage is not answered by a storm (the retry quota of AWS SDKs).
+
+    A retry costs `cost`, a success after retries gives that back, a clean success earns 1. When nothing is left, retries go on as
+    probes: one in `probe_interval` seconds for the whole run.
+
+    >>> budget = RetryBudget(capacity=14)
+    >>> budget.spend(now=0.0), budget.spend(now=0.0), budget.spend(now=0.0)
+    (0.0, 0.0, 1.0)
+    """
+
+    def __init__(self, capacity: float = 500.0, cost: float = 14.0, probe_interval: float = 1.0) -> None:
+        self._capacity = capacity
+        self._cost = cost
+        self._left = capacity
+        self._interval = probe_interval
+        self._next_probe = -math.inf
+
+    @property
+    def left(self) -> float:
+        """What is left."""
+        return self._left
+
+    def spend(self, now: float) -> float:
+        """Pay for one retry; return the seconds it has to wait at least, because the budget is used up."""
+        if self._left >= self._cost:
+            self._left -= self._cost
+            return 0.0
+        at = max(now, self._next_probe)
+        self._next_probe = at + self._interval
+        return at - now
+
+    def succeeded(self, *, retried: bool) -> None:
+        """Earn: what the last retry cost, or 1 for a success at the first attempt."""
+        self._left = min(self._capacity, self._left + (self._cost if retried else 1.0))

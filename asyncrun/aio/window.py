@@ -1,0 +1,124 @@
+"""Rate arithmetic: when may so many units go, given what went before? Pure: times in, times out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+WINDOW = 60.0
+"""Seconds in which a limit "per minute" holds, wherever the window is laid."""
+SLACK = 0.05
+"""Seconds added to the window: two requests may come closer on their way to the server."""
+SPACING = 0.995
+"""Share of the rate at which units are spaced: at the full rate, the window's slack alone would hold up every request."""
+CATCH_UP = 1.0
+"""Seconds of unused rate that may be made up for."""
+
+
+@dataclass(slots=True, eq=False)
+class Sent:
+    """Units that went at one time; `counted` while they lie within the window."""
+
+    at: float
+    units: float
+    counted: bool = True
+
+
+class Meter:
+    """One limit per minute: units are spaced evenly, and a log of what was sent keeps every window of 60 s within the limit.
+
+    Spacing alone is not enough: a bucket that makes up for one or two idle seconds admits 609 to 619 in some 60 s at 600 per minute.
+    The log alone is not enough: it would send the whole minute as a burst, and servers look at shorter windows too.
+    At the start nothing is saved up (a process that crashed may have spent this minute), so one request goes and the next is spaced.
+
+    Units that exceed the limit itself go alone, when the window is empty, and the next wait until their debt is paid.
+    """
+
+    def __init__(self, per_minute: float, start: float) -> None:
+        self.per_minute = per_minute
+        self._rate = SPACING * per_minute / WINDOW
+        self._free_at = start
+        self._log: deque[Sent] = deque()
+        self._total = 0.0
+
+    def ready_at(self, now: float, units: float) -> float:
+        """Return the time, `now` or later, at which `units` may go if nothing else goes before."""
+        self._forget(now)
+        at = max(now, self._free_at)
+        excess = self._total + units - self.per_minute
+        for sent in self._log:
+            if excess <= 0:
+                break
+            excess -= sent.units
+            at = max(at, _expires(sent))
+        return at
+
+    def take(self, now: float, units: float) -> Sent:
+        """Count `units` as sent now."""
+        self._free_at = max(self._free_at, now - CATCH_UP) + units / self._rate
+        sent = Sent(now, units)
+        self._log.append(sent)
+        self._total += units
+        return sent
+
+    def correct(self, sent: Sent, units: float) -> None:
+        """Replace an estimate by what was really used; too low an estimate is paid for by the next."""
+        difference = units - sent.units
+        self._free_at += difference / self._rate
+        if sent.counted:
+            sent.units = units
+            self._total += difference
+
+    def hold(self, until: float) -> None:
+        """Let nothing go before `until`, and save nothing up for then."""
+        self._free_at = max(self._free_at, until)
+
+    def _forget(self, now: float) -> None:
+        while self._log and _expires(self._log[0]) <= now:
+            sent = self._log.popleft()
+            sent.counted = False
+            self._total -= sent.units
+        if not self._log:
+            self._total = 0.0  # rounding must not add up over days
+
+
+def _expires(sent: Sent) -> float:
+    return sent.at + WINDOW + SLACK
+
+
+class Rates:
+    """The limits per minute of one endpoint by unit (requests, tokens, inputs): a request goes when all of them allow it.
+
+    >>> rates = Rates({"requests": 60.0}, start=0.0)
+    >>> rates.wait(0.0, {"requests": 1})
+    0.0
+    >>> reservation = rates.take(0.0, {"requests": 1})
+    >>> round(rates.wait(0.0, {"requests": 1}), 3)
+    1.005
+    """
+
+    def __init__(self, per_minute: Mapping[str, float | None], start: float) -> None:
+        self._meters = {unit: Meter(limit, start) for unit, limit in per_minute.items() if limit is not None}
+
+    def wait(self, now: float, need: Mapping[str, float]) -> float:
+        """Return the seconds until the needed units may go, 0 for at once."""
+        return max((meter.ready_at(now, need.get(unit, 0.0)) - now for unit, meter in self._meters.items()), default=0.0)
+
+    def take(self, now: float, need: Mapping[str, float]) -> Mapping[str, Sent]:
+        """Count the units as sent now; return what `correct` needs."""
+        return {unit: meter.take(now, need.get(unit, 0.0)) for unit, meter in self._meters.items()}
+
+    def correct(self, reservation: Mapping[str, Sent], unit: str, units: float) -> None:
+        """Replace the estimate of one unit by what was really used."""
+        if unit in reservation:
+            self._meters[unit].correct(reservation[unit], units)
+
+    def hold(self, until: float) -> None:
+        """Let nothing go before `until`, and save nothing up for then."""
+        for meter in self._meters.values():
+            meter.hold(until)
+
+    def learn(self, unit: str, per_minute: float, now: float) -> None:
+        """Add a limit that was not known before; one that is known stays."""
+        self._meters.setdefault(unit, Meter(per_minute, now))

@@ -1,0 +1,242 @@
+"""The workers of a pool: so many jobs at once, each in a context of its own, taken from the source as slots free up.
+
+A task per job would cost more than the rest together, so a worker steps the coroutines of its jobs itself. To a job the worker's task
+is its own: once a job has waited for anything, its task takes no other job. Whoever still holds that task (a timeout that was left
+open, a session looked up by `current_task()`) can then not reach a stranger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
+from functools import partial
+from typing import Any, Generic, TypeVar, cast
+
+from asyncrun.aio.drive import Around, drive
+from asyncrun.aio.slot import Slot, slot_of_job
+from asyncrun.aio.source import NothingYetError, Source, Stream
+from asyncrun.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Ended = Callable[[Slot, T | None, BaseException | None], None]
+"""Is told of a job that has ended, with its value or its error; the slot tells the rest, and then belongs to the next job."""
+
+SLICE = 0.005
+"""Seconds after which a worker whose jobs never wait gives the rest of the loop a turn."""
+CANCELS = 3
+"""How often a job is cancelled before its coroutine is closed."""
+
+
+class Workers(Generic[T]):
+    """Runs jobs, at most `limit` at once, and tells `ended` of each.
+
+    Args:
+        source: where jobs come from.
+        limit: jobs at once.
+        ended: see `Ended`.
+        collect: whether a job's error is told to `ended` like a value; otherwise the first one stops everything.
+        clock: what seconds are measured with.
+        timeout: seconds that a job may take, None without limit.
+        around: see `Around`.
+        patience: seconds that a cancelled job has to end before it is cancelled again.
+    """
+
+    def __init__(
+        self,
+        source: Source[T] | Stream[T],
+        limit: int,
+        ended: Ended[T],
+        *,
+        clock: Clock,
+        collect: bool = False,
+        timeout: float | None = None,
+        around: Around[T] | None = None,
+        patience: float = 30.0,
+    ) -> None:
+        self.horizon: int = sys.maxsize
+        """Only jobs with an index below this may begin; call `fill` after raising it."""
+        self.failure: BaseException | None = None
+        """What the caller is to be told in the end: the first error of a job, or one of the source."""
+        self.stopping = False
+        self._source = source
+        self._limit = limit
+        self._ended = ended
+        self._collect = collect
+        self._clock = clock
+        self._timeout = timeout
+        self._around = around
+        self._patience = patience
+        self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
+        self._open = True
+        self._begun = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slots: dict[asyncio.Task[None], Slot] = {}
+        # Workers that look for a job, or run one that has not waited yet.
+        self._looking: set[asyncio.Task[None]] = set()
+        self._change: asyncio.Future[None] | None = None
+        if isinstance(source, Stream):
+            self._launch(source.read(self.fill), copy_context())
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs and nothing more will begin."""
+        return not self._open and not self._tasks
+
+    def fill(self) -> None:
+        """Begin what may begin: one worker looks what there is; as soon as its job waits, others follow."""
+        if not self._looking:
+            self._hire()
+
+    async def changed(self) -> None:
+        """Wait until `notify` is called; the first error and the end of all work call it too."""
+        self._change = self._loop.create_future()
+        try:
+            await self._change
+        finally:
+            self._change = None
+
+    def notify(self) -> None:
+        """Wake the one who waits in `changed`."""
+        if self._change is not None and not self._change.done():
+            self._change.set_result(None)
+
+    def halt(self) -> None:
+        """Begin nothing more, and cancel what runs."""
+        self._open = False
+        self.stopping = True
+        current = asyncio.current_task(self._loop)
+        for task in self._tasks:
+            if task is not current:
+                task.cancel()
+
+    async def stop(self) -> None:
+        """Halt, wait until every job has cleaned up, and end the source.
+
+        A job that has not ended after `patience` seconds is cancelled again; its coroutine is closed when that does not help. To be
+        cancelled while waiting here cancels the jobs again, and is raised when they have ended.
+        """
+        self.halt()
+        cancelled: asyncio.CancelledError | None = None
+        cancels = 1
+        while self._tasks and cancels <= CANCELS + 1:
+            try:
+                _, running = await asyncio.wait(set(self._tasks), timeout=self._patience)
+            except asyncio.CancelledError as error:
+                cancelled = error
+            else:
+                if not running:
+                    break
+                cancels += 1
+                self._insist(give_up=cancels > CANCELS)
+            self.halt()
+        try:
+            self._source.close()
+        except Exception as error:
+            self._fail(error)
+        if cancelled is not None:
+            raise cancelled
+
+    def _insist(self, *, give_up: bool) -> None:
+        for slot in self._slots.values():
+            slot.given_up = give_up
+            what = getattr(slot.job, "__qualname__", slot.job)
+            then = "it is closed" if give_up else "it is cancelled again"
+            logger.warning("job %d (%s) has not ended %g s after it was cancelled: %s", slot.index, what, self._patience, then)
+
+    def _hire(self) -> None:
+        if self._open and len(self._slots) < self._limit and self._begun < self.horizon and self._source.ready():
+            slot = Slot(self._clock)
+            context = self._context.copy()
+            context.run(slot_of_job.set, slot)
+            task = self._launch(self._work(slot), context)
+            self._slots[task] = slot
+            self._looking.add(task)
+
+    def _launch(self, coro: Coroutine[Any, Any, None], context: Context) -> asyncio.Task[None]:
+        # Not by the loop's task factory: an eager one would begin workers inside of each other.
+        task = asyncio.Task(coro, loop=self._loop, name="asyncrun worker", context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._left)
+        return task
+
+    async def _work(self, slot: Slot) -> None:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        waits = partial(self._waits, task)
+        monotonic = self._clock.monotonic
+        turn_ends = monotonic() + SLICE
+        while self._open and self._begun < self.horizon:
+            try:
+                job = self._source.take()
+            except NothingYetError:
+                break
+            except StopIteration:
+                self._open = False
+                break
+            except BaseException as error:
+                self._source_failed(error)
+                break
+            slot.index = self._begun
+            self._begun += 1
+            slot.attempts = 0
+            slot.waited = 0.0
+            slot.start = monotonic()
+            value, failed = await drive(job, slot, waits, self._timeout, self._around)
+            slot.end = monotonic()
+            self._tell(slot, value, failed)
+            if task not in self._looking or task.cancelling():
+                break
+            if slot.end > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = monotonic() + SLICE
+        self._release(task)
+        self._hire()
+
+    def _waits(self, task: asyncio.Task[None]) -> None:
+        self._looking.discard(task)
+        # Two for one: all workers are there after a few turns of the loop, and no more than twice as many as there are jobs.
+        self._hire()
+        self._hire()
+
+    def _tell(self, slot: Slot, value: T | None, error: BaseException | None) -> None:
+        if error is None or (self._collect and isinstance(error, Exception | asyncio.CancelledError)):
+            if not self.stopping:
+                self._ended(slot, value, error)
+        elif not (self.stopping and isinstance(error, asyncio.CancelledError)):
+            self._fail(error)
+
+    def _source_failed(self, error: BaseException) -> None:
+        if self._collect and isinstance(error, Exception):
+            # What has begun goes on; the error is raised after it.
+            self._open = False
+            self.failure = self.failure or error
+        else:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self.failure is None or not isinstance(error, Exception):
+            self.failure = error
+        else:
+            logger.warning("another error while jobs were being stopped: %r", error, exc_info=error)
+        self.halt()
+        self.notify()
+
+    def _release(self, task: asyncio.Task[None]) -> None:
+        self._slots.pop(task, None)
+        self._looking.discard(task)
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._release(task)
+        if task.cancelled():
+            self._hire()
+        elif (error := task.exception()) is not None:
+            self._fail(error)
+        if not self._tasks:
+            self.notify()

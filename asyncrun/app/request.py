@@ -1,0 +1,51 @@
+"""What a command asks of the app, and the environment that it is asked in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asyncrun.errors import Place, StorageError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call: which jobs of which file, with which variables. `workers` overrides that of every job."""
+
+    file: Path
+    jobs: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    state_dir: Path | None = None
+    with_needs: bool = True
+    workers: int | None = None
+
+
+def read_environment(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
+    """Return the environment over the variables of an env file: lines `NAME=VALUE`, `#` begins a comment line, quotes around a value go.
+
+    Raises StorageError when the file cannot be read, UsageError for another line or a file that others can read.
+    """
+    if env_file is None:
+        return dict(environ)
+    try:
+        text = env_file.read_text(encoding="utf-8")
+        mode = env_file.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"cannot read the env file {env_file}: {error}", hint="Check the path of --env-file.") from error
+    if mode & 0o077:
+        raise UsageError(f"the env file {env_file} can be read by others", hint=f"It may hold keys: chmod 600 {env_file}")
+    found = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if not name or name.startswith("#"):
+            continue
+        if not equals:
+            raise UsageError("a line without NAME=VALUE", place=Place(str(env_file), number), hint="Correct the env file.")
+        found[name.strip()] = _unquoted(value.strip())
+    return {**found, **environ}
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"" else value

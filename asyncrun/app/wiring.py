@@ -1,0 +1,201 @@
+"""From the job file's words to parts that work: embedders, stores, inputs and outputs of each job."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from asyncrun import registry
+from asyncrun.aio.limits import Limiter, Limits
+from asyncrun.aio.retry import RetryPolicy
+from asyncrun.aio.stop import Stop
+from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.chunkers.interface import Chunker, ChunkOptions
+from asyncrun.clock import Clock
+from asyncrun.embedders.interface import BatchLimits, Embedder
+from asyncrun.errors import StorageError
+from asyncrun.jobfile.embedder import EmbedderConfig
+from asyncrun.jobfile.input import Input
+from asyncrun.jobfile.input import Output as OutputConfig
+from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
+from asyncrun.jobfile.sections import StoreConfig
+from asyncrun.kinds.context import JobContext
+from asyncrun.kinds.distinct import DistinctSource
+from asyncrun.kinds.items import Items
+from asyncrun.kinds.outputs import Output
+from asyncrun.ledger.ledger import Ledger
+from asyncrun.ports import Kind
+from asyncrun.readers.source import Source
+from asyncrun.records import InputType
+from asyncrun.stores.interface import Store
+
+LOCAL_BATCH = 16
+"""Texts of a batch of the local model: about a second of work, which is what a kill can lose."""
+
+
+@dataclass(eq=False)
+class Workshop:
+    """Builds the parts of one run; parts that several jobs share are built once. `root` is the job file's folder."""
+
+    root: Path
+    ledger: Ledger
+    stop: Stop
+    clock: Clock
+    manager: CallbackManager
+    rng: random.Random
+    workers: int | None = None
+    stdin: Path | None = None
+    _embedders: dict[str, Embedder] = field(default_factory=dict)
+    _stores: list[Store] = field(default_factory=list)
+    _limiters: dict[tuple[str | None, str | None, str | None], Limiter] = field(default_factory=dict)
+
+    def open_kind(self, job: Job) -> Kind:
+        """Return a job, wired. Blocks. Raises what its parts raise."""
+        if isinstance(job, EmbedJob):
+            return self._embed(job)
+        if isinstance(job, IngestJob):
+            return self._ingest(job)
+        if isinstance(job, QueryJob):
+            return self._query(job)
+        kind: Kind = registry.load("kinds", job.kind)(job, self)
+        return kind
+
+    async def aclose(self) -> None:
+        """Close everything that was opened."""
+        for embedder in self._embedders.values():
+            await embedder.aclose()
+        for store in self._stores:
+            store.close()
+
+    def _embed(self, job: EmbedJob) -> Kind:
+        from asyncrun.kinds.embed import EmbedKind
+
+        return EmbedKind(self._items(job, job.embedder, InputType.DOCUMENT), self._output(job.output))
+
+    def _query(self, job: QueryJob) -> Kind:
+        from asyncrun.kinds.query import QueryKind, Search
+
+        search = Search(job.collection, job.search, job.top_k, job.filter)
+        return QueryKind(self._items(job, job.embedder, InputType.QUERY), self._store(job.store), search, self._output(job.output))
+
+    def _ingest(self, job: IngestJob) -> Kind:
+        from asyncrun.kinds.ingest import IngestKind, Target
+
+        embedder = self._embedder(job)
+        chunk = job.chunk
+        return IngestKind(
+            source=self._source(job.input),
+            embedder=embedder,
+            chunker=self._chunker(job, embedder),
+            made_with=f"{chunk.by} {chunk.size} {chunk.overlap}",
+            store=self._store(job.store),
+            target=Target(job.collection, job.source, job.prune, job.max_delete),
+            on_empty=job.embedder.on_empty,
+            context=self._context(job),
+        )
+
+    def _items(self, job: EmbedJob | QueryJob, config: EmbedderConfig, input_type: InputType) -> Items:
+        return Items(self._source(job.input), self._embedder(job), input_type, config.on_empty, self._context(job))
+
+    def _context(self, job: Job) -> JobContext:
+        return JobContext(
+            name=job.name,
+            ledger=self.ledger,
+            stop=self.stop,
+            clock=self.clock,
+            manager=self.manager,
+            max_failures=job.max_failures,
+            skip=read_skip(self.root / job.skip) if job.skip else frozenset(),
+            workers=self.workers or job.workers,
+        )
+
+    def _source(self, config: Input) -> DistinctSource:
+        return DistinctSource(
+            Source(
+                base=self.root,
+                paths=config.paths,
+                inline=config.items,
+                exclude=config.exclude,
+                format=config.format,
+                text=config.text,
+                id=config.id,
+                metadata=config.metadata,
+                root=config.root,
+                duplicates=config.duplicates,
+                allow_empty=config.allow_empty,
+                stdin=self.stdin,
+            )
+        )
+
+    def _output(self, config: OutputConfig) -> Output:
+        from asyncrun.writers.open import STDOUT, open_writer
+
+        path = None if config.path == STDOUT else self.root / config.path
+        return Output(path, config.path, partial(open_writer, path or STDOUT, config.format, sys.stdout.buffer, config.columns))
+
+    def _store(self, config: StoreConfig) -> Store:
+        store: Store = registry.load("stores", config.type)(self.root / config.path)
+        self._stores.append(store)
+        return store
+
+    def _chunker(self, job: IngestJob, embedder: Embedder) -> Chunker:
+        from asyncrun.chunkers.safe import SafeTokenizer
+
+        options = ChunkOptions(job.chunk.size, job.chunk.overlap)
+        chunker: Chunker = registry.load("chunkers", job.chunk.by)(embedder.tokenizer or SafeTokenizer(), options)
+        return chunker
+
+    def _embedder(self, job: EmbedJob | IngestJob | QueryJob) -> Embedder:
+        config = job.embedder
+        name = repr(config) + repr(sorted(config.secrets()))
+        if name not in self._embedders:
+            self._embedders[name] = self._build_embedder(config)
+        return self._embedders[name]
+
+    def _build_embedder(self, config: EmbedderConfig) -> Embedder:
+        shared: dict[str, Any] = {
+            "dimensions": config.dimensions,
+            "document_prefix": config.document_prefix,
+            "query_prefix": config.query_prefix,
+            "space": config.space,
+            "on_too_long": config.on_too_long,
+            "on_empty": config.on_empty,
+        }
+        adapter = registry.load("embedders", config.provider)
+        stated = {name: value for name, value in config.batch if value is not None}
+        if config.provider == "local":
+            embedder: Embedder = adapter(batch=BatchLimits(**{"max_items": LOCAL_BATCH, **stated}), **shared)
+            return embedder
+        key = config.api_key.get_secret_value() if config.api_key else None
+        limits = Limits(**dict(config.limits))
+        place = (config.base_url, key, config.model)
+        limiter = self._limiters.setdefault(place, Limiter(limits, self.clock, self.rng))
+        optional = {"model": config.model, "base_url": config.base_url, "batch": BatchLimits(**stated) if stated else None}
+        embedder = adapter(
+            api_key=key,
+            input_type=config.input_type,
+            retry=RetryPolicy(attempts=config.retry.attempts, max_wait=config.retry.max_wait),
+            timeout=config.timeout,
+            price_per_million_tokens=config.price_per_million_tokens,
+            headers={name: value.get_secret_value() for name, value in config.headers.items()},
+            extra_body=config.extra_body,
+            limiter=limiter,
+            clock=self.clock,
+            rng=self.rng,
+            **{name: value for name, value in optional.items() if value is not None},
+            **shared,
+        )
+        return embedder
+
+
+def read_skip(path: Path) -> frozenset[str]:
+    """Return the ids of a skip file, one a line. Raises StorageError."""
+    try:
+        return frozenset(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"cannot read the skip file {path}: {error}", hint="Correct `skip` in the job file.") from error

@@ -1,0 +1,99 @@
+"""One event's life: started once and ended once, whatever happens in between."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from asyncrun.callbacks.current import enter_manager
+from asyncrun.callbacks.ids import new_id
+from asyncrun.callbacks.schema import CBEventType, EventPayload
+
+if TYPE_CHECKING:
+    from asyncrun.callbacks.manager import CallbackManager
+
+logger = logging.getLogger(__name__)
+
+
+class EventContext:
+    """Sends the start and the end of one event to a manager's handlers, once each.
+
+    As a context manager (`CallbackManager.event`) it starts on entry and ends on exit. The end is sent in every case: an
+    exception, a cancellation too, is in the payload of the innermost event that it leaves, as `EventPayload.EXCEPTION`.
+    """
+
+    __slots__ = ("_event_id", "_event_type", "_manager", "_outer", "_payload", "finished", "started")
+
+    def __init__(
+        self,
+        callback_manager: CallbackManager,
+        event_type: CBEventType,
+        event_id: str | None = None,
+        payload: dict[str, Any] | None = None,
+    ) -> None:
+        self._manager = callback_manager
+        self._event_type = event_type
+        self._event_id = event_id
+        self._payload = payload
+        self._outer: CallbackManager | None = None
+        self.started = False
+        self.finished = False
+
+    @property
+    def event_id(self) -> str:
+        """Return the event's id."""
+        if self._event_id is None:
+            self._event_id = new_id()
+        return self._event_id
+
+    def on_start(self, payload: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Send the start; a second call is reported and does nothing."""
+        if self.started:
+            logger.warning("Event %s: %s already started!", self._event_type, self.event_id)
+            return
+        self.started = True
+        if self._manager.handlers:
+            self._manager.on_event_start(self._event_type, payload=payload, event_id=self.event_id, **kwargs)
+
+    def on_end(self, payload: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Send the end; a second call does nothing."""
+        if self.finished:
+            return
+        self.finished = True
+        # Without an id nobody has heard of the event: there was no handler when it started.
+        if self._manager.handlers or self._event_id is not None:
+            end: Callable[..., None] = partial(self._manager.on_event_end, **kwargs) if kwargs else self._manager.on_event_end
+            end(self._event_type, payload, self.event_id)
+
+    def __enter__(self) -> EventContext:
+        manager = self._manager
+        self._outer = enter_manager(manager)
+        self.started = True
+        if manager.handlers:
+            self._event_id = manager.on_event_start(self._event_type, self._payload, self._event_id)
+        self._payload = None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if not self.finished:
+                self.on_end(None if error is None else self._note(error))
+            elif error is not None:
+                mark_reported(error)
+        finally:
+            enter_manager(self._outer)
+
+    def _note(self, error: BaseException) -> dict[str, Any] | None:
+        self._manager.on_event_error(self.event_id, error)
+        return {EventPayload.EXCEPTION: error} if mark_reported(error) else None
+
+
+def mark_reported(error: BaseException) -> bool:
+    """Return whether no event has reported this exception yet, and remember that one has."""
+    if hasattr(error, "event_added"):
+        return False
+    vars(error)["event_added"] = True
+    return True

@@ -1,0 +1,64 @@
+"""The base class of all handlers: who is told about events and traces."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from asyncrun.callbacks.schema import CBEventType
+
+
+class BaseCallbackHandler(ABC):
+    """Is told when events start and end, and when a trace does.
+
+    Args:
+        event_starts_to_ignore: types whose starts the manager does not report.
+        event_ends_to_ignore: types whose ends the manager does not report.
+
+    The calls are made where the event happens, on the event loop or a worker thread, so they should return at once.
+    A handler that raises is switched off; the work that it watches goes on.
+    """
+
+    uses_trace_map: ClassVar[bool] = True
+    """False spares the manager the trace map of long runs, when no handler asks for it; `end_trace` then gets an empty one."""
+
+    def __init__(self, event_starts_to_ignore: Sequence[CBEventType], event_ends_to_ignore: Sequence[CBEventType]) -> None:
+        self.event_starts_to_ignore = tuple(event_starts_to_ignore)
+        self.event_ends_to_ignore = tuple(event_ends_to_ignore)
+
+    @abstractmethod
+    def on_event_start(
+        self,
+        event_type: CBEventType,
+        payload: dict[str, Any] | None = None,
+        event_id: str = "",
+        parent_id: str = "",
+        **kwargs: Any,
+    ) -> str:
+        """Take the start of an event and return its id."""
+
+    @abstractmethod
+    def on_event_end(
+        self,
+        event_type: CBEventType,
+        payload: dict[str, Any] | None = None,
+        event_id: str = "",
+        **kwargs: Any,
+    ) -> None:
+        """Take the end of an event."""
+
+    @abstractmethod
+    def start_trace(self, trace_id: str | None = None) -> None:
+        """Take the start of the outermost trace."""
+
+    @abstractmethod
+    def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
+        """Take the end of the outermost trace; `trace_map` names the children of every event that has some."""
+
+    # Not abstract: handlers written for LlamaIndex do not have it.
+    def on_event_error(self, event_id: str, error: BaseException) -> None:  # noqa: B027
+        """Take an exception that leaves an event, just before its end.
+
+        Every event that the exception passes through is told, whereas only the innermost has it in the payload of its end.
+        """

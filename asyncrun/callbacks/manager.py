@@ -1,0 +1,213 @@
+"""The callback manager: passes events to handlers and knows which event encloses which."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from asyncrun.callbacks.context import EventContext, mark_reported
+from asyncrun.callbacks.current import current_manager, enter_manager
+from asyncrun.callbacks.handler import BaseCallbackHandler
+from asyncrun.callbacks.ids import new_id
+from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, CBEventType, EventPayload
+from asyncrun.escape import printable
+from asyncrun.redact import Redactor
+
+__all__ = ["CallbackManager", "current_manager"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trace:
+    """An open trace: traces of one manager that are nested share the outermost one's map."""
+
+    manager: CallbackManager
+    trace_map: dict[str, list[str]]
+    outer_stack: tuple[str, ...]
+
+
+# Context variables give every task and thread its own stack; the values are immutable, so a child cannot change its parent's.
+_stack: ContextVar[tuple[str, ...]] = ContextVar("asyncrun_stack", default=(BASE_TRACE_EVENT,))
+_traces: ContextVar[tuple[_Trace, ...]] = ContextVar("asyncrun_traces", default=())
+
+
+class CallbackManager(BaseCallbackHandler):
+    """Passes the starts and ends of events to handlers, and keeps the trace map: which event has which children.
+
+    Args:
+        handlers: who is told; the list is kept as it is. None means nobody, and then events cost next to nothing.
+
+    The stack of open events belongs to the running task (or thread), so concurrent jobs never mix theirs. A handler that
+    raises is reported once, switched off, and never breaks what it watches.
+
+    >>> from asyncrun.callbacks.debug import LlamaDebugHandler
+    >>> debug = LlamaDebugHandler(print_trace_on_end=False)
+    >>> manager = CallbackManager([debug])
+    >>> with manager.as_trace("nightly"), manager.event(CBEventType.QUERY):
+    ...     with manager.event(CBEventType.EMBEDDING, payload={"texts": 2}) as event:
+    ...         event.on_end(payload={"tokens": 9})
+    >>> [pair[1].payload for pair in debug.get_event_pairs(CBEventType.EMBEDDING)]
+    [{'tokens': 9}]
+    """
+
+    def __init__(self, handlers: list[BaseCallbackHandler] | None = None) -> None:
+        super().__init__([], [])
+        self.handlers: list[BaseCallbackHandler] = [] if handlers is None else handlers
+        self._trace_map: dict[str, list[str]] = defaultdict(list)
+
+    @property
+    def trace_map(self) -> dict[str, list[str]]:
+        """Return ids of events and those of their children: of the trace that is open here, else of the last one."""
+        trace = self._open_trace()
+        return trace.trace_map if trace else self._trace_map
+
+    def add_handler(self, handler: BaseCallbackHandler) -> None:
+        """Add a handler."""
+        self.handlers.append(handler)
+
+    def remove_handler(self, handler: BaseCallbackHandler) -> None:
+        """Remove a handler. Raises ValueError when it is not there."""
+        self.handlers.remove(handler)
+
+    def set_handlers(self, handlers: list[BaseCallbackHandler]) -> None:
+        """Make these the only handlers."""
+        self.handlers = handlers
+
+    def on_event_start(
+        self,
+        event_type: CBEventType,
+        payload: dict[str, Any] | None = None,
+        event_id: str | None = None,
+        parent_id: str | None = None,
+        **kwargs: Any,
+    ) -> str:
+        """Tell the handlers that an event starts, and return its id; the parent is the innermost open event."""
+        event_id = event_id or new_id()
+        stack = _stack.get()
+        if self.handlers:
+            parent = parent_id or stack[-1]
+            mapped = False
+            for handler in self.handlers:
+                if not mapped and getattr(handler, "uses_trace_map", True):
+                    self.trace_map[parent].append(event_id)
+                    mapped = True
+                if event_type not in handler.event_starts_to_ignore:
+                    # Unpacking even empty keywords costs more than the call itself.
+                    start: Callable[..., str] = partial(handler.on_event_start, **kwargs) if kwargs else handler.on_event_start
+                    try:
+                        start(event_type, payload, event_id=event_id, parent_id=parent)
+                    except Exception as error:
+                        self._switch_off(handler, error)
+        if event_type not in LEAF_EVENTS:
+            _stack.set((*stack, event_id))
+        return event_id
+
+    def on_event_end(
+        self,
+        event_type: CBEventType,
+        payload: dict[str, Any] | None = None,
+        event_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Tell the handlers that an event ends; without `event_id` it is the innermost open one."""
+        stack = _stack.get()
+        ended = event_id or new_id()
+        for handler in self.handlers:
+            if event_type not in handler.event_ends_to_ignore:
+                end: Callable[..., None] = partial(handler.on_event_end, **kwargs) if kwargs else handler.on_event_end
+                try:
+                    end(event_type, payload, event_id=ended)
+                except Exception as error:
+                    self._switch_off(handler, error)
+        if event_type in LEAF_EVENTS:
+            return
+        if stack[-1] == ended or (event_id is None and len(stack) > 1):
+            _stack.set(stack[:-1])
+        elif ended in stack[1:]:
+            _stack.set(stack[: stack.index(ended, 1)])
+
+    def on_event_error(self, event_id: str, error: BaseException) -> None:
+        """Tell the handlers that an exception leaves an event, whose end follows."""
+        for handler in self.handlers:
+            hook = getattr(handler, "on_event_error", None)
+            if hook is not None:
+                try:
+                    hook(event_id, error)
+                except Exception as failure:
+                    self._switch_off(handler, failure)
+
+    def event(self, event_type: CBEventType, payload: dict[str, Any] | None = None, event_id: str | None = None) -> EventContext:
+        """Return a context manager that starts an event on entry and ends it on exit, if `on_end` has not been called by then."""
+        return EventContext(self, event_type, event_id, payload)
+
+    @contextmanager
+    def as_trace(self, trace_id: str) -> Generator[None, None, None]:
+        """Open a trace for a while; an exception that no event has reported becomes an event of its own."""
+        outer = enter_manager(self)
+        self.start_trace(trace_id=trace_id)
+        try:
+            yield
+        except Exception as error:
+            if mark_reported(error):
+                with self.event(CBEventType.EXCEPTION, payload={EventPayload.EXCEPTION: error}):
+                    pass
+            raise
+        finally:
+            self.end_trace(trace_id=trace_id)
+            enter_manager(outer)
+
+    def start_trace(self, trace_id: str | None = None) -> None:
+        """Open a trace; handlers are told of the outermost one only. Without an id nothing happens."""
+        if trace_id is None:
+            return
+        enclosing = self._open_trace()
+        stack = _stack.get()
+        if enclosing is None:
+            for handler in self.handlers:
+                try:
+                    handler.start_trace(trace_id=trace_id)
+                except Exception as error:
+                    self._switch_off(handler, error)
+            _stack.set((BASE_TRACE_EVENT,))
+        trace = _Trace(self, enclosing.trace_map if enclosing else defaultdict(list), stack)
+        _traces.set((*_traces.get(), trace))
+
+    def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
+        """Close the innermost trace; handlers are told of the outermost one only, with its trace map."""
+        trace = self._open_trace()
+        if trace_id is None or trace is None:
+            return
+        _traces.set(tuple(other for other in _traces.get() if other is not trace))
+        if self._open_trace() is not None:
+            return
+        self._trace_map = trace.trace_map
+        for handler in self.handlers:
+            try:
+                handler.end_trace(trace_id=trace_id, trace_map=trace.trace_map)
+            except Exception as error:
+                self._switch_off(handler, error)
+        _stack.set(trace.outer_stack)
+
+    def _open_trace(self) -> _Trace | None:
+        for trace in reversed(_traces.get()):
+            if trace.manager is self:
+                return trace
+        return None
+
+    def _switch_off(self, handler: BaseCallbackHandler, error: Exception) -> None:
+        # A new list: the one before it is being walked through.
+        self.handlers = [other for other in self.handlers if other is not handler]
+        words = printable(Redactor().redact(str(error)), 200)
+        logger.warning("callback handler %s is switched off: it raised %s: %s", type(handler).__name__, type(error).__name__, words)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, str]:
+        """Let a manager be the field of a pydantic model, as it is."""
+        return {"type": "any"}

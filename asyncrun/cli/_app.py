@@ -1,0 +1,55 @@
+"""The commands, put together; a command returns its exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from asyncrun.cli._errors import show_error
+from asyncrun.cli._options import Options, with_flags
+from asyncrun.cli.plan import plan
+from asyncrun.cli.run import run
+from asyncrun.cli.trace import list_runs, show, trace
+from asyncrun.cli.validate import validate
+from asyncrun.errors import UsageError
+
+
+def build_app() -> typer.Typer:
+    """Return the command line with all its commands."""
+    # Plain help: Typer's Rich help alone doubles the start-up time.
+    new_app = partial(typer.Typer, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app = new_app(name="asyncrun", no_args_is_help=True, help="Embed, ingest and query text in bulk.")
+    app.callback(invoke_without_command=True)(with_flags(_root))
+    for command in (run, plan, validate):
+        app.command(command.__name__)(with_flags(command))
+    traces = new_app(help="Show recorded runs: where the time went.")
+    traces.callback(invoke_without_command=True)(with_flags(trace))
+    traces.command("show")(with_flags(show))
+    traces.command("list")(with_flags(list_runs))
+    app.add_typer(traces, name="trace")
+    return app
+
+
+def _root(_options: Options, version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> int:
+    if version:
+        from asyncrun import __version__
+
+        typer.echo(f"asyncrun {__version__}")
+        return 0
+    raise UsageError("no command given", hint="See asyncrun --help.")
+
+
+def run_command_line() -> int:
+    """Run one command. Returns its exit code; an error becomes one sentence on stderr."""
+    debug = "--debug" in sys.argv or bool(os.environ.get("ASYNCRUN_DEBUG"))
+    try:
+        build_app()()
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else 0
+    except Exception as error:  # the last place that can turn an error into a sentence
+        return show_error(error, sys.stderr, debug=debug)
+    return 0

@@ -1,0 +1,26 @@
+"""Which job file is meant when none is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asyncrun.errors import UsageError
+
+DEFAULTS = ("asyncrun.yaml", "jobs.yaml")
+
+
+def job_file(words: list[str]) -> tuple[Path, list[str]]:
+    """Split the words after a command into the job file and the names of jobs.
+
+    The first word is a file when it looks like one; without a file the folder's `asyncrun.yaml` or `jobs.yaml` is taken.
+
+    >>> job_file(["nightly.yaml", "ask"])
+    (PosixPath('nightly.yaml'), ['ask'])
+    """
+    if words and (words[0].endswith((".yaml", ".yml")) or "/" in words[0] or Path(words[0]).exists()):
+        return Path(words[0]), words[1:]
+    for name in DEFAULTS:
+        if Path(name).exists():
+            return Path(name), words
+    named = f"{words[0]!r} is no file, and there" if words else "there"
+    raise UsageError(f"{named} is no {' or '.join(DEFAULTS)} in this folder", hint="Name the job file: asyncrun run jobs.yaml")

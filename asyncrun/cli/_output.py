@@ -1,0 +1,46 @@
+"""What a command prints: text for people, JSON for programs; the only place that writes a command's answer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+from asyncrun.cli._options import Options
+
+if TYPE_CHECKING:
+    from asyncrun.ports import Progress
+
+
+def open_progress(options: Options) -> Progress:
+    """Return the onlooker that the flags, the streams and the environment call for."""
+    from asyncrun.clock import SystemClock
+    from asyncrun.ui.choose import build_progress, choose_colour, choose_look
+
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    look = choose_look(quiet=options.quiet, json=options.json, progress=options.progress, terminal=terminal, environ=os.environ)
+    colour = choose_colour(color=options.color, terminal=terminal, environ=os.environ)
+    return build_progress(look, stdout=sys.stdout, stderr=sys.stderr, clock=SystemClock(), colour=colour)
+
+
+def print_answer(text: str, options: Options, *, to_stderr: bool = False) -> None:
+    """Print a text for people."""
+    from asyncrun.ui.choose import choose_colour
+    from asyncrun.ui.report import print_text
+
+    stream = sys.stderr if to_stderr else sys.stdout
+    colour = choose_colour(color=options.color, terminal=stream.isatty(), environ=os.environ)
+    print_text(text, stream, colour=colour)
+
+
+def print_document(document: Any, options: Options) -> None:
+    """Print one JSON document."""
+    import json
+
+    print_answer(json.dumps(document, ensure_ascii=False), options)
+
+
+def width() -> int:
+    """Return the columns that a text may take."""
+    return shutil.get_terminal_size((100, 24)).columns

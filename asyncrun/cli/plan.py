@@ -1,0 +1,37 @@
+"""`asyncrun plan`: what a run would send."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from asyncrun.cli._options import Options
+
+
+def plan(
+    options: Options,
+    words: Annotated[list[str] | None, typer.Argument(metavar="[FILE] [JOB]...", help="The job file, and which of its jobs.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is anything to do.")] = False,
+) -> int:
+    """Say what a run would do; sends nothing and needs no key.
+
+    Example: asyncrun plan jobs.yaml
+    """
+    from dataclasses import asdict
+
+    from asyncrun.app import plan_jobs
+    from asyncrun.cli._files import job_file
+    from asyncrun.cli._output import print_answer, print_document, width
+    from asyncrun.cli._requests import build_request
+    from asyncrun.ui.report import render_plan
+
+    file, jobs = job_file(words or [])
+    plans = plan_jobs(build_request(options, file, jobs))
+    if options.json:
+        hidden = {"kind", "failed", "notes"}
+        documents = [{key: value for key, value in asdict(each).items() if key not in hidden} for each in plans]
+        print_document({"schema": 1, "jobs": documents}, options)
+    elif not options.quiet:
+        print_answer(render_plan(plans, width()), options)
+    return int(check and any(each.new + each.changed + each.delete for each in plans))

@@ -1,0 +1,53 @@
+"""`asyncrun run`: the jobs of a file, with what they need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asyncrun.cli._options import Options
+
+if TYPE_CHECKING:
+    from asyncrun.app import RunReport
+
+
+def run(
+    options: Options,
+    words: Annotated[list[str] | None, typer.Argument(metavar="[FILE] [JOB]...", help="The job file, and which of its jobs.")] = None,
+    no_needs: Annotated[bool, typer.Option("--no-needs", help="Run only the named jobs, not what they need.")] = False,
+    var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable of the job file.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, envvar="ASYNCRUN_WORKERS", help="Batches in flight of each job.")] = None,
+) -> int:
+    """Run jobs; what is finished is never sent again.
+
+    Example: asyncrun run jobs.yaml ask
+    """
+    from asyncrun.app import run_jobs_of
+    from asyncrun.cli._files import job_file
+    from asyncrun.cli._output import open_progress
+    from asyncrun.cli._requests import build_request
+
+    file, jobs = job_file(words or [])
+    request = build_request(options, file, jobs, var, with_needs=not no_needs, workers=workers)
+    progress = open_progress(options)
+    try:
+        report = run_jobs_of(request, progress)
+    finally:
+        progress.close()
+    _print_report(report, options)
+    return report.result.exit_code
+
+
+def _print_report(report: RunReport, options: Options) -> None:
+    from asyncrun.cli._output import print_answer, width
+    from asyncrun.ui.ending import render_ending, render_trouble
+
+    if options.quiet:
+        if trouble := render_trouble(report.result):
+            print_answer(trouble, options, to_stderr=True)
+    elif not options.json:
+        text = "\n\n".join(
+            part for part in (report.render_tree(width()), report.render_summary(width()), render_ending(report.result)) if part
+        )
+        print_answer(text, options, to_stderr=report.stdout_taken)

@@ -1,0 +1,32 @@
+"""`asyncrun validate`: every mistake of a job file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from asyncrun.cli._options import Options
+
+
+def validate(
+    options: Options,
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="The job file.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Also resolve variables and look for inputs.")] = False,
+) -> int:
+    """Check a job file and name every mistake; sends nothing.
+
+    Example: asyncrun validate jobs.yaml
+    """
+    from asyncrun.app import check_job_file
+    from asyncrun.cli._files import job_file
+    from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.cli._requests import build_request
+
+    path, _ = job_file([file] if file else [])
+    names = check_job_file(build_request(options, path, []), strict=strict)
+    if options.json:
+        print_document({"schema": 1, "jobs": names}, options)
+    elif not options.quiet:
+        print_answer(f"{path}: {len(names)} {'job' if len(names) == 1 else 'jobs'}, no mistakes", options)
+    return 0

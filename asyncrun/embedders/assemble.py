@@ -1,0 +1,52 @@
+"""Puts answers together: renumbers the positions of a part, and merges the parts of one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from asyncrun.records import Embedded, EmbedFailure, Usage, Waits
+
+
+def no_vectors(failures: Sequence[EmbedFailure] = ()) -> Embedded:
+    """Return an answer without a single vector."""
+    return Embedded(np.empty((0, 0), np.float32), (), tuple(failures))
+
+
+def renumber(answer: Embedded, positions: Sequence[int]) -> Embedded:
+    """Return the answer to a part as a piece of the whole: the part's text `i` is the whole's text `positions[i]`.
+
+    >>> renumber(no_vectors([EmbedFailure(1, "empty", "")]), [4, 7]).failures[0].position
+    7
+    """
+    return replace(
+        answer,
+        positions=tuple(positions[place] for place in answer.positions),
+        failures=tuple(replace(failure, position=positions[failure.position]) for failure in answer.failures),
+        truncated=frozenset(positions[place] for place in answer.truncated),
+    )
+
+
+def merge(parts: Sequence[Embedded]) -> Embedded:
+    """Return several answers about different texts of one call as one, in the order of positions.
+
+    Raises ValueError when a position is answered twice or the vectors differ in dimension.
+    """
+    filled = [part for part in parts if part.positions]
+    positions = [place for part in filled for place in part.positions]
+    failures = sorted((failure for part in parts for failure in part.failures), key=lambda failure: failure.position)
+    answered = positions + [failure.position for failure in failures]
+    if len(set(answered)) != len(answered):
+        raise ValueError("a text is answered twice")
+    vectors = np.concatenate([part.vectors for part in filled]) if filled else np.empty((0, 0), np.float32)
+    order = np.argsort(positions, kind="stable")
+    return Embedded(
+        vectors[order] if filled else vectors,
+        tuple(positions[place] for place in order),
+        tuple(failures),
+        frozenset[int]().union(*(part.truncated for part in parts)),
+        sum((part.usage for part in parts), Usage()),
+        sum((part.waits for part in parts), Waits()),
+    )

@@ -1,0 +1,193 @@
+"""The root of all embedders: LlamaIndex's methods, the port that jobs use, and the policies for texts that cannot be sent as they are."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from asyncrun.batching.pack import byte_size, pack
+from asyncrun.embedders.assemble import merge, no_vectors, renumber
+from asyncrun.embedders.interface import BatchLimits, Empty, TooLong
+from asyncrun.embedders.mend import Mender
+from asyncrun.embedders.policy import key_text, sort_out
+from asyncrun.embedders.similarity import SimilarityMode, Vector, similarity
+from asyncrun.errors import ItemError
+from asyncrun.ports import Tokenizer
+from asyncrun.records import Embedded, InputType, Space
+
+T = TypeVar("T")
+
+
+class BaseEmbedding(ABC):
+    """What every embedder can do; an adapter adds `_embed` and `space`.
+
+    Args:
+        model: The provider's name of the model.
+        batch: How much one call of `aembed` may carry.
+        workers: How many calls of `aembed` in flight make sense.
+        on_too_long: What becomes of a text that the model does not take whole: `fail`, `truncate`, or `split` into equal parts whose
+            mean, weighted by tokens and of unit length, stands for it.
+        on_empty: What becomes of a text of white space alone: `fail` or `skip`.
+        document_prefix: Put before every document, for models that are trained with one.
+        query_prefix: Put before every query.
+        price_per_million_tokens: USD; None when it is not known.
+        max_input_tokens: The longest text that the model takes; None when only the endpoint knows.
+    """
+
+    provider: str
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        batch: BatchLimits,
+        workers: int,
+        on_too_long: TooLong = "fail",
+        on_empty: Empty = "fail",
+        document_prefix: str = "",
+        query_prefix: str = "",
+        price_per_million_tokens: float | None = None,
+        max_input_tokens: int | None = None,
+    ) -> None:
+        self.model_name = model
+        self.batch = batch
+        self.workers = workers
+        self.on_too_long = on_too_long
+        self.on_empty = on_empty
+        self.price_per_million_tokens = price_per_million_tokens
+        self.max_input_tokens = max_input_tokens
+        self._prefixes = {InputType.DOCUMENT: document_prefix, InputType.QUERY: query_prefix}
+
+    @abstractmethod
+    async def _embed(self, texts: Sequence[str], input_type: InputType) -> Embedded:
+        """Embed texts as they are, prefix included; one that does not fit fails as `too_long`, unless the adapter truncates by itself."""
+
+    @abstractmethod
+    def space(self, input_type: InputType) -> Space:
+        """Return the vector space that texts of this input type come into."""
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """Return the model's tokenizer, None when only the safe bound (tokens <= UTF-8 bytes) is known."""
+        return None
+
+    def as_sent(self, text: str, input_type: InputType) -> str:
+        """Return what stands for the text in its item key: the prefix included, and the policy where it changes the vector."""
+        return key_text(self._prefixes[input_type] + text, self.on_too_long, self.max_input_tokens)
+
+    async def aembed(self, texts: Sequence[str], input_type: InputType = InputType.DOCUMENT) -> Embedded:
+        """Embed a batch that keeps to `batch`; every text ends with a proven vector or with a failure.
+
+        Raises AuthError, QuotaError, ThrottledError, OutageError, EndpointError: answers about the endpoint, not about a text.
+        """
+        ready, failures = sort_out(texts, self.on_empty)
+        if not ready:
+            return no_vectors(failures)
+        prefix = self._prefixes[input_type]
+        answer = renumber(await self._embed([prefix + texts[place] for place in ready], input_type), ready)
+        too_long = [failure for failure in answer.failures if failure.reason == "too_long"]
+        if too_long and self.on_too_long != "fail":
+            failures += [failure for failure in answer.failures if failure.reason != "too_long"]
+            mender = Mender(lambda parts: self._embed_any(parts, input_type), prefix, self.tokenizer, self.max_input_tokens)
+            mend = mender.split if self.on_too_long == "split" else mender.truncate
+            mended = [renumber(await mend(texts[failure.position], failure), [failure.position]) for failure in too_long]
+            answer = merge([_without_failures(answer), *mended])
+        return merge([answer, no_vectors(failures)]) if failures else answer
+
+    async def _embed_any(self, texts: Sequence[str], input_type: InputType) -> Embedded:
+        """Embed texts that together may be more than one batch."""
+        batches = self._batches(texts)
+        return merge([renumber(await self._embed([texts[place] for place in batch], input_type), batch) for batch in batches])
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        # Bytes stand for tokens here: the bound is safe, and to tokenize everything once more would cost more than it saves.
+        sizes = ((place, byte_size(text), byte_size(text)) for place, text in enumerate(texts))
+        return pack(sizes, max_items=self.batch.max_items, max_tokens=self.batch.max_tokens, max_bytes=self.batch.max_bytes)
+
+    async def aget_text_embedding(self, text: str) -> list[float]:
+        """Return the vector of a document. Raises ItemError when it has none."""
+        return (await self.aget_text_embeddings([text]))[0]
+
+    async def aget_text_embeddings(self, texts: Sequence[str]) -> list[list[float]]:
+        """Return the vectors of documents that make one batch, in their order. Raises ItemError when one has none."""
+        return _rows(await self.aembed(texts, InputType.DOCUMENT), len(texts))
+
+    async def aget_query_embedding(self, query: str) -> list[float]:
+        """Return the vector of a query. Raises ItemError when it has none."""
+        return _rows(await self.aembed([query], InputType.QUERY), 1)[0]
+
+    async def aget_text_embedding_batch(self, texts: Sequence[str], show_progress: bool = False, **_: Any) -> list[list[float]]:
+        """Return the vectors of any number of documents, in their order; batches run `workers` at a time.
+
+        Raises ItemError for the first text that has none.
+        """
+        from asyncrun.aio.jobs import run_jobs
+
+        async def one_batch(batch: list[int]) -> list[list[float]]:
+            return _rows(await self.aembed([texts[place] for place in batch]), len(batch), batch)
+
+        jobs = [one_batch(batch) for batch in self._batches(texts)]
+        answers = await run_jobs(jobs, show_progress=show_progress, workers=self.workers, desc="Generating embeddings")
+        return [row for rows in answers for row in rows]
+
+    def get_text_embedding(self, text: str) -> list[float]:
+        """Return the vector of a document, as `aget_text_embedding`, from code that is not asynchronous."""
+        return self._block_on(self.aget_text_embedding(text))
+
+    def get_text_embeddings(self, texts: Sequence[str]) -> list[list[float]]:
+        """Return the vectors of documents, as `aget_text_embeddings`, from code that is not asynchronous."""
+        return self._block_on(self.aget_text_embeddings(texts))
+
+    def get_query_embedding(self, query: str) -> list[float]:
+        """Return the vector of a query, as `aget_query_embedding`, from code that is not asynchronous."""
+        return self._block_on(self.aget_query_embedding(query))
+
+    def get_text_embedding_batch(self, texts: Sequence[str], show_progress: bool = False, **_: Any) -> list[list[float]]:
+        """Return the vectors of documents, as `aget_text_embedding_batch`, from code that is not asynchronous."""
+        return self._block_on(self.aget_text_embedding_batch(texts, show_progress))
+
+    def _block_on(self, work: Coroutine[Any, Any, T]) -> T:
+        from asyncrun.aio.bridge import asyncio_run
+
+        async def in_a_loop_of_its_own() -> T:
+            try:
+                return await work
+            finally:
+                await self._leave_loop()
+
+        result: T = asyncio_run(in_a_loop_of_its_own())
+        return result
+
+    async def _leave_loop(self) -> None:  # noqa: B027 (most adapters hold nothing that belongs to a loop)
+        """Let go of what belongs to the running event loop, such as connections."""
+
+    def similarity(self, embedding1: Vector, embedding2: Vector, mode: SimilarityMode | str = SimilarityMode.DEFAULT) -> float:
+        """Return how alike two vectors are: `cosine`, `dot_product` or `euclidean`; higher is more alike."""
+        return similarity(embedding1, embedding2, mode)
+
+    async def aclose(self) -> None:
+        """Close connections and threads; may be called twice, and the embedder opens them anew when it is used again."""
+        await self._leave_loop()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+
+def _without_failures(answer: Embedded) -> Embedded:
+    return Embedded(answer.vectors, answer.positions, (), answer.truncated, answer.usage, answer.waits)
+
+
+def _rows(answer: Embedded, count: int, numbers: Sequence[int] | None = None) -> list[list[float]]:
+    """Return all rows as lists, or raise the first failure; `numbers` says which text of the caller each position is."""
+    if answer.failures:
+        failure = answer.failures[0]
+        number = failure.position if numbers is None else numbers[failure.position]
+        which = f"text {number}: " if count > 1 or number else ""
+        raise ItemError(f"{which}{failure.message}", reason=failure.reason, hint="Leave the text out, or set on_empty or on_too_long.")
+    rows: list[list[float]] = answer.vectors.tolist()
+    return rows

@@ -1,0 +1,132 @@
+"""The embedder that needs no key and no network: all-MiniLM-L6-v2, carried by a wheel, on worker threads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from asyncrun.embedders.base import BaseEmbedding
+from asyncrun.embedders.interface import BatchLimits, Empty, TooLong
+from asyncrun.embedders.minilm import DIMENSIONS, MAX_TOKENS, MiniLM, Read
+from asyncrun.embedders.packaged import MODEL
+from asyncrun.embedders.tokenizer import FileTokenizer
+from asyncrun.errors import UsageError
+from asyncrun.records import Embedded, EmbedFailure, InputType, Space, Usage
+
+MODEL_NAME = "all-MiniLM-L6-v2"
+MAX_THREADS = 4
+"""More threads read the same weights from the same memory; what they add was not worth their memory."""
+
+
+class LocalEmbedding(BaseEmbedding):
+    """all-MiniLM-L6-v2 in int8: 384 dimensions, unit length, at most 256 tokens of a text.
+
+    The model is loaded when the first text comes, on a worker thread, after its SHA-256 was checked. A text alone in its pass
+    through the model has the same vector, bit for bit, whatever else is embedded; batches in one pass are slower besides.
+
+    Args:
+        threads: Texts embedded at once; default: the usable processors, at most 4.
+        on_too_long: Default `truncate`: the first 256 tokens stand for the text.
+
+    The other arguments are those of `BaseEmbedding`.
+
+    >>> import asyncio
+    >>> async def main() -> int:
+    ...     async with LocalEmbedding() as embedder:
+    ...         return len(await embedder.aget_text_embedding("a text"))
+    >>> asyncio.run(main())
+    384
+
+    Raises UsageError for another model or another number of dimensions, StorageError when the files are not the right ones.
+    """
+
+    provider = "local"
+
+    def __init__(
+        self,
+        *,
+        model: str = MODEL_NAME,
+        dimensions: int | None = None,
+        document_prefix: str = "",
+        query_prefix: str = "",
+        space: str | None = None,
+        batch: BatchLimits | None = None,
+        on_too_long: TooLong = "truncate",
+        on_empty: Empty = "fail",
+        threads: int | None = None,
+    ) -> None:
+        if model != MODEL_NAME:
+            raise UsageError(f"local has the model {MODEL_NAME} only, not {model!r}", hint="Leave `model` out, or choose a provider.")
+        if dimensions not in (None, DIMENSIONS):
+            raise UsageError(f"{MODEL_NAME} has {DIMENSIONS} dimensions, not {dimensions}", hint="Leave `dimensions` out.")
+        self.threads = threads or min(usable_processors(), MAX_THREADS)
+        super().__init__(
+            model=model,
+            # Seconds of work: a batch is durable as a whole, and a kill repeats those in flight.
+            batch=batch or BatchLimits(max_items=32),
+            workers=self.threads,
+            on_too_long=on_too_long,
+            on_empty=on_empty,
+            document_prefix=document_prefix,
+            query_prefix=query_prefix,
+            price_per_million_tokens=0.0,
+            max_input_tokens=MAX_TOKENS,
+        )
+        self._space = Space(self.provider, MODEL.sha256, name=space)
+        self._tokenizer = FileTokenizer()
+        self._model = MiniLM(self._tokenizer)
+        self._pool: ThreadPoolExecutor | None = None
+
+    @property
+    def tokenizer(self) -> FileTokenizer:
+        """Return the model's tokenizer; it does not load the model."""
+        return self._tokenizer
+
+    def space(self, input_type: InputType) -> Space:
+        """Return the vector space, the same for documents and queries."""
+        return self._space
+
+    async def _embed(self, texts: Sequence[str], input_type: InputType) -> Embedded:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="asyncrun-local")
+        whole = self.on_too_long != "truncate"
+        work = [asyncio.wrap_future(self._pool.submit(self._model.read, text, whole)) for text in texts]
+        try:
+            reads = await asyncio.gather(*work)
+        finally:
+            # After an error or a cancellation nothing queued is begun; what a thread is at ends within one text.
+            for future in work:
+                future.cancel()
+        return _answer(reads)
+
+    async def aclose(self) -> None:
+        """End the threads and let go of the model; may be called twice, and both come back when the embedder is used again."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await asyncio.to_thread(pool.shutdown, cancel_futures=True)
+        self._model.unload()
+        await super().aclose()
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "process_cpu_count"):
+        return os.process_cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _answer(reads: Sequence[Read]) -> Embedded:
+    positions = tuple(place for place, read in enumerate(reads) if read.vector is not None)
+    vectors = [read.vector for read in reads if read.vector is not None]
+    message = f"the text has more than {MAX_TOKENS} tokens"
+    return Embedded(
+        np.stack(vectors) if vectors else np.empty((0, DIMENSIONS), np.float32),
+        positions,
+        tuple(EmbedFailure(place, "too_long", message, attempts=0) for place, read in enumerate(reads) if read.vector is None),
+        frozenset(place for place in positions if reads[place].cut),
+        Usage(requests=1, tokens=sum(read.tokens for read in reads), cost=0.0),
+    )

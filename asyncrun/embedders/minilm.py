@@ -1,0 +1,78 @@
+"""The local model itself: one text in, one vector out, for worker threads to call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from asyncrun.embedders.packaged import MODEL
+from asyncrun.embedders.tokenizer import FileTokenizer
+
+if TYPE_CHECKING:
+    from asyncrun.records import Vectors
+
+DIMENSIONS = 384
+MAX_TOKENS = 256
+"""What the model was trained with (its sentence-transformers configuration), [CLS] and [SEP] included."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """What the model made of one text; no vector when it was to be read whole and is too long."""
+
+    vector: Vectors | None
+    tokens: int
+    cut: bool
+
+
+class MiniLM:
+    """all-MiniLM-L6-v2: the mean over the tokens' last hidden states, of unit length. Loaded when first used, shared by threads."""
+
+    def __init__(self, tokenizer: FileTokenizer, find: Callable[[], Path] = MODEL.find) -> None:
+        self._tokenizer = tokenizer
+        self._find = find
+        self._loading = threading.Lock()
+        self._session: Any = None
+
+    def read(self, text: str, whole: bool) -> Read:
+        """Return the vector of one text; blocks for tens of milliseconds. With `whole` a text that does not fit is refused, not cut.
+
+        Raises StorageError when a file of the model is not the right one.
+        """
+        ids, cut = self._tokenizer.ids(text, MAX_TOKENS)
+        if cut and whole:
+            return Read(None, 0, cut=False)
+        numbers = np.array([ids], dtype=np.int64)
+        inputs = {"input_ids": numbers, "attention_mask": np.ones_like(numbers), "token_type_ids": np.zeros_like(numbers)}
+        states = self._loaded().run(None, inputs)[0][0]
+        mean = states.mean(axis=0, dtype=np.float32)
+        vector: Vectors = mean / np.linalg.norm(mean)
+        return Read(vector, len(ids), cut)
+
+    def unload(self) -> None:
+        """Let go of the model's memory."""
+        self._session = None
+
+    def _loaded(self) -> Any:
+        with self._loading:
+            if self._session is None:
+                self._session = _open_session(self._find())
+            return self._session
+
+
+def _open_session(path: Path) -> Any:
+    import onnxruntime
+
+    # Errors only: it writes warnings about the machine to stderr, past every stream of ours.
+    onnxruntime.set_default_logger_severity(3)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # Texts run side by side on our threads; threads inside one text would only get in their way (18 texts/s on one, 30 on two).
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,101 @@
+"""The run: jobs start as soon as what they need has ended, through the same pool that every library user gets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from asyncrun.aio.pool import outcomes
+from asyncrun.aio.stop import Stop
+from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.callbacks.schema import CBEventType
+from asyncrun.engine.graph import Node, blocked, startable
+from asyncrun.errors import AsyncrunError
+from asyncrun.ports import Kind, Progress
+from asyncrun.records import JobResult, Status
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedJob:
+    """A job of a run. `open_kind` wires it when its turn comes, since its input may be the output of another."""
+
+    name: str
+    kind: str
+    needs: tuple[str, ...]
+    open_kind: Callable[[], Kind]
+
+
+class Runner:
+    """Runs a graph of jobs once.
+
+    Args:
+        jobs: in the order in which they start when several can; needs that are not among them count as fulfilled.
+        progress: who is told.
+        manager: gets one ASYNC_JOB event a job.
+        stop: once requested, no job starts.
+    """
+
+    def __init__(self, jobs: Sequence[PlannedJob], *, progress: Progress, manager: CallbackManager, stop: Stop) -> None:
+        names = {job.name for job in jobs}
+        self._jobs = {job.name: job for job in jobs}
+        self._nodes = [Node(job.name, tuple(need for need in job.needs if need in names)) for job in jobs]
+        self._progress = progress
+        self._manager = manager
+        self._stop = stop
+        self._ended: dict[str, JobResult] = {}
+        self._started: set[str] = set()
+        self._changed = asyncio.Event()
+
+    async def run(self) -> tuple[JobResult, ...]:
+        """Return how each job ended, in the given order. An exception that is no AsyncrunError is a bug and is raised."""
+        async for outcome in outcomes(self._ready(), workers=max(1, len(self._jobs)), order="completed", on_error="collect"):
+            if outcome.error is not None:
+                raise outcome.error
+            self._end(outcome.value)
+        for node in self._nodes:
+            if node.name not in self._ended:
+                self._end(self._cancelled(node.name, f"not begun: {self._stop.reason or 'the run ended'}"))
+        return tuple(self._ended[node.name] for node in self._nodes)
+
+    async def _ready(self) -> AsyncIterator[Callable[[], Awaitable[JobResult]]]:
+        while len(self._ended) < len(self._nodes):
+            self._changed.clear()
+            for node, need in blocked(self._nodes, self._ended, frozenset(self._started)):
+                if node.name not in self._ended:
+                    self._started.add(node.name)
+                    self._end(self._cancelled(node.name, f"{need.name} {need.status}"))
+            for node in [] if self._stop.requested else startable(self._nodes, self._ended, frozenset(self._started)):
+                self._started.add(node.name)
+                yield partial(self._run_job, self._jobs[node.name])
+            if self._stop.requested or len(self._started) == len(self._nodes):
+                return
+            await self._changed.wait()
+
+    async def _run_job(self, job: PlannedJob) -> JobResult:
+        with self._manager.event(CBEventType.ASYNC_JOB, payload={"name": job.name, "kind": job.kind}) as event:
+            try:
+                kind = await asyncio.to_thread(job.open_kind)
+                result = await kind.run(self._progress)
+            except AsyncrunError as error:
+                result = JobResult(job.name, job.kind, Status.FAILED, error.exit_code, str(error), error.hint)
+            event.on_end(
+                payload={
+                    "status": str(result.status),
+                    "items": result.counts.items,
+                    "failed": result.counts.failed,
+                    "cached": result.counts.cached,
+                    "requests": result.usage.requests,
+                    "tokens": result.usage.tokens,
+                }
+            )
+        return result
+
+    def _cancelled(self, name: str, reason: str) -> JobResult:
+        return JobResult(name, self._jobs[name].kind, Status.CANCELLED, 0, reason)
+
+    def _end(self, result: JobResult) -> None:
+        self._ended[result.name] = result
+        self._progress.task_finished(result.name, result)
+        self._changed.set()

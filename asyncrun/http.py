@@ -1,0 +1,200 @@
+"""The one place that builds an HTTP client, and the one function that sends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_TIMEOUT = 10.0
+KEEP_ALIVE = 4.0
+"""Seconds that an idle connection is kept: less than the 5 s of uvicorn and node, so that we are not the last to know."""
+MAX_REPLY = 64 * 2**20
+"""Bytes of a reply, decompressed: sixteen times the largest that 2,048 texts of 3,072 numbers in base64 make... and far below memory."""
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+
+
+class Fault(StrEnum):
+    """Why there is no whole reply."""
+
+    REFUSED = "refused"
+    DNS = "dns"
+    DNS_AGAIN = "dns_again"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    TOO_LARGE = "too_large"
+    ENCODING = "encoding"
+    ADDRESS = "address"
+
+
+class TransportError(Exception):
+    """No whole reply came back; `fault` says at which step. The message holds no header and no URL."""
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply, whatever its status; names of headers are in lower case, `body` is decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Client:
+    """Connections of one event loop, kept from request to request; `replies` counts the whole replies so far."""
+
+    http: httpx.AsyncClient
+    replies: int = 0
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self.http.aclose()
+
+
+def build_client(concurrency: int) -> Client:
+    """Return a client for that many requests at once; it belongs to the running event loop.
+
+    Proxies and CA bundles come from the environment (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE). Redirects are not followed: on the way to
+    another host only the header Authorization would be left behind, other keys and the texts would go along. Waiting for a connection
+    has no timeout of its own, since a permit stands for one.
+    """
+    import httpx
+    import httpx_aiohttp
+
+    limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency, keepalive_expiry=KEEP_ALIVE)
+    timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT)
+    return Client(httpx_aiohttp.HttpxAiohttpClient(follow_redirects=False, timeout=timeout, limits=limits))
+
+
+async def post_json(
+    client: Client,
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    timeout: float,  # noqa: ASYNC109 (the total of one attempt is part of what the function promises)
+    max_bytes: int = MAX_REPLY,
+) -> Reply:
+    """Send JSON and return the whole reply, whatever its status.
+
+    Args:
+        client: From `build_client`.
+        url: Without keys.
+        body: The JSON.
+        headers: Keys belong here.
+        timeout: Seconds from the start to the last byte. The client's own timeouts begin anew with every byte, so that a server which
+            sends one byte a second would hold a request for ever.
+        max_bytes: Reading stops when the reply, decompressed, is larger.
+
+    Raises TransportError.
+    """
+    import aiohttp
+    import httpx
+
+    sent = {"content-type": "application/json", "accept": "application/json", "accept-encoding": "gzip", **headers}
+    try:
+        async with asyncio.timeout(timeout):
+            try:
+                reply = await _exchange(client, url, body, sent, max_bytes)
+            except (httpx.HTTPError, aiohttp.ClientError) as error:
+                if not (client.replies and _found_closed(error)):
+                    raise
+                reply = await _exchange(client, url, body, sent, max_bytes)
+    except TimeoutError as error:
+        raise TransportError(Fault.TIMEOUT, f"no whole reply within {timeout:g} s") from error
+    except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
+        raise _transport_error(error) from error
+    client.replies += 1
+    return reply
+
+
+async def _exchange(client: Client, url: str, body: bytes, headers: Mapping[str, str], max_bytes: int) -> Reply:
+    async with client.http.stream("POST", url, content=body, headers=headers) as response:
+        return Reply(response.status_code, dict(response.headers.items()), await _read(response, max_bytes))
+
+
+def _found_closed(error: Exception) -> bool:
+    """Say whether a kept connection turned out to be closed: nothing was answered, and a new connection is not to blame for it."""
+    import aiohttp
+
+    closed = aiohttp.ServerDisconnectedError | aiohttp.ClientConnectionResetError | aiohttp.ClientOSError
+    return isinstance(error.__cause__, closed) and not isinstance(error.__cause__, aiohttp.ClientConnectorError)
+
+
+async def _read(response: httpx.Response, max_bytes: int) -> bytes:
+    """Return the body, decompressed here and not by the client: that inflates whatever it gets in one step, a bomb too."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        raise TransportError(Fault.ENCODING, f"the reply has the content encoding {encoding[:40]!r}, which was not asked for")
+    inflater = None if encoding in ("identity", "") else zlib.decompressobj(_GZIP_OR_ZLIB)
+    parts: list[bytes] = []
+    left = max_bytes
+    async for chunk in response.aiter_raw():
+        for part in (chunk,) if inflater is None else _inflated(inflater, chunk, left + 1):
+            left -= len(part)
+            if left < 0:
+                raise TransportError(Fault.TOO_LARGE, f"the reply is larger than {max_bytes} bytes")
+            parts.append(part)
+    if inflater is not None and not inflater.eof:
+        raise TransportError(Fault.RESET, "the compressed reply ends early")
+    return b"".join(parts)
+
+
+def _inflated(inflater: zlib._Decompress, chunk: bytes, most: int) -> Iterator[bytes]:
+    try:
+        yield inflater.decompress(chunk, most)
+    except zlib.error as error:
+        raise TransportError(Fault.ENCODING, "the reply is not compressed as it says") from error
+
+
+def _transport_error(error: BaseException) -> TransportError:
+    """Say what went wrong, by the deepest cause that tells."""
+    import aiohttp
+    import httpx
+
+    for cause in _causes(error):
+        if isinstance(cause, socket.gaierror):
+            again = cause.errno == socket.EAI_AGAIN
+            return TransportError(Fault.DNS_AGAIN if again else Fault.DNS, f"the host name cannot be resolved: {cause.strerror or cause}")
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return TransportError(Fault.TLS, f"the certificate is refused: {cause.verify_message or cause.reason}")
+        if isinstance(cause, ssl.SSLError):
+            return TransportError(Fault.TLS, f"no encrypted connection: {cause.reason or cause}")
+        if isinstance(cause, ConnectionRefusedError):
+            return TransportError(Fault.REFUSED, "the connection is refused")
+        if isinstance(cause, aiohttp.ConnectionTimeoutError):
+            return TransportError(Fault.TIMEOUT, f"no connection within {CONNECT_TIMEOUT:g} s")
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | aiohttp.InvalidURL | ValueError):
+        return TransportError(Fault.ADDRESS, "the address is not one that can be posted to")
+    if isinstance(error, httpx.ConnectError):
+        return TransportError(Fault.REFUSED, f"no connection: {_last_words(error)}")
+    return TransportError(Fault.RESET, f"the connection ended before the whole reply was there ({_last_words(error)})")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    chain = []
+    while seen is not None and seen not in chain:
+        chain.append(seen)
+        # aiohttp keeps the system's own error beside, not in the chain.
+        inner = getattr(seen, "os_error", None) or getattr(seen, "certificate_error", None)
+        seen = seen.__cause__ or inner or seen.__context__
+    yield from reversed(chain)
+
+
+def _last_words(error: BaseException) -> str:
+    return type(error.__cause__ or error).__name__

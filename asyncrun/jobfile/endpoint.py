@@ -1,0 +1,82 @@
+"""What every model behind an address has in the job file: address, key, limits, retry, headers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from asyncrun.jobfile.fields import Accepts, Count, Duration, Model, Rate, Share, Text, wrong
+
+
+def _sendable(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.isascii() or not text.isprintable():
+        raise wrong("holds a line break or another character that cannot be sent in a header", "printable ASCII")
+    return value
+
+
+def _key(value: object) -> object:
+    if value is not None and not isinstance(value, str | SecretStr):
+        raise wrong("", "${VAR}, or {file: PATH}")
+    # A key that was written to a variable by $(cat FILE) or by hand often ends in a line break.
+    return value.strip() if isinstance(value, str) else value
+
+
+KEY_FILE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "description": "The key is read from this file at start."}},
+    "required": ["file"],
+    "additionalProperties": False,
+}
+Secret = Annotated[SecretStr, AfterValidator(_sendable)]
+ApiKey = Annotated[Secret | None, BeforeValidator(_key), Accepts((KEY_FILE_SCHEMA,))]
+Headers = dict[str, Secret]
+
+
+class Limits(Model):
+    """What the endpoint allows; None: not known. `share` (above 0, up to 1) is the part of it that is ours."""
+
+    requests_per_minute: Rate | None = None
+    tokens_per_minute: Rate | None = None
+    inputs_per_minute: Rate | None = None
+    concurrency: Count | None = None
+    share: Share = 1.0
+
+
+class Retry(Model):
+    """Attempts of one batch, the first included, and the seconds that it may wait for throttles in all."""
+
+    attempts: Count = 6
+    max_wait: Duration = 900.0
+
+
+class Endpoint(Model):
+    """One of several places that serve the same model."""
+
+    base_url: Text
+    api_key: ApiKey = None
+    limits: Limits = Limits()
+
+
+class EndpointConfig(Model):
+    """A model, where it is served, and how its endpoint is treated. `timeout` is seconds for one attempt."""
+
+    provider: Text
+    model: Text | None = None
+    base_url: Text | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    api_key: ApiKey = None
+    api_version: Text | None = None
+    params: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    limits: Limits = Limits()
+    retry: Retry = Retry()
+    timeout: Duration = 60.0
+    headers: Headers = {}
+    extra_body: dict[str, Any] = {}
+
+    def secrets(self) -> frozenset[str]:
+        """Return the keys and header values of this endpoint."""
+        keys = [self.api_key, *(place.api_key for place in self.endpoints), *self.headers.values()]
+        return frozenset(key.get_secret_value() for key in keys if key is not None)

@@ -1,0 +1,120 @@
+"""The types of the job file's fields: each knows how it is written, what may stand there, and its JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from asyncrun.jobfile import values
+
+VARIABLE_SCHEMA = {"type": "string", "pattern": r"\$\{"}
+"""Wherever a number may stand, a variable may."""
+
+
+class Model(BaseModel):
+    """The root of all models of the job file: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+
+def wrong(message: str, allowed: str | None = None, suggestion: str | None = None) -> PydanticCustomError:
+    """Return the error that a validator raises for a value; it never holds the value of a variable."""
+    return PydanticCustomError("wrong", "{message}", {"message": message, "allowed": allowed, "suggestion": suggestion})
+
+
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """Says in the JSON Schema which other forms a field takes."""
+
+    forms: tuple[dict[str, Any], ...]
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the field's own schema or one of the other forms."""
+        return {"anyOf": [handler(core_schema), *self.forms]}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Says in the JSON Schema how a value with a unit is written."""
+
+    types: tuple[str, ...]
+    description: str
+    pattern: str | None = None
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the schema of what is written, not of what it becomes."""
+        forms: list[dict[str, Any]] = [{"type": kind} for kind in self.types]
+        if self.pattern:
+            forms.append({"type": "string", "pattern": self.pattern})
+        return {"anyOf": [*forms, VARIABLE_SCHEMA], "description": self.description}
+
+
+def _unit(parse: Callable[[Any], Any], expected: str) -> BeforeValidator:
+    def validate(value: object) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise wrong("", expected)
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise wrong(str(error), expected) from None
+
+    return BeforeValidator(validate)
+
+
+def _no_flag(value: object) -> object:
+    # Pydantic would take true for 1.
+    if isinstance(value, bool):
+        raise wrong("", "a number")
+    return value
+
+
+def _flag(value: object) -> object:
+    # Pydantic would take 1 for true.
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise wrong("", "true or false")
+    return value
+
+
+def _path(value: str) -> str:
+    if not value.strip():
+        raise wrong("empty", "a path")
+    if "\0" in value:
+        raise wrong("a path cannot hold a NUL character")
+    return value
+
+
+def one_or_more(value: object) -> object:
+    """Return a list for one text."""
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        raise wrong("", "a text or a list of texts")
+    return value
+
+
+_NUMBER = Accepts((VARIABLE_SCHEMA,))
+Count: TypeAlias = Annotated[int, BeforeValidator(_no_flag), Field(ge=1), _NUMBER]
+Whole: TypeAlias = Annotated[int, BeforeValidator(_no_flag), Field(ge=0), _NUMBER]
+Number: TypeAlias = Annotated[float, BeforeValidator(_no_flag), Field(ge=0), _NUMBER]
+Rate: TypeAlias = Annotated[float, BeforeValidator(_no_flag), Field(gt=0), _NUMBER]
+"""A number per minute. 0 is refused: it would never send anything, and what is not known is left out."""
+Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag), _NUMBER]
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+FilePath: TypeAlias = Annotated[str, AfterValidator(_path)]
+Texts: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(one_or_more), Accepts(({"type": "string"},))]
+FilePaths: TypeAlias = Annotated[tuple[FilePath, ...], BeforeValidator(one_or_more), Accepts(({"type": "string"},))]
+Duration: TypeAlias = Annotated[
+    float, _unit(values.parse_duration, values.DURATIONS), Written(("number",), values.DURATIONS, r"^[0-9.]+ *(ms|s|m|h|d)?$")
+]
+Size: TypeAlias = Annotated[
+    int, _unit(values.parse_size, values.SIZES), Written(("integer",), values.SIZES, r"^[0-9.]+ *([kKmMgGtT]?[iI]?[bB])?$")
+]
+Limit: TypeAlias = Annotated[
+    values.Threshold, _unit(values.parse_threshold, values.THRESHOLDS), Written(("integer",), values.THRESHOLDS, r"^[0-9]+(\.[0-9]+)? *%?$")
+]
+Share: TypeAlias = Annotated[float, _unit(values.parse_share, values.SHARES), Written((), values.SHARES, r"^[0-9]+(\.[0-9]+)? *%$")]

@@ -1,0 +1,88 @@
+"""A job's input and output as the job file states them."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from asyncrun.jobfile.fields import FilePath, FilePaths, Flag, Model, Text, Texts, wrong
+
+OUTPUT_FORMATS = {".jsonl": "jsonl", ".parquet": "parquet", ".csv": "csv", ".npy": "npy"}
+OUTPUT_ENDINGS = ", ".join(OUTPUT_FORMATS)
+
+
+def _item(value: object) -> object:
+    if not isinstance(value, str | dict):
+        raise wrong("", "a text or a mapping")
+    return value
+
+
+InlineItem = Annotated[Any, BeforeValidator(_item), Field(json_schema_extra={"type": ["string", "object"]})]
+
+
+class Input(Model):
+    """Where items come from: `paths` (relative ones start at the job file's folder; globs; `-` for stdin) or `items` written in place.
+
+    `text` and `id` name a field, a dotted field, or a template such as `{title}. {text}`. `format` is `auto` or a reader's name.
+    """
+
+    paths: FilePaths = Field((), alias="path")
+    items: tuple[InlineItem, ...] = ()
+    exclude: Texts = ()
+    format: Text = "auto"
+    text: Text = "text"
+    id: Text = "id"
+    metadata: Texts = ()
+    root: FilePath | None = None
+    duplicates: Literal["fail", "first", "last"] = "fail"
+    allow_empty: Flag = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        if isinstance(value, str | list):
+            return {"path": value}
+        if value is not None and not isinstance(value, dict):
+            raise wrong("", "a path, a list of paths, or a mapping with path or items")
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.paths and self.items:
+            raise wrong("path and items stand together", "one of the two")
+        if not self.paths and not ("items" in self.model_fields_set and (self.items or self.allow_empty)):
+            raise wrong("no path and no items", "a path, a list of paths, or a mapping with path or items")
+        return self
+
+
+def _format(data: dict[str, Any]) -> str:
+    path = data.get("path", "-")
+    return "jsonl" if path == "-" else OUTPUT_FORMATS.get(PurePath(path).suffix.lower(), "")
+
+
+class Output(Model):
+    """Where rows go: a path (relative ones start at the job file's folder) or `-` for stdout.
+
+    `format` is a writer's name; it follows from the path's ending where the file does not state it.
+    """
+
+    path: FilePath
+    format: str = Field(default_factory=_format)
+    columns: tuple[Text, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"path": value}
+        if value is not None and not isinstance(value, dict):
+            raise wrong("", "a path, or a mapping with path, format, columns")
+        return value
+
+    @model_validator(mode="after")
+    def _known_ending(self) -> Self:
+        if not self.format:
+            raise wrong("the ending of the path names no format", f"{OUTPUT_ENDINGS}, '-', or a mapping with path and format")
+        return self

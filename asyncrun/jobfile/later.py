@@ -1,0 +1,98 @@
+"""What the job file's language has and this version does not: one row a feature; whoever builds one deletes its row."""
+
+from __future__ import annotations
+
+from asyncrun import registry
+from asyncrun.jobfile.findings import Findings, near
+from asyncrun.jobfile.tree import Node, Path, Scalar, children, matching
+
+PLANNED: dict[str, tuple[str, ...]] = {
+    "kinds": ("embed", "ingest", "query"),
+    "embedders": (
+        *("local", "openai", "azure", "cohere", "voyage", "jina", "mistral", "gemini", "isaacus", "heroku", "ollama", "tei", "huggingface"),
+        *("vllm", "llamacpp", "infinity", "lmstudio", "litellm", "llama-index"),
+    ),
+    "stores": ("sqlite", "lancedb", "pgvector", "qdrant"),
+    "readers": ("text", "lines", "jsonl", "csv", "tsv", "parquet", "markdown", "html", "pdf", "docx"),
+    "chunkers": ("sentence", "token", "markdown", "none"),
+    "writers": ("jsonl", "parquet", "csv", "npy"),
+}
+"""The names of the language, by port; one that the registry does not know is not built yet."""
+
+ENDINGS = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".html": "html", ".htm": "html", ".pdf": "pdf", ".docx": "docx"}
+"""Endings of inputs that name a format which may not be built yet."""
+
+_EMBEDDER_KEYS = {"endpoints": "several endpoints", "tokenizer": "a tokenizer by name", "options": "options of an adapter"}
+_JOB_KEYS = {
+    "llm": "answering from the hits",
+    "prompt": "answering from the hits",
+    "context_tokens": "answering from the hits",
+    "budget": "a budget",
+    "max_runtime": "a longest run time",
+    "notify": "notifying",
+}
+KEYS: dict[Path, str] = {
+    ("notify",): "notifying",
+    **{("jobs", "*", key): what for key, what in _JOB_KEYS.items()},
+    **{("defaults", key): what for key, what in _JOB_KEYS.items()},
+    **{(*above, key): what for above in (("embedders", "*"), ("jobs", "*", "embedder")) for key, what in _EMBEDDER_KEYS.items()},
+}
+"""Keys that are not built, and what they are for."""
+
+VALUES: dict[Path, dict[str, str]] = {
+    ("executor", "type"): {"ray": "running jobs on Ray"},
+    ("jobs", "*", "on_new_space"): {"rebuild": "filling a twin of a collection"},
+    ("defaults", "on_new_space"): {"rebuild": "filling a twin of a collection"},
+}
+"""Values that are not built, and what they are for."""
+
+
+def note_later(findings: Findings) -> None:
+    """Add a gap for every key and value of the file that is not built yet; an empty one asks for nothing."""
+    for pattern, what in KEYS.items():
+        for path, node in matching(findings.root, pattern):
+            if not _empty(node):
+                findings.add_gap("part", path, f"{what} is not in this version yet", key=True)
+    for pattern, words in VALUES.items():
+        for path, node in matching(findings.root, pattern):
+            if isinstance(node, Scalar) and node.text in words:
+                findings.add_gap("part", path, f"{words[node.text]} is not in this version yet")
+
+
+class Names:
+    """The names that a port knows: what is built, what is installed, what is planned."""
+
+    def __init__(self) -> None:
+        self._built: dict[str, list[str]] = {}
+
+    def built(self, port: str) -> list[str]:
+        """Return the names that can be used."""
+        if port not in self._built:
+            self._built[port] = registry.names(port)
+        return self._built[port]
+
+    def check(self, port: str, word: str, value: str, path: Path, findings: Findings, *, extra: tuple[str, ...] = ()) -> bool:
+        """Tell whether a name can be used; if not, the findings say why. `word` is what such a name is called."""
+        built = [*extra, *self.built(port)]
+        if value in built:
+            return True
+        allowed = ", ".join(built)
+        if port == "embedders":
+            allowed += " (openai with base_url for any compatible server)"
+        if value in PLANNED[port]:
+            findings.add_gap("part", path, f"the {word} {value!r} is not in this version yet", allowed)
+        elif not findings.knows(path):
+            findings.add(path, f"unknown {word}", allowed, near(value, built))
+        return False
+
+
+def planned_format(path: str, names: Names) -> str | None:
+    """Return the format that an input's ending names, when it is not built yet."""
+    ending = next((ending for ending in ENDINGS if path.lower().endswith(ending)), None)
+    return ENDINGS[ending] if ending and ENDINGS[ending] not in names.built("readers") else None
+
+
+def _empty(node: Node) -> bool:
+    if isinstance(node, Scalar):
+        return node.plain and node.text in ("", "~", "null")
+    return not any(True for _ in children(node))

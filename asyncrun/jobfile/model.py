@@ -1,0 +1,136 @@
+"""The job file as a whole: the model of its sections, and what a run gets from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from asyncrun.errors import UsageError
+from asyncrun.jobfile.embedder import EmbedderConfig
+from asyncrun.jobfile.fields import VARIABLE_SCHEMA, Accepts, Model
+from asyncrun.jobfile.findings import near
+from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
+from asyncrun.jobfile.sections import ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
+
+VERSION = 1
+"""The version of the job file's language that this asyncrun reads."""
+
+AnyJob = Annotated[EmbedJob | IngestJob | QueryJob, Field(discriminator="kind")]
+
+
+class Sections(Model):
+    """A job file for asyncrun: what to embed, to ingest and to ask."""
+
+    version: Annotated[int, Field(ge=1, le=VERSION), Accepts((VARIABLE_SCHEMA,))] = VERSION
+    vars: dict[str, str | int | float | bool] = {}
+    defaults: dict[str, Any] = {}
+    embedders: dict[str, EmbedderConfig] = {}
+    llms: dict[str, LlmConfig] = {}
+    stores: dict[str, StoreConfig] = {}
+    trace: TraceConfig = TraceConfig()
+    executor: ExecutorConfig = ExecutorConfig()
+    notify: NotifyConfig = NotifyConfig()
+    jobs: tuple[AnyJob, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFile:
+    """A job file that is free of mistakes, as far as the selected jobs reach.
+
+    `root` is the folder where relative paths start; `jobs` keep the file's order; `shown` is the file's name as the user typed it.
+    """
+
+    path: Path
+    shown: str
+    root: Path
+    version: int
+    vars: Mapping[str, str]
+    embedders: Mapping[str, EmbedderConfig]
+    llms: Mapping[str, LlmConfig]
+    stores: Mapping[str, StoreConfig]
+    trace: TraceConfig
+    executor: ExecutorConfig
+    notify: NotifyConfig
+    jobs: tuple[Job, ...]
+
+    def absolute(self, path: str) -> Path:
+        """Return the place that a path of the file stands for."""
+        return absolute(self.root, path)
+
+    def selected(self, names: Sequence[str] = (), with_needs: bool = True) -> tuple[Job, ...]:
+        """Return the named jobs (none named: all) and what they need, each after its needs, else in the file's order.
+
+        Raises UsageError for a name that no job has.
+        """
+        by_name = {job.name: job for job in self.jobs}
+        unknown = [name for name in names if name not in by_name]
+        if unknown:
+            raise unknown_job(unknown[0], list(by_name))
+        wanted = set(names or by_name)
+        needs = {job.name: job.needs for job in self.jobs}
+        if with_needs:
+            wanted = closure(wanted, needs)
+        return tuple(by_name[name] for name in in_order(needs) if name in wanted)
+
+    def secrets(self) -> frozenset[str]:
+        """Return every key, header value and secret address of the file."""
+        places: list[EmbedderConfig | LlmConfig | StoreConfig] = [*self.embedders.values(), *self.llms.values(), *self.stores.values()]
+        for job in self.jobs:
+            places += [part for part in (getattr(job, name, None) for name in ("embedder", "store", "llm")) if part is not None]
+        found = frozenset(secret for place in places for secret in place.secrets())
+        pings = (notify.ping for notify in (self.notify, *(job.notify for job in self.jobs)) if notify.ping)
+        return frozenset(secret for secret in {*found, *(ping.get_secret_value() for ping in pings)} if secret)
+
+
+def absolute(root: Path, path: str) -> Path:
+    """Return the place that a path stands for, without `..` in it."""
+    return Path(os.path.normpath(root / path))
+
+
+def unknown_job(name: str, known: Sequence[str]) -> UsageError:
+    """Return the error for a name that no job has."""
+    guess = near(name, known)
+    hint = f"Did you mean {guess!r}?" if guess else f"Jobs of this file: {', '.join(known)}."
+    return UsageError(f"no job is named {name!r}", hint=hint)
+
+
+def closure(names: set[str], needs: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return the names and all that they need, directly or not.
+
+    >>> sorted(closure({"ask"}, {"ask": ["ingest"], "ingest": [], "embed": []}))
+    ['ask', 'ingest']
+    """
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += needs.get(name, ())
+    return found
+
+
+def in_order(needs: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield the names so that each comes after what it needs, else in their own order; there must be no cycle.
+
+    >>> list(in_order({"ask": ["ingest"], "embed": [], "ingest": []}))
+    ['ingest', 'ask', 'embed']
+    """
+    done: set[str] = set()
+    for start in needs:
+        stack = [(start, iter(needs[start]))] if start not in done else []
+        while stack:
+            name, rest = stack[-1]
+            below = next((need for need in rest if need not in done and need in needs), None)
+            if below is not None:
+                stack.append((below, iter(needs[below])))
+                continue
+            stack.pop()
+            if name not in done:
+                done.add(name)
+                yield name

@@ -1,0 +1,29 @@
+"""What every job gets: its name, the ledger, the clock, who listens, and when it must stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from asyncrun.aio.stop import Stop
+from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.clock import Clock
+from asyncrun.jobfile.values import Threshold
+from asyncrun.ledger.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class JobContext:
+    """The surroundings of one job in one run.
+
+    `max_failures` is None when every item but one may fail. `skip` holds ids that are never sent. `workers` is how many batches may be in
+    flight, None: as many as the embedder can use.
+    """
+
+    name: str
+    ledger: Ledger
+    stop: Stop
+    clock: Clock
+    manager: CallbackManager
+    max_failures: Threshold | None = None
+    skip: frozenset[str] = field(default_factory=frozenset)
+    workers: int | None = None

@@ -1,0 +1,59 @@
+"""The kind `embed`: items in, one row with its vector for each, in input order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from asyncrun.errors import AsyncrunError
+from asyncrun.kinds.items import Items
+from asyncrun.kinds.outputs import Output, Row
+from asyncrun.kinds.planning import plan_items
+from asyncrun.kinds.scan import Scan
+from asyncrun.kinds.tally import Tally, stopped_early
+from asyncrun.ledger.index import KeyIndex
+from asyncrun.ports import Progress
+from asyncrun.records import JobPlan, JobResult
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbedKind:
+    """One embed job, wired. Rows: id, embedding, text, metadata."""
+
+    items: Items
+    output: Output
+
+    async def plan(self) -> JobPlan:
+        """Say what a run would send; sends nothing."""
+        scanned = await asyncio.to_thread(self.items.scan)
+        return plan_items(self.items, "embed", scanned, await asyncio.to_thread(self.items.index))
+
+    async def run(self, progress: Progress) -> JobResult:
+        """Embed what is missing, then write the output unless it is up to date."""
+        context = self.items.context
+        tally = Tally(context, "embed", progress)
+        try:
+            await asyncio.to_thread(self.output.check)
+            scanned = await asyncio.to_thread(self.items.scan)
+            tally.start(len(scanned))
+            index = await asyncio.to_thread(self.items.index)
+            error = await self.items.send_missing(scanned, index, tally) or tally.too_many()
+            if error is None and not context.stop.requested:
+                await self._write(scanned)
+            return tally.result(output=self.output.shown, error=error or stopped_early(context.stop))
+        except AsyncrunError as error:
+            return tally.result(output=self.output.shown, error=error)
+
+    async def _write(self, scanned: Scan) -> None:
+        items = self.items
+        index = await asyncio.to_thread(items.index)
+        space = items.embedder.space(items.input_type).fingerprint
+        mark = self.output.mark("embed", scanned.digest, space, items.present(scanned, index))
+        if not await self.output.is_current(mark, items.context):
+            await self.output.write(self._rows(scanned, index), mark, items.context)
+
+    def _rows(self, scanned: Scan, index: KeyIndex) -> Iterator[Row]:
+        for block in self.items.rows(scanned, index):
+            for item, vector in block:
+                yield {"id": item.id, "embedding": vector, "text": item.text, "metadata": dict(item.metadata)}

@@ -1,0 +1,93 @@
+"""How a job stands while it runs, and the result that follows from it."""
+
+from __future__ import annotations
+
+from asyncrun.aio.stop import Stop
+from asyncrun.errors import AsyncrunError, TooManyFailuresError, TryLaterError
+from asyncrun.kinds.context import JobContext
+from asyncrun.ports import Progress
+from asyncrun.records import Counts, ItemFailure, JobResult, Status, Usage
+
+SHOWN_FAILURES = 100
+"""How many failures a result carries; the ledger has all."""
+
+
+class Tally:
+    """Counts the items of one job as they end, and tells the onlooker.
+
+    Args:
+        context: the job's surroundings.
+        kind: the job's kind.
+        progress: who is told.
+    """
+
+    def __init__(self, context: JobContext, kind: str, progress: Progress) -> None:
+        self.name, self.kind = context.name, kind
+        self.counts = Counts()
+        self.usage = Usage()
+        self.failures: list[ItemFailure] = []
+        self._progress = progress
+        self._context = context
+        self._started = context.clock.monotonic()
+        self._total = 0
+
+    def start(self, total: int) -> None:
+        """Tell how many items there are."""
+        self._total = total
+        self._progress.task_started(self.name, total)
+
+    def add(self, **counts: int) -> None:
+        """Add items that have ended: ok, failed, skipped, cached, removed, truncated."""
+        ended = sum(counts.get(key, 0) for key in ("ok", "failed", "skipped"))
+        more = Counts(items=ended, **counts)
+        self.counts += more
+        self._progress.advance(self.name, more)
+
+    def fail(self, failure: ItemFailure) -> None:
+        """Add an item that has failed."""
+        if len(self.failures) < SHOWN_FAILURES:
+            self.failures.append(failure)
+        self.add(failed=1)
+        self._progress.item_failed(self.name, failure)
+
+    def use(self, usage: Usage) -> None:
+        """Add what requests used."""
+        self.usage += usage
+
+    def too_many(self, more: int = 0) -> TooManyFailuresError | None:
+        """Return the error that ends the job when more items failed than may; `more` are failed but not counted yet."""
+        failed = self.counts.failed + more
+        if self._context.max_failures is not None:
+            allowed = self._context.max_failures.of(self._total)
+            if failed > allowed:
+                return TooManyFailuresError(f"{failed} of {self._total} items failed, {allowed} may (max_failures)")
+        elif failed and failed == self._total - self.counts.skipped:
+            return TooManyFailuresError(f"all {failed} items failed")
+        return None
+
+    def result(self, *, output: str | None = None, error: AsyncrunError | None = None) -> JobResult:
+        """Return how the job ended: by an error, or with what was counted."""
+        if error is not None:
+            status = Status.STOPPED if isinstance(error, TryLaterError) else Status.FAILED
+            exit_code = error.exit_code
+        else:
+            status = Status.PARTIAL if self.counts.failed else Status.SUCCEEDED
+            exit_code = 3 if self.counts.failed else 0
+        return JobResult(
+            name=self.name,
+            kind=self.kind,
+            status=status,
+            exit_code=exit_code,
+            reason=None if error is None else str(error),
+            hint=error.hint if error is not None else None,
+            counts=self.counts,
+            usage=self.usage,
+            seconds=self._context.clock.monotonic() - self._started,
+            output=output,
+            failures=tuple(self.failures),
+        )
+
+
+def stopped_early(stop: Stop) -> TryLaterError | None:
+    """Return the error of a job that a requested stop has ended, None when there is no such request."""
+    return TryLaterError(f"stopped early: {stop.reason}") if stop.requested else None

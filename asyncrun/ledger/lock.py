@@ -1,0 +1,50 @@
+"""One run per job file: a lock that dies with its holder."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from asyncrun.errors import LockedError, StorageError
+
+
+@contextmanager
+def hold_lock(path: Path, started: float) -> Iterator[None]:
+    """Hold the lock file at `path`. Raises LockedError, which names the holder, when another process has it.
+
+    `flock` is released by the kernel when the process ends, even by SIGKILL, so a dead holder never blocks.
+    The file itself stays: to delete it would let two processes lock two files of one name.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StorageError(f"cannot open the lock {path}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockedError(f"another run of this job file is going on ({_holder(descriptor)})") from None
+        holder = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        }
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        holder = json.loads(os.pread(descriptor, 1000, 0))
+        return f"process {holder['pid']} on {holder['host']}, since {holder['started']}"
+    except (ValueError, KeyError, TypeError):
+        return "its process has not written its name yet"

@@ -1,0 +1,114 @@
+"""The ledger's file: its tables, its migrations, and how a connection is opened.
+
+Invariants
+1. A row of `batches` is whole or absent: keys, vectors, tokens and flags of one answered request, with a checksum over each blob.
+2. A vector is reported as done only after the transaction that holds it is committed with `synchronous=FULL`.
+3. Keys are unique within a space for readers: of two rows with the same key the newer one counts.
+4. Texts are never stored, only the 16 bytes of `records.content_key`.
+
+Write order: vectors (`batches`), then the output's rename, then its mark (`outputs`). A kill between two steps repeats the later one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from asyncrun.errors import DamagedStateError, StorageError
+
+BUSY_SECONDS = 30.0
+MIGRATIONS = (
+    """
+    CREATE TABLE spaces (
+        id INTEGER PRIMARY KEY,
+        fingerprint TEXT NOT NULL UNIQUE,
+        description TEXT NOT NULL
+    );
+    CREATE TABLE batches (
+        id INTEGER PRIMARY KEY,
+        space INTEGER NOT NULL REFERENCES spaces (id),
+        count INTEGER NOT NULL,
+        dimensions INTEGER NOT NULL,
+        keys BLOB NOT NULL,
+        keys_sum BLOB NOT NULL,
+        vectors BLOB NOT NULL,
+        vectors_sum BLOB NOT NULL,
+        flags BLOB NOT NULL
+    );
+    CREATE INDEX batches_by_space ON batches (space);
+    CREATE TABLE failures (
+        job TEXT NOT NULL,
+        item TEXT NOT NULL,
+        space TEXT NOT NULL,
+        key BLOB NOT NULL,
+        file TEXT NOT NULL,
+        line INTEGER,
+        reason TEXT NOT NULL,
+        message TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        PRIMARY KEY (job, item)
+    ) WITHOUT ROWID;
+    CREATE TABLE outputs (
+        path TEXT PRIMARY KEY,
+        mark TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        modified INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    """,
+)
+"""One script a version: database version n has the first n scripts applied."""
+
+
+def open_connection(path: Path) -> sqlite3.Connection:
+    """Open the ledger at `path`, made and migrated as needed.
+
+    Raises StorageError when it cannot be opened, DamagedStateError when it is no ledger or one of a newer version.
+    """
+    try:
+        if not path.exists():
+            path.touch(mode=0o600)
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(
+            f"cannot open the ledger {path}: {error}", hint="Make its folder writable, or choose another with --state-dir."
+        ) from error
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        migrate(connection, path)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise _explained(error, path) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Apply the scripts that are missing; a script and its record are one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise DamagedStateError(
+                f"the ledger {path} was written by a newer asyncrun (version {version}, this one reads up to {len(MIGRATIONS)})",
+                hint="Upgrade asyncrun, or use another --state-dir.",
+            )
+        for number in range(version, len(MIGRATIONS)):
+            for statement in filter(str.strip, MIGRATIONS[number].split(";")):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _explained(error: sqlite3.DatabaseError, path: Path) -> StorageError:
+    if isinstance(error, sqlite3.OperationalError):
+        return StorageError(f"cannot use the ledger {path}: {error}", hint="Check the disk and the folder's permissions.")
+    return DamagedStateError(
+        f"the ledger {path} cannot be read: {error}",
+        hint="Move it aside and run again: only what it held is sent again.",
+    )

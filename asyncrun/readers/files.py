@@ -1,0 +1,218 @@
+"""Input files of a job: paths and globs in, the files to read out, each with its format and the id that stands for it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asyncrun.errors import Place, StorageError, UsageError
+from asyncrun.readers.globs import is_glob, parse_exclude, parse_glob
+from asyncrun.readers.stream import COMPRESSIONS
+
+STDIN = "-"
+FORMATS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".txt": "text",
+    ".text": "text",
+    ".md": "markdown",
+    ".markdown": "markdown",
+}
+"""Format of a file by the ending of its name, after the ending of a compression."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file to read: `shown` is its path as the user knows it, `name` the same relative to the root, which ids are made of."""
+
+    path: Path
+    shown: str
+    name: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The files of an input in the order they are read, and the paths a glob matched that are no input."""
+
+    files: tuple[InputFile, ...]
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def skipped_files(self) -> int:
+        """Return how many files were passed over: hidden ones, symbolic links, unknown types."""
+        return len(self.skipped)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What to look for: `paths` in order, each a path, a glob or `-`, relative to `base`.
+
+    The files of one glob come in the order of their paths, a file that several name comes once, where it is named first.
+    """
+
+    base: Path
+    paths: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    format: str = "auto"
+    root: str | None = None
+    allow_empty: bool = False
+    stdin: Path | None = None
+
+    def find(self) -> Inventory:
+        """Return the files that are there now. Raises UsageError for what is missing, StorageError for what cannot be looked at."""
+        excluded = parse_exclude(self.exclude, self.base)
+        files: dict[str, InputFile] = {}
+        skipped: dict[str, None] = {}
+        for path in self.paths:
+            if path == STDIN:
+                files.setdefault(STDIN, self._standard_input())
+            elif is_glob(path) and not _exists(self._absolute(path)):
+                self._add_matches(path, excluded, files, skipped)
+            elif not excluded(self._absolute(path)):
+                files.setdefault(self._absolute(path), self._named_file(path))
+        return Inventory(tuple(files.values()), tuple(skipped))
+
+    def covers(self, path: Path) -> bool:
+        """Tell whether a file at this path, there or not yet, is one that would be read."""
+        absolute = os.path.normpath(path.absolute())
+        named = (
+            absolute == self._absolute(pattern) or (is_glob(pattern) and parse_glob(pattern, self.base).covers(absolute))
+            for pattern in self.paths
+            if pattern != STDIN
+        )
+        return any(named) and not parse_exclude(self.exclude, self.base)(absolute)
+
+    def _absolute(self, path: str) -> str:
+        return os.path.normpath(self.base.absolute() / path)
+
+    def _add_matches(self, pattern: str, excluded: Callable[[str], bool], files: dict[str, InputFile], skipped: dict[str, None]) -> None:
+        glob = parse_glob(pattern, self.base)
+        top = f"{glob.shown.rstrip('/')}/" if glob.shown else ""
+        try:
+            found = sorted(glob.walk(excluded))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            found = []
+            if not self.allow_empty:
+                raise _missing(glob.shown, self.base) from error
+        kept = 0
+        for inside, is_input in found:
+            format_ = self._format(inside) if is_input else None
+            if format_ is None:
+                skipped[readable(top + inside)] = None
+                continue
+            kept += 1
+            absolute = os.path.normpath(f"{glob.folder}/{inside}")
+            name = inside if self.root is None else self._below_root(absolute, top + inside)
+            files.setdefault(absolute, InputFile(Path(absolute), readable(top + inside), readable(name), format_))
+        if not kept and not self.allow_empty:
+            raise _no_match(pattern, len(found))
+
+    def _named_file(self, path: str) -> InputFile:
+        absolute = self._absolute(path)
+        shown = readable(path.removeprefix("./"))
+        try:
+            mode = Path(absolute).stat().st_mode
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise _missing(path, self.base) from error
+        except (OSError, ValueError) as error:
+            raise StorageError(f"cannot be looked at: {getattr(error, 'strerror', None) or error}", place=Place(shown)) from error
+        if stat.S_ISDIR(mode):
+            raise UsageError(
+                "is a folder, not a file", place=Place(shown), hint=f"Name its files: {path.rstrip('/')}/**/*.md, for example."
+            )
+        if not stat.S_ISREG(mode):
+            # It is passed over more than once, and a pipe gives its data only once.
+            raise UsageError("is not a regular file", place=Place(shown), hint="Use '-' to read standard input.")
+        format_ = self._format(path)
+        if format_ is None:
+            raise UsageError(f"nothing is known about files with the ending {Path(path).suffix!r}", place=Place(shown), hint=_NAME_FORMAT)
+        name = Path(absolute).name if self.root is None else self._below_root(absolute, path)
+        return InputFile(Path(absolute), shown, readable(name), format_)
+
+    def _below_root(self, absolute: str, shown: str) -> str:
+        root = self._absolute(self.root or ".")
+        if not absolute.startswith(root.rstrip("/") + "/"):
+            raise UsageError(f"is not under the root {self.root!r}", place=Place(readable(shown)), hint="Correct `root` of the input.")
+        return os.path.relpath(absolute, root)
+
+    def _standard_input(self) -> InputFile:
+        if self.stdin is None:
+            raise UsageError("standard input was not read", place=Place(STDIN), hint="Give the input as a file.")
+        return InputFile(self.stdin, STDIN, STDIN, _sniffed(self.stdin) if self.format == "auto" else self.format)
+
+    def _format(self, path: str) -> str | None:
+        if self.format != "auto":
+            return self.format
+        endings = [ending.lower() for ending in Path(path).suffixes]
+        if endings and endings[-1] in COMPRESSIONS:
+            endings.pop()
+        return FORMATS.get(endings[-1]) if endings else None
+
+
+_NAME_FORMAT = "Name its format with `format:` (lines, jsonl, text or markdown)."
+
+
+def readable(path: str) -> str:
+    r"""Return a path as text that every output can hold: what is not UTF-8 is written out.
+
+    >>> readable("caf\udce9.md")
+    'caf\\udce9.md'
+    """
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+def _sniffed(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            start = file.read(64 * 1024).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except OSError as error:
+        raise StorageError(f"cannot be read: {error.strerror}", place=Place(STDIN)) from error
+    return "jsonl" if start.startswith(b"{") else "lines"
+
+
+def _exists(path: str) -> bool:
+    try:
+        return os.path.lexists(path)
+    except ValueError:
+        return False
+
+
+def _missing(path: str, base: Path) -> UsageError:
+    """Name the first part of the path that is not there, and what is there with a similar name."""
+    folder = base.absolute()
+    for part in _parts(path):
+        if not _exists(os.fspath(folder / part)):
+            near = difflib.get_close_matches(part, _listed(folder), 1)
+            break
+        folder /= part
+    else:
+        near, part = [], Path(path).name
+    what = "no such file" if part == Path(path).name else f"no such file or folder: there is no {part!r}"
+    guess = f"; did you mean {near[0]!r}?" if near else ""
+    return UsageError(what + guess, place=Place(readable(path)), hint="Correct the path; it starts at the job file's folder.")
+
+
+def _parts(path: str) -> Sequence[str]:
+    return Path(path).parts
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except OSError:
+        return []
+
+
+def _no_match(pattern: str, found: int) -> UsageError:
+    hint = "Correct the pattern, or set allow_empty: true."
+    if "{" in pattern:
+        hint = "Braces are not expanded: write a list of patterns."
+    elif found:
+        hint = _NAME_FORMAT
+    what = "no file matches" if not found else f"no file matches that can be read: {found} hidden, linked or of an unknown type"
+    return UsageError(what, place=Place(readable(pattern)), hint=hint)

@@ -1,0 +1,47 @@
+"""Reader of JSON lines: every line that is not blank is one JSON object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from asyncrun.errors import Place
+from asyncrun.readers.interface import BadRecord, Record
+from asyncrun.readers.stream import decode, numbered_lines, too_long
+
+_WORDS = {str: "a string", bool: "a truth value", int: "a number", float: "a number", list: "a list", type(None): "null"}
+
+
+def read_jsonl(path: Path, shown: str) -> Iterator[Record | BadRecord]:
+    """Yield a record a line; blank lines are no records but are counted.
+
+    Raises StorageError when the file cannot be read to its end.
+    """
+    for number, line in numbered_lines(path, shown):
+        if line is None:
+            yield BadRecord(Place(shown, number), "bad_record", too_long("line"))
+        elif line and not line.isspace():
+            yield _record(line, Place(shown, number))
+
+
+def _record(line: bytes, place: Place) -> Record | BadRecord:
+    try:
+        value: Any = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return _refused(line, place, error)
+    if not isinstance(value, dict):
+        return BadRecord(place, "bad_record", f"not a JSON object but {_WORDS[type(value)]}")
+    return Record(value, place)
+
+
+def _refused(line: bytes, place: Place, error: orjson.JSONDecodeError) -> BadRecord:
+    try:
+        decode(line, "line")
+    except UnicodeError as bad_text:
+        return BadRecord(place, "bad_text", str(bad_text))
+    # The parser refuses \ud800 without its other half: such a text could not be sent as UTF-8.
+    reason = "bad_text" if "surrogate" in error.msg else "bad_record"
+    return BadRecord(Place(place.file, place.line, error.colno), reason, f"not JSON: {error.msg}")

@@ -1,0 +1,134 @@
+"""Source: what a job says about its input, turned into items; this is how records of every format become items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from asyncrun import registry
+from asyncrun.errors import ItemError, Place
+from asyncrun.readers.files import Inventory, Search
+from asyncrun.readers.interface import BadRecord, Record
+from asyncrun.readers.template import MISSING, Template, parse_template, pick
+from asyncrun.readers.unique import Duplicates
+from asyncrun.records import BadItem, Item
+
+INLINE = "items"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The input of a job: files and inline items, and which of their fields make an item.
+
+    `paths` are paths, globs or `-`, relative to `base`, the job file's folder; `inline` holds strings and mappings. `text` is a
+    field, a dotted field or a template, `id` likewise; `metadata` names the fields that an item keeps. `root` is the folder
+    that ids made of paths are relative to (default: that of a file, or the part of a glob before its first wildcard).
+    `stdin` is where standard input was spooled to. `duplicates` is for whoever scans the items: see `unique.Unique`.
+
+    An item whose record has no id gets `<path>#<line>`, `items#<n>` or `-#<line>`, a document its path.
+
+    >>> source = Source(Path("."), inline=("one", {"id": 7, "text": "two"}))
+    >>> [(item.id, item.text) for item in source.items()]
+    [('items#1', 'one'), ('7', 'two')]
+    """
+
+    base: Path
+    paths: tuple[str, ...] = ()
+    inline: tuple[Any, ...] = ()
+    exclude: tuple[str, ...] = ()
+    format: str = "auto"
+    text: str = "text"
+    id: str = "id"
+    metadata: tuple[str, ...] = ()
+    root: str | None = None
+    duplicates: Duplicates = "fail"
+    allow_empty: bool = False
+    stdin: Path | None = None
+
+    def check(self) -> Inventory:
+        """Return the files that would be read; nothing of them is read.
+
+        Raises UsageError for a template or format that cannot be used, a missing file, or a glob without a match (unless
+        `allow_empty`), StorageError for a folder that cannot be listed.
+        """
+        parse_template(self.text)
+        parse_template(self.id)
+        if self.format != "auto":
+            registry.find("readers", self.format)
+        return self._search().find()
+
+    def covers(self, path: Path) -> bool:
+        """Tell whether a file at this path, there or not yet, is one of the input."""
+        return self._search().covers(path)
+
+    def items(self, inventory: Inventory | None = None, on_unnamed: Callable[[Item], object] | None = None) -> Iterator[Item | BadItem]:
+        """Yield the items in input order, from the beginning at every call; one line is in memory at a time.
+
+        `inventory` is what `check` returned, so that several passes read the same files. `on_unnamed` is called with every
+        item of a row that has no id of its own. Raises what `check` raises, and StorageError when a file cannot be read to its end.
+        """
+        make = _Maker(parse_template(self.text), parse_template(self.id), self.metadata, on_unnamed)
+        for file in (inventory or self.check()).files:
+            for record in registry.load("readers", file.format)(file.path, file.shown):
+                yield make.item(record, file.name)
+        for number, value in enumerate(self.inline, 1):
+            yield make.item(_inline_record(value, Place(INLINE, number)), INLINE)
+
+    def _search(self) -> Search:
+        return Search(self.base, self.paths, self.exclude, self.format, self.root, self.allow_empty, self.stdin)
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    text: Template
+    id: Template
+    metadata: tuple[str, ...]
+    on_unnamed: Callable[[Item], object] | None
+
+    def item(self, record: Record | BadRecord, name: str) -> Item | BadItem:
+        place = record.place
+        own_id = name if place.line is None else f"{name}#{place.line}"
+        if isinstance(record, BadRecord):
+            return BadItem(own_id, place, record.reason, record.message)
+        named = False
+        try:
+            if place.line is not None and self._has_id(record.fields):
+                own_id, named = _encodable(self.id.fill(record.fields), "id"), True
+            text = _encodable(self.text.fill(record.fields), "text")
+        except ItemError as error:
+            return BadItem(own_id, place, error.reason, error.message)
+        item = Item(own_id, text, place, self._metadata(record.fields) if self.metadata else {})
+        if not named and place.line is not None and self.on_unnamed is not None:
+            self.on_unnamed(item)
+        return item
+
+    def _has_id(self, fields: Mapping[str, Any]) -> bool:
+        """A plain id field that is missing, null or empty is no id; a template must be filled."""
+        return self.id.literals != ("", "") or pick(fields, self.id.fields[0]) not in (MISSING, None, "")
+
+    def _metadata(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        found = ((name, pick(fields, name)) for name in self.metadata)
+        return {name: value for name, value in found if value is not MISSING}
+
+
+def _encodable(text: str, what: str) -> str:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ItemError(f"the {what} has half of a surrogate pair at character {error.start}", reason="bad_text") from error
+    return text
+
+
+def _inline_record(value: Any, place: Place) -> Record | BadRecord:
+    """Pass an inline item through JSON, so that it is as plain as a line of a file would be."""
+    fields = value if isinstance(value, Mapping) else {"text": value}
+    try:
+        plain = orjson.loads(orjson.dumps(fields))
+    except (TypeError, orjson.JSONEncodeError) as error:
+        return BadRecord(place, "bad_text" if "surrogate" in str(error) else "bad_record", f"not JSON: {error}")
+    return Record(plain, place)

@@ -1,0 +1,98 @@
+"""Bytes of an input file: read through compression, a line at a time, with one error for whatever cannot be read."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import zlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, cast
+
+from asyncrun.errors import Place, StorageError
+
+LONGEST = 64 * 1024 * 1024
+"""Bytes of the longest line or text document that is read; a longer one is a bad record."""
+
+COMPRESSIONS = (".gz", ".bz2", ".xz")
+"""Endings of names that are read through."""
+
+_BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError)
+
+
+def numbered_lines(path: Path, shown: str) -> Iterator[tuple[int, bytes | None]]:
+    """Yield every line with its number, from 1, without its line end and without a byte order mark.
+
+    A line above `LONGEST` bytes is None: it is passed over, never held. Raises StorageError.
+    """
+    number = 0
+    try:
+        with _open(path) as file:
+            for number, line in enumerate(iter(partial(file.readline, LONGEST + 2), b""), 1):
+                body = line.removesuffix(b"\n").removesuffix(b"\r")
+                if number == 1:
+                    body = body.removeprefix(_BOM)
+                if len(body) <= LONGEST:
+                    yield number, body
+                else:
+                    _pass_line(file, line)
+                    yield number, None
+    except _UNREADABLE as error:
+        raise _unreadable(error, Place(shown, number + 1) if number else Place(shown)) from error
+
+
+def whole(path: Path, shown: str) -> bytes | None:
+    """Return the content of a file without a byte order mark, None above `LONGEST` bytes. Raises StorageError."""
+    try:
+        with _open(path) as file:
+            data = file.read(LONGEST + 1)
+    except _UNREADABLE as error:
+        raise _unreadable(error, Place(shown)) from error
+    return data.removeprefix(_BOM) if len(data) <= LONGEST else None
+
+
+def decode(data: bytes, of: str) -> str:
+    r"""Return the data as text. Raises UnicodeError whose words name the first bad byte and its offset in the line or file.
+
+    >>> decode(b"caf\xe9", "line")
+    Traceback (most recent call last):
+    UnicodeError: not UTF-8: byte 0xe9 at offset 3 of the line
+    """
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        encoding = "; it looks like UTF-16" if data.startswith(_UTF16) else ""
+        raise UnicodeError(f"not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start} of the {of}{encoding}") from None
+
+
+def too_long(of: str) -> str:
+    """Return the sentence about a line or a file above `LONGEST`."""
+    return f"the {of} is longer than {LONGEST // (1024 * 1024)} MB"
+
+
+def _open(path: Path) -> IO[bytes]:
+    match path.suffix.lower():
+        case ".gz":
+            return cast("IO[bytes]", gzip.open(path, "rb"))
+        case ".bz2":
+            return bz2.open(path, "rb")
+        case ".xz":
+            return lzma.open(path, "rb")
+        case _:
+            return path.open("rb", buffering=256 * 1024)
+
+
+def _pass_line(file: IO[bytes], line: bytes) -> None:
+    while line and not line.endswith(b"\n"):
+        line = file.readline(1024 * 1024)
+
+
+def _unreadable(error: Exception, place: Place) -> StorageError:
+    words = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return StorageError(
+        f"cannot be read to its end: {words}", place=place, hint="Mend the file or its permissions, then run the same command again."
+    )

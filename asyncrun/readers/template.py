@@ -1,0 +1,104 @@
+"""Fields of a record: one picked by its dotted name, or several put together by a template such as `"{title}. {text}"`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from asyncrun.errors import ItemError, UsageError
+
+MISSING = object()
+"""What `pick` returns for a field that a record does not have."""
+
+_PIECE = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]|[^{}]+")
+_EXACT = 2**53  # Above it a float no longer tells neighbouring integers apart (IEEE 754 double).
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text with fields in it: `literals[0] + fields[0] + literals[1] + ...`; there is one literal more than fields."""
+
+    literals: tuple[str, ...]
+    fields: tuple[str, ...]
+
+    def fill(self, record: Mapping[str, Any]) -> str:
+        """Return the text of a record.
+
+        >>> parse_template("{title}. {body.text}").fill({"title": "A", "body": {"text": "b"}})
+        'A. b'
+
+        Raises ItemError (bad_record) that names a field which is missing, null, or neither a text nor a number.
+        """
+        if self.literals == ("", ""):
+            return field_text(record, self.fields[0])
+        parts = [self.literals[0]]
+        for name, literal in zip(self.fields, self.literals[1:], strict=True):
+            parts += (field_text(record, name), literal)
+        return "".join(parts)
+
+
+def parse_template(words: str) -> Template:
+    """Return the template of a field name, or of a text with `{field}` in it, where `{{` and `}}` are braces.
+
+    >>> parse_template("author.name").fields
+    ('author.name',)
+
+    Raises UsageError for a single brace or an empty field.
+    """
+    if "{" not in words and "}" not in words:
+        if not words:
+            raise UsageError("a field name is empty", hint="Name a field, or write a template such as '{title}. {text}'.")
+        return Template(("", ""), (words,))
+    literals, fields = [""], []
+    for piece in _PIECE.findall(words):
+        if piece in ("{{", "}}"):
+            literals[-1] += piece[0]
+        elif piece in ("{", "}", "{}"):
+            raise UsageError(f"the template {words!r} has a {piece!r} that is no field", hint="Write {field}; {{ and }} are braces.")
+        elif piece[0] == "{":
+            fields.append(piece[1:-1].strip())
+            literals.append("")
+        else:
+            literals[-1] += piece
+    return Template(tuple(literals), tuple(fields))
+
+
+def pick(record: Mapping[str, Any], name: str) -> Any:
+    """Return the value of a field, `MISSING` if there is none; a field that is really called `a.b` comes before `b` in `a`."""
+    value = record.get(name, MISSING)
+    if value is not MISSING or "." not in name:
+        return value
+    head, _, rest = name.partition(".")
+    inner = record.get(head, MISSING)
+    return pick(inner, rest) if isinstance(inner, Mapping) else MISSING
+
+
+def field_text(record: Mapping[str, Any], name: str) -> str:
+    """Return a field as a text: a number as it is written, true and false as such. Raises ItemError (bad_record)."""
+    value = pick(record, name)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        if abs(value) < _EXACT:
+            return repr(value)
+        raise ItemError(f"the field {name!r} is a number too large to be read exactly; put it in quotes", reason="bad_record")
+    if value is MISSING:
+        raise ItemError(f"no field {name!r}{_known(record, name)}", reason="bad_record")
+    kind = "null" if value is None else "a list" if isinstance(value, list | tuple) else "an object"
+    raise ItemError(f"the field {name!r} is {kind}, not a text", reason="bad_record")
+
+
+def _known(record: Mapping[str, Any], name: str) -> str:
+    known = [str(field) for field in record]
+    if not known:
+        return "; the record is empty"
+    near = difflib.get_close_matches(name, known, 1)
+    more = ", ..." if len(known) > 10 else ""
+    return f"; known: {', '.join(known[:10])}{more}" + (f"; did you mean {near[0]!r}?" if near else "")

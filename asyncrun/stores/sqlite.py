@@ -1,0 +1,196 @@
+"""The embedded store: one SQLite file, keyword search by FTS5, exact vector search in memory.
+
+What holds at every instant, also after a kill: a document has all of its chunks, vectors and index entries, or none of them; the file
+changes by transactions alone, and each gives the collection a new revision.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from asyncrun.errors import SpaceMismatchError, UsageError
+from asyncrun.escape import printable
+from asyncrun.records import Hit
+from asyncrun.stores.filter import parse_filter
+from asyncrun.stores.interface import Collection, SearchRequest, StoredDocument
+from asyncrun.stores.sqlite_file import open_existing_file, open_file, reporting, transaction
+from asyncrun.stores.sqlite_rows import (
+    CollectionRow,
+    as_text,
+    collection_names,
+    delete_document,
+    find_collection,
+    insert_collection,
+    insert_document,
+    touch_collection,
+)
+from asyncrun.stores.sqlite_search import SqliteSearch
+
+DOCUMENTS_AT_ONCE = 100
+CHUNKS_AT_ONCE = 2_000
+
+
+class SqliteStore:
+    """Keeps collections in the SQLite file `path`, which the first write makes; see `asyncrun.stores.interface.Store`.
+
+    Searching by vector holds the collection's vectors in memory (4 bytes a number: 310 MB for 200,000 of 384 dimensions), read once
+    and again when the collection has changed. Other processes may read and write the same file meanwhile.
+
+    >>> store = SqliteStore(Path("no-such-folder/index.db"))
+    >>> store.marks("handbook", "docs")  # no file is there, and none is made
+    {}
+
+    Every method raises StorageError when the file cannot be used, TryLaterError when another process keeps it locked.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._search = SqliteSearch()
+
+    def open_collection(self, collection: Collection) -> None:
+        """Make the collection, or check that it has the same space. Raises SpaceMismatchError."""
+        with self._writing() as connection:
+            known = find_collection(connection, collection.name)
+            if known is None:
+                insert_collection(connection, collection)
+            elif (known.fingerprint, known.dimensions) != (collection.fingerprint, collection.dimensions):
+                raise SpaceMismatchError(
+                    f"collection {_shown(collection.name)} of {_shown(self._path)} holds vectors of space {_space(known)}, "
+                    f"not of {_space(collection)}"
+                )
+
+    def marks(self, collection: str, source: str) -> dict[str, str]:
+        """Return doc_id -> mark of what is committed; empty when the collection, or the file, is not there."""
+        with self._reading() as connection:
+            known = find_collection(connection, collection) if connection else None
+            if connection is None or known is None:
+                return {}
+            sql = "SELECT doc_id, mark FROM documents WHERE collection = ? AND source = CAST(? AS TEXT)"
+            return dict(connection.execute(sql, (known.number, as_text(source))).fetchall())
+
+    def commit(self, collection: str, source: str, documents: Iterable[StoredDocument]) -> None:
+        """Put each document in the place of its former chunks, in transactions of up to 100 documents or some 2,000 chunks.
+
+        Raises UsageError when the collection has not been opened, SpaceMismatchError for vectors of another size, ValueError for
+        vectors that are not one finite row a chunk.
+        """
+        for group in _groups(documents):
+            with self._writing() as connection:
+                known = self._known(connection, collection)
+                for document in group:
+                    _check(document, known)
+                    delete_document(connection, known, source, document.doc_id)
+                    insert_document(connection, known, source, document)
+                touch_collection(connection, known)
+
+    def remove(self, collection: str, source: str, doc_ids: Sequence[str]) -> None:
+        """Delete documents, in one transaction; one that is not there is passed over."""
+        if not doc_ids or self.fingerprint(collection) is None:
+            return
+        with self._writing() as connection:
+            known = self._known(connection, collection)
+            removed = [delete_document(connection, known, source, doc_id) for doc_id in doc_ids]
+            if any(removed):
+                touch_collection(connection, known)
+
+    def search(self, collection: str, requests: Sequence[SearchRequest]) -> list[list[Hit]]:
+        """Return the best hits of each request, all from one state of the collection; equal scores are ordered by chunk id.
+
+        `score`: the cosine, BM25, or the sum of reciprocal ranks. Raises UsageError when nothing was ingested or a filter cannot be
+        parsed, SpaceMismatchError for a vector of another size.
+        """
+        filters = {request.filter: parse_filter(request.filter) for request in requests if request.filter is not None}
+        with self._reading() as connection:
+            if connection is None:
+                raise UsageError(f"nothing has been ingested: the store {_shown(self._path)} is not there", hint=_INGEST_FIRST)
+            known = self._known(connection, collection)
+            return self._search.search(connection, known, requests, filters)
+
+    def fingerprint(self, collection: str) -> str | None:
+        """Return the space of a collection, None when it is not there."""
+        with self._reading() as connection:
+            known = find_collection(connection, collection) if connection else None
+            return known.fingerprint if known else None
+
+    def revision(self, collection: str) -> str:
+        """Return a word that every committed change of the collection replaces; empty when it is not there."""
+        with self._reading() as connection:
+            known = find_collection(connection, collection) if connection else None
+            return known.revision if known else ""
+
+    def close(self) -> None:
+        """Release the file and the vectors in memory; may be called twice, and the next call of a method opens the file again."""
+        self._search = SqliteSearch()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _known(self, connection: sqlite3.Connection, name: str) -> CollectionRow:
+        known = find_collection(connection, name)
+        if known is None:
+            others = ", ".join(map(_shown, collection_names(connection))) or "none"
+            raise UsageError(f"no collection {_shown(name)} in the store {_shown(self._path)}; it has: {others}", hint=_INGEST_FIRST)
+        return known
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """Give a connection that sees one state of the file, or None when there is no file."""
+        with reporting(self._path):
+            if self._connection is None:
+                self._connection = open_existing_file(self._path)
+            if self._connection is None:
+                yield None
+            else:
+                with transaction(self._connection, "DEFERRED"):
+                    yield self._connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with reporting(self._path):
+            if self._connection is None:
+                self._connection = open_file(self._path)
+            with transaction(self._connection, "IMMEDIATE"):
+                yield self._connection
+
+
+_INGEST_FIRST = "Run the ingest job that fills it first, and check `store` and `collection` of the job."
+
+
+def _groups(documents: Iterable[StoredDocument]) -> Iterator[list[StoredDocument]]:
+    """Yield documents by the transaction; the next ones are drawn while no transaction is open."""
+    group: list[StoredDocument] = []
+    chunks = 0
+    for document in documents:
+        group.append(document)
+        chunks += len(document.chunks)
+        if len(group) >= DOCUMENTS_AT_ONCE or chunks >= CHUNKS_AT_ONCE:
+            yield group
+            group, chunks = [], 0
+    if group:
+        yield group
+
+
+def _check(document: StoredDocument, collection: CollectionRow) -> None:
+    if len(document.vectors) != len(document.chunks):
+        raise ValueError(f"document {document.doc_id!r} has {len(document.chunks)} chunks and {len(document.vectors)} vectors")
+    if len(document.chunks) == 0:
+        return
+    if document.vectors.shape[1] != collection.dimensions:
+        raise SpaceMismatchError(
+            f"the vectors of document {_shown(document.doc_id)} have {document.vectors.shape[1]} dimensions, "
+            f"those of its collection have {collection.dimensions}"
+        )
+    if not (abs(document.vectors) < float("inf")).all():
+        raise ValueError(f"document {document.doc_id!r} has a vector that is not finite")
+
+
+def _space(collection: Collection | CollectionRow) -> str:
+    return f"{collection.fingerprint[:8]} ({collection.dimensions} dimensions)"
+
+
+def _shown(name: object) -> str:
+    return repr(name) if isinstance(name, str) else printable(str(name))

@@ -1,0 +1,267 @@
+"""A fake embedding server on loopback: speaks OpenAI's dialect from memory, keeps a log, and does wrong what it is told to.
+
+Run it for a rehearsal without a key: `python -m asyncrun.testing.server --port 0` prints its base URL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from asyncrun.testing.faults import Fault, SeenRequest, error_body, parse_fault
+from asyncrun.testing.vectors import base64_of, vector_of
+
+MODEL = "fake-embedding"
+_Answer = tuple[int, bytes, Mapping[str, str]]
+
+
+class FakeServer:
+    """Answers `POST .../embeddings` and `GET .../models`; use it with `async with`, or from synchronous code with `in_thread`.
+
+    Args:
+        dimensions: Of its vectors, when the request asks for no other number.
+        key: The key it demands; None: any, or none.
+        latency: Seconds before every answer.
+        faults: Applied to the requests that they choose, the first one that fits.
+        max_items: Texts that it takes at once.
+        max_input_tokens: Longest text that it takes; a token is four bytes of UTF-8 here.
+        max_request_tokens: Most tokens that it takes at once.
+        takes_base64: Whether it knows `encoding_format`; otherwise it refuses it.
+        tls: A server's context, for https.
+
+    >>> async def main() -> str:
+    ...     async with FakeServer() as server:
+    ...         return server.base_url
+    >>> asyncio.run(main()).startswith("http://127.0.0.1:")
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        dimensions: int = 8,
+        key: str | None = None,
+        latency: float = 0.0,
+        faults: Iterable[Fault] = (),
+        max_items: int = 2048,
+        max_input_tokens: int = 8192,
+        max_request_tokens: int = 300_000,
+        takes_base64: bool = True,
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
+    ) -> None:
+        self.dimensions = dimensions
+        self.key = key
+        self.latency = latency
+        self.faults = list(faults)
+        self.max_items = max_items
+        self.max_input_tokens = max_input_tokens
+        self.max_request_tokens = max_request_tokens
+        self.takes_base64 = takes_base64
+        self.requests: list[SeenRequest] = []
+        self.connections = 0
+        self.most_in_flight = 0
+        self._in_flight = 0
+        self._hits: dict[int, int] = {}
+        self._numbers = itertools.count()
+        self._tls = tls
+        self._port = port
+        self._server: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[Any]] = set()
+
+    @property
+    def base_url(self) -> str:
+        """Return the address that an embedder is given."""
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}/v1"
+
+    @property
+    def sent_texts(self) -> list[str]:
+        """Return all texts that were ever sent, in the order of the requests."""
+        return [text for request in self.requests for text in request.texts]
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port, ssl=self._tls, limit=2**20, backlog=1024)
+        self._port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._server is None:
+            return
+        self._server.close()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        await self._server.wait_closed()
+
+    @contextlib.contextmanager
+    def in_thread(self) -> Iterator[Self]:
+        """Serve from a thread with a loop of its own, for tests of the command line."""
+        ready = threading.Event()
+        stop: list[Callable[[], object]] = []
+
+        async def serve() -> None:
+            done, loop = asyncio.Event(), asyncio.get_running_loop()
+            stop.append(lambda: loop.call_soon_threadsafe(done.set))
+            try:
+                async with self:
+                    ready.set()
+                    await done.wait()
+            finally:
+                ready.set()
+
+        thread = threading.Thread(target=lambda: asyncio.run(serve()), name="fake-server", daemon=True)
+        thread.start()
+        ready.wait()
+        try:
+            yield self
+        finally:
+            if thread.is_alive():
+                stop[0]()
+            thread.join()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (streams serve each connection in a task)
+        self._serving.add(task)
+        try:
+            while (request := await self._read(reader)) is not None:
+                self.requests.append(request)
+                self._in_flight += 1
+                self.most_in_flight = max(self.most_in_flight, self._in_flight)
+                try:
+                    if not await self._answer(request, writer):
+                        break
+                finally:
+                    self._in_flight -= 1
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+            pass
+        finally:
+            writer.transport.abort()
+            self._serving.discard(task)
+
+    async def _read(self, reader: asyncio.StreamReader) -> SeenRequest | None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        except asyncio.IncompleteReadError:
+            return None
+        method, path, _ = head[0].split(" ", 2)
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:]) if name}
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            document = None
+        return SeenRequest(next(self._numbers), method, path, headers, body, time.monotonic(), document)
+
+    async def _answer(self, request: SeenRequest, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; return whether the connection goes on."""
+        fault = self._fault(request)
+        if self.latency or fault.delay:
+            await asyncio.sleep(self.latency + fault.delay)
+        status, body, headers = self._reply(request, fault)
+        if fault.cut == -1:
+            return False
+        head = {"content-type": "application/json", "content-length": str(len(body)), **headers, **fault.headers}
+        lines = [f"HTTP/1.1 {status} Status", *(f"{name}: {value}" for name, value in head.items()), "", ""]
+        writer.write("\r\n".join(lines).encode("latin-1"))
+        if fault.cut is not None:
+            writer.write(body[: fault.cut])
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+            return False
+        if fault.drip:
+            for place in range(len(body)):
+                writer.write(body[place : place + 1])
+                await asyncio.sleep(fault.drip)
+        else:
+            writer.write(body)
+        await writer.drain()
+        return head.get("connection") != "close"
+
+    def _fault(self, request: SeenRequest) -> Fault:
+        for place, fault in enumerate(self.faults):
+            if fault.when(request):
+                hits = self._hits[place] = self._hits.get(place, 0) + 1
+                if fault.after < hits and (fault.times is None or hits <= fault.after + fault.times):
+                    return fault
+        return Fault()
+
+    def _reply(self, request: SeenRequest, fault: Fault) -> _Answer:
+        if fault.status is not None or fault.body is not None:
+            return fault.status or 200, fault.body or b"", {}
+        status, document = self._right_reply(request)
+        if status == 200 and fault.change is not None:
+            document = fault.change(document)
+        return status, document if isinstance(document, bytes) else orjson.dumps(document), {}
+
+    def _right_reply(self, request: SeenRequest) -> tuple[int, Any]:
+        if self.key is not None and request.headers.get("authorization") != f"Bearer {self.key}":
+            # Real servers repeat the key, a part of it masked or not; here all of it, for whoever must not pass it on.
+            given = request.headers.get("authorization", "none").removeprefix("Bearer ")
+            return 401, error_body(f"Incorrect API key provided: {given}.", code="invalid_api_key")
+        if request.method == "GET" and request.path.endswith("/models"):
+            return 200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]}
+        if request.method != "POST" or not request.path.split("?")[0].endswith("/embeddings"):
+            return 404, error_body(f"Unknown request URL: {request.method} {request.path}.", code="unknown_url")
+        if not isinstance(request.document, dict) or not request.texts:
+            return 400, error_body("'input' is a required property.")
+        return self._embed(request.document, request.texts)
+
+    def _embed(self, document: Mapping[str, Any], texts: Sequence[str]) -> tuple[int, Any]:
+        tokens = [-(-len(text.encode()) // 4) for text in texts]
+        if "encoding_format" in document and not self.takes_base64:
+            return 400, error_body("Unknown parameter: 'encoding_format'.", code="unknown_parameter")
+        if len(texts) > self.max_items:
+            return 400, error_body(f"Invalid 'input': array too long. Expected at most {self.max_items} items.")
+        for place, text in enumerate(texts):
+            if not text:
+                return 400, error_body(f"Invalid 'input[{place}]': input cannot be an empty string.")
+            if tokens[place] > self.max_input_tokens:
+                return 400, error_body(f"Invalid 'input[{place}]': maximum input length is {self.max_input_tokens} tokens.")
+        if sum(tokens) > self.max_request_tokens:
+            message = f"Requested {sum(tokens)} tokens, max {self.max_request_tokens} tokens per request"
+            return 400, error_body(message, kind="max_tokens_per_request", code="max_tokens_per_request")
+        size = document.get("dimensions") or self.dimensions
+        base64 = document.get("encoding_format") == "base64"
+        data = [
+            {"object": "embedding", "index": place, "embedding": base64_of(text, size) if base64 else vector_of(text, size).tolist()}
+            for place, text in enumerate(texts)
+        ]
+        usage = {"prompt_tokens": sum(tokens), "total_tokens": sum(tokens)}
+        return 200, {"object": "list", "model": document.get("model", MODEL), "data": data, "usage": usage}
+
+
+async def _serve_for_ever(server: FakeServer) -> None:
+    async with server:
+        print(server.base_url, flush=True)  # noqa: T201 (its one word to whoever started it)
+        await asyncio.Event().wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until interrupted; the first line on stdout is the base URL."""
+    parser = argparse.ArgumentParser(prog="python -m asyncrun.testing.server", description="A fake embedding server on loopback.")
+    parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--dimensions", type=int, default=8)
+    parser.add_argument("--key", help="the API key it demands")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before every answer")
+    parser.add_argument("--fault", type=parse_fault, action="append", default=[], help='JSON, such as {"status": 500, "times": 2}')
+    given = parser.parse_args(arguments)
+    server = FakeServer(port=given.port, dimensions=given.dimensions, key=given.key, latency=given.latency, faults=given.fault)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve_for_ever(server))
+
+
+if __name__ == "__main__":
+    main()

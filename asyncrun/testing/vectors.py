@@ -1,0 +1,31 @@
+"""Vectors of fake embedders: the same text has the same vector everywhere, and different texts different ones."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from asyncrun.records import Vectors
+
+
+def vector_of(text: str, dimensions: int = 8) -> Vectors:
+    """Return the vector of a text, of unit length, made from its hash alone.
+
+    >>> bool((vector_of("a") == vector_of("a")).all()), vector_of("a", 3).shape
+    (True, (3,))
+    """
+    seed = int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+    vector = np.random.default_rng(seed).standard_normal(dimensions)
+    unit: Vectors = (vector / np.linalg.norm(vector)).astype(np.float32)
+    return unit
+
+
+@lru_cache(maxsize=65_536)
+def base64_of(text: str, dimensions: int) -> str:
+    """Return the vector of a text as embedding servers send it: base64 of little-endian float32."""
+    return base64.b64encode(vector_of(text, dimensions).astype("<f4").tobytes()).decode()

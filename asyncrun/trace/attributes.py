@@ -1,0 +1,80 @@
+"""Payloads to span attributes: numbers and short texts stay, texts of documents never do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sized
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from math import isfinite
+from typing import Any
+
+import orjson
+
+Plain = bool | int | float | str
+
+LONGEST_TEXT = 200
+"""Characters of an attribute; a longer text is left out, an error's words are cut."""
+MOST_ATTRIBUTES = 40
+
+_TEXTS = frozenset(
+    "documents chunks nodes formatted_prompt messages completion response query_str sub_question embeddings additional_kwargs "
+    "serialized function_call function_call_response tool template template_vars system_prompt query_wrapper_prompt "
+    "text texts query question prompt answer content document".split()
+)
+
+
+def pick_attributes(payload: Mapping[Any, Any] | None) -> dict[str, Plain]:
+    """Return what of a payload is small enough to be stored: cheap, for it is called where the event happens.
+
+    A list gives its length as `<key>.count`, a record or a mapping its numbers as `<key>.<field>`, an exception `error.type`
+    and `error.message`. What stands under a key for texts (`EventPayload.CHUNKS`, `"text"`, ...) is never taken.
+
+    >>> pick_attributes({"tokens": 12, "texts": ["a", "b"], "query": "a secret question", "model": "small"})
+    {'tokens': 12, 'texts.count': 2, 'model': 'small'}
+    """
+    picked: dict[str, Plain] = {}
+    for key, value in (payload or {}).items():
+        name = key.value if isinstance(key, Enum) else str(key)
+        kind = value.__class__
+        if kind is int or kind is float or kind is bool:
+            picked[name] = value
+        elif kind is str:
+            if len(value) <= LONGEST_TEXT and name not in _TEXTS:
+                picked[name] = value
+        elif value is not None:
+            _pick_other(name, value, picked)
+    return picked
+
+
+def _pick_other(name: str, value: Any, picked: dict[str, Plain]) -> None:
+    if isinstance(value, BaseException):
+        picked["error.type"] = type(value).__name__
+        picked["error.message"] = str(value)[: LONGEST_TEXT * 5]
+    elif isinstance(value, str):
+        if len(value) <= LONGEST_TEXT and name not in _TEXTS:
+            picked[name] = str(value.value) if isinstance(value, Enum) else str(value)
+    elif isinstance(value, int | float):
+        picked[name] = int(value) if isinstance(value, int) else float(value)
+    elif isinstance(value, Mapping):
+        picked.update((f"{name}.{key}", part) for key, part in value.items() if isinstance(part, int | float))
+    elif is_dataclass(value):
+        parts = ((item.name, getattr(value, item.name)) for item in fields(value))
+        picked.update((f"{name}.{key}", part) for key, part in parts if isinstance(part, int | float))
+    elif isinstance(value, Sized):
+        picked[f"{name}.count"] = len(value)
+
+
+def dump_attributes(attributes: Mapping[str, Plain], clean: Callable[[str], str]) -> bytes | None:
+    """Return attributes as JSON, every text passed through `clean`; None when there are none."""
+    kept: dict[str, Plain] = {}
+    for key, value in attributes.items():
+        if len(kept) == MOST_ATTRIBUTES:
+            break
+        if isinstance(value, str):
+            kept[clean(key)] = clean(value)
+        elif isinstance(value, float):
+            if isfinite(value):
+                kept[clean(key)] = float(value)
+        elif abs(value) < 1 << 63:
+            kept[clean(key)] = value
+    return orjson.dumps(kept) if kept else None

@@ -1,0 +1,225 @@
+"""The recorder: a handler that writes every event of a run to the trace store, off the caller's thread."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from asyncrun import __version__
+from asyncrun.callbacks.handler import BaseCallbackHandler
+from asyncrun.callbacks.ids import new_id
+from asyncrun.callbacks.schema import CBEventType
+from asyncrun.clock import Clock, SystemClock
+from asyncrun.errors import StorageError
+from asyncrun.escape import printable
+from asyncrun.redact import Redactor
+from asyncrun.trace.attributes import LONGEST_TEXT, pick_attributes
+from asyncrun.trace.records import RUNNING, RunRecord
+from asyncrun.trace.spool import Spool
+from asyncrun.trace.store import TraceStore
+
+logger = logging.getLogger(__name__)
+
+COMMIT_EVERY = 0.5
+"""Seconds between two commits while events come."""
+SIGN_OF_LIFE_EVERY = 5.0
+"""Seconds between two commits while none come."""
+
+
+def new_run_id(now: float, token: str) -> str:
+    """Return a run's id: the time in UTC, so that ids sort, and a token for two runs of one second.
+
+    >>> new_run_id(0.0, "4f2a")
+    '19700101-000000-4f2a'
+    """
+    return f"{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{token}"
+
+
+class TraceRecorder(BaseCallbackHandler):
+    """Records the events of one run at a time.
+
+    Args:
+        path: the trace store's file, `traces.db`.
+        redactor: takes secrets out of names, attributes and errors before they are written.
+        clock: the time.
+        token: gives the end of a run's id.
+
+    Events are recorded between `begin_run` and `end_run`. A disk that fills up meanwhile does not break the run: what could
+    not be written is counted as `lost`, and the trace says that it is partial.
+    """
+
+    uses_trace_map = False
+
+    def __init__(
+        self,
+        path: Path,
+        redactor: Redactor,
+        clock: Clock | None = None,
+        token: Callable[[], str] = lambda: secrets.token_hex(2),
+    ) -> None:
+        super().__init__([], [])
+        self._path = path
+        self._clock = clock or SystemClock()
+        self._monotonic = self._clock.monotonic
+        self._token = token
+        self._redactor = redactor
+        self._clean = lru_cache(maxsize=4096)(self._clean_text)
+        self._events: deque[tuple[Any, ...]] = deque()
+        self._recording = False
+        self._writing = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._store: TraceStore | None = None
+        self._spool: Spool | None = None
+        self._run: RunRecord | None = None
+        self._began = 0.0
+        self._warned = False
+
+    @property
+    def run_id(self) -> str | None:
+        """Return the id of the run that is being recorded, or was last."""
+        return self._run.run_id if self._run else None
+
+    @property
+    def lost(self) -> int:
+        """Return how many spans of the run could not be written."""
+        return self._spool.lost if self._spool else 0
+
+    def open(self) -> None:
+        """Open the store and start the writer's thread. Raises StorageError and DamagedStateError as `TraceStore` does."""
+        self._store = TraceStore(self._path)
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._write_on, name="asyncrun-trace", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what is left, stop the thread and close the store; may be called twice."""
+        self._recording = False
+        if self._thread is not None:
+            self._stop.set()
+            self._thread.join()
+            self._thread = None
+        if self._store is not None:
+            self.flush()
+            self._store.close()
+            self._store = None
+
+    def begin_run(self, *, job_file: str | None = None, version: str = __version__, host: str | None = None) -> str:
+        """Begin to record a run and return its id. Raises nothing when the disk is full: the trace is then partial."""
+        if self._store is None or self._recording:
+            raise RuntimeError("a recorder is opened first and records one run at a time")
+        now = self._clock.now()
+        self._began = self._monotonic()
+        number: int | None = None
+        try:
+            with self._writing:
+                while number is None:
+                    run = RunRecord(
+                        new_run_id(now, self._token()),
+                        *(now, None, RUNNING, None, None),
+                        self._clean(job_file) if job_file is not None else None,
+                        *(version, self._clean(host or platform.node())),
+                        seen=now,
+                    )
+                    number = self._store.add_run(run)
+        except StorageError as error:
+            self._warn(error)
+        self._run = run
+        self._spool = Spool(number, now - self._began, self._clean)
+        self._recording = True
+        return run.run_id
+
+    def end_run(self, *, status: str, exit_code: int, summary: Mapping[str, Any] | None = None) -> None:
+        """Write what is left of the run and how it ended. `summary` is kept as JSON."""
+        self._recording = False
+        self.flush()
+        if self._store is None or self._run is None or self._spool is None or self._spool.number is None:
+            return
+        seconds = self._monotonic() - self._began
+        try:
+            with self._writing:
+                self._store.end_run(
+                    self._spool.number,
+                    ended=self._run.started + seconds,
+                    status=status,
+                    exit_code=exit_code,
+                    seconds=seconds,
+                    summary=self._redactor.redact(orjson.dumps(summary or {}, default=str).decode()).encode(),
+                )
+        except StorageError as error:
+            self._warn(error)
+
+    def flush(self) -> None:
+        """Write now what has been recorded so far."""
+        with self._writing:
+            spool, store = self._spool, self._store
+            if spool is None or store is None:
+                return
+            spool.take(self._events)
+            try:
+                spool.write(store, self._clock.now())
+            except StorageError as error:
+                self._warn(error)
+
+    def on_event_start(
+        self,
+        event_type: CBEventType,
+        payload: dict[str, Any] | None = None,
+        event_id: str = "",
+        parent_id: str = "",
+        **kwargs: Any,
+    ) -> str:
+        """Record the start of an event; the payload's key "name" names its span."""
+        event_id = event_id or new_id()
+        if self._recording:
+            self._events.append((event_id, self._monotonic(), event_type, parent_id, pick_attributes(payload) if payload else None))
+        return event_id
+
+    def on_event_end(
+        self,
+        event_type: CBEventType,
+        payload: dict[str, Any] | None = None,
+        event_id: str = "",
+        **kwargs: Any,
+    ) -> None:
+        """Record the end of an event; the payload's key "status" says how it ended, without it an exception does."""
+        if self._recording:
+            self._events.append((event_id, self._monotonic(), pick_attributes(payload) if payload else None))
+
+    def on_event_error(self, event_id: str, error: BaseException) -> None:
+        """Record that an exception leaves an event: it failed, or was cancelled."""
+        if self._recording:
+            status = "failed" if isinstance(error, Exception) else "cancelled"
+            self._events.append((event_id, {"status": status, **pick_attributes({"error": error})}))
+
+    def start_trace(self, trace_id: str | None = None) -> None:
+        """Do nothing: a run is recorded from `begin_run`."""
+
+    def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
+        """Do nothing: spans know their parents."""
+
+    def _write_on(self) -> None:
+        silent = 0.0
+        while not self._stop.wait(COMMIT_EVERY):
+            silent += COMMIT_EVERY
+            if self._recording and (self._events or silent >= SIGN_OF_LIFE_EVERY):
+                self.flush()
+                silent = 0.0
+
+    def _clean_text(self, text: str) -> str:
+        return printable(self._redactor.redact(text), LONGEST_TEXT)
+
+    def _warn(self, error: StorageError) -> None:
+        if not self._warned:
+            self._warned = True
+            logger.warning("the trace of this run is partial: %s", printable(str(error)))

@@ -1,0 +1,71 @@
+"""What a recorded run is: one record for the run, one span for each of its events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+RUNNING = "running"
+UNFINISHED = "unfinished"
+"""The status of a run, or a span, whose end was never recorded: the process was killed, or its disk was full."""
+
+SILENCE = 15.0
+"""Seconds without a sign of life after which a run without an end counts as unfinished; the recorder gives one every 5 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One event of a run, from its start to its end.
+
+    `start` and `end` are seconds since 1970, measured from the run's start by a clock that only grows; `end` is None as long
+    as the event is open. `parent` is None for the outermost events. `attributes` are numbers and short texts, such as
+    `waits.rate` (seconds); `status` is succeeded, failed, cancelled, running, or what the event's end said.
+    """
+
+    run_id: str
+    id: str
+    parent: str | None
+    type: str
+    name: str
+    start: float
+    end: float | None
+    status: str
+    attributes: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float | None:
+        """Return how long the event took; None as long as it is open."""
+        return None if self.end is None else max(self.end - self.start, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run: when, where and how it ended.
+
+    `ended`, `exit_code` and `seconds` are None as long as no end is recorded. `seen` is the latest sign of life, `lost` the
+    number of spans that could not be written: above 0 the trace is partial.
+    """
+
+    run_id: str
+    started: float
+    ended: float | None
+    status: str
+    exit_code: int | None
+    seconds: float | None
+    job_file: str | None
+    version: str
+    host: str
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    seen: float = 0.0
+    lost: int = 0
+
+    def status_at(self, now: float) -> str:
+        """Return the status as it is known at `now` (seconds since 1970): a run that fell silent is unfinished.
+
+        >>> RunRecord("r", 0.0, None, "running", None, None, None, "1", "here", seen=100.0).status_at(110.0)
+        'running'
+        """
+        if self.ended is not None:
+            return self.status
+        return RUNNING if now - self.seen <= SILENCE else UNFINISHED

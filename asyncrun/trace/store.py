@@ -1,0 +1,172 @@
+"""`traces.db`: runs and their spans, readable while a run is being written."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from asyncrun.errors import DamagedStateError, StorageError
+from asyncrun.trace.records import RunRecord, Span
+
+FORMAT = 1
+"""The store's `PRAGMA user_version`."""
+
+Row = tuple[Any, ...]
+
+# The number `n` counts a run's spans by their start, so that rows are appended; parents stand before their children.
+_SCHEMA = f"""
+CREATE TABLE runs (
+    run INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, started REAL NOT NULL, ended REAL, status TEXT NOT NULL,
+    exit_code INTEGER, seconds REAL, job_file TEXT, version TEXT NOT NULL, host TEXT NOT NULL, summary BLOB NOT NULL,
+    seen REAL NOT NULL, lost INTEGER NOT NULL
+) STRICT;
+CREATE TABLE spans (
+    run INTEGER NOT NULL REFERENCES runs, n INTEGER NOT NULL, id TEXT NOT NULL, parent TEXT, type TEXT NOT NULL,
+    name TEXT NOT NULL, start REAL NOT NULL, "end" REAL, status TEXT NOT NULL, attributes BLOB, PRIMARY KEY (run, n)
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = {FORMAT};
+"""
+_RUN_COLUMNS = "run_id, started, ended, status, exit_code, seconds, job_file, version, host, summary, seen, lost"
+
+
+class TraceStore:
+    """The runs of a state folder. SQLite in WAL mode: one process reads while another writes, and a kill leaves it whole.
+
+    Args:
+        path: the file. For writing it is made if it is not there, for its owner only (0600).
+        read_only: whether to read only; a file that is not there then holds no runs.
+
+    Raises DamagedStateError for a file that is not a store, StorageError for one of a newer version, and both from every
+    method when the disk says so.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        with self._errors("open"):
+            self._connection = self._open_to_read() if read_only else self._open_to_write()
+        try:
+            with self._errors("open"):
+                self._prepare(read_only)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> TraceStore:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        self._connection.close()
+
+    def add_run(self, run: RunRecord) -> int | None:
+        """Record that a run has begun and return its number here; None when its id is taken."""
+        values = (
+            *(run.run_id, run.started, run.ended, run.status, run.exit_code, run.seconds, run.job_file, run.version, run.host),
+            *(orjson.dumps(run.summary), run.seen, run.lost),
+        )
+        with self._errors("write"), self._transaction():
+            sql = f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES ({', '.join('?' * len(values))}) ON CONFLICT DO NOTHING"
+            cursor = self._connection.execute(sql, values)
+            return cursor.lastrowid if cursor.rowcount else None
+
+    def end_run(self, number: int, *, ended: float, status: str, exit_code: int, seconds: float, summary: bytes) -> None:
+        """Record how a run ended."""
+        sql = "UPDATE runs SET ended = ?, status = ?, exit_code = ?, seconds = ?, summary = ?, seen = ? WHERE run = ?"
+        with self._errors("write"), self._transaction():
+            self._connection.execute(sql, (ended, status, exit_code, seconds, summary, ended, number))
+
+    def write_spans(self, number: int, rows: Iterable[Row], *, seen: float, lost: int) -> None:
+        """Write spans of a run, new ones or again with their end, in one transaction.
+
+        A row is (n, id, parent, type, name, start, end, status, attributes as JSON or None).
+        """
+        with self._errors("write"), self._transaction():
+            self._connection.executemany(f"INSERT OR REPLACE INTO spans VALUES ({number}, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._connection.execute("UPDATE runs SET seen = ?, lost = ? WHERE run = ?", (seen, lost, number))
+
+    def runs(self) -> list[RunRecord]:
+        """Return all runs, the earliest first."""
+        with self._errors("read"):
+            rows = self._connection.execute(f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY started, run").fetchall()
+            return [RunRecord(*row[:9], orjson.loads(row[9]), *row[10:]) for row in rows]
+
+    def spans(self, run_id: str) -> list[Span]:
+        """Return the spans of a run by their start: a parent comes before its children."""
+        sql = """SELECT id, parent, type, name, start, "end", spans.status, attributes FROM spans JOIN runs USING (run)
+                 WHERE run_id = ? ORDER BY n"""
+        with self._errors("read"):
+            rows = self._connection.execute(sql, (run_id,))
+            return [Span(run_id, *row[:7], orjson.loads(row[7]) if row[7] else {}) for row in rows]
+
+    def _open_to_write(self) -> sqlite3.Connection:
+        # Made before SQLite sees it, because SQLite follows the umask; its -wal and -shm files take over the mode.
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+        return sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            return sqlite3.connect(":memory:", isolation_level=None)
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", timeout=30, isolation_level=None, uri=True)
+
+    def _prepare(self, read_only: bool) -> None:
+        [found] = self._connection.execute("PRAGMA user_version").fetchone()
+        if found > FORMAT:
+            raise StorageError(
+                f"{self.path} was written by a newer asyncrun (its format is {found}, this one knows {FORMAT})",
+                hint=f"Upgrade asyncrun, or set {self.path.name} aside: it holds nothing but the record of past runs.",
+            )
+        if read_only:
+            if found == 0:
+                # Nothing was ever written here: the file is missing, or a kill came before the first commit.
+                self._connection.close()
+                self._connection = sqlite3.connect(":memory:", isolation_level=None)
+                self._connection.executescript(_SCHEMA)
+            return
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        with self._transaction():
+            if self._connection.execute("PRAGMA user_version").fetchone() == (0,):
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    self._connection.execute(statement)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # A full disk may have rolled back already.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _errors(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError, orjson.JSONDecodeError) as error:
+            if isinstance(error, orjson.JSONDecodeError) or _primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise DamagedStateError(
+                    f"{self.path} is not a whole trace store: {error}",
+                    hint=f"Set {self.path.name} aside (mv {self.path.name} {self.path.name}.bad): it holds only the record of past runs.",
+                ) from error
+            raise StorageError(f"cannot {doing} {self.path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _primary_code(error: BaseException) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

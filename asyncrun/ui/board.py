@@ -1,0 +1,122 @@
+"""Where every task of a run stands, kept from the calls of a run; what is shown is made from it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from asyncrun.records import Counts, JobResult, Status
+
+NAMED_FAILURES = 10
+"""How many failed items of a task are named; the others are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """How one task stands; `started` and `ended` are seconds of the monotonic clock, None before."""
+
+    name: str
+    status: Status = Status.PENDING
+    total: int | None = None
+    counts: Counts = field(default_factory=Counts)
+    failures: int = 0
+    waiting: str | None = None
+    reason: str | None = None
+    started: float | None = None
+    ended: float | None = None
+
+    @property
+    def done(self) -> int:
+        """Return how many items have ended, in whatever way."""
+        return self.counts.ok + self.counts.failed + self.counts.skipped
+
+    @property
+    def unnamed_failures(self) -> int:
+        """Return how many failed items were only counted."""
+        return max(self.failures - NAMED_FAILURES, 0)
+
+    def seconds(self, now: float) -> float:
+        """Return for how long the task has run, or ran."""
+        if self.started is None:
+            return 0.0
+        return max((now if self.ended is None else self.ended) - self.started, 0.0)
+
+    def rate(self, now: float) -> float | None:
+        """Return items per second, those of earlier runs not counted: they cost no time. None while it cannot be known."""
+        seconds, fresh = self.seconds(now), self.done - self.counts.cached
+        return fresh / seconds if fresh > 0 and seconds > 0 else None
+
+    def left(self, now: float) -> float | None:
+        """Return how many seconds the task still takes at its present rate; None while that cannot be known."""
+        rate = self.rate(now)
+        if rate is None or self.total is None or self.status is not Status.RUNNING:
+            return None
+        return max(self.total - self.done, 0) / rate
+
+
+class Board:
+    """Keeps the state of every task. Any thread may call it; `tasks` is a snapshot."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, TaskState] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def tasks(self) -> tuple[TaskState, ...]:
+        """Return all tasks, in the order in which they were named."""
+        with self._lock:
+            return tuple(self._tasks.values())
+
+    def announce(self, names: Sequence[str]) -> None:
+        """Note the tasks that a run has."""
+        with self._lock:
+            self._tasks.update({name: TaskState(name) for name in names if name not in self._tasks})
+
+    def start(self, name: str, total: int | None, now: float) -> None:
+        """Note that a task has begun."""
+        with self._lock:
+            self._tasks[name] = TaskState(name, Status.RUNNING, total, started=now)
+
+    def advance(self, name: str, counts: Counts) -> None:
+        """Add items that have ended."""
+        with self._lock:
+            task = self._of(name)
+            self._tasks[name] = replace(task, counts=task.counts + counts)
+
+    def fail(self, name: str) -> bool:
+        """Note a failed item; return whether it is one of those that are named."""
+        with self._lock:
+            former = self._of(name)
+            task = self._tasks[name] = replace(former, failures=former.failures + 1)
+            return task.failures <= NAMED_FAILURES
+
+    def wait(self, name: str, reason: str | None) -> None:
+        """Note what a task waits for."""
+        with self._lock:
+            self._tasks[name] = replace(self._of(name), waiting=reason)
+
+    def finish(self, name: str, result: JobResult | None, now: float) -> TaskState:
+        """Note that a task has ended and return how; without a result it ended well."""
+        with self._lock:
+            task = replace(self._of(name), waiting=None, ended=now)
+            if result is None:
+                task = replace(task, status=Status.SUCCEEDED)
+            else:
+                task = replace(task, status=result.status, reason=result.reason, counts=result.counts)
+            self._tasks[name] = task
+            return task
+
+    def close(self, now: float) -> list[TaskState]:
+        """Note that what runs has been stopped, and return it."""
+        with self._lock:
+            left = [
+                replace(task, status=Status.STOPPED, waiting=None, ended=now)
+                for task in self._tasks.values()
+                if task.status is Status.RUNNING
+            ]
+            self._tasks.update({task.name: task for task in left})
+            return left
+
+    def _of(self, name: str) -> TaskState:
+        return self._tasks.get(name) or TaskState(name)

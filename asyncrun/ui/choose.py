@@ -1,0 +1,82 @@
+"""Which kind of progress is shown, and whether in colour: decided from the flags, the streams and the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Literal, TextIO
+
+from asyncrun.clock import Clock
+from asyncrun.ports import NullProgress, Progress
+from asyncrun.ui.jsonlines import JsonProgress
+from asyncrun.ui.plain import PlainProgress, WarningsOnly
+
+When = Literal["auto", "always", "never"]
+
+
+class Look(Enum):
+    """How progress is shown."""
+
+    NOTHING = "nothing"
+    WARNINGS = "warnings"
+    PLAIN = "plain"
+    JSON = "json"
+    BARS = "bars"
+
+
+def choose_look(*, quiet: bool, json: bool, progress: When, terminal: bool, environ: Mapping[str, str]) -> Look:
+    """Return how progress is shown; `terminal` says whether stderr is one.
+
+    `quiet` wins over everything, JSON over the rest. `always` shows bars even where `CI` is set, but never where they cannot move.
+
+    >>> choose_look(quiet=False, json=False, progress="auto", terminal=True, environ={"TERM": "xterm", "CI": "true"})
+    <Look.PLAIN: 'plain'>
+    """
+    if quiet:
+        return Look.NOTHING
+    if json:
+        return Look.JSON
+    if progress == "never":
+        return Look.WARNINGS
+    if progress == "always":
+        environ = {name: value for name, value in environ.items() if name != "CI"}
+    return Look.BARS if bars_can_move(terminal=terminal, environ=environ) else Look.PLAIN
+
+
+def bars_can_move(*, terminal: bool, environ: Mapping[str, str]) -> bool:
+    """Return whether a bar may move: on a terminal that knows how, outside of CI; a variable set to nothing counts as unset."""
+    return terminal and environ.get("TERM") != "dumb" and not environ.get("CI")
+
+
+def choose_colour(*, color: When, terminal: bool, environ: Mapping[str, str]) -> bool:
+    """Return whether a stream gets colour.
+
+    A flag wins over `NO_COLOR` (https://no-color.org), that over `FORCE_COLOR` (https://force-color.org), that over the terminal.
+
+    >>> choose_colour(color="auto", terminal=True, environ={"NO_COLOR": "1"})
+    False
+    """
+    if color != "auto":
+        return color == "always"
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return True
+    return terminal and environ.get("TERM") != "dumb"
+
+
+def build_progress(look: Look, *, stdout: TextIO, stderr: TextIO, clock: Clock, colour: bool = True) -> Progress:
+    """Return the progress that shows itself in this way. JSON lines go to stdout, all else to stderr; `colour` matters to bars alone."""
+    match look:
+        case Look.NOTHING:
+            return NullProgress()
+        case Look.WARNINGS:
+            return WarningsOnly(stderr)
+        case Look.JSON:
+            return JsonProgress(stdout, clock, stderr)
+        case Look.PLAIN:
+            return PlainProgress(stderr, clock)
+        case Look.BARS:
+            from asyncrun.ui.progress import BarProgress
+
+            return BarProgress(stderr, clock, colour=colour)

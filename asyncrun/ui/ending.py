@@ -1,0 +1,38 @@
+"""How a run is told when it has ended: one line, what failed, and what to do next."""
+
+from __future__ import annotations
+
+from asyncrun.records import JobResult, RunResult, Status
+from asyncrun.ui.wording import render_duration
+
+NAMED_FAILURES = 5
+"""How many failed items of a job are named."""
+
+
+def render_ending(result: RunResult) -> str:
+    """Return the last lines of a run: how it ended, what failed, what to do."""
+    counts, usage = result.counts, result.usage
+    parts = [f"{counts.ok:,} ok", f"{counts.cached:,} of them cached", f"{counts.failed:,} failed", f"{counts.skipped:,} skipped"]
+    parts += [f"{usage.requests:,} requests"] if usage.requests else []
+    parts += [f"{usage.tokens:,} tokens"] if usage.tokens else []
+    parts += [f"${usage.cost:,.4f}"] if usage.cost is not None else []
+    line = f"Run {result.run_id} {result.status}: {counts.items:,} items in {render_duration(result.seconds)} ({', '.join(parts)})"
+    return "\n".join([line, *(_job_trouble(job) for job in result.jobs if _is_trouble(job))])
+
+
+def render_trouble(result: RunResult) -> str:
+    """Return one paragraph about a run that did not go well; empty when there is nothing to tell."""
+    return render_ending(result) if result.exit_code else ""
+
+
+def _is_trouble(job: JobResult) -> bool:
+    return job.status is not Status.SUCCEEDED
+
+
+def _job_trouble(job: JobResult) -> str:
+    lines = [f"{job.name} {job.status}" + (f": {job.reason}" if job.reason else "")]
+    lines += [f"  {failure.place}: {failure.id}: {failure.reason}: {failure.message}" for failure in job.failures[:NAMED_FAILURES]]
+    if job.counts.failed > NAMED_FAILURES:
+        lines.append(f"  and {job.counts.failed - NAMED_FAILURES:,} more")
+    lines += [f"  {job.hint}"] if job.hint else []
+    return "\n".join(lines)

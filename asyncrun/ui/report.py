@@ -1,0 +1,108 @@
+"""What a run or a command answers on stdout: the texts of a run, and the tables of a plan and of failed items."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from asyncrun.escape import printable
+from asyncrun.records import ItemFailure, JobPlan, Status
+from asyncrun.ui.outlet import Outlet
+from asyncrun.ui.wording import render_duration
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_UNKNOWN = "unknown"
+
+
+def print_text(text: str, stream: TextIO, *, colour: bool = False) -> None:
+    r"""Write a text of one or more lines, its control characters made visible; with colour the words of a status stand out.
+
+    Raises StorageError when it cannot be written (a full disk); a reader that goes away is no error.
+
+    >>> import sys
+    >>> print_text("a\x1b[2Jb", sys.stdout)
+    a\x1b[2Jb
+    """
+    lines = "\n".join(printable(line) for line in text.rstrip("\n").split("\n"))
+    out = Outlet(stream, answer=True)
+    out.line(_coloured(lines) if colour else lines)
+
+
+def render_plan(plans: Sequence[JobPlan], width: int) -> str:
+    """Return the table of a plan: what each job would do, `~` before an estimate, and the notes below.
+
+    >>> print(render_plan([], 80))
+    no jobs
+    """
+    if not plans:
+        return "no jobs"
+    table = _table(
+        "job", "kind", numbers=("items", "new", "changed", "unchanged", "delete", "failed", "requests", "tokens", "cost", "time")
+    )
+    for plan in plans:
+        counts = (plan.items, plan.new, plan.changed, plan.unchanged, plan.delete, plan.failed, plan.requests)
+        tokens = f"~{plan.tokens:,}" if plan.tokens else "0"
+        table.add_row(printable(plan.name), plan.kind, *(f"{number:,}" for number in counts), tokens, _cost(plan.cost), _time(plan.seconds))
+    notes = [f"{printable(plan.name)}: {printable(note)}" for plan in plans for note in plan.notes]
+    return "\n".join([_rendered(table, width), *notes])
+
+
+def render_failed(failures: Sequence[tuple[str, ItemFailure]], width: int) -> str:
+    """Return the table of failed items, each with the name of its job; nothing is cut off, long cells go on in the next line.
+
+    >>> print(render_failed([], 80))
+    no failed items
+    """
+    if not failures:
+        return "no failed items"
+    table = _table("job", "id", "place", "reason", "message", numbers=("attempts",))
+    for job, failure in failures:
+        cells = (job, failure.id, str(failure.place), failure.reason, failure.message)
+        table.add_row(*map(printable, cells), str(failure.attempts))
+    return _rendered(table, width)
+
+
+def _cost(cost: float | None) -> str:
+    return _UNKNOWN if cost is None else f"~${cost:,.2f}" if cost >= 0.01 or not cost else f"~${cost:.2g}"
+
+
+def _time(seconds: float | None) -> str:
+    return _UNKNOWN if seconds is None else f"~{render_duration(seconds)}"
+
+
+def _table(*words: str, numbers: Sequence[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in words:
+        table.add_column(name.upper(), overflow="fold")
+    for name in numbers:
+        table.add_column(name.upper(), justify="right", no_wrap=True)
+    return table
+
+
+def _rendered(table: Table, width: int) -> str:
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, markup=False, emoji=False, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))
+
+
+def _coloured(text: str) -> str:
+    from rich.console import Console
+    from rich.text import Text
+
+    from asyncrun.ui.frame import STYLES
+
+    shown = Text(text)
+    for status in Status:
+        shown.highlight_words([f" {status.value}"], STYLES[status])
+    console = Console(file=io.StringIO(), color_system="standard", force_terminal=True, no_color=False)
+    with console.capture() as captured:
+        console.print(shown, soft_wrap=True, end="")
+    return captured.get()

@@ -1,0 +1,105 @@
+"""Writers of JSON lines: a row a line, into a file or onto standard output."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from asyncrun.errors import Place, StorageError
+from asyncrun.writers.atomic import AtomicFile
+
+
+class JsonlWriter:
+    """Writes rows as JSON objects, one a line; float32 arrays as the shortest numbers that give the same float32 back.
+
+    `columns` chooses and orders what is written; None: every row as it is. For the file itself see `AtomicFile`.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
+        self._columns = columns
+        self._file = AtomicFile(path)
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Add a row. Raises StorageError when the disk is full or fails."""
+        self._file.write(json_line(row, self._columns))
+
+    def commit(self) -> None:
+        """Make the rows durable and put the file in its place. Raises OutputError, StorageError."""
+        self._file.commit()
+
+    def abort(self) -> None:
+        """Throw the temporary file away; may be called after `commit` and twice."""
+        self._file.abort()
+
+
+class StdoutWriter:
+    """Writes rows as JSON lines onto a binary stream as they come; what is written cannot be taken back.
+
+    When the other end has closed the pipe (as `head` does), the rest is dropped in silence: nobody waits for it.
+    """
+
+    def __init__(self, stream: BinaryIO, columns: Sequence[str] | None = None) -> None:
+        self._columns = columns
+        self._stream = stream
+        self._open = True
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Add a row. Raises StorageError when writing fails."""
+        self._put(json_line(row, self._columns))
+
+    def commit(self) -> None:
+        """Hand what is buffered to the other end. Raises StorageError when that fails."""
+        self._put(b"")
+
+    def abort(self) -> None:
+        """Write no more rows."""
+        self._open = False
+
+    def _put(self, data: bytes) -> None:
+        if not self._open:
+            return
+        try:
+            if data:
+                self._stream.write(data)
+            else:
+                self._stream.flush()
+        except BrokenPipeError:
+            self._open = False
+            self._silence()
+        except OSError as error:
+            raise StorageError(f"cannot be written: {error.strerror}", place=Place("standard output")) from error
+
+    def _silence(self) -> None:
+        """Let what is still buffered go nowhere, so that the flush at exit does not fail (as Python's signal docs advise)."""
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            try:
+                os.dup2(nowhere, self._stream.fileno())
+            finally:
+                os.close(nowhere)
+
+
+def json_line(row: Mapping[str, Any], columns: Sequence[str] | None = None) -> bytes:
+    r"""Return a row as one line of JSON.
+
+    >>> json_line({"id": "a", "text": "b\n"}, ["id"])
+    b'{"id":"a"}\n'
+    """
+    chosen = dict(row) if columns is None else {name: row.get(name) for name in columns}
+    return orjson.dumps(chosen, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+
+
+def _plain(value: Any) -> Any:
+    """Turn what orjson does not know into what it does: views with gaps or foreign byte order, and mappings."""
+    import numpy as np
+
+    if isinstance(value, np.ndarray):
+        return np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no place in a row")

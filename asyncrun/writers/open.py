@@ -1,0 +1,53 @@
+"""Opening an output: the format is told by the ending of its name, `-` is standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from asyncrun import registry
+from asyncrun.errors import Place, UsageError
+from asyncrun.writers.interface import Writer
+from asyncrun.writers.jsonl import StdoutWriter
+
+STDOUT = "-"
+FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+"""Format of an output by the ending of its name."""
+
+
+def open_writer(
+    output: Path | str, format: str | None = None, stdout: BinaryIO | None = None, columns: Sequence[str] | None = None
+) -> Writer:
+    """Return a writer for a path, or for `-`, which needs the binary stream `stdout` and takes JSON lines only.
+
+    The caller ends it with `commit` or `abort`. An output that cannot be created is found here, before the first row:
+    `open_writer(path).abort()` is the check, and leaves nothing but the folders it needed.
+
+    Raises UsageError for a format that nobody offers, MissingExtraError for one that is not installed, OutputError, StorageError.
+    """
+    if output == STDOUT:
+        if format not in (None, "jsonl") or stdout is None:
+            raise UsageError(f"standard output takes jsonl, not {format}", place=Place(STDOUT), hint="Write to a file instead.")
+        return StdoutWriter(stdout, columns)
+    path = Path(output)
+    writer = registry.load("writers", format or format_of(path))
+    return cast(Writer, writer(path, columns))
+
+
+def format_of(path: Path) -> str:
+    """Return the format that the ending of an output's name stands for.
+
+    >>> format_of(Path("out/vectors.jsonl"))
+    'jsonl'
+
+    Raises UsageError when it stands for none.
+    """
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        known = ", ".join(sorted(FORMATS))
+        ending = f"the ending {path.suffix!r}" if path.suffix else "a name without an ending"
+        raise UsageError(
+            f"no output format is known by {ending}; known: {known}", place=Place(str(path)), hint="Change the ending, or set `format`."
+        ) from None

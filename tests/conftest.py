@@ -1,0 +1,179 @@
+"""What all tests share: what a test may need, the test data, and the rule that a test leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import inspect
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GRACE = 2.0
+"""Seconds that a thread, a process or a socket has to end in after its test."""
+
+LEFT_OUT = pytest.StashKey[Counter[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--nothing-left-out", action="store_true", help="fail when a test is skipped, or left out because what it needs is not named"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEFT_OUT] = Counter()
+
+
+# What a test needs, and what it leaves out ---------------------------------------------------------------------------------------------
+
+
+def data_folder() -> Path:
+    """Where the test data are: ASYNCRUN_TEST_DATA, or ../shared/data beside the repository."""
+    return Path(os.environ.get("ASYNCRUN_TEST_DATA") or ROOT.parent / "shared" / "data")
+
+
+def missing(item: pytest.Item, offered: set[str]) -> str | None:
+    """Name what a test needs and does not have."""
+    needs = [str(need) for marker in item.iter_markers("needs") for need in marker.args]
+    lacking = next((need for need in needs if need not in offered and "all" not in offered), None)
+    if lacking is None and "cranfield" in getattr(item, "fixturenames", ()) and not (data_folder() / "cranfield").is_dir():
+        return "data"
+    return lacking
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    offered = {name.strip() for name in os.environ.get("ASYNCRUN_TEST_NEEDS", "").split(",")}
+    lacking = {item: need for item in items if (need := missing(item, offered))}
+    config.stash[LEFT_OUT].update(lacking.values())
+    config.hook.pytest_deselected(items=list(lacking))
+    items[:] = [item for item in items if item not in lacking]
+    for item in items:
+        watch_tasks(item)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if exitstatus == pytest.ExitCode.OK and session.config.getoption("--nothing-left-out") and forbidden(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def forbidden(config: pytest.Config) -> int:
+    """Count what --nothing-left-out forbids. Data that nobody claims to have may be missing: they belong to no package."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    left_out = config.stash[LEFT_OUT].copy()
+    if not os.environ.get("ASYNCRUN_TEST_DATA"):
+        del left_out["data"]
+    return len(reporter.stats.get("skipped", [])) + left_out.total()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for need, number in sorted(config.stash[LEFT_OUT].items()):
+        cause = (
+            f"no cranfield folder in {data_folder()}: set ASYNCRUN_TEST_DATA to where it is"
+            if need == "data"
+            else f"needs {need!r}: name it in ASYNCRUN_TEST_NEEDS (a list with commas, or all) to run with it"
+        )
+        terminalreporter.write_line(f"left out {number} test{'s' if number != 1 else ''}, {cause}")
+    if config.getoption("--nothing-left-out") and (number := forbidden(config)):
+        terminalreporter.write_line(f"--nothing-left-out: {number} skipped or left out", red=True)
+
+
+@pytest.fixture(scope="session")
+def cranfield() -> Path:
+    """The folder with docs.jsonl, queries.jsonl and qrels.tsv; where it is not there, the tests that ask for it are left out."""
+    return data_folder() / "cranfield"
+
+
+# What a test leaves behind -------------------------------------------------------------------------------------------------------------
+
+
+class Belongings(NamedTuple):
+    """What a process has at one moment that outlives a function call."""
+
+    threads: frozenset[threading.Thread]
+    children: frozenset[str]
+    files: frozenset[str]
+
+    @classmethod
+    def now(cls) -> Belongings:
+        return cls(frozenset(threading.enumerate()), frozenset(children()), frozenset(open_files()))
+
+    def beyond(self, other: Belongings) -> list[str]:
+        """Say what is here and not in the other."""
+        threads = [f"thread {thread.name}" for thread in self.threads - other.threads]
+        processes = [f"child process {pid}" for pid in self.children - other.children]
+        return sorted([*threads, *processes, *(f"open {file}" for file in self.files - other.files)])
+
+
+def children() -> Iterator[str]:
+    for path in Path("/proc/self/task").glob("*/children"):
+        for pid in path.read_text().split():
+            try:
+                command = Path(f"/proc/{pid}/cmdline").read_text()
+            except OSError:
+                continue
+            # The helper of multiprocessing lives as long as the process that first needed it.
+            if "multiprocessing.resource_tracker" not in command:
+                yield pid
+
+
+def open_files() -> Iterator[str]:
+    """Yield sockets and files by descriptor; devices, pipes and the like may be opened once for the whole process."""
+    for name in os.listdir("/proc/self/fd") if Path("/proc/self/fd").is_dir() else ():
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            continue
+        if target.startswith(("socket:", "/")) and not target.startswith(("/dev/", "/proc/", "/sys/")):
+            yield f"{target} (descriptor {name})"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fail a test that leaves a thread, a child process, a socket or a file."""
+    before = Belongings.now()
+    yield
+    deadline = time.monotonic() + GRACE
+    while left := Belongings.now().beyond(before):
+        if time.monotonic() > deadline:
+            pytest.fail("the test left behind: " + ", ".join(left))
+        gc.collect()
+        time.sleep(0.01)
+
+
+def watch_tasks(item: pytest.Item) -> None:
+    """Make an asynchronous test fail when tasks outlive it; the loop that ends after it would cancel them in silence."""
+    if not isinstance(item, pytest.Function):
+        return
+    property_based = getattr(item.obj, "hypothesis", None)
+    if property_based is None and inspect.iscoroutinefunction(item.obj):
+        item.obj = leaving_no_task(item.obj)
+    elif property_based is not None and inspect.iscoroutinefunction(property_based.inner_test):
+        property_based.inner_test = leaving_no_task(property_based.inner_test)
+
+
+def leaving_no_task(test: Callable[..., Any]) -> Callable[..., Any]:
+    if hasattr(test, "leaves_no_task"):
+        return test
+
+    @functools.wraps(test)
+    async def watched(*args: Any, **kwargs: Any) -> None:
+        before = asyncio.all_tasks()
+        await test(*args, **kwargs)
+        for _ in range(5):  # what has been cancelled needs a turn or two of the loop to end
+            if not asyncio.all_tasks() - before:
+                return
+            await asyncio.sleep(0)
+        left = sorted(task.get_name() for task in asyncio.all_tasks() - before)
+        pytest.fail("the test left tasks behind: " + ", ".join(left))
+
+    watched.leaves_no_task = True  # type: ignore[attr-defined]  # a mark, so that parametrized items wrap a shared test once
+    return watched

@@ -1,0 +1,228 @@
+import asyncio
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from asyncrun.aio.attempts import Attempted, Tally, with_retries
+from asyncrun.aio.circuit import Circuit
+from asyncrun.aio.limits import Limiter, Limits
+from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy
+from asyncrun.errors import OutageError, ThrottledError
+from asyncrun.testing.clock import FakeClock
+
+
+class Refusal(Exception):
+    def __init__(self, failure: FailureClass, hint: float | None = None) -> None:
+        super().__init__(failure.value)
+        self.failure, self.hint = failure, hint
+
+
+def transient() -> Refusal:
+    return Refusal(FailureClass.TRANSIENT)
+
+
+def throttle(hint: float | None = None) -> Refusal:
+    return Refusal(FailureClass.THROTTLE, hint)
+
+
+class Endpoint:
+    """Answers as scripted; one request takes a second."""
+
+    def __init__(self, clock: FakeClock, script: Sequence[Exception | str]) -> None:
+        self.clock, self.script, self.calls = clock, list(script), []
+
+    async def __call__(self, attempt: int) -> str:
+        self.calls.append((attempt, self.clock.monotonic()))
+        await self.clock.sleep(1)
+        answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class House:
+    """What the batches of a run share."""
+
+    def __init__(self, policy: RetryPolicy | None = None, threshold: int = 20, capacity: float = 500.0, **limits: float) -> None:
+        self.clock = FakeClock()
+        self.policy = policy or RetryPolicy()
+        self.circuit = Circuit(threshold)
+        self.budget = RetryBudget(capacity)
+        self.limiter = Limiter(Limits(**limits), self.clock, random.Random(1))
+
+    def endpoint(self, *script: Exception | str) -> Endpoint:
+        return Endpoint(self.clock, script)
+
+    async def ask(self, endpoint: Endpoint, tally: Tally | None = None, tokens: float = 0, used: int | None = None) -> Attempted[str]:
+        return await with_retries(
+            endpoint,
+            policy=self.policy,
+            budget=self.budget,
+            circuit=self.circuit,
+            limiter=self.limiter,
+            clock=self.clock,
+            rng=random.Random(1),
+            tokens=tokens,
+            inputs=1,
+            classify=lambda error: (error.failure, error.hint) if isinstance(error, Refusal) else (FailureClass.TRANSIENT, None),
+            used=None if used is None else lambda value: used,
+            tally=tally,
+        )
+
+
+@pytest.mark.asyncio
+async def test_a_value_comes_back_with_attempts_and_seconds() -> None:
+    house = House()
+    result = await house.ask(house.endpoint("ok"))
+
+    assert (result.value, result.attempts) == ("ok", 1)
+    assert result.waits.request == 1.0
+    assert (result.waits.queue, result.waits.rate, result.waits.gate, result.waits.backoff) == (0, 0, 0, 0)
+
+
+@pytest.mark.asyncio
+async def test_a_transient_failure_is_tried_again_after_a_backoff_outside_the_permit() -> None:
+    house = House(concurrency=1)
+    first, second = house.endpoint(transient(), "ok"), house.endpoint("ok")
+
+    result, other = await asyncio.gather(house.ask(first), house.ask(second))
+
+    assert (result.value, result.attempts, result.waits.request) == ("ok", 2, 2.0)
+    assert result.waits.backoff > 0
+    assert second.calls[0][1] == 1.0
+    assert [attempt for attempt, _ in first.calls] == [1, 2]
+    assert other.value == "ok"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("failure", [FailureClass.AUTH, FailureClass.TOO_LONG, FailureClass.UNKNOWN])
+async def test_what_cannot_change_raises_the_exception_itself_at_once(failure: FailureClass) -> None:
+    house, error, tally = House(), Refusal(failure), Tally()
+    endpoint = house.endpoint(error)
+
+    with pytest.raises(Refusal) as caught:
+        await house.ask(endpoint, tally)
+
+    assert caught.value is error
+    assert len(endpoint.calls) == tally.attempts == 1
+    assert (tally.stopped, tally.waits.request) == (failure.value, 1.0)
+
+
+@pytest.mark.asyncio
+async def test_attempts_used_up_raise_the_last_exception_and_count_for_the_circuit() -> None:
+    house, tally = House(threshold=2), Tally()
+    errors = [transient() for _ in range(6)]
+
+    with pytest.raises(Refusal) as caught:
+        await house.ask(house.endpoint(*errors), tally)
+    assert caught.value is errors[-1]
+    assert tally.attempts == 6
+    assert not house.circuit.is_open
+
+    with pytest.raises(OutageError, match="2 batches failed in a row, the last one with: transient"):
+        await house.ask(house.endpoint(transient()))
+
+    unasked = house.endpoint("ok")
+    with pytest.raises(OutageError):
+        await house.ask(unasked)
+    assert unasked.calls == []
+
+
+@pytest.mark.asyncio
+async def test_throttles_wait_at_the_gate_for_all_and_use_no_attempts() -> None:
+    house = House()
+    first, second = house.endpoint(*[throttle(2.0)] * 8, "ok"), house.endpoint("ok")
+
+    result = await house.ask(first)
+    assert (result.value, result.attempts) == ("ok", 9)
+    assert result.waits.gate >= 16.0
+    assert result.waits.backoff == 0
+    assert all(later - earlier >= 3.0 for (_, earlier), (_, later) in zip(first.calls, first.calls[1:], strict=False))
+
+    house.limiter.throttle(30.0)
+    other = await house.ask(second)
+    assert other.waits.gate >= 30.0
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_asks_for_a_day_stops_the_call_at_once_and_holds_up_nobody_else() -> None:
+    house = House()
+    endpoint = house.endpoint(throttle(86400.0))
+
+    with pytest.raises(ThrottledError, match="asks to wait 86400 s") as caught:
+        await house.ask(endpoint)
+
+    assert isinstance(caught.value.__cause__, Refusal)
+    assert len(endpoint.calls) == 1
+    assert house.limiter.gate < 5
+
+
+@pytest.mark.asyncio
+async def test_throttles_without_end_stop_at_max_wait() -> None:
+    house = House(RetryPolicy(max_wait=100.0))
+
+    with pytest.raises(ThrottledError):
+        await house.ask(house.endpoint(throttle(3.0)))
+
+    assert house.clock.monotonic() < 150
+
+
+@pytest.mark.asyncio
+async def test_the_estimate_is_settled_with_what_was_used() -> None:
+    house = House(tokens_per_minute=6000.0)
+    await house.ask(house.endpoint("ok"), tokens=6000, used=100)
+
+    result = await house.ask(house.endpoint("ok"), tokens=1000)
+
+    assert result.waits.rate < 1
+
+
+@pytest.mark.asyncio
+async def test_a_timeout_is_an_attempt_and_shrinks_the_concurrency() -> None:
+    house = House(concurrency=8)
+    assert house.limiter.concurrency == 2
+
+    result = await house.ask(house.endpoint(TimeoutError(), "ok"))
+
+    assert result.attempts == 2
+    assert house.limiter.concurrency == 1
+
+
+@pytest.mark.asyncio
+async def test_a_run_without_retries_left_probes_once_a_second() -> None:
+    house = House(capacity=0.0, concurrency=100)
+    endpoints = [house.endpoint(transient(), "ok") for _ in range(10)]
+    for _ in range(200):
+        house.limiter._slots.succeeded()
+
+    await asyncio.gather(*map(house.ask, endpoints))
+
+    retries = sorted(endpoint.calls[1][1] for endpoint in endpoints)
+    assert retries[-1] - retries[0] >= 8
+
+
+@pytest.mark.asyncio
+async def test_cancelling_gives_the_slot_back_at_every_stage() -> None:
+    for seconds in (0.5, 1.5, 3.0, 5.0):
+        house = House(concurrency=1)
+        task = asyncio.create_task(house.ask(house.endpoint(transient(), throttle(3.0), "ok")))
+        await house.clock.sleep(seconds)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert (house.limiter.in_flight, house.limiter.queued) == (0, 0)
+
+
+@pytest.mark.asyncio
+async def test_a_success_after_retries_counts_for_circuit_and_budget() -> None:
+    house = House(threshold=2)
+    house.circuit.failed()
+
+    await house.ask(house.endpoint(transient(), "ok"))
+
+    assert house.circuit.successes == 1
+    assert house.budget.left == 500
+    house.circuit.failed()
+    assert not house.circuit.is_open

@@ -1,0 +1,33 @@
+"""The index finds exactly the keys that it was made of."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncrun.ledger.index import KeyIndex, keys_array
+
+# Few different bytes, so that keys share their first half, or everything.
+KEYS = st.lists(st.binary(min_size=2, max_size=2).map(lambda two: two[:1] * 8 + two[1:] * 8), max_size=30)
+
+
+def index_of(keys: list[bytes]) -> KeyIndex:
+    return KeyIndex(keys_array(b"".join(keys)), np.arange(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=np.int32))
+
+
+@given(KEYS, KEYS)
+def test_finds_the_keys_that_are_there_and_no_others(stored: list[bytes], asked: list[bytes]) -> None:
+    index = index_of(stored)
+    found = index.find(keys_array(b"".join(asked)))
+    assert [position >= 0 for position in found.tolist()] == [key in stored for key in asked]
+
+
+@given(KEYS)
+def test_of_a_key_that_stands_twice_the_later_batch_counts(stored: list[bytes]) -> None:
+    index = index_of(stored)
+    found = index.find(keys_array(b"".join(stored)))
+    batches, _ = index.locate(found)
+    last = {key: number for number, key in enumerate(stored)}
+    assert batches.tolist() == [last[key] for key in stored]
+    assert len(index) == len(set(stored))

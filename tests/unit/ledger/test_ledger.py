@@ -1,0 +1,143 @@
+"""What is put into the ledger is durable, found again, and never wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asyncrun.errors import DamagedStateError, Place
+from asyncrun.ledger.index import keys_array
+from asyncrun.ledger.ledger import Finished, KnownFailure, Ledger
+from asyncrun.records import ItemFailure, Space, content_key
+
+SPACE = Space("local", "model-a")
+OTHER = Space("local", "model-b")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    opened = Ledger(path)
+    yield opened
+    opened.close()
+
+
+def finished(*texts: str) -> Finished:
+    vectors = np.array([[len(text), ord(text[0]), 0.5] for text in texts], dtype=np.float32)
+    return Finished([content_key(text) for text in texts], vectors, [0] * len(texts))
+
+
+def vectors_of(ledger: Ledger, space: Space, *texts: str) -> list[list[float] | None]:
+    index = ledger.index(space)
+    positions = index.find(keys_array(b"".join(map(content_key, texts))))
+    return [None if position < 0 else ledger.vectors(index, positions[row : row + 1])[0].tolist() for row, position in enumerate(positions)]
+
+
+@pytest.mark.asyncio
+async def test_a_vector_is_found_under_its_text_in_its_space_only(ledger: Ledger) -> None:
+    await ledger.put(SPACE, finished("one", "three"))
+    await ledger.put(SPACE, finished("two"))
+    assert vectors_of(ledger, SPACE, "two", "one", "four") == [[3.0, 116.0, 0.5], [3.0, 111.0, 0.5], None]
+    assert vectors_of(ledger, OTHER, "one") == [None]
+
+
+@pytest.mark.asyncio
+async def test_vectors_are_there_after_the_ledger_was_closed(path: Path) -> None:
+    first = Ledger(path)
+    await first.put(SPACE, finished("one"))
+    first.close()
+    second = Ledger(path)
+    assert vectors_of(second, SPACE, "one") == [[3.0, 111.0, 0.5]]
+    second.close()
+
+
+@pytest.mark.asyncio
+async def test_texts_are_never_stored(path: Path, ledger: Ledger) -> None:
+    await ledger.put(SPACE, finished("a secret sentence"))
+    ledger.close()
+    assert b"secret sentence" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+
+@pytest.mark.asyncio
+async def test_only_its_owner_can_read_it(path: Path, ledger: Ledger) -> None:
+    await ledger.put(SPACE, finished("one"))
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir()} == {
+        name: "0o600" for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm")
+    }
+
+
+@pytest.mark.asyncio
+async def test_a_flipped_byte_of_a_vector_is_named_and_its_batch_becomes_new(path: Path, ledger: Ledger) -> None:
+    await ledger.put(SPACE, finished("one"))
+    await ledger.put(SPACE, finished("two"))
+    with sqlite3.connect(path) as connection:
+        blob = bytearray(connection.execute("SELECT vectors FROM batches WHERE id = 1").fetchone()[0])
+        blob[2] ^= 1
+        connection.execute("UPDATE batches SET vectors = ? WHERE id = 1", (bytes(blob),))
+    connection.close()
+    with pytest.raises(DamagedStateError, match="batch 1"):
+        vectors_of(ledger, SPACE, "one")
+    assert vectors_of(ledger, SPACE, "one", "two") == [None, [3.0, 116.0, 0.5]]
+
+
+@pytest.mark.asyncio
+async def test_a_flipped_byte_of_a_key_leaves_its_batch_out(path: Path, ledger: Ledger) -> None:
+    await ledger.put(SPACE, finished("one"))
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE batches SET keys = zeroblob(16)")
+    connection.close()
+    assert vectors_of(ledger, SPACE, "one") == [None]
+    assert ledger.dropped == 1
+
+
+def test_a_ledger_of_a_newer_version_is_refused(path: Path, ledger: Ledger) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(DamagedStateError, match="newer"):
+        ledger.index(SPACE)
+
+
+def test_a_file_that_is_no_database_is_named(path: Path, ledger: Ledger) -> None:
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(DamagedStateError, match=r"ledger\.db"):
+        ledger.index(SPACE)
+
+
+@pytest.mark.asyncio
+async def test_writing_to_a_file_that_is_no_database_fails_every_caller(path: Path, ledger: Ledger) -> None:
+    path.write_bytes(b"this is no database" * 100)
+    for text in ("one", "two"):
+        with pytest.raises(DamagedStateError):
+            await ledger.put(SPACE, finished(text))
+
+
+@pytest.mark.asyncio
+async def test_failures_of_a_job_replace_its_former_ones(ledger: Ledger) -> None:
+    failure = KnownFailure(ItemFailure("7", Place("a.jsonl", 3), "too_long", "300 tokens", 2), "space", content_key("x"))
+    await ledger.set_failures("nightly", [failure])
+    await ledger.set_failures("other", [])
+    assert ledger.failures("nightly") == {"7": failure}
+    await ledger.set_failures("nightly", [])
+    assert ledger.failures("nightly") == {}
+
+
+@pytest.mark.asyncio
+async def test_an_output_is_current_until_it_or_its_mark_changes(ledger: Ledger, tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    output.write_text("{}\n")
+    await ledger.set_output(output, "mark")
+    assert ledger.output_is(output, "mark")
+    assert not ledger.output_is(output, "another mark")
+    output.write_text("{}\n{}\n")
+    assert not ledger.output_is(output, "mark")
+    output.unlink()
+    assert not ledger.output_is(output, "mark")

@@ -1,0 +1,38 @@
+"""One run per job file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from asyncrun.errors import LockedError
+from asyncrun.ledger.lock import hold_lock
+
+
+def test_a_second_holder_is_told_who_the_first_one_is(tmp_path: Path) -> None:
+    lock = tmp_path / "jobs.yaml.lock"
+    with (
+        hold_lock(lock, 0.0),
+        pytest.raises(LockedError, match=rf"process {os.getpid()} on .*, since 1970-01-01T00:00:00"),
+        hold_lock(lock, 0.0),
+    ):
+        pass
+
+
+def test_a_released_lock_can_be_held_again(tmp_path: Path) -> None:
+    lock = tmp_path / "jobs.yaml.lock"
+    for _ in range(2):
+        with hold_lock(lock, 0.0):
+            assert lock.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_symbolic_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    target = tmp_path / "precious"
+    target.write_text("text")
+    lock = tmp_path / "jobs.yaml.lock"
+    lock.symlink_to(target)
+    with pytest.raises(Exception, match="cannot open the lock"), hold_lock(lock, 0.0):
+        pass
+    assert target.read_text() == "text"

@@ -1,0 +1,271 @@
+"""What a job's input promises: which files, which items, which ids, and what is said about the rest."""
+
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncrun.errors import Place, StorageError, UsageError
+from asyncrun.readers.source import Source
+from asyncrun.records import BadItem, Item
+
+
+def put(base: Path, files: dict[str, str | bytes]) -> None:
+    for name, content in files.items():
+        path = base / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def told(source: Source) -> list[tuple[str, str]]:
+    """Return id and text of each item, for a bad one its reason and message."""
+    return [(item.id, item.text if isinstance(item, Item) else f"{item.reason}: {item.message}") for item in source.items()]
+
+
+class TestIds:
+    def test_a_record_has_its_own_or_gets_path_and_line(self, tmp_path: Path) -> None:
+        put(tmp_path, {"data/a.jsonl": '{"id": "x", "text": "1"}\n\n{"text": "3"}\n{"id": null, "text": "4"}\n{"id": "", "text": "5"}\nbad'})
+        source = Source(tmp_path, ("data/a.jsonl",))
+        assert [item.id for item in source.items()] == ["x", "a.jsonl#3", "a.jsonl#4", "a.jsonl#5", "a.jsonl#6"]
+        assert [str(item.place) for item in source.items()][:2] == ["data/a.jsonl:1", "data/a.jsonl:3"]
+
+    def test_numbers_become_strings(self, tmp_path: Path) -> None:
+        put(tmp_path, {"a.jsonl": '{"id": 7, "text": "1"}\n{"id": 12345678901234567890, "text": "2"}\n{"id": 1.5, "text": "3"}\n{"id": 0, "text": "4"}'})
+        assert [item.id for item in Source(tmp_path, ("a.jsonl",)).items()] == ["7", "12345678901234567890", "1.5", "0"]
+
+    def test_an_id_that_is_no_text_fails_the_item_under_its_line(self, tmp_path: Path) -> None:
+        put(tmp_path, {"a.jsonl": '{"id": [1], "text": "1"}\n{"id": 123456789012345678901, "text": "2"}'})
+        assert told(Source(tmp_path, ("a.jsonl",))) == [
+            ("a.jsonl#1", "bad_record: the field 'id' is a list, not a text"),
+            ("a.jsonl#2", "bad_record: the field 'id' is a number too large to be read exactly; put it in quotes"),
+        ]
+
+    def test_they_may_be_a_field_or_a_template(self, tmp_path: Path) -> None:
+        put(tmp_path, {"a.jsonl": '{"meta": {"key": "k"}, "n": 1, "text": "t"}'})
+        assert told(Source(tmp_path, ("a.jsonl",), id="meta.key")) == [("k", "t")]
+        assert told(Source(tmp_path, ("a.jsonl",), id="{meta.key}/{n}")) == [("k/1", "t")]
+        assert told(Source(tmp_path, ("a.jsonl",), id="{m}")) == [("a.jsonl#1", "bad_record: no field 'm'; known: meta, n, text")]
+
+    def test_a_document_is_its_path_below_the_first_wildcard_or_the_root(self, tmp_path: Path) -> None:
+        put(tmp_path, {"docs/a.md": "A", "docs/deep/b.md": "B", "other/c.txt": "C"})
+        paths = ("docs/**/*.md", "other/c.txt")
+        assert told(Source(tmp_path, paths)) == [("a.md", "A"), ("deep/b.md", "B"), ("c.txt", "C")]
+        assert told(Source(tmp_path, paths, root=".")) == [("docs/a.md", "A"), ("docs/deep/b.md", "B"), ("other/c.txt", "C")]
+        assert told(Source(tmp_path, (str(tmp_path / "docs/**/*.md"),), root="docs")) == [("a.md", "A"), ("deep/b.md", "B")]
+        with pytest.raises(UsageError, match="other/c.txt: is not under the root 'docs'"):
+            told(Source(tmp_path, paths, root="docs"))
+
+    def test_rows_below_a_glob_are_named_by_their_file(self, tmp_path: Path) -> None:
+        put(tmp_path, {"in/x/a.txt": "one\n\nthree", "in/b.txt": "four"})
+        assert told(Source(tmp_path, ("in/**/*.txt",), format="lines")) == [("b.txt#1", "four"), ("x/a.txt#1", "one"), ("x/a.txt#3", "three")]
+
+    def test_inline_items_are_counted(self, tmp_path: Path) -> None:
+        source = Source(tmp_path, inline=("one", {"text": "two", "id": "x"}, {"text": "three"}))
+        assert told(source) == [("items#1", "one"), ("x", "two"), ("items#3", "three")]
+        assert [item.place for item in source.items()][2] == Place("items", 3)
+
+    def test_those_without_one_are_told(self, tmp_path: Path) -> None:
+        put(tmp_path, {"a.jsonl": '{"id": 1, "text": "a"}\n{"text": "b"}\nbad\n', "b.md": "doc"})
+        unnamed: list[Item] = []
+        list(Source(tmp_path, ("a.jsonl", "b.md"), inline=("c",)).items(on_unnamed=unnamed.append))
+        assert [item.id for item in unnamed] == ["a.jsonl#2", "items#1"]
+
+    def test_a_file_name_that_is_not_utf8_makes_an_id_that_is(self, tmp_path: Path) -> None:
+        try:
+            (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_text("x")
+        except OSError:
+            pytest.skip("this file system takes UTF-8 names only")
+        (item,) = Source(tmp_path, ("*.txt",)).items()
+        assert item.id == "caf\\udce9.txt"
+        str(item.place).encode()
+
+
+class TestTexts:
+    def test_a_field_that_is_missing_fails_the_item_and_names_what_is_there(self, tmp_path: Path) -> None:
+        put(tmp_path, {"a.jsonl": '{"id": "x", "txt": "1"}\n{"id": "y", "text": "2"}\n'})
+        bad, good = Source(tmp_path, ("a.jsonl",)).items()
+        assert bad == BadItem("x", Place("a.jsonl", 1), "bad_record", "no field 'text'; known: id, txt; did you mean 'txt'?")
+        assert isinstance(good, Item)
+
+    def test_a_template_takes_several_fields(self, tmp_path: Path) -> None:
+        put(tmp_path, {"a.jsonl": '{"title": "T", "text": "x", "year": 1999}'})
+        assert told(Source(tmp_path, ("a.jsonl",), text="{title}. {text} ({year})")) == [("a.jsonl#1", "T. x (1999)")]
+
+    def test_empty_and_control_characters_are_passed_on(self, tmp_path: Path) -> None:
+        put(tmp_path, {"a.jsonl": rb'{"text": ""}' + b"\n" + rb'{"text": "a\u0000b\u001b"}'})
+        assert told(Source(tmp_path, ("a.jsonl",))) == [("a.jsonl#1", ""), ("a.jsonl#2", "a\0b\x1b")]
+
+    def test_half_of_a_surrogate_pair_fails_the_item(self, tmp_path: Path) -> None:
+        put(tmp_path, {"a.jsonl": rb'{"text": "a\ud83d"}' + b"\n" + rb'{"text": "\ud83d\ude00"}'})
+        bad, good = Source(tmp_path, ("a.jsonl",), inline=("x",)).items(), None
+        first, second, third = bad
+        assert isinstance(first, BadItem)
+        assert first.reason == "bad_text"
+        assert isinstance(second, Item)
+        assert second.text == "\N{GRINNING FACE}"
+        assert good is None
+        assert isinstance(third, Item)
+
+    @pytest.mark.parametrize(
+        ("value", "reason"),
+        [("\ud83d", "bad_text"), ({"text": "x", "id": "\ud83d"}, "bad_text"), ([1], "bad_record"), (None, "bad_record"), ({1: 2}, "bad_record"), (object(), "bad_record")],
+    )
+    def test_inline_items_that_are_none_are_set_aside(self, tmp_path: Path, value: Any, reason: str) -> None:
+        first, second = Source(tmp_path, inline=(value, 7)).items()
+        assert isinstance(first, BadItem)
+        assert (first.id, first.reason) == ("items#1", reason)
+        assert isinstance(second, Item)
+        assert second.text == "7"
+
+    def test_metadata_are_the_fields_named_as_they_are(self, tmp_path: Path) -> None:
+        put(tmp_path, {"a.jsonl": '{"text": "t", "lang": "en", "author": {"name": "N"}, "tags": [1, null], "other": 1}'})
+        (item,) = Source(tmp_path, ("a.jsonl",), metadata=("lang", "author.name", "tags", "none")).items()
+        assert isinstance(item, Item)
+        assert item.metadata == {"lang": "en", "author.name": "N", "tags": [1, None]}
+
+
+class TestFiles:
+    def test_formats_follow_the_ending(self, tmp_path: Path) -> None:
+        put(
+            tmp_path,
+            {
+                "a.JSONL": '{"text": "a"}',
+                "b.ndjson": '{"text": "b"}',
+                "c.txt": "c\nc",
+                "d.md": "# d",
+                "e.markdown": "e",
+                "f.jsonl.gz": gzip.compress(b'{"text": "f"}'),
+                "g.txt.gz": gzip.compress(b"g"),
+            },
+        )
+        texts = [item.text for item in Source(tmp_path, ("*",)).items() if isinstance(item, Item)]
+        assert texts == ["a", "b", "c\nc", "# d", "e", "f", "g"]
+
+    def test_what_a_glob_matches_but_cannot_be_read_is_counted(self, tmp_path: Path) -> None:
+        put(tmp_path, {"d/a.md": "a", "d/.b.md": "b", "d/c.exe": "c", "d/sub/none": "", ".git/d.md": "d"})
+        (tmp_path / "d/link.md").symlink_to(tmp_path / "d/a.md")
+        os.mkfifo(tmp_path / "d/pipe.md")
+        found = Source(tmp_path, ("**/*",)).check()
+        assert [file.shown for file in found.files] == ["d/a.md"]
+        assert sorted(found.skipped) == ["d/.b.md", "d/c.exe", "d/link.md", "d/pipe.md", "d/sub/none"]
+        assert found.skipped_files == 5
+
+    def test_order_is_that_of_the_paths_and_a_file_comes_once(self, tmp_path: Path) -> None:
+        put(tmp_path, {name: name for name in ("b.md", "a.md", "z/a.md", "a/z.md")})
+        found = Source(tmp_path, ("z/*.md", "**/*.md", "./a.md", str(tmp_path / "b.md"))).check()
+        assert [file.shown for file in found.files] == ["z/a.md", "a.md", "a/z.md", "b.md"]
+
+    def test_excluded_files_are_left_out_and_not_counted(self, tmp_path: Path) -> None:
+        put(tmp_path, {name: name for name in ("docs/a.md", "docs/drafts/b.md", "docs/CHANGELOG.md")})
+        found = Source(tmp_path, ("docs/**/*.md",), exclude=("drafts", "docs/CHANGE*.md")).check()
+        assert ([file.name for file in found.files], found.skipped) == (["a.md"], ())
+
+    def test_a_literal_symbolic_link_is_read(self, tmp_path: Path) -> None:
+        put(tmp_path, {"a.md": "a"})
+        (tmp_path / "link.md").symlink_to("a.md")
+        assert told(Source(tmp_path, ("link.md",))) == [("link.md", "a")]
+
+    def test_a_name_with_wildcards_in_it_that_exists_is_a_name(self, tmp_path: Path) -> None:
+        put(tmp_path, {"a[1].md": "brackets", "a1.md": "one"})
+        assert told(Source(tmp_path, ("a[1].md",))) == [("a[1].md", "brackets")]
+
+    def test_several_passes_read_the_same_files(self, tmp_path: Path) -> None:
+        put(tmp_path, {"a.md": "a"})
+        source = Source(tmp_path, ("*.md",))
+        found = source.check()
+        put(tmp_path, {"b.md": "b"})
+        assert [item.id for item in source.items(found)] == ["a.md"]
+        assert [item.id for item in source.items()] == ["a.md", "b.md"]
+        assert list(source.items()) == list(source.items())
+
+    def test_covers_what_it_would_read(self, tmp_path: Path) -> None:
+        source = Source(tmp_path, ("out/*.jsonl", "a.md"), exclude=("out/x.jsonl",))
+        assert source.covers(tmp_path / "out/new.jsonl")
+        assert source.covers(tmp_path / "x/../a.md")
+        assert not source.covers(tmp_path / "out/x.jsonl")
+        assert not source.covers(tmp_path / "b.md")
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("path", "message"),
+        [
+            ("nots.jsonl", "nots.jsonl: no such file; did you mean 'notes.jsonl'?"),
+            ("dcos/a.md", "dcos/a.md: no such file or folder: there is no 'dcos'; did you mean 'docs'?"),
+            ("docs/zzz", "docs/zzz: no such file"),
+            ("notes.jsonl/x.md", "notes.jsonl/x.md: no such file"),
+            ("dosc/*.md", "dosc: no such file; did you mean 'docs'?"),
+            ("docs/*.txt", "docs/*.txt: no file matches"),
+            ("docs/*.bin", "docs/*.bin: no file matches that can be read: 1 hidden, linked or of an unknown type"),
+            ("docs", "docs: is a folder, not a file"),
+            ("docs/x.bin", "docs/x.bin: nothing is known about files with the ending '.bin'"),
+            ("pipe", "pipe: is not a regular file"),
+            ("/dev/null", "/dev/null: is not a regular file"),
+            ("-", "-: standard input was not read"),
+        ],
+    )
+    def test_a_path_that_leads_to_no_input(self, tmp_path: Path, path: str, message: str) -> None:
+        put(tmp_path, {"notes.jsonl": "", "docs/a.md": "", "docs/x.bin": ""})
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(UsageError) as caught:
+            Source(tmp_path, (path,)).check()
+        assert str(caught.value) == message
+        assert caught.value.hint
+        with pytest.raises(UsageError):
+            list(Source(tmp_path, (path,)).items())
+
+    def test_a_glob_may_be_empty_when_that_is_allowed(self, tmp_path: Path) -> None:
+        assert Source(tmp_path, ("*.md", "none/*.md"), allow_empty=True).check().files == ()
+        with pytest.raises(UsageError):
+            Source(tmp_path, ("a.md",), allow_empty=True).check()
+
+    def test_braces_get_a_hint_of_their_own(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError) as caught:
+            Source(tmp_path, ("*.{md,txt}",)).check()
+        assert caught.value.hint == "Braces are not expanded: write a list of patterns."
+
+    @pytest.mark.parametrize("changed", [{"format": "jsnol"}, {"text": "{"}, {"id": ""}])
+    def test_settings_that_cannot_be_used(self, tmp_path: Path, changed: dict[str, Any]) -> None:
+        put(tmp_path, {"a.md": ""})
+        with pytest.raises(UsageError):
+            Source(tmp_path, ("a.md",), **changed).check()
+
+    @pytest.mark.parametrize("path", ["a\0b.md", "\ud800.md", "x" * 300 + ".md"])
+    def test_a_path_that_no_file_can_have_is_an_error_of_ours(self, tmp_path: Path, path: str) -> None:
+        with pytest.raises((UsageError, StorageError)):
+            Source(tmp_path, (path,)).check()
+
+
+@pytest.fixture
+def plain_user() -> Iterator[None]:
+    """Root may read everything: act as nobody meanwhile."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Path:
+    put(tmp_path, {"d/a.md": "a", "d/sub/b.md": "b"})
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.getuid() and folder.name.startswith(("pytest-", tmp_path.name)):
+            folder.chmod(0o755)
+    return tmp_path
+
+
+class TestUnreadable:
+    def test_a_file_that_may_not_be_read(self, locked: Path, plain_user: None) -> None:
+        pass
+
+    def test_standard_input_is_jsonl_or_lines(self, tmp_path: Path) -> None:
+        put(tmp_path, {"spool": '\n {"text": "a"}\n{"id": "x", "text": "b"}'})
+        assert told(Source(tmp_path, ("-",), stdin=tmp_path / "spool")) == [("-#2", "a"), ("x", "b")]
+        put(tmp_path, {"spool": "plain\nwords"})
+        assert told(Source(tmp_path, ("-",), stdin=tmp_path / "spool")) == [("-#1", "plain"), ("-#2", "words")]
+        assert told(Source(tmp_path, ("-",), format="text", stdin=tmp_path / "spool")) == [("-", "plain\nwords")]

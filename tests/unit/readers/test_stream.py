@@ -1,0 +1,108 @@
+"""What is promised about bytes: line ends, marks, compression, and one clear error for what cannot be read."""
+
+import bz2
+import gzip
+import lzma
+from pathlib import Path
+
+import pytest
+
+from asyncrun.errors import StorageError
+from asyncrun.readers import stream
+from asyncrun.readers.lines import read_lines
+from asyncrun.readers.text import read_text
+
+PACK = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+
+
+def lines(path: Path) -> list[tuple[int, bytes | None]]:
+    return list(stream.numbered_lines(path, "shown"))
+
+
+@pytest.mark.parametrize("ending", ["", *PACK])
+def test_reads_through_compression_by_name(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a.txt{ending}"
+    path.write_bytes(PACK.get(ending, bytes)(b"one\ntwo"))
+    assert lines(path) == [(1, b"one"), (2, b"two")]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", []),
+        (b"a", [b"a"]),
+        (b"a\n", [b"a"]),
+        (b"a\r\nb\r\n", [b"a", b"b"]),
+        (b"\xef\xbb\xbfa\n\xef\xbb\xbfb", [b"a", b"\xef\xbb\xbfb"]),
+        (b"\n\na\n", [b"", b"", b"a"]),
+        (b"a\rb\n", [b"a\rb"]),
+        ("a\u2028b\x85c".encode(), ["a\u2028b\x85c".encode()]),
+    ],
+)
+def test_a_line_ends_with_a_line_feed_and_nothing_else(tmp_path: Path, data: bytes, expected: list[bytes]) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(data)
+    assert lines(path) == list(enumerate(expected, 1))
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
+def test_a_line_above_the_limit_is_passed_over_and_the_next_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
+    monkeypatch.setattr(stream, "LONGEST", 10)
+    path = tmp_path / "a"
+    path.write_bytes(b"0123456789\r\n" + b"x" * 5000 + b"\n" + b"0123456789x\n" + b"end" + end)
+    assert lines(path) == [(1, b"0123456789"), (2, None), (3, None), (4, b"end")]
+
+
+def test_the_limit_is_64_megabytes(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with path.open("wb") as file:
+        file.truncate(stream.LONGEST + 1)
+        file.seek(0, 2)
+        file.write(b"\nnext\n")
+    assert stream.LONGEST == 64 * 1024 * 1024
+    assert [number for number, line in stream.numbered_lines(path, "a") if line is None] == [1]
+
+
+@pytest.mark.parametrize("ending", list(PACK))
+def test_a_truncated_archive_is_an_error_with_its_place_after_the_lines_before(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a.txt{ending}"
+    packed = PACK[ending](b"".join(b"line %d %d\n" % (number, number**3) for number in range(100_000)))
+    path.write_bytes(packed[: len(packed) * 2 // 3])
+    seen = []
+    with pytest.raises(StorageError) as caught:
+        seen.extend(read_lines(path, "data/a.txt"))
+    assert seen
+    assert str(caught.value).startswith(f"data/a.txt:{len(seen) + 1}: cannot be read to its end: ")
+    with pytest.raises(StorageError, match="data/a"):
+        list(read_text(path, "data/a"))
+
+
+@pytest.mark.parametrize("ending", list(PACK))
+def test_what_only_calls_itself_an_archive_is_an_error(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a.txt{ending}"
+    path.write_bytes(b"plain text that is no archive\n" * 20)
+    with pytest.raises(StorageError, match="a.txt: cannot be read"):
+        list(read_lines(path, "a.txt"))
+
+
+def test_damaged_bytes_inside_an_archive_are_an_error(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(bytes(range(256)) * 400, mtime=0))
+    packed[len(packed) // 2] ^= 0xFF
+    (tmp_path / "a.gz").write_bytes(packed)
+    with pytest.raises(StorageError):
+        lines(tmp_path / "a.gz")
+
+
+def test_a_file_that_is_gone_or_a_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="shown: cannot be read to its end: No such file"):
+        lines(tmp_path / "gone")
+    with pytest.raises(StorageError, match="folder: cannot be read to its end: Is a directory"):
+        list(read_text(tmp_path, "folder"))
+
+
+def test_reading_holds_no_more_than_what_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 100 + b"\n")
+    rows = stream.numbered_lines(path, "a")
+    next(rows)
+    rows.close()  # type: ignore[attr-defined]  # a generator: leaving early closes the file, or the run of the tests fails

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import threading
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncrun.records import Counts, JobResult, Status
+from asyncrun.ui.board import NAMED_FAILURES, Board, TaskState
+
+
+def test_tasks_keep_the_order_in_which_they_were_named() -> None:
+    board = Board()
+    board.announce(["b", "a"])
+    board.start("a", 3, now=0.0)
+    assert [(task.name, task.status) for task in board.tasks] == [("b", Status.PENDING), ("a", Status.RUNNING)]
+
+
+def test_a_task_that_begins_again_begins_at_nothing() -> None:
+    board = Board()
+    board.start("a", 3, now=0.0)
+    board.advance("a", Counts(ok=2))
+    board.start("a", 5, now=7.0)
+    assert board.tasks == (TaskState("a", Status.RUNNING, 5, started=7.0),)
+
+
+@given(st.lists(st.builds(Counts, ok=st.integers(0, 9), failed=st.integers(0, 9), skipped=st.integers(0, 9))))
+def test_every_ended_item_is_counted_once(steps: list[Counts]) -> None:
+    board = Board()
+    board.start("a", None, now=0.0)
+    for step in steps:
+        board.advance("a", step)
+    assert board.tasks[0].done == sum(step.ok + step.failed + step.skipped for step in steps)
+
+
+def test_calls_from_several_threads_lose_nothing() -> None:
+    board = Board()
+    board.start("a", None, now=0.0)
+    threads = [threading.Thread(target=lambda: [board.advance("a", Counts(ok=1)) for _ in range(500)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert board.tasks[0].done == 2000
+
+
+def test_only_the_first_failures_are_named() -> None:
+    board = Board()
+    named = [board.fail("a") for _ in range(NAMED_FAILURES + 3)]
+    assert named == [True] * NAMED_FAILURES + [False] * 3
+    assert board.tasks[0].unnamed_failures == 3
+
+
+def test_the_result_of_a_job_has_the_last_word() -> None:
+    board = Board()
+    board.start("a", 9, now=1.0)
+    board.advance("a", Counts(ok=4))
+    board.wait("a", "the rate limit")
+    ended = board.finish("a", JobResult("a", "embed", Status.FAILED, 1, reason="no such model", counts=Counts(ok=5)), now=3.0)
+    assert ended == TaskState("a", Status.FAILED, 9, Counts(ok=5), reason="no such model", started=1.0, ended=3.0)
+
+
+def test_a_task_that_ends_without_having_begun_took_no_time() -> None:
+    ended = Board().finish("a", JobResult("a", "embed", Status.CANCELLED, 0), now=3.0)
+    assert (ended.status, ended.seconds(99.0)) == (Status.CANCELLED, 0.0)
+
+
+def test_a_task_that_still_runs_at_the_end_is_stopped() -> None:
+    board = Board()
+    board.announce(["a", "b"])
+    board.start("a", None, now=0.0)
+    assert [task.name for task in board.close(now=2.0)] == ["a"]
+    assert [task.status for task in board.tasks] == [Status.STOPPED, Status.PENDING]
+    assert board.close(now=3.0) == []
+
+
+def test_items_of_earlier_runs_do_not_count_as_speed() -> None:
+    task = TaskState("a", Status.RUNNING, 100, Counts(ok=60, cached=50), started=0.0)
+    assert task.rate(5.0) == 2.0
+    assert task.left(5.0) == 20.0
+
+
+def test_speed_is_unknown_before_the_first_item_and_the_end_without_a_total() -> None:
+    assert TaskState("a", Status.RUNNING, 100, started=0.0).rate(5.0) is None
+    assert TaskState("a", Status.RUNNING, None, Counts(ok=10), started=0.0).left(5.0) is None
+
+
+def test_more_items_than_announced_never_leave_less_than_nothing() -> None:
+    assert TaskState("a", Status.RUNNING, 5, Counts(ok=10), started=0.0).left(5.0) == 0.0

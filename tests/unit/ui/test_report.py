@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from asyncrun.errors import Place
+from asyncrun.records import ItemFailure, JobPlan
+from asyncrun.ui.report import print_text, render_failed, render_plan
+
+
+def test_a_text_is_written_as_it_is_and_ends_with_one_line_end() -> None:
+    stream = io.StringIO()
+    print_text("Trace: run\n    |_embed -> 0.5 seconds\n", stream)
+    assert stream.getvalue() == "Trace: run\n    |_embed -> 0.5 seconds\n"
+
+
+def test_data_in_a_text_cannot_steer_a_terminal() -> None:
+    stream = io.StringIO()
+    print_text("job \x1b]8;;x\x07 name\nsecond [red] line", stream, colour=True)
+    assert stream.getvalue() == "job \\x1b]8;;x\\x07 name\nsecond [red] line\n"
+
+
+def test_colour_is_only_added_to_words_of_a_status() -> None:
+    stream = io.StringIO()
+    print_text("notes succeeded", stream, colour=True)
+    assert "\x1b[32m succeeded\x1b[0m" in stream.getvalue()
+
+
+def test_a_long_line_is_not_broken() -> None:
+    stream = io.StringIO()
+    print_text("x" * 500, stream, colour=True)
+    assert stream.getvalue() == "x" * 500 + "\n"
+
+
+def test_a_plan_says_what_each_job_would_do_and_marks_estimates() -> None:
+    plan = JobPlan("notes", "embed", 1200, 1000, changed=50, unchanged=150, requests=9, tokens=34000, cost=0.00068, seconds=84.0)
+    other = JobPlan("ask", "query", 3, 3, notes=("no tokenizer: [safe] bound",))
+    head, row, _, note = render_plan([plan, other], 160).splitlines()
+    assert " ".join(head.split()) == "JOB KIND ITEMS NEW CHANGED UNCHANGED DELETE FAILED REQUESTS TOKENS COST TIME"
+    assert " ".join(row.split()) == "notes embed 1,200 1,000 50 150 0 0 9 ~34,000 ~$0.00068 ~1m 24s"
+    assert note == "ask: no tokenizer: [safe] bound"
+
+
+@pytest.mark.parametrize(("cost", "said"), [(None, "unknown"), (0.0, "~$0.00"), (1234.5, "~$1,234.50")])
+def test_a_cost_that_is_not_known_is_not_zero(cost: float | None, said: str) -> None:
+    assert said in render_plan([JobPlan("a", "embed", 1, 1, cost=cost)], 160)
+
+
+def test_failed_items_are_shown_whole_however_narrow_the_screen() -> None:
+    failure = ItemFailure("notes/a-rather-long-identifier-of-an-item.md", Place("notes.jsonl", 7), "refused", "said [no]\x07", 3)
+    text = render_failed([("notes", failure)], 60)
+    assert max(map(len, text.splitlines())) <= 60
+    wide = render_failed([("notes", failure)], 200).splitlines()[1]
+    assert wide.split() == ["notes", failure.id, "notes.jsonl:7", "refused", "said", "[no]\\x07", "3"]
