@@ -1,3 +1,66 @@
 """asyncrun: embed, ingest and query text in bulk; an asynchronous job engine with LlamaIndex's names."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncrun.aio.bridge import asyncio_run
+    from asyncrun.aio.gather import batch_gather, chunks, run_async_tasks
+    from asyncrun.aio.jobs import run_jobs
+    from asyncrun.aio.pool import Outcome, outcomes
+    from asyncrun.callbacks.context import EventContext
+    from asyncrun.callbacks.debug import LlamaDebugHandler
+    from asyncrun.callbacks.handler import BaseCallbackHandler
+    from asyncrun.callbacks.manager import CallbackManager
+    from asyncrun.callbacks.schema import CBEvent, CBEventType, EventPayload, EventStats
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "BaseCallbackHandler": "callbacks.handler",
+    "CBEvent": "callbacks.schema",
+    "CBEventType": "callbacks.schema",
+    "CallbackManager": "callbacks.manager",
+    "EventContext": "callbacks.context",
+    "EventPayload": "callbacks.schema",
+    "EventStats": "callbacks.schema",
+    "LlamaDebugHandler": "callbacks.debug",
+    "Outcome": "aio.pool",
+    "asyncio_run": "aio.bridge",
+    "batch_gather": "aio.gather",
+    "chunks": "aio.gather",
+    "outcomes": "aio.pool",
+    "run_async_tasks": "aio.gather",
+    "run_jobs": "aio.jobs",
+}
+
+__all__ = [
+    "BaseCallbackHandler",
+    "CBEvent",
+    "CBEventType",
+    "CallbackManager",
+    "EventContext",
+    "EventPayload",
+    "EventStats",
+    "LlamaDebugHandler",
+    "Outcome",
+    "asyncio_run",
+    "batch_gather",
+    "chunks",
+    "outcomes",
+    "run_async_tasks",
+    "run_jobs",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Names load on use, so that importing the package costs next to nothing.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

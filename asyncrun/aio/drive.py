@@ -20,11 +20,12 @@ Around = Callable[[Coroutine[Any, Any, T], int], Coroutine[Any, Any, T]]
 
 
 async def drive(
-    job: Job[T], slot: Slot, waits: Callable[[], None], timeout: float | None, around: Around[T] | None
+    job: Job[T], slot: Slot, waits: Callable[[], None], seconds: float | None, around: Around[T] | None
 ) -> tuple[T | None, BaseException | None]:
     """Run a job to its end and return its value or its error.
 
-    `waits` is called when the job waits for the first time; a job that never does costs no turn of the loop, and no timeout stops it.
+    `waits` is called when the job waits for the first time. A job that never does costs no turn of the loop, and cannot be stopped; any
+    other is cancelled after so many seconds.
     """
     try:
         coro = as_coroutine(job)
@@ -35,23 +36,23 @@ async def drive(
         except StopIteration as stop:
             return stop.value, None
         waits()
-        if timeout is None:
+        if seconds is None:
             return await finish(coro, context, waits_for, slot), None
-        return await _finish_in_time(coro, context, waits_for, slot, timeout), None
+        return await _finish_in_time(coro, context, waits_for, slot, seconds), None
     except GeneratorExit:  # the loop is gone, and nobody waits for an answer
         raise
     except BaseException as error:
         return None, _without_engine(error)
 
 
-async def _finish_in_time(coro: Coroutine[Any, Any, T], context: Context, waits_for: Any, slot: Slot, timeout: float) -> T:
-    scope = asyncio.timeout(timeout)
+async def _finish_in_time(coro: Coroutine[Any, Any, T], context: Context, waits_for: Any, slot: Slot, seconds: float) -> T:
+    scope = asyncio.timeout(seconds)
     try:
         async with scope:
             return await finish(coro, context, waits_for, slot)
     except TimeoutError as error:
         if scope.expired() and isinstance(error.__cause__, asyncio.CancelledError):
-            raise TimeoutError(f"job {slot.index} did not end within {timeout:g} s") from error.__cause__
+            raise TimeoutError(f"job {slot.index} did not end within {seconds:g} s") from error.__cause__
         raise
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextvars import copy_context
 from dataclasses import dataclass
 from types import TracebackType
@@ -12,8 +10,8 @@ from typing import Generic, Literal, TypeVar
 
 from asyncrun.aio.drive import Job
 from asyncrun.aio.slot import Slot
-from asyncrun.aio.source import Jobs, open_source
-from asyncrun.aio.workers import Workers
+from asyncrun.aio.source import Jobs, Source, Stream, open_source
+from asyncrun.aio.workers import Ended, Workers
 from asyncrun.clock import Clock, SystemClock
 
 __all__ = ["Job", "Jobs", "Outcome", "Outcomes", "outcomes"]
@@ -77,6 +75,7 @@ def outcomes(
     Each job runs in its own copy of the caller's context. Use it as a context manager where leaving early must not return before all
     is cleaned up; a plain `break` cancels what runs too, but does not wait for it.
 
+    >>> import asyncio
     >>> async def double(number: int) -> int:
     ...     return 2 * number
     >>> async def main() -> list[int]:
@@ -91,26 +90,113 @@ def outcomes(
     source = open_source(jobs, copy_context())
     ahead = 2 * workers if ahead is None else ahead
     try:
-        if workers < 1:
-            raise ValueError(f"workers must be 1 or more, not {workers}")
-        if ahead < workers:
-            raise ValueError(f"ahead must be as many as the workers ({workers}) or more, not {ahead}")
-        if timeout is not None and timeout <= 0:
-            raise ValueError(f"timeout must be more than 0 seconds, not {timeout}")
-        if order not in ("input", "completed") or on_error not in ("raise", "collect"):
-            raise ValueError(f"order must be input or completed, on_error raise or collect, not {order!r} and {on_error!r}")
+        _check(workers, ahead, timeout, order, on_error)
     except ValueError:
         source.close()
         raise
-    buffer: _Buffer[T] = _Buffer(in_order=order == "input")
-    crew = Workers(
-        source,
-        workers,
-        buffer.put,
-        clock=clock or SystemClock(),
-        collect=on_error == "collect",
-        timeout=timeout,
-        patience=patience,
-    )
-    buffer.filled = crew.notify
-    return Outcomes(crew, buffer, ahead)
+
+    def begin(ended: Ended[T]) -> Workers[T]:
+        collect = on_error == "collect"
+        return Workers(source, workers, ended, clock=clock or SystemClock(), collect=collect, timeout=timeout, patience=patience)
+
+    return Outcomes(source, begin, ahead=ahead, in_order=order == "input")
+
+
+def _check(workers: int, ahead: int, timeout: float | None, order: str, on_error: str) -> None:
+    if workers < 1:
+        raise ValueError(f"workers must be 1 or more, not {workers}")
+    if ahead < workers:
+        raise ValueError(f"ahead must be as many as the workers ({workers}) or more, not {ahead}")
+    if timeout is not None and timeout <= 0:
+        raise ValueError(f"timeout must be more than 0 seconds, not {timeout}")
+    if order not in ("input", "completed"):
+        raise ValueError(f"order must be 'input' or 'completed', not {order!r}")
+    if on_error not in ("raise", "collect"):
+        raise ValueError(f"on_error must be 'raise' or 'collect', not {on_error!r}")
+
+
+class Outcomes(AsyncIterator[Outcome[T]]):
+    """The outcomes of one pool, to be iterated over once, by one task; nothing begins before that. See `outcomes`."""
+
+    def __init__(self, source: Source[T] | Stream[T], begin: Callable[[Ended[T]], Workers[T]], *, ahead: int, in_order: bool) -> None:
+        self._source = source
+        self._begin = begin
+        self._ahead = ahead
+        # Not methods of this object: the workers must not keep it, so that it goes when the consumer drops it.
+        self._waiting: _Waiting[T] = _Waiting(in_order=in_order)
+        self._workers: Workers[T] | None = None
+        self._closed = False
+
+    async def __anext__(self) -> Outcome[T]:
+        if self._closed:
+            raise StopAsyncIteration
+        workers = self._workers or self._start()
+        try:
+            while (outcome := self._waiting.pop()) is None and not (workers.stopping or workers.idle):
+                await workers.changed()
+        except BaseException:
+            await self.aclose()
+            raise
+        if outcome is not None:
+            workers.horizon += 1
+            workers.fill()
+            return outcome
+        await self.aclose()
+        if workers.failure is not None:
+            raise workers.failure
+        raise StopAsyncIteration
+
+    def _start(self) -> Workers[T]:
+        workers = self._workers = self._begin(self._waiting.put)
+        self._waiting.arrived = workers.notify
+        workers.horizon = self._ahead
+        workers.fill()
+        return workers
+
+    async def aclose(self) -> None:
+        """Cancel what runs and return when it has cleaned up; coroutines that have not begun are closed. May be called twice."""
+        self._closed = True
+        if self._workers is None:
+            self._source.close()
+        else:
+            await self._workers.stop()
+
+    async def __aenter__(self) -> Outcomes[T]:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if self._workers is not None and not self._closed:
+            self._workers.abandon()
+
+
+class _Waiting(Generic[T]):
+    """Outcomes that the consumer has not taken."""
+
+    def __init__(self, *, in_order: bool) -> None:
+        self.arrived: Callable[[], None] = _nothing
+        self._in_order = in_order
+        self._next = 0
+        self._outcomes: dict[int, Outcome[T]] = {}
+
+    def put(self, slot: Slot, value: T | None, error: BaseException | None) -> None:
+        """Keep the outcome of the job in this slot."""
+        run = slot.end - slot.start - slot.waited
+        self._outcomes[slot.index] = Outcome(slot.index, value, error, max(slot.attempts, 1), slot.start, slot.waited, run)
+        if not self._in_order or slot.index == self._next:
+            self.arrived()
+
+    def pop(self) -> Outcome[T] | None:
+        """Return the outcome whose turn it is, None when it is not there."""
+        # A dict keeps the order of arrival.
+        place = self._next if self._in_order else next(iter(self._outcomes), -1)
+        outcome = self._outcomes.pop(place, None)
+        if outcome is not None:
+            self._next += 1
+        return outcome
+
+
+def _nothing() -> None:
+    """Wake nobody: nobody waits before the workers are there."""

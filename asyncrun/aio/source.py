@@ -62,12 +62,12 @@ class Stream(Generic[T]):
 
     def take(self) -> Job[T]:
         """Return the next job. Raises NothingYetError, StopIteration at the end, and whatever the iterable raises."""
-        if not self.ready():
-            raise NothingYetError
         if self._held:
             return self._held.pop()
-        assert self._ending is not None
-        raise self._ending
+        if self._ending is not None:
+            raise self._ending
+        self._asked.set()
+        raise NothingYetError
 
     async def read(self, arrived: Callable[[], None]) -> None:
         """Read to the end, and call `arrived` whenever `take` has a new answer."""

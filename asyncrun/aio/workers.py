@@ -96,6 +96,8 @@ class Workers(Generic[T]):
 
     async def changed(self) -> None:
         """Wait until `notify` is called; the first error and the end of all work call it too."""
+        if self._change is not None:
+            raise RuntimeError("two tasks wait for the outcomes of one pool")
         self._change = self._loop.create_future()
         try:
             await self._change
@@ -107,14 +109,36 @@ class Workers(Generic[T]):
         if self._change is not None and not self._change.done():
             self._change.set_result(None)
 
-    def halt(self) -> None:
-        """Begin nothing more, and cancel what runs."""
+    def halt(self, spare: asyncio.Task[Any] | None = None) -> None:
+        """Begin nothing more, and cancel what runs, except the task `spare`."""
         self._open = False
         self.stopping = True
-        current = asyncio.current_task(self._loop)
         for task in self._tasks:
-            if task is not current:
+            if task is not spare:
                 task.cancel()
+
+    def abandon(self) -> None:
+        """Halt and end the source, from whichever thread, without waiting for the jobs' cleanup."""
+        try:
+            here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            here = False
+        if here:
+            self.halt()
+            self._source.close()
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.abandon)
+
+    async def run(self) -> None:
+        """Run everything to its end. Raises the first error, after the others have cleaned up."""
+        self.fill()
+        try:
+            while not (self.stopping or self.idle):
+                await self.changed()
+        finally:
+            await self.stop()
+        if self.failure is not None:
+            raise self.failure
 
     async def stop(self) -> None:
         """Halt, wait until every job has cleaned up, and end the source.
@@ -224,7 +248,8 @@ class Workers(Generic[T]):
             self.failure = error
         else:
             logger.warning("another error while jobs were being stopped: %r", error, exc_info=error)
-        self.halt()
+        # The task that fails is about to end by itself.
+        self.halt(spare=asyncio.current_task(self._loop))
         self.notify()
 
     def _release(self, task: asyncio.Task[None]) -> None:

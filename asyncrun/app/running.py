@@ -3,29 +3,111 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import shutil
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from asyncrun import __version__
 from asyncrun.aio.signals import handle_signals
 from asyncrun.aio.stop import Stop
 from asyncrun.app.request import Request
-from asyncrun.app.wiring import Workshop
+from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
-from asyncrun.clock import Clock, SystemClock
+from asyncrun.clock import SystemClock
 from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import StorageError
-from asyncrun.jobfile import JobFile, load_job_file
 from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.load import load_job_file
+from asyncrun.jobfile.model import JobFile
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.lock import hold_lock
-from asyncrun.paths import open_state_folder, state_folder
-from asyncrun.ports import NullProgress, Progress
-from asyncrun.records import JobPlan, JobResult, RunResult
+from asyncrun.paths import open_state_folder, state_folder, write_private
+from asyncrun.ports import Progress
+from asyncrun.records import RunResult
 from asyncrun.redact import Redactor
+from asyncrun.trace.recorder import TraceRecorder
+from asyncrun.ui.documents import summary_document
+from asyncrun.writers.open import STDOUT
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """How a run ended, its state folder, and whether a job wrote to standard output."""
+
+    result: RunResult
+    state: Path
+    stdout_taken: bool
+
+
+def run_jobs_of(request: Request, progress: Progress) -> RunReport:
+    """Run the selected jobs of a file. Raises JobFileError, LockedError and StorageError before anything is sent."""
+    job_file = load_job_file(request.file, variables=request.variables, environ=request.environ, jobs=request.jobs)
+    jobs = job_file.selected(request.jobs, request.with_needs)
+    state = open_state_folder(state_folder(request.file, request.state_dir))
+    return asyncio.run(_run(request, job_file, jobs, state, progress))
+
+
+async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state: Path, progress: Progress) -> RunReport:
+    clock, stop = SystemClock(), Stop()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(hold_lock(state / "locks" / f"{request.file.name}.lock", clock.now()))
+        recorder = TraceRecorder(state / "traces.db", Redactor(job_file.secrets()), clock)
+        stack.callback(recorder.close)
+        recorder.open()
+        ledger = Ledger(state / "ledger.db")
+        stack.callback(ledger.close)
+        manager = CallbackManager([recorder])
+        workshop = Workshop(
+            root=job_file.root,
+            ledger=ledger,
+            stop=stop,
+            clock=clock,
+            manager=manager,
+            rng=random.Random(),  # noqa: S311  # jitter, no secret
+            workers=request.workers,
+            stdin=_spool_stdin(jobs, state),
+        )
+        stack.push_async_callback(workshop.aclose)
+        run_id = recorder.begin_run(job_file=str(request.file))
+        progress.run_started(run_id, [job.name for job in jobs])
+        planned = [PlannedJob(job.name, job.kind, job.needs, partial(workshop.open_kind, job)) for job in jobs]
+        runner = Runner(planned, progress=progress, manager=manager, stop=stop)
+        started = clock.monotonic()
+        with manager.as_trace(run_id):
+            await _run_until_stopped(runner, stop)
+        result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
+        recorder.end_run(status=str(result.status), exit_code=result.exit_code, summary=summary_document(result))
+        progress.run_finished(result)
+        return RunReport(result, state, stdout_taken=any(output_path(job) == STDOUT for job in jobs))
+
+
+async def _run_until_stopped(runner: Runner, stop: Stop) -> None:
+    """Run until all jobs have ended, or a signal has cancelled them."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # inside asyncio.run
+    with handle_signals(stop, task.cancel):
+        try:
+            await runner.run()
+        except asyncio.CancelledError:
+            if not stop.requested:
+                raise
+            task.uncancel()
+
+
+def _spool_stdin(jobs: tuple[Job, ...], state: Path) -> Path | None:
+    """Copy standard input into the state folder when a job reads it, so that it can be passed over more than once."""
+    if not any(STDIN in job.input.paths for job in jobs):
+        return None
+    spool = state / "stdin"
+    try:
+        write_private(spool, b"")
+        with spool.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+    except OSError as error:
+        raise StorageError(f"cannot keep standard input in {spool}: {error.strerror}") from error
+    return spool

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from asyncrun import registry
 from asyncrun.aio.limits import Limiter, Limits
@@ -16,6 +16,7 @@ from asyncrun.aio.retry import RetryPolicy
 from asyncrun.aio.stop import Stop
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.chunkers.interface import Chunker, ChunkOptions
+from asyncrun.chunkers.safe import SafeTokenizer
 from asyncrun.clock import Clock
 from asyncrun.embedders.interface import BatchLimits, Embedder
 from asyncrun.errors import StorageError
@@ -62,8 +63,7 @@ class Workshop:
             return self._ingest(job)
         if isinstance(job, QueryJob):
             return self._query(job)
-        kind: Kind = registry.load("kinds", job.kind)(job, self)
-        return kind
+        return cast(Kind, registry.load("kinds", job.kind)(job, self))
 
     async def aclose(self) -> None:
         """Close everything that was opened."""
@@ -144,11 +144,8 @@ class Workshop:
         return store
 
     def _chunker(self, job: IngestJob, embedder: Embedder) -> Chunker:
-        from asyncrun.chunkers.safe import SafeTokenizer
-
         options = ChunkOptions(job.chunk.size, job.chunk.overlap)
-        chunker: Chunker = registry.load("chunkers", job.chunk.by)(embedder.tokenizer or SafeTokenizer(), options)
-        return chunker
+        return cast(Chunker, registry.load("chunkers", job.chunk.by)(embedder.tokenizer or SafeTokenizer(), options))
 
     def _embedder(self, job: EmbedJob | IngestJob | QueryJob) -> Embedder:
         config = job.embedder
@@ -169,28 +166,29 @@ class Workshop:
         adapter = registry.load("embedders", config.provider)
         stated = {name: value for name, value in config.batch if value is not None}
         if config.provider == "local":
-            embedder: Embedder = adapter(batch=BatchLimits(**{"max_items": LOCAL_BATCH, **stated}), **shared)
-            return embedder
+            return cast(Embedder, adapter(batch=BatchLimits(**{"max_items": LOCAL_BATCH, **stated}), **shared))
         key = config.api_key.get_secret_value() if config.api_key else None
         limits = Limits(**dict(config.limits))
         place = (config.base_url, key, config.model)
         limiter = self._limiters.setdefault(place, Limiter(limits, self.clock, self.rng))
         optional = {"model": config.model, "base_url": config.base_url, "batch": BatchLimits(**stated) if stated else None}
-        embedder = adapter(
-            api_key=key,
-            input_type=config.input_type,
-            retry=RetryPolicy(attempts=config.retry.attempts, max_wait=config.retry.max_wait),
-            timeout=config.timeout,
-            price_per_million_tokens=config.price_per_million_tokens,
-            headers={name: value.get_secret_value() for name, value in config.headers.items()},
-            extra_body=config.extra_body,
-            limiter=limiter,
-            clock=self.clock,
-            rng=self.rng,
-            **{name: value for name, value in optional.items() if value is not None},
-            **shared,
+        return cast(
+            Embedder,
+            adapter(
+                api_key=key,
+                input_type=config.input_type,
+                retry=RetryPolicy(attempts=config.retry.attempts, max_wait=config.retry.max_wait),
+                timeout=config.timeout,
+                price_per_million_tokens=config.price_per_million_tokens,
+                headers={name: value.get_secret_value() for name, value in config.headers.items()},
+                extra_body=config.extra_body,
+                limiter=limiter,
+                clock=self.clock,
+                rng=self.rng,
+                **{name: value for name, value in optional.items() if value is not None},
+                **shared,
+            ),
         )
-        return embedder
 
 
 def read_skip(path: Path) -> frozenset[str]:
@@ -199,3 +197,8 @@ def read_skip(path: Path) -> frozenset[str]:
         return frozenset(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(f"cannot read the skip file {path}: {error}", hint="Correct `skip` in the job file.") from error
+
+
+def output_path(job: Job) -> str | None:
+    """Return the path of a job's output as the job file has it, None for a job without one."""
+    return job.output.path if isinstance(job, EmbedJob | QueryJob) else None

@@ -25,11 +25,13 @@ class Proof:
     """The vectors that stand the proof: row `i` of `vectors` (float32) belongs to input `positions[i]`.
 
     `rejected` says for every other position why its vector is not believed. `dimensions` is None when all are rejected.
+    `other_dimensions` are the sizes of vectors that were rejected for their size.
     """
 
     vectors: Vectors
     positions: tuple[int, ...]
     rejected: dict[int, str]
+    other_dimensions: frozenset[int] = frozenset()
 
     @property
     def dimensions(self) -> int | None:
@@ -55,11 +57,13 @@ def prove(rows: Sequence[object], indexes: Sequence[object] | None, count: int, 
     order = places(indexes if indexes is not None else [None] * len(rows), len(rows), count)
     found: dict[int, Vectors] = {}
     rejected: dict[int, str] = {}
+    others: set[int] = set()
     for position, row in zip(order, rows, strict=True):
         vector = _vector(row)
         if isinstance(vector, str):
             rejected[position] = vector
         elif dimensions is not None and len(vector) != dimensions:
+            others.add(len(vector))
             rejected[position] = f"the vector has {len(vector)} dimensions instead of {dimensions}"
         else:
             found[position] = vector
@@ -73,7 +77,7 @@ def prove(rows: Sequence[object], indexes: Sequence[object] | None, count: int, 
         finite = [bool(np.isfinite(row).all()) for row in vectors]
         rejected |= {position: "the vector holds NaN or infinity" for position, good in zip(positions, finite, strict=True) if not good}
         vectors, positions = vectors[finite], tuple(compress(positions, finite))
-    return Proof(vectors, positions, dict(sorted(rejected.items())))
+    return Proof(vectors, positions, dict(sorted(rejected.items())), frozenset(others))
 
 
 def places(indexes: Sequence[object], rows: int, count: int) -> list[int]:

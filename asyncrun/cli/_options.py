@@ -68,6 +68,7 @@ def with_flags(function: Callable[..., int]) -> Callable[..., None]:
             raise typer.Exit(function(options, **arguments))
 
     command.__name__, command.__doc__ = function.__name__, function.__doc__
-    command.__signature__ = inspect.Signature([context, *parameters, *flags])  # type: ignore[attr-defined]  # read by inspect.signature
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in command.__signature__.parameters.values()}
+    signature = inspect.Signature([context, *parameters, *flags])
+    command.__dict__["__signature__"] = signature
+    command.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
     return command

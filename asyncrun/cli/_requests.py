@@ -10,12 +10,12 @@ from asyncrun.cli._options import Options
 from asyncrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from asyncrun.app import Request
+    from asyncrun.app.request import Request
 
 
 def build_request(options: Options, file: Path, jobs: list[str], variables: list[str] | None = None, **more: Any) -> Request:
     """Return the request of a call. Raises UsageError for a variable without `=`, StorageError for an unreadable `--env-file`."""
-    from asyncrun.app import Request, read_environment
+    from asyncrun.app.request import Request, read_environment
 
     pairs = [assignment.partition("=") for assignment in variables or []]
     for name, equals, _ in pairs:

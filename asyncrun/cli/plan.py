@@ -20,7 +20,7 @@ def plan(
     """
     from dataclasses import asdict
 
-    from asyncrun.app import plan_jobs
+    from asyncrun.app.planning import plan_jobs
     from asyncrun.cli._files import job_file
     from asyncrun.cli._output import print_answer, print_document, width
     from asyncrun.cli._requests import build_request

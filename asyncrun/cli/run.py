@@ -9,7 +9,7 @@ import typer
 from asyncrun.cli._options import Options
 
 if TYPE_CHECKING:
-    from asyncrun.app import RunReport
+    from asyncrun.app.running import RunReport
 
 
 def run(
@@ -23,7 +23,7 @@ def run(
 
     Example: asyncrun run jobs.yaml ask
     """
-    from asyncrun.app import run_jobs_of
+    from asyncrun.app.running import run_jobs_of
     from asyncrun.cli._files import job_file
     from asyncrun.cli._output import open_progress
     from asyncrun.cli._requests import build_request

@@ -18,7 +18,7 @@ def validate(
 
     Example: asyncrun validate jobs.yaml
     """
-    from asyncrun.app import check_job_file
+    from asyncrun.app.planning import check_job_file
     from asyncrun.cli._files import job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request

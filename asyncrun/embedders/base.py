@@ -68,6 +68,9 @@ class BaseEmbedding(ABC):
     def space(self, input_type: InputType) -> Space:
         """Return the vector space that texts of this input type come into."""
 
+    def check(self) -> None:  # noqa: B027 (most adapters can know nothing before they ask)
+        """Raise UsageError for what is known to be wrong before anything is sent, such as a key that is not set."""
+
     @property
     def tokenizer(self) -> Tokenizer | None:
         """Return the model's tokenizer, None when only the safe bound (tokens <= UTF-8 bytes) is known."""

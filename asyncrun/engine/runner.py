@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from asyncrun.aio.pool import outcomes
+from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.stop import Stop
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
@@ -48,24 +48,27 @@ class Runner:
         self._started: set[str] = set()
         self._changed = asyncio.Event()
 
-    async def run(self) -> tuple[JobResult, ...]:
-        """Return how each job ended, in the given order. An exception that is no AsyncrunError is a bug and is raised."""
-        async for outcome in outcomes(self._ready(), workers=max(1, len(self._jobs)), order="completed", on_error="collect"):
-            if outcome.error is not None:
-                raise outcome.error
-            self._end(outcome.value)
+    async def run(self) -> None:
+        """Run all jobs that can run. An exception that is no AsyncrunError is a bug and is raised."""
+        # The jobs tell of themselves, by their names, so the pool need not.
+        await run_jobs(self._ready(), workers=max(1, len(self._jobs)), callback_manager=CallbackManager())
+
+    def results(self) -> tuple[JobResult, ...]:
+        """Return how each job ended, in the given order; one that has not was stopped, or had not begun."""
         for node in self._nodes:
             if node.name not in self._ended:
-                self._end(self._cancelled(node.name, f"not begun: {self._stop.reason or 'the run ended'}"))
+                begun, reason = node.name in self._started, self._stop.reason or "the run ended"
+                status, exit_code = (Status.STOPPED, 75) if begun else (Status.CANCELLED, 0)
+                self._end(JobResult(node.name, self._jobs[node.name].kind, status, exit_code, reason if begun else f"not begun: {reason}"))
         return tuple(self._ended[node.name] for node in self._nodes)
 
-    async def _ready(self) -> AsyncIterator[Callable[[], Awaitable[JobResult]]]:
+    async def _ready(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
         while len(self._ended) < len(self._nodes):
             self._changed.clear()
             for node, need in blocked(self._nodes, self._ended, frozenset(self._started)):
                 if node.name not in self._ended:
                     self._started.add(node.name)
-                    self._end(self._cancelled(node.name, f"{need.name} {need.status}"))
+                    self._end(JobResult(node.name, self._jobs[node.name].kind, Status.CANCELLED, 0, f"{need.name} {need.status}"))
             for node in [] if self._stop.requested else startable(self._nodes, self._ended, frozenset(self._started)):
                 self._started.add(node.name)
                 yield partial(self._run_job, self._jobs[node.name])
@@ -73,7 +76,7 @@ class Runner:
                 return
             await self._changed.wait()
 
-    async def _run_job(self, job: PlannedJob) -> JobResult:
+    async def _run_job(self, job: PlannedJob) -> None:
         with self._manager.event(CBEventType.ASYNC_JOB, payload={"name": job.name, "kind": job.kind}) as event:
             try:
                 kind = await asyncio.to_thread(job.open_kind)
@@ -90,10 +93,7 @@ class Runner:
                     "tokens": result.usage.tokens,
                 }
             )
-        return result
-
-    def _cancelled(self, name: str, reason: str) -> JobResult:
-        return JobResult(name, self._jobs[name].kind, Status.CANCELLED, 0, reason)
+        self._end(result)
 
     def _end(self, result: JobResult) -> None:
         self._ended[result.name] = result

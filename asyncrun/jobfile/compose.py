@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -172,7 +172,7 @@ class _Builder:
         mark = event.start_mark
         self.mistakes.append(Mistake(show(self._path()), message, allowed, None, Place(self.file, mark.line + 1, mark.column + 1)))
 
-    def _stop(self, event: Any, message: str, allowed: str | None = None) -> Any:
+    def _stop(self, event: Any, message: str, allowed: str | None = None) -> NoReturn:
         self._note(event, message, allowed)
         raise JobFileError(self.mistakes)
 

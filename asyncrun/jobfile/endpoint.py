@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from asyncrun.jobfile.fields import Accepts, Count, Duration, Model, Rate, Share, Text, wrong
 
@@ -68,13 +68,13 @@ class EndpointConfig(Model):
     endpoints: tuple[Endpoint, ...] = ()
     api_key: ApiKey = None
     api_version: Text | None = None
-    params: dict[str, Any] = {}
-    options: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
     limits: Limits = Limits()
     retry: Retry = Retry()
     timeout: Duration = 60.0
-    headers: Headers = {}
-    extra_body: dict[str, Any] = {}
+    headers: Headers = Field(default_factory=dict)
+    extra_body: dict[str, Any] = Field(default_factory=dict)
 
     def secrets(self) -> frozenset[str]:
         """Return the keys and header values of this endpoint."""

@@ -27,7 +27,7 @@ def wrong(message: str, allowed: str | None = None, suggestion: str | None = Non
     return PydanticCustomError("wrong", "{message}", {"message": message, "allowed": allowed, "suggestion": suggestion})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Accepts:
     """Says in the JSON Schema which other forms a field takes."""
 
@@ -38,7 +38,7 @@ class Accepts:
         return {"anyOf": [handler(core_schema), *self.forms]}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Written:
     """Says in the JSON Schema how a value with a unit is written."""
 

@@ -40,15 +40,22 @@ class Findings:
         self._known: set[Path] = set()
 
     def add(
-        self, path: Path, message: str, allowed: str | None = None, suggestion: str | None = None, *, key: bool = False, missing: str | None = None
+        self,
+        path: Path,
+        message: str,
+        allowed: str | None = None,
+        suggestion: str | None = None,
+        *,
+        key: bool = False,
+        missing: str | None = None,
     ) -> None:
         """Add a mistake about the value at a path, about its key, or about a key that is `missing` there."""
-        self._mistakes.append(self._mistake(path, message, allowed, suggestion, key=key, missing=missing))
+        self._mistakes.append(self.mistake(path, message, allowed, suggestion, key=key, missing=missing))
         self._known.add(path)
 
     def add_gap(self, cause: Cause, path: Path, message: str, allowed: str | None = None, *, key: bool = False) -> None:
         """Add a mistake that counts only where it is reached."""
-        self.gaps.append(Gap(path, cause, self._mistake(path, message, allowed, None, key=key)))
+        self.gaps.append(Gap(path, cause, self.mistake(path, message, allowed, None, key=key)))
         self._known.add(path)
 
     def knows(self, path: Path) -> bool:
@@ -65,9 +72,17 @@ class Findings:
         if found:
             raise JobFileError(sorted(dict.fromkeys(found), key=_position))
 
-    def _mistake(
-        self, path: Path, message: str, allowed: str | None, suggestion: str | None, *, key: bool = False, missing: str | None = None
+    def mistake(
+        self,
+        path: Path,
+        message: str,
+        allowed: str | None = None,
+        suggestion: str | None = None,
+        *,
+        key: bool = False,
+        missing: str | None = None,
     ) -> Mistake:
+        """Return a mistake with its place; it is not added."""
         known = nearest(self.root, path)
         shown = (*known, missing) if missing else known
         return Mistake(show(shown), message, allowed, suggestion, place(self.root, path, self.file, key=key))

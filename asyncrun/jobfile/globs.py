@@ -53,12 +53,12 @@ def any_file(pattern: Path) -> bool:
 
 
 def _any_below(folder: str, steps: list[str]) -> bool:
+    step, rest = steps[0], steps[1:]
     try:
         with os.scandir(folder) as scan:
-            entries = [entry for entry in scan if not entry.name.startswith(".")]
+            entries = [entry for entry in scan if step.startswith(".") or not entry.name.startswith(".")]
     except OSError:
         return False
-    step, rest = steps[0], steps[1:]
     if step == "**":
         while rest[:1] == ["**"]:
             rest = rest[1:]

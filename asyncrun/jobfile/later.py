@@ -71,6 +71,10 @@ class Names:
             self._built[port] = registry.names(port)
         return self._built[port]
 
+    def plugins(self, port: str) -> list[str]:
+        """Return the names that installed plugins bring."""
+        return [name for name in self.built(port) if name not in registry.BUILT_IN.get(port, {})]
+
     def check(self, port: str, word: str, value: str, path: Path, findings: Findings, *, extra: tuple[str, ...] = ()) -> bool:
         """Tell whether a name can be used; if not, the findings say why. `word` is what such a name is called."""
         built = [*extra, *self.built(port)]

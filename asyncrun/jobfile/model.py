@@ -27,11 +27,11 @@ class Sections(Model):
     """A job file for asyncrun: what to embed, to ingest and to ask."""
 
     version: Annotated[int, Field(ge=1, le=VERSION), Accepts((VARIABLE_SCHEMA,))] = VERSION
-    vars: dict[str, str | int | float | bool] = {}
-    defaults: dict[str, Any] = {}
-    embedders: dict[str, EmbedderConfig] = {}
-    llms: dict[str, LlmConfig] = {}
-    stores: dict[str, StoreConfig] = {}
+    vars: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    embedders: dict[str, EmbedderConfig] = Field(default_factory=dict)
+    llms: dict[str, LlmConfig] = Field(default_factory=dict)
+    stores: dict[str, StoreConfig] = Field(default_factory=dict)
     trace: TraceConfig = TraceConfig()
     executor: ExecutorConfig = ExecutorConfig()
     notify: NotifyConfig = NotifyConfig()

@@ -35,7 +35,9 @@ def read_plain(text: str) -> str | int | float | bool | None:
     if text in _FALSE:
         return False
     if _LEADING_ZERO.fullmatch(text):
-        raise UnclearScalarError(f'YAML reads {text} as a number in base 8 or in base 10; write it without the leading zero, or as "{text}"')
+        raise UnclearScalarError(
+            f'YAML reads {text} as a number in base 8 or in base 10; write it without the leading zero, or as "{text}"'
+        )
     if _SIXTIES.fullmatch(text):
         seconds = _sixties(text)
         raise UnclearScalarError(f'YAML reads {text} as the number {seconds} (base 60); write {seconds}, or the text as "{text}"')

@@ -17,10 +17,10 @@ class StoreConfig(Model):
     path: FilePath = "index.db"
     url: SecretStr | None = None
     api_key: ApiKey = None
-    schema_name: Text | None = Field(None, alias="schema")
+    schema_name: Text | None = Field(default=None, alias="schema")
     index: Text | None = None
     create: Flag = True
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
     def secrets(self) -> frozenset[str]:
         """Return the store's key and address."""

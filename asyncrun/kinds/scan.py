@@ -55,7 +55,7 @@ class Scan:
     @property
     def ready(self) -> NDArray[np.bool_]:
         """Return which items can be embedded; shape (n,)."""
-        return self.states == State.READY
+        return np.equal(self.states, State.READY)
 
     @property
     def skipped(self) -> int:

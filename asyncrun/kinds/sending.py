@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from functools import partial
 from typing import TypeVar
 
-from asyncrun.aio.pool import Outcome, outcomes
+from asyncrun.aio.pool import outcomes
 from asyncrun.errors import AsyncrunError
 from asyncrun.kinds.context import JobContext
 
@@ -38,23 +38,17 @@ async def send_all(
             yield partial(_sent, batch, send)
 
     async for outcome in outcomes(calls(), workers=workers, order="completed", on_error="collect"):
-        error = _error_of(outcome)
-        if error is None:
-            error = await receive(*outcome.value)
-        ended = ended or error
+        if isinstance(outcome.error, AsyncrunError):
+            ended = ended or outcome.error
+        else:
+            batch, answer = outcome.result()
+            error = await receive(batch, answer)
+            ended = ended or error
     return ended
 
 
 async def _sent(batch: B, send: Callable[[B], Awaitable[T]]) -> tuple[B, T]:
     return batch, await send(batch)
-
-
-def _error_of(outcome: Outcome[tuple[B, T]]) -> AsyncrunError | None:
-    if outcome.error is None:
-        return None
-    if isinstance(outcome.error, AsyncrunError):
-        return outcome.error
-    raise outcome.error
 
 
 async def _in_thread(batches: Iterator[B]) -> AsyncIterator[B]:

@@ -1,6 +1,6 @@
 """The contract suite of store adapters: subclass `StoreContract`, give it the fixture `open_store`, and run it with pytest."""
 
-# ruff: noqa: S101 - a suite for pytest asserts
+# ruff: noqa: D102, S101 - a suite for pytest: tests assert, and their names say what is promised
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def make_document(
     """Return a document whose chunks are the texts, one after the other in its text."""
     starts = np.cumsum([0, *map(len, texts)]).tolist()
     chunks = [Chunk(text, starts[ordinal], starts[ordinal + 1], ordinal) for ordinal, text in enumerate(texts)]
-    return StoredDocument(doc_id, mark, chunks, np.array(vectors, dtype=np.float32).reshape(len(texts), -1), metadata or {})
+    rows = np.array(vectors, dtype=np.float32) if texts else np.empty((0, 0), dtype=np.float32)
+    return StoredDocument(doc_id, mark, chunks, rows, metadata or {})
 
 
 def ask(
@@ -41,6 +42,7 @@ def ask(
     text: str,
     vector: Sequence[float],
     mode: SearchMode,
+    *,
     top_k: int = 10,
     filter: str | None = None,
     collection: str = "notes",

@@ -17,9 +17,12 @@ LONGEST_TEXT = 200
 MOST_ATTRIBUTES = 40
 
 _TEXTS = frozenset(
-    "documents chunks nodes formatted_prompt messages completion response query_str sub_question embeddings additional_kwargs "
-    "serialized function_call function_call_response tool template template_vars system_prompt query_wrapper_prompt "
-    "text texts query question prompt answer content document".split()
+    {
+        *("documents", "chunks", "nodes", "formatted_prompt", "messages", "completion", "response", "query_str", "sub_question"),
+        *("embeddings", "additional_kwargs", "serialized", "function_call", "function_call_response", "tool", "template"),
+        *("template_vars", "system_prompt", "query_wrapper_prompt"),
+        *("text", "texts", "query", "question", "prompt", "answer", "content", "document"),
+    }
 )
 
 

@@ -24,7 +24,7 @@ from asyncrun.errors import StorageError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 from asyncrun.trace.attributes import LONGEST_TEXT, pick_attributes
-from asyncrun.trace.records import RUNNING, RunRecord
+from asyncrun.trace.records import RUNNING, RunEnd, RunRecord
 from asyncrun.trace.spool import Spool
 from asyncrun.trace.store import TraceStore
 
@@ -34,6 +34,8 @@ COMMIT_EVERY = 0.5
 """Seconds between two commits while events come."""
 SIGN_OF_LIFE_EVERY = 5.0
 """Seconds between two commits while none come."""
+MOST_TRIES = 50
+"""How many ids are tried for a run before it goes without a place in the store."""
 
 
 def new_run_id(now: float, token: str) -> str:
@@ -81,14 +83,13 @@ class TraceRecorder(BaseCallbackHandler):
         self._thread: threading.Thread | None = None
         self._store: TraceStore | None = None
         self._spool: Spool | None = None
-        self._run: RunRecord | None = None
         self._began = 0.0
         self._warned = False
 
     @property
     def run_id(self) -> str | None:
         """Return the id of the run that is being recorded, or was last."""
-        return self._run.run_id if self._run else None
+        return self._spool.run.run_id if self._spool else None
 
     @property
     def lost(self) -> int:
@@ -120,22 +121,24 @@ class TraceRecorder(BaseCallbackHandler):
             raise RuntimeError("a recorder is opened first and records one run at a time")
         now = self._clock.now()
         self._began = self._monotonic()
-        number: int | None = None
-        try:
-            with self._writing:
-                while number is None:
-                    run = RunRecord(
-                        new_run_id(now, self._token()),
-                        *(now, None, RUNNING, None, None),
-                        self._clean(job_file) if job_file is not None else None,
-                        *(version, self._clean(host or platform.node())),
-                        seen=now,
-                    )
-                    number = self._store.add_run(run)
-        except StorageError as error:
-            self._warn(error)
-        self._run = run
-        self._spool = Spool(number, now - self._began, self._clean)
+        self._warned = False
+        with self._writing:
+            self._events.clear()
+            for _ in range(MOST_TRIES):
+                run = RunRecord(
+                    new_run_id(now, self._token()),
+                    *(now, None, RUNNING, None, None),
+                    None if job_file is None else self._clean(job_file),
+                    *(version, self._clean(host or platform.node())),
+                    seen=now,
+                )
+                self._spool = Spool(run, now - self._began, self._clean)
+                try:
+                    if self._spool.add_run(self._store):
+                        break
+                except StorageError as error:
+                    self._warn(error)
+                    break
         self._recording = True
         return run.run_id
 
@@ -143,19 +146,17 @@ class TraceRecorder(BaseCallbackHandler):
         """Write what is left of the run and how it ended. `summary` is kept as JSON."""
         self._recording = False
         self.flush()
-        if self._store is None or self._run is None or self._spool is None or self._spool.number is None:
+        store, spool = self._store, self._spool
+        if store is None or spool is None:
             return
+        spool.give_up()
         seconds = self._monotonic() - self._began
+        words = self._redactor.redact(orjson.dumps(summary or {}, default=str).decode())
+        end = RunEnd(spool.run.started + seconds, status, exit_code, seconds, words, spool.lost)
         try:
             with self._writing:
-                self._store.end_run(
-                    self._spool.number,
-                    ended=self._run.started + seconds,
-                    status=status,
-                    exit_code=exit_code,
-                    seconds=seconds,
-                    summary=self._redactor.redact(orjson.dumps(summary or {}, default=str).decode()).encode(),
-                )
+                if spool.number is not None or spool.add_run(store):
+                    store.end_run(spool.number or 0, end)
         except StorageError as error:
             self._warn(error)
 

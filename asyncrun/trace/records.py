@@ -19,13 +19,13 @@ class Span:
     """One event of a run, from its start to its end.
 
     `start` and `end` are seconds since 1970, measured from the run's start by a clock that only grows; `end` is None as long
-    as the event is open. `parent` is None for the outermost events. `attributes` are numbers and short texts, such as
-    `waits.rate` (seconds); `status` is succeeded, failed, cancelled, running, or what the event's end said.
+    as the event is open. `id` counts a run's spans from 1 by their start, `parent` is None for the outermost. `attributes`
+    are numbers and short texts, such as `waits.rate` (seconds); `status` is succeeded, failed, cancelled, running, or what the event's end said.
     """
 
     run_id: str
-    id: str
-    parent: str | None
+    id: int
+    parent: int | None
     type: str
     name: str
     start: float
@@ -69,3 +69,15 @@ class RunRecord:
         if self.ended is not None:
             return self.status
         return RUNNING if now - self.seen <= SILENCE else UNFINISHED
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a run ended; `summary` is JSON."""
+
+    ended: float
+    status: str
+    exit_code: int
+    seconds: float
+    summary: str
+    lost: int

@@ -8,20 +8,22 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from asyncrun.callbacks.schema import BASE_TRACE_EVENT
 from asyncrun.errors import StorageError
 from asyncrun.trace.attributes import Plain, dump_attributes
-from asyncrun.trace.records import RUNNING
+from asyncrun.trace.records import RUNNING, RunRecord
 from asyncrun.trace.store import Row, TraceStore
 
 MOST_ROWS_WAITING = 50_000
 """Ended spans that are kept in memory while they cannot be written; those past it are lost."""
 
+MOST_RECENT = 4096
+"""Ended events whose ids are remembered at least."""
+
 
 @dataclass(slots=True)
 class _OpenSpan:
-    n: int
-    parent: str | None
+    id: int
+    parent: int | None
     type: str
     start: float
     attributes: dict[str, Plain]
@@ -33,20 +35,24 @@ class Spool:
     """Turns a run's events into rows of the store.
 
     Args:
-        number: the run's number in the store; None when it could not be written there, and then all is lost.
+        run: the run, which is added to the store before its first spans.
         offset: seconds to add to the monotonic clock to get seconds since 1970.
         clean: makes a text fit to be stored.
 
     An event is a tuple: a start (id, time, type, parent, attributes), an end (id, time, attributes), an error (id, attributes).
     """
 
-    def __init__(self, number: int | None, offset: float, clean: Callable[[str], str]) -> None:
-        self.number = number
+    def __init__(self, run: RunRecord, offset: float, clean: Callable[[str], str]) -> None:
+        self.run = run
         self.lost = 0
+        self.number: int | None = None
         self._offset = offset
         self._clean = clean
         self._count = 0
         self._open: dict[str, _OpenSpan] = {}
+        # Ids of events that have ended, in two generations: a child may start a little later than its parent ends.
+        self._recent: dict[str, int] = {}
+        self._older: dict[str, int] = {}
         self._ended: list[Row] = []
 
     def take(self, events: deque[tuple[Any, ...]]) -> None:
@@ -65,38 +71,55 @@ class Spool:
 
     def write(self, store: TraceStore, seen: float) -> None:
         """Write all rows; raises StorageError, and then keeps as many for the next time as there is room."""
-        fresh = [(event_id, span) for event_id, span in self._open.items() if not span.written]
+        fresh = [span for span in self._open.values() if not span.written]
         try:
-            if self.number is None:
-                raise StorageError("the run could not be added to the trace store")
-            rows = [*self._ended, *(self._row(event_id, span, None, RUNNING) for event_id, span in fresh)]
-            store.write_spans(self.number, rows, seen=seen, lost=self.lost)
+            if self.number is None and not self.add_run(store):
+                raise StorageError(f"{store.path} holds another run {self.run.run_id}")
+            rows = [*self._ended, *(self._row(span, None, RUNNING) for span in fresh)]
+            store.write_spans(self.number or 0, rows, seen=seen, lost=self.lost)
         except StorageError:
             self.lost += max(len(self._ended) - MOST_ROWS_WAITING, 0)
             del self._ended[MOST_ROWS_WAITING:]
             raise
         self._ended = []
-        for _, span in fresh:
+        for span in fresh:
             span.written = True
+
+    def add_run(self, store: TraceStore) -> bool:
+        """Add the run to the store; False when its id is taken. Raises StorageError."""
+        self.number = store.add_run(self.run)
+        return self.number is not None
+
+    def give_up(self) -> None:
+        """Count what is still waiting as lost."""
+        self.lost += len(self._ended)
+        self._ended = []
 
     def _start(self, event_id: str, time: float, event_type: Any, parent: str, attributes: dict[str, Plain] | None) -> None:
         self._count += 1
         kind = str(event_type.value if isinstance(event_type, Enum) else event_type)
-        outermost = not parent or parent == BASE_TRACE_EVENT
-        self._open[event_id] = _OpenSpan(self._count, None if outermost else parent, kind, time, attributes or {}, {})
+        self._open[event_id] = _OpenSpan(self._count, self._number_of(parent), kind, time, attributes or {}, {})
 
     def _end(self, span: _OpenSpan, event_id: str, time: float, attributes: dict[str, Plain] | None) -> None:
         del self._open[event_id]
+        if len(self._recent) >= MOST_RECENT:
+            self._older, self._recent = self._recent, {}
+        self._recent[event_id] = span.id
         span.attributes |= span.error
         span.attributes |= attributes or {}
         status = str(span.attributes.pop("status", "failed" if "error.type" in span.attributes else "succeeded"))
-        self._ended.append(self._row(event_id, span, time, status))
+        self._ended.append(self._row(span, time, status))
 
-    def _row(self, event_id: str, span: _OpenSpan, end: float | None, status: str) -> Row:
+    def _number_of(self, event_id: str) -> int | None:
+        span = self._open.get(event_id)
+        return span.id if span is not None else self._recent.get(event_id, self._older.get(event_id))
+
+    def _row(self, span: _OpenSpan, end: float | None, status: str) -> Row:
         clean = self._clean
+        name = str(span.attributes.get("name", ""))
         attributes = {key: value for key, value in span.attributes.items() if key != "name"}
         return (
-            *(span.n, clean(event_id), None if span.parent is None else clean(span.parent), clean(span.type)),
-            *(clean(str(span.attributes.get("name", ""))), span.start + self._offset, None if end is None else end + self._offset),
-            *(clean(status), dump_attributes(attributes, clean)),
+            *(span.id, span.parent, clean(span.type), clean(name) if name else ""),
+            *(span.start + self._offset, None if end is None else end + self._offset),
+            *(clean(status), dump_attributes(attributes, clean) if attributes else None),
         )

@@ -13,14 +13,14 @@ from typing import Any
 import orjson
 
 from asyncrun.errors import DamagedStateError, StorageError
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.records import RunEnd, RunRecord, Span
 
 FORMAT = 1
 """The store's `PRAGMA user_version`."""
 
 Row = tuple[Any, ...]
 
-# The number `n` counts a run's spans by their start, so that rows are appended; parents stand before their children.
+# `id` counts a run's spans by their start, so that rows are appended, and parents stand before their children.
 _SCHEMA = f"""
 CREATE TABLE runs (
     run INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, started REAL NOT NULL, ended REAL, status TEXT NOT NULL,
@@ -28,8 +28,8 @@ CREATE TABLE runs (
     seen REAL NOT NULL, lost INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE spans (
-    run INTEGER NOT NULL REFERENCES runs, n INTEGER NOT NULL, id TEXT NOT NULL, parent TEXT, type TEXT NOT NULL,
-    name TEXT NOT NULL, start REAL NOT NULL, "end" REAL, status TEXT NOT NULL, attributes BLOB, PRIMARY KEY (run, n)
+    run INTEGER NOT NULL REFERENCES runs, id INTEGER NOT NULL, parent INTEGER, type TEXT NOT NULL, name TEXT NOT NULL,
+    start REAL NOT NULL, "end" REAL, status TEXT NOT NULL, attributes BLOB, PRIMARY KEY (run, id)
 ) STRICT, WITHOUT ROWID;
 PRAGMA user_version = {FORMAT};
 """
@@ -79,34 +79,38 @@ class TraceStore:
             cursor = self._connection.execute(sql, values)
             return cursor.lastrowid if cursor.rowcount else None
 
-    def end_run(self, number: int, *, ended: float, status: str, exit_code: int, seconds: float, summary: bytes) -> None:
+    def end_run(self, number: int, end: RunEnd) -> None:
         """Record how a run ended."""
-        sql = "UPDATE runs SET ended = ?, status = ?, exit_code = ?, seconds = ?, summary = ?, seen = ? WHERE run = ?"
+        sql = """UPDATE runs SET ended = ?, status = ?, exit_code = ?, seconds = ?, summary = ?, lost = ?, seen = ? WHERE run = ?"""
+        values = (end.ended, end.status, end.exit_code, end.seconds, end.summary.encode(), end.lost, end.ended, number)
         with self._errors("write"), self._transaction():
-            self._connection.execute(sql, (ended, status, exit_code, seconds, summary, ended, number))
+            self._connection.execute(sql, values)
 
     def write_spans(self, number: int, rows: Iterable[Row], *, seen: float, lost: int) -> None:
         """Write spans of a run, new ones or again with their end, in one transaction.
 
-        A row is (n, id, parent, type, name, start, end, status, attributes as JSON or None).
+        A row is (id, parent, type, name, start, end, status, attributes as JSON or None).
         """
         with self._errors("write"), self._transaction():
-            self._connection.executemany(f"INSERT OR REPLACE INTO spans VALUES ({number}, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._connection.executemany(f"INSERT OR REPLACE INTO spans VALUES ({number}, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             self._connection.execute("UPDATE runs SET seen = ?, lost = ? WHERE run = ?", (seen, lost, number))
 
     def runs(self) -> list[RunRecord]:
         """Return all runs, the earliest first."""
         with self._errors("read"):
             rows = self._connection.execute(f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY started, run").fetchall()
-            return [RunRecord(*row[:9], orjson.loads(row[9]), *row[10:]) for row in rows]
+            return [_run(row) for row in rows]
 
     def spans(self, run_id: str) -> list[Span]:
         """Return the spans of a run by their start: a parent comes before its children."""
         sql = """SELECT id, parent, type, name, start, "end", spans.status, attributes FROM spans JOIN runs USING (run)
-                 WHERE run_id = ? ORDER BY n"""
+                 WHERE run_id = ? ORDER BY id"""
         with self._errors("read"):
             rows = self._connection.execute(sql, (run_id,))
-            return [Span(run_id, *row[:7], orjson.loads(row[7]) if row[7] else {}) for row in rows]
+            return [
+                Span(run_id, number, parent, kind, name, start, end, status, orjson.loads(attributes) if attributes else {})
+                for number, parent, kind, name, start, end, status, attributes in rows
+            ]
 
     def _open_to_write(self) -> sqlite3.Connection:
         # Made before SQLite sees it, because SQLite follows the umask; its -wal and -shm files take over the mode.
@@ -166,6 +170,12 @@ class TraceStore:
                     hint=f"Set {self.path.name} aside (mv {self.path.name} {self.path.name}.bad): it holds only the record of past runs.",
                 ) from error
             raise StorageError(f"cannot {doing} {self.path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _run(row: Row) -> RunRecord:
+    run_id, started, ended, status, exit_code, seconds, job_file, version, host, summary, seen, lost = row
+    words = orjson.loads(summary)
+    return RunRecord(run_id, started, ended, status, exit_code, seconds, job_file, version, host, words, seen, lost)
 
 
 def _primary_code(error: BaseException) -> int:

@@ -95,11 +95,11 @@ def json_line(row: Mapping[str, Any], columns: Sequence[str] | None = None) -> b
 
 
 def _plain(value: Any) -> Any:
-    """Turn what orjson does not know into what it does: views with gaps or foreign byte order, and mappings."""
+    """Turn what orjson does not know into what it does: array views with gaps, and mappings."""
     import numpy as np
 
     if isinstance(value, np.ndarray):
-        return np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
+        return np.ascontiguousarray(value)
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} has no place in a row")

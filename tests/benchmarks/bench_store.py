@@ -8,12 +8,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from asyncrun.records import Chunk
-from asyncrun.stores.interface import Collection, SearchRequest, StoredDocument
+from asyncrun.stores.interface import Collection, SearchMode, SearchRequest, StoredDocument
 from asyncrun.stores.sqlite import SqliteStore
 
 DIMENSIONS = 384
@@ -38,13 +39,13 @@ def documents(count: int, random: np.random.Generator) -> Iterator[StoredDocumen
         )
 
 
-def requests(mode: str, filter_text: str | None, random: np.random.Generator) -> list[SearchRequest]:
+def requests(mode: SearchMode, filter_text: str | None, random: np.random.Generator) -> list[SearchRequest]:
     """Return questions of five words, none among the ten most common."""
     return [
         SearchRequest(
             " ".join(f"word{rank}" for rank in random.integers(10, 2_000, size=5)),
             random.normal(size=DIMENSIONS).astype(np.float32),
-            mode,  # type: ignore[arg-type]  # a literal, from the table below
+            mode,
             10,
             filter_text,
         )
@@ -59,9 +60,9 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def p50(store: SqliteStore, mode: str, filter_text: str | None, random: np.random.Generator) -> str:
+def p50(store: SqliteStore, mode: SearchMode, filter_text: str | None, random: np.random.Generator) -> str:
     """Return the median of questions asked one by one."""
-    times = [seconds(lambda one=one: store.search("bench", [one])) for one in requests(mode, filter_text, random)]
+    times = [seconds(partial(store.search, "bench", [request])) for request in requests(mode, filter_text, random)]
     return f"{statistics.median(times) * 1000:.1f} ms"
 
 

@@ -29,9 +29,7 @@ def written(tmp_path: Path) -> Write:
 
 def told(reader: Reader, path: Path) -> list[Any]:
     return [
-        (str(record.place), record.reason, record.message)
-        if isinstance(record, BadRecord)
-        else (str(record.place), dict(record.fields))
+        (str(record.place), record.reason, record.message) if isinstance(record, BadRecord) else (str(record.place), dict(record.fields))
         for record in reader(path, "in")
     ]
 

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,16 @@ def told(source: Source) -> list[tuple[str, str]]:
 
 class TestIds:
     def test_a_record_has_its_own_or_gets_path_and_line(self, tmp_path: Path) -> None:
-        put(tmp_path, {"data/a.jsonl": '{"id": "x", "text": "1"}\n\n{"text": "3"}\n{"id": null, "text": "4"}\n{"id": "", "text": "5"}\nbad'})
+        put(
+            tmp_path, {"data/a.jsonl": '{"id": "x", "text": "1"}\n\n{"text": "3"}\n{"id": null, "text": "4"}\n{"id": "", "text": "5"}\nbad'}
+        )
         source = Source(tmp_path, ("data/a.jsonl",))
         assert [item.id for item in source.items()] == ["x", "a.jsonl#3", "a.jsonl#4", "a.jsonl#5", "a.jsonl#6"]
         assert [str(item.place) for item in source.items()][:2] == ["data/a.jsonl:1", "data/a.jsonl:3"]
 
     def test_numbers_become_strings(self, tmp_path: Path) -> None:
-        put(tmp_path, {"a.jsonl": '{"id": 7, "text": "1"}\n{"id": 12345678901234567890, "text": "2"}\n{"id": 1.5, "text": "3"}\n{"id": 0, "text": "4"}'})
+        rows = [f'{{"id": {number}, "text": "t"}}' for number in ("7", "12345678901234567890", "1.5", "0")]
+        put(tmp_path, {"a.jsonl": "\n".join(rows)})
         assert [item.id for item in Source(tmp_path, ("a.jsonl",)).items()] == ["7", "12345678901234567890", "1.5", "0"]
 
     def test_an_id_that_is_no_text_fails_the_item_under_its_line(self, tmp_path: Path) -> None:
@@ -47,7 +51,7 @@ class TestIds:
         put(tmp_path, {"a.jsonl": '{"meta": {"key": "k"}, "n": 1, "text": "t"}'})
         assert told(Source(tmp_path, ("a.jsonl",), id="meta.key")) == [("k", "t")]
         assert told(Source(tmp_path, ("a.jsonl",), id="{meta.key}/{n}")) == [("k/1", "t")]
-        assert told(Source(tmp_path, ("a.jsonl",), id="{m}")) == [("a.jsonl#1", "bad_record: no field 'm'; known: meta, n, text")]
+        assert told(Source(tmp_path, ("a.jsonl",), id="{m}/{n}")) == [("a.jsonl#1", "bad_record: no field 'm'; known: meta, n, text")]
 
     def test_a_document_is_its_path_below_the_first_wildcard_or_the_root(self, tmp_path: Path) -> None:
         put(tmp_path, {"docs/a.md": "A", "docs/deep/b.md": "B", "other/c.txt": "C"})
@@ -55,12 +59,16 @@ class TestIds:
         assert told(Source(tmp_path, paths)) == [("a.md", "A"), ("deep/b.md", "B"), ("c.txt", "C")]
         assert told(Source(tmp_path, paths, root=".")) == [("docs/a.md", "A"), ("docs/deep/b.md", "B"), ("other/c.txt", "C")]
         assert told(Source(tmp_path, (str(tmp_path / "docs/**/*.md"),), root="docs")) == [("a.md", "A"), ("deep/b.md", "B")]
-        with pytest.raises(UsageError, match="other/c.txt: is not under the root 'docs'"):
+        with pytest.raises(UsageError, match=r"other/c\.txt: is not under the root 'docs'"):
             told(Source(tmp_path, paths, root="docs"))
 
     def test_rows_below_a_glob_are_named_by_their_file(self, tmp_path: Path) -> None:
         put(tmp_path, {"in/x/a.txt": "one\n\nthree", "in/b.txt": "four"})
-        assert told(Source(tmp_path, ("in/**/*.txt",), format="lines")) == [("b.txt#1", "four"), ("x/a.txt#1", "one"), ("x/a.txt#3", "three")]
+        assert told(Source(tmp_path, ("in/**/*.txt",), format="lines")) == [
+            ("b.txt#1", "four"),
+            ("x/a.txt#1", "one"),
+            ("x/a.txt#3", "three"),
+        ]
 
     def test_inline_items_are_counted(self, tmp_path: Path) -> None:
         source = Source(tmp_path, inline=("one", {"text": "two", "id": "x"}, {"text": "three"}))
@@ -100,18 +108,22 @@ class TestTexts:
 
     def test_half_of_a_surrogate_pair_fails_the_item(self, tmp_path: Path) -> None:
         put(tmp_path, {"a.jsonl": rb'{"text": "a\ud83d"}' + b"\n" + rb'{"text": "\ud83d\ude00"}'})
-        bad, good = Source(tmp_path, ("a.jsonl",), inline=("x",)).items(), None
-        first, second, third = bad
-        assert isinstance(first, BadItem)
-        assert first.reason == "bad_text"
-        assert isinstance(second, Item)
-        assert second.text == "\N{GRINNING FACE}"
-        assert good is None
-        assert isinstance(third, Item)
+        bad, good = Source(tmp_path, ("a.jsonl",)).items()
+        assert isinstance(bad, BadItem)
+        assert bad.reason == "bad_text"
+        assert isinstance(good, Item)
+        assert good.text == "\N{GRINNING FACE}"
 
     @pytest.mark.parametrize(
         ("value", "reason"),
-        [("\ud83d", "bad_text"), ({"text": "x", "id": "\ud83d"}, "bad_text"), ([1], "bad_record"), (None, "bad_record"), ({1: 2}, "bad_record"), (object(), "bad_record")],
+        [
+            ("\ud83d", "bad_text"),
+            ({"text": "x", "id": "\ud83d"}, "bad_text"),
+            ([1], "bad_record"),
+            (None, "bad_record"),
+            ({1: 2}, "bad_record"),
+            (object(), "bad_record"),
+        ],
     )
     def test_inline_items_that_are_none_are_set_aside(self, tmp_path: Path, value: Any, reason: str) -> None:
         first, second = Source(tmp_path, inline=(value, 7)).items()
@@ -239,33 +251,48 @@ class TestMistakes:
             Source(tmp_path, (path,)).check()
 
 
-@pytest.fixture
-def plain_user() -> Iterator[None]:
-    """Root may read everything: act as nobody meanwhile."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    yield
-    os.seteuid(0)
+class TestStandardInput:
+    def test_it_is_jsonl_or_lines_unless_the_format_says_so(self, tmp_path: Path) -> None:
+        source = Source(tmp_path, ("-",), stdin=tmp_path / "spool")
+        put(tmp_path, {"spool": '\n {"text": "a"}\n{"id": "x", "text": "b"}'})
+        assert told(source) == [("-#2", "a"), ("x", "b")]
+        put(tmp_path, {"spool": "plain\nwords"})
+        assert told(source) == [("-#1", "plain"), ("-#2", "words")]
+        assert told(Source(tmp_path, ("-",), format="text", stdin=tmp_path / "spool")) == [("-", "plain\nwords")]
+
+    def test_nothing_is_no_item(self, tmp_path: Path) -> None:
+        put(tmp_path, {"spool": ""})
+        assert told(Source(tmp_path, ("-",), stdin=tmp_path / "spool")) == []
 
 
 @pytest.fixture
-def locked(tmp_path: Path) -> Path:
-    put(tmp_path, {"d/a.md": "a", "d/sub/b.md": "b"})
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.getuid() and folder.name.startswith(("pytest-", tmp_path.name)):
-            folder.chmod(0o755)
-    return tmp_path
+def unprivileged() -> Iterator[Path]:
+    """A folder, as seen by a user who is not root: root may read everything."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        if os.geteuid() == 0:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            if os.getuid() == 0:
+                os.seteuid(0)
+            for path in folder.iterdir():
+                path.chmod(0o700)
 
 
 class TestUnreadable:
-    def test_a_file_that_may_not_be_read(self, locked: Path, plain_user: None) -> None:
-        pass
+    def test_a_file_that_may_not_be_read_is_named(self, unprivileged: Path) -> None:
+        put(unprivileged, {"a.md": "a"})
+        (unprivileged / "a.md").chmod(0)
+        with pytest.raises(StorageError, match=r"^a\.md: cannot be read to its end: Permission denied"):
+            list(Source(unprivileged, ("a.md",)).items())
 
-    def test_standard_input_is_jsonl_or_lines(self, tmp_path: Path) -> None:
-        put(tmp_path, {"spool": '\n {"text": "a"}\n{"id": "x", "text": "b"}'})
-        assert told(Source(tmp_path, ("-",), stdin=tmp_path / "spool")) == [("-#2", "a"), ("x", "b")]
-        put(tmp_path, {"spool": "plain\nwords"})
-        assert told(Source(tmp_path, ("-",), stdin=tmp_path / "spool")) == [("-#1", "plain"), ("-#2", "words")]
-        assert told(Source(tmp_path, ("-",), format="text", stdin=tmp_path / "spool")) == [("-", "plain\nwords")]
+    def test_a_folder_that_may_not_be_listed_is_named_and_not_taken_for_empty(self, unprivileged: Path) -> None:
+        put(unprivileged, {"a.md": "a", "sub/b.md": "b"})
+        (unprivileged / "sub").chmod(0)
+        with pytest.raises(StorageError, match=r"^sub: the folder cannot be listed: Permission denied"):
+            Source(unprivileged, ("**/*.md",)).check()
+        with pytest.raises(StorageError, match=r"^sub/b\.md: cannot be looked at: Permission denied"):
+            Source(unprivileged, ("sub/b.md",)).check()

@@ -81,7 +81,7 @@ def test_a_truncated_archive_is_an_error_with_its_place_after_the_lines_before(t
 def test_what_only_calls_itself_an_archive_is_an_error(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a.txt{ending}"
     path.write_bytes(b"plain text that is no archive\n" * 20)
-    with pytest.raises(StorageError, match="a.txt: cannot be read"):
+    with pytest.raises(StorageError, match=r"a\.txt: cannot be read"):
         list(read_lines(path, "a.txt"))
 
 

@@ -1,0 +1,75 @@
+"""The progress of one call: a bar found by name, told ten times a second at most, and done without when it cannot be drawn."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from asyncrun import registry
+from asyncrun.ports import NullProgress, Progress
+from asyncrun.records import Counts
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 0.1
+"""Seconds between two calls of the progress at least, whatever the number of jobs."""
+
+
+class Bar:
+    """Counts the jobs of one call. Whatever the progress raises switches it off and is reported once.
+
+    Use it on a running event loop, and close it.
+    """
+
+    def __init__(self, name: str, total: int | None, open_progress: Callable[[], Progress]) -> None:
+        self._name = name
+        self._progress: Progress = NullProgress()
+        self._pending = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        try:
+            self._progress = open_progress()
+            self._progress.task_started(name, total)
+        except Exception as error:
+            self._switch_off(error)
+
+    def step(self) -> None:
+        """Count one more job."""
+        self._pending += 1
+        if self._timer is None:
+            self._timer = self._loop.call_later(INTERVAL, self._draw)
+
+    def close(self) -> None:
+        """Tell the rest and leave the screen as it should be."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._draw()
+        try:
+            self._progress.task_finished(self._name, None)
+            self._progress.close()
+        except Exception as error:
+            self._switch_off(error)
+
+    def _draw(self) -> None:
+        self._timer = None
+        count, self._pending = self._pending, 0
+        try:
+            self._progress.advance(self._name, Counts(items=count, ok=count))
+        except Exception as error:
+            self._switch_off(error)
+
+    def _switch_off(self, error: Exception) -> None:
+        logger.warning("progress is switched off: %s: %s", type(error).__name__, error)
+        self._progress = NullProgress()
+
+
+def open_bar(name: str, total: int | None) -> Bar:
+    """Return the bar that is installed under the name `bar`."""
+    return Bar(name, total, _open_progress)
+
+
+def _open_progress() -> Progress:
+    # Found by name, because what draws stands floors above.
+    progress: Progress = registry.load("progress", "bar")()
+    return progress

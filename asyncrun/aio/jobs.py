@@ -1,0 +1,89 @@
+"""`run_jobs`: the results of many jobs, in the order of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from asyncrun.aio.bar import open_bar
+from asyncrun.aio.drive import Around
+from asyncrun.aio.slot import Slot
+from asyncrun.aio.source import Jobs, known_length, open_source
+from asyncrun.aio.workers import Workers
+from asyncrun.callbacks.current import current_manager
+from asyncrun.clock import SystemClock
+
+if TYPE_CHECKING:
+    from asyncrun.callbacks.manager import CallbackManager
+
+T = TypeVar("T")
+
+
+async def run_jobs(
+    jobs: Jobs[T],
+    show_progress: bool = False,
+    workers: int = 4,
+    desc: str | None = None,
+    callback_manager: CallbackManager | None = None,
+) -> list[T]:
+    """Run jobs, `workers` at a time, and return their results in the order of the input.
+
+    Args:
+        jobs: awaitables, or callables without arguments that return one, from any iterable or asynchronous iterable. It is read as
+            slots free up.
+        show_progress: whether to draw a bar; without one that can be drawn, nothing changes.
+        workers: jobs at once, 1 at least.
+        desc: what the bar is called.
+        callback_manager: is told of each job as an event `ASYNC_JOB`; by default the manager of the enclosing `event()` or
+            `as_trace()`, and outside of both nobody is told.
+
+    Each job runs in its own copy of the caller's context. The first error stops everything: what runs is cancelled and has cleaned up,
+    coroutines that have not begun are closed, and the error itself is raised. Cancelling the caller leaves nothing running either.
+
+    Raises ValueError when `workers` is less than 1, TypeError when `jobs` cannot be iterated over or a job is none.
+
+    >>> import asyncio
+    >>> async def double(number: int) -> int:
+    ...     return 2 * number
+    >>> asyncio.run(run_jobs([double(1), double(2), lambda: double(3)], workers=2))
+    [2, 4, 6]
+    """
+    total = known_length(jobs)
+    source = open_source(jobs, copy_context())
+    if workers < 1:
+        source.close()
+        raise ValueError(f"workers must be 1 or more, not {workers}")
+    results: list[T | None] = []
+    bar = open_bar(desc or "Running jobs", total) if show_progress else None
+
+    def ended(slot: Slot, value: T | None, _: BaseException | None) -> None:
+        if slot.index == len(results):
+            results.append(value)
+        else:
+            # Places of jobs that have begun and not ended; theirs are filled in later.
+            results.extend([None] * (slot.index + 1 - len(results)))
+            results[slot.index] = value
+        if bar is not None:
+            bar.step()
+
+    crew = Workers(source, workers, ended, clock=SystemClock(), around=_reported_to(callback_manager or current_manager()))
+    try:
+        await crew.run()
+    finally:
+        if bar is not None:
+            bar.close()
+    return cast("list[T]", results)
+
+
+def _reported_to(manager: CallbackManager | None) -> Around[Any] | None:
+    """Return what wraps a job into an event, None when nobody would be told."""
+    if manager is None or not manager.handlers:
+        return None
+    from asyncrun.callbacks.schema import CBEventType
+
+    async def reported(job: Coroutine[Any, Any, T], index: int) -> T:
+        with manager.event(CBEventType.ASYNC_JOB, payload={"index": index, "job": getattr(job, "__qualname__", "")}):
+            return await job
+
+    return reported

@@ -1,0 +1,3 @@
+"""A look at recorded runs."""
+
+from __future__ import annotations

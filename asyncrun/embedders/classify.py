@@ -1,0 +1,143 @@
+"""What a reply that brings no vectors means: its body is read first, then its status."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from asyncrun.aio.retry import FailureClass
+from asyncrun.embedders.too_long import told_sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a failed request means.
+
+    `words` are the server's own, `guilty` the index of the one text that it names, `cap` the number of texts that it takes at once,
+    `share` the part of this request's size that it would have taken.
+    """
+
+    failure: FailureClass
+    words: str
+    guilty: int | None = None
+    cap: int | None = None
+    share: float | None = None
+
+
+_QUOTA = re.compile(
+    r"insufficient_quota|credit_balance_exhausted|(organization|project)_(spend|usage)_limit_exceeded|billing_|per_?day"
+    r"|monthly (limit|quota)|calls */ *month|per month|payment required",
+    re.IGNORECASE,
+)
+_AUTH = re.compile(r"API_KEY_INVALID|invalid_api_key|incorrect api key|invalid api key|authentication_error", re.IGNORECASE)
+_CAP = re.compile(
+    r"at most (\d+)(?!\d| ?(?:tokens|characters|chars|bytes))|maximum allowed batch size (\d+)|largest allowed size (\d+)", re.IGNORECASE
+)
+_TOO_BIG = re.compile(
+    r"max_tokens_per_request|tokens per request|too many tokens (overall|in batch)|split into more batches|batch size \d+ > "
+    r"|largest allowed size|payload size exceeds|array too long|request (entity|body) too large",
+    re.IGNORECASE,
+)
+_TOO_LONG = re.compile(
+    r"maximum input length|maximum context length|context_length_exceeded|must have less than \d+ tokens|too large to process"
+    r"|exceed_context_size|exceeds the (available )?context|exceeds the maximum number of tokens"
+    r"|exceeds? (the )?max(imum)? (input|sequence)"
+    r"|too many tokens|(input|text|prompt|sequence) is too (long|large)|string_too_long",
+    re.IGNORECASE,
+)
+_ITEM = re.compile(r"unsupported value: NaN|cannot be an empty string|must not be empty", re.IGNORECASE)
+_NO_MODEL = re.compile(
+    r"model_not_found|(invalid|unknown) model|model\b.{0,120}(not found|not exist|not supported|not available)", re.IGNORECASE
+)
+_BUSY = re.compile(r"server busy|overloaded|slow_down|rate.?limit|too many requests|RESOURCE_EXHAUSTED", re.IGNORECASE)
+_GUILTY = re.compile(r"\b(?:inputs?|texts?|requests?)(?:\[(\d+)\]|\.(\d+)\b)")
+_TRANSIENT = frozenset({408, 409, 424, 425, 500, 502, 503, 504, 529, *range(520, 528)})
+_ABOUT_TEXT = frozenset({200, 400, 413, 422, 500})
+"""Statuses that servers give for what is wrong with the texts."""
+
+
+def classify(status: int, headers: dict[str, str], document: Any, text: str) -> Verdict:
+    """Return what a reply means that is no answer; `document` is its body decoded, None when it is no JSON, `text` the body as it is.
+
+    >>> classify(400, {}, None, "Invalid 'input[22]': maximum input length is 8192 tokens").guilty
+    22
+    """
+    words = " ".join(_words(document)) or _plain(text) or "no explanation"
+    codes = " ".join(_codes(document))
+    verdict = _by_body(status, words, f"{codes} {words}") or Verdict(_by_status(status, headers, codes, words), words)
+    return _overridden(verdict, headers.get("x-should-retry", "").lower())
+
+
+def _by_body(status: int, words: str, everything: str) -> Verdict | None:
+    if status == 402 or (status != 200 and _QUOTA.search(everything) and status in (400, 403, 429)):
+        return Verdict(FailureClass.QUOTA, words)
+    if status in (400, 401, 403, 498) and (_AUTH.search(everything) or status != 400):
+        return Verdict(FailureClass.AUTH, words)
+    if status not in _ABOUT_TEXT:
+        return None
+    guilty = next((int(index) for match in _GUILTY.finditer(words) for index in match.groups() if index), None)
+    cap = next((int(number) for match in _CAP.finditer(words) for number in match.groups() if number), None)
+    if status == 413 or cap is not None or _TOO_BIG.search(everything):
+        sizes = told_sizes(words)
+        return Verdict(FailureClass.TOO_BIG, words, cap=cap, share=sizes[1] / sizes[0] if sizes else None)
+    if _TOO_LONG.search(everything):
+        return Verdict(FailureClass.TOO_LONG, words, guilty)
+    if _ITEM.search(everything) or (guilty is not None and status in (400, 422)):
+        return Verdict(FailureClass.ITEM, words, guilty)
+    if status != 500 and _NO_MODEL.search(everything):
+        return Verdict(FailureClass.CONFIG, words)
+    return None
+
+
+def _by_status(status: int, headers: dict[str, str], codes: str, words: str) -> FailureClass:
+    if status == 200:
+        return FailureClass.BAD_RESPONSE
+    if status < 400 or status in (404, 405, 407, 410):
+        return FailureClass.CONFIG
+    if status == 429 or (status in (503, 529) and ("retry-after" in headers or _BUSY.search(f"{codes} {words}"))):
+        return FailureClass.THROTTLE
+    return FailureClass.TRANSIENT if status in _TRANSIENT else FailureClass.UNKNOWN
+
+
+def _overridden(verdict: Verdict, should_retry: str) -> Verdict:
+    """Let a server's `x-should-retry` decide where the status alone has decided before."""
+    if should_retry == "true" and verdict.failure is FailureClass.UNKNOWN:
+        return Verdict(FailureClass.TRANSIENT, verdict.words)
+    if should_retry == "false" and verdict.failure is FailureClass.TRANSIENT:
+        return Verdict(FailureClass.UNKNOWN, verdict.words)
+    return verdict
+
+
+def _words(document: Any) -> Iterator[str]:
+    """Yield the sentences of an error document, whatever its shape; the shapes are those of the vendors' own clients."""
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, list):
+        for entry in document[:3]:
+            yield from _words(entry)
+    elif isinstance(document, dict):
+        where = document.get("loc")
+        if isinstance(where, list):
+            yield ".".join(map(str, where[1:] if where[:1] == ["body"] else where)) + ":"
+        for name in ("error", "message", "detail", "msg", "title"):
+            yield from _words(document.get(name))
+
+
+def _codes(document: Any) -> Iterator[str]:
+    """Yield the words of an error document that are meant for programs."""
+    if isinstance(document, list):
+        for entry in document[:3]:
+            yield from _codes(entry)
+    elif isinstance(document, dict):
+        for name in ("type", "code", "status", "reason", "error_type", "quotaId", "@type"):
+            if isinstance(document.get(name), str):
+                yield document[name]
+        for name in ("error", "details", "violations"):
+            yield from _codes(document.get(name))
+
+
+def _plain(text: str) -> str:
+    """Return the text of a page without its markup."""
+    return " ".join(re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text[:20_000]).split())

@@ -1,0 +1,139 @@
+"""One place that serves a model: its address and key, its limiter and circuit, and the connections of each event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from asyncrun.aio.circuit import Circuit
+from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limiter
+from asyncrun.aio.retry import RetryBudget, RetryPolicy
+from asyncrun.clock import Clock
+from asyncrun.errors import AsyncrunError, UsageError
+from asyncrun.escape import printable
+from asyncrun.redact import Redactor
+
+if TYPE_CHECKING:
+    from asyncrun.http import Client, Reply
+
+MAX_WORDS = 200
+
+
+@dataclass(slots=True)
+class _Connections:
+    """What belongs to one event loop: the client, and the canary that is on its way."""
+
+    client: Client
+    canary: asyncio.Future[None] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Endpoint:
+    """Sends to one address. `proven` is set when it has answered as it should for the first time.
+
+    Raises UsageError for an address or a header that cannot be used.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    limiter: Limiter
+    circuit: Circuit
+    budget: RetryBudget
+    policy: RetryPolicy
+    clock: Clock
+    rng: random.Random
+    timeout: float
+    proven: bool = False
+    _connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = field(default_factory=WeakKeyDictionary)
+    _redactor: Redactor = field(init=False)
+
+    def __post_init__(self) -> None:
+        check_address(self.url)
+        for name, value in self.headers.items():
+            if not (name + value).isascii() or not (name + value).isprintable():
+                raise UsageError(f"the header {printable(name, 40)} cannot be sent: it holds something other than plain characters")
+        password = urlsplit(self.url).password
+        self._redactor = Redactor([*self.headers.values(), *(value.split()[-1] for value in self.headers.values() if value), password or ""])
+
+    @property
+    def host(self) -> str:
+        """Return the host and port, as messages and spaces name the endpoint."""
+        return host_of(self.url)
+
+    def shown(self, words: str) -> str:
+        """Return a server's words on one line, short, without secrets."""
+        return printable(self._redactor.redact(words), MAX_WORDS)
+
+    async def post(self, body: bytes) -> Reply:
+        """Send once. Raises TransportError."""
+        from asyncrun.http import post_json
+
+        return await post_json(self._here().client, self.url, body, self.headers, timeout=self.timeout)
+
+    @asynccontextmanager
+    async def canary(self) -> AsyncIterator[None]:
+        """Let one request go alone until the endpoint is proven: a wrong key, model or address then costs one call, whoever waits.
+
+        Raises what the canary raised, when that is an answer about the endpoint.
+        """
+        while not self.proven:
+            connections = self._here()
+            if connections.canary is None:
+                own = connections.canary = asyncio.get_running_loop().create_future()
+                try:
+                    yield
+                except AsyncrunError as error:
+                    own.set_exception(copy.copy(error))
+                    own.exception()  # nobody may be waiting for it
+                    raise
+                finally:
+                    connections.canary = None
+                    if not own.done():
+                        own.set_result(None)
+                return
+            try:
+                await asyncio.shield(connections.canary)
+            except AsyncrunError as error:
+                raise copy.copy(error) from None
+        yield
+
+    async def leave_loop(self) -> None:
+        """Close the connections of the running loop."""
+        connections = self._connections.pop(asyncio.get_running_loop(), None)
+        if connections is not None:
+            await connections.client.aclose()
+
+    def _here(self) -> _Connections:
+        loop = asyncio.get_running_loop()
+        if loop not in self._connections:
+            from asyncrun.http import build_client
+
+            self._connections[loop] = _Connections(build_client(self.limiter.limits.concurrency or DEFAULT_CONCURRENCY))
+        return self._connections[loop]
+
+
+def check_address(url: str) -> None:
+    """Raise UsageError for what is no address of a server."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UsageError("base_url is not an address", hint="Write it as https://HOST/v1.")
+
+
+def host_of(url: str) -> str:
+    """Return host and port of an address, without a name or a password.
+
+    >>> host_of("https://user:secret@example.com:8443/v1")
+    'example.com:8443'
+    """
+    return urlsplit(url).netloc.rpartition("@")[2].lower()

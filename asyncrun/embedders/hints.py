@@ -1,0 +1,92 @@
+"""How long a server asks to wait: from headers, from the body, from its words."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(us|ms|s|m|h|d))")
+_WORDS = re.compile(r"(?:retry|try again)\s+(?:after|in)\s+(\d+(?:\.\d+)?)\s*(ms|seconds?|s|minutes?|m)?\b", re.IGNORECASE)
+_RATE_LIMIT = re.compile(r";\s*t=(\d+)")
+_EPOCH = 1e9
+"""A bare number above this is a time, not a duration: 30 years of waiting are not meant."""
+
+
+def wait_hint(headers: Mapping[str, str], document: Any, words: str, now: float) -> float | None:
+    """Return the seconds that a server asks to wait, None when it does not say so or says nonsense.
+
+    Args:
+        headers: With names in lower case.
+        document: The body as decoded, None when it is no JSON.
+        words: The error's message.
+        now: Seconds since 1970; the server's own `Date` goes before, so that a wrong clock here or there is no matter.
+
+    >>> wait_hint({"retry-after": "2"}, None, "", 0.0), wait_hint({"retry-after": "nan"}, None, "", 0.0)
+    (2.0, None)
+    """
+    now = _date(headers.get("date", "")) or now
+    for seconds in _candidates(headers, document, words, now):
+        if seconds is not None and math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    return None
+
+
+def parse_duration(text: str) -> float | None:
+    """Return seconds of a Go duration (`6m0s`, `12ms`) or a bare number, None for anything else.
+
+    >>> parse_duration("6m0s"), parse_duration("12ms"), parse_duration("1.5"), parse_duration("soon")
+    (360.0, 0.012, 1.5, None)
+    """
+    text = text.strip()
+    found = _DURATION.findall(text)
+    if found and "".join(number + unit for number, unit in found) == text:
+        return sum(float(number) * _UNITS[unit] for number, unit in found)
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _candidates(headers: Mapping[str, str], document: Any, words: str, now: float) -> Iterator[float | None]:
+    milliseconds = parse_duration(headers.get("retry-after-ms", ""))
+    yield None if milliseconds is None else milliseconds / 1000
+    after = headers.get("retry-after", "")
+    at = _date(after)
+    yield parse_duration(after) if at is None else max(at - now, 0.0)
+    yield _retry_info(document)
+    if match := _WORDS.search(words):
+        unit = (match[2] or "s").lower()
+        yield float(match[1]) * (_UNITS["ms"] if unit == "ms" else 60.0 if unit.startswith("m") else 1.0)
+    if match := _RATE_LIMIT.search(headers.get("ratelimit", "")):
+        yield float(match[1]) + 1  # the whole second that its own client adds
+    reset = parse_duration(headers.get("x-ratelimit-reset", ""))
+    yield reset - now if reset is not None and reset > _EPOCH else reset
+    # OpenAI's family has one reset per unit; only the unit that is used up holds anybody back.
+    spent = [unit for unit in ("requests", "tokens") if headers.get(f"x-ratelimit-remaining-{unit}", "").strip() == "0"]
+    resets = [parse_duration(headers.get(f"x-ratelimit-reset-{unit}", "")) for unit in spent]
+    yield max((seconds for seconds in resets if seconds is not None), default=None)
+
+
+def _retry_info(document: Any) -> float | None:
+    """Return the delay of Google's RetryInfo, which stands in the body alone."""
+    if isinstance(document, list) and document:
+        document = document[0]
+    error = document.get("error") if isinstance(document, dict) else None
+    details = error.get("details") if isinstance(error, dict) else None
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, dict) and isinstance(detail.get("retryDelay"), str):
+            return parse_duration(detail["retryDelay"])
+    return None
+
+
+def _date(text: str) -> float | None:
+    if "," not in text:
+        return None
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,197 @@
+"""Checks across jobs: names, needs, outputs, limits, budgets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path as FilePath
+
+from asyncrun.jobfile.embedder import EmbedderConfig
+from asyncrun.jobfile.entries import JobEntry
+from asyncrun.jobfile.findings import Findings, near
+from asyncrun.jobfile.globs import is_glob, matches
+from asyncrun.jobfile.input import Output
+from asyncrun.jobfile.jobs import Chunking, Job
+from asyncrun.jobfile.later import Names
+from asyncrun.jobfile.model import absolute
+from asyncrun.jobfile.sections import StoreConfig
+from asyncrun.jobfile.tree import Path, Scalar, Table
+
+Needs = Mapping[str, tuple[str, ...]]
+
+
+def check_names(entries: Sequence[JobEntry], findings: Findings) -> None:
+    """Every name belongs to one job."""
+    first: dict[str, int] = {}
+    for entry in entries:
+        if entry.name and first.setdefault(entry.name, entry.position) != entry.position:
+            findings.add(entry.path("name"), f"jobs[{first[entry.name]}] has this name too", "a name of its own")
+
+
+def find_needs(entries: Sequence[JobEntry], root: FilePath, findings: Findings) -> Needs:
+    """Return what every job needs: the jobs it names and those whose output it reads."""
+    names = [entry.name for entry in entries]
+    writers = {path: entry.name for entry in entries if (path := output_path(entry.job, root)) is not None}
+    needs: dict[str, tuple[str, ...]] = {}
+    for entry in entries:
+        stated = entry.job.needs if entry.job else ()
+        for position, need in enumerate(stated):
+            if need not in names:
+                where = entry.path("needs", position)
+                if not findings.knows(where):
+                    findings.add(where, "no job has this name", ", ".join(names), near(need, names))
+        read = [name for name in writers_read(entry.job, root, writers) if name != entry.name]
+        needs[entry.name] = tuple(dict.fromkeys([*(need for need in stated if need in names), *read]))
+    return needs
+
+
+def check_cycles(entries: Sequence[JobEntry], needs: Needs, findings: Findings) -> bool:
+    """Tell whether no job needs itself, by whatever way; each circle is named once."""
+    seen: set[str] = set()
+    sound = True
+    for entry in entries:
+        circle = _circle(entry.name, needs, seen)
+        if circle:
+            sound = False
+            at = next(other for other in entries if other.name == circle[0])
+            key = "needs" if "needs" in at.own else "input"
+            findings.add(at.path(key), f"jobs need each other: {' -> '.join([*circle, circle[0]])}", "needs that come to an end")
+    return sound
+
+
+def _circle(start: str, needs: Needs, seen: set[str]) -> list[str]:
+    """Return the names of a circle that can be reached from a job, in their order; marks what was seen."""
+    if start in seen:
+        return []
+    trail = [start]
+    rests = [iter(needs.get(start, ()))]
+    seen.add(start)
+    while trail:
+        need = next(rests[-1], None)
+        if need is None:
+            trail.pop()
+            rests.pop()
+        elif need in trail:
+            return trail[trail.index(need) :]
+        elif need not in seen:
+            seen.add(need)
+            trail.append(need)
+            rests.append(iter(needs.get(need, ())))
+    return []
+
+
+def check_embedder(embedder: EmbedderConfig, path: Path, names: Names, findings: Findings) -> None:
+    """An embedder's provider is known, and a model is named where the provider does not settle it."""
+    usable = names.check("embedders", "provider", embedder.provider, (*path, "provider"), findings)
+    if usable and embedder.model is None and embedder.provider == "openai" and not findings.knows((*path, "model")):
+        findings.add(path, "missing", "a model's name, such as text-embedding-3-small", missing="model")
+
+
+def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -> None:
+    """What a job states in place is known: embedder, store, format of the input, chunker."""
+    for entry in entries:
+        if entry.job is None:
+            continue
+        embedder: EmbedderConfig | None = getattr(entry.job, "embedder", None)
+        if embedder is not None and entry.embedder is not None and isinstance(findings.node(entry.path("embedder")), Table):
+            check_embedder(embedder, entry.embedder, names, findings)
+        store: StoreConfig | None = getattr(entry.job, "store", None)
+        if store is not None and isinstance(findings.node(entry.path("store")), Table):
+            names.check("stores", "store type", store.type, entry.path("store", "type"), findings)
+        names.check("readers", "format", entry.job.input.format, entry.path("input", "format"), findings, extra=("auto",))
+        chunk: Chunking | None = getattr(entry.job, "chunk", None)
+        if chunk is not None:
+            names.check("chunkers", "way to cut", chunk.by, entry.path("chunk", "by"), findings)
+        output: Output | None = getattr(entry.job, "output", None)
+        if output is not None:
+            format_path = entry.path("output", "format")
+            where = format_path if findings.node(format_path) is not None else entry.path("output")
+            names.check("writers", "output format", output.format, where, findings)
+
+
+def written(entries: Sequence[JobEntry], root: FilePath) -> frozenset[FilePath]:
+    """Return the files that jobs write."""
+    return frozenset(path for entry in entries if (path := output_path(entry.job, root)) is not None)
+
+
+def check_outputs(entries: Sequence[JobEntry], root: FilePath, job_file: FilePath, findings: Findings) -> None:
+    """Every output is written by one job, at most one goes to stdout, and none is what the job reads."""
+    first: dict[FilePath | str, JobEntry] = {}
+    for entry in entries:
+        output = getattr(entry.job, "output", None)
+        if entry.job is None or output is None:
+            continue
+        path = output_path(entry.job, root)
+        where = entry.path("output")
+        other = first.setdefault(path or "-", entry)
+        if other is not entry:
+            what = f"the job {other.name!r} writes this output too" if path else f"the job {other.name!r} writes to stdout already"
+            findings.add(where, what, "an output of its own")
+        if path is None:
+            continue
+        if path == _real(job_file):
+            findings.add(where, "the output is this job file", "another path")
+        if entry.name in writers_read(entry.job, root, {path: entry.name}):
+            findings.add(where, "the job reads this file: an input cannot be an output", "another path")
+        skip = entry.job.skip
+        if skip and _real(absolute(root, skip)) == path:
+            findings.add(where, "the job reads this file: it is its list of ids to skip", "another path")
+
+
+def check_budgets(entries: Sequence[JobEntry], findings: Findings) -> None:
+    """A budget of money needs a price."""
+    for entry in entries:
+        embedder: EmbedderConfig | None = getattr(entry.job, "embedder", None)
+        if entry.job is None or entry.job.budget.cost is None or embedder is None or embedder.provider == "local":
+            continue
+        if embedder.price_per_million_tokens is None:
+            findings.add(entry.path("budget", "cost"), "a budget of money needs a price", "price_per_million_tokens at the embedder")
+
+
+def check_limits(embedders: Mapping[Path, EmbedderConfig], findings: Findings) -> None:
+    """Limits hold for an endpoint, a key and a model: what two embedders state about the same three must be the same."""
+    first: dict[tuple[str, str, str], tuple[Path, EmbedderConfig]] = {}
+    for path, embedder in embedders.items():
+        stated = embedder.limits.model_dump(exclude_unset=True)
+        if not stated:
+            continue
+        identity = (embedder.base_url or embedder.provider, _key_of(path, embedder, findings), embedder.model or "")
+        other_path, other = first.setdefault(identity, (path, embedder))
+        if other.limits.model_dump(exclude_unset=True) != stated:
+            what = f"{'.'.join(map(str, other_path))} states other limits for the same endpoint, key and model"
+            findings.add((*path, "limits"), what, "the same limits, or limits at one of them", key=True)
+
+
+def _key_of(path: Path, embedder: EmbedderConfig, findings: Findings) -> str:
+    if embedder.api_key is not None:
+        return embedder.api_key.get_secret_value()
+    node = findings.node((*path, "api_key"))
+    return node.text if isinstance(node, Scalar) else ""
+
+
+def output_path(job: Job | None, root: FilePath) -> FilePath | None:
+    """Return the file that a job writes, None for stdout or a store."""
+    output = getattr(job, "output", None)
+    return None if output is None or output.path == "-" else _real(absolute(root, output.path))
+
+
+def writers_read(job: Job | None, root: FilePath, writers: Mapping[FilePath, str]) -> list[str]:
+    """Return the names of the jobs whose outputs a job reads."""
+    found: list[str] = []
+    if job is None:
+        return found
+    excluded = [absolute(root, pattern) for pattern in job.input.exclude]
+    for text in job.input.paths:
+        if text == "-":
+            continue
+        pattern = absolute(root, text)
+        if _real(pattern) in writers:
+            found.append(writers[_real(pattern)])
+        elif is_glob(text):
+            reached = (path for path in writers if matches(pattern, path) and not any(matches(other, path) for other in excluded))
+            found += [writers[path] for path in reached]
+    return found
+
+
+def _real(path: FilePath) -> FilePath:
+    return FilePath(os.path.realpath(path))

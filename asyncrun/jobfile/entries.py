@@ -1,0 +1,129 @@
+"""The entries under `jobs`, each with its defaults merged in, checked against the model of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from asyncrun.jobfile.embedder import LOCAL, EmbedderConfig, short_form
+from asyncrun.jobfile.findings import Findings, near
+from asyncrun.jobfile.jobs import JOB_MODELS, Job, PluginJob
+from asyncrun.jobfile.later import Names
+from asyncrun.jobfile.sections import LlmConfig, StoreConfig
+from asyncrun.jobfile.translate import build
+from asyncrun.jobfile.tree import Path
+
+MAX_JOBS = 1000
+OPTIONS = {field.alias or name for model in JOB_MODELS.values() for name, field in model.model_fields.items()} - {"name", "kind"}
+"""What may stand under `defaults`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The named parts of the file that jobs refer to; one with mistakes is None."""
+
+    embedders: Mapping[str, EmbedderConfig | None]
+    stores: Mapping[str, StoreConfig | None]
+    llms: Mapping[str, LlmConfig | None]
+
+
+@dataclass(frozen=True, slots=True)
+class JobEntry:
+    """One entry: its name as written, its model (None when too much of it is wrong), and the parts that it refers to by name.
+
+    `embedder` is the path of the embedder's settings, None for one that is not in the file. `own` are the keys that are not defaults.
+    """
+
+    position: int
+    name: str
+    job: Job | None
+    parts: frozenset[Path]
+    embedder: Path | None
+    own: frozenset[str]
+
+    def path(self, *rest: str | int) -> Path:
+        """Return the path of something in this entry, or in the defaults that it takes it from."""
+        if rest and rest[0] not in self.own:
+            return ("defaults", *rest)
+        return ("jobs", self.position, *rest)
+
+
+class EntryBuilder:
+    """Builds the entries of a file, one by one."""
+
+    def __init__(self, defaults: Mapping[str, Any], parts: Parts, names: Names, findings: Findings) -> None:
+        self._defaults = defaults
+        self._parts = parts
+        self._names = names
+        self._findings = findings
+
+    def build(self, position: int, data: Any) -> JobEntry | None:
+        """Return the entry at a position, None for what is no mapping or of no known kind."""
+        path: Path = ("jobs", position)
+        if not isinstance(data, dict):
+            self._findings.add(path, "not a job", "a mapping such as {name: notes, kind: embed, input: notes.jsonl, output: vectors.jsonl}")
+            return None
+        name = data.get("name")
+        blank = JobEntry(position, name if isinstance(name, str) else "", None, frozenset(), None, frozenset(data))
+        kind = data.get("kind")
+        if kind is None and "kind" not in data:
+            self._findings.add(path, "missing", ", ".join(self._names.built("kinds")), missing="kind")
+            return blank
+        kind_path = (*path, "kind")
+        if not isinstance(kind, str):
+            self._findings.add(kind_path, "not a kind of job", ", ".join(self._names.built("kinds")))
+            return blank
+        self._names.check("kinds", "kind", kind, kind_path, self._findings)
+        model = JOB_MODELS.get(kind, PluginJob if kind in self._names.built("kinds") else None)
+        return self._filled(blank, data, model) if model else blank
+
+    def _filled(self, blank: JobEntry, own: Mapping[str, Any], model: type[Job]) -> JobEntry:
+        known = {field.alias or name for name, field in model.model_fields.items()}
+        data = {key: value for key, value in self._defaults.items() if key in known} | dict(own)
+        parts: set[Path] = set()
+        embedder = self._embedder(blank, data, parts) if "embedder" in data and "embedder" in known else None
+        for key, section in (("store", self._parts.stores), ("llm", self._parts.llms)):
+            if key in data and key in known and isinstance(data[key], str):
+                data[key] = self._named(blank.path(key), data[key], section, parts)
+        for key in [key for key in data if key in ("embedder", "store", "llm") and data[key] is None]:
+            del data[key]
+        job = build(model, data, lambda path: blank.path(*path), self._findings)
+        return JobEntry(blank.position, blank.name, job, frozenset(parts), embedder, blank.own)
+
+    def _embedder(self, entry: JobEntry, data: dict[str, Any], parts: set[Path]) -> Path | None:
+        """Put the embedder's model or data into the place of its name; return where its settings stand."""
+        value, path = data["embedder"], entry.path("embedder")
+        if not isinstance(value, str):
+            return path
+        if value in self._parts.embedders:
+            parts.add(("embedders", value))
+            data["embedder"] = self._parts.embedders[value] or LOCAL
+            return ("embedders", value)
+        if value == "local":
+            data["embedder"] = LOCAL
+            return None
+        short = short_form(value)
+        if short is None:
+            if not self._findings.knows(path):
+                known = [*dict.fromkeys([*self._parts.embedders, "local"])]
+                allowed = f"{', '.join(known)}, or provider/model such as openai/text-embedding-3-small"
+                self._findings.add(path, "unknown embedder", allowed, near(value, known))
+            data["embedder"] = LOCAL
+            return None
+        usable = self._names.check("embedders", "provider", short[0], path, self._findings)
+        data["embedder"] = {"provider": short[0], "model": short[1]} if usable else LOCAL
+        return path
+
+    def _named(
+        self, path: Path, name: str, known: Mapping[str, StoreConfig | LlmConfig | None], parts: set[Path]
+    ) -> StoreConfig | LlmConfig | None:
+        """Return the store or llm of a name."""
+        word = str(path[-1])
+        if name in known:
+            parts.add((f"{word}s", name))
+            return known[name]
+        if not self._findings.knows(path):
+            declared = ", ".join(known) or f"a name that is declared under {word}s"
+            self._findings.add(path, f"unknown {word}", declared, near(name, known))
+        return None

@@ -1,0 +1,56 @@
+"""Keys that stand in files, put where they belong, and the policies that follow from a job's kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from asyncrun.jobfile.embedder import EmbedderConfig
+from asyncrun.jobfile.entries import JobEntry, Parts
+from asyncrun.jobfile.jobs import IngestJob
+from asyncrun.jobfile.sections import LlmConfig, StoreConfig
+from asyncrun.jobfile.tree import Path
+
+C = TypeVar("C", EmbedderConfig, StoreConfig, LlmConfig)
+
+
+class KeyRing:
+    """Knows the keys that were read from files, by the path of the embedder, store or llm that they belong to."""
+
+    def __init__(self, keys: Mapping[Path, str]) -> None:
+        self._keys = keys
+
+    def parts(self, parts: Parts) -> Parts:
+        """Return the named parts with their keys."""
+        return Parts(
+            {name: self._with_key(part, ("embedders", name)) for name, part in parts.embedders.items()},
+            {name: self._with_key(part, ("stores", name)) for name, part in parts.stores.items()},
+            {name: self._with_key(part, ("llms", name)) for name, part in parts.llms.items()},
+        )
+
+    def entry(self, entry: JobEntry) -> JobEntry:
+        """Return a job with the keys of what it uses."""
+        job = entry.job
+        if job is None:
+            return entry
+        changes: dict[str, Any] = {}
+        embedder: EmbedderConfig | None = getattr(job, "embedder", None)
+        if embedder is not None:
+            embedder = self._with_key(embedder, entry.embedder or ())
+            # A document that is empty is no failure: there is nothing in it to find.
+            if isinstance(job, IngestJob) and "on_empty" not in embedder.model_fields_set:
+                embedder = embedder.model_copy(update={"on_empty": "skip"})
+            changes["embedder"] = embedder
+        for key in ("store", "llm"):
+            part: StoreConfig | LlmConfig | None = getattr(job, key, None)
+            if part is not None:
+                owner = next((path for path in entry.parts if path[0] == f"{key}s"), entry.path(key))
+                changes[key] = self._with_key(part, owner)
+        return replace(entry, job=job.model_copy(update=changes))
+
+    def _with_key(self, part: Any, path: Path) -> Any:
+        key = self._keys.get(path)
+        return part if part is None or key is None else part.model_copy(update={"api_key": SecretStr(key)})

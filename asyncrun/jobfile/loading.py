@@ -1,0 +1,249 @@
+"""The way of a job file: text, tree, data, models, checks; every mistake is reported at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from asyncrun.errors import JobFileError, Mistake, Place
+from asyncrun.jobfile import checks, files
+from asyncrun.jobfile.compose import compose
+from asyncrun.jobfile.embedder import EmbedderConfig
+from asyncrun.jobfile.entries import MAX_JOBS, OPTIONS, EntryBuilder, JobEntry, Parts
+from asyncrun.jobfile.findings import Findings, Gap, near
+from asyncrun.jobfile.keys import KeyRing
+from asyncrun.jobfile.later import Names, note_later
+from asyncrun.jobfile.model import VERSION, JobFile, Sections, closure, unknown_job
+from asyncrun.jobfile.resolve import Resolver
+from asyncrun.jobfile.sections import ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
+from asyncrun.jobfile.translate import M, build
+from asyncrun.jobfile.tree import Listing, Path, Scalar, Table, children
+from asyncrun.jobfile.variables import Variables
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SELECTABLE = {"jobs", "embedders", "stores", "llms"}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a job file is loaded.
+
+    `variables` come before `environ`, and both before the file's `vars`. `jobs` are those that will run (none: all); only what they
+    reach must be there. `check_inputs` looks for the files, `resolve` demands values for variables, `need_keys` also for those of keys.
+    """
+
+    variables: Mapping[str, str]
+    environ: Mapping[str, str]
+    jobs: Sequence[str] = ()
+    check_inputs: bool = True
+    resolve: bool = True
+    need_keys: bool = True
+
+
+class Loading:
+    """The loading of one file: every method is one step of it."""
+
+    def __init__(self, text: str, path: FilePath, shown: str, options: Options) -> None:
+        root, mistakes = compose(text, shown)
+        if root is None or (isinstance(root, Scalar) and root.plain and not root.text):
+            raise JobFileError([Mistake("", "the file is empty", "a mapping with jobs", None, Place(shown, 1, 1))])
+        self.path, self.shown, self.options = path, shown, options
+        self.folder = path.absolute().parent
+        self.names = Names()
+        self.findings = Findings(shown, root, mistakes)
+        if not isinstance(root, Table):
+            self.findings.add((), "not a job file", "a mapping with jobs")
+            self.findings.raise_all(lambda gap: True)
+        self.vars = self._vars()
+        self.resolver = Resolver(Variables(options.variables, options.environ, self.vars), self.findings)
+
+    def load(self) -> JobFile:
+        """Return the job file. Raises JobFileError, UsageError."""
+        version = self._version()
+        self._top_keys()
+        note_later(self.findings)
+        parts = Parts(self._embedders(), self._stores(), self._named("llms", LlmConfig))
+        trace, executor = self._section("trace", TraceConfig), self._section("executor", ExecutorConfig)
+        notify = self._section("notify", NotifyConfig)
+        entries = self._entries(parts)
+        needs = self._needs(entries)
+        reached = self._reached(entries, needs)
+        self._check_files(entries, reached)
+        ring = KeyRing(self._keys(reached))
+        parts = ring.parts(parts)
+        entries = [ring.entry(entry) for entry in entries]
+        checks.check_limits(_embedders_by_path(parts, entries), self.findings)
+        self.findings.raise_all(lambda gap: self._counts(gap, reached))
+        self._raise_unknown(needs)
+        return JobFile(
+            path=self.path,
+            shown=self.shown,
+            root=self.folder,
+            version=version,
+            vars=self.vars,
+            embedders=_whole(parts.embedders),
+            llms=_whole(parts.llms),
+            stores=_whole(parts.stores),
+            trace=trace or TraceConfig(),
+            executor=executor or ExecutorConfig(),
+            notify=notify or NotifyConfig(),
+            jobs=tuple(entry.job.model_copy(update={"needs": needs[entry.name]}) for entry in entries if entry.job),
+        )
+
+    def _vars(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        node = self.findings.node(("vars",))
+        if node is not None and not isinstance(node, Table) and not _nothing(node):
+            self.findings.add(("vars",), "not a mapping", "a mapping of names to texts")
+        for name, value in children(node) if isinstance(node, Table) else ():
+            if not _VARIABLE.fullmatch(str(name)):
+                self.findings.add(("vars", name), "not a variable's name", "letters, digits and '_', no digit first", key=True)
+            elif not isinstance(value, Scalar):
+                self.findings.add(("vars", name), "a variable holds one text", "a text or a number")
+            else:
+                found[str(name)] = value.text
+        return found
+
+    def _version(self) -> int:
+        path: Path = ("version",)
+        value = self.resolver.data(self.findings.node(path), path)
+        if isinstance(value, str) and value.isdecimal() and len(value) < 10:
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and value > VERSION:
+            what = (
+                f"this asyncrun reads version {VERSION} of the job file; a newer asyncrun reads version {value} (pip install -U asyncrun)"
+            )
+            raise JobFileError([self.findings.mistake(path, what)])
+        if value is not None and (isinstance(value, bool) or value != VERSION) and not self.findings.knows(path):
+            self.findings.add(path, "not a version of the job file", str(VERSION))
+        return VERSION
+
+    def _top_keys(self) -> None:
+        known = list(Sections.model_fields)
+        for key, _ in children(self.findings.root):
+            if key not in known:
+                self.findings.add((key,), "unknown key", ", ".join(known), near(str(key), known), key=True)
+
+    def _section(self, key: str, model: type[M]) -> M | None:
+        node = self.findings.node((key,))
+        if node is None or _nothing(node):
+            return None
+        return build(model, self.resolver.data(node, (key,)), lambda path: (key, *path), self.findings)
+
+    def _named(self, key: str, model: type[M]) -> dict[str, M | None]:
+        node = self.findings.node((key,))
+        if node is not None and not isinstance(node, Table) and not _nothing(node):
+            self.findings.add((key,), "not a mapping", "a mapping of names to settings")
+        found: dict[str, M | None] = {}
+        for name, value in children(node) if isinstance(node, Table) else ():
+            found[str(name)] = self._build(model, self.resolver.data(value, (key, name)), (key, name))
+        return found
+
+    def _build(self, model: type[M], data: Any, above: Path) -> M | None:
+        return build(model, data, lambda path: (*above, *path), self.findings)
+
+    def _embedders(self) -> dict[str, EmbedderConfig | None]:
+        found = self._named("embedders", EmbedderConfig)
+        for name, embedder in found.items():
+            if embedder is not None:
+                checks.check_embedder(embedder, ("embedders", name), self.names, self.findings)
+        return found
+
+    def _stores(self) -> dict[str, StoreConfig | None]:
+        found = self._named("stores", StoreConfig)
+        for name, store in found.items():
+            if store is not None:
+                self.names.check("stores", "store type", store.type, ("stores", name, "type"), self.findings)
+        return found
+
+    def _entries(self, parts: Parts) -> list[JobEntry]:
+        node = self.findings.node(("jobs",))
+        if node is None:
+            self.findings.add((), "missing", "a list of jobs", missing="jobs")
+            return []
+        if not isinstance(node, Listing) or not node.items:
+            self.findings.add(
+                ("jobs",),
+                "no list of jobs",
+                "one job or more, such as - {name: notes, kind: embed, input: notes.jsonl, output: vectors.jsonl}",
+            )
+            return []
+        if len(node.items) > MAX_JOBS:
+            self.findings.add(("jobs", MAX_JOBS), f"more than {MAX_JOBS} jobs", "several job files")
+        builder = EntryBuilder(self._defaults(), parts, self.names, self.findings)
+        read = ((at, self.resolver.data(item, ("jobs", at))) for at, item in enumerate(node.items[:MAX_JOBS]))
+        return [entry for at, data in read if (entry := builder.build(at, data)) is not None]
+
+    def _defaults(self) -> dict[str, Any]:
+        data = self.resolver.data(self.findings.node(("defaults",)), ("defaults",))
+        if data is not None and not isinstance(data, dict):
+            self.findings.add(("defaults",), "not a mapping", "a mapping of options that a job may have")
+            return {}
+        for key in data or ():
+            if key not in OPTIONS and not self.names.plugins("kinds"):
+                self.findings.add(("defaults", key), "no option of a job", ", ".join(sorted(OPTIONS)), near(key, OPTIONS), key=True)
+        return data or {}
+
+    def _needs(self, entries: Sequence[JobEntry]) -> checks.Needs:
+        checks.check_names(entries, self.findings)
+        needs = checks.find_needs(entries, self.folder, self.findings)
+        checks.check_cycles(entries, needs, self.findings)
+        checks.check_outputs(entries, self.folder, self.path.absolute(), self.findings)
+        checks.check_parts(entries, self.names, self.findings)
+        checks.check_budgets(entries, self.findings)
+        return needs
+
+    def _reached(self, entries: Sequence[JobEntry], needs: checks.Needs) -> frozenset[Path]:
+        """Return the paths of the selected jobs, of what they need, and of the parts that these refer to."""
+        names = closure(set(self.options.jobs or needs), needs)
+        return frozenset(path for entry in entries if entry.name in names for path in (entry.path(), *entry.parts))
+
+    def _counts(self, gap: Gap, reached: frozenset[Path]) -> bool:
+        if (gap.cause != "part" and not self.options.resolve) or (gap.cause == "secret" and not self.options.need_keys):
+            return False
+        return gap.path[0] not in _SELECTABLE or gap.path[:2] in reached
+
+    def _check_files(self, entries: Sequence[JobEntry], reached: frozenset[Path]) -> None:
+        if self.options.check_inputs:
+            written = checks.written(entries, self.folder)
+            for entry in entries:
+                if entry.path() in reached:
+                    files.check_inputs(entry, self.folder, written, self.names, self.findings)
+
+    def _keys(self, reached: frozenset[Path]) -> dict[Path, str]:
+        """Return the keys that stand in files, by the path of what they belong to."""
+        found: dict[Path, str] = {}
+        wanted = self.resolver.key_files.items() if self.options.need_keys and self.options.resolve else ()
+        for path, file in wanted:
+            if path[0] in _SELECTABLE and path[:2] not in reached:
+                continue
+            try:
+                found[path[:-1]] = files.load_key(self.folder / file)
+            except ValueError as error:
+                self.findings.add((*path, "file"), str(error), "a file that holds the key alone")
+        return found
+
+    def _raise_unknown(self, needs: checks.Needs) -> None:
+        unknown = [name for name in self.options.jobs if name not in needs]
+        if unknown:
+            raise unknown_job(unknown[0], list(needs))
+
+
+def _nothing(node: object) -> bool:
+    return isinstance(node, Scalar) and node.plain and node.text in ("", "~", "null")
+
+
+def _whole(parts: Mapping[str, M | None]) -> dict[str, M]:
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _embedders_by_path(parts: Parts, entries: Sequence[JobEntry]) -> dict[Path, EmbedderConfig]:
+    found: dict[Path, EmbedderConfig] = {("embedders", name): one for name, one in _whole(parts.embedders).items()}
+    for entry in entries:
+        embedder: EmbedderConfig | None = getattr(entry.job, "embedder", None)
+        if embedder is not None and entry.embedder is not None:
+            found.setdefault(entry.embedder, embedder)
+    return found

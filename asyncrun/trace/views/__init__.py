@@ -1,0 +1,1 @@
+"""Views: pure functions from a trace to text of a given width, without colour."""

@@ -1,0 +1,66 @@
+"""Text of a given width: measured in a terminal's columns, shortened with an ellipsis, numbers written short."""
+
+from __future__ import annotations
+
+from unicodedata import combining, east_asian_width
+
+from asyncrun.escape import printable
+
+ELLIPSIS = "…"
+
+
+def clean(text: str) -> str:
+    """Return outside text on one line, with nothing in it that moves the cursor."""
+    return printable(text).replace("\t", " ")
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes.
+
+    >>> columns("日本")
+    4
+    """
+    return len(text) if text.isascii() else sum(map(_width, text))
+
+
+def shorten(text: str, width: int) -> str:
+    """Return the text, or its beginning with an ellipsis, in at most `width` columns.
+
+    >>> shorten("embed-notes", 6)
+    'embed…'
+    """
+    if columns(text) <= width:
+        return text
+    kept, used = [], 0
+    for character in text:
+        used += _width(character)
+        if used > width - 1:
+            break
+        kept.append(character)
+    return "".join(kept) + ELLIPSIS if width > 0 else ""
+
+
+def pad(text: str, width: int, align: str = "<") -> str:
+    """Return the text shortened or filled up with spaces to exactly `width` columns; `align` is "<" or ">"."""
+    text = shorten(text, width)
+    room = " " * (width - columns(text))
+    return room + text if align == ">" else text + room
+
+
+def seconds(value: float) -> str:
+    """Return seconds with about three digits that mean something.
+
+    >>> [seconds(value) for value in (0.0004, 0.0912, 0.2, 1.239, 12.34, 5123.4)]
+    ['0', '0.091', '0.2', '1.24', '12.3', '5123']
+    """
+    if value >= 99.95:
+        return f"{value:.0f}"
+    if value >= 9.995:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.9995 else f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def _width(character: str) -> int:
+    if combining(character) or character in "\u200b\u200c\u200d\ufe0f\ufeff":
+        return 0
+    return 2 if east_asian_width(character) in "WF" else 1

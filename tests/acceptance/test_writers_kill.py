@@ -1,0 +1,64 @@
+"""A kill -9 in the middle of writing leaves the former output, and the next run clears up; a closed pipe ends in silence."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WRITE_FOREVER = """
+import sys
+from pathlib import Path
+import numpy as np
+from asyncrun.writers.open import open_writer
+
+writer = open_writer(Path(sys.argv[1]))
+number = 0
+while True:
+    writer.write({"id": str(number), "embedding": np.full(64, number, dtype=np.float32), "text": "x" * 1000, "metadata": {}})
+    number += 1
+    if number == 10_000:
+        print("writing", flush=True)
+"""
+
+WRITE_TO_STDOUT = """
+import sys
+from asyncrun.writers.open import open_writer
+
+writer = open_writer("-", None, sys.stdout.buffer)
+for number in range(100_000):
+    writer.write({"id": str(number)})
+writer.commit()
+print("done", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet"])
+def test_a_kill_in_the_middle_leaves_the_former_output(tmp_path: Path, name: str) -> None:
+    output = tmp_path / name
+    output.write_bytes(b"former")
+    with subprocess.Popen([sys.executable, "-c", WRITE_FOREVER, str(output)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"writing\n"
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    assert output.read_bytes() == b"former"
+    (left,) = (path for path in tmp_path.iterdir() if path != output)
+    assert left.stat().st_size > 0
+
+    again = "import sys; from pathlib import Path; from asyncrun.writers.open import open_writer; open_writer(Path(sys.argv[1])).commit()"
+    subprocess.run([sys.executable, "-c", again, str(output)], check=True)
+    assert list(tmp_path.iterdir()) == [output]
+    assert output.read_bytes() != b"former"
+
+
+def test_a_reader_that_leaves_early_gets_its_lines_and_no_complaint() -> None:
+    with subprocess.Popen([sys.executable, "-c", WRITE_TO_STDOUT], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b'{"id":"0"}\n'
+        process.stdout.close()
+        assert process.stderr.read() == b"done\n"
+        assert process.wait() == os.EX_OK
