@@ -138,13 +138,14 @@ def content_key(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Seconds of one batch, by what they were spent on."""
+    """Seconds of one batch, by what they were spent on; `write` is the wait until its vectors are durable."""
 
     queue: float = 0.0
     rate: float = 0.0
     gate: float = 0.0
     backoff: float = 0.0
     request: float = 0.0
+    write: float = 0.0
 
     def __add__(self, other: Waits) -> Waits:
         return Waits(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))

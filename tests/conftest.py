@@ -127,13 +127,13 @@ def children() -> Iterator[str]:
 
 def open_files() -> Iterator[str]:
     """Yield sockets and files by descriptor; devices, pipes and the like may be opened once for the whole process."""
-    for name in os.listdir("/proc/self/fd") if Path("/proc/self/fd").is_dir() else ():
+    for descriptor in Path("/proc/self/fd").glob("*"):
         try:
-            target = os.readlink(f"/proc/self/fd/{name}")
+            target = str(descriptor.readlink())
         except OSError:
             continue
         if target.startswith(("socket:", "/")) and not target.startswith(("/dev/", "/proc/", "/sys/")):
-            yield f"{target} (descriptor {name})"
+            yield f"{target} (descriptor {descriptor.name})"
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Permit
 from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy, Stop, Wait, decide
+from asyncrun.aio.slot import count_attempt, waiting
 from asyncrun.clock import Clock
 from asyncrun.errors import OutageError, ThrottledError
 from asyncrun.records import Waits
@@ -101,15 +102,18 @@ async def with_retries(
                 return Attempted(value, tally.attempts, tally.waits)
         if failure is not FailureClass.THROTTLE:
             backoff = max(backoff, budget.spend(clock.monotonic()))
-            await clock.sleep(backoff)
+            with waiting("backoff"):
+                await clock.sleep(backoff)
             tally.waits += Waits(backoff=backoff)
 
 
 async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, tally: Tally) -> T:
     tally.attempts += 1
+    count_attempt()
     started = clock.monotonic()
     try:
-        return await call(tally.attempts)
+        with waiting("request", idle=False):
+            return await call(tally.attempts)
     finally:
         tally.waits += Waits(request=clock.monotonic() - started)
 

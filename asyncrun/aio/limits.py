@@ -14,6 +14,7 @@ from typing import Self
 
 from asyncrun.aio.concurrency import Concurrency
 from asyncrun.aio.gate import Gate
+from asyncrun.aio.slot import waiting
 from asyncrun.aio.stopwatch import Stopwatch
 from asyncrun.aio.window import Rates, Sent
 from asyncrun.clock import Clock
@@ -222,10 +223,8 @@ class Permit:
         limiter = self._limiter
         self._around = _HELD.get()
         self._lender = next((permit for permit in reversed(self._around) if permit._open and permit._limiter is limiter), None)
-        if self._lender is None:
-            self.waits = await limiter._admit(self._need)
-        else:
-            self.waits = await self._lender._lend(self._need)
+        with waiting("gate" if limiter.gate > 0 else "limiter"):
+            self.waits = await (self._lender._lend(self._need) if self._lender is not None else limiter._admit(self._need))
         self.sent = limiter._clock.monotonic()
         self._reservation = limiter._rates.take(self.sent, self._need)
         self._open = True

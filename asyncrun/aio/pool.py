@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -75,7 +76,6 @@ def outcomes(
     Each job runs in its own copy of the caller's context. Use it as a context manager where leaving early must not return before all
     is cleaned up; a plain `break` cancels what runs too, but does not wait for it.
 
-    >>> import asyncio
     >>> async def double(number: int) -> int:
     ...     return 2 * number
     >>> async def main() -> list[int]:
@@ -134,7 +134,7 @@ class Outcomes(AsyncIterator[Outcome[T]]):
         try:
             while (outcome := self._waiting.pop()) is None and not (workers.stopping or workers.idle):
                 await workers.changed()
-        except BaseException:
+        except asyncio.CancelledError:
             await self.aclose()
             raise
         if outcome is not None:
@@ -142,8 +142,7 @@ class Outcomes(AsyncIterator[Outcome[T]]):
             workers.fill()
             return outcome
         await self.aclose()
-        if workers.failure is not None:
-            raise workers.failure
+        workers.raise_failure()
         raise StopAsyncIteration
 
     def _start(self) -> Workers[T]:

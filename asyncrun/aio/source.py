@@ -74,13 +74,14 @@ class Stream(Generic[T]):
         try:
             while self._ending is None:
                 await self._asked.wait()
-                self._asked.clear()
                 try:
                     self._held.append(await anext(self._jobs))
                 except StopAsyncIteration:
                     self._ending = StopIteration()
                 except Exception as error:
                     self._ending = error
+                # Only now: whoever asked meanwhile is answered by this job.
+                self._asked.clear()
                 arrived()
         finally:
             close = getattr(self._jobs, "aclose", None)

@@ -110,9 +110,13 @@ class Workers(Generic[T]):
             self._change.set_result(None)
 
     def halt(self, spare: asyncio.Task[Any] | None = None) -> None:
-        """Begin nothing more, and cancel what runs, except the task `spare`."""
-        self._open = False
-        self.stopping = True
+        """Begin nothing more, and cancel what runs, except the task `spare`; a second call does nothing."""
+        if not self.stopping:
+            self._open = False
+            self.stopping = True
+            self._cancel(spare)
+
+    def _cancel(self, spare: asyncio.Task[Any] | None = None) -> None:
         for task in self._tasks:
             if task is not spare:
                 task.cancel()
@@ -137,8 +141,17 @@ class Workers(Generic[T]):
                 await self.changed()
         finally:
             await self.stop()
-        if self.failure is not None:
-            raise self.failure
+        self.raise_failure()
+
+    def raise_failure(self) -> None:
+        """Raise what the caller is to be told, once."""
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                # Its traceback holds this frame.
+                del failure
 
     async def stop(self) -> None:
         """Halt, wait until every job has cleaned up, and end the source.
@@ -159,7 +172,7 @@ class Workers(Generic[T]):
                     break
                 cancels += 1
                 self._insist(give_up=cancels > CANCELS)
-            self.halt()
+            self._cancel()
         try:
             self._source.close()
         except Exception as error:
@@ -211,9 +224,9 @@ class Workers(Generic[T]):
             slot.attempts = 0
             slot.waited = 0.0
             slot.start = monotonic()
-            value, failed = await drive(job, slot, waits, self._timeout, self._around)
+            ending = await drive(job, slot, waits, self._timeout, self._around)
             slot.end = monotonic()
-            self._tell(slot, value, failed)
+            self._tell(slot, *ending)
             if task not in self._looking or task.cancelling():
                 break
             if slot.end > turn_ends:

@@ -73,6 +73,7 @@ async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state
             stdin=_spool_stdin(jobs, state),
         )
         stack.push_async_callback(workshop.aclose)
+        workshop.check(jobs)
         run_id = recorder.begin_run(job_file=str(request.file))
         progress.run_started(run_id, [job.name for job in jobs])
         planned = [PlannedJob(job.name, job.kind, job.needs, partial(workshop.open_kind, job)) for job in jobs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from asyncrun.chunkers.interface import Chunker, ChunkOptions
 from asyncrun.chunkers.safe import SafeTokenizer
 from asyncrun.clock import Clock
 from asyncrun.embedders.interface import BatchLimits, Embedder
-from asyncrun.errors import StorageError
+from asyncrun.errors import StorageError, UsageError
 from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.input import Input
 from asyncrun.jobfile.input import Output as OutputConfig
@@ -33,6 +33,7 @@ from asyncrun.ledger.ledger import Ledger
 from asyncrun.ports import Kind
 from asyncrun.readers.source import Source
 from asyncrun.records import InputType
+from asyncrun.stores.filter import parse_filter
 from asyncrun.stores.interface import Store
 
 LOCAL_BATCH = 16
@@ -64,6 +65,17 @@ class Workshop:
         if isinstance(job, QueryJob):
             return self._query(job)
         return cast(Kind, registry.load("kinds", job.kind)(job, self))
+
+    def check(self, jobs: Iterable[Job]) -> None:
+        """Find out what must be wrong with the jobs' embedders and filters, before the first job starts. Raises UsageError."""
+        for job in jobs:
+            try:
+                if isinstance(job, EmbedJob | IngestJob | QueryJob):
+                    self._embedder(job).check()
+                if isinstance(job, QueryJob) and job.filter:
+                    parse_filter(job.filter)
+            except UsageError as error:
+                raise UsageError(f"job {job.name}: {error.message}", hint=error.hint) from error
 
     async def aclose(self) -> None:
         """Close everything that was opened."""

@@ -11,7 +11,7 @@ from asyncrun.cli._options import Options
 
 def plan(
     options: Options,
-    words: Annotated[list[str] | None, typer.Argument(metavar="[FILE] [JOB]...", help="The job file, and which of its jobs.")] = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="FILE JOB", help="The job file, and which of its jobs.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is anything to do.")] = False,
 ) -> int:
     """Say what a run would do; sends nothing and needs no key.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def run(
     options: Options,
-    words: Annotated[list[str] | None, typer.Argument(metavar="[FILE] [JOB]...", help="The job file, and which of its jobs.")] = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="FILE JOB", help="The job file, and which of its jobs.")] = None,
     no_needs: Annotated[bool, typer.Option("--no-needs", help="Run only the named jobs, not what they need.")] = False,
     var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable of the job file.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, envvar="ASYNCRUN_WORKERS", help="Batches in flight of each job.")] = None,
@@ -40,6 +40,7 @@ def run(
 
 
 def _print_report(report: RunReport, options: Options) -> None:
+    from asyncrun.app.tracing import render_end_of_run
     from asyncrun.cli._output import print_answer, width
     from asyncrun.ui.ending import render_ending, render_trouble
 
@@ -47,7 +48,5 @@ def _print_report(report: RunReport, options: Options) -> None:
         if trouble := render_trouble(report.result):
             print_answer(trouble, options, to_stderr=True)
     elif not options.json:
-        text = "\n\n".join(
-            part for part in (report.render_tree(width()), report.render_summary(width()), render_ending(report.result)) if part
-        )
-        print_answer(text, options, to_stderr=report.stdout_taken)
+        trace = render_end_of_run(report.state, report.result.run_id, width())
+        print_answer(f"{trace}\n\n{render_ending(report.result)}", options, to_stderr=report.stdout_taken)

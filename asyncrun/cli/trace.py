@@ -14,7 +14,7 @@ RunWord = Annotated[str, typer.Argument(metavar="[RUN]", help="An id, a unique p
 
 
 def trace(options: Options, file: FileFlag = None) -> int:
-    """Show the trace map and the timing summary of the latest run.
+    """Show recorded runs: where the time went. Without a command: the latest run.
 
     Example: asyncrun trace
     """
@@ -26,28 +26,28 @@ def show(options: Options, run: RunWord = "latest", file: FileFlag = None) -> in
 
     Example: asyncrun trace show latest~1
     """
-    from asyncrun.app.tracing import load_trace, show_document
+    from asyncrun.app import tracing
     from asyncrun.cli._output import print_answer, print_document, width
 
-    found = load_trace(run, file, options.state_dir)
+    state = tracing.traced_folder(file, options.state_dir)
     if options.json:
-        print_document(show_document(found), options)
+        print_document(tracing.describe_trace(state, run), options)
     else:
-        print_answer(found.render(width()), options)
+        print_answer(tracing.render_trace(state, run, width()), options)
     return 0
 
 
 def list_runs(options: Options, file: FileFlag = None) -> int:
-    """List the recorded runs, the latest last.
+    """List the recorded runs, the latest first.
 
     Example: asyncrun trace list
     """
-    from asyncrun.app.tracing import list_document, load_runs, render_list
+    from asyncrun.app import tracing
     from asyncrun.cli._output import print_answer, print_document, width
 
-    runs = load_runs(file, options.state_dir)
+    state = tracing.traced_folder(file, options.state_dir)
     if options.json:
-        print_document(list_document(runs), options)
+        print_document(tracing.describe_trace_list(state), options)
     else:
-        print_answer(render_list(runs, width()), options)
+        print_answer(tracing.render_trace_list(state, width()), options)
     return 0

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from asyncrun.embedders.base import BaseEmbedding
     from asyncrun.embedders.local import LocalEmbedding
     from asyncrun.embedders.openai import OpenAIEmbedding
-    from asyncrun.embedders.similarity import SimilarityMode, similarity
+    from asyncrun.embedders.compare import SimilarityMode, similarity
 
 __all__ = ["BaseEmbedding", "LocalEmbedding", "OpenAIEmbedding", "SimilarityMode", "similarity"]
 
@@ -17,8 +17,8 @@ _HOMES = {
     "BaseEmbedding": "base",
     "LocalEmbedding": "local",
     "OpenAIEmbedding": "openai",
-    "SimilarityMode": "similarity",
-    "similarity": "similarity",
+    "SimilarityMode": "compare",
+    "similarity": "compare",
 }
 
 

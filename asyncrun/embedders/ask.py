@@ -69,7 +69,8 @@ async def ask(endpoint: Endpoint, body: bytes, read: Read, count: int, dimension
         failure = FailureClass.CONFIG if mistaken else _TRANSPORT.get(error.fault, FailureClass.TRANSIENT)
         words = endpoint.shown(str(error))
         reached = error.fault in (Fault.TOO_LARGE, Fault.ENCODING)
-        raise RefusedError(f"{endpoint.host}: {words}", Verdict(failure, words), reached=reached) from error
+        where = f"cannot reach {endpoint.host}" if error.fault in (Fault.REFUSED, Fault.DNS, Fault.DNS_AGAIN) else endpoint.host
+        raise RefusedError(f"{where}: {words}", Verdict(failure, words), reached=reached) from error
     document = _decoded(reply.body)
     if reply.status != 200 or document is None or (isinstance(document, dict) and document.get("error")):
         raise _refusal(endpoint, reply, document)

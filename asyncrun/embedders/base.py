@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -12,7 +13,7 @@ from asyncrun.embedders.assemble import merge, no_vectors, renumber
 from asyncrun.embedders.interface import BatchLimits, Empty, TooLong
 from asyncrun.embedders.mend import Mender
 from asyncrun.embedders.policy import key_text, sort_out
-from asyncrun.embedders.similarity import SimilarityMode, Vector, similarity
+from asyncrun.embedders.compare import SimilarityMode, Vector, similarity
 from asyncrun.errors import ItemError
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, InputType, Space
@@ -131,7 +132,7 @@ class BaseEmbedding(ABC):
         async def one_batch(batch: list[int]) -> list[list[float]]:
             return _rows(await self.aembed([texts[place] for place in batch]), len(batch), batch)
 
-        jobs = [one_batch(batch) for batch in self._batches(texts)]
+        jobs = [partial(one_batch, batch) for batch in self._batches(texts)]
         answers = await run_jobs(jobs, show_progress=show_progress, workers=self.workers, desc="Generating embeddings")
         return [row for rows in answers for row in rows]
 

@@ -60,7 +60,9 @@ class Endpoint:
             if not (name + value).isascii() or not (name + value).isprintable():
                 raise UsageError(f"the header {printable(name, 40)} cannot be sent: it holds something other than plain characters")
         password = urlsplit(self.url).password
-        self._redactor = Redactor([*self.headers.values(), *(value.split()[-1] for value in self.headers.values() if value), password or ""])
+        self._redactor = Redactor(
+            [*self.headers.values(), *(value.split()[-1] for value in self.headers.values() if value), password or ""]
+        )
 
     @property
     def host(self) -> str:

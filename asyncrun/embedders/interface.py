@@ -36,6 +36,9 @@ class Embedder(Protocol):
     def tokenizer(self) -> Tokenizer | None:
         """Return the model's tokenizer, None when only the safe bound (tokens <= UTF-8 bytes) is known."""
 
+    def check(self) -> None:
+        """Raise UsageError for what is known to be wrong before anything is sent, such as a key that is not set."""
+
     def space(self, input_type: InputType) -> Space:
         """Return the vector space that texts of this input type come into."""
 

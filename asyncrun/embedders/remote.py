@@ -122,6 +122,10 @@ class RemoteEmbedding(BaseEmbedding):
     def _read(self, document: Any) -> Rows:
         """Return the rows of a decoded reply. Raises BadReplyError when it has another shape."""
 
+    def _adapt(self, verdict: Verdict) -> bool:
+        """Change the next requests after a refusal before the first success; return whether the same texts are worth another try."""
+        return False
+
     async def _embed(self, texts: Sequence[str], input_type: InputType) -> Embedded:
         self.check()
         answers: list[Embedded] = []
@@ -170,12 +174,9 @@ class RemoteEmbedding(BaseEmbedding):
         try:
             return await self._with_retries(texts, input_type, tally, hasty)
         except RefusedError as error:
-            left = policy.attempts - tally.failures
-            if error.verdict.failure is not FailureClass.TRANSIENT or not error.reached or left < 1:
+            if error.verdict.failure is not FailureClass.TRANSIENT or not error.reached or tally.failures >= policy.attempts:
                 raise
-        patient = replace(policy, attempts=policy.attempts)
-        tally.failures = hasty.attempts
-        return await self._with_retries(texts, input_type, tally, patient)
+        return await self._with_retries(texts, input_type, tally, policy)
 
     async def _with_retries(self, texts: Sequence[str], input_type: InputType, tally: Tally, policy: RetryPolicy) -> Attempted[Answer]:
         async def attempt(_: int) -> Answer:
@@ -218,6 +219,8 @@ class RemoteEmbedding(BaseEmbedding):
                 return spent, [list(range(len(texts)))]
         if failure is FailureClass.TOO_BIG:
             self._learn(error.verdict, texts)
+        if not self.endpoint.proven and self._adapt(error.verdict):
+            return spent, [list(range(len(texts)))]
         if len(texts) == 1:
             self._count_refusal(error)
         after = aftermath(error.verdict, len(texts))

@@ -8,9 +8,9 @@ from pathlib import Path as FilePath
 
 from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.entries import JobEntry
-from asyncrun.jobfile.findings import Findings, near
+from asyncrun.jobfile.findings import Findings, listed, near
 from asyncrun.jobfile.globs import is_glob, matches
-from asyncrun.jobfile.input import Output
+from asyncrun.jobfile.input import OUTPUT_FORMATS, Output
 from asyncrun.jobfile.jobs import Chunking, Job
 from asyncrun.jobfile.later import Names
 from asyncrun.jobfile.model import absolute
@@ -30,18 +30,17 @@ def check_names(entries: Sequence[JobEntry], findings: Findings) -> None:
 
 def find_needs(entries: Sequence[JobEntry], root: FilePath, findings: Findings) -> Needs:
     """Return what every job needs: the jobs it names and those whose output it reads."""
-    names = [entry.name for entry in entries]
+    names = [entry.name for entry in entries if entry.name]
     writers = {path: entry.name for entry in entries if (path := output_path(entry.job, root)) is not None}
     needs: dict[str, tuple[str, ...]] = {}
     for entry in entries:
-        stated = entry.job.needs if entry.job else ()
-        for position, need in enumerate(stated):
+        for position, need in enumerate(entry.needs):
             if need not in names:
                 where = entry.path("needs", position)
                 if not findings.knows(where):
-                    findings.add(where, "no job has this name", ", ".join(names), near(need, names))
+                    findings.add(where, f"no job is named{findings.quoted(where)}", listed(names), near(need, names))
         read = [name for name in writers_read(entry.job, root, writers) if name != entry.name]
-        needs[entry.name] = tuple(dict.fromkeys([*(need for need in stated if need in names), *read]))
+        needs[entry.name] = tuple(dict.fromkeys([*(need for need in entry.needs if need in names), *read]))
     return needs
 
 
@@ -54,8 +53,8 @@ def check_cycles(entries: Sequence[JobEntry], needs: Needs, findings: Findings) 
         if circle:
             sound = False
             at = next(other for other in entries if other.name == circle[0])
-            key = "needs" if "needs" in at.own else "input"
-            findings.add(at.path(key), f"jobs need each other: {' -> '.join([*circle, circle[0]])}", "needs that come to an end")
+            where = at.path("needs")
+            findings.add(where if findings.node(where) is not None else at.path("input"), f"jobs need each other: {' -> '.join([*circle, circle[0]])}", "needs that come to an end")
     return sound
 
 
@@ -104,9 +103,18 @@ def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -
             names.check("chunkers", "way to cut", chunk.by, entry.path("chunk", "by"), findings)
         output: Output | None = getattr(entry.job, "output", None)
         if output is not None:
-            format_path = entry.path("output", "format")
-            where = format_path if findings.node(format_path) is not None else entry.path("output")
-            names.check("writers", "output format", output.format, where, findings)
+            _check_format(output, entry, names, findings)
+
+
+def _check_format(output: Output, entry: JobEntry, names: Names, findings: Findings) -> None:
+    stated, where = entry.path("output", "format"), entry.path("output")
+    if findings.node(stated) is not None:
+        names.check("writers", "output format", output.format, stated, findings)
+    elif output.format:
+        names.check("writers", "output format", output.format, where, findings)
+    elif not findings.knows(where):
+        built = [ending for ending, name in OUTPUT_FORMATS.items() if name in names.built("writers")]
+        findings.add(where, "the ending of the path names no format", f"{', '.join(built)}, '-', or a mapping with path and format")
 
 
 def written(entries: Sequence[JobEntry], root: FilePath) -> frozenset[FilePath]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asyncrun.jobfile.embedder import LOCAL, EmbedderConfig, short_form
-from asyncrun.jobfile.findings import Findings, near
-from asyncrun.jobfile.jobs import JOB_MODELS, Job, PluginJob
+from asyncrun.jobfile.findings import Findings, listed, near
+from asyncrun.jobfile.jobs import JOB_MODELS, Job, PartialJob, PluginJob
 from asyncrun.jobfile.later import Names
 from asyncrun.jobfile.sections import LlmConfig, StoreConfig
 from asyncrun.jobfile.translate import build
@@ -32,7 +32,7 @@ class Parts:
 class JobEntry:
     """One entry: its name as written, its model (None when too much of it is wrong), and the parts that it refers to by name.
 
-    `embedder` is the path of the embedder's settings, None for one that is not in the file. `own` are the keys that are not defaults.
+    `embedder` is the path of the embedder's settings, None for one that is not in the file. `inherited` are the keys that come from the defaults.
     """
 
     position: int
@@ -40,11 +40,12 @@ class JobEntry:
     job: Job | None
     parts: frozenset[Path]
     embedder: Path | None
-    own: frozenset[str]
+    inherited: frozenset[str]
+    needs: tuple[str, ...]
 
     def path(self, *rest: str | int) -> Path:
         """Return the path of something in this entry, or in the defaults that it takes it from."""
-        if rest and rest[0] not in self.own:
+        if rest and rest[0] in self.inherited:
             return ("defaults", *rest)
         return ("jobs", self.position, *rest)
 
@@ -59,24 +60,26 @@ class EntryBuilder:
         self._findings = findings
 
     def build(self, position: int, data: Any) -> JobEntry | None:
-        """Return the entry at a position, None for what is no mapping or of no known kind."""
+        """Return the entry at a position, None for what is no mapping."""
         path: Path = ("jobs", position)
         if not isinstance(data, dict):
             self._findings.add(path, "not a job", "a mapping such as {name: notes, kind: embed, input: notes.jsonl, output: vectors.jsonl}")
             return None
-        name = data.get("name")
-        blank = JobEntry(position, name if isinstance(name, str) else "", None, frozenset(), None, frozenset(data))
-        kind = data.get("kind")
-        if kind is None and "kind" not in data:
-            self._findings.add(path, "missing", ", ".join(self._names.built("kinds")), missing="kind")
-            return blank
-        kind_path = (*path, "kind")
-        if not isinstance(kind, str):
-            self._findings.add(kind_path, "not a kind of job", ", ".join(self._names.built("kinds")))
-            return blank
-        self._names.check("kinds", "kind", kind, kind_path, self._findings)
-        model = JOB_MODELS.get(kind, PluginJob if kind in self._names.built("kinds") else None)
-        return self._filled(blank, data, model) if model else blank
+        name, needs, kind = data.get("name"), data.get("needs", self._defaults.get("needs")), data.get("kind")
+        stated = tuple(need if isinstance(need, str) else "" for need in needs) if isinstance(needs, list) else ()
+        blank = JobEntry(position, name if isinstance(name, str) else "", None, frozenset(), None, frozenset(self._defaults.keys() - data.keys()), stated)
+        model: type[Job] = PartialJob
+        known = self._names.built("kinds")
+        if "kind" not in data:
+            self._findings.add(path, "missing", ", ".join(known), missing="kind")
+        elif not isinstance(kind, str):
+            self._findings.add((*path, "kind"), "not a kind of job", ", ".join(known))
+        elif self._names.check("kinds", "kind", kind, (*path, "kind"), self._findings):
+            model = JOB_MODELS.get(kind, PluginJob)
+        if model is PartialJob and not self._names.plugins("kinds"):
+            for key in data.keys() - OPTIONS - {"name", "kind"}:
+                self._findings.add((*path, key), "unknown key", listed(sorted(OPTIONS)), near(key, OPTIONS), key=True)
+        return self._filled(blank, data, model)
 
     def _filled(self, blank: JobEntry, own: Mapping[str, Any], model: type[Job]) -> JobEntry:
         known = {field.alias or name for name, field in model.model_fields.items()}
@@ -88,8 +91,10 @@ class EntryBuilder:
                 data[key] = self._named(blank.path(key), data[key], section, parts)
         for key in [key for key in data if key in ("embedder", "store", "llm") and data[key] is None]:
             del data[key]
-        job = build(model, data, lambda path: blank.path(*path), self._findings)
-        return JobEntry(blank.position, blank.name, job, frozenset(parts), embedder, blank.own)
+        job: Job | None = build(model, data, lambda path: blank.path(*path), self._findings)
+        if job is None:
+            job = build(PartialJob, data, lambda path: blank.path(*path), self._findings)
+        return replace(blank, job=job, parts=frozenset(parts), embedder=embedder)
 
     def _embedder(self, entry: JobEntry, data: dict[str, Any], parts: set[Path]) -> Path | None:
         """Put the embedder's model or data into the place of its name; return where its settings stand."""
@@ -107,8 +112,8 @@ class EntryBuilder:
         if short is None:
             if not self._findings.knows(path):
                 known = [*dict.fromkeys([*self._parts.embedders, "local"])]
-                allowed = f"{', '.join(known)}, or provider/model such as openai/text-embedding-3-small"
-                self._findings.add(path, "unknown embedder", allowed, near(value, known))
+                allowed = f"{listed(known)}, or provider/model such as openai/text-embedding-3-small"
+                self._findings.add(path, f"unknown embedder{self._findings.quoted(path)}", allowed, near(value, known))
             data["embedder"] = LOCAL
             return None
         usable = self._names.check("embedders", "provider", short[0], path, self._findings)
@@ -124,6 +129,6 @@ class EntryBuilder:
             parts.add((f"{word}s", name))
             return known[name]
         if not self._findings.knows(path):
-            declared = ", ".join(known) or f"a name that is declared under {word}s"
-            self._findings.add(path, f"unknown {word}", declared, near(name, known))
+            declared = listed(known) or f"a name that is declared under {word}s"
+            self._findings.add(path, f"unknown {word}{self._findings.quoted(path)}", declared, near(name, known))
         return None

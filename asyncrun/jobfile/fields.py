@@ -80,6 +80,12 @@ def _flag(value: object) -> object:
     return value
 
 
+def _rate(value: float) -> float:
+    if not value > 0:
+        raise wrong("nothing could ever be sent", "more than 0; a limit that is not known is left out")
+    return value
+
+
 def _path(value: str) -> str:
     if not value.strip():
         raise wrong("empty", "a path")
@@ -101,8 +107,9 @@ _NUMBER = Accepts((VARIABLE_SCHEMA,))
 Count: TypeAlias = Annotated[int, BeforeValidator(_no_flag), Field(ge=1), _NUMBER]
 Whole: TypeAlias = Annotated[int, BeforeValidator(_no_flag), Field(ge=0), _NUMBER]
 Number: TypeAlias = Annotated[float, BeforeValidator(_no_flag), Field(ge=0), _NUMBER]
-Rate: TypeAlias = Annotated[float, BeforeValidator(_no_flag), Field(gt=0), _NUMBER]
-"""A number per minute. 0 is refused: it would never send anything, and what is not known is left out."""
+Rate: TypeAlias = Annotated[
+    float, BeforeValidator(_no_flag), AfterValidator(_rate), Field(json_schema_extra={"exclusiveMinimum": 0}), _NUMBER
+]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag), _NUMBER]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 FilePath: TypeAlias = Annotated[str, AfterValidator(_path)]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from asyncrun.errors import JobFileError, Mistake
-from asyncrun.jobfile.tree import Node, Path, find, nearest, place, show
+from asyncrun.escape import printable
+from asyncrun.jobfile.tree import Node, Path, Scalar, find, nearest, place, show
 
 Cause = Literal["variable", "secret", "part"]
 """Why a gap is one: a variable without a value, one that a secret needs, a part that this version does not have."""
@@ -51,7 +52,7 @@ class Findings:
     ) -> None:
         """Add a mistake about the value at a path, about its key, or about a key that is `missing` there."""
         self._mistakes.append(self.mistake(path, message, allowed, suggestion, key=key, missing=missing))
-        self._known.add(path)
+        self._known.add((*path, missing) if missing else path)
 
     def add_gap(self, cause: Cause, path: Path, message: str, allowed: str | None = None, *, key: bool = False) -> None:
         """Add a mistake that counts only where it is reached."""
@@ -65,6 +66,11 @@ class Findings:
     def node(self, path: Path) -> Node | None:
         """Return what stands at a path."""
         return find(self.root, path)
+
+    def quoted(self, path: Path) -> str:
+        """Return what was typed at a path, in quotes; nothing for what is no text or comes from a variable."""
+        node = find(self.root, path)
+        return f" {printable(node.text, 60)!r}" if isinstance(node, Scalar) and "$" not in node.text else ""
 
     def raise_all(self, counts: Callable[[Gap], bool]) -> None:
         """Raise JobFileError when there are mistakes, in the order of the file."""
@@ -99,6 +105,16 @@ def near(word: str, words: Iterable[str]) -> str | None:
         return None
     found = difflib.get_close_matches(word, candidates, 1)
     return found[0] if found else next((known for known in candidates if known.lower() == word.lower()), None)
+
+
+def listed(words: Iterable[str], limit: int = 30) -> str:
+    """Return words as a list that a person reads, the first `limit` of them.
+
+    >>> listed(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    known = list(words)
+    return ", ".join(known[:limit]) + (f" and {len(known) - limit} more" if len(known) > limit else "")
 
 
 def _position(mistake: Mistake) -> tuple[int, int]:

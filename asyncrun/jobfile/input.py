@@ -10,7 +10,6 @@ from pydantic import BeforeValidator, Field, model_validator
 from asyncrun.jobfile.fields import FilePath, FilePaths, Flag, Model, Text, Texts, wrong
 
 OUTPUT_FORMATS = {".jsonl": "jsonl", ".parquet": "parquet", ".csv": "csv", ".npy": "npy"}
-OUTPUT_ENDINGS = ", ".join(OUTPUT_FORMATS)
 
 
 def _item(value: object) -> object:
@@ -44,7 +43,7 @@ class Input(Model):
     def _short_form(cls, value: object) -> object:
         if isinstance(value, str | list):
             return {"path": value}
-        if value is not None and not isinstance(value, dict):
+        if not isinstance(value, dict):
             raise wrong("", "a path, a list of paths, or a mapping with path or items")
         return value
 
@@ -65,7 +64,8 @@ def _format(data: dict[str, Any]) -> str:
 class Output(Model):
     """Where rows go: a path (relative ones start at the job file's folder) or `-` for stdout.
 
-    `format` is a writer's name; it follows from the path's ending where the file does not state it.
+    `format` is a writer's name; it follows from the path's ending where the file does not state it
+    (empty: the ending names none).
     """
 
     path: FilePath
@@ -77,12 +77,6 @@ class Output(Model):
     def _short_form(cls, value: object) -> object:
         if isinstance(value, str):
             return {"path": value}
-        if value is not None and not isinstance(value, dict):
+        if not isinstance(value, dict):
             raise wrong("", "a path, or a mapping with path, format, columns")
         return value
-
-    @model_validator(mode="after")
-    def _known_ending(self) -> Self:
-        if not self.format:
-            raise wrong("the ending of the path names no format", f"{OUTPUT_ENDINGS}, '-', or a mapping with path and format")
-        return self

@@ -53,6 +53,8 @@ def _reference(value: object) -> object:
 _Reference = BeforeValidator(_reference)
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
 Workers = Annotated[Count | None, BeforeValidator(_workers), Accepts(({"const": "auto"},))]
+InputField = Annotated[Input, Accepts(({"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}))]
+OutputField = Annotated[Output, _TEXT]
 EmbedderField = Annotated[EmbedderConfig, _Reference, _TEXT]
 StoreField = Annotated[StoreConfig, _Reference, _TEXT]
 
@@ -96,7 +98,7 @@ class Job(Model):
     name: Name
     kind: str
     needs: tuple[Name, ...] = ()
-    input: Input
+    input: InputField
     workers: Workers = None
     max_failures: Limit | None = None
     skip: FilePath | None = None
@@ -110,7 +112,7 @@ class EmbedJob(Job):
 
     kind: Literal["embed"]
     embedder: EmbedderField = LOCAL
-    output: Output
+    output: OutputField
 
 
 class IngestJob(Job):
@@ -140,7 +142,7 @@ class QueryJob(Job):
     llm: Annotated[LlmConfig, _Reference, _TEXT] | None = None
     prompt: Prompt | None = None
     context_tokens: Count | None = None
-    output: Output
+    output: OutputField
 
 
 class PluginJob(Job):
@@ -150,12 +152,22 @@ class PluginJob(Job):
 
     embedder: EmbedderField = LOCAL
     store: StoreField = StoreConfig()
-    output: Output | None = None
+    output: OutputField | None = None
 
     @property
     def options(self) -> dict[str, Any]:
         """Return the keys that belong to the plugin."""
         return dict(self.model_extra or {})
+
+
+class PartialJob(PluginJob):
+    """What can be read of a job with mistakes, so that the rest of it is checked too; no run ever gets one."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: Name = ""
+    kind: str = ""
+    input: InputField = Field(default_factory=lambda: Input.model_validate({"items": [], "allow_empty": True}))
 
 
 JOB_MODELS: dict[str, type[Job]] = {"embed": EmbedJob, "ingest": IngestJob, "query": QueryJob}

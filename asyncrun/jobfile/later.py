@@ -84,9 +84,9 @@ class Names:
         if port == "embedders":
             allowed += " (openai with base_url for any compatible server)"
         if value in PLANNED[port]:
-            findings.add_gap("part", path, f"the {word} {value!r} is not in this version yet", allowed)
+            findings.add_gap("part", path, f"the {word} {value} is not in this version yet", allowed)
         elif not findings.knows(path):
-            findings.add(path, f"unknown {word}", allowed, near(value, built))
+            findings.add(path, f"unknown {word}{findings.quoted(path)}", allowed, near(value, built))
         return False
 
 

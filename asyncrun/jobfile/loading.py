@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeGuard
 
 from asyncrun.errors import JobFileError, Mistake, Place
 from asyncrun.jobfile import checks, files
@@ -14,6 +14,7 @@ from asyncrun.jobfile.compose import compose
 from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.entries import MAX_JOBS, OPTIONS, EntryBuilder, JobEntry, Parts
 from asyncrun.jobfile.findings import Findings, Gap, near
+from asyncrun.jobfile.jobs import Job, PartialJob
 from asyncrun.jobfile.keys import KeyRing
 from asyncrun.jobfile.later import Names, note_later
 from asyncrun.jobfile.model import VERSION, JobFile, Sections, closure, unknown_job
@@ -90,7 +91,7 @@ class Loading:
             trace=trace or TraceConfig(),
             executor=executor or ExecutorConfig(),
             notify=notify or NotifyConfig(),
-            jobs=tuple(entry.job.model_copy(update={"needs": needs[entry.name]}) for entry in entries if entry.job),
+            jobs=tuple(entry.job.model_copy(update={"needs": needs[entry.name]}) for entry in entries if _is_whole(entry.job)),
         )
 
     def _vars(self) -> dict[str, str]:
@@ -234,6 +235,10 @@ class Loading:
 
 def _nothing(node: object) -> bool:
     return isinstance(node, Scalar) and node.plain and node.text in ("", "~", "null")
+
+
+def _is_whole(job: Job | None) -> TypeGuard[Job]:
+    return job is not None and not isinstance(job, PartialJob)
 
 
 def _whole(parts: Mapping[str, M | None]) -> dict[str, M]:

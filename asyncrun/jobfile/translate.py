@@ -16,6 +16,9 @@ from asyncrun.jobfile.tree import Listing, Node, Path, Scalar, Table
 
 M = TypeVar("M", bound=BaseModel)
 
+MAX_ERRORS = 200
+"""More mistakes in one job are counted, not listed: they are the same one, many times over."""
+
 _EXPECTED = {
     "string_type": "a text",
     "int_type": "a whole number",
@@ -51,8 +54,10 @@ def build(model: type[M], data: Any, source: Callable[[Path], Path], findings: F
         return model.model_validate(data)
     except ValidationError as error:
         errors: list[Any] = error.errors(include_url=False, include_input=False)
-    for found in errors:
+    for found in errors[:MAX_ERRORS]:
         _report(found, model, source, findings)
+    if len(errors) > MAX_ERRORS:
+        findings.add(source(errors[MAX_ERRORS]["loc"]), f"and {len(errors) - MAX_ERRORS} more mistakes from here on")
     try:
         return model.model_validate(_without(data, [found["loc"] for found in errors]))
     except ValidationError:
@@ -62,7 +67,7 @@ def build(model: type[M], data: Any, source: Callable[[Path], Path], findings: F
 def _report(error: Mapping[str, Any], model: type[BaseModel], source: Callable[[Path], Path], findings: Findings) -> None:
     path = source(error["loc"])
     kind, context = error["type"], error.get("ctx", {})
-    if findings.knows(path):
+    if kind == "default_factory_not_called" or findings.knows(path):
         return
     if kind == "extra_forbidden":
         keys = _keys(model, error["loc"][:-1])

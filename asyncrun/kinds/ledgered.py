@@ -9,7 +9,7 @@ from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.embedders.interface import Embedder
 from asyncrun.kinds.context import JobContext
 from asyncrun.ledger.ledger import TRUNCATED, Finished
-from asyncrun.records import Embedded, InputType
+from asyncrun.records import Embedded, InputType, Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ async def embed_batch(batch: Sequence[Pending], embedder: Embedder, input_type: 
 
 
 def _described(answer: Embedded, writing: float) -> dict[str, object]:
-    waits = {f"waits.{item.name}": getattr(answer.waits, item.name) for item in fields(answer.waits)}
+    spent = answer.waits + Waits(write=writing)
+    waits = {f"waits.{item.name}": getattr(spent, item.name) for item in fields(spent)}
     usage = answer.usage
     return {
         "ok": len(answer.positions),
@@ -45,6 +46,5 @@ def _described(answer: Embedded, writing: float) -> dict[str, object]:
         "tokens": usage.tokens,
         "requests": usage.requests,
         "retries": usage.retries,
-        "waits.write": writing,
         **waits,
     }

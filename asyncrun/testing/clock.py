@@ -8,6 +8,8 @@ import itertools
 
 _QUIET = 3
 """Turns of a loop in a row without anything to do: it takes one to fetch what a socket holds, and one to hand it on."""
+_PATIENCE = 1_000_000
+"""Turns of a loop after which it is clear that it will never be idle."""
 
 
 class FakeClock:
@@ -16,7 +18,7 @@ class FakeClock:
     With `auto`, time jumps to the next sleeper as soon as no task of the loop can go on; without, only `advance` moves it. Sleepers wake in
     the order of their times, and in the order in which they lay down when the times are equal, so that every run is the same.
 
-    Work in threads and on sockets goes on in real time and is not waited for: use this clock where all waiting is on it.
+    Work in threads and on sockets goes on in real time and is not waited for: use this clock where all waiting is on it, and one a loop.
 
     >>> clock = FakeClock()
     >>> asyncio.run(clock.sleep(3600)); clock.monotonic()
@@ -67,18 +69,22 @@ class FakeClock:
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._watched is not loop:  # another loop: the former one was closed, and its watcher with it
             self._watched = loop
-            loop.call_soon(self._look, loop, 0)
+            loop.call_soon(self._look, loop, 0, 0)
 
-    def _look(self, loop: asyncio.AbstractEventLoop, quiet: int) -> None:
+    def _look(self, loop: asyncio.AbstractEventLoop, quiet: int, turns: int) -> None:
+        at = self._next()
+        if at is None:
+            self._watched = None
+            return
         quiet = quiet + 1 if _is_idle(loop) else 0
         if quiet >= _QUIET:
-            at = self._next()
-            if at is None:
-                self._watched = None
-                return
             self._wake(at)
-            quiet = 0
-        loop.call_soon(self._look, loop, quiet)
+            quiet = turns = 0
+        elif turns >= _PATIENCE:
+            self._watched = None
+            self._sleepers[0][2].set_exception(RuntimeError("virtual time cannot pass: a task never waits, or two clocks share a loop"))
+            return
+        loop.call_soon(self._look, loop, quiet, turns + 1)
 
     def _next(self) -> float | None:
         while self._sleepers and self._sleepers[0][2].done():

@@ -191,7 +191,8 @@ class StoreContract:
 
     def test_equal_scores_are_ordered_by_id_however_they_are_asked(self, store: Store) -> None:
         names = [f"{row:03d}" for row in np.random.default_rng(3).permutation(100)]
-        store.commit("notes", "docs", [make_document(name, ["same words"], [[0.3, 0.1, 0.7]]) for name in names])
+        for name in names:
+            store.commit("notes", f"source{int(name) % 3}", [make_document(name, ["same words"], [[0.3, 0.1, 0.7]])])
         alone = ask(store, "", [0.2, 0.9, 0.4], "vector", top_k=7)
         request = SearchRequest("words", np.array([0.2, 0.9, 0.4], dtype=np.float32), "vector", 7)
         together = [[hit.id for hit in hits] for hits in store.search("notes", [request] * 9)]

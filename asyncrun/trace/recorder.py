@@ -34,6 +34,8 @@ COMMIT_EVERY = 0.5
 """Seconds between two commits while events come."""
 SIGN_OF_LIFE_EVERY = 5.0
 """Seconds between two commits while none come."""
+MOST_EVENTS_WAITING = 500_000
+"""Starts and ends that wait for the writer; more are dropped and counted as lost."""
 MOST_TRIES = 50
 """How many ids are tried for a run before it goes without a place in the store."""
 
@@ -84,6 +86,7 @@ class TraceRecorder(BaseCallbackHandler):
         self._store: TraceStore | None = None
         self._spool: Spool | None = None
         self._began = 0.0
+        self._dropped = 0
         self._warned = False
 
     @property
@@ -94,7 +97,7 @@ class TraceRecorder(BaseCallbackHandler):
     @property
     def lost(self) -> int:
         """Return how many spans of the run could not be written."""
-        return self._spool.lost if self._spool else 0
+        return self._dropped + (self._spool.lost if self._spool else 0)
 
     def open(self) -> None:
         """Open the store and start the writer's thread. Raises StorageError and DamagedStateError as `TraceStore` does."""
@@ -124,6 +127,7 @@ class TraceRecorder(BaseCallbackHandler):
         self._warned = False
         with self._writing:
             self._events.clear()
+            self._dropped = 0
             for _ in range(MOST_TRIES):
                 run = RunRecord(
                     new_run_id(now, self._token()),
@@ -152,7 +156,7 @@ class TraceRecorder(BaseCallbackHandler):
         spool.give_up()
         seconds = self._monotonic() - self._began
         words = self._redactor.redact(orjson.dumps(summary or {}, default=str).decode())
-        end = RunEnd(spool.run.started + seconds, status, exit_code, seconds, words, spool.lost)
+        end = RunEnd(spool.run.started + seconds, status, exit_code, seconds, words, self.lost)
         try:
             with self._writing:
                 if spool.number is not None or spool.add_run(store):
@@ -168,7 +172,7 @@ class TraceRecorder(BaseCallbackHandler):
                 return
             spool.take(self._events)
             try:
-                spool.write(store, self._clock.now())
+                spool.write(store, self._clock.now(), self.lost)
             except StorageError as error:
                 self._warn(error)
 
@@ -182,7 +186,7 @@ class TraceRecorder(BaseCallbackHandler):
     ) -> str:
         """Record the start of an event; the payload's key "name" names its span."""
         event_id = event_id or new_id()
-        if self._recording:
+        if self._recording and self._has_room():
             self._events.append((event_id, self._monotonic(), event_type, parent_id, pick_attributes(payload) if payload else None))
         return event_id
 
@@ -194,7 +198,7 @@ class TraceRecorder(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Record the end of an event; the payload's key "status" says how it ended, without it an exception does."""
-        if self._recording:
+        if self._recording and self._has_room():
             self._events.append((event_id, self._monotonic(), pick_attributes(payload) if payload else None))
 
     def on_event_error(self, event_id: str, error: BaseException) -> None:
@@ -208,6 +212,13 @@ class TraceRecorder(BaseCallbackHandler):
 
     def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
         """Do nothing: spans know their parents."""
+
+    def _has_room(self) -> bool:
+        """Return whether an event may wait; where the disk hangs, memory must not fill up."""
+        if len(self._events) < MOST_EVENTS_WAITING:
+            return True
+        self._dropped += 1
+        return False
 
     def _write_on(self) -> None:
         silent = 0.0

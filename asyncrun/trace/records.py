@@ -20,7 +20,8 @@ class Span:
 
     `start` and `end` are seconds since 1970, measured from the run's start by a clock that only grows; `end` is None as long
     as the event is open. `id` counts a run's spans from 1 by their start, `parent` is None for the outermost. `attributes`
-    are numbers and short texts, such as `waits.rate` (seconds); `status` is succeeded, failed, cancelled, running, or what the event's end said.
+    are numbers and short texts, such as `waits.rate` (seconds). `status` is succeeded, failed, cancelled, running, or what
+    the event's end said.
     """
 
     run_id: str

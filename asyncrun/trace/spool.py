@@ -69,14 +69,14 @@ class Spool:
             else:
                 span.error = event[1]
 
-    def write(self, store: TraceStore, seen: float) -> None:
-        """Write all rows; raises StorageError, and then keeps as many for the next time as there is room."""
+    def write(self, store: TraceStore, seen: float, lost: int) -> None:
+        """Write all rows, and how many are lost; raises StorageError, and then keeps as many for the next time as there is room."""
         fresh = [span for span in self._open.values() if not span.written]
         try:
             if self.number is None and not self.add_run(store):
                 raise StorageError(f"{store.path} holds another run {self.run.run_id}")
             rows = [*self._ended, *(self._row(span, None, RUNNING) for span in fresh)]
-            store.write_spans(self.number or 0, rows, seen=seen, lost=self.lost)
+            store.write_spans(self.number or 0, rows, seen=seen, lost=lost)
         except StorageError:
             self.lost += max(len(self._ended) - MOST_ROWS_WAITING, 0)
             del self._ended[MOST_ROWS_WAITING:]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 WRITE_FOREVER = """
+import os
 import sys
 from pathlib import Path
 import numpy as np
@@ -17,7 +18,7 @@ from asyncrun.writers.open import open_writer
 writer = open_writer(Path(sys.argv[1]))
 number = 0
 while True:
-    writer.write({"id": str(number), "embedding": np.full(64, number, dtype=np.float32), "text": "x" * 1000, "metadata": {}})
+    writer.write({"id": str(number), "embedding": np.full(64, number, dtype=np.float32), "text": os.urandom(500).hex(), "metadata": {}})
     number += 1
     if number == 10_000:
         print("writing", flush=True)

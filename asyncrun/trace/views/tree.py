@@ -76,7 +76,7 @@ def _tails(group: Sequence[Node]) -> list[str]:
         if open_count:
             return [f" -> unfinished ({took} so far)", " -> unfinished"]
         status = group[0].span.status
-        return [f" -> {took}" + ("" if status == "succeeded" else f" ({clean(status)})"), f" -> {took}"]
+        return [f" -> {took}" + ("" if status == "succeeded" else f" ({shorten(clean(status), 20)})"), f" -> {took}"]
     sums = f" x {len(group)} -> {seconds(sum(node.seconds for node in group))} s"
     odd = [f"{count} {word}" for count, word in ((_failed(group), "failed"), (open_count, "unfinished")) if count]
     ended = sorted(node.seconds for node in group if node.span.end is not None)

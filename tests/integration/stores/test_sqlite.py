@@ -228,6 +228,8 @@ from asyncrun.testing.stores import make_document
 
 path, turn = Path(sys.argv[1]), int(sys.argv[2])
 store = SqliteStore(path)
+store.open_collection(Collection("before", "b" * 32, 3))
+store.commit("before", "docs", [make_document("a", ["other words"], [[1, 0, 0]])])
 store.open_collection(Collection("notes", "a" * 32, 3))
 print("ready", flush=True)
 for number in itertools.count():
@@ -278,4 +280,8 @@ def assert_whole(path):
     raw = sqlite3.connect(path)
     assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
+    for (index,) in raw.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%USING fts5%'").fetchall():
+        # Raises when the index and the texts differ.
+        raw.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")
+    raw.rollback()
     raw.close()

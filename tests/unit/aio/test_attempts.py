@@ -183,9 +183,11 @@ async def test_a_timeout_is_an_attempt_and_shrinks_the_concurrency() -> None:
     house = House(concurrency=8)
     assert house.limiter.concurrency == 2
 
-    result = await house.ask(house.endpoint(TimeoutError(), "ok"))
+    tally = Tally()
+    with pytest.raises(Refusal):
+        await house.ask(house.endpoint(TimeoutError(), Refusal(FailureClass.AUTH)), tally)
 
-    assert result.attempts == 2
+    assert tally.attempts == 2
     assert house.limiter.concurrency == 1
 
 

@@ -33,7 +33,7 @@ def test_an_event_ends_once() -> None:
     with manager.event(CBEventType.QUERY) as event:
         event.on_end(payload={"first": True})
         event.on_end(payload={"second": True})
-    assert ends(handler) == [{"first": True}]
+    assert [part.payload for part in handler.get_events()] == [None, {"first": True}]
 
 
 def test_a_second_start_is_reported_and_not_sent(caplog: pytest.LogCaptureFixture) -> None:

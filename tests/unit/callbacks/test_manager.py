@@ -154,6 +154,25 @@ def test_an_end_without_an_id_closes_the_innermost_event() -> None:
     assert handler.parents["next"] == BASE_TRACE_EVENT
 
 
+def test_the_end_of_a_leaf_closes_nothing_else() -> None:
+    handler = Recording()
+    manager = CallbackManager([handler])
+    with manager.event(CBEventType.QUERY, event_id="query"):
+        manager.on_event_end(CBEventType.LLM)
+        manager.on_event_start(CBEventType.LLM, event_id="llm")
+    assert handler.parents["llm"] == "query"
+
+
+def test_an_event_that_ends_before_its_children_closes_them_too() -> None:
+    handler = Recording()
+    manager = CallbackManager([handler])
+    manager.on_event_start(CBEventType.QUERY, event_id="query")
+    manager.on_event_start(CBEventType.TREE, event_id="tree")
+    manager.on_event_end(CBEventType.QUERY, event_id="query")
+    manager.on_event_start(CBEventType.LLM, event_id="next")
+    assert handler.parents["next"] == BASE_TRACE_EVENT
+
+
 def test_the_trace_map_names_the_children() -> None:
     handler = Recording()
     manager = CallbackManager([handler])

@@ -46,6 +46,22 @@ def test_equal_rows_come_in_their_order_alone_and_together():
             assert len(set(scores.tolist())) == 1
 
 
+def test_many_equal_rows_among_others_come_in_their_order():
+    units = units_of(2, 8)[np.arange(4_000) % 2]
+    ((rows, _),) = best_rows(units, units[1:2], [3_000])
+    assert rows.tolist() == [*range(1, 4_000, 2), *range(0, 2_000, 2)]
+
+
+def test_rows_that_are_nearly_equal_are_told_apart():
+    noise = np.random.default_rng(4).normal(size=(3_000, 384)).astype(np.float32)
+    units = units_of(1, 384) + noise * np.float32(3e-8)
+    question = units_of(1, 384, seed=9)
+    unit = question[0].astype(np.float64)
+    exact = units.astype(np.float64) @ unit
+    ((rows, _),) = best_rows(units, question, [10])
+    assert rows.tolist() == np.argsort(-exact, kind="stable")[:10].tolist()
+
+
 def test_each_question_has_its_own_count():
     found = list(best_rows(units_of(10, 3), units_of(3, 3), [0, 2, 50]))
     assert [len(rows) for rows, _ in found] == [0, 2, 10]

@@ -97,6 +97,7 @@ def test_large_and_long_numbers_are_compared_exactly():
     about = {"big": 2**53 + 1, "long": 0.1 + 0.2}
     assert answer(parse_filter(f"big = {2**53}"), about) is False
     assert answer(parse_filter(f"big > {2**53}"), about) is True
+    assert answer(parse_filter(f"big = {2**53 + 1}"), about) is True
     assert answer(parse_filter("long = 0.30000000000000004"), about) is True
     assert answer(parse_filter("long = 0.3"), about) is False
     assert json.loads(dump_metadata(about)) == about

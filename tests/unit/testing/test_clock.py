@@ -80,3 +80,17 @@ def test_it_serves_one_loop_after_another() -> None:
     asyncio.run(clock.sleep(2))
 
     assert clock.monotonic() == 3.0
+
+
+@pytest.mark.asyncio
+async def test_a_task_that_never_waits_is_an_error_and_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asyncrun.testing.clock._PATIENCE", 100)
+
+    async def spin() -> None:
+        while True:
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(spin())
+    with pytest.raises(RuntimeError, match="never waits"):
+        await FakeClock().sleep(1)
+    task.cancel()

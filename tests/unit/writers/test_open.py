@@ -1,11 +1,12 @@
 """How an output's name tells its format."""
 
 import io
+import sys
 from pathlib import Path
 
 import pytest
 
-from asyncrun.errors import OutputError, UsageError
+from asyncrun.errors import MissingExtraError, OutputError, UsageError
 from asyncrun.writers.open import open_writer
 
 
@@ -46,3 +47,12 @@ def test_an_output_can_be_tried_before_the_first_row(tmp_path: Path, name: str) 
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"former"]
     with pytest.raises(OutputError):
         open_writer(tmp_path / name / name)
+
+
+def test_a_format_that_is_not_installed_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "asyncrun.writers.parquet", raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError) as caught:
+        open_writer(tmp_path / "a.parquet")
+    assert "asyncrun[parquet]" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []

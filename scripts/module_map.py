@@ -1,0 +1,95 @@
+"""Writes the README's module map from the floors in pyproject.toml and the first docstring line of every module.
+
+Usage: `python scripts/module_map.py` writes it, `--check` says whether it is up to date (exit code 1 if not).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+BEGIN, END = "<!-- module map -->", "<!-- /module map -->"
+PACKAGE = "asyncrun"
+
+
+class MapError(Exception):
+    """The map cannot be drawn: one sentence says why."""
+
+
+def floors(root: Path) -> list[list[str]]:
+    """Return the floors from the top down, each with its modules, as the import contract states them."""
+    config = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = config["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    return [[name.strip(" ()") for name in layer.replace(":", "|").split("|")] for layer in layers]
+
+
+def first_line(module: Path) -> str:
+    """Return the first docstring line of a module. Raises MapError when it has none."""
+    docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8")))
+    if not docstring:
+        raise MapError(f"{module}: no docstring; its first line should say what lives there")
+    return docstring.splitlines()[0]
+
+
+def rows(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield a name and a sentence for every module, floor by floor; a room comes before what is in it."""
+    ordered = floors(root)
+    for number, names in enumerate(ordered):
+        for name in names:
+            place = root / PACKAGE / name
+            label = f"{len(ordered) - 1 - number:2} {name}"
+            if not place.is_dir():
+                yield f"{label}.py", first_line(place.with_suffix(".py"))
+                continue
+            yield f"{label}/", first_line(place / "__init__.py")
+            for module in sorted(place.rglob("*.py")):
+                if module != place / "__init__.py":
+                    yield f"     {module.relative_to(place).as_posix().removesuffix('/__init__.py')}", first_line(module)
+
+
+def render_map(root: Path) -> str:
+    """Return the map as a block of Markdown, the markers included."""
+    table = list(rows(root))
+    width = max(len(name) for name, _ in table) + 2
+    lines = [f"{name:{width}}{sentence}" for name, sentence in table]
+    return "\n".join([BEGIN, "```text", *lines, "```", END])
+
+
+def with_map(text: str, block: str) -> str:
+    """Return the text with the block in the place between its markers. Raises MapError when the markers are not there."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise MapError(f"README.md has no {BEGIN} ... {END}")
+    return before + block + after
+
+
+def main() -> int:
+    """Write the map, or check it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the README's map is out of date")
+    check = parser.parse_args().check
+    root = Path(__file__).resolve().parents[1]
+    readme = root / "README.md"
+    try:
+        text = readme.read_text(encoding="utf-8")
+        wanted = with_map(text, render_map(root))
+    except MapError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    if text == wanted:
+        return 0
+    if check:
+        sys.stderr.write("README.md: the module map is out of date; run: python scripts/module_map.py\n")
+        return 1
+    readme.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""Real signals to a real process: what the shell sees, and what the work in flight still does."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+PROGRAM = """
+import asyncio, signal, sys
+from asyncrun.aio.signals import handle_signals, raise_again
+from asyncrun.aio.stop import Stop
+
+work, grace = float(sys.argv[1]), float(sys.argv[2])
+
+async def main(stop):
+    with handle_signals(stop, asyncio.current_task().cancel, grace=grace) as handled:
+        print("ready", handled, flush=True)
+        waiting = asyncio.create_task(stop.wait())
+        await asyncio.wait([waiting], timeout=5)
+        waiting.cancel()
+        print("stopping", stop.reason, flush=True)
+        await asyncio.sleep(work)
+        print("finished", flush=True)
+
+stop = Stop()
+try:
+    asyncio.run(main(stop))
+except asyncio.CancelledError:
+    print("cancelled", flush=True)
+finally:
+    print("cleaned up")
+if stop.signal is not None:
+    raise_again(stop.signal)
+"""
+
+
+@contextmanager
+def started(work: float, grace: float, *before: str) -> Iterator[subprocess.Popen[str]]:
+    command = [*before, sys.executable, "-c", PROGRAM, str(work), str(grace)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready True\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def rest_of(process: subprocess.Popen[str]) -> list[str]:
+    output, errors = process.communicate(timeout=10)
+    assert errors == ""
+    return output.splitlines()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_lets_work_in_flight_finish_and_the_shell_sees_the_signal(number: signal.Signals) -> None:
+    with started(0.2, 10) as process:
+        process.send_signal(number)
+
+        assert rest_of(process) == [f"stopping {number.name}", "finished", "cleaned up"]
+        assert process.returncode == -number
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_cancels_at_once_and_the_first_names_the_end(second: signal.Signals) -> None:
+    with started(30, 30) as process:
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "stopping SIGINT\n"
+        process.send_signal(second)
+
+        assert rest_of(process) == ["cancelled", "cleaned up"]
+        assert process.returncode == -signal.SIGINT
+
+
+def test_after_the_grace_it_is_cancelled() -> None:
+    with started(30, 0.2) as process:
+        process.send_signal(signal.SIGTERM)
+
+        assert rest_of(process) == ["stopping SIGTERM", "cancelled", "cleaned up"]
+        assert process.returncode == -signal.SIGTERM
+
+
+def test_a_shell_sees_130() -> None:
+    command = [sys.executable, "-c", "from asyncrun.aio.signals import raise_again; print('last words', end=''); raise_again(2)"]
+    shell = subprocess.run(["/bin/sh", "-c", '"$@"; echo " $?"', "sh", *command], capture_output=True, text=True, timeout=10, check=False)
+
+    assert shell.stdout == "last words 130\n"
+
+
+def test_under_nohup_a_hangup_is_ignored_and_other_signals_are_not() -> None:
+    with started(0.0, 10, "nohup") as process:
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+
+        output, _ = process.communicate(timeout=10)
+        assert output.splitlines() == ["stopping SIGTERM", "finished", "cleaned up"]
+        assert process.returncode == -signal.SIGTERM

@@ -1,0 +1,66 @@
+"""The command line in this process: what a user types, what comes out."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncrun.cli import main
+from asyncrun.testing.server import FakeServer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left: its exit code and its streams."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def documents(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def asyncrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+    def call(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["asyncrun", *arguments])
+        capsys.readouterr()
+        try:
+            main()
+            code: Any = 0
+        except SystemExit as ending:
+            code = ending.code
+        streams = capsys.readouterr()
+        return Answer(int(code or 0), streams.out, streams.err)
+
+    return call
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with FakeServer().in_thread() as running:
+        yield running
+
+
+@pytest.fixture
+def unused_url() -> str:
+    """An address where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"

@@ -1,0 +1,167 @@
+"""`asyncrun run` with ingest and query jobs: documents go into the store wholly, questions find them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncrun.testing.faults import error
+from asyncrun.testing.server import FakeServer
+
+Command = Callable[..., Any]
+
+DOCUMENTS = {
+    "docs/resume.md": "# Resume\n\nRun the same command again after a crash.\n",
+    "docs/limits.md": "# Limits\n\nRequests and tokens per minute are kept.\n",
+    "docs/deep/cron.txt": "Cron calls the command every night.\n",
+}
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    for name, text in DOCUMENTS.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def write_jobs(folder: Path, server: FakeServer, *, ingest: dict[str, Any] | None = None, **query: Any) -> None:
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
+    store = {"store": {"type": "sqlite", "path": "index.db"}, "collection": "docs", "embedder": embedder}
+    jobs: list[dict[str, Any]] = [
+        {"name": "fill", "kind": "ingest", "input": {"path": "docs/**/*"}, **store, **(ingest or {})},
+        {
+            "name": "ask",
+            "kind": "query",
+            "needs": ["fill"],
+            "input": {"items": [{"id": "q1", "text": "How do I resume after a crash?"}]},
+            "top_k": 2,
+            "output": "answers.jsonl",
+            **store,
+            **query,
+        },
+    ]
+    (folder / "jobs.yaml").write_text(json.dumps({"jobs": jobs}))
+
+
+def hits(folder: Path) -> list[str]:
+    [row] = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+    return [hit["doc_id"] for hit in row["hits"]]
+
+
+def test_a_question_finds_the_document_with_its_words(asyncrun: Command, server: FakeServer, documents: Path) -> None:
+    write_jobs(documents, server, search="keyword")
+    assert asyncrun("run").code == 0
+    assert hits(documents)[0] == "resume.md"
+    [row] = [json.loads(line) for line in (documents / "answers.jsonl").read_text().splitlines()]
+    assert (row["id"], row["query"]) == ("q1", "How do I resume after a crash?")
+    assert set(row["hits"][0]) == {"id", "doc_id", "score", "text", "metadata", "start", "end"}
+    assert row["hits"][0]["text"] == DOCUMENTS["docs/resume.md"][row["hits"][0]["start"] : row["hits"][0]["end"]]
+
+
+@pytest.mark.parametrize("search", ["vector", "hybrid"])
+def test_vector_and_hybrid_search_return_top_k_hits_best_first(asyncrun: Command, server: FakeServer, documents: Path, search: str) -> None:
+    write_jobs(documents, server, search=search)
+    assert asyncrun("run").code == 0
+    [row] = [json.loads(line) for line in (documents / "answers.jsonl").read_text().splitlines()]
+    scores = [hit["score"] for hit in row["hits"]]
+    assert len(scores) == 2
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_second_run_sends_nothing_and_leaves_store_and_answers_alone(asyncrun: Command, server: FakeServer, documents: Path) -> None:
+    write_jobs(documents, server)
+    asyncrun("run")
+    before = (documents / "answers.jsonl").stat(), (documents / "index.db").read_bytes()
+    server.requests.clear()
+    answer = asyncrun("run", "--json")
+    assert answer.code == 0
+    assert server.requests == []
+    assert ((documents / "answers.jsonl").stat(), (documents / "index.db").read_bytes()) == before
+    assert answer.documents[-1]["cached"] == answer.documents[-1]["ok"] == 4
+
+
+def test_a_changed_document_alone_is_embedded_again_and_replaces_its_former_chunks(
+    asyncrun: Command, server: FakeServer, documents: Path
+) -> None:
+    write_jobs(documents, server, search="keyword")
+    asyncrun("run")
+    server.requests.clear()
+    (documents / "docs/limits.md").write_text("# Limits\n\nNow about penguins in a crash.\n")
+    answer = asyncrun("run")
+    assert answer.code == 0
+    assert all("penguins" in text for text in server.sent_texts)
+    assert hits(documents) == ["resume.md", "limits.md"]
+
+
+def test_a_document_that_left_stays_unless_the_job_prunes(asyncrun: Command, server: FakeServer, documents: Path) -> None:
+    write_jobs(documents, server, search="keyword")
+    asyncrun("run")
+    (documents / "docs/resume.md").unlink()
+    assert asyncrun("run").code == 0
+    assert "resume.md" in hits(documents)
+    write_jobs(documents, server, ingest={"prune": True, "max_delete": 1}, search="keyword")
+    answer = asyncrun("run", "--json")
+    assert answer.code == 0
+    assert answer.documents[-1]["removed"] == 1
+    assert "resume.md" not in hits(documents)
+
+
+def test_more_deletions_than_max_delete_are_refused(asyncrun: Command, server: FakeServer, documents: Path) -> None:
+    write_jobs(documents, server, ingest={"prune": True}, search="keyword")
+    asyncrun("run")
+    for name in ("docs/resume.md", "docs/limits.md"):
+        (documents / name).unlink()
+    answer = asyncrun("run")
+    assert answer.code == 1
+    assert "2 of 3 documents" in answer.out
+    assert "max_delete" in answer.out
+    assert "ask cancelled: fill failed" in answer.out
+    assert "resume.md" in hits(documents)
+
+
+def test_a_document_whose_chunk_is_refused_fails_alone(asyncrun: Command, documents: Path) -> None:
+    refusal = error(400, "not this one", when=lambda request: any("Cron" in text for text in request.texts), times=None)
+    with FakeServer(faults=[refusal]).in_thread() as server:
+        write_jobs(documents, server, search="keyword")
+        answer = asyncrun("run")
+    assert answer.code == 3
+    assert "deep/cron.txt" in answer.out
+    assert "not this one" in answer.out
+    assert hits(documents)[0] == "resume.md"
+
+
+def test_a_filter_leaves_out_other_documents(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    lines = [{"id": str(year), "text": f"a crash in {year}", "year": year} for year in (2022, 2023, 2024)]
+    (tmp_path / "docs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    ingest = {"input": {"path": "docs.jsonl", "metadata": ["year"]}}
+    write_jobs(tmp_path, server, ingest=ingest, filter="year >= 2023 and not (year = 2024)")
+    assert asyncrun("run").code == 0
+    assert hits(tmp_path) == ["2023"]
+
+
+def test_a_filter_with_a_mistake_ends_with_2_before_anything_is_sent(asyncrun: Command, server: FakeServer, documents: Path) -> None:
+    write_jobs(documents, server, filter="year >=")
+    answer = asyncrun("run")
+    assert answer.code == 2
+    assert "filter" in answer.err
+    assert server.requests == []
+
+
+def test_asking_a_collection_that_another_embedder_filled_is_refused(asyncrun: Command, server: FakeServer, documents: Path) -> None:
+    other = {"embedder": {"provider": "openai", "model": "another", "base_url": server.base_url}}
+    write_jobs(documents, server, **other)
+    answer = asyncrun("run")
+    assert answer.code == 1
+    assert "another embedder" in answer.out
+
+
+def test_a_collection_that_nobody_filled_is_named(asyncrun: Command, server: FakeServer, documents: Path) -> None:
+    write_jobs(documents, server, search="keyword")
+    answer = asyncrun("run", "--no-needs", "jobs.yaml", "ask")
+    assert answer.code != 0
+    assert "docs" in answer.out + answer.err

@@ -1,0 +1,590 @@
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import FrozenInstanceError
+from itertools import count
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asyncrun.aio.pool import Outcome, outcomes
+from asyncrun.aio.slot import count_attempt, waiting
+from asyncrun.testing.clock import FakeClock
+
+Order = Literal["input", "completed"]
+ORDERS: list[Order] = ["input", "completed"]
+
+
+async def turns(number: int = 30) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+async def double(number: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * number
+
+
+async def fail(error: BaseException) -> int:
+    await asyncio.sleep(0)
+    raise error
+
+
+async def collected(stream: AsyncIterator[Outcome[Any]]) -> list[Outcome[Any]]:
+    return [outcome async for outcome in stream]
+
+
+def other_tasks() -> set[asyncio.Task[Any]]:
+    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+
+
+class Held:
+    """Jobs that end when they are told to."""
+
+    def __init__(self, number: int) -> None:
+        self.gates = [asyncio.Event() for _ in range(number)]
+        self.begun: list[int] = []
+        self.cancelled: list[int] = []
+
+    async def job(self, index: int) -> int:
+        self.begun.append(index)
+        try:
+            await self.gates[index].wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            self.cancelled.append(index)
+            raise
+        return index
+
+    def jobs(self) -> Iterator[Awaitable[int]]:
+        return map(self.job, range(len(self.gates)))
+
+    def release(self, *indices: int) -> None:
+        for index in indices:
+            self.gates[index].set()
+
+
+@pytest.mark.asyncio
+async def test_outcomes_come_in_the_order_of_the_input_or_as_completed() -> None:
+    for order, expected in (("input", [0, 1, 2]), ("completed", [2, 0, 1])):
+        held = Held(3)
+        taking = asyncio.create_task(collected(outcomes(held.jobs(), workers=3, order=order)))  # type: ignore[arg-type]
+        await turns()
+        for index in (2, 0, 1):
+            held.release(index)
+            await turns()
+        assert [outcome.index for outcome in await taking] == expected
+
+
+@pytest.mark.asyncio
+async def test_an_outcome_tells_how_its_job_went_and_is_frozen() -> None:
+    clock = FakeClock(start=100.0)
+
+    async def job() -> str:
+        for _ in range(3):
+            count_attempt()
+            with waiting("limiter"):
+                await clock.sleep(5)
+            with waiting("request", idle=False):
+                await clock.sleep(1)
+        return "value"
+
+    (outcome,) = await collected(outcomes([job()], clock=clock))
+    assert outcome == Outcome(index=0, value="value", error=None, attempts=3, start=100.0, wait=15.0, run=3.0)
+    assert outcome.result() == "value"
+    with pytest.raises(FrozenInstanceError):
+        outcome.value = "other"  # type: ignore[misc]
+
+
+@pytest.mark.asyncio
+async def test_times_are_those_of_each_job() -> None:
+    clock = FakeClock()
+
+    async def job(seconds: float) -> None:
+        await clock.sleep(seconds)
+
+    first, second, third = await collected(outcomes([job(1), job(2), job(4)], workers=2, clock=clock))
+    assert [(outcome.start, outcome.run) for outcome in (first, second, third)] == [(0, 1), (0, 2), (1, 4)]
+    assert {(outcome.attempts, outcome.wait) for outcome in (first, second, third)} == {(1, 0)}
+
+
+@pytest.mark.asyncio
+async def test_waiting_and_attempts_are_no_matter_outside_of_a_pool() -> None:
+    count_attempt()
+    with waiting("limiter"):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("order", ORDERS)
+async def test_errors_can_be_collected(order: Order) -> None:
+    error = LookupError()
+    jobs: list[Any] = [double(1), fail(error), 7, double(2)]
+    found = {outcome.index: outcome async for outcome in outcomes(jobs, order=order, on_error="collect")}
+    assert [found[index].value for index in range(4)] == [2, None, None, 4]
+    assert found[1].error is error
+    assert isinstance(found[2].error, TypeError)
+    with pytest.raises(LookupError) as caught:
+        found[1].result()
+    assert caught.value is error
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("order", ORDERS)
+async def test_the_first_error_is_raised_after_the_outcomes_before_it(order: Order) -> None:
+    error = LookupError()
+    held = Held(3)
+    taken = []
+
+    async def fail_later() -> int:
+        await turns()
+        raise error
+
+    jobs: list[Any] = [double(0), double(1), held.job(2), fail_later(), *(double(number) for number in range(50))]
+    with pytest.raises(LookupError) as caught:
+        async for outcome in outcomes(jobs, workers=4, order=order, ahead=4):
+            taken.append(outcome.index)
+    assert caught.value is error
+    assert taken[:2] == [0, 1]
+    assert held.cancelled == [2]
+    assert not other_tasks()
+    gc.collect()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("order", ORDERS)
+async def test_a_slow_consumer_holds_the_jobs_back(order: Order) -> None:
+    made = 0
+
+    def jobs() -> Iterator[Awaitable[int]]:
+        nonlocal made
+        for number in count():
+            made += 1
+            yield double(number)
+
+    async with outcomes(jobs(), workers=3, order=order, ahead=5) as stream:
+        for taken in range(1, 20):
+            await anext(stream)
+            await turns()
+            assert made == taken + 5
+
+
+@pytest.mark.asyncio
+async def test_in_the_order_of_the_input_others_go_on_so_far_while_the_first_is_slow() -> None:
+    held = Held(20)
+    held.release(*range(1, 20))
+    async with outcomes(held.jobs(), workers=2, order="input", ahead=6) as stream:
+        taking = asyncio.create_task(anext(stream))  # type: ignore[arg-type]
+        await turns()
+        assert held.begun == [0, 1, 2, 3, 4, 5]
+        held.release(0)
+        assert (await taking).index == 0
+        assert [outcome.index async for outcome in stream] == list(range(1, 20))
+
+
+@pytest.mark.asyncio
+async def test_a_job_may_take_so_long_and_no_longer() -> None:
+    held = Held(1)
+
+    async def stubborn() -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return "kept its answer"
+        return "no"
+
+    async def own_timeout() -> None:
+        raise TimeoutError("its own")
+
+    jobs: list[Any] = [held.job(0), double(1), stubborn(), own_timeout()]
+    late, quick, kept, own = await collected(outcomes(jobs, timeout=0.001, on_error="collect"))
+    assert isinstance(late.error, TimeoutError)
+    assert str(late.error) == "job 0 did not end within 0.001 s"
+    assert held.cancelled == [0]
+    assert (quick.value, kept.value, str(own.error)) == (2, "kept its answer", "its own")
+    with pytest.raises(TimeoutError, match="job 0 did not end"):
+        await collected(outcomes(Held(1).jobs(), timeout=0.001))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("order", ORDERS)
+async def test_leaving_the_context_cancels_awaits_and_closes_everything(order: Order) -> None:
+    held = Held(10)
+    held.release(0)
+    async with outcomes([held.job(index) for index in range(10)], workers=3, order=order) as stream:
+        async for outcome in stream:
+            assert outcome.index == 0
+            break
+        await turns()
+    assert sorted(held.cancelled) == [1, 2, 3]
+    assert not other_tasks()
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+    gc.collect()
+
+
+@pytest.mark.asyncio
+async def test_a_plain_break_cancels_everything_too() -> None:
+    held = Held(10)
+    held.release(0)
+    async for _ in outcomes([held.job(index) for index in range(10)], workers=3):
+        await turns()
+        break
+    assert held.begun == [0, 1, 2, 3]
+    await turns()
+    assert sorted(held.cancelled) == [1, 2, 3]
+    assert not other_tasks()
+    gc.collect()
+
+
+@pytest.mark.asyncio
+async def test_a_plain_break_ends_generators_too() -> None:
+    ended = []
+
+    def jobs() -> Iterator[Awaitable[int]]:
+        try:
+            for number in count():
+                yield double(number)
+        finally:
+            ended.append("generator")
+
+    async def asynchronous() -> AsyncIterator[Awaitable[int]]:
+        try:
+            for number in count():
+                yield double(number)
+        finally:
+            await asyncio.sleep(0)
+            ended.append("asynchronous generator")
+
+    async for _ in outcomes(jobs()):
+        break
+    async for _ in outcomes(asynchronous()):
+        break
+    await turns()
+    assert ended == ["generator", "asynchronous generator"]
+    assert not other_tasks()
+
+
+@pytest.mark.asyncio
+async def test_an_error_of_the_consumer_stops_everything_too() -> None:
+    held = Held(10)
+    held.release(0)
+    with pytest.raises(LookupError):
+        async with outcomes([held.job(index) for index in range(10)], workers=3) as stream:
+            async for _ in stream:
+                raise LookupError
+    assert set(held.cancelled) == set(held.begun) - {0}
+    assert not other_tasks()
+    gc.collect()
+
+
+@pytest.mark.asyncio
+async def test_cancelling_the_consumer_leaves_nothing_running() -> None:
+    held = Held(5)
+    taking = asyncio.create_task(collected(outcomes([held.job(index) for index in range(5)], workers=2)))
+    await turns()
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert held.cancelled == held.begun == [0, 1]
+    assert not other_tasks()
+    gc.collect()
+
+
+@pytest.mark.asyncio
+async def test_nothing_begins_before_the_first_outcome_is_asked_for() -> None:
+    held = Held(3)
+    stream = outcomes([held.job(index) for index in range(3)])
+    await turns()
+    assert held.begun == []
+    await stream.aclose()
+    gc.collect()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("on_error", ["raise", "collect"])
+async def test_an_iterable_that_raises_is_told_after_the_jobs_that_had_begun(on_error: Literal["raise", "collect"]) -> None:
+    error = OSError()
+
+    def jobs() -> Iterator[Awaitable[int]]:
+        yield double(0)
+        yield double(1)
+        raise error
+
+    async def asynchronous() -> AsyncIterator[Awaitable[int]]:
+        for job in jobs():
+            yield job
+
+    sources: list[Callable[[], Any]] = [jobs, asynchronous]
+    for source in sources:
+        taken = []
+        with pytest.raises(OSError) as caught:
+            async for outcome in outcomes(source(), on_error=on_error):
+                taken.append(outcome.index)
+        assert caught.value is error
+        assert taken == [0, 1] or on_error == "raise"
+    assert not other_tasks()
+
+
+@pytest.mark.asyncio
+async def test_an_asynchronous_iterable_is_read_from_beginning_to_end_in_one_task() -> None:
+    tasks = set()
+
+    async def jobs() -> AsyncIterator[Awaitable[int]]:
+        async with asyncio.timeout(60), asyncio.TaskGroup():
+            for number in range(20):
+                tasks.add(asyncio.current_task())
+                yield double(number)
+
+    found = await collected(outcomes(jobs(), workers=3, order="completed"))
+    assert sorted(outcome.value for outcome in found) == [2 * number for number in range(20)]
+    assert len(tasks) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_slow_iterable_is_waited_for_while_jobs_end() -> None:
+    arrived = asyncio.Event()
+
+    async def jobs() -> AsyncIterator[Awaitable[int]]:
+        yield double(0)
+        await arrived.wait()
+        yield double(1)
+
+    async with outcomes(jobs(), workers=5) as stream:
+        assert (await anext(stream)).value == 0
+        arrived.set()
+        assert [outcome.value async for outcome in stream] == [2]
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_job_is_an_outcome_of_its_own() -> None:
+    gone: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    gone.cancel()
+    jobs: list[Any] = [double(1), gone, double(2)]
+    found = await collected(outcomes(jobs, on_error="collect"))
+    assert [outcome.value for outcome in found] == [2, None, 4]
+    assert isinstance(found[1].error, asyncio.CancelledError)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
+async def test_collecting_does_not_collect_what_ends_the_program(error: BaseException) -> None:
+    held = Held(1)
+    with pytest.raises(type(error)) as caught:
+        await collected(outcomes([held.job(0), fail(error)], on_error="collect"))
+    assert caught.value is error
+    assert held.cancelled == [0]
+
+
+@pytest.mark.asyncio
+async def test_a_job_that_never_accepts_its_cancellation_is_closed(caplog: pytest.LogCaptureFixture) -> None:
+    asked = []
+
+    async def never_ends() -> None:
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                asked.append(True)
+
+    async def only_cleans_up() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            asked.append(False)
+
+    with caplog.at_level(logging.WARNING):
+        async with outcomes([double(0), only_cleans_up(), never_ends()], patience=0.001) as stream:
+            await anext(stream)
+            await turns()
+    assert asked.count(True) == 3
+    assert asked.count(False) == 1
+    assert "never_ends" in caplog.text
+    assert "it is closed" in caplog.text
+    assert not other_tasks()
+
+
+@pytest.mark.asyncio
+async def test_being_cancelled_again_while_stopping_cancels_the_jobs_again() -> None:
+    asked = []
+
+    async def stubborn() -> None:
+        for _ in range(2):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                asked.append(True)
+
+    taking = asyncio.create_task(collected(outcomes([stubborn()])))
+    for number in (1, 2):
+        await turns()
+        taking.cancel()
+        await turns()
+        assert len(asked) == number
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert not other_tasks()
+
+
+@pytest.mark.asyncio
+async def test_two_tasks_cannot_take_from_one_stream_at_once() -> None:
+    held = Held(2)
+    async with outcomes(held.jobs(), workers=1) as stream:
+        first = asyncio.create_task(anext(stream))  # type: ignore[arg-type]
+        await turns()
+        with pytest.raises(RuntimeError, match="two tasks"):
+            await anext(stream)
+        held.release(0, 1)
+        assert (await first).index == 0
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workers": 0}, "workers must be 1 or more"),
+        ({"workers": 4, "ahead": 3}, "ahead must be"),
+        ({"timeout": 0}, "timeout must be more than 0"),
+        ({"order": "random"}, "order must be"),
+        ({"on_error": "ignore"}, "on_error must be"),
+    ],
+)
+async def test_bad_arguments_are_value_errors_at_once_and_no_coroutine_is_left_open(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        outcomes([double(1)], **options)
+    gc.collect()
+
+
+@pytest.mark.asyncio
+async def test_a_stream_can_be_made_before_the_loop_runs() -> None:
+    async def make() -> Any:
+        return outcomes(double(number) for number in range(3))
+
+    stream = await make()
+    assert [outcome.value for outcome in await collected(stream)] == [0, 2, 4]
+
+
+@pytest.mark.asyncio
+async def test_a_hundred_thousand_errors_can_be_collected() -> None:
+    async def job(index: int) -> None:
+        raise LookupError(index)
+
+    jobs = (job(index) for index in range(100_000))
+    indices = [outcome.error.args[0] async for outcome in outcomes(jobs, workers=100, on_error="collect") if outcome.error]
+    assert indices == list(range(100_000))
+
+
+Script = tuple[int, str]
+scripts: st.SearchStrategy[list[Script]] = st.lists(
+    st.tuples(st.integers(0, 4), st.sampled_from(["value", "value", "value", "error", "stubborn"])), max_size=25
+)
+
+
+class World:
+    """Jobs that follow a script, and what is seen of them."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.peak = 0
+        self.begun = 0
+
+    async def job(self, index: int, waits: int, ends: str) -> int:
+        self.begun += 1
+        self.running += 1
+        self.peak = max(self.peak, self.running)
+        try:
+            for _ in range(waits):
+                try:
+                    await asyncio.sleep(0)
+                except asyncio.CancelledError:
+                    if ends != "stubborn":
+                        raise
+            if ends == "error":
+                raise LookupError(index)
+            return index
+        finally:
+            self.running -= 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    script=scripts,
+    workers=st.integers(1, 6),
+    extra=st.integers(0, 5),
+    order=st.sampled_from(ORDERS),
+    on_error=st.sampled_from(["raise", "collect"]),
+    asynchronous=st.booleans(),
+    steps=st.lists(st.sampled_from(["take", "take", "take", "take", "wait", "leave", "cancel"]), max_size=60),
+)
+def test_whatever_happens_each_job_has_one_outcome_and_nothing_is_left(
+    script: list[Script],
+    workers: int,
+    extra: int,
+    order: Order,
+    on_error: Literal["raise", "collect"],
+    asynchronous: bool,
+    steps: list[str],
+) -> None:
+    async def main() -> None:
+        world = World()
+        jobs = [world.job(index, *step) for index, step in enumerate(script)]
+
+        async def feed() -> AsyncIterator[Awaitable[int]]:
+            for number, job in enumerate(jobs):
+                if number % 3 == 0:
+                    await asyncio.sleep(0)
+                yield job
+
+        taken: list[Outcome[int]] = []
+        stream = outcomes(feed() if asynchronous else jobs, workers=workers, ahead=workers + extra, order=order, on_error=on_error)
+        failed = ended = left = False
+        for step in [*steps, *["take"] * (len(script) + 1)]:
+            if step == "take":
+                try:
+                    taken.append(await anext(stream))
+                except LookupError:
+                    failed = True
+                except StopAsyncIteration:
+                    ended = True
+            elif step == "wait":
+                await turns(3)
+            elif step == "leave":
+                await stream.aclose()
+                left = True
+            else:
+                taking = asyncio.create_task(anext(stream))  # type: ignore[arg-type]
+                await turns(2)
+                taking.cancel()
+                try:
+                    taken.append(await taking)
+                except (asyncio.CancelledError, StopAsyncIteration):
+                    left = True
+                except LookupError:
+                    failed = True
+            assert world.begun - len(taken) <= workers + extra
+            if failed or ended or left:
+                break
+        assert world.peak <= workers
+        assert world.running == 0
+        assert not other_tasks()
+        indices = [outcome.index for outcome in taken]
+        assert len(set(indices)) == len(indices)
+        if order == "input":
+            assert indices == list(range(len(indices)))
+        for outcome in taken:
+            assert outcome.value == outcome.index if outcome.error is None else outcome.error.args == (outcome.index,)
+        errors = any(ends == "error" for _, ends in script)
+        if ended and not left:
+            assert sorted(indices) == list(range(len(script)))
+            assert on_error == "collect" or not errors
+        if failed:
+            assert on_error == "raise"
+            assert errors
+        for job in jobs if asynchronous else []:
+            job.close()
+
+    asyncio.run(main(), debug=True)

@@ -1,0 +1,86 @@
+import asyncio
+import signal
+
+import pytest
+
+from asyncrun.aio.slot import Slot
+from asyncrun.aio.watch import render_slots, report, report_on_signal, standing, watch
+from asyncrun.testing.clock import FakeClock
+
+
+async def deep(event: asyncio.Future[None]) -> None:
+    await deeper(event)
+
+
+async def deeper(event: asyncio.Future[None]) -> None:
+    await event
+
+
+@pytest.mark.asyncio
+async def test_a_report_groups_slots_by_what_they_wait_for_and_names_place_and_oldest_job() -> None:
+    clock, loop = FakeClock(start=100.0), asyncio.get_running_loop()
+    jobs = [deep(loop.create_future()) for _ in range(3)]
+    for job in jobs:
+        job.send(None)
+    slots = [
+        Slot(clock, index=7, start=40.0, waits_for="gate", job=jobs[0]),
+        Slot(clock, index=5, start=30.0, waits_for="gate", job=jobs[1]),
+        Slot(clock, index=9, start=90.0, job=jobs[2]),
+    ]
+
+    first, second, third = report(lambda: slots, clock, [None, "rate limit 3 s"]).splitlines()
+
+    assert first.startswith("2 x waiting for gate at aio/test_watch.py:")
+    assert first.endswith("in deeper (job 5 for 70 s)")
+    assert second.startswith("1 x waiting for its own work at ")
+    assert third == "limiter: rate limit 3 s"
+    for job in jobs:
+        job.close()
+
+
+def test_a_job_that_has_not_begun_or_has_ended_stands_nowhere() -> None:
+    coroutine = deep(None)  # type: ignore[arg-type]
+    coroutine.close()
+
+    assert standing(coroutine) == standing(None) == "not begun or ended"
+    assert render_slots([], now=0.0) == []
+    assert report(list, FakeClock()) == "no job is running"
+
+
+@pytest.mark.asyncio
+async def test_a_standstill_is_told_once_and_again_only_after_something_has_finished() -> None:
+    clock, told, ended = FakeClock(auto=False), [], [0]
+    slots = [Slot(clock, index=0, start=0.0, waits_for="request")]
+    task = asyncio.create_task(watch(lambda: slots, lambda: ended[0], told.append, clock=clock, after=60.0))
+
+    await clock.advance(59)
+    assert told == []
+    await clock.advance(500)
+    assert len(told) == 1
+    assert told[0].startswith("nothing has finished for 60 s:\n1 x waiting for request")
+
+    ended[0] = 1
+    await clock.advance(100)
+    assert len(told) == 2
+
+    slots.clear()
+    ended[0] = 2
+    await clock.advance(1000)
+    assert len(told) == 2
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.asyncio
+async def test_each_sigusr1_shows_the_report_and_the_former_handler_is_back_afterwards() -> None:
+    shown: list[int] = []
+    former = signal.getsignal(signal.SIGUSR1)
+    with report_on_signal(lambda: shown.append(1)) as handled:
+        assert handled
+        for count in (1, 2):
+            signal.raise_signal(signal.SIGUSR1)
+            while len(shown) < count:
+                await asyncio.sleep(0)
+
+    assert signal.getsignal(signal.SIGUSR1) == former

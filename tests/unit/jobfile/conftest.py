@@ -1,0 +1,32 @@
+"""Ways to load a text as a job file: what comes out, or the mistakes as a user sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from asyncrun.errors import JobFileError
+from asyncrun.jobfile import JobFile, parse_job_file
+
+Load = Callable[..., JobFile]
+Mistakes = Callable[..., list[str]]
+
+
+@pytest.fixture
+def load() -> Load:
+    def parse(text: str, **options: Any) -> JobFile:
+        return parse_job_file(text, **{"shown": "f", "check_inputs": False, **options})
+
+    return parse
+
+
+@pytest.fixture
+def mistakes(load: Load) -> Mistakes:
+    def collect(text: str, **options: Any) -> list[str]:
+        with pytest.raises(JobFileError) as caught:
+            load(text, **options)
+        return [str(mistake) for mistake in caught.value.mistakes]
+
+    return collect

@@ -1,0 +1,54 @@
+"""What of a payload is stored: numbers and short texts, never the texts of documents."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncrun.callbacks import CBEventType, EventPayload
+from asyncrun.records import Status, Waits
+from asyncrun.trace.attributes import dump_attributes, pick_attributes
+
+SECRET_TEXT = "the text of a document"
+
+
+@pytest.mark.parametrize(
+    ("payload", "picked"),
+    [
+        (None, {}),
+        ({"tokens": 3, "seconds": 0.5, "cached": True}, {"tokens": 3, "seconds": 0.5, "cached": True}),
+        ({EventPayload.MODEL_NAME: "small", EventPayload.TOP_K: 5}, {"model_name": "small", "top_k": 5}),
+        ({EventPayload.CHUNKS: ["a", "b"]}, {"chunks.count": 2}),
+        ({"waits": Waits(rate=1.5)}, {f"waits.{name}": 0.0 for name in Waits.__slots__} | {"waits.rate": 1.5}),
+        ({"usage": {"tokens": 3, "words": "no"}}, {"usage.tokens": 3}),
+        ({"status": Status.PARTIAL, "kind": CBEventType.LLM}, {"status": "partial", "kind": "llm"}),
+        ({EventPayload.EXCEPTION: ValueError("odd")}, {"error.type": "ValueError", "error.message": "odd"}),
+        ({"long": "x" * 201, "none": None, "object": object()}, {}),
+    ],
+)
+def test_picked(payload: dict[Any, Any] | None, picked: dict[str, Any]) -> None:
+    assert pick_attributes(payload) == picked
+
+
+@pytest.mark.parametrize("key", [*EventPayload, "text", "texts", "query", "question", "prompt", "answer", "content", "document"])
+def test_texts_are_never_taken(key: str) -> None:
+    if key in (EventPayload.MODEL_NAME, EventPayload.TOP_K, EventPayload.EXCEPTION):
+        return
+    for value in (SECRET_TEXT, [SECRET_TEXT], {SECRET_TEXT: SECRET_TEXT}, {"text": SECRET_TEXT}):
+        assert SECRET_TEXT not in repr(pick_attributes({key: value}))
+
+
+def test_dumped_texts_are_cleaned_and_nothing_makes_them_invalid() -> None:
+    attributes = {"a": "x", "nan": float("nan"), "inf": float("inf"), "huge": 1 << 80, "n": 1}
+    assert json.loads(dump_attributes(attributes, str.upper) or b"") == {"A": "X", "N": 1}
+    assert dump_attributes({}, str.upper) is None
+
+
+@given(st.dictionaries(st.text(), st.one_of(st.booleans(), st.integers(), st.floats(), st.text())))
+def test_any_payload_becomes_json(payload: dict[str, Any]) -> None:
+    dumped = dump_attributes(pick_attributes(payload), lambda text: text.encode("utf-8", "replace").decode())
+    assert dumped is None or isinstance(json.loads(dumped), dict)

@@ -1,0 +1,165 @@
+"""The trace store: private, readable while it is written, whole after a kill, and clear about what it is not."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError
+from asyncrun.trace.records import RunEnd, RunRecord, Span
+from asyncrun.trace.store import FORMAT, TraceStore
+
+RUN = RunRecord("20261124-021500-4f2a", 10.0, None, "running", None, None, "jobs.yaml", "0.1.0", "here", {}, 10.0)
+ROWS = [
+    (1, None, "async_job", "notes", 10.0, None, "running", None),
+    (2, 1, "embedding", "", 10.5, 11.0, "succeeded", b'{"tokens":3}'),
+]
+SPANS = [
+    Span(RUN.run_id, 1, None, "async_job", "notes", 10.0, None, "running"),
+    Span(RUN.run_id, 2, 1, "embedding", "", 10.5, 11.0, "succeeded", {"tokens": 3}),
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "traces.db"
+
+
+def filled(path: Path) -> None:
+    with TraceStore(path) as store:
+        store.write_spans(store.add_run(RUN) or 0, ROWS, seen=11.0, lost=2)
+
+
+def test_what_was_written_is_read(path: Path) -> None:
+    filled(path)
+    with TraceStore(path, read_only=True) as store:
+        [run] = store.runs()
+        assert (run.run_id, run.ended, run.seen, run.lost, run.job_file) == (RUN.run_id, None, 11.0, 2, "jobs.yaml")
+        assert store.spans(RUN.run_id) == SPANS
+        assert store.spans("another") == []
+
+
+def test_a_span_is_written_again_with_its_end(path: Path) -> None:
+    with TraceStore(path) as store:
+        number = store.add_run(RUN) or 0
+        store.write_spans(number, ROWS, seen=11.0, lost=0)
+        store.write_spans(number, [(1, None, "async_job", "notes", 10.0, 12.0, "succeeded", None)], seen=12.0, lost=0)
+        assert [(span.id, span.end) for span in store.spans(RUN.run_id)] == [(1, 12.0), (2, 11.0)]
+
+
+def test_an_ended_run_says_how(path: Path) -> None:
+    with TraceStore(path) as store:
+        store.end_run(store.add_run(RUN) or 0, RunEnd(12.0, "partial", 3, 2.0, '{"items": 5}', 1))
+        [run] = store.runs()
+    assert (run.ended, run.status, run.exit_code, run.seconds, run.summary, run.lost) == (12.0, "partial", 3, 2.0, {"items": 5}, 1)
+
+
+def test_an_id_is_given_once(path: Path) -> None:
+    with TraceStore(path) as store:
+        assert store.add_run(RUN) is not None
+        assert store.add_run(RUN) is None
+        assert len(store.runs()) == 1
+
+
+def test_it_is_read_while_it_is_written(path: Path) -> None:
+    with TraceStore(path) as writer:
+        number = writer.add_run(RUN) or 0
+        with TraceStore(path, read_only=True) as reader:
+            assert reader.spans(RUN.run_id) == []
+            writer.write_spans(number, ROWS, seen=11.0, lost=0)
+            assert reader.spans(RUN.run_id) == SPANS
+
+
+def test_two_runs_write_side_by_side(path: Path) -> None:
+    with TraceStore(path) as one, TraceStore(path) as two:
+        numbers = [one.add_run(RUN) or 0, two.add_run(RunRecord("other", 11.0, None, "running", None, None, None, "1", "here")) or 0]
+        one.write_spans(numbers[0], ROWS, seen=11.0, lost=0)
+        two.write_spans(numbers[1], ROWS[:1], seen=11.0, lost=0)
+        assert [len(one.spans(run.run_id)) for run in one.runs()] == [2, 1]
+
+
+def test_what_a_kill_leaves_is_whole(path: Path, tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    left.mkdir()
+    with TraceStore(path) as store:
+        store.write_spans(store.add_run(RUN) or 0, ROWS, seen=11.0, lost=0)
+        # A kill leaves the file and its log as they are, without the index of the log.
+        shutil.copy(path, left / "traces.db")
+        shutil.copy(path.with_name("traces.db-wal"), left / "traces.db-wal")
+    with TraceStore(left / "traces.db", read_only=True) as store:
+        assert store.spans(RUN.run_id) == SPANS
+
+
+def test_its_files_are_for_the_owner_only(path: Path) -> None:
+    path.touch(0o644)
+    with TraceStore(path) as store:
+        store.add_run(RUN)
+        modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+    assert modes == {"traces.db": 0o600, "traces.db-wal": 0o600, "traces.db-shm": 0o600}
+
+
+def test_a_link_in_its_place_is_refused(path: Path, tmp_path: Path) -> None:
+    path.symlink_to(tmp_path / "elsewhere.db")
+    with pytest.raises(StorageError, match=r"cannot open .*traces\.db"):
+        TraceStore(path)
+    assert not (tmp_path / "elsewhere.db").exists()
+
+
+def test_a_missing_store_holds_no_runs_and_is_not_made(path: Path) -> None:
+    with TraceStore(path, read_only=True) as store:
+        assert store.runs() == []
+    assert not path.exists()
+
+
+def test_an_empty_file_holds_no_runs(path: Path) -> None:
+    path.touch()
+    with TraceStore(path, read_only=True) as store:
+        assert store.runs() == []
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_store_of_a_newer_version_is_refused(path: Path, read_only: bool) -> None:
+    filled(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match="newer asyncrun") as caught:
+        TraceStore(path, read_only=read_only)
+    assert "Upgrade" in caught.value.hint
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_file_that_is_no_database_is_refused(path: Path, read_only: bool) -> None:
+    path.write_text("not a database, but long enough to be looked at " * 20)
+    with pytest.raises(DamagedStateError, match=r"traces\.db is not a whole trace store") as caught:
+        TraceStore(path, read_only=read_only)
+    assert "aside" in caught.value.hint
+
+
+def test_a_truncated_store_is_named(path: Path) -> None:
+    with TraceStore(path) as store:
+        number = store.add_run(RUN) or 0
+        store.write_spans(number, [(n, None, "embedding", "x" * 100, 1.0, 2.0, "ok", None) for n in range(2000)], seen=1.0, lost=0)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DamagedStateError, match=r"traces\.db"), TraceStore(path, read_only=True) as store:
+        store.spans(RUN.run_id)
+
+
+def test_a_summary_that_is_no_json_is_named(path: Path) -> None:
+    filled(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE runs SET summary = x'00'")
+    with TraceStore(path, read_only=True) as store, pytest.raises(DamagedStateError):
+        store.runs()
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="No such file") as caught:
+        TraceStore(tmp_path / "missing" / "traces.db")
+    assert isinstance(caught.value, AsyncrunError)
