@@ -9,7 +9,7 @@ import inspect
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextvars import Context, copy_context
 from typing import Any, Generic, Literal, TypeVar
 
@@ -18,7 +18,7 @@ from asyncrun.errors import NestedLoopError
 T = TypeVar("T")
 
 STEP = 0.1
-"""Seconds of one wait for the thread; an interrupt is noticed between two of them where the system cannot end a wait."""
+"""Seconds of one wait for the thread: where a signal cannot end a wait, its handler runs between two of them."""
 INTERRUPTS = 3
 """At this interrupt the thread is left behind: its coroutine has ignored the cancellations of those before."""
 
@@ -60,7 +60,7 @@ def asyncio_run(coro: Awaitable[T], *, nested: Literal["thread", "patch"] = "thr
                 return runner.run(main, context=context)
         if nested == "patch":
             return _run_patched(outer, main, context)
-        return _Thread(main, context, debug=outer.get_debug()).run()
+        return _Thread(main, context, debug=outer.get_debug()).result()
     except RuntimeError as error:
         if _is_foreign(error):
             raise NestedLoopError(f"the coroutine uses an object of another event loop: {error}") from error
@@ -91,27 +91,35 @@ def _copy_back(context: Context) -> None:
             variable.set(value)
 
 
-class _Thread(Generic[T]):
-    """A coroutine in a thread with an event loop of its own, and the wait for it."""
+class _Thread(threading.Thread, Generic[T]):
+    """A thread with an event loop of its own, for one coroutine."""
 
     def __init__(self, coro: Coroutine[Any, Any, T], context: Context, *, debug: bool) -> None:
+        # A daemon: one that has to be left behind does not keep the process.
+        super().__init__(name="asyncio_run", daemon=True)
         self._coro = coro
-        self._context = context
+        self._run_context = context
         self._debug = debug
         self._done = threading.Event()
-        self._cancels = threading.Event()
+        self._cancelled = False
         self._task: asyncio.Task[T] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._inner: _Thread[Any] | None = None
         self._result: list[T] = []
         self._error: BaseException | None = None
 
-    def run(self) -> T:
-        """Start the thread, wait until it has ended, and return the coroutine's result or raise its error."""
-        # A daemon: one that is left behind does not keep the process.
-        thread = threading.Thread(target=self._work, name="asyncio_run", daemon=True)
-        interrupt = self._wait_for(thread)
-        if interrupt is not None:
-            raise interrupt
+    def result(self) -> T:
+        """Start, wait until the coroutine has ended, and return its result or raise its error."""
+        outer = threading.current_thread()
+        if isinstance(outer, _Thread):
+            outer._inner = self
+        try:
+            interrupts = self._wait()
+        finally:
+            if isinstance(outer, _Thread):
+                outer._inner = None
+        if interrupts:
+            raise KeyboardInterrupt
         if self._error is not None:
             try:
                 raise self._error
@@ -119,31 +127,34 @@ class _Thread(Generic[T]):
                 self._error = None
         return self._result[0]
 
-    def _wait_for(self, thread: threading.Thread) -> KeyboardInterrupt | None:
-        interrupts: list[KeyboardInterrupt] = []
-        with _interruptible():
-            thread.start()
-            # Not `thread.join()`: on 3.11 one that is interrupted takes a living thread for a dead one.
+    def cancel(self) -> None:
+        """Cancel the coroutine, or the one that it waits for in a thread of its own. May be called in a signal handler."""
+        self._cancelled = True
+        if self._inner is not None:
+            self._inner.cancel()
+        elif self._loop is not None and self._task is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has just been closed
+                self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def _wait(self) -> int:
+        with _interrupts_to(self.cancel) as interrupts:
+            self.start()
+            # Not `join()` first: on 3.11 one that a signal handler interrupts takes a living thread for a dead one.
             while len(interrupts) < INTERRUPTS and not self._done.is_set():
                 try:
                     self._done.wait(STEP)
-                except KeyboardInterrupt as interrupt:
-                    interrupts.append(interrupt)
-                    self._cancel()
-            if self._done.is_set():
-                thread.join()
-        return interrupts[0] if interrupts else None
+                except KeyboardInterrupt:  # of a handler that the program has set itself
+                    interrupts.append(signal.SIGINT)
+                    self.cancel()
+        if self._done.is_set():
+            self.join()
+        return len(interrupts)
 
-    def _cancel(self) -> None:
-        self._cancels.set()
-        if self._loop is not None and self._task is not None:
-            with contextlib.suppress(RuntimeError):  # it has just been closed
-                self._loop.call_soon_threadsafe(self._task.cancel)
-
-    def _work(self) -> None:
+    def run(self) -> None:
+        """Run the coroutine, in the thread."""
         try:
             with asyncio.Runner(debug=self._debug) as runner:
-                self._result.append(runner.run(self._main(), context=self._context))
+                self._result.append(runner.run(self._main(), context=self._run_context))
         except BaseException as error:
             self._error = error
         finally:
@@ -153,27 +164,34 @@ class _Thread(Generic[T]):
     async def _main(self) -> T:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        if self._cancels.is_set():
+        if self._cancelled:
             raise asyncio.CancelledError
         return await self._coro
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C raise KeyboardInterrupt here, where `asyncio.Runner` would cancel its main task, which cannot run now."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
+def _interrupts_to(cancel: Callable[[], None]) -> Iterator[list[int]]:
+    """Let Ctrl-C call `cancel` for a while, and list the signals.
+
+    A KeyboardInterrupt could be raised anywhere in here, and `asyncio.Runner` would cancel its main task, which cannot run now. A
+    program that has a handler of its own keeps it, and a thread that is not the main one gets no signals.
+    """
+    signals: list[int] = []
+
+    def handle(number: int, _: object) -> None:
+        signals.append(number)
+        cancel()
+
+    before = signal.getsignal(signal.SIGINT)
+    of_runner = isinstance(before, functools.partial) and isinstance(getattr(before.func, "__self__", None), asyncio.Runner)
+    if threading.current_thread() is not threading.main_thread() or not (of_runner or before is signal.default_int_handler):
+        yield signals
         return
-    handler = signal.getsignal(signal.SIGINT)
-    ours = isinstance(handler, functools.partial) and isinstance(getattr(handler.func, "__self__", None), asyncio.Runner)
-    if not ours:
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, handle)
     try:
-        yield
+        yield signals
     finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.signal(signal.SIGINT, before)
 
 
 def _run_patched(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T], context: Context) -> T:

@@ -206,11 +206,11 @@ class Workers(Generic[T]):
     async def _work(self, slot: Slot) -> None:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         waits = partial(self._waits, task)
-        monotonic = self._clock.monotonic
+        take, monotonic = self._source.take, self._clock.monotonic
         turn_ends = monotonic() + SLICE
         while self._open and self._begun < self.horizon:
             try:
-                job = self._source.take()
+                job = take()
             except NothingYetError:
                 break
             except StopIteration:

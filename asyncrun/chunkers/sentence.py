@@ -84,7 +84,8 @@ class SentenceChunker:
         room = self._room
         end = document.soft_end(start, room, limit)
         while room > 1 and self._too_long(document.text[start:end]):
-            room = max(1, room - (self._tokenizer.count(document.text[start:end]) - self._options.size))
+            counted = self._tokenizer.count(document.text[start:end]) - self._tokenizer.added
+            room = max(1, min(room - 1, room * self._room // counted))
             end = document.soft_end(start, room, limit)
         while end > start + 1 and self._too_long(document.text[start:end]):
             end = start + (end - start) // 2

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asyncrun.embedders.base import BaseEmbedding
+    from asyncrun.embedders.compare import SimilarityMode, similarity
     from asyncrun.embedders.local import LocalEmbedding
     from asyncrun.embedders.openai import OpenAIEmbedding
-    from asyncrun.embedders.compare import SimilarityMode, similarity
 
 __all__ = ["BaseEmbedding", "LocalEmbedding", "OpenAIEmbedding", "SimilarityMode", "similarity"]
 

@@ -10,10 +10,10 @@ from typing import Any, Self, TypeVar
 
 from asyncrun.batching.pack import byte_size, pack
 from asyncrun.embedders.assemble import merge, no_vectors, renumber
+from asyncrun.embedders.compare import SimilarityMode, Vector, similarity
 from asyncrun.embedders.interface import BatchLimits, Empty, TooLong
 from asyncrun.embedders.mend import Mender
 from asyncrun.embedders.policy import key_text, sort_out
-from asyncrun.embedders.compare import SimilarityMode, Vector, similarity
 from asyncrun.errors import ItemError
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, InputType, Space

@@ -80,7 +80,7 @@ def weights(parts: Sequence[str], tokenizer: Tokenizer | None) -> list[int]:
 def weighted_mean(vectors: Vectors, weighing: Sequence[int]) -> Vectors:
     """Return the mean of the rows, weighted, of unit length, as one row.
 
-    >>> weighted_mean(np.array([[1, 0], [0, 1]], np.float32), [4, 3]).round(1).tolist()
+    >>> weighted_mean(np.array([[1, 0], [0, 1]], np.float32), [4, 3]).astype(float).round(1).tolist()
     [[0.8, 0.6]]
     """
     mean = np.average(vectors.astype(np.float64), axis=0, weights=weighing)

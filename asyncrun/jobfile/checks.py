@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 
-from asyncrun.jobfile.embedder import EmbedderConfig
+from asyncrun.escape import printable
+from asyncrun.jobfile.embedder import LOCAL_MODEL, EmbedderConfig
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.findings import Findings, listed, near
 from asyncrun.jobfile.globs import is_glob, matches
@@ -30,7 +31,8 @@ def check_names(entries: Sequence[JobEntry], findings: Findings) -> None:
 
 def find_needs(entries: Sequence[JobEntry], root: FilePath, findings: Findings) -> Needs:
     """Return what every job needs: the jobs it names and those whose output it reads."""
-    names = [entry.name for entry in entries if entry.name]
+    names = {entry.name for entry in entries if entry.name}
+    shown = [entry.shown for entry in entries if entry.shown]
     writers = {path: entry.name for entry in entries if (path := output_path(entry.job, root)) is not None}
     needs: dict[str, tuple[str, ...]] = {}
     for entry in entries:
@@ -38,7 +40,7 @@ def find_needs(entries: Sequence[JobEntry], root: FilePath, findings: Findings) 
             if need not in names:
                 where = entry.path("needs", position)
                 if not findings.knows(where):
-                    findings.add(where, f"no job is named{findings.quoted(where)}", listed(names), near(need, names))
+                    findings.add(where, f"no job is named{findings.quoted(where)}", listed(shown), near(need, shown))
         read = [name for name in writers_read(entry.job, root, writers) if name != entry.name]
         needs[entry.name] = tuple(dict.fromkeys([*(need for need in entry.needs if need in names), *read]))
     return needs
@@ -47,6 +49,7 @@ def find_needs(entries: Sequence[JobEntry], root: FilePath, findings: Findings) 
 def check_cycles(entries: Sequence[JobEntry], needs: Needs, findings: Findings) -> bool:
     """Tell whether no job needs itself, by whatever way; each circle is named once."""
     seen: set[str] = set()
+    shown = {entry.name: printable(entry.shown, 60) for entry in entries}
     sound = True
     for entry in entries:
         circle = _circle(entry.name, needs, seen)
@@ -54,7 +57,11 @@ def check_cycles(entries: Sequence[JobEntry], needs: Needs, findings: Findings) 
             sound = False
             at = next(other for other in entries if other.name == circle[0])
             where = at.path("needs")
-            findings.add(where if findings.node(where) is not None else at.path("input"), f"jobs need each other: {' -> '.join([*circle, circle[0]])}", "needs that come to an end")
+            findings.add(
+                where if findings.node(where) is not None else at.path("input"),
+                f"jobs need each other: {' -> '.join(shown[name] for name in [*circle, circle[0]])}",
+                "needs that come to an end",
+            )
     return sound
 
 
@@ -82,8 +89,12 @@ def _circle(start: str, needs: Needs, seen: set[str]) -> list[str]:
 def check_embedder(embedder: EmbedderConfig, path: Path, names: Names, findings: Findings) -> None:
     """An embedder's provider is known, and a model is named where the provider does not settle it."""
     usable = names.check("embedders", "provider", embedder.provider, (*path, "provider"), findings)
-    if usable and embedder.model is None and embedder.provider == "openai" and not findings.knows((*path, "model")):
+    if not usable or findings.knows((*path, "model")):
+        return
+    if embedder.provider == "openai" and embedder.model is None:
         findings.add(path, "missing", "a model's name, such as text-embedding-3-small", missing="model")
+    elif embedder.provider == "local" and embedder.model not in (None, LOCAL_MODEL):
+        findings.add((*path, "model"), "the provider local carries one model", f"{LOCAL_MODEL}, or no model")
 
 
 def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -> None:
@@ -92,7 +103,7 @@ def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -
         if entry.job is None:
             continue
         embedder: EmbedderConfig | None = getattr(entry.job, "embedder", None)
-        if embedder is not None and entry.embedder is not None and isinstance(findings.node(entry.path("embedder")), Table):
+        if embedder is not None and entry.embedder is not None and entry.embedder[0] != "embedders":
             check_embedder(embedder, entry.embedder, names, findings)
         store: StoreConfig | None = getattr(entry.job, "store", None)
         if store is not None and isinstance(findings.node(entry.path("store")), Table):
@@ -133,7 +144,7 @@ def check_outputs(entries: Sequence[JobEntry], root: FilePath, job_file: FilePat
         where = entry.path("output")
         other = first.setdefault(path or "-", entry)
         if other is not entry:
-            what = f"the job {other.name!r} writes this output too" if path else f"the job {other.name!r} writes to stdout already"
+            what = f"the job {other.shown!r} writes this output too" if path else f"the job {other.shown!r} writes to stdout already"
             findings.add(where, what, "an output of its own")
         if path is None:
             continue

@@ -192,7 +192,7 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Mistake:
         message, allowed = f"a value cannot begin with {here!r} unless it stands in quotes", "the value in quotes"
     elif "mapping values are not allowed" in problem:
         message, allowed = "': ' cannot stand here", "a text with ': ' in quotes, or the same indentation as the keys around it"
-    elif "block sequence entries are not allowed" in problem:
+    elif "sequence entries are not allowed" in problem:
         message, allowed = "'-' cannot stand here", 'a list on lines of its own, or "-" in quotes'
     column = mark.column if before + here == "${" else mark.column + 1
     return Mistake("", message, allowed, None, Place(file, mark.line + 1, column))

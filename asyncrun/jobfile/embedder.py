@@ -39,11 +39,8 @@ class EmbedderConfig(EndpointConfig):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.provider == "local":
-            if self.model not in (None, LOCAL_MODEL):
-                raise wrong("the provider 'local' carries one model", f"{LOCAL_MODEL}, or no model")
-            if "on_too_long" not in self.model_fields_set:
-                object.__setattr__(self, "on_too_long", "truncate")
+        if self.provider == "local" and "on_too_long" not in self.model_fields_set:
+            object.__setattr__(self, "on_too_long", "truncate")
         if self.endpoints and (self.base_url or self.api_key):
             raise wrong("endpoints stand instead of base_url and api_key", "one or the other")
         return self

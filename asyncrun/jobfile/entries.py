@@ -30,13 +30,16 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class JobEntry:
-    """One entry: its name as written, its model (None when too much of it is wrong), and the parts that it refers to by name.
+    """One entry under `jobs`.
 
-    `embedder` is the path of the embedder's settings, None for one that is not in the file. `inherited` are the keys that come from the defaults.
+    `shown` is the name as it was typed, with variables unfilled. `job` is None when too much of it is wrong. `parts` are the paths of
+    the parts that it refers to by name, `embedder` that of its embedder's settings (None: not in the file). `inherited` are the keys
+    that come from the defaults, `needs` the stated ones.
     """
 
     position: int
     name: str
+    shown: str
     job: Job | None
     parts: frozenset[Path]
     embedder: Path | None
@@ -67,7 +70,17 @@ class EntryBuilder:
             return None
         name, needs, kind = data.get("name"), data.get("needs", self._defaults.get("needs")), data.get("kind")
         stated = tuple(need if isinstance(need, str) else "" for need in needs) if isinstance(needs, list) else ()
-        blank = JobEntry(position, name if isinstance(name, str) else "", None, frozenset(), None, frozenset(self._defaults.keys() - data.keys()), stated)
+        typed = self._findings.node((*path, "name"))
+        blank = JobEntry(
+            position=position,
+            name=name if isinstance(name, str) else "",
+            shown=typed.text if isinstance(typed, Scalar) else "",
+            job=None,
+            parts=frozenset(),
+            embedder=None,
+            inherited=frozenset(self._defaults.keys() - data.keys()),
+            needs=stated,
+        )
         model: type[Job] = PartialJob
         known = self._names.built("kinds")
         if "kind" not in data:

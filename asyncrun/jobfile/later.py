@@ -22,7 +22,7 @@ PLANNED: dict[str, tuple[str, ...]] = {
 ENDINGS = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".html": "html", ".htm": "html", ".pdf": "pdf", ".docx": "docx"}
 """Endings of inputs that name a format which may not be built yet."""
 
-_EMBEDDER_KEYS = {"endpoints": "several endpoints", "tokenizer": "a tokenizer by name", "options": "options of an adapter"}
+_EMBEDDER_KEYS = {"endpoints": "a choice of endpoints", "tokenizer": "a tokenizer by name", "options": "options of an adapter"}
 _JOB_KEYS = {
     "llm": "answering from the hits",
     "prompt": "answering from the hits",

@@ -115,5 +115,5 @@ def _measure(value: float | str) -> tuple[str, str]:
     text = value.strip() if isinstance(value, str) else f"{value:f}" if isinstance(value, float) else str(value)
     match = _MEASURE.fullmatch(text)
     if match is None:
-        raise ValueError("not a number with a unit")
+        raise ValueError  # What stands there says it all.
     return match[1], match[2]

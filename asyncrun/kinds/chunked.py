@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from asyncrun.chunkers.interface import Chunker
 from asyncrun.records import Chunk, Item
 
-LEAST_CHUNKS = 2048
+LEAST_CHUNKS = 256
 """A round has at least so many chunks, if the input has."""
 BATCHES_PER_WORKER = 8
 """So many batches a worker gets in a round: the wait for the last one is then a small part of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sqlite3
@@ -102,21 +103,27 @@ def rank_by_words(connection: sqlite3.Connection, collection: CollectionRow, tex
         return []
     table = f"words_{collection.number:d}"
     condition, joins = Condition("1", ()), ""
-    # CROSS JOIN keeps SQLite from turning the order round and asking the index once a document.
     if tree is not None:
         condition = compile_filter(tree, "documents.metadata")
+        # CROSS JOIN keeps SQLite from turning the order round and asking the index once a document.
         joins = f"CROSS JOIN chunks ON chunks.id = {table}.rowid CROSS JOIN documents ON documents.id = chunks.document"
-    # Ids are looked up for what ties with the last place or beats it alone.
-    sql = f"""
-        WITH found AS (
-            SELECT {table}.rowid AS chunk, bm25({table}) AS badness FROM {table} {joins} WHERE {table} MATCH ? AND {condition.sql}
-        ), last AS (SELECT badness FROM found ORDER BY badness LIMIT 1 OFFSET ?)
-        SELECT found.chunk, -found.badness
-        FROM found CROSS JOIN chunks ON chunks.id = found.chunk CROSS JOIN documents ON documents.id = chunks.document
-        WHERE found.badness <= ifnull((SELECT badness FROM last), 0)
-        ORDER BY found.badness, chunks.chunk_id, documents.source LIMIT ?"""
+    sql = f"SELECT {table}.rowid, -{table}.rank FROM {table} {joins} WHERE {table} MATCH ? AND {condition.sql} ORDER BY {table}.rank"
     query = " OR ".join(f'"{word}"' for word in words)
-    return connection.execute(sql, (query, *condition.parameters, count - 1, count)).fetchall()
+    found = connection.execute(sql, (query, *condition.parameters))
+    # The index sorts by itself, and rows are filtered one by one as they are drawn: drawing ends where nothing can tie with the last place.
+    best: Ranking = found.fetchmany(count)
+    best += itertools.takewhile(lambda row: row[1] == best[-1][1], found)
+    found.close()
+    order = {chunk: place for place, chunk in enumerate(_in_order(connection, _chunks(best)))}
+    return sorted(best, key=lambda row: (-row[1], order[row[0]]))[:count]
+
+
+def _in_order(connection: sqlite3.Connection, chunks: Sequence[int]) -> list[int]:
+    """Return the numbers of chunks in the order of the chunks' ids."""
+    sql = """
+        SELECT chunks.id FROM chunks JOIN documents ON documents.id = chunks.document
+        WHERE chunks.id IN (SELECT value FROM json_each(?)) ORDER BY chunks.chunk_id, documents.source"""
+    return [chunk for (chunk,) in connection.execute(sql, (json.dumps(chunks),))]
 
 
 def _filtered_documents(connection: sqlite3.Connection, collection: CollectionRow, tree: Filter) -> Numbers:

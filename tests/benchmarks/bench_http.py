@@ -1,6 +1,6 @@
-"""Client CPU per 1,000 embeddings: 128 texts of 1,536 numbers a request, 32 in flight, a server in another process that answers from memory.
+"""Client CPU per 1,000 embeddings: 128 texts of 1,536 numbers a request, 32 in flight, a server in another process.
 
-    python tests/benchmarks/bench_http.py [REQUESTS]
+python tests/benchmarks/bench_http.py [REQUESTS]
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ async def measure(name: str, send: Callable[[], Awaitable[object]], requests: in
     cpu, wall = time.process_time(), time.perf_counter()
     await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    count = requests * len(TEXTS)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"{name:34} {1e6 * cpu / (requests * len(TEXTS)):7.1f} ms CPU per 1,000   {requests * len(TEXTS) / wall:9.0f}/s   peak so far {peak} MB")
+    print(f"{name:34} {1e6 * cpu / count:7.1f} ms CPU per 1,000   {count / wall:9.0f}/s   peak so far {peak} MB")
 
 
 async def main(base_url: str, requests: int) -> None:

@@ -56,6 +56,9 @@ class Gauge:
             await asyncio.sleep(0)
             self.cleaned += 1
 
+    def jobs(self, number: int) -> list[Awaitable[int]]:
+        return [self.job() for _ in range(number)]
+
 
 async def turns(number: int = 30) -> None:
     for _ in range(number):
@@ -85,11 +88,11 @@ async def test_no_jobs_give_no_results() -> None:
 @pytest.mark.asyncio
 async def test_the_defaults_are_those_of_llama_index() -> None:
     gauge = Gauge()
-    running = asyncio.create_task(run_jobs([gauge.job() for _ in range(9)]))
+    calling = asyncio.create_task(run_jobs(gauge.jobs(9)))
     await turns()
     assert gauge.running == 4
     gauge.release.set()
-    assert len(await running) == 9
+    assert len(await calling) == 9
     assert gauge.peak == 4
 
 
@@ -139,11 +142,11 @@ async def test_jobs_are_made_only_as_slots_free_up() -> None:
             made += 1
             yield gauge.job()
 
-    running = asyncio.create_task(run_jobs(jobs(), workers=3))
+    calling = asyncio.create_task(run_jobs(jobs(), workers=3))
     await turns()
     assert made == 3
     gauge.release.set()
-    await running
+    await calling
     assert made == 10
 
 
@@ -158,11 +161,11 @@ async def test_an_asynchronous_iterable_is_read_only_as_slots_free_up() -> None:
             made += 1
             yield gauge.job()
 
-    running = asyncio.create_task(run_jobs(jobs(), workers=3))
+    calling = asyncio.create_task(run_jobs(jobs(), workers=3))
     await turns()
     assert (made, gauge.running) == (3, 3)
     gauge.release.set()
-    assert len(await running) == 10
+    assert len(await calling) == 10
 
 
 @pytest.mark.asyncio
@@ -227,7 +230,7 @@ async def test_the_first_error_is_raised_itself_and_the_rest_is_cancelled_cleane
         raise error
 
     with pytest.raises(LookupError) as caught:
-        await run_jobs([gauge.job(), gauge.job(), fail_later(), *(gauge.job() for _ in range(50))], workers=4)
+        await run_jobs([gauge.job(), gauge.job(), fail_later(), *gauge.jobs(50)], workers=4)
     assert caught.value is error
     assert caught.value.__context__ is None
     assert (gauge.running, gauge.ended, gauge.cleaned) == (0, 0, 3)
@@ -288,11 +291,11 @@ async def test_an_iterable_that_raises_midway_stops_everything_and_its_error_is_
 @pytest.mark.asyncio
 async def test_cancelling_the_caller_leaves_nothing_running() -> None:
     gauge = Gauge()
-    running = asyncio.create_task(run_jobs([gauge.job() for _ in range(10)], workers=3))
+    calling = asyncio.create_task(run_jobs(gauge.jobs(10), workers=3))
     await turns()
-    running.cancel()
+    calling.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await running
+        await calling
     assert (gauge.running, gauge.cleaned) == (0, 3)
     assert not other_tasks()
     gc.collect()
@@ -301,11 +304,11 @@ async def test_cancelling_the_caller_leaves_nothing_running() -> None:
 @pytest.mark.asyncio
 async def test_cancelling_the_caller_at_once_leaves_nothing_running() -> None:
     gauge = Gauge()
-    running = asyncio.create_task(run_jobs([gauge.job() for _ in range(10)], workers=3))
+    calling = asyncio.create_task(run_jobs(gauge.jobs(10), workers=3))
     await asyncio.sleep(0)
-    running.cancel()
+    calling.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await running
+        await calling
     assert gauge.running == gauge.ended == 0
     assert not other_tasks()
     gc.collect()
@@ -432,7 +435,7 @@ async def test_a_base_exception_of_a_job_stops_everything_and_is_raised_itself(e
 
     gauge = Gauge()
     with pytest.raises(type(error)) as caught:
-        await run_jobs([gauge.job(), fail(error) if waits else raises(), *(gauge.job() for _ in range(5))], workers=2)
+        await run_jobs([gauge.job(), fail(error) if waits else raises(), *gauge.jobs(5)], workers=2)
     assert caught.value is error
     assert (gauge.running, gauge.ended) == (0, 0)
     assert not other_tasks()

@@ -1,6 +1,6 @@
 """Batches keep to every limit, keep the order, lose nothing, and are made lazily."""
 
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 from hypothesis import given
@@ -28,7 +28,7 @@ def test_nothing_is_lost_moved_or_over_a_limit(sizes, max_items, max_tokens, max
 def test_a_batch_ends_only_where_the_next_thing_does_not_fit(sizes, max_items, max_tokens, max_bytes):
     stream = [(place, tokens, size) for place, (tokens, size) in enumerate(sizes)]
     batches = list(pack(stream, max_items=max_items, max_tokens=max_tokens, max_bytes=max_bytes))
-    for batch, following in zip(batches, batches[1:], strict=False):
+    for batch, following in pairwise(batches):
         grown = [*batch, following[0]]
         assert (
             len(grown) > max_items

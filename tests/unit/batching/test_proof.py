@@ -142,7 +142,12 @@ def test_no_wrong_row_in_3000_replies(reply, known):
     assert sorted([*proof.positions, *proof.rejected]) == list(range(len(truth)))
     assert np.isfinite(proof.vectors).all()
     # A vector that was replaced by other numbers of the same size cannot be told from a right one; all others are the truth.
-    replaced = {place for place in proof.positions for index, vector in rows if index == place and vector not in (truth[place], encoded(*truth[place]))}
+    replaced = {
+        place
+        for place in proof.positions
+        for index, vector in rows
+        if index == place and vector not in (truth[place], encoded(*truth[place]))
+    }
     for vector, place in zip(proof.vectors, proof.positions, strict=True):
         if place not in replaced and len([None for index, _ in rows if index is None]) == 0:
             assert vector.tolist() == truth[place]

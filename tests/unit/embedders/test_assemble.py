@@ -6,8 +6,10 @@ import pytest
 from asyncrun.embedders.assemble import merge, no_vectors, renumber
 from asyncrun.records import Embedded, EmbedFailure, Usage, Waits
 
+NOTHING = Usage()
 
-def answer(*values, places, usage=Usage(), truncated=()):
+
+def answer(*values, places, usage=NOTHING, truncated=()):
     return Embedded(np.array(values, np.float32)[:, None], tuple(places), usage=usage, truncated=frozenset(truncated))
 
 
@@ -18,7 +20,13 @@ def test_positions_of_a_part_become_those_of_the_whole():
 
 
 def test_parts_are_merged_in_the_order_of_the_texts():
-    whole = merge([answer(3, 1, places=[3, 1], usage=Usage(1, 0, 7)), no_vectors([EmbedFailure(2, "empty", "")]), answer(0, places=[0], truncated=[0])])
+    whole = merge(
+        [
+            answer(3, 1, places=[3, 1], usage=Usage(1, 0, 7)),
+            no_vectors([EmbedFailure(2, "empty", "")]),
+            answer(0, places=[0], truncated=[0]),
+        ]
+    )
     assert whole.vectors.ravel().tolist() == [0, 1, 3]
     assert (whole.positions, whole.truncated, whole.usage) == ((0, 1, 3), {0}, Usage(1, 0, 7))
     assert [failure.position for failure in whole.failures] == [2]
@@ -31,7 +39,9 @@ def test_used_and_waited_add_up():
     assert merge([part, other]).waits.rate == 3.0
 
 
-@pytest.mark.parametrize("parts", [[answer(1, places=[0]), answer(2, places=[0])], [answer(1, places=[0]), no_vectors([EmbedFailure(0, "x", "")])]])
+@pytest.mark.parametrize(
+    "parts", [[answer(1, places=[0]), answer(2, places=[0])], [answer(1, places=[0]), no_vectors([EmbedFailure(0, "x", "")])]]
+)
 def test_two_answers_about_one_text_are_an_error(parts):
     with pytest.raises(ValueError):
         merge(parts)

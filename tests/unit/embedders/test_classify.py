@@ -70,7 +70,11 @@ CASES = {
     ),
     "openai too long": (400, openai("Invalid 'input[22]': maximum input length is 8192 tokens."), F.TOO_LONG),
     "openai too long, older": (400, openai("This model's maximum context length is 8192 tokens, however you requested 9001"), F.TOO_LONG),
-    "tei too long": (422, {"message": "`inputs` must have less than 512 tokens. Given: 700", "code": 422, "type": "validation"}, F.TOO_LONG),
+    "tei too long": (
+        422,
+        {"message": "`inputs` must have less than 512 tokens. Given: 700", "code": 422, "type": "validation"},
+        F.TOO_LONG,
+    ),
     "llama.cpp too long is 500": (
         500,
         openai("input (600 tokens) is too large to process. increase the physical batch size (current batch size: 512)", "server_error"),
@@ -120,7 +124,9 @@ def test_what_would_have_fitted_is_learned(message, cap, share):
     assert (verdict.failure, verdict.cap, verdict.share) == (F.TOO_BIG, cap, share)
 
 
-@pytest.mark.parametrize(("header", "status", "meaning"), [("true", 418, F.TRANSIENT), ("false", 500, F.UNKNOWN), ("maybe", 500, F.TRANSIENT)])
+@pytest.mark.parametrize(
+    ("header", "status", "meaning"), [("true", 418, F.TRANSIENT), ("false", 500, F.UNKNOWN), ("maybe", 500, F.TRANSIENT)]
+)
 def test_a_server_may_say_itself_whether_to_retry(header, status, meaning):
     assert judge(status, "", {"x-should-retry": header}).failure is meaning
 
@@ -142,7 +148,10 @@ def test_the_servers_words_are_found_in_every_shape(body, words):
     assert judge(400, body).words == words
 
 
-@given(st.integers(100, 599), st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    st.integers(100, 599),
+    st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)),
+)
 def test_whatever_comes_has_a_meaning(status, document):
     verdict = classify(status, {}, document, "")
     assert isinstance(verdict.failure, F)

@@ -14,7 +14,12 @@ vectors = st.lists(st.floats(-100, 100), min_size=3, max_size=3)
 
 @pytest.mark.parametrize(
     ("mode", "expected"),
-    [("cosine", 11 / math.sqrt(5 * 25)), ("dot_product", 11.0), ("euclidean", -math.sqrt(8)), (SimilarityMode.DEFAULT, 11 / math.sqrt(125))],
+    [
+        ("cosine", 11 / math.sqrt(5 * 25)),
+        ("dot_product", 11.0),
+        ("euclidean", -math.sqrt(8)),
+        (SimilarityMode.DEFAULT, 11 / math.sqrt(125)),
+    ],
 )
 def test_each_mode(mode, expected):
     assert similarity([1, 2], [3, 4], mode) == pytest.approx(expected)

@@ -54,6 +54,8 @@ def test_whatever_comes_it_is_a_time_to_wait_or_nothing(text, document):
     assert seconds is None or 0 <= seconds < float("inf")
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("1s", 1), ("6m0s", 360), ("12ms", 0.012), ("1h30m", 5400), ("7", 7), ("1s2", None), ("s", None)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1s", 1), ("6m0s", 360), ("12ms", 0.012), ("1h30m", 5400), ("7", 7), ("1s2", None), ("s", None)]
+)
 def test_durations(text, seconds):
     assert parse_duration(text) == seconds

@@ -60,5 +60,6 @@ def test_half_a_surrogate_pair_does_not_move_the_offsets():
 
 
 def test_it_does_not_load_the_model():
-    code = "import sys; from asyncrun.embedders.tokenizer import FileTokenizer; FileTokenizer().count('a'); assert 'onnxruntime' not in sys.modules"
+    code = "from asyncrun.embedders.tokenizer import FileTokenizer; FileTokenizer().count('a')"
+    code += "; import sys; assert 'onnxruntime' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -36,7 +36,12 @@ def test_parts_are_equal_in_tokens():
 
 @pytest.mark.parametrize(
     ("tokenizer", "limit", "message", "count"),
-    [(Words(), 12, "", 10), (Words(), 102, "", 2), (None, None, "must have less than 30 tokens. Given: 100", 4), (None, None, "too long", 2)],
+    [
+        (Words(), 12, "", 10),
+        (Words(), 102, "", 2),
+        (None, None, "must have less than 30 tokens. Given: 100", 4),
+        (None, None, "too long", 2),
+    ],
 )
 def test_as_few_parts_as_can_be_known(tokenizer, limit, message, count):
     assert parts_needed(" ".join(["word"] * 100), "", tokenizer, limit, message) == count

@@ -111,7 +111,13 @@ def test_the_other_kinds_arrive(load):
     assert (ingest.chunk.size, ingest.chunk.overlap, ingest.source, ingest.prune) == (256, 32, "handbook", True)
     assert ingest.max_delete == Threshold(percent=20.0)
     assert ingest.store.path == "./index.db"
-    assert (ask.search, ask.top_k, ask.input.text, ask.input.metadata, ask.input.exclude) == ("hybrid", 5, "question", ("lang",), ("*.bak",))
+    assert (ask.search, ask.top_k, ask.input.text, ask.input.metadata, ask.input.exclude) == (
+        "hybrid",
+        5,
+        "question",
+        ("lang",),
+        ("*.bak",),
+    )
     assert (job_file.trace.keep, job_file.trace.max_size) == (30 * 86400.0, 500_000_000)
 
 

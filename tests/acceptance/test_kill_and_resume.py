@@ -1,0 +1,147 @@
+"""Kill it at any instant, run the same command again: the same bytes, and nothing is sent twice but what was in flight."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from asyncrun.testing.server import FakeServer
+
+ITEMS, BATCH, IN_FLIGHT = 400, 8, 4
+
+
+def write_jobs(folder: Path, server: FakeServer) -> None:
+    folder.mkdir(exist_ok=True)
+    lines = (json.dumps({"id": str(number), "text": f"text {number}"}) for number in range(ITEMS))
+    (folder / "items.jsonl").write_text("\n".join(lines))
+    embedder = {
+        "provider": "openai",
+        "model": "m",
+        "base_url": server.base_url,
+        "space": "same-vectors-everywhere",
+        "batch": {"max_items": BATCH},
+        "limits": {"concurrency": IN_FLIGHT},
+    }
+    job = {"name": "all", "kind": "embed", "input": "items.jsonl", "output": "out.jsonl", "embedder": embedder, "workers": IN_FLIGHT}
+    (folder / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "asyncrun", "run", "--json"]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out + err
+
+
+def wait_for_requests(server: FakeServer, number: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 30
+    while len(server.requests) < number and process.poll() is None:
+        assert time.monotonic() < deadline, "the run sends nothing"
+        time.sleep(0.002)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with FakeServer().in_thread() as server:
+        write_jobs(folder, server)
+        code, told = finish(start(folder))
+    assert code == 0, told
+    return (folder / "out.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_killed_again_and_again_it_ends_with_the_same_bytes(undisturbed: bytes, tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    kills = 0
+    with FakeServer(latency=0.02).in_thread() as server:
+        write_jobs(tmp_path, server)
+        for _ in range(4):
+            process = start(tmp_path)
+            wait_for_requests(server, len(server.requests) + rng.randint(1, 12), process)
+            time.sleep(rng.random() * 0.02)
+            if process.poll() is None:
+                kills += 1
+                process.kill()
+            finish(process)
+            assert not (tmp_path / "out.jsonl").exists()
+        code, told = finish(start(tmp_path))
+        assert code == 0, told
+        times = Counter(server.sent_texts)
+    assert (tmp_path / "out.jsonl").read_bytes() == undisturbed
+    repeated = sum(times.values()) - ITEMS
+    print(f"seed {seed}: {kills} kills, {repeated} of {ITEMS} texts sent again")
+    assert len(times) == ITEMS
+    assert repeated <= kills * IN_FLIGHT * BATCH
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_lets_what_is_in_flight_finish_and_nothing_is_sent_twice(
+    undisturbed: bytes, tmp_path: Path, number: int, code: int
+) -> None:
+    with FakeServer(latency=0.05).in_thread() as server:
+        write_jobs(tmp_path, server)
+        process = start(tmp_path)
+        wait_for_requests(server, 5, process)
+        process.send_signal(number)
+        found, told = finish(process)
+        assert found in (code, -number), told
+        summary = json.loads(told.splitlines()[-1])
+        assert (summary["status"], summary["exit_code"]) == ("stopped", code)
+        assert not (tmp_path / "out.jsonl").exists()
+        again, told = finish(start(tmp_path))
+        assert again == 0, told
+        assert max(Counter(server.sent_texts).values()) == 1
+    assert (tmp_path / "out.jsonl").read_bytes() == undisturbed
+
+
+def test_two_signals_end_it_at_once(undisturbed: bytes, tmp_path: Path) -> None:
+    with FakeServer(latency=5.0).in_thread() as server:
+        write_jobs(tmp_path, server)
+        process = start(tmp_path)
+        wait_for_requests(server, 1, process)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        before = time.monotonic()
+        code, told = finish(process)
+        assert code in (130, -signal.SIGINT), told
+        assert time.monotonic() - before < 4.0
+
+
+def test_a_second_run_of_the_same_file_is_told_who_runs(tmp_path: Path) -> None:
+    with FakeServer(latency=2.0).in_thread() as server:
+        write_jobs(tmp_path, server)
+        first = start(tmp_path)
+        wait_for_requests(server, 1, first)
+        code, told = finish(start(tmp_path))
+        assert code == 75
+        assert f"process {first.pid} on {os.uname().nodename}" in told
+        first.kill()
+        finish(first)
+
+
+def test_a_lock_whose_holder_was_killed_does_not_block(undisturbed: bytes, tmp_path: Path) -> None:
+    with FakeServer(latency=0.5).in_thread() as server:
+        write_jobs(tmp_path, server)
+        first = start(tmp_path)
+        wait_for_requests(server, 1, first)
+        first.kill()
+        finish(first)
+        server.latency = 0.0
+        code, told = finish(start(tmp_path))
+        assert code == 0, told
+    assert (tmp_path / "out.jsonl").read_bytes() == undisturbed

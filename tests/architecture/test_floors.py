@@ -1,0 +1,59 @@
+"""The import contract holds, and a wrong import breaks it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True, no_logo=True))"
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PYTHONPATH": str(folder), "NO_COLOR": "1"}
+    return subprocess.run([sys.executable, "-c", LINT], cwd=folder, env=environ, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the package that a test may spoil."""
+    shutil.copytree(ROOT / "asyncrun", tmp_path / "asyncrun", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_every_import_goes_to_a_floor_below() -> None:
+    checked = lint(ROOT)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "wrong"),
+    [
+        ("errors", "asyncrun.cli"),
+        ("records", "asyncrun.registry"),
+        ("stores/interface", "asyncrun.embedders.interface"),
+        ("kinds/__init__", "asyncrun.engine"),
+        ("engine/__init__", "rich"),
+    ],
+)
+def test_a_wrong_import_breaks_the_contract(copy: Path, module: str, wrong: str) -> None:
+    file = copy / "asyncrun" / f"{module}.py"
+    file.write_text(f"{file.read_text(encoding='utf-8')}\nimport {wrong}\n", encoding="utf-8")
+    checked = lint(copy)
+    importer = "asyncrun." + module.removesuffix("/__init__").replace("/", ".")
+    assert checked.returncode == 1, checked.stdout + checked.stderr
+    assert importer in checked.stdout
+    assert wrong in checked.stdout
+
+
+def test_a_module_without_a_floor_breaks_the_contract(copy: Path) -> None:
+    (copy / "asyncrun" / "attic.py").write_text('"""Things that found no room."""\n', encoding="utf-8")
+    checked = lint(copy)
+    assert checked.returncode == 1
+    assert "attic" in checked.stdout

@@ -1,0 +1,93 @@
+"""The house stays one that a newcomer can read: small files, small functions, tests where their module is, a map that is true."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted(path for folder in ("asyncrun", "scripts", "tests") for path in (ROOT / folder).rglob("*.py"))
+PACKAGE = [path for path in SOURCES if path.is_relative_to(ROOT / "asyncrun")]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the modules that a file imports, wherever in the file."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_no_file_is_over_500_lines() -> None:
+    sizes = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    assert {name: size for name, size in sizes.items() if size > 500} == {}
+
+
+def test_no_function_is_over_60_lines() -> None:
+    functions = (
+        (f"{name_of(path)}:{node.lineno} {node.name}", (node.end_lineno or node.lineno) - node.lineno + 1)
+        for path in SOURCES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    assert {name: size for name, size in functions if size > 60} == {}
+
+
+def test_every_module_says_in_its_first_line_what_lives_there() -> None:
+    first_lines = {name_of(path): (ast.get_docstring(parsed(path)) or "").partition("\n")[0] for path in PACKAGE}
+    assert [name for name, line in first_lines.items() if not line.endswith(".")] == []
+
+
+def test_nobody_imports_click() -> None:
+    """Typer keeps Click as a private copy: a second one beside it would be another library with the same names."""
+    private = [
+        name_of(path) for path in SOURCES for name in imported(path) if name.partition(".")[0] == "click" or name.startswith("typer._click")
+    ]
+    assert private == []
+
+
+def test_only_ui_knows_rich_and_only_cli_knows_typer() -> None:
+    rooms = {"rich": "ui", "typer": "cli"}
+    strangers = [
+        f"{name_of(path)} imports {name}"
+        for path in PACKAGE
+        for name in imported(path)
+        if (room := rooms.get(name.partition(".")[0])) and path.relative_to(ROOT / "asyncrun").parts[0] != room
+    ]
+    assert strangers == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "unit").rglob("test_*.py")), ids=name_of)
+def test_a_unit_test_stands_where_its_module_stands(path: Path) -> None:
+    """`tests/unit/<room>/test_<module>.py`; what is about one matter, or the whole room: `test_<module>_<matter>.py`, `test_<room>_<matter>.py`."""
+    place = ROOT / "asyncrun" / path.parent.relative_to(ROOT / "tests" / "unit")
+    words = path.stem.removeprefix("test_").split("_")
+    stems = {"_".join(words[:count]) for count in range(1, len(words) + 1)}
+    modules = {module.stem.lstrip("_") for module in place.glob("*.py")} | {folder.parent.name for folder in place.glob("*/__init__.py")}
+    assert stems & {*modules, place.name}, f"no module of {name_of(place)} belongs to {path.name}"
+
+
+def test_the_module_map_of_the_readme_is_up_to_date() -> None:
+    checked = subprocess.run([sys.executable, ROOT / "scripts" / "module_map.py", "--check"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_contributing_guide_names_every_room() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = [folder.name for folder in (ROOT / "asyncrun").iterdir() if (folder / "__init__.py").exists()]
+    assert [room for room in rooms if f"`{room}/" not in guide] == []

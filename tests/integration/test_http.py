@@ -1,0 +1,193 @@
+"""The one function that sends: whole replies only, within the time and the size that were allowed, and nothing follows a redirect."""
+
+import asyncio
+import gzip
+import ssl
+import zlib
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from asyncrun.http import Fault as Broken
+from asyncrun.http import TransportError, build_client, post_json
+from asyncrun.testing.faults import Fault
+from asyncrun.testing.server import FakeServer
+
+BODY = b'{"input": ["a", "b"]}'
+PEM = Path(__file__).with_name("self-signed.pem")
+
+
+@pytest_asyncio.fixture
+async def client():
+    made = build_client(8)
+    yield made
+    await made.aclose()
+
+
+async def send(client, server, timeout=20.0, **options):
+    return await post_json(client, f"{server.base_url}/embeddings", BODY, {"x-mark": "1"}, timeout=timeout, **options)
+
+
+async def fault_of(client, *faults, timeout=20.0, **options):
+    async with FakeServer(faults=faults) as server:
+        with pytest.raises(TransportError) as caught:
+            await send(client, server, timeout, **options)
+    return caught.value.fault
+
+
+@pytest.mark.asyncio
+async def test_a_reply_is_whole_whatever_its_status(client):
+    async with FakeServer(faults=[Fault(status=418, body=b"teapot", headers={"X-Word": "yes"})]) as server:
+        refused = await send(client, server)
+        reply = await send(client, server)
+    assert (refused.status, refused.body, refused.headers["x-word"]) == (418, b"teapot", "yes")
+    assert reply.status == 200
+    assert server.requests[0].headers["x-mark"] == "1"
+    assert server.connections == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+async def test_a_compressed_reply_is_inflated(client, encoding, pack):
+    async with FakeServer(faults=[Fault(body=pack(b"x" * 10**6), headers={"content-encoding": encoding})]) as server:
+        assert (await send(client, server)).body == b"x" * 10**6
+
+
+@pytest.mark.asyncio
+async def test_16_a_gzip_bomb_of_20_kb_that_inflates_to_20_mb_stops_at_the_limit(client):
+    bomb = gzip.compress(bytes(20 * 2**20))
+    assert len(bomb) < 25_000
+    assert await fault_of(client, Fault(body=bomb, headers={"content-encoding": "gzip"}), max_bytes=2**20) is Broken.TOO_LARGE
+
+
+@pytest.mark.asyncio
+async def test_16_a_large_plain_reply_stops_at_the_limit(client):
+    assert await fault_of(client, Fault(body=bytes(2**20 + 1)), max_bytes=2**20) is Broken.TOO_LARGE
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("encoding", ["gzip, gzip, gzip, gzip, gzip", "br", "zstd"])
+async def test_16_stacked_or_unknown_encodings_are_not_inflated(client, encoding):
+    assert await fault_of(client, Fault(body=gzip.compress(b"x"), headers={"content-encoding": encoding})) is Broken.ENCODING
+
+
+@pytest.mark.asyncio
+async def test_16_what_only_says_that_it_is_gzip_is_told(client):
+    assert await fault_of(client, Fault(body=b"plain", headers={"content-encoding": "gzip"})) is Broken.ENCODING
+
+
+@pytest.mark.asyncio
+async def test_a_gzip_stream_that_ends_early_is_not_taken_for_whole(client):
+    assert await fault_of(client, Fault(body=gzip.compress(b"x" * 999)[:-12], headers={"content-encoding": "gzip"})) is Broken.RESET
+
+
+@pytest.mark.asyncio
+async def test_7_one_byte_now_and_then_does_not_hold_a_request_beyond_its_time(client):
+    assert await fault_of(client, Fault(drip=0.05, times=None), timeout=0.3) is Broken.TIMEOUT
+
+
+@pytest.mark.asyncio
+async def test_7_a_server_that_says_nothing_is_left_in_time(client):
+    assert await fault_of(client, Fault(delay=60, times=None), timeout=0.1) is Broken.TIMEOUT
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("cut", [-1, 0, 10])
+async def test_8_a_connection_cut_before_or_within_the_reply_is_no_reply(client, cut):
+    assert await fault_of(client, Fault(cut=cut, times=None)) is Broken.RESET
+
+
+@pytest.mark.asyncio
+async def test_8_a_length_larger_than_the_body_is_no_reply(client):
+    assert await fault_of(client, Fault(body=b"{}", headers={"content-length": "99"}, cut=2)) is Broken.RESET
+
+
+@pytest.mark.asyncio
+async def test_6_nobody_listens(client):
+    async with FakeServer() as server:
+        pass
+    with pytest.raises(TransportError) as caught:
+        await send(client, server)
+    assert caught.value.fault is Broken.REFUSED
+
+
+@pytest.mark.asyncio
+async def test_6_no_such_host(client):
+    with pytest.raises(TransportError) as caught:
+        await post_json(client, "http://nowhere.invalid/v1", BODY, {}, timeout=20)
+    assert caught.value.fault in (Broken.DNS, Broken.DNS_AGAIN)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://", "nonsense"])
+async def test_what_is_no_address_is_told(client, url):
+    with pytest.raises(TransportError) as caught:
+        await post_json(client, url, BODY, {}, timeout=20)
+    assert caught.value.fault is Broken.ADDRESS
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_17_a_redirect_is_a_reply_and_not_followed(client, status):
+    async with (
+        FakeServer() as other,
+        FakeServer(faults=[Fault(status=status, headers={"location": f"{other.base_url}/embeddings"})]) as server,
+    ):
+        reply = await send(client, server)
+    assert reply.status == status
+    assert other.requests == []
+
+
+@pytest.mark.asyncio
+async def test_18_a_self_signed_certificate_is_refused(client):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(PEM)
+    async with FakeServer(tls=context) as server:
+        with pytest.raises(TransportError, match="certificate") as caught:
+            await send(client, server)
+    assert caught.value.fault is Broken.TLS
+    assert server.requests == []
+
+
+@pytest.mark.asyncio
+async def test_a_ca_bundle_of_the_environment_is_honoured(monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(PEM)
+    client = build_client(1)
+    async with FakeServer(tls=context) as server:
+        assert (await send(client, server)).status == 200
+        await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_proxy_of_the_environment_is_honoured(monkeypatch):
+    async with FakeServer(faults=[Fault(status=200, body=b"by proxy")]) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.base_url.removesuffix("/v1"))
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        client = build_client(1)
+        reply = await post_json(client, "http://embeddings.example/v1/embeddings", BODY, {}, timeout=20)
+        await client.aclose()
+    assert reply.body == b"by proxy"
+
+
+@pytest.mark.asyncio
+async def test_43_a_kept_connection_that_the_server_has_closed_costs_nothing(client):
+    async with FakeServer(faults=[Fault(cut=-1, after=1)]) as server:
+        await send(client, server)
+        assert (await send(client, server)).status == 200
+    assert server.connections == 2
+
+
+@pytest.mark.asyncio
+async def test_cancelling_leaves_the_client_usable(client):
+    async with FakeServer(faults=[Fault(delay=60)]) as server:
+        task = asyncio.create_task(send(client, server))
+        while not server.requests:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await send(client, server)).status == 200

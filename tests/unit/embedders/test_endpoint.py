@@ -1,0 +1,115 @@
+"""An endpoint shows no secret, and until it is proven one request goes alone, whoever waits."""
+
+import asyncio
+import random
+
+import pytest
+
+from asyncrun.aio.circuit import Circuit
+from asyncrun.aio.limits import Limiter, Limits
+from asyncrun.aio.retry import RetryBudget, RetryPolicy
+from asyncrun.embedders.endpoint import Endpoint, host_of
+from asyncrun.errors import AuthError, UsageError
+from asyncrun.testing.clock import FakeClock
+
+KEY = "sentinel-0123456789"
+
+
+def make(url="http://host/v1", **headers):
+    clock, rng = FakeClock(), random.Random(1)
+    limiter = Limiter(Limits(), clock, rng)
+    return Endpoint(url, headers, limiter, Circuit(), RetryBudget(), RetryPolicy(), clock, rng, timeout=1.0)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "host", "ftp://host", "http://", "http://host:port", "http://host:99999", "http://[::1", "http://host:0"]
+)
+def test_what_is_no_address_is_refused(url):
+    with pytest.raises(UsageError, match="not an address"):
+        make(url)
+
+
+@pytest.mark.parametrize("value", ["k\u00e9y", "a\nb", "a\rb", "\x00"])
+def test_a_header_that_cannot_be_sent_is_refused_without_its_value(value):
+    with pytest.raises(UsageError) as caught:
+        make(authorization=value)
+    assert value not in str(caught.value)
+
+
+def test_a_servers_words_are_shown_on_one_line_without_secrets():
+    endpoint = make("http://me:hunter2hunter2@host/v1", authorization=f"Bearer {KEY}", team="team-rocket-secret")
+    assert endpoint.shown(f"{KEY}\n{KEY} hunter2hunter2 team-rocket-secret \x1b[31m") == r"***\x0a*** *** *** \x1b[31m"
+    assert len(endpoint.shown("x" * 10_000)) == 200
+    assert endpoint.host == host_of(endpoint.url) == "host"
+
+
+class Users:
+    """Requests that note who runs and wait until they are told how to end."""
+
+    def __init__(self, endpoint, count):
+        self.endpoint = endpoint
+        self.running = set()
+        self.ends = [asyncio.get_running_loop().create_future() for _ in range(count)]
+        self.tasks = [asyncio.create_task(self.use(number)) for number in range(count)]
+
+    async def use(self, number):
+        async with self.endpoint.canary():
+            self.running.add(number)
+            try:
+                await self.ends[number]
+                self.endpoint.proven = True
+            finally:
+                self.running.discard(number)
+
+    async def settle(self):
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return self.running
+
+    async def stop(self):
+        for task in self.tasks:
+            task.cancel()
+        return await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+@pytest.mark.asyncio
+async def test_one_goes_alone_and_then_all():
+    users = Users(make(), 4)
+    assert await users.settle() == {0}
+    users.ends[0].set_result(None)
+    assert await users.settle() == {1, 2, 3}
+    await users.stop()
+
+
+@pytest.mark.asyncio
+async def test_what_the_first_learns_about_the_endpoint_all_that_wait_are_told():
+    users = Users(make(), 3)
+    await users.settle()
+    users.ends[0].set_exception(AuthError("refused"))
+    answers = await asyncio.gather(*users.tasks, return_exceptions=True)
+    assert [str(answer) for answer in answers] == ["refused"] * 3
+    assert {type(answer) for answer in answers} == {AuthError}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("how", ["an accident", "cancelled"])
+async def test_when_the_first_does_not_end_by_an_answer_the_next_goes_alone(how):
+    users = Users(make(), 3)
+    await users.settle()
+    if how == "cancelled":
+        users.tasks[0].cancel()
+    else:
+        users.ends[0].set_exception(RuntimeError("accident"))
+    assert await users.settle() == {1}
+    await users.stop()
+
+
+@pytest.mark.asyncio
+async def test_who_stops_waiting_disturbs_nobody():
+    users = Users(make(), 3)
+    await users.settle()
+    users.tasks[1].cancel()
+    assert await users.settle() == {0}
+    users.ends[0].set_result(None)
+    assert await users.settle() == {2}
+    await users.stop()

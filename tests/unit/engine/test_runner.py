@@ -1,0 +1,143 @@
+"""A run carries out its graph: order, failures, stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from asyncrun.aio.stop import Stop
+from asyncrun.callbacks.debug import LlamaDebugHandler
+from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.callbacks.schema import CBEventType
+from asyncrun.engine.runner import PlannedJob, Runner
+from asyncrun.errors import OutageError
+from asyncrun.ports import Kind, NullProgress, Progress
+from asyncrun.records import JobPlan, JobResult, Status
+
+Run = Callable[[], Awaitable[JobResult]]
+
+
+@dataclass
+class Scripted:
+    """A kind that does what a test says."""
+
+    script: Run
+
+    async def plan(self) -> JobPlan:
+        raise AssertionError("nothing is planned here")
+
+    async def run(self, progress: Progress) -> JobResult:
+        return await self.script()
+
+
+@dataclass
+class Stage:
+    """Jobs that note when they begin."""
+
+    stop: Stop = field(default_factory=Stop)
+    debug: LlamaDebugHandler = field(default_factory=lambda: LlamaDebugHandler(print_trace_on_end=False))
+    begun: list[str] = field(default_factory=list)
+    jobs: list[PlannedJob] = field(default_factory=list)
+
+    def add(self, name: str, *needs: str, status: Status = Status.SUCCEEDED, then: Run | None = None) -> None:
+        async def script() -> JobResult:
+            self.begun.append(name)
+            if then is not None:
+                await then()
+            return JobResult(name, "embed", status, 0 if status is Status.SUCCEEDED else 1)
+
+        def open_kind() -> Kind:
+            return Scripted(script)
+
+        self.jobs.append(PlannedJob(name, "embed", needs, open_kind))
+
+    async def run(self) -> dict[str, JobResult]:
+        runner = Runner(self.jobs, progress=NullProgress(), manager=CallbackManager([self.debug]), stop=self.stop)
+        await runner.run()
+        return {result.name: result for result in runner.results()}
+
+
+@pytest.mark.asyncio
+async def test_jobs_begin_after_what_they_need() -> None:
+    stage = Stage()
+    stage.add("c", "b")
+    stage.add("b", "a")
+    stage.add("a")
+    results = await stage.run()
+    assert stage.begun == ["a", "b", "c"]
+    assert [result.status for result in results.values()] == [Status.SUCCEEDED] * 3
+
+
+@pytest.mark.asyncio
+async def test_what_needs_a_failed_job_is_cancelled_with_the_reason_and_others_go_on() -> None:
+    stage = Stage()
+    stage.add("bad", status=Status.FAILED)
+    stage.add("after", "bad")
+    stage.add("later", "after")
+    stage.add("other")
+    results = await stage.run()
+    assert results["after"].status is Status.CANCELLED
+    assert results["after"].reason == "bad failed"
+    assert results["later"].reason == "after cancelled"
+    assert results["other"].status is Status.SUCCEEDED
+    assert "after" not in stage.begun
+
+
+@pytest.mark.asyncio
+async def test_independent_jobs_run_at_the_same_time() -> None:
+    stage = Stage()
+    meeting = asyncio.Barrier(2)
+
+    async def meet() -> JobResult:
+        async with asyncio.timeout(5):
+            await meeting.wait()
+        return JobResult("", "", Status.SUCCEEDED, 0)
+
+    stage.add("one", then=meet)
+    stage.add("two", then=meet)
+    results = await stage.run()
+    assert [result.status for result in results.values()] == [Status.SUCCEEDED] * 2
+
+
+@pytest.mark.asyncio
+async def test_after_a_stop_no_job_begins() -> None:
+    stage = Stage()
+
+    async def stop() -> JobResult:
+        stage.stop.request("SIGTERM", 15)
+        return JobResult("", "", Status.SUCCEEDED, 0)
+
+    stage.add("one", then=stop)
+    stage.add("two", "one")
+    results = await stage.run()
+    assert stage.begun == ["one"]
+    assert results["two"].status is Status.CANCELLED
+    assert results["two"].reason == "not begun: SIGTERM"
+
+
+@pytest.mark.asyncio
+async def test_a_job_that_cannot_be_wired_fails_alone() -> None:
+    stage = Stage()
+
+    def broken() -> Kind:
+        raise OutageError("no such host")
+
+    stage.jobs.append(PlannedJob("broken", "embed", (), broken))
+    stage.add("fine")
+    results = await stage.run()
+    assert (results["broken"].status, results["broken"].exit_code, results["broken"].reason) == (Status.FAILED, 75, "no such host")
+    assert results["fine"].status is Status.SUCCEEDED
+
+
+@pytest.mark.asyncio
+async def test_each_job_is_one_event_with_its_name() -> None:
+    stage = Stage()
+    stage.add("one")
+    stage.add("two", "one")
+    await stage.run()
+    pairs = stage.debug.get_event_pairs(CBEventType.ASYNC_JOB)
+    assert [pair[0].payload["name"] for pair in pairs if pair[0].payload] == ["one", "two"]
+    assert all(len(pair) == 2 for pair in pairs)

@@ -1,0 +1,91 @@
+"""Whatever stands in a job file: it is a job file, or it is refused with its mistakes."""
+
+from __future__ import annotations
+
+import contextlib
+
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from asyncrun.errors import JobFileError
+from asyncrun.jobfile import JobFile, parse_job_file
+from asyncrun.jobfile.embedder import EmbedderConfig
+from asyncrun.jobfile.jobs import JOB_MODELS
+from asyncrun.jobfile.model import Sections
+
+KEYS = sorted(
+    {*Sections.model_fields, *EmbedderConfig.model_fields, *(name for model in JOB_MODELS.values() for name in model.model_fields)}
+)
+WORDS = [
+    "a",
+    "local",
+    "openai/m",
+    "-",
+    "*.md",
+    "**",
+    "out/a.jsonl",
+    "auto",
+    "embed",
+    "ingest",
+    "query",
+    "5%",
+    "2h",
+    "10MB",
+    "${A}",
+    "${B:-x}",
+    "$$",
+    "${",
+    "no",
+    "0123",
+]
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(WORDS)
+nested = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner, max_size=5),
+    max_leaves=30,
+)
+jobs = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["a", "b", "c"]),
+        "kind": st.sampled_from(["embed", "ingest", "query"]),
+        "input": nested | st.sampled_from(WORDS),
+    },
+    optional={key: nested for key in KEYS if key not in ("name", "kind", "input")}
+    | {"output": st.sampled_from(["a.jsonl", "-", "b.parquet"])},
+)
+files = nested | st.fixed_dictionaries(
+    {"jobs": st.lists(jobs, min_size=1, max_size=3)}, optional={key: nested for key in Sections.model_fields if key != "jobs"}
+)
+calm = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def load(text: str) -> None:
+    with contextlib.suppress(JobFileError):
+        assert isinstance(parse_job_file(text, environ={"A": "1"}, check_inputs=False), JobFile)
+
+
+@given(st.text())
+@calm
+def test_any_text(text):
+    load(text)
+
+
+@given(st.text(alphabet="abc:-[]{}\"'&*!|>%@`#,? \n\t$~<5.", max_size=60))
+@calm
+def test_any_text_that_looks_like_yaml(text):
+    load(text)
+
+
+@given(files)
+@calm
+def test_any_data(data):
+    load(yaml.safe_dump(data))
+
+
+@given(files, st.data())
+@calm
+def test_any_file_with_a_wrong_character(data, draw):
+    text = yaml.safe_dump(data)
+    at = draw.draw(st.integers(0, len(text)))
+    load(text[:at] + draw.draw(st.sampled_from("\t{}[]:-'\"&*!$\0\x1b\u2028 ")) + text[at:])

@@ -1,0 +1,71 @@
+"""How a job's counts become its status and exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from asyncrun.aio.stop import Stop
+from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.clock import SystemClock
+from asyncrun.errors import AuthError, OutageError, Place
+from asyncrun.jobfile.values import Threshold
+from asyncrun.kinds.context import JobContext
+from asyncrun.kinds.tally import Tally
+from asyncrun.ledger.ledger import Ledger
+from asyncrun.ports import NullProgress
+from asyncrun.records import ItemFailure, Status
+
+
+def tally(total: int, max_failures: Threshold | None = None) -> Tally:
+    context = JobContext("job", Ledger(Path("unused")), Stop(), SystemClock(), CallbackManager(), max_failures)
+    made = Tally(context, "embed", NullProgress())
+    made.start(total)
+    return made
+
+
+def fail(made: Tally, times: int) -> None:
+    for number in range(times):
+        made.fail(ItemFailure(str(number), Place("a"), "refused", "no"))
+
+
+def test_all_ok_is_succeeded_and_some_failed_is_partial() -> None:
+    made = tally(3)
+    made.add(ok=3, cached=1)
+    assert (made.result().status, made.result().exit_code) == (Status.SUCCEEDED, 0)
+    fail(made, 1)
+    assert (made.result().status, made.result().exit_code) == (Status.PARTIAL, 3)
+    assert made.counts.items == 4
+
+
+@pytest.mark.parametrize(
+    ("max_failures", "failed", "too_many"),
+    [
+        (Threshold(count=0), 1, True),
+        (Threshold(count=2), 2, False),
+        (Threshold(count=2), 3, True),
+        (Threshold(percent=1), 1, False),
+        (Threshold(percent=1), 2, True),
+        (None, 9, False),
+        (None, 10, True),
+    ],
+)
+def test_past_max_failures_a_job_has_failed(max_failures: Threshold | None, failed: int, too_many: bool) -> None:
+    made = tally(10, max_failures)
+    fail(made, failed)
+    assert (made.too_many() is not None) == too_many
+
+
+def test_an_outage_stops_a_job_and_a_refused_key_fails_it() -> None:
+    assert tally(1).result(error=OutageError("down")).status is Status.STOPPED
+    refused = tally(1).result(error=AuthError("no"))
+    assert (refused.status, refused.exit_code) == (Status.FAILED, 77)
+
+
+def test_failures_beyond_what_is_shown_are_still_counted() -> None:
+    made = tally(500, Threshold(count=500))
+    fail(made, 300)
+    result = made.result()
+    assert result.counts.failed == 300
+    assert len(result.failures) < 300
