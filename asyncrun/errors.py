@@ -1,26 +1,26 @@
 """The exception tree: what can go wrong, which exit code it means, and what to do next.
 
-    AsyncrunError                    70
-    ├── UsageError                    2   the call cannot be carried out; nothing ran
-    │   ├── JobFileError              2   every mistake of a job file, all at once
-    │   └── UnknownRunError           2   no such run, or several
-    ├── JobFailedError                1   a job cannot reach its end
-    │   ├── EndpointError             1   wrong model or address, a redirect, a refused certificate
-    │   ├── TooManyFailuresError      1   past `max_failures`
-    │   ├── RefusedDeletionError      1   past `max_delete`
-    │   └── SpaceMismatchError        1   a collection holds vectors of another space
-    ├── OutputError                  73   an output cannot be created
-    ├── StorageError                 74   reading or writing failed: input, state, disk
-    │   └── DamagedStateError        74   the state folder cannot be read as what it should be
-    ├── TryLaterError                75   the same command may succeed later
-    │   ├── LockedError              75   another run of this job file is going on
-    │   ├── QuotaError               75   billing or a daily quota, not speed
-    │   ├── ThrottledError           75   told to wait longer than `max_wait`
-    │   └── OutageError              75   the endpoint is down
-    ├── AuthError                    77   the endpoint refused the key
-    ├── MissingExtraError             2   an optional part is not installed
-    ├── NestedLoopError               1   a coroutine cannot be run from here (also a RuntimeError)
-    └── ItemError                     3   an answer about one item; the others go on
+AsyncrunError                    70
+├── UsageError                    2   the call cannot be carried out; nothing ran
+│   ├── JobFileError              2   every mistake of a job file, all at once
+│   └── UnknownRunError           2   no such run, or several
+├── JobFailedError                1   a job cannot reach its end
+│   ├── EndpointError             1   wrong model or address, a redirect, a refused certificate
+│   ├── TooManyFailuresError      1   past `max_failures`
+│   ├── RefusedDeletionError      1   past `max_delete`
+│   └── SpaceMismatchError        1   a collection holds vectors of another space
+├── OutputError                  73   an output cannot be created
+├── StorageError                 74   reading or writing failed: input, state, disk
+│   └── DamagedStateError        74   the state folder cannot be read as what it should be
+├── TryLaterError                75   the same command may succeed later
+│   ├── LockedError              75   another run of this job file is going on
+│   ├── QuotaError               75   billing or a daily quota, not speed
+│   ├── ThrottledError           75   told to wait longer than `max_wait`
+│   └── OutageError              75   the endpoint is down
+├── AuthError                    77   the endpoint refused the key
+├── MissingExtraError             2   an optional part is not installed
+├── NestedLoopError               1   a coroutine cannot be run from here (also a RuntimeError)
+└── ItemError                     3   an answer about one item; the others go on
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ async def with_retries(
     used: Callable[[T], float | None] | None = None,
     tally: Tally | None = None,
 ) -> Attempted[T]:
-    """Call until it succeeds or the decision is to stop. Each attempt takes a permit; backoff is spent outside of it.
+    """Call until it succeeds or the decision is to stop; each attempt takes a permit, backoff is spent outside of it.
 
     Args:
         call: makes one attempt, counted from 1; its own total timeout is its own business (TimeoutError).
@@ -73,9 +73,6 @@ async def with_retries(
         classify: says what an exception means.
         used: says how many tokens the value really used, None if it does not tell.
         tally: filled in on the way, for who needs attempts and waits of a call that fails.
-
-    Returns:
-        The value, with attempts and waits.
 
     Raises:
         OutageError: the circuit is open.
@@ -94,7 +91,7 @@ async def with_retries(
                 failure, hint = classify(error)
                 backoff = _judge(error, failure, hint, tally=tally, permit=permit, limiter=limiter, circuit=circuit, policy=policy, rng=rng)
             else:
-                if used is not None and (actual := used(value)) is not None:
+                if (actual := used(value) if used else None) is not None:
                     permit.settle(tokens=actual)
                 permit.succeeded()
                 circuit.succeeded()

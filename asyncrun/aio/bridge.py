@@ -100,6 +100,7 @@ class _Thread(threading.Thread, Generic[T]):
         self._coro = coro
         self._run_context = context
         self._debug = debug
+        self._go = threading.Event()
         self._done = threading.Event()
         self._cancelled = False
         self._task: asyncio.Task[T] | None = None
@@ -138,20 +139,28 @@ class _Thread(threading.Thread, Generic[T]):
 
     def _wait(self) -> int:
         with _interrupts_to(self.cancel) as interrupts:
-            self.start()
-            # Not `join()` first: on 3.11 one that a signal handler interrupts takes a living thread for a dead one.
-            while len(interrupts) < INTERRUPTS and not self._done.is_set():
-                try:
-                    self._done.wait(STEP)
-                except KeyboardInterrupt:  # of a handler that the program has set itself
-                    interrupts.append(signal.SIGINT)
-                    self.cancel()
+            try:
+                self.start()
+                # Not `join()` first: on 3.11 one that a signal handler interrupts takes a living thread for a dead one.
+                while len(interrupts) < INTERRUPTS and not self._done.is_set():
+                    try:
+                        self._go.set()
+                        self._done.wait(STEP)
+                    except KeyboardInterrupt:  # of a handler that the program has set itself
+                        interrupts.append(signal.SIGINT)
+                        self.cancel()
+            except BaseException:  # before the thread was under way
+                self.cancel()
+                raise
+            finally:
+                self._go.set()
         if self._done.is_set():
             self.join()
         return len(interrupts)
 
     def run(self) -> None:
         """Run the coroutine, in the thread."""
+        self._go.wait()
         try:
             with asyncio.Runner(debug=self._debug) as runner:
                 self._result.append(runner.run(self._main(), context=self._run_context))

@@ -20,7 +20,7 @@ Around = Callable[[Coroutine[Any, Any, T], int], Coroutine[Any, Any, T]]
 
 
 async def drive(
-    job: Job[T], slot: Slot, waits: Callable[[], None], seconds: float | None, around: Around[T] | None
+    job: Job[T], slot: Slot, waits: Callable[[], None], seconds: float | None, around: Around[Any] | None
 ) -> tuple[T | None, BaseException | None]:
     """Run a job to its end and return its value or its error.
 
@@ -28,7 +28,8 @@ async def drive(
     other is cancelled after so many seconds.
     """
     try:
-        coro = as_coroutine(job)
+        # The usual case here, to spare it a call.
+        coro = job if type(job) is types.CoroutineType and not job.cr_suspended else as_coroutine(job)
         slot.job = coro = coro if around is None else around(coro, slot.index)
         context = copy_context()
         try:

@@ -206,7 +206,8 @@ class Workers(Generic[T]):
     async def _work(self, slot: Slot) -> None:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         waits = partial(self._waits, task)
-        take, monotonic = self._source.take, self._clock.monotonic
+        # Looked up once: each costs as much as the rest of a step, when jobs are that small.
+        take, monotonic, ended = self._source.take, self._clock.monotonic, self._ended
         turn_ends = monotonic() + SLICE
         while self._open and self._begun < self.horizon:
             try:
@@ -216,17 +217,20 @@ class Workers(Generic[T]):
             except StopIteration:
                 self._open = False
                 break
-            except BaseException as error:
-                self._source_failed(error)
+            except BaseException as failure:
+                self._source_failed(failure)
                 break
             slot.index = self._begun
             self._begun += 1
             slot.attempts = 0
             slot.waited = 0.0
             slot.start = monotonic()
-            ending = await drive(job, slot, waits, self._timeout, self._around)
+            value, error = await drive(job, slot, waits, self._timeout, self._around)
             slot.end = monotonic()
-            self._tell(slot, *ending)
+            if error is None and not self.stopping:
+                ended(slot, value, None)
+            else:
+                self._tell(slot, value, error)
             if task not in self._looking or task.cancelling():
                 break
             if slot.end > turn_ends:

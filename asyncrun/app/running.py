@@ -6,6 +6,7 @@ import asyncio
 import random
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -44,15 +45,23 @@ class RunReport:
     stdout_taken: bool
 
 
-def run_jobs_of(request: Request, progress: Progress) -> RunReport:
-    """Run the selected jobs of a file. Raises JobFileError, LockedError and StorageError before anything is sent."""
+def run_jobs_of(request: Request, open_progress: Callable[[bool], Progress]) -> RunReport:
+    """Run the selected jobs of a file. Raises JobFileError, LockedError and StorageError before anything is sent.
+
+    `open_progress` is asked for the onlooker once it is known whether a job writes its rows to standard output.
+    """
     job_file = load_job_file(request.file, variables=request.variables, environ=request.environ, jobs=request.jobs)
     jobs = job_file.selected(request.jobs, request.with_needs)
     state = open_state_folder(state_folder(request.file, request.state_dir))
-    return asyncio.run(_run(request, job_file, jobs, state, progress))
+    stdout_taken = any(output_path(job) == STDOUT for job in jobs)
+    progress = open_progress(stdout_taken)
+    try:
+        return RunReport(asyncio.run(_run(request, job_file, jobs, state, progress)), state, stdout_taken)
+    finally:
+        progress.close()
 
 
-async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state: Path, progress: Progress) -> RunReport:
+async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state: Path, progress: Progress) -> RunResult:
     clock, stop = SystemClock(), Stop()
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_lock(state / "locks" / f"{request.file.name}.lock", clock.now()))
@@ -84,7 +93,7 @@ async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
         recorder.end_run(status=str(result.status), exit_code=result.exit_code, summary=summary_document(result))
         progress.run_finished(result)
-        return RunReport(result, state, stdout_taken=any(output_path(job) == STDOUT for job in jobs))
+        return result
 
 
 async def _run_until_stopped(runner: Runner, stop: Stop) -> None:

@@ -55,9 +55,10 @@ def prove(rows: Sequence[object], indexes: Sequence[object] | None, count: int, 
     [[1.0, 2.0], [3.0, 4.0]]
     """
     order = places(indexes if indexes is not None else [None] * len(rows), len(rows), count)
-    found: dict[int, Vectors] = {}
+    vectors = np.empty((0, 0), np.float32)
     rejected: dict[int, str] = {}
     others: set[int] = set()
+    size = dimensions
     for position, row in zip(order, rows, strict=True):
         vector = _vector(row)
         if isinstance(vector, str):
@@ -66,18 +67,22 @@ def prove(rows: Sequence[object], indexes: Sequence[object] | None, count: int, 
             others.add(len(vector))
             rejected[position] = f"the vector has {len(vector)} dimensions instead of {dimensions}"
         else:
-            found[position] = vector
-    sizes = {len(vector) for vector in found.values()}
-    if len(sizes) > 1:
-        raise BadReplyError(f"the vectors have different dimensions: {', '.join(map(str, sorted(sizes)))}")
-    positions = tuple(sorted(found))
-    vectors = np.stack([found[position] for position in positions]) if positions else np.empty((0, dimensions or 0), np.float32)
+            size = size or len(vector)
+            if len(vector) != size:
+                raise BadReplyError(f"the vectors have different dimensions: {size} and {len(vector)}")
+            if not vectors.size:
+                vectors = np.empty((count, size), np.float32)
+            # Filled in one by one: to collect them first and stack them costs as much as decoding them.
+            vectors[position] = vector
+    positions = [position for position in range(count) if position not in rejected]
+    if rejected:
+        vectors = vectors[positions] if positions else np.empty((0, size or 0), np.float32)
     # One pass over all numbers; rows are looked at one by one only when something is wrong.
-    if positions and not np.isfinite(vectors).all():
+    if not np.isfinite(vectors).all():
         finite = [bool(np.isfinite(row).all()) for row in vectors]
         rejected |= {position: "the vector holds NaN or infinity" for position, good in zip(positions, finite, strict=True) if not good}
-        vectors, positions = vectors[finite], tuple(compress(positions, finite))
-    return Proof(vectors, positions, dict(sorted(rejected.items())), frozenset(others))
+        vectors, positions = vectors[finite], list(compress(positions, finite))
+    return Proof(vectors, tuple(positions), dict(sorted(rejected.items())), frozenset(others))
 
 
 def places(indexes: Sequence[object], rows: int, count: int) -> list[int]:

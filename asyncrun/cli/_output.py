@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from asyncrun.ports import Progress
 
 
-def open_progress(options: Options) -> Progress:
-    """Return the onlooker that the flags, the streams and the environment call for."""
+def open_progress(options: Options, stdout_taken: bool) -> Progress:
+    """Return the onlooker that the flags, the streams and the environment call for; JSON goes to stderr when rows go to stdout."""
     from asyncrun.clock import SystemClock
     from asyncrun.ui.choose import build_progress, choose_colour, choose_look
 
     terminal = sys.stderr is not None and sys.stderr.isatty()
     look = choose_look(quiet=options.quiet, json=options.json, progress=options.progress, terminal=terminal, environ=os.environ)
     colour = choose_colour(color=options.color, terminal=terminal, environ=os.environ)
-    return build_progress(look, stdout=sys.stdout, stderr=sys.stderr, clock=SystemClock(), colour=colour)
+    return build_progress(look, stdout=sys.stderr if stdout_taken else sys.stdout, stderr=sys.stderr, clock=SystemClock(), colour=colour)
 
 
 def print_answer(text: str, options: Options, *, to_stderr: bool = False) -> None:

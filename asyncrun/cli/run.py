@@ -23,6 +23,9 @@ def run(
 
     Example: asyncrun run jobs.yaml ask
     """
+    from functools import partial
+
+    from asyncrun.aio.signals import raise_again
     from asyncrun.app.running import run_jobs_of
     from asyncrun.cli._files import job_file
     from asyncrun.cli._output import open_progress
@@ -30,12 +33,10 @@ def run(
 
     file, jobs = job_file(words or [])
     request = build_request(options, file, jobs, var, with_needs=not no_needs, workers=workers)
-    progress = open_progress(options)
-    try:
-        report = run_jobs_of(request, progress)
-    finally:
-        progress.close()
+    report = run_jobs_of(request, partial(open_progress, options))
     _print_report(report, options)
+    if report.result.signal is not None:
+        raise_again(report.result.signal)
     return report.result.exit_code
 
 

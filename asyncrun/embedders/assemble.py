@@ -34,6 +34,8 @@ def merge(parts: Sequence[Embedded]) -> Embedded:
 
     Raises ValueError when a position is answered twice or the vectors differ in dimension.
     """
+    if len(parts) == 1 and list(parts[0].positions) == sorted(parts[0].positions):
+        return parts[0]
     filled = [part for part in parts if part.positions]
     positions = [place for part in filled for place in part.positions]
     failures = sorted((failure for part in parts for failure in part.failures), key=lambda failure: failure.position)

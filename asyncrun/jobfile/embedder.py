@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.fields import Count, Model, Number, Size, Text, wrong
@@ -31,7 +31,7 @@ class EmbedderConfig(EndpointConfig):
     document_prefix: str = ""
     query_prefix: str = ""
     space: Text | None = None
-    batch: Batch = Batch()
+    batch: Batch = Field(default_factory=Batch)
     on_too_long: Literal["fail", "truncate", "split"] = "fail"
     on_empty: Literal["fail", "skip"] = "fail"
     tokenizer: Text | None = None
@@ -46,8 +46,9 @@ class EmbedderConfig(EndpointConfig):
         return self
 
 
-LOCAL = EmbedderConfig(provider="local")
-"""The default embedder: it needs no declaration, no key and no network."""
+def local_embedder() -> EmbedderConfig:
+    """Return the default embedder: it needs no declaration, no key and no network."""
+    return EmbedderConfig(provider="local")
 
 
 def short_form(text: str) -> tuple[str, str] | None:

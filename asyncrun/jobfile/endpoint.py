@@ -41,7 +41,7 @@ class Limits(Model):
     tokens_per_minute: Rate | None = None
     inputs_per_minute: Rate | None = None
     concurrency: Count | None = None
-    share: Share = 1.0
+    share: Share = Field(default=1.0, json_schema_extra={"default": "100%"})
 
 
 class Retry(Model):
@@ -56,7 +56,7 @@ class Endpoint(Model):
 
     base_url: Text
     api_key: ApiKey = None
-    limits: Limits = Limits()
+    limits: Limits = Field(default_factory=Limits)
 
 
 class EndpointConfig(Model):
@@ -70,8 +70,8 @@ class EndpointConfig(Model):
     api_version: Text | None = None
     params: dict[str, Any] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
-    limits: Limits = Limits()
-    retry: Retry = Retry()
+    limits: Limits = Field(default_factory=Limits)
+    retry: Retry = Field(default_factory=Retry)
     timeout: Duration = 60.0
     headers: Headers = Field(default_factory=dict)
     extra_body: dict[str, Any] = Field(default_factory=dict)

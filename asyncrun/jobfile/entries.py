@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from asyncrun.jobfile.embedder import LOCAL, EmbedderConfig, short_form
+from asyncrun.jobfile.embedder import EmbedderConfig, local_embedder, short_form
 from asyncrun.jobfile.findings import Findings, listed, near
 from asyncrun.jobfile.jobs import JOB_MODELS, Job, PartialJob, PluginJob
 from asyncrun.jobfile.later import Names
 from asyncrun.jobfile.sections import LlmConfig, StoreConfig
 from asyncrun.jobfile.translate import build
-from asyncrun.jobfile.tree import Path
+from asyncrun.jobfile.tree import Path, Scalar
 
 MAX_JOBS = 1000
 OPTIONS = {field.alias or name for model in JOB_MODELS.values() for name, field in model.model_fields.items()} - {"name", "kind"}
@@ -82,11 +82,10 @@ class EntryBuilder:
             needs=stated,
         )
         model: type[Job] = PartialJob
-        known = self._names.built("kinds")
         if "kind" not in data:
-            self._findings.add(path, "missing", ", ".join(known), missing="kind")
+            self._findings.add(path, "missing", ", ".join(self._names.built("kinds")), missing="kind")
         elif not isinstance(kind, str):
-            self._findings.add((*path, "kind"), "not a kind of job", ", ".join(known))
+            self._findings.add((*path, "kind"), "not a kind of job", ", ".join(self._names.built("kinds")))
         elif self._names.check("kinds", "kind", kind, (*path, "kind"), self._findings):
             model = JOB_MODELS.get(kind, PluginJob)
         if model is PartialJob and not self._names.plugins("kinds"):
@@ -116,10 +115,10 @@ class EntryBuilder:
             return path
         if value in self._parts.embedders:
             parts.add(("embedders", value))
-            data["embedder"] = self._parts.embedders[value] or LOCAL
+            data["embedder"] = self._parts.embedders[value] or local_embedder()
             return ("embedders", value)
         if value == "local":
-            data["embedder"] = LOCAL
+            data["embedder"] = local_embedder()
             return None
         short = short_form(value)
         if short is None:
@@ -127,10 +126,10 @@ class EntryBuilder:
                 known = [*dict.fromkeys([*self._parts.embedders, "local"])]
                 allowed = f"{listed(known)}, or provider/model such as openai/text-embedding-3-small"
                 self._findings.add(path, f"unknown embedder{self._findings.quoted(path)}", allowed, near(value, known))
-            data["embedder"] = LOCAL
+            data["embedder"] = local_embedder()
             return None
         usable = self._names.check("embedders", "provider", short[0], path, self._findings)
-        data["embedder"] = {"provider": short[0], "model": short[1]} if usable else LOCAL
+        data["embedder"] = {"provider": short[0], "model": short[1]} if usable else local_embedder()
         return path
 
     def _named(

@@ -19,7 +19,7 @@ VARIABLE_SCHEMA = {"type": "string", "pattern": r"\$\{"}
 class Model(BaseModel):
     """The root of all models of the job file: frozen, and strict about unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
 def wrong(message: str, allowed: str | None = None, suggestion: str | None = None) -> PydanticCustomError:
@@ -104,9 +104,10 @@ def one_or_more(value: object) -> object:
 
 
 _NUMBER = Accepts((VARIABLE_SCHEMA,))
-Count: TypeAlias = Annotated[int, BeforeValidator(_no_flag), Field(ge=1), _NUMBER]
-Whole: TypeAlias = Annotated[int, BeforeValidator(_no_flag), Field(ge=0), _NUMBER]
-Number: TypeAlias = Annotated[float, BeforeValidator(_no_flag), Field(ge=0), _NUMBER]
+Count: TypeAlias = Annotated[int, Field(ge=1), BeforeValidator(_no_flag), _NUMBER]
+Whole: TypeAlias = Annotated[int, Field(ge=0), BeforeValidator(_no_flag), _NUMBER]
+Number: TypeAlias = Annotated[float, Field(ge=0), BeforeValidator(_no_flag), _NUMBER]
+Temperature: TypeAlias = Annotated[float, Field(ge=0, le=2), BeforeValidator(_no_flag), _NUMBER]
 Rate: TypeAlias = Annotated[
     float, BeforeValidator(_no_flag), AfterValidator(_rate), Field(json_schema_extra={"exclusiveMinimum": 0}), _NUMBER
 ]

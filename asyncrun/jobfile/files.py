@@ -10,7 +10,8 @@ from asyncrun.errors import JobFileError, Mistake, Place
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.findings import Findings, near
 from asyncrun.jobfile.globs import any_file, base_of, beside, is_glob, matches, neighbours
-from asyncrun.jobfile.later import Names, planned_format
+from asyncrun.jobfile.input import Input
+from asyncrun.jobfile.later import Names, format_of
 from asyncrun.jobfile.model import absolute
 from asyncrun.jobfile.tree import Path as Steps
 
@@ -71,18 +72,22 @@ def check_inputs(entry: JobEntry, root: Path, written: frozenset[Path], names: N
         path = _input_path(entry, position, stated is not None, findings)
         if text == "-" or findings.knows(path):
             continue
-        if given.format == "auto" and (planned := planned_format(text, names)):
-            findings.add_gap("part", path, f"reading {planned} is not in this version yet", ", ".join(names.built("readers")))
+        found = format_of(text)
+        if given.format == "auto" and found is not None and found not in names.built("readers"):
+            findings.add_gap("part", path, f"reading {found} is not in this version yet", ", ".join(names.built("readers")))
             continue
-        problem = _problem(text, absolute(root, text), given.allow_empty, written)
+        problem = _problem(text, absolute(root, text), given, written, names)
         if problem is not None:
             findings.add(path, *problem)
+        elif given.format == "auto" and found is None and not is_glob(text):
+            allowed = f"a mapping with path and format: {', '.join(names.built('readers'))}"
+            findings.add(path, "the ending of the path names no format", allowed)
     if entry.job.skip and not absolute(root, entry.job.skip).is_file() and not findings.knows(entry.path("skip")):
         skip = absolute(root, entry.job.skip)
         findings.add(entry.path("skip"), _not_a_file(skip), "a file with one id a line", _guess(skip, entry.job.skip))
 
 
-def _problem(text: str, place: Path, allow_empty: bool, written: frozenset[Path]) -> tuple[str, str | None, str | None] | None:
+def _problem(text: str, place: Path, given: Input, written: frozenset[Path], names: Names) -> tuple[str, str | None, str | None] | None:
     """Return what is wrong with an input, what is allowed, and what was probably meant; None when it is there."""
     try:
         if Path(os.path.realpath(place)) in written:
@@ -93,10 +98,16 @@ def _problem(text: str, place: Path, allow_empty: bool, written: frozenset[Path]
     if mode is not None:
         if stat.S_ISDIR(mode):
             return "a folder", f"files of it, such as {text.rstrip('/')}/**/*.md", None
+        if not stat.S_ISREG(mode):
+            return "not a regular file", "a file, or '-' for standard input", None
         return None if os.access(place, os.R_OK) else ("cannot be read: no permission", "a file that this user may read", None)
     if not is_glob(text):
         return _not_a_file(place), None, _guess(place, text)
-    if allow_empty or any_file(place) or any(matches(place, path) for path in written):
+    if (
+        given.allow_empty
+        or any_file(place, lambda name: given.format != "auto" or format_of(name) in names.built("readers"))
+        or any(matches(place, path) for path in written)
+    ):
         return None
     base = base_of(place)
     what = "no file matches" if base.is_dir() else f"no file matches: there is no folder {base.name!r}"

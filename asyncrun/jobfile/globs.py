@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+from collections.abc import Callable
 from pathlib import Path, PurePath
 
 WILDCARDS = frozenset("*?[")
@@ -45,14 +46,13 @@ def base_of(pattern: Path) -> Path:
     return Path(*parts[:first])
 
 
-def any_file(pattern: Path) -> bool:
-    """Tell whether a file matches: hidden ones do not count, links to folders are not followed below `**`."""
+def any_file(pattern: Path, wanted: Callable[[str], bool]) -> bool:
+    """Tell whether a file with a wanted name matches: hidden ones do not count, symbolic links are not followed."""
     base = base_of(pattern)
-    steps = list(pattern.parts[len(base.parts) :])
-    return _any_below(str(base), steps)
+    return _any_below(str(base), list(pattern.parts[len(base.parts) :]), wanted)
 
 
-def _any_below(folder: str, steps: list[str]) -> bool:
+def _any_below(folder: str, steps: list[str], wanted: Callable[[str], bool]) -> bool:
     step, rest = steps[0], steps[1:]
     try:
         with os.scandir(folder) as scan:
@@ -62,13 +62,13 @@ def _any_below(folder: str, steps: list[str]) -> bool:
     if step == "**":
         while rest[:1] == ["**"]:
             rest = rest[1:]
-        if _any_below(folder, rest or ["*"]):
+        if _any_below(folder, rest or ["*"], wanted):
             return True
-        return any(entry.is_dir(follow_symlinks=False) and _any_below(entry.path, steps) for entry in entries)
+        return any(entry.is_dir(follow_symlinks=False) and _any_below(entry.path, steps, wanted) for entry in entries)
     found = (entry for entry in entries if fnmatch.fnmatchcase(entry.name, step))
     if not rest:
-        return any(entry.is_file() for entry in found)
-    return any(entry.is_dir() and _any_below(entry.path, rest) for entry in found)
+        return any(entry.is_file(follow_symlinks=False) and wanted(entry.name) for entry in found)
+    return any(entry.is_dir(follow_symlinks=False) and _any_below(entry.path, rest, wanted) for entry in found)
 
 
 def neighbours(path: Path, limit: int = 1000) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from asyncrun.jobfile.embedder import LOCAL, EmbedderConfig
+from asyncrun.jobfile.embedder import EmbedderConfig, local_embedder
 from asyncrun.jobfile.fields import (
     Accepts,
     Count,
@@ -103,15 +103,15 @@ class Job(Model):
     max_failures: Limit | None = None
     skip: FilePath | None = None
     max_runtime: Duration | None = None
-    budget: Budget = Budget()
-    notify: NotifyConfig = NotifyConfig()
+    budget: Budget = Field(default_factory=Budget)
+    notify: NotifyConfig = Field(default_factory=NotifyConfig)
 
 
 class EmbedJob(Job):
     """Embeds items into a file."""
 
     kind: Literal["embed"]
-    embedder: EmbedderField = LOCAL
+    embedder: EmbedderField = Field(default_factory=local_embedder, json_schema_extra={"default": "local"})
     output: OutputField
 
 
@@ -119,13 +119,13 @@ class IngestJob(Job):
     """Cuts, embeds and commits documents into a store; `source` owns them."""
 
     kind: Literal["ingest"]
-    embedder: EmbedderField = LOCAL
+    embedder: EmbedderField = Field(default_factory=local_embedder, json_schema_extra={"default": "local"})
     chunk: Chunking = Field(default_factory=Chunking)
-    store: StoreField = StoreConfig()
+    store: StoreField = Field(default_factory=StoreConfig)
     collection: Text = "documents"
     source: Text = Field(default_factory=lambda data: data.get("name", ""))
     prune: Flag = False
-    max_delete: Limit = Threshold(percent=20.0)
+    max_delete: Limit = Field(default=Threshold(percent=20.0), json_schema_extra={"default": "20%"})
     on_new_space: Literal["refuse", "rebuild"] = "refuse"
 
 
@@ -133,8 +133,8 @@ class QueryJob(Job):
     """Asks a store; `output` gets one row a question."""
 
     kind: Literal["query"]
-    embedder: EmbedderField = LOCAL
-    store: StoreField = StoreConfig()
+    embedder: EmbedderField = Field(default_factory=local_embedder, json_schema_extra={"default": "local"})
+    store: StoreField = Field(default_factory=StoreConfig)
     collection: Text = "documents"
     top_k: Count = 5
     search: Literal["vector", "keyword", "hybrid"] = "vector"
@@ -150,8 +150,8 @@ class PluginJob(Job):
 
     model_config = ConfigDict(extra="allow")
 
-    embedder: EmbedderField = LOCAL
-    store: StoreField = StoreConfig()
+    embedder: EmbedderField = Field(default_factory=local_embedder, json_schema_extra={"default": "local"})
+    store: StoreField = Field(default_factory=StoreConfig)
     output: OutputField | None = None
 
     @property

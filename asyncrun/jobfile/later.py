@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from asyncrun import registry
 from asyncrun.jobfile.findings import Findings, near
 from asyncrun.jobfile.tree import Node, Path, Scalar, children, matching
@@ -19,10 +21,20 @@ PLANNED: dict[str, tuple[str, ...]] = {
 }
 """The names of the language, by port; one that the registry does not know is not built yet."""
 
-ENDINGS = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".html": "html", ".htm": "html", ".pdf": "pdf", ".docx": "docx"}
-"""Endings of inputs that name a format which may not be built yet."""
+ENDINGS = {
+    **{".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown"},
+    **{".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".html": "html", ".htm": "html", ".pdf": "pdf", ".docx": "docx"},
+}
+"""Format of an input by the ending of its name, after the ending of a compression."""
+COMPRESSIONS = (".gz", ".bz2", ".xz")
 
-_EMBEDDER_KEYS = {"endpoints": "a choice of endpoints", "tokenizer": "a tokenizer by name", "options": "options of an adapter"}
+_EMBEDDER_KEYS = {
+    "endpoints": "a choice of endpoints",
+    "tokenizer": "a tokenizer by name",
+    "options": "a table of options for an adapter",
+    "params": "a query string",
+    "api_version": "a version of the API",
+}
 _JOB_KEYS = {
     "llm": "answering from the hits",
     "prompt": "answering from the hits",
@@ -68,7 +80,7 @@ class Names:
     def built(self, port: str) -> list[str]:
         """Return the names that can be used."""
         if port not in self._built:
-            self._built[port] = registry.names(port)
+            self._built[port] = registry.names(port)  # Looks at every installed package: once is enough.
         return self._built[port]
 
     def plugins(self, port: str) -> list[str]:
@@ -77,6 +89,8 @@ class Names:
 
     def check(self, port: str, word: str, value: str, path: Path, findings: Findings, *, extra: tuple[str, ...] = ()) -> bool:
         """Tell whether a name can be used; if not, the findings say why. `word` is what such a name is called."""
+        if value in extra or value in registry.BUILT_IN[port]:
+            return True  # Without a look at the installed plugins, which costs milliseconds.
         built = [*extra, *self.built(port)]
         if value in built:
             return True
@@ -90,10 +104,16 @@ class Names:
         return False
 
 
-def planned_format(path: str, names: Names) -> str | None:
-    """Return the format that an input's ending names, when it is not built yet."""
-    ending = next((ending for ending in ENDINGS if path.lower().endswith(ending)), None)
-    return ENDINGS[ending] if ending and ENDINGS[ending] not in names.built("readers") else None
+def format_of(path: str) -> str | None:
+    """Return the format that an input's ending names, None for an unknown ending.
+
+    >>> format_of("notes.JSONL.gz"), format_of("notes")
+    ('jsonl', None)
+    """
+    endings = [ending.lower() for ending in PurePath(path).suffixes]
+    if endings and endings[-1] in COMPRESSIONS:
+        endings.pop()
+    return ENDINGS.get(endings[-1]) if endings else None
 
 
 def _empty(node: Node) -> bool:

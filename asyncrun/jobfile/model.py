@@ -32,9 +32,9 @@ class Sections(Model):
     embedders: dict[str, EmbedderConfig] = Field(default_factory=dict)
     llms: dict[str, LlmConfig] = Field(default_factory=dict)
     stores: dict[str, StoreConfig] = Field(default_factory=dict)
-    trace: TraceConfig = TraceConfig()
-    executor: ExecutorConfig = ExecutorConfig()
-    notify: NotifyConfig = NotifyConfig()
+    trace: TraceConfig = Field(default_factory=TraceConfig)
+    executor: ExecutorConfig = Field(default_factory=ExecutorConfig)
+    notify: NotifyConfig = Field(default_factory=NotifyConfig)
     jobs: tuple[AnyJob, ...] = Field(min_length=1)
 
 

@@ -70,6 +70,8 @@ class Resolver:
 
     def _key_file(self, node: Table, path: Path) -> None:
         file = self.data(node.entries["file"].value, (*path, "file")) if set(node.entries) == {"file"} else None
+        if self._findings.knows((*path, "file")):
+            return
         if not isinstance(file, str) or not file or "\0" in file:
             self._findings.add(path, "not a key", "${VAR}, or {file: PATH}")
         else:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
 from asyncrun.jobfile.endpoint import ApiKey, EndpointConfig
-from asyncrun.jobfile.fields import Count, Duration, FilePath, Flag, Model, Number, Size, Text
+from asyncrun.jobfile.fields import Count, Duration, FilePath, Flag, Model, Number, Size, Temperature, Text
 
 
 class StoreConfig(Model):
@@ -37,7 +37,7 @@ class Price(Model):
 class LlmConfig(EndpointConfig):
     """A model that answers from hits."""
 
-    temperature: Annotated[Number, Field(le=2)] | None = None
+    temperature: Temperature | None = None
     max_output_tokens: Count | None = None
     system: str | None = None
     price_per_million_tokens: Price | None = None

@@ -288,7 +288,7 @@ class StoreContract:
             " or ".join(["year = 1"] * 2_400),
             f"not year in ({', '.join(map(str, range(4_900)))})",
             "not (year = 1 or " * (MAX_DEPTH // 2) + "year = -1" + ")" * (MAX_DEPTH // 2),
-            "(lang in ('x', 1) or (year > 1 and " * (MAX_DEPTH // 2) + "year in (5000, 'x', true)" + "))" * (MAX_DEPTH // 2),
+            "(lang in ('x', 1) or year > 1 and " * MAX_DEPTH + "year in (5000, 'x', true)" + ")" * MAX_DEPTH,
         ],
         ids=["long-and", "long-or", "long-in", "deep-not", "deep-parentheses"],
     )

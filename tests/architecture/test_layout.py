@@ -74,7 +74,7 @@ def test_only_ui_knows_rich_and_only_cli_knows_typer() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests" / "unit").rglob("test_*.py")), ids=name_of)
 def test_a_unit_test_stands_where_its_module_stands(path: Path) -> None:
-    """`tests/unit/<room>/test_<module>.py`; what is about one matter, or the whole room: `test_<module>_<matter>.py`, `test_<room>_<matter>.py`."""
+    """`tests/unit/<room>/test_<module>.py`; on one matter: `test_<module>_<matter>.py`; on the whole room: `test_<room>_<matter>.py`."""
     place = ROOT / "asyncrun" / path.parent.relative_to(ROOT / "tests" / "unit")
     words = path.stem.removeprefix("test_").split("_")
     stems = {"_".join(words[:count]) for count in range(1, len(words) + 1)}

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 PROGRAM = """
-import sys
+import sys, time
 from asyncrun.records import Counts
 from asyncrun.ui.progress import open_progress
 progress = open_progress()
 progress.task_started("notes", 2000)
 for _ in range(2000):
     progress.advance("notes", Counts(ok=1))
+    time.sleep(0.0003)
 print("a line on stdout")
 print("a line on stderr", file=sys.stderr)
 progress.task_finished("notes", None)
@@ -60,7 +61,7 @@ def test_a_terminal_gets_bars_and_stdout_stays_clean(tmp_path: Path) -> None:
     assert b"a line on stderr" in screen
     assert b"succeeded" in screen
     assert b"2,000/2,000" in screen
-    assert screen.count(b"running") <= 20, "2,000 calls must not mean 2,000 drawings"
+    assert screen.count(b"running") <= 60, "2,000 calls must not mean 2,000 drawings"
 
 
 @pytest.mark.parametrize("environ", [{"TERM": "dumb"}, {"TERM": "xterm", "CI": "true"}])

@@ -222,6 +222,7 @@ async def test_actual_usage_corrects_the_estimate_while_others_wait() -> None:
         async with limiter.permit(tokens=6000) as permit:
             await clock.sleep(1)
             permit.settle(tokens=100)
+            await clock.sleep(50)
 
     await asyncio.gather(overestimated(), send(limiter, clock, log, 0, tokens=1000))
 

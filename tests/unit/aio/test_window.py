@@ -92,6 +92,7 @@ def test_an_underestimate_is_paid_for_by_the_next() -> None:
 def test_a_correction_after_the_minute_does_not_count_twice() -> None:
     meter = Meter(100, start=0.0)
     old = meter.take(0.0, 10)
+    assert meter.ready_at(70.0, 90) == 70.0
     meter.take(70.0, 90)
 
     meter.correct(old, 0)

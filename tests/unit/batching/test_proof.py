@@ -99,7 +99,7 @@ def test_12_another_dimension_than_known_is_rejected_alone_and_named():
 
 
 def test_12_different_dimensions_and_none_known_reject_the_batch():
-    with pytest.raises(BadReplyError, match="different dimensions: 1, 2"):
+    with pytest.raises(BadReplyError, match="different dimensions: 2 and 1"):
         prove([[1.0, 2.0], [1.0]], [0, 1], 2)
 
 

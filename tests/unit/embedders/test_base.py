@@ -137,6 +137,15 @@ async def test_a_batch_of_any_size_is_split_and_comes_back_in_order():
     assert await embedder.aget_text_embedding_batch([]) == []
 
 
+@pytest.mark.asyncio
+async def test_a_batch_keeps_to_tokens_and_bytes_too():
+    for limits in (BatchLimits(max_tokens=4), BatchLimits(max_bytes=4)):
+        embedder = Letters()
+        embedder.batch = limits
+        await embedder.aget_text_embedding_batch(["aa"] * 5)
+        assert [len(call) for call in embedder.calls] == [2, 2, 1]
+
+
 def test_the_synchronous_twins_give_the_same():
     embedder = Letters()
     assert embedder.get_text_embedding("ab") == [1, 1, 1]

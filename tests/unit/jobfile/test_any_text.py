@@ -17,28 +17,8 @@ from asyncrun.jobfile.model import Sections
 KEYS = sorted(
     {*Sections.model_fields, *EmbedderConfig.model_fields, *(name for model in JOB_MODELS.values() for name in model.model_fields)}
 )
-WORDS = [
-    "a",
-    "local",
-    "openai/m",
-    "-",
-    "*.md",
-    "**",
-    "out/a.jsonl",
-    "auto",
-    "embed",
-    "ingest",
-    "query",
-    "5%",
-    "2h",
-    "10MB",
-    "${A}",
-    "${B:-x}",
-    "$$",
-    "${",
-    "no",
-    "0123",
-]
+WORDS = ["a", "local", "openai/m", "-", "*.md", "**", "out/a.jsonl", "auto", "embed", "ingest", "query"]
+WORDS += ["5%", "2h", "10MB", "${A}", "${B:-x}", "$$", "${", "no", "0123", "12:30"]
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(WORDS)
 nested = st.recursive(
     scalars,
@@ -51,13 +31,19 @@ jobs = st.fixed_dictionaries(
         "kind": st.sampled_from(["embed", "ingest", "query"]),
         "input": nested | st.sampled_from(WORDS),
     },
-    optional={key: nested for key in KEYS if key not in ("name", "kind", "input")}
-    | {"output": st.sampled_from(["a.jsonl", "-", "b.parquet"])},
+    optional={
+        "output": st.sampled_from(["a.jsonl", "-", "b.parquet"]),
+        "embedder": nested,
+        "store": nested,
+        "chunk": nested,
+        "needs": nested,
+    }
+    | {"workers": scalars, "max_failures": scalars, "skip": scalars, "budget": nested, "top_k": scalars, "search": scalars, "llm": scalars},
 )
 files = nested | st.fixed_dictionaries(
     {"jobs": st.lists(jobs, min_size=1, max_size=3)}, optional={key: nested for key in Sections.model_fields if key != "jobs"}
 )
-calm = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+calm = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def load(text: str) -> None:

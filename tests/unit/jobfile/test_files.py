@@ -101,6 +101,12 @@ INPUTS = {
     "glob without a match": ("docs/*.md", "no file matches; allowed: a path or glob with a match, or allow_empty: true"),
     "glob in a missing folder": ("dosc/**/*.md", "no file matches: there is no folder 'dosc'"),
     "glob that only hidden files match": ("hidden/*", "no file matches"),
+    "glob that only unknown types match": ("**/*.xyz", "no file matches"),
+    "unknown ending": (
+        "a.xyz",
+        "the ending of the path names no format; allowed: a mapping with path and format: jsonl, lines, markdown, text",
+    ),
+    "pipe": ("pipe.jsonl", "not a regular file; allowed: a file, or '-' for standard input"),
     "format of later": ("notes.csv", "reading csv is not in this version yet; allowed: jsonl, lines, markdown, text"),
 }
 
@@ -109,6 +115,8 @@ INPUTS = {
 def test_an_input_that_is_not_there_is_a_mistake(folder, typed, expected):
     (folder / "hidden").mkdir()
     (folder / "hidden" / ".a.md").write_text("")
+    (folder / "a.xyz").write_text("")
+    os.mkfifo(folder / "pipe.jsonl")
     (line,) = mistakes(folder, f"jobs:\n  - name: a\n    kind: embed\n    output: o.jsonl\n    input: '{typed}'\n")
     assert line.startswith(f"my/jobs.yaml:5:12: jobs[0].input: {expected}")
 
@@ -132,7 +140,7 @@ jobs:
 
 
 @pytest.mark.parametrize(
-    "typed", ["notes.jsonl", "./docs/../notes.jsonl", "*.jsonl", "docs/**/*.md", "docs/*/a.md", "**", "-", "n[o]tes.jsonl"]
+    "typed", ["notes.jsonl", "./docs/../notes.jsonl", "*.jsonl", "docs/**/*.md", "docs/*/a.md", "docs/**", "-", "n[o]tes.jsonl"]
 )
 def test_an_input_that_is_there_is_fine(folder, typed):
     text = f"jobs:\n  - name: a\n    kind: embed\n    output: o.parquet\n    input: '{typed}'\n"
@@ -172,7 +180,7 @@ def test_only_inputs_of_selected_jobs_must_be_there(folder):
 
 def test_a_list_of_ids_to_skip_must_be_there(folder):
     (line,) = mistakes(folder, JOBS.replace("}", ", skip: note.jsonl}"))
-    assert line.startswith("my/jobs.yaml:2:82: jobs[0].skip: no such file; allowed: a file with one id a line; did you mean 'notes.jsonl'?")
+    assert line.startswith("my/jobs.yaml:2:81: jobs[0].skip: no such file; allowed: a file with one id a line; did you mean 'notes.jsonl'?")
 
 
 WITH_KEY = """\

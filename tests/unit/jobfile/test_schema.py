@@ -19,7 +19,7 @@ embedders:
     provider: openai
     model: text-embedding-3-small
     base_url: https://api.openai.com/v1
-    endpoints: [{base_url: http://a, api_key: "${A}", limits: {requests_per_minute: 5}}]
+    endpoints: []
     api_key: ${OPENAI_API_KEY}
     dimensions: 512
     input_type: null
@@ -39,6 +39,7 @@ embedders:
     price_per_million_tokens: 0.02
     headers: {A: b}
     extra_body: {}
+  spread: {provider: openai, model: m, endpoints: [{base_url: http://a, api_key: "${A}", limits: {requests_per_minute: 5}}]}
   other: {provider: openai, model: m, api_key: {file: key.txt}}
 llms:
   small:

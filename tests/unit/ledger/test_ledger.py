@@ -69,9 +69,9 @@ async def test_texts_are_never_stored(path: Path, ledger: Ledger) -> None:
 @pytest.mark.asyncio
 async def test_only_its_owner_can_read_it(path: Path, ledger: Ledger) -> None:
     await ledger.put(SPACE, finished("one"))
-    assert {file.name: oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir()} == {
-        name: "0o600" for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm")
-    }
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir()} == dict.fromkeys(
+        ("ledger.db", "ledger.db-wal", "ledger.db-shm"), "0o600"
+    )
 
 
 @pytest.mark.asyncio

@@ -16,7 +16,7 @@ NOTES = TaskState("notes", Status.RUNNING, 100, Counts(ok=50, cached=20, failed=
 
 
 def drawn(picture: RenderableType, width: int) -> list[str]:
-    console = Console(file=io.StringIO(), width=width, color_system=None, markup=False)
+    console = Console(file=io.StringIO(), width=width, color_system=None)
     with console.capture() as captured:
         console.print(picture)
     return captured.get().splitlines()

@@ -65,7 +65,8 @@ def test_a_process_whose_reader_went_away_ends_with_its_own_exit_code() -> None:
     program = (
         "import sys; from asyncrun.ui.outlet import Outlet; o = Outlet(sys.stdout); [o.line('x' * 1000) for _ in range(999)]; sys.exit(3)"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered) as child:
         assert child.stdout is not None
         assert child.stderr is not None
         child.stdout.close()

@@ -51,5 +51,6 @@ def test_failed_items_are_shown_whole_however_narrow_the_screen() -> None:
     failure = ItemFailure("notes/a-rather-long-identifier-of-an-item.md", Place("notes.jsonl", 7), "refused", "said [no]\x07", 3)
     text = render_failed([("notes", failure)], 60)
     assert max(map(len, text.splitlines())) <= 60
+    assert "…" not in text
     wide = render_failed([("notes", failure)], 200).splitlines()[1]
     assert wide.split() == ["notes", failure.id, "notes.jsonl:7", "refused", "said", "[no]\\x07", "3"]

@@ -1,0 +1,56 @@
+"""Runs the example in a copy of the repository and puts its real output into the README."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+WIDTH = "100"
+
+
+def run_example(folder: Path) -> str:
+    """Run the example in a folder and return what it prints on standard output."""
+    for part in ("README.md", "jobs.example.yaml"):
+        shutil.copy(ROOT / part, folder)
+    shutil.copytree(ROOT / "docs", folder / "docs")
+    command = [sys.executable, "-m", "asyncrun", "run", "jobs.example.yaml"]
+    environ = {**os.environ, "COLUMNS": WIDTH, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=True).stdout
+
+
+def answers(folder: Path) -> str:
+    """Return the document and the chunk that each question finds first, without the question, which would then find this page."""
+    lines = []
+    for line in (folder / "out" / "answers.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        hit = row["hits"][0]
+        lines.append(f"question {row['id']}: {hit['doc_id']}, characters {hit['start']} to {hit['end']}, score {hit['score']:.4f}")
+    return "\n".join(lines)
+
+
+def put(text: str, marker: str, block: str) -> str:
+    """Put a block between the markers of a text."""
+    pattern = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.DOTALL)
+    return pattern.sub(lambda match: f"{match[1]}```text\n{block.strip()}\n```\n{match[2]}", text)
+
+
+def main() -> None:
+    """Write the README."""
+    readme = ROOT / "README.md"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        transcript = run_example(folder)
+        answer = answers(folder)
+    text = put(put(readme.read_text(encoding="utf-8"), "transcript", transcript), "answer", answer)
+    readme.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
