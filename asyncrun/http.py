@@ -18,7 +18,7 @@ CONNECT_TIMEOUT = 10.0
 KEEP_ALIVE = 4.0
 """Seconds that an idle connection is kept: less than the 5 s of uvicorn and node, so that we are not the last to know."""
 MAX_REPLY = 64 * 2**20
-"""Bytes of a reply, decompressed: sixteen times the largest that 2,048 texts of 3,072 numbers in base64 make... and far below memory."""
+"""Bytes of a reply, decompressed: twice what 2,048 vectors of 3,072 numbers take in base64."""
 SLICE = 2**20
 """A larger body goes out in parts of so many bytes, so that the loop is not held up while it is copied."""
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextvars import Context, copy_context
 from typing import Any, Generic, Literal, TypeVar
 
+from asyncrun.aio.loop import loop_factory
 from asyncrun.errors import NestedLoopError
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ def asyncio_run(coro: Awaitable[T], *, nested: Literal["thread", "patch"] = "thr
         outer = None
     try:
         if outer is None:
-            with asyncio.Runner() as runner:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 return runner.run(main, context=context)
         if nested == "patch":
             return _run_patched(outer, main, context)
@@ -162,7 +163,7 @@ class _Thread(threading.Thread, Generic[T]):
         """Run the coroutine, in the thread."""
         self._go.wait()
         try:
-            with asyncio.Runner(debug=self._debug) as runner:
+            with asyncio.Runner(debug=self._debug, loop_factory=loop_factory()) as runner:
                 self._result.append(runner.run(self._main(), context=self._run_context))
         except BaseException as error:
             self._error = error

@@ -1,22 +1,24 @@
-"""What a worker does at this moment: its job, the attempt, and what it waits for."""
+"""What a worker does at this moment: its job, the attempt, and what it waits for; for the job itself and for onlookers."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from asyncrun.clock import Clock
 
 
-@dataclass(slots=True, eq=False, weakref_slot=True)
+@dataclass(slots=True, eq=False)
 class Slot:
     """One worker, as the code that runs in it and an onlooker see it.
 
     `index` is that of the job, `start` and `end` are its times, `attempts` how many were counted, `waited` the seconds it has waited
-    for permission (not for answers), `waits_for` what it waits for now (None while it works), and `job` the coroutine itself.
+    for permission (not for answers), `waits_for` what it waits for now (None while it works), `reasons` all of that if it is several
+    things (`idle` of them for permission, since `idle_since`), and `job` the coroutine itself. `given_up` says that the job has been
+    cancelled again and again without ending.
     """
 
     clock: Clock
@@ -26,12 +28,62 @@ class Slot:
     attempts: int = 0
     waited: float = 0.0
     waits_for: str | None = None
+    reasons: list[str] = field(default_factory=list)
+    idle: int = 0
+    idle_since: float = 0.0
     job: Any = None
     given_up: bool = False
 
 
 slot_of_job: ContextVar[Slot | None] = ContextVar("asyncrun_slot", default=None)
 """The slot that the running code is in; None outside of a pool."""
+
+
+class Roster:
+    """The slots of the pools that begin inside of `roster`, for an onlooker such as `asyncrun.aio.watch`."""
+
+    def __init__(self) -> None:
+        self._slots: set[Slot] = set()
+        self._finished = 0
+
+    def slots(self) -> list[Slot]:
+        """Return the slots that hold a job at the moment."""
+        return [slot for slot in self._slots if slot.job is not None]
+
+    def finished(self) -> int:
+        """Return how many jobs have ended so far."""
+        return self._finished
+
+    def enter(self, slot: Slot) -> None:
+        """Add a slot."""
+        self._slots.add(slot)
+
+    def leave(self, slot: Slot) -> None:
+        """Remove a slot; it may be gone already."""
+        self._slots.discard(slot)
+
+    def count(self, slot: Slot) -> None:
+        """Count the job in this slot as ended."""
+        slot.job = None
+        self._finished += 1
+
+
+roster_of_pools: ContextVar[Roster | None] = ContextVar("asyncrun_roster", default=None)
+"""Where a pool that begins here enters its slots; None when nobody looks on."""
+
+
+@contextmanager
+def roster() -> Generator[Roster, None, None]:
+    """Open a roster for the pools that begin while the block runs, those in tasks and jobs that it begins included.
+
+    Usage: `with roster() as seen: ... watch(seen.slots, seen.finished, ...)`
+    """
+    before, seen = roster_of_pools.get(), Roster()
+    roster_of_pools.set(seen)
+    try:
+        yield seen
+    finally:
+        roster_of_pools.set(before)
 
 
 @contextmanager
@@ -44,14 +96,22 @@ def waiting(reason: str, *, idle: bool = True) -> Generator[None, None, None]:
     if slot is None:
         yield
         return
-    before, slot.waits_for = slot.waits_for, reason
-    start = slot.clock.monotonic()
+    slot.reasons.append(reason)
+    slot.waits_for = reason
+    if idle:
+        if not slot.idle:
+            slot.idle_since = slot.clock.monotonic()
+        slot.idle += 1
     try:
         yield
     finally:
-        slot.waits_for = before
+        # Tasks of one job may wait side by side, and end in any order: seconds are counted once, from the first to the last.
+        slot.reasons.remove(reason)
+        slot.waits_for = slot.reasons[-1] if slot.reasons else None
         if idle:
-            slot.waited += slot.clock.monotonic() - start
+            slot.idle -= 1
+            if not slot.idle:
+                slot.waited += slot.clock.monotonic() - slot.idle_since
 
 
 def count_attempt() -> None:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 from asyncrun.aio.drive import Around, drive
-from asyncrun.aio.slot import Slot, slot_of_job
+from asyncrun.aio.slot import Slot, roster_of_pools, slot_of_job
 from asyncrun.aio.source import NothingYetError, Source, Stream
 from asyncrun.clock import Clock
 
@@ -74,6 +74,7 @@ class Workers(Generic[T]):
         self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
+        self._roster = roster_of_pools.get()
         self._open = True
         self._begun = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -109,17 +110,20 @@ class Workers(Generic[T]):
         if self._change is not None and not self._change.done():
             self._change.set_result(None)
 
-    def halt(self, spare: asyncio.Task[Any] | None = None) -> None:
-        """Begin nothing more, and cancel what runs, except the task `spare`; a second call does nothing."""
+    def halt(self) -> None:
+        """Begin nothing more, and cancel what runs, except the task that calls this; a second call does nothing."""
         if not self.stopping:
             self._open = False
             self.stopping = True
-            self._cancel(spare)
+            self._cancel()
 
-    def _cancel(self, spare: asyncio.Task[Any] | None = None) -> None:
-        for task in self._tasks:
-            if task is not spare:
-                task.cancel()
+    def _cancel(self) -> None:
+        for task in self._others():
+            task.cancel()
+
+    def _others(self) -> set[asyncio.Task[None]]:
+        # A job may stop its own pool: it must not wait for itself.
+        return {task for task in self._tasks if task is not asyncio.current_task(self._loop)}
 
     def abandon(self) -> None:
         """Halt and end the source, from whichever thread, without waiting for the jobs' cleanup."""
@@ -162,9 +166,9 @@ class Workers(Generic[T]):
         self.halt()
         cancelled: asyncio.CancelledError | None = None
         cancels = 1
-        while self._tasks and cancels <= CANCELS + 1:
+        while (others := self._others()) and cancels <= CANCELS + 1:
             try:
-                _, running = await asyncio.wait(set(self._tasks), timeout=self._patience)
+                _, running = await asyncio.wait(others, timeout=self._patience)
             except asyncio.CancelledError as error:
                 cancelled = error
             else:
@@ -195,6 +199,8 @@ class Workers(Generic[T]):
             task = self._launch(self._work(slot), context)
             self._slots[task] = slot
             self._looking.add(task)
+            if self._roster is not None:
+                self._roster.enter(slot)
 
     def _launch(self, coro: Coroutine[Any, Any, None], context: Context) -> asyncio.Task[None]:
         # Not by the loop's task factory: an eager one would begin workers inside of each other.
@@ -227,6 +233,8 @@ class Workers(Generic[T]):
             slot.start = monotonic()
             value, error = await drive(job, slot, waits, self._timeout, self._around)
             slot.end = monotonic()
+            if self._roster is not None:
+                self._roster.count(slot)
             if error is None and not self.stopping:
                 ended(slot, value, None)
             else:
@@ -265,13 +273,14 @@ class Workers(Generic[T]):
             self.failure = error
         else:
             logger.warning("another error while jobs were being stopped: %r", error, exc_info=error)
-        # The task that fails is about to end by itself.
-        self.halt(spare=asyncio.current_task(self._loop))
+        self.halt()
         self.notify()
 
     def _release(self, task: asyncio.Task[None]) -> None:
-        self._slots.pop(task, None)
+        slot = self._slots.pop(task, None)
         self._looking.discard(task)
+        if slot is not None and self._roster is not None:
+            self._roster.leave(slot)
 
     def _left(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

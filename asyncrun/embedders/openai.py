@@ -74,7 +74,7 @@ class OpenAIEmbedding(RemoteEmbedding):
             self._body["dimensions"] = dimensions
         if input_type is not None:
             self._body["input_type"] = input_type
-        # A quarter of the bytes and a tenth of the work; servers that do not know it are found out by the first request.
+        # A quarter of the bytes and a sixth of the work of numbers; servers that do not know it are found out by the first request.
         self._base64 = "encoding_format" not in self._extra
         self._key_is_missing = own and not key
         self._space = Space(self.provider, model, dimensions, input_type, self._extra, None if own else self.endpoint.host, space)

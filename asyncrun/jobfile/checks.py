@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 
@@ -10,11 +9,10 @@ from asyncrun.escape import printable
 from asyncrun.jobfile.embedder import LOCAL_MODEL, EmbedderConfig
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.findings import Findings, listed, near
-from asyncrun.jobfile.globs import is_glob, matches
+from asyncrun.jobfile.globs import excludes, is_glob, parse_glob, real
 from asyncrun.jobfile.input import OUTPUT_FORMATS, Output
 from asyncrun.jobfile.jobs import Chunking, Job
 from asyncrun.jobfile.later import Names
-from asyncrun.jobfile.model import absolute
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobfile.tree import Path, Scalar, Table
 
@@ -148,12 +146,12 @@ def check_outputs(entries: Sequence[JobEntry], root: FilePath, job_file: FilePat
             findings.add(where, what, "an output of its own")
         if path is None:
             continue
-        if path == _real(job_file):
+        if path == real(job_file):
             findings.add(where, "the output is this job file", "another path")
         if entry.name in writers_read(entry.job, root, {path: entry.name}):
             findings.add(where, "the job reads this file: an input cannot be an output", "another path")
         skip = entry.job.skip
-        if skip and _real(absolute(root, skip)) == path:
+        if skip and real(root / skip) == path:
             findings.add(where, "the job reads this file: it is its list of ids to skip", "another path")
 
 
@@ -191,7 +189,7 @@ def _key_of(path: Path, embedder: EmbedderConfig, findings: Findings) -> str:
 def output_path(job: Job | None, root: FilePath) -> FilePath | None:
     """Return the file that a job writes, None for stdout or a store."""
     output = getattr(job, "output", None)
-    return None if output is None or output.path == "-" else _real(absolute(root, output.path))
+    return None if output is None or output.path == "-" else real(root / output.path)
 
 
 def writers_read(job: Job | None, root: FilePath, writers: Mapping[FilePath, str]) -> list[str]:
@@ -199,18 +197,13 @@ def writers_read(job: Job | None, root: FilePath, writers: Mapping[FilePath, str
     found: list[str] = []
     if job is None:
         return found
-    excluded = [absolute(root, pattern) for pattern in job.input.exclude]
     for text in job.input.paths:
         if text == "-":
             continue
-        pattern = absolute(root, text)
-        if _real(pattern) in writers:
-            found.append(writers[_real(pattern)])
+        named = real(root / text)
+        if named in writers:
+            found.append(writers[named])
         elif is_glob(text):
-            reached = (path for path in writers if matches(pattern, path) and not any(matches(other, path) for other in excluded))
-            found += [writers[path] for path in reached]
+            glob = parse_glob(root, text)
+            found += [name for path, name in writers.items() if glob.matches(path) and not excludes(root, job.input.exclude, path)]
     return found
-
-
-def _real(path: FilePath) -> FilePath:
-    return FilePath(os.path.realpath(path))

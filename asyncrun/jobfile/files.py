@@ -1,19 +1,13 @@
-"""The files that a job file names: the job file itself, inputs, lists, keys."""
+"""Files that are read while a job file is loaded: the job file itself, and keys."""
 
 from __future__ import annotations
 
-import os
 import stat
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from asyncrun.errors import JobFileError, Mistake, Place
-from asyncrun.jobfile.entries import JobEntry
-from asyncrun.jobfile.findings import Findings, near
-from asyncrun.jobfile.globs import any_file, base_of, beside, is_glob, matches, neighbours
-from asyncrun.jobfile.input import Input
-from asyncrun.jobfile.later import Names, format_of
-from asyncrun.jobfile.model import absolute
-from asyncrun.jobfile.tree import Path as Steps
+from asyncrun.jobfile.findings import near
+from asyncrun.jobfile.globs import beside, neighbours
 
 MAX_BYTES = 1_000_000
 """The longest job file that is read; a thousand jobs are a tenth of it."""
@@ -24,7 +18,7 @@ def load_text(path: Path, shown: str) -> str:
     """Return the text of a job file. Raises JobFileError when it is no readable text."""
     try:
         if not path.is_file():
-            raise _refused(shown, _not_a_file(path), _guess(path, shown))
+            raise _refused(shown, not_a_file(path), neighbour(path, shown))
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -50,7 +44,7 @@ def load_key(path: Path) -> str:
     """Return the key that a file holds. Raises ValueError with what is wrong."""
     try:
         if not path.is_file():
-            raise ValueError(_not_a_file(path))
+            raise ValueError(not_a_file(path))
         with path.open("rb") as file:
             key = file.read(MAX_KEY_BYTES + 1).decode("utf-8-sig").strip()
     except UnicodeDecodeError:
@@ -62,72 +56,12 @@ def load_key(path: Path) -> str:
     return key
 
 
-def check_inputs(entry: JobEntry, root: Path, written: frozenset[Path], names: Names, findings: Findings) -> None:
-    """Every input of a job is there, unless another job writes it."""
-    if entry.job is None:
-        return
-    given = entry.job.input
-    stated = findings.node(entry.path("input"))
-    for position, text in enumerate(given.paths):
-        path = _input_path(entry, position, stated is not None, findings)
-        if text == "-" or findings.knows(path):
-            continue
-        found = format_of(text)
-        if given.format == "auto" and found is not None and found not in names.built("readers"):
-            findings.add_gap("part", path, f"reading {found} is not in this version yet", ", ".join(names.built("readers")))
-            continue
-        problem = _problem(text, absolute(root, text), given, written, names)
-        if problem is not None:
-            findings.add(path, *problem)
-        elif given.format == "auto" and found is None and not is_glob(text):
-            allowed = f"a mapping with path and format: {', '.join(names.built('readers'))}"
-            findings.add(path, "the ending of the path names no format", allowed)
-    if entry.job.skip and not absolute(root, entry.job.skip).is_file() and not findings.knows(entry.path("skip")):
-        skip = absolute(root, entry.job.skip)
-        findings.add(entry.path("skip"), _not_a_file(skip), "a file with one id a line", _guess(skip, entry.job.skip))
-
-
-def _problem(text: str, place: Path, given: Input, written: frozenset[Path], names: Names) -> tuple[str, str | None, str | None] | None:
-    """Return what is wrong with an input, what is allowed, and what was probably meant; None when it is there."""
-    try:
-        if Path(os.path.realpath(place)) in written:
-            return None
-        mode = place.stat().st_mode
-    except (OSError, ValueError):
-        mode = None
-    if mode is not None:
-        if stat.S_ISDIR(mode):
-            return "a folder", f"files of it, such as {text.rstrip('/')}/**/*.md", None
-        if not stat.S_ISREG(mode):
-            return "not a regular file", "a file, or '-' for standard input", None
-        return None if os.access(place, os.R_OK) else ("cannot be read: no permission", "a file that this user may read", None)
-    if not is_glob(text):
-        return _not_a_file(place), None, _guess(place, text)
-    if (
-        given.allow_empty
-        or any_file(place, lambda name: given.format != "auto" or format_of(name) in names.built("readers"))
-        or any(matches(place, path) for path in written)
-    ):
-        return None
-    base = base_of(place)
-    what = "no file matches" if base.is_dir() else f"no file matches: there is no folder {base.name!r}"
-    return what, "a path or glob with a match, or allow_empty: true", None
-
-
-def _input_path(entry: JobEntry, position: int, stated: bool, findings: Findings) -> Steps:
-    """Return where the text of an input stands: the input has three forms, and each path or list of paths two."""
-    base = entry.path("input")
-    for path in ((*base, "path", position), (*base, "path"), (*base, position)):
-        if findings.node(path) is not None:
-            return path
-    return base
-
-
 def _refused(shown: str, message: str, suggestion: str | None = None) -> JobFileError:
     return JobFileError([Mistake("", message, None, suggestion, Place(shown))])
 
 
-def _not_a_file(path: Path) -> str:
+def not_a_file(path: Path) -> str:
+    """Return why a path is no file that can be read."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -137,7 +71,10 @@ def _not_a_file(path: Path) -> str:
     return "a folder, not a file" if stat.S_ISDIR(mode) else "not a regular file"
 
 
-def _guess(path: Path, text: str) -> str | None:
+def neighbour(path: Path, text: str) -> str | None:
+    """Return what was typed with the name of a file that is there; `text` is the path as it was typed."""
+    if "$" in PurePath(text).name:
+        return None  # The value of a variable is not shown, and not told by a name beside it.
     name = near(path.name, neighbours(path))
     return beside(text, name) if name and name != path.name else None
 

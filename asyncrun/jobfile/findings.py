@@ -11,6 +11,9 @@ from asyncrun.errors import JobFileError, Mistake
 from asyncrun.escape import printable
 from asyncrun.jobfile.tree import Node, Path, Scalar, find, nearest, place, show
 
+MAX_CANDIDATES = 300
+"""Among more words than these no nearest one is looked for: a thousand mistakes in a thousand jobs would take minutes."""
+
 Cause = Literal["variable", "secret", "part"]
 """Why a gap is one: a variable without a value, one that a secret needs, a part that this version does not have."""
 
@@ -101,7 +104,7 @@ def near(word: str, words: Iterable[str]) -> str | None:
     'embed'
     """
     candidates = list(words)
-    if len(word) > 100 or len(candidates) > 2000:
+    if len(word) > 100 or len(candidates) > MAX_CANDIDATES:
         return None
     found = difflib.get_close_matches(word, candidates, 1)
     return found[0] if found else next((known for known in candidates if known.lower() == word.lower()), None)

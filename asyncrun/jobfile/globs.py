@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 WILDCARDS = frozenset("*?[")
@@ -19,37 +20,68 @@ def is_glob(text: str) -> bool:
     return not WILDCARDS.isdisjoint(text)
 
 
-def matches(pattern: Path, path: Path) -> bool:
-    """Tell whether an absolute path matches an absolute glob; `**` stands for any number of folders.
+@dataclass(frozen=True, slots=True)
+class Glob:
+    """A path with wildcards: `folder` has none, `steps` are the parts below it; `**` stands for any number of folders."""
 
-    >>> matches(Path("/a/**/*.md"), Path("/a/b/c/d.md")), matches(Path("/a/*.md"), Path("/a/b/d.md"))
+    folder: Path
+    steps: tuple[str, ...]
+
+    def matches(self, path: Path) -> bool:
+        """Tell whether an absolute path, there or not, matches.
+
+        >>> glob = parse_glob(Path("/a"), "b/**/*.md")
+        >>> glob.matches(Path("/a/b/c/d.md")), glob.matches(Path("/a/c.md"))
+        (True, False)
+        """
+        depth = len(self.folder.parts)
+        if path.parts[:depth] != self.folder.parts:
+            return False
+        parts = path.parts[depth:]
+        reached = {0}
+        for step in self.steps:
+            if not reached:
+                return False
+            if step == "**":
+                reached = set(range(min(reached), len(parts) + 1))
+            else:
+                reached = {at + 1 for at in reached if at < len(parts) and fnmatch.fnmatchcase(parts[at], step)}
+        return len(parts) in reached
+
+    def any_file(self, wanted: Callable[[str], bool]) -> bool:
+        """Tell whether a file with a wanted name matches: hidden ones do not count, symbolic links are not followed."""
+        return _any_below(str(self.folder), list(self.steps), wanted)
+
+
+def parse_glob(root: Path, text: str) -> Glob:
+    """Return the glob that a text stands for; a relative one starts at `root`.
+
+    >>> parse_glob(Path("/a"), "./b/*/c.md").steps
+    ('*', 'c.md')
+    """
+    parts = PurePath(os.path.normpath(text)).parts
+    first = next((at for at, part in enumerate(parts) if is_glob(part)), len(parts) - 1)
+    return Glob(real(root.joinpath(*parts[:first])), parts[first:])
+
+
+def excludes(root: Path, patterns: Sequence[str], path: Path) -> bool:
+    """Tell whether a path, or a folder above it, is excluded; a pattern without a slash is a name in any folder.
+
+    >>> excludes(Path("/a"), ["*.bak"], Path("/a/b/c.bak")), excludes(Path("/a"), ["b/*.bak"], Path("/a/c.bak"))
     (True, False)
     """
-    reached = {0}
-    parts = path.parts
-    for step in pattern.parts:
-        if step == "**":
-            reached = set(range(min(reached), len(parts) + 1)) if reached else set()
-        else:
-            reached = {at + 1 for at in reached if at < len(parts) and fnmatch.fnmatchcase(parts[at], step)}
-    return len(parts) in reached
+    for pattern in patterns:
+        if "/" not in pattern.rstrip("/"):
+            if any(fnmatch.fnmatchcase(part, pattern.rstrip("/")) for part in path.parts):
+                return True
+        elif any(parse_glob(root, pattern).matches(above) for above in (path, *path.parents)):
+            return True
+    return False
 
 
-def base_of(pattern: Path) -> Path:
-    """Return the folder before the first wildcard.
-
-    >>> base_of(Path("/a/b/**/*.md")) == Path("/a/b")
-    True
-    """
-    parts = pattern.parts
-    first = next((at for at, part in enumerate(parts) if is_glob(part)), len(parts) - 1)
-    return Path(*parts[:first])
-
-
-def any_file(pattern: Path, wanted: Callable[[str], bool]) -> bool:
-    """Tell whether a file with a wanted name matches: hidden ones do not count, symbolic links are not followed."""
-    base = base_of(pattern)
-    return _any_below(str(base), list(pattern.parts[len(base.parts) :]), wanted)
+def real(path: Path) -> Path:
+    """Return a path without symbolic links and `..`, also where nothing is there."""
+    return Path(os.path.realpath(path))
 
 
 def _any_below(folder: str, steps: list[str], wanted: Callable[[str], bool]) -> bool:

@@ -9,11 +9,13 @@ from pathlib import Path as FilePath
 from typing import Any, TypeGuard
 
 from asyncrun.errors import JobFileError, Mistake, Place
-from asyncrun.jobfile import checks, files
+from asyncrun.jobfile import checks
 from asyncrun.jobfile.compose import compose
 from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.entries import MAX_JOBS, OPTIONS, EntryBuilder, JobEntry, Parts
+from asyncrun.jobfile.files import load_key
 from asyncrun.jobfile.findings import Findings, Gap, near
+from asyncrun.jobfile.inputs import check_inputs
 from asyncrun.jobfile.jobs import Job, PartialJob
 from asyncrun.jobfile.keys import KeyRing
 from asyncrun.jobfile.later import Names, note_later
@@ -212,7 +214,7 @@ class Loading:
             written = checks.written(entries, self.folder)
             for entry in entries:
                 if entry.path() in reached:
-                    files.check_inputs(entry, self.folder, written, self.names, self.findings)
+                    check_inputs(entry, self.folder, written, self.names, self.findings)
 
     def _keys(self, reached: frozenset[Path]) -> dict[Path, str]:
         """Return the keys that stand in files, by the path of what they belong to."""
@@ -222,7 +224,7 @@ class Loading:
             if path[0] in _SELECTABLE and path[:2] not in reached:
                 continue
             try:
-                found[path[:-1]] = files.load_key(self.folder / file)
+                found[path[:-1]] = load_key(self.folder / file)
             except ValueError as error:
                 self.findings.add((*path, "file"), str(error), "a file that holds the key alone")
         return found

@@ -89,6 +89,11 @@ class FakeServer:
         """Return all texts that were ever sent, in the order of the requests."""
         return [text for request in self.requests for text in request.texts]
 
+    @property
+    def batch_sizes(self) -> list[int]:
+        """Return how many texts each request had."""
+        return [len(request.texts) for request in self.requests]
+
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port, ssl=self._tls, limit=2**20, backlog=1024)
         self._port = self._server.sockets[0].getsockname()[1]

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from asyncrun.records import Vectors
+    from collections.abc import Sequence
+
+    from asyncrun.records import Embedded, Vectors
 
 
 def vector_of(text: str, dimensions: int = 8) -> Vectors:
@@ -29,3 +31,9 @@ def vector_of(text: str, dimensions: int = 8) -> Vectors:
 def base64_of(text: str, dimensions: int) -> str:
     """Return the vector of a text as embedding servers send it: base64 of little-endian float32."""
     return base64.b64encode(vector_of(text, dimensions).astype("<f4").tobytes()).decode()
+
+
+def are_right(answer: Embedded, texts: Sequence[str]) -> bool:
+    """Say whether every row of an answer is the vector of its own text."""
+    size = answer.vectors.shape[1]
+    return all((vector == vector_of(texts[place], size)).all() for place, vector in zip(answer.positions, answer.vectors, strict=True))

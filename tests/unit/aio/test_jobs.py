@@ -531,6 +531,52 @@ async def test_a_job_can_use_timeouts_task_groups_and_scopes() -> None:
         assert results == [job.__name__ for job in made] * 4
 
 
+@pytest.mark.asyncio
+async def test_jobs_inside_of_groups_scopes_and_timeouts_are_cancelled_with_the_call() -> None:
+    cleaned = []
+
+    async def child(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append(name)
+
+    async def group() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(child("TaskGroup"))
+
+    async def any_group() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(child, "anyio")
+
+    async def timeout() -> None:
+        async with asyncio.timeout(60):
+            await child("timeout")
+
+    async def wait_for() -> None:
+        await asyncio.wait_for(child("wait_for"), 60)
+
+    async def nested() -> None:
+        await run_jobs([child("nested")])
+
+    async def shielded() -> None:
+        inner = asyncio.create_task(child("shield"))
+        try:
+            await asyncio.shield(inner)
+        finally:
+            inner.cancel()
+            await asyncio.wait([inner])
+
+    calling = asyncio.create_task(run_jobs([group(), any_group(), timeout(), wait_for(), nested(), shielded()], workers=6))
+    await turns()
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    assert sorted(cleaned) == ["TaskGroup", "anyio", "nested", "shield", "timeout", "wait_for"]
+    assert not other_tasks()
+
+
 class Tally(NullProgress):
     def __init__(self) -> None:
         self.calls: list[Any] = []

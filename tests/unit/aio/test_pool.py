@@ -273,6 +273,33 @@ async def test_a_plain_break_ends_generators_too() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_job_can_close_its_own_stream() -> None:
+    held = Held(3)
+    streams: list[Any] = []
+
+    async def closes() -> None:
+        await turns()
+        await streams[0].aclose()
+
+    jobs: list[Any] = [held.job(0), held.job(1), closes(), held.job(2)]
+    streams.append(outcomes(jobs))
+    assert await collected(streams[0]) == []
+    assert sorted(held.cancelled) == [0, 1, 2]
+    assert not other_tasks()
+
+
+@pytest.mark.asyncio
+async def test_a_stream_that_is_closed_by_another_task_ends() -> None:
+    held = Held(2)
+    stream = outcomes(held.jobs())
+    taking = asyncio.create_task(collected(stream))
+    await turns()
+    await stream.aclose()
+    assert await taking == []
+    assert sorted(held.cancelled) == [0, 1]
+
+
+@pytest.mark.asyncio
 async def test_an_error_of_the_consumer_stops_everything_too() -> None:
     held = Held(10)
     held.release(0)

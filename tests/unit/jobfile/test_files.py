@@ -121,6 +121,16 @@ def test_an_input_that_is_not_there_is_a_mistake(folder, typed, expected):
     assert line.startswith(f"my/jobs.yaml:5:12: jobs[0].input: {expected}")
 
 
+@pytest.mark.parametrize("typed", ["${D}/note.jsonl", "${D}", "${D}/*.md", "${D}/sub", "${G}"])
+def test_the_value_of_a_variable_is_not_shown(folder, typed):
+    (folder / "sentinel" / "sub").mkdir(parents=True)
+    (folder / "sentinel" / "notes.jsonl").write_text("")
+    text = f"jobs: [{{name: a, kind: embed, input: '{typed}', output: o.parquet, skip: '{typed}'}}]"
+    found = mistakes(folder, text, environ={"D": "sentinel", "G": "sentinels/*.md"})
+    assert len(found) == 2
+    assert not [line for line in found if "sentinel" in line]
+
+
 def test_each_path_of_an_input_has_its_place(folder):
     text = """\
 jobs:
@@ -155,6 +165,19 @@ def test_an_absolute_input_is_fine(folder):
 def test_a_name_with_brackets_is_a_file_when_there_is_one(folder):
     (folder / "a[1].jsonl").write_text("")
     assert load(folder, "jobs: [{name: a, kind: embed, input: 'a[1].jsonl', output: o.jsonl}]").jobs[0].name == "a"
+
+
+def test_brackets_in_the_folder_of_the_job_file_are_no_wildcards(folder):
+    (folder / "a[1]" / "docs").mkdir(parents=True)
+    (folder / "a[1]" / "docs" / "x.md").write_text("")
+    text = "jobs: [{name: a, kind: ingest, input: 'docs/*.md'}, {name: b, kind: ingest, input: 'dosc/*.md'}]"
+    (line,) = mistakes(folder / "a[1]", text)
+    assert "jobs[1].input: no file matches: there is no folder 'dosc'" in line
+
+
+def test_an_output_that_the_input_excludes_is_fine(folder):
+    text = "jobs: [{name: a, kind: embed, input: {path: '**/*.jsonl', exclude: out}, output: out/a.jsonl}]"
+    assert load(folder, text).jobs[0].needs == ()
 
 
 def test_an_input_that_may_be_empty_needs_no_match(folder):

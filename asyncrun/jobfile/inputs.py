@@ -1,0 +1,92 @@
+"""Whether the inputs of a job are there, before anything is sent."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from asyncrun.jobfile.entries import JobEntry
+from asyncrun.jobfile.files import neighbour, not_a_file
+from asyncrun.jobfile.findings import Findings
+from asyncrun.jobfile.globs import Glob, is_glob, parse_glob, real
+from asyncrun.jobfile.input import Input
+from asyncrun.jobfile.later import Names, format_of
+from asyncrun.jobfile.model import absolute
+from asyncrun.jobfile.tree import Path as Steps
+from asyncrun.jobfile.tree import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What counts as an input of a job: files whose format is known or stated, and what other jobs write."""
+
+    given: Input
+    written: frozenset[Path]
+    names: Names
+
+    def takes(self, name: str) -> bool:
+        return self.given.format != "auto" or format_of(name) in self.names.built("readers")
+
+
+def check_inputs(entry: JobEntry, root: Path, written: frozenset[Path], names: Names, findings: Findings) -> None:
+    """Every input of a job is there, unless another job writes it."""
+    if entry.job is None:
+        return
+    given = entry.job.input
+    for position, text in enumerate(given.paths):
+        path = _input_path(entry, position, findings)
+        if text == "-" or findings.knows(path):
+            continue
+        found = format_of(text)
+        if given.format == "auto" and found is not None and found not in names.built("readers"):
+            findings.add_gap("part", path, f"reading {found} is not in this version yet", ", ".join(names.built("readers")))
+            continue
+        node = findings.node(path)
+        typed = node.text if isinstance(node, Scalar) else text
+        problem = None if real(root / text) in written else _problem(text, typed, root, _Wanted(given, written, names))
+        if problem is not None:
+            findings.add(path, *problem)
+        elif given.format == "auto" and found is None and not is_glob(text):
+            allowed = f"a mapping with path and format: {', '.join(names.built('readers'))}"
+            findings.add(path, "the ending of the path names no format", allowed)
+    if entry.job.skip is not None:
+        _check_skip(absolute(root, entry.job.skip), entry.path("skip"), findings)
+
+
+def _check_skip(place: Path, path: Steps, findings: Findings) -> None:
+    node = findings.node(path)
+    if isinstance(node, Scalar) and not findings.knows(path) and not place.is_file():
+        findings.add(path, not_a_file(place), "a file with one id a line", neighbour(place, node.text))
+
+
+def _problem(text: str, typed: str, root: Path, wanted: _Wanted) -> tuple[str, str | None, str | None] | None:
+    """Return what is wrong with an input, what is allowed, and what was probably meant; None when it is there."""
+    path = absolute(root, text)
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return _unmatched(parse_glob(root, text), typed, wanted) if is_glob(text) else (not_a_file(path), None, neighbour(path, typed))
+    if stat.S_ISDIR(mode):
+        return "a folder", f"files of it, such as {typed.rstrip('/')}/**/*.md", None
+    if not stat.S_ISREG(mode):
+        return "not a regular file", "a file, or '-' for standard input", None
+    return None if os.access(path, os.R_OK) else ("cannot be read: no permission", "a file that this user may read", None)
+
+
+def _unmatched(glob: Glob, typed: str, wanted: _Wanted) -> tuple[str, str | None, str | None] | None:
+    if wanted.given.allow_empty or glob.any_file(wanted.takes) or any(glob.matches(path) for path in wanted.written):
+        return None
+    # The value of a variable is not shown, so the folder is named only where it was typed.
+    missing = "" if "$" in typed or glob.folder.is_dir() else f": there is no folder {glob.folder.name!r}"
+    return f"no file matches{missing}", "a path or glob with a match, or allow_empty: true", None
+
+
+def _input_path(entry: JobEntry, position: int, findings: Findings) -> Steps:
+    """Return where the text of an input stands: the input has three forms, and each path or list of paths two."""
+    base = entry.path("input")
+    for path in ((*base, "path", position), (*base, "path"), (*base, position)):
+        if findings.node(path) is not None:
+            return path
+    return base
