@@ -539,7 +539,8 @@ async def test_jobs_inside_of_groups_scopes_and_timeouts_are_cancelled_with_the_
         try:
             await asyncio.Event().wait()
         finally:
-            await asyncio.sleep(0)
+            if name != "anyio":  # its cancellations come again at every wait
+                await asyncio.sleep(0)
             cleaned.append(name)
 
     async def group() -> None:
