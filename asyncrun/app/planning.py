@@ -51,6 +51,7 @@ async def _plan(request: Request, job_file: JobFile, jobs: tuple[Job, ...]) -> l
             clock=SystemClock(),
             manager=CallbackManager(),
             rng=random.Random(),  # noqa: S311  # jitter, no secret
+            environ=request.environ,
         )
         stack.push_async_callback(workshop.aclose)
         return [await workshop.open_kind(job).plan() for job in jobs]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from asyncrun.errors import Place, StorageError, UsageError
+
+
+SECRET_NAMES = re.compile(r"(?i)(key|token|secret|password|passwd|credentials?)$")
+"""Names of variables whose values never reach an output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,15 @@ def read_environment(environ: Mapping[str, str], env_file: Path | None) -> dict[
             raise UsageError("a line without NAME=VALUE", place=Place(str(env_file), number), hint="Correct the env file.")
         found[name.strip()] = _unquoted(value.strip())
     return {**found, **environ}
+
+
+def environment_secrets(environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the values of variables whose names say that they are secrets.
+
+    >>> environment_secrets({"OPENAI_API_KEY": "sk-1234567", "HOME": "/home/me"})
+    frozenset({'sk-1234567'})
+    """
+    return frozenset(value for name, value in environ.items() if len(value) >= 8 and SECRET_NAMES.search(name))
 
 
 def _unquoted(value: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from asyncrun.aio.signals import handle_signals
 from asyncrun.aio.stop import Stop
-from asyncrun.app.request import Request
+from asyncrun.app.request import Request, environment_secrets
 from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
@@ -65,7 +65,7 @@ async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state
     clock, stop = SystemClock(), Stop()
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_lock(state / "locks" / f"{request.file.name}.lock", clock.now()))
-        recorder = TraceRecorder(state / "traces.db", Redactor(job_file.secrets()), clock)
+        recorder = TraceRecorder(state / "traces.db", Redactor({*job_file.secrets(), *environment_secrets(request.environ)}), clock)
         stack.callback(recorder.close)
         recorder.open()
         ledger = Ledger(state / "ledger.db")
@@ -78,6 +78,7 @@ async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state
             clock=clock,
             manager=manager,
             rng=random.Random(),  # noqa: S311  # jitter, no secret
+            environ=request.environ,
             workers=request.workers,
             stdin=_spool_stdin(jobs, state),
         )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from asyncrun import registry
+from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Limits
-from asyncrun.aio.retry import RetryPolicy
+from asyncrun.aio.retry import RetryBudget, RetryPolicy
 from asyncrun.aio.stop import Stop
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.chunkers.interface import Chunker, ChunkOptions
@@ -40,6 +41,15 @@ LOCAL_BATCH = 16
 """Texts of a batch of the local model: about a second of work, which is what a kill can lose."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Manners:
+    """How one place (address, key, model) is treated, by all jobs together."""
+
+    limiter: Limiter
+    circuit: Circuit
+    budget: RetryBudget
+
+
 @dataclass(eq=False)
 class Workshop:
     """Builds the parts of one run; parts that several jobs share are built once. `root` is the job file's folder."""
@@ -50,11 +60,12 @@ class Workshop:
     clock: Clock
     manager: CallbackManager
     rng: random.Random
+    environ: Mapping[str, str]
     workers: int | None = None
     stdin: Path | None = None
     _embedders: dict[str, Embedder] = field(default_factory=dict)
     _stores: list[Store] = field(default_factory=list)
-    _limiters: dict[tuple[str | None, str | None, str | None], Limiter] = field(default_factory=dict)
+    _places: dict[tuple[str | None, str | None, str | None], Manners] = field(default_factory=dict)
 
     def open_kind(self, job: Job) -> Kind:
         """Return a job, wired. Blocks. Raises what its parts raise."""
@@ -180,21 +191,25 @@ class Workshop:
         if config.provider == "local":
             return cast(Embedder, adapter(batch=BatchLimits(**{"max_items": LOCAL_BATCH, **stated}), **shared))
         key = config.api_key.get_secret_value() if config.api_key else None
-        limits = Limits(**dict(config.limits))
         place = (config.base_url, key, config.model)
-        limiter = self._limiters.setdefault(place, Limiter(limits, self.clock, self.rng))
+        if place not in self._places:
+            self._places[place] = Manners(Limiter(Limits(**dict(config.limits)), self.clock, self.rng), Circuit(), RetryBudget())
+        manners = self._places[place]
         optional = {"model": config.model, "base_url": config.base_url, "batch": BatchLimits(**stated) if stated else None}
         return cast(
             Embedder,
             adapter(
                 api_key=key,
                 input_type=config.input_type,
-                retry=RetryPolicy(attempts=config.retry.attempts, max_wait=config.retry.max_wait),
+                retry=RetryPolicy(attempts=config.retry.attempts, max_wait=config.retry.max_wait, max_hint=config.retry.max_wait),
                 timeout=config.timeout,
                 price_per_million_tokens=config.price_per_million_tokens,
                 headers={name: value.get_secret_value() for name, value in config.headers.items()},
                 extra_body=config.extra_body,
-                limiter=limiter,
+            environ=self.environ,
+                limiter=manners.limiter,
+                circuit=manners.circuit,
+                budget=manners.budget,
                 clock=self.clock,
                 rng=self.rng,
                 **{name: value for name, value in optional.items() if value is not None},

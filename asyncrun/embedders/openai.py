@@ -33,6 +33,7 @@ class OpenAIEmbedding(RemoteEmbedding):
         input_type: A word of the server's own, sent as `input_type`.
         space: A name of the vector space, for servers that give the same vectors.
         extra_body: Merged into the request's JSON.
+        environ: Where the variable OPENAI_API_KEY is looked for.
         options: What all embedders behind HTTP take: see `RemoteOptions`.
 
     >>> OpenAIEmbedding(model="m", base_url="http://localhost:8080/v1").space(InputType.DOCUMENT).host
@@ -53,11 +54,12 @@ class OpenAIEmbedding(RemoteEmbedding):
         input_type: str | None = None,
         space: str | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] = os.environ,
         **options: Unpack[RemoteOptions],
     ) -> None:
         base_url = (base_url or BASE_URL).rstrip("/")
         own = host_of(base_url) == host_of(BASE_URL)
-        key = (api_key or (os.environ.get(KEY_VARIABLE, "") if own else "")).strip()
+        key = (api_key or (environ.get(KEY_VARIABLE, "") if own else "")).strip()
         if own and options.get("batch") is None:
             options["batch"] = OWN_LIMITS
         super().__init__(

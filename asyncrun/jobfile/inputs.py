@@ -47,7 +47,8 @@ def check_inputs(entry: JobEntry, root: Path, written: frozenset[Path], names: N
         typed = node.text if isinstance(node, Scalar) else text
         problem = None if real(root / text) in written else _problem(text, typed, root, _Wanted(given, written, names))
         if problem is not None:
-            findings.add(path, *problem)
+            message, allowed, suggestion = problem
+            findings.add(path, f"{typed!r}: {message}", allowed, suggestion)
         elif given.format == "auto" and found is None and not is_glob(text):
             allowed = f"a mapping with path and format: {', '.join(names.built('readers'))}"
             findings.add(path, "the ending of the path names no format", allowed)

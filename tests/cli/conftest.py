@@ -47,6 +47,7 @@ def asyncrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         except SystemExit as ending:
             code = ending.code
         streams = capsys.readouterr()
+        assert "Traceback" not in streams.out + streams.err
         return Answer(int(code or 0), streams.out, streams.err)
 
     return call
