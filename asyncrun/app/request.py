@@ -9,7 +9,6 @@ from pathlib import Path
 
 from asyncrun.errors import Place, StorageError, UsageError
 
-
 SECRET_NAMES = re.compile(r"(?i)(key|token|secret|password|passwd|credentials?)$")
 """Names of variables whose values never reach an output."""
 

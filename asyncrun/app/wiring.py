@@ -206,7 +206,7 @@ class Workshop:
                 price_per_million_tokens=config.price_per_million_tokens,
                 headers={name: value.get_secret_value() for name, value in config.headers.items()},
                 extra_body=config.extra_body,
-            environ=self.environ,
+                environ=self.environ,
                 limiter=manners.limiter,
                 circuit=manners.circuit,
                 budget=manners.budget,

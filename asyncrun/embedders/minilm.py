@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,6 +67,9 @@ class MiniLM:
 
 
 def _open_session(path: Path) -> Any:
+    # onnxruntime 1.32 keeps telemetry files in the user's cache folder, with an address to send them to; only this, set before the
+    # import, turns it off (its disable_telemetry_events() does not).
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     # Errors only: it writes warnings about the machine to stderr, past every stream of ours.
