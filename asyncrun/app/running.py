@@ -6,18 +6,21 @@ import asyncio
 import random
 import shutil
 import sys
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from asyncrun.aio.loop import loop_factory
 from asyncrun.aio.signals import handle_signals
+from asyncrun.aio.slot import roster
 from asyncrun.aio.stop import Stop
+from asyncrun.aio.watch import report, report_on_signal, watch
 from asyncrun.app.request import Request, environment_secrets
 from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
-from asyncrun.clock import SystemClock
+from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import StorageError
 from asyncrun.jobfile.jobs import Job
@@ -56,7 +59,8 @@ def run_jobs_of(request: Request, open_progress: Callable[[bool], Progress]) -> 
     stdout_taken = any(output_path(job) == STDOUT for job in jobs)
     progress = open_progress(stdout_taken)
     try:
-        return RunReport(asyncio.run(_run(request, job_file, jobs, state, progress)), state, stdout_taken)
+        with asyncio.Runner(loop_factory=loop_factory()) as loop:
+            return RunReport(loop.run(_run(request, job_file, jobs, state, progress)), state, stdout_taken)
     finally:
         progress.close()
 
@@ -71,6 +75,9 @@ async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state
         ledger = Ledger(state / "ledger.db")
         stack.callback(ledger.close)
         manager = CallbackManager([recorder])
+        stdin = await asyncio.to_thread(_spool_stdin, jobs, state)
+        if stdin is not None:
+            stack.callback(stdin.unlink)
         workshop = Workshop(
             root=job_file.root,
             ledger=ledger,
@@ -80,7 +87,7 @@ async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state
             rng=random.Random(),  # noqa: S311  # jitter, no secret
             environ=request.environ,
             workers=request.workers,
-            stdin=_spool_stdin(jobs, state),
+            stdin=stdin,
         )
         stack.push_async_callback(workshop.aclose)
         workshop.check(jobs)
@@ -90,24 +97,36 @@ async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state
         runner = Runner(planned, progress=progress, manager=manager, stop=stop)
         started = clock.monotonic()
         with manager.as_trace(run_id):
-            await _run_until_stopped(runner, stop)
+            await _run_until_stopped(runner, stop, partial(_watch, workshop, progress, clock))
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
         recorder.end_run(status=str(result.status), exit_code=result.exit_code, summary=summary_document(result))
         progress.run_finished(result)
         return result
 
 
-async def _run_until_stopped(runner: Runner, stop: Stop) -> None:
+async def _run_until_stopped(runner: Runner, stop: Stop, watched: Callable[[], AbstractContextManager[None]]) -> None:
     """Run until all jobs have ended, or a signal has cancelled them."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # inside asyncio.run
     with handle_signals(stop, task.cancel):
         try:
-            await runner.run()
+            with watched():
+                await runner.run()
         except asyncio.CancelledError:
             if not stop.requested:
                 raise
             task.uncancel()
+
+
+@contextmanager
+def _watch(workshop: Workshop, progress: Progress, clock: Clock) -> Iterator[None]:
+    """Say what each slot waits for: when nothing has finished for a minute, and on SIGUSR1."""
+    with roster() as seen, report_on_signal(lambda: progress.warn(report(seen.slots, clock, workshop.waiting()))):
+        watcher = asyncio.create_task(watch(seen.slots, seen.finished, progress.warn, clock=clock))
+        try:
+            yield
+        finally:
+            watcher.cancel()
 
 
 def _spool_stdin(jobs: tuple[Job, ...], state: Path) -> Path | None:

@@ -88,6 +88,10 @@ class Workshop:
             except UsageError as error:
                 raise UsageError(f"job {job.name}: {error.message}", hint=error.hint) from error
 
+    def waiting(self) -> list[str | None]:
+        """Return what the limiters' first requests wait for."""
+        return [manners.limiter.waiting for manners in self._places.values()]
+
     async def aclose(self) -> None:
         """Close everything that was opened."""
         for embedder in self._embedders.values():

@@ -145,3 +145,17 @@ def test_a_lock_whose_holder_was_killed_does_not_block(undisturbed: bytes, tmp_p
         code, told = finish(start(tmp_path))
         assert code == 0, told
     assert (tmp_path / "out.jsonl").read_bytes() == undisturbed
+
+
+def test_sigusr1_shows_what_each_slot_waits_for_and_the_run_goes_on(undisturbed: bytes, tmp_path: Path) -> None:
+    with FakeServer(latency=0.5).in_thread() as server:
+        write_jobs(tmp_path, server)
+        process = start(tmp_path)
+        wait_for_requests(server, 1, process)
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(0.2)
+        server.latency = 0.0
+        code, told = finish(process)
+    assert code == 0, told
+    assert "waiting for request at" in told
+    assert (tmp_path / "out.jsonl").read_bytes() == undisturbed

@@ -19,21 +19,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.pool import outcomes
 
 WORKERS = 64
-ROUNDS = 7
+ROUNDS = int(__import__("os").environ.get("R", 7))
 MILLION = 1_000_000
 
-Job = Callable[[int], Awaitable[int]]
-Way = Callable[[Job, Iterable[int]], Awaitable[int]]
-"""Runs a job for each number and returns how many results there were."""
+Job = Callable[[int], Coroutine[Any, Any, int]]
+Way = Callable[[Iterable[Any]], Awaitable[int]]
+"""Runs coroutines (aiometer: functions that make them) and returns how many results there were."""
 
 
 async def nothing(number: int) -> int:
@@ -45,64 +46,60 @@ async def one_turn(number: int) -> int:
     return number
 
 
-async def ours(job: Job, numbers: Iterable[int]) -> int:
-    return len(await run_jobs([job(number) for number in numbers], workers=WORKERS))
+async def ours(jobs: Iterable[Any]) -> int:
+    return len(await run_jobs(jobs, workers=WORKERS))
 
 
-async def ours_with_bar(job: Job, numbers: Iterable[int]) -> int:
-    return len(await run_jobs([job(number) for number in numbers], workers=WORKERS, show_progress=True))
+async def ours_with_bar(jobs: Iterable[Any]) -> int:
+    return len(await run_jobs(jobs, workers=WORKERS, show_progress=True))
 
 
-async def ours_lazy(job: Job, numbers: Iterable[int]) -> int:
-    return len(await run_jobs((job(number) for number in numbers), workers=WORKERS))
-
-
-async def ours_streamed(job: Job, numbers: Iterable[int]) -> int:
+async def ours_streamed(jobs: Iterable[Any]) -> int:
     count = 0
-    async with outcomes((job(number) for number in numbers), workers=WORKERS) as stream:
+    async with outcomes(jobs, workers=WORKERS) as stream:
         async for _ in stream:
             count += 1
     return count
 
 
-async def llama_index(job: Job, numbers: Iterable[int]) -> int:
+async def llama_index(jobs: Iterable[Any]) -> int:
     from llama_index.core.async_utils import run_jobs as theirs
 
-    return len(await theirs([job(number) for number in numbers], workers=WORKERS))  # type: ignore[arg-type]
+    return len(await theirs(jobs, workers=WORKERS))  # type: ignore[arg-type]
 
 
-async def llama_index_with_bar(job: Job, numbers: Iterable[int]) -> int:
+async def llama_index_with_bar(jobs: Iterable[Any]) -> int:
     from llama_index.core.async_utils import run_jobs as theirs
 
-    return len(await theirs([job(number) for number in numbers], workers=WORKERS, show_progress=True))  # type: ignore[arg-type]
+    return len(await theirs(jobs, workers=WORKERS, show_progress=True))  # type: ignore[arg-type]
 
 
-async def gather(job: Job, numbers: Iterable[int]) -> int:
+async def gather(jobs: Iterable[Any]) -> int:
     semaphore = asyncio.Semaphore(WORKERS)
 
-    async def guarded(number: int) -> int:
+    async def guarded(job: Awaitable[int]) -> int:
         async with semaphore:
-            return await job(number)
+            return await job
 
-    return len(await asyncio.gather(*[guarded(number) for number in numbers]))
+    return len(await asyncio.gather(*[guarded(job) for job in jobs]))
 
 
-async def task_group(job: Job, numbers: Iterable[int]) -> int:
+async def task_group(jobs: Iterable[Any]) -> int:
     semaphore = asyncio.Semaphore(WORKERS)
 
-    async def guarded(number: int) -> int:
+    async def guarded(job: Awaitable[int]) -> int:
         async with semaphore:
-            return await job(number)
+            return await job
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(guarded(number)) for number in numbers]
+        tasks = [group.create_task(guarded(job)) for job in jobs]
     return len([task.result() for task in tasks])
 
 
-async def aiometer(job: Job, numbers: Iterable[int]) -> int:
+async def aiometer(jobs: Iterable[Any]) -> int:
     import aiometer
 
-    return len(await aiometer.run_all([partial(job, number) for number in numbers], max_at_once=WORKERS))
+    return len(await aiometer.run_all(list(jobs), max_at_once=WORKERS))
 
 
 WAYS: dict[str, tuple[Way, str | None]] = {
@@ -117,7 +114,7 @@ WAYS: dict[str, tuple[Way, str | None]] = {
 }
 REFERENCES = {"asyncrun run_jobs, progress": "LlamaIndex run_jobs, progress"}
 MEMORY: dict[str, tuple[Way, str | None, int]] = {
-    "asyncrun run_jobs, from a generator": (ours_lazy, None, MILLION),
+    "asyncrun run_jobs": (ours, None, MILLION),
     "asyncrun outcomes, 10,000 jobs": (ours_streamed, None, 10_000),
     "asyncrun outcomes, 1,000,000 jobs": (ours_streamed, None, MILLION),
     "LlamaIndex run_jobs": (llama_index, "llama_index", MILLION),
@@ -162,12 +159,17 @@ def terminal() -> Iterator[None]:
         os.close(leader)
 
 
+def made(way: Way, job: Job, jobs: int) -> Iterator[Any]:
+    return (partial(job, number) if way is aiometer else job(number) for number in range(jobs))
+
+
 def measure(way: Way, job: Job, jobs: int) -> float:
-    """Return CPU microseconds per job."""
+    """Return CPU microseconds per job; making the jobs is not counted."""
+    prepared = list(made(way, job, jobs))
     gc.collect()
     with terminal():
         began = time.process_time()
-        done = asyncio.run(way(job, range(jobs)))  # type: ignore[arg-type]
+        done = asyncio.run(way(prepared))  # type: ignore[arg-type]
         used = time.process_time() - began
     assert done == jobs
     return used / jobs * 1e6
@@ -187,9 +189,9 @@ def time_table(title: str, job: Job, jobs: int) -> None:
 
 def grown(way: Way, jobs: int) -> float:
     """Return megabytes by which the peak of this process grows; a small run first brings in what is imported on use."""
-    asyncio.run(way(nothing, range(10)))  # type: ignore[arg-type]
+    asyncio.run(way(made(way, nothing, 10)))  # type: ignore[arg-type]
     before = peak()
-    asyncio.run(way(nothing, range(jobs)))  # type: ignore[arg-type]
+    asyncio.run(way(made(way, nothing, jobs)))  # type: ignore[arg-type]
     return peak() - before
 
 
@@ -200,7 +202,7 @@ def peak() -> float:
 
 
 def memory_table() -> None:
-    print("\nMemory: jobs that do nothing\n\n| | jobs | MB at the peak |\n|---|---|---|")
+    print("\nMemory: jobs that do nothing, from a generator\n\n| | jobs | MB at the peak |\n|---|---|---|")
     for name, (_, package, jobs) in MEMORY.items():
         if installed(package):
             command = [sys.executable, __file__, "--memory", name]
