@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
 from asyncrun import registry
+from asyncrun.escape import printable
 from asyncrun.ports import NullProgress, Progress
 from asyncrun.records import Counts
+from asyncrun.redact import Redactor
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +63,12 @@ class Bar:
             self._switch_off(error)
 
     def _switch_off(self, error: Exception) -> None:
-        logger.warning("progress is switched off: %s: %s", type(error).__name__, error)
-        self._progress = NullProgress()
+        words = printable(Redactor().redact(str(error)), 200)
+        logger.warning("progress is switched off: it raised %s: %s", type(error).__name__, words)
+        broken, self._progress = self._progress, NullProgress()
+        # It may own the last lines of the screen.
+        with contextlib.suppress(Exception):
+            broken.close()
 
 
 def open_bar(name: str, total: int | None) -> Bar:

@@ -177,23 +177,24 @@ class _Waiting(Generic[T]):
     def __init__(self, *, in_order: bool) -> None:
         self.arrived: Callable[[], None] = _nothing
         self._in_order = in_order
-        self._next = 0
+        self._put = 0
+        self._taken = 0
         self._outcomes: dict[int, Outcome[T]] = {}
 
     def put(self, slot: Slot, value: T | None, error: BaseException | None) -> None:
-        """Keep the outcome of the job in this slot."""
+        """Keep the outcome of the job in this slot until its turn."""
         run = slot.end - slot.start - slot.waited
-        self._outcomes[slot.index] = Outcome(slot.index, value, error, max(slot.attempts, 1), slot.start, slot.waited, run)
-        if not self._in_order or slot.index == self._next:
+        turn = slot.index if self._in_order else self._put
+        self._put += 1
+        self._outcomes[turn] = Outcome(slot.index, value, error, max(slot.attempts, 1), slot.start, slot.waited, run)
+        if turn == self._taken:
             self.arrived()
 
     def pop(self) -> Outcome[T] | None:
         """Return the outcome whose turn it is, None when it is not there."""
-        # A dict keeps the order of arrival.
-        place = self._next if self._in_order else next(iter(self._outcomes), -1)
-        outcome = self._outcomes.pop(place, None)
+        outcome = self._outcomes.pop(self._taken, None)
         if outcome is not None:
-            self._next += 1
+            self._taken += 1
         return outcome
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from asyncrun.clock import Clock
@@ -28,7 +28,7 @@ class Slot:
     attempts: int = 0
     waited: float = 0.0
     waits_for: str | None = None
-    reasons: list[str] = field(default_factory=list)
+    reasons: tuple[str, ...] = ()
     idle: int = 0
     idle_since: float = 0.0
     job: Any = None
@@ -96,7 +96,7 @@ def waiting(reason: str, *, idle: bool = True) -> Generator[None, None, None]:
     if slot is None:
         yield
         return
-    slot.reasons.append(reason)
+    slot.reasons = (*slot.reasons, reason)
     slot.waits_for = reason
     if idle:
         if not slot.idle:
@@ -106,7 +106,8 @@ def waiting(reason: str, *, idle: bool = True) -> Generator[None, None, None]:
         yield
     finally:
         # Tasks of one job may wait side by side, and end in any order: seconds are counted once, from the first to the last.
-        slot.reasons.remove(reason)
+        place = slot.reasons.index(reason)
+        slot.reasons = slot.reasons[:place] + slot.reasons[place + 1 :]
         slot.waits_for = slot.reasons[-1] if slot.reasons else None
         if idle:
             slot.idle -= 1

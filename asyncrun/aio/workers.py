@@ -19,6 +19,8 @@ from asyncrun.aio.drive import Around, drive
 from asyncrun.aio.slot import Slot, roster_of_pools, slot_of_job
 from asyncrun.aio.source import NothingYetError, Source, Stream
 from asyncrun.clock import Clock
+from asyncrun.escape import printable
+from asyncrun.redact import Redactor
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +125,8 @@ class Workers(Generic[T]):
 
     def _others(self) -> set[asyncio.Task[None]]:
         # A job may stop its own pool: it must not wait for itself.
-        return {task for task in self._tasks if task is not asyncio.current_task(self._loop)}
+        current = asyncio.current_task(self._loop)
+        return {task for task in self._tasks if task is not current and not task.done()}
 
     def abandon(self) -> None:
         """Halt and end the source, from whichever thread, without waiting for the jobs' cleanup."""
@@ -171,12 +174,14 @@ class Workers(Generic[T]):
                 _, running = await asyncio.wait(others, timeout=self._patience)
             except asyncio.CancelledError as error:
                 cancelled = error
-            else:
-                if not running:
-                    break
+                self._cancel()
+                continue
+            if running:
                 cancels += 1
                 self._insist(give_up=cancels > CANCELS)
-            self._cancel()
+                self._cancel()
+        if others:
+            logger.warning("the iterable of jobs has not ended although it was cancelled again and again; it is left behind")
         try:
             self._source.close()
         except Exception as error:
@@ -272,7 +277,8 @@ class Workers(Generic[T]):
         if self.failure is None or not isinstance(error, Exception):
             self.failure = error
         else:
-            logger.warning("another error while jobs were being stopped: %r", error, exc_info=error)
+            words = printable(Redactor().redact(str(error)), 200)
+            logger.warning("another error while jobs were being stopped: %s: %s", type(error).__name__, words)
         self.halt()
         self.notify()
 

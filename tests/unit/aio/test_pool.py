@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -435,6 +436,26 @@ async def test_a_job_that_never_accepts_its_cancellation_is_closed(caplog: pytes
     assert asked.count(False) == 1
     assert "never_ends" in caplog.text
     assert "it is closed" in caplog.text
+    assert not other_tasks()
+
+
+@pytest.mark.asyncio
+async def test_an_iterable_that_never_accepts_its_cancellation_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+    let_go = asyncio.Event()
+
+    async def jobs() -> AsyncIterator[Awaitable[int]]:
+        yield double(0)
+        while not let_go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await let_go.wait()
+
+    with caplog.at_level(logging.WARNING):
+        async with outcomes(jobs(), patience=0.001) as stream:
+            await anext(stream)
+            await turns()
+    assert "left behind" in caplog.text
+    let_go.set()
+    await turns()
     assert not other_tasks()
 
 
