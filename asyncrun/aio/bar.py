@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
 
 from asyncrun import registry
 from asyncrun.escape import printable
@@ -25,15 +24,14 @@ class Bar:
     Use it on a running event loop, and close it.
     """
 
-    def __init__(self, name: str, total: int | None, open_progress: Callable[[], Progress]) -> None:
+    def __init__(self, name: str, total: int | None, progress: Progress) -> None:
         self._name = name
-        self._progress: Progress = NullProgress()
+        self._progress = progress
         self._pending = 0
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         try:
-            self._progress = open_progress()
-            self._progress.task_started(name, total)
+            progress.task_started(name, total)
         except Exception as error:
             self._switch_off(error)
 
@@ -63,20 +61,30 @@ class Bar:
             self._switch_off(error)
 
     def _switch_off(self, error: Exception) -> None:
-        words = printable(Redactor().redact(str(error)), 200)
-        logger.warning("progress is switched off: it raised %s: %s", type(error).__name__, words)
+        _report(error)
         broken, self._progress = self._progress, NullProgress()
         # It may own the last lines of the screen.
         with contextlib.suppress(Exception):
             broken.close()
 
 
-def open_bar(name: str, total: int | None) -> Bar:
-    """Return the bar that is installed under the name `bar`."""
-    return Bar(name, total, _open_progress)
+async def open_bar(name: str, total: int | None) -> Bar:
+    """Return the bar that is installed under the name `bar`, or one that shows nothing when that cannot be had."""
+    progress: Progress = NullProgress()
+    try:
+        # In a thread, because it is imported on use, from files.
+        progress = await asyncio.to_thread(_open_progress)
+    except Exception as error:
+        _report(error)
+    return Bar(name, total, progress)
 
 
 def _open_progress() -> Progress:
-    # Found by name, because what draws stands floors above.
+    # By name: what draws stands floors above.
     progress: Progress = registry.load("progress", "bar")()
     return progress
+
+
+def _report(error: Exception) -> None:
+    words = printable(Redactor().redact(str(error)), 200)
+    logger.warning("progress is switched off: it raised %s: %s", type(error).__name__, words)

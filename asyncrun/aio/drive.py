@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from asyncrun.aio.slot import Slot
 
@@ -98,9 +100,9 @@ def as_coroutine(job: Job[T]) -> Coroutine[Any, Any, T]:
             raise RuntimeError("coroutine is being awaited already")
         return job
     if inspect.isawaitable(job):
-        return _awaited(job)
+        return _named(_awaited(job), job)
     if callable(job):
-        return _called(job)
+        return _named(_called(job), job)
     raise TypeError(f"a job must be awaitable, or a callable that returns an awaitable, not {type(job).__name__}")
 
 
@@ -115,15 +117,29 @@ async def _called(job: Callable[[], Awaitable[T]]) -> T:
     return await made
 
 
-def discard(job: object) -> None:
-    """End a job that will not be run: close a coroutine that has not begun, cancel a task or future."""
+def _named(coro: Coroutine[Any, Any, T], job: object) -> Coroutine[Any, Any, T]:
+    # For reports and events: ours would be the name of every job.
+    what = job.func if isinstance(job, partial) else job
+    cast("types.CoroutineType[Any, Any, T]", coro).__qualname__ = getattr(what, "__qualname__", type(what).__qualname__)
+    return coro
+
+
+def discard(job: object) -> asyncio.Future[Any] | None:
+    """End a job that will not be run: close a coroutine that has not begun, cancel a task or future of the running loop.
+
+    Returns what was cancelled and has still to end.
+    """
     if isinstance(job, asyncio.Future):
-        job.cancel()
+        # One of another loop may belong to another thread.
+        with contextlib.suppress(RuntimeError):  # no loop is running
+            if job.get_loop() is asyncio.get_running_loop() and job.cancel():
+                return job
     elif isinstance(job, types.CoroutineType):
         if not job.cr_suspended and not job.cr_running:
             job.close()
     elif isinstance(job, Coroutine):
         job.close()
+    return None
 
 
 _ENGINE = frozenset(function.__code__ for function in (drive, _finish_in_time, finish, _awaited, _called))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -43,7 +44,6 @@ async def run_jobs(
 
     Raises ValueError when `workers` is less than 1, TypeError when `jobs` cannot be iterated over or a job is none.
 
-    >>> import asyncio
     >>> async def double(number: int) -> int:
     ...     return 2 * number
     >>> asyncio.run(run_jobs([double(1), double(2), lambda: double(3)], workers=2))
@@ -55,7 +55,11 @@ async def run_jobs(
         source.close()
         raise ValueError(f"workers must be 1 or more, not {workers}")
     results: list[T | None] = []
-    bar = open_bar(desc or "Running jobs", total) if show_progress else None
+    try:
+        bar = await open_bar(desc or "Running jobs", total) if show_progress else None
+    except asyncio.CancelledError:
+        source.close()
+        raise
 
     def ended(slot: Slot, value: T | None, _: BaseException | None) -> None:
         if slot.index == len(results):

@@ -6,7 +6,7 @@ import asyncio
 import operator
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from contextvars import Context
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from asyncrun.aio.drive import Job, discard
 
@@ -39,9 +39,9 @@ class Source(Generic[T]):
         """Return the next job. Raises StopIteration at the end, and whatever the iterable raises."""
         return self._context.run(next, self._jobs)
 
-    def close(self) -> None:
-        """End the iterable: nothing that it has made and nobody has begun is left open."""
-        self._context.run(end, self._jobs)
+    def close(self) -> list[asyncio.Future[Any]]:
+        """End the iterable: nothing that it has made and nobody has begun is left open. Returns what has still to end."""
+        return self._context.run(end, self._jobs)
 
 
 class Stream(Generic[T]):
@@ -88,10 +88,9 @@ class Stream(Generic[T]):
             if close is not None:
                 await close()
 
-    def close(self) -> None:
-        """End the job that was read and not begun; the iterable is ended by the task that reads it."""
-        while self._held:
-            discard(self._held.pop())
+    def close(self) -> list[asyncio.Future[Any]]:
+        """End the job that was read and not begun, as `Source.close`; the iterable is ended by the task that reads it."""
+        return end(iter([self._held.pop()] if self._held else []))
 
 
 def open_source(jobs: Jobs[T], context: Context) -> Source[T] | Stream[T]:
@@ -104,8 +103,8 @@ def open_source(jobs: Jobs[T], context: Context) -> Source[T] | Stream[T]:
     raise TypeError(f"jobs must be an iterable or an asynchronous iterable, not {type(jobs).__name__}")
 
 
-def end(jobs: Iterator[object]) -> None:
-    """Discard what is left of an iterator.
+def end(jobs: Iterator[object]) -> list[asyncio.Future[Any]]:
+    """Discard what is left of an iterator, and return the tasks and futures that have still to end.
 
     One that knows its length holds jobs that are already made: each is ended. Any other makes them when asked, perhaps without end,
     so it is not asked again; a generator is closed, and its `finally` blocks run.
@@ -114,8 +113,8 @@ def end(jobs: Iterator[object]) -> None:
     if close is not None:
         close()
     elif known_length(jobs) is not None:
-        for job in jobs:
-            discard(job)
+        return [cancelled for job in jobs if (cancelled := discard(job)) is not None]
+    return []
 
 
 def known_length(jobs: object) -> int | None:

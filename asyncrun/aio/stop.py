@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+MAX_RUNTIME = "max runtime"
+"""The reason of a stop that the user has planned: it is no trouble."""
+
 
 class Stop:
     """Says whether a run must end early, and why: no new work starts, what is in flight may finish.

@@ -36,12 +36,9 @@ CANCELS = 3
 
 
 class Workers(Generic[T]):
-    """Runs jobs, at most `limit` at once, and tells `ended` of each.
+    """Runs the jobs of `source`, at most `limit` at once, and tells `ended` of each.
 
     Args:
-        source: where jobs come from.
-        limit: jobs at once.
-        ended: see `Ended`.
         collect: whether a job's error is told to `ended` like a value; otherwise the first one stops everything.
         clock: what seconds are measured with.
         timeout: seconds that a job may take, None without limit.
@@ -183,7 +180,10 @@ class Workers(Generic[T]):
         if others:
             logger.warning("the iterable of jobs has not ended although it was cancelled again and again; it is left behind")
         try:
-            self._source.close()
+            if left := self._source.close():
+                await asyncio.wait(left, timeout=self._patience)
+        except asyncio.CancelledError as error:
+            cancelled = error
         except Exception as error:
             self._fail(error)
         if cancelled is not None:

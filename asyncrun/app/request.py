@@ -15,7 +15,11 @@ SECRET_NAMES = re.compile(r"(?i)(key|token|secret|password|passwd|credentials?)$
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call: which jobs of which file, with which variables. `workers` overrides that of every job."""
+    """One call: which jobs of which file, with which variables.
+
+    `workers` overrides that of every job. After `max_runtime` seconds no work starts. `wait_for_lock` is how many seconds to wait for
+    another run of the same file to end.
+    """
 
     file: Path
     jobs: tuple[str, ...] = ()
@@ -24,6 +28,8 @@ class Request:
     state_dir: Path | None = None
     with_needs: bool = True
     workers: int | None = None
+    max_runtime: float | None = None
+    wait_for_lock: float = 0.0
 
 
 def read_environment(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:

@@ -15,14 +15,14 @@ from pathlib import Path
 from asyncrun.aio.loop import loop_factory
 from asyncrun.aio.signals import handle_signals
 from asyncrun.aio.slot import roster
-from asyncrun.aio.stop import Stop
+from asyncrun.aio.stop import MAX_RUNTIME, Stop
 from asyncrun.aio.watch import report, report_on_signal, watch
 from asyncrun.app.request import Request, environment_secrets
 from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.runner import PlannedJob, Runner
-from asyncrun.errors import StorageError
+from asyncrun.errors import LockedError, StorageError
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.load import load_job_file
 from asyncrun.jobfile.model import JobFile
@@ -37,6 +37,8 @@ from asyncrun.ui.documents import summary_document
 from asyncrun.writers.open import STDOUT
 
 STDIN = "-"
+LOCK_INTERVAL = 0.2
+"""Seconds between two looks at a lock that another run holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ def run_jobs_of(request: Request, open_progress: Callable[[bool], Progress]) -> 
 async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state: Path, progress: Progress) -> RunResult:
     clock, stop = SystemClock(), Stop()
     async with AsyncExitStack() as stack:
-        stack.enter_context(hold_lock(state / "locks" / f"{request.file.name}.lock", clock.now()))
+        lock = state / "locks" / f"{request.file.name}.lock"
+        await _enter_lock(stack, lock, clock, request.wait_for_lock)
         recorder = TraceRecorder(state / "traces.db", Redactor({*job_file.secrets(), *environment_secrets(request.environ)}), clock)
         stack.callback(recorder.close)
         recorder.open()
@@ -96,12 +99,28 @@ async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state
         planned = [PlannedJob(job.name, job.kind, job.needs, partial(workshop.open_kind, job)) for job in jobs]
         runner = Runner(planned, progress=progress, manager=manager, stop=stop)
         started = clock.monotonic()
+        if request.max_runtime is not None:
+            timer = asyncio.get_running_loop().call_later(request.max_runtime, stop.request, MAX_RUNTIME)
+            stack.callback(timer.cancel)
         with manager.as_trace(run_id):
             await _run_until_stopped(runner, stop, partial(_watch, workshop, progress, clock))
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
         recorder.end_run(status=str(result.status), exit_code=result.exit_code, summary=summary_document(result))
         progress.run_finished(result)
         return result
+
+
+async def _enter_lock(stack: AsyncExitStack, path: Path, clock: Clock, patience: float) -> None:
+    """Take the job file's lock for as long as the stack is open. Raises LockedError if another run has it after `patience` seconds."""
+    last = clock.monotonic() + patience
+    while True:
+        try:
+            stack.enter_context(hold_lock(path, clock.now()))
+            return
+        except LockedError:
+            if clock.monotonic() >= last:
+                raise
+            await clock.sleep(LOCK_INTERVAL)
 
 
 async def _run_until_stopped(runner: Runner, stop: Stop, watched: Callable[[], AbstractContextManager[None]]) -> None:

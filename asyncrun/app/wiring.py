@@ -139,6 +139,7 @@ class Workshop:
             max_failures=job.max_failures,
             skip=read_skip(self.root / job.skip) if job.skip else frozenset(),
             workers=self.workers or job.workers,
+            deadline=None if job.max_runtime is None else self.clock.monotonic() + job.max_runtime,
         )
 
     def _source(self, config: Input) -> DistinctSource:

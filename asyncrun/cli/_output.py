@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 from asyncrun.cli._options import Options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from asyncrun.ports import Progress
+    from asyncrun.records import RunResult
 
 
 def open_progress(options: Options, stdout_taken: bool) -> Progress:
@@ -39,6 +42,21 @@ def print_document(document: Any, options: Options) -> None:
     import json
 
     print_answer(json.dumps(document, ensure_ascii=False), options)
+
+
+def write_summary(path: Path, result: RunResult) -> None:
+    """Write the summary of a run to a file, whole or not at all. Raises OutputError and StorageError."""
+    import json
+
+    from asyncrun.ui.documents import summary_document
+    from asyncrun.writers.atomic import AtomicFile
+
+    file = AtomicFile(path)
+    try:
+        file.write(json.dumps(summary_document(result)).encode() + b"\n")
+        file.commit()
+    finally:
+        file.abort()
 
 
 def width() -> int:

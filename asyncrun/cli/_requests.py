@@ -13,6 +13,31 @@ if TYPE_CHECKING:
     from asyncrun.app.request import Request
 
 
+def parse_time(flag: str, text: str | None) -> float | None:
+    """Return seconds of a flag such as `--max-runtime 2h`, None when it is not given. Raises UsageError."""
+    from asyncrun.jobfile.values import DURATIONS, parse_duration
+
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{flag} {text}: {error}", hint=f"It takes {DURATIONS}.") from error
+
+
+def parse_if_running(word: str) -> tuple[bool, float]:
+    """Return whether to skip the run when another one goes on, and how many seconds to wait for it. Raises UsageError.
+
+    >>> parse_if_running("wait=10s")
+    (False, 10.0)
+    """
+    choice, _, time = word.partition("=")
+    if choice not in ("fail", "skip", "wait") or (time and choice != "wait"):
+        raise UsageError(f"--if-running takes fail, skip or wait[=TIME], not {word!r}")
+    forever = float("inf")
+    return choice == "skip", 0.0 if choice != "wait" else (parse_time("--if-running wait", time or None) or forever)
+
+
 def build_request(options: Options, file: Path, jobs: list[str], variables: list[str] | None = None, **more: Any) -> Request:
     """Return the request of a call. Raises UsageError for a variable without `=`, StorageError for an unreadable `--env-file`."""
     from asyncrun.app.request import Request, read_environment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,9 +16,19 @@ if TYPE_CHECKING:
 def run(
     options: Options,
     words: Annotated[list[str] | None, typer.Argument(metavar="FILE JOB", help="The job file, and which of its jobs.")] = None,
+    *,
     no_needs: Annotated[bool, typer.Option("--no-needs", help="Run only the named jobs, not what they need.")] = False,
     var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable of the job file.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, envvar="ASYNCRUN_WORKERS", help="Batches in flight of each job.")] = None,
+    max_runtime: Annotated[
+        str | None, typer.Option(metavar="TIME", envvar="ASYNCRUN_MAX_RUNTIME", help="Stop cleanly after this time (75), such as 2h.")
+    ] = None,
+    if_running: Annotated[
+        str, typer.Option(metavar="fail|skip|wait[=TIME]", envvar="ASYNCRUN_IF_RUNNING", help="When another run of the file goes on.")
+    ] = "fail",
+    summary_file: Annotated[
+        Path | None, typer.Option(envvar="ASYNCRUN_SUMMARY_FILE", help="Write the summary as JSON to this file, too.")
+    ] = None,
 ) -> int:
     """Run jobs; what is finished is never sent again.
 
@@ -28,12 +39,22 @@ def run(
     from asyncrun.aio.signals import raise_again
     from asyncrun.app.running import run_jobs_of
     from asyncrun.cli._files import job_file
-    from asyncrun.cli._output import open_progress
-    from asyncrun.cli._requests import build_request
+    from asyncrun.cli._output import open_progress, write_summary
+    from asyncrun.cli._requests import build_request, parse_if_running, parse_time
+    from asyncrun.errors import LockedError
 
     file, jobs = job_file(words or [])
-    request = build_request(options, file, jobs, var, with_needs=not no_needs, workers=workers)
-    report = run_jobs_of(request, partial(open_progress, options))
+    skip, patience = parse_if_running(if_running)
+    seconds = parse_time("--max-runtime", max_runtime)
+    request = build_request(options, file, jobs, var, with_needs=not no_needs, workers=workers, max_runtime=seconds, wait_for_lock=patience)
+    try:
+        report = run_jobs_of(request, partial(open_progress, options))
+    except LockedError:
+        if skip:
+            return 0
+        raise
+    if summary_file is not None:
+        write_summary(summary_file, report.result)
     _print_report(report, options)
     if report.result.signal is not None:
         raise_again(report.result.signal)

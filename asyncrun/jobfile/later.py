@@ -40,7 +40,6 @@ _JOB_KEYS = {
     "prompt": "answering from the hits",
     "context_tokens": "answering from the hits",
     "budget": "a budget",
-    "max_runtime": "a longest run time",
     "notify": "notifying",
 }
 KEYS: dict[Path, str] = {

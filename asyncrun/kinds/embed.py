@@ -11,7 +11,7 @@ from asyncrun.kinds.items import Items
 from asyncrun.kinds.outputs import Output, Row
 from asyncrun.kinds.planning import plan_items
 from asyncrun.kinds.scan import Scan
-from asyncrun.kinds.tally import Tally, stopped_early
+from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex
 from asyncrun.ports import Progress
 from asyncrun.records import JobPlan, JobResult
@@ -38,10 +38,10 @@ class EmbedKind:
             scanned = await asyncio.to_thread(self.items.scan)
             tally.start(len(scanned))
             index = await asyncio.to_thread(self.items.index)
-            error = await self.items.send_missing(scanned, index, tally) or tally.too_many()
-            if error is None and not context.stop.requested:
+            error = await self.items.send_missing(scanned, index, tally) or tally.too_many() or context.stopped()
+            if error is None:
                 await self._write(scanned)
-            return tally.result(output=self.output.shown, error=error or stopped_early(context.stop))
+            return tally.result(output=self.output.shown, error=error)
         except AsyncrunError as error:
             return tally.result(output=self.output.shown, error=error)
 

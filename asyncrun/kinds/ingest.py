@@ -21,7 +21,7 @@ from asyncrun.kinds.documents import DocumentScan, scan_documents
 from asyncrun.kinds.ledgered import Pending, embed_batch
 from asyncrun.kinds.planning import plan_requests
 from asyncrun.kinds.sending import send_all
-from asyncrun.kinds.tally import Tally, stopped_early
+from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.ports import Progress
@@ -81,10 +81,10 @@ class IngestKind:
             found = await asyncio.to_thread(self._scan)
             tally.start(found.items)
             self._check_deletion(found)
-            error = await self._commit_changed(found, tally) or tally.too_many()
-            if error is None and not self.context.stop.requested:
+            error = await self._commit_changed(found, tally) or tally.too_many() or self.context.stopped()
+            if error is None:
                 await self._prune(found, tally)
-            return tally.result(output=shown, error=error or stopped_early(self.context.stop))
+            return tally.result(output=shown, error=error)
         except AsyncrunError as error:
             return tally.result(output=shown, error=error)
 
@@ -137,7 +137,7 @@ class IngestKind:
                 tally.fail(known.failure)
             if error := error or tally.too_many():
                 return error
-            if self.context.stop.requested:
+            if self.context.stopped() is not None:
                 return None
         return None
 

@@ -15,7 +15,7 @@ from asyncrun.kinds.items import Items
 from asyncrun.kinds.outputs import Output, Row
 from asyncrun.kinds.planning import plan_items
 from asyncrun.kinds.scan import Scan
-from asyncrun.kinds.tally import Tally, stopped_early
+from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex
 from asyncrun.ports import Progress
 from asyncrun.records import InputType, Item, JobPlan, JobResult
@@ -60,10 +60,10 @@ class QueryKind:
             await asyncio.to_thread(self._check_space)
             scanned = await asyncio.to_thread(self.items.scan)
             tally.start(len(scanned))
-            error = await self._send_missing(scanned, tally) or tally.too_many()
-            if error is None and not context.stop.requested:
+            error = await self._send_missing(scanned, tally) or tally.too_many() or context.stopped()
+            if error is None:
                 await self._write(scanned)
-            return tally.result(output=self.output.shown, error=error or stopped_early(context.stop))
+            return tally.result(output=self.output.shown, error=error)
         except AsyncrunError as error:
             return tally.result(output=self.output.shown, error=error)
 

@@ -33,7 +33,7 @@ async def send_all(
 
     async def calls() -> AsyncIterator[Callable[[], Awaitable[tuple[B, T]]]]:
         async for batch in _in_thread(iter(batches)):
-            if ended is not None or context.stop.requested:
+            if ended is not None or context.stopped() is not None:
                 return
             yield partial(_sent, batch, send)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncrun.aio.stop import Stop
 from asyncrun.errors import AsyncrunError, TooManyFailuresError, TryLaterError
 from asyncrun.kinds.context import JobContext
 from asyncrun.ports import Progress
@@ -86,8 +85,3 @@ class Tally:
             output=output,
             failures=tuple(self.failures),
         )
-
-
-def stopped_early(stop: Stop) -> TryLaterError | None:
-    """Return the error of a job that a requested stop has ended, None when there is no such request."""
-    return TryLaterError(f"stopped early: {stop.reason}") if stop.requested else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from asyncrun.aio.stop import MAX_RUNTIME
+from asyncrun.errors import TryLaterError
 from asyncrun.records import JobResult, RunResult, Status
 from asyncrun.ui.wording import render_duration
 
@@ -21,8 +23,13 @@ def render_ending(result: RunResult) -> str:
 
 
 def render_trouble(result: RunResult) -> str:
-    """Return one paragraph about a run that did not go well; empty when there is nothing to tell."""
-    return render_ending(result) if result.exit_code else ""
+    """Return one paragraph about a run that did not go well; empty when all is well, or it ended at its planned time."""
+    planned = result.exit_code == TryLaterError.exit_code and all(_is_planned(job) for job in result.jobs if _is_trouble(job))
+    return render_ending(result) if result.exit_code and not planned else ""
+
+
+def _is_planned(job: JobResult) -> bool:
+    return job.reason is not None and job.reason.endswith(MAX_RUNTIME)
 
 
 def _is_trouble(job: JobResult) -> bool:

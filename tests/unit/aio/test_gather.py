@@ -8,6 +8,7 @@ import pytest
 
 from asyncrun import registry
 from asyncrun.aio.gather import batch_gather, chunks, run_async_tasks
+from asyncrun.errors import NestedLoopError
 from asyncrun.ports import NullProgress
 
 
@@ -41,6 +42,14 @@ def test_tasks_run_from_synchronous_code(show_progress: bool) -> None:
 @pytest.mark.asyncio
 async def test_tasks_run_inside_of_a_running_loop(show_progress: bool) -> None:
     assert run_async_tasks([double(1), double(2)], show_progress) == [2, 4]
+
+
+@pytest.mark.asyncio
+async def test_tasks_of_the_running_loop_are_an_error_that_says_so_and_are_left_alone() -> None:
+    tasks = [asyncio.create_task(double(number)) for number in range(5)]
+    with pytest.raises(NestedLoopError, match="another event loop"):
+        run_async_tasks(tasks)
+    assert await asyncio.gather(*tasks[1:]) == [2, 4, 6, 8]
 
 
 def test_all_tasks_run_at_once() -> None:

@@ -1,15 +1,11 @@
 import asyncio
-import contextlib
 import gc
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import FrozenInstanceError
 from itertools import count
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from asyncrun.aio.pool import Outcome, outcomes
 from asyncrun.aio.slot import count_attempt, waiting
@@ -337,60 +333,6 @@ async def test_nothing_begins_before_the_first_outcome_is_asked_for() -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("on_error", ["raise", "collect"])
-async def test_an_iterable_that_raises_is_told_after_the_jobs_that_had_begun(on_error: Literal["raise", "collect"]) -> None:
-    error = OSError()
-
-    def jobs() -> Iterator[Awaitable[int]]:
-        yield double(0)
-        yield double(1)
-        raise error
-
-    async def asynchronous() -> AsyncIterator[Awaitable[int]]:
-        for job in jobs():
-            yield job
-
-    sources: list[Callable[[], Any]] = [jobs, asynchronous]
-    for source in sources:
-        taken: list[int] = []
-        with pytest.raises(OSError) as caught:
-            await take_into(taken, outcomes(source(), on_error=on_error))
-        assert caught.value is error
-        assert taken == [0, 1] or on_error == "raise"
-    assert not other_tasks()
-
-
-@pytest.mark.asyncio
-async def test_an_asynchronous_iterable_is_read_from_beginning_to_end_in_one_task() -> None:
-    tasks = set()
-
-    async def jobs() -> AsyncIterator[Awaitable[int]]:
-        async with asyncio.timeout(60), asyncio.TaskGroup():
-            for number in range(20):
-                tasks.add(asyncio.current_task())
-                yield double(number)
-
-    found = await collected(outcomes(jobs(), workers=3, order="completed"))
-    assert sorted(outcome.value for outcome in found) == [2 * number for number in range(20)]
-    assert len(tasks) == 1
-
-
-@pytest.mark.asyncio
-async def test_a_slow_iterable_is_waited_for_while_jobs_end() -> None:
-    arrived = asyncio.Event()
-
-    async def jobs() -> AsyncIterator[Awaitable[int]]:
-        yield double(0)
-        await arrived.wait()
-        yield double(1)
-
-    async with outcomes(jobs(), workers=5) as stream:
-        assert (await anext(stream)).value == 0
-        arrived.set()
-        assert [outcome.value async for outcome in stream] == [2]
-
-
-@pytest.mark.asyncio
 async def test_a_cancelled_job_is_an_outcome_of_its_own() -> None:
     gone: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     gone.cancel()
@@ -398,87 +340,6 @@ async def test_a_cancelled_job_is_an_outcome_of_its_own() -> None:
     found = await collected(outcomes(jobs, on_error="collect"))
     assert [outcome.value for outcome in found] == [2, None, 4]
     assert isinstance(found[1].error, asyncio.CancelledError)
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
-async def test_collecting_does_not_collect_what_ends_the_program(error: BaseException) -> None:
-    held = Held(1)
-    with pytest.raises(type(error)) as caught:
-        await collected(outcomes([held.job(0), fail(error)], on_error="collect"))
-    assert caught.value is error
-    assert held.cancelled == [0]
-
-
-@pytest.mark.asyncio
-async def test_a_job_that_never_accepts_its_cancellation_is_closed(caplog: pytest.LogCaptureFixture) -> None:
-    asked = []
-
-    async def never_ends() -> None:
-        while True:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                asked.append(True)
-
-    async def only_cleans_up() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0)
-            asked.append(False)
-
-    with caplog.at_level(logging.WARNING):
-        async with outcomes([double(0), only_cleans_up(), never_ends()], patience=0.001) as stream:
-            await anext(stream)
-            await turns()
-    assert asked.count(True) == 3
-    assert asked.count(False) == 1
-    assert "never_ends" in caplog.text
-    assert "it is closed" in caplog.text
-    assert not other_tasks()
-
-
-@pytest.mark.asyncio
-async def test_an_iterable_that_never_accepts_its_cancellation_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
-    let_go = asyncio.Event()
-
-    async def jobs() -> AsyncIterator[Awaitable[int]]:
-        yield double(0)
-        while not let_go.is_set():
-            with contextlib.suppress(asyncio.CancelledError):
-                await let_go.wait()
-
-    with caplog.at_level(logging.WARNING):
-        async with outcomes(jobs(), patience=0.001) as stream:
-            await anext(stream)
-            await turns()
-    assert "left behind" in caplog.text
-    let_go.set()
-    await turns()
-    assert not other_tasks()
-
-
-@pytest.mark.asyncio
-async def test_being_cancelled_again_while_stopping_cancels_the_jobs_again() -> None:
-    asked = []
-
-    async def stubborn() -> None:
-        for _ in range(2):
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                asked.append(True)
-
-    taking = asyncio.create_task(collected(outcomes([stubborn()])))
-    for number in (1, 2):
-        await turns()
-        taking.cancel()
-        await turns()
-        assert len(asked) == number
-    with pytest.raises(asyncio.CancelledError):
-        await taking
-    assert not other_tasks()
 
 
 @pytest.mark.asyncio
@@ -517,125 +378,3 @@ async def test_a_stream_can_be_made_before_the_loop_runs() -> None:
 
     stream = await make()
     assert [outcome.value for outcome in await collected(stream)] == [0, 2, 4]
-
-
-@pytest.mark.asyncio
-async def test_a_hundred_thousand_errors_can_be_collected() -> None:
-    async def job(index: int) -> None:
-        raise LookupError(index)
-
-    jobs = (job(index) for index in range(100_000))
-    indices = [outcome.error.args[0] async for outcome in outcomes(jobs, workers=100, on_error="collect") if outcome.error]
-    assert indices == list(range(100_000))
-
-
-Script = tuple[int, str]
-scripts: st.SearchStrategy[list[Script]] = st.lists(
-    st.tuples(st.integers(0, 4), st.sampled_from(["value", "value", "value", "error", "stubborn"])), max_size=25
-)
-
-
-class World:
-    """Jobs that follow a script, and what is seen of them."""
-
-    def __init__(self) -> None:
-        self.running = 0
-        self.peak = 0
-        self.begun = 0
-
-    async def job(self, index: int, waits: int, ends: str) -> int:
-        self.begun += 1
-        self.running += 1
-        self.peak = max(self.peak, self.running)
-        try:
-            for _ in range(waits):
-                try:
-                    await asyncio.sleep(0)
-                except asyncio.CancelledError:
-                    if ends != "stubborn":
-                        raise
-            if ends == "error":
-                raise LookupError(index)
-            return index
-        finally:
-            self.running -= 1
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    script=scripts,
-    workers=st.integers(1, 6),
-    extra=st.integers(0, 5),
-    order=st.sampled_from(ORDERS),
-    on_error=st.sampled_from(["raise", "collect"]),
-    asynchronous=st.booleans(),
-    steps=st.lists(st.sampled_from(["take", "take", "take", "take", "wait", "leave", "cancel"]), max_size=60),
-)
-def test_whatever_happens_each_job_has_one_outcome_and_nothing_is_left(
-    script: list[Script],
-    workers: int,
-    extra: int,
-    order: Order,
-    on_error: Literal["raise", "collect"],
-    asynchronous: bool,
-    steps: list[str],
-) -> None:
-    async def main() -> None:
-        world = World()
-        jobs = [world.job(index, *step) for index, step in enumerate(script)]
-
-        async def feed() -> AsyncIterator[Awaitable[int]]:
-            for number, job in enumerate(jobs):
-                if number % 3 == 0:
-                    await asyncio.sleep(0)
-                yield job
-
-        taken: list[Outcome[int]] = []
-        stream = outcomes(feed() if asynchronous else jobs, workers=workers, ahead=workers + extra, order=order, on_error=on_error)
-        failed = ended = left = False
-        for step in [*steps, *["take"] * (len(script) + 1)]:
-            if step == "take":
-                try:
-                    taken.append(await anext(stream))
-                except LookupError:
-                    failed = True
-                except StopAsyncIteration:
-                    ended = True
-            elif step == "wait":
-                await turns(3)
-            elif step == "leave":
-                await stream.aclose()
-                left = True
-            else:
-                taking = asyncio.create_task(anext(stream))  # type: ignore[arg-type]
-                await turns(2)
-                taking.cancel()
-                try:
-                    taken.append(await taking)
-                except (asyncio.CancelledError, StopAsyncIteration):
-                    left = True
-                except LookupError:
-                    failed = True
-            assert world.begun - len(taken) <= workers + extra
-            if failed or ended or left:
-                break
-        assert world.peak <= workers
-        assert world.running == 0
-        assert not other_tasks()
-        indices = [outcome.index for outcome in taken]
-        assert len(set(indices)) == len(indices)
-        if order == "input":
-            assert indices == list(range(len(indices)))
-        for outcome in taken:
-            assert outcome.value == outcome.index if outcome.error is None else outcome.error.args == (outcome.index,)
-        errors = any(ends == "error" for _, ends in script)
-        if ended and not left:
-            assert sorted(indices) == list(range(len(script)))
-            assert on_error == "collect" or not errors
-        if failed:
-            assert on_error == "raise"
-            assert errors
-        for job in jobs if asynchronous else []:
-            job.close()
-
-    asyncio.run(main(), debug=True)

@@ -382,10 +382,6 @@ LATER = {
         "jobs: [{JOB, §budget: {tokens: 5}}]",
         "jobs[0].budget: a budget",
     ),
-    "a longest run time": (
-        "defaults: {§max_runtime: 2h}\njobs: [{JOB}]",
-        "defaults.max_runtime: a longest run time",
-    ),
     "an executor": (
         "executor: {type: §ray}\njobs: [{JOB}]",
         "executor.type: running jobs on Ray",

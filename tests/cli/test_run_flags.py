@@ -1,0 +1,102 @@
+"""Flags of `asyncrun run`: how long it may take, what happens when another run goes on, where the summary goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncrun.ledger.lock import hold_lock
+from asyncrun.testing.server import FakeServer
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def slow_job(tmp_path: Path) -> Iterator[FakeServer]:
+    """Twenty texts, one a request, a tenth of a second each."""
+    (tmp_path / "notes.jsonl").write_text("".join(json.dumps({"id": str(n), "text": f"text {n}"}) + "\n" for n in range(20)))
+    with FakeServer(latency=0.1).in_thread() as server:
+        embedder = {"provider": "openai", "model": "m", "base_url": server.base_url, "batch": {"max_items": 1}}
+        job = {"name": "n", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder, "workers": 1}
+        (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
+        yield server
+
+
+def give_it_a_longest_time(folder: Path, where: str) -> list[str]:
+    if where == "flag":
+        return ["--max-runtime", "500ms"]
+    config = json.loads((folder / "jobs.yaml").read_text())
+    config["jobs"][0]["max_runtime"] = "500ms"
+    (folder / "jobs.yaml").write_text(json.dumps(config))
+    return []
+
+
+@pytest.mark.parametrize("where", ["flag", "job"])
+def test_after_its_longest_time_a_run_stops_cleanly_and_the_next_one_goes_on(
+    asyncrun: Command, slow_job: FakeServer, tmp_path: Path, where: str
+) -> None:
+    flags = give_it_a_longest_time(tmp_path, where)
+    first = asyncrun("run", "--json", *flags)
+    assert first.code == 75
+    assert first.documents[-1]["status"] == "stopped"
+    assert not (tmp_path / "out.jsonl").exists()
+    slow_job.latency = 0.0
+    assert asyncrun("run", *flags).code == 0
+    assert sorted(slow_job.sent_texts) == sorted(f"text {n}" for n in range(20))
+
+
+def test_the_planned_end_of_a_quiet_run_is_silent(asyncrun: Command, slow_job: FakeServer) -> None:
+    answer = asyncrun("run", "--quiet", "--max-runtime", "300ms")
+    assert (answer.code, answer.out, answer.err) == (75, "", "")
+
+
+@contextmanager
+def another_run(folder: Path) -> Iterator[None]:
+    """Hold the lock in a process of its own, as another run does."""
+    lock = folder / ".asyncrun/locks/jobs.yaml.lock"
+    lock.parent.mkdir(parents=True)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with hold_lock(lock, 0.0):
+            os.write(write, b"x")
+            time.sleep(0.7)
+        os._exit(0)
+    os.read(read, 1)
+    try:
+        yield
+    finally:
+        os.waitpid(child, 0)
+        os.close(read)
+        os.close(write)
+
+
+@pytest.mark.parametrize(
+    ("choice", "code", "sends"), [("fail", 75, False), ("skip", 0, False), ("wait=100ms", 75, False), ("wait", 0, True)]
+)
+def test_when_another_run_goes_on(asyncrun: Command, slow_job: FakeServer, tmp_path: Path, choice: str, code: int, sends: bool) -> None:
+    slow_job.latency = 0.0
+    with another_run(tmp_path):
+        answer = asyncrun("run", "--quiet", "--if-running", choice)
+    assert answer.code == code
+    assert bool(slow_job.requests) == sends
+
+
+def test_flags_that_make_no_sense(asyncrun: Command, slow_job: FakeServer) -> None:
+    for flags in (["--if-running", "maybe"], ["--if-running", "skip=3s"], ["--max-runtime", "soon"], ["--max-runtime", "0"]):
+        assert asyncrun("run", *flags).code == 2
+    assert slow_job.requests == []
+
+
+def test_the_summary_goes_to_a_file_too(asyncrun: Command, slow_job: FakeServer, tmp_path: Path) -> None:
+    slow_job.latency = 0.0
+    assert asyncrun("run", "--summary-file", "deep/summary.json").code == 0
+    summary = json.loads((tmp_path / "deep/summary.json").read_text())
+    assert (summary["type"], summary["ok"], summary["exit_code"]) == ("summary", 20, 0)

@@ -1,0 +1,92 @@
+import asyncio
+import gc
+import logging
+from typing import Any
+
+import pytest
+
+from asyncrun import registry
+from asyncrun.aio.jobs import run_jobs
+from asyncrun.ports import NullProgress
+from asyncrun.records import Counts
+
+
+async def double(number: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * number
+
+
+async def at_once(number: int) -> int:
+    return number
+
+
+async def fail(error: BaseException) -> None:
+    await asyncio.sleep(0)
+    raise error
+
+
+class Tally(NullProgress):
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def task_started(self, task: str, total: int | None) -> None:
+        self.calls.append(("started", task, total))
+
+    def advance(self, task: str, counts: Counts) -> None:
+        self.calls.append(counts.items)
+
+    def close(self) -> None:
+        self.calls.append("closed")
+
+
+@pytest.mark.asyncio
+async def test_progress_counts_the_jobs_and_is_told_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    tally = Tally()
+    monkeypatch.setattr(registry, "load", lambda port, name: {("progress", "bar"): lambda: tally}[port, name])
+    await run_jobs([at_once(number) for number in range(1_000)], show_progress=True, desc="Embedding")
+    assert tally.calls[0] == ("started", "Embedding", 1_000)
+    assert tally.calls[-1] == "closed"
+    counted = [call for call in tally.calls if isinstance(call, int)]
+    assert sum(counted) == 1_000
+    assert len(counted) < 100
+
+
+@pytest.mark.asyncio
+async def test_cancelling_the_caller_while_the_bar_is_opened_leaves_no_coroutine_open() -> None:
+    calling = asyncio.create_task(run_jobs([double(1), double(2)], show_progress=True))
+    await asyncio.sleep(0)
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    gc.collect()
+
+
+class Broken(Tally):
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self._where = where
+        setattr(self, where, self._break)
+
+    def _break(self, *_: object) -> None:
+        self.calls.append(self._where)
+        raise OSError("no terminal")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("where", ["open", "task_started", "advance", "task_finished", "close"])
+async def test_a_progress_that_raises_is_switched_off_and_reported_once(
+    where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def load(port: str, name: str) -> Any:
+        if where == "open":
+            raise ImportError(name)
+        return lambda: Broken(where)
+
+    monkeypatch.setattr(registry, "load", load)
+    with caplog.at_level(logging.WARNING):
+        assert await run_jobs([double(number) for number in range(5)], show_progress=True) == [0, 2, 4, 6, 8]
+        error = LookupError()
+        with pytest.raises(LookupError) as caught:
+            await run_jobs([double(1), fail(error)], workers=1, show_progress=True)
+        assert caught.value is error
+    assert [record.message[:24] for record in caplog.records] == ["progress is switched off"] * 2
