@@ -28,6 +28,7 @@ from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource
+from asyncrun.kinds.embed import EmbedKind
 from asyncrun.kinds.items import Items
 from asyncrun.kinds.outputs import Output
 from asyncrun.ledger.ledger import Ledger
@@ -36,6 +37,7 @@ from asyncrun.readers.source import Source
 from asyncrun.records import InputType
 from asyncrun.stores.filter import parse_filter
 from asyncrun.stores.interface import Store
+from asyncrun.writers.open import STDOUT, open_writer
 
 LOCAL_BATCH = 16
 """Texts of a batch of the local model: about a second of work, which is what a kill can lose."""
@@ -70,7 +72,7 @@ class Workshop:
     def open_kind(self, job: Job) -> Kind:
         """Return a job, wired. Blocks. Raises what its parts raise."""
         if isinstance(job, EmbedJob):
-            return self._embed(job)
+            return self.open_embed(job)
         if isinstance(job, IngestJob):
             return self._ingest(job)
         if isinstance(job, QueryJob):
@@ -99,9 +101,8 @@ class Workshop:
         for store in self._stores:
             store.close()
 
-    def _embed(self, job: EmbedJob) -> Kind:
-        from asyncrun.kinds.embed import EmbedKind
-
+    def open_embed(self, job: EmbedJob) -> EmbedKind:
+        """Return an embed job, wired. Blocks."""
         return EmbedKind(self._items(job, job.embedder, InputType.DOCUMENT), self._output(job.output))
 
     def _query(self, job: QueryJob) -> Kind:
@@ -160,9 +161,11 @@ class Workshop:
             )
         )
 
-    def _output(self, config: OutputConfig) -> Output:
-        from asyncrun.writers.open import STDOUT, open_writer
+    def open_output(self, path: str) -> Output:
+        """Return an output that a flag names: relative to the working directory, its format from its ending."""
+        return self._output(OutputConfig(path=path if path == STDOUT else str(Path(path).absolute())))
 
+    def _output(self, config: OutputConfig) -> Output:
         path = None if config.path == STDOUT else self.root / config.path
         return Output(path, config.path, partial(open_writer, path or STDOUT, config.format, sys.stdout.buffer, config.columns))
 

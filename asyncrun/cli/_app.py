@@ -11,6 +11,8 @@ import typer
 
 from asyncrun.cli._errors import show_error
 from asyncrun.cli._options import Options, with_flags
+from asyncrun.cli.export import export
+from asyncrun.cli.failed import failed
 from asyncrun.cli.plan import plan
 from asyncrun.cli.run import run
 from asyncrun.cli.trace import list_runs, show, trace
@@ -24,7 +26,7 @@ def build_app() -> typer.Typer:
     new_app = partial(typer.Typer, rich_markup_mode=None, pretty_exceptions_enable=False)
     app = new_app(name="asyncrun", no_args_is_help=True, help="Embed, ingest and query text in bulk.")
     app.callback(invoke_without_command=True)(with_flags(_root))
-    for command in (run, plan, validate):
+    for command in (run, plan, validate, failed, export):
         app.command(command.__name__)(with_flags(command))
     traces = new_app(help="Show recorded runs: where the time went.")
     traces.callback(invoke_without_command=True)(with_flags(trace))

@@ -14,7 +14,7 @@ from asyncrun.kinds.scan import Scan
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex
 from asyncrun.ports import Progress
-from asyncrun.records import JobPlan, JobResult
+from asyncrun.records import Counts, JobPlan, JobResult
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +44,12 @@ class EmbedKind:
             return tally.result(output=self.output.shown, error=error)
         except AsyncrunError as error:
             return tally.result(output=self.output.shown, error=error)
+
+    def export(self, output: Output) -> Counts:
+        """Write the rows that are done now to another output; sends nothing. Blocks. Returns how many items are ok, of how many."""
+        scanned = self.items.scan()
+        written = output.write_rows(self._rows(scanned, self.items.index()))
+        return Counts(items=len(scanned), ok=written, skipped=scanned.skipped)
 
     async def _write(self, scanned: Scan) -> None:
         items = self.items

@@ -39,15 +39,19 @@ class Output:
     async def write(self, rows: Iterable[Row], mark: str, context: JobContext) -> None:
         """Write the rows in a worker thread, put the file in its place, and remember what it was made from."""
         with context.manager.event(CBEventType.ASYNC_JOB, payload={"name": f"write {self.shown}"}):
-            await asyncio.to_thread(self._write, rows)
+            await asyncio.to_thread(self.write_rows, rows)
             if self.path is not None:
                 await context.ledger.set_output(self.path, mark)
 
-    def _write(self, rows: Iterable[Row]) -> None:
+    def write_rows(self, rows: Iterable[Row]) -> int:
+        """Write the rows, put the file in its place, and return how many there were. Blocks. Raises OutputError and StorageError."""
         writer = self.open_writer()
+        count = 0
         try:
             for row in rows:
                 writer.write(row)
+                count += 1
             writer.commit()
         finally:
             writer.abort()
+        return count

@@ -117,7 +117,8 @@ class Ledger:
         """Return the failed items of a job by item id."""
         with self._reading:
             rows = self._query(
-                "SELECT item, file, line, reason, message, attempts, space, key FROM failures WHERE job = ? ORDER BY item", (job,)
+                "SELECT item, file, line, reason, message, attempts, space, key FROM failures WHERE job = ? ORDER BY file, line, item",
+                (job,),
             ).fetchall()
         return {
             item: KnownFailure(ItemFailure(item, Place(file, line), reason, message, attempts), space, key)

@@ -1,4 +1,19 @@
-"""What a recorded run is: one record for the run, one span for each of its events."""
+"""What a recorded run is: one record for the run, one span for each of its events, one for many that are alike.
+
+Events of one type and name below one parent are alike. Past the first ones they are folded: the slowest, the failed and an
+even sample keep spans of their own, all others share one span. Its `start` is their first start, its `end` their last end so
+far, its status succeeded, and its attributes hold:
+
+- `folded.count`: how many events it stands for; a span without it is one event.
+- `folded.seconds`, `folded.own`: the sums of their durations and of their own time (without children).
+- `folded.busy`: seconds in which at least one of them was open.
+- `folded.min`, `folded.max`: the shortest and the longest duration among them.
+- `folded.p50`, `folded.p95`: of all that are alike, those with spans of their own included; within 2 %.
+- `folded.failed`: how many of them failed; there only when more failed than are kept.
+- every other number (`tokens`, `waits.rate`, ...): the sum over them; a text only where all have the same.
+
+So the sum over all spans is exact. What happened below folded events is folded below their span, in the same way.
+"""
 
 from __future__ import annotations
 

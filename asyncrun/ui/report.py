@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from asyncrun.escape import printable
 from asyncrun.records import ItemFailure, JobPlan, Status
@@ -63,6 +63,26 @@ def render_failed(failures: Sequence[tuple[str, ItemFailure]], width: int) -> st
         cells = (job, failure.id, str(failure.place), failure.reason, failure.message)
         table.add_row(*map(printable, cells), str(failure.attempts))
     return _rendered(table, width)
+
+
+def describe_failed(failures: Sequence[tuple[str, ItemFailure]]) -> dict[str, Any]:
+    """Return failed items as a JSON document.
+
+    >>> describe_failed([])
+    {'schema': 1, 'items': []}
+    """
+    items = [
+        {
+            "job": job,
+            "id": failure.id,
+            "place": str(failure.place),
+            "reason": failure.reason,
+            "message": failure.message,
+            "attempts": failure.attempts,
+        }
+        for job, failure in failures
+    ]
+    return {"schema": 1, "items": items}
 
 
 def _cost(cost: float | None) -> str:

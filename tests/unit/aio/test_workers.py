@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.pool import Outcome, outcomes
+from asyncrun.aio.pool import Outcome, Outcomes, outcomes
 
 Order = Literal["input", "completed"]
 ORDERS: list[Order] = ["input", "completed"]
@@ -249,12 +249,15 @@ async def test_a_hundred_thousand_errors_can_be_collected() -> None:
 
 
 class World:
-    """Jobs that follow a script, and what is seen of them."""
+    """Jobs that follow a script, a consumer that follows steps, and what is seen of both."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: list[Script]) -> None:
         self.running = 0
         self.peak = 0
         self.begun = 0
+        self.jobs = [self.job(index, *step) for index, step in enumerate(script)]
+        self.taken: list[Outcome[int]] = []
+        self.end: str | None = None
 
     async def job(self, index: int, waits: int, ends: str) -> int:
         self.begun += 1
@@ -272,6 +275,35 @@ class World:
             return index
         finally:
             self.running -= 1
+
+    async def stream(self) -> AsyncIterator[Awaitable[int]]:
+        for number, job in enumerate(self.jobs):
+            if number % 3 == 0:
+                await asyncio.sleep(0)
+            yield job
+
+    async def take(self, stream: Outcomes[int], *, cancel: bool) -> None:
+        taking = asyncio.create_task(anext(stream))  # type: ignore[arg-type]
+        if cancel:
+            await turns(2)
+            taking.cancel()
+        try:
+            self.taken.append(await taking)
+        except LookupError:
+            self.end = "failed"
+        except StopAsyncIteration:
+            self.end = "ended"
+        except asyncio.CancelledError:
+            self.end = "left"
+
+    async def step(self, step: str, stream: Outcomes[int]) -> None:
+        if step == "wait":
+            await turns(3)
+        elif step == "leave":
+            await stream.aclose()
+            self.end = "left"
+        else:
+            await self.take(stream, cancel=step == "cancel")
 
 
 @settings(max_examples=150, deadline=None)
@@ -294,61 +326,29 @@ def test_whatever_happens_each_job_has_one_outcome_and_nothing_is_left(
     steps: list[str],
 ) -> None:
     async def main() -> None:
-        world = World()
-        jobs = [world.job(index, *step) for index, step in enumerate(script)]
-
-        async def feed() -> AsyncIterator[Awaitable[int]]:
-            for number, job in enumerate(jobs):
-                if number % 3 == 0:
-                    await asyncio.sleep(0)
-                yield job
-
-        taken: list[Outcome[int]] = []
-        stream = outcomes(feed() if asynchronous else jobs, workers=workers, ahead=workers + extra, order=order, on_error=on_error)
-        failed = ended = left = False
+        world = World(script)
+        jobs = world.stream() if asynchronous else world.jobs
+        stream = outcomes(jobs, workers=workers, ahead=workers + extra, order=order, on_error=on_error)
         for step in [*steps, *["take"] * (len(script) + 1)]:
-            if step == "take":
-                try:
-                    taken.append(await anext(stream))
-                except LookupError:
-                    failed = True
-                except StopAsyncIteration:
-                    ended = True
-            elif step == "wait":
-                await turns(3)
-            elif step == "leave":
-                await stream.aclose()
-                left = True
-            else:
-                taking = asyncio.create_task(anext(stream))  # type: ignore[arg-type]
-                await turns(2)
-                taking.cancel()
-                try:
-                    taken.append(await taking)
-                except (asyncio.CancelledError, StopAsyncIteration):
-                    left = True
-                except LookupError:
-                    failed = True
-            assert world.begun - len(taken) <= workers + extra
-            if failed or ended or left:
+            await world.step(step, stream)
+            assert world.begun - len(world.taken) <= workers + extra
+            if world.end is not None:
                 break
-        assert world.peak <= workers
-        assert world.running == 0
+        assert (world.peak <= workers, world.running) == (True, 0)
         assert not other_tasks()
-        indices = [outcome.index for outcome in taken]
+        indices = [outcome.index for outcome in world.taken]
         assert len(set(indices)) == len(indices)
-        if order == "input":
-            assert indices == list(range(len(indices)))
-        for outcome in taken:
+        assert order == "completed" or indices == list(range(len(indices)))
+        for outcome in world.taken:
             assert outcome.value == outcome.index if outcome.error is None else outcome.error.args == (outcome.index,)
         errors = any(ends == "error" for _, ends in script)
-        if ended and not left:
+        if world.end == "ended":
             assert sorted(indices) == list(range(len(script)))
             assert on_error == "collect" or not errors
-        if failed:
-            assert on_error == "raise"
-            assert errors
-        for job in jobs if asynchronous else []:
+        assert world.end != "failed" or (on_error == "raise" and errors)
+        assert world.end is not None
+        # What an asynchronous iterable has made and not yielded is its own.
+        for job in world.jobs if asynchronous else []:
             job.close()
 
     asyncio.run(main(), debug=True)

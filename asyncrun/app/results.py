@@ -1,0 +1,38 @@
+"""What is there after a run, or while one goes on: failed items, and the rows that are done."""
+
+from __future__ import annotations
+
+import asyncio
+
+from asyncrun.app.planning import open_workshop
+from asyncrun.app.request import Request
+from asyncrun.errors import UsageError
+from asyncrun.jobfile.jobs import EmbedJob
+from asyncrun.records import Counts, ItemFailure
+
+
+def failed_items(request: Request) -> list[tuple[str, ItemFailure]]:
+    """Return the failed items of the selected jobs, each with its job's name."""
+    return asyncio.run(_failed_items(request))
+
+
+def export_rows(request: Request, output: str) -> Counts:
+    """Write the rows of the request's one job that are done now, in input order; sends nothing. Returns how many there are.
+
+    Raises UsageError for a job that has no rows of its own, OutputError and StorageError.
+    """
+    return asyncio.run(_export_rows(request, output))
+
+
+async def _failed_items(request: Request) -> list[tuple[str, ItemFailure]]:
+    async with open_workshop(request) as (workshop, jobs):
+        return [(job.name, known.failure) for job in jobs for known in workshop.ledger.failures(job.name).values()]
+
+
+async def _export_rows(request: Request, output: str) -> Counts:
+    async with open_workshop(request) as (workshop, jobs):
+        named = [job for job in jobs if job.name in request.jobs and isinstance(job, EmbedJob)]
+        if len(named) != 1 or len(request.jobs) != 1:
+            raise UsageError("export takes one job of the kind embed", hint="Name it: asyncrun export jobs.yaml JOB -o FILE")
+        kind = await asyncio.to_thread(workshop.open_embed, named[0])
+        return await asyncio.to_thread(kind.export, workshop.open_output(output))

@@ -1,0 +1,32 @@
+"""`asyncrun export`: the rows that are done now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from asyncrun.cli._options import Options
+
+
+def export(
+    options: Options,
+    words: Annotated[list[str], typer.Argument(metavar="FILE JOB", help="The job file, and the job.")],
+    *,
+    output: Annotated[str, typer.Option("-o", "--output", metavar="PATH|-", help="Where the rows go.")],
+) -> int:
+    """Write the rows of a job that are done now, in input order, also while a run goes on; sends nothing. Exits 3 if rows are missing.
+
+    Example: asyncrun export jobs.yaml notes -o so-far.jsonl
+    """
+    from asyncrun.app.results import export_rows
+    from asyncrun.cli._files import job_file
+    from asyncrun.cli._output import print_answer
+    from asyncrun.cli._requests import build_request
+
+    file, jobs = job_file(words)
+    counts = export_rows(build_request(options, file, jobs, with_needs=False), output)
+    missing = counts.items - counts.skipped - counts.ok
+    if not options.quiet:
+        print_answer(f"{counts.ok:,} rows written, {missing:,} missing", options, to_stderr=True)
+    return 3 if missing else 0

@@ -1,0 +1,38 @@
+"""`asyncrun failed`: which items failed, where they stand, and why."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from asyncrun.cli._options import Options
+
+
+def failed(
+    options: Options,
+    words: Annotated[list[str] | None, typer.Argument(metavar="FILE JOB", help="The job file, and which of its jobs.")] = None,
+    *,
+    ids: Annotated[bool, typer.Option("--ids", help="Only the ids, one a line: right for a skip file.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is anything.")] = False,
+) -> int:
+    """List the items that failed in the last run of each job; sends nothing.
+
+    Example: asyncrun failed jobs.yaml --ids > known-bad.txt
+    """
+    from asyncrun.app.results import failed_items
+    from asyncrun.cli._files import job_file
+    from asyncrun.cli._output import print_answer, print_document, width
+    from asyncrun.cli._requests import build_request
+    from asyncrun.ui.report import describe_failed, render_failed
+
+    file, jobs = job_file(words or [])
+    found = failed_items(build_request(options, file, jobs, with_needs=False))
+    if options.json:
+        print_document(describe_failed(found), options)
+    elif ids:
+        if found:
+            print_answer("\n".join(failure.id for _, failure in found), options)
+    elif not options.quiet:
+        print_answer(render_failed(found, width()), options)
+    return int(check and bool(found))

@@ -1,0 +1,75 @@
+"""`asyncrun failed` and `asyncrun export`: what went wrong, and what is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncrun.testing.faults import error
+from asyncrun.testing.server import FakeServer
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def partial_run(asyncrun: Command, tmp_path: Path) -> int:
+    lines = ['{"id": "a", "text": "one"}', "no json", '{"id": "c", "text": "poison"}', '{"id": "d", "text": "four"}']
+    (tmp_path / "notes.jsonl").write_text("\n".join(lines))
+    refusal = error(400, "this text is not allowed", when=lambda request: "poison" in request.texts, times=None)
+    with FakeServer(faults=[refusal]).in_thread() as server:
+        embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
+        job = {"name": "n", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder}
+        (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
+        return int(asyncrun("run", "--quiet").code)
+
+
+def test_failed_items_are_listed_with_place_reason_and_the_servers_words(asyncrun: Command, partial_run: int) -> None:
+    assert partial_run == 3
+    [document] = asyncrun("failed", "--json").documents
+    assert [(item["id"], item["place"], item["reason"]) for item in document["items"]] == [
+        ("notes.jsonl#2", "notes.jsonl:2", "bad_record"),
+        ("c", "notes.jsonl:3", "refused"),
+    ]
+    assert "this text is not allowed" in document["items"][1]["message"]
+    table = asyncrun("failed")
+    assert table.code == 0
+    assert "this text is not allowed" in " ".join(table.out.split())
+
+
+def test_their_ids_make_a_skip_file(asyncrun: Command, partial_run: int, tmp_path: Path) -> None:
+    (tmp_path / "bad.txt").write_text(asyncrun("failed", "--ids").out)
+    config = json.loads((tmp_path / "jobs.yaml").read_text())
+    config["jobs"][0]["skip"] = "bad.txt"
+    (tmp_path / "jobs.yaml").write_text(json.dumps(config))
+    answer = asyncrun("run", "--json")
+    assert answer.code == 0
+    assert (answer.documents[-1]["skipped"], answer.documents[-1]["failed"]) == (2, 0)
+    assert asyncrun("failed", "--check").code == 0
+
+
+def test_check_exits_1_while_there_are_failures(asyncrun: Command, partial_run: int) -> None:
+    assert asyncrun("failed", "--check", "--quiet").code == 1
+
+
+def test_a_failure_that_is_mended_leaves_the_list(asyncrun: Command, partial_run: int, tmp_path: Path) -> None:
+    (tmp_path / "notes.jsonl").write_text('{"id": "a", "text": "one"}\n{"id": "d", "text": "four"}\n')
+    assert asyncrun("run", "--quiet").code == 0
+    assert asyncrun("failed", "--json").documents == [{"schema": 1, "items": []}]
+
+
+def test_export_writes_what_is_done_and_says_what_is_missing(asyncrun: Command, partial_run: int, tmp_path: Path) -> None:
+    (tmp_path / "out.jsonl").unlink()
+    answer = asyncrun("export", "jobs.yaml", "n", "-o", "so-far.jsonl")
+    assert answer.code == 3
+    assert "2 rows written, 2 missing" in answer.err
+    assert [json.loads(line)["id"] for line in (tmp_path / "so-far.jsonl").read_text().splitlines()] == ["a", "d"]
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_export_takes_one_embed_job(asyncrun: Command, partial_run: int) -> None:
+    assert asyncrun("export", "jobs.yaml", "-o", "x.jsonl").code == 2
+    assert asyncrun("export", "jobs.yaml", "m", "-o", "x.jsonl").code == 2
