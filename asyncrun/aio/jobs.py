@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -71,23 +71,19 @@ async def run_jobs(
         if bar is not None:
             bar.step()
 
-    crew = Workers(source, workers, ended, clock=SystemClock(), around=_reported_to(callback_manager or current_manager()))
     try:
-        await crew.run()
+        with _reported_to(callback_manager or current_manager()) as around:
+            await Workers(source, workers, ended, clock=SystemClock(), around=around).run()
     finally:
         if bar is not None:
             bar.close()
     return cast("list[T]", results)
 
 
-def _reported_to(manager: CallbackManager | None) -> Around[Any] | None:
-    """Return what wraps a job into an event, None when nobody would be told."""
+def _reported_to(manager: CallbackManager | None) -> AbstractContextManager[Around[Any] | None]:
+    """Return what yields the wrapper of a job into an event, None when nobody would be told."""
     if manager is None or not manager.handlers:
-        return None
-    from asyncrun.callbacks.schema import CBEventType
+        return nullcontext()
+    from asyncrun.callbacks.jobs import report_jobs
 
-    async def reported(job: Coroutine[Any, Any, T], index: int) -> T:
-        with manager.event(CBEventType.ASYNC_JOB, payload={"index": index, "job": getattr(job, "__qualname__", "")}):
-            return await job
-
-    return reported
+    return report_jobs(manager)

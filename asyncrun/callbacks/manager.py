@@ -9,15 +9,18 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asyncrun.callbacks.context import EventContext, mark_reported
-from asyncrun.callbacks.current import current_manager, enter_manager
+from asyncrun.callbacks.current import current_manager, enter_manager, open_events
 from asyncrun.callbacks.handler import BaseCallbackHandler
 from asyncrun.callbacks.ids import new_id
 from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, CBEventType, EventPayload
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
+
+if TYPE_CHECKING:
+    from asyncrun.callbacks.current import OpenEvent
 
 __all__ = ["CallbackManager", "current_manager"]
 
@@ -30,11 +33,10 @@ class _Trace:
 
     manager: CallbackManager
     trace_map: dict[str, list[str]]
-    outer_stack: tuple[str, ...]
+    outer_stack: tuple[OpenEvent, ...]
 
 
-# Context variables give every task and thread its own stack; the values are immutable, so a child cannot change its parent's.
-_stack: ContextVar[tuple[str, ...]] = ContextVar("asyncrun_stack", default=(BASE_TRACE_EVENT,))
+# A context variable gives every task and thread its own; the values are immutable, so a child cannot change its parent's.
 _traces: ContextVar[tuple[_Trace, ...]] = ContextVar("asyncrun_traces", default=())
 
 
@@ -90,9 +92,9 @@ class CallbackManager(BaseCallbackHandler):
     ) -> str:
         """Tell the handlers that an event starts, and return its id; the parent is the innermost open event."""
         event_id = event_id or new_id()
-        stack = _stack.get()
+        stack = open_events.get()
         if self.handlers:
-            parent = parent_id or stack[-1]
+            parent = parent_id or self.innermost()
             mapped = False
             for handler in self.handlers:
                 if not mapped and getattr(handler, "uses_trace_map", True):
@@ -106,7 +108,7 @@ class CallbackManager(BaseCallbackHandler):
                     except Exception as error:
                         self._switch_off(handler, error)
         if event_type not in LEAF_EVENTS:
-            _stack.set((*stack, event_id))
+            open_events.set((*stack, event_id))
         return event_id
 
     def on_event_end(
@@ -117,7 +119,7 @@ class CallbackManager(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Tell the handlers that an event ends; without `event_id` it is the innermost open one."""
-        stack = _stack.get()
+        stack = open_events.get()
         ended = event_id or new_id()
         for handler in self.handlers:
             if event_type not in handler.event_ends_to_ignore:
@@ -129,9 +131,9 @@ class CallbackManager(BaseCallbackHandler):
         if event_type in LEAF_EVENTS:
             return
         if stack[-1] == ended or (event_id is None and len(stack) > 1):
-            _stack.set(stack[:-1])
+            open_events.set(stack[:-1])
         elif ended in stack[1:]:
-            _stack.set(stack[: stack.index(ended, 1)])
+            open_events.set(stack[: stack.index(ended, 1)])
 
     def on_event_error(self, event_id: str, error: BaseException) -> None:
         """Tell the handlers that an exception leaves an event, whose end follows."""
@@ -168,14 +170,14 @@ class CallbackManager(BaseCallbackHandler):
         if trace_id is None:
             return
         enclosing = self._open_trace()
-        stack = _stack.get()
+        stack = open_events.get()
         if enclosing is None:
             for handler in self.handlers:
                 try:
                     handler.start_trace(trace_id=trace_id)
                 except Exception as error:
                     self._switch_off(handler, error)
-            _stack.set((BASE_TRACE_EVENT,))
+            open_events.set((BASE_TRACE_EVENT,))
         trace = _Trace(self, enclosing.trace_map if enclosing else defaultdict(list), stack)
         _traces.set((*_traces.get(), trace))
 
@@ -193,7 +195,12 @@ class CallbackManager(BaseCallbackHandler):
                 handler.end_trace(trace_id=trace_id, trace_map=trace.trace_map)
             except Exception as error:
                 self._switch_off(handler, error)
-        _stack.set(trace.outer_stack)
+        open_events.set(trace.outer_stack)
+
+    def innermost(self) -> str:
+        """Return the id of the innermost event that the running code is inside of."""
+        event = open_events.get()[-1]
+        return event if isinstance(event, str) else event[0].event_id(event[1])
 
     def _open_trace(self) -> _Trace | None:
         for trace in reversed(_traces.get()):

@@ -109,11 +109,11 @@ class Items:
             yield block
 
     def _ready(self, scanned: Scan) -> Iterator[tuple[int, Item]]:
-        ordinal = -1
+        ordinal, ready = -1, scanned.ready.tobytes()
         for ordinal, item in enumerate(self.source.items()):
             if ordinal >= len(scanned):
                 raise _changed(item.place.file)
-            if not scanned.ready[ordinal]:
+            if not ready[ordinal]:
                 continue
             key = content_key(self.embedder.as_sent(item.text, self.input_type)) if isinstance(item, Item) else b""
             if not isinstance(item, Item) or key != scanned.key(ordinal):

@@ -11,20 +11,45 @@ from asyncrun.trace.records import Span
 
 WAITS = tuple(item.name for item in fields(Waits))
 """What a span can wait for: its attribute `waits.<name>` has the seconds."""
+FOLDED = "folded.count"
+"""The attribute of a span that stands for many events."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
     """A span with its children.
 
-    `seconds` is its duration (of an open span the time up to the last thing that the trace knows), `own_seconds` that
-    without the time in which at least one child was open.
+    `seconds` is its duration (of an open span the time up to the last thing that the trace knows, of folded events the sum),
+    `own_seconds` that without the time in which at least one child was open, `end` its end in seconds since 1970. `count` is how
+    many events it stands for, `failed` how many of them failed.
     """
 
     span: Span
     children: tuple[Node, ...]
     seconds: float
     own_seconds: float
+    end: float
+    count: int
+    failed: int
+
+    @property
+    def folded(self) -> bool:
+        """Return whether it stands for many events that are alike."""
+        return FOLDED in self.span.attributes
+
+    @property
+    def label(self) -> str:
+        """Return its name, or its type when it has none."""
+        return self.span.name or self.span.type
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How the durations of events that have ended are spread, in seconds; all 0 when none has."""
+
+    p50: float = 0.0
+    p95: float = 0.0
+    most: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +61,7 @@ class Timing:
     total: float
     own: float
     waits: Mapping[str, float]
+    spread: Spread
     failed: int = 0
 
 
@@ -53,12 +79,21 @@ def build_forest(spans: Sequence[Span]) -> tuple[Node, ...]:
     # From the last to the first: a span's children come after it, so they are ready when it is built.
     built: dict[int, Node] = {}
     for span in reversed(spans):
-        below = children.get(span.id, [])
-        end = horizon if span.end is None else span.end
-        covered = union_seconds((max(child.start, span.start), min(_end(child, horizon), end)) for child in below)
-        seconds = max(end - span.start, 0.0)
-        built[span.id] = Node(span, tuple(built[child.id] for child in below), seconds, max(seconds - covered, 0.0))
+        built[span.id] = _node(span, tuple(built[child.id] for child in children.get(span.id, [])), horizon)
     return tuple(built[span.id] for span in children.get(None, []))
+
+
+def outermost_jobs(forest: Sequence[Node]) -> tuple[Node, ...]:
+    """Return the jobs (spans of type async_job) that are in no other job, by their start."""
+    found: list[Node] = []
+    waiting = list(reversed(forest))
+    while waiting:
+        node = waiting.pop()
+        if node.span.type == CBEventType.ASYNC_JOB.value:
+            found.append(node)
+        else:
+            waiting.extend(reversed(node.children))
+    return tuple(found)
 
 
 def union_seconds(intervals: Iterable[tuple[float, float]]) -> float:
@@ -86,6 +121,39 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(rank, 1) - 1]
 
 
+def spread_of(nodes: Iterable[Node]) -> Spread:
+    """Return how the durations are spread: exactly, but within a few percent where events are folded."""
+    exact: list[float] = []
+    folds: list[Span] = []
+    for node in nodes:
+        if node.folded:
+            folds.append(node.span)
+        elif node.span.end is not None:
+            exact.append(node.seconds)
+    exact.sort()
+    if not folds:
+        return Spread(percentile(exact, 0.5), percentile(exact, 0.95), exact[-1]) if exact else Spread()
+    most = max([number_of(span, "folded.max") for span in folds] + exact[-1:])
+    if len(folds) == 1:
+        # Its quantiles are those of all that are alike, these nodes included.
+        return Spread(min(number_of(folds[0], "folded.p50"), most), min(number_of(folds[0], "folded.p95"), most), most)
+    points = [(seconds, 1.0) for seconds in exact]
+    for span in folds:
+        count, middle, high = (number_of(span, key) for key in (FOLDED, "folded.p50", "folded.p95"))
+        points += [(number_of(span, "folded.min"), count * 0.25), (middle, count * 0.5), (high, count * 0.25)]
+    points.sort()
+    return Spread(_weighted(points, 0.5), _weighted(points, 0.95), most)
+
+
+def _weighted(points: Sequence[tuple[float, float]], share: float) -> float:
+    left = share * sum(weight for _, weight in points)
+    for value, weight in points:
+        left -= weight
+        if left <= 1e-9:
+            return value
+    return points[-1][0]
+
+
 def timings_by_type(spans: Sequence[Span]) -> tuple[Timing, ...]:
     """Return a timing for each event type, the longest in total first; waits are those that the spans themselves report."""
     groups: dict[str, list[Node]] = {}
@@ -98,15 +166,10 @@ def timings_by_type(spans: Sequence[Span]) -> tuple[Timing, ...]:
 def timings_by_job(spans: Sequence[Span]) -> tuple[Timing, ...]:
     """Return a timing for each job (an outermost span of type async_job), by their start; waits are those of all below it."""
     jobs: dict[str, tuple[list[Node], list[Node]]] = {}
-    waiting = list(reversed(build_forest(spans)))
-    while waiting:
-        node = waiting.pop()
-        if node.span.type == CBEventType.ASYNC_JOB.value:
-            heads, below = jobs.setdefault(node.span.name or node.span.type, ([], []))
-            heads.append(node)
-            below.extend(walk([node]))
-        else:
-            waiting.extend(reversed(node.children))
+    for head in outermost_jobs(build_forest(spans)):
+        heads, below = jobs.setdefault(head.label, ([], []))
+        heads.append(head)
+        below.extend(walk([head]))
     return tuple(_timing(label, heads, below) for label, (heads, below) in jobs.items())
 
 
@@ -119,21 +182,41 @@ def walk(forest: Iterable[Node]) -> Iterable[Node]:
         waiting.extend(reversed(node.children))
 
 
-def _timing(label: str, heads: Sequence[Node], all_nodes: Sequence[Node]) -> Timing:
-    waits = {name: sum(_number(node.span, f"waits.{name}") for node in all_nodes) for name in WAITS}
-    return Timing(
-        label,
-        len(heads),
-        sum(node.seconds for node in heads),
-        sum(node.own_seconds for node in heads),
-        waits,
-        sum(node.span.status == "failed" for node in heads),
-    )
-
-
-def _number(span: Span, key: str) -> float:
+def number_of(span: Span, key: str) -> float:
+    """Return an attribute that is a number, 0 when it is not there or is none."""
     value = span.attributes.get(key, 0.0)
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def waits_of(nodes: Iterable[Node]) -> dict[str, float]:
+    """Return the seconds that the spans themselves report, by what they waited for."""
+    spans = [node.span for node in nodes]
+    return {name: sum(number_of(span, f"waits.{name}") for span in spans) for name in WAITS}
+
+
+def _node(span: Span, below: tuple[Node, ...], horizon: float) -> Node:
+    end = _end(span, horizon)
+    if FOLDED in span.attributes:
+        count, failed = round(number_of(span, FOLDED)), round(number_of(span, "folded.failed"))
+        return Node(span, below, number_of(span, "folded.seconds"), number_of(span, "folded.own"), end, count, failed)
+    seconds = max(end - span.start, 0.0)
+    # Where children are folded their intervals are lost, but not how much time they cover.
+    covered = span.attributes.get("folded.below")
+    if not isinstance(covered, int | float):
+        covered = union_seconds((max(child.span.start, span.start), min(child.end, end)) for child in below)
+    return Node(span, below, seconds, max(seconds - covered, 0.0), end, 1, int(span.status == "failed"))
+
+
+def _timing(label: str, heads: Sequence[Node], all_nodes: Sequence[Node]) -> Timing:
+    return Timing(
+        label,
+        sum(node.count for node in heads),
+        sum(node.seconds for node in heads),
+        sum(node.own_seconds for node in heads),
+        waits_of(all_nodes),
+        spread_of(heads),
+        sum(node.failed for node in heads),
+    )
 
 
 def _horizon(spans: Sequence[Span]) -> float:

@@ -27,7 +27,7 @@ _TEXTS = frozenset(
 
 
 def pick_attributes(payload: Mapping[Any, Any] | None) -> dict[str, Plain]:
-    """Return what of a payload is small enough to be stored: cheap, for it is called where the event happens.
+    """Return what of a payload is small enough to be stored.
 
     A list gives its length as `<key>.count`, a record or a mapping its numbers as `<key>.<field>`, an exception `error.type`
     and `error.message`. What stands under a key for texts (`EventPayload.CHUNKS`, `"text"`, ...) is never taken.
@@ -47,6 +47,21 @@ def pick_attributes(payload: Mapping[Any, Any] | None) -> dict[str, Plain]:
         elif value is not None:
             _pick_other(name, value, picked)
     return picked
+
+
+def read_payload(payload: Any) -> dict[str, Plain]:
+    """Return what `pick_attributes` does, whatever stands in the payload.
+
+    >>> read_payload("no mapping")
+    {'payload.unreadable': 'ValueError'}
+    """
+    if not payload:
+        return {}
+    try:
+        # A copy: who made the event may go on with the payload in another thread.
+        return pick_attributes(dict(payload))
+    except Exception as error:
+        return {"payload.unreadable": type(error).__name__}
 
 
 def _pick_other(name: str, value: Any, picked: dict[str, Plain]) -> None:

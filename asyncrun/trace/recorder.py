@@ -6,6 +6,7 @@ import logging
 import platform
 import secrets
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ import orjson
 from asyncrun import __version__
 from asyncrun.callbacks.handler import BaseCallbackHandler
 from asyncrun.callbacks.ids import new_id
+from asyncrun.callbacks.jobs import JobLog
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import StorageError
@@ -74,11 +76,13 @@ class TraceRecorder(BaseCallbackHandler):
         super().__init__([], [])
         self._path = path
         self._clock = clock or SystemClock()
-        self._monotonic = self._clock.monotonic
+        # The function itself: the method around it would cost twice as much.
+        self._monotonic = time.monotonic if isinstance(self._clock, SystemClock) else self._clock.monotonic
         self._token = token
         self._redactor = redactor
         self._clean = lru_cache(maxsize=4096)(self._clean_text)
         self._events: deque[tuple[Any, ...]] = deque()
+        self._logs: dict[int, JobLog] = {}
         self._recording = False
         self._writing = threading.Lock()
         self._stop = threading.Event()
@@ -108,7 +112,7 @@ class TraceRecorder(BaseCallbackHandler):
 
     def close(self) -> None:
         """Write what is left, stop the thread and close the store; may be called twice."""
-        self._recording = False
+        self._stop_recording()
         if self._thread is not None:
             self._stop.set()
             self._thread.join()
@@ -148,7 +152,7 @@ class TraceRecorder(BaseCallbackHandler):
 
     def end_run(self, *, status: str, exit_code: int, summary: Mapping[str, Any] | None = None) -> None:
         """Write what is left of the run and how it ended. `summary` is kept as JSON."""
-        self._recording = False
+        self._stop_recording()
         self.flush()
         store, spool = self._store, self._spool
         if store is None or spool is None:
@@ -170,7 +174,14 @@ class TraceRecorder(BaseCallbackHandler):
             spool, store = self._spool, self._store
             if spool is None or store is None:
                 return
+            logs = list(self._logs.values())
+            # Jobs that are open now are events from now on; what encloses them is among the events already.
+            for notes in [notes for log in logs for notes in list(log.notes.values())]:
+                for index in list(notes.open):
+                    notes.event_id(index)
             spool.take(self._events)
+            for log in logs:
+                spool.take_jobs(log)
             try:
                 spool.write(store, self._clock.now(), self.lost)
             except StorageError as error:
@@ -184,10 +195,10 @@ class TraceRecorder(BaseCallbackHandler):
         parent_id: str = "",
         **kwargs: Any,
     ) -> str:
-        """Record the start of an event; the payload's key "name" names its span."""
+        """Note the start of an event; the payload, which is read later, may name its span ("name")."""
         event_id = event_id or new_id()
         if self._recording and self._has_room():
-            self._events.append((event_id, self._monotonic(), event_type, parent_id, pick_attributes(payload) if payload else None))
+            self._events.append((event_id, self._monotonic(), event_type, parent_id, payload))
         return event_id
 
     def on_event_end(
@@ -197,21 +208,38 @@ class TraceRecorder(BaseCallbackHandler):
         event_id: str = "",
         **kwargs: Any,
     ) -> None:
-        """Record the end of an event; the payload's key "status" says how it ended, without it an exception does."""
+        """Note the end of an event; the payload's key "status" says how it ended, without it an exception does."""
         if self._recording and self._has_room():
-            self._events.append((event_id, self._monotonic(), pick_attributes(payload) if payload else None))
+            self._events.append((event_id, self._monotonic(), payload))
 
     def on_event_error(self, event_id: str, error: BaseException) -> None:
-        """Record that an exception leaves an event: it failed, or was cancelled."""
+        """Note that an exception leaves an event: it failed, or was cancelled."""
         if self._recording:
             status = "failed" if isinstance(error, Exception) else "cancelled"
             self._events.append((event_id, {"status": status, **pick_attributes({"error": error})}))
+
+    def open_jobs(self, parent_id: str) -> JobLog | None:
+        """Return where a pool notes the jobs of one call: three numbers a job instead of two calls."""
+        if not self._recording:
+            return None
+        log = JobLog(parent_id, self._report_job, self._monotonic)
+        self._logs[id(log)] = log
+        return log
+
+    def close_jobs(self, log: JobLog) -> None:
+        """Take what is left of a call whose jobs have all ended."""
+        log.closed = True
+        if self._logs.pop(id(log), None) is not None:
+            self._events.append((log,))
 
     def start_trace(self, trace_id: str | None = None) -> None:
         """Do nothing: a run is recorded from `begin_run`."""
 
     def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
         """Do nothing: spans know their parents."""
+
+    def _report_job(self, parent: str, event_id: str, start: float, index: int, name: str) -> None:
+        self._events.append((event_id, start, CBEventType.ASYNC_JOB, parent, {"index": index, "job": name}))
 
     def _has_room(self) -> bool:
         """Return whether an event may wait; where the disk hangs, memory must not fill up."""
@@ -220,11 +248,16 @@ class TraceRecorder(BaseCallbackHandler):
         self._dropped += 1
         return False
 
+    def _stop_recording(self) -> None:
+        self._recording = False
+        for log in list(self._logs.values()):
+            self.close_jobs(log)
+
     def _write_on(self) -> None:
         silent = 0.0
         while not self._stop.wait(COMMIT_EVERY):
             silent += COMMIT_EVERY
-            if self._recording and (self._events or silent >= SIGN_OF_LIFE_EVERY):
+            if self._recording and (self._events or self._logs or silent >= SIGN_OF_LIFE_EVERY):
                 self.flush()
                 silent = 0.0
 

@@ -6,12 +6,12 @@ far, its status succeeded, and its attributes hold:
 
 - `folded.count`: how many events it stands for; a span without it is one event.
 - `folded.seconds`, `folded.own`: the sums of their durations and of their own time (without children).
-- `folded.busy`: seconds in which at least one of them was open.
 - `folded.min`, `folded.max`: the shortest and the longest duration among them.
 - `folded.p50`, `folded.p95`: of all that are alike, those with spans of their own included; within 2 %.
-- `folded.failed`: how many of them failed; there only when more failed than are kept.
+- `folded.failed`: how many of them did not succeed; there only when more did not than are kept.
 - every other number (`tokens`, `waits.rate`, ...): the sum over them; a text only where all have the same.
 
+A span some of whose children are folded has `folded.below`, once it has ended: seconds in which at least one child was open.
 So the sum over all spans is exact. What happened below folded events is folded below their span, in the same way.
 """
 

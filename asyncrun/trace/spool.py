@@ -1,15 +1,20 @@
-"""Events on their way to the store: starts and ends become rows, and rows wait while the disk is full."""
+"""Events on their way to the store: they become spans, those that are alike fold, and rows wait while the disk is full."""
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any
 
+from asyncrun.callbacks.jobs import JobLog
+from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import StorageError
-from asyncrun.trace.attributes import Plain, dump_attributes
+from asyncrun.trace.attributes import dump_attributes, read_payload
+from asyncrun.trace.branch import Node
+from asyncrun.trace.fold import Fold
 from asyncrun.trace.records import RUNNING, RunRecord
 from asyncrun.trace.store import Row, TraceStore
 
@@ -18,17 +23,8 @@ MOST_ROWS_WAITING = 50_000
 
 MOST_RECENT = 4096
 """Ended events whose ids are remembered at least."""
-
-
-@dataclass(slots=True)
-class _OpenSpan:
-    id: int
-    parent: int | None
-    type: str
-    start: float
-    attributes: dict[str, Plain]
-    error: dict[str, Plain]
-    written: bool = False
+FEW = 64
+"""Jobs that are taken one by one, which spares a small program the import of numpy."""
 
 
 class Spool:
@@ -39,7 +35,8 @@ class Spool:
         offset: seconds to add to the monotonic clock to get seconds since 1970.
         clean: makes a text fit to be stored.
 
-    An event is a tuple: a start (id, time, type, parent, attributes), an end (id, time, attributes), an error (id, attributes).
+    An event is a tuple: a start (id, time, type, parent, payload), an end (id, time, payload), an error (id, attributes), or the
+    jobs of a call that has ended (log,).
     """
 
     def __init__(self, run: RunRecord, offset: float, clean: Callable[[str], str]) -> None:
@@ -49,11 +46,13 @@ class Spool:
         self._offset = offset
         self._clean = clean
         self._count = 0
-        self._open: dict[str, _OpenSpan] = {}
+        self._top = Node(0, None, "", "", 0.0)
+        self._open: dict[str, Node] = {}
         # Ids of events that have ended, in two generations: a child may start a little later than its parent ends.
-        self._recent: dict[str, int] = {}
-        self._older: dict[str, int] = {}
-        self._ended: list[Row] = []
+        self._recent: dict[str, Node] = {}
+        self._older: dict[str, Node] = {}
+        self._waiting: dict[int, Node] = {}
+        self._gone: set[int] = set()
 
     def take(self, events: deque[tuple[Any, ...]]) -> None:
         """Take all events out of the queue, which others may be filling meanwhile."""
@@ -61,29 +60,45 @@ class Spool:
             event = events.popleft()
             if len(event) == 5:
                 self._start(*event)
-            elif (span := self._open.get(event[0])) is None:
+            elif len(event) == 1:
+                self.take_jobs(event[0])
+            elif (node := self._open.get(event[0])) is None:
                 # An end without a start: the event began before the run did.
                 continue
             elif len(event) == 3:
-                self._end(span, *event)
+                self._end(node, *event)
             else:
-                span.error = event[1]
+                node.error = event[1]
+
+    def take_jobs(self, log: JobLog) -> None:
+        """Take the jobs of a pool that have ended and are of no further interest."""
+        for notes in list(log.notes.values()):
+            numbers = notes.take()
+            parent = self._find(log.parent) or self._top
+            if len(numbers) <= FEW * 3:
+                for position in range(0, len(numbers), 3):
+                    self._settle(self._job(parent, notes.name, numbers, position))
+            else:
+                self._take_many(parent, notes.name, numbers)
+            dropped, notes.dropped = notes.dropped, 0
+            self.lost += dropped
 
     def write(self, store: TraceStore, seen: float, lost: int) -> None:
         """Write all rows, and how many are lost; raises StorageError, and then keeps as many for the next time as there is room."""
-        fresh = [span for span in self._open.values() if not span.written]
+        fresh = [node for node in self._open.values() if not node.written]
         try:
             if self.number is None and not self.add_run(store):
                 raise StorageError(f"{store.path} holds another run {self.run.run_id}")
-            rows = [*self._ended, *(self._row(span, None, RUNNING) for span in fresh)]
-            store.write_spans(self.number or 0, rows, seen=seen, lost=lost)
+            rows = map(self._row, [*self._waiting.values(), *fresh])
+            store.write_spans(self.number or 0, rows, seen=seen, lost=lost, gone=self._gone)
         except StorageError:
-            self.lost += max(len(self._ended) - MOST_ROWS_WAITING, 0)
-            del self._ended[MOST_ROWS_WAITING:]
+            for node in list(self._waiting.values())[MOST_ROWS_WAITING:]:
+                self._lose(node)
             raise
-        self._ended = []
-        for span in fresh:
-            span.written = True
+        for node in (*self._waiting.values(), *fresh):
+            node.written = node.fold.count if node.fold else 1
+        self._waiting = {}
+        self._gone = set()
 
     def add_run(self, store: TraceStore) -> bool:
         """Add the run to the store; False when its id is taken. Raises StorageError."""
@@ -92,34 +107,103 @@ class Spool:
 
     def give_up(self) -> None:
         """Count what is still waiting as lost."""
-        self.lost += len(self._ended)
-        self._ended = []
+        for node in list(self._waiting.values()):
+            self._lose(node)
 
-    def _start(self, event_id: str, time: float, event_type: Any, parent: str, attributes: dict[str, Plain] | None) -> None:
+    def keep(self, node: Node) -> None:
+        """Write a span, or write it again."""
+        self._waiting[node.id] = node
+
+    def drop(self, node: Node) -> None:
+        """Do not write a span, or remove it."""
+        self._waiting.pop(node.id, None)
+        if node.written:
+            self._gone.add(node.id)
+
+    def new_fold(self, parent: Node, kind: str, name: str) -> Node:
+        """Return a span for what is folded below `parent`."""
+        node = self._new(parent, kind, name, 0.0)
+        node.fold = Fold()
+        node.status = "succeeded"
+        return node
+
+    def _new(self, parent: Node, kind: str, name: str, start: float) -> Node:
         self._count += 1
-        kind = str(event_type.value if isinstance(event_type, Enum) else event_type)
-        self._open[event_id] = _OpenSpan(self._count, self._number_of(parent), kind, time, attributes or {}, {})
+        return Node(self._count, parent, kind, name, start)
 
-    def _end(self, span: _OpenSpan, event_id: str, time: float, attributes: dict[str, Plain] | None) -> None:
+    def _start(self, event_id: str, time: float, event_type: Any, parent: str, payload: Any) -> None:
+        kind = str(event_type.value if isinstance(event_type, Enum) else event_type)
+        attributes = read_payload(payload)
+        name = str(attributes.pop("name", "") or attributes.pop("job", ""))
+        above = self._find(parent) or self._top
+        above.open_children += 1
+        self._open[event_id] = node = self._new(above, kind, name, time)
+        node.attributes = attributes
+
+    def _end(self, node: Node, event_id: str, time: float, payload: Any) -> None:
         del self._open[event_id]
         if len(self._recent) >= MOST_RECENT:
             self._older, self._recent = self._recent, {}
-        self._recent[event_id] = span.id
-        span.attributes |= span.error
-        span.attributes |= attributes or {}
-        status = str(span.attributes.pop("status", "failed" if "error.type" in span.attributes else "succeeded"))
-        self._ended.append(self._row(span, time, status))
+        self._recent[event_id] = node
+        node.attributes |= node.error
+        node.attributes |= read_payload(payload)
+        node.name = str(node.attributes.pop("name", node.name))
+        node.status = str(node.attributes.pop("status", "failed" if "error.type" in node.attributes else "succeeded"))
+        node.odd = node.odd or node.status != "succeeded"
+        node.end = time
+        if node.parent is not None:
+            node.parent.open_children -= 1
+        if node.busy is not None and any(branch.row for branch in node.branches.values()):
+            node.attributes["folded.below"] = min(node.busy.seconds, node.seconds)
+        self._settle(node)
 
-    def _number_of(self, event_id: str) -> int | None:
-        span = self._open.get(event_id)
-        return span.id if span is not None else self._recent.get(event_id, self._older.get(event_id))
+    def _settle(self, node: Node) -> None:
+        # The parent may have ended before, and been folded.
+        above = _standing(node.parent or self._top)
+        node.parent = above
+        above.covered().add(node.start, node.start + node.seconds)
+        above.odd = above.odd or node.odd
+        above.branch(node.type, node.name).settle(node, self)
 
-    def _row(self, span: _OpenSpan, end: float | None, status: str) -> Row:
-        clean = self._clean
-        name = str(span.attributes.get("name", ""))
-        attributes = {key: value for key, value in span.attributes.items() if key != "name"}
+    def _take_many(self, parent: Node, name: str, numbers: array[float]) -> None:
+        import numpy as np
+
+        table = np.frombuffer(numbers, dtype=np.float64).reshape(-1, 3)
+        starts, ends = table[:, 1], np.maximum(table[:, 1], table[:, 2])
+        parent.covered().add_many(starts, ends)
+        make = partial(self._job, parent, name, numbers)
+        parent.branch(CBEventType.ASYNC_JOB.value, name).settle_many(starts, ends, lambda position: make(position * 3), self)
+
+    def _job(self, parent: Node, name: str, numbers: array[float], position: int) -> Node:
+        index, start, end = numbers[position : position + 3]
+        node = self._new(parent, CBEventType.ASYNC_JOB.value, name, start)
+        node.attributes = {"index": int(index)}
+        node.end = end
+        node.status = "succeeded"
+        return node
+
+    def _find(self, event_id: str) -> Node | None:
+        node = self._open.get(event_id) or self._recent.get(event_id) or self._older.get(event_id)
+        return None if node is None else _standing(node)
+
+    def _lose(self, node: Node) -> None:
+        del self._waiting[node.id]
+        self.lost += (node.fold.count if node.fold else 1) - node.written
+
+    def _row(self, node: Node) -> Row:
+        clean, attributes = self._clean, node.attributes
+        start, end = node.start, node.end
+        if node.fold is not None and node.alike is not None:
+            start, end, attributes = node.fold.first, node.fold.last, node.fold.attributes(node.alike)
+        parent = node.parent.id or None if node.parent else None
         return (
-            *(span.id, span.parent, clean(span.type), clean(name) if name else ""),
-            *(span.start + self._offset, None if end is None else end + self._offset),
-            *(clean(status), dump_attributes(attributes, clean) if attributes else None),
+            *(node.id, parent, clean(node.type), clean(node.name) if node.name else ""),
+            *(start + self._offset, None if end is None else end + self._offset),
+            *(clean(node.status or RUNNING), dump_attributes(attributes, clean) if attributes else None),
         )
+
+
+def _standing(node: Node) -> Node:
+    while node.into is not None:
+        node = node.into
+    return node

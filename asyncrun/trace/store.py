@@ -86,13 +86,14 @@ class TraceStore:
         with self._errors("write"), self._transaction():
             self._connection.execute(sql, values)
 
-    def write_spans(self, number: int, rows: Iterable[Row], *, seen: float, lost: int) -> None:
-        """Write spans of a run, new ones or again with their end, in one transaction.
+    def write_spans(self, number: int, rows: Iterable[Row], *, seen: float, lost: int, gone: Iterable[int] = ()) -> None:
+        """Write spans of a run, new ones or again with their end, and remove those that are `gone`, in one transaction.
 
         A row is (id, parent, type, name, start, end, status, attributes as JSON or None).
         """
         with self._errors("write"), self._transaction():
             self._connection.executemany(f"INSERT OR REPLACE INTO spans VALUES ({number}, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._connection.executemany(f"DELETE FROM spans WHERE run = {number} AND id = ?", [(span,) for span in gone])
             self._connection.execute("UPDATE runs SET seen = ?, lost = ? WHERE run = ?", (seen, lost, number))
 
     def runs(self) -> list[RunRecord]:

@@ -1,0 +1,154 @@
+"""Events of a pool's jobs: LlamaIndex's calls for any handler, and three numbers a job for one that only records."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from asyncrun.callbacks.context import mark_reported
+from asyncrun.callbacks.current import current_manager, enter_manager, open_events
+from asyncrun.callbacks.ids import new_id
+from asyncrun.callbacks.schema import CBEventType, EventPayload
+
+if TYPE_CHECKING:
+    from asyncrun.callbacks.manager import CallbackManager
+
+T = TypeVar("T")
+
+Around = Callable[[Coroutine[Any, Any, T], int], Coroutine[Any, Any, T]]
+"""Wraps the coroutine of the job with this index."""
+
+MOST_NAMES = 50
+"""Names of jobs of one call that are told apart."""
+MOST_WAITING = 6_000_000
+"""Numbers that wait to be taken; more are dropped and counted."""
+
+
+class JobNotes:
+    """The jobs of one call and one name: what is cheap to note where they run, and cheap to take elsewhere.
+
+    `numbers` are index, start and end of each job that succeeded and was of no further interest. `open` has the starts of those
+    that run. `report` makes one of these an event like any other: it has an event inside of it, fails, or takes long.
+    """
+
+    __slots__ = ("_report", "_reporting", "dropped", "name", "numbers", "open", "prefix")
+
+    def __init__(self, name: str, prefix: str, report: Callable[[str, float, int, str], None]) -> None:
+        self.name = name
+        self.prefix = prefix
+        self.open: dict[int, float] = {}
+        self.numbers = array("d")
+        self.dropped = 0
+        self._report = report
+        self._reporting = threading.Lock()
+
+    def event_id(self, index: int) -> str:
+        """Return the id of a job's event, which from now on is one like any other."""
+        event_id = f"{self.prefix}.{index}"
+        # Whichever thread removes it reports it, and no thread goes on to an end or a child before that.
+        with self._reporting:
+            start = self.open.pop(index, None)
+            if start is not None:
+                self._report(event_id, start, index, self.name)
+        return event_id
+
+    def take(self) -> array[float]:
+        """Remove and return what has been noted."""
+        # The other thread may be in the middle of a job's three numbers.
+        size = len(self.numbers) // 3 * 3
+        taken = self.numbers[:size]
+        del self.numbers[:size]
+        return taken
+
+
+class JobLog:
+    """The notes of one call, by the name of its jobs."""
+
+    def __init__(self, parent: str, report: Callable[[str, str, float, int, str], None], monotonic: Callable[[], float]) -> None:
+        self.parent = parent
+        self.monotonic = monotonic
+        self.notes: dict[str, JobNotes] = {}
+        self.closed = False
+        self._report = report
+        self._prefix = new_id()
+
+    def add(self, name: str) -> JobNotes:
+        """Return the notes of jobs with this name."""
+        shown = name if len(self.notes) < MOST_NAMES else ""
+        if shown not in self.notes:
+            self.notes[shown] = JobNotes(shown, self._prefix, lambda *job: self._report(self.parent, *job))
+        return self.notes[shown]
+
+
+class JobRecorder(Protocol):
+    """A handler that takes the jobs of a pool as numbers, when it is the only one."""
+
+    def open_jobs(self, parent_id: str) -> JobLog | None:
+        """Return where the jobs of one call are noted, None to be told of them as of any other event."""
+
+    def close_jobs(self, log: JobLog) -> None:
+        """Take what is left: all jobs of the call have ended."""
+
+
+@contextmanager
+def report_jobs(manager: CallbackManager) -> Generator[Around[Any] | None, None, None]:
+    """Yield what wraps each job of a call into an event ASYNC_JOB; None when nobody would be told."""
+    handlers = manager.handlers
+    recorder = cast(JobRecorder, handlers[0]) if len(handlers) == 1 and hasattr(handlers[0], "open_jobs") else None
+    log = recorder.open_jobs(manager.innermost()) if recorder else None
+    if recorder is None or log is None:
+        yield _reported_to(manager) if handlers else None
+        return
+    try:
+        yield _noted_in(log, manager)
+    finally:
+        recorder.close_jobs(log)
+
+
+def _reported_to(manager: CallbackManager) -> Around[Any]:
+    async def reported(job: Coroutine[Any, Any, Any], index: int) -> Any:
+        with manager.event(CBEventType.ASYNC_JOB, payload={"index": index, "job": getattr(job, "__qualname__", "")}):
+            return await job
+
+    return reported
+
+
+def _noted_in(log: JobLog, manager: CallbackManager) -> Around[Any]:
+    # Every name that is looked up here once is not looked up a million times.
+    handlers, outer, notes_of, monotonic = manager.handlers, open_events.get(), log.notes.get, log.monotonic
+    entered = current_manager() is manager
+    reported = _reported_to(manager)
+
+    async def noted(job: Coroutine[Any, Any, Any], index: int) -> Any:
+        if log.closed or manager.handlers is not handlers or len(handlers) != 1:
+            return await reported(job, index)
+        name = getattr(job, "__qualname__", "")
+        notes = notes_of(name) or log.add(name)
+        # In the job's own context, which ends with it.
+        open_events.set((*outer, (notes, index)))
+        if not entered:
+            enter_manager(manager)
+        notes.open[index] = monotonic()
+        try:
+            value = await job
+        except BaseException as error:
+            event_id = notes.event_id(index)
+            manager.on_event_error(event_id, error)
+            manager.on_event_end(CBEventType.ASYNC_JOB, {EventPayload.EXCEPTION: error} if mark_reported(error) else None, event_id)
+            raise
+        start = notes.open.pop(index, None)
+        if start is None:
+            manager.on_event_end(CBEventType.ASYNC_JOB, None, notes.event_id(index))
+        elif len(notes.numbers) < MOST_WAITING:
+            add = notes.numbers.append
+            add(index)
+            add(start)
+            add(monotonic())
+        else:
+            notes.dropped += 1
+        return value
+
+    return noted
