@@ -11,10 +11,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from blockbuster import blockbuster_ctx
 
 ROOT = Path(__file__).resolve().parents[1]
 GRACE = 2.0
@@ -149,6 +151,17 @@ def nothing_left_behind() -> Iterator[None]:
         time.sleep(0.01)
 
 
+@contextmanager
+def no_blocking_calls() -> Iterator[None]:
+    """Make every call of asyncrun that blocks a running event loop raise `blockbuster.BlockingError`."""
+    with blockbuster_ctx("asyncrun", excluded_modules=["asyncrun.testing"]) as buster:
+        # To run a coroutine from inside a running loop is to block it until the coroutine has ended: that is what it is for.
+        for name in ("threading.Lock.acquire", "threading.Lock.acquire_lock"):
+            if name in buster.functions:
+                buster.functions[name].can_block_in("asyncrun/aio/bridge.py", {"_wait", "asyncio_run"})
+        yield
+
+
 def watch_tasks(item: pytest.Item) -> None:
     """Make an asynchronous test fail when tasks outlive it; the loop that ends after it would cancel them in silence."""
     if not isinstance(item, pytest.Function):
@@ -167,7 +180,8 @@ def leaving_no_task(test: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(test)
     async def watched(*args: Any, **kwargs: Any) -> None:
         before = asyncio.all_tasks()
-        await test(*args, **kwargs)
+        with no_blocking_calls():
+            await test(*args, **kwargs)
         for _ in range(5):  # what has been cancelled needs a turn or two of the loop to end
             if not asyncio.all_tasks() - before:
                 return

@@ -17,7 +17,9 @@ from asyncrun.aio.signals import handle_signals
 from asyncrun.aio.slot import roster
 from asyncrun.aio.stop import MAX_RUNTIME, Stop
 from asyncrun.aio.watch import report, report_on_signal, watch
+from asyncrun.app.recording import hash_of, open_recorder, settings_of
 from asyncrun.app.request import Request, environment_secrets
+from asyncrun.app.tracing import TRACES
 from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
@@ -32,7 +34,6 @@ from asyncrun.paths import open_state_folder, state_folder, write_private
 from asyncrun.ports import Progress
 from asyncrun.records import RunResult
 from asyncrun.redact import Redactor
-from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.ui.documents import summary_document
 from asyncrun.writers.open import STDOUT
 
@@ -72,9 +73,13 @@ async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state
     async with AsyncExitStack() as stack:
         lock = state / "locks" / f"{request.file.name}.lock"
         await _enter_lock(stack, lock, clock, request.wait_for_lock)
-        recorder = TraceRecorder(state / "traces.db", Redactor({*job_file.secrets(), *environment_secrets(request.environ)}), clock)
+        redactor = Redactor({*job_file.secrets(), *environment_secrets(request.environ)})
+        # The recorder also warns from its own thread, and a progress belongs to the loop's.
+        loop = asyncio.get_running_loop()
+        recorder = await asyncio.to_thread(
+            open_recorder, state / TRACES, redactor, clock, job_file.trace, lambda words: loop.call_soon_threadsafe(progress.warn, words)
+        )
         stack.callback(recorder.close)
-        recorder.open()
         ledger = Ledger(state / "ledger.db")
         stack.callback(ledger.close)
         manager = CallbackManager([recorder])
@@ -94,7 +99,8 @@ async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state
         )
         stack.push_async_callback(workshop.aclose)
         workshop.check(jobs)
-        run_id = recorder.begin_run(job_file=str(request.file))
+        settings, job_file_hash = settings_of(jobs), await asyncio.to_thread(hash_of, job_file.path)
+        run_id = recorder.begin_run(job_file=str(request.file), settings=settings, job_file_hash=job_file_hash)
         progress.run_started(run_id, [job.name for job in jobs])
         planned = [PlannedJob(job.name, job.kind, job.needs, partial(workshop.open_kind, job)) for job in jobs]
         runner = Runner(planned, progress=progress, manager=manager, stop=stop)

@@ -1,5 +1,6 @@
 """Callbacks: events and traces, under the names that LlamaIndex gave them."""
 
+from asyncrun.callbacks.asynchronous import AsyncCallbackHandler
 from asyncrun.callbacks.context import EventContext
 from asyncrun.callbacks.debug import LlamaDebugHandler
 from asyncrun.callbacks.handler import BaseCallbackHandler
@@ -10,6 +11,7 @@ __all__ = [
     "BASE_TRACE_EVENT",
     "LEAF_EVENTS",
     "TIMESTAMP_FORMAT",
+    "AsyncCallbackHandler",
     "BaseCallbackHandler",
     "CBEvent",
     "CBEventType",

@@ -8,6 +8,11 @@ from typing import Any, ClassVar
 
 from asyncrun.callbacks.schema import CBEventType
 
+MOST_WAITING = 10_000
+"""Calls that wait for an asynchronous handler; more are left out, which is reported once."""
+TIME_LIMIT = 10.0
+"""Seconds that an asynchronous handler may take for one call; it is switched off after that."""
+
 
 class BaseCallbackHandler(ABC):
     """Is told when events start and end, and when a trace does.

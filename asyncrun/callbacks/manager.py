@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from asyncrun.callbacks.context import EventContext, mark_reported
@@ -20,11 +21,15 @@ from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 
 if TYPE_CHECKING:
+    from asyncrun.callbacks.courier import Courier
     from asyncrun.callbacks.current import OpenEvent
 
 __all__ = ["CallbackManager", "current_manager"]
 
 logger = logging.getLogger(__name__)
+
+PATIENCE = 10.0
+"""Seconds that asynchronous handlers get at the end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +51,9 @@ class CallbackManager(BaseCallbackHandler):
     Args:
         handlers: who is told; the list is kept as it is. None means nobody, and then events cost next to nothing.
 
+    A handler whose methods are coroutine functions (`AsyncCallbackHandler`) is told in a thread of its own: `aclose` waits for it.
     The stack of open events belongs to the running task (or thread), so concurrent jobs never mix theirs. A handler that
-    raises is reported once, switched off, and never breaks what it watches.
+    raises, or hangs, is reported once, switched off, and never breaks what it watches.
 
     >>> from asyncrun.callbacks.debug import LlamaDebugHandler
     >>> debug = LlamaDebugHandler(print_trace_on_end=False)
@@ -63,6 +69,7 @@ class CallbackManager(BaseCallbackHandler):
         super().__init__([], [])
         self.handlers: list[BaseCallbackHandler] = [] if handlers is None else handlers
         self._trace_map: dict[str, list[str]] = defaultdict(list)
+        self._couriers: dict[int, tuple[BaseCallbackHandler, Courier]] = {}
 
     @property
     def trace_map(self) -> dict[str, list[str]]:
@@ -81,6 +88,27 @@ class CallbackManager(BaseCallbackHandler):
     def set_handlers(self, handlers: list[BaseCallbackHandler]) -> None:
         """Make these the only handlers."""
         self.handlers = handlers
+
+    def flush(self, seconds: float = PATIENCE) -> bool:
+        """Wait until asynchronous handlers have been told of everything so far; False when that takes longer than `seconds`."""
+        return all(courier.flush(seconds) for _, courier in list(self._couriers.values()))
+
+    async def aflush(self, seconds: float = PATIENCE) -> bool:
+        """Wait as `flush` does, without holding up the event loop."""
+        import asyncio
+
+        return await asyncio.to_thread(self.flush, seconds)
+
+    def close(self, seconds: float = PATIENCE) -> None:
+        """Tell asynchronous handlers of what they have not heard yet, for `seconds` at most, and end their threads."""
+        while self._couriers:
+            self._couriers.popitem()[1][1].close(seconds)
+
+    async def aclose(self, seconds: float = PATIENCE) -> None:
+        """Close as `close` does, without holding up the event loop."""
+        import asyncio
+
+        await asyncio.to_thread(self.close, seconds)
 
     def on_event_start(
         self,
@@ -104,7 +132,9 @@ class CallbackManager(BaseCallbackHandler):
                     # Unpacking even empty keywords costs more than the call itself.
                     start: Callable[..., str] = partial(handler.on_event_start, **kwargs) if kwargs else handler.on_event_start
                     try:
-                        start(event_type, payload, event_id=event_id, parent_id=parent)
+                        told: object = start(event_type, payload, event_id=event_id, parent_id=parent)
+                        if type(told) is CoroutineType:
+                            self._have_awaited(handler, told)
                     except Exception as error:
                         self._switch_off(handler, error)
         if event_type not in LEAF_EVENTS:
@@ -123,9 +153,11 @@ class CallbackManager(BaseCallbackHandler):
         ended = event_id or new_id()
         for handler in self.handlers:
             if event_type not in handler.event_ends_to_ignore:
-                end: Callable[..., None] = partial(handler.on_event_end, **kwargs) if kwargs else handler.on_event_end
+                end: Callable[..., object] = partial(handler.on_event_end, **kwargs) if kwargs else handler.on_event_end
                 try:
-                    end(event_type, payload, event_id=ended)
+                    told = end(event_type, payload, event_id=ended)
+                    if type(told) is CoroutineType:
+                        self._have_awaited(handler, told)
                 except Exception as error:
                     self._switch_off(handler, error)
         if event_type in LEAF_EVENTS:
@@ -140,10 +172,7 @@ class CallbackManager(BaseCallbackHandler):
         for handler in self.handlers:
             hook = getattr(handler, "on_event_error", None)
             if hook is not None:
-                try:
-                    hook(event_id, error)
-                except Exception as failure:
-                    self._switch_off(handler, failure)
+                self._tell(handler, partial(hook, event_id, error))
 
     def event(self, event_type: CBEventType, payload: dict[str, Any] | None = None, event_id: str | None = None) -> EventContext:
         """Return a context manager that starts an event on entry and ends it on exit, if `on_end` has not been called by then."""
@@ -173,10 +202,7 @@ class CallbackManager(BaseCallbackHandler):
         stack = open_events.get()
         if enclosing is None:
             for handler in self.handlers:
-                try:
-                    handler.start_trace(trace_id=trace_id)
-                except Exception as error:
-                    self._switch_off(handler, error)
+                self._tell(handler, partial(handler.start_trace, trace_id=trace_id))
             open_events.set((BASE_TRACE_EVENT,))
         trace = _Trace(self, enclosing.trace_map if enclosing else defaultdict(list), stack)
         _traces.set((*_traces.get(), trace))
@@ -191,10 +217,7 @@ class CallbackManager(BaseCallbackHandler):
             return
         self._trace_map = trace.trace_map
         for handler in self.handlers:
-            try:
-                handler.end_trace(trace_id=trace_id, trace_map=trace.trace_map)
-            except Exception as error:
-                self._switch_off(handler, error)
+            self._tell(handler, partial(handler.end_trace, trace_id=trace_id, trace_map=trace.trace_map))
         open_events.set(trace.outer_stack)
 
     def innermost(self) -> str:
@@ -208,9 +231,31 @@ class CallbackManager(BaseCallbackHandler):
                 return trace
         return None
 
-    def _switch_off(self, handler: BaseCallbackHandler, error: Exception) -> None:
+    def _tell(self, handler: BaseCallbackHandler, call: Callable[[], object]) -> None:
+        try:
+            told = call()
+            if type(told) is CoroutineType:
+                self._have_awaited(handler, told)
+        except Exception as error:
+            self._switch_off(handler, error)
+
+    def _have_awaited(self, handler: BaseCallbackHandler, call: Coroutine[Any, Any, Any]) -> None:
+        if id(handler) not in self._couriers:
+            from asyncrun.callbacks.courier import Courier
+
+            limits = {name: getattr(handler, name) for name in ("most_waiting", "time_limit") if hasattr(handler, name)}
+            self._couriers[id(handler)] = handler, Courier(type(handler).__name__, **limits)
+        _, courier = self._couriers[id(handler)]
+        if not courier.send(call):
+            # It has been reported where it failed.
+            self._remove(handler)
+
+    def _remove(self, handler: BaseCallbackHandler) -> None:
         # A new list: the one before it is being walked through.
         self.handlers = [other for other in self.handlers if other is not handler]
+
+    def _switch_off(self, handler: BaseCallbackHandler, error: Exception) -> None:
+        self._remove(handler)
         words = printable(Redactor().redact(str(error)), 200)
         logger.warning("callback handler %s is switched off: it raised %s: %s", type(handler).__name__, type(error).__name__, words)
 

@@ -15,7 +15,7 @@ from asyncrun.cli.export import export
 from asyncrun.cli.failed import failed
 from asyncrun.cli.plan import plan
 from asyncrun.cli.run import run
-from asyncrun.cli.trace import list_runs, show, trace
+from asyncrun.cli.trace import diff, errors, list_runs, show, slow, timeline, trace
 from asyncrun.cli.validate import validate
 from asyncrun.errors import UsageError
 
@@ -30,7 +30,8 @@ def build_app() -> typer.Typer:
         app.command(command.__name__)(with_flags(command))
     traces = new_app(help="Show recorded runs: where the time went.")
     traces.callback(invoke_without_command=True)(with_flags(trace))
-    traces.command("show")(with_flags(show))
+    for view in (show, timeline, slow, errors, diff):
+        traces.command(view.__name__)(with_flags(view))
     traces.command("list")(with_flags(list_runs))
     app.add_typer(traces, name="trace")
     return app

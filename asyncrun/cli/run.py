@@ -64,11 +64,16 @@ def run(
 def _print_report(report: RunReport, options: Options) -> None:
     from asyncrun.app.tracing import render_end_of_run
     from asyncrun.cli._output import print_answer, width
+    from asyncrun.errors import StorageError
     from asyncrun.ui.ending import render_ending, render_trouble
 
     if options.quiet:
         if trouble := render_trouble(report.result):
             print_answer(trouble, options, to_stderr=True)
     elif not options.json:
-        trace = render_end_of_run(report.state, report.result.run_id, width())
+        try:
+            trace = render_end_of_run(report.state, report.result.run_id, width())
+        except StorageError:
+            # The run has said already that it goes without a trace, or that its trace is partial.
+            trace = "Trace: none of this run."
         print_answer(f"{trace}\n\n{render_ending(report.result)}", options, to_stderr=report.stdout_taken)

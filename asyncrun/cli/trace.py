@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -11,6 +12,7 @@ from asyncrun.cli._options import Options
 
 FileFlag = Annotated[Path | None, typer.Option("-f", "--file", help="The job file, instead of the nearest .asyncrun upward.")]
 RunWord = Annotated[str, typer.Argument(metavar="[RUN]", help="An id, a unique prefix, latest or latest~N.")]
+RunStatus = Literal["succeeded", "partial", "failed", "stopped", "cancelled", "running", "unfinished"]
 
 
 def trace(options: Options, file: FileFlag = None) -> int:
@@ -27,27 +29,110 @@ def show(options: Options, run: RunWord = "latest", file: FileFlag = None) -> in
     Example: asyncrun trace show latest~1
     """
     from asyncrun.app import tracing
-    from asyncrun.cli._output import print_answer, print_document, width
 
     state = tracing.traced_folder(file, options.state_dir)
-    if options.json:
-        print_document(tracing.describe_trace(state, run), options)
-    else:
-        print_answer(tracing.render_trace(state, run, width()), options)
-    return 0
+    return _answer(options, lambda: tracing.describe_trace(state, run), lambda width: tracing.render_trace(state, run, width))
 
 
-def list_runs(options: Options, file: FileFlag = None) -> int:
+def timeline(options: Options, run: RunWord = "latest", file: FileFlag = None) -> int:
+    """Show what each job had open over time.
+
+    Example: asyncrun trace timeline
+    """
+    from asyncrun.app import trace_views, tracing
+
+    state = tracing.traced_folder(file, options.state_dir)
+    return _answer(
+        options,
+        lambda: trace_views.describe_trace_timeline(state, run),
+        lambda width: trace_views.render_trace_timeline(state, run, width),
+    )
+
+
+def slow(
+    options: Options,
+    run: RunWord = "latest",
+    file: FileFlag = None,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=1000, help="How many.")] = 10,
+) -> int:
+    """Show the slowest events of a run, with what they waited for.
+
+    Example: asyncrun trace slow -n 20
+    """
+    from asyncrun.app import trace_views, tracing
+
+    state = tracing.traced_folder(file, options.state_dir)
+    return _answer(
+        options,
+        lambda: trace_views.describe_trace_slow(state, run, count),
+        lambda width: trace_views.render_trace_slow(state, run, count, width),
+    )
+
+
+def errors(options: Options, run: RunWord = "latest", file: FileFlag = None) -> int:
+    """Show what failed in a run, and why.
+
+    Example: asyncrun trace errors
+    """
+    from asyncrun.app import trace_views, tracing
+
+    state = tracing.traced_folder(file, options.state_dir)
+    return _answer(
+        options,
+        lambda: trace_views.describe_trace_errors(state, run),
+        lambda width: trace_views.render_trace_errors(state, run, width),
+    )
+
+
+def diff(
+    options: Options,
+    first: Annotated[str | None, typer.Argument(metavar="[A]", help="The earlier run.", show_default="the one before B")] = None,
+    second: Annotated[str | None, typer.Argument(metavar="[B]", help="The later run.", show_default="latest")] = None,
+    file: FileFlag = None,
+) -> int:
+    """Show what got slower between two runs, and why. Without names: the latest run, and the one before of the same job file.
+
+    Example: asyncrun trace diff latest~7 latest
+    """
+    from asyncrun.app import trace_views, tracing
+
+    state = tracing.traced_folder(file, options.state_dir)
+    return _answer(
+        options,
+        lambda: trace_views.describe_trace_diff(state, first, second),
+        lambda width: trace_views.render_trace_diff(state, first, second, width),
+    )
+
+
+def list_runs(
+    options: Options,
+    file: FileFlag = None,
+    job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Only runs with this job.")] = None,
+    status: Annotated[RunStatus | None, typer.Option("--status", help="Only runs with this status.")] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Only runs of this last time, such as 7d.")] = None,
+) -> int:
     """List the recorded runs, the latest first.
 
-    Example: asyncrun trace list
+    Example: asyncrun trace list --job notes --since 7d
     """
     from asyncrun.app import tracing
+    from asyncrun.cli._requests import parse_time
+
+    seconds = parse_time("--since", since)
+    state = tracing.traced_folder(file, options.state_dir)
+    return _answer(
+        options,
+        lambda: tracing.describe_trace_list(state, job=job, status=status, since=seconds),
+        lambda width: tracing.render_trace_list(state, width, job=job, status=status, since=seconds),
+    )
+
+
+def _answer(options: Options, describe: Callable[[], dict[str, Any]], render: Callable[[int], str]) -> int:
+    """Print a document for programs, or a text for people."""
     from asyncrun.cli._output import print_answer, print_document, width
 
-    state = tracing.traced_folder(file, options.state_dir)
     if options.json:
-        print_document(tracing.describe_trace_list(state), options)
+        print_document(describe(), options)
     else:
-        print_answer(tracing.render_trace_list(state, width()), options)
+        print_answer(render(width()), options)
     return 0

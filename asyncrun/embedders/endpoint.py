@@ -28,9 +28,9 @@ MAX_WORDS = 200
 
 @dataclass(slots=True)
 class _Connections:
-    """What belongs to one event loop: the client, and the canary that is on its way."""
+    """What belongs to one event loop: the client, made for the first request, and the canary that is on its way."""
 
-    client: Client
+    client: asyncio.Future[Client] | None = None
     canary: asyncio.Future[None] | None = None
 
 
@@ -77,7 +77,7 @@ class Endpoint:
         """Send once. Raises TransportError."""
         from asyncrun.http import post_json
 
-        return await post_json(self._here().client, self.url, body, self.headers, timeout=self.timeout)
+        return await post_json(await self._client(), self.url, body, self.headers, timeout=self.timeout)
 
     @asynccontextmanager
     async def canary(self) -> AsyncIterator[None]:
@@ -109,16 +109,28 @@ class Endpoint:
     async def leave_loop(self) -> None:
         """Close the connections of the running loop."""
         connections = self._connections.pop(asyncio.get_running_loop(), None)
-        if connections is not None:
-            await connections.client.aclose()
+        if connections is not None and connections.client is not None:
+            await (await connections.client).aclose()
 
     def _here(self) -> _Connections:
         loop = asyncio.get_running_loop()
         if loop not in self._connections:
-            from asyncrun.http import build_client
-
-            self._connections[loop] = _Connections(build_client(self.limiter.limits.concurrency or DEFAULT_CONCURRENCY))
+            self._connections[loop] = _Connections()
         return self._connections[loop]
+
+    async def _client(self) -> Client:
+        connections = self._here()
+        if connections.client is None:
+            concurrency = self.limiter.limits.concurrency or DEFAULT_CONCURRENCY
+            # Importing the client and reading the CA bundle take a tenth of a second: not on the loop.
+            connections.client = asyncio.ensure_future(asyncio.to_thread(_build_client, concurrency))
+        return await asyncio.shield(connections.client)
+
+
+def _build_client(concurrency: int) -> Client:
+    from asyncrun.http import build_client
+
+    return build_client(concurrency)
 
 
 def check_address(url: str) -> None:

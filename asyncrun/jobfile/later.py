@@ -51,6 +51,7 @@ KEYS: dict[Path, str] = {
 """Keys that are not built, and what they are for."""
 
 VALUES: dict[Path, dict[str, str]] = {
+    ("trace", "text"): dict.fromkeys(("true", "True", "TRUE"), "storing the texts of items"),
     ("executor", "type"): {"ray": "running jobs on Ray"},
     ("jobs", "*", "on_new_space"): {"rebuild": "filling a twin of a collection"},
     ("defaults", "on_new_space"): {"rebuild": "filling a twin of a collection"},

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.records import Waits
 from asyncrun.trace.records import Span
+from asyncrun.trace.spread import Spread, spread_of
 
 WAITS = tuple(item.name for item in fields(Waits))
 """What a span can wait for: its attribute `waits.<name>` has the seconds."""
@@ -41,15 +42,6 @@ class Node:
     def label(self) -> str:
         """Return its name, or its type when it has none."""
         return self.span.name or self.span.type
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """How the durations of events that have ended are spread, in seconds; all 0 when none has."""
-
-    p50: float = 0.0
-    p95: float = 0.0
-    most: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,48 +102,16 @@ def union_seconds(intervals: Iterable[tuple[float, float]]) -> float:
     return covered
 
 
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least `share` (0 to 1) of the values do not exceed; `ordered` is sorted, not empty.
-
-    >>> percentile([1.0, 2.0, 3.0, 4.0], 0.5)
-    2.0
-    """
-    # Whole thousandths, because 0.95 * 20 is a little more than 19 as a float.
-    rank = -(-len(ordered) * round(share * 1000) // 1000)
-    return ordered[max(rank, 1) - 1]
-
-
-def spread_of(nodes: Iterable[Node]) -> Spread:
-    """Return how the durations are spread: exactly, but within a few percent where events are folded."""
+def spread_of_nodes(nodes: Iterable[Node]) -> Spread:
+    """Return how the durations of those that have ended are spread."""
     exact: list[float] = []
-    folds: list[Span] = []
+    folds: list[Mapping[str, object]] = []
     for node in nodes:
         if node.folded:
-            folds.append(node.span)
+            folds.append(node.span.attributes)
         elif node.span.end is not None:
             exact.append(node.seconds)
-    exact.sort()
-    if not folds:
-        return Spread(percentile(exact, 0.5), percentile(exact, 0.95), exact[-1]) if exact else Spread()
-    most = max([number_of(span, "folded.max") for span in folds] + exact[-1:])
-    if len(folds) == 1:
-        # Its quantiles are those of all that are alike, these nodes included.
-        return Spread(min(number_of(folds[0], "folded.p50"), most), min(number_of(folds[0], "folded.p95"), most), most)
-    points = [(seconds, 1.0) for seconds in exact]
-    for span in folds:
-        count, middle, high = (number_of(span, key) for key in (FOLDED, "folded.p50", "folded.p95"))
-        points += [(number_of(span, "folded.min"), count * 0.25), (middle, count * 0.5), (high, count * 0.25)]
-    points.sort()
-    return Spread(_weighted(points, 0.5), _weighted(points, 0.95), most)
-
-
-def _weighted(points: Sequence[tuple[float, float]], share: float) -> float:
-    left = share * sum(weight for _, weight in points)
-    for value, weight in points:
-        left -= weight
-        if left <= 1e-9:
-            return value
-    return points[-1][0]
+    return spread_of(exact, folds)
 
 
 def timings_by_type(spans: Sequence[Span]) -> tuple[Timing, ...]:
@@ -214,7 +174,7 @@ def _timing(label: str, heads: Sequence[Node], all_nodes: Sequence[Node]) -> Tim
         sum(node.seconds for node in heads),
         sum(node.own_seconds for node in heads),
         waits_of(all_nodes),
-        spread_of(heads),
+        spread_of_nodes(heads),
         sum(node.failed for node in heads),
     )
 

@@ -82,6 +82,22 @@ def _pick_other(name: str, value: Any, picked: dict[str, Plain]) -> None:
         picked[f"{name}.count"] = len(value)
 
 
+def clean_values(value: Any, clean: Callable[[str], str]) -> Any:
+    """Return what can be written as JSON, every text in it passed through `clean`.
+
+    >>> clean_values({"key": ["secret", 1, None]}, lambda text: text.replace("secret", "***"))
+    {'key': ['***', 1, None]}
+    """
+    if isinstance(value, Mapping):
+        return {clean(str(key)): clean_values(part, clean) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [clean_values(part, clean) for part in value]
+    if value is None or isinstance(value, bool | float):
+        return value
+    # Larger numbers cannot be written; as a text they can.
+    return int(value) if isinstance(value, int) and abs(value) < 1 << 63 else clean(str(value))
+
+
 def dump_attributes(attributes: Mapping[str, Plain], clean: Callable[[str], str]) -> bytes | None:
     """Return attributes as JSON, every text passed through `clean`; None when there are none."""
     kept: dict[str, Plain] = {}

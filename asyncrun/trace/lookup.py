@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import UnknownRunError
 from asyncrun.escape import printable
-from asyncrun.trace.records import RunRecord
+from asyncrun.trace.records import RunRecord, Span
 
 _LATEST = re.compile(r"latest(?:~(\d{1,9}))?")
 
@@ -34,6 +36,21 @@ def find_run(runs: Sequence[RunRecord], words: str = "latest") -> RunRecord:
     if not found:
         raise UnknownRunError(f"no run {shown!r}; the nearest: {_some(_nearest([run.run_id for run in runs], words))}")
     return found[0]
+
+
+def jobs_in(summary: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of the jobs that a run's summary tells of; none as long as no end is recorded.
+
+    >>> jobs_in({"jobs": [{"name": "notes", "status": "succeeded"}]})
+    frozenset({'notes'})
+    """
+    jobs = summary.get("jobs")
+    return frozenset(str(job.get("name")) for job in (jobs if isinstance(jobs, list) else ()) if isinstance(job, Mapping))
+
+
+def job_names(spans: Iterable[Span]) -> frozenset[str]:
+    """Return the names of the jobs that have begun."""
+    return frozenset(span.name for span in spans if span.parent is None and span.type == CBEventType.ASYNC_JOB.value)
 
 
 def _nearest(ids: Sequence[str], words: str) -> list[str]:

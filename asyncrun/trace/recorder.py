@@ -25,7 +25,7 @@ from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import StorageError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
-from asyncrun.trace.attributes import LONGEST_TEXT, pick_attributes
+from asyncrun.trace.attributes import LONGEST_TEXT, clean_values, pick_attributes
 from asyncrun.trace.records import RUNNING, RunEnd, RunRecord
 from asyncrun.trace.spool import Spool
 from asyncrun.trace.store import TraceStore
@@ -59,6 +59,8 @@ class TraceRecorder(BaseCallbackHandler):
         redactor: takes secrets out of names, attributes and errors before they are written.
         clock: the time.
         token: gives the end of a run's id.
+        max_size: bytes that the store may have; earlier runs make room, and what still does not fit is lost.
+        warn: is told once a run why its trace is partial.
 
     Events are recorded between `begin_run` and `end_run`. A disk that fills up meanwhile does not break the run: what could
     not be written is counted as `lost`, and the trace says that it is partial.
@@ -72,6 +74,9 @@ class TraceRecorder(BaseCallbackHandler):
         redactor: Redactor,
         clock: Clock | None = None,
         token: Callable[[], str] = lambda: secrets.token_hex(2),
+        *,
+        max_size: int | None = None,
+        warn: Callable[[str], object] = logger.warning,
     ) -> None:
         super().__init__([], [])
         self._path = path
@@ -80,6 +85,8 @@ class TraceRecorder(BaseCallbackHandler):
         self._monotonic = time.monotonic if isinstance(self._clock, SystemClock) else self._clock.monotonic
         self._token = token
         self._redactor = redactor
+        self._max_size = max_size
+        self._tell = warn
         self._clean = lru_cache(maxsize=4096)(self._clean_text)
         self._events: deque[tuple[Any, ...]] = deque()
         self._logs: dict[int, JobLog] = {}
@@ -122,10 +129,30 @@ class TraceRecorder(BaseCallbackHandler):
             self._store.close()
             self._store = None
 
-    def begin_run(self, *, job_file: str | None = None, version: str = __version__, host: str | None = None) -> str:
-        """Begin to record a run and return its id. Raises nothing when the disk is full: the trace is then partial."""
-        if self._store is None or self._recording:
-            raise RuntimeError("a recorder is opened first and records one run at a time")
+    def prune(self, keep: float) -> int:
+        """Remove runs that began more than `keep` seconds ago, and the earliest of a store that is too large. Raises StorageError.
+
+        Returns how many were removed.
+        """
+        now = self._clock.now()
+        with self._writing:
+            return self._store.prune(now=now, before=now - keep, max_size=self._max_size) if self._store else 0
+
+    def begin_run(
+        self,
+        *,
+        job_file: str | None = None,
+        version: str = __version__,
+        host: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        job_file_hash: str | None = None,
+    ) -> str:
+        """Begin to record a run and return its id. Raises nothing when the disk is full: the trace is then partial.
+
+        While the store is not open, a run gets an id and is not recorded.
+        """
+        if self._recording:
+            raise RuntimeError("a recorder records one run at a time")
         now = self._clock.now()
         self._began = self._monotonic()
         self._warned = False
@@ -139,15 +166,17 @@ class TraceRecorder(BaseCallbackHandler):
                     None if job_file is None else self._clean(job_file),
                     *(version, self._clean(host or platform.node())),
                     seen=now,
+                    settings=clean_values(settings or {}, self._redactor.redact),
+                    job_file_hash=job_file_hash,
                 )
                 self._spool = Spool(run, now - self._began, self._clean)
                 try:
-                    if self._spool.add_run(self._store):
+                    if self._store is None or self._spool.add_run(self._store):
                         break
                 except StorageError as error:
                     self._warn(error)
                     break
-        self._recording = True
+        self._recording = self._store is not None
         return run.run_id
 
     def end_run(self, *, status: str, exit_code: int, summary: Mapping[str, Any] | None = None) -> None:
@@ -159,7 +188,7 @@ class TraceRecorder(BaseCallbackHandler):
             return
         spool.give_up()
         seconds = self._monotonic() - self._began
-        words = self._redactor.redact(orjson.dumps(summary or {}, default=str).decode())
+        words = orjson.dumps(clean_values(summary or {}, self._redactor.redact)).decode()
         end = RunEnd(spool.run.started + seconds, status, exit_code, seconds, words, self.lost)
         try:
             with self._writing:
@@ -174,18 +203,26 @@ class TraceRecorder(BaseCallbackHandler):
             spool, store = self._spool, self._store
             if spool is None or store is None:
                 return
-            logs = list(self._logs.values())
-            # Jobs that are open now are events from now on; what encloses them is among the events already.
-            for notes in [notes for log in logs for notes in list(log.notes.values())]:
-                for index in list(notes.open):
-                    notes.event_id(index)
-            spool.take(self._events)
-            for log in logs:
-                spool.take_jobs(log)
             try:
-                spool.write(store, self._clock.now(), self.lost)
+                self._collect(spool)
+                full = not self._has_space(store)
+                spool.write(store, self._clock.now(), self.lost, full=full)
             except StorageError as error:
                 self._warn(error)
+            except Exception as error:
+                # A mistake of ours. The run is worth more than its trace.
+                self._recording = False
+                self._warn(f"{type(error).__name__}: {error}")
+
+    def _collect(self, spool: Spool) -> None:
+        logs = list(self._logs.values())
+        # Jobs that are open now are events from now on; what encloses them is among the events already.
+        for notes in [notes for log in logs for notes in list(log.notes.values())]:
+            for index in list(notes.open):
+                notes.event_id(index)
+        spool.take(self._events)
+        for log in logs:
+            spool.take_jobs(log)
 
     def on_event_start(
         self,
@@ -248,6 +285,15 @@ class TraceRecorder(BaseCallbackHandler):
         self._dropped += 1
         return False
 
+    def _has_space(self, store: TraceStore) -> bool:
+        if self._max_size is None or store.size() <= self._max_size:
+            return True
+        store.prune(now=self._clock.now(), max_size=self._max_size, spare=self.run_id)
+        if store.size() <= self._max_size:
+            return True
+        self._warn(f"{store.path} has the {self._max_size} bytes that it may have")
+        return False
+
     def _stop_recording(self) -> None:
         self._recording = False
         for log in list(self._logs.values()):
@@ -264,7 +310,7 @@ class TraceRecorder(BaseCallbackHandler):
     def _clean_text(self, text: str) -> str:
         return printable(self._redactor.redact(text), LONGEST_TEXT)
 
-    def _warn(self, error: StorageError) -> None:
+    def _warn(self, why: object) -> None:
         if not self._warned:
             self._warned = True
-            logger.warning("the trace of this run is partial: %s", printable(str(error)))
+            self._tell(f"the trace of this run is partial: {printable(str(why))}")

@@ -34,9 +34,9 @@ class Span:
     """One event of a run, from its start to its end.
 
     `start` and `end` are seconds since 1970, measured from the run's start by a clock that only grows; `end` is None as long
-    as the event is open. `id` counts a run's spans from 1 by their start, `parent` is None for the outermost. `attributes`
-    are numbers and short texts, such as `waits.rate` (seconds). `status` is succeeded, failed, cancelled, running, or what
-    the event's end said.
+    as the event is open. `id` counts a run's spans from 1, a parent before its children, with gaps where events were folded;
+    `parent` is None for the outermost. `attributes` are numbers and short texts, such as `waits.rate` (seconds). `status` is
+    succeeded, failed, cancelled, running, or what the event's end said.
     """
 
     run_id: str
@@ -60,7 +60,8 @@ class RunRecord:
     """One run: when, where and how it ended.
 
     `ended`, `exit_code` and `seconds` are None as long as no end is recorded. `seen` is the latest sign of life, `lost` the
-    number of spans that could not be written: above 0 the trace is partial.
+    number of spans that could not be written: above 0 the trace is partial. `settings` are what the job file came down to, by
+    dotted names (`embed-notes.embedder.model`), without secrets and texts; `job_file_hash` is the SHA-256 of the file.
     """
 
     run_id: str
@@ -75,6 +76,8 @@ class RunRecord:
     summary: Mapping[str, Any] = field(default_factory=dict)
     seen: float = 0.0
     lost: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    job_file_hash: str | None = None
 
     def status_at(self, now: float) -> str:
         """Return the status as it is known at `now` (seconds since 1970): a run that fell silent is unfinished.

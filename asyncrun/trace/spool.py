@@ -83,9 +83,14 @@ class Spool:
             dropped, notes.dropped = notes.dropped, 0
             self.lost += dropped
 
-    def write(self, store: TraceStore, seen: float, lost: int) -> None:
-        """Write all rows, and how many are lost; raises StorageError, and then keeps as many for the next time as there is room."""
-        fresh = [node for node in self._open.values() if not node.written]
+    def write(self, store: TraceStore, seen: float, lost: int, *, full: bool = False) -> None:
+        """Write all rows, and how many are lost; raises StorageError, and then keeps as many for the next time as there is room.
+
+        A `full` store gets no new rows: what has ended and was never written is lost.
+        """
+        fresh = [node for node in self._open.values() if not (node.written or full)]
+        for node in [node for node in self._waiting.values() if full and not node.written]:
+            self._lose(node)
         try:
             if self.number is None and not self.add_run(store):
                 raise StorageError(f"{store.path} holds another run {self.run.run_id}")
@@ -109,6 +114,7 @@ class Spool:
         """Count what is still waiting as lost."""
         for node in list(self._waiting.values()):
             self._lose(node)
+        self.lost += sum(not node.written for node in self._open.values())
 
     def keep(self, node: Node) -> None:
         """Write a span, or write it again."""

@@ -13,19 +13,22 @@ from typing import Any
 import orjson
 
 from asyncrun.errors import DamagedStateError, StorageError
-from asyncrun.trace.records import RunEnd, RunRecord, Span
+from asyncrun.trace.records import RUNNING, RunEnd, RunRecord, Span
 
-FORMAT = 1
+FORMAT = 2
 """The store's `PRAGMA user_version`."""
+
+PATIENCE = 30
+"""Seconds to wait while another run writes."""
 
 Row = tuple[Any, ...]
 
-# `id` counts a run's spans by their start, so that rows are appended, and parents stand before their children.
+# `id` counts a run's spans as they come, so that rows are appended; a parent comes before its children.
 _SCHEMA = f"""
 CREATE TABLE runs (
     run INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, started REAL NOT NULL, ended REAL, status TEXT NOT NULL,
     exit_code INTEGER, seconds REAL, job_file TEXT, version TEXT NOT NULL, host TEXT NOT NULL, summary BLOB NOT NULL,
-    seen REAL NOT NULL, lost INTEGER NOT NULL
+    seen REAL NOT NULL, lost INTEGER NOT NULL, settings BLOB NOT NULL DEFAULT x'7b7d', job_file_hash TEXT
 ) STRICT;
 CREATE TABLE spans (
     run INTEGER NOT NULL REFERENCES runs, id INTEGER NOT NULL, parent INTEGER, type TEXT NOT NULL, name TEXT NOT NULL,
@@ -33,7 +36,18 @@ CREATE TABLE spans (
 ) STRICT, WITHOUT ROWID;
 PRAGMA user_version = {FORMAT};
 """
+_MIGRATIONS = {
+    0: _SCHEMA,
+    1: """
+    ALTER TABLE runs ADD COLUMN settings BLOB NOT NULL DEFAULT x'7b7d';
+    ALTER TABLE runs ADD COLUMN job_file_hash TEXT;
+    PRAGMA user_version = 2;
+    """,
+}
+"""What makes the next version, or the newest, out of this one."""
 _RUN_COLUMNS = "run_id, started, ended, status, exit_code, seconds, job_file, version, host, summary, seen, lost"
+_LATER_COLUMNS = "settings, job_file_hash"
+_BEFORE_THEM = "x'7b7d', NULL"
 
 
 class TraceStore:
@@ -72,10 +86,10 @@ class TraceStore:
         """Record that a run has begun and return its number here; None when its id is taken."""
         values = (
             *(run.run_id, run.started, run.ended, run.status, run.exit_code, run.seconds, run.job_file, run.version, run.host),
-            *(orjson.dumps(run.summary), run.seen, run.lost),
+            *(orjson.dumps(run.summary), run.seen, run.lost, orjson.dumps(run.settings), run.job_file_hash),
         )
         with self._errors("write"), self._transaction():
-            sql = f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES ({', '.join('?' * len(values))}) ON CONFLICT DO NOTHING"
+            sql = f"INSERT INTO runs ({_RUN_COLUMNS}, {_LATER_COLUMNS}) VALUES ({', '.join('?' * len(values))}) ON CONFLICT DO NOTHING"
             cursor = self._connection.execute(sql, values)
             return cursor.lastrowid if cursor.rowcount else None
 
@@ -94,24 +108,82 @@ class TraceStore:
         with self._errors("write"), self._transaction():
             self._connection.executemany(f"INSERT OR REPLACE INTO spans VALUES ({number}, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             self._connection.executemany(f"DELETE FROM spans WHERE run = {number} AND id = ?", [(span,) for span in gone])
-            self._connection.execute("UPDATE runs SET seen = ?, lost = ? WHERE run = ?", (seen, lost, number))
+            known = self._connection.execute("UPDATE runs SET seen = ?, lost = ? WHERE run = ?", (seen, lost, number))
+            if not known.rowcount:
+                raise StorageError(f"{self.path} does not hold the run any more")
 
     def runs(self) -> list[RunRecord]:
         """Return all runs, the earliest first."""
         with self._errors("read"):
-            rows = self._connection.execute(f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY started, run").fetchall()
+            [version] = self._connection.execute("PRAGMA user_version").fetchone()
+            # A store of the first version that is only read stays as it is.
+            columns = f"{_RUN_COLUMNS}, {_LATER_COLUMNS if version > 1 else _BEFORE_THEM}"
+            rows = self._connection.execute(f"SELECT {columns} FROM runs ORDER BY started, run").fetchall()
             return [_run(row) for row in rows]
 
     def spans(self, run_id: str) -> list[Span]:
         """Return the spans of a run by their start: a parent comes before its children."""
         sql = """SELECT id, parent, type, name, start, "end", spans.status, attributes FROM spans JOIN runs USING (run)
-                 WHERE run_id = ? ORDER BY id"""
+                 WHERE run_id = ? ORDER BY start, id"""
         with self._errors("read"):
             rows = self._connection.execute(sql, (run_id,))
             return [
                 Span(run_id, number, parent, kind, name, start, end, status, orjson.loads(attributes) if attributes else {})
                 for number, parent, kind, name, start, end, status, attributes in rows
             ]
+
+    def size(self) -> int:
+        """Return how many bytes of the file hold something; what was removed leaves room for what comes."""
+        with self._errors("read"):
+            [[pages], [free], [size]] = [
+                self._connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count", "page_size")
+            ]
+            return int((pages - free) * size)
+
+    def prune(self, *, now: float, before: float | None = None, max_size: int | None = None, spare: str | None = None) -> int:
+        """Remove runs that began before a time, and the earliest while the store is larger than `max_size` bytes.
+
+        The latest run, the one with the id `spare`, and runs that give signs of life at `now` (seconds since 1970) stay. Returns how
+        many were removed.
+        """
+        removed = 0
+        with self._errors("read"):
+            # Its number must not be given again: whoever writes it may be alive after all, when the clock has jumped.
+            latest = self._connection.execute("SELECT run_id FROM runs ORDER BY run DESC LIMIT 1").fetchone() or ("",)
+        for run in self.runs():
+            old = before is not None and run.started < before
+            if not old and (max_size is None or self.size() <= max_size):
+                # Later runs are no older, so that only the size of the store can remove one.
+                if max_size is None:
+                    break
+                continue
+            if run.status_at(now) != RUNNING and run.run_id not in (spare, *latest):
+                self._remove(run.run_id)
+                removed += 1
+        if removed:
+            self._give_back()
+        return removed
+
+    def _remove(self, run_id: str) -> None:
+        with self._errors("write"), self._transaction():
+            self._connection.execute("DELETE FROM spans WHERE run = (SELECT run FROM runs WHERE run_id = ?)", (run_id,))
+            self._connection.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
+
+    def _give_back(self) -> None:
+        """Make the file smaller when most of it is empty; not while another run is writing, which needs no waiting for."""
+        with self._errors("write"):
+            [[pages], [free]] = [self._connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count")]
+            if free * 2 < pages:
+                return
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                self._connection.execute("VACUUM")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.OperationalError as error:
+                if _primary_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL):
+                    raise
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
 
     def _open_to_write(self) -> sqlite3.Connection:
         # Made before SQLite sees it, because SQLite follows the umask; its -wal and -shm files take over the mode.
@@ -120,12 +192,12 @@ class TraceStore:
             os.fchmod(descriptor, 0o600)
         finally:
             os.close(descriptor)
-        return sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+        return sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
 
     def _open_to_read(self) -> sqlite3.Connection:
         if not self.path.exists():
             return sqlite3.connect(":memory:", isolation_level=None)
-        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", timeout=30, isolation_level=None, uri=True)
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", timeout=PATIENCE, isolation_level=None, uri=True)
 
     def _prepare(self, read_only: bool) -> None:
         [found] = self._connection.execute("PRAGMA user_version").fetchone()
@@ -144,8 +216,9 @@ class TraceStore:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         with self._transaction():
-            if self._connection.execute("PRAGMA user_version").fetchone() == (0,):
-                for statement in filter(str.strip, _SCHEMA.split(";")):
+            # Looked up again: another run may have done it meanwhile. All steps are one transaction.
+            while (version := self._connection.execute("PRAGMA user_version").fetchone()[0]) in _MIGRATIONS:
+                for statement in filter(str.strip, _MIGRATIONS[version].split(";")):
                     self._connection.execute(statement)
 
     @contextmanager
@@ -174,9 +247,8 @@ class TraceStore:
 
 
 def _run(row: Row) -> RunRecord:
-    run_id, started, ended, status, exit_code, seconds, job_file, version, host, summary, seen, lost = row
-    words = orjson.loads(summary)
-    return RunRecord(run_id, started, ended, status, exit_code, seconds, job_file, version, host, words, seen, lost)
+    named = dict(zip(f"{_RUN_COLUMNS}, {_LATER_COLUMNS}".split(", "), row, strict=True))
+    return RunRecord(**named | {name: orjson.loads(named[name]) for name in ("summary", "settings")})
 
 
 def _primary_code(error: BaseException) -> int:

@@ -1,4 +1,4 @@
-"""One run as a whole: what it was, its trace map, and its timing summary."""
+"""One run as a whole: what it was, its trace map, its timing summary, and its critical path."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.views.path import render_path
 from asyncrun.trace.views.summary import render_summary
 from asyncrun.trace.views.text import clean, seconds, shorten
 from asyncrun.trace.views.tree import render_tree
@@ -24,7 +25,8 @@ def render_show(run: RunRecord, spans: Sequence[Span], width: int, now: float) -
     if run.lost:
         head.append(f"this trace is partial: {run.lost} spans could not be written")
     lines = "\n".join(shorten(line, width) for line in head)
-    return f"{lines}\n{render_tree(spans, width)}\n{render_summary(spans, width)}"
+    parts = [f"{lines}\n{render_tree(spans, width)}\n{render_summary(spans, width)}", render_path(spans, width)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _time(moment: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asyncrun.trace.analysis import Node, build_forest, percentile
+from asyncrun.trace.analysis import Node, build_forest, spread_of_nodes
 from asyncrun.trace.records import Span
 from asyncrun.trace.views.text import clean, columns, seconds, shorten
 
@@ -42,7 +42,7 @@ def _groups(siblings: Sequence[Node]) -> list[list[Node]]:
     groups: list[list[Node]] = []
     for node in siblings:
         group = alike[_key(node, names)]
-        if len(group) <= MOST_ALIKE:
+        if len(group) <= MOST_ALIKE and not any(other.folded for other in group):
             groups.append([node])
         elif node is group[0]:
             groups.append(group)
@@ -71,21 +71,19 @@ def _line(group: Sequence[Node], level: int, width: int) -> str:
 def _tails(group: Sequence[Node]) -> list[str]:
     """Return the ends that a line may have, the most telling first."""
     open_count = sum(node.span.end is None for node in group)
-    if len(group) == 1:
+    if len(group) == 1 and not group[0].folded:
         took = f"{seconds(group[0].seconds)} s"
         if open_count:
             return [f" -> unfinished ({took} so far)", " -> unfinished"]
         status = group[0].span.status
         return [f" -> {took}" + ("" if status == "succeeded" else f" ({shorten(clean(status), 20)})"), f" -> {took}"]
-    sums = f" x {len(group)} -> {seconds(sum(node.seconds for node in group))} s"
-    odd = [f"{count} {word}" for count, word in ((_failed(group), "failed"), (open_count, "unfinished")) if count]
-    ended = sorted(node.seconds for node in group if node.span.end is not None)
-    if not ended:
-        return [f"{sums} ({', '.join(odd)})", sums]
-    spread = [f"p50 {seconds(percentile(ended, 0.5))}", f"p95 {seconds(percentile(ended, 0.95))}", f"max {seconds(ended[-1])}"]
+    count = sum(node.count for node in group)
+    sums = f" x {count} -> {seconds(sum(node.seconds for node in group))} s"
+    failed = sum(node.failed for node in group)
+    odd = [f"{number} {word}" for number, word in ((failed, "failed"), (open_count, "unfinished")) if number]
     short = f"{sums} ({', '.join(odd)})" if odd else sums
-    return [f"{sums} ({', '.join(spread + odd)})", short, sums]
-
-
-def _failed(group: Sequence[Node]) -> int:
-    return sum(node.span.status == "failed" for node in group)
+    if open_count == count:
+        return [short, sums]
+    spread = spread_of_nodes(group)
+    parts = [f"p50 {seconds(spread.p50)}", f"p95 {seconds(spread.p95)}", f"max {seconds(spread.most)}"]
+    return [f"{sums} ({', '.join(parts + odd)})", short, sums]

@@ -41,7 +41,7 @@ async def test_a_vector_is_the_references_alone_and_in_company():
     assert together[0].vectors.shape == (len(TEXTS), 384)
     assert together[0].vectors.dtype == np.float32
     assert np.linalg.norm(together[0].vectors, axis=1) == pytest.approx(1)
-    assert alone[1] == pytest.approx(reference(TEXTS[1]), abs=1e-5)
+    assert alone[1] == pytest.approx(await asyncio.to_thread(reference, TEXTS[1]), abs=1e-5)
 
 
 @pytest.mark.asyncio
@@ -49,7 +49,7 @@ async def test_a_long_text_is_cut_and_counted_by_default():
     async with LocalEmbedding() as embedder:
         answer = await embedder.aembed(["short", LONG])
     assert (answer.truncated, answer.failures) == ({1}, ())
-    assert answer.vectors[1] == pytest.approx(reference(LONG), abs=1e-5)
+    assert answer.vectors[1] == pytest.approx(await asyncio.to_thread(reference, LONG), abs=1e-5)
     assert answer.usage.tokens == 3 + 256
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,11 @@ def finished(*texts: str) -> Finished:
     return Finished([content_key(text) for text in texts], vectors, [0] * len(texts))
 
 
-def vectors_of(ledger: Ledger, space: Space, *texts: str) -> list[list[float] | None]:
+async def vectors_of(ledger: Ledger, space: Space, *texts: str) -> list[list[float] | None]:
+    return await asyncio.to_thread(_vectors_of, ledger, space, *texts)
+
+
+def _vectors_of(ledger: Ledger, space: Space, *texts: str) -> list[list[float] | None]:
     index = ledger.index(space)
     positions = index.find(keys_array(b"".join(map(content_key, texts))))
     return [None if position < 0 else ledger.vectors(index, positions[row : row + 1])[0].tolist() for row, position in enumerate(positions)]
@@ -45,24 +50,24 @@ def vectors_of(ledger: Ledger, space: Space, *texts: str) -> list[list[float] | 
 async def test_a_vector_is_found_under_its_text_in_its_space_only(ledger: Ledger) -> None:
     await ledger.put(SPACE, finished("one", "three"))
     await ledger.put(SPACE, finished("two"))
-    assert vectors_of(ledger, SPACE, "two", "one", "four") == [[3.0, 116.0, 0.5], [3.0, 111.0, 0.5], None]
-    assert vectors_of(ledger, OTHER, "one") == [None]
+    assert await vectors_of(ledger, SPACE, "two", "one", "four") == [[3.0, 116.0, 0.5], [3.0, 111.0, 0.5], None]
+    assert await vectors_of(ledger, OTHER, "one") == [None]
 
 
 @pytest.mark.asyncio
 async def test_vectors_are_there_after_the_ledger_was_closed(path: Path) -> None:
     first = Ledger(path)
     await first.put(SPACE, finished("one"))
-    first.close()
+    await asyncio.to_thread(first.close)
     second = Ledger(path)
-    assert vectors_of(second, SPACE, "one") == [[3.0, 111.0, 0.5]]
-    second.close()
+    assert await vectors_of(second, SPACE, "one") == [[3.0, 111.0, 0.5]]
+    await asyncio.to_thread(second.close)
 
 
 @pytest.mark.asyncio
 async def test_texts_are_never_stored(path: Path, ledger: Ledger) -> None:
     await ledger.put(SPACE, finished("a secret sentence"))
-    ledger.close()
+    await asyncio.to_thread(ledger.close)
     assert b"secret sentence" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
 
 
@@ -84,8 +89,8 @@ async def test_a_flipped_byte_of_a_vector_is_named_and_its_batch_becomes_new(pat
         connection.execute("UPDATE batches SET vectors = ? WHERE id = 1", (bytes(blob),))
     connection.close()
     with pytest.raises(DamagedStateError, match="batch 1"):
-        vectors_of(ledger, SPACE, "one")
-    assert vectors_of(ledger, SPACE, "one", "two") == [None, [3.0, 116.0, 0.5]]
+        await vectors_of(ledger, SPACE, "one")
+    assert await vectors_of(ledger, SPACE, "one", "two") == [None, [3.0, 116.0, 0.5]]
 
 
 @pytest.mark.asyncio
@@ -94,7 +99,7 @@ async def test_a_flipped_byte_of_a_key_leaves_its_batch_out(path: Path, ledger: 
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE batches SET keys = zeroblob(16)")
     connection.close()
-    assert vectors_of(ledger, SPACE, "one") == [None]
+    assert await vectors_of(ledger, SPACE, "one") == [None]
     assert ledger.dropped == 1
 
 
@@ -125,9 +130,9 @@ async def test_failures_of_a_job_replace_its_former_ones(ledger: Ledger) -> None
     failure = KnownFailure(ItemFailure("7", Place("a.jsonl", 3), "too_long", "300 tokens", 2), "space", content_key("x"))
     await ledger.set_failures("nightly", [failure])
     await ledger.set_failures("other", [])
-    assert ledger.failures("nightly") == {"7": failure}
+    assert (await asyncio.to_thread(ledger.failures, "nightly")) == {"7": failure}
     await ledger.set_failures("nightly", [])
-    assert ledger.failures("nightly") == {}
+    assert (await asyncio.to_thread(ledger.failures, "nightly")) == {}
 
 
 @pytest.mark.asyncio
@@ -135,9 +140,9 @@ async def test_an_output_is_current_until_it_or_its_mark_changes(ledger: Ledger,
     output = tmp_path / "out.jsonl"
     output.write_text("{}\n")
     await ledger.set_output(output, "mark")
-    assert ledger.output_is(output, "mark")
-    assert not ledger.output_is(output, "another mark")
+    assert await asyncio.to_thread(ledger.output_is, output, "mark")
+    assert not await asyncio.to_thread(ledger.output_is, output, "another mark")
     output.write_text("{}\n{}\n")
-    assert not ledger.output_is(output, "mark")
+    assert not await asyncio.to_thread(ledger.output_is, output, "mark")
     output.unlink()
-    assert not ledger.output_is(output, "mark")
+    assert not await asyncio.to_thread(ledger.output_is, output, "mark")

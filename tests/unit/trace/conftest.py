@@ -90,16 +90,35 @@ def nightly(maker: SpanMaker) -> list[Span]:
 
 
 @pytest.fixture
+def failing(maker: SpanMaker) -> list[Span]:
+    """A job in which much failed, also among events that are folded, and one that failed for a reason of its own."""
+    notes = maker.add(
+        "async_job", 0.0, 9.0, name=HOSTILE, status="failed", items=900, failed=12, cached=100, tokens=8000, folded__below=8.5
+    )
+    words = {"error__type": f"Error {HOSTILE}", "error__message": f"the server said {HOSTILE} " + "and more " * 40}
+    for number in range(60):
+        maker.add("embedding", number * 0.1, number * 0.1 + 0.5, notes, name=HOSTILE, status="failed", retries=number % 3, **words)
+    folds = {"count": 740, "failed": 4, "seconds": 40.0, "own": 40.0, "min": 0.01, "max": 0.5, "p50": 0.05, "p95": 0.25}
+    attributes = {f"folded__{name}": value for name, value in folds.items()}
+    maker.add("embedding", 1.0, 8.5, notes, name=HOSTILE, waits__rate=12.5, waits__request=20.0, **attributes)
+    maker.add("async_job", 9.0, 9.5, name="ask", status="failed")
+    return maker.spans
+
+
+@pytest.fixture
 def runs() -> list[RunRecord]:
     """Four runs, from the earliest: done, partly done with a partial trace, killed, and running."""
     return [
         RunRecord("20261122-021500-0a01", STARTED - 172_800, STARTED - 172_700, "succeeded", 0, 100.0, "jobs.yaml", "0.1.0", "here"),
         RunRecord(
             *("20261123-021500-0b02", STARTED - 86_400, STARTED - 86_000, "partial", 3, 400.25),
-            *("folder/" * 12 + "jobs.yaml", "0.1.0", HOSTILE, {"items": 10}, STARTED - 86_000, 7),
+            *("folder/" * 12 + "jobs.yaml", "0.1.0", HOSTILE, {"items": 10, "jobs": [{"name": "ask", "reason": HOSTILE}]}),
+            *(STARTED - 86_000, 7, {f"{HOSTILE}.workers": 8, "ask.top_k": HOSTILE, "same": 1}, "f" * 64),
         ),
         RunRecord("20261123-031500-0c03", STARTED - 82_800, None, "running", None, None, HOSTILE, "0.1.0", "here", seen=STARTED - 82_790),
-        RunRecord("20261124-021500-4f2a", STARTED, None, "running", None, None, None, "0.1.0", "here", seen=STARTED + 21),
+        RunRecord(
+            "20261124-021500-4f2a", STARTED, None, "running", None, None, None, "0.1.0", "here", {}, STARTED + 21, 0, {"same": 1}, "e" * 64
+        ),
     ]
 
 

@@ -1,11 +1,11 @@
-"""Own time, unions and percentiles: numbers that a person will act on."""
+"""Own time and unions: numbers that a person will act on."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.trace.analysis import build_forest, percentile, timings_by_job, timings_by_type, union_seconds, walk
+from asyncrun.trace.analysis import build_forest, outermost_jobs, timings_by_job, timings_by_type, union_seconds, walk
 
 moments = st.integers(0, 50)
 intervals = st.lists(st.tuples(moments, moments).map(lambda pair: (min(pair), max(pair))), max_size=12)
@@ -15,18 +15,6 @@ intervals = st.lists(st.tuples(moments, moments).map(lambda pair: (min(pair), ma
 def test_the_union_counts_every_moment_once(parts: list[tuple[int, int]]) -> None:
     covered = {moment for start, end in parts for moment in range(start, end)}
     assert union_seconds(parts) == len(covered)
-
-
-@given(st.lists(st.floats(0, 100), min_size=1), st.sampled_from([0.5, 0.95, 1.0]))
-def test_a_percentile_is_a_value_that_enough_do_not_exceed(values: list[float], share: float) -> None:
-    ordered = sorted(values)
-    value = percentile(ordered, share)
-    assert value in ordered
-    assert sum(other <= value for other in ordered) >= share * len(ordered) - 1e-9
-
-
-def test_the_95th_of_20_is_the_19th() -> None:
-    assert percentile([float(number) for number in range(1, 21)], 0.95) == 19
 
 
 def test_own_time_leaves_out_children_once_even_when_they_overlap(maker) -> None:
@@ -77,3 +65,30 @@ def test_a_job_inside_another_event_counts_as_a_job(maker) -> None:
     maker.add("async_job", 0, 1, query, name="one")
     maker.add("async_job", 1, 3, query)
     assert [(timing.label, timing.total) for timing in timings_by_job(maker.spans)] == [("one", 1), ("async_job", 2)]
+
+
+def folded(maker, parent, start: float, end: float, **attributes: float):
+    """Add a span that stands for many; the names are those of `folded.*`."""
+    return maker.add("embedding", start, end, parent, **{f"folded__{name}": value for name, value in attributes.items()})
+
+
+def test_folded_events_count_as_what_they_stand_for(maker) -> None:
+    job = maker.add("async_job", 0, 10, name="notes", folded__below=9.5)
+    maker.add("embedding", 0, 2, job, status="failed", waits__rate=1.0)
+    maker.add("embedding", 1, 2, job)
+    folded(maker, job, 1, 9.5, count=98, seconds=49.0, own=49.0, min=0.25, max=1.0, p50=0.5, p95=0.75, failed=3)
+    maker.spans[-1].attributes["waits.rate"] = 4.0
+    [notes] = timings_by_job(maker.spans)
+    by_type = {timing.label: timing for timing in timings_by_type(maker.spans)}
+    embedding = by_type["embedding"]
+    assert (embedding.count, embedding.total, embedding.own, embedding.failed) == (100, 52.0, 52.0, 4)
+    assert (embedding.spread.p50, embedding.spread.p95, embedding.spread.most) == (0.5, 0.75, 2.0)
+    assert notes.waits["rate"] == embedding.waits["rate"] == 5.0
+    assert notes.own == 0.5
+
+
+def test_the_outermost_jobs_are_found_inside_of_other_events(maker) -> None:
+    query = maker.add("query", 0, 3)
+    job = maker.add("async_job", 0, 2, query, name="outer")
+    maker.add("async_job", 0, 1, job, name="inner")
+    assert [node.label for node in outermost_jobs(build_forest(maker.spans))] == ["outer"]

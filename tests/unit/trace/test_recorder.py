@@ -263,3 +263,112 @@ def test_a_writer_that_is_stuck_does_not_fill_the_memory(monkeypatch: pytest.Mon
     recorder.end_run(status="succeeded", exit_code=0)
     [run], [spans] = read(path)
     assert (len(spans), run.lost, recorder.lost) == (3, 4, 4)
+
+
+def test_without_a_store_a_run_has_an_id_and_nothing_else(path: Path, clock: HandClock) -> None:
+    recorder = TraceRecorder(path, Redactor(), clock, lambda: "4f2a")
+    assert recorder.begin_run(job_file="jobs.yaml") == "20261124-021500-4f2a"
+    events(recorder, 3)
+    recorder.end_run(status="succeeded", exit_code=0)
+    recorder.close()
+    assert not path.exists()
+
+
+def test_settings_are_kept_without_secrets(path: Path, recorder: TraceRecorder) -> None:
+    settings = {
+        "notes.embedder.api_key": None,
+        "notes.embedder.base_url": f"https://u:{SECRET}@h/",
+        f"notes.{SECRET}": [SECRET, 1, True, 0.5],
+    }
+    recorder.begin_run(settings=settings, job_file_hash="ab12")
+    recorder.end_run(status="succeeded", exit_code=0, summary={"api_key": None, "huge": 1 << 70, "reason": object})
+    [run], _ = read(path)
+    assert run.job_file_hash == "ab12"
+    assert run.settings == {
+        "notes.embedder.api_key": None,
+        "notes.embedder.base_url": "https://***@h/",
+        "notes.***": ["***", 1, True, 0.5],
+    }
+    assert (run.summary["api_key"], run.summary["huge"]) == (None, str(1 << 70))
+
+
+def test_a_payload_that_cannot_be_read_does_not_stop_the_recording(path: Path, recorder: TraceRecorder) -> None:
+    class Odd:
+        def __len__(self) -> int:
+            raise OSError("gone")
+
+    manager = CallbackManager([recorder])
+    recorder.begin_run()
+    for payload in ({"texts": Odd()}, 5, {"tokens": 3}):
+        with manager.event(CBEventType.LLM, payload=payload):  # type: ignore[arg-type]
+            pass
+    recorder.end_run(status="succeeded", exit_code=0)
+    odd, number, whole = read(path)[1][0]
+    assert (odd.attributes, number.attributes) == ({"payload.unreadable": "OSError"}, {"payload.unreadable": "TypeError"})
+    assert whole.attributes == {"tokens": 3}
+
+
+def test_earlier_runs_make_room_and_then_the_trace_is_partial(path: Path, clock: HandClock) -> None:
+    said: list[str] = []
+    recorder = TraceRecorder(path, Redactor(), clock, max_size=60_000, warn=said.append)
+    recorder.open()
+    manager = CallbackManager([recorder])
+    sizes = []
+    for _ in range(3):
+        recorder.begin_run()
+        for number in range(400):
+            manager.on_event_start(CBEventType.QUERY, payload={"name": f"{number} " + "x" * 80}, parent_id="nobody")
+            if number % 20 == 0:
+                recorder.flush()
+        recorder.end_run(status="succeeded", exit_code=0)
+        sizes.append((recorder.lost > 0, len(said)))
+        clock.pass_by(60)
+    recorder.close()
+    runs, spans = read(path)
+    assert "has the 60000 bytes that it may have" in said[0]
+    assert sizes == [(True, 1), (True, 2), (True, 3)]
+    assert [run.lost > 0 for run in runs] == [True]
+    assert path.stat().st_size < 200_000
+    assert all(0 < len(each) < 400 for each in spans)
+
+
+def test_runs_past_their_time_leave_when_they_are_pruned(path: Path, clock: HandClock, recorder: TraceRecorder) -> None:
+    recorder.begin_run()
+    recorder.end_run(status="succeeded", exit_code=0)
+    clock.pass_by(100)
+    assert recorder.prune(keep=200) == 0
+    assert recorder.prune(keep=50) == 0
+    latest = recorder.begin_run()
+    recorder.end_run(status="succeeded", exit_code=0)
+    assert recorder.prune(keep=50) == 1
+    assert [run.run_id for run in read(path)[0]] == [latest]
+
+
+def test_two_runs_at_once_keep_their_spans_apart(path: Path, clock: HandClock, recorder: TraceRecorder) -> None:
+    other = TraceRecorder(path, Redactor(), clock, lambda: "4f2a" if other.run_id is None else "0002")
+    other.open()
+    ids = [recorder.begin_run(), other.begin_run()]
+    for count in (2, 3):
+        events(recorder, count)
+        events(other, 1)
+        recorder.flush()
+        other.flush()
+    for each in (other, recorder):
+        each.end_run(status="succeeded", exit_code=0)
+        each.close()
+    runs, spans = read(path)
+    assert [run.run_id for run in runs] == ids
+    assert [len(each) for each in spans] == [5, 2]
+
+
+def test_a_mistake_of_the_recorder_does_not_break_the_run(
+    path: Path, recorder: TraceRecorder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder.begin_run()
+    events(recorder, 1)
+    monkeypatch.setattr("asyncrun.trace.spool.read_payload", lambda payload: 1 / 0)
+    recorder.flush()
+    events(recorder, 2)
+    recorder.end_run(status="succeeded", exit_code=0)
+    assert "trace of this run is partial: ZeroDivisionError" in caplog.text
+    assert [run.status for run in read(path)[0]] == ["succeeded"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import asyncrun.trace.store as store_module
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError
 from asyncrun.trace.records import RunEnd, RunRecord, Span
 from asyncrun.trace.store import FORMAT, TraceStore
@@ -157,6 +159,135 @@ def test_a_summary_that_is_no_json_is_named(path: Path) -> None:
         connection.execute("UPDATE runs SET summary = x'00'")
     with TraceStore(path, read_only=True) as store, pytest.raises(DamagedStateError):
         store.runs()
+
+
+FIRST_FORMAT = """
+CREATE TABLE runs (
+    run INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, started REAL NOT NULL, ended REAL, status TEXT NOT NULL,
+    exit_code INTEGER, seconds REAL, job_file TEXT, version TEXT NOT NULL, host TEXT NOT NULL, summary BLOB NOT NULL,
+    seen REAL NOT NULL, lost INTEGER NOT NULL
+) STRICT;
+CREATE TABLE spans (
+    run INTEGER NOT NULL REFERENCES runs, id INTEGER NOT NULL, parent INTEGER, type TEXT NOT NULL, name TEXT NOT NULL,
+    start REAL NOT NULL, "end" REAL, status TEXT NOT NULL, attributes BLOB, PRIMARY KEY (run, id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO runs VALUES (1, '20261124-021500-4f2a', 10, NULL, 'running', NULL, NULL, 'jobs.yaml', '0.1.0', 'here', x'7b7d', 11, 2);
+INSERT INTO spans VALUES (1, 1, NULL, 'async_job', 'notes', 10, NULL, 'running', NULL);
+INSERT INTO spans VALUES (1, 2, 1, 'embedding', '', 10.5, 11, 'succeeded', x'7b22746f6b656e73223a337d');
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.fixture
+def first_format(path: Path) -> Path:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(FIRST_FORMAT)
+    return path
+
+
+def layout(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(path)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        return {table: connection.execute(f"PRAGMA table_info({table})").fetchall() for table in tables}
+
+
+def test_a_store_of_the_first_version_is_brought_forward(first_format: Path, tmp_path: Path) -> None:
+    TraceStore(tmp_path / "fresh.db").close()
+    with TraceStore(first_format) as store:
+        [run] = store.runs()
+        assert (run.run_id, run.settings, run.job_file_hash) == (RUN.run_id, {}, None)
+        assert store.spans(RUN.run_id) == SPANS
+        store.add_run(replace(RUN, run_id="next", settings={"notes.workers": 4}, job_file_hash="ab"))
+        assert [(run.run_id, run.settings, run.job_file_hash) for run in store.runs()][1] == ("next", {"notes.workers": 4}, "ab")
+    assert layout(first_format) == layout(tmp_path / "fresh.db")
+
+
+def test_a_store_of_the_first_version_is_read_as_it_is(first_format: Path) -> None:
+    before = first_format.read_bytes()
+    with TraceStore(first_format, read_only=True) as store:
+        assert [(run.run_id, run.settings) for run in store.runs()] == [(RUN.run_id, {})]
+        assert store.spans(RUN.run_id) == SPANS
+    assert first_format.read_bytes() == before
+
+
+def test_a_migration_that_is_broken_off_changes_nothing(first_format: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = layout(first_format)
+    monkeypatch.setitem(store_module._MIGRATIONS, 1, store_module._MIGRATIONS[1] + "; SELECT * FROM nowhere")
+    with pytest.raises(StorageError, match="nowhere"):
+        TraceStore(first_format)
+    assert layout(first_format) == before
+    monkeypatch.undo()
+    with TraceStore(first_format) as store:
+        assert store.spans(RUN.run_id) == SPANS
+
+
+def ended(store: TraceStore, run_id: str, started: float, spans: int = 0) -> None:
+    number = store.add_run(replace(RUN, run_id=run_id, started=started, seen=started)) or 0
+    rows = [(n, None, "embedding", "x" * 200, started, started, "ok", None) for n in range(1, spans + 1)]
+    store.write_spans(number, rows, seen=started, lost=0)
+    store.end_run(number, RunEnd(started + 1, "succeeded", 0, 1.0, "{}", 0))
+
+
+def test_runs_past_their_time_are_removed_with_their_spans(path: Path) -> None:
+    with TraceStore(path) as store:
+        for number in range(4):
+            ended(store, f"run {number}", 100.0 * number, spans=3)
+        assert store.prune(now=1000.0, before=200.0) == 2
+        assert [run.run_id for run in store.runs()] == ["run 2", "run 3"]
+        assert store.spans("run 1") == []
+        assert len(store.spans("run 2")) == 3
+        assert store.prune(now=1000.0, before=200.0) == 0
+
+
+def test_the_earliest_runs_leave_until_the_store_is_small_enough(path: Path) -> None:
+    with TraceStore(path) as store:
+        for number in range(4):
+            ended(store, f"run {number}", 100.0 * number, spans=2000)
+        whole = store.size()
+        assert store.prune(now=1000.0, max_size=whole) == 0
+        assert store.prune(now=1000.0, max_size=int(whole * 0.6)) == 2
+        assert [run.run_id for run in store.runs()] == ["run 2", "run 3"]
+        assert store.size() <= whole * 0.6
+        assert path.stat().st_size <= whole * 0.7
+        assert store.prune(now=1000.0, max_size=0) == 1
+        # The latest stays, whatever its size.
+        assert [run.run_id for run in store.runs()] == ["run 3"]
+
+
+def test_a_run_that_still_lives_is_not_removed(path: Path) -> None:
+    with TraceStore(path) as store:
+        ended(store, "done", 20.0)
+        store.add_run(replace(RUN, run_id="alive", started=5.0, seen=995.0))
+        store.add_run(replace(RUN, run_id="killed", started=6.0, seen=700.0))
+        ended(store, "spared", 30.0)
+        ended(store, "latest", 10.0)
+        assert store.prune(now=1000.0, before=999.0, max_size=0, spare="spared") == 2
+        assert [run.run_id for run in store.runs()] == ["alive", "latest", "spared"]
+
+
+def test_a_run_that_was_removed_is_not_written_into_another(path: Path) -> None:
+    with TraceStore(path) as one, TraceStore(path) as other:
+        number = one.add_run(RUN) or 0
+        one.write_spans(number, ROWS, seen=11.0, lost=0)
+        ended(other, "next", 20.0)
+        assert other.prune(now=1e9, before=100.0) == 1
+        ended(other, "one more", 30.0)
+        with pytest.raises(StorageError, match="does not hold the run any more"):
+            one.write_spans(number, ROWS, seen=12.0, lost=0)
+        assert [len(one.spans(run.run_id)) for run in one.runs()] == [0, 0]
+
+
+def test_what_another_run_is_writing_is_not_waited_for(path: Path) -> None:
+    with TraceStore(path) as store, TraceStore(path, read_only=True) as reader:
+        for number in range(4):
+            ended(store, f"run {number}", 100.0 * number, spans=2000)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            # A reader keeps the file from being made smaller; what is removed is removed.
+            other.execute("BEGIN")
+            other.execute("SELECT count(*) FROM spans").fetchone()
+            assert store.prune(now=1000.0, before=300.0) == 3
+            assert len(reader.runs()) == 1
+        assert len(store.spans("run 3")) == 2000
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""The trace of a run: opened so that no state of its file stops the run, and told what the job file came down to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from asyncrun.app.request import SECRET_NAMES
+from asyncrun.clock import Clock
+from asyncrun.errors import DamagedStateError, StorageError
+from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.sections import TraceConfig
+from asyncrun.redact import MASK, Redactor
+from asyncrun.trace.recorder import TraceRecorder
+
+DAMAGED = ".damaged"
+"""What is added to the name of a store that was set aside."""
+COMPANIONS = ("", "-wal", "-shm")
+
+
+def open_recorder(path: Path, redactor: Redactor, clock: Clock, config: TraceConfig, warn: Callable[[str], object]) -> TraceRecorder:
+    """Return a recorder that is open, after runs past their time have left the store. Blocks, and raises nothing.
+
+    A damaged store is set aside and a new one begun. A store that cannot be used, of a newer version for one, leaves the run
+    without a trace. `warn` is told of both.
+    """
+    recorder = TraceRecorder(path, redactor, clock, max_size=config.max_size, warn=warn)
+    before = _identity(path)
+    try:
+        try:
+            _open(recorder, config)
+        except DamagedStateError as error:
+            recorder.close()
+            aside = _set_aside(path, before)
+            warn(f"{error.message}; it is set aside as {aside.name}, and traces begin anew")
+            _open(recorder, config)
+    except StorageError as error:
+        recorder.close()
+        warn(f"this run goes without a trace: {error.message}; {error.hint}")
+    return recorder
+
+
+def settings_of(jobs: Iterable[Job]) -> dict[str, Any]:
+    """Return the resolved settings of jobs by dotted names, such as `embed-notes.embedder.model`; texts written in place are counted.
+
+    What is a secret, or is called like one, is masked; the recorder takes out secrets in other places.
+    """
+    found: dict[str, Any] = {}
+    for job in jobs:
+        described = job.model_dump(mode="json", exclude={"name", "needs"})
+        given = described.get("input")
+        if isinstance(given, dict) and given.get("items"):
+            given["items"] = len(given["items"])
+        found.update(_flat(described, job.name))
+    return found
+
+
+def hash_of(path: Path) -> str | None:
+    """Return the SHA-256 of a file, None when it can no longer be read. Blocks."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _open(recorder: TraceRecorder, config: TraceConfig) -> None:
+    recorder.open()
+    recorder.prune(config.keep)
+
+
+def _set_aside(path: Path, identity: tuple[int, int] | None) -> Path:
+    aside = path.with_name(path.name + DAMAGED)
+    # Another run may have done so, and begun a new one, meanwhile.
+    if _identity(path) == identity:
+        try:
+            for end in COMPANIONS:
+                with suppress(FileNotFoundError):
+                    path.with_name(path.name + end).replace(aside.with_name(aside.name + end))
+        except OSError as error:
+            raise StorageError(f"cannot set {path} aside: {error.strerror}") from error
+    return aside
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
+
+
+def _flat(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            flat.update(_flat(value, f"{name}.{key}"))
+        elif value is not None:
+            flat[f"{name}.{key}"] = MASK if SECRET_NAMES.search(key) else value
+    return flat

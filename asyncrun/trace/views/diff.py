@@ -1,0 +1,111 @@
+"""Two runs compared: what got slower, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from asyncrun.trace.compare import Change, Setting, changes_between, settings_between
+from asyncrun.trace.measures import measure_jobs, measure_run
+from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.views.table import Column, render_table
+from asyncrun.trace.views.text import clean, seconds, shorten
+
+Recorded = tuple[RunRecord, Sequence[Span]]
+
+MOST_SETTINGS = 20
+LONGEST_NAME = 40
+
+
+def render_diff(before: Recorded, after: Recorded, width: int, now: float) -> str:
+    """Return what changed from the run `before` to the run `after`, no line wider than `width`.
+
+    First the jobs that took longer or less long, each with its reasons: the work, then the rate, the waits, the time of a batch,
+    retries and concurrency. Then all numbers of the runs, then the settings that are not the same.
+    """
+    total = changes_between(measure_run(before[1]), measure_run(after[1]))
+    lines = [*_head("A", before[0], now), *_head("B", after[0], now), _verdict(total), "", *_jobs(before[1], after[1])]
+    if total:
+        lines += ["", *_table(total, width)]
+    settings = settings_between(before[0], after[0])
+    if settings:
+        lines += ["", *_settings(settings, width)]
+    return "\n".join(shorten(line, width) for line in lines)
+
+
+def _head(letter: str, run: RunRecord, now: float) -> list[str]:
+    took = "" if run.seconds is None else f" in {seconds(run.seconds)} s"
+    lost = ", partial trace" if run.lost else ""
+    started = f"{datetime.fromtimestamp(run.started, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return [f"{letter}  {clean(run.run_id)}: {clean(run.status_at(now))}{took}{lost}, started {started}"]
+
+
+def _verdict(changes: Sequence[Change]) -> str:
+    if not changes:
+        return "Neither has events to compare."
+    time = changes[0]
+    difference = time.after - time.before
+    if not time.noticeable:
+        return f"B took as long as A, within {seconds(max(abs(difference), 0.001))} s."
+    return f"B took {seconds(abs(difference))} s {'longer' if difference > 0 else 'less'} than A{_percent(time)}."
+
+
+def _jobs(before: Sequence[Span], after: Sequence[Span]) -> list[str]:
+    ours, theirs = measure_jobs(before), measure_jobs(after)
+    both = [(changes_between(ours[name], theirs[name]), name) for name in ours if name in theirs]
+    both.sort(key=lambda pair: -(pair[0][0].after - pair[0][0].before if pair[0] else 0.0))
+    lines: list[str] = []
+    for changes, name in both:
+        lines += _job(_name(name), changes)
+    lines += [f"{_name(name)}: only in A, {seconds(job.seconds)} s" for name, job in ours.items() if name not in theirs]
+    return lines + [f"{_name(name)}: only in B, {seconds(job.seconds)} s" for name, job in theirs.items() if name not in ours]
+
+
+def _name(job: str) -> str:
+    return shorten(clean(job), LONGEST_NAME)
+
+
+def _job(name: str, changes: Sequence[Change]) -> list[str]:
+    time = changes[0] if changes and changes[0].group == "time" else Change("time", "seconds", 0.0, 0.0, "s")
+    if not time.noticeable:
+        return [f"{name}: {_written(time, time.before)} -> {_written(time, time.after)}, no change"]
+    groups: dict[str, list[str]] = {}
+    for change in changes[1:]:
+        if change.noticeable:
+            groups.setdefault(change.group, []).append(_words(change))
+    head = f"{name}: {_written(time, time.before)} -> {_written(time, time.after)}{_percent(time)}"
+    if not groups:
+        return [head, "  nothing that is measured explains it"]
+    return [head, *(f"  {group}: {', '.join(words)}" for group, words in groups.items())]
+
+
+def _words(change: Change) -> str:
+    label = "" if change.name == change.group else f"{change.name} "
+    return f"{label}{_written(change, change.before)} -> {_written(change, change.after)}{_percent(change)}"
+
+
+def _table(changes: Sequence[Change], width: int) -> list[str]:
+    layout = [Column("the runs as a whole", "<", 8), Column("A"), Column("B"), Column("change")]
+    rows = []
+    for change in changes:
+        label = change.name if change.group in (change.name, "time") else f"{change.group}: {change.name}"
+        signed = _percent(change).strip(" ()") if change.noticeable else "="
+        rows.append([label, _written(change, change.before), _written(change, change.after), signed or "new"])
+    return render_table(layout, rows, width)
+
+
+def _settings(found: Sequence[Setting], width: int) -> list[str]:
+    layout = [Column("setting", "<", 8), Column("A", "<", 6), Column("B", "<", 6)]
+    rows = [[shorten(clean(setting.name), LONGEST_NAME), setting.before or "-", setting.after or "-"] for setting in found[:MOST_SETTINGS]]
+    more = [f"and {len(found) - MOST_SETTINGS} more"] if len(found) > MOST_SETTINGS else []
+    return [*render_table(layout, rows, width), *more]
+
+
+def _percent(change: Change) -> str:
+    return "" if change.share is None else f" ({change.share:+.0%})"
+
+
+def _written(change: Change, value: float) -> str:
+    if change.unit:
+        return f"{seconds(value)} {change.unit}" if change.unit == "s" else f"{seconds(value)}{change.unit}"
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"

@@ -1,0 +1,91 @@
+"""What failed: the events, with the reason that each gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import Any
+
+from asyncrun.trace.analysis import Node, build_forest, number_of
+from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.views.text import clean, seconds, shorten
+
+MOST_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Events that failed: where, `count` of them, and why as far as it is known; `at` is in seconds since the first event."""
+
+    span: Span
+    at: float
+    path: tuple[str, ...]
+    count: int
+    kind: str
+    message: str
+
+
+def failures_of(run: RunRecord, spans: Sequence[Span]) -> list[Failure]:
+    """Return what failed, by its start; what failed at the same place for the same reason is one.
+
+    A job's reason is that of the run's summary, another event's is the exception that left it.
+    """
+    reasons = _job_reasons(run.summary)
+    begin = min((span.start for span in spans), default=0.0)
+    found: dict[tuple[tuple[str, ...], str, str], Failure] = {}
+    waiting: list[tuple[Node, tuple[str, ...]]] = [(node, ()) for node in reversed(build_forest(spans))]
+    while waiting:
+        node, above = waiting.pop()
+        path = (*above, f"{node.span.type} {node.span.name}".strip())
+        if node.failed:
+            kind, message = (str(node.span.attributes.get(f"error.{part}", "")) for part in ("type", "message"))
+            if not (kind or message) and not above:
+                message = reasons.get(node.span.name, "")
+            same = found.get((path, kind, message))
+            count = node.failed + (same.count if same else 0)
+            first = same.span if same else node.span
+            found[path, kind, message] = Failure(first, first.start - begin, path, count, kind, message)
+        waiting.extend((child, path) for child in reversed(node.children))
+    return sorted(found.values(), key=lambda failure: failure.span.id)
+
+
+def render_errors(run: RunRecord, spans: Sequence[Span], width: int) -> str:
+    """Return the events that failed, no line wider than `width`; when there are none, one line says so."""
+    found = failures_of(run, spans)
+    items = _failed_items(spans)
+    more = f"{items:,} {_plural('item', items)} failed by themselves: see `asyncrun failed`" if items else ""
+    if not found:
+        return shorten("; ".join(part for part in (f"No event of run {clean(run.run_id)} failed", more) if part) + ".", width)
+    total = sum(failure.count for failure in found)
+    lines = [f"{total:,} {_plural('event', total)} of run {clean(run.run_id)} failed"]
+    for failure in found[:MOST_SHOWN]:
+        times = f"{failure.count:,} times, first " if failure.count > 1 else ""
+        lines.append(f"{times}at {seconds(failure.at)} s: {clean(' > '.join(failure.path))}")
+        lines.extend(f"    {line}" for line in _wrapped(_reason(failure), max(width - 4, 1)))
+    if len(found) > MOST_SHOWN:
+        lines.append(f"and {len(found) - MOST_SHOWN:,} more, in `asyncrun trace errors --json`")
+    return "\n".join(shorten(line, width) for line in [*lines, *([more + "."] if more else [])])
+
+
+def _reason(failure: Failure) -> str:
+    return clean(": ".join(part for part in (failure.kind, failure.message) if part)) or "no reason is recorded"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return wrap(text, width, max_lines=4, placeholder="…") if width > 1 else [text]
+
+
+def _job_reasons(summary: Mapping[str, Any]) -> dict[str, str]:
+    jobs = summary.get("jobs")
+    entries = [job for job in jobs if isinstance(job, Mapping)] if isinstance(jobs, list) else []
+    return {str(job.get("name")): str(job["reason"]) for job in entries if job.get("reason")}
+
+
+def _failed_items(spans: Sequence[Span]) -> int:
+    # The jobs know: what fails before it is sent is in no request.
+    return round(sum(number_of(span, "failed") for span in spans if span.parent is None))
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"

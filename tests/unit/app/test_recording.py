@@ -1,0 +1,127 @@
+"""The trace of a run is opened whatever its file is like; the run never fails because of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from asyncrun.app.recording import hash_of, open_recorder, settings_of
+from asyncrun.clock import SystemClock
+from asyncrun.jobfile.load import load_job_file
+from asyncrun.jobfile.sections import TraceConfig
+from asyncrun.redact import Redactor
+from asyncrun.trace.recorder import TraceRecorder
+from asyncrun.trace.store import TraceStore
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "traces.db"
+
+
+def opened(path: Path, said: list[str], config: TraceConfig | None = None) -> TraceRecorder:
+    return open_recorder(path, Redactor(), SystemClock(), config or TraceConfig(), said.append)
+
+
+def run(recorder: TraceRecorder) -> str:
+    run_id = recorder.begin_run()
+    recorder.end_run(status="succeeded", exit_code=0)
+    recorder.close()
+    return run_id
+
+
+def runs(path: Path) -> list[str]:
+    with TraceStore(path, read_only=True) as store:
+        return [run.run_id for run in store.runs()]
+
+
+def test_a_run_is_recorded_and_nothing_is_said(path: Path) -> None:
+    said: list[str] = []
+    assert [run(opened(path, said)), run(opened(path, said))] == runs(path)
+    assert said == []
+
+
+def truncate(path: Path) -> None:
+    with TraceStore(path) as store, store._transaction():
+        store._connection.execute(
+            "CREATE TABLE more AS WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 9999) SELECT * FROM n"
+        )
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096])
+
+
+def scribble(path: Path) -> None:
+    path.write_text("not a database, but long enough to be looked at " * 20)
+
+
+@pytest.mark.parametrize("damage", [truncate, scribble])
+def test_a_damaged_store_is_set_aside(path: Path, damage) -> None:
+    damage(path)
+    before, said = path.read_bytes(), []
+    run_id = run(opened(path, said))
+    assert runs(path) == [run_id]
+    assert path.with_name("traces.db.damaged").read_bytes() == before
+    assert len(said) == 1
+    assert "set aside as traces.db.damaged" in said[0]
+    # And a second time, over the first.
+    scribble(path)
+    again = path.read_bytes()
+    run(opened(path, said))
+    assert path.with_name("traces.db.damaged").read_bytes() == again
+    assert len(said) == 2
+
+
+def test_a_newer_store_is_left_alone_and_the_run_goes_without_a_trace(path: Path) -> None:
+    TraceStore(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    before, said = path.read_bytes(), []
+    assert run(opened(path, said)).count("-") == 2
+    assert path.read_bytes() == before
+    assert len(said) == 1
+    assert "this run goes without a trace" in said[0]
+    assert "newer asyncrun" in said[0]
+
+
+def test_a_link_in_its_place_leaves_the_run_without_a_trace(path: Path, tmp_path: Path) -> None:
+    path.symlink_to(tmp_path / "elsewhere")
+    said: list[str] = []
+    run(opened(path, said))
+    assert "this run goes without a trace: cannot open" in said[0]
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_old_runs_leave_at_the_start(path: Path) -> None:
+    said: list[str] = []
+    _, second = run(opened(path, said)), run(opened(path, said))
+    third = run(opened(path, said, TraceConfig(keep=1e-6)))
+    # The latest of those before stays, to compare with.
+    assert runs(path) == [second, third]
+
+
+JOBS = """
+embedders:
+  o: {provider: openai, model: small, base_url: "http://localhost:1/v1", api_key: "${K}", headers: {X-Key: 0123456789abcdef}}
+jobs:
+  - {name: notes, kind: embed, input: {items: [a private text, another]}, embedder: o, output: out.jsonl, workers: 3}
+"""
+
+
+def test_settings_hold_what_a_run_was_made_with_and_neither_secrets_nor_texts(tmp_path: Path) -> None:
+    file = tmp_path / "jobs.yaml"
+    file.write_text(JOBS)
+    settings = settings_of(load_job_file(file, variables={}, environ={"K": "sk-0123456789abcdef"}, jobs=()).jobs)
+    assert settings["notes.embedder.model"] == "small"
+    assert settings["notes.workers"] == 3
+    assert settings["notes.input.items"] == 2
+    assert "0123456789abcdef" not in repr(settings)
+    assert "private" not in repr(settings)
+
+
+def test_the_hash_is_that_of_the_file(path: Path) -> None:
+    path.write_bytes(b"")
+    assert hash_of(path) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert hash_of(path.with_name("gone")) is None
