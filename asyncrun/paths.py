@@ -8,11 +8,18 @@ from pathlib import Path
 from asyncrun.errors import StorageError
 
 STATE_FOLDER = ".asyncrun"
+LEDGER = "ledger.db"
+TRACES = "traces.db"
 
 
 def state_folder(job_file: Path, override: Path | None = None) -> Path:
     """Return the state folder that belongs to a job file; it need not exist."""
     return override if override is not None else job_file.absolute().parent / STATE_FOLDER
+
+
+def lock_file(folder: Path, job_file: Path) -> Path:
+    """Return the lock of a job file in its state folder."""
+    return folder / "locks" / f"{job_file.name}.lock"
 
 
 def open_state_folder(folder: Path) -> Path:

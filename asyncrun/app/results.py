@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from asyncrun.app.planning import open_workshop
+from asyncrun.app.opening import open_workshop
 from asyncrun.app.request import Request
 from asyncrun.errors import UsageError
 from asyncrun.jobfile.jobs import EmbedJob
@@ -26,7 +26,8 @@ def export_rows(request: Request, output: str) -> Counts:
 
 async def _failed_items(request: Request) -> list[tuple[str, ItemFailure]]:
     async with open_workshop(request) as (workshop, jobs):
-        return [(job.name, known.failure) for job in jobs for known in workshop.ledger.failures(job.name).values()]
+        found = [(job.name, await asyncio.to_thread(workshop.ledger.failures, job.name)) for job in jobs]
+    return [(name, known.failure) for name, failures in found for known in failures.values()]
 
 
 async def _export_rows(request: Request, output: str) -> Counts:
@@ -35,4 +36,4 @@ async def _export_rows(request: Request, output: str) -> Counts:
         if len(named) != 1 or len(request.jobs) != 1:
             raise UsageError("export takes one job of the kind embed", hint="Name it: asyncrun export jobs.yaml JOB -o FILE")
         kind = await asyncio.to_thread(workshop.open_embed, named[0])
-        return await asyncio.to_thread(kind.export, workshop.open_output(output))
+        return await asyncio.to_thread(lambda: kind.export(workshop.open_output(output)))

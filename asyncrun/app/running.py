@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -17,9 +16,9 @@ from asyncrun.aio.signals import handle_signals
 from asyncrun.aio.slot import roster
 from asyncrun.aio.stop import MAX_RUNTIME, Stop
 from asyncrun.aio.watch import report, report_on_signal, watch
+from asyncrun.app.opening import build_workshop
 from asyncrun.app.recording import hash_of, open_recorder, settings_of
 from asyncrun.app.request import Request, environment_secrets
-from asyncrun.app.tracing import TRACES
 from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
@@ -30,7 +29,7 @@ from asyncrun.jobfile.load import load_job_file
 from asyncrun.jobfile.model import JobFile
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.lock import hold_lock
-from asyncrun.paths import open_state_folder, state_folder, write_private
+from asyncrun.paths import LEDGER, TRACES, lock_file, open_state_folder, state_folder, write_private
 from asyncrun.ports import Progress
 from asyncrun.records import RunResult
 from asyncrun.redact import Redactor
@@ -71,36 +70,26 @@ def run_jobs_of(request: Request, open_progress: Callable[[bool], Progress]) -> 
 async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state: Path, progress: Progress) -> RunResult:
     clock, stop = SystemClock(), Stop()
     async with AsyncExitStack() as stack:
-        lock = state / "locks" / f"{request.file.name}.lock"
-        await _enter_lock(stack, lock, clock, request.wait_for_lock)
+        await _enter_lock(stack, lock_file(state, request.file), clock, request.wait_for_lock)
         redactor = Redactor({*job_file.secrets(), *environment_secrets(request.environ)})
         # The recorder also warns from its own thread, and a progress belongs to the loop's.
         loop = asyncio.get_running_loop()
         recorder = await asyncio.to_thread(
             open_recorder, state / TRACES, redactor, clock, job_file.trace, lambda words: loop.call_soon_threadsafe(progress.warn, words)
         )
-        stack.callback(recorder.close)
-        ledger = Ledger(state / "ledger.db")
-        stack.callback(ledger.close)
+        stack.push_async_callback(asyncio.to_thread, recorder.close)
+        ledger = Ledger(state / LEDGER)
+        stack.push_async_callback(asyncio.to_thread, ledger.close)
         manager = CallbackManager([recorder])
         stdin = await asyncio.to_thread(_spool_stdin, jobs, state)
         if stdin is not None:
-            stack.callback(stdin.unlink)
-        workshop = Workshop(
-            root=job_file.root,
-            ledger=ledger,
-            stop=stop,
-            clock=clock,
-            manager=manager,
-            rng=random.Random(),  # noqa: S311  # jitter, no secret
-            environ=request.environ,
-            workers=request.workers,
-            stdin=stdin,
-        )
+            stack.push_async_callback(asyncio.to_thread, stdin.unlink)
+        workshop = build_workshop(request, job_file.root, ledger, stop=stop, clock=clock, manager=manager, stdin=stdin)
         stack.push_async_callback(workshop.aclose)
-        workshop.check(jobs)
-        settings, job_file_hash = settings_of(jobs), await asyncio.to_thread(hash_of, job_file.path)
-        run_id = recorder.begin_run(job_file=str(request.file), settings=settings, job_file_hash=job_file_hash)
+        await asyncio.to_thread(workshop.check, jobs)
+        job_file_hash = await asyncio.to_thread(hash_of, job_file.path)
+        begin = partial(recorder.begin_run, job_file=str(request.file), settings=settings_of(jobs), job_file_hash=job_file_hash)
+        run_id = await asyncio.to_thread(begin)
         progress.run_started(run_id, [job.name for job in jobs])
         planned = [PlannedJob(job.name, job.kind, job.needs, partial(workshop.open_kind, job)) for job in jobs]
         runner = Runner(planned, progress=progress, manager=manager, stop=stop)
@@ -111,7 +100,8 @@ async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state
         with manager.as_trace(run_id):
             await _run_until_stopped(runner, stop, partial(_watch, workshop, progress, clock))
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
-        recorder.end_run(status=str(result.status), exit_code=result.exit_code, summary=summary_document(result))
+        end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary_document(result))
+        await asyncio.to_thread(end)
         progress.run_finished(result)
         return result
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncrun.clock import SystemClock
 from asyncrun.errors import UnknownRunError
-from asyncrun.paths import find_state_folder, state_folder
+from asyncrun.paths import TRACES, find_state_folder, state_folder
 from asyncrun.trace.documents import runs_document, trace_document
 from asyncrun.trace.lookup import find_run, job_names, jobs_in
 from asyncrun.trace.records import RunRecord, Span
@@ -17,8 +17,6 @@ from asyncrun.trace.views.runs import render_runs
 from asyncrun.trace.views.show import render_show
 from asyncrun.trace.views.summary import render_summary
 from asyncrun.trace.views.tree import render_tree
-
-TRACES = "traces.db"
 
 
 def read_trace(state: Path, words: str) -> tuple[RunRecord, list[Span]]:

@@ -96,7 +96,7 @@ def union_seconds(intervals: Iterable[tuple[float, float]]) -> float:
     """
     covered, reached = 0.0, float("-inf")
     for start, end in sorted(intervals):
-        if end > reached:
+        if end > max(start, reached):
             covered += end - max(start, reached)
             reached = end
     return covered

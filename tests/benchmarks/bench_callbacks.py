@@ -1,12 +1,16 @@
-"""Microseconds per event pair: no handler, LlamaDebugHandler, TraceRecorder, and LlamaIndex's where it is installed.
+"""What callbacks, the recorder and its store cost, against LlamaIndex's callbacks where `llama-index-core` is installed.
 
-Run: python tests/benchmarks/bench_callbacks.py [PAIRS]
+Run: python tests/benchmarks/bench_callbacks.py [JOBS]
+
+Prints Markdown. Times are CPU microseconds of the whole process (the recorder's thread and its store included), the least of some
+rounds in which all take turns, so that other load on the machine disturbs little; trust ratios and differences. The last table reads a
+trace of a million jobs, and one of a hundred: wall seconds, the least of some rounds.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
-import statistics
 import sys
 import tempfile
 import time
@@ -15,91 +19,178 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from asyncrun.aio.jobs import run_jobs
 from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from asyncrun.redact import Redactor
 from asyncrun.trace.recorder import TraceRecorder
+from asyncrun.trace.store import TraceStore
+from asyncrun.trace.views.show import render_show
 
-Measured = tuple[float, float]
-"""Microseconds of CPU time per pair: of the caller's thread, and of the whole process."""
+ROUNDS = 7
+PAIRS = 20_000
+WORKERS = 16
 
-
-def measure(manager: Any, event_type: Any, pairs: int, settle: Callable[[], None] = lambda: None) -> Measured:
-    """Time `pairs` events with a small payload; `settle` waits for what happens off the caller's thread."""
-    gc.collect()
-    began, used = time.thread_time(), time.process_time()
-    for number in range(pairs):
-        with manager.event(event_type, payload={"items": number}) as event:
-            event.on_end(payload={"tokens": number})
-    called = time.thread_time() - began
-    settle()
-    return called / pairs * 1e6, (time.process_time() - used) / pairs * 1e6
-
-
-def ours_alone(pairs: int) -> Measured:
-    """No handler at all."""
-    return measure(CallbackManager(), CBEventType.ASYNC_JOB, pairs)
-
-
-def ours_debug(pairs: int) -> Measured:
-    """Our debug handler, which keeps every event."""
-    return measure(CallbackManager([LlamaDebugHandler(print_trace_on_end=False)]), CBEventType.ASYNC_JOB, pairs)
+Way = Callable[[int], float]
+"""Does something so many times and returns the microseconds of CPU for each."""
 
 
 @contextmanager
-def recorder() -> Iterator[TraceRecorder]:
-    """A recorder with a store of its own."""
+def recorder() -> Iterator[tuple[TraceRecorder, Path]]:
+    """A recorder with a store of its own, in the middle of a run."""
     with tempfile.TemporaryDirectory() as folder:
-        recorder = TraceRecorder(Path(folder) / "traces.db", Redactor())
-        recorder.open()
-        recorder.begin_run()
-        yield recorder
-        recorder.close()
+        path = Path(folder) / "traces.db"
+        made = TraceRecorder(path, Redactor())
+        made.open()
+        made.begin_run(job_file="jobs.yaml")
+        try:
+            yield made, path
+        finally:
+            made.close()
 
 
-def ours_recorded(pairs: int) -> Measured:
-    """The recorder, with everything written to the store."""
-    with recorder() as handler:
-        return measure(CallbackManager([handler]), CBEventType.ASYNC_JOB, pairs, handler.flush)
+# Events: start and end with a small payload -------------------------------------------------------------------------------------------
 
 
-def theirs_alone(pairs: int) -> Measured:
-    """LlamaIndex's manager without a handler."""
+def pairs(manager: Any, event_type: Any, number: int, settle: Callable[[], Any] = lambda: None) -> float:
+    """Time `number` events; `settle` waits for what happens in another thread."""
+    gc.collect()
+    began = time.process_time()
+    for count in range(number):
+        with manager.event(event_type, payload={"items": count}) as event:
+            event.on_end(payload={"tokens": count})
+    settle()
+    return (time.process_time() - began) / number * 1e6
+
+
+def ours_alone(number: int) -> float:
+    return pairs(CallbackManager(), CBEventType.QUERY, number)
+
+
+def ours_debug(number: int) -> float:
+    return pairs(CallbackManager([LlamaDebugHandler(print_trace_on_end=False)]), CBEventType.QUERY, number)
+
+
+def ours_recorded(number: int) -> float:
+    with recorder() as (handler, _):
+        return pairs(CallbackManager([handler]), CBEventType.QUERY, number, handler.flush)
+
+
+def theirs_alone(number: int) -> float:
     from llama_index.core.callbacks import CallbackManager as Theirs
     from llama_index.core.callbacks import CBEventType as TheirType
 
-    return measure(Theirs([]), TheirType.QUERY, pairs)
+    return pairs(Theirs([]), TheirType.QUERY, number)
 
 
-def theirs_debug(pairs: int) -> Measured:
-    """LlamaIndex's manager with its debug handler."""
+def theirs_debug(number: int) -> float:
     from llama_index.core.callbacks import CallbackManager as Theirs
     from llama_index.core.callbacks import CBEventType as TheirType
     from llama_index.core.callbacks import LlamaDebugHandler as TheirDebug
 
-    return measure(Theirs([TheirDebug(print_trace_on_end=False)]), TheirType.QUERY, pairs)
+    return pairs(Theirs([TheirDebug(print_trace_on_end=False)]), TheirType.QUERY, number)
 
 
-def main(pairs: int) -> None:
-    """Print the median of five alternating rounds of each."""
-    ways = [ours_alone, ours_debug, ours_recorded]
+# Jobs of a pool that do nothing -------------------------------------------------------------------------------------------------------
+
+
+async def nothing() -> None:
+    pass
+
+
+async def one_turn() -> None:
+    await asyncio.sleep(0)
+
+
+def jobs(job: Callable[[], Any], manager: CallbackManager, number: int, settle: Callable[[], Any] = lambda: None) -> float:
+    """Time `run_jobs`."""
+    gc.collect()
+    began = time.process_time()
+    asyncio.run(run_jobs((job() for _ in range(number)), workers=WORKERS, callback_manager=manager))
+    settle()
+    return (time.process_time() - began) / number * 1e6
+
+
+def unrecorded(job: Callable[[], Any]) -> Way:
+    return lambda number: jobs(job, CallbackManager(), number)
+
+
+def recorded(job: Callable[[], Any]) -> Way:
+    def way(number: int) -> float:
+        with recorder() as (handler, _):
+            return jobs(job, CallbackManager([handler]), number, lambda: handler.end_run(status="succeeded", exit_code=0))
+
+    return way
+
+
+# What reads a trace -------------------------------------------------------------------------------------------------------------------
+
+
+def read_trace(number: int) -> tuple[float, int, int]:
+    """Record so many jobs; return the seconds that the picture of the run takes, its spans, and the bytes of the store."""
+    with recorder() as (handler, path):
+        asyncio.run(run_jobs((nothing() for _ in range(number)), workers=WORKERS, callback_manager=CallbackManager([handler])))
+        handler.end_run(status="succeeded", exit_code=0)
+        handler.close()
+        took = []
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            with TraceStore(path, read_only=True) as store:
+                [run] = store.runs()
+                spans = store.spans(run.run_id)
+                render_show(run, spans, 120, time.time())
+            took.append(time.perf_counter() - began)
+        return min(took), len(spans), path.stat().st_size
+
+
+def least(ways: list[tuple[str, Way]], number: int) -> dict[str, float]:
+    """Return the least of some rounds in which all ways take turns."""
+    found = {name: float("inf") for name, _ in ways}
+    for _ in range(ROUNDS):
+        for name, way in ways:
+            found[name] = min(found[name], way(number))
+    return found
+
+
+def print_events() -> None:
+    ways: list[tuple[str, Way]] = [
+        ("asyncrun, no handler", ours_alone),
+        ("asyncrun, LlamaDebugHandler", ours_debug),
+        ("asyncrun, recorder and store", ours_recorded),
+    ]
     try:
         import llama_index.core  # noqa: F401
     except ImportError:
-        print("llama-index-core is not installed: ours only")
+        print("llama-index-core is not installed: ours only.\n")
     else:
-        ways += [theirs_alone, theirs_debug]
+        ways += [("LlamaIndex, no handler", theirs_alone), ("LlamaIndex, LlamaDebugHandler", theirs_debug)]
     # What is imported is not walked again and again by the garbage collector: it would be charged to whoever allocates.
     gc.collect()
     gc.freeze()
-    rounds: dict[str, list[Measured]] = {way.__name__: [] for way in ways}
-    for _ in range(5):
-        for way in ways:
-            rounds[way.__name__].append(way(pairs))
-    print(f"{pairs} pairs, CPU us a pair: the caller's thread, the process")
-    for name, measured in rounds.items():
-        caller, cpu = (statistics.median(column) for column in zip(*measured, strict=True))
-        print(f"{name:16} {caller:8.2f} {cpu:8.2f}")
+    found = least(ways, PAIRS)
+    print(f"| {PAIRS:,} events | us per event |\n|---|---:|")
+    for name, each in found.items():
+        print(f"| {name} | {each:.2f} |")
+    if "LlamaIndex, LlamaDebugHandler" in found:
+        ratio = found["LlamaIndex, LlamaDebugHandler"] / found["asyncrun, LlamaDebugHandler"]
+        print(f"\nWith LlamaDebugHandler LlamaIndex takes {ratio:.1f} times as long.")
+
+
+def print_jobs(number: int) -> None:
+    print(f"\n| {number:,} jobs of run_jobs | without | recorded | recorder per job (us) |\n|---|---:|---:|---:|")
+    for name, job in (("that do nothing", nothing), ("that wait one turn of the loop", one_turn)):
+        found = least([("without", unrecorded(job)), ("recorded", recorded(job))], number)
+        print(f"| {name} | {found['without']:.2f} | {found['recorded']:.2f} | {found['recorded'] - found['without']:.2f} |")
+
+
+def print_reading() -> None:
+    few, many = read_trace(100), read_trace(1_000_000)
+    print("\n| the trace of | seconds to show it | spans | bytes of the store |\n|---|---:|---:|---:|")
+    for name, (seconds, spans, size) in (("100 jobs", few), ("1,000,000 jobs", many)):
+        print(f"| {name} | {seconds:.4f} | {spans} | {size:,} |")
+    print(f"\nA million takes {many[0] / few[0]:.2f} times as long as a hundred.")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
+    print_events()
+    print_jobs(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    print_reading()

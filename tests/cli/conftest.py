@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blockbuster import blockbuster_ctx
 
 from asyncrun.cli import main
 from asyncrun.testing.server import FakeServer
@@ -42,7 +43,8 @@ def asyncrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         monkeypatch.setattr(sys, "argv", ["asyncrun", *arguments])
         capsys.readouterr()
         try:
-            main()
+            with blockbuster_ctx("asyncrun", excluded_modules=["asyncrun.testing"]):
+                main()
             code: Any = 0
         except SystemExit as ending:
             code = ending.code

@@ -65,7 +65,7 @@ def test_errors_with_none_are_one_line_and_0(asyncrun: Command, notes: Path) -> 
 
 
 def test_errors_name_the_event_and_its_reason(asyncrun: Command, notes: Path, server: FakeServer) -> None:
-    server.plan.append(error(401, "the key is wrong"))
+    server.faults.append(error(401, "the key is wrong"))
     assert asyncrun("run").code == 77
     answer = asyncrun("trace", "errors")
     assert answer.code == 0
@@ -93,8 +93,9 @@ def test_diff_compares_with_the_run_before_of_the_same_job_file(asyncrun: Comman
 
 
 def test_the_list_is_narrowed_by_job_status_and_time(asyncrun: Command, notes: Path, server: FakeServer) -> None:
-    server.plan.append(error(401, "no"))
+    server.faults.append(error(401, "no"))
     asyncrun("run")
+    server.faults.clear()
     asyncrun("run")
     both = asyncrun("trace", "list", "--json").documents[0]["runs"]
     assert [run["status"] for run in both] == ["failed", "succeeded"]

@@ -67,6 +67,13 @@ def test_a_job_inside_another_event_counts_as_a_job(maker) -> None:
     assert [(timing.label, timing.total) for timing in timings_by_job(maker.spans)] == [("one", 1), ("async_job", 2)]
 
 
+def test_a_child_that_ended_before_its_parent_began_takes_nothing_away(maker) -> None:
+    job = maker.add("async_job", 1, 3)
+    maker.add("embedding", 0, 0.5, job)
+    [node] = build_forest(maker.spans)
+    assert node.own_seconds == 2
+
+
 def folded(maker, parent, start: float, end: float, **attributes: float):
     """Add a span that stands for many; the names are those of `folded.*`."""
     return maker.add("embedding", start, end, parent, **{f"folded__{name}": value for name, value in attributes.items()})

@@ -61,8 +61,9 @@ def test_the_path_covers_the_whole_time_once(parts: list[tuple[list[int], int, b
     for (start, end), parent, folded in parts:
         above = maker.spans[parent] if parent < len(maker.spans) else None
         maker.add("async_job", start, end, above, **({"folded__count": 3, "folded__seconds": 2.0} if folded else {}))
-    pieces = critical_path(build_forest(maker.spans))
-    begin, finish = min(span.start for span in maker.spans), max(span.end or 0 for span in maker.spans)
+    forest = build_forest(maker.spans)
+    pieces = critical_path(forest)
+    begin, finish = min(node.span.start for node in forest), max(node.end for node in forest)
     assert all(one.end == other.start for one, other in itertools.pairwise(pieces))
     assert all(piece.seconds > 0 for piece in pieces)
     assert not pieces or (pieces[0].start, pieces[-1].end) == (begin, finish)

@@ -1,0 +1,59 @@
+"""Opening a job file's parts: for a run, or only to look."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from asyncrun.aio.stop import Stop
+from asyncrun.app.request import Request
+from asyncrun.app.wiring import Workshop
+from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.clock import Clock, SystemClock
+from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.load import load_job_file
+from asyncrun.ledger.ledger import Ledger
+from asyncrun.paths import LEDGER, state_folder
+
+
+def build_workshop(
+    request: Request, root: Path, ledger: Ledger, *, stop: Stop, clock: Clock, manager: CallbackManager, stdin: Path | None = None
+) -> Workshop:
+    """Return the workshop of a request; `root` is the job file's folder, `stdin` where standard input was spooled to."""
+    return Workshop(
+        root=root,
+        ledger=ledger,
+        stop=stop,
+        clock=clock,
+        manager=manager,
+        rng=random.Random(),  # noqa: S311  # jitter, no secret
+        environ=request.environ,
+        workers=request.workers,
+        stdin=stdin,
+    )
+
+
+@asynccontextmanager
+async def open_workshop(request: Request) -> AsyncIterator[tuple[Workshop, tuple[Job, ...]]]:
+    """Open what the selected jobs of a file need, for looking only: no key, no lock, and nothing is written beside the job file."""
+    async with AsyncExitStack() as stack:
+        # Without a ledger all is new: an empty one elsewhere says so, and the folder stays untouched.
+        elsewhere = await asyncio.to_thread(tempfile.TemporaryDirectory)
+        stack.push_async_callback(asyncio.to_thread, elsewhere.cleanup)
+        root, jobs, path = await asyncio.to_thread(_look, request, Path(elsewhere.name))
+        ledger = Ledger(path)
+        stack.push_async_callback(asyncio.to_thread, ledger.close)
+        workshop = build_workshop(request, root, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager())
+        stack.push_async_callback(workshop.aclose)
+        yield workshop, jobs
+
+
+def _look(request: Request, elsewhere: Path) -> tuple[Path, tuple[Job, ...], Path]:
+    """Return the job file's folder, the selected jobs, and the ledger to read."""
+    job_file = load_job_file(request.file, variables=request.variables, environ=request.environ, jobs=request.jobs, need_keys=False)
+    known = state_folder(request.file, request.state_dir) / LEDGER
+    return job_file.root, job_file.selected(request.jobs, request.with_needs), known if known.exists() else elsewhere / LEDGER
