@@ -38,7 +38,7 @@ class EmbedKind:
             scanned = await asyncio.to_thread(self.items.scan)
             tally.start(len(scanned))
             index = await asyncio.to_thread(self.items.index)
-            error = await self.items.send_missing(scanned, index, tally) or tally.too_many() or context.stopped()
+            error = await self.items.send_missing(scanned, index, tally) or tally.too_many()
             if error is None:
                 await self._write(scanned)
             return tally.result(output=self.output.shown, error=error)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from asyncrun.batching.pack import pack
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.chunkers.interface import Chunker
 from asyncrun.embedders.interface import Embedder, Empty
@@ -18,9 +17,9 @@ from asyncrun.kinds.chunked import ChunkedDocument, rounds
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource
 from asyncrun.kinds.documents import DocumentScan, scan_documents
-from asyncrun.kinds.ledgered import Pending, embed_batch
+from asyncrun.kinds.ledgered import Pending
 from asyncrun.kinds.planning import plan_requests
-from asyncrun.kinds.sending import send_all
+from asyncrun.kinds.sending import Batch, send_all
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import KnownFailure
@@ -76,21 +75,17 @@ class IngestKind:
     async def run(self, progress: Progress) -> JobResult:
         """Embed and commit what is new or changed, then remove what has left the input if the job says so."""
         tally = Tally(self.context, "ingest", progress)
-        shown = f"{self.target.collection}"
+        shown = self.target.collection
         try:
             found = await asyncio.to_thread(self._scan)
             tally.start(found.items)
             self._check_deletion(found)
-            error = await self._commit_changed(found, tally) or tally.too_many() or self.context.stopped()
+            error = await self._commit_changed(found, tally) or tally.too_many()
             if error is None:
                 await self._prune(found, tally)
             return tally.result(output=shown, error=error)
         except AsyncrunError as error:
             return tally.result(output=shown, error=error)
-
-    @property
-    def _workers(self) -> int:
-        return self.context.workers or self.embedder.workers
 
     @property
     def _space(self) -> Space:
@@ -128,17 +123,16 @@ class IngestKind:
 
     async def _rounds(self, found: DocumentScan, tally: Tally, kept: list[KnownFailure]) -> AsyncrunError | None:
         changed = ((item, found.marks[item.id]) for item in self.source.items() if isinstance(item, Item) and item.id in found.marks)
-        todo = rounds(changed, self.chunker, self._key, workers=self._workers, max_items=self.embedder.batch.max_items)
+        workers = self.context.workers or self.embedder.workers
+        todo = rounds(changed, self.chunker, self._key, workers=workers, max_items=self.embedder.batch.max_items)
         while documents := await asyncio.to_thread(next, todo, None):
             failures: dict[bytes, EmbedFailure] = {}
             error = await self._send(documents, failures, tally)
             for known in await self._commit(documents, failures, tally):
                 kept.append(known)
                 tally.fail(known.failure)
-            if error := error or tally.too_many():
+            if error := error or tally.too_many() or self.context.stopped():
                 return error
-            if self.context.stopped() is not None:
-                return None
         return None
 
     def _key(self, text: str) -> bytes:
@@ -147,28 +141,18 @@ class IngestKind:
     async def _send(self, documents: list[ChunkedDocument], failures: dict[bytes, EmbedFailure], tally: Tally) -> AsyncrunError | None:
         """Embed the chunks of a round that are not finished; each different text once."""
 
-        async def sent(batch: Sequence[Pending]) -> Embedded:
-            return await embed_batch(batch, self.embedder, InputType.DOCUMENT, self.context)
-
-        async def received(batch: Sequence[Pending], answer: Embedded) -> None:
+        def received(batch: Batch, answer: Embedded) -> None:
             tally.use(answer.usage)
             failures.update((batch[failure.position].key, failure) for failure in answer.failures)
 
         missing = await asyncio.to_thread(self._missing, documents)
-        limits = self.embedder.batch
-        batches = pack(
-            ((text, text.size, text.size) for text in missing),
-            max_items=limits.max_items,
-            max_tokens=limits.max_tokens,
-            max_bytes=limits.max_bytes,
-        )
-        return await send_all(batches, sent, received, workers=self._workers, context=self.context)
+        return await send_all(missing, received, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context)
 
     def _missing(self, documents: list[ChunkedDocument]) -> list[Pending]:
         texts = {key: chunk.text for document in documents for key, chunk in zip(document.keys, document.chunks, strict=True)}
         found = self.context.ledger.index(self._space).find(keys_array(b"".join(texts)))
         return [
-            Pending(key, text, len(text.encode()), 0)
+            Pending(key, text, len(text.encode()))
             for (key, text), position in zip(texts.items(), found.tolist(), strict=True)
             if position < 0
         ]

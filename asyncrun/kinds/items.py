@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asyncrun.batching.pack import pack
 from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import AsyncrunError, StorageError
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource
-from asyncrun.kinds.ledgered import Pending, embed_batch
+from asyncrun.kinds.ledgered import Pending
 from asyncrun.kinds.scan import Scan, scan
-from asyncrun.kinds.sending import send_all
+from asyncrun.kinds.sending import Batch, send_all
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex
 from asyncrun.ledger.ledger import KnownFailure
@@ -64,12 +63,8 @@ class Items:
         finished = int(np.count_nonzero(scanned.ready)) - int(times.sum())
         tally.add(ok=finished, cached=finished, skipped=scanned.skipped)
         failures: dict[int, EmbedFailure] = {}
-        workers = self.context.workers or self.embedder.workers
 
-        async def sent(batch: Sequence[Pending]) -> Embedded:
-            return await embed_batch(batch, self.embedder, self.input_type, self.context)
-
-        async def received(batch: Sequence[Pending], answer: Embedded) -> AsyncrunError | None:
+        def received(batch: Batch, answer: Embedded) -> AsyncrunError | None:
             tally.use(answer.usage)
             tally.add(
                 ok=sum(int(times[batch[position].ordinal]) for position in answer.positions),
@@ -82,7 +77,8 @@ class Items:
         try:
             if error := tally.too_many(more=len(scanned.failures)):
                 return error
-            return await send_all(self._batches(scanned, send), sent, received, workers=workers, context=self.context)
+            pending = self._pending(scanned, send) if send.any() else ()
+            return await send_all(pending, received, embedder=self.embedder, input_type=self.input_type, context=self.context)
         finally:
             await self.keep_failures(scanned, failures, tally)
 
@@ -122,21 +118,10 @@ class Items:
         if ordinal + 1 != len(scanned):
             raise _changed("the input")
 
-    def _batches(self, scanned: Scan, send: NDArray[np.bool_]) -> Iterator[Sequence[Pending]]:
-        if not send.any():
-            return iter(())
-        pending = (
-            Pending(scanned.key(ordinal), item.text, int(scanned.sizes[ordinal]), ordinal)
-            for ordinal, item in self._ready(scanned)
-            if send[ordinal]
-        )
-        limits = self.embedder.batch
-        return pack(
-            ((text, text.size, text.size) for text in pending),
-            max_items=limits.max_items,
-            max_tokens=limits.max_tokens,
-            max_bytes=limits.max_bytes,
-        )
+    def _pending(self, scanned: Scan, send: NDArray[np.bool_]) -> Iterator[Pending]:
+        for ordinal, item in self._ready(scanned):
+            if send[ordinal]:
+                yield Pending(scanned.key(ordinal), item.text, int(scanned.sizes[ordinal]), ordinal)
 
     async def keep_failures(self, scanned: Scan, failures: dict[int, EmbedFailure], tally: Tally) -> None:
         """Store and count the failures of the scan and of the answers, those of items with the same text included."""

@@ -14,12 +14,15 @@ from asyncrun.records import Embedded, InputType, Waits
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A text that must be sent: `key` is its content key, `size` its UTF-8 bytes as sent, `ordinal` the place of its item in the input."""
+    """A text that must be sent.
+
+    `key` is its content key, `size` its UTF-8 bytes, `ordinal` the place of its item in the input, -1 for a text that is no item.
+    """
 
     key: bytes
     text: str
     size: int
-    ordinal: int
+    ordinal: int = -1
 
 
 async def embed_batch(batch: Sequence[Pending], embedder: Embedder, input_type: InputType, context: JobContext) -> Embedded:

@@ -60,7 +60,7 @@ class QueryKind:
             await asyncio.to_thread(self._check_space)
             scanned = await asyncio.to_thread(self.items.scan)
             tally.start(len(scanned))
-            error = await self._send_missing(scanned, tally) or tally.too_many() or context.stopped()
+            error = await self._send_missing(scanned, tally) or tally.too_many()
             if error is None:
                 await self._write(scanned)
             return tally.result(output=self.output.shown, error=error)

@@ -1,58 +1,58 @@
-"""Sending what is missing: batches through the engine, until all are answered or the job must stop."""
+"""Sending what is missing: texts in batches through the engine, until all are answered or the job must stop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import TypeVar
 
 from asyncrun.aio.pool import outcomes
+from asyncrun.batching.pack import pack
+from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import AsyncrunError
 from asyncrun.kinds.context import JobContext
+from asyncrun.kinds.ledgered import Pending, embed_batch
+from asyncrun.records import Embedded, InputType
 
-T = TypeVar("T")
-B = TypeVar("B")
+Batch = Sequence[Pending]
+Receive = Callable[[Batch, Embedded], AsyncrunError | None]
+"""Takes the answer to a batch, whose vectors are durable, and may return an error that ends the sending."""
 
 
 async def send_all(
-    batches: Iterable[B],
-    send: Callable[[B], Awaitable[T]],
-    receive: Callable[[B, T], Awaitable[AsyncrunError | None]],
-    *,
-    workers: int,
-    context: JobContext,
+    pending: Iterable[Pending], receive: Receive, *, embedder: Embedder, input_type: InputType, context: JobContext
 ) -> AsyncrunError | None:
-    """Send batches, `workers` at a time, and hand each answer to `receive` as it comes.
+    """Embed texts in batches, as many at a time as the job's workers, and hand each answer to `receive` as it comes.
 
-    The batches are made lazily in a worker thread. An AsyncrunError of `send`, one that `receive` returns, or a requested stop ends the
-    sending: no new batch starts, those in flight are awaited and received, since they are paid for. Any other exception is a bug: it
-    cancels what is in flight and is raised. Returns the error that ended it, None when all went well or a stop was requested.
+    `pending` is read lazily in a worker thread. An AsyncrunError of the embedder or the ledger, one that `receive` returns, or a stop ends
+    the sending: no new batch starts, those in flight are awaited and received, since they are paid for. Any other exception is a bug: it
+    cancels what is in flight and is raised. Returns the error that ended it, None when everything was answered.
     """
     ended: AsyncrunError | None = None
+    limits = embedder.batch
+    batches = pack(
+        ((text, text.size, text.size) for text in pending),
+        max_items=limits.max_items,
+        max_tokens=limits.max_tokens,
+        max_bytes=limits.max_bytes,
+    )
 
-    async def calls() -> AsyncIterator[Callable[[], Awaitable[tuple[B, T]]]]:
-        async for batch in _in_thread(iter(batches)):
-            if ended is not None or context.stopped() is not None:
-                return
-            yield partial(_sent, batch, send)
+    async def embed(batch: Batch) -> tuple[Batch, Embedded]:
+        return batch, await embed_batch(batch, embedder, input_type, context)
 
-    async for outcome in outcomes(calls(), workers=workers, order="completed", on_error="collect"):
-        if isinstance(outcome.error, AsyncrunError):
-            ended = ended or outcome.error
-        else:
-            batch, answer = outcome.result()
-            error = await receive(batch, answer)
-            ended = ended or error
+    async def calls() -> AsyncIterator[Callable[[], Awaitable[tuple[Batch, Embedded]]]]:
+        nonlocal ended
+        while ended is None and (batch := await asyncio.to_thread(next, batches, None)) is not None:
+            ended = ended or context.stopped()
+            if ended is None:
+                yield partial(embed, batch)
+
+    workers = context.workers or embedder.workers
+    async with outcomes(calls(), workers=workers, order="completed", on_error="collect") as answered:
+        async for outcome in answered:
+            if isinstance(outcome.error, AsyncrunError):
+                ended = ended or outcome.error
+            else:
+                error = receive(*outcome.result())
+                ended = ended or error
     return ended
-
-
-async def _sent(batch: B, send: Callable[[B], Awaitable[T]]) -> tuple[B, T]:
-    return batch, await send(batch)
-
-
-async def _in_thread(batches: Iterator[B]) -> AsyncIterator[B]:
-    """Yield what an iterator yields; it runs in a worker thread, since it reads files."""
-    done = object()
-    while (batch := await asyncio.to_thread(next, batches, done)) is not done:
-        yield batch  # type: ignore[misc]  # `done` is the only value that is no batch

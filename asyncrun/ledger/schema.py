@@ -1,12 +1,13 @@
 """The ledger's file: its tables, its migrations, and how a connection is opened.
 
 Invariants
-1. A row of `batches` is whole or absent: keys, vectors, tokens and flags of one answered request, with a checksum over each blob.
+1. A row of `batches` is whole or absent: keys, vectors and flags of one answered request, with a checksum over each blob.
 2. A vector is reported as done only after the transaction that holds it is committed with `synchronous=FULL`.
 3. Keys are unique within a space for readers: of two rows with the same key the newer one counts.
 4. Texts are never stored, only the 16 bytes of `records.content_key`.
 
-Write order: vectors (`batches`), then the output's rename, then its mark (`outputs`). A kill between two steps repeats the later one.
+Write order: vectors (`batches`), the job's failures, then the output's rename, then its mark (`outputs`). A kill between two steps repeats
+the later one.
 """
 
 from __future__ import annotations

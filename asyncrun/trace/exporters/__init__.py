@@ -1,0 +1,1 @@
+"""Exporters: a trace in the forms that other tools read."""
