@@ -102,6 +102,7 @@ async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
         end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary_document(result))
         await asyncio.to_thread(end)
+        await send_trace(state, run_id, request.environ, progress.warn)
         progress.run_finished(result)
         return result
 

@@ -122,7 +122,9 @@ class CallbackManager(BaseCallbackHandler):
         event_id = event_id or new_id()
         stack = open_events.get()
         if self.handlers:
-            parent = parent_id or self.innermost()
+            # As `innermost` does, without a call.
+            inner = stack[-1]
+            parent = parent_id or (inner if type(inner) is str else self.innermost())
             mapped = False
             for handler in self.handlers:
                 if not mapped and getattr(handler, "uses_trace_map", True):

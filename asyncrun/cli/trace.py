@@ -127,6 +127,29 @@ def list_runs(
     )
 
 
+def export_trace(
+    options: Options,
+    run: RunWord = "latest",
+    file: FileFlag = None,
+    *,
+    form: Annotated[Literal["otlp", "perfetto", "json"], typer.Option("--format", help="What reads it.")],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE|-", help="Where it goes.")] = "-",
+) -> int:
+    """Write a run in the form of another tool: OTLP/JSON, Perfetto (also chrome://tracing), or plain JSON.
+
+    Example: asyncrun trace export --format perfetto -o trace.json
+    """
+    from asyncrun.app import telemetry, tracing
+    from asyncrun.cli._output import print_answer
+
+    text = telemetry.export_trace(tracing.traced_folder(file, options.state_dir), run, form)
+    if output == "-":
+        print_answer(text, options)
+    else:
+        telemetry.write_trace(Path(output), text)
+    return 0
+
+
 def _answer(options: Options, describe: Callable[[], dict[str, Any]], render: Callable[[int], str]) -> int:
     """Print a document for programs, or a text for people."""
     from asyncrun.cli._output import print_answer, print_document, width

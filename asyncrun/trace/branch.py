@@ -140,7 +140,18 @@ class Branch:
 
     def _settle(self, node: Node, ordinal: int, rows: Rows) -> None:
         node.ordinal = ordinal
-        self.alike.add(node.seconds)
+        seconds = node.seconds
+        self.alike.add(seconds)
+        if (
+            self._first >= FIRST
+            and len(self._slowest) >= SLOWEST
+            and seconds <= self._slowest[0][0]
+            and ordinal % self._stride
+            and not (node.odd or node.open_children)
+        ):
+            # What is true of nearly all takes the short way.
+            fold_into(self._row(rows), node, rows)
+            return
         self.exact[node.id] = node
         rows.keep(node)
         if node.open_children:
@@ -153,7 +164,7 @@ class Branch:
         elif self._first < FIRST:
             self._first += 1
         else:
-            heapq.heappush(self._slowest, (node.seconds, node.id, node))
+            heapq.heappush(self._slowest, (seconds, node.id, node))
             if len(self._slowest) > SLOWEST:
                 self._try_sample(heapq.heappop(self._slowest)[2], rows)
 

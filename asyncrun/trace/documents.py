@@ -27,6 +27,8 @@ def trace_document(run: RunRecord, spans: Sequence[Span], now: float) -> dict[st
         "job_file": run.job_file,
         "version": run.version,
         "host": run.host,
+        "job_file_hash": run.job_file_hash,
+        "settings": dict(run.settings),
         "summary": dict(run.summary),
         "partial": run.lost > 0,
         "lost_spans": run.lost,

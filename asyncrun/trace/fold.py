@@ -36,8 +36,16 @@ class Fold:
         self._count(1, end - start, own)
         self._stretch(start, end, end - start, end - start)
         self.failed += failed
-        self._sum({key: value for key, value in attributes.items() if not isinstance(value, str)})
-        self._keep({key: value for key, value in attributes.items() if isinstance(value, str)})
+        sums = self.sums
+        for key, value in attributes.items():
+            if isinstance(value, str):
+                continue
+            if key in sums:
+                sums[key] += value
+            elif key not in NOT_SUMMED and len(sums) < MOST_ATTRIBUTES:
+                sums[key] = value
+        if self._texts or self._texts is None:
+            self._keep({key: value for key, value in attributes.items() if isinstance(value, str)})
 
     def add_many(self, starts: NDArray[np.float64], ends: NDArray[np.float64]) -> None:
         """Fold many events that succeeded, have no children and no attributes; there is at least one."""

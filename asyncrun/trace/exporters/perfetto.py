@@ -1,4 +1,4 @@
-"""Chrome's trace event format, which the Perfetto UI and chrome://tracing open: a process for each job, a track for each worker.
+"""Chrome's trace event format, which the Perfetto UI and chrome://tracing open: a process a job, a track a worker.
 
 The document "Trace Event Format" asks of complete events ("X") on one track that they nest: each pair lies apart, or one inside the
 other. So a span goes to its parent's track only when it fits into it, else to the first track of the job that is free for as long.
@@ -7,7 +7,7 @@ other. So a span goes to its parent's track only when it fits into it, else to t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from asyncrun.escape import printable
@@ -18,37 +18,48 @@ from asyncrun.trace.views.jobs import lanes_of
 MICROSECONDS = 1_000_000
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """One event on a track; `start` and `end` in microseconds."""
+
+    node: Node
+    parent: int | None
+    start: int
+    end: int
+
+
 class _Tracks:
-    """The tracks of one process: for each the ends of what is open on it, the innermost last."""
+    """The tracks of one process: for each what is open on it, the innermost last."""
 
-    open: list[list[int]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._open: list[list[_Slice]] = []
+        self._track_of: dict[int, int] = {}
 
-    def place(self, start: int, end: int, preferred: int | None) -> int:
-        """Return the number of the track that takes an event from `start` to `end`; starts never decrease."""
-        if preferred is not None and self._nests(preferred, start, end):
-            return self._take(preferred, end)
-        for number in range(len(self.open)):
-            if number != preferred and self._free(number, start):
-                return self._take(number, end)
-        self.open.append([])
-        return self._take(len(self.open) - 1, end)
+    def place(self, piece: _Slice) -> int:
+        """Return the number of the track that takes an event; they come by their starts, a parent before its children."""
+        above = None if piece.parent is None else self._track_of.get(piece.parent)
+        if above is not None and self._is_inside(above, piece):
+            return self._take(above, piece)
+        for number in range(len(self._open)):
+            if not self._still_open(number, piece.start):
+                return self._take(number, piece)
+        self._open.append([])
+        return self._take(len(self._open) - 1, piece)
 
-    def _nests(self, number: int, start: int, end: int) -> bool:
-        self._close(number, start)
-        return not self.open[number] or end <= self.open[number][-1]
+    def _is_inside(self, number: int, piece: _Slice) -> bool:
+        still = self._still_open(number, piece.start)
+        # Inside of a sibling it would look like that one's child.
+        return bool(still) and still[-1].node.span.id == piece.parent and piece.end <= still[-1].end
 
-    def _free(self, number: int, start: int) -> bool:
-        self._close(number, start)
-        return not self.open[number]
+    def _still_open(self, number: int, moment: int) -> list[_Slice]:
+        pieces = self._open[number]
+        while pieces and pieces[-1].end <= moment:
+            pieces.pop()
+        return pieces
 
-    def _close(self, number: int, start: int) -> None:
-        ends = self.open[number]
-        while ends and ends[-1] <= start:
-            ends.pop()
-
-    def _take(self, number: int, end: int) -> int:
-        self.open[number].append(end)
+    def _take(self, number: int, piece: _Slice) -> int:
+        self._open[number].append(piece)
+        self._track_of[piece.node.span.id] = number
         return number
 
 
@@ -57,7 +68,7 @@ def perfetto_document(run: RunRecord, spans: Sequence[Span], now: float) -> dict
 
     >>> run = RunRecord("r", 0.0, 2.0, "succeeded", 0, 2.0, None, "1", "here")
     >>> [event["ph"] for event in perfetto_document(run, [Span("r", 1, None, "query", "", 0.5, 1.0, "succeeded")], 5.0)["traceEvents"]]
-    ['M', 'M', 'M', 'X']
+    ['M', 'M', 'X']
     """
     events: list[dict[str, Any]] = []
     for process, (name, heads) in enumerate(lanes_of(build_forest(spans)).items(), 1):
@@ -71,12 +82,40 @@ def perfetto_document(run: RunRecord, spans: Sequence[Span], now: float) -> dict
 
 
 def _process(process: int, name: str, heads: Sequence[Node], began: float) -> list[dict[str, Any]]:
-    tracks, events = _Tracks(), []
-    for node, parent, start, end in _by_start(heads, began):
-        track = tracks.place(start, end, placed.get(parent) if parent is not None else None) if (placed := _placed(events)) else None
-        events.append((node, track, start, end))
-    return []
+    tracks = _Tracks()
+    events = [_complete(process, tracks.place(piece) + 1, piece) for piece in _by_start(heads, began)]
+    names = [_name("process_name", process, 0, name)]
+    names += [_name("thread_name", process, track, f"worker {track}") for track in sorted({event["tid"] for event in events})]
+    return [*names, *events]
 
 
-def _placed(events: list[Any]) -> dict[int, int]:
-    return {}
+def _by_start(heads: Sequence[Node], began: float) -> list[_Slice]:
+    found: list[_Slice] = []
+    waiting: list[tuple[Node, int | None]] = [(head, None) for head in heads]
+    while waiting:
+        node, parent = waiting.pop()
+        start, end = (round((moment - began) * MICROSECONDS) for moment in (node.span.start, node.end))
+        found.append(_Slice(node, parent, start, max(start, end)))
+        waiting.extend((child, node.span.id) for child in node.children)
+    # A parent's id is smaller than its children's.
+    return sorted(found, key=lambda piece: (piece.start, piece.node.span.id))
+
+
+def _complete(process: int, track: int, piece: _Slice) -> dict[str, Any]:
+    span = piece.node.span
+    label = f"{span.type} {span.name}".strip()
+    arguments = {printable(key): printable(value) if isinstance(value, str) else value for key, value in span.attributes.items()}
+    return {
+        "name": printable(f"{label} x {piece.node.count}" if piece.node.folded else label),
+        "cat": printable(span.type),
+        "ph": "X",
+        "ts": piece.start,
+        "dur": piece.end - piece.start,
+        "pid": process,
+        "tid": track,
+        "args": {"id": span.id, "status": printable("unfinished" if span.end is None else span.status), **arguments},
+    }
+
+
+def _name(kind: str, process: int, track: int, name: str) -> dict[str, Any]:
+    return {"name": kind, "ph": "M", "ts": 0, "pid": process, "tid": track, "args": {"name": printable(name)}}

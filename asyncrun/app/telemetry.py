@@ -1,0 +1,56 @@
+"""Runs on their way to other tools: as a file, and to a collector when the environment names one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from asyncrun.app.request import environment_secrets
+from asyncrun.app.tracing import read_trace
+from asyncrun.clock import SystemClock
+from asyncrun.errors import AsyncrunError
+from asyncrun.escape import printable
+from asyncrun.redact import Redactor
+from asyncrun.trace.exporters.live import HEADERS, is_wanted, send_run
+from asyncrun.trace.exporters.otlp import otlp_document
+from asyncrun.trace.exporters.perfetto import perfetto_document
+from asyncrun.trace.exporters.plain import plain_document
+from asyncrun.writers.atomic import AtomicFile
+
+Format = Literal["otlp", "perfetto", "json"]
+EXPORTERS: Mapping[Format, Callable[..., dict[str, Any]]] = {
+    "otlp": otlp_document,
+    "perfetto": perfetto_document,
+    "json": plain_document,
+}
+
+
+def export_trace(state: Path, words: str, form: Format) -> str:
+    """Return one run as JSON in the form of another tool. Raises UnknownRunError and StorageError."""
+    return orjson.dumps(EXPORTERS[form](*read_trace(state, words), SystemClock().now())).decode()
+
+
+def write_trace(path: Path, text: str) -> None:
+    """Write an export to a file, whole or not at all. Raises OutputError and StorageError."""
+    file = AtomicFile(path)
+    try:
+        file.write(text.encode() + b"\n")
+        file.commit()
+    finally:
+        file.abort()
+
+
+async def send_trace(state: Path, run_id: str, environ: Mapping[str, str], warn: Callable[[str], object]) -> None:
+    """Send the run that has ended to a collector when `OTEL_EXPORTER_OTLP_ENDPOINT` is set; `warn` is told when that fails."""
+    if not is_wanted(environ):
+        return
+    try:
+        await asyncio.to_thread(lambda: send_run(*read_trace(state, run_id), environ, SystemClock().now()))
+    except Exception as error:  # a trace that another tool does not take is no failure of the run
+        secrets = {*environment_secrets(environ), *([environ[HEADERS]] if environ.get(HEADERS) else [])}
+        hint = f"; {error.hint}" if isinstance(error, AsyncrunError) else ""
+        warn(f"the trace is not sent on: {printable(Redactor(secrets).redact(str(error)), 300)}{hint}")
