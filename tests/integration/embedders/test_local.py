@@ -98,7 +98,7 @@ async def test_the_loop_goes_on_while_the_model_is_loaded_and_reads():
         await embedder.aembed(TEXTS)
         turning.cancel()
     # Were the model on the loop, the loop would turn a few times in all.
-    assert turns > 1000
+    assert turns > 20
 
 
 @pytest.mark.asyncio
