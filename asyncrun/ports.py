@@ -80,7 +80,7 @@ class Kind(Protocol):
         """Pass over the input and say what a run would do; sends nothing."""
 
     async def run(self, progress: Progress) -> JobResult:
-        """Do it. Raises AsyncrunError when the job cannot reach its end."""
+        """Do it, and return how it ended, by an error or with what was counted."""
 
 
 class Tokenizer(Protocol):

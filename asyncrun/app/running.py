@@ -19,6 +19,7 @@ from asyncrun.aio.watch import report, report_on_signal, watch
 from asyncrun.app.opening import build_workshop
 from asyncrun.app.recording import hash_of, open_recorder, settings_of
 from asyncrun.app.request import Request, environment_secrets
+from asyncrun.app.telemetry import send_trace
 from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock

@@ -39,9 +39,6 @@ from asyncrun.stores.filter import parse_filter
 from asyncrun.stores.interface import Store
 from asyncrun.writers.open import STDOUT, open_writer
 
-LOCAL_BATCH = 16
-"""Texts of a batch of the local model: about a second of work, which is what a kill can lose."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Manners:
@@ -196,14 +193,15 @@ class Workshop:
         }
         adapter = registry.load("embedders", config.provider)
         stated = {name: value for name, value in config.batch if value is not None}
+        batch = BatchLimits(**stated) if stated else None
         if config.provider == "local":
-            return cast(Embedder, adapter(batch=BatchLimits(**{"max_items": LOCAL_BATCH, **stated}), **shared))
+            return cast(Embedder, adapter(batch=batch, **shared))
         key = config.api_key.get_secret_value() if config.api_key else None
         place = (config.base_url, key, config.model)
         if place not in self._places:
             self._places[place] = Manners(Limiter(Limits(**dict(config.limits)), self.clock, self.rng), Circuit(), RetryBudget())
         manners = self._places[place]
-        optional = {"model": config.model, "base_url": config.base_url, "batch": BatchLimits(**stated) if stated else None}
+        optional = {"model": config.model, "base_url": config.base_url, "batch": batch}
         return cast(
             Embedder,
             adapter(

@@ -64,9 +64,10 @@ class EventContext:
             return
         self.finished = True
         # Without an id nobody has heard of the event: there was no handler when it started.
-        if self._manager.handlers or self._event_id is not None:
-            end: Callable[..., None] = partial(self._manager.on_event_end, **kwargs) if kwargs else self._manager.on_event_end
-            end(self._event_type, payload, self.event_id)
+        manager = self._manager
+        if manager.handlers or self._event_id is not None:
+            end: Callable[..., None] = partial(manager.on_event_end, **kwargs) if kwargs else manager.on_event_end
+            end(self._event_type, payload, self._event_id or self.event_id)
 
     def __enter__(self) -> EventContext:
         manager = self._manager

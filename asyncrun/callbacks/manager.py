@@ -128,7 +128,7 @@ class CallbackManager(BaseCallbackHandler):
             mapped = False
             for handler in self.handlers:
                 if not mapped and getattr(handler, "uses_trace_map", True):
-                    self.trace_map[parent].append(event_id)
+                    (self.trace_map if _traces.get() else self._trace_map)[parent].append(event_id)
                     mapped = True
                 if event_type not in handler.event_starts_to_ignore:
                     # Unpacking even empty keywords costs more than the call itself.

@@ -66,8 +66,8 @@ class LocalEmbedding(BaseEmbedding):
         self.threads = threads or min(usable_processors(), MAX_THREADS)
         super().__init__(
             model=model,
-            # Seconds of work: a batch is durable as a whole, and a kill repeats those in flight.
-            batch=batch or BatchLimits(max_items=32),
+            # About a second of work: a batch is durable as a whole, and a kill repeats those in flight.
+            batch=batch or BatchLimits(max_items=16),
             workers=self.threads,
             on_too_long=on_too_long,
             on_empty=on_empty,

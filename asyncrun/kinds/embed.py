@@ -41,9 +41,9 @@ class EmbedKind:
             error = await self.items.send_missing(scanned, index, tally) or tally.too_many()
             if error is None:
                 await self._write(scanned)
-            return tally.result(output=self.output.shown, error=error)
-        except AsyncrunError as error:
-            return tally.result(output=self.output.shown, error=error)
+        except AsyncrunError as raised:
+            error = raised
+        return tally.result(output=self.output.shown, error=error)
 
     def export(self, output: Output) -> Counts:
         """Write the rows that are done now to another output; sends nothing. Blocks. Returns how many items are ok, of how many."""

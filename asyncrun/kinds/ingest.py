@@ -75,7 +75,6 @@ class IngestKind:
     async def run(self, progress: Progress) -> JobResult:
         """Embed and commit what is new or changed, then remove what has left the input if the job says so."""
         tally = Tally(self.context, "ingest", progress)
-        shown = self.target.collection
         try:
             found = await asyncio.to_thread(self._scan)
             tally.start(found.items)
@@ -83,9 +82,9 @@ class IngestKind:
             error = await self._commit_changed(found, tally) or tally.too_many()
             if error is None:
                 await self._prune(found, tally)
-            return tally.result(output=shown, error=error)
-        except AsyncrunError as error:
-            return tally.result(output=shown, error=error)
+        except AsyncrunError as raised:
+            error = raised
+        return tally.result(output=self.target.collection, error=error)
 
     @property
     def _space(self) -> Space:

@@ -27,14 +27,20 @@ class Pending:
 
 async def embed_batch(batch: Sequence[Pending], embedder: Embedder, input_type: InputType, context: JobContext) -> Embedded:
     """Embed a batch and return when its vectors are durable. Raises what the embedder raises, and StorageError."""
-    started = {EventPayload.MODEL_NAME: embedder.model_name, "items": len(batch)}
+    space = embedder.space(input_type)
+    started = {
+        EventPayload.MODEL_NAME: embedder.model_name,
+        "provider": space.provider,
+        "server.address": space.host,
+        "items": len(batch),
+    }
     with context.manager.event(CBEventType.EMBEDDING, payload=started) as event:
         answer = await embedder.aembed([pending.text for pending in batch], input_type)
         before = context.clock.monotonic()
         if answer.positions:
             flags = [TRUNCATED if position in answer.truncated else 0 for position in answer.positions]
             keys = [batch[position].key for position in answer.positions]
-            await context.ledger.put(embedder.space(input_type), Finished(keys, answer.vectors, flags))
+            await context.ledger.put(space, Finished(keys, answer.vectors, flags))
         event.on_end(payload=_described(answer, context.clock.monotonic() - before))
     return answer
 
@@ -45,6 +51,7 @@ def _described(answer: Embedded, writing: float) -> dict[str, object]:
     usage = answer.usage
     return {
         "ok": len(answer.positions),
+        **({"dimensions": answer.vectors.shape[1]} if answer.positions else {}),
         "failed": len(answer.failures),
         "tokens": usage.tokens,
         "requests": usage.requests,

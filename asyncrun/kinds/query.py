@@ -63,9 +63,9 @@ class QueryKind:
             error = await self._send_missing(scanned, tally) or tally.too_many()
             if error is None:
                 await self._write(scanned)
-            return tally.result(output=self.output.shown, error=error)
-        except AsyncrunError as error:
-            return tally.result(output=self.output.shown, error=error)
+        except AsyncrunError as raised:
+            error = raised
+        return tally.result(output=self.output.shown, error=error)
 
     def _check_space(self) -> None:
         found = self.store.fingerprint(self.search.collection)

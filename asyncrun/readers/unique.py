@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections.abc import Callable
 from typing import Literal
 
 from asyncrun.errors import Place, UsageError
+from asyncrun.records import content_key
 
 Duplicates = Literal["fail", "first", "last"]
 """What to do with a second item of the same id."""
@@ -46,7 +46,7 @@ class Unique:
 
     def add(self, item_id: str, place: Place) -> bool:
         """Take in the next id; return whether it is new. Raises UsageError, with both places, under `fail`."""
-        key = _key(item_id)
+        key = content_key(item_id)
         if key not in self._order:
             self._order[key] = None
             self._places.append(self._files.setdefault(place.file, len(self._files)) << _LINE_BITS | (place.line or 0))
@@ -71,7 +71,7 @@ class Unique:
         seen: dict[bytes, int] = {}
 
         def keeps(item_id: str) -> bool:
-            key = _key(item_id)
+            key = content_key(item_id)
             repeats = self._repeats.get(key)
             if repeats is None:
                 return True
@@ -84,7 +84,3 @@ class Unique:
     def _place_of(self, key: bytes) -> Place:
         packed = next(place for known, place in zip(self._order, self._places, strict=True) if known == key)
         return Place(list(self._files)[packed >> _LINE_BITS], packed % (1 << _LINE_BITS) or None)
-
-
-def _key(item_id: str) -> bytes:
-    return hashlib.blake2b(item_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()

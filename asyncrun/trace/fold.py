@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NOT_SUMMED = frozenset({"index"})
+NOT_SUMMED = frozenset({"index", "dimensions", "top_k"})
 """Numbers that count nothing."""
 
 

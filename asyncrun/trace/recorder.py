@@ -9,7 +9,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from asyncrun.errors import StorageError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 from asyncrun.trace.attributes import LONGEST_TEXT, clean_values, pick_attributes
-from asyncrun.trace.records import RUNNING, RunEnd, RunRecord
+from asyncrun.trace.records import RUNNING, RunEnd, RunRecord, new_run_id
 from asyncrun.trace.spool import Spool
 from asyncrun.trace.store import TraceStore
 
@@ -36,19 +35,12 @@ COMMIT_EVERY = 0.5
 """Seconds between two commits while events come."""
 SIGN_OF_LIFE_EVERY = 5.0
 """Seconds between two commits while none come."""
-MOST_EVENTS_WAITING = 500_000
-"""Starts and ends that wait for the writer; more are dropped and counted as lost."""
+MOST_EVENTS_WAITING = 20_000
+"""Starts and ends that wait for the recorder's thread; who adds more takes some himself."""
+RELIEF = 1000
+"""How many he takes."""
 MOST_TRIES = 50
 """How many ids are tried for a run before it goes without a place in the store."""
-
-
-def new_run_id(now: float, token: str) -> str:
-    """Return a run's id: the time in UTC, so that ids sort, and a token for two runs of one second.
-
-    >>> new_run_id(0.0, "4f2a")
-    '19700101-000000-4f2a'
-    """
-    return f"{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{token}"
 
 
 class TraceRecorder(BaseCallbackHandler):
@@ -97,7 +89,6 @@ class TraceRecorder(BaseCallbackHandler):
         self._store: TraceStore | None = None
         self._spool: Spool | None = None
         self._began = 0.0
-        self._dropped = 0
         self._warned = False
 
     @property
@@ -108,7 +99,7 @@ class TraceRecorder(BaseCallbackHandler):
     @property
     def lost(self) -> int:
         """Return how many spans of the run could not be written."""
-        return self._dropped + (self._spool.lost if self._spool else 0)
+        return self._spool.lost if self._spool else 0
 
     def open(self) -> None:
         """Open the store and start the writer's thread. Raises StorageError and DamagedStateError as `TraceStore` does."""
@@ -158,7 +149,6 @@ class TraceRecorder(BaseCallbackHandler):
         self._warned = False
         with self._writing:
             self._events.clear()
-            self._dropped = 0
             for _ in range(MOST_TRIES):
                 run = RunRecord(
                     new_run_id(now, self._token()),
@@ -220,7 +210,8 @@ class TraceRecorder(BaseCallbackHandler):
         for notes in [notes for log in logs for notes in list(log.notes.values())]:
             for index in list(notes.open):
                 notes.event_id(index)
-        spool.take(self._events)
+        for _ in range(0, len(self._events) + RELIEF, RELIEF):
+            spool.take(self._events, RELIEF)
         for log in logs:
             spool.take_jobs(log)
 
@@ -234,7 +225,8 @@ class TraceRecorder(BaseCallbackHandler):
     ) -> str:
         """Note the start of an event; the payload, which is read later, may name its span ("name")."""
         event_id = event_id or new_id()
-        if self._recording and self._has_room():
+        if self._recording:
+            self._relieve()
             self._events.append((event_id, self._monotonic(), event_type, parent_id, payload))
         return event_id
 
@@ -246,7 +238,8 @@ class TraceRecorder(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Note the end of an event; the payload's key "status" says how it ended, without it an exception does."""
-        if self._recording and self._has_room():
+        if self._recording:
+            self._relieve()
             self._events.append((event_id, self._monotonic(), payload))
 
     def on_event_error(self, event_id: str, error: BaseException) -> None:
@@ -265,7 +258,7 @@ class TraceRecorder(BaseCallbackHandler):
 
     def close_jobs(self, log: JobLog) -> None:
         """Take what is left of a call whose jobs have all ended."""
-        log.closed = True
+        log.close()
         if self._logs.pop(id(log), None) is not None:
             self._events.append((log,))
 
@@ -278,12 +271,10 @@ class TraceRecorder(BaseCallbackHandler):
     def _report_job(self, parent: str, event_id: str, start: float, index: int, name: str) -> None:
         self._events.append((event_id, start, CBEventType.ASYNC_JOB, parent, {"index": index, "job": name}))
 
-    def _has_room(self) -> bool:
-        """Return whether an event may wait; where the disk hangs, memory must not fill up."""
-        if len(self._events) < MOST_EVENTS_WAITING:
-            return True
-        self._dropped += 1
-        return False
+    def _relieve(self) -> None:
+        """Keep the queue short where the other thread is slow, or waits for the disk: nothing is dropped, nothing grows."""
+        if len(self._events) >= MOST_EVENTS_WAITING and self._spool is not None:
+            self._spool.take(self._events, RELIEF)
 
     def _has_space(self, store: TraceStore) -> bool:
         if self._max_size is None or store.size() <= self._max_size:

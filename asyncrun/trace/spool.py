@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from array import array
 from collections import deque
 from collections.abc import Callable
@@ -35,8 +36,8 @@ class Spool:
         offset: seconds to add to the monotonic clock to get seconds since 1970.
         clean: makes a text fit to be stored.
 
-    An event is a tuple: a start (id, time, type, parent, payload), an end (id, time, payload), an error (id, attributes), or the
-    jobs of a call that has ended (log,).
+    Several threads may take events, one writes. An event is a tuple: a start (id, time, type, parent, payload), an end (id, time,
+    payload), an error (id, attributes), or the jobs of a call that has ended (log,).
     """
 
     def __init__(self, run: RunRecord, offset: float, clean: Callable[[str], str]) -> None:
@@ -53,15 +54,24 @@ class Spool:
         self._older: dict[str, Node] = {}
         self._waiting: dict[int, Node] = {}
         self._gone: set[int] = set()
+        # Held for moments only, and never while the disk is waited for.
+        self._taking = threading.Lock()
 
-    def take(self, events: deque[tuple[Any, ...]]) -> None:
-        """Take all events out of the queue, which others may be filling meanwhile."""
-        while events:
-            event = events.popleft()
+    def take(self, events: deque[tuple[Any, ...]], most: int) -> None:
+        """Take at most so many events out of the queue, which others may be filling or emptying meanwhile."""
+        with self._taking:
+            self._take(events, most)
+
+    def _take(self, events: deque[tuple[Any, ...]], most: int) -> None:
+        for _ in range(most):
+            try:
+                event = events.popleft()
+            except IndexError:
+                return
             if len(event) == 5:
                 self._start(*event)
             elif len(event) == 1:
-                self.take_jobs(event[0])
+                self._take_jobs(event[0])
             elif (node := self._open.get(event[0])) is None:
                 # An end without a start: the event began before the run did.
                 continue
@@ -72,6 +82,10 @@ class Spool:
 
     def take_jobs(self, log: JobLog) -> None:
         """Take the jobs of a pool that have ended and are of no further interest."""
+        with self._taking:
+            self._take_jobs(log)
+
+    def _take_jobs(self, log: JobLog) -> None:
         for notes in list(log.notes.values()):
             numbers = notes.take()
             parent = self._find(log.parent) or self._top
@@ -88,22 +102,38 @@ class Spool:
 
         A `full` store gets no new rows: what has ended and was never written is lost.
         """
-        fresh = [node for node in self._open.values() if not (node.written or full)]
-        for node in [node for node in self._waiting.values() if full and not node.written]:
-            self._lose(node)
+        with self._taking:
+            rows, nodes, gone = self._hand_over(full)
         try:
             if self.number is None and not self.add_run(store):
                 raise StorageError(f"{store.path} holds another run {self.run.run_id}")
-            rows = map(self._row, [*self._waiting.values(), *fresh])
-            store.write_spans(self.number or 0, rows, seen=seen, lost=lost, gone=self._gone)
-        except StorageError:
-            for node in list(self._waiting.values())[MOST_ROWS_WAITING:]:
-                self._lose(node)
+            store.write_spans(self.number or 0, rows, seen=seen, lost=lost, gone=gone)
+        except BaseException:
+            with self._taking:
+                self._take_back(nodes, gone)
             raise
-        for node in (*self._waiting.values(), *fresh):
+
+    def _hand_over(self, full: bool) -> tuple[list[Row], list[tuple[Node, int]], set[int]]:
+        """Return what is to be written, and how much of each span was before."""
+        for node in [node for node in self._waiting.values() if full and not node.written]:
+            self._lose(node)
+        nodes = [*self._waiting.values(), *(node for node in self._open.values() if not (node.written or full))]
+        gone, self._gone, self._waiting = self._gone, set(), {}
+        before = [(node, node.written) for node in nodes]
+        for node in nodes:
             node.written = node.fold.count if node.fold else 1
-        self._waiting = {}
-        self._gone = set()
+        return [self._row(node) for node in nodes], before, gone
+
+    def _take_back(self, nodes: list[tuple[Node, int]], gone: set[int]) -> None:
+        self._gone |= gone
+        waiting: dict[int, Node] = {}
+        for node, before in nodes:
+            node.written = before
+            if node.into is None and (node.end is not None or node.fold is not None):
+                waiting[node.id] = node
+        self._waiting = waiting | self._waiting
+        for node in list(self._waiting.values())[MOST_ROWS_WAITING:]:
+            self._lose(node)
 
     def add_run(self, store: TraceStore) -> bool:
         """Add the run to the store; False when its id is taken. Raises StorageError."""
@@ -112,9 +142,10 @@ class Spool:
 
     def give_up(self) -> None:
         """Count what is still waiting as lost."""
-        for node in list(self._waiting.values()):
-            self._lose(node)
-        self.lost += sum(not node.written for node in self._open.values())
+        with self._taking:
+            for node in list(self._waiting.values()):
+                self._lose(node)
+            self.lost += sum(not node.written for node in self._open.values())
 
     def keep(self, node: Node) -> None:
         """Write a span, or write it again."""

@@ -23,14 +23,14 @@ SENT_TOGETHER = 512
 
 
 class _Words(logging.Handler):
-    """Keeps what the exporter says last, which would else go to standard error as it is."""
+    """Keeps what the exporter says first, which would else go to standard error as it is."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.last = ""
+        self.first = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.last = record.getMessage()
+        self.first = self.first or record.getMessage()
 
 
 def is_wanted(environ: Mapping[str, str]) -> bool:
@@ -65,7 +65,8 @@ def send_run(run: RunRecord, spans: Sequence[Span], environ: Mapping[str, str], 
         try:
             while batch := list(islice(readable, SENT_TOGETHER)):
                 if exporter.export(batch) is not SpanExportResult.SUCCESS:
-                    raise TryLaterError(f"the collector took {sent} spans and then no more: {words.last or 'no reason is given'}")
+                    said = words.first or "no reason is given"
+                    raise TryLaterError(f"the collector took {sent} spans and no more: {said}", hint=f"Check {ENDPOINT}.")
                 sent += len(batch)
         finally:
             exporter.shutdown()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -256,13 +257,25 @@ def test_it_may_be_closed_twice_and_in_the_middle_of_a_run(path: Path, recorder:
     assert (run.ended, len(spans)) == (None, 2)
 
 
-def test_a_writer_that_is_stuck_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch, path: Path, recorder: TraceRecorder) -> None:
+def test_a_writer_that_is_stuck_neither_fills_the_memory_nor_loses_anything(
+    monkeypatch: pytest.MonkeyPatch, path: Path, recorder: TraceRecorder
+) -> None:
+    class Texts(list[str]):
+        __hash__ = object.__hash__
+
     monkeypatch.setattr("asyncrun.trace.recorder.MOST_EVENTS_WAITING", 6)
+    manager = CallbackManager([recorder])
+    held = weakref.WeakSet[Texts]()
     recorder.begin_run()
-    events(recorder, 5)
+    for _ in range(500):
+        texts = Texts()
+        held.add(texts)
+        with manager.event(CBEventType.LLM, payload={"texts": texts}):
+            pass
+    assert len(held) < 10
     recorder.end_run(status="succeeded", exit_code=0)
     [run], [spans] = read(path)
-    assert (len(spans), run.lost, recorder.lost) == (3, 4, 4)
+    assert (sum(span.attributes.get("folded.count", 1) for span in spans), run.lost) == (500, 0)
 
 
 def test_without_a_store_a_run_has_an_id_and_nothing_else(path: Path, clock: HandClock) -> None:
@@ -317,7 +330,7 @@ def test_earlier_runs_make_room_and_then_the_trace_is_partial(path: Path, clock:
     for _ in range(3):
         recorder.begin_run()
         for number in range(400):
-            manager.on_event_start(CBEventType.QUERY, payload={"name": f"{number} " + "x" * 80}, parent_id="nobody")
+            manager.on_event_start(CBEventType.LLM, payload={"name": f"{number} " + "x" * 80}, parent_id="nobody")
             if number % 20 == 0:
                 recorder.flush()
         recorder.end_run(status="succeeded", exit_code=0)
