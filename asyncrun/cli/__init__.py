@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _open_closed_streams()
     if sys.argv[1:] == ["--version"]:
         # The commonest question of a script gets its answer without loading anything.
         from asyncrun import __version__
@@ -16,3 +18,11 @@ def main() -> None:
     from asyncrun.cli._app import run_command_line
 
     sys.exit(run_command_line())
+
+
+def _open_closed_streams() -> None:
+    """Put the null device in the place of standard streams that the caller has closed (`2>&-`)."""
+    # First of all: otherwise the next file to be opened, such as the ledger, would get the stream's descriptor and what is written to it.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  # for as long as the process lives

@@ -109,3 +109,36 @@ def test_the_list_is_narrowed_by_job_status_and_time(asyncrun: Command, notes: P
     assert asyncrun("trace", "list", "--job", "elsewhere").out == "No run matches.\n"
     assert asyncrun("trace", "list", "--status", "perfect").code == 2
     assert asyncrun("trace", "list", "--since", "soon").code == 2
+
+
+@pytest.mark.parametrize(("form", "key"), [("otlp", "resourceSpans"), ("perfetto", "traceEvents"), ("json", "spans")])
+def test_export_writes_a_run_to_standard_output_or_a_file(asyncrun: Command, notes: Path, form: str, key: str) -> None:
+    asyncrun("run")
+    answer = asyncrun("trace", "export", "--format", form)
+    assert answer.code == 0
+    [document] = answer.documents
+    assert document[key]
+    assert "one secret" not in answer.out
+    written = asyncrun("trace", "export", "latest", "--format", form, "-o", "out/run.json")
+    assert (written.code, written.out) == (0, "")
+    assert json.loads((notes / "out" / "run.json").read_text()) == document
+
+
+def test_export_mistakes(asyncrun: Command, notes: Path) -> None:
+    asyncrun("run")
+    assert asyncrun("trace", "export").code == 2
+    assert asyncrun("trace", "export", "--format", "xml").code == 2
+    assert asyncrun("trace", "export", "nobody", "--format", "json").code == 2
+    (notes / "file").write_text("")
+    answer = asyncrun("trace", "export", "--format", "json", "-o", "file/below.json")
+    assert answer.code == 73
+    assert "file/below.json" in answer.err
+
+
+def test_a_run_whose_trace_cannot_be_sent_on_goes_well_and_says_so(asyncrun: Command, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2hunter2@127.0.0.1:9")
+    monkeypatch.setattr("asyncrun.app.telemetry.send_run", lambda *given: 1 / 0)
+    answer = asyncrun("run", "--progress", "never")
+    assert answer.code == 0
+    assert "the trace is not sent on" in answer.err
+    assert "hunter2" not in answer.err

@@ -52,7 +52,7 @@ def send_run(run: RunRecord, spans: Sequence[Span], environ: Mapping[str, str], 
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace.export import SpanExportResult
+        from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
         from opentelemetry.util.re import parse_env_headers
     except ImportError as error:
         raise MissingExtraError(f"{ENDPOINT} is set, but OpenTelemetry is not installed", hint="pip install 'asyncrun[otel]'") from error
@@ -61,7 +61,7 @@ def send_run(run: RunRecord, spans: Sequence[Span], environ: Mapping[str, str], 
     readable = _readable(run, telemetry_of(run, spans, now), Resource.create(_named(resource_of(run), environ)))
     sent = 0
     with _quiet() as words:
-        exporter = OTLPSpanExporter(endpoint=address, headers=headers)
+        exporter: SpanExporter = OTLPSpanExporter(endpoint=address, headers=headers)
         try:
             while batch := list(islice(readable, SENT_TOGETHER)):
                 if exporter.export(batch) is not SpanExportResult.SUCCESS:

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from asyncrun.trace.exporters.perfetto import perfetto_document
 from asyncrun.trace.records import RunRecord, Span
 
-from ..conftest import STARTED, SpanMaker
-
+STARTED = 1_795_486_500.0
 NOW = STARTED + 25
 
 
@@ -75,7 +74,7 @@ def test_no_control_character_and_no_lone_surrogate_goes_out(runs: list[RunRecor
     assert not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e]", text)
 
 
-def test_a_job_is_a_process_and_a_worker_a_track(runs: list[RunRecord], maker: SpanMaker) -> None:
+def test_a_job_is_a_process_and_a_worker_a_track(runs: list[RunRecord], maker) -> None:
     job = maker.add("async_job", 0, 4, name="notes")
     for start in (0, 0, 2, 2):
         maker.add("embedding", start, start + 2, job)
@@ -97,10 +96,11 @@ moments = st.tuples(st.integers(0, 12), st.integers(0, 12)).map(sorted)
 
 @given(st.lists(st.tuples(moments, st.integers(0, 8)), max_size=14))
 def test_whatever_overlaps_never_does_so_on_one_track(parts: list[tuple[list[int], int]]) -> None:
-    maker = SpanMaker()
-    for (start, end), parent in parts:
-        maker.add("async_job", start, end, maker.spans[parent] if parent < len(maker.spans) else None)
+    spans = [
+        Span("r", number, parent if 0 < parent < number else None, "async_job", "", STARTED + start, STARTED + end, "succeeded")
+        for number, ((start, end), parent) in enumerate(parts, 1)
+    ]
     run = RunRecord("r", STARTED, None, "running", None, None, None, "1", "here")
-    events = assert_valid(perfetto_document(run, maker.spans, NOW))
+    events = assert_valid(perfetto_document(run, spans, NOW))
     assert len(events) == len(parts)
-    assert_nested(events, {span.id: span.parent for span in maker.spans})
+    assert_nested(events, {span.id: span.parent for span in spans})

@@ -1,0 +1,186 @@
+"""Runs sent to a collector: a local one that parses the protocol's own messages, as OpenTelemetry publishes them."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncrun.errors import TryLaterError
+from asyncrun.testing.server import FakeServer
+from asyncrun.trace.exporters.live import send_run
+from asyncrun.trace.exporters.otlp import otlp_document
+from asyncrun.trace.records import RunRecord, Span
+
+pytestmark = pytest.mark.needs("otel")
+
+STARTED = 1_795_486_500.0
+NOW = STARTED + 60
+RUN = RunRecord("20261124-021500-4f2a", STARTED, STARTED + 9, "failed", 1, 9.0, "jobs.yaml", "0.1.0", "here")
+SPANS = [
+    Span(RUN.run_id, 1, None, "async_job", "notes", STARTED, STARTED + 9, "failed", {"tokens": 12}),
+    Span(RUN.run_id, 2, 1, "embedding", "", STARTED + 1, STARTED + 2.5, "succeeded", {"model_name": "m", "tokens": 12, "waits.rate": 0.5}),
+    Span(RUN.run_id, 3, 1, "embedding", "\x1b[31mred\udcff", STARTED + 3, None, "running", {"provider": "openai", "cut": True}),
+    Span(
+        RUN.run_id, 4, 1, "retrieve", "docs", STARTED + 3, STARTED + 4, "failed", {"error.type": "StorageError", "error.message": "no disk"}
+    ),
+]
+
+
+@dataclass
+class Collector:
+    """What a collector was sent, and how it answers."""
+
+    url: str
+    status: int = 200
+    bodies: list[bytes] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+
+    def requests(self) -> list[Any]:
+        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+        return [ExportTraceServiceRequest.FromString(body) for body in self.bodies]
+
+    def spans(self) -> list[Any]:
+        scopes = (scope for request in self.requests() for resource in request.resource_spans for scope in resource.scope_spans)
+        return [span for scope in scopes for span in scope.spans]
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            found.bodies.append(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
+            found.headers.append({name.lower(): value for name, value in self.headers.items()})
+            found.paths.append(self.path)
+            self.send_response(found.status)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = False
+        found = Collector(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield found
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def values(attributes: Sequence[Any]) -> dict[str, Any]:
+    return {entry.key: getattr(entry.value, entry.value.WhichOneof("value")) for entry in attributes}
+
+
+def test_a_run_arrives_whole(collector: Collector) -> None:
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_EXPORTER_OTLP_HEADERS": "x-team=search"}
+    assert send_run(RUN, SPANS, environ, NOW) == 5
+    assert collector.paths == ["/v1/traces"]
+    assert collector.headers[0]["content-type"] == "application/x-protobuf"
+    assert collector.headers[0]["x-team"] == "search"
+    [request] = collector.requests()
+    [resource] = request.resource_spans
+    assert {"service.name": "asyncrun", "host.name": "here"}.items() <= values(resource.resource.attributes).items()
+    root, job, embedding, unfinished, retrieval = collector.spans()
+    assert (root.name, root.parent_span_id, root.status.code) == ("asyncrun run", b"", 2)
+    assert (job.parent_span_id, embedding.parent_span_id) == (root.span_id, job.span_id)
+    assert len({span.trace_id for span in (root, job, embedding, unfinished, retrieval)}) == 1
+    assert (embedding.name, embedding.kind, embedding.status.code) == ("embeddings m", 3, 1)
+    assert embedding.end_time_unix_nano - embedding.start_time_unix_nano == 1_500_000_000
+    assert {"gen_ai.usage.input_tokens": 12, "asyncrun.waits.rate": 0.5}.items() <= values(embedding.attributes).items()
+    assert {"asyncrun.unfinished": True, "asyncrun.name": "\\x1b[31mred\\udcff"}.items() <= values(unfinished.attributes).items()
+    assert (retrieval.status.code, retrieval.status.message) == (2, "no disk")
+
+
+def test_the_file_and_what_is_sent_are_the_same(collector: Collector) -> None:
+    from google.protobuf.json_format import Parse
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    send_run(RUN, SPANS, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, NOW)
+    document = otlp_document(RUN, SPANS, NOW)
+    for span in document["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+        # Protobuf's own mapping has bytes in base64; OTLP has ids in hexadecimal digits.
+        for key in ("traceId", "spanId", "parentSpanId"):
+            if key in span:
+                span[key] = base64.b64encode(bytes.fromhex(span[key])).decode()
+    parsed = Parse(json.dumps(document), ExportTraceServiceRequest())
+    [scope] = parsed.resource_spans[0].scope_spans
+    assert len(scope.spans) == len(collector.spans())
+    for ours, sent in zip(scope.spans, collector.spans(), strict=True):
+        assert (ours.name, ours.kind, ours.trace_id, ours.span_id, ours.parent_span_id) == (
+            *(sent.name, sent.kind, sent.trace_id, sent.span_id, sent.parent_span_id),
+        )
+        assert (ours.start_time_unix_nano, ours.end_time_unix_nano) == (sent.start_time_unix_nano, sent.end_time_unix_nano)
+        assert values(ours.attributes) == values(sent.attributes)
+        assert (ours.status.code, ours.status.message) == (sent.status.code, sent.status.message)
+
+
+def test_many_spans_go_in_several_requests(collector: Collector) -> None:
+    spans = [Span(RUN.run_id, number, None, "query", "", STARTED, STARTED + 1, "succeeded") for number in range(1, 1200)]
+    assert send_run(RUN, spans, {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{collector.url}/"}, NOW) == 1200
+    assert len(collector.bodies) == 3
+    assert len({span.span_id for span in collector.spans()}) == 1200
+
+
+def test_a_collector_that_refuses_is_told_in_a_sentence(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+    collector.status = 400
+    with pytest.raises(TryLaterError, match="0 spans") as caught:
+        send_run(RUN, SPANS, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, NOW)
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in caught.value.hint
+    assert caplog.records == []
+    assert logging.getLogger("opentelemetry").propagate
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Iterator[Path]:
+    with FakeServer().in_thread() as server:
+        (tmp_path / "notes.jsonl").write_text('{"id": "a", "text": "one"}\n{"id": "b", "text": "two"}\n')
+        embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
+        job = {"name": "notes", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder}
+        (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
+        yield tmp_path
+
+
+def run_in(folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "asyncrun", "run", "jobs.yaml", "--progress", "never"]
+    return subprocess.run(command, cwd=folder, env={**os.environ, **environ}, capture_output=True, text=True, check=False)
+
+
+def test_a_run_is_sent_when_the_environment_names_a_collector(collector: Collector, notes: Path) -> None:
+    ended = run_in(notes, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    assert ended.returncode == 0, ended.stderr
+    assert [span.name for span in collector.spans()] == ["asyncrun run", "async_job notes", "embeddings m", "async_job write out.jsonl"]
+    found = values(collector.spans()[2].attributes)
+    assert {"gen_ai.provider.name", "gen_ai.embeddings.dimension.count", "openinference.span.kind"} <= set(found)
+
+
+def test_a_run_goes_well_without_its_collector(collector: Collector, notes: Path) -> None:
+    collector.status = 400
+    ended = run_in(notes, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    assert ended.returncode == 0
+    assert "the trace is not sent on" in ended.stderr
+    assert (notes / "out.jsonl").exists()
+
+
+def test_nothing_is_sent_when_the_environment_says_so(collector: Collector, notes: Path) -> None:
+    assert run_in(notes, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_SDK_DISABLED="true").returncode == 0
+    assert run_in(notes, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_TRACES_EXPORTER="none").returncode == 0
+    assert collector.bodies == []
