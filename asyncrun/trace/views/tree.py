@@ -23,16 +23,17 @@ def render_tree(spans: Sequence[Span], width: int) -> str:
     their children are shown together below it.
     """
     lines = [STARS, shorten(f"Trace: {clean(spans[0].run_id)}" if spans else "Trace: no events", width)]
-    waiting = [(group, 2) for group in reversed(_groups(build_forest(spans)))]
+    waiting = [(group, 2) for group in reversed(alike_groups(build_forest(spans)))]
     while waiting:
         group, level = waiting.pop()
         lines.append(_line(group, level, width))
         below = [child for node in group for child in node.children]
-        waiting.extend((inner, level + 1) for inner in reversed(_groups(below)))
+        waiting.extend((inner, level + 1) for inner in reversed(alike_groups(below)))
     return "\n".join([*lines, STARS])
 
 
-def _groups(siblings: Sequence[Node]) -> list[list[Node]]:
+def alike_groups(siblings: Sequence[Node]) -> list[list[Node]]:
+    """Return the siblings, in order, one by one or, where many are alike, together at the place of the first."""
     names: dict[str, set[str]] = {}
     for node in siblings:
         names.setdefault(node.span.type, set()).add(node.span.name)

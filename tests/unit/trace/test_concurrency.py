@@ -31,6 +31,25 @@ def test_each_level_is_that_of_its_own_time(parts: list[list[int]]) -> None:
     assert mean_levels([Stretch(start, end) for start, end in parts], 0, 40, 40) == pytest.approx(counts)
 
 
+@given(times, st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 9)), max_size=3), st.integers(1, 30))
+def test_folded_events_are_laid_somewhere_within_their_time(parts: list[list[int]], many: list[tuple[int, int, int]], number: int) -> None:
+    exact = [Stretch(start, end) for start, end in parts]
+    folds = [Stretch(*sorted(fold[:2]), fold[2], folded=True) for fold in many]
+    without, levels = (mean_levels(stretches, 0, 40, number) for stretches in (exact, [*exact, *folds]))
+    work = sum((part.end - part.start) * part.level for part in (*exact, *folds))
+    assert sum(levels) * 40 / number == pytest.approx(work)
+    assert all(after >= before - 1e-9 for before, after in zip(without, levels, strict=True))
+
+
+def test_folded_events_do_not_add_to_the_most_of_those_that_they_shared_workers_with(maker) -> None:
+    job = maker.add("async_job", 0, 10, name="notes")
+    for start in range(4):
+        for _ in range(4):
+            maker.add("embedding", start, start + 1, job)
+    maker.add("embedding", 0, 10, job, folded__count=240, folded__seconds=24.0)
+    assert concurrency_of(build_forest(maker.spans)) == Concurrency(4, 4)
+
+
 def test_only_the_innermost_events_count(maker) -> None:
     job = maker.add("async_job", 0, 4, name="notes")
     outer = maker.add("async_job", 0, 4, job)
