@@ -23,13 +23,14 @@ def lock_file(folder: Path, job_file: Path) -> Path:
 
 
 def open_state_folder(folder: Path) -> Path:
-    """Make the state folder if it is not there: private (0700), ignored by git. Raises StorageError."""
+    """Make the state folder if it is not there: private (0700), ignored by git. Raises StorageError.
+
+    A folder that was there before keeps its permissions: it may not be ours alone. What is put into it is private in any case.
+    """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        ignore = folder / ".gitignore"
-        if not ignore.exists():
-            write_private(ignore, b"*\n")
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True)
+            write_private(folder / ".gitignore", b"*\n")
         locks = folder / "locks"
         locks.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:

@@ -21,11 +21,11 @@ from asyncrun.paths import LEDGER, state_folder
 
 
 def build_workshop(
-    request: Request, root: Path, ledger: Ledger, *, stop: Stop, clock: Clock, manager: CallbackManager, stdin: Path | None = None
+    request: Request, ledger: Ledger, *, stop: Stop, clock: Clock, manager: CallbackManager, stdin: Path | None = None
 ) -> Workshop:
-    """Return the workshop of a request; `root` is the job file's folder, `stdin` where standard input was spooled to."""
+    """Return the workshop of a request; `stdin` is where standard input was spooled to."""
     return Workshop(
-        root=root,
+        file=request.file,
         ledger=ledger,
         stop=stop,
         clock=clock,
@@ -34,6 +34,7 @@ def build_workshop(
         environ=request.environ,
         workers=request.workers,
         stdin=stdin,
+        deadline=None if request.max_runtime is None else clock.monotonic() + request.max_runtime,
     )
 
 
@@ -44,16 +45,16 @@ async def open_workshop(request: Request) -> AsyncIterator[tuple[Workshop, tuple
         # Without a ledger all is new: an empty one elsewhere says so, and the folder stays untouched.
         elsewhere = await asyncio.to_thread(tempfile.TemporaryDirectory)
         stack.push_async_callback(asyncio.to_thread, elsewhere.cleanup)
-        root, jobs, path = await asyncio.to_thread(_look, request, Path(elsewhere.name))
+        jobs, path = await asyncio.to_thread(_look, request, Path(elsewhere.name))
         ledger = Ledger(path)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
-        workshop = build_workshop(request, root, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager())
+        workshop = build_workshop(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager())
         stack.push_async_callback(workshop.aclose)
         yield workshop, jobs
 
 
-def _look(request: Request, elsewhere: Path) -> tuple[Path, tuple[Job, ...], Path]:
-    """Return the job file's folder, the selected jobs, and the ledger to read."""
+def _look(request: Request, elsewhere: Path) -> tuple[tuple[Job, ...], Path]:
+    """Return the selected jobs, and the ledger to read."""
     job_file = load_job_file(request.file, variables=request.variables, environ=request.environ, jobs=request.jobs, need_keys=False)
     known = state_folder(request.file, request.state_dir) / LEDGER
-    return job_file.root, job_file.selected(request.jobs, request.with_needs), known if known.exists() else elsewhere / LEDGER
+    return job_file.selected(request.jobs, request.with_needs), known if known.exists() else elsewhere / LEDGER

@@ -26,7 +26,7 @@ def export_rows(request: Request, output: str) -> Counts:
 
 async def _failed_items(request: Request) -> list[tuple[str, ItemFailure]]:
     async with open_workshop(request) as (workshop, jobs):
-        found = [(job.name, await asyncio.to_thread(workshop.ledger.failures, job.name)) for job in jobs]
+        found = [(job.name, await asyncio.to_thread(workshop.ledger.failures, workshop.failures_of(job))) for job in jobs]
     return [(name, known.failure) for name, failures in found for known in failures.values()]
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,18 +17,18 @@ from asyncrun.aio.watch import report, report_on_signal, watch
 from asyncrun.app.opening import build_workshop
 from asyncrun.app.recording import hash_of, open_recorder, settings_of
 from asyncrun.app.request import Request, environment_secrets
+from asyncrun.app.stdin import spooled_stdin
 from asyncrun.app.telemetry import send_trace
 from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.runner import PlannedJob, Runner
-from asyncrun.errors import LockedError, StorageError
-from asyncrun.jobfile.jobs import Job
+from asyncrun.errors import LockedError
 from asyncrun.jobfile.load import load_job_file
 from asyncrun.jobfile.model import JobFile
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.lock import hold_lock
-from asyncrun.paths import LEDGER, TRACES, lock_file, open_state_folder, state_folder, write_private
+from asyncrun.paths import LEDGER, TRACES, lock_file, open_state_folder, state_folder
 from asyncrun.ports import Progress
 from asyncrun.records import RunResult
 from asyncrun.redact import Redactor
@@ -62,14 +60,17 @@ def run_jobs_of(request: Request, open_progress: Callable[[bool], Progress]) -> 
     stdout_taken = any(output_path(job) == STDOUT for job in jobs)
     progress = open_progress(stdout_taken)
     try:
-        with asyncio.Runner(loop_factory=loop_factory()) as loop:
-            return RunReport(loop.run(_run(request, job_file, jobs, state, progress)), state, stdout_taken)
+        # Read before there is a loop, so that Ctrl-C ends the reading at once.
+        wanted = any(STDIN in job.input.paths for job in jobs)
+        with spooled_stdin(state, wanted=wanted) as stdin, asyncio.Runner(loop_factory=loop_factory()) as loop:
+            return RunReport(loop.run(_run(request, job_file, state, progress, stdin)), state, stdout_taken)
     finally:
         progress.close()
 
 
-async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state: Path, progress: Progress) -> RunResult:
+async def _run(request: Request, job_file: JobFile, state: Path, progress: Progress, stdin: Path | None) -> RunResult:
     clock, stop = SystemClock(), Stop()
+    jobs = job_file.selected(request.jobs, request.with_needs)
     async with AsyncExitStack() as stack:
         await _enter_lock(stack, lock_file(state, request.file), clock, request.wait_for_lock)
         redactor = Redactor({*job_file.secrets(), *environment_secrets(request.environ)})
@@ -82,10 +83,7 @@ async def _run(request: Request, job_file: JobFile, jobs: tuple[Job, ...], state
         ledger = Ledger(state / LEDGER)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
         manager = CallbackManager([recorder])
-        stdin = await asyncio.to_thread(_spool_stdin, jobs, state)
-        if stdin is not None:
-            stack.push_async_callback(asyncio.to_thread, stdin.unlink)
-        workshop = build_workshop(request, job_file.root, ledger, stop=stop, clock=clock, manager=manager, stdin=stdin)
+        workshop = build_workshop(request, ledger, stop=stop, clock=clock, manager=manager, stdin=stdin)
         stack.push_async_callback(workshop.aclose)
         await asyncio.to_thread(workshop.check, jobs)
         job_file_hash = await asyncio.to_thread(hash_of, job_file.path)
@@ -138,23 +136,14 @@ async def _run_until_stopped(runner: Runner, stop: Stop, watched: Callable[[], A
 @contextmanager
 def _watch(workshop: Workshop, progress: Progress, clock: Clock) -> Iterator[None]:
     """Say what each slot waits for: when nothing has finished for a minute, and on SIGUSR1."""
-    with roster() as seen, report_on_signal(lambda: progress.warn(report(seen.slots, clock, workshop.waiting()))):
-        watcher = asyncio.create_task(watch(seen.slots, seen.finished, progress.warn, clock=clock))
+
+    def tell(text: str) -> None:
+        for line in text.splitlines():
+            progress.warn(line)
+
+    with roster() as seen, report_on_signal(lambda: tell(report(seen.slots, clock, workshop.waiting()))):
+        watcher = asyncio.create_task(watch(seen.slots, seen.finished, tell, clock=clock))
         try:
             yield
         finally:
             watcher.cancel()
-
-
-def _spool_stdin(jobs: tuple[Job, ...], state: Path) -> Path | None:
-    """Copy standard input into the state folder when a job reads it, so that it can be passed over more than once."""
-    if not any(STDIN in job.input.paths for job in jobs):
-        return None
-    spool = state / "stdin"
-    try:
-        write_private(spool, b"")
-        with spool.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-    except OSError as error:
-        raise StorageError(f"cannot keep standard input in {spool}: {error.strerror}") from error
-    return spool

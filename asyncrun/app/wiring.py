@@ -51,9 +51,12 @@ class Manners:
 
 @dataclass(eq=False)
 class Workshop:
-    """Builds the parts of one run; parts that several jobs share are built once. `root` is the job file's folder."""
+    """Builds the parts of one run; embedders are built once for all jobs.
 
-    root: Path
+    `file` is the job file. After `deadline`, a monotonic time, no batch of any job starts.
+    """
+
+    file: Path
     ledger: Ledger
     stop: Stop
     clock: Clock
@@ -62,6 +65,7 @@ class Workshop:
     environ: Mapping[str, str]
     workers: int | None = None
     stdin: Path | None = None
+    deadline: float | None = None
     _embedders: dict[str, Embedder] = field(default_factory=dict)
     _stores: list[Store] = field(default_factory=list)
     _places: dict[tuple[str | None, str | None, str | None], Manners] = field(default_factory=dict)
@@ -86,6 +90,15 @@ class Workshop:
                     parse_filter(job.filter)
             except UsageError as error:
                 raise UsageError(f"job {job.name}: {error.message}", hint=error.hint) from error
+
+    @property
+    def root(self) -> Path:
+        """Return the folder where relative paths start."""
+        return self.file.absolute().parent
+
+    def failures_of(self, job: Job) -> str:
+        """Return the name that the failed items of a job are kept under."""
+        return f"{self.file.name}/{job.name}"
 
     def waiting(self) -> list[str | None]:
         """Return what the limiters' first requests wait for."""
@@ -128,8 +141,10 @@ class Workshop:
         return Items(self._source(job.input), self._embedder(job), input_type, config.on_empty, self._context(job))
 
     def _context(self, job: Job) -> JobContext:
+        own = None if job.max_runtime is None else self.clock.monotonic() + job.max_runtime
         return JobContext(
             name=job.name,
+            failures=self.failures_of(job),
             ledger=self.ledger,
             stop=self.stop,
             clock=self.clock,
@@ -137,7 +152,7 @@ class Workshop:
             max_failures=job.max_failures,
             skip=read_skip(self.root / job.skip) if job.skip else frozenset(),
             workers=self.workers or job.workers,
-            deadline=None if job.max_runtime is None else self.clock.monotonic() + job.max_runtime,
+            deadline=min((moment for moment in (own, self.deadline) if moment is not None), default=None),
         )
 
     def _source(self, config: Input) -> DistinctSource:
@@ -164,7 +179,8 @@ class Workshop:
 
     def _output(self, config: OutputConfig) -> Output:
         path = None if config.path == STDOUT else self.root / config.path
-        return Output(path, config.path, partial(open_writer, path or STDOUT, config.format, sys.stdout.buffer, config.columns))
+        form = f"{config.format} {config.columns}"
+        return Output(path, config.path, form, partial(open_writer, path or STDOUT, config.format, sys.stdout.buffer, config.columns))
 
     def _store(self, config: StoreConfig) -> Store:
         store: Store = registry.load("stores", config.type)(self.root / config.path)

@@ -15,9 +15,13 @@ def main() -> None:
 
         print(f"asyncrun {__version__}")  # noqa: T201  # the only print: nothing else is loaded yet
         return
-    from asyncrun.cli._app import run_command_line
+    try:
+        from asyncrun.cli._app import run_command_line
 
-    sys.exit(run_command_line())
+        code = run_command_line()
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
 
 
 def _open_closed_streams() -> None:

@@ -129,13 +129,22 @@ class RemoteEmbedding(BaseEmbedding):
     async def _embed(self, texts: Sequence[str], input_type: InputType) -> Embedded:
         self.check()
         answers: list[Embedded] = []
-        parts = deque([list(range(len(texts)))])
+        circuit = self.endpoint.circuit
+        # Each part with how many batches had succeeded when it was first sent, or when it was split off.
+        parts: deque[tuple[list[int], int | None]] = deque([(list(range(len(texts))), None)])
         while parts:
+            whole, since = parts.popleft()
             async with self.endpoint.canary():
-                part, *later = self._portions(parts.popleft(), texts)
-                answer, again = await self._send([texts[place] for place in part], input_type)
+                part, *later = self._portions(whole, texts)
+                since = circuit.successes if since is None else since
+                answer, again = await self._send([texts[place] for place in part], input_type, since)
             answers.append(renumber(answer, part))
-            parts.extendleft(reversed([*([part[place] for place in places] for places in again), *later]))
+            parts.extendleft((portion, None) for portion in reversed(later))
+            if self.endpoint.proven and [len(places) for places in again] == [len(part)]:
+                # Behind the others: only when one of them succeeds meanwhile is it known that the fault is in this part.
+                parts.append((part, since))
+            else:
+                parts.extendleft(([part[place] for place in places], circuit.successes) for places in reversed(again))
         return merge(answers)
 
     def _portions(self, part: list[int], texts: Sequence[str]) -> list[list[int]]:
@@ -145,13 +154,16 @@ class RemoteEmbedding(BaseEmbedding):
         sizes = ((place, 0, byte_size(texts[place])) for place in part)
         return list(pack(sizes, max_items=self._fits.max_items, max_bytes=self._fits.max_bytes))
 
-    async def _send(self, texts: Sequence[str], input_type: InputType) -> tuple[Embedded, list[list[int]]]:
-        """Return what is known after one batch was sent, and the parts that have to be sent again."""
-        tally, successes = Tally(), self.endpoint.circuit.successes
+    async def _send(self, texts: Sequence[str], input_type: InputType, since: int) -> tuple[Embedded, list[list[int]]]:
+        """Return what is known after one batch was sent, and the parts that have to be sent again.
+
+        `since` is how many batches had succeeded when these texts were first sent.
+        """
+        tally = Tally()
         try:
             asked = await self._attempts(texts, input_type, tally)
         except RefusedError as error:
-            others = self.endpoint.circuit.successes > successes
+            others = self.endpoint.circuit.successes > since
             return self._refused(error, texts, tally, others_succeeded=others)
         answer, proof = asked.value, asked.value.proof
         self.endpoint.proven = True

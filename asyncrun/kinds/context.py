@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from asyncrun.aio.stop import MAX_RUNTIME, Stop
 from asyncrun.callbacks.manager import CallbackManager
@@ -11,16 +13,22 @@ from asyncrun.errors import TryLaterError
 from asyncrun.jobfile.values import Threshold
 from asyncrun.ledger.ledger import Ledger
 
+T = TypeVar("T")
+GRACE = 10.0
+"""Seconds that requests in flight have after the deadline of a job."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
     """The surroundings of one job in one run.
 
-    `max_failures` is None when every item but one may fail. `skip` holds ids that are never sent. `workers` is how many batches may be in
-    flight, None: as many as the embedder can use. `deadline` is a monotonic time after which no batch starts (max_runtime).
+    `failures` is the name that the job's failed items are kept under: job files of one folder share the ledger. `max_failures` is None
+    when every item but one may fail. `skip` holds ids that are never sent. `workers` is how many batches may be in flight, None: as many
+    as the embedder can use. `deadline` is a monotonic time after which no batch starts (max_runtime).
     """
 
     name: str
+    failures: str
     ledger: Ledger
     stop: Stop
     clock: Clock
@@ -29,6 +37,17 @@ class JobContext:
     skip: frozenset[str] = field(default_factory=frozenset)
     workers: int | None = None
     deadline: float | None = None
+
+    def unless_stopped(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield items until the job must end early. Raises TryLaterError then."""
+        for item in items:
+            if self.stop.requested:
+                raise TryLaterError(f"stopped early: {self.stop.reason}")
+            yield item
+
+    def seconds_left(self) -> float | None:
+        """Return in how many seconds requests in flight are cut off, None without a deadline."""
+        return None if self.deadline is None else max(self.deadline - self.clock.monotonic(), 0.0) + GRACE
 
     def stopped(self) -> TryLaterError | None:
         """Return the error of a job that must end early, None while it need not."""

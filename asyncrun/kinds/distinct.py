@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from asyncrun.errors import StorageError
 from asyncrun.readers.files import Inventory
 from asyncrun.readers.source import Source
 from asyncrun.readers.unique import Unique
@@ -48,3 +49,8 @@ class DistinctSource:
 
     def _count_unnamed(self, _: Item) -> None:
         self.unnamed += 1
+
+
+def changed_input(file: str) -> StorageError:
+    """Return the error for an input that is no longer what the first pass saw."""
+    return StorageError(f"{file} changed while the job ran", hint="Run the same command again: finished items are not sent again.")

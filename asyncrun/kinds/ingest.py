@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.chunkers.interface import Chunker
 from asyncrun.embedders.interface import Embedder, Empty
-from asyncrun.errors import AsyncrunError, RefusedDeletionError
+from asyncrun.errors import AsyncrunError, RefusedDeletionError, SpaceMismatchError
 from asyncrun.jobfile.values import Threshold
 from asyncrun.kinds.chunked import ChunkedDocument, rounds
 from asyncrun.kinds.context import JobContext
-from asyncrun.kinds.distinct import DistinctSource
-from asyncrun.kinds.documents import DocumentScan, scan_documents
+from asyncrun.kinds.distinct import DistinctSource, changed_input
+from asyncrun.kinds.documents import DocumentScan, document_mark, scan_documents
 from asyncrun.kinds.ledgered import Pending
 from asyncrun.kinds.planning import plan_requests
 from asyncrun.kinds.sending import Batch, send_all
@@ -76,6 +76,7 @@ class IngestKind:
         """Embed and commit what is new or changed, then remove what has left the input if the job says so."""
         tally = Tally(self.context, "ingest", progress)
         try:
+            await asyncio.to_thread(self._check_space)
             found = await asyncio.to_thread(self._scan)
             tally.start(found.items)
             self._check_deletion(found)
@@ -87,18 +88,30 @@ class IngestKind:
         return tally.result(output=self.target.collection, error=error)
 
     @property
+    def _made_with(self) -> str:
+        return f"{self.made_with} {self._space.fingerprint}"
+
+    @property
     def _space(self) -> Space:
         return self.embedder.space(InputType.DOCUMENT)
 
     def _scan(self) -> DocumentScan:
         return scan_documents(
-            self.source.items(),
+            self.context.unless_stopped(self.source.items()),
             stored=self.store.marks(self.target.collection, self.target.source),
-            made_with=f"{self.made_with} {self._space.fingerprint}",
-            known=self.context.ledger.failures(self.context.name),
+            made_with=self._made_with,
+            known=self.context.ledger.failures(self.context.failures),
             skip=self.context.skip,
             skip_empty=self.on_empty == "skip",
         )
+
+    def _check_space(self) -> None:
+        stored = self.store.fingerprint(self.target.collection)
+        if stored not in (None, self._space.fingerprint):
+            raise SpaceMismatchError(
+                f"the collection {self.target.collection!r} was filled by another embedder than {self.embedder.provider}"
+                f"/{self.embedder.model_name}"
+            )
 
     def _check_deletion(self, found: DocumentScan) -> None:
         stored = found.unchanged + len(found.marks) - found.new + len(found.gone)
@@ -118,21 +131,36 @@ class IngestKind:
                 return None
             return await self._rounds(found, tally, kept)
         finally:
-            await self.context.ledger.set_failures(self.context.name, kept)
+            await self.context.ledger.set_failures(self.context.failures, kept)
 
     async def _rounds(self, found: DocumentScan, tally: Tally, kept: list[KnownFailure]) -> AsyncrunError | None:
-        changed = ((item, found.marks[item.id]) for item in self.source.items() if isinstance(item, Item) and item.id in found.marks)
+        changed = self._changed(found)
         workers = self.context.workers or self.embedder.workers
         todo = rounds(changed, self.chunker, self._key, workers=workers, max_items=self.embedder.batch.max_items)
         while documents := await asyncio.to_thread(next, todo, None):
             failures: dict[bytes, EmbedFailure] = {}
             error = await self._send(documents, failures, tally)
             for known in await self._commit(documents, failures, tally):
-                kept.append(known)
+                # While nothing has been accepted, refusals may be the endpoint's fault: without a key the next run asks again.
+                kept.append(known if tally.counts.ok > tally.counts.cached else replace(known, key=b""))
                 tally.fail(known.failure)
             if error := error or tally.too_many() or self.context.stopped():
                 return error
         return None
+
+    def _changed(self, found: DocumentScan) -> Iterator[tuple[Item, str]]:
+        """Yield the new and the changed documents with their marks. Raises StorageError when they are not what the scan saw."""
+        count = 0
+        for item in self.source.items():
+            mark = found.marks.get(item.id)
+            if mark is None:
+                continue
+            if not isinstance(item, Item) or document_mark(item, self._made_with) != mark:
+                raise changed_input(item.place.file)
+            count += 1
+            yield item, mark
+        if count != len(found.marks):
+            raise changed_input("the input")
 
     def _key(self, text: str) -> bytes:
         return content_key(self.embedder.as_sent(text, InputType.DOCUMENT))

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asyncrun.embedders.interface import Embedder, Empty
-from asyncrun.errors import AsyncrunError, StorageError
+from asyncrun.errors import AsyncrunError
 from asyncrun.kinds.context import JobContext
-from asyncrun.kinds.distinct import DistinctSource
+from asyncrun.kinds.distinct import DistinctSource, changed_input
 from asyncrun.kinds.ledgered import Pending
-from asyncrun.kinds.scan import Scan, scan
+from asyncrun.kinds.scan import NO_KEY, Scan, scan
 from asyncrun.kinds.sending import Batch, send_all
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex
@@ -39,13 +39,13 @@ class Items:
     on_empty: Empty
     context: JobContext
 
-    def scan(self) -> Scan:
-        """Pass over the input once. Blocks."""
+    def scan(self, *, embeds: bool = True) -> Scan:
+        """Pass over the input once. Blocks. Where nothing is embedded, what failed to be embedded before does not matter."""
         return scan(
-            self.source.items(),
+            self.context.unless_stopped(self.source.items()),
             as_sent=lambda text: self.embedder.as_sent(text, self.input_type),
             space=self.embedder.space(self.input_type).fingerprint,
-            known=self.context.ledger.failures(self.context.name),
+            known=self.context.ledger.failures(self.context.failures) if embeds else {},
             skip=self.context.skip,
             skip_empty=self.on_empty == "skip",
         )
@@ -108,15 +108,15 @@ class Items:
         ordinal, ready = -1, scanned.ready.tobytes()
         for ordinal, item in enumerate(self.source.items()):
             if ordinal >= len(scanned):
-                raise _changed(item.place.file)
+                raise changed_input(item.place.file)
             if not ready[ordinal]:
                 continue
             key = content_key(self.embedder.as_sent(item.text, self.input_type)) if isinstance(item, Item) else b""
             if not isinstance(item, Item) or key != scanned.key(ordinal):
-                raise _changed(item.place.file)
+                raise changed_input(item.place.file)
             yield ordinal, item
         if ordinal + 1 != len(scanned):
-            raise _changed("the input")
+            raise changed_input("the input")
 
     def _pending(self, scanned: Scan, send: NDArray[np.bool_]) -> Iterator[Pending]:
         for ordinal, item in self._ready(scanned):
@@ -131,7 +131,10 @@ class Items:
             known += await asyncio.to_thread(lambda: list(self._failed(scanned, by_key)))
         for each in known:
             tally.fail(each.failure)
-        await self.context.ledger.set_failures(self.context.name, known)
+        if tally.counts.ok == tally.counts.cached:
+            # Nothing has been accepted yet: these refusals may be the endpoint's fault, so the next run asks again.
+            known = [*scanned.failures, *(replace(each, key=NO_KEY) for each in known[len(scanned.failures) :])]
+        await self.context.ledger.set_failures(self.context.failures, known)
 
     def _failed(self, scanned: Scan, by_key: dict[bytes, EmbedFailure]) -> Iterator[KnownFailure]:
         space = self.embedder.space(self.input_type).fingerprint
@@ -141,7 +144,3 @@ class Items:
                 yield KnownFailure(
                     ItemFailure(item.id, item.place, failure.reason, failure.message, failure.attempts), space, scanned.key(ordinal)
                 )
-
-
-def _changed(file: str) -> StorageError:
-    return StorageError(f"{file} changed while the job ran", hint="Run the same command again: finished items are not sent again.")

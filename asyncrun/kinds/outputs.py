@@ -18,15 +18,16 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where rows go. `path` is None for standard output; `shown` is the path as the user knows it."""
+    """Where rows go. `path` is None for standard output, `shown` the path as the user knows it, `form` a word for format and columns."""
 
     path: Path | None
     shown: str
+    form: str
     open_writer: Callable[[], Writer]
 
     def mark(self, *parts: str) -> str:
         """Return a word for what the output is made from."""
-        return hashlib.blake2b("\0".join(("1", *parts)).encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b("\0".join(("1", self.form, *parts)).encode(), digest_size=16).hexdigest()
 
     def check(self) -> None:
         """Find out whether the output can be created, before anything is sent. Blocks. Raises OutputError."""

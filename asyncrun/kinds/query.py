@@ -46,7 +46,7 @@ class QueryKind:
 
     async def plan(self) -> JobPlan:
         """Say what a run would send; sends nothing."""
-        scanned = await asyncio.to_thread(self.items.scan)
+        scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
         if self.search.mode == "keyword":
             return JobPlan(self.items.context.name, "query", items=len(scanned), new=0, unchanged=len(scanned))
         return plan_items(self.items, "query", scanned, await asyncio.to_thread(self.items.index))
@@ -58,7 +58,7 @@ class QueryKind:
         try:
             await asyncio.to_thread(self.output.check)
             await asyncio.to_thread(self._check_space)
-            scanned = await asyncio.to_thread(self.items.scan)
+            scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
             tally.start(len(scanned))
             error = await self._send_missing(scanned, tally) or tally.too_many()
             if error is None:

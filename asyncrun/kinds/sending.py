@@ -48,11 +48,18 @@ async def send_all(
                 yield partial(embed, batch)
 
     workers = context.workers or embedder.workers
-    async with outcomes(calls(), workers=workers, order="completed", on_error="collect") as answered:
-        async for outcome in answered:
-            if isinstance(outcome.error, AsyncrunError):
-                ended = ended or outcome.error
-            else:
-                error = receive(*outcome.result())
-                ended = ended or error
+    try:
+        # A request may wait for a rate limit for minutes: past the deadline it has the grace of a stopped run.
+        async with (
+            asyncio.timeout(context.seconds_left()),
+            outcomes(calls(), workers=workers, order="completed", on_error="collect") as answered,
+        ):
+            async for outcome in answered:
+                if isinstance(outcome.error, AsyncrunError):
+                    ended = ended or outcome.error
+                else:
+                    error = receive(*outcome.result())
+                    ended = ended or error
+    except TimeoutError:
+        ended = ended or context.stopped()
     return ended

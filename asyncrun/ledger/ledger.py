@@ -6,16 +6,16 @@ import hashlib
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asyncrun.errors import DamagedStateError, Place, StorageError
+from asyncrun.errors import DamagedStateError, Place, SpaceMismatchError
 from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
-from asyncrun.ledger.schema import open_connection
+from asyncrun.ledger.schema import explained, open_connection
 from asyncrun.ledger.writer import GroupWriter
 from asyncrun.records import ItemFailure, Space
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TRUNCATED = 1
 """The flag of a vector whose text was cut to the model's limit."""
+FLOAT_BYTES = 4
 _CACHED_BYTES = 64_000_000
 
 
@@ -60,6 +61,7 @@ class Ledger:
         self._reading = threading.RLock()
         self._blobs: OrderedDict[int, Vectors] = OrderedDict()
         self._blob_bytes = 0
+        self._dimensions: dict[str, int] = {}
         self.dropped = 0
         """Rows whose checksum did not fit: they were left out, their items are new."""
 
@@ -67,12 +69,15 @@ class Ledger:
         """Return the finished keys of a space."""
         keys, batches, counts = bytearray(), [], []
         with self._reading:
-            rows = self._query(
-                "SELECT b.id, b.keys, b.keys_sum FROM batches b JOIN spaces s ON s.id = b.space WHERE s.fingerprint = ? ORDER BY b.id",
+            rows = self._rows(
+                "SELECT b.id, b.keys, b.keys_sum, b.dimensions, length(b.vectors) FROM batches b JOIN spaces s ON s.id = b.space"
+                " WHERE s.fingerprint = ? ORDER BY b.id",
                 (space.fingerprint,),
             )
-            for batch, blob, checksum in rows:
-                if _checksum(blob) != checksum or len(blob) % KEY_BYTES:
+            for batch, blob, checksum, dimensions, size in rows:
+                known = self._dimensions.setdefault(space.fingerprint, dimensions)
+                whole = len(blob) % KEY_BYTES == 0 and size == len(blob) // KEY_BYTES * dimensions * FLOAT_BYTES
+                if _checksum(blob) != checksum or not whole or dimensions != known:
                     self.dropped += 1
                     continue
                 keys += blob
@@ -94,10 +99,19 @@ class Ledger:
         return [self._blob(batch)[slot] for batch, slot in zip(batches.tolist(), slots.tolist(), strict=True)]
 
     async def put(self, space: Space, finished: Finished) -> None:
-        """Store vectors; returns when they are durable. No finished key may be given twice within a space."""
+        """Store vectors; returns when they are durable. No finished key may be given twice within a space.
+
+        Raises SpaceMismatchError for vectors of another size than those that the space has.
+        """
         keys = b"".join(finished.keys)
         vectors = np.ascontiguousarray(finished.vectors, dtype="<f4")
         count, dimensions = vectors.shape
+        known = self._dimensions.setdefault(space.fingerprint, dimensions)
+        if dimensions != known:
+            raise SpaceMismatchError(
+                f"the vectors now have {dimensions} numbers, those that are finished have {known}: the endpoint serves another model",
+                hint="Correct model or base_url, or state `dimensions` or `space`, so that the new vectors get a space of their own.",
+            )
         blob = vectors.tobytes()
         row = (count, dimensions, keys, _checksum(keys), blob, _checksum(blob), bytes(finished.flags))
 
@@ -116,10 +130,12 @@ class Ledger:
     def failures(self, job: str) -> dict[str, KnownFailure]:
         """Return the failed items of a job by item id."""
         with self._reading:
-            rows = self._query(
-                "SELECT item, file, line, reason, message, attempts, space, key FROM failures WHERE job = ? ORDER BY file, line, item",
-                (job,),
-            ).fetchall()
+            rows = list(
+                self._rows(
+                    "SELECT item, file, line, reason, message, attempts, space, key FROM failures WHERE job = ? ORDER BY file, line, item",
+                    (job,),
+                )
+            )
         return {
             item: KnownFailure(ItemFailure(item, Place(file, line), reason, message, attempts), space, key)
             for item, file, line, reason, message, attempts, space, key in rows
@@ -142,7 +158,7 @@ class Ledger:
     def output_is(self, path: Path, mark: str) -> bool:
         """Tell whether the file at `path` is still the one that was made from what `mark` stands for."""
         with self._reading:
-            row = self._query("SELECT mark, size, modified FROM outputs WHERE path = ?", (str(path),)).fetchone()
+            row = next(self._rows("SELECT mark, size, modified FROM outputs WHERE path = ?", (str(path),)), None)
         try:
             found = path.stat()
         except OSError:
@@ -166,22 +182,22 @@ class Ledger:
                 self._reader.close()
                 self._reader = None
 
-    def _query(self, statement: str, parameters: tuple[object, ...]) -> sqlite3.Cursor:
+    def _rows(self, statement: str, parameters: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
         try:
             if self._reader is None:
                 self._reader = open_connection(self._path)
-            return self._reader.execute(statement, parameters)
-        except sqlite3.Error as error:
-            raise StorageError(f"cannot read the ledger {self._path}: {error}") from error
+            yield from self._reader.execute(statement, parameters)
+        except sqlite3.DatabaseError as error:
+            raise explained(error, self._path) from error
 
     def _blob(self, batch: int) -> Vectors:
         with self._reading:
             if batch in self._blobs:
                 self._blobs.move_to_end(batch)
                 return self._blobs[batch]
-            row = self._query("SELECT vectors, vectors_sum, dimensions FROM batches WHERE id = ?", (batch,)).fetchone()
+            row = next(self._rows("SELECT vectors, vectors_sum, dimensions FROM batches WHERE id = ?", (batch,)), None)
             if row is None or _checksum(row[0]) != row[1]:
-                self._query("DELETE FROM batches WHERE id = ?", (batch,))
+                list(self._rows("DELETE FROM batches WHERE id = ?", (batch,)))
                 raise DamagedStateError(
                     f"the ledger {self._path} is damaged: the vectors of batch {batch} do not fit their checksum and were dropped",
                     hint="Run the same command again: only that batch is sent again.",

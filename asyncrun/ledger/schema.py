@@ -79,7 +79,7 @@ def open_connection(path: Path) -> sqlite3.Connection:
         migrate(connection, path)
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise _explained(error, path) from error
+        raise explained(error, path) from error
     except BaseException:
         connection.close()
         raise
@@ -106,7 +106,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _explained(error: sqlite3.DatabaseError, path: Path) -> StorageError:
+def explained(error: sqlite3.DatabaseError, path: Path) -> StorageError:
+    """Return what an error of SQLite means: the disk's trouble, or a file that is damaged."""
     if isinstance(error, sqlite3.OperationalError):
         return StorageError(f"cannot use the ledger {path}: {error}", hint="Check the disk and the folder's permissions.")
     return DamagedStateError(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncrun.errors import StorageError
-from asyncrun.ledger.schema import open_connection
+from asyncrun.ledger.schema import explained, open_connection
 
 Write = Callable[[sqlite3.Connection], None]
 MOST_WAITING = 256
@@ -113,6 +113,8 @@ class GroupWriter:
         except (sqlite3.Error, OSError) as error:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+                raise explained(error, self._path) from error
             raise StorageError(f"cannot write the ledger {self._path}: {error}") from error
         for request in group:
             request.done(None)

@@ -177,3 +177,64 @@ def test_a_key_that_is_not_set_is_named_before_anything_is_sent(asyncrun: Comman
     assert answer.code == 2
     assert "OPENAI_API_KEY" in answer.err
     assert not (tmp_path / "o.jsonl").exists()
+
+
+def test_one_text_that_always_breaks_the_server_fails_alone(asyncrun: Command, tmp_path: Path) -> None:
+    crash = error(500, "crash", when=lambda request: "poison" in request.texts, times=None)
+    with FakeServer(faults=[crash]).in_thread() as server:
+        write_notes(tmp_path, "one", "two", "three", "poison", "five", "six")
+        write_job(tmp_path, server, embedder={"retry": {"attempts": 1}, "batch": {"max_items": 4}})
+        answer = asyncrun("run", "--json")
+    assert answer.code == 3
+    assert [row["id"] for row in rows(tmp_path / "out/vectors.jsonl")] == ["n1", "n2", "n3", "n5", "n6"]
+    assert [document["reason"] for document in answer.documents if document["type"] == "item_failed"] == ["server_error"]
+
+
+def test_vectors_of_another_size_are_refused_and_the_output_stays(asyncrun: Command, tmp_path: Path) -> None:
+    write_notes(tmp_path, "one", "two")
+    with FakeServer(dimensions=8).in_thread() as server:
+        write_job(tmp_path, server, embedder={"space": "mine"})
+        assert asyncrun("run").code == 0
+    former = (tmp_path / "out/vectors.jsonl").read_bytes()
+    write_notes(tmp_path, "one", "two", "three")
+    with FakeServer(dimensions=16).in_thread() as server:
+        write_job(tmp_path, server, embedder={"space": "mine"})
+        answer = asyncrun("run")
+    assert answer.code == 1
+    assert "16 numbers" in answer.out
+    assert (tmp_path / "out/vectors.jsonl").read_bytes() == former
+
+
+def test_other_columns_write_the_output_again_without_sending(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    write_notes(tmp_path, "one", "two")
+    write_job(tmp_path, server)
+    asyncrun("run")
+    server.requests.clear()
+    write_job(tmp_path, server, output={"path": "out/vectors.jsonl", "columns": ["id"]})
+    assert asyncrun("run").code == 0
+    assert rows(tmp_path / "out/vectors.jsonl") == [{"id": "n1"}, {"id": "n2"}]
+    assert server.requests == []
+
+
+def test_what_a_broken_server_refuses_is_sent_again_when_it_is_mended(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    write_notes(tmp_path, "one", "two")
+    write_job(tmp_path, server)
+    server.faults.append(error(400, "backend not ready", times=None))
+    assert asyncrun("run").code == 1
+    server.faults.clear()
+    assert asyncrun("run").code == 0
+    assert [row["id"] for row in rows(tmp_path / "out/vectors.jsonl")] == ["n1", "n2"]
+
+
+def test_job_files_of_one_folder_keep_their_failures_apart(asyncrun: Command, tmp_path: Path) -> None:
+    refusal = error(400, "not allowed", when=lambda request: "poison" in request.texts, times=None)
+    with FakeServer(faults=[refusal]).in_thread() as server:
+        for name in ("a", "b"):
+            write_notes(tmp_path, name, "fine", "poison")
+            (tmp_path / "notes.jsonl").rename(tmp_path / f"{name}.jsonl")
+            write_job(tmp_path, server, input=f"{name}.jsonl", output=f"{name}.out.jsonl")
+            (tmp_path / "jobs.yaml").rename(tmp_path / f"{name}.yaml")
+            assert asyncrun("run", f"{name}.yaml").code == 3
+        for name in ("a", "b"):
+            [item] = asyncrun("failed", f"{name}.yaml", "--json").documents[0]["items"]
+            assert item["place"] == f"{name}.jsonl:3"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.testing.faults import error
+from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 
 Command = Callable[..., Any]
@@ -165,3 +165,37 @@ def test_a_collection_that_nobody_filled_is_named(asyncrun: Command, server: Fak
     answer = asyncrun("run", "--no-needs", "jobs.yaml", "ask")
     assert answer.code != 0
     assert "docs" in answer.out + answer.err
+
+
+def test_a_document_that_changes_during_the_run_is_not_stored_under_its_former_mark(asyncrun: Command, tmp_path: Path) -> None:
+    path = tmp_path / "docs.jsonl"
+    lines = [json.dumps({"id": str(number), "text": f"document {number} as it was " + "x" * 20_000}) for number in range(300)]
+    path.write_text("\n".join(lines))
+
+    def meddle(document: dict[str, Any]) -> dict[str, Any]:
+        path.write_text("\n".join([*lines[:299], json.dumps({"id": "299", "text": "meddled with"})]))
+        return document
+
+    with FakeServer(faults=[Fault(change=meddle)]).in_thread() as server:
+        write_jobs(tmp_path, server, ingest={"input": "docs.jsonl", "chunk": {"by": "none"}, "workers": 1}, search="keyword")
+        config = json.loads((tmp_path / "jobs.yaml").read_text())
+        config["jobs"][0]["embedder"]["batch"] = {"max_items": 4}
+        (tmp_path / "jobs.yaml").write_text(json.dumps(config))
+        answer = asyncrun("run")
+        assert answer.code == 74
+        assert "changed while the job ran" in answer.out
+        path.write_text("\n".join(lines))
+        assert asyncrun("run").code == 0
+        assert not [text for text in server.sent_texts if "meddled" in text]
+
+
+def test_another_embedder_for_a_filled_collection_is_refused_before_anything_is_sent(
+    asyncrun: Command, server: FakeServer, documents: Path
+) -> None:
+    write_jobs(documents, server, search="keyword")
+    asyncrun("run")
+    server.requests.clear()
+    other = {"embedder": {"provider": "openai", "model": "another", "base_url": server.base_url}}
+    write_jobs(documents, server, ingest=other, search="keyword")
+    assert asyncrun("run").code == 1
+    assert server.requests == []

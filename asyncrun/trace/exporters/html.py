@@ -89,7 +89,8 @@ def _table(title: str, timings: Sequence[Timing], waits: Sequence[str]) -> str:
     caption = "Seconds; a job's waits are those of all below it" if title == "Job" else "Seconds, and what the events themselves waited for"
     head, *body = lines
     parts = [f"<caption>{_text(caption)}</caption>", f"<thead>{head}</thead>", "<tbody>", *body, "</tbody>"]
-    return '<div class="scroll"><table>' + "\n".join(parts) + "</table></div>"
+    label = f'tabindex="0" role="group" aria-label="{_text(title)}s"'
+    return f'<div class="scroll" {label}><table>' + "\n".join(parts) + "</table></div>"
 
 
 def _text(text: str) -> str:

@@ -19,7 +19,7 @@ from asyncrun.records import ItemFailure, Status
 
 
 def tally(total: int, max_failures: Threshold | None = None) -> Tally:
-    context = JobContext("job", Ledger(Path("unused")), Stop(), SystemClock(), CallbackManager(), max_failures)
+    context = JobContext("job", "jobs.yaml/job", Ledger(Path("unused")), Stop(), SystemClock(), CallbackManager(), max_failures)
     made = Tally(context, "embed", NullProgress())
     made.start(total)
     return made

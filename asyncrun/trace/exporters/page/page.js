@@ -35,7 +35,7 @@
     path.push(index);
   });
   while (path.length) after[path.pop()] = size;
-  for (let index = 0; index < size; index++) open[index] = size <= 200 || (rows[index][LEVEL] === 0 && below[size] <= 50);
+  for (let index = 0; index < size; index++) open[index] = !isMany(rows[index]) && (size <= 200 || (rows[index][LEVEL] === 0 && below[size] <= 50));
 
   let shown = [], chosen = size ? 0 : -1, high = 28;
 
@@ -82,9 +82,12 @@
     const made = make("span", "figures"), parts = [];
     const status = texts[row[STATUS]];
     if (row[FAILED] && isMany(row)) parts.push(make("span", "failed", `${row[FAILED]} failed`));
-    else if (status && status !== "succeeded") parts.push(make("span", isBad(row) ? "failed" : "", status.slice(0, 20)));
+    else if (status && status !== "succeeded") parts.push(make("span", isBad(row) ? "failed" : "", status.length > 20 ? `${status.slice(0, 19)}…` : status));
     if (isMany(row)) parts.push(...["p50", "p95", "max"].map((name, at) => `${name} ${seconds(row[SPREAD][at])}`));
-    else if (below[index]) parts.push(`self ${seconds(row[OWN])}`);
+    else {
+      parts.push(`at ${seconds(row[START])}`);
+      if (below[index]) parts.push(`self ${seconds(row[OWN])}`);
+    }
     parts.push(make("span", "took", `${seconds(row[TOOK])} s`));
     parts.forEach((part, at) => made.append(at ? " · " : "", part));
     return made;
@@ -220,7 +223,7 @@
         if (left > wide) break;
         const width = Math.max(right - left - 1, 1);
         pen.globalAlpha = isMany(row) ? 0.45 : 1;
-        pen.fillStyle = isBad(row) ? color("--bad") : colors[kinds.get(row[KIND])];
+        pen.fillStyle = isBad(row) && !isMany(row) ? color("--bad") : colors[kinds.get(row[KIND])];
         pen.fillRect(left, y, width, BAR - 3);
         pen.globalAlpha = 1;
         if (index === chosen) {
