@@ -15,6 +15,7 @@ from asyncrun.clock import SystemClock
 from asyncrun.errors import AsyncrunError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
+from asyncrun.trace.exporters.html import render_html
 from asyncrun.trace.exporters.live import HEADERS, is_wanted, send_run
 from asyncrun.trace.exporters.otlp import otlp_document
 from asyncrun.trace.exporters.perfetto import perfetto_document
@@ -32,6 +33,11 @@ EXPORTERS: Mapping[Format, Callable[..., dict[str, Any]]] = {
 def export_trace(state: Path, words: str, form: Format) -> str:
     """Return one run as JSON in the form of another tool. Raises UnknownRunError and StorageError."""
     return orjson.dumps(EXPORTERS[form](*read_trace(state, words), SystemClock().now())).decode()
+
+
+def export_page(state: Path, words: str) -> str:
+    """Return one run as a page of HTML that stands alone. Raises UnknownRunError and StorageError."""
+    return render_html(*read_trace(state, words), SystemClock().now())
 
 
 def write_trace(path: Path, text: str) -> None:

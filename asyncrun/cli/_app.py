@@ -15,7 +15,7 @@ from asyncrun.cli.export import export
 from asyncrun.cli.failed import failed
 from asyncrun.cli.plan import plan
 from asyncrun.cli.run import run
-from asyncrun.cli.trace import diff, errors, export_trace, list_runs, show, slow, timeline, trace
+from asyncrun.cli.trace import diff, errors, export_trace, html, list_runs, show, slow, timeline, trace
 from asyncrun.cli.validate import validate
 from asyncrun.errors import UsageError
 
@@ -32,6 +32,7 @@ def build_app() -> typer.Typer:
     traces.callback(invoke_without_command=True)(with_flags(trace))
     for view in (show, timeline, slow, errors, diff):
         traces.command(view.__name__)(with_flags(view))
+    traces.command("html")(with_flags(html))
     traces.command("export")(with_flags(export_trace))
     traces.command("list")(with_flags(list_runs))
     app.add_typer(traces, name="trace")

@@ -140,9 +140,30 @@ def export_trace(
     Example: asyncrun trace export --format perfetto -o trace.json
     """
     from asyncrun.app import telemetry, tracing
+
+    return _write(telemetry.export_trace(tracing.traced_folder(file, options.state_dir), run, form), output, options)
+
+
+def html(
+    options: Options,
+    run: RunWord = "latest",
+    file: FileFlag = None,
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE|-", help="Where it goes.")] = "-",
+) -> int:
+    """Write a run as one page for a browser: tree, timeline and waits; it loads nothing from anywhere.
+
+    Example: asyncrun trace html -o trace.html
+    """
+    from asyncrun.app import telemetry, tracing
+
+    return _write(telemetry.export_page(tracing.traced_folder(file, options.state_dir), run), output, options)
+
+
+def _write(text: str, output: str, options: Options) -> int:
+    """Write a run for other programs: to a file, or to standard output."""
+    from asyncrun.app import telemetry
     from asyncrun.cli._output import print_answer
 
-    text = telemetry.export_trace(tracing.traced_folder(file, options.state_dir), run, form)
     if output == "-":
         print_answer(text, options)
     else:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,31 @@ def test_a_run_survives_its_streams(tmp_path: Path, redirection: str, code: int)
     assert "Traceback" not in ran.stderr
     [row] = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert row["id"] == "a"
+
+
+def test_ctrl_c_ends_the_reading_of_standard_input_and_leaves_nothing_of_it(tmp_path: Path) -> None:
+    (tmp_path / "jobs.yaml").write_text('jobs: [{name: n, kind: embed, input: "-", output: out.jsonl}]\n')
+    command = [sys.executable, "-m", "asyncrun", "run"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, text=True, **pipes) as process:
+        state = tmp_path / ".asyncrun"
+        deadline = time.monotonic() + 30
+        while not list(state.glob("stdin.*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+    assert process.returncode in (130, -signal.SIGINT)
+    assert "Traceback" not in told
+    assert not list(state.glob("stdin.*"))
+
+
+def test_what_a_killed_run_has_read_from_standard_input_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / "jobs.yaml").write_text("jobs: [{name: n, kind: embed, input: {items: [], allow_empty: true}, output: out.jsonl}]\n")
+    state = tmp_path / ".asyncrun"
+    state.mkdir()
+    (state / "stdin.999999999").write_text("private text")
+    ran = subprocess.run([sys.executable, "-m", "asyncrun", "run", "-q"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert not list(state.glob("stdin.*"))

@@ -124,6 +124,18 @@ def test_export_writes_a_run_to_standard_output_or_a_file(asyncrun: Command, not
     assert json.loads((notes / "out" / "run.json").read_text()) == document
 
 
+def test_html_writes_the_same_page_to_standard_output_or_a_file(asyncrun: Command, notes: Path) -> None:
+    asyncrun("run")
+    answer = asyncrun("trace", "html")
+    assert answer.code == 0
+    assert answer.out.startswith("<!doctype html>")
+    assert "one secret" not in answer.out
+    written = asyncrun("trace", "html", "latest", "-o", "out/run.html")
+    assert (written.code, written.out) == (0, "")
+    assert (notes / "out" / "run.html").read_text() == answer.out
+    assert asyncrun("trace", "html", "nobody").code == 2
+
+
 def test_export_mistakes(asyncrun: Command, notes: Path) -> None:
     asyncrun("run")
     assert asyncrun("trace", "export").code == 2

@@ -1,0 +1,153 @@
+"""The page of a run: text stays text, nothing is loaded from anywhere, and all of the run is in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from hashlib import sha256
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncrun.trace.exporters.html import render_html
+from asyncrun.trace.records import RunRecord, Span
+
+STARTED = 1_795_486_500.0
+NOW = STARTED + 25
+BREAKOUT = "</script><script>alert(1)</script></style><!--\"'><img src=x onerror=alert(1)>]]>$style&lt;\u2028\x1b[2J\udcff"
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page: its elements, the text of each kind, and what it says beside scripts and style."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self._inside: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag != "meta":
+            self._inside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._inside.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.setdefault(self._inside[-1] if self._inside else "", []).append(data)
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.texts["script"][0], parse_constant=pytest.fail)
+
+    @property
+    def policy(self) -> dict[str, str]:
+        [found] = [
+            about["content"] for tag, about in self.elements if tag == "meta" and about.get("http-equiv") == "Content-Security-Policy"
+        ]
+        return dict((part.strip().split(" ", 1)) for part in (found or "").split(";"))
+
+
+def skeleton(page: Page) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the elements with the names of their attributes."""
+    return [(tag, tuple(about)) for tag, about in page.elements]
+
+
+def trace_of(text: str) -> tuple[RunRecord, list[Span]]:
+    run = RunRecord(text, STARTED, STARTED + 9, text, 1, 9.0, text, text, text, {text: text}, 0.0, 1, {text: text}, text)
+    spans = [
+        Span(text, 1, None, "async_job", text, STARTED, STARTED + 9, text, {text: text}),
+        Span(text, 2, 1, text, text, STARTED + 1, STARTED + 2, text, {"error.message": text, "waits.rate": 0.5}),
+        Span(text, 3, 1, text, text, STARTED + 1, None, text, {}),
+    ]
+    return run, spans
+
+
+def test_only_its_own_style_and_script_are_allowed(runs: list[RunRecord], nightly: list[Span]) -> None:
+    page = Page(render_html(runs[0], nightly, NOW))
+
+    def hash_of(text: str) -> str:
+        return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+    assert page.policy == {
+        "default-src": "'none'",
+        "style-src": hash_of("".join(page.texts["style"])),
+        "script-src": hash_of(page.texts["script"][1]),
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    first = next(index for index, (tag, _) in enumerate(page.elements) if tag in ("style", "script", "link"))
+    assert any("http-equiv" in about for _, about in page.elements[:first])
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("trace", ["nightly", "failing"])
+def test_nothing_points_outside_the_page(number: int, trace: str, runs: list[RunRecord], request: pytest.FixtureRequest) -> None:
+    text = render_html(runs[number], request.getfixturevalue(trace), NOW)
+    assert not re.search(r"https?:|//[a-z]|url\(|@import|\bfetch\b|XMLHttpRequest|\beval\b|innerHTML", text)
+    page = Page(text)
+    assert not {tag for tag, _ in page.elements} & {"link", "img", "iframe", "object", "embed", "base", "form", "a"}
+    assert not [name for _, about in page.elements for name in about if name in ("src", "href", "style") or name.startswith("on")]
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
+    text.encode()
+
+
+def test_hostile_text_in_every_field_changes_no_element() -> None:
+    plain, hostile = (Page(render_html(*trace_of(text), NOW)) for text in ("plain", BREAKOUT))
+    assert skeleton(hostile) == skeleton(plain)
+    assert "<script>alert(1)</script>" in "".join(hostile.texts["h1"])
+    assert [text for text in hostile.data["texts"] if "onerror" in text]
+
+
+@given(st.text())
+def test_any_text_stays_text(text: str) -> None:
+    page = Page(render_html(*trace_of(text), NOW))
+    assert skeleton(page) == skeleton(Page(render_html(*trace_of("plain"), NOW)))
+    assert len(page.data["rows"]) == 3
+
+
+def test_every_event_has_a_row_and_bars_on_one_track_do_not_overlap(runs: list[RunRecord], nightly: list[Span]) -> None:
+    data = Page(render_html(runs[3], nightly, NOW)).data
+    lone = [row for row in data["rows"] if row[11] is None]
+    assert len(lone) == len(nightly)
+    tracks: dict[int, list[tuple[int, int]]] = {}
+    for row in lone:
+        tracks.setdefault(row[10], []).append((row[4], row[5]))
+    assert sorted(tracks) == list(range(sum(lane["tracks"] for lane in data["lanes"])))
+    for bars in tracks.values():
+        ordered = sorted(bars)
+        assert all(one[1] <= other[0] for one, other in zip(ordered, ordered[1:], strict=False))
+
+
+def test_folded_events_are_one_row_with_their_number_and_spread(runs: list[RunRecord], failing: list[Span]) -> None:
+    data = Page(render_html(runs[0], failing, NOW)).data
+    [together] = [row for row in data["rows"] if row[8] == 800]
+    assert together[9] == 64
+    assert together[11] == [50_000, 250_000, 500_000]
+    [folded] = [row for row in data["rows"] if row[8] == 740]
+    assert (folded[0], folded[6], folded[11]) == (together[0] + 1, 40_000_000, [50_000, 250_000, 500_000])
+
+
+def test_numbers_that_json_does_not_know_are_shown_as_text(runs: list[RunRecord]) -> None:
+    span = Span("r", 1, None, "query", "", STARTED, STARTED + 1, "succeeded", {"a": float("nan"), "b": float("inf"), "c": True, "d": 1.5})
+    [row] = Page(render_html(runs[0], [span], NOW)).data["rows"]
+    assert row[12] == {"a": "nan", "b": "inf", "c": True, "d": 1.5}
+
+
+def test_the_table_has_the_waits_that_there_were(runs: list[RunRecord], nightly: list[Span]) -> None:
+    heads = "".join(Page(render_html(runs[3], nightly, NOW)).texts["th"])
+    assert all(wait in heads for wait in ("queue", "rate", "gate", "backoff", "request"))
+    assert "decode" not in heads
+    assert "No events were recorded" in render_html(runs[0], [], NOW)
+
+
+def test_a_run_without_an_end_and_a_partial_trace_say_so(runs: list[RunRecord]) -> None:
+    assert "the last sign of life" in render_html(runs[2], [], NOW)
+    assert "7 spans could not be written" in render_html(runs[1], [], NOW)
