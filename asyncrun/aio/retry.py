@@ -98,7 +98,7 @@ def decide(
         return Stop(f"the server asks to wait {floor:.0f} s")
     ceiling = backoff_ceiling(attempt, policy)
     if failure is FailureClass.THROTTLE:
-        # Equal jitter: full jitter can draw almost nothing, which is no answer to "too fast" (aws-sdk-net issue 4341).
+        # Equal jitter: full jitter can draw almost nothing, which is no answer to "too fast" (aws-sdk-net#4341).
         seconds = max(floor, ceiling / 2 + rng.uniform(0.0, ceiling / 2))
         if elapsed + seconds > policy.max_wait:
             return Stop(f"waited {elapsed:.0f} s for the rate limit of the server")

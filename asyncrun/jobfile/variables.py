@@ -29,8 +29,8 @@ class Expanded:
 class Variables:
     """Where values come from: first what was given by `--var`, then the environment, then the job file's `vars`.
 
-    >>> Variables({}, {"HOME": "/root"}, {"docs": "${HOME}/docs"}).expand("${docs}/${lang:-en} costs $$5").text
-    '/root/docs/en costs $5'
+    >>> Variables({}, {"HOME": "/home"}, {"docs": "${HOME}/docs"}).expand("${docs}/${lang:-en} costs $$5").text
+    '/home/docs/en costs $5'
     """
 
     def __init__(self, given: Mapping[str, str], environ: Mapping[str, str], declared: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ Operator: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">="]
 Value: TypeAlias = str | int | float | bool
 
 MAX_DEPTH = 10
-"""How deep parentheses and `not` may nest. SQLite before 3.46 parses with a stack of 100 entries (php-src issue 10135), and one level of
+"""How deep parentheses and `not` may nest. SQLite before 3.46 parses with a stack of 100 entries (php-src#10135), and one level of
 `(a = 1 or b = 2 and (` takes six of them."""
 MAX_WORDS = 10_000
 """How many words a filter may have: its values stay below the 32,766 parameters that a SQL statement may carry."""
