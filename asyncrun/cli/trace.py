@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -165,7 +166,8 @@ def _write(text: str, output: str, options: Options) -> int:
     from asyncrun.cli._output import print_answer
 
     if output == "-":
-        print_answer(text, options)
+        # Colour would change a text that a program reads.
+        print_answer(text, replace(options, color="never"))
     else:
         telemetry.write_trace(Path(output), text)
     return 0

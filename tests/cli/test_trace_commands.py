@@ -126,7 +126,7 @@ def test_export_writes_a_run_to_standard_output_or_a_file(asyncrun: Command, not
 
 def test_html_writes_the_same_page_to_standard_output_or_a_file(asyncrun: Command, notes: Path) -> None:
     asyncrun("run")
-    answer = asyncrun("trace", "html")
+    answer = asyncrun("trace", "html", "--color", "always")
     assert answer.code == 0
     assert answer.out.startswith("<!doctype html>")
     assert "one secret" not in answer.out

@@ -31,14 +31,18 @@ def render_html(run: RunRecord, spans: Sequence[Span], now: float) -> str:
     '<!doctype html>'
     """
     style, script = _part("page.css"), _part("page.js")
-    return Template(_part("page.html")).substitute(
-        policy=escape(_policy(style, script)),
-        title=_text(f"Run {run.run_id}"),
-        style=style,
-        script=script,
-        head=_head(run, now),
-        tables=_tables(spans),
-        data=_data(spans, run.started),
+    return (
+        Template(_part("page.html"))
+        .substitute(
+            policy=escape(_policy(style, script)),
+            title=_text(f"Run {run.run_id}"),
+            style=style,
+            script=script,
+            head=_head(run, now),
+            tables=_tables(spans),
+            data=_data(spans, run.started),
+        )
+        .rstrip()
     )
 
 

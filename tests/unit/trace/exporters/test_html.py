@@ -7,6 +7,7 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -123,7 +124,7 @@ def test_every_event_has_a_row_and_bars_on_one_track_do_not_overlap(runs: list[R
     assert sorted(tracks) == list(range(sum(lane["tracks"] for lane in data["lanes"])))
     for bars in tracks.values():
         ordered = sorted(bars)
-        assert all(one[1] <= other[0] for one, other in zip(ordered, ordered[1:], strict=False))
+        assert all(one[1] <= other[0] for one, other in pairwise(ordered))
 
 
 def test_folded_events_are_one_row_with_their_number_and_spread(runs: list[RunRecord], failing: list[Span]) -> None:
