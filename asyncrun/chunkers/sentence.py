@@ -97,16 +97,19 @@ class SentenceChunker:
     def _overlap_start(self, document: _Document, begin: int, tail: int) -> int:
         """Return where the next chunk begins: with the sentences before `tail` that the overlap takes in, all after `begin`."""
         sentences, tokens = document.sentences, document.tokens
-        start = sentences[tail].start
+        start, until = sentences[tail].start, sentences[tail - 1].end
         number = tail
         while not sentences[number].heading and number > 0:
             number -= 1
             earlier = sentences[number].start
-            repeated = tokens.count(earlier, sentences[tail - 1].end)
+            repeated = tokens.count(earlier, until)
             together = tokens.count(earlier, sentences[tail].end)
             if earlier <= begin or repeated > self._options.overlap or together > self._room:
                 break
             start = earlier
+        while start < until and self._tokenizer.count(document.text[start:until]) - self._tokenizer.added > self._options.overlap:
+            # Out of its context a part may have other tokens, here too: the overlap begins one sentence later.
+            start = next(sentence.start for sentence in sentences[number:] if sentence.start > start)
         return start
 
 

@@ -5,7 +5,7 @@ from importlib.metadata import files
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -83,6 +83,7 @@ options = st.integers(3, 30).flatmap(lambda size: st.builds(ChunkOptions, st.jus
 
 @settings(max_examples=300)
 @given(text=texts, options=options, tokenizer=st.sampled_from([Words(), Pieces(), Bytes()]))
+@example(text="a a a \n\n End. Word", options=ChunkOptions(size=8, overlap=2), tokenizer=Pieces())
 def test_every_text_is_cut_as_promised(text: str, options: ChunkOptions, tokenizer: Words) -> None:
     chunks = list(SentenceChunker(tokenizer, options)(text))
     check(text, chunks, tokenizer, options)
