@@ -196,7 +196,8 @@ async def test_a_run_without_retries_left_probes_once_a_second() -> None:
     house = House(capacity=0.0, concurrency=100)
     endpoints = [house.endpoint(transient(), "ok") for _ in range(10)]
     for _ in range(200):
-        house.limiter._slots.succeeded()
+        async with house.limiter.permit() as permit:
+            permit.succeeded()
 
     await asyncio.gather(*map(house.ask, endpoints))
 
