@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from asyncrun.aio.slot import waiting
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.embedders.interface import Embedder
 from asyncrun.kinds.context import JobContext
@@ -40,7 +41,8 @@ async def embed_batch(batch: Sequence[Pending], embedder: Embedder, input_type: 
         if answer.positions:
             flags = [TRUNCATED if position in answer.truncated else 0 for position in answer.positions]
             keys = [batch[position].key for position in answer.positions]
-            await context.ledger.put(space, Finished(keys, answer.vectors, flags))
+            with waiting("store", idle=False):
+                await context.ledger.put(space, Finished(keys, answer.vectors, flags))
         event.on_end(payload=_described(answer, context.clock.monotonic() - before))
     return answer
 
