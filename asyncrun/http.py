@@ -6,10 +6,13 @@ import asyncio
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import httpx
@@ -55,16 +58,56 @@ class Reply:
     body: bytes
 
 
-@dataclass(slots=True)
+Connecting = Callable[[], AbstractContextManager[object]]
+"""Opens what is open while a connection is being made: it may measure, or tell."""
+_making: ContextVar[tuple[ExitStack, Connecting] | None] = ContextVar("asyncrun_connecting", default=None)
+"""Of the request that is under way. The transport hands nothing of ours on to the one place that knows when a connection is made."""
+
+
+@dataclass(slots=True, eq=False)
+class _Pool:
+    """Connections that are kept together, how many requests are on them, and whether no more may come."""
+
+    http: httpx.AsyncClient
+    users: int = 0
+    retired: bool = False
+
+    async def close_if_idle(self) -> None:
+        if self.retired and not self.users:
+            await self.http.aclose()
+
+
+@dataclass(slots=True, eq=False)
 class Client:
     """Connections of one event loop, kept from request to request; `replies` counts the whole replies so far."""
 
-    http: httpx.AsyncClient
+    open_http: Callable[[], httpx.AsyncClient]
     replies: int = 0
+    _pool: _Pool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pool = _Pool(self.open_http())
+
+    @asynccontextmanager
+    async def connections(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Lend the connections for one request."""
+        pool = self._pool
+        pool.users += 1
+        try:
+            yield pool.http
+        finally:
+            pool.users -= 1
+            await pool.close_if_idle()
+
+    async def renew(self) -> None:
+        """Leave all connections behind: the idle ones are closed now, each other one when the requests that are under way have ended."""
+        former, self._pool = self._pool, _Pool(self.open_http())
+        former.retired = True
+        await former.close_if_idle()
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self.http.aclose()
+        await self._pool.http.aclose()
 
 
 def build_client(concurrency: int) -> Client:
@@ -75,11 +118,49 @@ def build_client(concurrency: int) -> Client:
     has no timeout of its own, since a permit stands for one.
     """
     import httpx
-    import httpx_aiohttp
 
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency, keepalive_expiry=KEEP_ALIVE)
     timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT)
-    return Client(httpx_aiohttp.HttpxAiohttpClient(follow_redirects=False, timeout=timeout, limits=limits))
+    # Read once: the CA bundle takes a tenth of a second.
+    verify = httpx.create_ssl_context()
+    return Client(partial(_watched_client(), follow_redirects=False, timeout=timeout, limits=limits, verify=verify))
+
+
+def _watched_client() -> type[httpx.AsyncClient]:
+    """Return httpx's client over aiohttp, which says when it makes a connection."""
+    import aiohttp
+    from httpx_aiohttp import AiohttpTransport, HttpxAiohttpClient
+
+    class WatchedTransport(AiohttpTransport):
+        def get_client(self) -> aiohttp.ClientSession:
+            session = super().get_client()
+            watched = aiohttp.TraceConfig()
+            watched.on_connection_create_start.append(_connection_begun)
+            watched.on_connection_create_end.append(_connection_made)
+            watched.freeze()
+            session.trace_configs.append(watched)
+            return session
+
+    class WatchedClient(HttpxAiohttpClient):
+        # What HttpxAiohttpClient itself overrides to put its transport in place, proxies of the environment included.
+        def _init_transport(self, *_: Any, **options: Any) -> AiohttpTransport:
+            return WatchedTransport(**options)
+
+        def _init_proxy_transport(self, proxy: httpx.Proxy, *_: Any, **options: Any) -> AiohttpTransport:
+            return WatchedTransport(proxy=proxy, **options)
+
+    return WatchedClient
+
+
+async def _connection_begun(*_: object) -> None:
+    if (making := _making.get()) is not None:
+        stack, connecting = making
+        stack.enter_context(connecting())
+
+
+async def _connection_made(*_: object) -> None:
+    if (making := _making.get()) is not None:
+        making[0].close()
 
 
 async def post_json(
@@ -90,6 +171,7 @@ async def post_json(
     *,
     timeout: float,  # noqa: ASYNC109 (the total of one attempt is part of what the function promises)
     max_bytes: int = MAX_REPLY,
+    connecting: Connecting = nullcontext,
 ) -> Reply:
     """Send JSON and return the whole reply, whatever its status.
 
@@ -101,6 +183,7 @@ async def post_json(
         timeout: Seconds from the start to the last byte. The client's own timeouts begin anew with every byte, so that a server which
             sends one byte a second would hold a request for ever.
         max_bytes: Reading stops when the reply, decompressed, is larger.
+        connecting: Opens what is open while a connection is being made; where one is kept from before, it is not called.
 
     Raises TransportError.
     """
@@ -109,13 +192,15 @@ async def post_json(
 
     sent = {"content-type": "application/json", "accept": "application/json", "accept-encoding": "gzip", **headers}
     try:
-        async with asyncio.timeout(timeout):
-            try:
-                reply = await _exchange(client, url, body, sent, max_bytes)
-            except (httpx.HTTPError, aiohttp.ClientError) as error:
-                if not (client.replies and _found_closed(error)):
-                    raise
-                reply = await _exchange(client, url, body, sent, max_bytes)
+        with ExitStack() as making:
+            _making.set((making, connecting))
+            async with asyncio.timeout(timeout):
+                try:
+                    reply = await _exchange(client, url, body, sent, max_bytes)
+                except (httpx.HTTPError, aiohttp.ClientError) as error:
+                    if not (client.replies and _found_closed(error)):
+                        raise
+                    reply = await _exchange(client, url, body, sent, max_bytes)
     except TimeoutError as error:
         raise TransportError(Fault.TIMEOUT, f"no whole reply within {timeout:g} s") from error
     except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
@@ -127,7 +212,7 @@ async def post_json(
 async def _exchange(client: Client, url: str, body: bytes, headers: Mapping[str, str], max_bytes: int) -> Reply:
     content = body if len(body) <= SLICE else _slices(body)
     sized = {**headers, "content-length": str(len(body))}
-    async with client.http.stream("POST", url, content=content, headers=sized) as response:
+    async with client.connections() as http, http.stream("POST", url, content=content, headers=sized) as response:
         return Reply(response.status_code, dict(response.headers.items()), await _read(response, max_bytes))
 
 

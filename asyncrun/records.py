@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from operator import add, attrgetter
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncrun.errors import Place
 
@@ -40,14 +42,13 @@ class InputType(StrEnum):
     QUERY = "query"
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """The smallest input: one text with its id, and where it stands."""
+class Item(NamedTuple):
+    """The smallest input: one text with its id, and where it stands. A tuple for the same reason as `Place`."""
 
     id: str
     text: str
     place: Place
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +139,36 @@ def content_key(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Seconds of one batch, by what they were spent on; `write` is the wait until its vectors are durable."""
+    """Seconds of one batch, by what they were spent on.
+
+    `queue` for a free slot, `rate` for a rate limit, `gate` after a throttle, `backoff` before another attempt; `connect` is making
+    connections, `request` the rest of a call until its last byte, `decode` reading and proving the reply; `store` is writing to a vector
+    store, or searching it, `write` the wait until vectors are durable in the ledger.
+    """
 
     queue: float = 0.0
     rate: float = 0.0
     gate: float = 0.0
     backoff: float = 0.0
+    connect: float = 0.0
     request: float = 0.0
+    decode: float = 0.0
+    store: float = 0.0
     write: float = 0.0
 
     def __add__(self, other: Waits) -> Waits:
-        return Waits(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
+        return Waits(*map(add, _seconds(self), _seconds(other)))
+
+    def told(self) -> dict[str, float]:
+        """Return what an event says of them: those that there were, as `waits.<name>`.
+
+        >>> Waits(rate=1.5).told()
+        {'waits.rate': 1.5}
+        """
+        return {f"waits.{item.name}": seconds for item in fields(self) if (seconds := getattr(self, item.name))}
+
+
+_seconds = attrgetter(*(item.name for item in fields(Waits)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +217,27 @@ class Embedded:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a chat model has written; `text` is None where it has written nothing.
+
+    `finish_reason` is the server's word for why it ended (`stop`, `length`, `content_filter`, ...), or `refusal`; None when it says none.
+
+    >>> Answer("Yes.", "stop", input_tokens=20, output_tokens=2).tokens
+    22
+    """
+
+    text: str | None
+    finish_reason: str | None
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Return the tokens that went in and came out."""
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How many items of a job ended how: items = ok + failed + skipped; `cached` is part of `ok`."""
 
@@ -214,7 +255,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class JobPlan:
-    """What a run of one job would do; nothing was sent to know it. `seconds` and `cost` are estimates, None when unknown."""
+    """What a run of one job would do; nothing was sent to know it. `seconds`, `cost` and `disk` (bytes) are None when unknown.
+
+    `exact` says whether `tokens` are counted and not estimated.
+    """
 
     name: str
     kind: str
@@ -228,7 +272,45 @@ class JobPlan:
     tokens: int = 0
     cost: float | None = None
     seconds: float | None = None
+    disk: int | None = None
+    exact: bool = False
     notes: tuple[str, ...] = ()
+
+    def noted(self, *notes: str) -> JobPlan:
+        """Return the plan with these notes before its own."""
+        return replace(self, notes=(*notes, *self.notes))
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceSize:
+    """How much a ledger holds of a space: `description` is that of `Space`, `bytes` are those of keys and vectors."""
+
+    fingerprint: str
+    description: str
+    vectors: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """How many vectors a ledger has taken in, and how many it had already."""
+
+    taken: int = 0
+    known: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaning:
+    """What was removed of old runs (their ids) and unused spaces; `dry_run`: what would be. `freed` is how many bytes the files lost.
+
+    `kept` says why nothing of the ledger is removed, None when it was looked through.
+    """
+
+    dry_run: bool
+    runs: tuple[str, ...] = ()
+    spaces: tuple[SpaceSize, ...] = ()
+    freed: int = 0
+    kept: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

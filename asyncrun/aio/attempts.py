@@ -9,12 +9,17 @@ from typing import Generic, TypeVar
 
 from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Permit
-from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy, Stop, Wait, decide
-from asyncrun.aio.slot import count_attempt, waiting
+from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy, Stop, Wait, backoff_ceiling, decide
+from asyncrun.aio.slot import count_attempt, discount_attempt, waiting
+from asyncrun.aio.spending import Spending
+from asyncrun.aio.suspend import moment, seconds_suspended
+from asyncrun.aio.telling import end_attempt, tell_attempt, tell_wait
 from asyncrun.clock import Clock
 from asyncrun.errors import OutageError, ThrottledError
 from asyncrun.records import Waits
 
+MOST_FORGIVEN = 20
+"""Attempts of one call that may be lost to a suspended machine: a wall clock that runs too fast must not keep it going for ever."""
 T = TypeVar("T")
 Classify = Callable[[Exception], tuple[FailureClass, float | None]]
 """Says what an exception means, and how many seconds the server asked to wait (None: it did not say)."""
@@ -33,7 +38,8 @@ class Attempted(Generic[T]):
 class Tally:
     """What a call has cost so far; complete when it ends, also when it ends with an exception.
 
-    attempts = failures + throttles, and 1 more after a success; `stopped` is why the last decision was to stop.
+    attempts = failures + throttles, and 1 more after a success; `stopped` is why the last decision was to stop. An attempt that was lost
+    because the machine was suspended is none; `forgiven` counts those.
     """
 
     attempts: int = 0
@@ -41,6 +47,17 @@ class Tally:
     throttles: int = 0
     waits: Waits = field(default_factory=Waits)
     stopped: str | None = None
+    forgiven: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Failed:
+    """An attempt that failed, with its meaning; `suspended` says that the machine was, while it was under way."""
+
+    error: Exception
+    failure: FailureClass
+    hint: float | None
+    suspended: bool
 
 
 async def with_retries(
@@ -60,8 +77,12 @@ async def with_retries(
 ) -> Attempted[T]:
     """Call until it succeeds or the decision is to stop; each attempt takes a permit, backoff is spent outside of it.
 
+    Attempts and waits are events (ATTEMPT, WAIT) of the enclosing event's manager. What failed by transport while the machine was
+    suspended is called again, and counts nowhere.
+
     Args:
-        call: makes one attempt, counted from 1; its own total timeout is its own business (TimeoutError).
+        call: makes one attempt, counted from 1; its own total timeout is its own business (TimeoutError). What it does within
+            `asyncrun.aio.spending.spending` counts as that and not as the request.
         policy: how patient this batch is.
         budget: the retries of the run.
         circuit: the endpoint's row of failures; told of successes and of batches whose attempts are used up.
@@ -85,40 +106,60 @@ async def with_retries(
             raise OutageError(f"the endpoint is given up: {circuit.threshold} batches failed in a row")
         async with limiter.permit(tokens=tokens, inputs=inputs) as permit:
             tally.waits += permit.waits
-            try:
-                value = await _attempt(call, clock, tally)
-            except Exception as error:
-                failure, hint = classify(error)
-                backoff = _judge(error, failure, hint, tally=tally, permit=permit, limiter=limiter, circuit=circuit, policy=policy, rng=rng)
-            else:
-                if (actual := used(value) if used else None) is not None:
+            ended = await _attempt(call, clock, tally, classify)
+            if not isinstance(ended, _Failed):
+                if (actual := used(ended) if used else None) is not None:
                     permit.settle(tokens=actual)
                 permit.succeeded()
                 circuit.succeeded()
                 budget.succeeded(retried=tally.failures > 0)
-                return Attempted(value, tally.attempts, tally.waits)
-        if failure is not FailureClass.THROTTLE:
-            backoff = max(backoff, budget.spend(clock.monotonic()))
-            with waiting("backoff"):
-                await clock.sleep(backoff)
-            tally.waits += Waits(backoff=backoff)
+                return Attempted(ended, tally.attempts, tally.waits)
+            if ended.suspended:
+                backoff = _forgive(tally, policy, rng)
+            else:
+                backoff = _judge(ended, tally=tally, permit=permit, limiter=limiter, circuit=circuit, policy=policy, rng=rng)
+        if ended.failure is not FailureClass.THROTTLE:
+            await _back_off(backoff if ended.suspended else max(backoff, budget.spend(clock.monotonic())), clock, tally)
 
 
-async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, tally: Tally) -> T:
+async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, tally: Tally, classify: Classify) -> T | _Failed:
     tally.attempts += 1
     count_attempt()
-    started = clock.monotonic()
-    try:
-        with waiting("request", idle=False):
-            return await call(tally.attempts)
-    finally:
-        tally.waits += Waits(request=clock.monotonic() - started)
+    before = moment(clock)
+    with tell_attempt(tally.attempts) as event, Spending(clock) as spending:
+        try:
+            with waiting("request", idle=False):
+                ended: T | _Failed = await call(tally.attempts)
+        except Exception as error:
+            failure, hint = classify(error)
+            forgivable = failure is FailureClass.TRANSIENT and tally.forgiven < MOST_FORGIVEN
+            suspended = forgivable and seconds_suspended(before, moment(clock)) > 0
+            ended = _Failed(error, failure, hint, suspended)
+        finally:
+            waits = spending.waits()
+            tally.waits += waits
+        end_attempt(event, waits, (ended.error, ended.failure) if isinstance(ended, _Failed) else None)
+    return ended
+
+
+async def _back_off(seconds: float, clock: Clock, tally: Tally) -> None:
+    spent = Waits(backoff=seconds)
+    with waiting("backoff"), tell_wait("backoff", seconds) as told:
+        await clock.sleep(seconds)
+        told(spent)
+    tally.waits += spent
+
+
+def _forgive(tally: Tally, policy: RetryPolicy, rng: random.Random) -> float:
+    """Return the backoff after an attempt that was lost to a suspended machine, and count it nowhere: no server has failed."""
+    tally.attempts -= 1
+    tally.forgiven += 1
+    discount_attempt()
+    return rng.uniform(0.0, backoff_ceiling(1, policy))
 
 
 def _judge(
-    error: Exception,
-    failure: FailureClass,
-    hint: float | None,
+    failed: _Failed,
     *,
     tally: Tally,
     permit: Permit,
@@ -128,6 +169,7 @@ def _judge(
     rng: random.Random,
 ) -> float:
     """Return the backoff in seconds after a failed attempt, or raise what ends the call; tell limiter and circuit."""
+    error, failure, hint = failed.error, failed.failure, failed.hint
     if failure is FailureClass.THROTTLE:
         tally.throttles += 1
         decision = decide(tally.throttles, failure, hint, tally.waits.gate, policy=policy, rng=rng)

@@ -16,6 +16,7 @@ from asyncrun.aio.concurrency import Concurrency
 from asyncrun.aio.gate import Gate
 from asyncrun.aio.slot import waiting
 from asyncrun.aio.stopwatch import Stopwatch
+from asyncrun.aio.telling import tell_wait
 from asyncrun.aio.window import Rates, Sent
 from asyncrun.clock import Clock
 from asyncrun.records import Waits
@@ -139,7 +140,7 @@ class Limiter:
 
     async def _admit(self, need: Mapping[str, float]) -> Waits:
         """Wait until a request may go, and take its slot."""
-        before = self._blocked.read()
+        before, asked = self._blocked.read(), self._clock.monotonic()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._line.append(turn)
         try:
@@ -148,7 +149,10 @@ class Limiter:
             while obstacle := self._obstacle(need):
                 await self._pause(*obstacle)
             self._in_flight += 1
-            return self._blocked.since(before)
+            waits = self._blocked.since(before)
+            # The rest was standing in line behind requests that were let in one by one.
+            rest = self._clock.monotonic() - asked - waits.queue - waits.rate - waits.gate
+            return waits + Waits(queue=max(rest, 0.0))
         finally:
             self._line.remove(turn)
             if self._line and not self._line[0].done():
@@ -163,6 +167,12 @@ class Limiter:
         if (wait := self._rates.wait(self._clock.monotonic(), need)) > 0:
             return "rate", wait
         return None
+
+    def _foreseen(self, need: Mapping[str, float]) -> tuple[str, float]:
+        """Return what a request will wait for that comes now, and for how many seconds at least; infinite when nobody can say."""
+        if self._line:
+            return self._blocked.reason or "queue", math.inf
+        return self._obstacle(need) or ("", 0.0)
 
     async def _pause(self, reason: str, seconds: float) -> None:
         """Wait until the time is over or something has changed."""
@@ -223,8 +233,9 @@ class Permit:
         limiter = self._limiter
         self._around = _HELD.get()
         self._lender = next((permit for permit in reversed(self._around) if permit._open and permit._limiter is limiter), None)
-        with waiting("gate" if limiter.gate > 0 else "limiter"):
+        with waiting("gate" if limiter.gate > 0 else "limiter"), tell_wait(*limiter._foreseen(self._need)) as told:
             self.waits = await (self._lender._lend(self._need) if self._lender is not None else limiter._admit(self._need))
+            told(self.waits)
         self.sent = limiter._clock.monotonic()
         self._reservation = limiter._rates.take(self.sent, self._need)
         self._open = True

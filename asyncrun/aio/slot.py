@@ -88,7 +88,7 @@ def roster() -> Generator[Roster, None, None]:
 
 @contextmanager
 def waiting(reason: str, *, idle: bool = True) -> Generator[None, None, None]:
-    """Say what the job waits for while the block runs: `limiter`, `gate`, `backoff`, `request`, `store`.
+    """Say what the job waits for while the block runs: `limiter`, `gate`, `backoff`, `connect`, `request`, `store`.
 
     Seconds of an `idle` wait count as waiting, others (a request that is under way) as running. Outside of a pool it does nothing.
     """
@@ -120,3 +120,10 @@ def count_attempt() -> None:
     slot = slot_of_job.get()
     if slot is not None:
         slot.attempts += 1
+
+
+def discount_attempt() -> None:
+    """Take back the attempt that was counted last; outside of a pool it does nothing."""
+    slot = slot_of_job.get()
+    if slot is not None:
+        slot.attempts -= 1

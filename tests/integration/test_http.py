@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import ssl
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,25 +56,25 @@ async def test_a_compressed_reply_is_inflated(client, encoding, pack):
 
 
 @pytest.mark.asyncio
-async def test_16_a_gzip_bomb_of_20_kb_that_inflates_to_20_mb_stops_at_the_limit(client):
+async def test_c16_a_gzip_bomb_of_20_kb_that_inflates_to_20_mb_stops_at_the_limit(client):
     bomb = gzip.compress(bytes(20 * 2**20))
     assert len(bomb) < 25_000
     assert await fault_of(client, Fault(body=bomb, headers={"content-encoding": "gzip"}), max_bytes=2**20) is Broken.TOO_LARGE
 
 
 @pytest.mark.asyncio
-async def test_16_a_large_plain_reply_stops_at_the_limit(client):
+async def test_c16_a_large_plain_reply_stops_at_the_limit(client):
     assert await fault_of(client, Fault(body=bytes(2**20 + 1)), max_bytes=2**20) is Broken.TOO_LARGE
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("encoding", ["gzip, gzip, gzip, gzip, gzip", "br", "zstd"])
-async def test_16_stacked_or_unknown_encodings_are_not_inflated(client, encoding):
+async def test_c16_stacked_or_unknown_encodings_are_not_inflated(client, encoding):
     assert await fault_of(client, Fault(body=gzip.compress(b"x"), headers={"content-encoding": encoding})) is Broken.ENCODING
 
 
 @pytest.mark.asyncio
-async def test_16_what_only_says_that_it_is_gzip_is_told(client):
+async def test_c16_what_only_says_that_it_is_gzip_is_told(client):
     assert await fault_of(client, Fault(body=b"plain", headers={"content-encoding": "gzip"})) is Broken.ENCODING
 
 
@@ -83,28 +84,28 @@ async def test_a_gzip_stream_that_ends_early_is_not_taken_for_whole(client):
 
 
 @pytest.mark.asyncio
-async def test_7_one_byte_now_and_then_does_not_hold_a_request_beyond_its_time(client):
+async def test_c07_one_byte_now_and_then_does_not_hold_a_request_beyond_its_time(client):
     assert await fault_of(client, Fault(drip=0.05, times=None), timeout=0.3) is Broken.TIMEOUT
 
 
 @pytest.mark.asyncio
-async def test_7_a_server_that_says_nothing_is_left_in_time(client):
+async def test_c07_a_server_that_says_nothing_is_left_in_time(client):
     assert await fault_of(client, Fault(delay=60, times=None), timeout=0.1) is Broken.TIMEOUT
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("cut", [-1, 0, 10])
-async def test_8_a_connection_cut_before_or_within_the_reply_is_no_reply(client, cut):
+async def test_c08_a_connection_cut_before_or_within_the_reply_is_no_reply(client, cut):
     assert await fault_of(client, Fault(cut=cut, times=None)) is Broken.RESET
 
 
 @pytest.mark.asyncio
-async def test_8_a_length_larger_than_the_body_is_no_reply(client):
+async def test_c08_a_length_larger_than_the_body_is_no_reply(client):
     assert await fault_of(client, Fault(body=b"{}", headers={"content-length": "99"}, cut=2)) is Broken.RESET
 
 
 @pytest.mark.asyncio
-async def test_6_nobody_listens(client):
+async def test_c06_nobody_listens(client):
     async with FakeServer() as server:
         pass
     with pytest.raises(TransportError) as caught:
@@ -113,7 +114,7 @@ async def test_6_nobody_listens(client):
 
 
 @pytest.mark.asyncio
-async def test_6_no_such_host(client):
+async def test_c06_no_such_host(client):
     with pytest.raises(TransportError) as caught:
         await post_json(client, "http://nowhere.invalid/v1", BODY, {}, timeout=20)
     assert caught.value.fault in (Broken.DNS, Broken.DNS_AGAIN)
@@ -129,7 +130,7 @@ async def test_what_is_no_address_is_told(client, url):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_17_a_redirect_is_a_reply_and_not_followed(client, status):
+async def test_c17_a_redirect_is_a_reply_and_not_followed(client, status):
     async with (
         FakeServer() as other,
         FakeServer(faults=[Fault(status=status, headers={"location": f"{other.base_url}/embeddings"})]) as server,
@@ -140,7 +141,7 @@ async def test_17_a_redirect_is_a_reply_and_not_followed(client, status):
 
 
 @pytest.mark.asyncio
-async def test_18_a_self_signed_certificate_is_refused(client):
+async def test_c18_a_self_signed_certificate_is_refused(client):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(PEM)
     async with FakeServer(tls=context) as server:
@@ -174,7 +175,7 @@ async def test_a_proxy_of_the_environment_is_honoured(monkeypatch):
 
 
 @pytest.mark.asyncio
-async def test_43_a_kept_connection_that_the_server_has_closed_costs_nothing(client):
+async def test_c43_a_kept_connection_that_the_server_has_closed_costs_nothing(client):
     async with FakeServer(faults=[Fault(cut=-1, after=1)]) as server:
         await send(client, server)
         assert (await send(client, server)).status == 200
@@ -191,3 +192,50 @@ async def test_cancelling_leaves_the_client_usable(client):
         with pytest.raises(asyncio.CancelledError):
             await task
         assert (await send(client, server)).status == 200
+
+
+class Made:
+    """Counts the connections that are being made, and those that have been."""
+
+    def __init__(self):
+        self.begun = self.open = 0
+
+    @contextmanager
+    def __call__(self):
+        self.begun += 1
+        self.open += 1
+        try:
+            yield
+        finally:
+            self.open -= 1
+
+
+@pytest.mark.asyncio
+async def test_making_a_connection_is_told_once_for_all_requests_that_use_it(client):
+    made = Made()
+    async with FakeServer() as server:
+        await send(client, server, connecting=made)
+        await send(client, server, connecting=made)
+    assert (made.begun, made.open) == (1, 0)
+
+
+@pytest.mark.asyncio
+async def test_a_connection_that_cannot_be_made_is_told_to_its_end(client, unused_tcp_port):
+    made = Made()
+    with pytest.raises(TransportError):
+        await post_json(client, f"http://127.0.0.1:{unused_tcp_port}/v1", BODY, {}, timeout=20, connecting=made)
+    assert (made.begun, made.open) == (1, 0)
+
+
+@pytest.mark.asyncio
+async def test_renewed_connections_are_new_and_a_request_that_is_under_way_keeps_its_own(client):
+    async with FakeServer(faults=[Fault(delay=0.2, times=1)]) as server:
+        slow = asyncio.create_task(send(client, server))
+        while not server.requests:
+            await asyncio.sleep(0.01)
+        await client.renew()
+        assert (await send(client, server)).status == 200
+        assert (await slow).status == 200
+        await client.renew()
+        assert (await send(client, server)).status == 200
+        assert server.connections == 3

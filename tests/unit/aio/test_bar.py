@@ -10,19 +10,7 @@ from asyncrun.aio.jobs import run_jobs
 from asyncrun.ports import NullProgress
 from asyncrun.records import Counts
 
-
-async def double(number: int) -> int:
-    await asyncio.sleep(0)
-    return 2 * number
-
-
-async def at_once(number: int) -> int:
-    return number
-
-
-async def fail(error: BaseException) -> None:
-    await asyncio.sleep(0)
-    raise error
+from .conftest import at_once, double, fail
 
 
 class Tally(NullProgress):

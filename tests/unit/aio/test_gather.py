@@ -11,15 +11,7 @@ from asyncrun.aio.gather import batch_gather, chunks, run_async_tasks
 from asyncrun.errors import NestedLoopError
 from asyncrun.ports import NullProgress
 
-
-async def double(number: int) -> int:
-    await asyncio.sleep(0)
-    return 2 * number
-
-
-async def fail(error: BaseException) -> int:
-    await asyncio.sleep(0)
-    raise error
+from .conftest import double, fail
 
 
 def unreadable(error: Exception) -> Iterator[Awaitable[int]]:

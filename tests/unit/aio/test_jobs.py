@@ -2,7 +2,6 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable
 from functools import partial
-from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
@@ -13,50 +12,7 @@ from asyncrun.callbacks.debug import LlamaDebugHandler
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 
-
-async def double(number: int) -> int:
-    await asyncio.sleep(0)
-    return 2 * number
-
-
-async def fail(error: BaseException) -> None:
-    await asyncio.sleep(0)
-    raise error
-
-
-class Gauge:
-    """Jobs that say how many of them run, and can be held."""
-
-    def __init__(self) -> None:
-        self.running = 0
-        self.peak = 0
-        self.ended = 0
-        self.cleaned = 0
-        self.release = asyncio.Event()
-
-    async def job(self) -> int:
-        self.running += 1
-        self.peak = max(self.peak, self.running)
-        try:
-            await self.release.wait()
-            self.ended += 1
-            return self.ended
-        finally:
-            self.running -= 1
-            await asyncio.sleep(0)
-            self.cleaned += 1
-
-    def jobs(self, number: int) -> list[Awaitable[int]]:
-        return [self.job() for _ in range(number)]
-
-
-async def turns(number: int = 30) -> None:
-    for _ in range(number):
-        await asyncio.sleep(0)
-
-
-def other_tasks() -> set[asyncio.Task[Any]]:
-    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+from .conftest import Gauge, double, fail, other_tasks, turns
 
 
 @pytest.mark.asyncio

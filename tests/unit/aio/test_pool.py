@@ -11,62 +11,10 @@ from asyncrun.aio.pool import Outcome, outcomes
 from asyncrun.aio.slot import count_attempt, waiting
 from asyncrun.testing.clock import FakeClock
 
+from .conftest import Held, collected, double, fail, other_tasks, take_into, turns
+
 Order = Literal["input", "completed"]
 ORDERS: list[Order] = ["input", "completed"]
-
-
-async def turns(number: int = 30) -> None:
-    for _ in range(number):
-        await asyncio.sleep(0)
-
-
-async def double(number: int) -> int:
-    await asyncio.sleep(0)
-    return 2 * number
-
-
-async def fail(error: BaseException) -> int:
-    await asyncio.sleep(0)
-    raise error
-
-
-async def collected(stream: AsyncIterator[Outcome[Any]]) -> list[Outcome[Any]]:
-    return [outcome async for outcome in stream]
-
-
-async def take_into(indices: list[int], stream: AsyncIterator[Outcome[Any]]) -> None:
-    async for outcome in stream:
-        indices.append(outcome.index)  # noqa: PERF401 - what came before an error is to be seen
-
-
-def other_tasks() -> set[asyncio.Task[Any]]:
-    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
-
-
-class Held:
-    """Jobs that end when they are told to."""
-
-    def __init__(self, number: int) -> None:
-        self.gates = [asyncio.Event() for _ in range(number)]
-        self.begun: list[int] = []
-        self.cancelled: list[int] = []
-
-    async def job(self, index: int) -> int:
-        self.begun.append(index)
-        try:
-            await self.gates[index].wait()
-        except asyncio.CancelledError:
-            await asyncio.sleep(0)
-            self.cancelled.append(index)
-            raise
-        return index
-
-    def jobs(self) -> Iterator[Awaitable[int]]:
-        return map(self.job, range(len(self.gates)))
-
-    def release(self, *indices: int) -> None:
-        for index in indices:
-            self.gates[index].set()
 
 
 @pytest.mark.asyncio

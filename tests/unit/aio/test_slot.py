@@ -7,10 +7,7 @@ from asyncrun.aio.pool import outcomes
 from asyncrun.aio.slot import count_attempt, roster, slot_of_job, waiting
 from asyncrun.testing.clock import FakeClock
 
-
-async def turns(number: int = 20) -> None:
-    for _ in range(number):
-        await asyncio.sleep(0)
+from .conftest import turns
 
 
 @pytest.mark.asyncio

@@ -10,63 +10,11 @@ from typing import Any, Literal
 import pytest
 
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.pool import Outcome, outcomes
+from asyncrun.aio.pool import outcomes
+
+from .conftest import Gauge, collected, double, fail, other_tasks, take_into, turns
 
 VARIABLE: ContextVar[str] = ContextVar("VARIABLE", default="outside")
-
-
-async def double(number: int) -> int:
-    await asyncio.sleep(0)
-    return 2 * number
-
-
-async def fail(error: BaseException) -> None:
-    await asyncio.sleep(0)
-    raise error
-
-
-class Gauge:
-    """Jobs that say how many of them run, and can be held."""
-
-    def __init__(self) -> None:
-        self.running = 0
-        self.peak = 0
-        self.ended = 0
-        self.cleaned = 0
-        self.release = asyncio.Event()
-
-    async def job(self) -> int:
-        self.running += 1
-        self.peak = max(self.peak, self.running)
-        try:
-            await self.release.wait()
-            self.ended += 1
-            return self.ended
-        finally:
-            self.running -= 1
-            await asyncio.sleep(0)
-            self.cleaned += 1
-
-    def jobs(self, number: int) -> list[Awaitable[int]]:
-        return [self.job() for _ in range(number)]
-
-
-async def turns(number: int = 30) -> None:
-    for _ in range(number):
-        await asyncio.sleep(0)
-
-
-def other_tasks() -> set[asyncio.Task[Any]]:
-    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
-
-
-async def collected(stream: AsyncIterator[Outcome[Any]]) -> list[Outcome[Any]]:
-    return [outcome async for outcome in stream]
-
-
-async def take_into(indices: list[int], stream: AsyncIterator[Outcome[Any]]) -> None:
-    async for outcome in stream:
-        indices.append(outcome.index)  # noqa: PERF401 - what came before an error is to be seen
 
 
 @pytest.mark.asyncio

@@ -11,91 +11,14 @@ from hypothesis import strategies as st
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.pool import Outcome, Outcomes, outcomes
 
+from .conftest import Gauge, Held, at_once, collected, double, fail, other_tasks, turns
+
 Order = Literal["input", "completed"]
 ORDERS: list[Order] = ["input", "completed"]
 Script = tuple[int, str]
 scripts: st.SearchStrategy[list[Script]] = st.lists(
     st.tuples(st.integers(0, 4), st.sampled_from(["value", "value", "value", "error", "stubborn"])), max_size=25
 )
-
-
-async def double(number: int) -> int:
-    await asyncio.sleep(0)
-    return 2 * number
-
-
-async def at_once(number: int) -> int:
-    return number
-
-
-async def fail(error: BaseException) -> None:
-    await asyncio.sleep(0)
-    raise error
-
-
-class Gauge:
-    """Jobs that say how many of them run, and can be held."""
-
-    def __init__(self) -> None:
-        self.running = 0
-        self.peak = 0
-        self.ended = 0
-        self.cleaned = 0
-        self.release = asyncio.Event()
-
-    async def job(self) -> int:
-        self.running += 1
-        self.peak = max(self.peak, self.running)
-        try:
-            await self.release.wait()
-            self.ended += 1
-            return self.ended
-        finally:
-            self.running -= 1
-            await asyncio.sleep(0)
-            self.cleaned += 1
-
-    def jobs(self, number: int) -> list[Awaitable[int]]:
-        return [self.job() for _ in range(number)]
-
-
-async def turns(number: int = 30) -> None:
-    for _ in range(number):
-        await asyncio.sleep(0)
-
-
-def other_tasks() -> set[asyncio.Task[Any]]:
-    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
-
-
-async def collected(stream: AsyncIterator[Outcome[Any]]) -> list[Outcome[Any]]:
-    return [outcome async for outcome in stream]
-
-
-class Held:
-    """Jobs that end when they are told to."""
-
-    def __init__(self, number: int) -> None:
-        self.gates = [asyncio.Event() for _ in range(number)]
-        self.begun: list[int] = []
-        self.cancelled: list[int] = []
-
-    async def job(self, index: int) -> int:
-        self.begun.append(index)
-        try:
-            await self.gates[index].wait()
-        except asyncio.CancelledError:
-            await asyncio.sleep(0)
-            self.cancelled.append(index)
-            raise
-        return index
-
-    def jobs(self) -> Iterator[Awaitable[int]]:
-        return map(self.job, range(len(self.gates)))
-
-    def release(self, *indices: int) -> None:
-        for index in indices:
-            self.gates[index].set()
 
 
 @pytest.mark.asyncio
