@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Generator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from asyncrun.callbacks.current import enter_manager
+from asyncrun.callbacks.current import enter_manager, open_events
 from asyncrun.callbacks.ids import new_id
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 
@@ -66,8 +66,21 @@ class EventContext:
         # Without an id nobody has heard of the event: there was no handler when it started.
         manager = self._manager
         if manager.handlers or self._event_id is not None:
-            end: Callable[..., None] = partial(manager.on_event_end, **kwargs) if kwargs else manager.on_event_end
-            end(self._event_type, payload, self._event_id or self.event_id)
+            if kwargs:
+                manager.on_event_end(self._event_type, payload, self.event_id, **kwargs)
+            else:
+                manager.on_event_end(self._event_type, payload, self._event_id or self.event_id)
+
+    @contextmanager
+    def enclosing(self) -> Generator[None, None, None]:
+        """Make what starts while the block runs a child of this event, also where its type is one of LEAF_EVENTS."""
+        outer = open_events.get()
+        if self._event_id is not None and outer[-1] != self._event_id:
+            open_events.set((*outer, self._event_id))
+        try:
+            yield
+        finally:
+            open_events.set(outer)
 
     def __enter__(self) -> EventContext:
         manager = self._manager

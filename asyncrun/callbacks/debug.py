@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from time import perf_counter_ns
 from typing import Any
 
 from asyncrun.callbacks.handler import BaseCallbackHandler
@@ -40,6 +40,7 @@ class LlamaDebugHandler(BaseCallbackHandler):
         # Events are made when they are looked at: formatting a time costs more than everything else on the way here. Until then
         # four values an event lie side by side: objects that are kept make the garbage collector walk the whole heap more often.
         self._unsorted: deque[Any] = deque()
+        self._keep = self._unsorted.extend
         self._sorting = threading.Lock()
         self._trace_id: str | None = None
         self._trace_map: dict[str, list[str]] = {}
@@ -55,7 +56,7 @@ class LlamaDebugHandler(BaseCallbackHandler):
     ) -> str:
         """Keep the start of an event and return its id."""
         event_id = event_id or new_id()
-        self._unsorted.extend((event_type, payload, event_id, time.perf_counter_ns()))
+        self._keep((event_type, payload, event_id, perf_counter_ns()))
         return event_id
 
     def on_event_end(
@@ -66,7 +67,7 @@ class LlamaDebugHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Keep the end of an event."""
-        self._unsorted.extend((event_type, payload, event_id, time.perf_counter_ns()))
+        self._keep((event_type, payload, event_id, perf_counter_ns()))
 
     def get_events(self, event_type: CBEventType | None = None) -> list[CBEvent]:
         """Return the starts and ends, of all types or of one, as they came."""

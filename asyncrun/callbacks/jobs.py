@@ -88,7 +88,7 @@ class JobLog:
 
 
 class JobRecorder(Protocol):
-    """A handler that takes the jobs of a pool as numbers, when it is the only one."""
+    """A handler that takes the jobs of a pool as numbers, while others are told of each."""
 
     def open_jobs(self, parent_id: str) -> JobLog | None:
         """Return where the jobs of one call are noted, None to be told of them as of any other event."""
@@ -101,13 +101,13 @@ class JobRecorder(Protocol):
 def report_jobs(manager: CallbackManager) -> Generator[Around[Any] | None, None, None]:
     """Yield what wraps each job of a call into an event ASYNC_JOB; None when nobody would be told."""
     handlers = manager.handlers
-    recorder = cast(JobRecorder, handlers[0]) if len(handlers) == 1 and hasattr(handlers[0], "open_jobs") else None
+    recorder = next((cast(JobRecorder, handler) for handler in handlers if hasattr(handler, "open_jobs")), None)
     log = recorder.open_jobs(manager.innermost()) if recorder else None
     if recorder is None or log is None:
         yield _reported_to(manager) if handlers else None
         return
     try:
-        yield _noted_in(log, manager)
+        yield _noted_in(log, manager, recorder)
     finally:
         recorder.close_jobs(log)
 
@@ -120,17 +120,22 @@ def _reported_to(manager: CallbackManager) -> Around[Any]:
     return reported
 
 
-def _noted_in(log: JobLog, manager: CallbackManager) -> Around[Any]:
+def _noted_in(log: JobLog, manager: CallbackManager, recorder: JobRecorder) -> Around[Any]:
     # What is looked up here once is not looked up a million times: a job costs about one microsecond, of which each line is a part.
     outer, notes_of, monotonic, most = open_events.get(), log.notes.get, log.monotonic, MOST_WAITING
     log.handlers = handlers = manager.handlers
+    number = len(handlers)
+    others = number > 1
     entered = current_manager() is manager
     reported = _reported_to(manager)
 
     async def noted(job: Any, index: int) -> Any:
-        if manager.handlers is not log.handlers or len(handlers) != 1:
+        if manager.handlers is not log.handlers or len(handlers) != number:
             return await reported(job, index)
         notes = notes_of(job.__qualname__) or log.add(job.__qualname__)
+        if others:
+            payload = {"index": index, "job": job.__qualname__}
+            manager.on_event_start(CBEventType.ASYNC_JOB, payload, f"{notes.prefix}.{index}", without=recorder)
         # In the job's own context, which ends with it.
         open_events.set(outer + ((notes, index),))  # noqa: RUF005  # half the time of unpacking
         if not entered:
@@ -148,7 +153,10 @@ def _noted_in(log: JobLog, manager: CallbackManager) -> Around[Any]:
         numbers = notes.numbers
         if start is None:
             manager.on_event_end(CBEventType.ASYNC_JOB, None, notes.event_id(index))
-        elif len(numbers) < most:
+            return value
+        if others:
+            manager.on_event_end(CBEventType.ASYNC_JOB, None, f"{notes.prefix}.{index}", without=recorder)
+        if len(numbers) < most:
             numbers.append(index)
             numbers.append(start)
             numbers.append(monotonic())

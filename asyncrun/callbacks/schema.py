@@ -39,6 +39,8 @@ class CBEventType(str, Enum):  # noqa: UP042 - programs written for LlamaIndex k
     EXCEPTION = "exception"
     AGENT_STEP = "agent_step"
     ASYNC_JOB = "async_job"
+    ATTEMPT = "attempt"
+    WAIT = "wait"
 
 
 class EventPayload(str, Enum):  # noqa: UP042 - as CBEventType

@@ -12,6 +12,8 @@ from asyncrun.trace.spread import Spread, spread_of
 
 WAITS = tuple(item.name for item in fields(Waits))
 """What a span can wait for: its attribute `waits.<name>` has the seconds."""
+DETAILS = frozenset({CBEventType.ATTEMPT.value, CBEventType.WAIT.value})
+"""Types of what happens inside of a batch; the batch has the sums of it."""
 FOLDED = "folded.count"
 """The attribute of a span that stands for many events."""
 
@@ -57,12 +59,14 @@ class Timing:
     failed: int = 0
 
 
-def build_forest(spans: Sequence[Span]) -> tuple[Node, ...]:
-    """Return the outermost spans, each with its children, all by their start.
+def build_forest(spans: Sequence[Span], *, details: bool = True) -> tuple[Node, ...]:
+    """Return the outermost spans, each with its children, all by their start; without `details` a batch counts as one thing.
 
     `spans` are ordered by id. A span whose parent is not there, or does not stand before it, counts as outermost.
     """
     horizon = _horizon(spans)
+    if not details:
+        spans = [span for span in spans if span.type not in DETAILS]
     known: set[int] = set()
     children: dict[int | None, list[Span]] = {}
     for span in spans:
@@ -114,22 +118,22 @@ def spread_of_nodes(nodes: Iterable[Node]) -> Spread:
     return spread_of(exact, folds)
 
 
-def timings_by_type(spans: Sequence[Span]) -> tuple[Timing, ...]:
+def timings_by_type(forest: Sequence[Node]) -> tuple[Timing, ...]:
     """Return a timing for each event type, the longest in total first; waits are those that the spans themselves report."""
     groups: dict[str, list[Node]] = {}
-    for node in walk(build_forest(spans)):
+    for node in walk(forest):
         groups.setdefault(node.span.type, []).append(node)
     timings = [_timing(label, nodes, nodes) for label, nodes in groups.items()]
     return tuple(sorted(timings, key=lambda timing: (-timing.total, timing.label)))
 
 
-def timings_by_job(spans: Sequence[Span]) -> tuple[Timing, ...]:
+def timings_by_job(forest: Sequence[Node]) -> tuple[Timing, ...]:
     """Return a timing for each job (an outermost span of type async_job), by their start; waits are those of all below it."""
     jobs: dict[str, tuple[list[Node], list[Node]]] = {}
-    for head in outermost_jobs(build_forest(spans)):
+    for head in outermost_jobs(forest):
         heads, below = jobs.setdefault(head.label, ([], []))
         heads.append(head)
-        below.extend(walk([head]))
+        below.extend(node for node in walk([head]) if node.span.type not in DETAILS)
     return tuple(_timing(label, heads, below) for label, (heads, below) in jobs.items())
 
 

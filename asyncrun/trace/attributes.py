@@ -1,4 +1,4 @@
-"""Payloads to span attributes: numbers and short texts stay, texts of documents never do."""
+"""Payloads to span attributes: numbers and short texts stay, texts of documents only where they are asked for."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ Plain = bool | int | float | str
 LONGEST_TEXT = 200
 """Characters of an attribute; a longer text is left out, an error's words are cut."""
 MOST_ATTRIBUTES = 40
+MOST_TEXTS = 5
+"""Texts of documents of one event that are stored where they are asked for, each cut to `LONGEST_TEXT`."""
+_FIRST_CUT = LONGEST_TEXT * 5
+"""Where a text is cut before secrets are taken out of it, so that few of them are cut in two."""
 
 _TEXTS = frozenset(
     {
@@ -49,8 +53,36 @@ def pick_attributes(payload: Mapping[Any, Any] | None) -> dict[str, Plain]:
     return picked
 
 
-def read_payload(payload: Any) -> dict[str, Plain]:
-    """Return what `pick_attributes` does, whatever stands in the payload.
+def pick_texts(payload: Mapping[Any, Any]) -> dict[str, Plain]:
+    """Return the texts of documents in a payload: of a list the first `MOST_TEXTS`, as `<key>.0` and so on; their beginnings.
+
+    >>> pick_texts({"texts": ["a", "b"], "query": "a question", "model": "small"})
+    {'texts.0': 'a', 'texts.1': 'b', 'query': 'a question'}
+    """
+    found: dict[str, Plain] = {}
+    for key, value in payload.items():
+        name = key.value if isinstance(key, Enum) else str(key)
+        if name not in _TEXTS:
+            continue
+        several = isinstance(value, list | tuple)
+        for index, part in enumerate(value[:MOST_TEXTS] if several else [value]):
+            text = getattr(part, "content", part)  # of a message
+            if isinstance(text, str):
+                found[f"{name}.{index}" if several else name] = text[:_FIRST_CUT]
+    return found
+
+
+def texts_in(attributes: Mapping[str, Plain]) -> list[str]:
+    """Return the texts that `pick_texts` has put among attributes.
+
+    >>> texts_in({"tokens": 3, "chunks.count": 2, "chunks.0": "a", "chunks.1": "b"})
+    ['a', 'b']
+    """
+    return [value for key, value in attributes.items() if isinstance(value, str) and key.partition(".")[0] in _TEXTS]
+
+
+def read_payload(payload: Any, *, texts: bool = False) -> dict[str, Plain]:
+    """Return what `pick_attributes` does, whatever stands in the payload; with `texts` also what `pick_texts` does.
 
     >>> read_payload("no mapping")
     {'payload.unreadable': 'ValueError'}
@@ -59,7 +91,8 @@ def read_payload(payload: Any) -> dict[str, Plain]:
         return {}
     try:
         # A copy: who made the event may go on with the payload in another thread.
-        return pick_attributes(dict(payload))
+        copy = dict(payload)
+        return pick_attributes(copy) | (pick_texts(copy) if texts else {})
     except Exception as error:
         return {"payload.unreadable": type(error).__name__}
 

@@ -41,11 +41,14 @@ class Rows(Protocol):
 
 
 class Node:
-    """A span that is open, ended or folded (`fold`); `into` is the one that it was folded into."""
+    """A span that is open, ended or folded (`fold`); `into` is the one that it was folded into.
+
+    A `pinned` one is never folded as long as its parent is not.
+    """
 
     __slots__ = (
         *("id", "parent", "type", "name", "start", "end", "status", "attributes", "error", "fold", "into"),
-        *("alike", "branches", "busy", "odd", "open_children", "ordinal", "written"),
+        *("alike", "branches", "busy", "odd", "open_children", "ordinal", "pinned", "written"),
     )
 
     def __init__(self, id: int, parent: Node | None, kind: str, name: str, start: float) -> None:
@@ -66,6 +69,7 @@ class Node:
         self.odd = False
         self.open_children = 0
         self.ordinal = 0
+        self.pinned = False
         self.written = 0
 
     @property
@@ -81,6 +85,15 @@ class Node:
         if key not in self.branches:
             self.branches[key] = Branch(self, *key)
         return self.branches[key]
+
+    def pin(self) -> bool:
+        """Return whether it will keep a span of its own whatever comes; an open one is promised that, if there is room."""
+        node = self
+        while node.parent is not None:
+            if not (node.pinned or (node.end is None and node.parent.branch(node.type, node.name).promise(node))):
+                return False
+            node = node.parent
+        return True
 
     def covered(self) -> Busy:
         """Return the time in which children were open."""
@@ -107,6 +120,13 @@ class Branch:
         self._slowest: list[tuple[float, int, Node]] = []
         self._sample: list[Node] = []
         self._stride = 1
+
+    def promise(self, node: Node) -> bool:
+        """Give one of the first places to a child that is still open; False when there is none left."""
+        if self._first < FIRST and node.fold is None:
+            self._first += 1
+            node.pinned = True
+        return node.pinned
 
     def settle(self, node: Node, rows: Rows) -> None:
         """Take in a child that has ended."""
@@ -147,23 +167,24 @@ class Branch:
             and len(self._slowest) >= SLOWEST
             and seconds <= self._slowest[0][0]
             and ordinal % self._stride
-            and not (node.odd or node.open_children)
+            and not (node.odd or node.open_children or node.pinned)
         ):
             # What is true of nearly all takes the short way.
             fold_into(self._row(rows), node, rows)
             return
         self.exact[node.id] = node
         rows.keep(node)
+        if node.pinned:
+            return
         if node.open_children:
             # What is still open below it needs its parent.
-            return
-        if node.odd:
+            node.pinned = True
+        elif node.odd:
             self._failed += 1
-            if self._failed > MOST_FAILED:
+            node.pinned = self._failed <= MOST_FAILED
+            if not node.pinned:
                 self._fold(node, rows)
-        elif self._first < FIRST:
-            self._first += 1
-        else:
+        elif not self.promise(node):
             heapq.heappush(self._slowest, (seconds, node.id, node))
             if len(self._slowest) > SLOWEST:
                 self._try_sample(heapq.heappop(self._slowest)[2], rows)

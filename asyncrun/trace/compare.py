@@ -18,7 +18,10 @@ PAIRED = ("rate", "batch")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One number of both runs; `group` is work, time, rate, waits, batch, retries or concurrency; `unit` is "s", "/s" or empty."""
+    """One number of both runs.
+
+    `group` is work, time, rate, waits, batch, retries, concurrency or suspended; `unit` is "s", "/s" or empty.
+    """
 
     group: str
     name: str
@@ -66,6 +69,7 @@ def changes_between(before: Measures, after: Measures) -> tuple[Change, ...]:
         Change("retries", "failed items", before.failed, after.failed),
         Change("concurrency", "most", before.used.most, after.used.most),
         Change("concurrency", "mean", before.used.mean, after.used.mean),
+        Change("suspended", "suspended", before.suspended, after.suspended, "s"),
     ]
     return tuple(
         change for change in changes if (change.before and change.after) or (change.group not in PAIRED and change.before != change.after)

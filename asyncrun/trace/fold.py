@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NOT_SUMMED = frozenset({"index", "dimensions", "top_k"})
+NOT_SUMMED = frozenset({"index", "number", "dimensions", "top_k", "http.response.status_code"})
 """Numbers that count nothing."""
 
 

@@ -16,7 +16,7 @@ class Measures:
     """Numbers of a run or of a job.
 
     `seconds` is the time in which it was open, `batch` how the durations of its requests are spread, `used` how many events were
-    open at once.
+    open at once, `suspended` for how many seconds the machine was, which is part of no other number.
     """
 
     seconds: float
@@ -29,6 +29,7 @@ class Measures:
     waits: Mapping[str, float]
     batch: Spread
     used: Concurrency
+    suspended: float = 0.0
 
     @property
     def sent(self) -> float:
@@ -42,18 +43,18 @@ class Measures:
 
 def measure_run(spans: Sequence[Span]) -> Measures:
     """Return the numbers of all jobs together; what is in no job counts too."""
-    return _measure(build_forest(spans))
+    return _measure(build_forest(spans, details=False), suspended=sum(number_of(span, "suspended") for span in spans))
 
 
 def measure_jobs(spans: Sequence[Span]) -> dict[str, Measures]:
     """Return the numbers of each job by its name, in the order of their start."""
     jobs: dict[str, list[Node]] = {}
-    for head in outermost_jobs(build_forest(spans)):
+    for head in outermost_jobs(build_forest(spans, details=False)):
         jobs.setdefault(head.label, []).append(head)
     return {name: _measure(heads) for name, heads in jobs.items()}
 
 
-def _measure(heads: Sequence[Node]) -> Measures:
+def _measure(heads: Sequence[Node], suspended: float = 0.0) -> Measures:
     nodes = list(walk(heads))
     leaves = [node for node in nodes if not node.children]
     outermost = {id(head) for head in heads}
@@ -70,6 +71,7 @@ def _measure(heads: Sequence[Node]) -> Measures:
         waits=waits_of(nodes),
         batch=spread_of_nodes(requests),
         used=concurrency_of(heads),
+        suspended=suspended,
     )
 
 

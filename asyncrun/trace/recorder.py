@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from asyncrun.errors import StorageError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 from asyncrun.trace.attributes import LONGEST_TEXT, clean_values, pick_attributes
-from asyncrun.trace.records import RUNNING, RunEnd, RunRecord, new_run_id
+from asyncrun.trace.records import RUNNING, RunEnd, RunRecord, Span, new_run_id
 from asyncrun.trace.spool import Spool
 from asyncrun.trace.store import TraceStore
 
@@ -53,6 +53,8 @@ class TraceRecorder(BaseCallbackHandler):
         token: gives the end of a run's id.
         max_size: bytes that the store may have; earlier runs make room, and what still does not fit is lost.
         warn: is told once a run why its trace is partial.
+        texts: whether beginnings of the texts of documents are recorded too.
+        follow: is told, in the writer's thread, of spans that are written and will not change any more; not of all, and it must not block.
 
     Events are recorded between `begin_run` and `end_run`. A disk that fills up meanwhile does not break the run: what could
     not be written is counted as `lost`, and the trace says that it is partial.
@@ -69,6 +71,8 @@ class TraceRecorder(BaseCallbackHandler):
         *,
         max_size: int | None = None,
         warn: Callable[[str], object] = logger.warning,
+        texts: bool = False,
+        follow: Callable[[RunRecord, Sequence[Span]], object] | None = None,
     ) -> None:
         super().__init__([], [])
         self._path = path
@@ -79,6 +83,8 @@ class TraceRecorder(BaseCallbackHandler):
         self._redactor = redactor
         self._max_size = max_size
         self._tell = warn
+        self._texts = texts
+        self._follow = follow
         self._clean = lru_cache(maxsize=4096)(self._clean_text)
         self._events: deque[tuple[Any, ...]] = deque()
         self._logs: dict[int, JobLog] = {}
@@ -159,7 +165,7 @@ class TraceRecorder(BaseCallbackHandler):
                     settings=clean_values(settings or {}, self._redactor.redact),
                     job_file_hash=job_file_hash,
                 )
-                self._spool = Spool(run, now - self._began, self._clean)
+                self._spool = Spool(run, now - self._began, self._clean, texts=self._texts)
                 try:
                     if self._store is None or self._spool.add_run(self._store):
                         break
@@ -196,7 +202,9 @@ class TraceRecorder(BaseCallbackHandler):
             try:
                 self._collect(spool)
                 full = not self._has_space(store)
-                spool.write(store, self._clock.now(), self.lost, full=full)
+                ended = spool.write(store, self._clock.now(), self.lost, full=full, pin=self._follow is not None)
+                if self._follow is not None and ended:
+                    self._follow(spool.run, ended)
             except StorageError as error:
                 self._warn(error)
             except Exception as error:

@@ -97,7 +97,8 @@ class RunRecord:
         """
         if self.ended is not None:
             return self.status
-        return RUNNING if now - self.seen <= SILENCE else UNFINISHED
+        # Its last sign lies in the future when the clock was set back since.
+        return RUNNING if abs(now - self.seen) <= SILENCE else UNFINISHED
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ PARTS = 100
 
 def timeline_document(run: RunRecord, spans: Sequence[Span]) -> dict[str, Any]:
     """Return `{schema, run_id, start, seconds, lanes: [{job, most, mean, levels}]}`; `levels` are means over equal parts of the time."""
-    forest = build_forest(spans)
+    forest = build_forest(spans, details=False)
     start = min((node.span.start for node in forest), default=run.started)
     end = max((node.end for node in forest), default=run.started)
     lanes = [
@@ -56,7 +56,7 @@ def slow_document(run: RunRecord, spans: Sequence[Span], count: int) -> dict[str
 
 
 def errors_document(run: RunRecord, spans: Sequence[Span]) -> dict[str, Any]:
-    """Return `{schema, run_id, errors: [{id, path, start, count, type, message}]}`."""
+    """Return `{schema, run_id, errors: [{id, path, start, count, type, message, texts}]}`; `texts` only where the trace has them."""
     errors = [
         {
             "id": failure.span.id,
@@ -65,6 +65,7 @@ def errors_document(run: RunRecord, spans: Sequence[Span]) -> dict[str, Any]:
             "count": failure.count,
             "type": failure.kind or None,
             "message": failure.message or None,
+            "texts": failure.texts,
         }
         for failure in failures_of(run, spans)
     ]

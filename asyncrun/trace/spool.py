@@ -16,8 +16,8 @@ from asyncrun.errors import StorageError
 from asyncrun.trace.attributes import dump_attributes, read_payload
 from asyncrun.trace.branch import Node
 from asyncrun.trace.fold import Fold
-from asyncrun.trace.records import RUNNING, RunRecord
-from asyncrun.trace.store import Row, TraceStore
+from asyncrun.trace.records import RUNNING, RunRecord, Span
+from asyncrun.trace.store import Row, TraceStore, span_of
 
 MOST_ROWS_WAITING = 50_000
 """Ended spans that are kept in memory while they cannot be written; those past it are lost."""
@@ -35,17 +35,19 @@ class Spool:
         run: the run, which is added to the store before its first spans.
         offset: seconds to add to the monotonic clock to get seconds since 1970.
         clean: makes a text fit to be stored.
+        texts: whether beginnings of texts of documents are kept too.
 
     Several threads may take events, one writes. An event is a tuple: a start (id, time, type, parent, payload), an end (id, time,
     payload), an error (id, attributes), or the jobs of a call that has ended (log,).
     """
 
-    def __init__(self, run: RunRecord, offset: float, clean: Callable[[str], str]) -> None:
+    def __init__(self, run: RunRecord, offset: float, clean: Callable[[str], str], *, texts: bool = False) -> None:
         self.run = run
         self.lost = 0
         self.number: int | None = None
         self._offset = offset
         self._clean = clean
+        self._texts = texts
         self._count = 0
         self._top = Node(0, None, "", "", 0.0)
         self._open: dict[str, Node] = {}
@@ -97,10 +99,11 @@ class Spool:
             dropped, notes.dropped = notes.dropped, 0
             self.lost += dropped
 
-    def write(self, store: TraceStore, seen: float, lost: int, *, full: bool = False) -> None:
+    def write(self, store: TraceStore, seen: float, lost: int, *, full: bool = False, pin: bool = False) -> list[Span]:
         """Write all rows, and how many are lost; raises StorageError, and then keeps as many for the next time as there is room.
 
-        A `full` store gets no new rows: what has ended and was never written is lost.
+        A `full` store gets no new rows: what has ended and was never written is lost. With `pin`
+        it returns spans that have ended, and sees to it that they and those that enclose them are never folded.
         """
         with self._taking:
             rows, nodes, gone = self._hand_over(full)
@@ -112,6 +115,10 @@ class Spool:
             with self._taking:
                 self._take_back(nodes, gone)
             raise
+        with self._taking:
+            return [
+                span_of(self.run.run_id, row) for row, (node, _) in zip(rows, nodes, strict=True) if node.end is not None and node.pin()
+            ]
 
     def _hand_over(self, full: bool) -> tuple[list[Row], list[tuple[Node, int]], set[int]]:
         """Return what is to be written, and how much of each span was before."""
@@ -170,7 +177,7 @@ class Spool:
 
     def _start(self, event_id: str, time: float, event_type: Any, parent: str, payload: Any) -> None:
         kind = str(event_type.value if isinstance(event_type, Enum) else event_type)
-        attributes = read_payload(payload)
+        attributes = read_payload(payload, texts=self._texts)
         name = str(attributes.pop("name", "") or attributes.pop("job", ""))
         above = self._find(parent) or self._top
         above.open_children += 1
@@ -183,7 +190,7 @@ class Spool:
             self._older, self._recent = self._recent, {}
         self._recent[event_id] = node
         node.attributes |= node.error
-        node.attributes |= read_payload(payload)
+        node.attributes |= read_payload(payload, texts=self._texts)
         node.name = str(node.attributes.pop("name", node.name))
         node.status = str(node.attributes.pop("status", "failed" if "error.type" in node.attributes else "succeeded"))
         node.odd = node.odd or node.status != "succeeded"
@@ -199,7 +206,8 @@ class Spool:
         above = _standing(node.parent or self._top)
         node.parent = above
         above.covered().add(node.start, node.start + node.seconds)
-        above.odd = above.odd or node.odd
+        # An attempt that failed is made good by the next one, or its batch fails too.
+        above.odd = above.odd or (node.odd and node.type != CBEventType.ATTEMPT.value)
         above.branch(node.type, node.name).settle(node, self)
 
     def _take_many(self, parent: Node, name: str, numbers: array[float]) -> None:

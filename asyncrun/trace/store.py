@@ -126,11 +126,7 @@ class TraceStore:
         sql = """SELECT id, parent, type, name, start, "end", spans.status, attributes FROM spans JOIN runs USING (run)
                  WHERE run_id = ? ORDER BY start, id"""
         with self._errors("read"):
-            rows = self._connection.execute(sql, (run_id,))
-            return [
-                Span(run_id, number, parent, kind, name, start, end, status, orjson.loads(attributes) if attributes else {})
-                for number, parent, kind, name, start, end, status, attributes in rows
-            ]
+            return [span_of(run_id, row) for row in self._connection.execute(sql, (run_id,))]
 
     def size(self) -> int:
         """Return how many bytes of the file hold something; what was removed leaves room for what comes."""
@@ -147,34 +143,36 @@ class TraceStore:
         many were removed.
         """
         removed = 0
+        for run in self.removable(now=now, spare=spare):
+            old = before is not None and run.started < before
+            if old or (max_size is not None and self.size() > max_size):
+                self.remove(run.run_id)
+                removed += 1
+        if removed and self._is_mostly_empty():
+            self.shrink()
+        return removed
+
+    def removable(self, *, now: float, spare: str | None = None) -> list[RunRecord]:
+        """Return the runs that `prune` may remove, the earliest first."""
         with self._errors("read"):
             # Its number must not be given again: whoever writes it may be alive after all, when the clock has jumped.
             latest = self._connection.execute("SELECT run_id FROM runs ORDER BY run DESC LIMIT 1").fetchone() or ("",)
-        for run in self.runs():
-            old = before is not None and run.started < before
-            if not old and (max_size is None or self.size() <= max_size):
-                # Later runs are no older, so that only the size of the store can remove one.
-                if max_size is None:
-                    break
-                continue
-            if run.status_at(now) != RUNNING and run.run_id not in (spare, *latest):
-                self._remove(run.run_id)
-                removed += 1
-        if removed:
-            self._give_back()
-        return removed
+        return [run for run in self.runs() if run.status_at(now) != RUNNING and run.run_id not in (spare, *latest)]
 
-    def _remove(self, run_id: str) -> None:
+    def remove(self, run_id: str) -> None:
+        """Remove a run with its spans."""
         with self._errors("write"), self._transaction():
             self._connection.execute("DELETE FROM spans WHERE run = (SELECT run FROM runs WHERE run_id = ?)", (run_id,))
             self._connection.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
 
-    def _give_back(self) -> None:
-        """Make the file smaller when most of it is empty; not while another run is writing, which needs no waiting for."""
-        with self._errors("write"):
+    def _is_mostly_empty(self) -> bool:
+        with self._errors("read"):
             [[pages], [free]] = [self._connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count")]
-            if free * 2 < pages:
-                return
+            return bool(free * 2 >= pages)
+
+    def shrink(self) -> None:
+        """Make the file as small as what it holds; not while another run is writing, which needs no waiting for."""
+        with self._errors("write"):
             self._connection.execute("PRAGMA busy_timeout = 0")
             try:
                 self._connection.execute("VACUUM")
@@ -244,6 +242,12 @@ class TraceStore:
                     hint=f"Set {self.path.name} aside (mv {self.path.name} {self.path.name}.bad): it holds only the record of past runs.",
                 ) from error
             raise StorageError(f"cannot {doing} {self.path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def span_of(run_id: str, row: Row) -> Span:
+    """Return the span that is written as this row."""
+    number, parent, kind, name, start, end, status, attributes = row
+    return Span(run_id, number, parent, kind, name, start, end, status, orjson.loads(attributes) if attributes else {})
 
 
 def _run(row: Row) -> RunRecord:

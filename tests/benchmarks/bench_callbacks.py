@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import sys
 import tempfile
 import time
@@ -19,8 +20,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from asyncrun.aio.attempts import Tally, with_retries
+from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
+from asyncrun.aio.limits import Limiter, Limits
+from asyncrun.aio.pool import outcomes
+from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy
+from asyncrun.callbacks import BaseCallbackHandler, CallbackManager, CBEventType, LlamaDebugHandler
+from asyncrun.clock import SystemClock
 from asyncrun.redact import Redactor
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.store import TraceStore
@@ -110,16 +117,74 @@ def jobs(job: Callable[[], Any], manager: CallbackManager, number: int, settle: 
     return (time.process_time() - began) / number * 1e6
 
 
-def unrecorded(job: Callable[[], Any]) -> Way:
-    return lambda number: jobs(job, CallbackManager(), number)
+def others(debug: bool) -> list[BaseCallbackHandler]:
+    return [LlamaDebugHandler(print_trace_on_end=False)] if debug else []
 
 
-def recorded(job: Callable[[], Any]) -> Way:
+def unrecorded(job: Callable[[], Any], debug: bool) -> Way:
+    return lambda number: jobs(job, CallbackManager(others(debug)), number)
+
+
+def recorded(job: Callable[[], Any], debug: bool) -> Way:
     def way(number: int) -> float:
         with recorder() as (handler, _):
-            return jobs(job, CallbackManager([handler]), number, lambda: handler.end_run(status="succeeded", exit_code=0))
+            manager = CallbackManager([handler, *others(debug)])
+            return jobs(job, manager, number, lambda: handler.end_run(status="succeeded", exit_code=0))
 
     return way
+
+
+# Batches with their attempts and waits ------------------------------------------------------------------------------------------------
+
+
+class Refused(Exception):
+    """What one of twenty requests gets."""
+
+    status = 503
+
+
+def batches(manager: CallbackManager, number: int) -> None:
+    """Send so many batches to an endpoint that answers at once: eight at a time, four requests in flight."""
+    rng, clock = random.Random(1), SystemClock()
+    limiter = Limiter(Limits(concurrency=4), clock, rng)
+    house: dict[str, Any] = {"limiter": limiter, "clock": clock, "rng": rng, "circuit": Circuit(), "budget": RetryBudget(1e9)}
+    started = {"model_name": "text-embedding-3-small", "provider": "openai", "server.address": "api.openai.com", "items": 64}
+
+    async def request(_: int) -> None:
+        await asyncio.sleep(0)
+        if rng.random() < 0.05:
+            raise Refused("the server says no, and why")
+
+    async def batch() -> None:
+        policy, tally = RetryPolicy(base=0.0005, max_backoff=0.002), Tally()
+        with manager.event(CBEventType.EMBEDDING, payload=started) as event, event.enclosing():
+            await with_retries(
+                request, policy=policy, tokens=1, inputs=1, classify=lambda error: (FailureClass.TRANSIENT, None), tally=tally, **house
+            )
+            counts = {"ok": 64, "dimensions": 1536, "failed": 0, "tokens": 1000, "requests": tally.attempts, "retries": tally.failures}
+            event.on_end(payload={**counts, **tally.waits.told()})
+
+    async def job() -> None:
+        with manager.event(CBEventType.ASYNC_JOB, payload={"name": "embed-notes"}):
+            async with outcomes((batch for _ in range(number)), workers=8, order="completed") as ended:
+                async for outcome in ended:
+                    outcome.result()
+
+    asyncio.run(job())
+
+
+def trace_of_batches(number: int, *unheard: CBEventType) -> tuple[float, int, int]:
+    """Record so many batches; return CPU microseconds for each, the spans of the trace and the bytes of its store."""
+    with recorder() as (handler, path):
+        handler.event_starts_to_ignore = handler.event_ends_to_ignore = unheard
+        began = time.process_time()
+        batches(CallbackManager([handler]), number)
+        handler.end_run(status="succeeded", exit_code=0)
+        each = (time.process_time() - began) / number * 1e6
+        handler.close()
+        with TraceStore(path, read_only=True) as store:
+            [run] = store.runs()
+            return each, len(store.spans(run.run_id)), path.stat().st_size
 
 
 # What reads a trace -------------------------------------------------------------------------------------------------------------------
@@ -177,9 +242,22 @@ def print_events() -> None:
 
 def print_jobs(number: int) -> None:
     print(f"\n| {number:,} jobs of run_jobs | without | recorded | recorder per job (us) |\n|---|---:|---:|---:|")
-    for name, job in (("that do nothing", nothing), ("that wait one turn of the loop", one_turn)):
-        found = least([("without", unrecorded(job)), ("recorded", recorded(job))], number)
+    for name, job, debug in (
+        ("that do nothing", nothing, False),
+        ("that wait one turn of the loop", one_turn, False),
+        ("that do nothing, with LlamaDebugHandler", nothing, True),
+    ):
+        found = least([("without", unrecorded(job, debug)), ("recorded", recorded(job, debug))], number)
         print(f"| {name} | {found['without']:.2f} | {found['recorded']:.2f} | {found['recorded'] - found['without']:.2f} |")
+
+
+def print_batches(number: int) -> None:
+    print(f"\n| {number:,} batches, recorded | us of CPU per batch | spans | bytes of the store |\n|---|---:|---:|---:|")
+    ways = {"batches alone": (CBEventType.ATTEMPT, CBEventType.WAIT), "with their attempts and waits": ()}
+    for name, unheard in ways.items():
+        found = [trace_of_batches(number, *unheard) for _ in range(3)]
+        _, spans, size = found[0]
+        print(f"| {name} | {min(each for each, *_ in found):.0f} | {spans} | {size:,} |")
 
 
 def print_reading() -> None:
@@ -193,4 +271,5 @@ def print_reading() -> None:
 if __name__ == "__main__":
     print_events()
     print_jobs(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    print_batches(10_000)
     print_reading()

@@ -7,10 +7,12 @@ import gzip
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,7 +22,7 @@ import pytest
 
 from asyncrun.errors import TryLaterError
 from asyncrun.testing.server import FakeServer
-from asyncrun.trace.exporters.live import send_run
+from asyncrun.trace.exporters.live import Sender
 from asyncrun.trace.exporters.otlp import otlp_document
 from asyncrun.trace.records import RunRecord, Span
 
@@ -45,6 +47,7 @@ class Collector:
 
     url: str
     status: int = 200
+    answering: threading.Event = field(default_factory=threading.Event)
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -67,6 +70,7 @@ def collector() -> Iterator[Collector]:
             found.bodies.append(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
             found.headers.append({name.lower(): value for name, value in self.headers.items()})
             found.paths.append(self.path)
+            found.answering.wait()
             self.send_response(found.status)
             self.send_header("content-length", "0")
             self.end_headers()
@@ -77,11 +81,13 @@ def collector() -> Iterator[Collector]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = False
         found = Collector(f"http://127.0.0.1:{server.server_port}")
+        found.answering.set()
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield found
         finally:
+            found.answering.set()
             server.shutdown()
             thread.join()
 
@@ -90,9 +96,24 @@ def values(attributes: Sequence[Any]) -> dict[str, Any]:
     return {entry.key: getattr(entry.value, entry.value.WhichOneof("value")) for entry in attributes}
 
 
+def send(spans: Sequence[Span], environ: Mapping[str, str]) -> int:
+    sender = Sender(environ)
+    try:
+        return sender.finish(RUN, spans, NOW)
+    finally:
+        sender.close()
+
+
+def eventually(happens: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_run_arrives_whole(collector: Collector) -> None:
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_EXPORTER_OTLP_HEADERS": "x-team=search"}
-    assert send_run(RUN, SPANS, environ, NOW) == 5
+    assert send(SPANS, environ) == 5
     assert collector.paths == ["/v1/traces"]
     assert collector.headers[0]["content-type"] == "application/x-protobuf"
     assert collector.headers[0]["x-team"] == "search"
@@ -114,7 +135,7 @@ def test_the_file_and_what_is_sent_are_the_same(collector: Collector) -> None:
     from google.protobuf.json_format import Parse
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-    send_run(RUN, SPANS, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, NOW)
+    send(SPANS, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
     document = otlp_document(RUN, SPANS, NOW)
     for span in document["resourceSpans"][0]["scopeSpans"][0]["spans"]:
         # Protobuf's own mapping has bytes in base64; OTLP has ids in hexadecimal digits.
@@ -135,7 +156,7 @@ def test_the_file_and_what_is_sent_are_the_same(collector: Collector) -> None:
 
 def test_many_spans_go_in_several_requests(collector: Collector) -> None:
     spans = [Span(RUN.run_id, number, None, "query", "", STARTED, STARTED + 1, "succeeded") for number in range(1, 1200)]
-    assert send_run(RUN, spans, {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{collector.url}/"}, NOW) == 1200
+    assert send(spans, {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{collector.url}/"}) == 1200
     assert len(collector.bodies) == 3
     assert len({span.span_id for span in collector.spans()}) == 1200
 
@@ -143,10 +164,46 @@ def test_many_spans_go_in_several_requests(collector: Collector) -> None:
 def test_a_collector_that_refuses_is_told_in_a_sentence(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
     collector.status = 400
     with pytest.raises(TryLaterError, match="0 spans") as caught:
-        send_run(RUN, SPANS, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, NOW)
+        send(SPANS, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" in caught.value.hint
     assert caplog.records == []
     assert logging.getLogger("opentelemetry").propagate
+
+
+def test_what_has_ended_is_sent_while_the_run_goes_on_and_once(collector: Collector) -> None:
+    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
+    sender.offer(RUN, SPANS[1:2])
+    eventually(collector.spans)
+    assert [span.name for span in collector.spans()] == ["embeddings m"]
+    assert sender.finish(RUN, SPANS, NOW) == 5
+    assert len({span.span_id for span in collector.spans()}) == len(collector.spans()) == 5
+    [early, root, job, *_] = collector.spans()
+    assert (early.parent_span_id, early.trace_id) == (job.span_id, root.trace_id)
+    sender.close()
+
+
+def test_what_a_collector_did_not_take_on_the_way_it_gets_at_the_end(collector: Collector) -> None:
+    collector.status = 400
+    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
+    sender.offer(RUN, SPANS[1:2])
+    eventually(lambda: collector.bodies)
+    collector.status = 200
+    collector.bodies.clear()
+    assert sender.finish(RUN, SPANS, NOW) == 5
+    assert len(collector.spans()) == 5
+    sender.close()
+
+
+def test_a_slow_collector_gets_what_was_too_much_at_the_end(collector: Collector) -> None:
+    spans = [Span(RUN.run_id, number, None, "query", "", STARTED, STARTED + 1, "succeeded") for number in range(1, 3000)]
+    collector.answering.clear()
+    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, patience=20)
+    for first in range(0, len(spans), 50):
+        sender.offer(RUN, spans[first : first + 50])
+    collector.answering.set()
+    assert sender.finish(RUN, spans, NOW) == 3000
+    assert len({span.span_id for span in collector.spans()}) == len(collector.spans()) == 3000
+    sender.close()
 
 
 @pytest.fixture
@@ -159,24 +216,65 @@ def notes(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path
 
 
+COMMAND = [sys.executable, "-m", "asyncrun", "run", "jobs.yaml", "--progress", "never"]
+
+
 def run_in(folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "asyncrun", "run", "jobs.yaml", "--progress", "never"]
-    return subprocess.run(command, cwd=folder, env={**os.environ, **environ}, capture_output=True, text=True, check=False)
+    return subprocess.run(COMMAND, cwd=folder, env={**os.environ, **environ}, capture_output=True, text=True, check=False)
 
 
 def test_a_run_is_sent_when_the_environment_names_a_collector(collector: Collector, notes: Path) -> None:
     ended = run_in(notes, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     assert ended.returncode == 0, ended.stderr
-    assert [span.name for span in collector.spans()] == ["asyncrun run", "async_job notes", "embeddings m", "async_job write out.jsonl"]
-    found = values(collector.spans()[2].attributes)
+    spans = {span.name: span for span in collector.spans()}
+    assert len(spans) == len(collector.spans())
+    assert set(spans) == {"asyncrun run", "async_job notes", "embeddings m", "async_job write out.jsonl"}
+    found = values(spans["embeddings m"].attributes)
     assert {"gen_ai.provider.name", "gen_ai.embeddings.dimension.count", "openinference.span.kind"} <= set(found)
 
 
-def test_a_run_goes_well_without_its_collector(collector: Collector, notes: Path) -> None:
-    collector.status = 400
-    ended = run_in(notes, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+def test_spans_arrive_before_the_run_has_ended(collector: Collector, tmp_path: Path) -> None:
+    with FakeServer().in_thread() as server:
+        embedder = {
+            "provider": "openai",
+            "model": "m",
+            "base_url": server.base_url,
+            "limits": {"requests_per_minute": 120},
+            "batch": {"max_items": 1},
+        }
+        jobs = [{"name": "few", "kind": "embed", "input": {"items": ["one"]}, "output": "few.jsonl", "embedder": embedder}]
+        jobs.append({**jobs[0], "name": "many", "input": {"items": [f"text {number}" for number in range(1000)]}, "output": "many.jsonl"})
+        (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": jobs}))
+        with subprocess.Popen(COMMAND, cwd=tmp_path, env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}) as running:
+            try:
+                eventually(lambda: any(span.name == "embeddings m" for span in collector.spans()))
+                assert running.poll() is None
+                assert all(span.name != "asyncrun run" for span in collector.spans())
+            finally:
+                running.terminate()
+    early = {span.parent_span_id for span in collector.spans() if span.name == "embeddings m"}
+    assert early <= {span.span_id for span in collector.spans()}
+    assert len({span.span_id for span in collector.spans()}) == len(collector.spans())
+    assert sum(span.name == "asyncrun run" for span in collector.spans()) == 1
+
+
+@pytest.mark.parametrize("fault", ["refuses", "answers 503", "hangs", "is not there"])
+def test_a_run_goes_well_without_its_collector_and_says_so_once(collector: Collector, notes: Path, fault: str) -> None:
+    url = collector.url
+    match fault:
+        case "refuses":
+            collector.status = 400
+        case "answers 503":
+            collector.status = 503
+        case "hangs":
+            collector.answering.clear()
+        case _:
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    ended = run_in(notes, OTEL_EXPORTER_OTLP_ENDPOINT=url)
     assert ended.returncode == 0
-    assert "the trace is not sent on" in ended.stderr
+    assert ended.stderr.count("the trace is not sent on: the collector took 0 spans") == 1
+    assert "Traceback" not in ended.stderr
     assert (notes / "out.jsonl").exists()
 
 

@@ -12,7 +12,7 @@ from importlib.resources import files
 from string import Template
 
 from asyncrun.escape import printable
-from asyncrun.trace.analysis import WAITS, Timing, timings_by_job, timings_by_type
+from asyncrun.trace.analysis import WAITS, Node, Timing, build_forest, timings_by_job, timings_by_type
 from asyncrun.trace.exporters.pagedata import page_data
 from asyncrun.trace.records import RunRecord, Span
 from asyncrun.trace.views.text import seconds
@@ -30,7 +30,7 @@ def render_html(run: RunRecord, spans: Sequence[Span], now: float) -> str:
     >>> render_html(run, [], now=5.0).splitlines()[0]
     '<!doctype html>'
     """
-    style, script = _part("page.css"), _part("page.js")
+    style, script, forest = _part("page.css"), _part("page.js"), build_forest(spans)
     return (
         Template(_part("page.html"))
         .substitute(
@@ -39,8 +39,8 @@ def render_html(run: RunRecord, spans: Sequence[Span], now: float) -> str:
             style=style,
             script=script,
             head=_head(run, now),
-            tables=_tables(spans),
-            data=_data(spans, run.started),
+            tables=_tables(forest),
+            data=_data(forest, run.started),
         )
         .rstrip()
     )
@@ -55,8 +55,8 @@ def _policy(style: str, script: str) -> str:
     return f"default-src 'none'; style-src {hashes[0]}; script-src {hashes[1]}; base-uri 'none'; form-action 'none'"
 
 
-def _data(spans: Sequence[Span], began: float) -> str:
-    text = json.dumps(page_data(spans, began), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def _data(forest: Sequence[Node], began: float) -> str:
+    text = json.dumps(page_data(forest, began), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # No text can end the script element, or begin a comment in it.
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -75,8 +75,8 @@ def _head(run: RunRecord, now: float) -> str:
     return "\n".join(lines)
 
 
-def _tables(spans: Sequence[Span]) -> str:
-    jobs, types = timings_by_job(spans)[:MOST_JOBS], timings_by_type(spans)
+def _tables(forest: Sequence[Node]) -> str:
+    jobs, types = timings_by_job(forest)[:MOST_JOBS], timings_by_type(forest)
     waits = [name for name in WAITS if any(timing.waits[name] >= 0.0005 for timing in (*jobs, *types))]
     tables = [_table(title, timings, waits) for title, timings in (("Job", jobs), ("Event type", types)) if timings]
     return "\n".join(tables) or "<p>No events were recorded.</p>"

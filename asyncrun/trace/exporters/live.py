@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from asyncrun.errors import MissingExtraError, TryLaterError
-from asyncrun.trace.exporters.telemetry import SCOPE, Telemetry, resource_of, telemetry_of, trace_id
+from asyncrun.trace.exporters.semantics import Attributes
+from asyncrun.trace.exporters.telemetry import SCOPE, Telemetry, resource_of, telemetry_of, telemetry_of_ended, trace_id
 from asyncrun.trace.records import RunRecord, Span
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
 SENT_TOGETHER = 512
 """Spans of one request, as OpenTelemetry's own batches have it."""
+MOST_WAITING = 16
+"""Batches that wait for a slow collector while the run goes on."""
+PATIENCE = 2.0
+"""Seconds that a collector that is dead, or hangs, may cost at the end of a run."""
 
 
 class _Words(logging.Handler):
@@ -43,42 +50,128 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
     return bool(environ.get(ENDPOINT, "").strip()) and not off
 
 
-def send_run(run: RunRecord, spans: Sequence[Span], environ: Mapping[str, str], now: float) -> int:
-    """Send a run to `OTEL_EXPORTER_OTLP_ENDPOINT` and return how many spans that were.
+class Sender:
+    """Sends spans to a collector in a thread of its own, while the run goes on, and at its end what is left.
 
-    Blocks: a request at most as long as `OTEL_EXPORTER_OTLP_TIMEOUT`, by default 10 s, and no further one after one that failed.
-    Raises MissingExtraError without the extra, and TryLaterError when the collector does not take them.
+    Args:
+        environ: names the collector, as OpenTelemetry's variables do.
+        patience: seconds without a batch taken after which the end gives the collector up.
+
+    Not OpenTelemetry's BatchSpanProcessor: that drops what its queue cannot hold, and cannot tell what the collector has taken. Here
+    the trace store holds everything, so whatever was not taken on the way is sent at the end.
     """
+
+    def __init__(self, environ: Mapping[str, str], patience: float = PATIENCE) -> None:
+        self._environ = environ
+        self._patience = patience
+        self._batches: SimpleQueue[tuple[RunRecord, Sequence[Telemetry]] | None] = SimpleQueue()
+        self._taken: set[int] = set()
+        self._changed = threading.Condition()
+        self._steps = 0
+        self._ended = False
+        self._ending = False
+        self._failure: Exception | None = None
+        self._words = _Words()
+        self._exporter: SpanExporter | None = None
+        self._thread: threading.Thread | None = None
+
+    def offer(self, run: RunRecord, spans: Sequence[Span]) -> None:
+        """Have spans sent that have ended, and whose parents will be sent. Returns at once; what is too much waits for the end."""
+        if self._batches.qsize() < MOST_WAITING:
+            self._send(run, telemetry_of_ended(run, spans))
+
+    def finish(self, run: RunRecord, spans: Sequence[Span], now: float) -> int:
+        """Send what the collector has not taken of a run, and return how many spans it has taken in all.
+
+        Blocks as long as the collector takes a batch every now and then. Raises MissingExtraError without the extra, and TryLaterError
+        when the collector refuses, or takes nothing for `patience` seconds.
+        """
+        self._ending = True
+        self._send(run, telemetry_of(run, spans, now))
+        self._batches.put(None)
+        with self._changed:
+            # The import of OpenTelemetry is not the collector's fault.
+            self._changed.wait_for(lambda: self._exporter is not None or self._ended)
+            while not self._ended:
+                if not self._changed.wait_for(partial(self._has_moved, self._steps), self._patience):
+                    self._failure = self._refused(self._words.first or f"it took nothing for {self._patience:g} s")
+                    break
+        if self._failure is not None:
+            raise self._failure
+        return len(self._taken)
+
+    def _has_moved(self, steps: int) -> bool:
+        return self._ended or self._steps != steps
+
+    def close(self) -> None:
+        """Send nothing more. A request that is under way is left behind: it ends at its timeout, and does not keep the process."""
+        self._ending = True
+        self._failure = self._failure or self._refused("the run was given up")
+        self._batches.put(None)
+        if self._exporter is not None:
+            self._exporter.shutdown()
+
+    def _send(self, run: RunRecord, spans: Sequence[Telemetry]) -> None:
+        for first in range(0, len(spans), SENT_TOGETHER):
+            self._batches.put((run, spans[first : first + SENT_TOGETHER]))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._send_on, name="asyncrun-otlp", daemon=True)
+            self._thread.start()
+
+    def _send_on(self) -> None:
+        with _quiet(self._words):
+            try:
+                exporter = _exporter(self._environ)
+                with self._changed:
+                    self._exporter = exporter
+                    self._changed.notify()
+                while (batch := self._batches.get()) is not None and self._failure is None:
+                    self._export(exporter, *batch)
+            except Exception as error:
+                self._failure = error
+            finally:
+                with self._changed:
+                    self._ended = True
+                    self._changed.notify()
+
+    def _export(self, exporter: SpanExporter, run: RunRecord, batch: Sequence[Telemetry]) -> None:
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
+        left = [span for span in batch if span.id not in self._taken]
+        if not left:
+            return
+        if exporter.export(list(_readable(run, left, self._environ))) is SpanExportResult.SUCCESS:
+            self._words.first = ""
+            with self._changed:
+                self._taken.update(span.id for span in left)
+                self._steps += 1
+                self._changed.notify()
+        elif self._ending:
+            raise self._refused(self._words.first or "no reason is given")
+
+    def _refused(self, said: str) -> TryLaterError:
+        return TryLaterError(f"the collector took {len(self._taken)} spans and no more: {said}", hint=f"Check {ENDPOINT}.")
+
+
+def _exporter(environ: Mapping[str, str]) -> SpanExporter:
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
         from opentelemetry.util.re import parse_env_headers
     except ImportError as error:
         raise MissingExtraError(f"{ENDPOINT} is set, but OpenTelemetry is not installed", hint="pip install 'asyncrun[otel]'") from error
     address = environ[ENDPOINT].strip().rstrip("/") + "/v1/traces"
     headers = parse_env_headers(environ[HEADERS], liberal=True) if environ.get(HEADERS) else None
-    readable = _readable(run, telemetry_of(run, spans, now), Resource.create(_named(resource_of(run), environ)))
-    sent = 0
-    with _quiet() as words:
-        exporter: SpanExporter = OTLPSpanExporter(endpoint=address, headers=headers)
-        try:
-            while batch := list(islice(readable, SENT_TOGETHER)):
-                if exporter.export(batch) is not SpanExportResult.SUCCESS:
-                    said = words.first or "no reason is given"
-                    raise TryLaterError(f"the collector took {sent} spans and no more: {said}", hint=f"Check {ENDPOINT}.")
-                sent += len(batch)
-        finally:
-            exporter.shutdown()
-    return sent
+    return OTLPSpanExporter(endpoint=address, headers=headers)
 
 
-def _readable(run: RunRecord, spans: Sequence[Telemetry], resource: Resource) -> Generator[ReadableSpan, None, None]:
+def _readable(run: RunRecord, spans: Sequence[Telemetry], environ: Mapping[str, str]) -> Generator[ReadableSpan, None, None]:
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
     scope, trace = InstrumentationScope(SCOPE, run.version), trace_id(run)
+    resource = Resource.create(_named(resource_of(run), environ))
 
     def context(number: int) -> SpanContext:
         return SpanContext(trace, number, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
@@ -98,20 +191,20 @@ def _readable(run: RunRecord, spans: Sequence[Telemetry], resource: Resource) ->
         )
 
 
-def _named(resource: dict[str, bool | int | float | str], environ: Mapping[str, str]) -> dict[str, bool | int | float | str]:
+def _named(resource: Attributes, environ: Mapping[str, str]) -> Attributes:
     """Return the resource under the name that the environment gives to the service."""
     name = environ.get("OTEL_SERVICE_NAME", "").strip()
     return {**resource, "service.name": name} if name else resource
 
 
 @contextmanager
-def _quiet() -> Generator[_Words, None, None]:
-    words, logger = _Words(), logging.getLogger("opentelemetry")
+def _quiet(words: _Words) -> Generator[None, None, None]:
+    logger = logging.getLogger("opentelemetry")
     before = logger.propagate
     logger.addHandler(words)
     logger.propagate = False
     try:
-        yield words
+        yield
     finally:
         logger.propagate = before
         logger.removeHandler(words)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asyncrun.escape import printable
+from asyncrun.trace.exporters.semantics import Attribute
 from asyncrun.trace.exporters.telemetry import SCOPE, Telemetry, resource_of, telemetry_of, trace_id
 from asyncrun.trace.records import RunRecord, Span
 
@@ -48,13 +49,15 @@ def _span(trace: str, span: Telemetry) -> dict[str, Any]:
     }
 
 
-def _attributes(values: Mapping[str, bool | int | float | str]) -> list[dict[str, Any]]:
+def _attributes(values: Mapping[str, Attribute]) -> list[dict[str, Any]]:
     return [{"key": key, "value": _value(value)} for key, value in values.items()]
 
 
-def _value(value: bool | int | float | str) -> dict[str, Any]:
+def _value(value: Attribute) -> dict[str, Any]:
     if isinstance(value, bool):
         return {"boolValue": value}
+    if isinstance(value, tuple):
+        return {"arrayValue": {"values": [_value(each) for each in value]}}
     if isinstance(value, int):
         return {"intValue": str(value)}
     return {"doubleValue": value} if isinstance(value, float) else {"stringValue": value}

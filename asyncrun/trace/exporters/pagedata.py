@@ -8,8 +8,8 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from asyncrun.escape import printable
-from asyncrun.trace.analysis import Node, build_forest, spread_of_nodes, walk
-from asyncrun.trace.records import UNFINISHED, Span
+from asyncrun.trace.analysis import Node, spread_of_nodes, walk
+from asyncrun.trace.records import UNFINISHED
 from asyncrun.trace.views.jobs import lanes_of
 from asyncrun.trace.views.tree import alike_groups
 
@@ -51,16 +51,18 @@ class _Texts:
         return list(self._numbers)
 
 
-def page_data(spans: Sequence[Span], began: float) -> dict[str, Any]:
-    """Return `{texts, rows, lanes, length}`; `began` is the run's start in seconds since 1970, `spans` are ordered by id.
+def page_data(forest: Sequence[Node], began: float) -> dict[str, Any]:
+    """Return `{texts, rows, lanes, length}`; `began` is the run's start in seconds since 1970.
 
     A lane is a job: its name, its first track and how many tracks it has. Bars on one track do not overlap.
 
-    >>> data = page_data([Span("r", 1, None, "query", "", 0.5, 1.0, "succeeded")], began=0.0)
+    >>> from asyncrun.trace.analysis import build_forest
+    >>> from asyncrun.trace.records import Span
+    >>> data = page_data(build_forest([Span("r", 1, None, "query", "", 0.5, 1.0, "succeeded")]), began=0.0)
     >>> data["texts"], data["length"], data["lanes"]
     (['others', 'query', '', 'succeeded'], 1000000, [{'name': 0, 'first': 0, 'tracks': 1}])
     """
-    forest, texts = build_forest(spans), _Texts()
+    texts = _Texts()
     tracks: dict[int, int] = {}
     lanes = []
     first = 0

@@ -13,7 +13,8 @@ from asyncrun.callbacks.schema import CBEventType
 from asyncrun.escape import printable
 from asyncrun.trace.records import Span
 
-Attributes = dict[str, bool | int | float | str]
+Attribute = bool | int | float | str | tuple[str, ...]
+Attributes = dict[str, Attribute]
 
 PROVIDERS = {"azure": "azure.ai.openai", "gemini": "gcp.gemini", "mistral": "mistral_ai"}
 """Our word for a provider -> the one that OpenTelemetry states, where they differ."""
@@ -36,6 +37,14 @@ _SHARED = {
     "top_k": ("gen_ai.retrieval.top_k",),
     "tokens": ("gen_ai.usage.input_tokens", "llm.token_count.prompt", "llm.token_count.total"),
 }
+_CHAT = {
+    "input_tokens": ("gen_ai.usage.input_tokens", "llm.token_count.prompt"),
+    "output_tokens": ("gen_ai.usage.output_tokens", "llm.token_count.completion"),
+    "tokens": ("llm.token_count.total",),
+    "finish_reason": ("gen_ai.response.finish_reasons",),
+    "max_tokens": ("gen_ai.request.max_tokens",),
+}
+"""What a chat model's span says in words of its own."""
 _MODEL = {CBEventType.EMBEDDING.value: "embedding.model_name", CBEventType.LLM.value: "llm.model_name"}
 
 
@@ -45,7 +54,7 @@ class Described:
 
     name: str
     client: bool
-    attributes: Mapping[str, bool | int | float | str]
+    attributes: Mapping[str, Attribute]
 
 
 def describe_span(span: Span) -> Described:
@@ -71,9 +80,11 @@ def describe_span(span: Span) -> Described:
     return Described(printable(name), operation in ("embeddings", "chat") and span.attributes.get("provider") != "local", found)
 
 
-def _renamed(span: Span, key: str, value: bool | int | float | str) -> Attributes:
+def _renamed(span: Span, key: str, value: Attribute) -> Attributes:
     if key == "model_name":
         names: tuple[str, ...] = ("gen_ai.request.model", *([_MODEL[span.type]] if span.type in _MODEL else []))
+    elif span.type == CBEventType.LLM.value and key in _CHAT:
+        names = _CHAT[key]
     elif key == "tokens" and span.type not in _MODEL:
         # Of a job they are the sum over its requests, which say it themselves.
         names = ("asyncrun.tokens",)
@@ -81,4 +92,6 @@ def _renamed(span: Span, key: str, value: bool | int | float | str) -> Attribute
         names = _SHARED.get(key, (f"asyncrun.{key}",))
     if key == "provider":
         value = PROVIDERS.get(str(value), value)
+    if key == "finish_reason":
+        value = (str(value),)  # one for each choice
     return dict.fromkeys(names, value)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from asyncrun.escape import printable
-from asyncrun.trace.exporters.semantics import Attributes, describe_span
+from asyncrun.trace.analysis import DETAILS
+from asyncrun.trace.exporters.semantics import Attribute, Attributes, describe_span
 from asyncrun.trace.records import RunRecord, Span
 
 SCOPE = "asyncrun"
@@ -23,7 +24,7 @@ class Telemetry:
     client: bool
     start: int
     end: int
-    attributes: Mapping[str, bool | int | float | str]
+    attributes: Mapping[str, Attribute]
     failed: bool
     message: str
 
@@ -34,11 +35,20 @@ def trace_id(run: RunRecord) -> int:
 
 
 def telemetry_of(run: RunRecord, spans: Sequence[Span], now: float) -> list[Telemetry]:
-    """Return the run as a span and all its spans below it; what has not ended ends at the last time that is known."""
+    """Return the run as a span and its spans below it; what has not ended ends at the last time that is known.
+
+    Attempts and waits are left out: by the conventions one span covers an operation with its retries.
+    """
     last = max([run.started, run.ended or 0.0, *(span.start for span in spans), *(span.end or 0.0 for span in spans)])
     known = {span.id for span in spans}
     root = _hash(f"{run.run_id}\0run", 8)
-    return [_run(run, root, last, now), *(_span(run, span, root, last, known) for span in spans)]
+    return [_run(run, root, last, now), *(_span(run, span, root, last, known) for span in spans if span.type not in DETAILS)]
+
+
+def telemetry_of_ended(run: RunRecord, spans: Sequence[Span]) -> list[Telemetry]:
+    """Return spans that have ended, as `telemetry_of` does when the run has; their parents need not be among them."""
+    root = _hash(f"{run.run_id}\0run", 8)
+    return [_span(run, span, root, span.end or span.start, {span.parent or 0}) for span in spans if span.type not in DETAILS]
 
 
 def resource_of(run: RunRecord) -> Attributes:

@@ -1,1 +1,1 @@
-"""Views: pure functions from a trace to text of a given width, without colour."""
+"""Views: pure functions from a trace to styled text of a given width; which colour a style gets is decided where it is shown."""

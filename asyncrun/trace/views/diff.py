@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from asyncrun.trace.compare import Change, Setting, changes_between, settings_between
 from asyncrun.trace.measures import measure_jobs, measure_run
 from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.views.styled import Line, Part, Style, Styled, fit, line, style_of
 from asyncrun.trace.views.table import Column, render_table
 from asyncrun.trace.views.text import clean, seconds, shorten
 
@@ -17,27 +18,34 @@ MOST_SETTINGS = 20
 LONGEST_NAME = 40
 
 
-def render_diff(before: Recorded, after: Recorded, width: int, now: float) -> str:
+def render_diff(before: Recorded, after: Recorded, width: int, now: float) -> Styled:
     """Return what changed from the run `before` to the run `after`, no line wider than `width`.
 
     First the jobs that took longer or less long, each with its reasons: the work, then the rate, the waits, the time of a batch,
     retries and concurrency. Then all numbers of the runs, then the settings that are not the same.
     """
     total = changes_between(measure_run(before[1]), measure_run(after[1]))
-    lines = [*_head("A", before[0], now), *_head("B", after[0], now), _verdict(total), "", *_jobs(before[1], after[1])]
+    lines = [
+        _head("A", before[0], now),
+        _head("B", after[0], now),
+        line(Part(_verdict(total), Style.TITLE)),
+        (),
+        *_jobs(before[1], after[1]),
+    ]
     if total:
-        lines += ["", *_table(total, width)]
+        lines += [(), *_table(total, width)]
     settings = settings_between(before[0], after[0])
     if settings:
-        lines += ["", *_settings(settings, width)]
-    return "\n".join(shorten(line, width) for line in lines)
+        lines += [(), *_settings(settings, width)]
+    return Styled(tuple(fit(width, *words) for words in lines))
 
 
-def _head(letter: str, run: RunRecord, now: float) -> list[str]:
+def _head(letter: str, run: RunRecord, now: float) -> Line:
     took = "" if run.seconds is None else f" in {seconds(run.seconds)} s"
     lost = ", partial trace" if run.lost else ""
     started = f"{datetime.fromtimestamp(run.started, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    return [f"{letter}  {clean(run.run_id)}: {clean(run.status_at(now))}{took}{lost}, started {started}"]
+    status = run.status_at(now)
+    return line(f"{letter}  {clean(run.run_id)}: ", Part(clean(status), style_of(status)), f"{took}{lost}, started {started}")
 
 
 def _verdict(changes: Sequence[Change]) -> str:
@@ -50,33 +58,34 @@ def _verdict(changes: Sequence[Change]) -> str:
     return f"B took {seconds(abs(difference))} s {'longer' if difference > 0 else 'less'} than A{_percent(time)}."
 
 
-def _jobs(before: Sequence[Span], after: Sequence[Span]) -> list[str]:
+def _jobs(before: Sequence[Span], after: Sequence[Span]) -> list[Line]:
     ours, theirs = measure_jobs(before), measure_jobs(after)
     both = [(changes_between(ours[name], theirs[name]), name) for name in ours if name in theirs]
     both.sort(key=lambda pair: -(pair[0][0].after - pair[0][0].before if pair[0] else 0.0))
-    lines: list[str] = []
+    lines: list[Line] = []
     for changes, name in both:
         lines += _job(_name(name), changes)
-    lines += [f"{_name(name)}: only in A, {seconds(job.seconds)} s" for name, job in ours.items() if name not in theirs]
-    return lines + [f"{_name(name)}: only in B, {seconds(job.seconds)} s" for name, job in theirs.items() if name not in ours]
+    lines += [line(f"{_name(name)}: only in A, {seconds(job.seconds)} s") for name, job in ours.items() if name not in theirs]
+    return lines + [line(f"{_name(name)}: only in B, {seconds(job.seconds)} s") for name, job in theirs.items() if name not in ours]
 
 
 def _name(job: str) -> str:
     return shorten(clean(job), LONGEST_NAME)
 
 
-def _job(name: str, changes: Sequence[Change]) -> list[str]:
+def _job(name: str, changes: Sequence[Change]) -> list[Line]:
     time = changes[0] if changes and changes[0].group == "time" else Change("time", "seconds", 0.0, 0.0, "s")
     if not time.noticeable:
-        return [f"{name}: {_written(time, time.before)} -> {_written(time, time.after)}, no change"]
+        return [line(f"{name}: {_written(time, time.before)} -> {_written(time, time.after)}, no change")]
     groups: dict[str, list[str]] = {}
     for change in changes[1:]:
         if change.noticeable:
             groups.setdefault(change.group, []).append(_words(change))
-    head = f"{name}: {_written(time, time.before)} -> {_written(time, time.after)}{_percent(time)}"
+    share = Part(_percent(time), Style.BAD if time.after > time.before else Style.GOOD)
+    head = line(f"{name}: {_written(time, time.before)} -> {_written(time, time.after)}", share)
     if not groups:
-        return [head, "  nothing that is measured explains it"]
-    return [head, *(f"  {group}: {', '.join(words)}" for group, words in groups.items())]
+        return [head, line("  nothing that is measured explains it")]
+    return [head, *(line(f"  {group}: {', '.join(words)}") for group, words in groups.items())]
 
 
 def _words(change: Change) -> str:
@@ -84,7 +93,7 @@ def _words(change: Change) -> str:
     return f"{label}{_written(change, change.before)} -> {_written(change, change.after)}{_percent(change)}"
 
 
-def _table(changes: Sequence[Change], width: int) -> list[str]:
+def _table(changes: Sequence[Change], width: int) -> list[Line]:
     layout = [Column("the runs as a whole", "<", 8), Column("A"), Column("B"), Column("change")]
     rows = []
     for change in changes:
@@ -94,10 +103,10 @@ def _table(changes: Sequence[Change], width: int) -> list[str]:
     return render_table(layout, rows, width)
 
 
-def _settings(found: Sequence[Setting], width: int) -> list[str]:
+def _settings(found: Sequence[Setting], width: int) -> list[Line]:
     layout = [Column("setting", "<", 8), Column("A", "<", 6), Column("B", "<", 6)]
     rows = [[shorten(clean(setting.name), LONGEST_NAME), setting.before or "-", setting.after or "-"] for setting in found[:MOST_SETTINGS]]
-    more = [f"and {len(found) - MOST_SETTINGS} more"] if len(found) > MOST_SETTINGS else []
+    more = [line(f"and {len(found) - MOST_SETTINGS} more")] if len(found) > MOST_SETTINGS else []
     return [*render_table(layout, rows, width), *more]
 
 

@@ -8,8 +8,10 @@ from textwrap import wrap
 from typing import Any
 
 from asyncrun.trace.analysis import Node, build_forest, number_of
+from asyncrun.trace.attributes import texts_in
 from asyncrun.trace.records import RunRecord, Span
-from asyncrun.trace.views.text import clean, seconds, shorten
+from asyncrun.trace.views.styled import Line, Part, Style, Styled, fit
+from asyncrun.trace.views.text import clean, seconds
 
 MOST_SHOWN = 50
 
@@ -25,6 +27,11 @@ class Failure:
     kind: str
     message: str
 
+    @property
+    def texts(self) -> list[str]:
+        """Return the texts that the first of them was about, where the trace has them."""
+        return texts_in(self.span.attributes)
+
 
 def failures_of(run: RunRecord, spans: Sequence[Span]) -> list[Failure]:
     """Return what failed, by its start; what failed at the same place for the same reason is one.
@@ -34,7 +41,7 @@ def failures_of(run: RunRecord, spans: Sequence[Span]) -> list[Failure]:
     reasons = _job_reasons(run.summary)
     begin = min((span.start for span in spans), default=0.0)
     found: dict[tuple[tuple[str, ...], str, str], Failure] = {}
-    waiting: list[tuple[Node, tuple[str, ...]]] = [(node, ()) for node in reversed(build_forest(spans))]
+    waiting: list[tuple[Node, tuple[str, ...]]] = [(node, ()) for node in reversed(build_forest(spans, details=False))]
     while waiting:
         node, above = waiting.pop()
         path = (*above, f"{node.span.type} {node.span.name}".strip())
@@ -50,22 +57,23 @@ def failures_of(run: RunRecord, spans: Sequence[Span]) -> list[Failure]:
     return sorted(found.values(), key=lambda failure: failure.span.id)
 
 
-def render_errors(run: RunRecord, spans: Sequence[Span], width: int) -> str:
+def render_errors(run: RunRecord, spans: Sequence[Span], width: int) -> Styled:
     """Return the events that failed, no line wider than `width`; when there are none, one line says so."""
     found = failures_of(run, spans)
     items = _failed_items(spans)
     more = f"{items:,} {_plural('item', items)} failed by themselves: see `asyncrun failed`" if items else ""
     if not found:
-        return shorten("; ".join(part for part in (f"No event of run {clean(run.run_id)} failed", more) if part) + ".", width)
+        return Styled((fit(width, "; ".join(part for part in (f"No event of run {clean(run.run_id)} failed", more) if part) + "."),))
     total = sum(failure.count for failure in found)
-    lines = [f"{total:,} {_plural('event', total)} of run {clean(run.run_id)} failed"]
+    lines: list[Line] = [fit(width, Part(f"{total:,} {_plural('event', total)} of run {clean(run.run_id)} failed", Style.TITLE))]
     for failure in found[:MOST_SHOWN]:
         times = f"{failure.count:,} times, first " if failure.count > 1 else ""
-        lines.append(f"{times}at {seconds(failure.at)} s: {clean(' > '.join(failure.path))}")
-        lines.extend(f"    {line}" for line in _wrapped(_reason(failure), max(width - 4, 1)))
+        lines.append(fit(width, f"{times}at {seconds(failure.at)} s: {clean(' > '.join(failure.path))}"))
+        lines.extend(fit(width, "    ", Part(words, Style.BAD)) for words in _wrapped(_reason(failure), max(width - 4, 1)))
+        lines.extend(fit(width, f"    text: {clean(text)}") for text in failure.texts)
     if len(found) > MOST_SHOWN:
-        lines.append(f"and {len(found) - MOST_SHOWN:,} more, in `asyncrun trace errors --json`")
-    return "\n".join(shorten(line, width) for line in [*lines, *([more + "."] if more else [])])
+        lines.append(fit(width, f"and {len(found) - MOST_SHOWN:,} more, in `asyncrun trace errors --json`"))
+    return Styled((*lines, *([fit(width, more + ".")] if more else [])))
 
 
 def _reason(failure: Failure) -> str:

@@ -9,23 +9,25 @@ from asyncrun.trace.concurrency import concurrency_of
 from asyncrun.trace.critical import critical_path, parts_of
 from asyncrun.trace.records import Span
 from asyncrun.trace.views.jobs import lanes_of
+from asyncrun.trace.views.styled import Line, Part, Style, Styled, fit
 from asyncrun.trace.views.table import Column, render_table
-from asyncrun.trace.views.text import seconds, shorten
+from asyncrun.trace.views.text import seconds
 
 MOST_PARTS = 10
 LEAST_SHARE = 0.005
 
 
-def render_path(spans: Sequence[Span], width: int) -> str:
+def render_path(spans: Sequence[Span], width: int) -> Styled:
     """Return two tables, no line wider than `width`: what the end of the run waited for, and what each job had open at once."""
-    forest = build_forest(spans)
+    forest = build_forest(spans, details=False)
     if not forest:
-        return ""
+        return Styled()
     parts = parts_of(critical_path(forest))
     total = sum(part.seconds for part in parts)
     shown = [part for part in parts[:MOST_PARTS] if part.seconds >= LEAST_SHARE * total]
     waits = [name for name in WAITS if any(part.waits.get(name, 0.0) >= 0.0005 for part in shown)]
-    layout = [Column("on the critical path", "<", 8), Column("job", "<", 6), Column("seconds"), Column("share"), *map(Column, waits)]
+    layout = [Column("on the critical path", "<", 8), Column("job", "<", 6), Column("seconds"), Column("share")]
+    layout += [Column(name, worth=sum(part.waits.get(name, 0.0) for part in shown)) for name in waits]
     rows = [
         [
             *(part.event, part.job or "-"),
@@ -34,15 +36,15 @@ def render_path(spans: Sequence[Span], width: int) -> str:
         ]
         for part in shown
     ]
-    lines = [shorten(f"Critical path ({seconds(total)} seconds from the first start to the last end)", width)]
+    lines = [fit(width, Part(f"Critical path ({seconds(total)} seconds from the first start to the last end)", Style.TITLE))]
     lines += render_table(layout, rows, width)
     if len(parts) > len(shown):
         rest = sum(part.seconds for part in parts[len(shown) :])
-        lines.append(shorten(f"and {len(parts) - len(shown)} shorter ones, {seconds(rest)} in all", width))
-    return "\n".join([*lines, "", *_used(lanes_of(forest), width)])
+        lines.append(fit(width, f"and {len(parts) - len(shown)} shorter ones, {seconds(rest)} in all"))
+    return Styled((*lines, (), *_used(lanes_of(forest), width)))
 
 
-def _used(lanes: dict[str, list[Node]], width: int) -> list[str]:
+def _used(lanes: dict[str, list[Node]], width: int) -> list[Line]:
     rows = []
     for name, heads in lanes.items():
         used = concurrency_of(heads)

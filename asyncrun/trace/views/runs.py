@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from asyncrun.trace.records import RunRecord
+from asyncrun.trace.views.styled import Part, Styled, Word, fit, style_of
 from asyncrun.trace.views.table import Column, render_table
-from asyncrun.trace.views.text import seconds, shorten
+from asyncrun.trace.views.text import seconds
 
 _LAYOUT = (
     Column("run", "<"),
@@ -19,13 +20,13 @@ _LAYOUT = (
 )
 
 
-def render_runs(runs: Sequence[RunRecord], width: int, now: float) -> str:
+def render_runs(runs: Sequence[RunRecord], width: int, now: float) -> Styled:
     """Return a line for each run, the latest first, no line wider than `width`. `now` (seconds since 1970) tells live runs."""
     if not runs:
-        return shorten("No runs are recorded yet.", width)
-    rows = [
+        return Styled((fit(width, "No runs are recorded yet."),))
+    rows: list[list[Word]] = [
         [
-            *(run.run_id, run.status_at(now) + (", partial trace" if run.lost else "")),
+            *(run.run_id, Part(run.status_at(now) + (", partial trace" if run.lost else ""), style_of(run.status_at(now)))),
             "-" if run.exit_code is None else str(run.exit_code),
             "-" if run.seconds is None else seconds(run.seconds),
             f"{datetime.fromtimestamp(run.started, UTC):%Y-%m-%d %H:%M:%S}",
@@ -33,4 +34,4 @@ def render_runs(runs: Sequence[RunRecord], width: int, now: float) -> str:
         ]
         for run in reversed(runs)
     ]
-    return "\n".join(render_table(_LAYOUT, rows, width))
+    return Styled(tuple(render_table(_LAYOUT, rows, width)))

@@ -7,26 +7,39 @@ from datetime import UTC, datetime
 
 from asyncrun.trace.records import RunRecord, Span
 from asyncrun.trace.views.path import render_path
+from asyncrun.trace.views.styled import Part, Style, Styled, fit, stack, style_of
 from asyncrun.trace.views.summary import render_summary
-from asyncrun.trace.views.text import clean, seconds, shorten
+from asyncrun.trace.views.text import clean, seconds
 from asyncrun.trace.views.tree import render_tree
 
 
-def render_show(run: RunRecord, spans: Sequence[Span], width: int, now: float) -> str:
+def render_show(run: RunRecord, spans: Sequence[Span], width: int, now: float) -> Styled:
     """Return the picture of a run, no line wider than `width`. `now` (seconds since 1970) tells a live run from a dead one."""
     took = "" if run.seconds is None else f" in {seconds(run.seconds)} s"
     code = "" if run.exit_code is None else f", exit code {run.exit_code}"
+    status = run.status_at(now)
+    origin = f"started {_time(run.started)}, asyncrun {run.version} on {run.host}, {run.job_file or 'no job file'}"
     head = [
-        f"Run {clean(run.run_id)}: {clean(run.status_at(now))}{took}{code}",
-        f"started {_time(run.started)}, asyncrun {clean(run.version)} on {clean(run.host)}, {clean(run.job_file or 'no job file')}",
+        fit(width, Part(f"Run {clean(run.run_id)}", Style.TITLE), ": ", Part(clean(status), style_of(status)), f"{took}{code}"),
+        fit(width, clean(origin)),
     ]
+    shown = stack(Styled(tuple(head)), _gaps(run, width), render_tree(spans, width), render_summary(spans, width))
+    return stack(shown, render_path(spans, width), gap=1)
+
+
+def render_end(run: RunRecord, spans: Sequence[Span], width: int) -> Styled:
+    """Return the trace map and the timing summary of a run that has just ended, and what the trace lacks; no line wider than `width`."""
+    return stack(stack(render_tree(spans, width), _gaps(run, width)), render_summary(spans, width), gap=1)
+
+
+def _gaps(run: RunRecord, width: int) -> Styled:
+    """Return what is known to be missing."""
+    lines = []
     if run.ended is None:
-        head.append(f"no end is recorded; the last sign of life was at {_time(run.seen)}")
+        lines.append(f"no end is recorded; the last sign of life was at {_time(run.seen)}")
     if run.lost:
-        head.append(f"this trace is partial: {run.lost} spans could not be written")
-    lines = "\n".join(shorten(line, width) for line in head)
-    parts = [f"{lines}\n{render_tree(spans, width)}\n{render_summary(spans, width)}", render_path(spans, width)]
-    return "\n\n".join(part for part in parts if part)
+        lines.append(f"this trace is partial: {run.lost} spans could not be written")
+    return Styled(tuple(fit(width, Part(words, Style.ODD)) for words in lines))
 
 
 def _time(moment: float) -> str:

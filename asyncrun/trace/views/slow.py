@@ -5,8 +5,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
-from asyncrun.trace.analysis import WAITS, Node, build_forest, number_of
-from asyncrun.trace.records import Span
+from asyncrun.trace.analysis import DETAILS, WAITS, Node, build_forest, number_of
+from asyncrun.trace.records import UNFINISHED, Span
+from asyncrun.trace.views.styled import Part, Style, Styled, Word, fit, style_of
 from asyncrun.trace.views.table import Column, render_table
 from asyncrun.trace.views.text import clean, seconds, shorten
 
@@ -16,7 +17,7 @@ LONGEST_STATUS = 12
 def slowest(spans: Sequence[Span], count: int) -> list[tuple[Node, str]]:
     """Return the `count` events that took longest by themselves, without what is inside of them, each with its outermost job's name."""
     found: list[tuple[Node, str]] = []
-    waiting = [(node, "") for node in build_forest(spans)]
+    waiting = [(node, "") for node in build_forest(spans, details=False)]
     while waiting:
         node, job = waiting.pop()
         if not node.folded:
@@ -25,30 +26,36 @@ def slowest(spans: Sequence[Span], count: int) -> list[tuple[Node, str]]:
     return heapq.nsmallest(count, found, key=lambda pair: (-pair[0].own_seconds, pair[0].span.id))
 
 
-def render_slow(spans: Sequence[Span], width: int, count: int = 10) -> str:
+def render_slow(spans: Sequence[Span], width: int, count: int = 10) -> Styled:
     """Return a table of the slowest events, no line wider than `width`; `at` is when they started, in seconds since the first event."""
     if not spans:
-        return shorten("No events were recorded.", width)
+        return Styled((fit(width, "No events were recorded."),))
     found = slowest(spans, count)
     begin = min(span.start for span in spans)
-    waits = [name for name in WAITS if any(number_of(node.span, f"waits.{name}") >= 0.0005 for node, _ in found)]
+    waited = {name: [number_of(node.span, f"waits.{name}") for node, _ in found] for name in WAITS}
+    waits = [name for name in WAITS if max(waited[name], default=0.0) >= 0.0005]
     retries = any(number_of(node.span, "retries") for node, _ in found)
     layout = [Column("event", "<", 8), Column("seconds"), Column("at"), Column("job", "<", 8), Column("status", "<")]
-    layout += [Column(name) for name in waits] + ([Column("retries")] if retries else [])
-    rows = [
+    layout += [Column(name, worth=sum(waited[name])) for name in waits] + ([Column("retries")] if retries else [])
+    rows: list[list[Word]] = [
         [
             f"{node.span.type} {node.span.name}".strip(),
             *(seconds(node.own_seconds), seconds(node.span.start - begin)),
             job or "-",
-            "unfinished" if node.span.end is None else shorten(clean(node.span.status), LONGEST_STATUS),
+            _status(node.span),
             *(seconds(number_of(node.span, f"waits.{name}")) for name in waits),
             *([f"{number_of(node.span, 'retries'):.0f}"] if retries else []),
         ]
         for node, job in found
     ]
     title = f"The {len(found)} slowest of {_events(spans)} events (seconds without what is inside of them)"
-    return "\n".join([shorten(title, width), *render_table(layout, rows, width)])
+    return Styled((fit(width, Part(title, Style.TITLE)), *render_table(layout, rows, width)))
+
+
+def _status(span: Span) -> Part:
+    status = UNFINISHED if span.end is None else span.status
+    return Part(shorten(clean(status), LONGEST_STATUS), style_of(status))
 
 
 def _events(spans: Sequence[Span]) -> str:
-    return f"{sum(max(round(number_of(span, 'folded.count')), 1) for span in spans):,}"
+    return f"{sum(max(round(number_of(span, 'folded.count')), 1) for span in spans if span.type not in DETAILS):,}"

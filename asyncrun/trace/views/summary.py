@@ -2,47 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from asyncrun.trace.analysis import WAITS, Timing, timings_by_job, timings_by_type
+from asyncrun.trace.analysis import WAITS, Timing, build_forest, number_of, timings_by_job, timings_by_type
 from asyncrun.trace.records import Span
-from asyncrun.trace.views.table import Column, render_table
-from asyncrun.trace.views.text import seconds, shorten
+from asyncrun.trace.views.styled import Part, Style, Styled, Word, fit, stack
+from asyncrun.trace.views.table import Column, render_table, table_fits
+from asyncrun.trace.views.text import seconds
 
 NARROWEST_LABEL = 8
 MANY = 10
 """From this many events of one kind on, their median says more than the list of them."""
+SHORTEST = 0.0005
+"""Seconds of a wait that are shown as something other than 0."""
+
+_Cells = tuple[str, Callable[[Timing], Word]]
+"""A column: its header, and what it says of one timing."""
 
 
-def render_summary(spans: Sequence[Span], width: int) -> str:
+def render_summary(spans: Sequence[Span], width: int) -> Styled:
     """Return two tables in seconds, no line wider than `width`: jobs by their start, event types by their total.
 
     `total` sums durations (what ran at the same time counts each time), `self` leaves out the time of children. The waits
     of a job are those of all its batches; a wait that nobody had gets no column. Medians come last: they are the first to go.
+    Where even the waits do not fit, they get a table of their own.
     """
-    jobs, types = timings_by_job(spans), timings_by_type(spans)
-    waits = [name for name in WAITS if any(timing.waits[name] >= 0.0005 for timing in (*jobs, *types))]
-    tables = [_table(title, timings, waits, width) for title, timings in (("job", jobs), ("event type", types)) if timings]
-    if not tables:
-        return shorten("No events were recorded.", width)
-    return "\n".join([shorten("Timing summary (seconds)", width), "\n\n".join(tables)])
-
-
-def _table(title: str, timings: Sequence[Timing], waits: Sequence[str], width: int) -> str:
-    failed = any(timing.failed for timing in timings)
-    layout = [Column(title, "<", NARROWEST_LABEL), Column("count"), Column("total"), Column("self")]
-    layout += [Column("failed")] if failed else []
-    layout += [Column(name) for name in waits]
-    many = any(timing.count >= MANY for timing in timings)
-    layout += [Column("p50"), Column("p95"), Column("max")] if many else []
-    rows = [
-        [
-            timing.label,
-            *(str(timing.count), seconds(timing.total), seconds(timing.own)),
-            *([str(timing.failed)] if failed else []),
-            *(seconds(timing.waits[name]) for name in waits),
-            *(seconds(value) for value in (timing.spread.p50, timing.spread.p95, timing.spread.most) if many),
-        ]
-        for timing in timings
+    forest = build_forest(spans)
+    jobs, types = timings_by_job(forest), timings_by_type(forest)
+    waits = [name for name in WAITS if any(timing.waits[name] >= SHORTEST for timing in (*jobs, *types))]
+    tables = [
+        table for title, timings in (("job", jobs), ("event type", types)) if timings for table in _tables(title, timings, waits, width)
     ]
-    return "\n".join(render_table(layout, rows, width))
+    if not tables:
+        return Styled((fit(width, "No events were recorded."),))
+    head = Styled((fit(width, Part("Timing summary (seconds)", Style.TITLE)),))
+    suspended = sum(number_of(span, "suspended") for span in spans)
+    words = f"suspended: {seconds(suspended)} s by the wall clock, which are part of no other number"
+    slept = [Styled((fit(width, Part(words, Style.ODD)),))] if suspended else []
+    return stack(head, stack(*tables, *slept, gap=1))
+
+
+def _tables(title: str, timings: Sequence[Timing], waits: Sequence[str], width: int) -> list[Styled]:
+    times, waited, medians = _times(timings), [_waited(name) for name in waits], _medians(timings)
+    if table_fits(*_table(title, timings, [*times, *waited]), width):
+        return [_rendered(title, timings, [*times, *waited, *medians], width)]
+    idle = [timing for timing in timings if all(timing.waits[name] < SHORTEST for name in waits)]
+    waiting = [timing for timing in timings if timing not in idle]
+    tables = [_rendered(title, timings, [*times, *medians], width)]
+    return [*tables, _rendered(title, waiting, waited, width)] if waiting else tables
+
+
+def _times(timings: Sequence[Timing]) -> list[_Cells]:
+    cells: list[_Cells] = [
+        ("count", lambda timing: str(timing.count)),
+        ("total", lambda timing: seconds(timing.total)),
+        ("self", lambda timing: seconds(timing.own)),
+    ]
+    if any(timing.failed for timing in timings):
+        cells.append(("failed", lambda timing: Part(str(timing.failed), Style.BAD if timing.failed else Style.PLAIN)))
+    return cells
+
+
+def _waited(name: str) -> _Cells:
+    return name, lambda timing: seconds(timing.waits[name])
+
+
+def _medians(timings: Sequence[Timing]) -> list[_Cells]:
+    if not any(timing.count >= MANY for timing in timings):
+        return []
+    return [
+        ("p50", lambda timing: seconds(timing.spread.p50)),
+        ("p95", lambda timing: seconds(timing.spread.p95)),
+        ("max", lambda timing: seconds(timing.spread.most)),
+    ]
+
+
+def _table(title: str, timings: Sequence[Timing], cells: Sequence[_Cells]) -> tuple[list[Column], list[list[Word]]]:
+    layout = [Column(title, "<", NARROWEST_LABEL), *(Column(name) for name, _ in cells)]
+    return layout, [[timing.label, *(cell(timing) for _, cell in cells)] for timing in timings]
+
+
+def _rendered(title: str, timings: Sequence[Timing], cells: Sequence[_Cells], width: int) -> Styled:
+    return Styled(tuple(render_table(*_table(title, timings, cells), width)))

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from asyncrun.trace.views.text import clean, columns, pad
+from asyncrun.trace.views.styled import Line, Part, Style, Word, line
+from asyncrun.trace.views.text import clean, columns, pad, shorten
 
 GAP = "  "
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's header, its alignment ("<" or ">"), and how narrow it may be made (None: not at all)."""
+    """A column's header, its alignment ("<" or ">"), and how narrow it may be made (None: not at all).
+
+    Of columns with a `worth` those that are worth least are left out first.
+    """
 
     header: str
     align: str = ">"
     least: int | None = None
+    worth: float | None = None
 
 
-def render_table(layout: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[str]:
+def render_table(layout: Sequence[Column], rows: Sequence[Sequence[Word]], width: int) -> list[Line]:
     """Return the lines of a table, the header first, none wider than `width`.
 
-    Columns with a `least` are shortened; where that is not enough, columns are left out from the right; the first one stays.
+    Columns with a `least` are shortened; where that is not enough, columns are left out: those with a `worth`, then from the right; the
+    first one stays.
     """
-    cells = [[column.header for column in layout], *([clean(cell) for cell in row] for row in rows)]
-    natural = [max(columns(row[index]) for row in cells) for index in range(len(layout))]
-    least = [size if column.least is None else min(size, column.least) for size, column in zip(natural, layout, strict=True)]
+    if not table_fits(layout, rows, width) and any(column.worth is not None for column in layout):
+        worths = [math.inf if column.worth is None else column.worth for column in layout]
+        gone = worths.index(min(worths))
+        return render_table(_without(layout, gone), [_without(row, gone) for row in rows], width)
+    cells = _cells(layout, rows)
+    natural, least = _sizes(layout, cells)
     shown = len(layout)
     while shown > 1 and _total(least[:shown]) > width:
         shown -= 1
@@ -37,13 +49,40 @@ def render_table(layout: Sequence[Column], rows: Sequence[Sequence[str]], width:
         sizes[index] += more
         room -= more
     sizes[0] = min(sizes[0], max(width, 1))
-    last = len(sizes) - 1
-    return [
-        GAP.join(pad(row[index], size, layout[index].align) for index, size in enumerate(sizes)).rstrip()
-        if layout[last].align == "<"
-        else GAP.join(pad(row[index], size, layout[index].align) for index, size in enumerate(sizes))
-        for row in cells
-    ]
+    return [_row([(row[index], size, layout[index].align) for index, size in enumerate(sizes)]) for row in cells]
+
+
+def table_fits(layout: Sequence[Column], rows: Sequence[Sequence[Word]], width: int) -> bool:
+    """Return whether a table has all its columns in so many columns of the terminal."""
+    return _total(_sizes(layout, _cells(layout, rows))[1]) <= width
+
+
+def _without(parts: Sequence[T], gone: int) -> list[T]:
+    return [part for index, part in enumerate(parts) if index != gone]
+
+
+def _cells(layout: Sequence[Column], rows: Sequence[Sequence[Word]]) -> list[list[Part]]:
+    return [[Part(column.header, Style.HEAD) for column in layout], *([_cell(cell) for cell in row] for row in rows)]
+
+
+def _sizes(layout: Sequence[Column], cells: Sequence[Sequence[Part]]) -> tuple[list[int], list[int]]:
+    """Return how wide each column would be, and how narrow it may be made."""
+    natural = [max(columns(row[index].text) for row in cells) for index in range(len(layout))]
+    return natural, [size if column.least is None else min(size, column.least) for size, column in zip(natural, layout, strict=True)]
+
+
+def _cell(cell: Word) -> Part:
+    return Part(clean(cell.text), cell.style) if isinstance(cell, Part) else Part(clean(cell))
+
+
+def _row(cells: Sequence[tuple[Part, int, str]]) -> Line:
+    words: list[Word] = []
+    for cell, size, align in cells:
+        words += [GAP, Part(pad(cell.text, size, align), cell.style)]
+    cell, size, align = cells[-1]
+    if align == "<":
+        words[-1] = Part(shorten(cell.text, size), cell.style)
+    return line(*words[1:])
 
 
 def _total(sizes: Sequence[int]) -> int:

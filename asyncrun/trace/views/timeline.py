@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from asyncrun.trace.analysis import Node, build_forest
 from asyncrun.trace.concurrency import concurrency_of, mean_levels, stretches_of
-from asyncrun.trace.records import Span
+from asyncrun.trace.records import UNFINISHED, Span
 from asyncrun.trace.views.jobs import lanes_of
-from asyncrun.trace.views.text import clean, columns, pad, seconds, shorten
+from asyncrun.trace.views.styled import Part, Style, Styled, Word, fit, style_of
+from asyncrun.trace.views.text import clean, columns, pad, seconds
 
 BARS = "▁▂▃▄▅▆▇█"
 IDLE = "·"
@@ -16,15 +17,15 @@ NARROWEST_BAR = 10
 WIDEST_LABEL = 24
 
 
-def render_timeline(spans: Sequence[Span], width: int) -> str:
+def render_timeline(spans: Sequence[Span], width: int) -> Styled:
     """Return a line for each job with what it did over time, no line wider than `width`.
 
     A column is a stretch of time; its bar is as high as there were events open at once in the job, on average, and `·` stands for
     none. All lanes have the same scale.
     """
-    forest = build_forest(spans)
+    forest = build_forest(spans, details=False)
     if not forest:
-        return shorten("No events were recorded.", width)
+        return Styled((fit(width, "No events were recorded."),))
     lanes = lanes_of(forest)
     start, end = min(node.span.start for node in forest), max(node.end for node in forest)
     labels = {name: clean(name) for name in lanes}
@@ -36,13 +37,18 @@ def render_timeline(spans: Sequence[Span], width: int) -> str:
     size = max(width - label - tail - 2, 1)
     levels = {name: _levels(heads, start, end, size) for name, heads in lanes.items()}
     top = max((level for row in levels.values() for level in row), default=0.0)
-    lines = [f"{seconds(end - start)} s; a column is {seconds((end - start) / size)} s, {BARS[-1]} is {_number(top)} at once"]
-    lines.append(" " * (label + 1) + _ruler(end - start, size))
+    scale = f"{seconds(end - start)} s; a column is {seconds((end - start) / size)} s, {BARS[-1]} is {_number(top)} at once"
+    lines: list[list[Word]] = [[Part(scale, Style.TITLE)], [" " * (label + 1) + _ruler(end - start, size).rstrip()]]
     for name, heads in lanes.items():
         bars = "".join(_mark(level, top, inside) for level, inside in zip(levels[name], _inside(heads, start, end, size), strict=True))
-        line = f"{pad(labels[name], label)} {bars}"
-        lines.append(f"{line} {tails[name]}" if tail > 0 else line)
-    return "\n".join(shorten(line.rstrip(), width) for line in lines)
+        end_of_line = f" {tails[name]}" if tail > 0 else ""
+        lines.append([f"{pad(labels[name], label)} ", Part(bars if end_of_line else bars.rstrip(), Style.BAR), *_ending(end_of_line)])
+    return Styled(tuple(fit(width, *words) for words in lines))
+
+
+def _ending(words: str) -> list[Word]:
+    told = words.removesuffix(UNFINISHED)
+    return [told, Part(UNFINISHED, style_of(UNFINISHED))] if told != words else [words]
 
 
 def _levels(heads: Sequence[Node], start: float, end: float, size: int) -> list[float]:
@@ -71,7 +77,7 @@ def _mark(level: float, top: float, inside: bool) -> str:
 def _tail(heads: Sequence[Node]) -> str:
     used = concurrency_of(heads)
     words = f"most {_number(used.most)}, mean {_number(used.mean)}"
-    return f"{words}, unfinished" if any(head.span.end is None for head in heads) else words
+    return f"{words}, {UNFINISHED}" if any(head.span.end is None for head in heads) else words
 
 
 def _number(value: float) -> str:

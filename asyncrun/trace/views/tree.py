@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asyncrun.trace.analysis import Node, build_forest, spread_of_nodes
-from asyncrun.trace.records import Span
+from asyncrun.trace.records import UNFINISHED, Span
+from asyncrun.trace.views.styled import Line, Part, Style, Styled, Word, fit, line, plain, style_of
 from asyncrun.trace.views.text import clean, columns, seconds, shorten
 
 MOST_ALIKE = 8
@@ -16,20 +17,21 @@ SHORTEST_LABEL = 8
 STARS = "*" * 10
 
 
-def render_tree(spans: Sequence[Span], width: int) -> str:
+def render_tree(spans: Sequence[Span], width: int) -> Styled:
     """Return the trace map of a run, no line wider than `width`; `spans` are ordered by id.
 
     A line is `|_<type> <name> -> <seconds> s`. Equal siblings fold into `|_<type> x <count> -> <sum> s (p50, p95, max)`, and
     their children are shown together below it.
     """
-    lines = [STARS, shorten(f"Trace: {clean(spans[0].run_id)}" if spans else "Trace: no events", width)]
+    stars = line(Part(STARS, Style.FAINT))
+    lines = [stars, fit(width, Part(f"Trace: {clean(spans[0].run_id)}" if spans else "Trace: no events", Style.TITLE))]
     waiting = [(group, 2) for group in reversed(alike_groups(build_forest(spans)))]
     while waiting:
         group, level = waiting.pop()
         lines.append(_line(group, level, width))
         below = [child for node in group for child in node.children]
         waiting.extend((inner, level + 1) for inner in reversed(alike_groups(below)))
-    return "\n".join([*lines, STARS])
+    return Styled((*lines, stars))
 
 
 def alike_groups(siblings: Sequence[Node]) -> list[list[Node]]:
@@ -55,7 +57,7 @@ def _key(node: Node, names: dict[str, set[str]]) -> tuple[str, str]:
     return kind, node.span.name if len(names[kind]) <= MOST_NAMES else ""
 
 
-def _line(group: Sequence[Node], level: int, width: int) -> str:
+def _line(group: Sequence[Node], level: int, width: int) -> Line:
     # In a narrow terminal deep levels stop moving to the right.
     head = "  " * min(level, max(width // 8, 1)) + "|_"
     span = group[0].span
@@ -63,28 +65,37 @@ def _line(group: Sequence[Node], level: int, width: int) -> str:
     if span.name and all(node.span.name == span.name for node in group):
         label += f" {clean(span.name)}"
     tails = _tails(group)
-    room = [width - columns(head) - columns(tail) for tail in tails]
+    room = [width - columns(head) - columns(plain(tail)) for tail in tails]
     enough = min(columns(label), SHORTEST_LABEL)
     chosen = next((index for index, size in enumerate(room) if size >= enough), len(tails) - 1)
-    return shorten(head + shorten(label, max(room[chosen], 1)) + tails[chosen], width)
+    return fit(width, Part(head, Style.FAINT), shorten(label, max(room[chosen], 1)), *tails[chosen])
 
 
-def _tails(group: Sequence[Node]) -> list[str]:
+def _tails(group: Sequence[Node]) -> list[Line]:
     """Return the ends that a line may have, the most telling first."""
     open_count = sum(node.span.end is None for node in group)
     if len(group) == 1 and not group[0].folded:
         took = f"{seconds(group[0].seconds)} s"
         if open_count:
-            return [f" -> unfinished ({took} so far)", " -> unfinished"]
+            unfinished = Part(UNFINISHED, style_of(UNFINISHED))
+            return [line(" -> ", unfinished, f" ({took} so far)"), line(" -> ", unfinished)]
         status = group[0].span.status
-        return [f" -> {took}" + ("" if status == "succeeded" else f" ({shorten(clean(status), 20)})"), f" -> {took}"]
+        said: list[Word] = [] if status == "succeeded" else [" (", Part(shorten(clean(status), 20), style_of(status)), ")"]
+        return [line(f" -> {took}", *said), line(f" -> {took}")]
     count = sum(node.count for node in group)
     sums = f" x {count} -> {seconds(sum(node.seconds for node in group))} s"
     failed = sum(node.failed for node in group)
-    odd = [f"{number} {word}" for number, word in ((failed, "failed"), (open_count, "unfinished")) if number]
-    short = f"{sums} ({', '.join(odd)})" if odd else sums
+    odd = [Part(f"{number} {word}", style_of(word)) for number, word in ((failed, "failed"), (open_count, UNFINISHED)) if number]
+    short = line(sums, *_in_brackets(odd))
     if open_count == count:
-        return [short, sums]
+        return [short, line(sums)]
     spread = spread_of_nodes(group)
-    parts = [f"p50 {seconds(spread.p50)}", f"p95 {seconds(spread.p95)}", f"max {seconds(spread.most)}"]
-    return [f"{sums} ({', '.join(parts + odd)})", short, sums]
+    parts = [Part(f"p50 {seconds(spread.p50)}"), Part(f"p95 {seconds(spread.p95)}"), Part(f"max {seconds(spread.most)}")]
+    return [line(sums, *_in_brackets(parts + odd)), short, line(sums)]
+
+
+def _in_brackets(parts: Sequence[Part]) -> list[Word]:
+    if not parts:
+        return []
+    words = [word for part in parts for word in (", ", part)]
+    return [" (", *words[1:], ")"]

@@ -113,3 +113,20 @@ def test_a_handler_that_comes_while_an_event_is_open_hears_of_the_next_ones() ->
             pass
     starts: list[CBEvent] = [pair[0] for pair in handler.get_event_pairs(CBEventType.TREE)]
     assert len(starts) == 1
+
+
+def test_what_an_event_encloses_is_its_child_also_where_its_type_has_no_children_by_itself() -> None:
+    manager, _ = watched()
+    with manager.event(CBEventType.QUERY) as outer, manager.event(CBEventType.EMBEDDING) as batch:
+        with batch.enclosing(), manager.event(CBEventType.ATTEMPT) as attempt:
+            pass
+        with manager.event(CBEventType.RETRIEVE) as beside:
+            pass
+    assert manager.trace_map[batch.event_id] == [attempt.event_id]
+    assert manager.trace_map[outer.event_id] == [batch.event_id, beside.event_id]
+
+
+def test_enclosing_means_nothing_with_nobody_to_tell() -> None:
+    manager = CallbackManager()
+    with manager.event(CBEventType.EMBEDDING) as batch, batch.enclosing():
+        assert manager.innermost() == "root"

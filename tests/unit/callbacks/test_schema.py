@@ -27,6 +27,8 @@ def test_types_have_the_values_that_are_written_down_elsewhere() -> None:
         "exception",
         "agent_step",
         "async_job",
+        "attempt",
+        "wait",
     ]
     assert LEAF_EVENTS == (CBEventType.CHUNKING, CBEventType.LLM, CBEventType.EMBEDDING)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from asyncrun.trace.records import RunRecord, Span
 
 GOLDEN = Path(__file__).parent / "golden"
 STARTED = 1_795_486_500.0
-HOSTILE = "\x1b[31mred\x1b[0m \u202eevil\u202c\x9b2J\r\n\x07[bold]日本語\t<script>\udcff"
+HOSTILE = "\x1b[31mred\x1b[0m \u202eevil\u202c\x9b2J\r\n\x07[bold][red]\u2066\u200f日本語\t<script>\udcff"
 
 
 class HandClock:
@@ -90,6 +91,30 @@ def nightly(maker: SpanMaker) -> list[Span]:
 
 
 @pytest.fixture
+def trying(maker: SpanMaker) -> list[Span]:
+    """Two jobs that had every wait that there is, batches with their attempts, and a night in which the lid was shut."""
+    parts = {"queue": 0.25, "rate": 1.5, "gate": 2.0, "backoff": 0.75, "connect": 0.125, "request": 3.5, "decode": 0.0625, "write": 0.25}
+    notes = maker.add("async_job", 0.0, 34.0, name="embed-notes", items=40, cached=0, tokens=800, requests=12, failed=0)
+    for number in range(4):
+        begin = number * 8.5
+        waits = {f"waits__{name}": seconds for name, seconds in parts.items()}
+        batch = maker.add("embedding", begin, begin + 8.4375, notes, items=10, tokens=200, requests=3, retries=2, **waits)
+        maker.add("wait", begin, begin + 1.75, batch, name="rate", waits__queue=0.25, waits__rate=1.5)
+        refused = {"error__type": "throttle", "error__message": "slow down", "http.response.status_code": 429}
+        maker.add("attempt", begin + 1.75, begin + 2.5, batch, name="throttle", status="failed", waits__request=0.75, **refused)
+        maker.add("wait", begin + 2.5, begin + 4.5, batch, name="gate", waits__gate=2.0)
+        broken = {"error__type": "transient", "error__message": "the connection ended"}
+        maker.add("attempt", begin + 4.5, begin + 5.5, batch, name="transient", status="failed", waits__request=1.0, **broken)
+        maker.add("wait", begin + 5.5, begin + 6.25, batch, name="backoff", waits__backoff=0.75)
+        sent = {"waits__connect": 0.125, "waits__request": 1.75, "waits__decode": 0.0625}
+        maker.add("attempt", begin + 6.25, begin + 8.1875, batch, **sent)
+    maker.add("wait", 17.0, 17.0, name="suspended for 28800 s", suspended=28800.0)
+    ingest = maker.add("async_job", 34.0, 36.0, name="ingest-notes")
+    maker.add("node_parsing", 34.0, 35.5, ingest, name="notes", items=40, waits__store=1.25)
+    return maker.spans
+
+
+@pytest.fixture
 def failing(maker: SpanMaker) -> list[Span]:
     """A job in which much failed, also among events that are folded, and one that failed for a reason of its own."""
     notes = maker.add(
@@ -120,6 +145,27 @@ def runs() -> list[RunRecord]:
             "20261124-021500-4f2a", STARTED, None, "running", None, None, None, "0.1.0", "here", {}, STARTED + 21, 0, {"same": 1}, "e" * 64
         ),
     ]
+
+
+@pytest.fixture
+def hostile_spans(maker: SpanMaker) -> list[Span]:
+    """Events that are hostile in every text that an event has."""
+    evil = {"error__type": HOSTILE, "error__message": HOSTILE * 4, "text": HOSTILE, HOSTILE: HOSTILE}
+    job = maker.add("async_job", 0.0, 4.0, name=HOSTILE, status="failed", **evil)
+    for number in range(12):
+        maker.add(HOSTILE, number * 0.25, number * 0.25 + 0.5, job, name=HOSTILE, status=HOSTILE if number % 2 else "failed", **evil)
+    maker.add(f"{HOSTILE} open", 3.0, None, job, name="漢字" * 40, **evil)
+    return [replace(span, run_id=HOSTILE) for span in maker.spans]
+
+
+@pytest.fixture
+def hostile_run() -> RunRecord:
+    """A run that is hostile in every text that a run has."""
+    summary = {HOSTILE: HOSTILE, "jobs": [{"name": HOSTILE, "reason": HOSTILE, "status": HOSTILE}]}
+    return RunRecord(
+        *(HOSTILE, STARTED, STARTED + 9, HOSTILE, 1, 9.0, HOSTILE, HOSTILE, HOSTILE, summary),
+        *(STARTED + 9, 3, {HOSTILE: HOSTILE, f"{HOSTILE}.漢字": "漢字" * 40}, HOSTILE),
+    )
 
 
 @pytest.fixture

@@ -52,10 +52,10 @@ def test_a_job_sums_up_the_waits_of_all_below_it(maker) -> None:
     batch = maker.add("async_job", 0, 10, job)
     maker.add("embedding", 0, 2, batch, waits__rate=1.5, waits__request=0.5)
     maker.add("embedding", 2, 4, batch, waits__rate=0.25, status="failed")
-    [timing] = timings_by_job(maker.spans)
+    [timing] = timings_by_job(build_forest(maker.spans))
     assert (timing.label, timing.count, timing.total, timing.own) == ("notes", 1, 10, 0)
     assert {name: wait for name, wait in timing.waits.items() if wait} == {"rate": 1.75, "request": 0.5}
-    by_type = {timing.label: timing for timing in timings_by_type(maker.spans)}
+    by_type = {timing.label: timing for timing in timings_by_type(build_forest(maker.spans))}
     assert (by_type["async_job"].count, by_type["async_job"].waits["rate"]) == (2, 0)
     assert (by_type["embedding"].total, by_type["embedding"].failed, by_type["embedding"].waits["rate"]) == (4, 1, 1.75)
 
@@ -64,7 +64,7 @@ def test_a_job_inside_another_event_counts_as_a_job(maker) -> None:
     query = maker.add("query", 0, 3)
     maker.add("async_job", 0, 1, query, name="one")
     maker.add("async_job", 1, 3, query)
-    assert [(timing.label, timing.total) for timing in timings_by_job(maker.spans)] == [("one", 1), ("async_job", 2)]
+    assert [(timing.label, timing.total) for timing in timings_by_job(build_forest(maker.spans))] == [("one", 1), ("async_job", 2)]
 
 
 def test_a_child_that_ended_before_its_parent_began_takes_nothing_away(maker) -> None:
@@ -85,8 +85,8 @@ def test_folded_events_count_as_what_they_stand_for(maker) -> None:
     maker.add("embedding", 1, 2, job)
     folded(maker, job, 1, 9.5, count=98, seconds=49.0, own=49.0, min=0.25, max=1.0, p50=0.5, p95=0.75, failed=3)
     maker.spans[-1].attributes["waits.rate"] = 4.0
-    [notes] = timings_by_job(maker.spans)
-    by_type = {timing.label: timing for timing in timings_by_type(maker.spans)}
+    [notes] = timings_by_job(build_forest(maker.spans))
+    by_type = {timing.label: timing for timing in timings_by_type(build_forest(maker.spans))}
     embedding = by_type["embedding"]
     assert (embedding.count, embedding.total, embedding.own, embedding.failed) == (100, 52.0, 52.0, 4)
     assert (embedding.spread.p50, embedding.spread.p95, embedding.spread.most) == (0.5, 0.75, 2.0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asyncrun.callbacks import CBEventType, EventPayload
 from asyncrun.records import Status, Waits
-from asyncrun.trace.attributes import dump_attributes, pick_attributes
+from asyncrun.trace.attributes import dump_attributes, pick_attributes, read_payload, texts_in
 
 SECRET_TEXT = "the text of a document"
 
@@ -40,6 +40,23 @@ def test_texts_are_never_taken(key: str) -> None:
         return
     for value in (SECRET_TEXT, [SECRET_TEXT], {SECRET_TEXT: SECRET_TEXT}, {"text": SECRET_TEXT}):
         assert SECRET_TEXT not in repr(pick_attributes({key: value}))
+
+
+def test_texts_are_taken_where_they_are_asked_for_the_first_of_many_and_their_beginnings() -> None:
+    payload = {EventPayload.CHUNKS: [f"text {number}" for number in range(9)], "query": "x" * 9000, "answer": None, "model": "m"}
+    picked = read_payload(payload, texts=True)
+    assert texts_in(picked) == ["text 0", "text 1", "text 2", "text 3", "text 4", "x" * 1000]
+    assert (picked["chunks.count"], picked["model"]) == (9, "m")
+    assert texts_in(read_payload(payload)) == []
+
+
+@given(
+    st.dictionaries(st.sampled_from(["text", "chunks", "other"]), st.none() | st.integers() | st.text() | st.lists(st.text() | st.none()))
+)
+def test_whatever_stands_under_a_key_for_texts_can_be_read(payload: dict[str, Any]) -> None:
+    picked = read_payload(payload, texts=True)
+    assert "payload.unreadable" not in picked
+    assert len(texts_in(picked)) <= 2 * 5
 
 
 def test_dumped_texts_are_cleaned_and_nothing_makes_them_invalid() -> None:

@@ -73,3 +73,16 @@ def test_only_settings_that_differ_are_told(runs: list[RunRecord]) -> None:
 @pytest.mark.parametrize(("before", "after", "share"), [(2.0, 3.0, 0.5), (0.0, 3.0, None)])
 def test_the_share_of_a_change(before: float, after: float, share: float | None) -> None:
     assert Change("work", "items", before, after).share == share
+
+
+def test_seconds_in_which_the_machine_was_suspended_are_told_last() -> None:
+    maker = SpanMaker()
+    maker.spans = night(10, 1)
+    maker.add("wait", 5, 5, name="suspended for 3600 s", suspended=3600.0)
+    assert noticed(night(10, 1), maker.spans) == ["suspended suspended"]
+
+
+def test_attempts_and_waits_are_part_of_their_batches_and_count_as_nothing_else(trying: list[Span]) -> None:
+    run = measure_run(trying)
+    assert (run.requests, run.retries, run.batch.p50, run.used.most) == (12, 8, 8.4375, 1)
+    assert (run.waits["gate"], run.waits["request"], run.waits["store"], run.suspended) == (8.0, 14.0, 1.25, 28800.0)

@@ -154,6 +154,30 @@ def test_what_has_a_failure_below_it_is_not_folded(record, clock: HandClock) -> 
     assert "folded.count" not in parent.attributes
 
 
+def test_a_batch_with_an_attempt_that_failed_folds_like_others_and_nothing_is_lost(record, clock: HandClock) -> None:
+    def scene(manager: CallbackManager, recorder: TraceRecorder) -> None:
+        with manager.event(CBEventType.ASYNC_JOB):
+            for _ in range(2000):
+                with manager.event(CBEventType.EMBEDDING) as batch, batch.enclosing():
+                    with manager.event(CBEventType.ATTEMPT) as attempt:
+                        clock.pass_by(0.5)
+                        attempt.on_end(payload={"name": "transient", "status": "failed", "http.response.status_code": 503})
+                    with manager.event(CBEventType.WAIT, payload={"name": "backoff"}) as wait:
+                        clock.pass_by(0.25)
+                        wait.on_end(payload={"waits.backoff": 0.25})
+                    with manager.event(CBEventType.ATTEMPT):
+                        clock.pass_by(1)
+
+    spans = record(scene)
+    assert len(spans) < 500
+    exact, folds = of(spans, "attempt")
+    assert count([*exact, *folds]) == 4000
+    assert sum(span.status == "failed" for span in exact) + total(folds, "folded.failed") == 2000
+    assert seconds([*exact, *folds]) == 3000
+    assert total([span for span in spans if span.type == "wait"], "waits.backoff") == 500
+    assert all("http.response.status_code" not in span.attributes for span in folds)
+
+
 def test_past_so_many_failures_they_are_counted(record) -> None:
     def scene(manager: CallbackManager, recorder: TraceRecorder) -> None:
         for _ in range(MOST_FAILED + 5):
@@ -203,7 +227,8 @@ def test_names_without_number_fold_by_type(record) -> None:
 def test_counts_and_sums_are_exact_whatever_happens(tmp_path_factory: pytest.TempPathFactory, events) -> None:
     clock = HandClock()
     path = tmp_path_factory.mktemp("traces") / "traces.db"
-    recorder = TraceRecorder(path, Redactor(), clock)
+    told: list[Span] = []
+    recorder = TraceRecorder(path, Redactor(), clock, follow=lambda run, spans: told.extend(spans))
     recorder.open()
     manager = CallbackManager([recorder])
     run_id = recorder.begin_run()
@@ -212,6 +237,8 @@ def test_counts_and_sums_are_exact_whatever_happens(tmp_path_factory: pytest.Tem
             if nested:
                 with manager.event(CBEventType.RETRIEVE, payload={"tokens": 1}):
                     clock.pass_by(time)
+                if flushed:
+                    recorder.flush()
             event.on_end(payload={"status": "failed" if failed else "succeeded"})
         if flushed:
             recorder.flush()
@@ -226,6 +253,48 @@ def test_counts_and_sums_are_exact_whatever_happens(tmp_path_factory: pytest.Tem
     assert sum(span.status == "failed" for span in spans if span.type == "embedding") == sum(
         failed for kind, _, failed, _, _ in events if kind == "embedding"
     )
+    assert len({span.id for span in told}) == len(told)
+    final = {span.id: span for span in spans}
+    assert [span for span in told if final.get(span.id) != span] == []
+
+
+def test_a_follower_is_told_of_what_has_ended_below_what_is_still_open(tmp_path: Path, clock: HandClock) -> None:
+    told: list[str] = []
+    recorder = TraceRecorder(tmp_path / "traces.db", Redactor(), clock, follow=lambda run, spans: told.extend(span.name for span in spans))
+    recorder.open()
+    recorder.begin_run()
+    manager = CallbackManager([recorder])
+    with manager.event(CBEventType.ASYNC_JOB, payload={"name": "notes"}):
+        with manager.event(CBEventType.EMBEDDING, payload={"name": "batch"}):
+            pass
+        recorder.flush()
+        assert told == ["batch"]
+    recorder.end_run(status="succeeded", exit_code=0)
+    assert told == ["batch", "notes"]
+    recorder.close()
+
+
+def test_what_encloses_an_event_that_a_follower_was_told_of_is_kept(tmp_path: Path, clock: HandClock) -> None:
+    told: list[Span] = []
+    recorder = TraceRecorder(tmp_path / "traces.db", Redactor(), clock, follow=lambda run, spans: told.extend(spans))
+    recorder.open()
+    run_id = recorder.begin_run()
+    manager = CallbackManager([recorder])
+    longer = [manager.on_event_start(CBEventType.QUERY, parent_id="root") for _ in range(SLOWEST)]
+    clock.pass_by(1)
+    outer = manager.on_event_start(CBEventType.QUERY, parent_id="root")
+    with manager.event(CBEventType.EMBEDDING):
+        pass
+    recorder.flush()
+    for _ in range(1001):
+        manager.on_event_end(CBEventType.QUERY, event_id=manager.on_event_start(CBEventType.QUERY, parent_id="root"))
+    for event in (*longer, outer):
+        manager.on_event_end(CBEventType.QUERY, event_id=event)
+    recorder.end_run(status="succeeded", exit_code=0)
+    recorder.close()
+    with TraceStore(tmp_path / "traces.db", read_only=True) as store:
+        ids = {span.id for span in store.spans(run_id)}
+    assert {told[0].id, told[0].parent} <= ids
 
 
 # Jobs of a pool ------------------------------------------------------------------------------------------------------------------------
@@ -306,6 +375,44 @@ def test_jobs_that_are_open_are_seen_while_they_run(record, tmp_path: Path) -> N
     assert [(span.attributes["index"], span.end) for span in seen[0]] == [(0, None), (1, None), (2, None)]
     assert {span.attributes["index"] for span in spans} == {0, 1, 2}
     assert all(span.status == "succeeded" for span in spans)
+
+
+def test_other_handlers_are_told_of_each_job_too(record) -> None:
+    other = LlamaDebugHandler(print_trace_on_end=False)
+
+    async def call(manager: CallbackManager) -> None:
+        async def nested() -> None:
+            with manager.event(CBEventType.RETRIEVE):
+                pass
+
+        async def fails() -> None:
+            raise ValueError("odd")
+
+        manager.add_handler(other)
+        with manager.as_trace("run"), manager.event(CBEventType.QUERY):
+            await run_jobs([nothing(), nested(), *(nothing() for _ in range(200))], callback_manager=manager)
+            with pytest.raises(ValueError, match="odd"):
+                await run_jobs([fails()], callback_manager=manager)
+
+    traced: dict[str, list[str]] = {}
+
+    def scene(manager: CallbackManager, _: TraceRecorder) -> None:
+        asyncio.run(call(manager))
+        traced.update(manager.trace_map)
+
+    spans = record(scene)
+    pairs = other.get_event_pairs()
+    assert [len(pair) for pair in pairs] == [2] * 205
+    [query] = traced["root"]
+    jobs = [start for start, _ in other.get_event_pairs(CBEventType.ASYNC_JOB)]
+    assert {start.id_ for start in jobs} == set(traced[query])
+    assert [(start.payload or {})["index"] for start in jobs] == [*range(202), 0]
+    [retrieve] = [start.id_ for start, _ in other.get_event_pairs(CBEventType.RETRIEVE)]
+    assert traced[jobs[1].id_] == [retrieve]
+    assert count(spans) == 205
+    by_id = {span.id: span for span in spans}
+    assert [by_id[span.parent or 0].attributes["index"] for span in spans if span.type == "retrieve"] == [1]
+    assert [span.attributes["error.message"] for span in spans if span.status == "failed" and span.type == "async_job"] == ["odd"]
 
 
 def test_a_call_goes_on_when_the_recording_ends_or_another_handler_comes(record) -> None:

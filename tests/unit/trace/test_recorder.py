@@ -379,7 +379,7 @@ def test_a_mistake_of_the_recorder_does_not_break_the_run(
 ) -> None:
     recorder.begin_run()
     events(recorder, 1)
-    monkeypatch.setattr("asyncrun.trace.spool.read_payload", lambda payload: 1 / 0)
+    monkeypatch.setattr("asyncrun.trace.spool.read_payload", lambda payload, texts: 1 / 0)
     recorder.flush()
     events(recorder, 2)
     recorder.end_run(status="succeeded", exit_code=0)

@@ -32,7 +32,7 @@ def test_the_slowest_and_the_failed(runs: list[RunRecord], failing: list[Span]) 
     ] * 3
     errors = json.loads(json.dumps(errors_document(runs[1], failing)))["errors"]
     assert sum(error["count"] for error in errors) == 66
-    assert {frozenset(error) for error in errors} == {frozenset({"id", "path", "start", "count", "type", "message"})}
+    assert {frozenset(error) for error in errors} == {frozenset({"id", "path", "start", "count", "type", "message", "texts"})}
 
 
 def test_a_difference(runs: list[RunRecord], failing: list[Span], nightly: list[Span]) -> None:

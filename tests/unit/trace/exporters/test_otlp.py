@@ -52,6 +52,19 @@ def test_the_run_is_the_only_root_and_all_else_is_below_it(runs: list[RunRecord]
     assert all("parentSpanId" in span for span in others)
 
 
+def test_one_span_covers_an_operation_with_its_attempts_and_waits(runs: list[RunRecord], trying: list[Span]) -> None:
+    spans = spans_of(otlp_document(runs[3], trying, NOW))
+    assert {span["name"] for span in spans} == {
+        "asyncrun run",
+        "async_job embed-notes",
+        "async_job ingest-notes",
+        "embeddings",
+        "node_parsing notes",
+    }
+    [batch, *_] = [attributes_of(span) for span in spans if span["name"] == "embeddings"]
+    assert (batch["asyncrun.retries"], batch["asyncrun.waits.gate"], batch["asyncrun.waits.connect"]) == ("2", 2.0, 0.125)
+
+
 def test_no_control_character_and_no_lone_surrogate_goes_out(runs: list[RunRecord], failing: list[Span]) -> None:
     text = json.dumps(otlp_document(runs[1], failing, NOW), ensure_ascii=False)
     text.encode()
@@ -88,6 +101,29 @@ def test_one_embedding_span_under_both_conventions(runs: list[RunRecord], maker)
         "asyncrun.name": "notes",
         "asyncrun.status": "succeeded",
         "asyncrun.tokens": "9",
+    }
+
+
+def test_one_chat_span_under_both_conventions(runs: list[RunRecord], maker) -> None:
+    spoken = {"model_name": "gpt", "provider": "openai", "tokens": 9, "input_tokens": 7, "output_tokens": 2, "finish_reason": "stop"}
+    maker.add("llm", 0, 1, max_tokens=50, **spoken)
+    _, span = spans_of(otlp_document(runs[0], maker.spans, NOW))
+    assert (span["name"], span["kind"]) == ("chat gpt", 3)
+    assert attributes_of(span) == {
+        "openinference.span.kind": "LLM",
+        "asyncrun.type": "llm",
+        "asyncrun.status": "succeeded",
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "gpt",
+        "gen_ai.request.max_tokens": "50",
+        "llm.model_name": "gpt",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.usage.input_tokens": "7",
+        "gen_ai.usage.output_tokens": "2",
+        "llm.token_count.prompt": "7",
+        "llm.token_count.completion": "2",
+        "llm.token_count.total": "9",
+        "gen_ai.response.finish_reasons": {"values": [{"stringValue": "stop"}]},
     }
 
 

@@ -60,7 +60,7 @@ def assert_nested(events: list[dict[str, Any]], parents: dict[int, int | None]) 
                     assert ancestor == one["args"]["id"]
 
 
-@pytest.mark.parametrize("trace", ["nightly", "failing"])
+@pytest.mark.parametrize("trace", ["nightly", "failing", "trying"])
 def test_a_run_is_valid_and_nothing_overlaps(trace: str, runs: list[RunRecord], request: pytest.FixtureRequest) -> None:
     spans: list[Span] = request.getfixturevalue(trace)
     events = assert_valid(perfetto_document(runs[3], spans, NOW))
@@ -85,6 +85,15 @@ def test_a_job_is_a_process_and_a_worker_a_track(runs: list[RunRecord], maker) -
     names = [event["args"]["name"] for event in document["traceEvents"] if event["name"] == "process_name"]
     assert names == ["notes", "book"]
     assert (events[-1]["ts"], events[-1]["dur"]) == (1_000_000, 1_000_000)
+
+
+def test_attempts_and_waits_lie_inside_of_their_batch(runs: list[RunRecord], trying: list[Span]) -> None:
+    events = assert_valid(perfetto_document(runs[3], trying, NOW))
+    tracks = {event["args"]["id"]: (event["pid"], event["tid"]) for event in events}
+    inner = [span for span in trying if span.type in ("attempt", "wait") and span.parent]
+    assert inner
+    assert all(tracks[span.id] == tracks[span.parent] for span in inner)
+    assert {event["name"] for event in events} >= {"attempt", "attempt throttle", "wait rate", "wait gate", "wait backoff"}
 
 
 def test_folded_events_say_how_many_they_are(runs: list[RunRecord], failing: list[Span]) -> None:

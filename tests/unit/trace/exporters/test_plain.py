@@ -25,7 +25,7 @@ def schema() -> Any:
 
 
 @pytest.mark.parametrize("number", range(4))
-@pytest.mark.parametrize("trace", ["nightly", "failing"])
+@pytest.mark.parametrize("trace", ["nightly", "failing", "trying"])
 def test_every_run_is_valid(schema: Any, number: int, trace: str, runs: list[RunRecord], request: pytest.FixtureRequest) -> None:
     document = json.loads(json.dumps(plain_document(runs[number], request.getfixturevalue(trace), NOW)))
     schema.validate(document)

@@ -25,7 +25,7 @@ def job_lines(text: str) -> list[str]:
 
 
 def test_why_a_job_took_longer_goes_from_the_work_to_the_waits(runs: list[RunRecord]) -> None:
-    text = render_diff((runs[0], night("a", 10, 1)), (runs[0], night("b", 20, 2, waits__rate=1.0, retries=1)), 160, NOW)
+    text = str(render_diff((runs[0], night("a", 10, 1)), (runs[0], night("b", 20, 2, waits__rate=1.0, retries=1)), 160, NOW))
     assert "B took 30.0 s longer than A (+300%)." in text
     assert job_lines(text) == [
         "notes: 10.0 s -> 40.0 s (+300%)",
@@ -38,7 +38,7 @@ def test_why_a_job_took_longer_goes_from_the_work_to_the_waits(runs: list[RunRec
 
 
 def test_equal_runs_are_said_to_be_equal(runs: list[RunRecord]) -> None:
-    text = render_diff((runs[0], night("a", 10, 1)), (runs[0], night("b", 10, 1)), 80, NOW)
+    text = str(render_diff((runs[0], night("a", 10, 1)), (runs[0], night("b", 10, 1)), 80, NOW))
     assert "B took as long as A" in text
     assert job_lines(text) == ["notes: 10.0 s -> 10.0 s, no change"]
     assert "setting" not in text
@@ -46,15 +46,15 @@ def test_equal_runs_are_said_to_be_equal(runs: list[RunRecord]) -> None:
 
 def test_settings_that_differ_stand_at_the_end(runs: list[RunRecord]) -> None:
     after = replace(runs[0], settings={"notes.workers": 8}, host="there")
-    text = render_diff((runs[0], []), (after, []), 80, NOW)
+    text = str(render_diff((runs[0], []), (after, []), 80, NOW))
     assert text.splitlines()[-3:] == ["setting        A     B", "host           here  there", "notes.workers  -     8"]
 
 
 def test_jobs_of_one_run_only_are_named(runs: list[RunRecord]) -> None:
     other = [replace(span, name="book") if span.parent is None else span for span in night("b", 1, 1)]
-    text = render_diff((runs[0], night("a", 1, 2)), (runs[0], other), 80, NOW)
+    text = str(render_diff((runs[0], night("a", 1, 2)), (runs[0], other), 80, NOW))
     assert job_lines(text) == ["notes: only in A, 2.00 s", "book: only in B, 1.00 s"]
 
 
 def test_two_runs_without_events(runs: list[RunRecord]) -> None:
-    assert "Neither has events to compare." in render_diff((runs[0], []), (runs[1], []), 80, NOW)
+    assert "Neither has events to compare." in str(render_diff((runs[0], []), (runs[1], []), 80, NOW))

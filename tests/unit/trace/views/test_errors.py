@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from asyncrun.trace.records import RunRecord
+from asyncrun.trace.records import RunRecord, Span
 from asyncrun.trace.views.errors import render_errors
 
 
 def test_nothing_failed_is_one_line(maker, runs: list[RunRecord]) -> None:
     maker.add("async_job", 0, 1, name="notes")
-    assert render_errors(runs[0], maker.spans, 80) == "No event of run 20261122-021500-0a01 failed."
+    assert str(render_errors(runs[0], maker.spans, 80)) == "No event of run 20261122-021500-0a01 failed."
 
 
 def test_items_that_failed_without_an_event_are_mentioned(maker, runs: list[RunRecord]) -> None:
     maker.add("async_job", 0, 1, name="notes", status="partial", failed=2)
-    assert render_errors(runs[0], maker.spans, 120) == (
+    assert str(render_errors(runs[0], maker.spans, 120)) == (
         "No event of run 20261122-021500-0a01 failed; 2 items failed by themselves: see `asyncrun failed`."
     )
 
@@ -26,7 +26,7 @@ def test_what_fails_again_for_the_same_reason_is_counted(maker, runs: list[RunRe
     for start in (1, 2, 3):
         maker.add("embedding", start, start + 1, job, status="failed", error__type="AuthError", error__message="401")
     maker.add("embedding", 4, 5, job, status="failed", error__type="OutageError", error__message="no route")
-    assert render_errors(run, maker.spans, 80).splitlines() == [
+    assert str(render_errors(run, maker.spans, 80)).splitlines() == [
         "5 events of run 20261122-021500-0a01 failed",
         "at 0 s: async_job notes",
         "    the key is refused",
@@ -40,10 +40,14 @@ def test_what_fails_again_for_the_same_reason_is_counted(maker, runs: list[RunRe
 def test_many_different_reasons_end_in_a_count(maker, runs: list[RunRecord]) -> None:
     for number in range(60):
         maker.add("embedding", 0, 1, status="failed", error__type=f"Error{number}")
-    assert render_errors(runs[0], maker.spans, 80).splitlines()[-1] == "and 10 more, in `asyncrun trace errors --json`"
+    assert str(render_errors(runs[0], maker.spans, 80)).splitlines()[-1] == "and 10 more, in `asyncrun trace errors --json`"
 
 
 def test_a_summary_of_another_shape_gives_no_reason(maker, runs: list[RunRecord]) -> None:
     maker.add("async_job", 0, 1, name="notes", status="failed")
     for summary in ({"jobs": "none"}, {"jobs": [3]}, {}):
-        assert "no reason is recorded" in render_errors(replace(runs[0], summary=summary), maker.spans, 80)
+        assert "no reason is recorded" in str(render_errors(replace(runs[0], summary=summary), maker.spans, 80))
+
+
+def test_an_attempt_that_the_next_one_made_good_is_no_failure(runs: list[RunRecord], trying: list[Span]) -> None:
+    assert "No event of run" in str(render_errors(runs[0], trying, 80))

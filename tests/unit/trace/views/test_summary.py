@@ -9,7 +9,7 @@ def test_jobs_come_by_their_start_and_types_by_their_total(maker) -> None:
     first = maker.add("async_job", 0, 4, name="b-first")
     maker.add("embedding", 1, 3, first, waits__rate=1.5)
     maker.add("async_job", 1, 2, name="a-second")
-    assert render_summary(maker.spans, 80).splitlines() == [
+    assert str(render_summary(maker.spans, 80)).splitlines() == [
         "Timing summary (seconds)",
         "job       count  total  self  rate",
         "b-first       1   4.00  2.00  1.50",
@@ -23,8 +23,32 @@ def test_jobs_come_by_their_start_and_types_by_their_total(maker) -> None:
 
 def test_events_outside_of_jobs_are_summed_up_too(maker) -> None:
     maker.add("query", 0, 1)
-    assert render_summary(maker.spans, 80).splitlines() == [
+    assert str(render_summary(maker.spans, 80)).splitlines() == [
         "Timing summary (seconds)",
         "event type  count  total  self",
         "query           1   1.00  1.00",
     ]
+
+
+def test_at_80_columns_no_wait_is_left_out(trying) -> None:
+    text = str(render_summary(trying, 80))
+    for name in ("queue", "rate", "gate", "backoff", "connect", "request", "decode", "store", "write"):
+        assert text.count(f" {name}") == 2
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_jobs_waits_are_those_of_its_batches_whatever_their_attempts_say(trying) -> None:
+    table = str(render_summary(trying, 120)).split("\n\n")[0].splitlines()[1:]
+    head, notes, _ = [line.split() for line in table]
+    assert dict(zip(head, notes, strict=True))["request"] == "14.0"
+
+
+def test_a_run_in_which_the_machine_was_suspended_says_so(trying) -> None:
+    assert str(render_summary(trying, 80)).splitlines()[-1] == "suspended: 28800 s by the wall clock, which are part of no other number"
+
+
+def test_a_job_that_waited_for_nothing_has_no_line_among_the_waits(trying, maker) -> None:
+    maker.add("async_job", 36.0, 37.0, name="idle")
+    tables = str(render_summary(trying, 80)).split("\n\n")
+    assert "idle" in tables[0]
+    assert "idle" not in tables[1]

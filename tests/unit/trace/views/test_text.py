@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncrun.trace.views.styled import plain
 from asyncrun.trace.views.table import Column, render_table
 from asyncrun.trace.views.text import columns, pad, seconds, shorten
 
@@ -38,7 +39,7 @@ def test_seconds(value: float, text: str) -> None:
 def test_a_table_shortens_what_may_be_shortened_and_then_leaves_out_the_last_columns() -> None:
     layout = [Column("name", "<", 4), Column("n"), Column("note", "<", 4)]
     rows = [["a long name", "1", "a long note"]]
-    assert render_table(layout, rows, 80) == ["name         n  note", "a long name  1  a long note"]
-    assert render_table(layout, rows, 20) == ["name         n  note", "a long name  1  a l…"]
-    assert render_table(layout, rows, 12) == ["name       n", "a long n…  1"]
-    assert render_table(layout, rows, 5) == ["name", "a lo…"]
+    assert list(map(plain, render_table(layout, rows, 80))) == ["name         n  note", "a long name  1  a long note"]
+    assert list(map(plain, render_table(layout, rows, 20))) == ["name         n  note", "a long name  1  a l…"]
+    assert list(map(plain, render_table(layout, rows, 12))) == ["name       n", "a long n…  1"]
+    assert list(map(plain, render_table(layout, rows, 5))) == ["name", "a lo…"]

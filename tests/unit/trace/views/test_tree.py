@@ -6,7 +6,7 @@ from asyncrun.trace.views.tree import render_tree
 
 
 def lines(maker) -> list[str]:
-    return render_tree(maker.spans, 100).splitlines()[2:-1]
+    return str(render_tree(maker.spans, 100)).splitlines()[2:-1]
 
 
 def test_events_stand_below_their_parents(maker) -> None:
@@ -64,11 +64,11 @@ def test_a_status_other_than_success_is_a_word(maker) -> None:
 
 def test_names_are_shortened_before_figures(maker) -> None:
     maker.add("async_job", 0, 1, name="a-name-that-is-longer-than-the-terminal")
-    assert render_tree(maker.spans, 40).splitlines()[2] == "    |_async_job a-name-that-i… -> 1.00 s"
+    assert str(render_tree(maker.spans, 40)).splitlines()[2] == "    |_async_job a-name-that-i… -> 1.00 s"
 
 
 def test_a_trace_deeper_than_the_recursion_limit_is_rendered(maker) -> None:
     parent = None
     for _ in range(1500):
         parent = maker.add("tree", 0, 1, parent)
-    assert len(render_tree(maker.spans, 80).splitlines()) == 1503
+    assert len(str(render_tree(maker.spans, 80)).splitlines()) == 1503
