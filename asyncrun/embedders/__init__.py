@@ -7,17 +7,51 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asyncrun.embedders.base import BaseEmbedding
+    from asyncrun.embedders.cohere import CohereEmbedding
     from asyncrun.embedders.compare import SimilarityMode, similarity
+    from asyncrun.embedders.gemini import GeminiEmbedding
+    from asyncrun.embedders.isaacus import IsaacusEmbedding
     from asyncrun.embedders.local import LocalEmbedding
+    from asyncrun.embedders.ollama import OllamaEmbedding
     from asyncrun.embedders.openai import OpenAIEmbedding
+    from asyncrun.embedders.tei import HuggingFaceInferenceAPIEmbedding, TextEmbeddingsInference
+    from asyncrun.embedders.vendors import AzureOpenAIEmbedding, HerokuEmbedding, JinaEmbedding, MistralAIEmbedding, VoyageEmbedding
 
-__all__ = ["BaseEmbedding", "LocalEmbedding", "OpenAIEmbedding", "SimilarityMode", "similarity"]
+__all__ = [
+    "AzureOpenAIEmbedding",
+    "BaseEmbedding",
+    "CohereEmbedding",
+    "GeminiEmbedding",
+    "HerokuEmbedding",
+    "HuggingFaceInferenceAPIEmbedding",
+    "IsaacusEmbedding",
+    "JinaEmbedding",
+    "LocalEmbedding",
+    "MistralAIEmbedding",
+    "OllamaEmbedding",
+    "OpenAIEmbedding",
+    "SimilarityMode",
+    "TextEmbeddingsInference",
+    "VoyageEmbedding",
+    "similarity",
+]
 
 _HOMES = {
+    "AzureOpenAIEmbedding": "vendors",
     "BaseEmbedding": "base",
+    "CohereEmbedding": "cohere",
+    "GeminiEmbedding": "gemini",
+    "HerokuEmbedding": "vendors",
+    "HuggingFaceInferenceAPIEmbedding": "tei",
+    "IsaacusEmbedding": "isaacus",
+    "JinaEmbedding": "vendors",
     "LocalEmbedding": "local",
+    "MistralAIEmbedding": "vendors",
+    "OllamaEmbedding": "ollama",
     "OpenAIEmbedding": "openai",
     "SimilarityMode": "compare",
+    "TextEmbeddingsInference": "tei",
+    "VoyageEmbedding": "vendors",
     "similarity": "compare",
 }
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from asyncrun.batching.pack import byte_size, pack
+from asyncrun.batching.pack import BatchLimits, byte_size, pack, safe_bound
 from asyncrun.embedders.assemble import merge, no_vectors, renumber
 from asyncrun.embedders.compare import SimilarityMode, Vector, similarity
-from asyncrun.embedders.interface import BatchLimits, Empty, TooLong
+from asyncrun.embedders.interface import Empty, TooLong
 from asyncrun.embedders.mend import Mender
 from asyncrun.embedders.policy import key_text, sort_out
 from asyncrun.errors import ItemError
 from asyncrun.ports import Tokenizer
-from asyncrun.records import Embedded, InputType, Space
+from asyncrun.records import Embedded, EmbedFailure, InputType, Space
+
+if TYPE_CHECKING:
+    from asyncrun.aio.limits import Limits
 
 T = TypeVar("T")
+Send = Callable[[Sequence[str]], Awaitable[Embedded]]
 
 
 class BaseEmbedding(ABC):
@@ -38,6 +43,8 @@ class BaseEmbedding(ABC):
     """
 
     provider: str
+    keeps_together = False
+    """Whether the texts of one request have a part in each other's vectors: what is given together is then sent together."""
 
     def __init__(
         self,
@@ -73,9 +80,47 @@ class BaseEmbedding(ABC):
         """Raise UsageError for what is known to be wrong before anything is sent, such as a key that is not set."""
 
     @property
+    def cuts(self) -> bool:
+        """Say whether the endpoint cuts too long texts by itself when it is told to."""
+        return False
+
+    @property
+    def tokens_per_byte(self) -> float:
+        """Return how many tokens a byte of text stands for at most, as far as is known: 1.0 is the safe bound."""
+        return safe_bound()
+
+    @property
     def tokenizer(self) -> Tokenizer | None:
         """Return the model's tokenizer, None when only the safe bound (tokens <= UTF-8 bytes) is known."""
         return None
+
+    @property
+    def dimensions(self) -> int | None:
+        """Return how many numbers a vector has, None before that is known."""
+        return None
+
+    @property
+    def place(self) -> str:
+        """Return who serves the model and where: two places of one space are compared before vectors of both are mixed."""
+        return f"{self.provider}/{self.model_name}"
+
+    @property
+    def rate_limits(self) -> Limits | None:
+        """Return what is stated about the endpoint's limits, None for an embedder without an endpoint."""
+        return None
+
+    @property
+    def first_items(self) -> int | None:
+        """Return how many texts the first request of a run carries at most, before all others; None: as many as any."""
+        return None
+
+    def count_tokens(self, text: str, input_type: InputType) -> int | None:
+        """Return how many tokens are used for a text, prefix and limit included; None without a tokenizer. Blocks."""
+        if self.tokenizer is None:
+            return None
+        count = self.tokenizer.count(self._prefixes[input_type] + text)
+        cut = self.on_too_long == "truncate" and self.max_input_tokens is not None
+        return min(count, self.max_input_tokens or count) if cut else count
 
     def as_sent(self, text: str, input_type: InputType) -> str:
         """Return what stands for the text in its item key: the prefix included, and the policy where it changes the vector."""
@@ -91,24 +136,40 @@ class BaseEmbedding(ABC):
             return no_vectors(failures)
         prefix = self._prefixes[input_type]
         answer = renumber(await self._embed([prefix + texts[place] for place in ready], input_type), ready)
-        too_long = [failure for failure in answer.failures if failure.reason == "too_long"]
-        if too_long and self.on_too_long != "fail":
-            failures += [failure for failure in answer.failures if failure.reason != "too_long"]
-            mender = Mender(lambda parts: self._embed_any(parts, input_type), prefix, self.tokenizer, self.max_input_tokens)
-            mend = mender.split if self.on_too_long == "split" else mender.truncate
-            mended = [renumber(await mend(texts[failure.position], failure), [failure.position]) for failure in too_long]
-            answer = merge([_without_failures(answer), *mended])
+        if self.on_too_long != "fail" and any(failure.reason == "too_long" for failure in answer.failures):
+            answer = await self._mended(answer, texts, input_type)
         return merge([answer, no_vectors(failures)]) if failures else answer
 
-    async def _embed_any(self, texts: Sequence[str], input_type: InputType) -> Embedded:
+    async def _mended(self, answer: Embedded, texts: Sequence[str], input_type: InputType) -> Embedded:
+        """Return the answer with vectors for the texts that were too long, by the policy."""
+        prefix = self._prefixes[input_type]
+        whole, too_long = _parted(answer)
+        parts = [whole]
+        if self.on_too_long == "truncate" and self.cuts:
+            places = [failure.position for failure in too_long]
+            cut = await self._embed_any([prefix + texts[place] for place in places], partial(self._embed_cut, input_type=input_type))
+            cut, too_long = _parted(renumber(replace(cut, truncated=frozenset(cut.positions)), places))
+            parts.append(cut)
+        mender = Mender(
+            partial(self._embed_any, send=partial(self._embed, input_type=input_type)), prefix, self.tokenizer, self.max_input_tokens
+        )
+        mend = mender.split if self.on_too_long == "split" else mender.truncate
+        mended = [renumber(await mend(texts[failure.position], failure), [failure.position]) for failure in too_long]
+        return merge([*parts, *mended])
+
+    async def _embed_cut(self, texts: Sequence[str], input_type: InputType) -> Embedded:
+        """Embed texts and let the endpoint cut them; for adapters where it `cuts`."""
+        raise NotImplementedError
+
+    async def _embed_any(self, texts: Sequence[str], send: Send) -> Embedded:
         """Embed texts that together may be more than one batch."""
-        batches = self._batches(texts)
-        return merge([renumber(await self._embed([texts[place] for place in batch], input_type), batch) for batch in batches])
+        return merge([renumber(await send([texts[place] for place in batch]), batch) for batch in self._batches(texts)])
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        # Bytes stand for tokens here: the bound is safe, and to tokenize everything once more would cost more than it saves.
-        sizes = ((place, byte_size(text), byte_size(text)) for place, text in enumerate(texts))
-        return pack(sizes, max_items=self.batch.max_items, max_tokens=self.batch.max_tokens, max_bytes=self.batch.max_bytes)
+        if self.keeps_together:
+            return iter([list(range(len(texts)))] if texts else [])
+        # To tokenize everything once more would cost more than full batches save.
+        return pack(((place, byte_size(text)) for place, text in enumerate(texts)), self.batch, lambda: self.tokens_per_byte)
 
     async def aget_text_embedding(self, text: str) -> list[float]:
         """Return the vector of a document. Raises ItemError when it has none."""
@@ -171,6 +232,9 @@ class BaseEmbedding(ABC):
         """Return how alike two vectors are: `cosine`, `dot_product` or `euclidean`; higher is more alike."""
         return similarity(embedding1, embedding2, mode)
 
+    async def renew_connections(self) -> None:  # noqa: B027 (most adapters hold none)
+        """Close the connections that are open, as after the machine was suspended; requests under way keep theirs."""
+
     async def aclose(self) -> None:
         """Close connections and threads; may be called twice, and the embedder opens them anew when it is used again."""
         await self._leave_loop()
@@ -182,8 +246,10 @@ class BaseEmbedding(ABC):
         await self.aclose()
 
 
-def _without_failures(answer: Embedded) -> Embedded:
-    return Embedded(answer.vectors, answer.positions, (), answer.truncated, answer.usage, answer.waits)
+def _parted(answer: Embedded) -> tuple[Embedded, list[EmbedFailure]]:
+    """Return an answer without the failures of texts that are too long, and these."""
+    too_long = [failure for failure in answer.failures if failure.reason == "too_long"]
+    return replace(answer, failures=tuple(failure for failure in answer.failures if failure.reason != "too_long")), too_long
 
 
 def _rows(answer: Embedded, count: int, numbers: Sequence[int] | None = None) -> list[list[float]]:

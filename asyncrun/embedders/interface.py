@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from asyncrun.batching.pack import BatchLimits
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, InputType, Space
 
+if TYPE_CHECKING:
+    from asyncrun.aio.limits import Limits
+
 TooLong = Literal["fail", "truncate", "split"]
 Empty = Literal["fail", "skip"]
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """How much one request may carry; None: no limit known."""
-
-    max_items: int = 128
-    max_tokens: int | None = None
-    max_bytes: int | None = None
 
 
 class Embedder(Protocol):
@@ -33,8 +27,31 @@ class Embedder(Protocol):
     price_per_million_tokens: float | None
 
     @property
+    def tokens_per_byte(self) -> float:
+        """Return how many tokens a byte of text stands for at most, as far as is known: 1.0 is the safe bound."""
+
+    @property
     def tokenizer(self) -> Tokenizer | None:
         """Return the model's tokenizer, None when only the safe bound (tokens <= UTF-8 bytes) is known."""
+
+    @property
+    def dimensions(self) -> int | None:
+        """Return how many numbers a vector has, None before that is known."""
+
+    @property
+    def place(self) -> str:
+        """Return who serves the model and where: two places of one space are compared before vectors of both are mixed."""
+
+    @property
+    def rate_limits(self) -> Limits | None:
+        """Return what is stated about the endpoint's limits, None for an embedder without an endpoint."""
+
+    @property
+    def first_items(self) -> int | None:
+        """Return how many texts the first request of a run carries at most, before all others; None: as many as any."""
+
+    def count_tokens(self, text: str, input_type: InputType) -> int | None:
+        """Return how many tokens are used for a text, prefix and limit included; None without a tokenizer. Blocks."""
 
     def check(self) -> None:
         """Raise UsageError for what is known to be wrong before anything is sent, such as a key that is not set."""
@@ -51,6 +68,9 @@ class Embedder(Protocol):
         The policies for empty and too long texts are applied here. Raises AuthError, QuotaError, ThrottledError,
         OutageError, EndpointError: answers about the endpoint, not about a text.
         """
+
+    async def renew_connections(self) -> None:
+        """Close what is open, as after the machine was suspended: new requests make new connections, those under way keep theirs."""
 
     async def aclose(self) -> None:
         """Close connections and threads; may be called twice."""

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders.base import BaseEmbedding
-from asyncrun.embedders.interface import BatchLimits, Empty, TooLong
+from asyncrun.embedders.interface import Empty, TooLong
 from asyncrun.embedders.minilm import DIMENSIONS, MAX_TOKENS, MiniLM, Read
 from asyncrun.embedders.packaged import MODEL
 from asyncrun.embedders.tokenizer import FileTokenizer
@@ -80,6 +81,11 @@ class LocalEmbedding(BaseEmbedding):
         self._tokenizer = FileTokenizer()
         self._model = MiniLM(self._tokenizer)
         self._pool: ThreadPoolExecutor | None = None
+
+    @property
+    def dimensions(self) -> int:
+        """Return how many numbers a vector has."""
+        return DIMENSIONS
 
     @property
     def tokenizer(self) -> FileTokenizer:

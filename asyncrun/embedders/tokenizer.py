@@ -55,6 +55,10 @@ class FileTokenizer:
         first, last = self._tokenizer().encode("").ids
         return [first, *found[:room], last], len(found) > room
 
+    def special_tokens(self) -> int:
+        """Return how many tokens the model adds to every text, as the file says."""
+        return self._tokenizer().num_special_tokens_to_add(is_pair=False)
+
     def _encode(self, text: str) -> tokenizers.Encoding:
         try:
             return self._tokenizer().encode(text, add_special_tokens=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -10,23 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asyncrun.batching.pack import byte_size
+from asyncrun.endpoints.sizes import told_sizes
 from asyncrun.ports import Tokenizer
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
-
-# Seen: "maximum context length is 8192 tokens, however you requested 9001 tokens" (OpenAI), "less than 512 tokens. Given: 700" (TEI).
-_TOKENS = re.compile(r"(\d[\d,]*)\s*tokens|given:?\s*(\d[\d,]*)", re.IGNORECASE)
-
-
-def told_sizes(message: str) -> tuple[int, int] | None:
-    """Return (tokens of the text, tokens allowed) where a server's message tells both.
-
-    >>> told_sizes("`inputs` must have less than 512 tokens. Given: 700")
-    (700, 512)
-    """
-    numbers = {int("".join(found).replace(",", "")) for found in _TOKENS.findall(message)} - {0}
-    return (max(numbers), min(numbers)) if len(numbers) > 1 else None
 
 
 def parts_needed(text: str, prefix: str, tokenizer: Tokenizer | None, max_tokens: int | None, message: str) -> int:

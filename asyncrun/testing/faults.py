@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from asyncrun.testing.dialects import texts_in
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeenRequest:
@@ -23,10 +25,13 @@ class SeenRequest:
     @property
     def texts(self) -> list[str]:
         """Return the texts of an embedding request."""
-        if not isinstance(self.document, dict):
-            return []
-        given = self.document.get("input") or self.document.get("texts") or []
-        return [given] if isinstance(given, str) else list(given)
+        return texts_in(self.document)
+
+    @property
+    def prompts(self) -> list[str]:
+        """Return the last message of a chat completion."""
+        messages = self.document.get("messages") if isinstance(self.document, dict) else None
+        return [str(messages[-1].get("content"))] if isinstance(messages, list) and messages else []
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +41,8 @@ class Fault:
     `when` chooses requests, `times` is how many of them are hit (None: all), `after` how many are let through before.
     A `status` or a `body` replaces the reply, `change` changes the right one's JSON, `delay` waits before the first byte,
     `drip` waits that many seconds after each byte, `cut` closes the connection after that many bytes of the reply's body
-    (-1: before a single byte of the reply).
+    (-1: before a single byte of the reply), `chunked` sends it in chunks and without its length, `repeat` sends it so many times
+    (and says no length), `hang_up` closes the connection after a whole reply, without a word.
     """
 
     status: int | None = None
@@ -46,27 +52,12 @@ class Fault:
     delay: float = 0.0
     drip: float = 0.0
     cut: int | None = None
+    chunked: bool = False
+    repeat: int = 1
+    hang_up: bool = False
     when: Callable[[SeenRequest], bool] = lambda request: True
     times: int | None = 1
     after: int = 0
-
-
-def parse_fault(text: str) -> Fault:
-    """Return a fault from JSON, as the command line of the server takes it; `body` may be text or a document, `text` chooses requests.
-
-    >>> parse_fault('{"status": 429, "headers": {"retry-after": "2"}, "times": null}').status
-    429
-
-    Raises ValueError or TypeError for what is no fault.
-    """
-    given = json.loads(text)
-    body = given.pop("body", None)
-    needle = given.pop("text", None)
-    if body is not None:
-        body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    if needle is not None:
-        given["when"] = lambda request: any(needle in text for text in request.texts)
-    return Fault(body=body, **given)
 
 
 def error(status: int, message: str, *, kind: str = "invalid_request_error", code: str | None = None, **options: Any) -> Fault:

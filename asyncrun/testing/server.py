@@ -1,14 +1,14 @@
-"""A fake embedding server on loopback: speaks OpenAI's dialect from memory, keeps a log, and does wrong what it is told to.
+"""A fake embedding server on loopback: speaks OpenAI's dialect and the others from memory, keeps a log, and does wrong what it is told to.
 
-Run it for a rehearsal without a key: `python -m asyncrun.testing.server --port 0` prints its base URL.
+`python -m asyncrun.testing` starts it from the shell, for a rehearsal without a key.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import itertools
+import math
 import ssl
 import threading
 import time
@@ -18,25 +18,35 @@ from typing import Any, Self
 
 import orjson
 
-from asyncrun.testing.faults import Fault, SeenRequest, error_body, parse_fault
+from asyncrun.testing.chat import Chat
+from asyncrun.testing.dialects import asked_dimensions, dialect_of, refusal, shortened
+from asyncrun.testing.faults import Fault, SeenRequest, error_body
+from asyncrun.testing.quota import Meters, Quota
 from asyncrun.testing.vectors import base64_of, vector_of
+from asyncrun.testing.wire import read_request, write_reply
 
 MODEL = "fake-embedding"
+KEY_HEADERS = ("authorization", "api-key", "x-goog-api-key")
 _Answer = tuple[int, bytes, Mapping[str, str]]
 
 
 class FakeServer:
-    """Answers `POST .../embeddings` and `GET .../models`; use it with `async with`, or from synchronous code with `in_thread`.
+    """Answers `POST .../embeddings`, `POST .../chat/completions` and `GET .../models`.
+
+    Use it with `async with`, or from synchronous code with `in_thread`.
 
     Args:
         dimensions: Of its vectors, when the request asks for no other number.
         key: The key it demands; None: any, or none.
-        latency: Seconds before every answer.
+        latency: Seconds before every answer, or a function that says how many for a request.
         faults: Applied to the requests that they choose, the first one that fits.
+        quota: How much it takes within a window of time; beyond that it answers 429 and how long to wait.
+        max_in_flight: Requests that it works on at once; the next is told that the model is overloaded.
         max_items: Texts that it takes at once.
         max_input_tokens: Longest text that it takes; a token is four bytes of UTF-8 here.
         max_request_tokens: Most tokens that it takes at once.
         takes_base64: Whether it knows `encoding_format`; otherwise it refuses it.
+        chat: How it answers chat completions.
         tls: A server's context, for https.
 
     >>> async def main() -> str:
@@ -51,12 +61,15 @@ class FakeServer:
         *,
         dimensions: int = 8,
         key: str | None = None,
-        latency: float = 0.0,
+        latency: float | Callable[[SeenRequest], float] = 0.0,
         faults: Iterable[Fault] = (),
+        quota: Quota | None = None,
+        max_in_flight: int | None = None,
         max_items: int = 2048,
         max_input_tokens: int = 8192,
         max_request_tokens: int = 300_000,
         takes_base64: bool = True,
+        chat: Chat | None = None,
         tls: ssl.SSLContext | None = None,
         port: int = 0,
     ) -> None:
@@ -64,14 +77,17 @@ class FakeServer:
         self.key = key
         self.latency = latency
         self.faults = list(faults)
+        self.max_in_flight = max_in_flight
         self.max_items = max_items
         self.max_input_tokens = max_input_tokens
         self.max_request_tokens = max_request_tokens
         self.takes_base64 = takes_base64
+        self.chat = chat or Chat()
         self.requests: list[SeenRequest] = []
         self.connections = 0
         self.most_in_flight = 0
         self._in_flight = 0
+        self._meters = Meters(quota or Quota())
         self._hits: dict[int, int] = {}
         self._numbers = itertools.count()
         self._tls = tls
@@ -88,6 +104,11 @@ class FakeServer:
     def sent_texts(self) -> list[str]:
         """Return all texts that were ever sent, in the order of the requests."""
         return [text for request in self.requests for text in request.texts]
+
+    @property
+    def prompts(self) -> list[str]:
+        """Return the last message of every chat completion that was asked for, in the order of the requests."""
+        return [prompt for request in self.requests for prompt in request.prompts]
 
     @property
     def batch_sizes(self) -> list[int]:
@@ -156,44 +177,28 @@ class FakeServer:
             self._serving.discard(task)
 
     async def _read(self, reader: asyncio.StreamReader) -> SeenRequest | None:
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        except asyncio.IncompleteReadError:
+        read = await read_request(reader)
+        if read is None:
             return None
-        method, path, _ = head[0].split(" ", 2)
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:]) if name}
-        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        head, body = read
         try:
             document = orjson.loads(body)
         except orjson.JSONDecodeError:
             document = None
-        return SeenRequest(next(self._numbers), method, path, headers, body, time.monotonic(), document)
+        return SeenRequest(next(self._numbers), head.method, head.path, head.headers, body, time.monotonic(), document)
 
     async def _answer(self, request: SeenRequest, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; return whether the connection goes on."""
+        crowded = self.max_in_flight is not None and self._in_flight > self.max_in_flight
         fault = self._fault(request)
-        if self.latency or fault.delay:
-            await asyncio.sleep(self.latency + fault.delay)
-        status, body, headers = self._reply(request, fault)
-        if fault.cut == -1:
-            return False
-        head = {"content-type": "application/json", "content-length": str(len(body)), **headers, **fault.headers}
-        lines = [f"HTTP/1.1 {status} Status", *(f"{name}: {value}" for name, value in head.items()), "", ""]
-        writer.write("\r\n".join(lines).encode("latin-1"))
-        if fault.cut is not None:
-            writer.write(body[: fault.cut])
-            await writer.drain()
-            writer.close()
-            await writer.wait_closed()
-            return False
-        if fault.drip:
-            for place in range(len(body)):
-                writer.write(body[place : place + 1])
-                await asyncio.sleep(fault.drip)
+        latency = self.latency(request) if callable(self.latency) else self.latency
+        if latency or fault.delay:
+            await asyncio.sleep(latency + fault.delay)
+        if crowded:
+            answer: _Answer = 429, error_body("Model is overloaded", kind="overloaded", code="overloaded"), {}
         else:
-            writer.write(body)
-        await writer.drain()
-        return head.get("connection") != "close"
+            answer = self._reply(request, fault)
+        return await write_reply(writer, *answer, fault)
 
     def _fault(self, request: SeenRequest) -> Fault:
         for place, fault in enumerate(self.faults):
@@ -206,26 +211,46 @@ class FakeServer:
     def _reply(self, request: SeenRequest, fault: Fault) -> _Answer:
         if fault.status is not None or fault.body is not None:
             return fault.status or 200, fault.body or b"", {}
+        if (refusal := self._over_quota(request)) is not None:
+            return refusal
         status, document = self._right_reply(request)
         if status == 200 and fault.change is not None:
             document = fault.change(document)
-        return status, document if isinstance(document, bytes) else orjson.dumps(document), {}
+        return status, document if isinstance(document, bytes) else orjson.dumps(document), self._meters.headers(time.monotonic())
+
+    def _over_quota(self, request: SeenRequest) -> _Answer | None:
+        texts = request.texts or request.prompts
+        now, amounts = time.monotonic(), {"requests": 1, "tokens": sum(map(tokens_of, texts)), "inputs": len(texts)}
+        wait = self._meters.admit(amounts, now) if texts else 0.0
+        if wait == 0:
+            return None
+        headers = self._meters.headers(now)
+        if wait == math.inf:
+            return 429, error_body("Request too large: it exceeds the limit by itself", kind="tokens", code="rate_limit_exceeded"), headers
+        if self._meters.quota.told:
+            headers |= {"retry-after": str(math.ceil(wait)), "retry-after-ms": str(math.ceil(wait * 1000))}
+        return 429, error_body("Rate limit reached", kind="requests", code="rate_limit_exceeded"), headers
 
     def _right_reply(self, request: SeenRequest) -> tuple[int, Any]:
-        if self.key is not None and request.headers.get("authorization") != f"Bearer {self.key}":
+        given = next((request.headers[name] for name in KEY_HEADERS if name in request.headers), "none").removeprefix("Bearer ")
+        if self.key is not None and given != self.key:
             # Real servers repeat the key, a part of it masked or not; here all of it, for whoever must not pass it on.
-            given = request.headers.get("authorization", "none").removeprefix("Bearer ")
             return 401, error_body(f"Incorrect API key provided: {given}.", code="invalid_api_key")
         if request.method == "GET" and request.path.endswith("/models"):
             return 200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]}
-        if request.method != "POST" or not request.path.split("?")[0].endswith("/embeddings"):
+        if request.method == "POST" and request.path.split("?")[0].endswith("/chat/completions") and isinstance(request.document, dict):
+            return self.chat.reply(request.document)
+        dialect = dialect_of(request.path, request.document)
+        if request.method != "POST" or dialect is None:
             return 404, error_body(f"Unknown request URL: {request.method} {request.path}.", code="unknown_url")
         if not isinstance(request.document, dict) or not request.texts:
             return 400, error_body("'input' is a required property.")
-        return self._embed(request.document, request.texts)
+        texts = shortened(request.texts, self.max_input_tokens) if dialect.cuts(request.document) else request.texts
+        status, answer = self._embed({**request.document, "dimensions": asked_dimensions(dialect, request.document)}, texts)
+        return status, dialect.answer(answer) if status == 200 else refusal(dialect, status, answer)
 
     def _embed(self, document: Mapping[str, Any], texts: Sequence[str]) -> tuple[int, Any]:
-        tokens = [-(-len(text.encode()) // 4) for text in texts]
+        tokens = [tokens_of(text) for text in texts]
         if "encoding_format" in document and not self.takes_base64:
             return 400, error_body("Unknown parameter: 'encoding_format'.", code="unknown_parameter")
         if len(texts) > self.max_items:
@@ -248,25 +273,10 @@ class FakeServer:
         return 200, {"object": "list", "model": document.get("model", MODEL), "data": data, "usage": usage}
 
 
-async def _serve_for_ever(server: FakeServer) -> None:
-    async with server:
-        print(server.base_url, flush=True)  # noqa: T201 (its one word to whoever started it)
-        await asyncio.Event().wait()
+def tokens_of(text: str) -> int:
+    """Return what the server counts a text for: a token is four bytes of UTF-8.
 
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until interrupted; the first line on stdout is the base URL."""
-    parser = argparse.ArgumentParser(prog="python -m asyncrun.testing.server", description="A fake embedding server on loopback.")
-    parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--dimensions", type=int, default=8)
-    parser.add_argument("--key", help="the API key it demands")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds before every answer")
-    parser.add_argument("--fault", type=parse_fault, action="append", default=[], help='JSON, such as {"status": 500, "times": 2}')
-    given = parser.parse_args(arguments)
-    server = FakeServer(port=given.port, dimensions=given.dimensions, key=given.key, latency=given.latency, faults=given.fault)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve_for_ever(server))
-
-
-if __name__ == "__main__":
-    main()
+    >>> tokens_of("a text")
+    2
+    """
+    return -(-len(text.encode()) // 4)

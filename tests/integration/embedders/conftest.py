@@ -14,7 +14,8 @@ def embedder_of():
 
     def make(server, **options):
         options.setdefault("retry", RetryPolicy(base=0.001, max_backoff=0.01))
-        return OpenAIEmbedding(model="m", base_url=server.base_url, rng=random.Random(1), **options)
+        options.setdefault("model", "m")
+        return OpenAIEmbedding(base_url=server.base_url, rng=random.Random(1), **options)
 
     return make
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from asyncrun.aio.retry import RetryPolicy
-from asyncrun.embedders.interface import BatchLimits
+from asyncrun.batching.pack import BatchLimits
 from asyncrun.errors import EndpointError, ItemError
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
@@ -62,7 +62,7 @@ def changed(change, **options):
     ],
     ids=["shuffled", "index 0 left out", "no index", "no usage", "strange usage", "another name"],
 )
-async def test_11_what_is_unusual_but_right_is_taken(embed, change):
+async def test_c11_what_is_unusual_but_right_is_taken(embed, change):
     async with FakeServer(faults=[changed(change, times=None)]) as server:
         answer = await embed(server)
     assert len(answer.positions) == 10
@@ -85,7 +85,7 @@ async def test_11_what_is_unusual_but_right_is_taken(embed, change):
     ids=["too few", "too many", "none", "index twice", "all null", "some without index", "200 with an error"],
 )
 @pytest.mark.parametrize("first", [0, 2], ids=["at the start", "later"])
-async def test_10_what_is_wrong_is_rejected_as_a_whole_and_tried_again(embedder_of, change, first):
+async def test_c10_what_is_wrong_is_rejected_as_a_whole_and_tried_again(embedder_of, change, first):
     fault = changed(change, when=lambda request: len(request.texts) > first)
     async with FakeServer(faults=[fault]) as server, embedder_of(server) as embedder:
         answer = await embedder.aembed(TEXTS)
@@ -108,7 +108,7 @@ def broken_vector(value):
     [None, [None] * 8, ["1"] * 8, [1.0] * 7, [], "AAAA", "%%", [1e39] * 8, [[1.0] * 8]],
     ids=["null", "nulls", "strings", "7 numbers", "empty", "3 bytes", "no base64", "1e39", "nested"],
 )
-async def test_13_one_vector_that_is_none_is_asked_for_again_and_the_rest_is_kept(embed, value):
+async def test_c13_one_vector_that_is_none_is_asked_for_again_and_the_rest_is_kept(embed, value):
     fault = changed(broken_vector(value), when=lambda request: len(request.texts) > 2)
     async with FakeServer(faults=[fault]) as server:
         answer = await embed(server)
@@ -118,7 +118,7 @@ async def test_13_one_vector_that_is_none_is_asked_for_again_and_the_rest_is_kep
 
 
 @pytest.mark.asyncio
-async def test_13_nan_for_one_text_every_time_fails_that_text_alone(embed):
+async def test_c13_nan_for_one_text_every_time_fails_that_text_alone(embed):
     def change(document):
         # As Python servers write it, which is no JSON.
         return json.dumps({**document, "data": [{**row, "embedding": [math.nan] * 8} for row in document["data"]]}).encode()
@@ -132,7 +132,7 @@ async def test_13_nan_for_one_text_every_time_fails_that_text_alone(embed):
 
 
 @pytest.mark.asyncio
-async def test_12_another_dimension_than_asked_for_is_the_endpoints_mistake(embed):
+async def test_c12_another_dimension_than_asked_for_is_the_endpoints_mistake(embed):
     async with FakeServer(
         faults=[changed(lambda document: [row.update(embedding=[1.0] * 6) for row in document["data"]], times=None)]
     ) as server:
@@ -144,7 +144,7 @@ MANY = [f"text {number}" for number in range(96)]
 
 
 @pytest.mark.asyncio
-async def test_14_a_long_text_among_96_that_is_named_costs_two_calls(embedder_of):
+async def test_c14_a_long_text_among_96_that_is_named_costs_two_calls(embedder_of):
     texts = [*MANY[:22], "x" * 400, *MANY[23:]]
     async with FakeServer(max_input_tokens=50) as server, embedder_of(server) as embedder:
         await embedder.aembed(["first"])
@@ -158,7 +158,7 @@ async def test_14_a_long_text_among_96_that_is_named_costs_two_calls(embedder_of
 @pytest.mark.asyncio
 @pytest.mark.parametrize("place", [0, 22, 95])
 @pytest.mark.parametrize("status", [400, 500])
-async def test_14_a_long_text_among_96_that_is_not_named_costs_at_most_15_calls(embedder_of, place, status):
+async def test_c14_a_long_text_among_96_that_is_not_named_costs_at_most_15_calls(embedder_of, place, status):
     texts = [*MANY[:place], "long", *MANY[place + 1 :]]
     fault = error(status, "input (600 tokens) is too large to process", times=None, when=lambda request: "long" in request.texts)
     async with FakeServer(faults=[fault]) as server, embedder_of(server) as embedder:
@@ -171,7 +171,7 @@ async def test_14_a_long_text_among_96_that_is_not_named_costs_at_most_15_calls(
 
 
 @pytest.mark.asyncio
-async def test_14_a_long_text_is_truncated_or_split_where_the_policy_says_so(embed):
+async def test_c14_a_long_text_is_truncated_or_split_where_the_policy_says_so(embed):
     long = "x" * 400
     async with FakeServer(max_input_tokens=50) as server:
         cut = await embed(server, ["a", long], on_too_long="truncate")
@@ -182,7 +182,7 @@ async def test_14_a_long_text_is_truncated_or_split_where_the_policy_says_so(emb
 
 
 @pytest.mark.asyncio
-async def test_15_a_request_that_is_too_big_is_halved_and_the_cap_is_learned(embedder_of):
+async def test_c15_a_request_that_is_too_big_is_halved_and_the_cap_is_learned(embedder_of):
     texts = [f"{number:03} " + "x" * 96 for number in range(64)]  # 25 tokens each
     async with FakeServer(max_request_tokens=400) as server, embedder_of(server) as embedder:
         first = await embedder.aembed(texts)
@@ -195,7 +195,7 @@ async def test_15_a_request_that_is_too_big_is_halved_and_the_cap_is_learned(emb
 
 
 @pytest.mark.asyncio
-async def test_15_a_cap_of_texts_that_the_server_names_is_kept(embedder_of):
+async def test_c15_a_cap_of_texts_that_the_server_names_is_kept(embedder_of):
     async with FakeServer(max_items=10) as server, embedder_of(server, batch=BatchLimits(max_items=96)) as embedder:
         await embedder.aembed(MANY)
         before = len(server.requests)
@@ -204,7 +204,7 @@ async def test_15_a_cap_of_texts_that_the_server_names_is_kept(embedder_of):
 
 
 @pytest.mark.asyncio
-async def test_34_empty_broken_nul_and_5_mb_texts_do_not_poison_their_batch(embed):
+async def test_c34_empty_broken_nul_and_5_mb_texts_do_not_poison_their_batch(embed):
     texts = ["good", "", " \n", "\ud800", "nul\x00nul", "x" * 5_000_000, "good too"]
     async with FakeServer() as server:
         answer = await embed(server, texts)

@@ -59,7 +59,7 @@ async def test_a_server_that_speaks_something_else_is_found_out_soon(embed, repl
 
 
 @pytest.mark.asyncio
-async def test_17_a_redirect_to_another_host_gets_neither_key_nor_texts(embed):
+async def test_c17_a_redirect_to_another_host_gets_neither_key_nor_texts(embed):
     async with FakeServer() as other:
         faults = [Fault(status=308, headers={"location": f"{other.base_url}/embeddings"})]
         async with FakeServer(faults=faults) as server:
@@ -70,7 +70,7 @@ async def test_17_a_redirect_to_another_host_gets_neither_key_nor_texts(embed):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [500, 502, 408])
-async def test_4_one_server_error_is_tried_again(embed, status):
+async def test_c04_one_server_error_is_tried_again(embed, status):
     async with FakeServer(faults=[Fault(status=status, body=b"<html>Bad Gateway</html>", after=1)]) as server:
         answer = await embed(server)
     assert are_right(answer, TEXTS)
@@ -78,7 +78,7 @@ async def test_4_one_server_error_is_tried_again(embed, status):
 
 
 @pytest.mark.asyncio
-async def test_4_a_server_that_only_fails_is_an_outage_and_no_text_is_blamed(embed):
+async def test_c04_a_server_that_only_fails_is_an_outage_and_no_text_is_blamed(embed):
     async with FakeServer(faults=[Fault(status=500, times=None)]) as server:
         with pytest.raises(OutageError, match="answers 500"):
             await embed(server)
@@ -86,7 +86,7 @@ async def test_4_a_server_that_only_fails_is_an_outage_and_no_text_is_blamed(emb
 
 
 @pytest.mark.asyncio
-async def test_4_a_server_that_goes_down_in_the_middle_opens_the_circuit(embed):
+async def test_c04_a_server_that_goes_down_in_the_middle_opens_the_circuit(embed):
     async with FakeServer(faults=[Fault(status=500, times=None, after=1)]) as server:
         with pytest.raises(OutageError, match="20 batches"):
             await embed(server, retry=RetryPolicy(attempts=1))
@@ -94,7 +94,7 @@ async def test_4_a_server_that_goes_down_in_the_middle_opens_the_circuit(embed):
 
 
 @pytest.mark.asyncio
-async def test_1_a_throttle_makes_all_wait_and_uses_no_attempt(embed):
+async def test_c01_a_throttle_makes_all_wait_and_uses_no_attempt(embed):
     async with FakeServer(faults=[Fault(status=429, headers={"retry-after": "0.05"}, after=1, times=1)]) as server:
         answer = await embed(server, retry=RetryPolicy(attempts=1))
     assert len(answer.positions) == 10
@@ -103,7 +103,7 @@ async def test_1_a_throttle_makes_all_wait_and_uses_no_attempt(embed):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("cut", [-1, 0, 40])
-async def test_8_a_cut_connection_gives_no_row_and_is_tried_again(embed, cut):
+async def test_c08_a_cut_connection_gives_no_row_and_is_tried_again(embed, cut):
     async with FakeServer(faults=[Fault(cut=cut, after=1, times=2)]) as server:
         answer = await embed(server)
     assert len(answer.positions) == 10
@@ -111,6 +111,6 @@ async def test_8_a_cut_connection_gives_no_row_and_is_tried_again(embed, cut):
 
 
 @pytest.mark.asyncio
-async def test_7_a_slow_server_is_left_and_tried_again(embed):
+async def test_c07_a_slow_server_is_left_and_tried_again(embed):
     async with FakeServer(faults=[Fault(delay=60)]) as server:
         assert len((await embed(server, timeout=0.2)).positions) == 10

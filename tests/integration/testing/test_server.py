@@ -1,16 +1,27 @@
 """The fake server answers as the real ones do, does wrong exactly what it is told to, and can be had from every kind of code."""
 
 import asyncio
+import contextlib
 import json
+import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from asyncrun.testing.faults import Fault, error, parse_fault
+from asyncrun.aio.retry import RetryPolicy
+from asyncrun.embedders import OpenAIEmbedding
+from asyncrun.embedders.interface import BatchLimits
+from asyncrun.testing.__main__ import build_parser
+from asyncrun.testing.faults import Fault, error
+from asyncrun.testing.named import FAULTS, fault, parse_fault
+from asyncrun.testing.quota import Quota
 from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import vector_of
 
@@ -82,7 +93,7 @@ async def test_it_ends_while_requests_are_open():
 
 def test_as_a_command_it_prints_its_address_and_takes_faults():
     fault = json.dumps({"status": 429, "headers": {"retry-after": "2"}, "body": {"error": "slow"}, "text": "bad", "times": None})
-    command = [sys.executable, "-m", "asyncrun.testing.server", "--port", "0", "--dimensions", "4", "--fault", fault]
+    command = [sys.executable, "-m", "asyncrun.testing", "--port", "0", "--dimensions", "4", "--fault", fault]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         base_url = process.stdout.readline().strip()
         good, bad = post(base_url, {"input": "good"}), post(base_url, {"input": "bad"})
@@ -92,7 +103,77 @@ def test_as_a_command_it_prints_its_address_and_takes_faults():
     assert bad == (429, {"error": "slow"})
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"statsu": 500}'])
+def test_within_a_window_it_takes_what_its_quota_says_and_then_tells_how_long_to_wait():
+    with FakeServer(quota=Quota(requests=2, seconds=60)).in_thread() as server:
+        seen = [post(server.base_url, {"input": "a"})[0] for _ in range(3)]
+        request = urllib.request.Request(f"{server.base_url}/embeddings", b'{"input": "a"}')
+        with pytest.raises(urllib.error.HTTPError) as caught, urllib.request.urlopen(request, timeout=20):
+            pass
+        with caught.value as refusal:
+            headers = dict(refusal.headers)
+    assert seen == [200, 200, 429]
+    assert 0 < float(headers["retry-after-ms"]) <= 60_000
+    assert headers["x-ratelimit-remaining-requests"] == "0"
+
+
+def test_what_is_larger_than_its_quota_by_itself_is_told_so():
+    with FakeServer(quota=Quota(tokens=3)).in_thread() as server:
+        status, refusal = post(server.base_url, {"input": "x" * 16})
+    assert status == 429
+    assert "Request too large" in refusal["error"]["message"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("told", [True, False], ids=["told", "silent"])
+async def test_a_job_gets_through_a_quota_that_it_does_not_know(told):
+    texts = [f"text {number}" for number in range(60)]
+    quota = Quota(requests=8, tokens=300, inputs=40, seconds=0.5, told=told)
+    async with FakeServer(quota=quota) as server:
+        batch, retry = BatchLimits(max_items=4), RetryPolicy(base=0.05, max_backoff=0.5)
+        async with OpenAIEmbedding(model="m", base_url=server.base_url, batch=batch, retry=retry) as embedder:
+            rows = await embedder.aget_text_embedding_batch(texts)
+    assert rows == [vector_of(text).tolist() for text in texts]
+
+
+def test_the_model_is_overloaded_beyond_its_requests_in_flight():
+    with FakeServer(max_in_flight=1, latency=0.3).in_thread() as server, ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: post(server.base_url, {"input": "a"}), range(4)))
+    assert sorted(status for status, _ in answers) == [200, 429, 429, 429]
+    assert {refusal["error"]["type"] for status, refusal in answers if status == 429} == {"overloaded"}
+
+
+@pytest.mark.parametrize("name", sorted(FAULTS.keys() - {"silent", "slow", "endless", "hang_up"}))
+def test_each_named_fault_makes_one_reply_another_than_the_right_one(name):
+    def reply(port):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            body = b'{"model": "m", "input": ["one", "two", "three"]}'
+            head = f"POST /v1/embeddings HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+            connection.sendall(head + body)
+            connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionError):
+                return b"".join(iter(lambda: connection.recv(65_536), b""))
+            return b""
+
+    with FakeServer(faults=[fault(name)]).in_thread() as server:
+        port = int(server.base_url.split(":")[2].split("/")[0])
+        wrong, right = reply(port), reply(port)
+    assert right.startswith(b"HTTP/1.1 200")
+    assert wrong != right
+
+
+def test_the_page_on_testing_names_every_fault_and_every_option():
+    page = (Path(__file__).parents[3] / "docs/testing.md").read_text()
+    usage = build_parser().format_help()
+    assert [name for name in FAULTS if f"`{name}`" not in page] == []
+    assert [option for option in re.findall(r"--[a-z0-9-]+", usage) if option != "--help" and option not in page] == []
+
+
+def test_a_fault_has_a_name_of_its_own_or_json():
+    assert parse_fault("crash").status == 500
+    assert (parse_fault('{"name": "throttled", "times": null, "after": 3}').times, parse_fault('{"delay": 2}').delay) == (None, 2)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"statsu": 500}', "no_such_fault", '{"name": "no_such_fault"}'])
 def test_what_is_no_fault_is_refused(text):
     with pytest.raises((ValueError, TypeError)):
         parse_fault(text)

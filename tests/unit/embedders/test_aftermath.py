@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from asyncrun.aio.retry import FailureClass as F
 from asyncrun.embedders.aftermath import aftermath
-from asyncrun.embedders.classify import Verdict
+from asyncrun.endpoints.classify import Verdict
 
 verdicts = st.builds(Verdict, st.sampled_from(F), st.just("words"), st.none() | st.integers(0, 20), st.none() | st.integers(0, 20))
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders import BaseEmbedding
-from asyncrun.embedders.interface import BatchLimits
 from asyncrun.errors import ItemError, OutageError
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space, Usage
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.embedders.too_long import equal_parts, parts_needed, shortened, told_sizes, weighted_mean, weights
+from asyncrun.embedders.too_long import equal_parts, parts_needed, shortened, weighted_mean, weights
 
 
 class Words:
@@ -61,20 +61,6 @@ def test_a_cut_text_is_a_shorter_beginning(text, message):
     cut = shortened(text, "", None, None, message)
     assert text.startswith(cut)
     assert len(cut) < len(text)
-
-
-@pytest.mark.parametrize(
-    ("message", "sizes"),
-    [
-        ("maximum context length is 8192 tokens, however you requested 9,001 tokens", (9001, 8192)),
-        ("`inputs` must have less than 512 tokens. Given: 700", (700, 512)),
-        ("maximum input length is 8192 tokens", None),
-        ("", None),
-        ("0 tokens, 0 tokens", None),
-    ],
-)
-def test_the_sizes_that_a_server_tells(message, sizes):
-    assert told_sizes(message) == sizes
 
 
 def test_the_mean_weighs_by_tokens_and_has_unit_length():

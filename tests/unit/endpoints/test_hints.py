@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.embedders.hints import parse_duration, wait_hint
+from asyncrun.endpoints.hints import parse_duration, wait_hint
 
 NOW = 1_800_000_000.0
 DATE = "Fri, 15 Jan 2027 08:00:00 GMT"  # NOW
@@ -38,7 +38,7 @@ def test_the_forms_that_servers_use(headers, document, words, seconds):
 
 
 @pytest.mark.parametrize("value", ["nan", "-1", "1e400", "inf", "-inf", "", "later", "Fri, 99 Foo 2027"])
-def test_3_nonsense_is_no_hint(value):
+def test_c03_nonsense_is_no_hint(value):
     assert wait_hint({"retry-after": value}, None, "", NOW) is None
     assert wait_hint({"retry-after": value, "retry-after-ms": value}, {"error": value}, value, NOW) is None
 

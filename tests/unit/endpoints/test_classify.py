@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.aio.retry import FailureClass as F
-from asyncrun.embedders.classify import classify
+from asyncrun.endpoints.classify import classify
 
 
 def judge(status, body, headers=None):
@@ -68,6 +68,21 @@ CASES = {
         {"detail": [{"loc": ["body", "input"], "msg": "List should have at most 2048 items after validation, not 3000"}]},
         F.TOO_BIG,
     ),
+    "voyage too many": (400, {"detail": "The batch size limit is 1000. Your batch size is 2000."}, F.TOO_BIG),
+    "voyage too many tokens": (
+        400,
+        {"detail": "The max allowed tokens per submitted batch is 120000. Your batch has 125000 tokens after truncation."},
+        F.TOO_BIG,
+    ),
+    "voyage too long": (
+        400,
+        {"detail": "The example at index 3 in your batch has too many tokens and does not fit into the model's context window."},
+        F.TOO_LONG,
+    ),
+    "jina too long": (400, {"detail": "Input text exceeds maximum length of 8194 tokens"}, F.TOO_LONG),
+    "tei too long, as its pages have it": (413, {"error": "`inputs` must have less than 512 tokens. Given: 700"}, F.TOO_LONG),
+    "isaacus out of money": (402, {"title": "Payment Required", "status": 402, "detail": "Top up."}, F.QUOTA),
+    "isaacus bad key": (401, {"title": "Unauthorized", "status": 401, "detail": "Invalid key."}, F.AUTH),
     "openai too long": (400, openai("Invalid 'input[22]': maximum input length is 8192 tokens."), F.TOO_LONG),
     "openai too long, older": (400, openai("This model's maximum context length is 8192 tokens, however you requested 9001"), F.TOO_LONG),
     "tei too long": (
@@ -84,7 +99,12 @@ CASES = {
     "cohere too long": (400, {"message": "too many tokens: 600 > 512"}, F.TOO_LONG),
     "ollama nan is 500": (500, {"error": "failed to encode response: json: unsupported value: NaN"}, F.ITEM),
     "openai empty": (400, openai("Invalid 'input[3]': input cannot be an empty string."), F.ITEM),
-    "litellm hides a bad key": (400, openai("No connected db."), F.UNKNOWN),
+    "litellm without a database says so of a bad key": (400, openai("No connected db.", "no_db_connection", "400"), F.AUTH),
+    "openai: more than a minute's limit at once": (
+        429,
+        openai("Request too large for m on tokens per min (TPM): Limit 40000, Requested 70000.", "tokens", "rate_limit_exceeded"),
+        F.TOO_BIG,
+    ),
     "unknown 422": (422, {"detail": [{"loc": ["body", "model"], "msg": "Field required"}]}, F.UNKNOWN),
     "200 with an error": (200, {"error": {"message": "upstream failed"}}, F.BAD_RESPONSE),
     "200 with a page": (200, "<!doctype html><title>Welcome</title>", F.BAD_RESPONSE),
@@ -107,6 +127,7 @@ def test_a_named_text_is_known(message, guilty):
 
 def test_a_named_text_of_a_validation_error_is_known():
     assert judge(422, {"detail": [{"loc": ["body", "input", 7], "msg": "must not be empty"}]}).guilty == 7
+    assert judge(400, {"detail": "The example at index 3 in your batch has too many tokens"}).guilty == 3
 
 
 @pytest.mark.parametrize(

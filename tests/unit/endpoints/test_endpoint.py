@@ -8,7 +8,7 @@ import pytest
 from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Limits
 from asyncrun.aio.retry import RetryBudget, RetryPolicy
-from asyncrun.embedders.endpoint import Endpoint, host_of
+from asyncrun.endpoints.endpoint import Endpoint, host_of
 from asyncrun.errors import AuthError, UsageError
 from asyncrun.testing.clock import FakeClock
 
@@ -41,6 +41,13 @@ def test_a_servers_words_are_shown_on_one_line_without_secrets():
     assert endpoint.shown(f"{KEY}\n{KEY} hunter2hunter2 team-rocket-secret \x1b[31m") == r"***\x0a*** *** *** \x1b[31m"
     assert len(endpoint.shown("x" * 10_000)) == 200
     assert endpoint.host == host_of(endpoint.url) == "host"
+
+
+def test_a_name_and_a_password_of_the_address_go_into_a_header_unless_a_key_is_there():
+    endpoint = make("https://me:hunter%402@host:8/v1?a=b")
+    assert (endpoint.url, endpoint.headers) == ("https://host:8/v1?a=b", {"authorization": "Basic bWU6aHVudGVyQDI="})
+    assert endpoint.shown("bWU6aHVudGVyQDI= hunter%402") == "*** ***"
+    assert make("https://me:hunter2@host/v1", Authorization=KEY).headers == {"Authorization": KEY}
 
 
 class Users:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.embedders.too_long import told_sizes
+from asyncrun.endpoints.sizes import told_sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +31,34 @@ _QUOTA = re.compile(
     r"|monthly (limit|quota)|calls */ *month|per month|payment required",
     re.IGNORECASE,
 )
-_AUTH = re.compile(r"API_KEY_INVALID|invalid_api_key|incorrect api key|invalid api key|authentication_error", re.IGNORECASE)
+_AUTH = re.compile(
+    r"API_KEY_INVALID|invalid_api_key|incorrect api key|invalid api key|authentication_error|no_db_connection", re.IGNORECASE
+)
 _CAP = re.compile(
-    r"at most (\d+)(?!\d| ?(?:tokens|characters|chars|bytes))|maximum allowed batch size (\d+)|largest allowed size (\d+)", re.IGNORECASE
+    r"at most (\d+)(?!\d| ?(?:tokens|characters|chars|bytes))|maximum allowed batch size (\d+)"
+    r"|largest allowed size (\d+)|batch size limit is (\d+)",
+    re.IGNORECASE,
 )
 _TOO_BIG = re.compile(
     r"max_tokens_per_request|tokens per request|too many tokens (overall|in batch)|split into more batches|batch size \d+ > "
-    r"|largest allowed size|payload size exceeds|array too long|request (entity|body) too large",
+    r"|tokens per submitted batch|largest allowed size|payload size exceeds|array too long|request (entity|body) too large",
     re.IGNORECASE,
 )
+_NEVER_FITS = re.compile(r"request too large", re.IGNORECASE)
+"""More tokens at once than the limit of a minute: OpenAI says 429, and no waiting helps."""
 _TOO_LONG = re.compile(
     r"maximum input length|maximum context length|context_length_exceeded|must have less than \d+ tokens|too large to process"
     r"|exceed_context_size|exceeds the (available )?context|exceeds the maximum number of tokens"
-    r"|exceeds? (the )?max(imum)? (input|sequence)"
+    r"|exceeds? (the )?max(imum)? (input|sequence|length)|longer than the model's context|input tokens exceed|string too long"
     r"|too many tokens|(input|text|prompt|sequence) is too (long|large)|string_too_long",
     re.IGNORECASE,
 )
-_ITEM = re.compile(r"unsupported value: NaN|cannot be an empty string|must not be empty", re.IGNORECASE)
+_ITEM = re.compile(r"unsupported value: NaN|cannot be an empty string|cannot be empty|must not be empty", re.IGNORECASE)
 _NO_MODEL = re.compile(
     r"model_not_found|(invalid|unknown) model|model\b.{0,120}(not found|not exist|not supported|not available)", re.IGNORECASE
 )
 _BUSY = re.compile(r"server busy|overloaded|slow_down|rate.?limit|too many requests|RESOURCE_EXHAUSTED", re.IGNORECASE)
-_GUILTY = re.compile(r"\b(?:inputs?|texts?|requests?)(?:\[(\d+)\]|\.(\d+)\b)")
+_GUILTY = re.compile(r"\b(?:inputs?|texts?|requests?|example)(?:\[(\d+)\]|\.(\d+)\b| at index (\d+))")
 _TRANSIENT = frozenset({408, 409, 424, 425, 500, 502, 503, 504, 529, *range(520, 528)})
 _ABOUT_TEXT = frozenset({200, 400, 413, 422, 500})
 """Statuses that servers give for what is wrong with the texts."""
@@ -75,11 +81,14 @@ def _by_body(status: int, words: str, everything: str) -> Verdict | None:
         return Verdict(FailureClass.QUOTA, words)
     if status in (400, 401, 403, 498) and (_AUTH.search(everything) or status != 400):
         return Verdict(FailureClass.AUTH, words)
+    if status == 429 and _NEVER_FITS.search(words):
+        return Verdict(FailureClass.TOO_BIG, words)
     if status not in _ABOUT_TEXT:
         return None
     guilty = next((int(index) for match in _GUILTY.finditer(words) for index in match.groups() if index), None)
     cap = next((int(number) for match in _CAP.finditer(words) for number in match.groups() if number), None)
-    if status == 413 or cap is not None or _TOO_BIG.search(everything):
+    # Text Embeddings Inference is said to refuse one text that is too long with 413, too.
+    if cap is not None or _TOO_BIG.search(everything) or (status == 413 and not _TOO_LONG.search(everything)):
         sizes = told_sizes(words)
         return Verdict(FailureClass.TOO_BIG, words, cap=cap, share=sizes[1] / sizes[0] if sizes else None)
     if _TOO_LONG.search(everything):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import copy
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from weakref import WeakKeyDictionary
 
 from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limiter
 from asyncrun.aio.retry import RetryBudget, RetryPolicy
+from asyncrun.aio.spending import spending
 from asyncrun.clock import Clock
 from asyncrun.errors import AsyncrunError, UsageError
 from asyncrun.escape import printable
@@ -56,10 +59,11 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         check_address(self.url)
+        password = urlsplit(self.url).password
+        self.url, self.headers = _keys_in_headers(self.url, self.headers)
         for name, value in self.headers.items():
             if not (name + value).isascii() or not (name + value).isprintable():
                 raise UsageError(f"the header {printable(name, 40)} cannot be sent: it holds something other than plain characters")
-        password = urlsplit(self.url).password
         self._redactor = Redactor(
             [*self.headers.values(), *(value.split()[-1] for value in self.headers.values() if value), password or ""]
         )
@@ -77,7 +81,14 @@ class Endpoint:
         """Send once. Raises TransportError."""
         from asyncrun.http import post_json
 
-        return await post_json(await self._client(), self.url, body, self.headers, timeout=self.timeout)
+        connecting = partial(spending, "connect")
+        return await post_json(await self._client(), self.url, body, self.headers, timeout=self.timeout, connecting=connecting)
+
+    async def renew_connections(self) -> None:
+        """Close the running loop's connections, as after a suspension: new requests make new ones, those under way keep theirs."""
+        client = self._here().client
+        if client is not None and client.done() and not client.cancelled() and client.exception() is None:
+            await client.result().renew()
 
     @asynccontextmanager
     async def canary(self) -> AsyncIterator[None]:
@@ -131,6 +142,17 @@ def _build_client(concurrency: int) -> Client:
     from asyncrun.http import build_client
 
     return build_client(concurrency)
+
+
+def _keys_in_headers(url: str, headers: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+    """Return an address without a name and a password, and the headers with them, unless a key is sent there already."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return url, headers
+    given = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    basic = {"authorization": f"Basic {base64.b64encode(given.encode()).decode()}"}
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return bare, headers if any(name.lower() == "authorization" for name in headers) else {**basic, **headers}
 
 
 def check_address(url: str) -> None:

@@ -1,0 +1,114 @@
+"""One request and its reply: posted, judged; what comes back is a decoded answer or a refusal with its meaning."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from asyncrun.aio.retry import FailureClass
+from asyncrun.aio.spending import spending
+from asyncrun.endpoints.classify import Verdict, classify
+from asyncrun.endpoints.endpoint import Endpoint, host_of
+from asyncrun.endpoints.hints import wait_hint
+from asyncrun.errors import AsyncrunError, AuthError, EndpointError, QuotaError
+from asyncrun.http import Fault, Reply, TransportError
+
+_TRANSPORT = {
+    Fault.TLS: FailureClass.CONFIG,
+    Fault.ADDRESS: FailureClass.CONFIG,
+    Fault.TOO_LARGE: FailureClass.BAD_RESPONSE,
+    Fault.ENCODING: FailureClass.BAD_RESPONSE,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exchanged:
+    """A reply of status 200 that reports no error: its JSON, and what its headers tell: cost in USD, tokens; None where they do not."""
+
+    document: Any
+    cost: float | None
+    tokens: int | None = None
+
+
+class RefusedError(Exception):
+    """A request that brought no answer. The message may be shown: it holds no secret and is one line."""
+
+    def __init__(
+        self, message: str, verdict: Verdict, *, hint: float | None = None, reached: bool = True, status: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+        self.status = status
+        self.hint = hint
+        self.reached = reached
+
+    def about_endpoint(self) -> AsyncrunError | None:
+        """Return the error of a run when the refusal is about the endpoint whatever was sent, None when it may be about this request."""
+        failure = self.verdict.failure
+        if failure is FailureClass.AUTH:
+            return AuthError(str(self))
+        if failure is FailureClass.QUOTA:
+            return QuotaError(f"billing or quota, not speed: {self}")
+        return EndpointError(str(self)) if failure is FailureClass.CONFIG else None
+
+
+async def exchange(endpoint: Endpoint, body: bytes) -> Exchanged:
+    """Send a request once. Raises RefusedError."""
+    try:
+        reply = await endpoint.post(body)
+    except TransportError as error:
+        # A name that does not exist is a mistake of the job file, but only at the start: later it is the network.
+        mistaken = error.fault is Fault.DNS and not endpoint.proven
+        failure = FailureClass.CONFIG if mistaken else _TRANSPORT.get(error.fault, FailureClass.TRANSIENT)
+        words = endpoint.shown(str(error))
+        reached = error.fault in (Fault.TOO_LARGE, Fault.ENCODING)
+        where = f"cannot reach {endpoint.host}" if error.fault in (Fault.REFUSED, Fault.DNS, Fault.DNS_AGAIN) else endpoint.host
+        raise RefusedError(f"{where}: {words}", Verdict(failure, words), reached=reached) from error
+    with spending("decode"):
+        document = _decoded(reply.body)
+    if reply.status != 200 or document is None or (isinstance(document, dict) and document.get("error")):
+        raise _refusal(endpoint, reply, document)
+    return Exchanged(document, _cost(reply), _tokens(reply))
+
+
+def bad_reply(endpoint: Endpoint, words: str, failure: FailureClass = FailureClass.BAD_RESPONSE) -> RefusedError:
+    """Return the refusal that an answer of status 200 amounts to, which is not what was asked for."""
+    return RefusedError(f"{endpoint.host} answers 200, but {words}", Verdict(failure, words), status=200)
+
+
+def _refusal(endpoint: Endpoint, reply: Reply, document: Any) -> RefusedError:
+    text = reply.body[:20_000].decode("utf-8", "replace")
+    headers = dict(reply.headers)
+    verdict = classify(reply.status, headers, document, text)
+    words = endpoint.shown(verdict.words)
+    if 300 <= reply.status < 400:
+        words = f"it redirects to {endpoint.shown(host_of(headers.get('location', '')) or 'another address')}, which is not followed"
+    elif reply.status == 200 and document is None:
+        words = f"what it sends is not JSON: {words}"
+    hint = wait_hint(headers, document, verdict.words, endpoint.clock.now())
+    return RefusedError(f"{endpoint.host} answers {reply.status}: {words}", verdict, hint=hint, status=reply.status)
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _tokens(reply: Reply) -> int | None:
+    """Return what Text Embeddings Inference counts: its own replies are bare vectors."""
+    told = reply.headers.get("x-compute-tokens", "")
+    return int(told) if told.isascii() and told.isdigit() and len(told) < 12 else None
+
+
+def _cost(reply: Reply) -> float | None:
+    """Return what a LiteLLM proxy says the call has cost: it knows better than a price in a job file."""
+    try:
+        cost = float(reply.headers["x-litellm-response-cost"])
+    except (KeyError, ValueError):
+        return None
+    return cost if math.isfinite(cost) and cost >= 0 else None

@@ -1,0 +1,47 @@
+"""What everything behind HTTP can be given, and the endpoint made from it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import TypedDict
+
+from asyncrun.aio.circuit import Circuit
+from asyncrun.aio.limits import Limiter, Limits
+from asyncrun.aio.retry import RetryBudget, RetryPolicy
+from asyncrun.clock import Clock, SystemClock
+from asyncrun.endpoints.endpoint import Endpoint
+
+
+class EndpointOptions(TypedDict, total=False):
+    """How an endpoint is treated; the meanings are those of the job file.
+
+    `limiter`, `circuit` and `budget` are those of a run, shared by all that use the same endpoint; without them the endpoint has its own.
+    """
+
+    limits: Limits
+    retry: RetryPolicy
+    timeout: float
+    headers: Mapping[str, str]
+    limiter: Limiter | None
+    circuit: Circuit | None
+    budget: RetryBudget | None
+    clock: Clock
+    rng: random.Random
+
+
+def build_endpoint(url: str, auth: Mapping[str, str], options: EndpointOptions) -> Endpoint:
+    """Return the endpoint; `auth` is the header that carries the key. Raises UsageError for an address or a header that cannot be used."""
+    clock = options.get("clock") or SystemClock()
+    rng = options.get("rng") or random.Random()  # noqa: S311 (jitter, no secret)
+    return Endpoint(
+        url=url,
+        headers={**auth, **options.get("headers", {})},
+        limiter=options.get("limiter") or Limiter(options.get("limits") or Limits(), clock, rng),
+        circuit=options.get("circuit") or Circuit(),
+        budget=options.get("budget") or RetryBudget(),
+        policy=options.get("retry") or RetryPolicy(),
+        clock=clock,
+        rng=rng,
+        timeout=options.get("timeout", 60.0),
+    )

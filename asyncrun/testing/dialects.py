@@ -1,0 +1,132 @@
+"""The other dialects of the fake server: what is asked in them is answered in them, errors too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one dialect differs from OpenAI's, which needs no translation.
+
+    `path` is how addresses end, `dimensions` the field that asks for them, `cuts` says whether a request wants long texts cut,
+    `answer` and `refusal` translate OpenAI's answer, and a status with a message.
+    """
+
+    path: str
+    dimensions: str
+    cuts: Callable[[Mapping[str, Any]], bool]
+    answer: Callable[[Mapping[str, Any]], Any]
+    refusal: Callable[[int, str], Any]
+
+
+def _vectors(answer: Mapping[str, Any]) -> list[Any]:
+    return [row["embedding"] for row in answer["data"]]
+
+
+def _tokens(answer: Mapping[str, Any]) -> int:
+    return int(answer["usage"]["prompt_tokens"])
+
+
+OPENAI = Dialect(
+    "/embeddings",
+    "dimensions",
+    lambda document: True in (document.get("truncate"), document.get("truncation")),
+    lambda answer: answer,
+    lambda _, __: None,
+)
+ISAACUS = Dialect(
+    "/embeddings",
+    "dimensions",
+    lambda document: document.get("overflow_strategy", "drop_end") is not None,
+    lambda answer: {
+        "embeddings": [{"index": row["index"], "embedding": row["embedding"]} for row in answer["data"]],
+        "usage": {"input_tokens": _tokens(answer)},
+    },
+    lambda status, message: {"type": "about:blank", "title": "Refused", "status": status, "detail": message, "instance": None},
+)
+_OTHERS = (
+    Dialect(
+        "/v2/embed",
+        "output_dimension",
+        lambda document: document.get("truncate", "END") != "NONE",
+        lambda answer: {
+            "id": "1",
+            "embeddings": {"float": _vectors(answer)},
+            "meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": _tokens(answer)}},
+        },
+        lambda _, message: {"message": message},
+    ),
+    Dialect(
+        "/api/embed",
+        "dimensions",
+        lambda document: document.get("truncate") is not False,
+        lambda answer: {"model": answer["model"], "embeddings": _vectors(answer), "prompt_eval_count": _tokens(answer)},
+        lambda _, message: {"error": message},
+    ),
+    Dialect(
+        ":batchEmbedContents",
+        "outputDimensionality",
+        lambda document: True,
+        lambda answer: {"embeddings": [{"values": vector} for vector in _vectors(answer)]},
+        lambda status, message: {"error": {"code": status, "message": message, "status": "INVALID_ARGUMENT"}},
+    ),
+    *(
+        Dialect(
+            path,
+            "dimensions",
+            lambda document: document.get("truncate") is True,
+            _vectors,
+            lambda _, message: {"error": message, "error_type": "Validation"},
+        )
+        for path in ("/embed", "/pipeline/feature-extraction")
+    ),
+)
+
+
+def dialect_of(path: str, document: Any) -> Dialect | None:
+    """Return the dialect that a request is in, None for a path that is none.
+
+    >>> dialect_of("/v2/embed?a=b", {}).dimensions
+    'output_dimension'
+    """
+    path = path.partition("?")[0]
+    if path.endswith(OPENAI.path):
+        return ISAACUS if isinstance(document, dict) and "texts" in document else OPENAI
+    return next((dialect for dialect in _OTHERS if path.endswith(dialect.path)), None)
+
+
+def texts_in(document: Any) -> list[str]:
+    """Return the texts of a request, whatever its dialect.
+
+    >>> texts_in({"requests": [{"content": {"parts": [{"text": "a"}]}}]})
+    ['a']
+    """
+    if not isinstance(document, dict):
+        return []
+    if isinstance(document.get("requests"), list):
+        return [part["text"] for request in document["requests"] for part in request["content"]["parts"]]
+    given: str | list[str] = next((document[name] for name in ("input", "texts", "inputs") if document.get(name)), [])
+    return [given] if isinstance(given, str) else list(given)
+
+
+def asked_dimensions(dialect: Dialect, document: Mapping[str, Any]) -> int | None:
+    """Return how many dimensions a request asks for, None when it does not say."""
+    first = document.get("requests") or [document]
+    asked = first[0].get(dialect.dimensions)
+    return asked if isinstance(asked, int) else None
+
+
+def shortened(texts: Sequence[str], max_tokens: int) -> list[str]:
+    """Return texts cut to what the server takes: a token is four bytes of UTF-8."""
+    return [text.encode()[: 4 * max_tokens].decode(errors="ignore") for text in texts]
+
+
+def refusal(dialect: Dialect, status: int, body: bytes) -> bytes:
+    """Return an error in OpenAI's shape in that of the dialect."""
+    translated = dialect.refusal(status, orjson.loads(body)["error"]["message"])
+    return body if translated is None else orjson.dumps(translated)

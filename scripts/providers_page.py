@@ -1,0 +1,126 @@
+"""Writes docs/providers.md from the table of providers.
+
+Usage: `python scripts/providers_page.py` writes it, `--check` says whether it is up to date (exit code 1 if not).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from asyncrun.embedders.provider import Provider
+from asyncrun.embedders.providers import PROVIDERS
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "providers.md"
+HEAD = """\
+# Providers of embeddings
+
+Made by `scripts/providers_page.py` from `asyncrun/embedders/providers.py`; limits are those of November 2026, and vendors change
+them. What the job file or an argument states goes before.
+
+`provider: openai` with `base_url` asks any server that speaks OpenAI's dialect. `provider: local` needs no key and no network. A
+class of `asyncrun.embedders` belongs to each vendor: `CohereEmbedding`, `VoyageEmbedding`, `HerokuEmbedding`, `IsaacusEmbedding`,
+... `provider: llama-index` with `options: {class, args}` embeds with any embedding class of LlamaIndex (extra `llama-index`).
+
+A key is looked for in its variable only when the address is the provider's own; it goes in a header, never in an address.
+
+"""
+TAIL = """
+## What happens to texts that are too long
+
+With `on_too_long: fail` (the default) the server is told to refuse such a text where it has a switch for this; the text fails
+alone, the others get their vectors. With `truncate` a text that was refused is sent once more with the switch set to cut, and
+counted; where there is no switch, asyncrun cuts by the tokenizer that the job file names, or by what the server says of sizes. A
+server that cuts in silence is found out by the tokens that it counts, and a warning says so.
+
+## What asyncrun warns of, once
+
+A vector of zeros; vectors of fewer dimensions that are not of unit length; a model other than the one that was asked for; a usage
+that counts characters (tokens and cost then stay unknown); a usage far too small for the texts; a vendor's own warnings.
+
+## Dialects
+
+"""
+DIALECTS = {
+    "openai": "`input`, `model`; vectors under `data[].embedding`, in base64 where the server takes it",
+    "cohere": "`texts`, `input_type`; vectors under `embeddings.float`",
+    "gemini": "a request for each text in one body; vectors under `embeddings[].values`",
+    "tei": "`inputs`; bare lists of vectors",
+    "isaacus": "`texts`, `task`; vectors under `embeddings[].embedding`",
+    "ollama": "`input`; vectors under `embeddings`",
+}
+
+
+def table(titles: list[str], rows: Iterator[list[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def addresses(row: Provider) -> list[str]:
+    """Return the cells about where and with which key a provider is asked."""
+    where = [f"`{row.base_url}`"] if row.base_url else ["your own"]
+    where += [f"`${name}`" for name in row.addresses]
+    keys = " or ".join(f"`{name}`" for name in row.keys)
+    models = [f"`{row.model}`"] if row.model else []
+    models += [f"`${name}`" for name in row.models] or ([] if row.model else ["needed" if row.needs_model else "not needed"])
+    return [f"`{row.name}`", row.title, row.dialect, " or ".join(where), keys or "–", f"`{row.auth}`", ", ".join(models)]
+
+
+def sizes(row: Provider) -> list[str]:
+    """Return the cells about how much a provider takes."""
+    limits = [f"{row.batch.max_items:,} texts"]
+    limits += [f"{row.batch.max_tokens:,} tokens"] if row.batch.max_tokens else []
+    limits += [f"{row.batch.max_bytes:,} bytes"] if row.batch.max_bytes else []
+    text = [f"{tokens:,} tokens{'' if pattern == '*' else f' (`{pattern}`)'}" for pattern, tokens in row.input_tokens]
+    text += [f"{row.input_characters:,} characters"] if row.input_characters else []
+    switch = ", ".join(f"`{name}`" for name in {**row.refuse, **row.cut}) or "none"
+    return [f"`{row.name}`", ", ".join(limits), ", ".join(text) or "the model's", row.over_length, switch]
+
+
+def words(row: Provider) -> list[str]:
+    """Return the cells about the words of a request."""
+    types = row.input_types
+    told = f"`{types.document}` · `{types.query}`" if types.document else "–"
+    return [
+        f"`{row.name}`",
+        f"`{types.field}`",
+        told,
+        f"`{row.dimensions}`" if row.dimensions else "–",
+        "asked for" if row.base64 else "no",
+        "yes" if row.self_hosted else "no",
+        row.note,
+    ]
+
+
+def render_page() -> str:
+    """Return the page."""
+    rows = list(PROVIDERS.values())
+    where = table(["provider", "", "dialect", "address", "key", "header", "model"], map(addresses, rows))
+    much = table(["provider", "one request", "one text", "a longer one, when nothing is said", "switch"], map(sizes, rows))
+    said = table(
+        ["provider", "kind of text in", "documents · queries", "dimensions in", "base64", "host is part of the space", ""], map(words, rows)
+    )
+    dialects = table(["dialect", "in short"], ([f"`{name}`", line] for name, line in DIALECTS.items()))
+    return f"{HEAD}{where}\n## How much\n\n{much}\n## Words\n\n{said}{TAIL}{dialects}"
+
+
+def main() -> int:
+    """Write the page, or check it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the page is out of date")
+    wanted = render_page()
+    check = parser.parse_args().check
+    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == wanted:
+        return 0
+    if check:
+        sys.stderr.write("docs/providers.md is out of date; run: python scripts/providers_page.py\n")
+        return 1
+    PAGE.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
