@@ -1,0 +1,91 @@
+"""The chat model port: messages in, a completion out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from asyncrun.aio.limits import Limits
+from asyncrun.records import Answer, Space, Usage, Waits
+
+Role = Literal["system", "user"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens that go in and come out."""
+
+    input: float
+    output: float
+
+    def of(self, input_tokens: int, output_tokens: int) -> float:
+        """Return what so many tokens cost.
+
+        >>> Price(0.15, 0.6).of(1_000_000, 500_000)
+        0.45
+        """
+        return (input_tokens * self.input + output_tokens * self.output) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """Why one conversation has no answer: `reason` is a word as that of an ItemError."""
+
+    reason: str
+    message: str
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The answer to one conversation, or why there is none, and what it took."""
+
+    answer: Answer | Declined
+    usage: Usage
+    waits: Waits
+
+
+class Llm(Protocol):
+    """What the kinds need of a chat model."""
+
+    provider: str
+    model_name: str
+    workers: int
+    """How many calls of `complete` in flight make sense; the limiter decides how many run."""
+    max_output_tokens: int | None
+    price: Price | None
+
+    @property
+    def rate_limits(self) -> Limits | None:
+        """Return what the endpoint allows a minute, None where nobody has stated it."""
+
+    def check(self) -> None:
+        """Raise UsageError for what is known to be wrong before anything is sent, such as a key that is not set."""
+
+    @property
+    def space(self) -> Space:
+        """Return what an answer depends on beside the messages: provider, model and settings, and the host of a self-hosted server."""
+
+    def messages(self, prompt: str) -> tuple[Message, ...]:
+        """Return the messages that put a prompt: the system's words before it, where there are any."""
+
+    async def complete(self, messages: Sequence[Message]) -> Completion:
+        """Return the model's answer; one that ended early, was filtered or refused is an answer that says so.
+
+        Raises AuthError, QuotaError, ThrottledError, OutageError, EndpointError: what is about the endpoint, not about this conversation.
+        """
+
+    async def aclose(self) -> None:
+        """Close connections; may be called twice."""
+
+    async def renew_connections(self) -> None:
+        """Have new requests make new connections, as after the machine was suspended."""

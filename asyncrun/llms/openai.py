@@ -1,0 +1,213 @@
+"""Chat completions as OpenAI speaks them, and most servers after it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any, Unpack
+
+import orjson
+
+from asyncrun.aio.attempts import Tally
+from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limits
+from asyncrun.aio.retry import FailureClass
+from asyncrun.batching.pack import byte_size
+from asyncrun.batching.proof import BadReplyError
+from asyncrun.endpoints.address import fill, find_address, join, with_query
+from asyncrun.endpoints.exchange import RefusedError, bad_reply, exchange
+from asyncrun.endpoints.options import EndpointOptions, build_endpoint
+from asyncrun.endpoints.persist import persist
+from asyncrun.endpoints.refusals import Refusals
+from asyncrun.errors import OutageError, UsageError
+from asyncrun.llms.interface import Completion, Declined, Message, Price
+from asyncrun.llms.providers import DEPLOYMENT, NEW_LIMIT, OLD_LIMIT, PROVIDERS
+from asyncrun.llms.reply import CONTENT_FILTER, filtered, read_answer
+from asyncrun.records import Answer, Space, Usage, Waits
+
+MAX_WORKERS = 64
+TOKENS_PER_BYTE = 1 / 3
+"""The first estimate, for the limiter alone; what the server counts replaces it."""
+_REASONS = {
+    FailureClass.TOO_LONG: "too_long",
+    FailureClass.TOO_BIG: "too_long",
+    FailureClass.BAD_RESPONSE: "bad_response",
+    FailureClass.TRANSIENT: "server_error",
+}
+_UNKNOWN_NAME = re.compile(r"unsupported|unrecognized|unknown|unexpected|not (supported|permitted|allowed)|extra|additional", re.IGNORECASE)
+
+
+class OpenAIChat:
+    """Answers with OpenAI, or with any server that has its `/chat/completions`.
+
+    Args:
+        model: The name of the model (azure: of the deployment).
+        provider: A row of `providers.PROVIDERS`.
+        api_key: Default: the provider's own variable, at the provider's own address only; elsewhere no key is sent unless it is given here.
+        base_url: Up to and without `/chat/completions`; default: the provider's, or what its environment variable says.
+        temperature: 0 to 2; None: what the model has by default.
+        max_output_tokens: Most tokens of an answer; None: what the model has by default.
+        system: Words that stand before every prompt.
+        price: USD per million tokens; None when it is not known.
+        api_version: Of Azure's deployments.
+        params: A query string; keys do not belong there.
+        extra_body: Merged into the request's JSON.
+        environ: Where the variable of the key is looked for.
+        options: How the endpoint is treated: see `EndpointOptions`.
+
+    >>> OpenAIChat(model="m", base_url="http://localhost:8080/v1").space.host
+    'localhost:8080'
+
+    Raises UsageError for an address or a key that cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        provider: str = "openai",
+        api_key: str | None = None,
+        base_url: str | None = None,
+        temperature: float | None = None,
+        max_output_tokens: int | None = None,
+        system: str | None = None,
+        price: Price | None = None,
+        api_version: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] = os.environ,
+        **options: Unpack[EndpointOptions],
+    ) -> None:
+        row = PROVIDERS[provider]
+        address = find_address(row, base_url, api_key, environ)
+        path = DEPLOYMENT if provider == "azure" and api_version else row.path
+        query = {**({"api-version": api_version} if api_version else {}), **(params or {})}
+        self.provider, self.model_name = provider, model
+        self.endpoint = build_endpoint(
+            with_query(join(address.base_url, fill(path, model)), query),
+            {row.auth: f"Bearer {address.key}" if row.auth == "authorization" else address.key} if address.key else {},
+            options,
+        )
+        self.workers = min(self.endpoint.limiter.limits.concurrency or DEFAULT_CONCURRENCY, MAX_WORKERS)
+        self.max_output_tokens = max_output_tokens
+        self.price = price
+        self._system = system
+        self._extra = dict(extra_body or {})
+        self._body: dict[str, Any] = {"model": model} | ({} if temperature is None else {"temperature": temperature})
+        self._limit = row.limit
+        self._limit_is_learned = False
+        self._refusals = Refusals()
+        given = {name.lower() for name in options.get("headers", {})} & {row.auth, "authorization"}
+        self._missing_key = " or ".join(row.keys) if row.needs_key and address.own and not address.key and not given else None
+        self._tokens_seen = self._bytes_seen = 0
+        settings = {**self._body, "max_output_tokens": max_output_tokens, **self._extra}
+        self._space = Space(provider, model, extra_body=settings, host=self.endpoint.host if row.self_hosted or not address.own else None)
+
+    @property
+    def space(self) -> Space:
+        """Return what an answer depends on beside the messages."""
+        return self._space
+
+    @property
+    def rate_limits(self) -> Limits:
+        """Return what the endpoint allows a minute."""
+        return self.endpoint.limiter.limits
+
+    def check(self) -> None:
+        """Raise UsageError when the provider's own address is meant and there is no key."""
+        if self._missing_key:
+            raise UsageError(f"no key for {self.endpoint.host}", hint=f"Set the variable {self._missing_key}, or api_key in the job file.")
+
+    def messages(self, prompt: str) -> tuple[Message, ...]:
+        """Return the messages that put a prompt."""
+        return (*([Message("system", self._system)] if self._system else ()), Message("user", prompt))
+
+    async def complete(self, messages: Sequence[Message]) -> Completion:
+        """Return the model's answer, as the port says."""
+        self.check()
+        circuit, since = self.endpoint.circuit, None
+        attempts, waits = 0, Waits()
+        while True:
+            tally = Tally()
+            async with self.endpoint.canary():
+                since = circuit.successes if since is None else since
+                asked = await self._ask(messages, tally)
+                attempts, waits = attempts + tally.attempts, waits + tally.waits
+                if isinstance(asked, RefusedError) and self._goes_on(asked, tally, others_succeeded=circuit.successes > since):
+                    continue
+            usage = Usage(attempts, attempts - 1)
+            if isinstance(asked, RefusedError):
+                return Completion(Declined(_REASONS.get(asked.verdict.failure, "refused"), str(asked), attempts), usage, waits)
+            answer, cost = asked
+            return Completion(answer, replace(usage, tokens=answer.tokens, cost=cost), waits)
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop; may be called twice."""
+        await self.endpoint.leave_loop()
+
+    async def renew_connections(self) -> None:
+        """Have new requests make new connections, as after the machine was suspended."""
+        await self.endpoint.renew_connections()
+
+    async def _ask(self, messages: Sequence[Message], tally: Tally) -> tuple[Answer, float | None] | RefusedError:
+        """Ask until there is an answer (with what it has cost) or a refusal. Raises ThrottledError, OutageError."""
+        size = sum(byte_size(message.content) for message in messages)
+        per_byte = self._tokens_seen / self._bytes_seen if self._bytes_seen else TOKENS_PER_BYTE
+        attempt = partial(self._attempt, messages)
+        try:
+            # A limit of tokens counts the most that an answer may have, when the request comes in.
+            asked = await persist(
+                self.endpoint,
+                attempt,
+                tokens=per_byte * size + (self.max_output_tokens or 0),
+                inputs=1,
+                used=lambda value: value[0].tokens or None,
+                tally=tally,
+            )
+        except RefusedError as error:
+            if not filtered(error.verdict.words) or error.verdict.failure not in (FailureClass.UNKNOWN, FailureClass.ITEM):
+                return error
+            answer, told_cost = Answer(None, CONTENT_FILTER), None
+        else:
+            answer, told_cost = asked.value
+            if answer.input_tokens:
+                self._tokens_seen += answer.input_tokens
+                self._bytes_seen += size
+        self.endpoint.proven = True
+        cost = told_cost if told_cost is not None or self.price is None else self.price.of(answer.input_tokens, answer.output_tokens)
+        return answer, cost
+
+    async def _attempt(self, messages: Sequence[Message], _: int) -> tuple[Answer, float | None]:
+        limit = {} if self.max_output_tokens is None else {self._limit: self.max_output_tokens}
+        body = {**self._body, "messages": [asdict(message) for message in messages], **limit, "stream": False, **self._extra}
+        exchanged = await exchange(self.endpoint, orjson.dumps(body))
+        try:
+            return read_answer(exchanged.document), exchanged.cost
+        except BadReplyError as error:
+            raise bad_reply(self.endpoint, str(error)) from error
+
+    def _goes_on(self, error: RefusedError, tally: Tally, *, others_succeeded: bool) -> bool:
+        """Tell whether the same messages are worth another try; raise what the refusal says about the endpoint."""
+        if (fatal := error.about_endpoint()) is not None:
+            raise fatal from error
+        if error.verdict.failure is FailureClass.TRANSIENT:
+            if not self.endpoint.proven:
+                raise OutageError(f"{error} ({tally.attempts} attempts)") from error
+            # When nothing has succeeded meanwhile it says nothing about this conversation; the circuit counts how often this happens.
+            return not others_succeeded
+        if self._learn_limit(error):
+            return True
+        if not self.endpoint.proven:
+            self._refusals.add(error)
+        return False
+
+    def _learn_limit(self, error: RefusedError) -> bool:
+        """Use the other name for the most tokens of an answer when the server does not know this one; once."""
+        words = error.verdict.words
+        if self._limit_is_learned or self.max_output_tokens is None or self._limit not in words or not _UNKNOWN_NAME.search(words):
+            return False
+        self._limit = OLD_LIMIT if self._limit == NEW_LIMIT else NEW_LIMIT
+        self._limit_is_learned = True
+        return True

@@ -1,0 +1,76 @@
+"""What a chat model's reply says: the answer, why it ended, what it used; nothing is made up."""
+
+import pytest
+
+from asyncrun.batching.proof import BadReplyError
+from asyncrun.llms.reply import filtered, read_answer
+from asyncrun.records import Answer
+
+
+def reply(message, reason="stop", **more):
+    return {"choices": [{"message": message, "finish_reason": reason}], **more}
+
+
+@pytest.mark.parametrize("reason", ["stop", "length", "content_filter", "tool_calls", "function_call", "something new"])
+def test_the_servers_word_for_the_end_is_kept(reason):
+    assert read_answer(reply({"content": "Yes."}, reason)) == Answer("Yes.", reason)
+
+
+@pytest.mark.parametrize(
+    ("document", "answer"),
+    [
+        (reply({"content": None}, "content_filter"), Answer(None, "content_filter")),
+        (reply({"content": None, "tool_calls": []}, "tool_calls"), Answer(None, "tool_calls")),
+        (reply(None, "content_filter"), Answer(None, "content_filter")),
+        (reply({"content": None, "refusal": "I cannot."}, "stop"), Answer("I cannot.", "refusal")),
+        (reply({"content": "Yes.", "refusal": None}, None), Answer("Yes.", None)),
+        (reply({"content": ""}, "stop"), Answer("", "stop")),
+        (
+            reply({"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "Yes"}, {"type": "text", "text": "."}]}),
+            Answer("Yes.", "stop"),
+        ),
+    ],
+)
+def test_an_answer_may_be_null_refused_or_in_parts(document, answer):
+    assert read_answer(document) == answer
+
+
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        ({"prompt_tokens": 20, "completion_tokens": 3, "total_tokens": 23}, (20, 3)),
+        ({"completion_tokens": 3, "total_tokens": 23}, (20, 3)),
+        ({"prompt_tokens": 20}, (20, 0)),
+        ({"prompt_tokens": None, "completion_tokens": -1, "total_tokens": "many"}, (0, 0)),
+        (None, (0, 0)),
+        ([], (0, 0)),
+    ],
+)
+def test_tokens_are_what_the_server_counts_and_else_none(usage, counts):
+    answer = read_answer(reply({"content": "Yes."}, usage=usage))
+    assert (answer.input_tokens, answer.output_tokens) == counts
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        [],
+        None,
+        {"choices": []},
+        {"choices": None},
+        {"choices": ["Yes."]},
+        {"choices": [{}]},
+        {"choices": [{"message": {"content": None}}]},
+        {"choices": [{"message": {"content": 7}, "finish_reason": None}]},
+        {"data": [{"embedding": [1.0]}]},
+    ],
+)
+def test_another_shape_is_no_answer(document):
+    with pytest.raises(BadReplyError):
+        read_answer(document)
+
+
+def test_a_filter_is_known_by_its_words():
+    assert filtered("code: content_filter")
+    assert not filtered("maximum context length is 8192 tokens")
