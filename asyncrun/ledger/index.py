@@ -20,21 +20,28 @@ def keys_array(keys: bytes | bytearray) -> NDArray[np.uint64]:
 class KeyIndex:
     """An immutable map from key to (batch, slot).
 
-    It takes 40 bytes a key. Of a key that stands twice, the later position counts.
+    It takes 29 bytes a key. Of a key that stands twice, the later position counts.
 
     Args:
         keys: shape (n, 2), from `keys_array`.
         batches: the batch of each key, shape (n,).
         slots: the key's position in its batch, shape (n,).
+        flags: the flag of each vector, shape (n,); None: all are 0.
     """
 
-    def __init__(self, keys: NDArray[np.uint64], batches: NDArray[np.int64], slots: NDArray[np.int32]) -> None:
-        order = np.lexsort((np.arange(len(keys)), keys[:, 1], keys[:, 0]))
-        keys = keys[order]
-        last = np.ones(len(keys), dtype=bool)
-        last[:-1] = (keys[1:] != keys[:-1]).any(axis=1)
-        self._high, self._low = np.ascontiguousarray(keys[last, 0]), np.ascontiguousarray(keys[last, 1])
-        self._batches, self._slots = batches[order][last], slots[order][last]
+    def __init__(
+        self, keys: NDArray[np.uint64], batches: NDArray[np.int64], slots: NDArray[np.int32], flags: NDArray[np.uint8] | None = None
+    ) -> None:
+        flags = np.zeros(len(keys), dtype=np.uint8) if flags is None else flags
+        high, low = keys[:, 0], keys[:, 1]
+        order = np.argsort(high, kind="stable")
+        twice = bool((high[order[1:]] == high[order[:-1]]).any())
+        if twice:
+            order = np.lexsort((low, high))
+            last = np.append((high[order[1:]] != high[order[:-1]]) | (low[order[1:]] != low[order[:-1]]), True)
+            order = order[last]
+        self._high, self._low, self._flags = high[order], low[order], flags[order]
+        self._batches, self._slots = batches[order], slots[order]
 
     def __len__(self) -> int:
         return len(self._high)
@@ -44,7 +51,10 @@ class KeyIndex:
         found = np.full(len(keys), -1, dtype=np.int64)
         if not len(self) or not len(keys):
             return found
-        position = np.searchsorted(self._high, keys[:, 0])
+        # In order of the keys, neighbours are found near each other in memory.
+        order = np.argsort(keys[:, 0])
+        position = np.empty(len(keys), dtype=np.int64)
+        position[order] = np.searchsorted(self._high, keys[order, 0])
         # Keys are uniform hashes: two that share the high 64 bits are next to each other, if there are any at all.
         open_rows = np.flatnonzero(position < len(self))
         while len(open_rows):
@@ -60,3 +70,7 @@ class KeyIndex:
     def locate(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Return batch and slot of positions that `find` returned."""
         return self._batches[positions], self._slots[positions]
+
+    def flags(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the flags of the vectors at positions that `find` returned."""
+        return self._flags[positions]

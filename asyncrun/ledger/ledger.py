@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,9 @@ import numpy as np
 
 from asyncrun.errors import DamagedStateError, Place, SpaceMismatchError
 from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
-from asyncrun.ledger.schema import explained, open_connection
-from asyncrun.ledger.writer import GroupWriter
+from asyncrun.ledger.salvage import ask_to_mend
+from asyncrun.ledger.schema import checksum, explained, open_connection
+from asyncrun.ledger.writer import GroupWriter, Write
 from asyncrun.records import ItemFailure, Space
 
 if TYPE_CHECKING:
@@ -51,10 +51,13 @@ class KnownFailure:
 class Ledger:
     """What is finished and durable, shared by all jobs of a folder. Reading methods block: call them in a worker thread.
 
+    A row that does not fit its checksum is left out, so that its items are new. With `warn`, which may be called in any thread, it is named
+    and removed; without, for those who only look, nothing is changed.
+
     Raises StorageError and DamagedStateError.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, warn: Callable[[str], object] | None = None) -> None:
         self._path = path
         self._writer = GroupWriter(path)
         self._reader: sqlite3.Connection | None = None
@@ -62,38 +65,67 @@ class Ledger:
         self._blobs: OrderedDict[int, Vectors] = OrderedDict()
         self._blob_bytes = 0
         self._dimensions: dict[str, int] = {}
-        self.dropped = 0
-        """Rows whose checksum did not fit: they were left out, their items are new."""
+        self._index: tuple[tuple[object, ...], KeyIndex] | None = None
+        self._warn = warn
 
-    def index(self, space: Space) -> KeyIndex:
-        """Return the finished keys of a space."""
-        keys, batches, counts = bytearray(), [], []
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the ledger's file."""
+        return self._path.absolute().parent
+
+    def read(self, statement: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query. Blocks. For the other modules of this room."""
         with self._reading:
-            rows = self._rows(
-                "SELECT b.id, b.keys, b.keys_sum, b.dimensions, length(b.vectors) FROM batches b JOIN spaces s ON s.id = b.space"
-                " WHERE s.fingerprint = ? ORDER BY b.id",
-                (space.fingerprint,),
-            )
-            for batch, blob, checksum, dimensions, size in rows:
-                known = self._dimensions.setdefault(space.fingerprint, dimensions)
-                whole = len(blob) % KEY_BYTES == 0 and size == len(blob) // KEY_BYTES * dimensions * FLOAT_BYTES
-                if _checksum(blob) != checksum or not whole or dimensions != known:
-                    self.dropped += 1
-                    continue
-                keys += blob
-                batches.append(batch)
-                counts.append(len(blob) // KEY_BYTES)
+            return list(self._rows(statement, parameters))
+
+    async def write(self, write: Write) -> None:
+        """Return when `write` is committed. For the other modules of this room."""
+        await self._writer.write(write)
+
+    def index(self, space: Space, since: int = 0) -> KeyIndex:
+        """Return the finished keys of a space; those of batches up to the number `since` are left out."""
+        with self._reading:
+            state = (space.fingerprint, since, *self.read("SELECT count(*), max(id) FROM batches")[0])
+            if self._index is None or self._index[0] != state:
+                self._index = None  # two at once would be the peak of the memory
+                self._index = state, self._read_index(space.fingerprint, since)
+            return self._index[1]
+
+    def _read_index(self, fingerprint: str, since: int) -> KeyIndex:
+        keys, flags, batches, counts = bytearray(), bytearray(), [], []
+        damaged: dict[int, int] = {}
+        flagged = dict(self._rows("SELECT batch, flags FROM flagged", ()))
+        rows = self._rows(
+            "SELECT b.id, b.keys, b.keys_sum, b.dimensions, length(b.vectors) FROM batches b JOIN spaces s ON s.id = b.space"
+            " WHERE s.fingerprint = ? AND b.id > ? ORDER BY b.id",
+            (fingerprint, since),
+        )
+        for batch, blob, keys_sum, dimensions, size in rows:
+            count = len(blob) // KEY_BYTES
+            if (
+                size != count * dimensions * FLOAT_BYTES
+                or checksum(blob) != keys_sum
+                or self._dimensions.setdefault(fingerprint, dimensions) != dimensions
+            ):
+                damaged[batch] = count
+                continue
+            keys += blob
+            flags += flagged.get(batch, b"").ljust(count, b"\0")[:count]
+            batches.append(batch)
+            counts.append(count)
+        self._drop(damaged)
         slots = [np.arange(count, dtype=np.int32) for count in counts]
         return KeyIndex(
             keys_array(keys),
             np.repeat(np.array(batches, dtype=np.int64), counts),
             np.concatenate(slots) if slots else np.empty(0, dtype=np.int32),
+            np.frombuffer(bytes(flags), dtype=np.uint8),
         )
 
     def vectors(self, index: KeyIndex, positions: NDArray[np.int64]) -> list[Vectors]:
         """Return the vectors at positions of an index.
 
-        Raises DamagedStateError when a stored row does not fit its checksum; the row is gone then, and its items are new.
+        Raises DamagedStateError when a stored row does not fit its checksum; all such rows are gone then, and their items are new.
         """
         batches, slots = index.locate(positions)
         return [self._blob(batch)[slot] for batch, slot in zip(batches.tolist(), slots.tolist(), strict=True)]
@@ -108,12 +140,9 @@ class Ledger:
         count, dimensions = vectors.shape
         known = self._dimensions.setdefault(space.fingerprint, dimensions)
         if dimensions != known:
-            raise SpaceMismatchError(
-                f"the vectors now have {dimensions} numbers, those that are finished have {known}: the endpoint serves another model",
-                hint="Correct model or base_url, or state `dimensions` or `space`, so that the new vectors get a space of their own.",
-            )
+            raise other_size(dimensions, known)
         blob = vectors.tobytes()
-        row = (count, dimensions, keys, _checksum(keys), blob, _checksum(blob), bytes(finished.flags))
+        row = (count, dimensions, keys, checksum(keys), blob, checksum(blob), bytes(finished.flags))
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute(
@@ -124,6 +153,8 @@ class Ledger:
                 " SELECT id, ?, ?, ?, ?, ?, ?, ? FROM spaces WHERE fingerprint = ?",
                 (*row, space.fingerprint),
             )
+            if any(finished.flags):
+                connection.execute("INSERT OR REPLACE INTO flagged VALUES (last_insert_rowid(), ?)", (bytes(finished.flags),))
 
         await self._writer.write(write)
 
@@ -195,21 +226,54 @@ class Ledger:
             if batch in self._blobs:
                 self._blobs.move_to_end(batch)
                 return self._blobs[batch]
-            row = next(self._rows("SELECT vectors, vectors_sum, dimensions FROM batches WHERE id = ?", (batch,)), None)
-            if row is None or _checksum(row[0]) != row[1]:
-                list(self._rows("DELETE FROM batches WHERE id = ?", (batch,)))
+            vectors = self._whole(batch)
+            if vectors is None:
+                lost = self._drop_damaged()
                 raise DamagedStateError(
-                    f"the ledger {self._path} is damaged: the vectors of batch {batch} do not fit their checksum and were dropped",
-                    hint="Run the same command again: only that batch is sent again.",
+                    f"the ledger {self._path} is damaged: {lost} batches, such as batch {batch}, do not fit their checksums",
+                    hint="Run the same command again: only those batches are sent again.",
                 )
-            vectors: Vectors = np.frombuffer(row[0], dtype="<f4").reshape(-1, row[2])
             self._blobs[batch] = vectors
             self._blob_bytes += vectors.nbytes
             while self._blob_bytes > _CACHED_BYTES and len(self._blobs) > 1:
                 self._blob_bytes -= self._blobs.popitem(last=False)[1].nbytes
             return vectors
 
+    def _whole(self, batch: int) -> Vectors | None:
+        """Return the vectors of a batch, None if they cannot be read as they were written."""
+        try:
+            row = next(self._rows("SELECT vectors, vectors_sum, count, dimensions FROM batches WHERE id = ?", (batch,)), None)
+        except DamagedStateError:
+            return None
+        if row is None or checksum(row[0]) != row[1] or len(row[0]) != row[2] * row[3] * FLOAT_BYTES:
+            return None
+        vectors: Vectors = np.frombuffer(row[0], dtype="<f4").reshape(row[2:])
+        return vectors
 
-def _checksum(blob: bytes) -> bytes:
-    # SQLite's own integrity check sees neither a flipped byte in the log nor zeros inside a blob, so each blob carries its own.
-    return hashlib.blake2b(blob, digest_size=8).digest()
+    def _drop_damaged(self) -> int:
+        """Look at every batch, so that one run finds all that is damaged; returns how many were."""
+        rows = self.read("SELECT id, length(keys) FROM batches")
+        damaged = {batch: size // KEY_BYTES for batch, size in rows if self._whole(batch) is None}
+        self._drop(damaged)
+        return len(damaged)
+
+    def _drop(self, damaged: Mapping[int, int]) -> None:
+        """Name and remove batches, each given with how many vectors it had."""
+        if self._warn is None:
+            return
+        for batch, count in damaged.items():
+            self._warn(f"batch {batch} of the ledger does not fit its checksum: it is dropped, and its {count} vectors are asked for again")
+            try:
+                list(self._rows("DELETE FROM flagged WHERE batch = ?", (batch,)))
+                list(self._rows("DELETE FROM batches WHERE id = ?", (batch,)))
+            except DamagedStateError:
+                # Its pages cannot even be given back: the whole rows go into a new file at the next start.
+                ask_to_mend(self._path).touch(mode=0o600)
+
+
+def other_size(now: int, known: int) -> SpaceMismatchError:
+    """Return the error for vectors of another size than those that a space has."""
+    return SpaceMismatchError(
+        f"the vectors now have {now} numbers, those that are finished have {known}: the endpoint serves another model",
+        hint="Correct model or base_url, or state `dimensions` or `space`, so that the new vectors get a space of their own.",
+    )

@@ -21,6 +21,8 @@ FORMATS = {
     ".text": "text",
     ".md": "markdown",
     ".markdown": "markdown",
+    ".csv": "csv",
+    ".tsv": "tsv",
 }
 """Format of a file by the ending of its name, after the ending of a compression."""
 
@@ -154,7 +156,7 @@ class Search:
         return FORMATS.get(endings[-1]) if endings else None
 
 
-_NAME_FORMAT = "Name its format with `format:` (lines, jsonl, text or markdown)."
+_NAME_FORMAT = "Name its format with `format:` (lines, jsonl, csv, tsv, text or markdown)."
 
 
 def readable(path: str) -> str:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from asyncrun.errors import Place
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record of a file: its fields, and where it begins.
 
-    Row formats (lines, jsonl) give a record a line; document formats one a file, with the text under the field `text`.
+    Row formats (lines, jsonl, csv, tsv) give a record a line; document formats one a file, with the text under the field `text`.
     """
 
     fields: Mapping[str, Any]

@@ -24,17 +24,16 @@ def read_jsonl(path: Path, shown: str) -> Iterator[Record | BadRecord]:
         if line is None:
             yield BadRecord(Place(shown, number), "bad_record", too_long("line"))
         elif line and not line.isspace():
-            yield _record(line, Place(shown, number))
-
-
-def _record(line: bytes, place: Place) -> Record | BadRecord:
-    try:
-        value: Any = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        return _refused(line, place, error)
-    if not isinstance(value, dict):
-        return BadRecord(place, "bad_record", f"not a JSON object but {_WORDS[type(value)]}")
-    return Record(value, place)
+            place = Place(shown, number)
+            try:
+                value: Any = orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                yield _refused(line, place, error)
+                continue
+            if isinstance(value, dict):
+                yield Record(value, place)
+            else:
+                yield BadRecord(place, "bad_record", f"not a JSON object but {_WORDS[type(value)]}")
 
 
 def _refused(line: bytes, place: Place, error: orjson.JSONDecodeError) -> BadRecord:

@@ -91,28 +91,31 @@ class _Maker:
 
     def item(self, record: Record | BadRecord, name: str) -> Item | BadItem:
         place = record.place
-        own_id = name if place.line is None else f"{name}#{place.line}"
         if isinstance(record, BadRecord):
-            return BadItem(own_id, place, record.reason, record.message)
-        named = False
+            return BadItem(_id_of_place(name, place), place, record.reason, record.message)
+        fields, own_id = record.fields, None
         try:
-            if place.line is not None and self._has_id(record.fields):
-                own_id, named = _encodable(self.id.fill(record.fields), "id"), True
-            text = _encodable(self.text.fill(record.fields), "text")
+            if place.line is not None and self._has_id(fields):
+                own_id = _encodable(self.id.fill(fields), "id")
+            text = _encodable(self.text.fill(fields), "text")
         except ItemError as error:
-            return BadItem(own_id, place, error.reason, error.message)
-        item = Item(own_id, text, place, self._metadata(record.fields) if self.metadata else {})
-        if not named and place.line is not None and self.on_unnamed is not None:
+            return BadItem(own_id or _id_of_place(name, place), place, error.reason, error.message)
+        item = Item(_id_of_place(name, place) if own_id is None else own_id, text, place, self._metadata(fields) if self.metadata else {})
+        if own_id is None and place.line is not None and self.on_unnamed is not None:
             self.on_unnamed(item)
         return item
 
     def _has_id(self, fields: Mapping[str, Any]) -> bool:
         """A plain id field that is missing, null or empty is no id; a template must be filled."""
-        return self.id.literals != ("", "") or pick(fields, self.id.fields[0]) not in (MISSING, None, "")
+        return self.id.plain is None or bool(fields.get(self.id.plain)) or pick(fields, self.id.plain) not in (MISSING, None, "")
 
     def _metadata(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         found = ((name, pick(fields, name)) for name in self.metadata)
         return {name: value for name, value in found if value is not MISSING}
+
+
+def _id_of_place(name: str, place: Place) -> str:
+    return name if place.line is None else f"{name}#{place.line}"
 
 
 def _encodable(text: str, what: str) -> str:

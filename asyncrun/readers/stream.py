@@ -24,20 +24,19 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
 
-def numbered_lines(path: Path, shown: str) -> Iterator[tuple[int, bytes | None]]:
-    """Yield every line with its number, from 1, without its line end and without a byte order mark.
+def numbered_lines(path: Path, shown: str, *, with_ends: bool = False) -> Iterator[tuple[int, bytes | None]]:
+    """Yield every line with its number, from 1, without its line end unless `with_ends`, and without a byte order mark.
 
     A line above `LONGEST` bytes is None: it is passed over, never held. Raises StorageError.
     """
     number = 0
     try:
         with _open(path) as file:
-            for number, line in enumerate(iter(partial(file.readline, LONGEST + 2), b""), 1):
+            for number, read in enumerate(iter(partial(file.readline, LONGEST + 2), b""), 1):
+                line = read.removeprefix(_BOM) if number == 1 else read
                 body = line.removesuffix(b"\n").removesuffix(b"\r")
-                if number == 1:
-                    body = body.removeprefix(_BOM)
                 if len(body) <= LONGEST:
-                    yield number, body
+                    yield number, line if with_ends else body
                 else:
                     _pass_line(file, line)
                     yield number, None

@@ -19,10 +19,14 @@ _EXACT = 2**53  # Above it a float no longer tells neighbouring integers apart (
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text with fields in it: `literals[0] + fields[0] + literals[1] + ...`; there is one literal more than fields."""
+    """A text with fields in it: `literals[0] + fields[0] + literals[1] + ...`; there is one literal more than fields.
+
+    `plain` is the field that is the whole text, None for any other template.
+    """
 
     literals: tuple[str, ...]
     fields: tuple[str, ...]
+    plain: str | None = None
 
     def fill(self, record: Mapping[str, Any]) -> str:
         """Return the text of a record.
@@ -32,8 +36,9 @@ class Template:
 
         Raises ItemError (bad_record) that names a field which is missing, null, or neither a text nor a number.
         """
-        if self.literals == ("", ""):
-            return field_text(record, self.fields[0])
+        if self.plain is not None:
+            value = record.get(self.plain)
+            return value if type(value) is str else field_text(record, self.plain)
         parts = [self.literals[0]]
         for name, literal in zip(self.fields, self.literals[1:], strict=True):
             parts += (field_text(record, name), literal)
@@ -51,7 +56,7 @@ def parse_template(words: str) -> Template:
     if "{" not in words and "}" not in words:
         if not words:
             raise UsageError("a field name is empty", hint="Name a field, or write a template such as '{title}. {text}'.")
-        return Template(("", ""), (words,))
+        return Template(("", ""), (words,), words)
     literals, fields = [""], []
     for piece in _PIECE.findall(words):
         if piece in ("{{", "}}"):
@@ -63,7 +68,8 @@ def parse_template(words: str) -> Template:
             literals.append("")
         else:
             literals[-1] += piece
-    return Template(tuple(literals), tuple(fields))
+    plain = fields[0] if literals == ["", ""] else None
+    return Template(tuple(literals), tuple(fields), plain)
 
 
 def pick(record: Mapping[str, Any], name: str) -> Any:

@@ -49,9 +49,36 @@ class AtomicFile:
 
     def commit(self) -> None:
         """Make what was written durable and put it in its place."""
+        self.finish()
+        self.place()
+
+    def write_at_start(self, data: bytes) -> None:
+        """Put bytes in the place of as many first ones."""
+        self._flush()
+        try:
+            os.pwrite(self._open_descriptor(), data, 0)
+        except OSError as error:
+            raise _error(self.path, "cannot be written", error, StorageError) from error
+
+    def finish(self) -> None:
+        """Make what was written durable; only `place` and `abort` may follow."""
         self._flush()
         try:
             os.fsync(self._open_descriptor())
+        except OSError as error:
+            raise _error(self.path, "cannot be written", error, StorageError) from error
+
+    def remove_former(self) -> None:
+        """Remove the file in whose place this one will be, if there is one."""
+        try:
+            self._target.unlink(missing_ok=True)
+            _sync_folder(self._target.parent)
+        except OSError as error:
+            raise _error(self.path, "cannot be put in its place", error) from error
+
+    def place(self) -> None:
+        """Put the finished file in its place."""
+        try:
             self._temporary.replace(self._target)
             _sync_folder(self._target.parent)
         except OSError as error:

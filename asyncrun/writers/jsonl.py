@@ -90,8 +90,12 @@ def json_line(row: Mapping[str, Any], columns: Sequence[str] | None = None) -> b
     >>> json_line({"id": "a", "text": "b\n"}, ["id"])
     b'{"id":"a"}\n'
     """
-    chosen = dict(row) if columns is None else {name: row.get(name) for name in columns}
-    return orjson.dumps(chosen, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+    return json_value(dict(row) if columns is None else {name: row.get(name) for name in columns}) + b"\n"
+
+
+def json_value(value: Any) -> bytes:
+    """Return a value of a row as JSON."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _plain(value: Any) -> Any:

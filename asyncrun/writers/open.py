@@ -12,7 +12,7 @@ from asyncrun.writers.interface import Writer
 from asyncrun.writers.jsonl import StdoutWriter
 
 STDOUT = "-"
-FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".csv": "csv", ".npy": "npy"}
 """Format of an output by the ending of its name."""
 
 
@@ -33,6 +33,15 @@ def open_writer(
     path = Path(output)
     writer = registry.load("writers", format or format_of(path))
     return cast(Writer, writer(path, columns))
+
+
+def companions(path: Path, format: str | None = None) -> tuple[Path, ...]:
+    """Return the files that an output has beside it: an .npy file its ids."""
+    if (format or FORMATS.get(path.suffix.lower())) != "npy":
+        return ()
+    from asyncrun.writers.npy import ids_path
+
+    return (ids_path(path),)
 
 
 def format_of(path: Path) -> str:

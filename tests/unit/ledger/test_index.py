@@ -31,3 +31,10 @@ def test_of_a_key_that_stands_twice_the_later_batch_counts(stored: list[bytes]) 
     last = {key: number for number, key in enumerate(stored)}
     assert batches.tolist() == [last[key] for key in stored]
     assert len(index) == len(set(stored))
+
+
+def test_the_flag_of_a_vector_comes_with_it() -> None:
+    keys = [bytes([number]) * 16 for number in (7, 3, 5)]
+    flags = np.array([0, 1, 0], dtype=np.uint8)
+    index = KeyIndex(keys_array(b"".join(keys)), np.arange(3, dtype=np.int64), np.zeros(3, dtype=np.int32), flags)
+    assert index.flags(index.find(keys_array(b"".join(keys)))).tolist() == [0, 1, 0]

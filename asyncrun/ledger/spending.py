@@ -1,0 +1,77 @@
+"""What a job has spent since it last finished: reserved before a call, corrected after it, durable over kills."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from asyncrun.ledger.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Tokens, and their cost in USD.
+
+    >>> Amount(5, 0.5) - Amount(2, 0.25)
+    Amount(tokens=3, cost=0.25)
+    """
+
+    tokens: int = 0
+    cost: float = 0.0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.tokens + other.tokens, self.cost + other.cost)
+
+    def __sub__(self, other: Amount) -> Amount:
+        return Amount(self.tokens - other.tokens, self.cost - other.cost)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The limits at which a job was stopped; None where it had none."""
+
+    tokens: int | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """The account of one job; `job` is the name that the ledger knows it by."""
+
+    ledger: Ledger
+    job: str
+
+    def balance(self) -> tuple[Amount, Stopped]:
+        """Return what was spent since the job last finished, and at which limits it was stopped. Blocks."""
+        rows = self.ledger.read("SELECT tokens, cost, stopped_tokens, stopped_cost FROM spending WHERE job = ?", (self.job,))
+        if not rows:
+            return Amount(), Stopped()
+        [(tokens, cost, stopped_tokens, stopped_cost)] = rows
+        return Amount(tokens, cost), Stopped(stopped_tokens, stopped_cost)
+
+    async def add(self, amount: Amount) -> None:
+        """Add to the account; returns when it is durable."""
+        await self.ledger.write(
+            lambda connection: _upsert(connection, "tokens = tokens + ?2, cost = cost + ?3", self.job, amount.tokens, amount.cost)
+        )
+
+    async def stop(self, at: Stopped) -> None:
+        """Remember at which limits the job was stopped."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            _upsert(connection, "job = ?1", self.job, 0, 0.0)
+            connection.execute("UPDATE spending SET stopped_tokens = ?, stopped_cost = ? WHERE job = ?", (at.tokens, at.cost, self.job))
+
+        await self.ledger.write(write)
+
+
+def close_account(connection: sqlite3.Connection, job: str) -> None:
+    """Forget what a job has spent: it has finished."""
+    connection.execute("DELETE FROM spending WHERE job = ?", (job,))
+
+
+def _upsert(connection: sqlite3.Connection, change: str, job: str, tokens: int, cost: float) -> None:
+    connection.execute(
+        f"INSERT INTO spending (job, tokens, cost) VALUES (?1, ?2, ?3) ON CONFLICT (job) DO UPDATE SET {change}",
+        (job, tokens, cost),
+    )

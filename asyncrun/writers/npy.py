@@ -1,0 +1,97 @@
+"""Writer of NumPy files: the vectors in one file, their ids beside it, a line each."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from asyncrun.errors import OutputError, Place, UsageError
+from asyncrun.writers.atomic import AtomicFile
+
+
+class NpyWriter:
+    """Writes `embedding` of all rows as one float32 array of the shape (rows, dimensions), and their ids to `<name>.ids.txt`.
+
+    Line i of the ids belongs to row i. An id is written as it is; one with a line break or another control character, or that begins with
+    a quotation mark, as a JSON string. The former ids are removed before the new vectors take their place, and the new ids come last: a
+    kill in between leaves vectors without ids, which the next run makes up for, and never ids that belong to other vectors.
+    For the files themselves see `AtomicFile`.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
+        if columns is not None:
+            raise UsageError("an .npy file holds embeddings and ids: it has no columns to choose", place=Place(str(path)))
+        self._path = path
+        self._shape = (0, 0)
+        self._vectors = AtomicFile(path)
+        try:
+            self._ids = AtomicFile(ids_path(path))
+        except BaseException:
+            self._vectors.abort()
+            raise
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Add a row. Raises StorageError when the disk is full or fails, OutputError for a row without an embedding of the same size."""
+        vector = row.get("embedding")
+        if vector is None:
+            raise OutputError("these rows have no embedding: an .npy file holds nothing else", place=Place(str(self._path)))
+        rows, dimensions = self._shape
+        if not rows:
+            dimensions = len(vector)
+            self._vectors.write(_header((0, dimensions)))
+        elif len(vector) != dimensions:
+            raise OutputError(f"an embedding has {len(vector)} numbers, the ones before {dimensions}", place=Place(str(self._path)))
+        self._vectors.write(np.asarray(vector, dtype="<f4").tobytes())
+        self._ids.write(_line(str(row["id"])))
+        self._shape = (rows + 1, dimensions)
+
+    def commit(self) -> None:
+        """Make both files durable and put them in their places. Raises OutputError, StorageError."""
+        if self._shape[0]:
+            self._vectors.write_at_start(_header(self._shape))
+        else:
+            self._vectors.write(_header(self._shape))
+        self._vectors.finish()
+        self._ids.finish()
+        self._ids.remove_former()
+        self._vectors.place()
+        self._ids.place()
+
+    def abort(self) -> None:
+        """Throw the temporary files away; may be called after `commit` and twice."""
+        self._vectors.abort()
+        self._ids.abort()
+
+
+def ids_path(path: Path) -> Path:
+    """Return where the ids of an .npy file stand.
+
+    >>> ids_path(Path("out/notes.npy")).as_posix()
+    'out/notes.ids.txt'
+    """
+    return path.with_name(f"{path.stem}.ids.txt")
+
+
+def read_ids(path: Path) -> Iterator[str]:
+    """Yield the ids of a file that was written beside an .npy file."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for line in file:
+            text = line.removesuffix("\n")
+            yield orjson.loads(text) if text.startswith('"') else text
+
+
+def _line(text: str) -> bytes:
+    plain = text.isprintable() and not text.startswith('"')
+    return (text.encode() if plain else orjson.dumps(text)) + b"\n"
+
+
+def _header(shape: tuple[int, int]) -> bytes:
+    """Return the head of the file; NumPy leaves room in it for the number of rows to grow."""
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return head.getvalue()

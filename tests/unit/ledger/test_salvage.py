@@ -1,0 +1,198 @@
+"""A damaged ledger: what is whole is kept, what is not is named and its items are new."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asyncrun.errors import DamagedStateError, LockedError
+from asyncrun.ledger.index import keys_array
+from asyncrun.ledger.ledger import Finished, Ledger
+from asyncrun.ledger.salvage import Salvaged, mend
+from asyncrun.records import Space, content_key
+
+SPACE = Space("local", "model-a")
+BATCHES, SIZE, DIMENSIONS = 40, 16, 384
+PAGE = 8192
+
+
+def vectors_of(batch: int) -> np.ndarray:
+    return np.random.default_rng(batch).normal(size=(SIZE, DIMENSIONS)).astype(np.float32)
+
+
+def keys_of(batch: int) -> list[bytes]:
+    return [content_key(f"{batch}/{number}") for number in range(SIZE)]
+
+
+async def fill(path: Path, batches: range = range(BATCHES)) -> None:
+    ledger = Ledger(path)
+    for batch in batches:
+        await ledger.put(SPACE, Finished(keys_of(batch), vectors_of(batch), [0] * SIZE))
+    await asyncio.to_thread(ledger.close)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("filled") / "ledger.db"
+    asyncio.run(fill(path))
+    return path
+
+
+@pytest.fixture
+def path(filled: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(filled, tmp_path / "ledger.db"))
+
+
+def finished(path: Path, warn: Callable[[str], object] = lambda words: None) -> set[int]:
+    """Return the batches that are there; every one of them is as it was written."""
+    ledger = Ledger(path, warn)
+    try:
+        index = ledger.index(SPACE)
+        found = set()
+        for batch in range(BATCHES):
+            positions = index.find(keys_array(b"".join(keys_of(batch))))
+            if (positions >= 0).all():
+                assert np.array_equal(np.stack(ledger.vectors(index, positions)), vectors_of(batch))
+                found.add(batch)
+            else:
+                assert (positions < 0).all()
+        return found
+    finally:
+        ledger.close()
+
+
+def until_mended(path: Path) -> tuple[set[int], list[Salvaged], list[str]]:
+    """Do what runs do, one after the other, until one of them finds nothing damaged: two are enough."""
+    mended, named = [], []
+    for _ in range(3):
+        if told := mend(path, lambda: None):
+            mended.append(told)
+        try:
+            return finished(path, named.append), mended, named
+        except DamagedStateError:
+            continue
+    raise AssertionError("damage is found again and again")
+
+
+def nobody_else() -> None:
+    pass
+
+
+def test_a_whole_ledger_is_left_alone(path: Path) -> None:
+    assert mend(path, nobody_else) is None
+    assert finished(path) == set(range(BATCHES))
+    assert mend(path.with_name("none.db"), nobody_else) is None
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_c29_flipped_bytes_anywhere_lose_a_few_batches_and_never_give_a_wrong_vector(path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    data = bytearray(path.read_bytes())
+    for _ in range(3):
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+    kept, _, _ = until_mended(path)
+    assert len(kept) >= BATCHES - 8
+
+
+def test_c29_a_zeroed_page_anywhere_loses_its_own_batches_only(path: Path) -> None:
+    data = path.read_bytes()
+    for page in range(len(data) // PAGE):
+        path.write_bytes(data[: page * PAGE] + bytes(PAGE) + data[(page + 1) * PAGE :])
+        kept, _, _ = until_mended(path)
+        assert len(kept) >= BATCHES - 8, page
+        for file in path.parent.iterdir():
+            file.unlink()
+
+
+@pytest.mark.parametrize("part", [0.3, 0.5, 0.9, 0.99])
+def test_c29_a_truncated_file_is_set_aside_and_its_whole_rows_are_kept(path: Path, part: float) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * part)])
+    kept, mended, _ = until_mended(path)
+    assert len(kept) >= int(BATCHES * part) - 8
+    assert mended[0].aside.name == "ledger.db.damaged"
+    assert mended[0].aside.exists()
+    assert mended[0].batches == len(kept)
+    assert mended[0].vectors == len(kept) * SIZE
+
+
+def test_c29_all_damaged_rows_are_found_at_once_and_named(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE batches SET vectors = zeroblob(length(vectors)) WHERE id IN (3, 30)")
+        connection.execute("UPDATE batches SET keys = zeroblob(length(keys)) WHERE id = 20")
+    connection.close()
+    named: list[str] = []
+    with pytest.raises(DamagedStateError, match="2 batches"):
+        finished(path, named.append)
+    assert [words.split()[1] for words in named] == ["20", "3", "30"]
+    assert finished(path, named.append) == set(range(BATCHES)) - {2, 19, 29}
+    assert len(named) == 3
+
+
+def test_c29_what_is_no_database_at_all_is_set_aside(path: Path) -> None:
+    path.write_bytes(b"this is no database" * 5000)
+    told = mend(path, nobody_else)
+    assert told is not None
+    assert (told.vectors, told.batches) == (0, 0)
+    assert told.aside.read_bytes().startswith(b"this is no database")
+    assert finished(path) == set()
+
+
+def test_c29_commits_of_a_torn_log_are_new_again_and_the_others_stay(path: Path) -> None:
+    keep = sqlite3.connect(path)  # as long as somebody has it open, the log is not taken into the file
+    keep.execute("SELECT count(*) FROM batches").fetchone()
+    ledger = Ledger(path)
+    asyncio.run(_put_more(ledger))
+    torn = path.with_name("torn.db")
+    shutil.copy(path, torn)
+    log = bytearray(path.with_name("ledger.db-wal").read_bytes())
+    log[len(log) // 2] ^= 1
+    torn.with_name("torn.db-wal").write_bytes(log)
+    ledger.close()
+    keep.close()
+    kept, mended, named = until_mended(torn)
+    assert kept >= set(range(BATCHES))
+    assert not mended
+    assert not named
+
+
+async def _put_more(ledger: Ledger) -> None:
+    for batch in range(BATCHES, BATCHES + 6):
+        await ledger.put(SPACE, Finished(keys_of(batch), vectors_of(batch), [0] * SIZE))
+
+
+def test_c29_while_another_run_uses_it_nothing_is_touched(path: Path) -> None:
+    def somebody() -> None:
+        raise LockedError("another run")
+
+    data = path.read_bytes()[:60_000]
+    path.write_bytes(data)
+    with pytest.raises(LockedError):
+        mend(path, somebody)
+    assert path.read_bytes() == data
+
+
+def test_c30_a_ledger_of_a_newer_version_is_refused_and_stays_as_it_is(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(DamagedStateError, match="newer"):
+        mend(path, nobody_else)
+    assert not path.with_name("ledger.db.damaged").exists()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (99,)
+    connection.close()
+
+
+def test_c29_a_kill_between_the_two_renames_is_made_up_for(path: Path) -> None:
+    path.rename(path.with_name("ledger.db.salvaged"))
+    assert mend(path, nobody_else) is None
+    assert finished(path) == set(range(BATCHES))
