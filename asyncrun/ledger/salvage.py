@@ -19,6 +19,7 @@ from asyncrun.ledger.pages import rows_of_pages
 from asyncrun.ledger.schema import PAGE_BYTES, checksum, explained, open_connection
 
 _LOGS = ("-wal", "-shm")
+_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _BATCH_COLUMNS, _SPACE_COLUMNS = 9, 3
 _INDEXED = ("batches INDEXED BY batches_by_space", "spaces INDEXED BY sqlite_autoindex_spaces_1")
 _ROW = "id, space, count, dimensions, keys, keys_sum, vectors, vectors_sum, flags"
@@ -53,7 +54,10 @@ def mend(path: Path, alone: Callable[[], object]) -> Salvaged | None:
     alone()
     for leftover in (new, *_logs(new)):
         leftover.unlink(missing_ok=True)
-    batches, vectors, lost = _copy(path, new)
+    try:
+        batches, vectors, lost = _copy(path, new)
+    except sqlite3.DatabaseError as error:
+        raise explained(error, new) from error
     aside = _beside(path, ".damaged")
     _move(path, aside)
     _move(new, path)
@@ -125,8 +129,12 @@ def _copy_batches(target: sqlite3.Connection, source: sqlite3.Connection, damage
 
 
 def _insert(target: sqlite3.Connection, table: str, row: tuple[Any, ...]) -> None:
-    with suppress(sqlite3.DatabaseError):  # a row of an older version, or one that makes no sense
+    try:
         target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    except sqlite3.DatabaseError as error:
+        # A row of an older version, or one that makes no sense, is left out; a disk that is full leaves out nothing in silence.
+        if error.sqlite_errorcode & 0xFF in _DISK:
+            raise
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asyncrun.errors import DamagedStateError, LockedError
+from asyncrun.errors import DamagedStateError, LockedError, StorageError
 from asyncrun.ledger.index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.salvage import Salvaged, mend
@@ -196,3 +197,18 @@ def test_c29_a_kill_between_the_two_renames_is_made_up_for(path: Path) -> None:
     path.rename(path.with_name("ledger.db.salvaged"))
     assert mend(path, nobody_else) is None
     assert finished(path) == set(range(BATCHES))
+
+
+def test_c29_where_the_disk_has_no_room_for_the_new_file_the_old_one_stays(path: Path) -> None:
+    data = path.read_bytes()[:-20_000]
+    path.write_bytes(data)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+    try:
+        with pytest.raises(StorageError):
+            mend(path, nobody_else)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == data
+    kept, _, _ = until_mended(path)
+    assert len(kept) > BATCHES // 2
