@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH = "100"
+CRITICAL_PATH = "Critical path"
 
 
 def run_example(folder: Path) -> str:
@@ -20,9 +21,19 @@ def run_example(folder: Path) -> str:
     for part in ("README.md", "jobs.example.yaml"):
         shutil.copy(ROOT / part, folder)
     shutil.copytree(ROOT / "docs", folder / "docs")
-    command = [sys.executable, "-m", "asyncrun", "run", "jobs.example.yaml"]
+    return asyncrun(folder, "run", "jobs.example.yaml")
+
+
+def asyncrun(folder: Path, *words: str) -> str:
+    """Run a command in a folder and return what it prints on standard output."""
     environ = {**os.environ, "COLUMNS": WIDTH, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "asyncrun", *words]
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=True).stdout
+
+
+def trace(folder: Path) -> str:
+    """Return what `asyncrun trace` shows beyond what the run itself has shown: from the critical path on."""
+    return CRITICAL_PATH + asyncrun(folder, "trace").partition(CRITICAL_PATH)[2]
 
 
 def answers(folder: Path) -> str:
@@ -38,7 +49,7 @@ def answers(folder: Path) -> str:
 def put(text: str, marker: str, block: str) -> str:
     """Put a block between the markers of a text."""
     pattern = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.DOTALL)
-    return pattern.sub(lambda match: f"{match[1]}```text\n{block.strip()}\n```\n{match[2]}", text)
+    return pattern.sub(lambda match: f"{match[1]}```text\n{block.rstrip()}\n```\n{match[2]}", text)
 
 
 def main() -> None:
@@ -46,9 +57,11 @@ def main() -> None:
     readme = ROOT / "README.md"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        transcript = run_example(folder)
-        answer = answers(folder)
-    text = put(put(readme.read_text(encoding="utf-8"), "transcript", transcript), "answer", answer)
+        blocks = {"transcript": run_example(folder), "answer": answers(folder)}
+        blocks |= {"trace": trace(folder), "timeline": asyncrun(folder, "trace", "timeline")}
+    text = readme.read_text(encoding="utf-8")
+    for marker, block in blocks.items():
+        text = put(text, marker, block)
     readme.write_text(text, encoding="utf-8")
 
 

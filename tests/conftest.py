@@ -117,7 +117,11 @@ class Belongings(NamedTuple):
 
 def children() -> Iterator[str]:
     for path in Path("/proc/self/task").glob("*/children"):
-        for pid in path.read_text().split():
+        try:
+            pids = path.read_text().split()
+        except OSError:  # the thread has ended meanwhile
+            continue
+        for pid in pids:
             try:
                 command = Path(f"/proc/{pid}/cmdline").read_text()
             except OSError:

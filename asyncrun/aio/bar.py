@@ -7,10 +7,9 @@ import contextlib
 import logging
 
 from asyncrun import registry
-from asyncrun.escape import printable
+from asyncrun.callbacks.words import words_of
 from asyncrun.ports import NullProgress, Progress
 from asyncrun.records import Counts
-from asyncrun.redact import Redactor
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +40,14 @@ class Bar:
         if self._timer is None:
             self._timer = self._loop.call_later(INTERVAL, self._draw)
 
-    def close(self) -> None:
-        """Tell the rest and leave the screen as it should be."""
+    def close(self, *, finished: bool) -> None:
+        """Tell the rest and leave the screen as it should be; a call that has not finished is not told as one that went well."""
         if self._timer is not None:
             self._timer.cancel()
             self._draw()
         try:
-            self._progress.task_finished(self._name, None)
+            if finished:
+                self._progress.task_finished(self._name, None)
             self._progress.close()
         except Exception as error:
             self._switch_off(error)
@@ -86,5 +86,4 @@ def _open_progress() -> Progress:
 
 
 def _report(error: Exception) -> None:
-    words = printable(Redactor().redact(str(error)), 200)
-    logger.warning("progress is switched off: it raised %s: %s", type(error).__name__, words)
+    logger.warning("progress is switched off: it raised %s", words_of(error))

@@ -81,7 +81,9 @@ def _discard(coro: object) -> None:
 
 def _is_foreign(error: RuntimeError) -> bool:
     # The words of asyncio's tasks and of its locks, events and queues; there is no class to tell them by.
-    return any(words in str(error) for words in ("attached to a different loop", "is bound to a different event loop"))
+    return type(error) is RuntimeError and any(
+        words in str(error) for words in ("attached to a different loop", "is bound to a different event loop")
+    )
 
 
 def _copy_back(context: Context) -> None:

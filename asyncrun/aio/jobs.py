@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -44,6 +43,7 @@ async def run_jobs(
 
     Raises ValueError when `workers` is less than 1, TypeError when `jobs` cannot be iterated over or a job is none.
 
+    >>> import asyncio
     >>> async def double(number: int) -> int:
     ...     return 2 * number
     >>> asyncio.run(run_jobs([double(1), double(2), lambda: double(3)], workers=2))
@@ -51,13 +51,12 @@ async def run_jobs(
     """
     total = known_length(jobs)
     source = open_source(jobs, copy_context())
-    if workers < 1:
-        source.close()
-        raise ValueError(f"workers must be 1 or more, not {workers}")
     results: list[T | None] = []
     try:
+        if workers < 1:
+            raise ValueError(f"workers must be 1 or more, not {workers}")
         bar = await open_bar(desc or "Running jobs", total) if show_progress else None
-    except asyncio.CancelledError:
+    except BaseException:
         source.close()
         raise
 
@@ -71,12 +70,14 @@ async def run_jobs(
         if bar is not None:
             bar.step()
 
+    finished = False
     try:
         with _reported_to(callback_manager or current_manager()) as around:
             await Workers(source, workers, ended, clock=SystemClock(), around=around).run()
+        finished = True
     finally:
         if bar is not None:
-            bar.close()
+            bar.close(finished=finished)
     return cast("list[T]", results)
 
 

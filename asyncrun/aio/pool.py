@@ -88,10 +88,10 @@ def outcomes(
     [3, 6]
     """
     source = open_source(jobs, copy_context())
-    ahead = 2 * workers if ahead is None else ahead
     try:
+        ahead = 2 * workers if ahead is None else ahead
         _check(workers, ahead, timeout, order, on_error)
-    except ValueError:
+    except BaseException:
         source.close()
         raise
 

@@ -18,9 +18,8 @@ from typing import Any, Generic, TypeVar, cast
 from asyncrun.aio.drive import Around, drive
 from asyncrun.aio.slot import Slot, roster_of_pools, slot_of_job
 from asyncrun.aio.source import NothingYetError, Source, Stream
+from asyncrun.callbacks.words import words_of
 from asyncrun.clock import Clock
-from asyncrun.escape import printable
-from asyncrun.redact import Redactor
 
 logger = logging.getLogger(__name__)
 
@@ -277,8 +276,7 @@ class Workers(Generic[T]):
         if self.failure is None or not isinstance(error, Exception):
             self.failure = error
         else:
-            words = printable(Redactor().redact(str(error)), 200)
-            logger.warning("another error while jobs were being stopped: %s: %s", type(error).__name__, words)
+            logger.warning("another error while jobs were being stopped: %s", words_of(error))
         self.halt()
         self.notify()
 

@@ -5,25 +5,37 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from asyncrun.aio.stop import Stop
+from asyncrun.app.overrides import load_jobs
 from asyncrun.app.request import Request
 from asyncrun.app.wiring import Workshop
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.jobfile.jobs import Job
-from asyncrun.jobfile.load import load_job_file
+from asyncrun.kinds.budget import Purse
+from asyncrun.kinds.retry import Retry
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.paths import LEDGER, state_folder
+from asyncrun.ports import NullProgress
+
+NOBODY = NullProgress().warn
 
 
 def build_workshop(
-    request: Request, ledger: Ledger, *, stop: Stop, clock: Clock, manager: CallbackManager, stdin: Path | None = None
+    request: Request,
+    ledger: Ledger,
+    *,
+    stop: Stop,
+    clock: Clock,
+    manager: CallbackManager,
+    stdin: Path | None = None,
+    warn: Callable[[str], object] = NOBODY,
 ) -> Workshop:
-    """Return the workshop of a request; `stdin` is where standard input was spooled to."""
+    """Return the workshop of a request; `stdin` is where standard input was spooled to, `warn` is told what is odd about endpoints."""
     return Workshop(
         file=request.file,
         ledger=ledger,
@@ -34,7 +46,11 @@ def build_workshop(
         environ=request.environ,
         workers=request.workers,
         stdin=stdin,
+        warn=warn,
         deadline=None if request.max_runtime is None else clock.monotonic() + request.max_runtime,
+        retry=Retry(request.ids) if request.retry else None,
+        limit=request.limit,
+        purse=None if request.max_cost is None else Purse(request.max_cost),
     )
 
 
@@ -55,6 +71,6 @@ async def open_workshop(request: Request) -> AsyncIterator[tuple[Workshop, tuple
 
 def _look(request: Request, elsewhere: Path) -> tuple[tuple[Job, ...], Path]:
     """Return the selected jobs, and the ledger to read."""
-    job_file = load_job_file(request.file, variables=request.variables, environ=request.environ, jobs=request.jobs, need_keys=False)
+    jobs = load_jobs(request, need_keys=False).jobs
     known = state_folder(request.file, request.state_dir) / LEDGER
-    return job_file.selected(request.jobs, request.with_needs), known if known.exists() else elsewhere / LEDGER
+    return jobs, known if known.exists() else elsewhere / LEDGER

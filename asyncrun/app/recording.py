@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,28 @@ from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import TraceConfig
 from asyncrun.redact import MASK, Redactor
 from asyncrun.trace.recorder import TraceRecorder
+from asyncrun.trace.records import RunRecord, Span
 
 DAMAGED = ".damaged"
 """What is added to the name of a store that was set aside."""
 COMPANIONS = ("", "-wal", "-shm")
 
 
-def open_recorder(path: Path, redactor: Redactor, clock: Clock, config: TraceConfig, warn: Callable[[str], object]) -> TraceRecorder:
+def open_recorder(
+    path: Path,
+    redactor: Redactor,
+    clock: Clock,
+    config: TraceConfig,
+    warn: Callable[[str], object],
+    *,
+    follow: Callable[[RunRecord, Sequence[Span]], object] | None = None,
+) -> TraceRecorder:
     """Return a recorder that is open, after runs past their time have left the store. Blocks, and raises nothing.
 
     A damaged store is set aside and a new one begun. A store that cannot be used, of a newer version for one, leaves the run
-    without a trace. `warn` is told of both.
+    without a trace. `warn` is told of both, and `follow` of spans, as `TraceRecorder` says.
     """
-    recorder = TraceRecorder(path, redactor, clock, max_size=config.max_size, warn=warn)
+    recorder = TraceRecorder(path, redactor, clock, max_size=config.max_size, warn=warn, texts=config.text, follow=follow)
     before = _identity(path)
     try:
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asyncrun.errors import Place, StorageError, UsageError
+from asyncrun.jobfile.values import Threshold
 
 SECRET_NAMES = re.compile(r"(?i)(key|token|secret|password|passwd|credentials?)$")
 """Names of variables whose values never reach an output."""
@@ -18,7 +19,9 @@ class Request:
     """One call: which jobs of which file, with which variables.
 
     `workers` overrides that of every job. After `max_runtime` seconds no work starts. `wait_for_lock` is how many seconds to wait for
-    another run of the same file to end.
+    another run of the same file to end. `from_job` leaves out what does not need that job; `limit` ends every input after so many items;
+    `input` and `output` take the place of the one named job's; `max_cost` (USD) holds for all jobs together; `max_delete` overrides that
+    of every job. With `refresh` the named jobs are made again. With `retry` only failed items are sent: those of `ids`, all without.
     """
 
     file: Path
@@ -30,6 +33,16 @@ class Request:
     workers: int | None = None
     max_runtime: float | None = None
     wait_for_lock: float = 0.0
+    from_job: str | None = None
+    limit: int | None = None
+    fail_fast: bool = False
+    input: str | None = None
+    output: str | None = None
+    max_cost: float | None = None
+    max_delete: Threshold | None = None
+    refresh: bool = False
+    retry: bool = False
+    ids: frozenset[str] = frozenset()
 
 
 def read_environment(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:

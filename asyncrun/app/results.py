@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Iterable
 
 from asyncrun.app.opening import open_workshop
 from asyncrun.app.request import Request
+from asyncrun.app.wiring import Workshop
 from asyncrun.errors import UsageError
-from asyncrun.jobfile.jobs import EmbedJob
+from asyncrun.jobfile.jobs import EmbedJob, Job
 from asyncrun.records import Counts, ItemFailure
 
 
@@ -22,6 +24,15 @@ def export_rows(request: Request, output: str) -> Counts:
     Raises UsageError for a job that has no rows of its own, OutputError and StorageError.
     """
     return asyncio.run(_export_rows(request, output))
+
+
+def with_failures(jobs: Iterable[Job], workshop: Workshop, ids: Collection[str]) -> tuple[Job, ...]:
+    """Return the jobs that have failed items, of these ids where some are named. Blocks. Raises UsageError for an id that did not fail."""
+    failures = {job.name: workshop.ledger.failures(workshop.failures_of(job)) for job in jobs}
+    known = {name for found in failures.values() for name in found}
+    if unknown := sorted(set(ids) - known):
+        raise UsageError(f"no failed item has the id {unknown[0]!r}", hint="List them with `asyncrun failed`.")
+    return tuple(job for job in jobs if (failures[job.name].keys() & set(ids) if ids else failures[job.name]))
 
 
 async def _failed_items(request: Request) -> list[tuple[str, ItemFailure]]:

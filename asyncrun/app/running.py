@@ -13,21 +13,26 @@ from asyncrun.aio.loop import loop_factory
 from asyncrun.aio.signals import handle_signals
 from asyncrun.aio.slot import roster
 from asyncrun.aio.stop import MAX_RUNTIME, Stop
+from asyncrun.aio.suspend import watch_suspension
 from asyncrun.aio.watch import report, report_on_signal, watch
+from asyncrun.app.mending import mend_ledger
+from asyncrun.app.notices import with_notices
 from asyncrun.app.opening import build_workshop
+from asyncrun.app.overrides import Selection, load_jobs
 from asyncrun.app.recording import hash_of, open_recorder, settings_of
 from asyncrun.app.request import Request, environment_secrets
+from asyncrun.app.results import with_failures
+from asyncrun.app.resuming import resume
 from asyncrun.app.stdin import spooled_stdin
-from asyncrun.app.telemetry import send_trace
+from asyncrun.app.telemetry import open_sender, send_trace
 from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import LockedError
-from asyncrun.jobfile.load import load_job_file
-from asyncrun.jobfile.model import JobFile
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.lock import hold_lock
+from asyncrun.ledger.refreshes import open_refresh
 from asyncrun.paths import LEDGER, TRACES, lock_file, open_state_folder, state_folder
 from asyncrun.ports import Progress
 from asyncrun.records import RunResult
@@ -54,44 +59,72 @@ def run_jobs_of(request: Request, open_progress: Callable[[bool], Progress]) -> 
 
     `open_progress` is asked for the onlooker once it is known whether a job writes its rows to standard output.
     """
-    job_file = load_job_file(request.file, variables=request.variables, environ=request.environ, jobs=request.jobs)
-    jobs = job_file.selected(request.jobs, request.with_needs)
+    selection = load_jobs(request)
     state = open_state_folder(state_folder(request.file, request.state_dir))
-    stdout_taken = any(output_path(job) == STDOUT for job in jobs)
+    stdout_taken = any(output_path(job) == STDOUT for job in selection.jobs)
     progress = open_progress(stdout_taken)
     try:
         # Read before there is a loop, so that Ctrl-C ends the reading at once.
-        wanted = any(STDIN in job.input.paths for job in jobs)
+        wanted = any(STDIN in job.input.paths for job in selection.jobs)
         with spooled_stdin(state, wanted=wanted) as stdin, asyncio.Runner(loop_factory=loop_factory()) as loop:
-            return RunReport(loop.run(_run(request, job_file, state, progress, stdin)), state, stdout_taken)
+            return RunReport(loop.run(_run(request, selection, state, progress, stdin)), state, stdout_taken)
     finally:
         progress.close()
 
 
-async def _run(request: Request, job_file: JobFile, state: Path, progress: Progress, stdin: Path | None) -> RunResult:
-    clock, stop = SystemClock(), Stop()
-    jobs = job_file.selected(request.jobs, request.with_needs)
+async def _run(request: Request, selection: Selection, state: Path, progress: Progress, stdin: Path | None) -> RunResult:
+    clock = SystemClock()
+    redactor = Redactor({*selection.job_file.secrets(), *environment_secrets(request.environ)})
+    if request.limit is not None:  # A rehearsal with the first items is no news.
+        return await _run_locked(request, selection, state, progress, stdin, redactor=redactor, clock=clock)
+    # Around the lock: the next run need not wait for the last ping of this one.
+    async with with_notices(progress, selection, redactor, clock) as told:
+        return await _run_locked(request, selection, state, told, stdin, redactor=redactor, clock=clock)
+
+
+async def _run_locked(
+    request: Request, selection: Selection, state: Path, progress: Progress, stdin: Path | None, *, redactor: Redactor, clock: Clock
+) -> RunResult:
+    job_file, jobs, stop = selection.job_file, selection.jobs, Stop()
     async with AsyncExitStack() as stack:
         await _enter_lock(stack, lock_file(state, request.file), clock, request.wait_for_lock)
-        redactor = Redactor({*job_file.secrets(), *environment_secrets(request.environ)})
         # The recorder also warns from its own thread, and a progress belongs to the loop's.
         loop = asyncio.get_running_loop()
+        sender = open_sender(request.environ)
+
+        def warn(words: str) -> None:
+            loop.call_soon_threadsafe(progress.warn, words)
+
         recorder = await asyncio.to_thread(
-            open_recorder, state / TRACES, redactor, clock, job_file.trace, lambda words: loop.call_soon_threadsafe(progress.warn, words)
+            open_recorder,
+            state / TRACES,
+            redactor,
+            clock,
+            job_file.trace,
+            warn,
+            follow=sender.offer if sender else None,
         )
         stack.push_async_callback(asyncio.to_thread, recorder.close)
-        ledger = Ledger(state / LEDGER)
+        if sender:
+            stack.callback(sender.close)
+        if told := await asyncio.to_thread(mend_ledger, state, request.file):
+            progress.warn(told)
+        ledger = Ledger(state / LEDGER, warn)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
         manager = CallbackManager([recorder])
-        workshop = build_workshop(request, ledger, stop=stop, clock=clock, manager=manager, stdin=stdin)
+        workshop = build_workshop(request, ledger, stop=stop, clock=clock, manager=manager, stdin=stdin, warn=progress.warn)
         stack.push_async_callback(workshop.aclose)
+        if request.retry:
+            jobs = await asyncio.to_thread(with_failures, jobs, workshop, request.ids)
         await asyncio.to_thread(workshop.check, jobs)
+        if request.refresh:
+            await open_refresh(ledger, [workshop.failures_of(job) for job in jobs if job.name in request.jobs])
         job_file_hash = await asyncio.to_thread(hash_of, job_file.path)
         begin = partial(recorder.begin_run, job_file=str(request.file), settings=settings_of(jobs), job_file_hash=job_file_hash)
         run_id = await asyncio.to_thread(begin)
         progress.run_started(run_id, [job.name for job in jobs])
         planned = [PlannedJob(job.name, job.kind, job.needs, partial(workshop.open_kind, job)) for job in jobs]
-        runner = Runner(planned, progress=progress, manager=manager, stop=stop)
+        runner = Runner(planned, progress=progress, manager=manager, stop=stop, fail_fast=request.fail_fast)
         started = clock.monotonic()
         if request.max_runtime is not None:
             timer = asyncio.get_running_loop().call_later(request.max_runtime, stop.request, MAX_RUNTIME)
@@ -101,7 +134,7 @@ async def _run(request: Request, job_file: JobFile, state: Path, progress: Progr
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
         end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary_document(result))
         await asyncio.to_thread(end)
-        await send_trace(state, run_id, request.environ, progress.warn)
+        await send_trace(sender, state, run_id, request.environ, progress.warn)
         progress.run_finished(result)
         return result
 
@@ -135,15 +168,17 @@ async def _run_until_stopped(runner: Runner, stop: Stop, watched: Callable[[], A
 
 @contextmanager
 def _watch(workshop: Workshop, progress: Progress, clock: Clock) -> Iterator[None]:
-    """Say what each slot waits for: when nothing has finished for a minute, and on SIGUSR1."""
+    """Say what each slot waits for: when nothing has finished for a minute, and on SIGUSR1. Mind that the machine may be suspended."""
 
     def tell(text: str) -> None:
         for line in text.splitlines():
             progress.warn(line)
 
     with roster() as seen, report_on_signal(lambda: tell(report(seen.slots, clock, workshop.waiting()))):
-        watcher = asyncio.create_task(watch(seen.slots, seen.finished, tell, clock=clock))
+        stalls = asyncio.create_task(watch(seen.slots, seen.finished, tell, clock=clock))
+        suspensions = asyncio.create_task(watch_suspension(clock, partial(resume, workshop, progress)))
         try:
             yield
         finally:
-            watcher.cancel()
+            stalls.cancel()
+            suspensions.cancel()

@@ -16,7 +16,7 @@ from asyncrun.errors import AsyncrunError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 from asyncrun.trace.exporters.html import render_html
-from asyncrun.trace.exporters.live import HEADERS, is_wanted, send_run
+from asyncrun.trace.exporters.live import HEADERS, Sender, is_wanted
 from asyncrun.trace.exporters.otlp import otlp_document
 from asyncrun.trace.exporters.perfetto import perfetto_document
 from asyncrun.trace.exporters.plain import plain_document
@@ -50,12 +50,17 @@ def write_trace(path: Path, text: str) -> None:
         file.abort()
 
 
-async def send_trace(state: Path, run_id: str, environ: Mapping[str, str], warn: Callable[[str], object]) -> None:
-    """Send the run that has ended to a collector when `OTEL_EXPORTER_OTLP_ENDPOINT` is set; `warn` is told when that fails."""
-    if not is_wanted(environ):
+def open_sender(environ: Mapping[str, str]) -> Sender | None:
+    """Return what sends runs to a collector, when `OTEL_EXPORTER_OTLP_ENDPOINT` is set."""
+    return Sender(environ) if is_wanted(environ) else None
+
+
+async def send_trace(sender: Sender | None, state: Path, run_id: str, environ: Mapping[str, str], warn: Callable[[str], object]) -> None:
+    """Send what the collector has not been sent of the run that has ended; `warn` is told when that fails."""
+    if sender is None:
         return
     try:
-        await asyncio.to_thread(lambda: send_run(*read_trace(state, run_id), environ, SystemClock().now()))
+        await asyncio.to_thread(lambda: sender.finish(*read_trace(state, run_id), SystemClock().now()))
     except Exception as error:  # a trace that another tool does not take is no failure of the run
         secrets = {*environment_secrets(environ), *([environ[HEADERS]] if environ.get(HEADERS) else [])}
         hint = f"; {error.hint}" if isinstance(error, AsyncrunError) else ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -15,29 +15,39 @@ from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Limits
 from asyncrun.aio.retry import RetryBudget, RetryPolicy
 from asyncrun.aio.stop import Stop
+from asyncrun.app.answering import build_answering, build_llm
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.chunkers.interface import Chunker, ChunkOptions
 from asyncrun.chunkers.safe import SafeTokenizer
 from asyncrun.clock import Clock
-from asyncrun.embedders.interface import BatchLimits, Embedder
+from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import StorageError, UsageError
 from asyncrun.jobfile.embedder import EmbedderConfig
+from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.input import Input
 from asyncrun.jobfile.input import Output as OutputConfig
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
-from asyncrun.jobfile.sections import StoreConfig
+from asyncrun.jobfile.sections import LlmConfig, StoreConfig
+from asyncrun.kinds.budget import Budget, Purse
+from asyncrun.kinds.claims import Claims
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource
 from asyncrun.kinds.embed import EmbedKind
+from asyncrun.kinds.estimate import TokenRate
+from asyncrun.kinds.forecast import Forecast
 from asyncrun.kinds.items import Items
 from asyncrun.kinds.outputs import Output
+from asyncrun.kinds.retry import Retry
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ports import Kind
+from asyncrun.ledger.notes import token_rate
+from asyncrun.ledger.refreshes import generation_of
+from asyncrun.ledger.spending import Spending
+from asyncrun.llms.interface import Llm
+from asyncrun.ports import Kind, NullProgress
 from asyncrun.readers.source import Source
-from asyncrun.records import InputType
-from asyncrun.stores.filter import parse_filter
+from asyncrun.records import InputType, Space
 from asyncrun.stores.interface import Store
-from asyncrun.writers.open import STDOUT, open_writer
+from asyncrun.writers.open import STDOUT, companions, open_writer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +76,14 @@ class Workshop:
     workers: int | None = None
     stdin: Path | None = None
     deadline: float | None = None
+    warn: Callable[[str], object] = NullProgress().warn
+    retry: Retry | None = None
+    limit: int | None = None
+    purse: Purse | None = None
+    claims: Claims = field(default_factory=Claims)
+    forecast: Forecast = field(default_factory=Forecast)
     _embedders: dict[str, Embedder] = field(default_factory=dict)
+    _llms: dict[str, Llm] = field(default_factory=dict)
     _stores: list[Store] = field(default_factory=list)
     _places: dict[tuple[str | None, str | None, str | None], Manners] = field(default_factory=dict)
 
@@ -80,16 +97,36 @@ class Workshop:
             return self._query(job)
         return cast(Kind, registry.load("kinds", job.kind)(job, self))
 
-    def check(self, jobs: Iterable[Job]) -> None:
-        """Find out what must be wrong with the jobs' embedders and filters, before the first job starts. Raises UsageError."""
+    def check(self, jobs: Sequence[Job]) -> None:
+        """Find out what must be wrong with the jobs' embedders, models and collections, before the first starts. Raises UsageError."""
         for job in jobs:
             try:
                 if isinstance(job, EmbedJob | IngestJob | QueryJob):
                     self._embedder(job).check()
-                if isinstance(job, QueryJob) and job.filter:
-                    parse_filter(job.filter)
+                if isinstance(job, QueryJob) and not any(self._may_fill(other, job) for other in jobs):
+                    self._check_collection(job)
+                if isinstance(job, QueryJob) and job.llm is not None:
+                    build_answering(job, self._llm(job.llm), self.root).llm.check()
             except UsageError as error:
                 raise UsageError(f"job {job.name}: {error.message}", hint=error.hint) from error
+
+    def _may_fill(self, job: Job, query: QueryJob) -> bool:
+        """Tell whether a job may make the collection that another one asks: an ingest job by its store, a plugin's may do anything."""
+        if not isinstance(job, IngestJob):
+            return not isinstance(job, EmbedJob | QueryJob)
+        same_place = (self.root / job.store.path).resolve() == (self.root / query.store.path).resolve()
+        return same_place and (job.store.type, job.collection) == (query.store.type, query.collection)
+
+    def _check_collection(self, job: QueryJob) -> None:
+        store = self._store(job.store)
+        if store.fingerprint(job.collection) is None:
+            store.search(job.collection, [])
+
+    def spaces_of(self, job: Job) -> frozenset[str]:
+        """Return the fingerprints of all spaces that texts of a job can come into. Raises UsageError for a kind that does not tell."""
+        if not isinstance(job, EmbedJob | IngestJob | QueryJob):
+            raise UsageError(f"job {job.name} is of the kind {job.kind}, which does not tell the spaces of its vectors")
+        return frozenset(self._embedder(job).space(input_type).fingerprint for input_type in InputType)
 
     @property
     def root(self) -> Path:
@@ -104,10 +141,19 @@ class Workshop:
         """Return what the limiters' first requests wait for."""
         return [manners.limiter.waiting for manners in self._places.values()]
 
+    async def renew_connections(self) -> None:
+        """Have new requests make new connections, as after the machine was suspended."""
+        for embedder in self._embedders.values():
+            await embedder.renew_connections()
+        for llm in self._llms.values():
+            await llm.renew_connections()
+
     async def aclose(self) -> None:
         """Close everything that was opened."""
         for embedder in self._embedders.values():
             await embedder.aclose()
+        for llm in self._llms.values():
+            await llm.aclose()
         for store in self._stores:
             store.close()
 
@@ -119,7 +165,9 @@ class Workshop:
         from asyncrun.kinds.query import QueryKind, Search
 
         search = Search(job.collection, job.search, job.top_k, job.filter)
-        return QueryKind(self._items(job, job.embedder, InputType.QUERY), self._store(job.store), search, self._output(job.output))
+        items, output = self._items(job, job.embedder, InputType.QUERY), self._output(job.output)
+        answering = None if job.llm is None else build_answering(job, self._llm(job.llm), self.root)
+        return QueryKind(items, self._store(job.store), search, output, answering)
 
     def _ingest(self, job: IngestJob) -> Kind:
         from asyncrun.kinds.ingest import IngestKind, Target
@@ -134,13 +182,16 @@ class Workshop:
             store=self._store(job.store),
             target=Target(job.collection, job.source, job.prune, job.max_delete),
             on_empty=job.embedder.on_empty,
-            context=self._context(job),
+            context=self._context(job, embedder.space(InputType.DOCUMENT)),
         )
 
     def _items(self, job: EmbedJob | QueryJob, config: EmbedderConfig, input_type: InputType) -> Items:
-        return Items(self._source(job.input), self._embedder(job), input_type, config.on_empty, self._context(job))
+        embedder = self._embedder(job)
+        context = self._context(job, embedder.space(input_type))
+        return Items(self._source(job.input), embedder, input_type, config.on_empty, context)
 
-    def _context(self, job: Job) -> JobContext:
+    def _context(self, job: Job, space: Space) -> JobContext:
+        tokens, size = token_rate(self.ledger, space)
         own = None if job.max_runtime is None else self.clock.monotonic() + job.max_runtime
         return JobContext(
             name=job.name,
@@ -153,7 +204,20 @@ class Workshop:
             skip=read_skip(self.root / job.skip) if job.skip else frozenset(),
             workers=self.workers or job.workers,
             deadline=min((moment for moment in (own, self.deadline) if moment is not None), default=None),
+            claims=self.claims,
+            rate=TokenRate(tokens, size),
+            forecast=self.forecast,
+            budget=self._budget(job),
+            retry=self.retry,
+            generation=generation_of(self.ledger, self.failures_of(job)),
+            limit=self.limit,
         )
+
+    def _budget(self, job: Job) -> Budget | None:
+        budget = Budget(Spending(self.ledger, self.failures_of(job)), job.budget.tokens, job.budget.cost, self.purse)
+        if budget.durable:
+            budget.spent, budget.stopped = budget.account.balance()
+        return budget if budget.durable or self.purse is not None else None
 
     def _source(self, config: Input) -> DistinctSource:
         return DistinctSource(
@@ -170,7 +234,8 @@ class Workshop:
                 duplicates=config.duplicates,
                 allow_empty=config.allow_empty,
                 stdin=self.stdin,
-            )
+            ),
+            self.limit,
         )
 
     def open_output(self, path: str) -> Output:
@@ -180,7 +245,8 @@ class Workshop:
     def _output(self, config: OutputConfig) -> Output:
         path = None if config.path == STDOUT else self.root / config.path
         form = f"{config.format} {config.columns}"
-        return Output(path, config.path, form, partial(open_writer, path or STDOUT, config.format, sys.stdout.buffer, config.columns))
+        writer = partial(open_writer, path or STDOUT, config.format, sys.stdout.buffer, config.columns)
+        return Output(path, config.path, form, writer, () if path is None else companions(path, config.format))
 
     def _store(self, config: StoreConfig) -> Store:
         store: Store = registry.load("stores", config.type)(self.root / config.path)
@@ -195,8 +261,37 @@ class Workshop:
         config = job.embedder
         name = repr(config) + repr(sorted(config.secrets()))
         if name not in self._embedders:
-            self._embedders[name] = self._build_embedder(config)
+            embedder = self._embedders[name] = self._build_embedder(config)
+            # What the file does not state stays as the provider has it.
+            embedder.batch = replace(embedder.batch, **{limit: value for limit, value in config.batch if value is not None})
         return self._embedders[name]
+
+    def _tokenizer_of(self, config: EmbedderConfig) -> str | None:
+        name = config.tokenizer
+        return str(self.root / name) if name and name.endswith(".json") else name
+
+    def _llm(self, config: LlmConfig) -> Llm:
+        name = repr(config) + repr(sorted(config.secrets()))
+        if name not in self._llms:
+            manners = self._manners(config)
+            self._llms[name] = build_llm(
+                config,
+                limiter=manners.limiter,
+                circuit=manners.circuit,
+                budget=manners.budget,
+                clock=self.clock,
+                rng=self.rng,
+                environ=self.environ,
+            )
+        return self._llms[name]
+
+    def _manners(self, config: EndpointConfig) -> Manners:
+        """Return how the place of a model is treated."""
+        key = config.api_key.get_secret_value() if config.api_key else None
+        place = (config.base_url or config.provider, key, config.model)
+        if place not in self._places:
+            self._places[place] = Manners(Limiter(Limits(**dict(config.limits)), self.clock, self.rng), Circuit(), RetryBudget())
+        return self._places[place]
 
     def _build_embedder(self, config: EmbedderConfig) -> Embedder:
         shared: dict[str, Any] = {
@@ -208,16 +303,18 @@ class Workshop:
             "on_empty": config.on_empty,
         }
         adapter = registry.load("embedders", config.provider)
-        stated = {name: value for name, value in config.batch if value is not None}
-        batch = BatchLimits(**stated) if stated else None
         if config.provider == "local":
-            return cast(Embedder, adapter(batch=batch, **shared))
+            return cast(Embedder, adapter(**shared))
         key = config.api_key.get_secret_value() if config.api_key else None
-        place = (config.base_url, key, config.model)
-        if place not in self._places:
-            self._places[place] = Manners(Limiter(Limits(**dict(config.limits)), self.clock, self.rng), Circuit(), RetryBudget())
-        manners = self._places[place]
-        optional = {"model": config.model, "base_url": config.base_url, "batch": batch}
+        manners = self._manners(config)
+        optional = {
+            "model": config.model,
+            "base_url": config.base_url,
+            "api_version": config.api_version,
+            "params": config.params or None,
+            "options": config.options or None,
+            "tokenizer": self._tokenizer_of(config),
+        }
         return cast(
             Embedder,
             adapter(
@@ -234,6 +331,7 @@ class Workshop:
                 budget=manners.budget,
                 clock=self.clock,
                 rng=self.rng,
+                warn=self.warn,
                 **{name: value for name, value in optional.items() if value is not None},
                 **shared,
             ),

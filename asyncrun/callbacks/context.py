@@ -107,7 +107,8 @@ class EventContext:
 
 def mark_reported(error: BaseException) -> bool:
     """Return whether no event has reported this exception yet, and remember that one has."""
-    if hasattr(error, "event_added"):
+    # Not by `hasattr`: an exception may answer, or fail, for whatever name it is asked for.
+    if "event_added" in vars(error):
         return False
     vars(error)["event_added"] = True
     return True

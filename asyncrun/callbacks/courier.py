@@ -13,8 +13,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from asyncrun.callbacks.handler import MOST_WAITING, TIME_LIMIT
-from asyncrun.escape import printable
-from asyncrun.redact import Redactor
+from asyncrun.callbacks.words import words_of
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +91,7 @@ class Courier:
             if self.off:
                 return
             self.off = True
-        logger.warning("callback handler %s is switched off: %s", self._name, printable(Redactor().redact(why), 200))
+        logger.warning("callback handler %s is switched off: %s", self._name, why)
 
     def _deliver_all(self) -> None:
         with asyncio.Runner() as runner:
@@ -110,9 +109,9 @@ class Courier:
                 async with asyncio.timeout(self._time_limit) as limit:
                     await call
             except TimeoutError as error:
-                self._switch_off(f"it did not return within {self._time_limit:g} s" if limit.expired() else f"it raised {error!r}")
+                self._switch_off(f"it did not return within {self._time_limit:g} s" if limit.expired() else f"it raised {words_of(error)}")
             except BaseException as error:
-                self._switch_off(f"it raised {type(error).__name__}: {error}")
+                self._switch_off(f"it raised {words_of(error)}")
             self._since = None
 
 

@@ -23,8 +23,8 @@ Around = Callable[[Coroutine[Any, Any, T], int], Coroutine[Any, Any, T]]
 
 MOST_NAMES = 50
 """Names of jobs of one call that are told apart."""
-MOST_WAITING = 6_000_000
-"""Numbers that wait to be taken; more are dropped and counted."""
+MOST_WAITING = 4096
+"""Jobs of one name that wait to be taken; who adds more has them taken himself."""
 
 
 class JobNotes:
@@ -34,14 +34,13 @@ class JobNotes:
     that run. `report` makes one of these an event like any other: it has an event inside of it, fails, or takes long.
     """
 
-    __slots__ = ("_report", "_reporting", "dropped", "name", "numbers", "open", "prefix")
+    __slots__ = ("_report", "_reporting", "name", "numbers", "open", "prefix")
 
     def __init__(self, name: str, prefix: str, report: Callable[[str, float, int, str], None]) -> None:
         self.name = name
         self.prefix = prefix
         self.open: dict[int, float] = {}
         self.numbers = array("d")
-        self.dropped = 0
         self._report = report
         self._reporting = threading.Lock()
 
@@ -65,10 +64,20 @@ class JobNotes:
 
 
 class JobLog:
-    """The notes of one call, by the name of its jobs; they are made as long as the manager's list of handlers is `handlers`."""
+    """The notes of one call, by the name of its jobs; they are made as long as the manager's list of handlers is `handlers`.
 
-    def __init__(self, parent: str, report: Callable[[str, str, float, int, str], None], monotonic: Callable[[], float]) -> None:
+    `relieve` is called with it where many notes wait to be taken.
+    """
+
+    def __init__(
+        self,
+        parent: str,
+        report: Callable[[str, str, float, int, str], None],
+        relieve: Callable[[JobLog], None],
+        monotonic: Callable[[], float],
+    ) -> None:
         self.parent = parent
+        self.relieve = relieve
         self.monotonic = monotonic
         self.notes: dict[str, JobNotes] = {}
         self.handlers: object = None
@@ -122,7 +131,7 @@ def _reported_to(manager: CallbackManager) -> Around[Any]:
 
 def _noted_in(log: JobLog, manager: CallbackManager, recorder: JobRecorder) -> Around[Any]:
     # What is looked up here once is not looked up a million times: a job costs about one microsecond, of which each line is a part.
-    outer, notes_of, monotonic, most = open_events.get(), log.notes.get, log.monotonic, MOST_WAITING
+    outer, notes_of, monotonic, most = open_events.get(), log.notes.get, log.monotonic, MOST_WAITING * 3
     log.handlers = handlers = manager.handlers
     number = len(handlers)
     others = number > 1
@@ -156,12 +165,11 @@ def _noted_in(log: JobLog, manager: CallbackManager, recorder: JobRecorder) -> A
             return value
         if others:
             manager.on_event_end(CBEventType.ASYNC_JOB, None, f"{notes.prefix}.{index}", without=recorder)
-        if len(numbers) < most:
-            numbers.append(index)
-            numbers.append(start)
-            numbers.append(monotonic())
-        else:
-            notes.dropped += 1
+        numbers.append(index)
+        numbers.append(start)
+        numbers.append(monotonic())
+        if len(numbers) >= most:
+            log.relieve(log)
         return value
 
     return noted

@@ -17,8 +17,7 @@ from asyncrun.callbacks.current import current_manager, enter_manager, open_even
 from asyncrun.callbacks.handler import BaseCallbackHandler
 from asyncrun.callbacks.ids import new_id
 from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, CBEventType, EventPayload
-from asyncrun.escape import printable
-from asyncrun.redact import Redactor
+from asyncrun.callbacks.words import words_of
 
 if TYPE_CHECKING:
     from asyncrun.callbacks.courier import Courier
@@ -270,8 +269,7 @@ class CallbackManager(BaseCallbackHandler):
 
     def _switch_off(self, handler: BaseCallbackHandler, error: Exception) -> None:
         self._remove(handler)
-        words = printable(Redactor().redact(str(error)), 200)
-        logger.warning("callback handler %s is switched off: it raised %s: %s", type(handler).__name__, type(error).__name__, words)
+        logger.warning("callback handler %s is switched off: it raised %s", type(handler).__name__, words_of(error))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, str]:

@@ -11,9 +11,13 @@ import typer
 
 from asyncrun.cli._errors import show_error
 from asyncrun.cli._options import Options, with_flags
+from asyncrun.cli.clean import clean
+from asyncrun.cli.cron import add, cron, list_entries, print_entries, remove
 from asyncrun.cli.export import export
 from asyncrun.cli.failed import failed
+from asyncrun.cli.ledger import export_ledger, import_ledger, ledger, stats
 from asyncrun.cli.plan import plan
+from asyncrun.cli.retry import retry
 from asyncrun.cli.run import run
 from asyncrun.cli.trace import diff, errors, export_trace, html, list_runs, show, slow, timeline, trace
 from asyncrun.cli.validate import validate
@@ -26,7 +30,7 @@ def build_app() -> typer.Typer:
     new_app = partial(typer.Typer, rich_markup_mode=None, pretty_exceptions_enable=False)
     app = new_app(name="asyncrun", no_args_is_help=True, help="Embed, ingest and query text in bulk.")
     app.callback(invoke_without_command=True)(with_flags(_root))
-    for command in (run, plan, validate, failed, export):
+    for command in (run, plan, validate, failed, retry, export, clean):
         app.command(command.__name__)(with_flags(command))
     traces = new_app(help="Show recorded runs: where the time went.")
     traces.callback(invoke_without_command=True)(with_flags(trace))
@@ -36,6 +40,19 @@ def build_app() -> typer.Typer:
     traces.command("export")(with_flags(export_trace))
     traces.command("list")(with_flags(list_runs))
     app.add_typer(traces, name="trace")
+    ledgers = new_app(help="Show and move what is finished.")
+    ledgers.callback(invoke_without_command=True)(with_flags(ledger))
+    ledgers.command("stats")(with_flags(stats))
+    ledgers.command("export")(with_flags(export_ledger))
+    ledgers.command("import")(with_flags(import_ledger))
+    app.add_typer(ledgers, name="ledger")
+    crons = new_app(help="Let job files run by themselves: cron, or timers of systemd.")
+    crons.callback(invoke_without_command=True)(with_flags(cron))
+    crons.command("add")(with_flags(add))
+    crons.command("list")(with_flags(list_entries))
+    crons.command("remove")(with_flags(remove))
+    crons.command("print")(with_flags(print_entries))
+    app.add_typer(crons, name="cron")
     return app
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from asyncrun.cli._options import Options
 
@@ -14,27 +14,44 @@ if TYPE_CHECKING:
 
     from asyncrun.ports import Progress
     from asyncrun.records import RunResult
+    from asyncrun.trace.views.styled import Styled
 
 
-def open_progress(options: Options, stdout_taken: bool) -> Progress:
-    """Return the onlooker that the flags, the streams and the environment call for; JSON goes to stderr when rows go to stdout."""
+def open_progress(options: Options, stdout_taken: bool, *, log_file: Path | None = None) -> Progress:
+    """Return the onlooker that the flags, the streams and the environment call for; JSON goes to stderr when rows go to stdout.
+
+    With a log file it is told everything, too. Raises OutputError when that cannot be opened.
+    """
     from asyncrun.clock import SystemClock
     from asyncrun.ui.choose import build_progress, choose_colour, choose_look
 
     terminal = sys.stderr is not None and sys.stderr.isatty()
     look = choose_look(quiet=options.quiet, json=options.json, progress=options.progress, terminal=terminal, environ=os.environ)
     colour = choose_colour(color=options.color, terminal=terminal, environ=os.environ)
-    return build_progress(look, stdout=sys.stderr if stdout_taken else sys.stdout, stderr=sys.stderr, clock=SystemClock(), colour=colour)
+    stdout = sys.stderr if stdout_taken else sys.stdout
+    progress = build_progress(look, stdout=stdout, stderr=sys.stderr, clock=SystemClock(), colour=colour)
+    if log_file is None:
+        return progress
+    from asyncrun.ui.both import BothProgress
+    from asyncrun.ui.log import LogProgress
+
+    return BothProgress(progress, LogProgress(log_file, SystemClock()))
 
 
 def print_answer(text: str, options: Options, *, to_stderr: bool = False) -> None:
     """Print a text for people."""
-    from asyncrun.ui.choose import choose_colour
     from asyncrun.ui.report import print_text
 
     stream = sys.stderr if to_stderr else sys.stdout
-    colour = choose_colour(color=options.color, terminal=stream.isatty(), environ=os.environ)
-    print_text(text, stream, colour=colour)
+    print_text(text, stream, colour=_colour(options, stream))
+
+
+def print_view(view: Styled, options: Options, *, to_stderr: bool = False) -> None:
+    """Print a view of a trace."""
+    from asyncrun.ui.paint import print_styled
+
+    stream = sys.stderr if to_stderr else sys.stdout
+    print_styled(view, stream, colour=_colour(options, stream))
 
 
 def print_document(document: Any, options: Options) -> None:
@@ -62,3 +79,9 @@ def write_summary(path: Path, result: RunResult) -> None:
 def width() -> int:
     """Return the columns that a text may take."""
     return shutil.get_terminal_size((100, 24)).columns
+
+
+def _colour(options: Options, stream: TextIO) -> bool:
+    from asyncrun.ui.choose import choose_colour
+
+    return choose_colour(color=options.color, terminal=stream.isatty(), environ=os.environ)

@@ -11,6 +11,7 @@ from asyncrun.errors import UsageError
 
 if TYPE_CHECKING:
     from asyncrun.app.request import Request
+    from asyncrun.jobfile.values import Threshold
 
 
 def parse_time(flag: str, text: str | None) -> float | None:
@@ -23,6 +24,18 @@ def parse_time(flag: str, text: str | None) -> float | None:
         return parse_duration(text)
     except ValueError as error:
         raise UsageError(f"{flag} {text}: {error}", hint=f"It takes {DURATIONS}.") from error
+
+
+def parse_part(flag: str, text: str | None) -> Threshold | None:
+    """Return a threshold of a flag such as `--max-delete 50%`, None when it is not given. Raises UsageError."""
+    from asyncrun.jobfile.values import THRESHOLDS, parse_threshold
+
+    if text is None:
+        return None
+    try:
+        return parse_threshold(text)
+    except ValueError as error:
+        raise UsageError(f"{flag} {text}: {error}", hint=f"It takes {THRESHOLDS}.") from error
 
 
 def parse_if_running(word: str) -> tuple[bool, float]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from asyncrun.cli._options import Options
-
-if TYPE_CHECKING:
-    from asyncrun.app.running import RunReport
 
 
 def run(
@@ -26,54 +23,49 @@ def run(
     if_running: Annotated[
         str, typer.Option(metavar="fail|skip|wait[=TIME]", envvar="ASYNCRUN_IF_RUNNING", help="When another run of the file goes on.")
     ] = "fail",
+    from_job: Annotated[str | None, typer.Option("--from", metavar="JOB", help="Run this job and those that need it, no others.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only the first N items, into outputs of their own; no store.")
+    ] = None,
+    input_path: Annotated[str | None, typer.Option("--input", metavar="PATH|-", help="Read this instead, with one JOB.")] = None,
+    output_path: Annotated[str | None, typer.Option("--output", metavar="PATH|-", help="Write this instead, with one JOB.")] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, metavar="USD", help="Stop (4) before the call that would pass it.")] = None,
+    max_delete: Annotated[str | None, typer.Option(metavar="N|N%", help="So many documents may leave a store in this run.")] = None,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Make the named jobs again, once.")] = False,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", envvar="ASYNCRUN_FAIL_FAST", help="Any failure fails its job, and stops the others.")
+    ] = False,
     summary_file: Annotated[
         Path | None, typer.Option(envvar="ASYNCRUN_SUMMARY_FILE", help="Write the summary as JSON to this file, too.")
     ] = None,
+    log_file: Annotated[Path | None, typer.Option(envvar="ASYNCRUN_LOG_FILE", help="Append the progress to this file, too.")] = None,
 ) -> int:
     """Run jobs; what is finished is never sent again.
 
     Example: asyncrun run jobs.yaml ask
     """
-    from functools import partial
-
-    from asyncrun.aio.signals import raise_again
-    from asyncrun.app.running import run_jobs_of
     from asyncrun.cli._files import job_file
-    from asyncrun.cli._output import open_progress, write_summary
-    from asyncrun.cli._requests import build_request, parse_if_running, parse_time
-    from asyncrun.errors import LockedError
+    from asyncrun.cli._reports import run_and_report
+    from asyncrun.cli._requests import build_request, parse_if_running, parse_part, parse_time
 
     file, jobs = job_file(words or [])
     skip, patience = parse_if_running(if_running)
-    seconds = parse_time("--max-runtime", max_runtime)
-    request = build_request(options, file, jobs, var, with_needs=not no_needs, workers=workers, max_runtime=seconds, wait_for_lock=patience)
-    try:
-        report = run_jobs_of(request, partial(open_progress, options))
-    except LockedError:
-        if skip:
-            return 0
-        raise
-    if summary_file is not None:
-        write_summary(summary_file, report.result)
-    _print_report(report, options)
-    if report.result.signal is not None:
-        raise_again(report.result.signal)
-    return report.result.exit_code
-
-
-def _print_report(report: RunReport, options: Options) -> None:
-    from asyncrun.app.tracing import render_end_of_run
-    from asyncrun.cli._output import print_answer, width
-    from asyncrun.errors import StorageError
-    from asyncrun.ui.ending import render_ending, render_trouble
-
-    if options.quiet:
-        if trouble := render_trouble(report.result):
-            print_answer(trouble, options, to_stderr=True)
-    elif not options.json:
-        try:
-            trace = render_end_of_run(report.state, report.result.run_id, width())
-        except StorageError:
-            # The run has said already that it goes without a trace, or that its trace is partial.
-            trace = "Trace: none of this run."
-        print_answer(f"{trace}\n\n{render_ending(report.result)}", options, to_stderr=report.stdout_taken)
+    request = build_request(
+        options,
+        file,
+        jobs,
+        var,
+        with_needs=not no_needs,
+        workers=workers,
+        max_runtime=parse_time("--max-runtime", max_runtime),
+        wait_for_lock=patience,
+        from_job=from_job,
+        limit=limit,
+        input=input_path,
+        output=output_path,
+        max_cost=max_cost,
+        max_delete=parse_part("--max-delete", max_delete),
+        refresh=refresh,
+        fail_fast=fail_fast,
+    )
+    return run_and_report(request, options, skip=skip, summary_file=summary_file, log_file=log_file)

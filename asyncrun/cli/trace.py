@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from asyncrun.cli._options import Options
+
+if TYPE_CHECKING:
+    from asyncrun.trace.views.styled import Styled
 
 FileFlag = Annotated[Path | None, typer.Option("-f", "--file", help="The job file, instead of the nearest .asyncrun upward.")]
 RunWord = Annotated[str, typer.Argument(metavar="[RUN]", help="An id, a unique prefix, latest or latest~N.")]
@@ -173,12 +176,12 @@ def _write(text: str, output: str, options: Options) -> int:
     return 0
 
 
-def _answer(options: Options, describe: Callable[[], dict[str, Any]], render: Callable[[int], str]) -> int:
+def _answer(options: Options, describe: Callable[[], dict[str, Any]], render: Callable[[int], Styled]) -> int:
     """Print a document for programs, or a text for people."""
-    from asyncrun.cli._output import print_answer, print_document, width
+    from asyncrun.cli._output import print_document, print_view, width
 
     if options.json:
         print_document(describe(), options)
     else:
-        print_answer(render(width()), options)
+        print_view(render(width()), options)
     return 0

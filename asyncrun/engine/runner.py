@@ -35,15 +35,19 @@ class Runner:
         progress: who is told.
         manager: gets one ASYNC_JOB event a job.
         stop: once requested, no job starts.
+        fail_fast: when a job fails, the stop is requested.
     """
 
-    def __init__(self, jobs: Sequence[PlannedJob], *, progress: Progress, manager: CallbackManager, stop: Stop) -> None:
+    def __init__(
+        self, jobs: Sequence[PlannedJob], *, progress: Progress, manager: CallbackManager, stop: Stop, fail_fast: bool = False
+    ) -> None:
         names = {job.name for job in jobs}
         self._jobs = {job.name: job for job in jobs}
         self._nodes = [Node(job.name, tuple(need for need in job.needs if need in names)) for job in jobs]
         self._progress = progress
         self._manager = manager
         self._stop = stop
+        self._fail_fast = fail_fast
         self._ended: dict[str, JobResult] = {}
         self._started: set[str] = set()
         self._changed = asyncio.Event()
@@ -98,4 +102,6 @@ class Runner:
     def _end(self, result: JobResult) -> None:
         self._ended[result.name] = result
         self._progress.task_finished(result.name, result)
+        if self._fail_fast and result.status is Status.FAILED:
+            self._stop.request(f"{result.name} failed")
         self._changed.set()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path as FilePath
 
 from asyncrun.escape import printable
-from asyncrun.jobfile.embedder import LOCAL_MODEL, EmbedderConfig
+from asyncrun.grammar.endings import OUTPUTS
+from asyncrun.jobfile.embedder import LOCAL_KEYS, LOCAL_MODEL, MODEL_NEEDED, EmbedderConfig
+from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.entries import JobEntry
+from asyncrun.jobfile.fields import Model
+from asyncrun.jobfile.files import real
 from asyncrun.jobfile.findings import Findings, listed, near
-from asyncrun.jobfile.globs import excludes, is_glob, parse_glob, real
-from asyncrun.jobfile.input import OUTPUT_FORMATS, Output
+from asyncrun.jobfile.input import Output
 from asyncrun.jobfile.jobs import Chunking, Job
 from asyncrun.jobfile.later import Names
-from asyncrun.jobfile.sections import StoreConfig
+from asyncrun.jobfile.sections import STORE_KEYS, ExecutorConfig, LlmConfig, StoreConfig
 from asyncrun.jobfile.tree import Path, Scalar, Table
+from asyncrun.jobfile.words import takes
+from asyncrun.registry import BUILT_IN
 
 Needs = Mapping[str, tuple[str, ...]]
 
@@ -89,10 +94,51 @@ def check_embedder(embedder: EmbedderConfig, path: Path, names: Names, findings:
     usable = names.check("embedders", "provider", embedder.provider, (*path, "provider"), findings)
     if not usable or findings.knows((*path, "model")):
         return
-    if embedder.provider == "openai" and embedder.model is None:
-        findings.add(path, "missing", "a model's name, such as text-embedding-3-small", missing="model")
-    elif embedder.provider == "local" and embedder.model not in (None, LOCAL_MODEL):
-        findings.add((*path, "model"), "the provider local carries one model", f"{LOCAL_MODEL}, or no model")
+    if embedder.provider in MODEL_NEEDED and embedder.model is None:
+        example = ", such as text-embedding-3-small" if embedder.provider == "openai" else f" of {embedder.provider}"
+        findings.add(path, "missing", f"a model's name{example}", missing="model")
+    if embedder.provider == "llama-index":
+        _check_llama_index(embedder, path, findings)
+    elif embedder.options and embedder.provider in BUILT_IN["embedders"]:
+        findings.add((*path, "options"), f"the provider {embedder.provider} has no options", "extra_body, or no options", key=True)
+    if embedder.api_version and embedder.provider != "azure":
+        findings.add((*path, "api_version"), f"the provider {embedder.provider} has no versions to choose from", "azure", key=True)
+    if embedder.provider == "local":
+        if embedder.model not in (None, LOCAL_MODEL):
+            findings.add((*path, "model"), "the provider local carries one model", f"{LOCAL_MODEL}, or no model")
+        _check_unused(embedder, LOCAL_KEYS, "the provider local", path, findings)
+
+
+def check_store(store: StoreConfig, path: Path, names: Names, findings: Findings) -> None:
+    """A store's type is known, and its keys are those of the type."""
+    if names.check("stores", "store type", store.type, (*path, "type"), findings) and store.type in STORE_KEYS:
+        _check_unused(store, STORE_KEYS[store.type], f"the store type {store.type}", path, findings)
+
+
+def check_executor(executor: ExecutorConfig, findings: Findings) -> None:
+    """An address and processes belong to an executor elsewhere."""
+    if executor.type == "local":
+        _check_unused(executor, frozenset({"type"}), "the executor local", ("executor",), findings)
+
+
+def _check_unused(model: Model, used: Collection[str], owner: str, path: Path, findings: Findings) -> None:
+    """What is stated and would be ignored is a mistake; an empty value, or the default, asks for nothing."""
+    for name, field in type(model).model_fields.items():
+        key, value = field.alias or name, getattr(model, name)
+        if key in used or findings.knows((*path, key)):
+            continue
+        node = findings.node((*path, key))
+        key_file = isinstance(node, Table) and "file" in node.entries  # Its key is not read yet.
+        if key_file or (value not in (None, "", (), {}) and value != field.get_default(call_default_factory=True)):
+            findings.add((*path, key), f"{owner} does not use it", ", ".join(sorted(used)), key=True)
+
+
+def _check_llama_index(embedder: EmbedderConfig, path: Path, findings: Findings) -> None:
+    if not embedder.options.get("class"):
+        findings.add(path, "missing", "{class: llama_index.core.MockEmbedding, args: {}}", missing="options")
+    for key in ("base_url", "params", "tokenizer", "endpoints"):
+        if getattr(embedder, key):
+            findings.add((*path, key), "the class has its own arguments", "options.args", key=True)
 
 
 def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -> None:
@@ -105,7 +151,7 @@ def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -
             check_embedder(embedder, entry.embedder, names, findings)
         store: StoreConfig | None = getattr(entry.job, "store", None)
         if store is not None and isinstance(findings.node(entry.path("store")), Table):
-            names.check("stores", "store type", store.type, entry.path("store", "type"), findings)
+            check_store(store, entry.path("store"), names, findings)
         names.check("readers", "format", entry.job.input.format, entry.path("input", "format"), findings, extra=("auto",))
         chunk: Chunking | None = getattr(entry.job, "chunk", None)
         if chunk is not None:
@@ -117,12 +163,17 @@ def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -
 
 def _check_format(output: Output, entry: JobEntry, names: Names, findings: Findings) -> None:
     stated, where = entry.path("output", "format"), entry.path("output")
+    if output.format == "npy" and entry.job is not None and entry.job.kind == "query":
+        message = "an .npy file holds embeddings, and the rows of a query have none"
+        findings.add(where, message, ", ".join([*(ending for ending in OUTPUTS if ending != ".npy"), "'-'"]))
+    elif output.format == "npy" and output.columns is not None:
+        findings.add(entry.path("output", "columns"), "an .npy file holds embeddings and ids, without a choice of columns", "no columns")
     if findings.node(stated) is not None:
         names.check("writers", "output format", output.format, stated, findings)
     elif output.format:
         names.check("writers", "output format", output.format, where, findings)
     elif not findings.knows(where):
-        built = [ending for ending, name in OUTPUT_FORMATS.items() if name in names.built("writers")]
+        built = [ending for ending, name in OUTPUTS.items() if name in names.built("writers")]
         findings.add(where, "the ending of the path names no format", f"{', '.join(built)}, '-', or a mapping with path and format")
 
 
@@ -159,29 +210,32 @@ def check_budgets(entries: Sequence[JobEntry], findings: Findings) -> None:
     """A budget of money needs a price."""
     for entry in entries:
         embedder: EmbedderConfig | None = getattr(entry.job, "embedder", None)
-        if entry.job is None or entry.job.budget.cost is None or embedder is None or embedder.provider == "local":
+        if entry.job is None or entry.job.budget.cost is None:
             continue
-        if embedder.price_per_million_tokens is None:
-            findings.add(entry.path("budget", "cost"), "a budget of money needs a price", "price_per_million_tokens at the embedder")
+        llm: LlmConfig | None = getattr(entry.job, "llm", None)
+        free = embedder is None or embedder.provider == "local" or embedder.price_per_million_tokens is not None
+        for word, has_price in (("embedder", free), ("llm", llm is None or llm.price_per_million_tokens is not None)):
+            if not has_price:
+                findings.add(entry.path("budget", "cost"), "a budget of money needs a price", f"price_per_million_tokens at the {word}")
 
 
-def check_limits(embedders: Mapping[Path, EmbedderConfig], findings: Findings) -> None:
-    """Limits hold for an endpoint, a key and a model: what two embedders state about the same three must be the same."""
-    first: dict[tuple[str, str, str], tuple[Path, EmbedderConfig]] = {}
-    for path, embedder in embedders.items():
-        stated = embedder.limits.model_dump(exclude_unset=True)
+def check_limits(models: Mapping[Path, EndpointConfig], findings: Findings) -> None:
+    """Limits hold for an endpoint, a key and a model: what two embedders or llms state about the same three must be the same."""
+    first: dict[tuple[str, str, str], tuple[Path, EndpointConfig]] = {}
+    for path, model in models.items():
+        stated = model.limits.model_dump(exclude_unset=True)
         if not stated:
             continue
-        identity = (embedder.base_url or embedder.provider, _key_of(path, embedder, findings), embedder.model or "")
-        other_path, other = first.setdefault(identity, (path, embedder))
+        identity = (model.base_url or model.provider, _key_of(path, model, findings), model.model or "")
+        other_path, other = first.setdefault(identity, (path, model))
         if other.limits.model_dump(exclude_unset=True) != stated:
             what = f"{'.'.join(map(str, other_path))} states other limits for the same endpoint, key and model"
             findings.add((*path, "limits"), what, "the same limits, or limits at one of them", key=True)
 
 
-def _key_of(path: Path, embedder: EmbedderConfig, findings: Findings) -> str:
-    if embedder.api_key is not None:
-        return embedder.api_key.get_secret_value()
+def _key_of(path: Path, model: EndpointConfig, findings: Findings) -> str:
+    if model.api_key is not None:
+        return model.api_key.get_secret_value()
     node = findings.node((*path, "api_key"))
     return node.text if isinstance(node, Scalar) else ""
 
@@ -194,16 +248,5 @@ def output_path(job: Job | None, root: FilePath) -> FilePath | None:
 
 def writers_read(job: Job | None, root: FilePath, writers: Mapping[FilePath, str]) -> list[str]:
     """Return the names of the jobs whose outputs a job reads."""
-    found: list[str] = []
-    if job is None:
-        return found
-    for text in job.input.paths:
-        if text == "-":
-            continue
-        named = real(root / text)
-        if named in writers:
-            found.append(writers[named])
-        elif is_glob(text):
-            glob = parse_glob(root, text)
-            found += [name for path, name in writers.items() if glob.matches(path) and not excludes(root, job.input.exclude, path)]
-    return found
+    reads = takes(job.input, root) if job is not None and writers else None
+    return [name for path, name in writers.items() if reads(path)] if reads else []

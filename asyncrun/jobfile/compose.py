@@ -14,6 +14,7 @@ from asyncrun.jobfile.tree import Entry, Listing, Node, Scalar, Table, show
 
 MAX_DEPTH = 40
 """Levels of nesting; a job file needs seven."""
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 MAX_ALIASED_NODES = 10_000
 """Nodes that aliases may unfold to in all: nine lines of YAML can stand for a billion."""
 
@@ -84,7 +85,7 @@ class _Builder:
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             self._check(event)
             if len(self._open) >= MAX_DEPTH:
-                self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
+                self._stop(event, TOO_DEEP)
             if event.anchor:
                 self._anchors[event.anchor] = None
             self._open.append(_Open(event, isinstance(event, yaml.MappingStartEvent)))
@@ -114,7 +115,7 @@ class _Builder:
         if self._aliased > MAX_ALIASED_NODES:
             self._stop(event, f"the aliases of this file unfold to more than {MAX_ALIASED_NODES} values")
         if len(self._open) + node.height > MAX_DEPTH:
-            self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
+            self._stop(event, TOO_DEEP)
         return node
 
     def _add(self, event: Any, node: Node) -> None:
@@ -186,6 +187,8 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Mistake:
     if before + here == "${":
         name = next(iter(re.findall(r"\$(\{[^}\n]*\})", text[max(mark.index - 1, 0) : mark.index + 200])), "{VAR}")
         message, allowed = "a variable inside {...} or [...] must stand in quotes", f'"${name}"'
+    elif "nesting depth" in problem:  # libyaml's own bound, from PyYAML 6.0.4: it looks ahead in "[[[..." before it tells of the first "[".
+        message = TOO_DEEP
     elif "cannot start any token" in problem and here == "\t":
         message, allowed = "a tab is used for indentation", "spaces"
     elif "cannot start any token" in problem:

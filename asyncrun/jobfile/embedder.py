@@ -10,6 +10,28 @@ from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.fields import Count, Model, Number, Size, Text, wrong
 
 LOCAL_MODEL = "all-MiniLM-L6-v2"
+MODEL_NEEDED = frozenset(
+    (
+        "openai",
+        "azure",
+        "cohere",
+        "voyage",
+        "jina",
+        "gemini",
+        "huggingface",
+        "ollama",
+        "vllm",
+        "llamacpp",
+        "infinity",
+        "lmstudio",
+        "litellm",
+    )
+)
+"""The providers that cannot be asked without the name of a model; the others have one to go by, or serve one alone."""
+
+
+LOCAL_KEYS = frozenset(("provider", "model", "dimensions", "document_prefix", "query_prefix", "space", "batch", "on_too_long", "on_empty"))
+"""The keys that the provider local looks at: nobody is asked, so there is no address, no key, no limit and no price."""
 
 
 class Batch(Model):

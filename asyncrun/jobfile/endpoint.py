@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from asyncrun.jobfile.fields import Accepts, Count, Duration, Model, Rate, Share, Text, wrong
+from asyncrun.jobfile.fields import Accepts, Address, Count, Duration, Model, Rate, Share, Text, wrong
 
 
 def _sendable(value: SecretStr) -> SecretStr:
@@ -54,7 +54,7 @@ class Retry(Model):
 class Endpoint(Model):
     """One of several places that serve the same model."""
 
-    base_url: Text
+    base_url: Address
     api_key: ApiKey = None
     limits: Limits = Field(default_factory=Limits)
 
@@ -64,7 +64,7 @@ class EndpointConfig(Model):
 
     provider: Text
     model: Text | None = None
-    base_url: Text | None = None
+    base_url: Address | None = None
     endpoints: tuple[Endpoint, ...] = ()
     api_key: ApiKey = None
     api_version: Text | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -94,6 +95,25 @@ def _path(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    if "${" in value:
+        return value  # Its variables are not filled in yet.
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise wrong("not the address of a server", "http://HOST:PORT or https://HOST/PATH")
+    if parts.username is not None:
+        raise wrong(
+            "a name or a password must not stand in an address, which is shown", "api_key, or a header with the value of a variable"
+        )
+    if parts.query or parts.fragment:
+        raise wrong("what follows '?' or '#' must not stand in an address, which is shown", "params: {name: value}, or api_key for a key")
+    return value
+
+
 def one_or_more(value: object) -> object:
     """Return a list for one text."""
     if isinstance(value, str):
@@ -113,6 +133,7 @@ Rate: TypeAlias = Annotated[
 ]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag), _NUMBER]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
+Address: TypeAlias = Annotated[str, AfterValidator(_address)]
 FilePath: TypeAlias = Annotated[str, AfterValidator(_path)]
 Texts: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(one_or_more), Accepts(({"type": "string"},))]
 FilePaths: TypeAlias = Annotated[tuple[FilePath, ...], BeforeValidator(one_or_more), Accepts(({"type": "string"},))]

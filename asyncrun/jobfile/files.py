@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path, PurePath
 
 from asyncrun.errors import JobFileError, Mistake, Place
 from asyncrun.jobfile.findings import near
-from asyncrun.jobfile.globs import beside, neighbours
 
 MAX_BYTES = 1_000_000
 """The longest job file that is read; a thousand jobs are a tenth of it."""
@@ -60,6 +60,11 @@ def _refused(shown: str, message: str, suggestion: str | None = None) -> JobFile
     return JobFileError([Mistake("", message, None, suggestion, Place(shown))])
 
 
+def real(path: Path) -> Path:
+    """Return a path without symbolic links and `..`, also where nothing is there."""
+    return Path(os.path.realpath(path))
+
+
 def not_a_file(path: Path) -> str:
     """Return why a path is no file that can be read."""
     try:
@@ -75,8 +80,16 @@ def neighbour(path: Path, text: str) -> str | None:
     """Return what was typed with the name of a file that is there; `text` is the path as it was typed."""
     if "$" in PurePath(text).name:
         return None  # The value of a variable is not shown, and not told by a name beside it.
-    name = near(path.name, neighbours(path))
-    return beside(text, name) if name and name != path.name else None
+    name = near(path.name, _names_beside(path))
+    return str(PurePath(text).with_name(name)) if name and name != path.name else None
+
+
+def _names_beside(path: Path, limit: int = 1000) -> list[str]:
+    try:
+        with os.scandir(path.parent) as scan:
+            return [entry.name for _, entry in zip(range(limit), scan, strict=False)]
+    except OSError:
+        return []
 
 
 def _reason(error: Exception) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from asyncrun.grammar.endings import output_format
 from asyncrun.jobfile.fields import FilePath, FilePaths, Flag, Model, Text, Texts, wrong
-
-OUTPUT_FORMATS = {".jsonl": "jsonl", ".parquet": "parquet", ".csv": "csv", ".npy": "npy"}
 
 
 def _item(value: object) -> object:
@@ -58,7 +56,7 @@ class Input(Model):
 
 def _format(data: dict[str, Any]) -> str:
     path = data.get("path", "-")
-    return "jsonl" if path == "-" else OUTPUT_FORMATS.get(PurePath(path).suffix.lower(), "")
+    return "jsonl" if path == "-" else output_format(str(path)) or ""
 
 
 class Output(Model):

@@ -7,15 +7,18 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from asyncrun.errors import StorageError
+from asyncrun.grammar.endings import input_format
+from asyncrun.grammar.globs import Glob, is_glob
 from asyncrun.jobfile.entries import JobEntry
-from asyncrun.jobfile.files import neighbour, not_a_file
+from asyncrun.jobfile.files import neighbour, not_a_file, real
 from asyncrun.jobfile.findings import Findings
-from asyncrun.jobfile.globs import Glob, is_glob, parse_glob, real
 from asyncrun.jobfile.input import Input
-from asyncrun.jobfile.later import Names, format_of
+from asyncrun.jobfile.later import Names
 from asyncrun.jobfile.model import absolute
 from asyncrun.jobfile.tree import Path as Steps
 from asyncrun.jobfile.tree import Scalar
+from asyncrun.jobfile.words import find_glob, input_path, parse_excluded
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +26,12 @@ class _Wanted:
     """What counts as an input of a job: files whose format is known or stated, and what other jobs write."""
 
     given: Input
+    root: Path
     written: frozenset[Path]
     names: Names
 
     def takes(self, name: str) -> bool:
-        return self.given.format != "auto" or format_of(name) in self.names.built("readers")
+        return self.given.format != "auto" or input_format(name) in self.names.built("readers")
 
 
 def check_inputs(entry: JobEntry, root: Path, written: frozenset[Path], names: Names, findings: Findings) -> None:
@@ -36,16 +40,16 @@ def check_inputs(entry: JobEntry, root: Path, written: frozenset[Path], names: N
         return
     given = entry.job.input
     for position, text in enumerate(given.paths):
-        path = _input_path(entry, position, findings)
+        path = input_path(entry, position, findings)
         if text == "-" or findings.knows(path):
             continue
-        found = format_of(text)
+        found = input_format(text)
         if given.format == "auto" and found is not None and found not in names.built("readers"):
             findings.add_gap("part", path, f"reading {found} is not in this version yet", ", ".join(names.built("readers")))
             continue
         node = findings.node(path)
         typed = node.text if isinstance(node, Scalar) else text
-        problem = None if real(root / text) in written else _problem(text, typed, root, _Wanted(given, written, names))
+        problem = None if real(root / text) in written else _problem(text, typed, root, _Wanted(given, root, written, names))
         if problem is not None:
             message, allowed, suggestion = problem
             findings.add(path, f"{typed!r}: {message}", allowed, suggestion)
@@ -68,7 +72,8 @@ def _problem(text: str, typed: str, root: Path, wanted: _Wanted) -> tuple[str, s
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
-        return _unmatched(parse_glob(root, text), typed, wanted) if is_glob(text) else (not_a_file(path), None, neighbour(path, typed))
+        glob = find_glob(text, root) if is_glob(text) else None
+        return _unmatched(glob, typed, wanted) if glob is not None else (not_a_file(path), None, neighbour(path, typed))
     if stat.S_ISDIR(mode):
         return "a folder", f"files of it, such as {typed.rstrip('/')}/**/*.md", None
     if not stat.S_ISREG(mode):
@@ -77,17 +82,16 @@ def _problem(text: str, typed: str, root: Path, wanted: _Wanted) -> tuple[str, s
 
 
 def _unmatched(glob: Glob, typed: str, wanted: _Wanted) -> tuple[str, str | None, str | None] | None:
-    if wanted.given.allow_empty or glob.any_file(wanted.takes) or any(glob.matches(path) for path in wanted.written):
+    if wanted.given.allow_empty or any(glob.covers(str(path)) for path in wanted.written):
         return None
+    try:
+        if any(is_input and wanted.takes(path) for path, is_input in glob.walk(parse_excluded(wanted.given, wanted.root))):
+            return None
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except StorageError as error:
+        return "a folder of it cannot be listed" if "$" in typed else f"{error}", "folders that this user may read", None
     # The value of a variable is not shown, so the folder is named only where it was typed.
-    missing = "" if "$" in typed or glob.folder.is_dir() else f": there is no folder {glob.folder.name!r}"
+    folder = Path(glob.folder)
+    missing = "" if "$" in typed or folder.is_dir() else f": there is no folder {folder.name!r}"
     return f"no file matches{missing}", "a path or glob with a match, or allow_empty: true", None
-
-
-def _input_path(entry: JobEntry, position: int, findings: Findings) -> Steps:
-    """Return where the text of an input stands: the input has three forms, and each path or list of paths two."""
-    base = entry.path("input")
-    for path in ((*base, "path", position), (*base, "path"), (*base, position)):
-        if findings.node(path) is not None:
-            return path
-    return base

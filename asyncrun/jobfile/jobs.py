@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from asyncrun.jobfile.embedder import EmbedderConfig, local_embedder
 from asyncrun.jobfile.fields import (
@@ -67,10 +67,20 @@ class Budget(Model):
 
 
 class Prompt(Model):
-    """The template of a question to a model, in a file or in place."""
+    """The template of a question to a model, in a file or in place; one of the two is set."""
 
     path: FilePath | None = None
     text: Text | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.path is None) == (self.text is None):
+            raise wrong("a prompt has one source", "a text, {text: ...}, or {path: prompt.txt}")
+        return self
+
+
+def _prompt(value: object) -> object:
+    return {"text": value} if isinstance(value, str) else value
 
 
 class Chunking(Model):
@@ -140,7 +150,7 @@ class QueryJob(Job):
     search: Literal["vector", "keyword", "hybrid"] = "vector"
     filter: Text | None = None
     llm: Annotated[LlmConfig, _Reference, _TEXT] | None = None
-    prompt: Prompt | None = None
+    prompt: Annotated[Prompt, BeforeValidator(_prompt), _TEXT] | None = None
     context_tokens: Count | None = None
     output: OutputField
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 from asyncrun import registry
 from asyncrun.jobfile.findings import Findings, near
 from asyncrun.jobfile.tree import Node, Path, Scalar, children, matching
@@ -14,6 +12,7 @@ PLANNED: dict[str, tuple[str, ...]] = {
         *("local", "openai", "azure", "cohere", "voyage", "jina", "mistral", "gemini", "isaacus", "heroku", "ollama", "tei", "huggingface"),
         *("vllm", "llamacpp", "infinity", "lmstudio", "litellm", "llama-index"),
     ),
+    "llms": ("openai", "azure", "mistral", "heroku", "gemini", "ollama", "vllm", "llamacpp", "lmstudio", "litellm"),
     "stores": ("sqlite", "lancedb", "pgvector", "qdrant"),
     "readers": ("text", "lines", "jsonl", "csv", "tsv", "parquet", "markdown", "html", "pdf", "docx"),
     "chunkers": ("sentence", "token", "markdown", "none"),
@@ -21,37 +20,20 @@ PLANNED: dict[str, tuple[str, ...]] = {
 }
 """The names of the language, by port; one that the registry does not know is not built yet."""
 
-ENDINGS = {
-    **{".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown"},
-    **{".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".html": "html", ".htm": "html", ".pdf": "pdf", ".docx": "docx"},
-}
-"""Format of an input by the ending of its name, after the ending of a compression."""
-COMPRESSIONS = (".gz", ".bz2", ".xz")
-
 _EMBEDDER_KEYS = {
     "endpoints": "a choice of endpoints",
-    "tokenizer": "a tokenizer by name",
-    "options": "a table of options for an adapter",
-    "params": "a query string",
-    "api_version": "a version of the API",
 }
-_JOB_KEYS = {
-    "llm": "answering from the hits",
-    "prompt": "answering from the hits",
-    "context_tokens": "answering from the hits",
-    "budget": "a budget",
-    "notify": "notifying",
+_LLM_KEYS = {
+    "endpoints": "a choice of endpoints",
+    "options": "a table of options for an adapter",
 }
 KEYS: dict[Path, str] = {
-    ("notify",): "notifying",
-    **{("jobs", "*", key): what for key, what in _JOB_KEYS.items()},
-    **{("defaults", key): what for key, what in _JOB_KEYS.items()},
     **{(*above, key): what for above in (("embedders", "*"), ("jobs", "*", "embedder")) for key, what in _EMBEDDER_KEYS.items()},
+    **{(*above, key): what for above in (("llms", "*"), ("jobs", "*", "llm")) for key, what in _LLM_KEYS.items()},
 }
 """Keys that are not built, and what they are for."""
 
 VALUES: dict[Path, dict[str, str]] = {
-    ("trace", "text"): dict.fromkeys(("true", "True", "TRUE"), "storing the texts of items"),
     ("executor", "type"): {"ray": "running jobs on Ray"},
     ("jobs", "*", "on_new_space"): {"rebuild": "filling a twin of a collection"},
     ("defaults", "on_new_space"): {"rebuild": "filling a twin of a collection"},
@@ -95,25 +77,13 @@ class Names:
         if value in built:
             return True
         allowed = ", ".join(built)
-        if port == "embedders":
+        if port in ("embedders", "llms"):
             allowed += " (openai with base_url for any compatible server)"
         if value in PLANNED[port]:
             findings.add_gap("part", path, f"the {word} {value} is not in this version yet", allowed)
         elif not findings.knows(path):
             findings.add(path, f"unknown {word}{findings.quoted(path)}", allowed, near(value, built))
         return False
-
-
-def format_of(path: str) -> str | None:
-    """Return the format that an input's ending names, None for an unknown ending.
-
-    >>> format_of("notes.JSONL.gz"), format_of("notes")
-    ('jsonl', None)
-    """
-    endings = [ending.lower() for ending in PurePath(path).suffixes]
-    if endings and endings[-1] in COMPRESSIONS:
-        endings.pop()
-    return ENDINGS.get(endings[-1]) if endings else None
 
 
 def _empty(node: Node) -> bool:

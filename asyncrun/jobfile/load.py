@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from asyncrun.errors import JobFileError
+from asyncrun.jobfile.compose import compose
+from asyncrun.jobfile.excerpt import with_lines
 from asyncrun.jobfile.files import load_text
 from asyncrun.jobfile.loading import Loading, Options
 from asyncrun.jobfile.model import JobFile
+from asyncrun.jobfile.tree import child
 
 
 def load_job_file(
@@ -37,7 +41,16 @@ def load_job_file(
     """
     name = shown or str(path)
     options = Options(variables, environ, tuple(jobs), check_inputs, resolve, need_keys)
-    return Loading(load_text(path, name), path, name, options).load()
+    return _load(load_text(path, name), path, name, options)
+
+
+def is_job_file(path: Path) -> bool:
+    """Tell whether a YAML file is a job file, or one of another program; one that is no YAML counts as a job file with mistakes.
+
+    Raises JobFileError when it is no readable text.
+    """
+    root, mistakes = compose(load_text(path, str(path)), str(path))
+    return bool(mistakes) or child(root, "jobs") is not None
 
 
 def parse_job_file(
@@ -59,4 +72,11 @@ def parse_job_file(
     'notes'
     """
     options = Options(variables, environ, tuple(jobs), check_inputs, resolve, need_keys)
-    return Loading(text, path, shown or str(path), options).load()
+    return _load(text, path, shown or str(path), options)
+
+
+def _load(text: str, path: Path, shown: str, options: Options) -> JobFile:
+    try:
+        return Loading(text, path, shown, options).load()
+    except JobFileError as error:
+        raise JobFileError(with_lines(error.mistakes, text)) from None

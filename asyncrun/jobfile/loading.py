@@ -12,6 +12,7 @@ from asyncrun.errors import JobFileError, Mistake, Place
 from asyncrun.jobfile import checks
 from asyncrun.jobfile.compose import compose
 from asyncrun.jobfile.embedder import EmbedderConfig
+from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.entries import MAX_JOBS, OPTIONS, EntryBuilder, JobEntry, Parts
 from asyncrun.jobfile.files import load_key
 from asyncrun.jobfile.findings import Findings, Gap, near
@@ -20,11 +21,13 @@ from asyncrun.jobfile.jobs import Job, PartialJob
 from asyncrun.jobfile.keys import KeyRing
 from asyncrun.jobfile.later import Names, note_later
 from asyncrun.jobfile.model import VERSION, JobFile, Sections, closure, unknown_job
+from asyncrun.jobfile.prompts import check_answering, check_llm
 from asyncrun.jobfile.resolve import Resolver
 from asyncrun.jobfile.sections import ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
 from asyncrun.jobfile.translate import M, build
 from asyncrun.jobfile.tree import Listing, Path, Scalar, Table, children
 from asyncrun.jobfile.variables import Variables
+from asyncrun.jobfile.words import check_words
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SELECTABLE = {"jobs", "embedders", "stores", "llms"}
@@ -68,8 +71,10 @@ class Loading:
         version = self._version()
         self._top_keys()
         note_later(self.findings)
-        parts = Parts(self._embedders(), self._stores(), self._named("llms", LlmConfig))
+        parts = Parts(self._embedders(), self._stores(), self._llms())
         trace, executor = self._section("trace", TraceConfig), self._section("executor", ExecutorConfig)
+        if executor is not None:
+            checks.check_executor(executor, self.findings)
         notify = self._section("notify", NotifyConfig)
         entries = self._entries(parts)
         needs = self._needs(entries)
@@ -78,7 +83,7 @@ class Loading:
         ring = KeyRing(self._keys(reached))
         parts = ring.parts(parts)
         entries = [ring.entry(entry) for entry in entries]
-        checks.check_limits(_embedders_by_path(parts, entries), self.findings)
+        checks.check_limits(_models_by_path(parts, entries), self.findings)
         self.findings.raise_all(lambda gap: self._counts(gap, reached))
         self._raise_unknown(needs)
         return JobFile(
@@ -159,7 +164,14 @@ class Loading:
         found = self._named("stores", StoreConfig)
         for name, store in found.items():
             if store is not None:
-                self.names.check("stores", "store type", store.type, ("stores", name, "type"), self.findings)
+                checks.check_store(store, ("stores", name), self.names, self.findings)
+        return found
+
+    def _llms(self) -> dict[str, LlmConfig | None]:
+        found = self._named("llms", LlmConfig)
+        for name, llm in found.items():
+            if llm is not None:
+                check_llm(llm, ("llms", name), self.names, self.findings)
         return found
 
     def _entries(self, parts: Parts) -> list[JobEntry]:
@@ -191,6 +203,8 @@ class Loading:
         return data or {}
 
     def _needs(self, entries: Sequence[JobEntry]) -> checks.Needs:
+        for entry in entries:
+            check_words(entry, self.folder, self.findings)
         checks.check_names(entries, self.findings)
         needs = checks.find_needs(entries, self.folder, self.findings)
         checks.check_cycles(entries, needs, self.findings)
@@ -215,6 +229,9 @@ class Loading:
             for entry in entries:
                 if entry.path() in reached:
                     check_inputs(entry, self.folder, written, self.names, self.findings)
+        for entry in entries:
+            read = self.options.check_inputs and entry.path() in reached
+            check_answering(entry, self.folder, self.names, self.findings, read=read)
 
     def _keys(self, reached: frozenset[Path]) -> dict[Path, str]:
         """Return the keys that stand in files, by the path of what they belong to."""
@@ -247,10 +264,15 @@ def _whole(parts: Mapping[str, M | None]) -> dict[str, M]:
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def _embedders_by_path(parts: Parts, entries: Sequence[JobEntry]) -> dict[Path, EmbedderConfig]:
-    found: dict[Path, EmbedderConfig] = {("embedders", name): one for name, one in _whole(parts.embedders).items()}
+def _models_by_path(parts: Parts, entries: Sequence[JobEntry]) -> dict[Path, EndpointConfig]:
+    """Return embedders and llms by where their settings stand."""
+    found: dict[Path, EndpointConfig] = {("embedders", name): one for name, one in _whole(parts.embedders).items()}
+    found |= {("llms", name): one for name, one in _whole(parts.llms).items()}
     for entry in entries:
         embedder: EmbedderConfig | None = getattr(entry.job, "embedder", None)
+        llm: LlmConfig | None = getattr(entry.job, "llm", None)
         if embedder is not None and entry.embedder is not None:
             found.setdefault(entry.embedder, embedder)
+        if llm is not None and not any(path[0] == "llms" for path in entry.parts):
+            found[entry.path("llm")] = llm
     return found

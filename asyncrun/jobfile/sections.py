@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from asyncrun.jobfile.endpoint import ApiKey, EndpointConfig
-from asyncrun.jobfile.fields import Count, Duration, FilePath, Flag, Model, Number, Size, Temperature, Text
+from asyncrun.jobfile.fields import Count, Duration, FilePath, Flag, Model, Number, Size, Temperature, Text, wrong
+
+
+def _address(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or not (text.isascii() and text.isprintable()) or " " in text:
+        raise wrong("not an address that can be pinged", "https://HOST/..., better from a variable: ${HEALTHCHECK_URL}")
+    return value
+
+
+STORE_KEYS = {"sqlite": frozenset({"type", "path"})}
+"""The keys that a type of store looks at; a type that is not here takes them all."""
 
 
 class StoreConfig(Model):
@@ -40,6 +56,7 @@ class LlmConfig(EndpointConfig):
     temperature: Temperature | None = None
     max_output_tokens: Count | None = None
     system: str | None = None
+    tokenizer: Text | None = None
     price_per_million_tokens: Price | None = None
 
 
@@ -62,4 +79,4 @@ class ExecutorConfig(Model):
 class NotifyConfig(Model):
     """Who is told: an address that is called at start and end."""
 
-    ping: SecretStr | None = None
+    ping: Annotated[SecretStr, AfterValidator(_address)] | None = None

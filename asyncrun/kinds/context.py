@@ -11,7 +11,14 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock
 from asyncrun.errors import TryLaterError
 from asyncrun.jobfile.values import Threshold
+from asyncrun.kinds.budget import Budget
+from asyncrun.kinds.claims import Claims
+from asyncrun.kinds.estimate import TokenRate
+from asyncrun.kinds.forecast import Forecast
+from asyncrun.kinds.retry import Retry
+from asyncrun.kinds.room import FreeSpace, free_space
 from asyncrun.ledger.ledger import Ledger
+from asyncrun.ledger.refreshes import Generation
 
 T = TypeVar("T")
 GRACE = 10.0
@@ -25,6 +32,9 @@ class JobContext:
     `failures` is the name that the job's failed items are kept under: job files of one folder share the ledger. `max_failures` is None
     when every item but one may fail. `skip` holds ids that are never sent. `workers` is how many batches may be in flight, None: as many
     as the embedder can use. `deadline` is a monotonic time after which no batch starts (max_runtime).
+
+    `claims` are those of the run, `forecast` is that of a plan, `rate` is that of the job's space. With `retry` only failed
+    items are sent; with `limit` the input ends after so many items, and neither a store nor what is known of the job as a whole is changed.
     """
 
     name: str
@@ -37,6 +47,14 @@ class JobContext:
     skip: frozenset[str] = field(default_factory=frozenset)
     workers: int | None = None
     deadline: float | None = None
+    claims: Claims = field(default_factory=Claims)
+    rate: TokenRate = field(default_factory=TokenRate)
+    forecast: Forecast = field(default_factory=Forecast)
+    free_space: FreeSpace = free_space
+    budget: Budget | None = None
+    retry: Retry | None = None
+    generation: Generation = field(default_factory=Generation)
+    limit: int | None = None
 
     def unless_stopped(self, items: Iterable[T]) -> Iterator[T]:
         """Yield items until the job must end early. Raises TryLaterError then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from asyncrun.errors import StorageError
 from asyncrun.readers.files import Inventory
@@ -14,12 +15,14 @@ from asyncrun.records import BadItem, Item
 class DistinctSource:
     """Passes over a source several times; the files are looked up at the first pass.
 
-    Under `duplicates: fail` the first whole pass raises UsageError at a repeated id. Under `first` and `last` a pass of its own finds out
-    which items to keep. `unnamed` counts the items of rows without an id of their own: their line stands for them.
+    Under `duplicates: fail` the first whole pass ends with UsageError if an id is repeated. Under `first` and `last` a pass of its own
+    finds out which items to keep. `unnamed` counts the items of rows without an id of their own: their line stands for them. With a
+    `limit` the input ends after so many items.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, limit: int | None = None) -> None:
         self._source = source
+        self._limit = limit
         self._inventory: Inventory | None = None
         self._unique: Unique | None = None
         self.unnamed = 0
@@ -27,21 +30,22 @@ class DistinctSource:
     def items(self) -> Iterator[Item | BadItem]:
         """Yield the items in input order. Blocks. Raises UsageError and StorageError as `Source.items`."""
         if self._unique is None and self._source.duplicates == "fail":
-            yield from self._checked()
+            yield from self._checked(self._limit)
             return
         if self._unique is None:
-            for _ in self._checked():
+            for _ in self._checked(None):
                 pass
         keeps = self._keeps()
-        yield from (item for item in self._source.items(self._inventory) if keeps(item.id))
+        yield from islice((item for item in self._source.items(self._inventory) if keeps(item.id)), self._limit)
 
-    def _checked(self) -> Iterator[Item | BadItem]:
+    def _checked(self, limit: int | None) -> Iterator[Item | BadItem]:
         self._inventory = self._source.check()
         self.unnamed = 0
         unique = Unique(self._source.duplicates)
-        for item in self._source.items(self._inventory, self._count_unnamed):
-            unique.add(item.id, item.place)
+        for item in islice(self._source.items(self._inventory, self._count_unnamed), limit):
+            unique.add(item.id)
             yield item
+        unique.settle(lambda: islice(self._source.items(self._inventory), limit))
         self._unique = unique
 
     def _keeps(self) -> Callable[[str], bool]:

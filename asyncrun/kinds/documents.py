@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from asyncrun.kinds.retry import Chosen
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.records import BadItem, Item, ItemFailure
 
@@ -16,7 +17,7 @@ from asyncrun.records import BadItem, Item, ItemFailure
 class DocumentScan:
     """What a pass over the documents found; `marks` holds those that are new or changed, by id.
 
-    `size` is their text's UTF-8 bytes, `gone` are ids of the store that the input no longer has.
+    `left` counts those that are not sent now, `gone` are ids of the store that the input no longer has.
     """
 
     items: int
@@ -24,7 +25,7 @@ class DocumentScan:
     skipped: int
     new: int
     marks: Mapping[str, str]
-    size: int
+    left: int
     gone: tuple[str, ...]
     failures: tuple[KnownFailure, ...]
 
@@ -43,15 +44,16 @@ def scan_documents(
     known: Mapping[str, KnownFailure],
     skip: frozenset[str],
     skip_empty: bool,
+    only: Chosen | None = None,
 ) -> DocumentScan:
-    """Pass over the documents once.
+    """Pass over the documents once; with `only`, the failures of those do not count, and all others are left.
 
     A document that cannot be read is not gone. One that failed by itself before stays failed until its text or the settings change.
     """
     marks: dict[str, str] = {}
     failures: list[KnownFailure] = []
     seen: set[str] = set()
-    count = unchanged = skipped = size = 0
+    count = unchanged = skipped = left = 0
     for item in items:
         count += 1
         seen.add(item.id)
@@ -59,25 +61,29 @@ def scan_documents(
             skipped += 1
             continue
         mark = document_mark(item, made_with) if isinstance(item, Item) else ""
-        failure = _failure(item, mark, known.get(item.id))
+        chosen = only is not None and only.has(item)
+        before = None if chosen else known.get(item.id)
+        failure = _failure(item, mark, before, again=only is None)
         if failure is not None:
-            failures.append(KnownFailure(failure, "", mark.encode()))
+            failures.append(KnownFailure(failure, "", before.key if before is not None and only is not None else mark.encode()))
         elif stored.get(item.id) == mark:
             unchanged += 1
+        elif only is not None and not chosen:
+            left += 1
         elif isinstance(item, Item):
             marks[item.id] = mark
-            size += len(item.text.encode())
     new = sum(1 for doc_id in marks if doc_id not in stored)
     gone = tuple(doc_id for doc_id in stored if doc_id not in seen)
-    return DocumentScan(count, unchanged, skipped, new, marks, size, gone, tuple(failures))
+    return DocumentScan(count, unchanged, skipped, new, marks, left, gone, tuple(failures))
 
 
-def _failure(item: Item | BadItem, mark: str, known: KnownFailure | None) -> ItemFailure | None:
+def _failure(item: Item | BadItem, mark: str, known: KnownFailure | None, *, again: bool) -> ItemFailure | None:
     if isinstance(item, BadItem):
         return ItemFailure(item.id, item.place, item.reason, item.message)
     if not item.text.strip():
         return ItemFailure(item.id, item.place, "empty", "the text is empty (on_empty: skip leaves it out)")
-    if known is not None and known.key == mark.encode() and known.failure.reason != "server_error":
+    by_itself = known is not None and known.key == mark.encode() and known.failure.reason != "server_error"
+    if known is not None and (by_itself or not again):
         failure = known.failure
         return ItemFailure(item.id, item.place, failure.reason, failure.message, failure.attempts)
     return None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from asyncrun.errors import AsyncrunError
+from asyncrun.kinds.bookkeeping import keep_books
 from asyncrun.kinds.items import Items
 from asyncrun.kinds.outputs import Output, Row
 from asyncrun.kinds.planning import plan_items
@@ -27,7 +28,8 @@ class EmbedKind:
     async def plan(self) -> JobPlan:
         """Say what a run would send; sends nothing."""
         scanned = await asyncio.to_thread(self.items.scan)
-        return plan_items(self.items, "embed", scanned, await asyncio.to_thread(self.items.index))
+        index = await asyncio.to_thread(self.items.index)
+        return await asyncio.to_thread(plan_items, self.items, "embed", scanned, index, self.output)
 
     async def run(self, progress: Progress) -> JobResult:
         """Embed what is missing, then write the output unless it is up to date."""
@@ -38,11 +40,13 @@ class EmbedKind:
             scanned = await asyncio.to_thread(self.items.scan)
             tally.start(len(scanned))
             index = await asyncio.to_thread(self.items.index)
+            tally.say(await asyncio.to_thread(self.items.prepare, scanned, index, self.output))
             error = await self.items.send_missing(scanned, index, tally) or tally.too_many()
             if error is None:
                 await self._write(scanned)
         except AsyncrunError as raised:
             error = raised
+        error = await keep_books(context, self.items.space, error)
         return tally.result(output=self.output.shown, error=error)
 
     def export(self, output: Output) -> Counts:
@@ -54,8 +58,8 @@ class EmbedKind:
     async def _write(self, scanned: Scan) -> None:
         items = self.items
         index = await asyncio.to_thread(items.index)
-        space = items.embedder.space(items.input_type).fingerprint
-        mark = self.output.mark("embed", scanned.digest, space, items.present(scanned, index))
+        made = (items.space.fingerprint, items.present(scanned, index), str(items.context.generation.number))
+        mark = self.output.mark("embed", scanned.digest, *made)
         if not await self.output.is_current(mark, items.context):
             await self.output.write(self._rows(scanned, index), mark, items.context)
 

@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
+from asyncrun.aio.slot import waiting
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.chunkers.interface import Chunker
 from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import AsyncrunError, RefusedDeletionError, SpaceMismatchError
 from asyncrun.jobfile.values import Threshold
+from asyncrun.kinds.bookkeeping import keep_books
 from asyncrun.kinds.chunked import ChunkedDocument, rounds
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource, changed_input
 from asyncrun.kinds.documents import DocumentScan, document_mark, scan_documents
+from asyncrun.kinds.forecast import Foreseen
 from asyncrun.kinds.ledgered import Pending
-from asyncrun.kinds.planning import plan_requests
+from asyncrun.kinds.news import news
+from asyncrun.kinds.places import Known, check_place
+from asyncrun.kinds.planning import unnamed_note
+from asyncrun.kinds.retry import not_done
+from asyncrun.kinds.room import check_room, ledger_bytes
 from asyncrun.kinds.sending import Batch, send_all
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import KnownFailure
+from asyncrun.ledger.notes import known_dimensions
 from asyncrun.ports import Progress
-from asyncrun.records import Embedded, EmbedFailure, InputType, Item, ItemFailure, JobPlan, JobResult, Space, content_key
+from asyncrun.records import Embedded, EmbedFailure, InputType, Item, ItemFailure, JobPlan, JobResult, Space, Waits, content_key
 from asyncrun.stores.interface import Collection, Store, StoredDocument
 
 COMMITTED_TOGETHER = 64
+LOOKED_AT = 100
+"""So many documents are cut to find a text that a new place can be compared by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +65,41 @@ class IngestKind:
     context: JobContext
 
     async def plan(self) -> JobPlan:
-        """Say what a run would do; requests and tokens are estimates, since nothing is cut yet."""
+        """Say what a run would do: documents are cut as a run cuts them, in the same rounds."""
         found = await asyncio.to_thread(self._scan)
         changed = len(found.marks)
-        requests, tokens, cost = plan_requests([found.size // changed] * changed if changed else [], self.embedder)
-        return JobPlan(
+        foreseen = await asyncio.to_thread(self._foresee, found)
+        plan = JobPlan(
             name=self.context.name,
             kind="ingest",
             items=found.items,
             new=found.new,
             changed=changed - found.new,
             unchanged=found.unchanged,
-            delete=len(found.gone) if self.target.prune else 0,
+            delete=len(found.gone) if self._prunes else 0,
             failed=len(found.failures),
-            requests=requests,
-            tokens=tokens,
-            cost=cost,
+            disk=await asyncio.to_thread(self._disk, foreseen.inputs),
+            notes=unnamed_note(self.source),
         )
+        return foreseen.on(plan).noted(*await asyncio.to_thread(news, self.context, self._space, changed, foreseen.cost))
+
+    def _prepare(self, changed: int) -> Sequence[str]:
+        """Return what makes documents new, after finding out whether they fit on the disk. Blocks. Raises StorageError."""
+        # Every document has a chunk at least; how many they really have is known when they are cut.
+        check_room({self.context.ledger.folder: self._disk(changed) or 0}, self.context.free_space)
+        return news(self.context, self._space, changed, None)
+
+    def _disk(self, chunks: int) -> int | None:
+        """Return what so many chunks take in the ledger, None before the size of a vector is known. Blocks."""
+        dimensions = self.embedder.dimensions or known_dimensions(self.context.ledger, self._space)
+        return None if dimensions is None else ledger_bytes(chunks, dimensions)
+
+    def _foresee(self, found: DocumentScan) -> Foreseen:
+        """Count what a run would send."""
+        index, forecast = self._index(), self.context.forecast
+        cut = self._rounds_of(found) if found.marks else iter(())
+        sent = (list(forecast.unforeseen(self._space, self._missing(documents, index))) for documents in cut)
+        return forecast.foresee(sent, self.embedder, InputType.DOCUMENT, self.context.rate)
 
     async def run(self, progress: Progress) -> JobResult:
         """Embed and commit what is new or changed, then remove what has left the input if the job says so."""
@@ -80,29 +109,47 @@ class IngestKind:
             found = await asyncio.to_thread(self._scan)
             tally.start(found.items)
             self._check_deletion(found)
+            tally.say(await asyncio.to_thread(self._prepare, len(found.marks)))
             error = await self._commit_changed(found, tally) or tally.too_many()
             if error is None:
                 await self._prune(found, tally)
+                error = not_done(found.left)
         except AsyncrunError as raised:
             error = raised
+        error = await keep_books(self.context, self._space, error)
         return tally.result(output=self.target.collection, error=error)
 
     @property
     def _made_with(self) -> str:
-        return f"{self.made_with} {self._space.fingerprint}"
+        generation = self.context.generation.number
+        return f"{self.made_with} {self._space.fingerprint}" + (f" {generation}" if generation else "")
 
     @property
     def _space(self) -> Space:
         return self.embedder.space(InputType.DOCUMENT)
 
+    @property
+    def _stores(self) -> bool:
+        """Whether the store is changed: a run of the first items leaves it alone."""
+        return self.context.limit is None
+
+    @property
+    def _prunes(self) -> bool:
+        return self.target.prune and self._stores and self.context.retry is None
+
+    def _index(self) -> KeyIndex:
+        return self.context.ledger.index(self._space, self.context.generation.since)
+
     def _scan(self) -> DocumentScan:
+        known = self.context.ledger.failures(self.context.failures)
         return scan_documents(
             self.context.unless_stopped(self.source.items()),
             stored=self.store.marks(self.target.collection, self.target.source),
             made_with=self._made_with,
-            known=self.context.ledger.failures(self.context.failures),
+            known=known,
             skip=self.context.skip,
             skip_empty=self.on_empty == "skip",
+            only=None if self.context.retry is None else self.context.retry.chosen(known),
         )
 
     def _check_space(self) -> None:
@@ -116,7 +163,7 @@ class IngestKind:
     def _check_deletion(self, found: DocumentScan) -> None:
         stored = found.unchanged + len(found.marks) - found.new + len(found.gone)
         allowed = self.target.max_delete.of(stored)
-        if self.target.prune and len(found.gone) > allowed:
+        if self._prunes and len(found.gone) > allowed:
             raise RefusedDeletionError(
                 f"{len(found.gone)} of {stored} documents of {self.target.source!r} left the input, {allowed} may be deleted (max_delete)"
             )
@@ -131,12 +178,12 @@ class IngestKind:
                 return None
             return await self._rounds(found, tally, kept)
         finally:
-            await self.context.ledger.set_failures(self.context.failures, kept)
+            if self._stores:
+                await self.context.ledger.set_failures(self.context.failures, kept)
 
     async def _rounds(self, found: DocumentScan, tally: Tally, kept: list[KnownFailure]) -> AsyncrunError | None:
-        changed = self._changed(found)
-        workers = self.context.workers or self.embedder.workers
-        todo = rounds(changed, self.chunker, self._key, workers=workers, max_items=self.embedder.batch.max_items)
+        await check_place(self.embedder, InputType.DOCUMENT, self._known, self.context, tally)
+        todo = self._rounds_of(found)
         while documents := await asyncio.to_thread(next, todo, None):
             failures: dict[bytes, EmbedFailure] = {}
             error = await self._send(documents, failures, tally)
@@ -147,6 +194,10 @@ class IngestKind:
             if error := error or tally.too_many() or self.context.stopped():
                 return error
         return None
+
+    def _rounds_of(self, found: DocumentScan) -> Iterator[list[ChunkedDocument]]:
+        workers = self.context.workers or self.embedder.workers
+        return rounds(self._changed(found), self.chunker, self._key, workers=workers, max_items=self.embedder.batch.max_items)
 
     def _changed(self, found: DocumentScan) -> Iterator[tuple[Item, str]]:
         """Yield the new and the changed documents with their marks. Raises StorageError when they are not what the scan saw."""
@@ -172,12 +223,31 @@ class IngestKind:
             tally.use(answer.usage)
             failures.update((batch[failure.position].key, failure) for failure in answer.failures)
 
-        missing = await asyncio.to_thread(self._missing, documents)
-        return await send_all(missing, received, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context)
+        while True:
+            index = await asyncio.to_thread(self._index)
+            missing = [pending for pending in await asyncio.to_thread(self._missing, documents, index) if pending.key not in failures]
+            with self.context.claims.claim(self._space.fingerprint, [pending.key for pending in missing]) as share:
+                mine = [pending for pending, own in zip(missing, share.mine.tolist(), strict=True) if own]
+                error = await send_all(mine, received, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context)
+                share.own.failed.update(failures)
+            if error is not None or not share.others:
+                return error
+            failures.update(await share.wait())
 
-    def _missing(self, documents: list[ChunkedDocument]) -> list[Pending]:
+    def _known(self) -> Known | None:
+        """Return a chunk of the first documents with its finished vector. Blocks."""
+        index = self._index()
+        for item in islice(self.source.items(), LOOKED_AT if len(index) else 0):
+            for chunk in self.chunker(item.text) if isinstance(item, Item) else ():
+                positions = index.find(keys_array(self._key(chunk.text)))
+                if positions[0] >= 0:
+                    [vector] = self.context.ledger.vectors(index, positions)
+                    return Pending(self._key(chunk.text), chunk.text, len(chunk.text.encode())), vector
+        return None
+
+    def _missing(self, documents: list[ChunkedDocument], index: KeyIndex) -> list[Pending]:
         texts = {key: chunk.text for document in documents for key, chunk in zip(document.keys, document.chunks, strict=True)}
-        found = self.context.ledger.index(self._space).find(keys_array(b"".join(texts)))
+        found = index.find(keys_array(b"".join(texts)))
         return [
             Pending(key, text, len(text.encode()))
             for (key, text), position in zip(texts.items(), found.tolist(), strict=True)
@@ -195,20 +265,26 @@ class IngestKind:
                 failed.append(KnownFailure(failure, "", document.mark.encode()))
             else:
                 whole.append(document)
-        index = await asyncio.to_thread(self.context.ledger.index, self._space)
-        with self.context.manager.event(CBEventType.NODE_PARSING, payload={"name": self.target.collection, "items": len(whole)}):
+        index = await asyncio.to_thread(self._index)
+        with self.context.manager.event(CBEventType.NODE_PARSING, payload={"name": self.target.collection, "items": len(whole)}) as event:
+            spent = Waits()
             for start in range(0, len(whole), COMMITTED_TOGETHER):
-                tally.add(ok=await asyncio.to_thread(self._store, whole[start : start + COMMITTED_TOGETHER], index))
+                with waiting("store", idle=False):
+                    ok, writing = await asyncio.to_thread(self._store, whole[start : start + COMMITTED_TOGETHER], index)
+                tally.add(ok=ok)
+                spent += Waits(store=writing)
+            event.on_end(payload=spent.told())
         return failed
 
-    def _store(self, documents: list[ChunkedDocument], index: KeyIndex) -> int:
-        """Commit those documents whose vectors are all in the ledger; returns how many."""
+    def _store(self, documents: list[ChunkedDocument], index: KeyIndex) -> tuple[int, float]:
+        """Commit those documents whose vectors are all in the ledger; returns how many, and the seconds that the store took."""
         stored = list(self._with_vectors(documents, index))
-        if stored:
+        started = self.context.clock.monotonic()
+        if stored and self._stores:
             dimensions = next((document.vectors.shape[1] for document in stored if len(document.chunks)), 0)
             self.store.open_collection(Collection(self.target.collection, self._space.fingerprint, dimensions))
             self.store.commit(self.target.collection, self.target.source, stored)
-        return len(stored)
+        return len(stored), self.context.clock.monotonic() - started
 
     def _with_vectors(self, documents: list[ChunkedDocument], index: KeyIndex) -> Iterator[StoredDocument]:
         for document in documents:
@@ -219,6 +295,6 @@ class IngestKind:
                 yield StoredDocument(document.item.id, document.mark, document.chunks, matrix, document.item.metadata)
 
     async def _prune(self, found: DocumentScan, tally: Tally) -> None:
-        if self.target.prune and found.gone:
+        if self._prunes and found.gone:
             await asyncio.to_thread(self.store.remove, self.target.collection, self.target.source, found.gone)
             tally.add(removed=len(found.gone))

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import AsyncrunError
+from asyncrun.kinds.claims import Share
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource, changed_input
 from asyncrun.kinds.ledgered import Pending
+from asyncrun.kinds.news import news
+from asyncrun.kinds.outputs import Output
+from asyncrun.kinds.places import Known, check_place, is_new_place
+from asyncrun.kinds.retry import not_done
+from asyncrun.kinds.room import check_room, ledger_bytes, output_bytes
 from asyncrun.kinds.scan import NO_KEY, Scan, scan
 from asyncrun.kinds.sending import Batch, send_all
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex
-from asyncrun.ledger.ledger import KnownFailure
-from asyncrun.records import Embedded, EmbedFailure, InputType, Item, ItemFailure, content_key
+from asyncrun.ledger.ledger import TRUNCATED, KnownFailure
+from asyncrun.ledger.notes import known_dimensions
+from asyncrun.records import Embedded, EmbedFailure, InputType, Item, ItemFailure, Space, content_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,30 +47,92 @@ class Items:
     on_empty: Empty
     context: JobContext
 
+    @property
+    def space(self) -> Space:
+        """Return the space that the items come into."""
+        return self.embedder.space(self.input_type)
+
     def scan(self, *, embeds: bool = True) -> Scan:
         """Pass over the input once. Blocks. Where nothing is embedded, what failed to be embedded before does not matter."""
+        known = self.context.ledger.failures(self.context.failures) if embeds else {}
         return scan(
             self.context.unless_stopped(self.source.items()),
             as_sent=lambda text: self.embedder.as_sent(text, self.input_type),
-            space=self.embedder.space(self.input_type).fingerprint,
-            known=self.context.ledger.failures(self.context.failures) if embeds else {},
+            space=self.space.fingerprint,
+            known=known,
             skip=self.context.skip,
             skip_empty=self.on_empty == "skip",
+            only=self.context.retry.chosen(known) if self.context.retry is not None and embeds else None,
         )
 
     def index(self) -> KeyIndex:
-        """Return what is finished in the space of these items. Blocks."""
-        return self.context.ledger.index(self.embedder.space(self.input_type))
+        """Return what is finished in the space of these items, for the job's generation. Blocks."""
+        return self.context.ledger.index(self.space, self.context.generation.since)
+
+    def disk(self, scanned: Scan, index: KeyIndex, output: Output) -> dict[Path, int] | None:
+        """Return how many bytes a run needs in the ledger's and the output's folder, None when that is not known. Blocks."""
+        dimensions = self.embedder.dimensions or known_dimensions(self.context.ledger, self.space)
+        send, _ = scanned.missing(index)
+        if dimensions is None:
+            return None
+        needs = {self.context.ledger.folder: ledger_bytes(int(np.count_nonzero(send)), dimensions)}
+        if output.path is not None and send.any():
+            rows, text = int(np.count_nonzero(scanned.ready)), int(scanned.sizes[scanned.ready].sum())
+            folder = output.path.parent
+            # The rows of questions hold hits, whose size nobody knows before the search.
+            in_rows = dimensions if self.input_type is InputType.DOCUMENT else 0
+            needs[folder] = needs.get(folder, 0) + output_bytes(rows, in_rows, text, output.form.split()[0])
+        return needs
+
+    def prepare(self, scanned: Scan, index: KeyIndex, output: Output) -> Sequence[str]:
+        """Return what makes items new, after finding out whether they fit on the disk. Blocks. Raises StorageError."""
+        send, _ = scanned.missing(index)
+        if not send.any():
+            return ()
+        price = self.embedder.price_per_million_tokens
+        cost = None if price is None else self.context.rate.of(scanned.sizes[send].tolist()) * price / 1_000_000
+        check_room(self.disk(scanned, index, output) or {}, self.context.free_space)
+        return news(self.context, self.space, int(np.count_nonzero(scanned.open(index))), cost)
 
     async def send_missing(self, scanned: Scan, index: KeyIndex, tally: Tally) -> AsyncrunError | None:
         """Send what is not finished; every vector is durable before it is counted.
 
-        Returns the error that ended it early. Failures are kept in the ledger in every case.
+        What another job of the run is sending is awaited, not sent. Returns the error that ended it early. Failures are kept in the ledger
+        in every case.
         """
         send, times = scanned.missing(index)
-        finished = int(np.count_nonzero(scanned.ready)) - int(times.sum())
-        tally.add(ok=finished, cached=finished, skipped=scanned.skipped)
+        done = scanned.positions(index)[scanned.ready & ~scanned.open(index)]
+        left = int(np.count_nonzero(scanned.open(index))) - int(times.sum())
+        tally.add(ok=len(done), cached=len(done), skipped=scanned.skipped, truncated=int(np.count_nonzero(index.flags(done) & TRUNCATED)))
         failures: dict[int, EmbedFailure] = {}
+        try:
+            error: AsyncrunError | None = tally.too_many(more=len(scanned.failures))
+            if error is None and send.any():
+                await check_place(self.embedder, self.input_type, lambda: self._known(scanned, index), self.context, tally)
+            while error is None and send.any():
+                error, send = await self._send(scanned, send, times, failures, tally)
+            return error or not_done(left)
+        finally:
+            await self.keep_failures(scanned, failures, tally)
+
+    def _known(self, scanned: Scan, index: KeyIndex) -> Known | None:
+        """Return a text of the input with its finished vector. Blocks."""
+        finished = np.zeros(len(scanned), dtype=bool)
+        finished[np.flatnonzero(scanned.ready & ~scanned.open(index))[:1]] = True
+        if not finished.any():
+            return None
+        pending = next(self.pending(scanned, finished))
+        [vector] = self.context.ledger.vectors(index, index.find(scanned.keys[finished]))
+        return pending, vector
+
+    def checks_place(self, scanned: Scan, index: KeyIndex) -> bool:
+        """Tell whether a run sends one known text before all others, to compare. Blocks."""
+        return bool((scanned.ready & ~scanned.open(index)).any()) and is_new_place(self.embedder, self.input_type, self.context)
+
+    async def _send(
+        self, scanned: Scan, send: NDArray[np.bool_], times: NDArray[np.int64], failures: dict[int, EmbedFailure], tally: Tally
+    ) -> tuple[AsyncrunError | None, NDArray[np.bool_]]:
+        """Send what no other job is sending, then wait for those. Returns an error that ended it, and what is still to be sent."""
 
         def received(batch: Batch, answer: Embedded) -> AsyncrunError | None:
             tally.use(answer.usage)
@@ -74,17 +144,51 @@ class Items:
             failed = len(scanned.failures) + sum(int(times[ordinal]) for ordinal in failures)
             return tally.too_many(more=failed) if answer.failures else None
 
+        ordinals = np.flatnonzero(send)
+        with self.context.claims.claim(self.space.fingerprint, scanned.raw_keys_of(ordinals)) as share:
+            mine = np.zeros_like(send)
+            mine[ordinals[share.mine]] = True
+            pending = self.pending(scanned, mine) if mine.any() else ()
+            error = await send_all(pending, received, embedder=self.embedder, input_type=self.input_type, context=self.context)
+            share.own.failed.update((scanned.key(ordinal), failure) for ordinal, failure in failures.items())
+        if error is not None or not share.others:
+            return error, np.zeros_like(send)
         try:
-            if error := tally.too_many(more=len(scanned.failures)):
-                return error
-            pending = self._pending(scanned, send) if send.any() else ()
-            return await send_all(pending, received, embedder=self.embedder, input_type=self.input_type, context=self.context)
-        finally:
-            await self.keep_failures(scanned, failures, tally)
+            async with asyncio.timeout(self.context.seconds_left()):
+                return None, await self._await_others(scanned, ordinals[~share.mine], share, times=times, failures=failures, tally=tally)
+        except TimeoutError:
+            return self.context.stopped(), np.zeros_like(send)
+
+    async def _await_others(
+        self,
+        scanned: Scan,
+        ordinals: NDArray[np.intp],
+        share: Share,
+        *,
+        times: NDArray[np.int64],
+        failures: dict[int, EmbedFailure],
+        tally: Tally,
+    ) -> NDArray[np.bool_]:
+        """Wait for what other jobs are sending, and count it; returns what they have left undone."""
+        failed = await share.wait()
+        index = await asyncio.to_thread(self.index)
+        positions = index.find(scanned.keys[ordinals])
+        found = positions >= 0
+        done = times[ordinals[found]]
+        truncated = index.flags(positions[found]) & TRUNCATED > 0
+        tally.add(ok=int(done.sum()), cached=int(done.sum()), truncated=int(done[truncated].sum()))
+        undone = np.zeros(len(scanned), dtype=bool)
+        for ordinal in ordinals[~found].tolist():
+            failure = failed.get(scanned.key(ordinal))
+            if failure is not None:
+                failures[ordinal] = failure
+            else:
+                undone[ordinal] = True
+        return undone
 
     def present(self, scanned: Scan, index: KeyIndex) -> str:
         """Return a word for which items are finished."""
-        finished = scanned.ready & (index.find(scanned.keys) >= 0)
+        finished = scanned.ready & (scanned.positions(index) >= 0)
         return hashlib.blake2b(np.packbits(finished).tobytes(), digest_size=16).hexdigest()
 
     def rows(self, scanned: Scan, index: KeyIndex) -> Iterator[list[tuple[Item, Vectors]]]:
@@ -118,7 +222,8 @@ class Items:
         if ordinal + 1 != len(scanned):
             raise changed_input("the input")
 
-    def _pending(self, scanned: Scan, send: NDArray[np.bool_]) -> Iterator[Pending]:
+    def pending(self, scanned: Scan, send: NDArray[np.bool_]) -> Iterator[Pending]:
+        """Yield the texts of these items, in input order. Blocks."""
         for ordinal, item in self._ready(scanned):
             if send[ordinal]:
                 yield Pending(scanned.key(ordinal), item.text, int(scanned.sizes[ordinal]), ordinal)
@@ -134,10 +239,17 @@ class Items:
         if tally.counts.ok == tally.counts.cached:
             # Nothing has been accepted yet: these refusals may be the endpoint's fault, so the next run asks again.
             known = [*scanned.failures, *(replace(each, key=NO_KEY) for each in known[len(scanned.failures) :])]
+        if self.context.limit is not None:
+            known += await asyncio.to_thread(self._beyond_limit)
         await self.context.ledger.set_failures(self.context.failures, known)
 
+    def _beyond_limit(self) -> list[KnownFailure]:
+        """Return the failures of an earlier run whose items this one does not see."""
+        seen = {item.id for item in self.source.items()}
+        return [known for name, known in self.context.ledger.failures(self.context.failures).items() if name not in seen]
+
     def _failed(self, scanned: Scan, by_key: dict[bytes, EmbedFailure]) -> Iterator[KnownFailure]:
-        space = self.embedder.space(self.input_type).fingerprint
+        space = self.space.fingerprint
         for ordinal, item in self._ready(scanned):
             failure = by_key.get(scanned.key(ordinal))
             if failure is not None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from asyncrun.aio.slot import waiting
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.embedders.interface import Embedder
+from asyncrun.kinds.budget import Reservation
 from asyncrun.kinds.context import JobContext
+from asyncrun.kinds.estimate import expected
 from asyncrun.ledger.ledger import TRUNCATED, Finished
+from asyncrun.ledger.spending import Amount
 from asyncrun.records import Embedded, InputType, Waits
 
 
@@ -26,30 +31,51 @@ class Pending:
     ordinal: int = -1
 
 
-async def embed_batch(batch: Sequence[Pending], embedder: Embedder, input_type: InputType, context: JobContext) -> Embedded:
-    """Embed a batch and return when its vectors are durable. Raises what the embedder raises, and StorageError."""
+async def embed_batch(
+    batch: Sequence[Pending], embedder: Embedder, input_type: InputType, context: JobContext, *, keep: bool = True
+) -> Embedded:
+    """Embed a batch and return when its vectors are durable, where they are to be kept.
+
+    Raises what the embedder raises, StorageError, and BudgetError before a call.
+    What the call has used is settled after its vectors are durable: a kill in between counts the reservation.
+    """
     space = embedder.space(input_type)
     started = {
         EventPayload.MODEL_NAME: embedder.model_name,
         "provider": space.provider,
         "server.address": space.host,
         "items": len(batch),
+        EventPayload.CHUNKS: [pending.text for pending in batch],
     }
-    with context.manager.event(CBEventType.EMBEDDING, payload=started) as event:
-        answer = await embedder.aembed([pending.text for pending in batch], input_type)
-        before = context.clock.monotonic()
-        if answer.positions:
-            flags = [TRUNCATED if position in answer.truncated else 0 for position in answer.positions]
-            keys = [batch[position].key for position in answer.positions]
-            with waiting("store", idle=False):
-                await context.ledger.put(space, Finished(keys, answer.vectors, flags))
+    with context.manager.event(CBEventType.EMBEDDING, payload=started) as event, event.enclosing():
+        async with _paid(batch, embedder, input_type, context) as reservation:
+            answer = await embedder.aembed([pending.text for pending in batch], input_type)
+            reservation.used(answer.usage)
+            before = context.clock.monotonic()
+            if answer.positions and keep:
+                flags = [TRUNCATED if position in answer.truncated else 0 for position in answer.positions]
+                keys = [batch[position].key for position in answer.positions]
+                with waiting("store", idle=False):
+                    await context.ledger.put(space, Finished(keys, answer.vectors, flags))
+        if answer.usage.tokens and not answer.failures:
+            context.rate.add(answer.usage.tokens, sum(pending.size for pending in batch))
         event.on_end(payload=_described(answer, context.clock.monotonic() - before))
     return answer
 
 
+@asynccontextmanager
+async def _paid(batch: Sequence[Pending], embedder: Embedder, input_type: InputType, context: JobContext) -> AsyncIterator[Reservation]:
+    """Reserve what the batch will use, where there is a budget. Raises BudgetError when it would pass it."""
+    if context.budget is None:
+        yield Reservation(Amount())
+        return
+    texts, sizes = [pending.text for pending in batch], [pending.size for pending in batch]
+    foreseen = await asyncio.to_thread(expected, embedder, input_type, context.rate, texts, sizes)
+    async with context.budget.reserve(foreseen) as reservation:
+        yield reservation
+
+
 def _described(answer: Embedded, writing: float) -> dict[str, object]:
-    spent = answer.waits + Waits(write=writing)
-    waits = {f"waits.{item.name}": getattr(spent, item.name) for item in fields(spent)}
     usage = answer.usage
     return {
         "ok": len(answer.positions),
@@ -58,5 +84,5 @@ def _described(answer: Embedded, writing: float) -> dict[str, object]:
         "tokens": usage.tokens,
         "requests": usage.requests,
         "retries": usage.retries,
-        **waits,
+        **(answer.waits + Waits(write=writing)).told(),
     }

@@ -1,49 +1,53 @@
-"""What a run would send, counted: items, requests, tokens, cost."""
+"""What a run of a job would do: items counted, and what would be sent for them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from asyncrun.batching.pack import pack
-from asyncrun.embedders.interface import Embedder
 from asyncrun.kinds.distinct import DistinctSource
 from asyncrun.kinds.items import Items
+from asyncrun.kinds.news import news
+from asyncrun.kinds.outputs import Output
 from asyncrun.kinds.scan import Scan, State
 from asyncrun.ledger.index import KeyIndex
 from asyncrun.records import JobPlan
 
-BYTES_PER_TOKEN = 4
-"""Of English prose; an estimate, marked as such where it is shown."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from asyncrun.kinds.ledgered import Pending
 
 
-def plan_items(items: Items, kind: str, scanned: Scan, index: KeyIndex) -> JobPlan:
-    """Return the plan of a job whose items are its requests' texts."""
-    send, times = scanned.missing(index)
-    new = int(times.sum())
-    requests, tokens, cost = plan_requests(scanned.sizes[send].tolist(), items.embedder)
-    return JobPlan(
-        name=items.context.name,
+def plan_items(items: Items, kind: str, scanned: Scan, index: KeyIndex, output: Output) -> JobPlan:
+    """Return the plan of a job whose items are its requests' texts. Blocks."""
+    context = items.context
+    send, _ = scanned.missing(index)
+    new = int(np.count_nonzero(scanned.open(index)))
+    plan = JobPlan(
+        name=context.name,
         kind=kind,
         items=len(scanned),
         new=new,
         unchanged=int(np.count_nonzero(scanned.ready)) - new,
         failed=int(np.count_nonzero(scanned.states == State.FAILED)),
-        requests=requests,
-        tokens=tokens,
-        cost=cost,
-        notes=unnamed_note(items.source),
     )
+    compares = bool(new) and items.checks_place(scanned, index)
+    if compares:
+        context.forecast.begin(items.embedder)
+    foreseen = context.forecast.foresee([_unforeseen(items, scanned, send)] if new else [], items.embedder, items.input_type, context.rate)
+    disk = items.disk(scanned, index, output)
+    foreseen = replace(foreseen, requests=foreseen.requests + compares)
+    plan = replace(foreseen.on(plan), disk=None if disk is None else sum(disk.values()))
+    return plan.noted(*news(context, items.space, new, plan.cost), *unnamed_note(items.source))
 
 
-def plan_requests(sizes: list[int], embedder: Embedder) -> tuple[int, int, float | None]:
-    """Return requests, estimated tokens and estimated cost of texts with these sizes in bytes."""
-    limits = embedder.batch
-    sized = ((size, size, size) for size in sizes)
-    batches = pack(sized, max_items=limits.max_items, max_tokens=limits.max_tokens, max_bytes=limits.max_bytes)
-    requests = sum(1 for _ in batches)
-    tokens = sum(sizes) // BYTES_PER_TOKEN
-    price = embedder.price_per_million_tokens
-    return requests, tokens, None if price is None else tokens * price / 1_000_000
+def _unforeseen(items: Items, scanned: Scan, send: NDArray[np.bool_]) -> Iterator[Pending]:
+    return items.context.forecast.unforeseen(items.space, items.pending(scanned, send))
 
 
 def unnamed_note(source: DistinctSource) -> tuple[str, ...]:

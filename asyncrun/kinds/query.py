@@ -1,4 +1,4 @@
-"""The kind `query`: questions in, one row with the best hits for each, in input order."""
+"""The kind `query`: questions in, one row with the best hits for each and with an answer where one is wanted, in input order."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asyncrun.callbacks.schema import CBEventType, EventPayload
-from asyncrun.errors import AsyncrunError, SpaceMismatchError
+from asyncrun.errors import AsyncrunError, JobFailedError, SpaceMismatchError, UsageError
+from asyncrun.kinds.answer_plan import find_unanswered, likely_size, with_answers
+from asyncrun.kinds.answering import Answering
+from asyncrun.kinds.answers import Answers, Found
+from asyncrun.kinds.bookkeeping import keep_books
 from asyncrun.kinds.items import Items
 from asyncrun.kinds.outputs import Output, Row
 from asyncrun.kinds.planning import plan_items
 from asyncrun.kinds.scan import Scan
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex
-from asyncrun.ports import Progress
-from asyncrun.records import InputType, Item, JobPlan, JobResult
+from asyncrun.ports import NullProgress, Progress
+from asyncrun.records import InputType, Item, JobPlan, JobResult, Waits
 from asyncrun.stores.interface import SearchMode, SearchRequest, Store
 
 if TYPE_CHECKING:
@@ -37,19 +41,31 @@ class Search:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryKind:
-    """One query job, wired. Rows: id, query, hits."""
+    """One query job, wired. Rows: id, query, hits; and answer, citations, finish_reason, usage where it answers."""
 
     items: Items
     store: Store
     search: Search
     output: Output
+    answering: Answering | None = None
 
     async def plan(self) -> JobPlan:
         """Say what a run would send; sends nothing."""
         scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
+        index = await asyncio.to_thread(self.items.index)
         if self.search.mode == "keyword":
-            return JobPlan(self.items.context.name, "query", items=len(scanned), new=0, unchanged=len(scanned))
-        return plan_items(self.items, "query", scanned, await asyncio.to_thread(self.items.index))
+            plan = JobPlan(self.items.context.name, "query", items=len(scanned), new=0, unchanged=len(scanned))
+        else:
+            plan = await asyncio.to_thread(plan_items, self.items, "query", scanned, index, self.output)
+        return plan if self.answering is None else await asyncio.to_thread(self._plan_answers, plan, self.answering, scanned, index)
+
+    def _plan_answers(self, plan: JobPlan, answering: Answering, scanned: Scan, index: KeyIndex) -> JobPlan:
+        """Return the plan with the answers in it. Blocks."""
+        there = self.store.fingerprint(self.search.collection) is not None
+        known = find_unanswered(self._found(scanned, index) if there else (), answering, self.items.context)
+        unsearched = plan.new if there else plan.new + plan.unchanged
+        unanswered = known.more(unsearched, likely_size(answering, self.search.top_k))
+        return with_answers(plan, unanswered, answering)
 
     async def run(self, progress: Progress) -> JobResult:
         """Embed the questions that need it, search, and write the output unless it is up to date."""
@@ -60,15 +76,21 @@ class QueryKind:
             await asyncio.to_thread(self._check_space)
             scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
             tally.start(len(scanned))
-            error = await self._send_missing(scanned, tally) or tally.too_many()
-            if error is None:
-                await self._write(scanned)
+            if self.answering is None:
+                error = await self._send_missing(scanned, tally) or tally.too_many()
+                if error is None:
+                    await self._write(scanned)
+            else:
+                error = await self._answer(self.answering, scanned, tally)
         except AsyncrunError as raised:
             error = raised
+        error = await keep_books(context, self.items.space, error)
         return tally.result(output=self.output.shown, error=error)
 
     def _check_space(self) -> None:
         found = self.store.fingerprint(self.search.collection)
+        if found is None:
+            self._refuse_missing()
         space = self.items.embedder.space(InputType.DOCUMENT)
         if self.search.mode != "keyword" and found not in (None, space.fingerprint):
             raise SpaceMismatchError(
@@ -76,38 +98,87 @@ class QueryKind:
                 f"/{self.items.embedder.model_name}"
             )
 
+    def _refuse_missing(self) -> None:
+        """Fail this job alone: others may have run, so it is no mistake of the call any more."""
+        try:
+            self.store.search(self.search.collection, [])
+        except UsageError as error:
+            raise JobFailedError(error.message, hint=error.hint) from None
+
     async def _send_missing(self, scanned: Scan, tally: Tally) -> AsyncrunError | None:
         if self.search.mode != "keyword":
-            return await self.items.send_missing(scanned, await asyncio.to_thread(self.items.index), tally)
+            index = await asyncio.to_thread(self.items.index)
+            tally.say(await asyncio.to_thread(self.items.prepare, scanned, index, self.output))
+            return await self.items.send_missing(scanned, index, tally)
         tally.add(ok=int(np.count_nonzero(scanned.ready)), skipped=scanned.skipped)
         await self.items.keep_failures(scanned, {}, tally)
         return None
 
-    async def _write(self, scanned: Scan) -> None:
-        context, output = self.items.context, self.output
+    async def _answer(self, answering: Answering, scanned: Scan, tally: Tally) -> AsyncrunError | None:
+        """Embed the questions that need it, then answer and write; an item is done when it has its answer. Returns what ended it early."""
+        context = self.items.context
+        known = await asyncio.to_thread(context.ledger.failures, context.failures)
+        embedding = Tally(context, "query", NullProgress())
+        embedding.start(len(scanned))
+        error = await self._send_missing(scanned, embedding)
+        tally.take(embedding)
+        if error := error or tally.too_many():
+            return error
         index = await asyncio.to_thread(self.items.index)
+        failed = any(each.space == answering.space.fingerprint for each in known.values())
+        mark = await self._mark(scanned, index, answering.form)
+        if not failed and await self.output.is_current(mark, context):
+            tally.add(ok=embedding.counts.ok, cached=embedding.counts.ok)
+            return None
+        unanswered = await asyncio.to_thread(context.ledger.failures, context.failures)
+        answers = Answers(answering, context, tally, known)
+        try:
+            async with self.output.writing(mark, context) as written:
+                error = await answers.run(self._found(scanned, index), written.write) or tally.too_many()
+                written.whole = error is None
+        finally:
+            await context.ledger.set_failures(context.failures, [*unanswered.values(), *answers.failures])
+        return error
+
+    async def _write(self, scanned: Scan) -> None:
+        index = await asyncio.to_thread(self.items.index)
+        mark = await self._mark(scanned, index)
+        if not await self.output.is_current(mark, self.items.context):
+            await self.output.write(self._rows(scanned, index), mark, self.items.context)
+
+    async def _mark(self, scanned: Scan, index: KeyIndex, *more: str) -> str:
         revision = await asyncio.to_thread(self.store.revision, self.search.collection)
         present = "" if self.search.mode == "keyword" else self.items.present(scanned, index)
-        mark = output.mark("query", scanned.digest, revision, repr(self.search), present)
-        if not await output.is_current(mark, context):
-            await output.write(self._rows(scanned, index), mark, context)
+        generation = str(self.items.context.generation.number)
+        return self.output.mark("query", scanned.digest, revision, repr(self.search), present, generation, *more)
 
     def _rows(self, scanned: Scan, index: KeyIndex) -> Iterator[Row]:
+        for found in self._found(scanned, index):
+            yield from ({"id": item.id, "query": item.text, "hits": [asdict(hit) for hit in hits]} for item, hits in found)
+
+    def _found(self, scanned: Scan, index: KeyIndex) -> Iterator[list[Found]]:
+        """Yield the questions that can be asked with their hits, in blocks. Blocks."""
         if self.search.mode == "keyword":
             for items in self.items.blocks(scanned):
-                yield from self._answered([item for _, item in items], [None] * len(items))
+                yield self._searched([item for _, item in items], [None] * len(items))
         else:
             for rows in self.items.rows(scanned, index):
-                yield from self._answered([item for item, _ in rows], [vector for _, vector in rows])
+                yield self._searched([item for item, _ in rows], [vector for _, vector in rows])
 
-    def _answered(self, items: Sequence[Item], vectors: Sequence[Vectors | None]) -> Iterator[Row]:
+    def _searched(self, items: Sequence[Item], vectors: Sequence[Vectors | None]) -> list[Found]:
         search = self.search
         requests = [
             SearchRequest(item.text, vector, search.mode, search.top_k, search.filter) for item, vector in zip(items, vectors, strict=True)
         ]
-        started = {EventPayload.TOP_K: search.top_k, "items": len(requests), "name": search.collection}
+        started = {
+            EventPayload.TOP_K: search.top_k,
+            "items": len(requests),
+            "name": search.collection,
+            EventPayload.QUERY_STR: [item.text for item in items],
+        }
         with self.items.context.manager.event(CBEventType.RETRIEVE, payload=started) as event:
+            before = self.items.context.clock.monotonic()
             answers = self.store.search(search.collection, requests)
-            event.on_end(payload={"hits": sum(map(len, answers))})
-        for item, hits in zip(items, answers, strict=True):
-            yield {"id": item.id, "query": item.text, "hits": [asdict(hit) for hit in hits]}
+            spent = Waits(store=self.items.context.clock.monotonic() - before)
+            event.on_end(payload={"hits": sum(map(len, answers)), **spent.told()})
+        return list(zip(items, answers, strict=True))

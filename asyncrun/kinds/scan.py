@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 
+from asyncrun.kinds.retry import Chosen
 from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.records import BadItem, Item, ItemFailure, content_key
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NO_KEY = bytes(KEY_BYTES)
+_DIGESTED_AT_ONCE = 1024
 
 
 class State(IntEnum):
@@ -35,7 +37,8 @@ class Scan:
     """What a pass over the input found; position i of every array is the i-th item of the input.
 
     `raw_keys` are the content keys one after the other, `keys` the same with the shape (n, 2), `sizes` are UTF-8 bytes as sent,
-    `states` are `State`s. `digest` stands for the ids, keys and metadata of all items in their order.
+    `states` are `State`s, `held` says which items are not to be sent now. `digest` stands for the ids, keys and metadata of all items in
+    their order.
     """
 
     raw_keys: bytes
@@ -44,6 +47,8 @@ class Scan:
     states: NDArray[np.uint8]
     failures: tuple[KnownFailure, ...]
     digest: str
+    held: NDArray[np.bool_]
+    _found: dict[KeyIndex, NDArray[np.int64]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.states)
@@ -51,6 +56,10 @@ class Scan:
     def key(self, ordinal: int) -> bytes:
         """Return the content key of an item."""
         return self.raw_keys[ordinal * KEY_BYTES : (ordinal + 1) * KEY_BYTES]
+
+    def raw_keys_of(self, ordinals: NDArray[np.intp]) -> bytes:
+        """Return the content keys of items, one after the other."""
+        return np.frombuffer(self.raw_keys, dtype=f"V{KEY_BYTES}")[ordinals].tobytes()
 
     @property
     def ready(self) -> NDArray[np.bool_]:
@@ -63,15 +72,30 @@ class Scan:
         return int(np.count_nonzero(self.states == State.SKIPPED))
 
     def missing(self, index: KeyIndex) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Return which items must be sent, one for each different text, and for how many items each of them stands."""
+        """Return which items must be sent, one for each different text, and for how many items each of them stands.
+
+        A text is sent when one of its items is not held.
+        """
         send = np.zeros(len(self), dtype=bool)
         times = np.zeros(len(self), dtype=np.int64)
-        open_items = np.flatnonzero(self.ready & (index.find(self.keys) < 0))
+        open_items = np.flatnonzero(self.open(index))
         if len(open_items):
-            _, first, counts = np.unique(self.keys[open_items], axis=0, return_index=True, return_counts=True)
-            send[open_items[first]] = True
-            times[open_items[first]] = counts
+            _, first, text, counts = np.unique(self.keys[open_items], axis=0, return_index=True, return_inverse=True, return_counts=True)
+            wanted = np.bincount(text.ravel(), weights=~self.held[open_items]) > 0
+            send[open_items[first[wanted]]] = True
+            times[open_items[first[wanted]]] = counts[wanted]
         return send, times
+
+    def open(self, index: KeyIndex) -> NDArray[np.bool_]:
+        """Return which items can be embedded and are not finished."""
+        return self.ready & (self.positions(index) < 0)
+
+    def positions(self, index: KeyIndex) -> NDArray[np.int64]:
+        """Return where each item stands in an index, -1 where it is not finished; of the last index it is remembered."""
+        if index not in self._found:
+            self._found.clear()
+            self._found[index] = index.find(self.keys)
+        return self._found[index]
 
 
 def scan(
@@ -82,16 +106,20 @@ def scan(
     known: Mapping[str, KnownFailure],
     skip: frozenset[str],
     skip_empty: bool,
+    only: Chosen | None = None,
 ) -> Scan:
     """Pass over the items once.
 
-    An item that failed by itself in an earlier run, with the same text and space, stays failed: it is not sent again.
+    An item that failed by itself in an earlier run, with the same text and space, stays failed: it is not sent again. With `only`, the
+    failures of those items do not count, and all other items are held.
     """
-    keys, sizes, states = bytearray(), array("q"), bytearray()
+    keys, sizes, states, held = bytearray(), array("q"), bytearray(), bytearray()
     failures: list[KnownFailure] = []
-    digest = hashlib.blake2b(digest_size=16)
+    digest = _Digest()
     for item in items:
         key, size, state = NO_KEY, 0, State.READY
+        chosen = only is not None and only.has(item)
+        before = None if chosen else known.get(item.id)
         if item.id in skip:
             state = State.SKIPPED
         elif isinstance(item, BadItem):
@@ -99,27 +127,59 @@ def scan(
             failures.append(KnownFailure(ItemFailure(item.id, item.place, item.reason, item.message), space, NO_KEY))
         else:
             sent = as_sent(item.text)
-            key, size = content_key(sent), len(sent.encode())
-            state = State.SKIPPED if skip_empty and not item.text.strip() else _after(known.get(item.id), item, key, space, failures)
-            digest.update(orjson.dumps([item.id, key.hex(), dict(item.metadata)], default=str, option=orjson.OPT_SORT_KEYS))
+            key, size = content_key(sent), len(sent) if sent.isascii() else len(sent.encode())
+            empty = not item.text or item.text.isspace()
+            if empty and skip_empty:
+                state = State.SKIPPED
+            elif empty or before is not None:
+                state = _after(before, item, key, space, failures, again=only is None)
+            digest.add(item)
         keys += key
         sizes.append(size)
         states.append(state)
+        held.append(only is not None and not chosen)
+    raw_keys = bytes(keys)
     return Scan(
-        bytes(keys),
+        raw_keys,
         keys_array(keys),
         np.frombuffer(sizes, dtype=np.int64) if sizes else np.empty(0, dtype=np.int64),
         np.frombuffer(bytes(states), dtype=np.uint8),
         tuple(failures),
-        digest.hexdigest(),
+        digest.of(raw_keys),
+        np.frombuffer(bytes(held), dtype=np.bool_),
     )
 
 
-def _after(known: KnownFailure | None, item: Item, key: bytes, space: str, failures: list[KnownFailure]) -> State:
-    """Return the state of a readable item, given how it failed before."""
-    if known is not None and (known.key, known.space) == (key, space) and known.failure.reason != "server_error":
-        again = ItemFailure(item.id, item.place, known.failure.reason, known.failure.message, known.failure.attempts)
-        failures.append(KnownFailure(again, space, key))
+class _Digest:
+    """What stands for the ids and metadata of items, and then for their keys."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=16)
+        self._rows: list[str | dict[str, object]] = []
+
+    def add(self, item: Item) -> None:
+        self._rows.append(item.id)
+        if item.metadata:
+            self._rows.append(dict(item.metadata))
+        if len(self._rows) >= _DIGESTED_AT_ONCE:
+            self._take_in()
+
+    def of(self, raw_keys: bytes) -> str:
+        self._take_in()
+        self._hash.update(raw_keys)
+        return self._hash.hexdigest()
+
+    def _take_in(self) -> None:
+        self._hash.update(orjson.dumps(self._rows, default=str, option=orjson.OPT_SORT_KEYS))
+        self._rows.clear()
+
+
+def _after(known: KnownFailure | None, item: Item, key: bytes, space: str, failures: list[KnownFailure], *, again: bool) -> State:
+    """Return the state of a readable item, given how it failed before; `again` says whether what failed by transport is sent again."""
+    by_itself = known is not None and (known.key, known.space) == (key, space) and known.failure.reason != "server_error"
+    if known is not None and (by_itself or not again):
+        before = ItemFailure(item.id, item.place, known.failure.reason, known.failure.message, known.failure.attempts)
+        failures.append(KnownFailure(before, known.space, known.key))
         return State.FAILED
     if not item.text.strip():
         failures.append(

@@ -29,13 +29,7 @@ async def send_all(
     cancels what is in flight and is raised. Returns the error that ended it, None when everything was answered.
     """
     ended: AsyncrunError | None = None
-    limits = embedder.batch
-    batches = pack(
-        ((text, text.size, text.size) for text in pending),
-        max_items=limits.max_items,
-        max_tokens=limits.max_tokens,
-        max_bytes=limits.max_bytes,
-    )
+    batches = pack(((text, text.size) for text in pending), embedder.batch, lambda: embedder.tokens_per_byte)
 
     async def embed(batch: Batch) -> tuple[Batch, Embedded]:
         return batch, await embed_batch(batch, embedder, input_type, context)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from asyncrun.errors import AsyncrunError, TooManyFailuresError, TryLaterError
+from collections.abc import Iterable
+
+from asyncrun.errors import AsyncrunError, BudgetError, TooManyFailuresError, TryLaterError
 from asyncrun.kinds.context import JobContext
 from asyncrun.ports import Progress
 from asyncrun.records import Counts, ItemFailure, JobResult, Status, Usage
@@ -49,6 +51,20 @@ class Tally:
         self.add(failed=1)
         self._progress.item_failed(self.name, failure)
 
+    def take(self, other: Tally) -> None:
+        """Add what another one has counted of the same items, without those that it has done: here they are not done yet."""
+        self.usage += other.usage
+        self.add(skipped=other.counts.skipped)
+        for failure in other.failures:
+            self.fail(failure)
+        if more := other.counts.failed - len(other.failures):
+            self.add(failed=more)
+
+    def say(self, sentences: Iterable[str]) -> None:
+        """Tell what a person should read before the job sends anything."""
+        for sentence in sentences:
+            self._progress.warn(f"{self.name}: {sentence}")
+
     def use(self, usage: Usage) -> None:
         """Add what requests used."""
         self.usage += usage
@@ -67,7 +83,7 @@ class Tally:
     def result(self, *, output: str | None = None, error: AsyncrunError | None = None) -> JobResult:
         """Return how the job ended: by an error, or with what was counted."""
         if error is not None:
-            status = Status.STOPPED if isinstance(error, TryLaterError) else Status.FAILED
+            status = Status.STOPPED if isinstance(error, TryLaterError | BudgetError) else Status.FAILED
             exit_code = error.exit_code
         else:
             status = Status.PARTIAL if self.counts.failed else Status.SUCCEEDED

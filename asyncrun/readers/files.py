@@ -9,22 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asyncrun import registry
 from asyncrun.errors import Place, StorageError, UsageError
-from asyncrun.readers.globs import is_glob, parse_exclude, parse_glob
-from asyncrun.readers.stream import COMPRESSIONS
+from asyncrun.grammar.endings import input_format
+from asyncrun.grammar.globs import is_glob, parse_exclude, parse_glob
 
 STDIN = "-"
-FORMATS = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".txt": "text",
-    ".text": "text",
-    ".md": "markdown",
-    ".markdown": "markdown",
-    ".csv": "csv",
-    ".tsv": "tsv",
-}
-"""Format of a file by the ending of its name, after the ending of a compression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,31 +58,29 @@ class Search:
     def find(self) -> Inventory:
         """Return the files that are there now. Raises UsageError for what is missing, StorageError for what cannot be looked at."""
         excluded = parse_exclude(self.exclude, self.base)
+        known = frozenset(registry.names("readers"))  # Looks at every installed package: once is enough.
         files: dict[str, InputFile] = {}
         skipped: dict[str, None] = {}
         for path in self.paths:
             if path == STDIN:
                 files.setdefault(STDIN, self._standard_input())
             elif is_glob(path) and not _exists(self._absolute(path)):
-                self._add_matches(path, excluded, files, skipped)
+                self._add_matches(path, excluded, known, files, skipped)
             elif not excluded(self._absolute(path)):
-                files.setdefault(self._absolute(path), self._named_file(path))
+                files.setdefault(self._absolute(path), self._named_file(path, known))
         return Inventory(tuple(files.values()), tuple(skipped))
-
-    def covers(self, path: Path) -> bool:
-        """Tell whether a file at this path, there or not yet, is one that would be read."""
-        absolute = os.path.normpath(path.absolute())
-        named = (
-            absolute == self._absolute(pattern) or (is_glob(pattern) and parse_glob(pattern, self.base).covers(absolute))
-            for pattern in self.paths
-            if pattern != STDIN
-        )
-        return any(named) and not parse_exclude(self.exclude, self.base)(absolute)
 
     def _absolute(self, path: str) -> str:
         return os.path.normpath(self.base.absolute() / path)
 
-    def _add_matches(self, pattern: str, excluded: Callable[[str], bool], files: dict[str, InputFile], skipped: dict[str, None]) -> None:
+    def _add_matches(
+        self,
+        pattern: str,
+        excluded: Callable[[str], bool],
+        known: frozenset[str],
+        files: dict[str, InputFile],
+        skipped: dict[str, None],
+    ) -> None:
         glob = parse_glob(pattern, self.base)
         top = f"{glob.shown.rstrip('/')}/" if glob.shown else ""
         try:
@@ -103,7 +91,7 @@ class Search:
                 raise _missing(glob.shown, self.base) from error
         kept = 0
         for inside, is_input in found:
-            format_ = self._format(inside) if is_input else None
+            format_ = self._format(inside, known) if is_input else None
             if format_ is None:
                 skipped[readable(top + inside)] = None
                 continue
@@ -114,7 +102,7 @@ class Search:
         if not kept and not self.allow_empty:
             raise _no_match(pattern, len(found))
 
-    def _named_file(self, path: str) -> InputFile:
+    def _named_file(self, path: str, known: frozenset[str]) -> InputFile:
         absolute = self._absolute(path)
         shown = readable(path.removeprefix("./"))
         try:
@@ -130,7 +118,7 @@ class Search:
         if not stat.S_ISREG(mode):
             # It is passed over more than once, and a pipe gives its data only once.
             raise UsageError("is not a regular file", place=Place(shown), hint="Use '-' to read standard input.")
-        format_ = self._format(path)
+        format_ = self._format(path, known)
         if format_ is None:
             raise UsageError(f"nothing is known about files with the ending {Path(path).suffix!r}", place=Place(shown), hint=_NAME_FORMAT)
         name = Path(absolute).name if self.root is None else self._below_root(absolute, path)
@@ -147,13 +135,11 @@ class Search:
             raise UsageError("standard input was not read", place=Place(STDIN), hint="Give the input as a file.")
         return InputFile(self.stdin, STDIN, STDIN, _sniffed(self.stdin) if self.format == "auto" else self.format)
 
-    def _format(self, path: str) -> str | None:
+    def _format(self, path: str, known: frozenset[str]) -> str | None:
         if self.format != "auto":
             return self.format
-        endings = [ending.lower() for ending in Path(path).suffixes]
-        if endings and endings[-1] in COMPRESSIONS:
-            endings.pop()
-        return FORMATS.get(endings[-1]) if endings else None
+        named = input_format(path)
+        return named if named in known else None
 
 
 _NAME_FORMAT = "Name its format with `format:` (lines, jsonl, csv, tsv, text or markdown)."

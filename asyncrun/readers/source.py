@@ -11,9 +11,9 @@ import orjson
 
 from asyncrun import registry
 from asyncrun.errors import ItemError, Place
+from asyncrun.grammar.template import MISSING, Template, parse_template, pick
 from asyncrun.readers.files import Inventory, Search
 from asyncrun.readers.interface import BadRecord, Record
-from asyncrun.readers.template import MISSING, Template, parse_template, pick
 from asyncrun.readers.unique import Duplicates
 from asyncrun.records import BadItem, Item
 
@@ -60,10 +60,6 @@ class Source:
         if self.format != "auto":
             registry.find("readers", self.format)
         return self._search().find()
-
-    def covers(self, path: Path) -> bool:
-        """Tell whether a file at this path, there or not yet, is one of the input."""
-        return self._search().covers(path)
 
     def items(self, inventory: Inventory | None = None, on_unnamed: Callable[[Item], object] | None = None) -> Iterator[Item | BadItem]:
         """Yield the items in input order, from the beginning at every call; one line is in memory at a time.

@@ -16,9 +16,6 @@ from asyncrun.errors import Place, StorageError
 LONGEST = 64 * 1024 * 1024
 """Bytes of the longest line or text document that is read; a longer one is a bad record."""
 
-COMPRESSIONS = (".gz", ".bz2", ".xz")
-"""Endings of names that are read through."""
-
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from asyncrun.errors import SpaceMismatchError, UsageError
 from asyncrun.escape import printable
+from asyncrun.grammar.filter import parse_filter
 from asyncrun.records import Hit
-from asyncrun.stores.filter import parse_filter
 from asyncrun.stores.interface import Collection, SearchRequest, StoredDocument
 from asyncrun.stores.sqlite_file import open_existing_file, open_file, reporting, transaction
 from asyncrun.stores.sqlite_rows import (

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asyncrun.stores.filter import And, Comparison, Filter, Membership, Not, Or, Value
+from asyncrun.grammar.filter import And, Comparison, Filter, Membership, Not, Or, Value
 
 SqlValue = str | bytes | int | float
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from asyncrun.errors import SpaceMismatchError
+from asyncrun.grammar.filter import Filter
 from asyncrun.records import Hit
-from asyncrun.stores.filter import Filter
 from asyncrun.stores.fusion import fuse
 from asyncrun.stores.interface import SearchRequest, fusion_depth
 from asyncrun.stores.sqlite_filter import Condition, compile_filter

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from asyncrun.stores.filter import And, Comparison, Filter, Membership, Not, Or, Value
+from asyncrun.grammar.filter import And, Comparison, Filter, Membership, Not, Or, Value
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,

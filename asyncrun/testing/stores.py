@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asyncrun.errors import SpaceMismatchError, UsageError
+from asyncrun.grammar.filter import MAX_DEPTH, Filter
 from asyncrun.records import Chunk
-from asyncrun.stores.filter import MAX_DEPTH, Filter
 from asyncrun.stores.fusion import fuse
 from asyncrun.stores.interface import Collection, SearchMode, SearchRequest, Store, StoredDocument, fusion_depth
 from asyncrun.testing.filters import filters, metadata, passes, render_filter

@@ -260,7 +260,7 @@ class TraceRecorder(BaseCallbackHandler):
         """Return where a pool notes the jobs of one call: three numbers a job instead of two calls."""
         if not self._recording:
             return None
-        log = JobLog(parent_id, self._report_job, self._monotonic)
+        log = JobLog(parent_id, self._report_job, self._relieve_of, self._monotonic)
         self._logs[id(log)] = log
         return log
 
@@ -283,6 +283,11 @@ class TraceRecorder(BaseCallbackHandler):
         """Keep the queue short where the other thread is slow, or waits for the disk: nothing is dropped, nothing grows."""
         if len(self._events) >= MOST_EVENTS_WAITING and self._spool is not None:
             self._spool.take(self._events, RELIEF)
+
+    def _relieve_of(self, log: JobLog) -> None:
+        # Here rather than in the other thread, which would fight a busy loop for the interpreter over each piece: that costs more.
+        if self._spool is not None:
+            self._spool.take_jobs(log)
 
     def _has_space(self, store: TraceStore) -> bool:
         if self._max_size is None or store.size() <= self._max_size:

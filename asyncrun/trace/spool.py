@@ -96,8 +96,6 @@ class Spool:
                     self._settle(self._job(parent, notes.name, numbers, position))
             else:
                 self._take_many(parent, notes.name, numbers)
-            dropped, notes.dropped = notes.dropped, 0
-            self.lost += dropped
 
     def write(self, store: TraceStore, seen: float, lost: int, *, full: bool = False, pin: bool = False) -> list[Span]:
         """Write all rows, and how many are lost; raises StorageError, and then keeps as many for the next time as there is room.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from asyncrun.escape import printable
 from asyncrun.records import ItemFailure, JobPlan, Status
 from asyncrun.ui.outlet import Outlet
-from asyncrun.ui.wording import render_duration
+from asyncrun.ui.wording import render_duration, render_size
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,9 +44,9 @@ def render_plan(plans: Sequence[JobPlan], width: int) -> str:
     )
     for plan in plans:
         counts = (plan.items, plan.new, plan.changed, plan.unchanged, plan.delete, plan.failed, plan.requests)
-        tokens = f"~{plan.tokens:,}" if plan.tokens else "0"
+        tokens = f"{'' if plan.exact else '~'}{plan.tokens:,}" if plan.tokens else "0"
         table.add_row(printable(plan.name), plan.kind, *(f"{number:,}" for number in counts), tokens, _cost(plan.cost), _time(plan.seconds))
-    notes = [f"{printable(plan.name)}: {printable(note)}" for plan in plans for note in plan.notes]
+    notes = [f"{printable(plan.name)}: {printable(note)}" for plan in plans for note in (*plan.notes, *_disk(plan))]
     return "\n".join([_rendered(table, width), *notes])
 
 
@@ -83,6 +83,10 @@ def describe_failed(failures: Sequence[tuple[str, ItemFailure]]) -> dict[str, An
         for job, failure in failures
     ]
     return {"schema": 1, "items": items}
+
+
+def _disk(plan: JobPlan) -> tuple[str, ...]:
+    return (f"needs about {render_size(plan.disk)} of disk",) if plan.disk else ()
 
 
 def _cost(cost: float | None) -> str:

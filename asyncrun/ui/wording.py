@@ -35,6 +35,18 @@ def render_rate(per_second: float) -> str:
     return f"{per_second:,.0f}/s" if per_second >= 100 else f"{per_second:.1f}/s"
 
 
+def render_size(size: int) -> str:
+    """Return bytes with about three digits that mean something; `MB` is a million.
+
+    >>> [render_size(size) for size in (1, 999, 4096, 18_400_000, 123_456_789_000)]
+    ['1 byte', '999 bytes', '4.1 KB', '18.4 MB', '123 GB']
+    """
+    if size < 1000:
+        return f"{size} byte{'' if size == 1 else 's'}"
+    number, unit = next((size / power, unit) for power, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "KB")) if size >= power)
+    return f"{number:.0f} {unit}" if number >= 99.95 else f"{number:.1f} {unit}"
+
+
 def render_counts(counts: Counts) -> str:
     """Return what ended how; what did not happen is not said, except that nothing is ok.
 

@@ -8,12 +8,11 @@ from typing import BinaryIO, cast
 
 from asyncrun import registry
 from asyncrun.errors import Place, UsageError
+from asyncrun.grammar.endings import OUTPUTS, output_format
 from asyncrun.writers.interface import Writer
 from asyncrun.writers.jsonl import StdoutWriter
 
 STDOUT = "-"
-FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".csv": "csv", ".npy": "npy"}
-"""Format of an output by the ending of its name."""
 
 
 def open_writer(
@@ -37,7 +36,7 @@ def open_writer(
 
 def companions(path: Path, format: str | None = None) -> tuple[Path, ...]:
     """Return the files that an output has beside it: an .npy file its ids."""
-    if (format or FORMATS.get(path.suffix.lower())) != "npy":
+    if (format or output_format(path.name)) != "npy":
         return ()
     from asyncrun.writers.npy import ids_path
 
@@ -52,11 +51,11 @@ def format_of(path: Path) -> str:
 
     Raises UsageError when it stands for none.
     """
-    try:
-        return FORMATS[path.suffix.lower()]
-    except KeyError:
-        known = ", ".join(sorted(FORMATS))
+    found = output_format(path.name)
+    if found is None:
+        known = ", ".join(sorted(OUTPUTS))
         ending = f"the ending {path.suffix!r}" if path.suffix else "a name without an ending"
         raise UsageError(
             f"no output format is known by {ending}; known: {known}", place=Place(str(path)), hint="Change the ending, or set `format`."
-        ) from None
+        )
+    return found

@@ -63,7 +63,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_killed_again_and_again_it_ends_with_the_same_bytes(undisturbed: bytes, tmp_path: Path, seed: int) -> None:
+def test_c23_killed_again_and_again_it_ends_with_the_same_bytes(undisturbed: bytes, tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     kills = 0
     with FakeServer(latency=0.02).in_thread() as server:
@@ -88,7 +88,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(undisturbed: bytes, 
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_lets_what_is_in_flight_finish_and_nothing_is_sent_twice(
+def test_c21_c22_c24_a_signal_lets_what_is_in_flight_finish_and_nothing_is_sent_twice(
     undisturbed: bytes, tmp_path: Path, number: int, code: int
 ) -> None:
     with FakeServer(latency=0.05).in_thread() as server:
@@ -107,7 +107,7 @@ def test_a_signal_lets_what_is_in_flight_finish_and_nothing_is_sent_twice(
     assert (tmp_path / "out.jsonl").read_bytes() == undisturbed
 
 
-def test_two_signals_end_it_at_once(undisturbed: bytes, tmp_path: Path) -> None:
+def test_c21_two_signals_end_it_at_once(undisturbed: bytes, tmp_path: Path) -> None:
     with FakeServer(latency=5.0).in_thread() as server:
         write_jobs(tmp_path, server)
         process = start(tmp_path)
@@ -122,7 +122,7 @@ def test_two_signals_end_it_at_once(undisturbed: bytes, tmp_path: Path) -> None:
         assert time.monotonic() - before < 4.0
 
 
-def test_a_second_run_of_the_same_file_is_told_who_runs(tmp_path: Path) -> None:
+def test_c28_a_second_run_of_the_same_file_is_told_who_runs(tmp_path: Path) -> None:
     with FakeServer(latency=2.0).in_thread() as server:
         write_jobs(tmp_path, server)
         first = start(tmp_path)
@@ -134,7 +134,7 @@ def test_a_second_run_of_the_same_file_is_told_who_runs(tmp_path: Path) -> None:
         finish(first)
 
 
-def test_a_lock_whose_holder_was_killed_does_not_block(undisturbed: bytes, tmp_path: Path) -> None:
+def test_c28_a_lock_whose_holder_was_killed_does_not_block(undisturbed: bytes, tmp_path: Path) -> None:
     with FakeServer(latency=0.5).in_thread() as server:
         write_jobs(tmp_path, server)
         first = start(tmp_path)

@@ -54,7 +54,7 @@ def test_a_second_run_sends_nothing_and_rewrites_nothing(asyncrun: Command, serv
     assert (summary["type"], summary["ok"], summary["cached"], summary["requests"]) == ("summary", 2, 2, 0)
 
 
-def test_only_what_is_new_is_sent_and_what_left_the_input_leaves_the_output(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+def test_c32_only_what_is_new_is_sent_and_what_left_the_input_leaves_the_output(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
     write_notes(tmp_path, "one", "two", "three")
     write_job(tmp_path, server)
     asyncrun("run")
@@ -238,3 +238,12 @@ def test_job_files_of_one_folder_keep_their_failures_apart(asyncrun: Command, tm
         for name in ("a", "b"):
             [item] = asyncrun("failed", f"{name}.yaml", "--json").documents[0]["items"]
             assert item["place"] == f"{name}.jsonl:3"
+
+
+def test_a_text_that_was_cut_is_counted_also_when_it_is_not_sent_again(asyncrun: Command, tmp_path: Path) -> None:
+    write_notes(tmp_path, "short", "word " * 600)
+    job = {"name": "notes", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl"}
+    (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
+    for cached in (0, 2):
+        summary = asyncrun("run", "--json").documents[-1]
+        assert (summary["ok"], summary["cached"], summary["truncated"]) == (2, cached, 1)

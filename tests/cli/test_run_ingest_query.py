@@ -163,8 +163,17 @@ def test_asking_a_collection_that_another_embedder_filled_is_refused(asyncrun: C
 def test_a_collection_that_nobody_filled_is_named(asyncrun: Command, server: FakeServer, documents: Path) -> None:
     write_jobs(documents, server, search="keyword")
     answer = asyncrun("run", "--no-needs", "jobs.yaml", "ask")
-    assert answer.code != 0
-    assert "docs" in answer.out + answer.err
+    assert answer.code == 2
+    assert "job ask: nothing has been ingested: the store" in answer.err
+
+
+def test_a_collection_that_its_job_has_not_made_fails_the_job_that_asks_it(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    """Others may have run before it: it is no mistake of the call any more."""
+    write_jobs(tmp_path, server, ingest={"input": {"path": "docs/**/*", "allow_empty": True}}, search="keyword")
+    answer = asyncrun("run", "--json")
+    assert answer.code == 1
+    summary = answer.documents[-1]
+    assert [job["status"] for job in summary["jobs"]] == ["succeeded", "failed"]
 
 
 def test_a_document_that_changes_during_the_run_is_not_stored_under_its_former_mark(asyncrun: Command, tmp_path: Path) -> None:
@@ -199,3 +208,23 @@ def test_another_embedder_for_a_filled_collection_is_refused_before_anything_is_
     write_jobs(documents, server, ingest=other, search="keyword")
     assert asyncrun("run").code == 1
     assert server.requests == []
+
+
+def test_the_trace_of_a_run_says_where_the_seconds_of_its_stores_and_attempts_went(
+    asyncrun: Command, server: FakeServer, documents: Path
+) -> None:
+    server.faults.append(Fault(status=500, after=1))
+    write_jobs(documents, server)
+    assert asyncrun("run").code == 0
+    spans = asyncrun("trace", "show", "--json").documents[0]["spans"]
+    by_type: dict[str, list[dict[str, Any]]] = {}
+    for span in spans:
+        by_type.setdefault(span["type"], []).append(span)
+    for kind in ("node_parsing", "retrieve"):
+        assert all(span["attributes"]["waits.store"] > 0 for span in by_type[kind])
+    batches = {span["id"]: span["attributes"] for span in by_type["embedding"]}
+    assert all(attributes.keys() >= {"waits.request", "waits.decode", "waits.write"} for attributes in batches.values())
+    assert any("waits.connect" in attributes for attributes in batches.values())
+    assert {span["parent"] for span in by_type["attempt"]} == batches.keys()
+    [failed] = [span for span in by_type["attempt"] if span["status"] == "failed"]
+    assert (failed["name"], failed["attributes"]["http.response.status_code"]) == ("transient", 500)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asyncrun.testing.faults import error
+from asyncrun.clock import SystemClock
+from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 
 Command = Callable[..., Any]
@@ -149,8 +154,86 @@ def test_export_mistakes(asyncrun: Command, notes: Path) -> None:
 
 def test_a_run_whose_trace_cannot_be_sent_on_goes_well_and_says_so(asyncrun: Command, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2hunter2@127.0.0.1:9")
-    monkeypatch.setattr("asyncrun.app.telemetry.send_run", lambda *given: 1 / 0)
+    monkeypatch.setattr("asyncrun.app.telemetry.Sender.finish", lambda *given: 1 / 0)
     answer = asyncrun("run", "--progress", "never")
     assert answer.code == 0
     assert "the trace is not sent on" in answer.err
     assert "hunter2" not in answer.err
+
+
+@pytest.mark.parametrize("view", ["show", "timeline", "slow", "diff", "list"])
+def test_colour_follows_the_flag_and_then_the_environment(
+    asyncrun: Command, notes: Path, monkeypatch: pytest.MonkeyPatch, view: str
+) -> None:
+    asyncrun("run")
+    asyncrun("run")
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    bare = asyncrun("trace", view).out
+    assert "\x1b" not in bare
+    coloured = asyncrun("trace", view, "--color", "always").out
+    assert re.sub("\x1b\\[[0-9;]+m", "", coloured) == bare != coloured
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert asyncrun("trace", view).out == coloured
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert asyncrun("trace", view).out == bare
+    assert asyncrun("trace", view, "--color", "always").out == coloured
+    assert "\x1b" not in asyncrun("trace", view, "--json", "--color", "always").out
+
+
+def test_a_terminal_of_twenty_columns_is_kept_to(asyncrun: Command, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asyncrun("run")
+    asyncrun("run")
+    monkeypatch.setenv("COLUMNS", "20")
+    for view in (*VIEWS, "list"):
+        answer = asyncrun("trace", view)
+        assert answer.code == 0
+        assert max(map(len, answer.out.splitlines())) <= 20
+
+
+@pytest.mark.parametrize("view", [*VIEWS, "list", "html"])
+@pytest.mark.parametrize("damage", ["not a database", "cut off", "newer"])
+def test_a_store_that_cannot_be_read_is_named_and_left_as_it_is(asyncrun: Command, notes: Path, view: str, damage: str) -> None:
+    asyncrun("run")
+    asyncrun("run")
+    store = notes / ".asyncrun" / "traces.db"
+    if damage == "not a database":
+        store.write_text("no database, but long enough to be looked at " * 20)
+    elif damage == "cut off":
+        store.write_bytes(store.read_bytes()[:5000])
+    else:
+        with closing(sqlite3.connect(store)) as connection:
+            connection.execute("PRAGMA user_version = 99")
+    before = store.read_bytes()
+    answer = asyncrun("trace", view)
+    assert (answer.code, answer.out) == (74, "")
+    assert "traces.db" in answer.err
+    assert ("newer asyncrun" in answer.err) == (damage == "newer")
+    assert store.read_bytes() == before
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_an_ambiguous_beginning_ends_2_and_names_all_it_could_be(asyncrun: Command, notes: Path, view: str) -> None:
+    asyncrun("run")
+    asyncrun("run")
+    known = [run["run_id"] for run in asyncrun("trace", "list", "--json").documents[0]["runs"]]
+    answer = asyncrun("trace", view, "20")
+    assert (answer.code, answer.out) == (2, "")
+    assert all(run in answer.err for run in known)
+
+
+def test_a_run_during_which_the_machine_slept_says_so_and_loses_nothing(
+    asyncrun: Command, notes: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request that was on its way breaks; the job file allows one attempt."""
+    jobs = json.loads((notes / "jobs.yaml").read_text())
+    jobs["jobs"][0]["embedder"]["retry"] = {"attempts": 1}
+    (notes / "jobs.yaml").write_text(json.dumps(jobs))
+    server.faults.append(Fault(delay=1.5, cut=-1))
+    monkeypatch.setattr(SystemClock, "now", lambda _: time.time() + (3600 if server.requests else 0))
+    answer = asyncrun("run")
+    assert answer.code == 0
+    assert "suspended for 3600 s" in answer.err
+    shown = asyncrun("trace")
+    assert "suspended: 3600 s" in shown.out
+    assert json.loads((notes / "out.jsonl").read_text().splitlines()[0])["id"] == "a"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from asyncrun.testing.faults import error
 from asyncrun.testing.server import FakeServer
 from asyncrun.trace.store import TraceStore
 
@@ -63,7 +64,48 @@ def test_old_runs_leave_when_a_run_starts(asyncrun: Command, server: FakeServer,
         assert len(store.runs()) == 2
 
 
-def test_texts_of_items_in_a_trace_are_not_there_yet_and_that_is_said(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
-    answer = asyncrun("run", embed_file(tmp_path, server, trace={"text": True}))
-    assert answer.code == 2
-    assert "storing the texts of items is not in this version yet" in answer.err
+LONG = "the beginning of a long text " + "and more " * 200 + "its end"
+
+
+def bytes_of(traces: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in traces.parent.glob("traces.db*"))
+
+
+@pytest.mark.parametrize("trace", [{}, {"text": False}])
+def test_no_text_of_an_item_is_in_a_trace(
+    asyncrun: Command, server: FakeServer, tmp_path: Path, traces: Path, trace: dict[str, Any]
+) -> None:
+    """Neither where all goes well, nor where the endpoint refuses, nor of questions."""
+    secrets = ["velvet giraffe", "copper umbrella", "whispering teapot"]
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
+    (tmp_path / "book.txt").write_text(secrets[0])
+    jobs: list[dict[str, Any]] = [
+        {"name": "book", "kind": "ingest", "input": "book.txt", "collection": "book"},
+        {"name": "notes", "kind": "embed", "input": {"items": [secrets[1]]}, "output": "out.jsonl"},
+        {"name": "ask", "kind": "query", "input": {"items": [secrets[2]]}, "collection": "book", "output": "a.jsonl", "needs": ["book"]},
+    ]
+    file = tmp_path / "jobs.yaml"
+    file.write_text(json.dumps({"trace": trace, "defaults": {"embedder": embedder}, "jobs": jobs}))
+    server.faults.append(error(500, "broken"))
+    assert asyncrun("run").code == 0
+    shown = bytes_of(traces)
+    assert b"embedding" in shown
+    assert [text for text in secrets if text.encode() in shown] == []
+
+
+def test_texts_are_there_where_they_are_asked_for_cut_and_escaped(
+    asyncrun: Command, server: FakeServer, tmp_path: Path, traces: Path
+) -> None:
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url, "retry": {"attempts": 1}}
+    texts = ["\x1b[31mred\u202e", LONG, *(f"number {number}" for number in range(10))]
+    job = {"name": "notes", "kind": "embed", "input": {"items": texts}, "output": "out.jsonl", "embedder": embedder}
+    (tmp_path / "jobs.yaml").write_text(json.dumps({"trace": {"text": True}, "jobs": [job]}))
+    server.faults.append(error(401, "no"))
+    assert asyncrun("run").code == 77
+    told = asyncrun("trace", "errors").out
+    assert "    text: \\x1b[31mred\\u202e\n    text: the beginning of a long text and more" in told
+    assert "\x1b" not in told
+    [batch] = [entry for entry in asyncrun("trace", "errors", "--json").documents[0]["errors"] if entry["texts"]]
+    assert [len(text) for text in batch["texts"]] == [len("\\x1b[31mred\\u202e"), 200, 8, 8, 8]
+    assert "number 0" in asyncrun("trace", "html").out
+    assert b"its end" not in bytes_of(traces)

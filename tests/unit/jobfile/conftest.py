@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from asyncrun import registry
 from asyncrun.errors import JobFileError
 from asyncrun.jobfile import JobFile, parse_job_file
+from asyncrun.registry import Part
 
 Load = Callable[..., JobFile]
 Mistakes = Callable[..., list[str]]
@@ -20,6 +22,12 @@ def load() -> Load:
         return parse_job_file(text, **{"shown": "f", "check_inputs": False, **options})
 
     return parse
+
+
+@pytest.fixture
+def vault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A type of store that takes a key."""
+    monkeypatch.setattr(registry, "BUILT_IN", {**registry.BUILT_IN, "stores": {**registry.BUILT_IN["stores"], "vault": Part("x:y")}})
 
 
 @pytest.fixture

@@ -109,10 +109,10 @@ INPUTS = {
     "glob that only unknown types match": ("**/*.xyz", "no file matches"),
     "unknown ending": (
         "a.xyz",
-        "the ending of the path names no format; allowed: a mapping with path and format: jsonl, lines, markdown, text",
+        "the ending of the path names no format; allowed: a mapping with path and format: csv, jsonl, lines, markdown, text",
     ),
     "pipe": ("pipe.jsonl", "not a regular file; allowed: a file, or '-' for standard input"),
-    "format of later": ("notes.csv", "reading csv is not in this version yet; allowed: jsonl, lines, markdown, text"),
+    "format of later": ("notes.parquet", "reading parquet is not in this version yet; allowed: csv, "),
 }
 
 
@@ -216,14 +216,14 @@ WITH_KEY = """\
 embedders:
   e: {provider: openai, model: m, api_key: {file: key.txt}}
 stores:
-  s: {path: x.db, api_key: {file: "${STORE_KEY}"}}
+  s: {type: vault, api_key: {file: "${STORE_KEY}"}}
 jobs:
   - {name: a, kind: ingest, input: notes.jsonl, embedder: e, store: s}
   - {name: b, kind: embed, input: notes.jsonl, output: o.jsonl}
 """
 
 
-def test_keys_are_read_from_files(folder):
+def test_keys_are_read_from_files(folder, vault):
     (folder / "key.txt").write_text("very-secret-key\n")
     (folder / "other.txt").write_text("other-secret-key")
     job_file = load(folder, WITH_KEY, environ={"STORE_KEY": "other.txt"})
@@ -245,7 +245,7 @@ def test_keys_are_read_from_files(folder):
         (b"x" * 20_000, "the file holds no key"),
     ],
 )
-def test_a_file_without_a_key_is_a_mistake(folder, content, expected):
+def test_a_file_without_a_key_is_a_mistake(folder, content, expected, vault):
     if content is not None:
         (folder / "key.txt").write_bytes(content)
     (folder / "other.txt").write_text("other-secret-key")
@@ -253,6 +253,6 @@ def test_a_file_without_a_key_is_a_mistake(folder, content, expected):
     assert line.startswith(f"my/jobs.yaml:2:51: embedders.e.api_key.file: {expected}")
 
 
-def test_a_key_file_is_read_only_where_it_is_reached(folder):
+def test_a_key_file_is_read_only_where_it_is_reached(folder, vault):
     assert load(folder, WITH_KEY, jobs=["b"]).embedders["e"].api_key is None
     assert load(folder, WITH_KEY, need_keys=False).jobs[0].embedder.api_key is None

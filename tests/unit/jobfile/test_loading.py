@@ -204,12 +204,12 @@ jobs:
     assert (second.name, second.input, second.workers, second.output.path) == ("b", first.input, 3, "b.parquet")
 
 
-def test_secrets_are_known_and_never_shown(load):
+def test_secrets_are_known_and_never_shown(load, vault):
     text = """\
 embedders:
   e: {provider: openai, model: m, api_key: "${KEY}", headers: {X-Auth: header-secret}}
 stores:
-  s: {path: x.db, api_key: "${STORE_KEY}"}
+  s: {type: vault, api_key: "${STORE_KEY}"}
 jobs:
   - {name: a, kind: ingest, input: a.md, embedder: e, store: s}
 """

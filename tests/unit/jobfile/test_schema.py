@@ -27,7 +27,7 @@ embedders:
     query_prefix: ""
     api_version: null
     params: {a: b}
-    options: {class: x}
+    options: {}
     space: openai-3-small-512
     batch: {max_items: 128, max_tokens: 100000, max_bytes: 2MB}
     limits: {requests_per_minute: 3000, tokens_per_minute: 1000000, inputs_per_minute: 2000, concurrency: "${N}", share: 100%}
@@ -40,6 +40,8 @@ embedders:
     headers: {A: b}
     extra_body: {}
   spread: {provider: openai, model: m, endpoints: [{base_url: http://a, api_key: "${A}", limits: {requests_per_minute: 5}}]}
+  adapter: {provider: llama-index, options: {class: a.B, args: {x: 1}}}
+  azure: {provider: azure, model: m, api_version: "2024-10-21"}
   other: {provider: openai, model: m, api_key: {file: key.txt}}
 llms:
   small:
@@ -98,7 +100,7 @@ jobs:
     input: {items: [a, {text: b}], metadata: [x], exclude: ["*.bak"], duplicates: last, allow_empty: false, root: .}
     output: o.npy
 """
-ENVIRON = dict.fromkeys(["OPENAI_API_KEY", "DATABASE_URL", "QDRANT_API_KEY", "HEALTHCHECK_URL"], "x") | {"N": "5", "A": "a"}
+ENVIRON = dict.fromkeys(["OPENAI_API_KEY", "DATABASE_URL", "QDRANT_API_KEY"], "x") | {"HEALTHCHECK_URL": "https://x", "N": "5", "A": "a"}
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import pytest
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.slot import roster
 from asyncrun.aio.stop import Stop
+from asyncrun.batching.pack import BatchLimits
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders.base import BaseEmbedding
-from asyncrun.embedders.interface import BatchLimits
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.ledgered import Pending, embed_batch
 from asyncrun.ledger.ledger import Finished, Ledger

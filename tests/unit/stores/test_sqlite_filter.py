@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncrun.stores.filter import parse_filter
+from asyncrun.grammar.filter import parse_filter
 from asyncrun.stores.metadata import dump_metadata
 from asyncrun.stores.sqlite_filter import compile_filter
 from asyncrun.testing.filters import filters, metadata, passes

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from asyncrun.aio.jobs import run_jobs
 from asyncrun.callbacks import CallbackManager, CBEventType, EventPayload
 from asyncrun.errors import DamagedStateError
 from asyncrun.records import Waits
@@ -273,6 +274,20 @@ def test_a_writer_that_is_stuck_neither_fills_the_memory_nor_loses_anything(
         with manager.event(CBEventType.LLM, payload={"texts": texts}):
             pass
     assert len(held) < 10
+    recorder.end_run(status="succeeded", exit_code=0)
+    [run], [spans] = read(path)
+    assert (sum(span.attributes.get("folded.count", 1) for span in spans), run.lost) == (500, 0)
+
+
+def test_jobs_of_a_pool_are_all_counted_while_the_writer_is_stuck(
+    monkeypatch: pytest.MonkeyPatch, path: Path, recorder: TraceRecorder
+) -> None:
+    async def job() -> None:
+        pass
+
+    monkeypatch.setattr("asyncrun.callbacks.jobs.MOST_WAITING", 6)
+    recorder.begin_run()
+    asyncio.run(run_jobs((job() for _ in range(500)), callback_manager=CallbackManager([recorder])))
     recorder.end_run(status="succeeded", exit_code=0)
     [run], [spans] = read(path)
     assert (sum(span.attributes.get("folded.count", 1) for span in spans), run.lost) == (500, 0)

@@ -42,6 +42,13 @@ def test_a_plan_says_what_each_job_would_do_and_marks_estimates() -> None:
     assert note == "ask: no tokenizer: [safe] bound"
 
 
+def test_tokens_that_are_counted_are_not_marked_and_the_disk_is_named() -> None:
+    plan = JobPlan("notes", "embed", 12, 12, requests=1, tokens=340, exact=True, disk=1_500_000)
+    _, row, note = render_plan([plan], 160).splitlines()
+    assert " 340 " in row
+    assert note == "notes: needs about 1.5 MB of disk"
+
+
 @pytest.mark.parametrize(("cost", "said"), [(None, "unknown"), (0.0, "~$0.00"), (1234.5, "~$1,234.50")])
 def test_a_cost_that_is_not_known_is_not_zero(cost: float | None, said: str) -> None:
     assert said in render_plan([JobPlan("a", "embed", 1, 1, cost=cost)], 160)

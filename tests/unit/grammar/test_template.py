@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.errors import ItemError, UsageError
-from asyncrun.readers.template import parse_template
+from asyncrun.grammar.template import parse_template
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.errors import UsageError
-from asyncrun.stores.filter import MAX_DEPTH, MAX_WORDS, And, Comparison, Membership, Not, Or, parse_filter
+from asyncrun.grammar.filter import MAX_DEPTH, MAX_WORDS, And, Comparison, Membership, Not, Or, parse_filter
 from asyncrun.testing.filters import filters, render_filter
 
 A = Comparison(("a",), "=", 1)

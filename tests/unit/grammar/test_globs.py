@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncrun.errors import UsageError
-from asyncrun.readers.globs import parse_exclude, parse_glob
+from asyncrun.grammar.globs import parse_exclude, parse_glob
 
 NAMES = ["b.md", "a.txt", "A", ".h", ".h.md", "x[1].md", "a-b", "é.md", "]", "^"]
 PARTS = [

@@ -67,6 +67,17 @@ Filter: TypeAlias = Comparison | Membership | Not | And | Or
 """What a filter means; a document passes where it is true."""
 
 
+class FilterError(UsageError):
+    """What is wrong with a filter: `why`, and the `position` of the word in its text, from 1."""
+
+    hint = "A filter reads like: lang = 'en' and (year >= 2024 or not draft = true); texts stand in single quotes."
+
+    def __init__(self, text: str, position: int, why: str) -> None:
+        super().__init__(f'filter "{printable(text, 100)}", position {position}: {why}')
+        self.position = position
+        self.why = why
+
+
 def parse_filter(text: str) -> Filter:
     """Parse a filter.
 
@@ -76,7 +87,7 @@ def parse_filter(text: str) -> Filter:
     >>> parse_filter("author.name = 'O''Hara'")
     Comparison(field=('author', 'name'), operator='=', value="O'Hara")
 
-    Raises UsageError with the position (from 1) and what was expected there.
+    Raises FilterError with the position (from 1) and what was expected there.
     """
     return _Parser(text).parse()
 
@@ -228,7 +239,4 @@ class _Parser:
         self._refuse(f"expected {what}, found {found}", token)
 
     def _refuse(self, why: str, token: _Token) -> NoReturn:
-        raise UsageError(
-            f'filter "{printable(self._text, 100)}", position {token.position}: {why}',
-            hint="A filter reads like: lang = 'en' and (year >= 2024 or not draft = true); texts stand in single quotes.",
-        )
+        raise FilterError(self._text, token.position, why)

@@ -1,0 +1,112 @@
+"""Removing what is not needed any more: old traces, and vectors of spaces that no job file of the folder uses."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from asyncrun.aio.stop import Stop
+from asyncrun.app.opening import build_workshop
+from asyncrun.app.request import Request
+from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.clock import SystemClock
+from asyncrun.errors import AsyncrunError, JobFileError
+from asyncrun.jobfile.load import is_job_file, load_job_file
+from asyncrun.jobfile.model import JobFile
+from asyncrun.ledger.ledger import Ledger
+from asyncrun.ledger.lock import hold_lock
+from asyncrun.ledger.spaces import remove_spaces, space_sizes
+from asyncrun.paths import LEDGER, TRACES, lock_file, open_state_folder, state_folder
+from asyncrun.records import Cleaning, SpaceSize
+from asyncrun.trace.store import TraceStore
+
+ENDINGS = (".yaml", ".yml")
+
+
+def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -> Cleaning:
+    """Remove runs that began more than `older_than` seconds ago (None: `trace.keep` of the job file), and unused spaces.
+
+    The latest run stays, and so does the whole ledger where a job file of the folder cannot be read: it may use any space. Takes the
+    lock of every job file that has run here, except in a dry run, which changes nothing.
+
+    Raises JobFileError, LockedError, StorageError and DamagedStateError.
+    """
+    job_file = _load(request, request.file)
+    state = state_folder(request.file, request.state_dir)
+    if not state.exists():
+        return Cleaning(dry_run)
+    before = _size(state)
+    with ExitStack() as stack:
+        if not dry_run:
+            for lock in _locks(open_state_folder(state), request.file):
+                stack.enter_context(hold_lock(lock, SystemClock().now()))
+        runs = _old_runs(state / TRACES, job_file.trace.keep if older_than is None else older_than, dry_run=dry_run)
+        spaces, kept = _unused_spaces(request, state)
+        if spaces and not dry_run:
+            remove_spaces(state / LEDGER, [space.fingerprint for space in spaces])
+        return Cleaning(dry_run, runs, spaces, 0 if dry_run else max(before - _size(state), 0), kept)
+
+
+def _load(request: Request, path: Path) -> JobFile:
+    return load_job_file(path, variables=request.variables, environ=request.environ, check_inputs=False, need_keys=False)
+
+
+def _size(state: Path) -> int:
+    return sum(path.stat().st_size for name in (LEDGER, TRACES) for path in state.glob(f"{name}*"))
+
+
+def _locks(state: Path, file: Path) -> list[Path]:
+    # A run of another job file has the numbers of vectors in memory, and writes traces.
+    own = lock_file(state, file)
+    return [own, *sorted(path for path in own.parent.glob("*.lock") if path != own)]
+
+
+def _old_runs(path: Path, keep: float, *, dry_run: bool) -> tuple[str, ...]:
+    if not path.exists():
+        return ()
+    now = SystemClock().now()
+    with TraceStore(path, read_only=dry_run) as store:
+        old = tuple(run.run_id for run in store.removable(now=now) if run.started < now - keep)
+        if old and not dry_run:
+            for run_id in old:
+                store.remove(run_id)
+            store.shrink()
+    return old
+
+
+def _unused_spaces(request: Request, state: Path) -> tuple[tuple[SpaceSize, ...], str | None]:
+    """Return the spaces that no job file of the folder uses; none, and why, where that cannot be told."""
+    if not (state / LEDGER).exists():
+        return (), None
+    if state.resolve() != state_folder(request.file).resolve():
+        return (), f"{state} was chosen with --state-dir: job files elsewhere may use it"
+    used: set[str] = set()
+    for path in _job_files(request.file.absolute(), state):
+        try:
+            if is_job_file(path):
+                used |= asyncio.run(_spaces_of(replace(request, file=path), state))
+        except AsyncrunError as error:
+            why = str(error.mistakes[0]) if isinstance(error, JobFileError) else str(error)
+            return (), f"what {path.name} uses is not known: {why}"
+    return tuple(space for space in space_sizes(state / LEDGER) if space.fingerprint not in used), None
+
+
+def _job_files(file: Path, state: Path) -> list[Path]:
+    """Return what may be a job file of the folder: the file itself, all YAML, and whatever has run here."""
+    ran = [file.parent / lock.stem for lock in lock_file(state, file).parent.glob("*.lock")]
+    yaml = [path for path in file.parent.iterdir() if path.suffix.lower() in ENDINGS and not path.is_dir()]
+    return sorted({file, *yaml, *(path for path in ran if path.exists())})
+
+
+async def _spaces_of(request: Request, state: Path) -> frozenset[str]:
+    job_file = await asyncio.to_thread(_load, request, request.file)
+    ledger = Ledger(state / LEDGER)
+    workshop = build_workshop(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager())
+    try:
+        found = await asyncio.to_thread(lambda: [workshop.spaces_of(job) for job in job_file.jobs])
+        return frozenset().union(*found)
+    finally:
+        await workshop.aclose()
+        await asyncio.to_thread(ledger.close)

@@ -1,0 +1,171 @@
+"""Pings of a run and of its jobs: an onlooker that tells the addresses under `notify` of begin and end, beside the work."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from asyncrun.aio.signals import handle_signals
+from asyncrun.aio.stop import MAX_RUNTIME, Stop
+from asyncrun.app.overrides import Selection
+from asyncrun.clock import Clock
+from asyncrun.errors import AsyncrunError, LockedError
+from asyncrun.http import Client, build_client
+from asyncrun.notify.ping import FAIL, START, SUCCESS, TRIES, ping_address, ping_body, send_ping
+from asyncrun.ports import NullProgress, Progress
+from asyncrun.records import JobResult, RunResult, Status
+from asyncrun.redact import Redactor
+from asyncrun.ui.both import BothProgress
+from asyncrun.ui.ending import render_ending, render_trouble
+
+RUN = ""
+"""Stands for the run where jobs stand by their names."""
+OVERLAP = 2.0
+"""Seconds that a start has left to arrive once its end is due; a start that came after its end would raise an alarm."""
+
+
+@dataclass(slots=True, eq=False)
+class _Address:
+    """One address: `rid` pairs what it is told; `ping` is the latest, under way or done."""
+
+    url: str
+    rid: uuid.UUID
+    ping: asyncio.Task[None] | None = None
+
+
+class Notices(NullProgress):
+    """Tells addresses how the run and its jobs begin and end; it never waits, and whatever becomes of a ping changes nothing else.
+
+    Args:
+        addresses: by the name of the job, or `RUN`.
+        send: sends one ping (an address, a body, how often to try) and says why it did not get through.
+        redact: takes secrets out of a text.
+        warn: is told once, of the first ping that did not get through.
+        rid: the run's; a job's follows from it.
+    """
+
+    def __init__(
+        self,
+        addresses: Mapping[str, str],
+        *,
+        send: Callable[[str, bytes, int], Awaitable[str | None]],
+        redact: Callable[[str], str],
+        warn: Callable[[str], object],
+        rid: uuid.UUID,
+    ) -> None:
+        self._addresses = {name: _Address(url, uuid.uuid5(rid, name) if name else rid) for name, url in addresses.items()}
+        self._send = send
+        self._redact = redact
+        self._warn = warn
+        self._warned = False
+        self._pings: set[asyncio.Task[None]] = set()
+        self._tries = TRIES
+        self._run_id = ""
+
+    def run_started(self, run_id: str, tasks: Sequence[str]) -> None:
+        """Ping the start of the run."""
+        self._run_id = run_id
+        self._tell(RUN, START, f"Run {run_id} begins: {', '.join(tasks)}")
+
+    def task_started(self, task: str, total: int | None) -> None:
+        """Ping the start of a job."""
+        self._tell(task, START, f"{task} begins")
+
+    def task_finished(self, task: str, result: JobResult | None) -> None:
+        """Ping the end of a job; one that had not begun when the run reached its planned end has nothing to tell."""
+        if result is None:
+            return
+        alone = RunResult(self._run_id, (result,), result.seconds)
+        if result.status is not Status.CANCELLED:
+            self._tell(task, _step(alone), render_ending(alone))
+        elif not (result.reason or "").endswith(MAX_RUNTIME):
+            self._tell(task, FAIL, render_ending(alone))
+
+    def run_finished(self, result: RunResult) -> None:
+        """Ping the end of the run; after a signal there is time for one try."""
+        self._tries = TRIES if result.signal is None else 1
+        self._tell(RUN, _step(result), render_ending(result))
+
+    def failed(self, error: Exception) -> None:
+        """Ping that the run ended by an error instead of a result."""
+        code = error.exit_code if isinstance(error, AsyncrunError) else AsyncrunError.exit_code
+        self._tell(RUN, str(code), f"{error}\n{error.hint}" if isinstance(error, AsyncrunError) else type(error).__name__)
+
+    def give_up(self) -> None:
+        """Cancel the pings that are under way."""
+        for ping in self._pings:
+            ping.cancel()
+
+    async def aclose(self) -> None:
+        """Wait for the pings that are under way; a signal gives them up, and the run ends as it had ended."""
+        task = asyncio.current_task()
+        if not self._pings or task is None:
+            return
+        with handle_signals(Stop(), task.cancel, grace=0.0):
+            try:
+                await asyncio.wait(self._pings)
+            except asyncio.CancelledError:
+                task.uncancel()
+                self.give_up()
+                await asyncio.wait(self._pings)
+
+    def _tell(self, name: str, step: str, text: str) -> None:
+        address = self._addresses.get(name)
+        if address is not None:
+            body = ping_body(text, self._redact)
+            address.ping = asyncio.create_task(self._ping(address.ping, ping_address(address.url, step, address.rid), body))
+            self._pings.add(address.ping)
+
+    async def _ping(self, before: asyncio.Task[None] | None, address: str, body: bytes) -> None:
+        if before is not None:
+            _, late = await asyncio.wait([before], timeout=OVERLAP)
+            for ping in late:
+                ping.cancel()
+        why = await self._send(address, body, self._tries)
+        if why is not None and not self._warned:
+            self._warned = True
+            self._warn(f"a ping of notify did not get through: {why}; nothing else is changed by it")
+
+
+@asynccontextmanager
+async def with_notices(progress: Progress, selection: Selection, redactor: Redactor, clock: Clock) -> AsyncIterator[Progress]:
+    """Yield an onlooker that also pings; an error of the block is pinged too, but for a lock: the run that has it tells of itself."""
+    addresses = _addresses(selection)
+    if not addresses:
+        yield progress
+        return
+    rng = random.Random()  # noqa: S311  # jitter, no secret
+    # Importing the client and reading the CA bundle take a tenth of a second: not on the loop, and the work does not wait for it.
+    client: asyncio.Future[Client] = asyncio.ensure_future(asyncio.to_thread(build_client, len(addresses)))
+
+    async def send(address: str, body: bytes, tries: int) -> str | None:
+        return await send_ping(await asyncio.shield(client), address, body, clock=clock, rng=rng, tries=tries)
+
+    notices = Notices(addresses, send=send, redact=redactor.redact, warn=progress.warn, rid=uuid.uuid4())
+    try:
+        yield BothProgress(progress, notices)
+    except LockedError:
+        raise
+    except Exception as error:
+        notices.failed(error)
+        raise
+    except BaseException:
+        notices.give_up()
+        raise
+    finally:
+        await notices.aclose()
+        await (await client).aclose()
+
+
+def _addresses(selection: Selection) -> dict[str, str]:
+    pings = {RUN: selection.job_file.notify.ping, **{job.name: job.notify.ping for job in selection.jobs}}
+    return {name: ping.get_secret_value() for name, ping in pings.items() if ping is not None}
+
+
+def _step(result: RunResult) -> str:
+    """Return what an end is told as: a success when nobody need look, so also at the planned end of `max_runtime`."""
+    return str(result.exit_code) if render_trouble(result) else SUCCESS

@@ -1,0 +1,159 @@
+"""What flags change about the jobs of a file, for one run: selection, input and output, the first items alone, how much may fail or go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from asyncrun.app.request import Request
+from asyncrun.errors import StorageError, UsageError
+from asyncrun.jobfile.embedder import EmbedderConfig
+from asyncrun.jobfile.input import Output
+from asyncrun.jobfile.jobs import IngestJob, Job
+from asyncrun.jobfile.load import load_job_file
+from asyncrun.jobfile.model import JobFile, absolute, closure, unknown_job
+from asyncrun.jobfile.values import Threshold
+
+STREAM = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A job file, and the jobs of it that a request selects, as its flags have them."""
+
+    job_file: JobFile
+    jobs: tuple[Job, ...]
+
+
+def load_jobs(request: Request, *, need_keys: bool = True) -> Selection:
+    """Return the job file of a request and the jobs that it selects, with its flags applied. Blocks.
+
+    Raises JobFileError, and UsageError for flags that do not fit the jobs.
+    """
+    job_file = _load(request, need_keys)
+    names = [job.name for job in job_file.jobs]
+    if request.from_job is not None and request.from_job not in names:
+        raise unknown_job(request.from_job, names)
+    if request.refresh and not request.jobs:
+        raise UsageError("--refresh needs the names of jobs", hint="Name what is to be made again: asyncrun run jobs.yaml JOB --refresh")
+    if request.refresh and request.limit is not None:
+        raise UsageError("--refresh and --limit do not go together", hint="Make a job again as a whole, or try its first items.")
+    jobs = job_file.selected(request.jobs, request.with_needs)
+    if request.from_job is not None:
+        jobs = _from(request.from_job, job_file, jobs)
+    if request.input is not None or request.output is not None:
+        jobs = tuple(_redirected(job, request) if job.name == request.jobs[0] else job for job in jobs)
+    if request.limit is not None:
+        jobs = _limited(jobs, request.limit, job_file.root)
+    if request.max_cost is not None:
+        _check_prices(jobs)
+    return Selection(job_file, tuple(_allowed(job, request) for job in jobs))
+
+
+def _check_prices(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        embedder: EmbedderConfig | None = getattr(job, "embedder", None)
+        if embedder is not None and embedder.provider != "local" and embedder.price_per_million_tokens is None:
+            raise UsageError(
+                f"--max-cost needs a price, and the embedder of the job {job.name} has none",
+                hint="Set price_per_million_tokens at the embedder.",
+            )
+        if getattr(job, "llm", None) is not None and getattr(job, "llm").price_per_million_tokens is None:  # noqa: B009  # only queries have one
+            raise UsageError(
+                f"--max-cost needs a price, and the llm of the job {job.name} has none", hint="Set price_per_million_tokens at the llm."
+            )
+
+
+def _load(request: Request, need_keys: bool) -> JobFile:
+    def load(jobs: Sequence[str], check_inputs: bool) -> JobFile:
+        return load_job_file(
+            request.file,
+            variables=request.variables,
+            environ=request.environ,
+            jobs=jobs,
+            check_inputs=check_inputs,
+            need_keys=need_keys,
+        )
+
+    if request.input is None and request.output is None:
+        return load(request.jobs, check_inputs=True)
+    if len(request.jobs) != 1:
+        raise UsageError("--input and --output take one job", hint="Name it: asyncrun run jobs.yaml JOB --input FILE")
+    if request.input is None:
+        return load(request.jobs, check_inputs=True)
+    # The input that the file states need not be there; those of the jobs before must.
+    job_file = load(request.jobs, check_inputs=False)
+    if before := _needs(request.jobs[0], job_file) if request.with_needs else []:
+        load(before, check_inputs=True)
+    if request.input != STREAM and not Path(request.input).exists():
+        raise StorageError(f"there is no {request.input}", hint="Check the path of --input.")
+    return job_file
+
+
+def _needs(name: str, job_file: JobFile) -> list[str]:
+    needs = {job.name: job.needs for job in job_file.jobs}
+    return sorted(closure({name}, needs) - {name})
+
+
+def _from(name: str, job_file: JobFile, jobs: Sequence[Job]) -> tuple[Job, ...]:
+    """Return the job and those of the selected that need it, directly or not."""
+    needs = {job.name: job.needs for job in job_file.jobs}
+    return tuple(job for job in jobs if name in closure({job.name}, needs))
+
+
+def _redirected(job: Job, request: Request) -> Job:
+    changes: dict[str, Any] = {}
+    if request.input is not None:
+        changes["input"] = job.input.model_copy(update={"paths": (_typed(request.input),), "items": (), "root": None, "exclude": ()})
+    if request.output is not None:
+        if not hasattr(job, "output"):
+            raise UsageError(f"the job {job.name} has no output", hint="Leave --output out.")
+        changes["output"] = Output.model_validate({"path": _typed(request.output)})
+        if not changes["output"].format:
+            raise UsageError(f"the ending of {request.output} names no format", hint="Use .jsonl, .parquet, .csv, .npy or '-'.")
+    return job.model_copy(update=changes)
+
+
+def _typed(path: str) -> str:
+    """Return a path of the command line: it starts at the working directory, not at the job file's folder."""
+    return path if path == STREAM else str(Path(path).absolute())
+
+
+def _limited(jobs: Sequence[Job], limit: int, root: Path) -> tuple[Job, ...]:
+    """Return the jobs with outputs of their own, which those that read them read, too."""
+    moved: dict[Path, str] = {}
+    for job in jobs:
+        output: Output | None = getattr(job, "output", None)
+        if output is not None and output.path != STREAM:
+            moved[absolute(root, output.path)] = limited_path(output.path, limit)
+    return tuple(_moved(job, moved, root) for job in jobs)
+
+
+def _moved(job: Job, moved: dict[Path, str], root: Path) -> Job:
+    paths = tuple(path if path == STREAM else moved.get(absolute(root, path), path) for path in job.input.paths)
+    changes: dict[str, Any] = {"input": job.input.model_copy(update={"paths": paths})}
+    output: Output | None = getattr(job, "output", None)
+    if output is not None and output.path != STREAM:
+        changes["output"] = output.model_copy(update={"path": moved[absolute(root, output.path)]})
+    return job.model_copy(update=changes)
+
+
+def limited_path(path: str, limit: int) -> str:
+    """Return where the rows of the first items go.
+
+    >>> limited_path("out/notes.parquet", 10)
+    'out/notes.limit-10.parquet'
+    """
+    pure = PurePath(path)
+    return str(pure.with_name(f"{pure.stem}.limit-{limit}{pure.suffix}"))
+
+
+def _allowed(job: Job, request: Request) -> Job:
+    changes: dict[str, Any] = {}
+    if request.fail_fast:
+        changes["max_failures"] = Threshold(count=0)
+    if request.max_delete is not None and isinstance(job, IngestJob):
+        changes["max_delete"] = request.max_delete
+    return job.model_copy(update=changes) if changes else job

@@ -1,0 +1,57 @@
+"""A run from its request to its exit code, for the commands that run jobs."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from asyncrun.cli._options import Options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from asyncrun.app.request import Request
+    from asyncrun.app.running import RunReport
+
+
+def run_and_report(
+    request: Request, options: Options, *, skip: bool = False, summary_file: Path | None = None, log_file: Path | None = None
+) -> int:
+    """Run, print how it ended, and return the exit code; a signal is raised again. With `skip` a run that goes on is no error."""
+    from asyncrun.aio.signals import raise_again
+    from asyncrun.app.running import run_jobs_of
+    from asyncrun.cli._output import open_progress, write_summary
+    from asyncrun.errors import LockedError
+
+    try:
+        report = run_jobs_of(request, partial(open_progress, options, log_file=log_file))
+    except LockedError:
+        if skip:
+            return 0
+        raise
+    if summary_file is not None:
+        write_summary(summary_file, report.result)
+    _print_report(report, options)
+    if report.result.signal is not None:
+        raise_again(report.result.signal)
+    return report.result.exit_code
+
+
+def _print_report(report: RunReport, options: Options) -> None:
+    from asyncrun.app.tracing import render_end_of_run
+    from asyncrun.cli._output import print_answer, print_view, width
+    from asyncrun.errors import StorageError, UnknownRunError
+    from asyncrun.ui.ending import render_ending, render_trouble
+
+    if options.quiet:
+        if trouble := render_trouble(report.result):
+            print_answer(trouble, options, to_stderr=True)
+    elif not options.json:
+        try:
+            view = render_end_of_run(report.state, report.result.run_id, width())
+        except (StorageError, UnknownRunError):
+            # The run has said already that it goes without a trace, or that its trace is partial.
+            print_answer("Trace: none of this run.", options, to_stderr=report.stdout_taken)
+        else:
+            print_view(view, options, to_stderr=report.stdout_taken)
+        print_answer(f"\n{render_ending(report.result)}", options, to_stderr=report.stdout_taken)

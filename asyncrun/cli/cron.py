@@ -1,0 +1,142 @@
+"""`asyncrun cron`: job files that run by themselves, by cron or by systemd."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asyncrun.cli._options import Options
+
+if TYPE_CHECKING:
+    from asyncrun.app.scheduling import Listed, Wish
+    from asyncrun.ui.cron import Row
+
+Words = Annotated[list[str] | None, typer.Argument(metavar="[FILE] [JOB]...", help="The job file, and which of its jobs.")]
+At = Annotated[str, typer.Option("--at", metavar="SCHEDULE", help='When, as in a crontab: "15 2 * * *", or @daily.')]
+Name = Annotated[str | None, typer.Option("--name", help="What the entry is called.", show_default="the job file's name")]
+Jitter = Annotated[str | None, typer.Option("--jitter", metavar="TIME", help="Sleep a random time up to this first, such as 10m.")]
+Systemd = Annotated[bool, typer.Option("--systemd", help="A service and a timer of systemd instead of a line of the crontab.")]
+
+
+def cron(options: Options) -> int:
+    """Let job files run by themselves. Without a command: the list.
+
+    Example: asyncrun cron
+    """
+    return list_entries(options)
+
+
+def add(options: Options, words: Words = None, *, at: At, name: Name = None, jitter: Jitter = None, systemd: Systemd = False) -> int:
+    """Add a line to your crontab, quiet and with a lock; all that stands there stays as it is. Keys come from --env-file.
+
+    Example: asyncrun cron add jobs.yaml --at "15 2 * * *" --jitter 10m --env-file keys.env
+    """
+    from asyncrun.app import scheduling
+    from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.schedule.crontab import render_line
+    from asyncrun.ui.cron import render_enabling, rows_document
+    from asyncrun.ui.plain import render_warning
+
+    wish = _wish(options, words, at, name, jitter)
+    if systemd:
+        units = scheduling.plan_units(wish)
+        paths = scheduling.install_units(units, os.environ)
+        done = render_enabling(paths)
+    else:
+        entry = scheduling.plan_entry(wish)
+        scheduling.install_entry(entry, os.environ)
+        done = f"added: {render_line(entry)}"
+    if options.json:
+        added = units.name if systemd else entry.name
+        print_document(rows_document([_row(each) for each in scheduling.list_entries(os.environ) if each.entry.name == added]), options)
+    elif not options.quiet:
+        print_answer(done, options)
+    for missing in [] if options.quiet else scheduling.missing_under_cron(wish, systemd=systemd):
+        print_answer(f"{render_warning(missing)} when it runs by itself; put it into a file for --env-file", options, to_stderr=True)
+    return 0
+
+
+def print_entries(
+    options: Options,
+    words: Words = None,
+    *,
+    at: Annotated[str | None, typer.Option("--at", metavar="SCHEDULE", help="Print what `add` would write.")] = None,
+    name: Name = None,
+    jitter: Jitter = None,
+    systemd: Systemd = False,
+) -> int:
+    """Print what `add` would write with the same flags; without --at, our lines as they stand in your crontab. Changes nothing.
+
+    Example: asyncrun cron print jobs.yaml --at @daily
+    """
+    from asyncrun.app import scheduling
+    from asyncrun.cli._output import print_answer
+    from asyncrun.errors import UsageError
+    from asyncrun.schedule.crontab import render_line
+
+    if at is None:
+        if words or name or jitter or systemd:
+            raise UsageError(
+                "cron print takes no words and flags without --at", hint='Such as: asyncrun cron print jobs.yaml --at "15 2 * * *"'
+            )
+        if lines := scheduling.render_entries(os.environ):
+            print_answer(lines, options)
+        return 0
+    wish = _wish(options, words, at, name, jitter)
+    if systemd:
+        files = scheduling.plan_units(wish).files
+        print_answer("\n".join(f"# {file}\n{text}" for file, text in files.items()).rstrip("\n"), options)
+    else:
+        print_answer(render_line(scheduling.plan_entry(wish)), options)
+    return 0
+
+
+def list_entries(options: Options) -> int:
+    """List what runs by itself: lines of your crontab and timers that `add` has made.
+
+    Example: asyncrun cron list --json
+    """
+    from asyncrun.app import scheduling
+    from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.ui.cron import render_rows, rows_document
+
+    rows = [_row(listed) for listed in scheduling.list_entries(os.environ)]
+    if options.json:
+        print_document(rows_document(rows), options)
+    else:
+        print_answer(render_rows(rows), options)
+    return 0
+
+
+def remove(options: Options, name: Annotated[str, typer.Argument(metavar="NAME", help="As `list` shows it.")]) -> int:
+    """Remove an entry that `add` has made, and nothing else.
+
+    Example: asyncrun cron remove nightly
+    """
+    from asyncrun.app import scheduling
+    from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.ui.cron import rows_document
+
+    removed = scheduling.remove_named(name, os.environ)
+    if options.json:
+        print_document(rows_document([_row(listed) for listed in removed]), options)
+    elif not options.quiet:
+        print_answer(f"removed: {name}", options)
+        if any(listed.kind == "systemd" for listed in removed):
+            print_answer(f"now: systemctl --user stop asyncrun-{name}.timer && systemctl --user daemon-reload", options)
+    return 0
+
+
+def _wish(options: Options, words: list[str] | None, at: str, name: str | None, jitter: str | None) -> Wish:
+    from asyncrun.app.scheduling import Wish
+    from asyncrun.cli._files import job_file
+    from asyncrun.cli._requests import parse_time
+
+    file, jobs = job_file(words or [])
+    return Wish(file, at, tuple(jobs), name, parse_time("--jitter", jitter), options.env_file, options.state_dir)
+
+
+def _row(listed: Listed) -> Row:
+    return listed.entry.name, listed.kind, listed.entry.schedule, listed.entry.command

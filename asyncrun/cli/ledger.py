@@ -1,0 +1,87 @@
+"""`asyncrun ledger`: what is finished, as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asyncrun.cli._options import Options
+
+FileFlag = Annotated[Path | None, typer.Option("-f", "--file", help="The job file, instead of the nearest .asyncrun upward.")]
+
+
+def ledger(options: Options, file: FileFlag = None) -> int:
+    """Show and move what is finished. Without a command: its size by space.
+
+    Example: asyncrun ledger
+    """
+    return stats(options, file)
+
+
+def stats(options: Options, file: FileFlag = None) -> int:
+    """Show how large the ledger is, by space.
+
+    Example: asyncrun ledger stats --json
+    """
+    from asyncrun.app.ledgers import ledger_sizes
+    from asyncrun.app.tracing import traced_folder
+    from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.ui.ledger import render_sizes, sizes_document
+
+    sizes = ledger_sizes(traced_folder(file, options.state_dir))
+    if options.json:
+        print_document(sizes_document(sizes), options)
+    else:
+        print_answer(render_sizes(sizes), options)
+    return 0
+
+
+def export_ledger(
+    options: Options,
+    file: FileFlag = None,
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where it goes: JSON lines.")],
+) -> int:
+    """Write all finished vectors with their keys to a portable file, without any text. A run may go on.
+
+    Example: asyncrun ledger export -o finished.jsonl
+    """
+    from asyncrun.app import ledgers
+    from asyncrun.app.tracing import traced_folder
+    from asyncrun.cli._output import print_answer, print_document
+
+    count = ledgers.export_ledger(traced_folder(file, options.state_dir), output)
+    if options.json:
+        print_document({"schema": 1, "vectors": count}, options)
+    elif not options.quiet:
+        print_answer(f"{count:,} vectors written to {output}", options, to_stderr=True)
+    return 0
+
+
+def import_ledger(
+    options: Options,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Portable ledgers, or outputs (.jsonl, .csv) with text and embedding.")
+    ],
+    *,
+    file: Annotated[str | None, typer.Option("-f", "--file", help="The job file.", show_default="asyncrun.yaml or jobs.yaml")] = None,
+    job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Whose output a file was: its embedder names the space.")] = None,
+) -> int:
+    """Take finished vectors in: they are not sent again. All files are checked first; what is finished already stays.
+
+    Example: asyncrun ledger import old/vectors.jsonl -f jobs.yaml --job notes
+    """
+    from asyncrun.app.ledgers import import_files
+    from asyncrun.cli._files import job_file
+    from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.cli._requests import build_request
+
+    path, _ = job_file([file] if file else [])
+    imported = import_files(build_request(options, path, [job] if job else []), files)
+    if options.json:
+        print_document({"schema": 1, "taken": imported.taken, "known": imported.known}, options)
+    elif not options.quiet:
+        print_answer(f"{imported.taken:,} vectors taken in, {imported.known:,} were there already", options)
+    return 0

@@ -1,0 +1,29 @@
+"""`asyncrun retry`: the failed items again, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from asyncrun.cli._options import Options
+
+
+def retry(
+    options: Options,
+    words: Annotated[list[str] | None, typer.Argument(metavar="FILE JOB", help="The job file, and which of its jobs.")] = None,
+    *,
+    ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="Only this failed item; may be given again.")] = None,
+    var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable of the job file.")] = None,
+) -> int:
+    """Send the failed items again, and nothing else, then write the outputs of their jobs. One that is fixed leaves the list.
+
+    Example: asyncrun retry jobs.yaml notes --id n-17
+    """
+    from asyncrun.cli._files import job_file
+    from asyncrun.cli._reports import run_and_report
+    from asyncrun.cli._requests import build_request
+
+    file, jobs = job_file(words or [])
+    request = build_request(options, file, jobs, var, with_needs=False, retry=True, ids=frozenset(ids or ()))
+    return run_and_report(request, options)

@@ -1,0 +1,48 @@
+"""The line of the job file that a mistake stands in, unless a secret may stand there too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from asyncrun.errors import Mistake
+from asyncrun.jobfile.resolve import HIDDEN
+from asyncrun.redact import Redactor
+
+_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_HIDDEN = "|".join(sorted({*HIDDEN, "vars"}))
+_OPENS = re.compile(rf"""(?<![\w-])["']?({_HIDDEN})["']?\s*:""")
+# A variable, a file's name, or nothing behind one of these keys is no secret.
+_HOLDS = re.compile(rf"""{_OPENS.pattern}\s*(?!["']?\$\{{\w+\}}["']?\s*([,}}\]#]|$)|\{{\s*file\s*:|["']["']|\{{\}}|[,}}\]#]|$)\S""")
+_INDENT = re.compile(r"[ \t]*(- +)*")
+
+
+def with_lines(mistakes: Iterable[Mistake], text: str) -> list[Mistake]:
+    """Return the mistakes, each with its line where that may be shown."""
+    lines = _BREAK.split(text)
+    return [replace(mistake, line=_line(mistake, lines)) for mistake in mistakes]
+
+
+def _line(mistake: Mistake, lines: Sequence[str]) -> str | None:
+    number = mistake.place.line if mistake.place else None
+    if number is None or number > len(lines):
+        return None
+    line = lines[number - 1]
+    secret = not HIDDEN.isdisjoint(re.split(r"[.\[]", mistake.path)) or Redactor().redact(line) != line or _HOLDS.search(line)
+    return None if secret or any(_OPENS.search(above) for above in _above(lines, number - 1)) else line
+
+
+def _above(lines: Sequence[str], at: int) -> Iterator[str]:
+    """Yield the lines that a line is indented below, the nearest first."""
+    depth = _depth(lines[at])
+    while at and depth:
+        at -= 1
+        if lines[at].strip() and _depth(lines[at]) < depth:
+            depth = _depth(lines[at])
+            yield lines[at]
+
+
+def _depth(line: str) -> int:
+    match = _INDENT.match(line)
+    return match.end() if match else 0

@@ -1,0 +1,75 @@
+"""Whether a job can answer from its hits: its model, its prompt, and that they come together."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+
+from asyncrun.jobfile.entries import JobEntry
+from asyncrun.jobfile.files import neighbour, not_a_file
+from asyncrun.jobfile.findings import Findings, near
+from asyncrun.jobfile.jobs import Prompt, QueryJob
+from asyncrun.jobfile.later import Names
+from asyncrun.jobfile.sections import LlmConfig
+from asyncrun.jobfile.template import METADATA, PLACEHOLDERS, TemplateError, parse_prompt
+from asyncrun.jobfile.tree import Path, Scalar, Table
+
+
+def check_llm(llm: LlmConfig, path: Path, names: Names, findings: Findings) -> None:
+    """A chat model's provider is known, and its model is named."""
+    usable = names.check("llms", "provider", llm.provider, (*path, "provider"), findings)
+    if not usable:
+        return
+    if llm.model is None and not findings.knows((*path, "model")):
+        findings.add(path, "missing", "a model's name, such as gpt-4o-mini", missing="model")
+
+
+def check_answering(entry: JobEntry, root: FilePath, names: Names, findings: Findings, *, read: bool) -> None:
+    """A prompt belongs to a model and is a template; `read` looks into a prompt's file too."""
+    job = entry.job
+    if not isinstance(job, QueryJob):
+        return
+    if job.llm is not None and isinstance(findings.node(entry.path("llm")), Table):
+        check_llm(job.llm, entry.path("llm"), names, findings)
+    for key in ("prompt", "context_tokens"):
+        # A default may stand there for the jobs that answer.
+        if getattr(job, key) is not None and job.llm is None and key not in entry.inherited and not findings.knows(entry.path("llm")):
+            findings.add(entry.path(key), "nobody answers: the job has no llm", "an llm, or no " + key, key=True)
+    if job.prompt is not None:
+        _check_prompt(job.prompt, entry, root, findings, read=read)
+
+
+def _check_prompt(prompt: Prompt, entry: JobEntry, root: FilePath, findings: Findings, *, read: bool) -> None:
+    path = entry.path("prompt")
+    if prompt.text is not None:
+        whole = (*path, "text") if isinstance(findings.node(path), Table) else path
+        _check_template(prompt.text, "", entry, whole, findings)
+    elif prompt.path is not None and read and not findings.knows((*path, "path")):
+        where, place = (*path, "path"), root / prompt.path
+        node = findings.node(where)
+        typed = node.text if isinstance(node, Scalar) else prompt.path
+        if not place.is_file():
+            findings.add(where, not_a_file(place), "a file with the prompt", neighbour(place, typed))
+            return
+        try:
+            text = place.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError):
+            findings.add(where, "cannot be read", "a readable text in UTF-8")
+        else:
+            _check_template(text, typed, entry, where, findings)
+
+
+def _check_template(text: str, file: str, entry: JobEntry, path: Path, findings: Findings) -> None:
+    if findings.knows(path):
+        return
+    try:
+        template = parse_prompt(text)
+    except TemplateError as error:
+        line, column = text.count("\n", 0, error.offset) + 1, error.offset - text.rfind("\n", 0, error.offset)
+        place = f" ({file}:{line}:{column})" if file else f" (line {line} of it)" if "\n" in text.strip() else ""
+        findings.add(path, f"{error}{place}", PLACEHOLDERS, error.near)
+        return
+    kept = entry.job.input.metadata if entry.job is not None else ()
+    for name in (field.removeprefix(METADATA) for field in template.fields if field.startswith(METADATA)):
+        if name not in kept and not any(name.startswith(f"{one}.") for one in kept):
+            allowed = "one of input.metadata: " + (", ".join(kept) or "none is kept yet")
+            findings.add(path, f"the questions keep no metadata {name!r}", allowed, near(name, kept))

@@ -1,0 +1,65 @@
+"""The template of a prompt: a text with {question}, {context} and {metadata.x} in it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+QUESTION, CONTEXT, METADATA = "question", "context", "metadata."
+PLACEHOLDERS = "{question}, {context}, {metadata.NAME}; {{ and }} are braces"
+DEFAULT_PROMPT = """\
+Answer the question from the passages below and from nothing else. After each statement, name the passages that it comes from by their \
+numbers in brackets, such as [1]. If the passages do not hold the answer, say so.
+
+{context}
+
+Question: {question}"""
+
+_PIECE = re.compile(r"\{\{|\}\}|\{[^{}\n]*\}|[{}]|[^{}]+")
+
+
+class TemplateError(ValueError):
+    """What is wrong with a template; `offset` is the place in its text, in characters from 0, `near` what was probably meant."""
+
+    def __init__(self, message: str, offset: int, near: str | None = None) -> None:
+        super().__init__(message)
+        self.offset = offset
+        self.near = near
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """`literals[0] + fields[0] + literals[1] + ...`; there is one literal more than fields."""
+
+    literals: tuple[str, ...]
+    fields: tuple[str, ...]
+
+
+def parse_prompt(text: str) -> Template:
+    """Return the template of a prompt.
+
+    >>> parse_prompt("{{json}} {question}?")
+    Template(literals=('{json} ', '?'), fields=('question',))
+
+    Raises TemplateError for an unknown placeholder, a single brace, and a prompt without {question}.
+    """
+    literals, fields = [""], []
+    for match in _PIECE.finditer(text):
+        piece = match[0]
+        if piece in ("{{", "}}"):
+            literals[-1] += piece[0]
+        elif piece in ("{", "}"):
+            raise TemplateError(f"a single {piece!r} is no placeholder", match.start())
+        elif piece[0] == "{":
+            name = piece[1:-1].strip()
+            if name not in (QUESTION, CONTEXT) and not (name.startswith(METADATA) and len(name) > len(METADATA)):
+                close = difflib.get_close_matches(name, (QUESTION, CONTEXT), 1)
+                raise TemplateError(f"unknown placeholder {piece!r}", match.start(), f"{{{close[0]}}}" if close else None)
+            fields.append(name)
+            literals.append("")
+        else:
+            literals[-1] += piece
+    if QUESTION not in fields:
+        raise TemplateError("the prompt does not hold {question}", 0)
+    return Template(tuple(literals), tuple(fields))

@@ -1,0 +1,164 @@
+"""Answering the questions of a job: found in the ledger or asked for, as many at a time as make sense, rows in input order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from asyncrun.aio.pool import outcomes
+from asyncrun.errors import AsyncrunError, ItemError
+from asyncrun.kinds.answering import Answering, Question, answered_row, ask
+from asyncrun.kinds.context import JobContext
+from asyncrun.kinds.retry import Chosen, not_done
+from asyncrun.kinds.scan import NO_KEY
+from asyncrun.kinds.tally import Tally
+from asyncrun.ledger.answers import find_answers
+from asyncrun.ledger.ledger import KnownFailure
+from asyncrun.llms.interface import Declined
+from asyncrun.records import Answer, Hit, Item, ItemFailure, Usage
+
+Found = tuple[Item, Sequence[Hit]]
+Write = Callable[[Sequence[Mapping[str, Any]]], None]
+"""Writes rows; blocks."""
+ROWS_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settled:
+    """How a question ended: `answer` is None where it was not asked. `cached` says that the answer was there before."""
+
+    question: Question | None
+    item: Item
+    answer: Answer | Declined | None
+    usage: Usage = field(default_factory=Usage)
+    cached: bool = False
+
+
+class Answers:
+    """The answers of one job in one run.
+
+    Args:
+        answering: how it answers.
+        context: the job's surroundings.
+        tally: who counts.
+        known: the failures of earlier runs, by item id; one of a question that is sent as it was then stays.
+    """
+
+    def __init__(self, answering: Answering, context: JobContext, tally: Tally, known: Mapping[str, KnownFailure]) -> None:
+        self._answering = answering
+        self._context = context
+        self._tally = tally
+        self._chosen: Chosen | None = context.retry.chosen(known) if context.retry is not None else None
+        self._known = known
+        self._locks: dict[bytes, asyncio.Lock] = {}
+        self._ended: AsyncrunError | None = None
+        self._left = 0
+        self._failed: list[tuple[KnownFailure, bool]] = []
+
+    async def run(self, blocks: Iterator[Sequence[Found]], write: Write) -> AsyncrunError | None:
+        """Answer the questions and write the rows of those that have an answer, in input order.
+
+        `blocks` is read lazily in a worker thread, and `write` called in one. An AsyncrunError or a stop ends it: no new question is asked,
+        those in flight are awaited, and their answers are durable. Returns the error that ended it, None when all were answered.
+        """
+        rows: list[Mapping[str, Any]] = []
+        workers = self._context.workers or self._answering.llm.workers
+        try:
+            async with (
+                asyncio.timeout(self._context.seconds_left()),
+                outcomes(self._calls(blocks), workers=workers, order="input", on_error="collect", ahead=4 * workers) as settled,
+            ):
+                async for outcome in settled:
+                    rows += self._receive(outcome.result())
+                    if len(rows) >= ROWS_AT_ONCE and self._ended is None:
+                        await asyncio.to_thread(write, rows)
+                        rows = []
+        except TimeoutError:
+            self._ended = self._ended or self._context.stopped()
+        if self._ended is None:
+            await asyncio.to_thread(write, rows)
+        return self._ended or not_done(self._left)
+
+    @property
+    def failures(self) -> list[KnownFailure]:
+        """Return the failures, as the ledger is to know them."""
+        # As long as nothing new was accepted, new refusals may be the endpoint's fault: the next run asks again.
+        doubtful = self._tally.counts.ok == self._tally.counts.cached
+        return [replace(known, key=NO_KEY) if new and doubtful else known for known, new in self._failed]
+
+    async def _calls(self, blocks: Iterator[Sequence[Found]]) -> AsyncIterator[Callable[[], Awaitable[Settled]]]:
+        while self._ended is None and (block := await asyncio.to_thread(self._next, blocks)) is not None:
+            for item, question, answer in block:
+                self._ended = self._ended or self._context.stopped()
+                if self._ended is not None:
+                    return
+                yield partial(self._settle, item, question, answer)
+
+    def _next(self, blocks: Iterator[Sequence[Found]]) -> list[tuple[Item, Question | None, Answer | Declined | None]] | None:
+        """Return the next questions with what is known of them. Blocks."""
+        found = next(blocks, None)
+        if found is None:
+            return None
+        generation = self._context.generation.number
+        asked: list[tuple[Item, Question | None, Answer | Declined | None]] = []
+        for item, hits in found:
+            try:
+                asked.append((item, self._answering.question(item, hits, generation), None))
+            except ItemError as error:
+                asked.append((item, None, Declined(error.reason, error.message, 0)))
+        answers = find_answers(self._context.ledger, [question.key for _, question, _ in asked if question is not None])
+        return [(item, question, self._known_of(question, answers) if question is not None else bad) for item, question, bad in asked]
+
+    def _known_of(self, question: Question, answers: Mapping[bytes, Answer]) -> Answer | Declined | None:
+        answer = answers.get(question.key)
+        known = self._known.get(question.item.id)
+        if answer is not None or known is None or (self._chosen is not None and self._chosen.has(question.item)):
+            return answer
+        same = (known.space, known.key) == (self._answering.space.fingerprint, question.key)
+        if not same or known.failure.reason == "server_error":
+            return None
+        return Declined(known.failure.reason, known.failure.message, known.failure.attempts)
+
+    async def _settle(self, item: Item, question: Question | None, known: Answer | Declined | None) -> Settled:
+        if question is None or known is not None:
+            return Settled(question, item, known, cached=True)
+        if self._chosen is not None and not self._chosen.has(item):
+            return Settled(question, item, None)
+        # The same words under several ids are one request: who comes second waits, or finds the answer in the ledger.
+        async with self._locks.setdefault(question.key, asyncio.Lock()):
+            try:
+                if self._ended is None:
+                    return await self._ask(question, item)
+            except AsyncrunError as error:
+                self._ended = self._ended or error
+            finally:
+                self._locks.pop(question.key, None)
+        return Settled(question, item, None)
+
+    async def _ask(self, question: Question, item: Item) -> Settled:
+        answers = await asyncio.to_thread(find_answers, self._context.ledger, [question.key])
+        if question.key in answers:
+            return Settled(question, item, answers[question.key], cached=True)
+        completion = await ask(question, self._answering, self._context)
+        return Settled(question, item, completion.answer, completion.usage)
+
+    def _receive(self, settled: Settled) -> list[Mapping[str, Any]]:
+        """Count an ended question; return its row, if it has one."""
+        self._tally.use(settled.usage)
+        answer = settled.answer
+        if answer is None:
+            self._left += 1
+        elif isinstance(answer, Declined):
+            failure = ItemFailure(settled.item.id, settled.item.place, answer.reason, answer.message, answer.attempts)
+            key = settled.question.key if settled.question is not None else NO_KEY
+            self._failed.append((KnownFailure(failure, self._answering.space.fingerprint, key), not settled.cached))
+            self._tally.fail(failure)
+            self._ended = self._ended or self._tally.too_many()
+        else:
+            self._tally.add(ok=1, cached=int(settled.cached))
+            if settled.question is not None:
+                return [answered_row(settled.question, answer)]
+        return []

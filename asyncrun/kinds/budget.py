@@ -1,0 +1,100 @@
+"""What a job and a run may spend: reserved durably before a call, corrected by what it has used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from asyncrun.errors import AsyncrunError, BudgetError
+from asyncrun.ledger.spending import Amount, Spending, Stopped
+from asyncrun.records import Usage
+
+
+@dataclass(slots=True)
+class Purse:
+    """Money for all jobs of a run together (`--max-cost`, USD); `spent` holds what is reserved, too."""
+
+    limit: float
+    spent: float = 0.0
+
+
+@dataclass(slots=True)
+class Reservation:
+    """What a call is expected to use, until `used` says what it did use."""
+
+    expected: Amount
+    actual: Amount | None = None
+
+    def used(self, usage: Usage) -> None:
+        """Say what the call has used; what the server has not counted stays as it was expected."""
+        if usage.tokens:
+            self.actual = Amount(usage.tokens, self.expected.cost if usage.cost is None else usage.cost)
+
+
+@dataclass(slots=True)
+class Budget:
+    """The budget of one job in one run.
+
+    `tokens` and `cost` (USD) are its limits, None without one; `spent` was spent since the job last finished; `stopped` are the limits at
+    which it was stopped before: until they are raised it spends nothing.
+    """
+
+    account: Spending
+    tokens: int | None = None
+    cost: float | None = None
+    purse: Purse | None = None
+    spent: Amount = field(default_factory=Amount)
+    stopped: Stopped = field(default_factory=Stopped)
+
+    @property
+    def durable(self) -> bool:
+        """Return whether the job has a budget of its own."""
+        return self.tokens is not None or self.cost is not None
+
+    @asynccontextmanager
+    async def reserve(self, expected: Amount) -> AsyncIterator[Reservation]:
+        """Reserve for a call, which runs inside of the block. Raises BudgetError when it would pass a limit; then nothing is reserved.
+
+        A call that ends with an answer about the endpoint has used nothing. A kill or a cancellation leaves what was reserved, since the
+        server may have done the work.
+        """
+        if refusal := self._refusal(expected):
+            reason, reached = refusal
+            if reached is not None:
+                await self.account.stop(reached)
+            raise BudgetError(reason)
+        await self._add(expected)
+        reservation = Reservation(expected)
+        try:
+            yield reservation
+        except AsyncrunError:
+            await self._add((reservation.actual or Amount()) - expected)
+            raise
+        if reservation.actual is not None:
+            await self._add(reservation.actual - expected)
+
+    def _refusal(self, expected: Amount) -> tuple[str, Stopped | None] | None:
+        """Return why a call must not be made, and which limit of the job it reached; None when it may."""
+        after, spent = self.spent + expected, self.spent
+        if self.tokens is not None and (after.tokens > self.tokens or _not_raised(self.tokens, self.stopped.tokens)):
+            needs = f"{spent.tokens:,} used, the next call needs about {expected.tokens:,}"
+            return f"the budget of {self.tokens:,} tokens is reached: {needs}", Stopped(tokens=self.tokens)
+        if self.cost is not None and (after.cost > self.cost or _not_raised(self.cost, self.stopped.cost)):
+            needs = f"${spent.cost:,.4f} used, the next call needs about ${expected.cost:,.4f}"
+            return f"the budget of ${self.cost:,.2f} is reached: {needs}", Stopped(cost=self.cost)
+        if self.purse is not None and self.purse.spent + expected.cost > self.purse.limit:
+            needs = f"${self.purse.spent:,.4f} used, the next call needs about ${expected.cost:,.4f}"
+            return f"--max-cost {self.purse.limit:g} is reached: {needs}", None
+        return None
+
+    async def _add(self, amount: Amount) -> None:
+        self.spent += amount
+        if self.purse is not None:
+            self.purse.spent += amount.cost
+        if self.durable:
+            await self.account.add(amount)
+
+
+def _not_raised(now: float, stopped: float | None) -> bool:
+    return stopped is not None and now <= stopped

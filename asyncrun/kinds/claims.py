@@ -1,0 +1,75 @@
+"""Which texts the jobs of a run are sending: what one job sends, another one waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from asyncrun.records import EmbedFailure
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(eq=False, slots=True)
+class Claim:
+    """Texts of one space, by their keys, that a job is sending; `failed` says why some of them have no vector."""
+
+    space: str
+    keys: NDArray[np.void]
+    failed: dict[bytes, EmbedFailure] = field(default_factory=dict)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Claims:
+    """The claims of a run, for jobs on one event loop; the first to ask gets a text.
+
+    >>> claims = Claims()
+    >>> with claims.claim("space", [b"a" * 16]) as mine:
+    ...     with claims.claim("space", [b"a" * 16, b"b" * 16]) as other:
+    ...         other.mine.tolist(), len(other.others)
+    ([False, True], 1)
+    """
+
+    def __init__(self) -> None:
+        self._open: list[Claim] = []
+
+    @contextmanager
+    def claim(self, space: str, keys: Sequence[bytes] | bytes) -> Iterator[Share]:
+        """Claim the texts that nobody else has, for as long as the block runs."""
+        wanted = np.frombuffer(keys if isinstance(keys, bytes) else b"".join(keys), dtype="V16")
+        mine = np.ones(len(wanted), dtype=bool)
+        others = []
+        for claim in self._open:
+            if claim.space == space and len(claim.keys) and (taken := np.isin(wanted, claim.keys)).any():
+                mine &= ~taken
+                others.append(claim)
+        own = Claim(space, wanted[mine])
+        self._open.append(own)
+        try:
+            yield Share(mine, own, others)
+        finally:
+            self._open.remove(own)
+            own.ended.set()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Share:
+    """Which of the keys that were asked for are this job's to send; `others` are the claims that hold the rest."""
+
+    mine: NDArray[np.bool_]
+    own: Claim
+    others: Sequence[Claim]
+
+    async def wait(self) -> dict[bytes, EmbedFailure]:
+        """Return when the others have ended, with what failed there."""
+        failed: dict[bytes, EmbedFailure] = {}
+        for claim in self.others:
+            await claim.ended.wait()
+            failed.update(claim.failed)
+        return failed

@@ -1,0 +1,115 @@
+"""What a run would send, counted as a run counts it: requests, tokens, cost, time at the limits; nothing is sent to know it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from asyncrun.aio.limits import Limits
+from asyncrun.batching.pack import pack
+from asyncrun.embedders.interface import Embedder
+from asyncrun.kinds.estimate import TokenRate
+from asyncrun.records import InputType, JobPlan, Space
+
+if TYPE_CHECKING:
+    from asyncrun.kinds.ledgered import Pending
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What would be sent; `exact` says whether the tokens are counted and not estimated."""
+
+    inputs: int
+    requests: int
+    tokens: int
+    exact: bool
+    cost: float | None
+    seconds: float | None
+    notes: tuple[str, ...]
+
+    def on(self, plan: JobPlan) -> JobPlan:
+        """Return the plan with these figures."""
+        return replace(
+            plan,
+            requests=self.requests,
+            tokens=self.tokens,
+            exact=self.exact,
+            cost=self.cost,
+            seconds=self.seconds,
+            notes=(*plan.notes, *self.notes),
+        )
+
+
+class Forecast:
+    """The plan of a run, job after job: what an earlier job sends is not sent again, and an embedder's first request is small once."""
+
+    def __init__(self) -> None:
+        self._begun: set[int] = set()
+        self._texts: dict[str, set[bytes]] = {}
+
+    def unforeseen(self, space: Space, pending: Iterable[Pending]) -> Iterator[Pending]:
+        """Yield those texts that no job before sends."""
+        known = self._texts.setdefault(space.fingerprint, set())
+        for text in pending:
+            if text.key not in known:
+                known.add(text.key)
+                yield text
+
+    def foresee(self, rounds: Iterable[Iterable[Pending]], embedder: Embedder, input_type: InputType, rate: TokenRate) -> Foreseen:
+        """Return what a job sends that packs its texts in such rounds. Blocks where a tokenizer counts."""
+        requests = inputs = tokens = unbound = 0
+        counting = embedder.tokenizer is not None
+        for texts in rounds:
+            sizes = []
+            for text in texts:
+                sizes.append(text.size)
+                if counting:
+                    tokens += embedder.count_tokens(text.text, input_type) or 0
+            inputs += len(sizes)
+            tokens += 0 if counting else rate.of(sizes)
+            batches = self._batches(sizes, embedder)
+            requests += batches
+            unbound += batches if embedder.batch.max_tokens is None else self._unbound(sizes, embedder, batches)
+        price = embedder.price_per_million_tokens
+        notes = () if counting or not inputs else (f"tokens are an estimate: {rate.basis}",)
+        if unbound != requests:
+            notes = (*notes, "requests are at most so many: batches get larger once the server has counted tokens")
+        return Foreseen(
+            *(inputs, requests, tokens, counting or not inputs),
+            cost=None if price is None else tokens * price / 1_000_000,
+            seconds=seconds_at_limits(embedder.rate_limits, requests, tokens, inputs),
+            notes=notes,
+        )
+
+    def begin(self, embedder: Embedder) -> None:
+        """Count the first request of an embedder as sent: a single text goes before all others."""
+        self._begun.add(id(embedder))
+
+    def _batches(self, sizes: Sequence[int], embedder: Embedder) -> int:
+        first, count = None, 0
+        for batch in pack(((size, size) for size in sizes), embedder.batch, lambda: embedder.tokens_per_byte):
+            first = len(batch) if first is None else first
+            count += 1
+        if first is None or id(embedder) in self._begun:
+            return count
+        self._begun.add(id(embedder))
+        return count + int(embedder.first_items is not None and first > embedder.first_items)
+
+    def _unbound(self, sizes: Sequence[int], embedder: Embedder, batches: int) -> int:
+        """Return how many batches there were if tokens did not bind them; the first request is counted as in `batches`."""
+        bound = sum(1 for _ in pack(((size, size) for size in sizes), embedder.batch, lambda: embedder.tokens_per_byte))
+        free = sum(1 for _ in pack(((size, size) for size in sizes), replace(embedder.batch, max_tokens=None)))
+        return batches - bound + free
+
+
+def seconds_at_limits(limits: Limits | None, requests: int, tokens: int, inputs: int) -> float | None:
+    """Return how long it takes at least by what is stated per minute; None when nothing is.
+
+    >>> seconds_at_limits(Limits(requests_per_minute=60, tokens_per_minute=1000), 10, 1000, 5)
+    60.0
+    """
+    if limits is None:
+        return None
+    pairs = ((requests, limits.requests_per_minute), (tokens, limits.tokens_per_minute), (inputs, limits.inputs_per_minute))
+    return max((60.0 * amount / (rate * limits.share) for amount, rate in pairs if rate is not None), default=None)

@@ -1,0 +1,69 @@
+"""How a cleaning is told: what was removed, or would be, and what was kept for safety."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from asyncrun.escape import printable
+from asyncrun.records import Cleaning, SpaceSize
+from asyncrun.ui.documents import SCHEMA
+from asyncrun.ui.wording import render_size
+
+
+def render_cleaning(cleaning: Cleaning) -> str:
+    """Return what was removed, or would be, a line for each sort of thing.
+
+    >>> print(render_cleaning(Cleaning(dry_run=True)))
+    nothing to remove
+    """
+    runs, spaces = cleaning.runs, cleaning.spaces
+    did = "would remove" if cleaning.dry_run else "removed"
+    lines = [f"{did} {_number(len(runs), 'trace')}: {', '.join(runs[:3])}{', ...' if len(runs) > 3 else ''}"] if runs else []
+    if spaces:
+        total = _number(sum(space.vectors for space in spaces), "vector")
+        size = render_size(sum(space.bytes for space in spaces))
+        lines.append(f"{did} {_number(len(spaces), 'space')} that no job file here uses: {total}, {size}")
+        lines += [f"  {name_space(space)}: {_number(space.vectors, 'vector')}, {render_size(space.bytes)}" for space in spaces]
+    if not lines:
+        lines.append("nothing to remove")
+    elif not cleaning.dry_run:
+        lines.append(f"the files are {render_size(cleaning.freed)} smaller")
+    if cleaning.kept is not None:
+        lines.append(f"no vectors {'would be' if cleaning.dry_run else 'are'} removed: {cleaning.kept}")
+    return "\n".join(printable(line) for line in lines)
+
+
+def cleaning_document(cleaning: Cleaning) -> dict[str, Any]:
+    """Return the same as a JSON document.
+
+    >>> cleaning_document(Cleaning(False, ("r1",), freed=10))
+    {'schema': 1, 'dry_run': False, 'runs': ['r1'], 'spaces': [], 'freed_bytes': 10, 'kept': None}
+    """
+    found = [{"space": describe_space(space), "vectors": space.vectors, "bytes": space.bytes} for space in cleaning.spaces]
+    return {
+        "schema": SCHEMA,
+        "dry_run": cleaning.dry_run,
+        "runs": list(cleaning.runs),
+        "spaces": found,
+        "freed_bytes": cleaning.freed,
+        "kept": cleaning.kept,
+    }
+
+
+def describe_space(space: SpaceSize) -> dict[str, Any]:
+    """Return what a space is made of."""
+    try:
+        described = json.loads(space.description)
+    except ValueError:  # a ledger that was mended does not know all descriptions
+        described = {}
+    return described if isinstance(described, dict) and described else {"fingerprint": space.fingerprint}
+
+
+def name_space(space: SpaceSize) -> str:
+    """Return what a space is made of in words."""
+    return printable(", ".join(f"{key} {value}" for key, value in describe_space(space).items()))
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -1,0 +1,59 @@
+"""The section "Reading a trace" of the README shows what the example's trace looks like, and numbers that fit together."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    """The script that writes these parts of the README."""
+    spec = importlib.util.spec_from_file_location("readme_example", ROOT / "scripts" / "readme_example.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, list[str]]:
+    """The blocks of the README by their markers."""
+    found = re.findall(r"<!-- (\w+) -->\n```text\n(.*?)\n```\n<!-- /\1 -->", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    return {marker: block.splitlines() for marker, block in found}
+
+
+def labels(lines: list[str]) -> set[str]:
+    """What stands at the beginnings of lines, without numbers, waits and whichever events were long enough to be named."""
+    starts = {re.sub(r"[\d.,]+", "0", re.split(r"  | [·▁▂▃▄▅▆▇█]", line)[0]).strip() for line in lines if line.strip()}
+    return {start for start in starts if not start.startswith(("and ", "|", "embedding", "itself", "async_job", "between"))}
+
+
+def test_the_readme_shows_what_the_example_shows(script: ModuleType, shown: dict[str, list[str]], tmp_path: Path) -> None:
+    script.run_example(tmp_path)
+    assert labels(shown["trace"]) == labels(script.trace(tmp_path).splitlines())
+    assert labels(shown["timeline"]) == labels(script.asyncrun(tmp_path, "trace", "timeline").splitlines())
+    assert labels(shown["timeline"]) >= {"embed-docs", "ingest-docs", "ask"}
+
+
+def test_the_seconds_of_the_critical_path_add_up_to_those_of_the_run(shown: dict[str, list[str]]) -> None:
+    title, header, *rows = shown["trace"][: shown["trace"].index("")]
+    column = header.index("seconds")
+    parts = [float(row[: column + len("seconds")].split()[-1]) for row in rows if not row.startswith("and ")]
+    parts += [float(row.split()[-3]) for row in rows if row.startswith("and ")]
+    [total] = re.findall(r"\(([\d.]+) seconds", title)
+    assert sum(parts) == pytest.approx(float(total), abs=0.06 * len(parts))
+    [length] = re.findall(r"^([\d.]+) s;", shown["timeline"][0])
+    assert length == total
+
+
+def test_all_of_it_is_of_one_run(shown: dict[str, list[str]]) -> None:
+    ids = {word for line in shown["transcript"] for word in re.findall(r"\d{8}-\d{6}-\w{4}", line)}
+    assert len(ids) == 1

@@ -1,0 +1,78 @@
+"""A run that finds its ledger damaged says so, keeps what is whole, and ends with the same output."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncrun.testing.server import FakeServer
+
+Command = Callable[..., Any]
+ITEMS, BATCH = 320, 8
+
+
+@pytest.fixture
+def ledger(asyncrun: Command, tmp_path: Path, server: FakeServer) -> Path:
+    """The ledger of a finished run, whose output is gone."""
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps({"id": str(n), "text": f"text {n}"}) + "\n" for n in range(ITEMS)))
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url, "dimensions": 512, "batch": {"max_items": BATCH}}
+    job = {"name": "all", "kind": "embed", "input": "items.jsonl", "output": "out.jsonl", "embedder": embedder, "workers": 1}
+    (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
+    assert asyncrun("run").code == 0
+    shutil.move(tmp_path / "out.jsonl", tmp_path / "undisturbed.jsonl")
+    return tmp_path / ".asyncrun" / "ledger.db"
+
+
+def same(folder: Path) -> bool:
+    return (folder / "out.jsonl").read_bytes() == (folder / "undisturbed.jsonl").read_bytes()
+
+
+def test_c29_a_truncated_ledger_is_set_aside_and_only_what_is_lost_is_sent_again(
+    asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path
+) -> None:
+    data = ledger.read_bytes()
+    ledger.write_bytes(data[: len(data) * 2 // 3])
+    answer = asyncrun("run")
+    assert answer.code == 0
+    assert "the ledger was damaged and is set aside as ledger.db.damaged" in answer.err
+    assert ledger.with_name("ledger.db.damaged").exists()
+    assert {file.stat().st_mode & 0o077 for file in ledger.parent.glob("ledger*")} == {0}
+    times = Counter(server.sent_texts)
+    assert 0 < sum(times.values()) - ITEMS < ITEMS * 2 // 3
+    assert same(tmp_path)
+    again = asyncrun("run")
+    assert (again.code, len(server.sent_texts)) == (0, sum(times.values()))
+    assert "damaged" not in again.err
+
+
+def test_c29_damaged_rows_are_dropped_named_and_sent_again(asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path) -> None:
+    with sqlite3.connect(ledger) as connection:
+        connection.execute("UPDATE batches SET vectors = zeroblob(length(vectors)) WHERE id IN (4, 9)")
+    connection.close()
+    first = asyncrun("run")
+    assert first.code == 74
+    assert "batch 4 of the ledger does not fit its checksum" in first.err
+    assert "batch 9 of the ledger does not fit its checksum" in first.err
+    assert asyncrun("run").code == 0
+    assert len(server.sent_texts) == ITEMS + 2 * BATCH
+    assert same(tmp_path)
+
+
+def test_c30_a_ledger_of_a_newer_version_is_refused_before_anything_is_sent(
+    asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path
+) -> None:
+    with sqlite3.connect(ledger) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    sent = len(server.sent_texts)
+    answer = asyncrun("run")
+    assert answer.code == 74
+    assert "newer" in answer.err
+    assert len(server.sent_texts) == sent

@@ -1,0 +1,103 @@
+"""What is finished can be looked at, taken out, and taken in elsewhere, so that it is not paid for twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncrun.testing.server import FakeServer
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def finished(asyncrun: Command, tmp_path: Path, server: FakeServer) -> Path:
+    """A folder whose job has run; the ledger is moved away."""
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps({"id": str(n), "text": f"text {n}"}) + "\n" for n in range(20)))
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url, "batch": {"max_items": 8}}
+    jobs = [
+        {"name": name, "kind": "embed", "input": "items.jsonl", "output": f"out.{name}", "embedder": embedder}
+        for name in ("jsonl", "csv", "npy")
+    ]
+    (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": jobs}))
+    assert asyncrun("run").code == 0
+    assert asyncrun("ledger", "export", "-o", "portable.jsonl").code == 0
+    shutil.move(tmp_path / ".asyncrun", tmp_path / "old")
+    return tmp_path
+
+
+def test_stats_tell_the_size_of_each_space(asyncrun: Command, finished: Path) -> None:
+    shutil.move(finished / "old", finished / ".asyncrun")
+    [document] = asyncrun("ledger", "stats", "--json").documents
+    assert document["schema"] == 1
+    [space] = document["spaces"]
+    assert (space["vectors"], space["space"]["model"]) == (20, "m")
+    assert space["bytes"] == 20 * (16 + 8 * 4 + 1)
+    assert "20" in asyncrun("ledger").out
+
+
+@pytest.mark.parametrize("given", [["portable.jsonl"], ["out.jsonl", "--job", "jsonl"], ["out.csv", "--job", "csv"]])
+def test_what_is_taken_in_is_not_sent_again(asyncrun: Command, finished: Path, server: FakeServer, given: list[str]) -> None:
+    before = (finished / "out.jsonl").read_bytes()
+    sent = len(server.requests)
+    [document] = asyncrun("ledger", "import", *given, "--json").documents
+    assert document == {"schema": 1, "taken": 20, "known": 0}
+    assert asyncrun("ledger", "import", *given, "--json").documents == [{"schema": 1, "taken": 0, "known": 20}]
+    (finished / "out.jsonl").unlink()
+    assert asyncrun("run").code == 0
+    assert len(server.requests) == sent
+    assert (finished / "out.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ({"id": "1", "text": "a"}, 74, "bad.jsonl:1: no text, or no embedding"),
+        ({"id": "1", "text": "a", "embedding": [1.0, None]}, 74, "bad.jsonl:1: no text, or no embedding"),
+        ({"id": "1", "text": "a", "embedding": [1e39]}, 74, "bad.jsonl:1: no text, or no embedding"),
+        ({"format": "asyncrun-ledger", "version": 2}, 74, "bad.jsonl:1: a portable ledger of the version 2"),
+    ],
+)
+def test_what_is_no_vector_is_refused_before_anything_is_taken_in(
+    asyncrun: Command, finished: Path, line: dict[str, Any], code: int, words: str
+) -> None:
+    (finished / "bad.jsonl").write_text(json.dumps(line) + "\n")
+    answer = asyncrun("ledger", "import", "portable.jsonl", "bad.jsonl", "--job", "jsonl")
+    assert answer.code == code
+    assert words in answer.err
+    assert asyncrun("ledger", "stats", "--json").documents[0]["spaces"] == []
+
+
+def test_a_flipped_byte_of_a_portable_file_is_named(asyncrun: Command, finished: Path) -> None:
+    lines = (finished / "portable.jsonl").read_text().splitlines(keepends=True)
+    fields = json.loads(lines[2])
+    fields["vectors"] = ("A" if fields["vectors"][0] != "A" else "B") + fields["vectors"][1:]
+    (finished / "bad.jsonl").write_text(lines[0] + lines[1] + json.dumps(fields) + "\n")
+    answer = asyncrun("ledger", "import", "bad.jsonl")
+    assert answer.code == 74
+    assert "bad.jsonl:3: not a whole batch: it does not fit its checksum" in answer.err
+
+
+def test_an_output_needs_a_job_that_names_its_space(asyncrun: Command, finished: Path) -> None:
+    answer = asyncrun("ledger", "import", "out.jsonl")
+    assert answer.code == 2
+    assert "--job" in answer.err
+
+
+def test_vectors_of_another_size_do_not_come_into_a_space(asyncrun: Command, finished: Path) -> None:
+    assert asyncrun("ledger", "import", "portable.jsonl").code == 0
+    (finished / "bad.jsonl").write_text(json.dumps({"id": "1", "text": "new", "embedding": [1.0, 2.0]}) + "\n")
+    assert asyncrun("ledger", "import", "bad.jsonl", "--job", "jsonl").code == 1
+
+
+def test_an_npy_output_comes_with_its_ids_and_is_made_again_without_them(asyncrun: Command, finished: Path) -> None:
+    assert (finished / "out.ids.txt").read_text().splitlines() == [str(n) for n in range(20)]
+    shutil.move(finished / "old", finished / ".asyncrun")
+    (finished / "out.ids.txt").unlink()
+    assert asyncrun("run").code == 0
+    assert (finished / "out.ids.txt").exists()

@@ -1,0 +1,134 @@
+"""`asyncrun plan`: what it says is what the run does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from asyncrun.testing.faults import Fault
+from asyncrun.testing.server import FakeServer
+
+Command = Callable[..., Any]
+
+
+def notes(folder: Path, name: str, texts: list[str]) -> None:
+    (folder / name).write_text("".join(json.dumps({"id": str(n), "text": text}) + "\n" for n, text in enumerate(texts)))
+
+
+def write(folder: Path, *jobs: dict[str, Any]) -> None:
+    (folder / "jobs.yaml").write_text(json.dumps({"jobs": jobs}))
+
+
+def embedder(server: FakeServer, **more: Any) -> dict[str, Any]:
+    return {"provider": "openai", "model": "m", "base_url": server.base_url, "batch": {"max_items": 4}, **more}
+
+
+def plans(asyncrun: Command) -> list[dict[str, Any]]:
+    answer = asyncrun("plan", "--json")
+    assert answer.code == 0
+    return list(answer.documents[0]["jobs"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 9])
+def test_requests_are_exact_the_small_first_one_counted(asyncrun: Command, server: FakeServer, tmp_path: Path, count: int) -> None:
+    notes(tmp_path, "notes.jsonl", [f"text {number}" for number in range(count)])
+    write(tmp_path, {"name": "n", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder(server)})
+    [planned] = plans(asyncrun)
+    summary = asyncrun("run", "--json").documents[-1]
+    assert planned["requests"] == summary["requests"] == len(server.requests)
+
+
+def test_documents_are_cut_to_be_counted(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    for number in range(5):
+        (tmp_path / f"docs/{number}.md").write_text(" ".join(f"Sentence {place} of document {number}." for place in range(40)))
+    job = {"name": "i", "kind": "ingest", "input": "docs/*.md", "embedder": embedder(server), "store": {"path": "index.db"}}
+    write(tmp_path, job | {"chunk": {"size": 128, "overlap": 0}})
+    [planned] = plans(asyncrun)
+    summary = asyncrun("run", "--json").documents[-1]
+    assert planned["requests"] == summary["requests"] > 5
+    assert planned["tokens"] == pytest.approx(summary["tokens"], rel=0.1)
+
+
+def test_tokens_are_estimated_by_what_the_server_has_counted_before(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    def dearer(document: dict[str, Any]) -> dict[str, Any]:
+        document["usage"] = {"prompt_tokens": document["usage"]["prompt_tokens"] * 2}
+        return document
+
+    server.faults.append(Fault(change=dearer, times=None))
+    job = {"name": "n", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder(server)}
+    write(tmp_path, job)
+    notes(tmp_path, "notes.jsonl", [f"the text with the number {number}" for number in range(20)])
+    assert "a token for every 4 bytes" in asyncrun("plan").out
+    assert asyncrun("run", "--quiet").code == 0
+    notes(tmp_path, "notes.jsonl", [f"another text, of which this is {number}" for number in range(20)])
+    [planned] = plans(asyncrun)
+    assert not planned["exact"]
+    assert "as counted in this space so far" in asyncrun("plan").out
+    assert planned["tokens"] == pytest.approx(asyncrun("run", "--json").documents[-1]["tokens"], rel=0.1)
+
+
+def test_with_the_local_model_tokens_are_exact(asyncrun: Command, tmp_path: Path) -> None:
+    notes(tmp_path, "notes.jsonl", ["one", "two words", "a long text " * 200])
+    write(tmp_path, {"name": "n", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl"})
+    [planned] = plans(asyncrun)
+    summary = asyncrun("run", "--json").documents[-1]
+    assert planned["exact"]
+    assert (planned["tokens"], planned["requests"]) == (summary["tokens"], summary["requests"])
+
+
+def test_the_time_is_that_of_the_tightest_limit_and_unknown_without_one(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    notes(tmp_path, "notes.jsonl", [f"text {number}" for number in range(40)])
+    job = {"name": "n", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl"}
+    write(tmp_path, job | {"embedder": embedder(server)})
+    assert plans(asyncrun)[0]["seconds"] is None
+    limits = {"requests_per_minute": 60, "inputs_per_minute": 20}
+    write(tmp_path, job | {"embedder": embedder(server, limits=limits)})
+    assert plans(asyncrun)[0]["seconds"] == 120.0
+    assert server.requests == []
+
+
+def test_the_disk_that_is_needed_is_said(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    notes(tmp_path, "notes.jsonl", [f"text {number}" for number in range(40)])
+    job = {"name": "n", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl"}
+    write(tmp_path, job | {"embedder": embedder(server, dimensions=100)})
+    [planned] = plans(asyncrun)
+    assert asyncrun("run", "--quiet").code == 0
+    taken = (tmp_path / "out.jsonl").stat().st_size + 40 * 100 * 4
+    assert taken <= planned["disk"] <= 2 * taken
+    assert plans(asyncrun)[0]["disk"] == 0
+
+
+def test_a_job_whose_input_is_not_made_yet_is_planned_as_unknown(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    notes(tmp_path, "notes.jsonl", ["one", "two"])
+    first = {"name": "first", "kind": "embed", "input": "notes.jsonl", "output": "first.jsonl", "embedder": embedder(server)}
+    second = {"name": "second", "kind": "embed", "input": "first.jsonl", "output": "second.jsonl", "embedder": embedder(server)}
+    write(tmp_path, first, second)
+    answer = asyncrun("plan")
+    assert answer.code == 0
+    assert "second: its input is made by first" in answer.out
+
+
+def test_a_run_that_cannot_fit_refuses_before_its_first_call(
+    asyncrun: Command, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes(tmp_path, "notes.jsonl", [f"text {number}" for number in range(40)])
+    job = {"name": "n", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl"}
+    write(tmp_path, job | {"embedder": embedder(server, dimensions=100)})
+    needed = plans(asyncrun)[0]["disk"]
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage(free=needed - 1))
+    answer = asyncrun("run")
+    assert answer.code == 74
+    assert "nothing was sent" in answer.out
+    assert server.requests == []
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage(free=needed))
+    assert asyncrun("run").code == 0
+
+
+def usage(free: int) -> Any:
+    return SimpleNamespace(total=2 * free, used=free, free=free)

@@ -1,0 +1,54 @@
+"""A disk that keeps everybody waiting: the loop goes on, and no more waits for it than the queue holds."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asyncrun.ledger.index import keys_array
+from asyncrun.ledger.ledger import Finished, Ledger
+from asyncrun.ledger.writer import MOST_WAITING
+from asyncrun.records import Space, content_key
+
+SPACE = Space("local", "m")
+SLOW = 0.5
+"""Seconds that the disk is busy: a lock on the file keeps the writer waiting as a slow fsync does."""
+
+
+@pytest.mark.asyncio
+async def test_c44_calls_go_on_while_the_disk_is_busy_and_the_writes_are_committed_together(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    vectors = np.ones((1, 4), dtype=np.float32)
+    await ledger.put(SPACE, Finished([content_key("first")], vectors, [0]))
+
+    def busy() -> sqlite3.Connection:
+        disk = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)
+        disk.execute("BEGIN IMMEDIATE")
+        return disk
+
+    disk = await asyncio.to_thread(busy)
+    taken = 0
+
+    async def put(number: int) -> None:
+        nonlocal taken
+        await ledger.put(SPACE, Finished([content_key(str(number))], vectors, [0]))
+        taken += 1
+
+    number = MOST_WAITING * 2
+    puts = [asyncio.create_task(put(each)) for each in range(number)]
+    turns = 0
+    deadline = asyncio.get_running_loop().time() + SLOW
+    while asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.01)
+        turns += 1
+    assert taken == 0
+    assert turns > 5
+    await asyncio.to_thread(disk.close)
+    await asyncio.gather(*puts)
+    index = await asyncio.to_thread(ledger.index, SPACE)
+    assert (index.find(keys_array(b"".join(content_key(str(each)) for each in range(number)))) >= 0).all()
+    await asyncio.to_thread(ledger.close)

@@ -1,0 +1,74 @@
+"""A plan counts as a run counts: batches by the limits, the small first request, what several jobs have in common."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from asyncrun.aio.limits import Limits
+from asyncrun.batching.pack import BatchLimits
+from asyncrun.embedders.openai import OpenAIEmbedding
+from asyncrun.kinds.estimate import TokenRate
+from asyncrun.kinds.forecast import Forecast, Foreseen, seconds_at_limits
+from asyncrun.kinds.ledgered import Pending
+from asyncrun.records import InputType, Space, content_key
+
+
+def embedder(**batch: int) -> OpenAIEmbedding:
+    return OpenAIEmbedding(
+        model="m", base_url="http://127.0.0.1:9/v1", batch=BatchLimits(**batch), rng=random.Random(1), price_per_million_tokens=2.0
+    )
+
+
+def texts(*sizes: int) -> list[Pending]:
+    return [Pending(content_key(f"{number}"), "x" * size, size, number) for number, size in enumerate(sizes)]
+
+
+def foresee(forecast: Forecast, served: OpenAIEmbedding, *rounds: list[Pending]) -> Foreseen:
+    return forecast.foresee(rounds, served, InputType.DOCUMENT, TokenRate())
+
+
+def test_the_first_request_of_an_embedder_is_small_once() -> None:
+    forecast, served = Forecast(), embedder(max_items=4)
+    assert foresee(forecast, served, texts(*[4] * 8)).requests == 3
+    assert foresee(forecast, served, texts(*[4] * 8)).requests == 2
+    assert foresee(forecast, embedder(max_items=4), texts(4, 4)).requests == 1
+
+
+def test_what_is_cut_in_rounds_is_packed_in_rounds() -> None:
+    forecast, served = Forecast(), embedder(max_items=4)
+    forecast.begin(served)
+    assert foresee(forecast, served, texts(*[4] * 5), texts(*[4] * 3)).requests == 3
+
+
+def test_tokens_by_the_rule_and_what_they_cost() -> None:
+    found = foresee(Forecast(), embedder(), texts(4, 5))
+    assert (found.tokens, found.exact, found.cost) == (3, False, pytest.approx(6e-6))
+    assert "a token for every 4 bytes" in found.notes[0]
+
+
+def test_batches_that_tokens_bound_are_said_to_be_the_most() -> None:
+    assert any("at most" in note for note in foresee(Forecast(), embedder(max_tokens=100), texts(*[60] * 4)).notes)
+    assert not any("at most" in note for note in foresee(Forecast(), embedder(max_tokens=1000), texts(*[60] * 4)).notes)
+
+
+def test_a_text_that_an_earlier_job_sends_is_not_sent_again() -> None:
+    forecast, space = Forecast(), Space("openai", "m")
+    assert len(list(forecast.unforeseen(space, texts(1, 2)))) == 2
+    assert [pending.ordinal for pending in forecast.unforeseen(space, texts(1, 2, 3))] == [2]
+    assert len(list(forecast.unforeseen(Space("openai", "other"), texts(1, 2)))) == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds"),
+    [
+        (None, None),
+        (Limits(), None),
+        (Limits(requests_per_minute=10), 60.0),
+        (Limits(requests_per_minute=10, tokens_per_minute=100, share=0.5), 600.0),
+        (Limits(inputs_per_minute=25, requests_per_minute=100), 120.0),
+    ],
+)
+def test_the_tightest_limit_says_how_long_it_takes(limits: Limits | None, seconds: float | None) -> None:
+    assert seconds_at_limits(limits, 10, 500, 50) == seconds

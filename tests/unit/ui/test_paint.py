@@ -1,0 +1,34 @@
+"""Styled text on a terminal: colour comes from the style alone, never from the text."""
+
+from __future__ import annotations
+
+import io
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncrun.trace.views.styled import Part, Style, Styled, line
+from asyncrun.ui.paint import paint, print_styled
+
+
+@given(st.text(), st.sampled_from(Style))
+def test_no_text_reaches_the_terminal_as_a_control_sequence(text: str, style: Style) -> None:
+    shown = Styled((line(Part(text, style)),))
+    bare = paint(shown, colour=False)
+    assert "\x1b" not in bare
+    assert "\n" not in bare
+    coloured = paint(shown, colour=True)
+    assert bare in coloured
+    assert coloured.count("\x1b") in (0, 2)
+
+
+def test_without_colour_a_style_is_not_seen() -> None:
+    shown = Styled((line("run ", Part("failed", Style.BAD)), (), line(Part("A", Style.TITLE))))
+    assert paint(shown, colour=False) == "run failed\n\nA"
+    assert paint(shown, colour=True) == "run \x1b[1;31mfailed\x1b[0m\n\n\x1b[1mA\x1b[0m"
+
+
+def test_a_printed_view_ends_its_line() -> None:
+    stream = io.StringIO()
+    print_styled(Styled((line("one"), line("two"))), stream)
+    assert stream.getvalue() == "one\ntwo\n"
