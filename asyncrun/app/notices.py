@@ -6,7 +6,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from asyncrun.aio.signals import handle_signals
@@ -143,7 +143,11 @@ async def with_notices(progress: Progress, selection: Selection, redactor: Redac
     client: asyncio.Future[Client] = asyncio.ensure_future(asyncio.to_thread(build_client, len(addresses)))
 
     async def send(address: str, body: bytes, tries: int) -> str | None:
-        return await send_ping(await asyncio.shield(client), address, body, clock=clock, rng=rng, tries=tries)
+        try:
+            opened = await asyncio.shield(client)
+        except OSError as error:  # such as a CA bundle that SSL_CERT_FILE names and that is none
+            return f"no connection can be made: {error.strerror or error}"
+        return await send_ping(opened, address, body, clock=clock, rng=rng, tries=tries)
 
     notices = Notices(addresses, send=send, redact=redactor.redact, warn=progress.warn, rid=uuid.uuid4())
     try:
@@ -158,7 +162,8 @@ async def with_notices(progress: Progress, selection: Selection, redactor: Redac
         raise
     finally:
         await notices.aclose()
-        await (await client).aclose()
+        with suppress(OSError):
+            await (await client).aclose()
 
 
 def _addresses(selection: Selection) -> dict[str, str]:

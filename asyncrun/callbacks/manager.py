@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+from asyncio import CancelledError
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
@@ -29,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 10.0
 """Seconds that asynchronous handlers get at the end."""
+OWN_FAULTS = (Exception, CancelledError)
+"""What comes of a handler itself: it is called between two turns of the loop, where nobody can have cancelled the job."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +73,7 @@ class CallbackManager(BaseCallbackHandler):
         self.handlers: list[BaseCallbackHandler] = [] if handlers is None else handlers
         self._trace_map: dict[str, list[str]] = defaultdict(list)
         self._couriers: dict[int, tuple[BaseCallbackHandler, Courier]] = {}
+        _make_known_to_llama_index()
 
     @property
     def trace_map(self) -> dict[str, list[str]]:
@@ -143,7 +148,7 @@ class CallbackManager(BaseCallbackHandler):
                             told = handler.on_event_start(event_type, payload, event_id=event_id, parent_id=parent)
                         if type(told) is CoroutineType:
                             self._have_awaited(handler, told)
-                    except Exception as error:
+                    except OWN_FAULTS as error:
                         self._switch_off(handler, error)
         if event_type not in LEAF_EVENTS:
             open_events.set(stack + (event_id,))  # noqa: RUF005  # half the time of unpacking
@@ -170,7 +175,7 @@ class CallbackManager(BaseCallbackHandler):
                         told = handler.on_event_end(event_type, payload, event_id=ended)
                     if type(told) is CoroutineType:
                         self._have_awaited(handler, told)
-                except Exception as error:
+                except OWN_FAULTS as error:
                     self._switch_off(handler, error)
         if stack[-1] == ended:
             open_events.set(stack[:-1])
@@ -249,7 +254,7 @@ class CallbackManager(BaseCallbackHandler):
             told = call()
             if type(told) is CoroutineType:
                 self._have_awaited(handler, told)
-        except Exception as error:
+        except OWN_FAULTS as error:
             self._switch_off(handler, error)
 
     def _have_awaited(self, handler: BaseCallbackHandler, call: Coroutine[Any, Any, Any]) -> None:
@@ -267,7 +272,7 @@ class CallbackManager(BaseCallbackHandler):
         # A new list: the one before it is being walked through.
         self.handlers = [other for other in self.handlers if other is not handler]
 
-    def _switch_off(self, handler: BaseCallbackHandler, error: Exception) -> None:
+    def _switch_off(self, handler: BaseCallbackHandler, error: BaseException) -> None:
         self._remove(handler)
         logger.warning("callback handler %s is switched off: it raised %s", type(handler).__name__, words_of(error))
 
@@ -275,3 +280,10 @@ class CallbackManager(BaseCallbackHandler):
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, str]:
         """Let a manager be the field of a pydantic model, as it is."""
         return {"type": "any"}
+
+
+def _make_known_to_llama_index() -> None:
+    # Where it is in use: its language models put a manager of their own in the place of one that is not an instance of theirs.
+    theirs = getattr(sys.modules.get("llama_index.core.callbacks.base"), "CallbackManager", None)
+    if theirs is not None:
+        theirs.register(CallbackManager)

@@ -15,8 +15,12 @@ def words_of(error: BaseException) -> str:
     >>> words_of(ValueError("not so"))
     'ValueError: not so'
     """
+    return f"{type(error).__name__}: {printable(Redactor().redact(own_words(error)), MOST_SHOWN)}"
+
+
+def own_words(error: BaseException) -> str:
+    """Return what an error says itself, as it is."""
     try:
-        words = str(error)
+        return str(error)
     except Exception:
-        words = "(it cannot say why)"
-    return f"{type(error).__name__}: {printable(Redactor().redact(words), MOST_SHOWN)}"
+        return "(it cannot say why)"

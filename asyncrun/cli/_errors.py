@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import shutil
 import traceback
+from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
-from asyncrun.errors import AsyncrunError, JobFileError, Mistake
+from asyncrun.errors import AsyncrunError, JobFileError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 
 
 def show_error(error: Exception, stream: TextIO, *, debug: bool = False) -> int:
-    """Write an error and return its exit code; an exception that is none of ours is a bug, 70."""
+    """Write an error and return its exit code; an exception that is none of ours is a bug, 70.
+
+    On a terminal the mistakes of a job file are shown in their lines.
+    """
     redact = Redactor().redact
     if debug:
         stream.write(redact("".join(traceback.format_exception(error))))
-    width = shutil.get_terminal_size((100, 24)).columns if stream.isatty() else None
-    lines = [printable(redact(line)) for line in error_lines(error, width)]
-    stream.write("".join(f"{line}\n" for line in lines))
+    if isinstance(error, JobFileError):
+        lines: Iterable[str] = _mistake_lines(error, redact, stream)
+    else:
+        lines = [redact(line) for line in error_lines(error)]
+    stream.write("".join(f"{printable(line)}\n" for line in lines))
     return error.exit_code if isinstance(error, AsyncrunError) else 70
 
 
-def error_lines(error: Exception, width: int | None = None) -> list[str]:
-    """Return the lines that tell about an error; on a terminal of a `width`, mistakes of a job file are shown in their lines."""
-    if isinstance(error, JobFileError):
-        count = len(error.mistakes)
-        told = (line for mistake in error.mistakes for line in [str(mistake), *_excerpt(mistake, width)])
-        return [*told, f"{count} {'mistake' if count == 1 else 'mistakes'} in the job file; nothing was sent."]
+def error_lines(error: Exception) -> list[str]:
+    """Return the lines that tell about an error."""
     if isinstance(error, AsyncrunError):
         return [f"asyncrun: {error}", f"  {error.hint}"]
     return [
@@ -36,9 +38,13 @@ def error_lines(error: Exception, width: int | None = None) -> list[str]:
     ]
 
 
-def _excerpt(mistake: Mistake, width: int | None) -> list[str]:
-    if width is None:
-        return []
-    from asyncrun.ui.excerpt import render_excerpt
+def _mistake_lines(error: JobFileError, redact: Callable[[str], str], stream: TextIO) -> Iterator[str]:
+    for mistake in error.mistakes:
+        yield redact(str(mistake))
+        if stream.isatty():
+            from asyncrun.ui.excerpt import render_excerpt
 
-    return render_excerpt(mistake, width)
+            # Lines that may hold a secret are not among them.
+            yield from render_excerpt(mistake, shutil.get_terminal_size((100, 24)).columns)
+    count = len(error.mistakes)
+    yield f"{count} {'mistake' if count == 1 else 'mistakes'} in the job file; nothing was sent."

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from asyncrun.app.scheduling import Listed, Wish
     from asyncrun.ui.cron import Row
 
-Words = Annotated[list[str] | None, typer.Argument(metavar="[FILE] [JOB]...", help="The job file, and which of its jobs.")]
+Words = Annotated[list[str] | None, typer.Argument(metavar="FILE JOB", help="The job file, and which of its jobs.")]
 At = Annotated[str, typer.Option("--at", metavar="SCHEDULE", help='When, as in a crontab: "15 2 * * *", or @daily.')]
 Name = Annotated[str | None, typer.Option("--name", help="What the entry is called.", show_default="the job file's name")]
 Jitter = Annotated[str | None, typer.Option("--jitter", metavar="TIME", help="Sleep a random time up to this first, such as 10m.")]

@@ -17,7 +17,7 @@ from asyncrun.jobfile.input import Output
 from asyncrun.jobfile.jobs import Chunking, Job
 from asyncrun.jobfile.later import Names
 from asyncrun.jobfile.sections import STORE_KEYS, ExecutorConfig, LlmConfig, StoreConfig
-from asyncrun.jobfile.tree import Path, Scalar, Table
+from asyncrun.jobfile.tree import Path, Scalar, Table, show
 from asyncrun.jobfile.words import takes
 from asyncrun.registry import BUILT_IN
 
@@ -229,7 +229,7 @@ def check_limits(models: Mapping[Path, EndpointConfig], findings: Findings) -> N
         identity = (model.base_url or model.provider, _key_of(path, model, findings), model.model or "")
         other_path, other = first.setdefault(identity, (path, model))
         if other.limits.model_dump(exclude_unset=True) != stated:
-            what = f"{'.'.join(map(str, other_path))} states other limits for the same endpoint, key and model"
+            what = f"{show(other_path)} states other limits for the same endpoint, key and model"
             findings.add((*path, "limits"), what, "the same limits, or limits at one of them", key=True)
 
 

@@ -18,6 +18,8 @@ TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 MAX_ALIASED_NODES = 10_000
 """Nodes that aliases may unfold to in all: nine lines of YAML can stand for a billion."""
 
+BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+"""What ends a line in YAML 1.1."""
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What YAML 1.2 calls c-printable, less the byte order mark; both parsers refuse the rest, each in its own words.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -197,8 +199,11 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Mistake:
         message, allowed = "': ' cannot stand here", "a text with ': ' in quotes, or the same indentation as the keys around it"
     elif "sequence entries are not allowed" in problem:
         message, allowed = "'-' cannot stand here", 'a list on lines of its own, or "-" in quotes'
-    column = mark.column if before + here == "${" else mark.column + 1
-    return Mistake("", message, allowed, None, Place(file, mark.line + 1, column))
+    line, column = mark.line + 1, mark.column if before + here == "${" else mark.column + 1
+    lines = BREAK.split(text)
+    if line > len(lines):  # libyaml counts a line more at the end of a text that does not end in a line break.
+        line, column = len(lines), len(lines[-1]) + 1
+    return Mistake("", message, allowed, None, Place(file, line, column))
 
 
 def _own_words(error: yaml.MarkedYAMLError) -> Iterator[str]:

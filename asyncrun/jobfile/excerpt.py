@@ -7,20 +7,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from asyncrun.errors import Mistake
+from asyncrun.jobfile.compose import BREAK
 from asyncrun.jobfile.resolve import HIDDEN
 from asyncrun.redact import Redactor
 
-_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _HIDDEN = "|".join(sorted({*HIDDEN, "vars"}))
 _OPENS = re.compile(rf"""(?<![\w-])["']?({_HIDDEN})["']?\s*:""")
-# A variable, a file's name, or nothing behind one of these keys is no secret.
-_HOLDS = re.compile(rf"""{_OPENS.pattern}\s*(?!["']?\$\{{\w+\}}["']?\s*([,}}\]#]|$)|\{{\s*file\s*:|["']["']|\{{\}}|[,}}\]#]|$)\S""")
+# A variable and the name of a file are no secrets.
+_NO_SECRET = re.compile(r"""\$\{\w+\}|\{\s*["']?file["']?\s*:[^{}]*\}""")
+_HOLDS = re.compile(rf"""{_OPENS.pattern}[\s"'{{}}\[\]]*[^\s"'{{}}\[\],#]""")
 _INDENT = re.compile(r"[ \t]*(- +)*")
 
 
 def with_lines(mistakes: Iterable[Mistake], text: str) -> list[Mistake]:
     """Return the mistakes, each with its line where that may be shown."""
-    lines = _BREAK.split(text)
+    lines = BREAK.split(text)
     return [replace(mistake, line=_line(mistake, lines)) for mistake in mistakes]
 
 
@@ -29,7 +30,8 @@ def _line(mistake: Mistake, lines: Sequence[str]) -> str | None:
     if number is None or number > len(lines):
         return None
     line = lines[number - 1]
-    secret = not HIDDEN.isdisjoint(re.split(r"[.\[]", mistake.path)) or Redactor().redact(line) != line or _HOLDS.search(line)
+    bare = _NO_SECRET.sub("", line)
+    secret = not HIDDEN.isdisjoint(re.split(r"[.\[]", mistake.path)) or Redactor().redact(bare) != bare or _HOLDS.search(bare)
     return None if secret or any(_OPENS.search(above) for above in _above(lines, number - 1)) else line
 
 

@@ -43,13 +43,13 @@ class Accepts:
 class Written:
     """Says in the JSON Schema how a value with a unit is written."""
 
-    types: tuple[str, ...]
+    plain: dict[str, Any] | None
     description: str
     pattern: str | None = None
 
     def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Return the schema of what is written, not of what it becomes."""
-        forms: list[dict[str, Any]] = [{"type": kind} for kind in self.types]
+        forms = [self.plain] if self.plain else []
         if self.pattern:
             forms.append({"type": "string", "pattern": self.pattern})
         return {"anyOf": [*forms, VARIABLE_SCHEMA], "description": self.description}
@@ -138,12 +138,18 @@ FilePath: TypeAlias = Annotated[str, AfterValidator(_path)]
 Texts: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(one_or_more), Accepts(({"type": "string"},))]
 FilePaths: TypeAlias = Annotated[tuple[FilePath, ...], BeforeValidator(one_or_more), Accepts(({"type": "string"},))]
 Duration: TypeAlias = Annotated[
-    float, _unit(values.parse_duration, values.DURATIONS), Written(("number",), values.DURATIONS, r"^[0-9.]+ *(ms|s|m|h|d)?$")
+    float,
+    _unit(values.parse_duration, values.DURATIONS),
+    Written({"type": "number", "exclusiveMinimum": 0}, values.DURATIONS, r"^[0-9.]+ *(ms|s|m|h|d)?$"),
 ]
 Size: TypeAlias = Annotated[
-    int, _unit(values.parse_size, values.SIZES), Written(("integer",), values.SIZES, r"^[0-9.]+ *([kKmMgGtT]?[iI]?[bB])?$")
+    int,
+    _unit(values.parse_size, values.SIZES),
+    Written({"type": "integer", "minimum": 1}, values.SIZES, r"^[0-9.]+ *([kKmMgGtT]?[iI]?[bB])?$"),
 ]
 Limit: TypeAlias = Annotated[
-    values.Threshold, _unit(values.parse_threshold, values.THRESHOLDS), Written(("integer",), values.THRESHOLDS, r"^[0-9]+(\.[0-9]+)? *%?$")
+    values.Threshold,
+    _unit(values.parse_threshold, values.THRESHOLDS),
+    Written({"type": "integer", "minimum": 0}, values.THRESHOLDS, r"^[0-9]+(\.[0-9]+)? *%?$"),
 ]
-Share: TypeAlias = Annotated[float, _unit(values.parse_share, values.SHARES), Written((), values.SHARES, r"^[0-9]+(\.[0-9]+)? *%$")]
+Share: TypeAlias = Annotated[float, _unit(values.parse_share, values.SHARES), Written(None, values.SHARES, r"^[0-9]+(\.[0-9]+)? *%$")]

@@ -117,7 +117,7 @@ def listed(words: Iterable[str], limit: int = 30) -> str:
     'a, b and 1 more'
     """
     known = list(words)
-    return ", ".join(known[:limit]) + (f" and {len(known) - limit} more" if len(known) > limit else "")
+    return ", ".join(printable(word, 60) for word in known[:limit]) + (f" and {len(known) - limit} more" if len(known) > limit else "")
 
 
 def _position(mistake: Mistake) -> tuple[int, int]:

@@ -39,7 +39,7 @@ def _name(value: str) -> str:
 def _workers(value: object) -> object:
     if value == "auto":
         return None
-    if value is None or isinstance(value, bool):
+    if isinstance(value, bool):
         raise wrong("", "auto, or a whole number of 1 or more")
     return value
 

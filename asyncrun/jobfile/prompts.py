@@ -6,7 +6,7 @@ from pathlib import Path as FilePath
 
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import neighbour, not_a_file
-from asyncrun.jobfile.findings import Findings, near
+from asyncrun.jobfile.findings import Findings, listed, near
 from asyncrun.jobfile.jobs import Prompt, QueryJob
 from asyncrun.jobfile.later import Names
 from asyncrun.jobfile.sections import LlmConfig
@@ -71,5 +71,5 @@ def _check_template(text: str, file: str, entry: JobEntry, path: Path, findings:
     kept = entry.job.input.metadata if entry.job is not None else ()
     for name in (field.removeprefix(METADATA) for field in template.fields if field.startswith(METADATA)):
         if name not in kept and not any(name.startswith(f"{one}.") for one in kept):
-            allowed = "one of input.metadata: " + (", ".join(kept) or "none is kept yet")
+            allowed = "one of input.metadata: " + (listed(kept) or "none is kept yet")
             findings.add(path, f"the questions keep no metadata {name!r}", allowed, near(name, kept))

@@ -18,7 +18,7 @@ TIMEOUT = 30.0
 _NONE = ("no crontab for", "can't open", "cannot open your crontab")
 """How programs say that there is no crontab yet: Vixie's, cronie's and macOS's; busybox's; Solaris's."""
 
-_SHOWN = {"\r": "\\r", "\b": "\\b"}
+_SHOWN = {ord("\r"): "\\r", ord("\b"): "\\b"}
 """What Debian's `crontab -l` shows instead of two characters (tried with cron 3.0pl1-197); `crontab -e` hands out the file as it is."""
 
 
@@ -55,7 +55,7 @@ def _read_exactly(listed: str) -> str:
         editor.chmod(0o700)
         _call("-e", environ={"EDITOR": str(editor), "VISUAL": str(editor)})
         text = copy.read_bytes().decode("utf-8", "surrogateescape") if copy.exists() else None
-    if text is None or listed not in (text, text.translate(str.maketrans(_SHOWN))):
+    if text is None or listed not in (text, text.translate(_SHOWN)):
         raise StorageError(
             "crontab -l shows \\r or \\b, and what stands there cannot be told: nothing is changed",
             hint="Put the line there yourself: asyncrun cron print, then crontab -e.",

@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from asyncrun.callbacks.words import own_words
+
 Plain = bool | int | float | str
 
 LONGEST_TEXT = 200
@@ -100,7 +102,7 @@ def read_payload(payload: Any, *, texts: bool = False) -> dict[str, Plain]:
 def _pick_other(name: str, value: Any, picked: dict[str, Plain]) -> None:
     if isinstance(value, BaseException):
         picked["error.type"] = type(value).__name__
-        picked["error.message"] = str(value)[: LONGEST_TEXT * 5]
+        picked["error.message"] = own_words(value)[:_FIRST_CUT]
     elif isinstance(value, str):
         if len(value) <= LONGEST_TEXT and name not in _TEXTS:
             picked[name] = str(value.value) if isinstance(value, Enum) else str(value)

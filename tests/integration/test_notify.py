@@ -228,6 +228,15 @@ main()
     assert len(receiver.got) == 2
 
 
+def test_a_broken_ca_bundle_costs_a_warning_where_nothing_else_needs_it(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    (tmp_path / "bundle.pem").write_text("no certificate")
+    with receiving(200) as receiver:
+        done = run(tmp_path, HEALTHCHECK_URL=receiver.url, SSL_CERT_FILE=str(tmp_path / "bundle.pem"))
+    assert done.returncode == 0
+    assert done.stderr.count("a ping of notify did not get through: no connection can be made") == 1
+
+
 def test_a_rehearsal_and_a_run_that_finds_another_one_going_on_tell_nothing(tmp_path: Path) -> None:
     from asyncrun.ledger.lock import hold_lock
 

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import gc
 import logging
 from typing import Any
@@ -50,6 +51,23 @@ async def test_cancelling_the_caller_while_the_bar_is_opened_leaves_no_coroutine
     gc.collect()
 
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("error", "told"), [(None, ["finished"]), (LookupError(), [])])
+async def test_a_call_that_fails_is_not_shown_as_one_that_went_well(
+    error: Exception | None, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Finished(Tally):
+        def task_finished(self, task: str, result: object) -> None:
+            self.calls.append("finished")
+
+    shown = Finished()
+    monkeypatch.setattr(registry, "load", lambda port, name: lambda: shown)
+    with pytest.raises(LookupError) if error else contextlib.nullcontext():
+        await run_jobs([double(1), *([fail(error)] if error else [])], show_progress=True)
+    assert [call for call in shown.calls if call == "finished"] == told
+    assert shown.calls[-1] == "closed"
+
+
 class Broken(Tally):
     def __init__(self, where: str) -> None:
         super().__init__()
@@ -78,4 +96,6 @@ async def test_a_progress_that_raises_is_switched_off_and_reported_once(
         with pytest.raises(LookupError) as caught:
             await run_jobs([double(1), fail(error)], workers=1, show_progress=True)
         assert caught.value is error
-    assert [record.message[:24] for record in caplog.records] == ["progress is switched off"] * 2
+    # A call that fails is not told as finished.
+    times = 1 if where == "task_finished" else 2
+    assert [record.message[:24] for record in caplog.records] == ["progress is switched off"] * times

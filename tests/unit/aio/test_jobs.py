@@ -51,6 +51,15 @@ async def test_too_few_workers_are_a_value_error_and_no_coroutine_is_left_open(w
 
 
 @pytest.mark.asyncio
+async def test_workers_that_are_no_number_leave_no_coroutine_open() -> None:
+    with pytest.raises(TypeError):
+        await run_jobs([double(1)], workers=None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        outcomes([double(1)], workers=None)  # type: ignore[arg-type]
+    gc.collect()
+
+
+@pytest.mark.asyncio
 async def test_the_first_error_is_raised_itself_and_the_rest_is_cancelled_cleaned_up_and_closed() -> None:
     gauge = Gauge()
     error = LookupError("mine")

@@ -62,3 +62,12 @@ def test_our_manager_is_taken_by_their_parts() -> None:
     embedding.get_text_embedding_batch(["a", "b"])
     [[_, end]] = handler.get_event_pairs(CBEventType.EMBEDDING)
     assert (end.payload or {})[EventPayload.CHUNKS] == ["a", "b"]
+
+
+def test_our_manager_is_told_of_their_language_models() -> None:
+    from llama_index.core.llms import MockLLM
+
+    handler = LlamaDebugHandler(print_trace_on_end=False)
+    MockLLM(callback_manager=CallbackManager([handler])).complete("a question")
+    [[start, _]] = handler.get_llm_inputs_outputs()
+    assert (start.payload or {})[EventPayload.PROMPT] == "a question"

@@ -63,6 +63,18 @@ def test_only_the_innermost_event_has_the_exception_in_its_payload() -> None:
     assert isinstance((payloads[CBEventType.RETRIEVE] or {})[EventPayload.EXCEPTION], ValueError)
 
 
+def test_an_exception_that_answers_for_no_name_comes_out_unchanged() -> None:
+    class Odd(Exception):
+        def __getattr__(self, name: str) -> object:
+            raise RuntimeError(name)
+
+    manager, handler = watched()
+    error = Odd()
+    with pytest.raises(Odd), manager.event(CBEventType.QUERY):
+        raise error
+    assert ends(handler) == [{EventPayload.EXCEPTION: error}]
+
+
 def test_an_exception_after_the_end_is_not_sent() -> None:
     manager, handler = watched()
     with pytest.raises(ValueError, match="odd"), manager.event(CBEventType.QUERY), manager.event(CBEventType.RETRIEVE) as event:

@@ -50,11 +50,11 @@ class Recording(BaseCallbackHandler):
 class Raising(Recording):
     """Raises from one of its methods."""
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: str, error: type[BaseException] = RuntimeError) -> None:
         super().__init__()
 
         def fail(*args: Any, **kwargs: Any) -> str:
-            raise RuntimeError("no disk for api_key=hunter2hunter2")
+            raise error("no disk for api_key=hunter2hunter2")
 
         setattr(self, method, fail)
 
@@ -242,9 +242,12 @@ def test_a_handler_that_needs_no_trace_map_has_none_kept() -> None:
     assert manager.trace_map == {BASE_TRACE_EVENT: ["seen"]}
 
 
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
 @pytest.mark.parametrize("method", ["on_event_start", "on_event_end", "on_event_error", "start_trace", "end_trace"])
-def test_a_handler_that_raises_is_reported_once_and_switched_off(method: str, caplog: pytest.LogCaptureFixture) -> None:
-    bad, good = Raising(method), Recording()
+def test_a_handler_that_raises_is_reported_once_and_switched_off(
+    method: str, error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = Raising(method, error), Recording()
     manager = CallbackManager([bad, good])
     for _ in range(3):
         with pytest.raises(KeyError), manager.as_trace("t"), manager.event(CBEventType.QUERY):
@@ -253,8 +256,28 @@ def test_a_handler_that_raises_is_reported_once_and_switched_off(method: str, ca
     assert (len(good.starts), len(good.ends), len(good.errors), len(good.traces)) == (3, 3, 3, 6)
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "Raising is switched off" in caplog.text
-    assert "RuntimeError" in caplog.text
+    assert error.__name__ in caplog.text
     assert "hunter2" not in caplog.text
+
+
+class Speechless(Exception):
+    """Raises where it should say why it was raised."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("nothing to say")
+
+
+def test_a_handler_whose_error_cannot_even_be_told_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(*_: Any, **__: Any) -> str:
+        raise Speechless
+
+    bad, good = Recording(), Recording()
+    bad.on_event_start = fail  # type: ignore[method-assign]
+    manager = CallbackManager([bad, good])
+    with manager.event(CBEventType.QUERY):
+        pass
+    assert (manager.handlers, len(good.ends)) == ([good], 1)
+    assert "it raised Speechless" in caplog.text
 
 
 def test_an_exception_outside_of_events_becomes_an_event() -> None:

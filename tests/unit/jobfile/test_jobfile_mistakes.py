@@ -305,6 +305,10 @@ ONE_MISTAKE = {
         "notify: {ping: §hc-ping.example/secret}\njobs: [{JOB}]",
         "notify.ping: not an address that can be pinged; allowed: https://HOST/...",
     ),
+    "an address of another kind": (
+        "notify: {ping: §ftp://hc-ping.example/secret}\njobs: [{JOB}]",
+        "notify.ping: not an address that can be pinged; allowed: https://HOST/...",
+    ),
     "two jobs write one output": (
         "jobs:\n- {JOB}\n- {name: b, kind: embed, input: i, output: §./x/../o.jsonl}",
         "jobs[1].output: the job 'a' writes this output too; allowed: an output of its own",
@@ -402,6 +406,12 @@ def test_a_mistake_below_an_alias_is_told_where_it_was_typed(mistakes):
     )
     found = [line.split(": the text")[0] for line in mistakes(text)]
     assert found == [f"{place}: jobs[0].embedder.timeout", f"{place}: jobs[1].embedder.timeout"]
+
+
+def test_names_that_would_steer_a_terminal_are_written_out(mistakes):
+    text = f'jobs: [{{{JOB}, needs: [b]}}, {{name: "\u202ec", kind: embed, input: i, output: p.jsonl}}]'
+    (line,) = [line for line in mistakes(text) if "no job is named" in line]
+    assert "allowed: a, \\u202ec" in line
 
 
 def test_two_limits_for_one_key_are_a_mistake(mistakes):

@@ -2,104 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+import random
+import re
+from pathlib import Path
+from typing import Any
+
 import jsonschema
 import pytest
 import yaml
 
+from asyncrun.errors import JobFileError
 from asyncrun.jobfile import job_file_schema
 
-# Every key of the language, what is not built yet included: the schema knows the whole of it.
-EVERYTHING = """\
-version: 1
-vars: {docs: docs}
-defaults: {max_failures: 1%}
-embedders:
-  local: {provider: local}
-  openai:
-    provider: openai
-    model: text-embedding-3-small
-    base_url: https://api.openai.com/v1
-    endpoints: []
-    api_key: ${OPENAI_API_KEY}
-    dimensions: 512
-    input_type: null
-    document_prefix: ""
-    query_prefix: ""
-    api_version: null
-    params: {a: b}
-    options: {}
-    space: openai-3-small-512
-    batch: {max_items: 128, max_tokens: 100000, max_bytes: 2MB}
-    limits: {requests_per_minute: 3000, tokens_per_minute: 1000000, inputs_per_minute: 2000, concurrency: "${N}", share: 100%}
-    retry: {attempts: 6, max_wait: 15m}
-    timeout: 60s
-    on_too_long: fail
-    on_empty: fail
-    tokenizer: null
-    price_per_million_tokens: 0.02
-    headers: {A: b}
-    extra_body: {}
-  spread: {provider: openai, model: m, endpoints: [{base_url: http://a, api_key: "${A}", limits: {requests_per_minute: 5}}]}
-  adapter: {provider: llama-index, options: {class: a.B, args: {x: 1}}}
-  azure: {provider: azure, model: m, api_version: "2024-10-21"}
-  other: {provider: openai, model: m, api_key: {file: key.txt}}
-llms:
-  small:
-    provider: openai
-    model: gpt-4o-mini
-    temperature: 0
-    max_output_tokens: 500
-    system: "Answer from the context only."
-    price_per_million_tokens: {input: 0.15, output: 0.60}
-stores:
-  docs: {type: sqlite, path: ./index.db}
-  pg:   {type: pgvector, url: "${DATABASE_URL}", schema: public, index: hnsw, create: true}
-  qd:   {type: qdrant, url: "http://localhost:6333", api_key: "${QDRANT_API_KEY}"}
-trace: {keep: 30d, max_size: 500MB, text: false}
-executor: {type: ray, address: auto, processes: 16}
-notify: {ping: "${HEALTHCHECK_URL}"}
-jobs:
-  - name: embed-notes
-    kind: embed
-    needs: []
-    input: notes.jsonl
-    embedder: openai
-    output: out/notes.parquet
-    workers: auto
-    max_failures: 1%
-    skip: known-bad.txt
-    max_runtime: 2h
-    budget: {tokens: 50000000, cost: 5.00}
-    notify: {ping: "http://x"}
-  - name: ingest-handbook
-    kind: ingest
-    input: {path: "docs/**/*.md"}
-    embedder: {provider: local}
-    chunk: {by: sentence, size: 256, overlap: 32}
-    store: docs
-    collection: handbook
-    source: handbook
-    prune: true
-    max_delete: 20%
-    on_new_space: refuse
-  - name: ask
-    kind: query
-    needs: [ingest-handbook]
-    input: {path: questions.jsonl, text: question, id: qid}
-    store: docs
-    collection: handbook
-    top_k: 5
-    search: hybrid
-    filter: "lang = 'en' and year >= 2024"
-    llm: small
-    prompt: {path: prompt.txt}
-    context_tokens: 3000
-    output: {path: "-", format: jsonl, columns: [id]}
-  - name: inline
-    kind: embed
-    input: {items: [a, {text: b}], metadata: [x], exclude: ["*.bak"], duplicates: last, allow_empty: false, root: .}
-    output: o.npy
-"""
+EXAMPLE = (Path(__file__).parents[3] / "jobs.example.yaml").read_text(encoding="utf-8")
+EVERYTHING = (Path(__file__).parent / "everything.yaml").read_text(encoding="utf-8")
 ENVIRON = dict.fromkeys(["OPENAI_API_KEY", "DATABASE_URL", "QDRANT_API_KEY"], "x") | {"HEALTHCHECK_URL": "https://x", "N": "5", "A": "a"}
 
 
@@ -110,8 +27,9 @@ def validator():
     return jsonschema.Draft202012Validator(schema)
 
 
-def test_the_whole_language_is_valid(validator):
-    assert [error.message for error in validator.iter_errors(yaml.safe_load(EVERYTHING))] == []
+@pytest.mark.parametrize("text", [EVERYTHING, EXAMPLE], ids=["everything", "example"])
+def test_the_whole_language_and_the_example_are_valid(validator, text):
+    assert [error.message for error in validator.iter_errors(yaml.safe_load(text))] == []
 
 
 def test_the_models_accept_the_whole_language_but_for_what_is_not_built(mistakes):
@@ -139,3 +57,72 @@ def test_the_models_accept_the_whole_language_but_for_what_is_not_built(mistakes
 def test_what_the_models_refuse_is_not_valid(validator, mistakes, text):
     assert list(validator.iter_errors(yaml.safe_load(text)))
     assert mistakes(text)
+
+
+def properties() -> list[tuple[str, str, dict[str, Any]]]:
+    schema = job_file_schema()
+    parts = {"the file": schema, **schema["$defs"]}
+    return [(part, key, field) for part, told in parts.items() for key, field in told.get("properties", {}).items()]
+
+
+def test_every_key_says_what_it_is_for():
+    assert len(properties()) > 100
+    assert [f"{part}.{key}" for part, key, field in properties() if not field.get("description", "").endswith(".")] == []
+
+
+OFFERED = {
+    **{"EmbedderConfig.provider": "voyage", "LlmConfig.provider": "ollama", "StoreConfig.type": "sqlite", "Input.format": "auto"},
+    **{"Output.format": "npy", "Chunking.by": "sentence", "QueryJob.search": "hybrid", "IngestJob.on_new_space": "rebuild"},
+}
+
+
+def test_an_editor_offers_the_names_that_are_known(validator):
+    offered = {f"{part}.{key}": str(field) for part, key, field in properties()}
+    for key, word in OFFERED.items():
+        assert f"'{word}'" in offered[key]
+    plugin = "jobs: [{name: a, kind: embed, input: i, output: o, embedder: {provider: mine}}]"
+    assert list(validator.iter_errors(yaml.safe_load(plugin))) == []
+
+
+# What a schema cannot know: it lies between two places, in the small languages, in variables, or in what YAML reads differently.
+BEYOND = re.compile(
+    "is not in this version|does not use it|needs a price|no job is named|has this name too|jobs need each other|not a key"
+    "|unknown (embedder|store|llm|provider|store type|format|way to cut|output format)|writes (this output|to stdout)|the job reads"
+    "|this job file|the ending of the path|not a filter|not a template|other limits|missing; allowed: (a model|.class)|not below the size|0 seconds"
+    "|one model|has no (options|versions)|has its own arguments|stand instead|stand together|no path and no items|nobody answers|an .npy file"
+    "|placeholder|does not hold|keep no metadata|one source|must not stand|not the address|not an address"
+)
+
+
+def test_schema_and_loader_agree_on_spoiled_files(validator, mistakes, load):
+    """Where the schema finds a mistake the loader does, and where it finds none the loader's are of the kinds that no schema can know."""
+    whole = yaml.safe_load(EVERYTHING)
+    rng = random.Random(44)
+    values = [None, True, 5, -1, 0.5, "x", "5%", "2h", "10MB", [], {}, ["a"], {"a": 1}]
+    refused = 0
+    for _ in range(400):
+        data = copy.deepcopy(whole)
+        holder, key = rng.choice(places(data))
+        if rng.random() < 0.3 and isinstance(holder, dict):
+            holder[f"{key}x"] = holder.pop(key)
+        elif rng.random() < 0.2:
+            del holder[key]
+        else:
+            holder[key] = rng.choice(values)
+        text = yaml.safe_dump(data, sort_keys=False)
+        valid = not list(validator.iter_errors(data))
+        try:
+            load(text, environ=ENVIRON)
+            found = []
+        except JobFileError as error:
+            found = [str(mistake) for mistake in error.mistakes]
+        plain = [line for line in found if not BEYOND.search(line)]
+        refused += not valid
+        assert valid or found, text
+        assert not valid or not plain, plain
+    assert refused > 100
+
+
+def places(data: Any) -> list[tuple[Any, Any]]:
+    steps = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [found for key, below in list(steps) for found in [(data, key), *places(below)]]

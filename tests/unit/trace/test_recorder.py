@@ -279,6 +279,22 @@ def test_a_writer_that_is_stuck_neither_fills_the_memory_nor_loses_anything(
     assert (sum(span.attributes.get("folded.count", 1) for span in spans), run.lost) == (500, 0)
 
 
+def test_an_error_that_cannot_be_told_is_recorded_by_its_type(path: Path, recorder: TraceRecorder) -> None:
+    class Speechless(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("nothing to say")
+
+    manager = CallbackManager([recorder])
+    recorder.begin_run()
+    with pytest.raises(Speechless), manager.event(CBEventType.QUERY):
+        raise Speechless
+    with manager.event(CBEventType.QUERY):
+        pass
+    recorder.end_run(status="failed", exit_code=1)
+    _, [spans] = read(path)
+    assert [(span.status, span.attributes.get("error.type")) for span in spans] == [("failed", "Speechless"), ("succeeded", None)]
+
+
 def test_jobs_of_a_pool_are_all_counted_while_the_writer_is_stuck(
     monkeypatch: pytest.MonkeyPatch, path: Path, recorder: TraceRecorder
 ) -> None:
