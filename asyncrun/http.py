@@ -271,7 +271,7 @@ def _transport_error(error: BaseException) -> TransportError:
         if isinstance(cause, ConnectionRefusedError):
             return TransportError(Fault.REFUSED, "the connection is refused")
         if isinstance(cause, aiohttp.ConnectionTimeoutError):
-            return TransportError(Fault.TIMEOUT, f"no connection within {CONNECT_TIMEOUT:g} s")
+            return TransportError(Fault.REFUSED, f"no connection within {CONNECT_TIMEOUT:g} s")
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | aiohttp.InvalidURL | ValueError):
         return TransportError(Fault.ADDRESS, "the address is not one that can be posted to")
     if isinstance(error, httpx.ConnectError):

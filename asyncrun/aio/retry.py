@@ -28,6 +28,8 @@ class FailureClass(StrEnum):
     """A 200 that cannot be right: wrong count, index, size, a null, no JSON."""
     TOO_BIG = "too_big"
     """The request carries too much: halve the batch."""
+    TOO_SLOW = "too_slow"
+    """No whole reply in time, to a batch that can be divided: halve it."""
     TOO_LONG = "too_long"
     """One text is too long."""
     ITEM = "item"

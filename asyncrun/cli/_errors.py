@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TextIO
 
-from asyncrun.errors import AsyncrunError, JobFileError
+from asyncrun.errors import AsyncrunError, JobFileError, Mistake
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 
@@ -40,7 +41,7 @@ def error_lines(error: Exception) -> list[str]:
 
 def _mistake_lines(error: JobFileError, redact: Callable[[str], str], stream: TextIO) -> Iterator[str]:
     for mistake in error.mistakes:
-        yield redact(str(mistake))
+        yield _redacted(mistake, redact)
         if stream.isatty():
             from asyncrun.ui.excerpt import render_excerpt
 
@@ -48,3 +49,9 @@ def _mistake_lines(error: JobFileError, redact: Callable[[str], str], stream: Te
             yield from render_excerpt(mistake, shutil.get_terminal_size((100, 24)).columns)
     count = len(error.mistakes)
     yield f"{count} {'mistake' if count == 1 else 'mistakes'} in the job file; nothing was sent."
+
+
+def _redacted(mistake: Mistake, redact: Callable[[str], str]) -> str:
+    """Return a mistake without secrets; what follows the path `api_key` is the message, not a key."""
+    allowed, suggestion = (part and redact(part) for part in (mistake.allowed, mistake.suggestion))
+    return str(replace(mistake, message=redact(mistake.message), allowed=allowed, suggestion=suggestion))

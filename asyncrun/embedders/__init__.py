@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from asyncrun.embedders.ollama import OllamaEmbedding
     from asyncrun.embedders.openai import OpenAIEmbedding
     from asyncrun.embedders.tei import HuggingFaceInferenceAPIEmbedding, TextEmbeddingsInference
-    from asyncrun.embedders.vendors import AzureOpenAIEmbedding, HerokuEmbedding, JinaEmbedding, MistralAIEmbedding, VoyageEmbedding
+    from asyncrun.embedders.vendors import (
+        AzureOpenAIEmbedding,
+        HerokuEmbedding,
+        InfinityEmbedding,
+        JinaEmbedding,
+        LiteLLMEmbedding,
+        LlamaCppEmbedding,
+        LMStudioEmbedding,
+        MistralAIEmbedding,
+        VLLMEmbedding,
+        VoyageEmbedding,
+    )
 
 __all__ = [
     "AzureOpenAIEmbedding",
@@ -24,14 +35,19 @@ __all__ = [
     "GeminiEmbedding",
     "HerokuEmbedding",
     "HuggingFaceInferenceAPIEmbedding",
+    "InfinityEmbedding",
     "IsaacusEmbedding",
     "JinaEmbedding",
+    "LMStudioEmbedding",
+    "LiteLLMEmbedding",
+    "LlamaCppEmbedding",
     "LocalEmbedding",
     "MistralAIEmbedding",
     "OllamaEmbedding",
     "OpenAIEmbedding",
     "SimilarityMode",
     "TextEmbeddingsInference",
+    "VLLMEmbedding",
     "VoyageEmbedding",
     "similarity",
 ]
@@ -43,14 +59,19 @@ _HOMES = {
     "GeminiEmbedding": "gemini",
     "HerokuEmbedding": "vendors",
     "HuggingFaceInferenceAPIEmbedding": "tei",
+    "InfinityEmbedding": "vendors",
     "IsaacusEmbedding": "isaacus",
     "JinaEmbedding": "vendors",
+    "LMStudioEmbedding": "vendors",
+    "LiteLLMEmbedding": "vendors",
+    "LlamaCppEmbedding": "vendors",
     "LocalEmbedding": "local",
     "MistralAIEmbedding": "vendors",
     "OllamaEmbedding": "ollama",
     "OpenAIEmbedding": "openai",
     "SimilarityMode": "compare",
     "TextEmbeddingsInference": "tei",
+    "VLLMEmbedding": "vendors",
     "VoyageEmbedding": "vendors",
     "similarity": "compare",
 }

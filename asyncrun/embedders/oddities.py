@@ -19,7 +19,9 @@ LONG_TEXT = 2048
 BYTES_PER_TOKEN = 16
 """No prose has so few tokens: four bytes a token are usual, three for a Chinese character."""
 TELLING = 64
-"""So many characters are never, by chance, as many tokens."""
+"""So many characters are never, by chance, as many tokens..."""
+WORD = 5
+"""...where the texts have as many on average, and most are Latin: a single letter is a token, and so is a Chinese character."""
 UNIT = 0.01
 """How far the length of a vector may be from 1: float16 and int8 models are within this."""
 
@@ -60,7 +62,8 @@ def _odd_usage(tokens: int | None, texts: Sequence[str], *, whole: bool) -> Iter
         return
     characters = sum(map(len, texts))
     # infinity strips the texts before it counts.
-    if characters >= TELLING and tokens in (characters, sum(len(text.strip()) for text in texts)):
+    equal = characters >= TELLING and tokens in (characters, sum(len(text.strip()) for text in texts))
+    if equal and characters >= WORD * len(texts) and sum(map(byte_size, texts)) < 1.5 * characters:
         yield "characters", "its usage counts characters, not tokens: tokens and cost are not known"
     elif whole and tokens * BYTES_PER_TOKEN < characters and max(map(byte_size, texts)) >= LONG_TEXT:
         yield "cut", "its usage is far too small for texts of this length: it seems to cut them without a word"

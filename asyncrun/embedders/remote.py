@@ -97,7 +97,8 @@ class RemoteEmbedding(BaseEmbedding):
         self._warned: set[str] = set()
         self._fits = BatchLimits(max_items=2**31)
         self._refusals = Refusals()
-        self._tokens_seen = self._bytes_seen = 0
+        self._tokens_seen = self._bytes_seen = self._most_answered = 0
+        self._counts_characters = False
 
     echoes_model = True
     """Whether an answer names the model as it was asked for."""
@@ -190,9 +191,11 @@ class RemoteEmbedding(BaseEmbedding):
         self.endpoint.proven = True
         self._tell(answer.oddities)
         self._dimensions = proof.dimensions
+        size = sum(map(byte_size, texts))
+        self._most_answered = max(self._most_answered, size)
         if answer.tokens:
             self._tokens_seen += answer.tokens
-            self._bytes_seen += sum(map(byte_size, texts))
+            self._bytes_seen += size
         usage = Usage(tally.attempts, tally.attempts - 1, answer.tokens or 0, self._cost(answer))
         embedded = Embedded(proof.vectors, proof.positions, usage=usage, waits=tally.waits)
         if self.keeps_together:
@@ -208,7 +211,13 @@ class RemoteEmbedding(BaseEmbedding):
         """Send a batch until it is answered or refused. Raises RefusedError, ThrottledError, OutageError."""
 
         async def attempt(_: int) -> Answer:
-            return examined(await self._ask(write(texts), len(texts)), texts, self._asked)
+            try:
+                return self._believed(examined(await self._ask(write(texts), len(texts)), texts, self._asked))
+            except RefusedError as error:
+                if error.timed_out and len(texts) > 1 and self.endpoint.proven and not self.keeps_together:
+                    # Sent whole again it would most likely take too long again.
+                    error.verdict = replace(error.verdict, failure=FailureClass.TOO_SLOW)
+                raise
 
         per_byte = self._tokens_seen / self._bytes_seen if self._bytes_seen else TOKENS_PER_BYTE
         return await persist(
@@ -236,11 +245,13 @@ class RemoteEmbedding(BaseEmbedding):
                 return spent, [list(range(len(texts)))]
         if failure is FailureClass.TOO_BIG:
             self._learn(error.verdict, texts)
+        if failure is FailureClass.TOO_SLOW:
+            self._slow_down(texts)
         if not self.endpoint.proven and self._adapt(error.verdict):
             return spent, [list(range(len(texts)))]
         if len(texts) == 1 and not self.endpoint.proven:
             self._refusals.add(error)
-        after = aftermath(error.verdict, len(texts), together=self.keeps_together)
+        after = aftermath(error.verdict, [byte_size(text) for text in texts], together=self.keeps_together)
         failures = tuple(EmbedFailure(place, reason, str(error), tally.attempts) for place, reason in after.failed.items())
         return replace(spent, failures=failures), after.parts
 
@@ -252,6 +263,20 @@ class RemoteEmbedding(BaseEmbedding):
             # 5 % less than it says: tokens are not spread evenly over bytes.
             most = int(sum(map(byte_size, texts)) * (0.95 * verdict.share if verdict.share else 0.5))
             self._fits = replace(self._fits, max_bytes=min(most, self._fits.max_bytes or most))
+
+    def _slow_down(self, texts: Sequence[str]) -> None:
+        """Send less at once after a batch that took too long, but never less than was answered in time: the batch may be an exception."""
+        most = max(sum(map(byte_size, texts)) // 2, self._most_answered)
+        self._fits = replace(self._fits, max_bytes=min(most, self._fits.max_bytes or most))
+        within = f"within the timeout of {self.endpoint.timeout:g} s"
+        self._tell({"slow": f"no whole reply to {len(texts)} texts {within}: they are sent in halves; a smaller batch or more time helps"})
+
+    def _believed(self, answer: Answer) -> Answer:
+        """Return the answer without its count of tokens once the server has been found to count characters."""
+        if "characters" in answer.oddities:
+            self._counts_characters = True
+            self._tokens_seen = self._bytes_seen = 0
+        return replace(answer, tokens=None) if self._counts_characters else answer
 
     def _tell(self, oddities: Mapping[str, str]) -> None:
         for kind, sentence in oddities.items():

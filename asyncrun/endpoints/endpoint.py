@@ -45,7 +45,7 @@ class Endpoint:
     """
 
     url: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     limiter: Limiter
     circuit: Circuit
     budget: RetryBudget
@@ -55,7 +55,7 @@ class Endpoint:
     timeout: float
     proven: bool = False
     _connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = field(default_factory=WeakKeyDictionary)
-    _redactor: Redactor = field(init=False)
+    _redactor: Redactor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_address(self.url)

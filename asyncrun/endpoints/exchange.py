@@ -37,13 +37,21 @@ class RefusedError(Exception):
     """A request that brought no answer. The message may be shown: it holds no secret and is one line."""
 
     def __init__(
-        self, message: str, verdict: Verdict, *, hint: float | None = None, reached: bool = True, status: int | None = None
+        self,
+        message: str,
+        verdict: Verdict,
+        *,
+        hint: float | None = None,
+        reached: bool = True,
+        status: int | None = None,
+        timed_out: bool = False,
     ) -> None:
         super().__init__(message)
         self.verdict = verdict
         self.status = status
         self.hint = hint
         self.reached = reached
+        self.timed_out = timed_out
 
     def about_endpoint(self) -> AsyncrunError | None:
         """Return the error of a run when the refusal is about the endpoint whatever was sent, None when it may be about this request."""
@@ -66,7 +74,8 @@ async def exchange(endpoint: Endpoint, body: bytes) -> Exchanged:
         words = endpoint.shown(str(error))
         reached = error.fault in (Fault.TOO_LARGE, Fault.ENCODING)
         where = f"cannot reach {endpoint.host}" if error.fault in (Fault.REFUSED, Fault.DNS, Fault.DNS_AGAIN) else endpoint.host
-        raise RefusedError(f"{where}: {words}", Verdict(failure, words), reached=reached) from error
+        late = error.fault is Fault.TIMEOUT
+        raise RefusedError(f"{where}: {words}", Verdict(failure, words), reached=reached, timed_out=late) from error
     with spending("decode"):
         document = _decoded(reply.body)
     if reply.status != 200 or document is None or (isinstance(document, dict) and document.get("error")):

@@ -123,6 +123,9 @@ def open_connection(path: Path) -> sqlite3.Connection:
     Raises StorageError when it cannot be opened, DamagedStateError when it is no ledger or one of a newer version.
     """
     try:
+        # Not opened with O_NOFOLLOW: closing a file that SQLite has open drops its locks (sqlite.org/howtocorrupt.html, 2.2).
+        if path.is_symlink():
+            raise OSError("it is a symbolic link")
         if not path.exists():
             path.touch(mode=0o600)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -22,11 +22,12 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """A record that cannot be read: it is named and set aside."""
+    """A record that cannot be read: it is named, by its id where `fields` hold what could be read of it, and set aside."""
 
     place: Place
     reason: str
     message: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Reader(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,5 +43,15 @@ def _refused(line: bytes, place: Place, error: orjson.JSONDecodeError) -> BadRec
     except UnicodeError as bad_text:
         return BadRecord(place, "bad_text", str(bad_text))
     # The parser refuses \ud800 without its other half: such a text could not be sent as UTF-8.
-    reason = "bad_text" if "surrogate" in error.msg else "bad_record"
-    return BadRecord(Place(place.file, place.line, error.colno), reason, f"not JSON: {error.msg}")
+    halved = "surrogate" in error.msg
+    at = Place(place.file, place.line, error.colno)
+    return BadRecord(at, "bad_text" if halved else "bad_record", f"not JSON: {error.msg}", _loosely_read(line) if halved else {})
+
+
+def _loosely_read(line: bytes) -> dict[str, Any]:
+    """Return the fields of an object that holds half of a surrogate pair, which the library's own parser lets pass."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -88,11 +88,10 @@ class _Maker:
     def item(self, record: Record | BadRecord, name: str) -> Item | BadItem:
         place = record.place
         if isinstance(record, BadRecord):
-            return BadItem(_id_of_place(name, place), place, record.reason, record.message)
+            return BadItem(self._own_id_or_none(record) or _id_of_place(name, place), place, record.reason, record.message)
         fields, own_id = record.fields, None
         try:
-            if place.line is not None and self._has_id(fields):
-                own_id = _encodable(self.id.fill(fields), "id")
+            own_id = self._own_id(record)
             text = _encodable(self.text.fill(fields), "text")
         except ItemError as error:
             return BadItem(own_id or _id_of_place(name, place), place, error.reason, error.message)
@@ -100,6 +99,18 @@ class _Maker:
         if own_id is None and place.line is not None and self.on_unnamed is not None:
             self.on_unnamed(item)
         return item
+
+    def _own_id(self, record: Record | BadRecord) -> str | None:
+        """Return the id that a row has of its own. Raises ItemError when it cannot be read."""
+        if record.place.line is None or not self._has_id(record.fields):
+            return None
+        return _encodable(self.id.fill(record.fields), "id")
+
+    def _own_id_or_none(self, record: BadRecord) -> str | None:
+        try:
+            return self._own_id(record)
+        except ItemError:
+            return None
 
     def _has_id(self, fields: Mapping[str, Any]) -> bool:
         """A plain id field that is missing, null or empty is no id; a template must be filled."""

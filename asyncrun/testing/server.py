@@ -172,6 +172,10 @@ class FakeServer:
                     self._in_flight -= 1
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             pass
+        except asyncio.CancelledError:
+            # Cancelled by closing the server: asyncio's streams take a cancelled task for a bug of their own, and print it.
+            if self._server is None or self._server.is_serving():
+                raise
         finally:
             writer.transport.abort()
             self._serving.discard(task)

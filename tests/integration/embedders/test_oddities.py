@@ -64,6 +64,27 @@ async def test_characters_are_no_tokens_and_cost_nothing_that_is_known(embed):
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("text", ["x", "\N{CJK UNIFIED IDEOGRAPH-6F22}" * 40], ids=["single letters", "Chinese"])
+async def test_texts_of_one_token_a_character_are_no_reason_to_doubt_the_count(embed, text):
+    def honest(document):
+        document["usage"] = {"prompt_tokens": len(document["data"]) * len(text)}
+
+    told = []
+    async with FakeServer(faults=[changed(honest)]) as server:
+        answer = await embed(server, texts=[text] * 80, warn=told.append)
+    assert told == []
+    assert answer.usage.tokens == 80 * len(text)
+
+
+@pytest.mark.asyncio
+async def test_what_was_once_found_to_count_characters_is_believed_for_no_short_text_either(embedder_of):
+    async with FakeServer(faults=[changed(characters)]) as server, embedder_of(server, warn=lambda words: None) as embedder:
+        assert (await embedder.aembed(TEXTS[:1])).usage.tokens == 0
+        server.faults.clear()
+        assert (await embedder.aembed(["short"])).usage.tokens == 0
+
+
+@pytest.mark.asyncio
 async def test_a_server_that_cuts_without_a_word_is_found_out_by_its_usage(embed):
     told = []
     async with FakeServer(faults=[changed(lambda document: document.update(usage={"prompt_tokens": 256}))]) as server:

@@ -171,6 +171,17 @@ async def test_c14_a_long_text_among_96_that_is_not_named_costs_at_most_15_calls
 
 
 @pytest.mark.asyncio
+async def test_c14_many_long_texts_that_are_not_named_cost_two_calls_each(embedder_of):
+    texts = [f"{number} {'long ' * 60 if number % 3 == 0 else ''}" for number in range(96)]
+    long = error(500, "input is too large to process", times=None, when=lambda request: max(map(len, request.texts)) > 200)
+    async with FakeServer(faults=[long]) as server, embedder_of(server) as embedder:
+        answer = await embedder.aembed(texts)
+    assert [failure.position for failure in answer.failures] == list(range(0, 96, 3))
+    assert len(answer.positions) == 64
+    assert len(server.requests) <= 2 * 32 + 10
+
+
+@pytest.mark.asyncio
 async def test_c14_a_long_text_is_truncated_or_split_where_the_policy_says_so(embed):
     long = "x" * 400
     async with FakeServer(max_input_tokens=50) as server:

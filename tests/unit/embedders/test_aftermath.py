@@ -13,7 +13,7 @@ verdicts = st.builds(Verdict, st.sampled_from(F), st.just("words"), st.none() | 
 
 @given(verdicts, st.integers(1, 20))
 def test_no_text_is_lost(verdict, count):
-    after = aftermath(verdict, count)
+    after = aftermath(verdict, [9] * count)
     assert sorted([*after.failed, *(place for part in after.parts for place in part)]) == list(range(count))
     assert all(len(part) < count for part in after.parts)
 
@@ -30,14 +30,18 @@ def test_no_text_is_lost(verdict, count):
     ],
 )
 def test_a_text_alone_fails_with_the_reason(failure, reason):
-    assert aftermath(Verdict(failure, ""), 1).failed == {0: reason}
+    assert aftermath(Verdict(failure, ""), [9]).failed == {0: reason}
 
 
 def test_the_named_text_fails_at_once_and_the_others_stay_together():
-    after = aftermath(Verdict(F.TOO_LONG, "", guilty=22), 96)
+    after = aftermath(Verdict(F.TOO_LONG, "", guilty=22), [9] * 96)
     assert after.failed == {22: "too_long"}
     assert [len(part) for part in after.parts] == [95]
 
 
 def test_the_learned_cap_is_the_size_of_the_parts():
-    assert [len(part) for part in aftermath(Verdict(F.TOO_BIG, "", cap=32), 64).parts] == [32, 32]
+    assert [len(part) for part in aftermath(Verdict(F.TOO_BIG, "", cap=32), [9] * 64).parts] == [32, 32]
+
+
+def test_when_the_text_that_is_too_long_is_not_named_the_shorter_ones_go_apart_from_the_longer_ones():
+    assert aftermath(Verdict(F.TOO_LONG, ""), [5, 900, 3, 800]).parts == [[2, 0], [3, 1]]

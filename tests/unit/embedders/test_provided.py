@@ -2,6 +2,7 @@
 
 import pytest
 
+from asyncrun import embedders
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders import (
     AzureOpenAIEmbedding,
@@ -17,6 +18,7 @@ from asyncrun.embedders import (
     TextEmbeddingsInference,
     VoyageEmbedding,
 )
+from asyncrun.embedders.providers import PROVIDERS
 from asyncrun.errors import UsageError
 from asyncrun.records import InputType
 
@@ -162,3 +164,8 @@ def test_keys_limits_and_the_policy_for_long_texts_make_no_other_space():
     assert plain.space(InputType.DOCUMENT) != plain.space(InputType.QUERY)
     own_word = CohereEmbedding("m", input_type="clustering", environ={})
     assert own_word.space(InputType.DOCUMENT) == own_word.space(InputType.QUERY)
+
+
+def test_every_provider_of_the_table_has_a_class_for_library_users():
+    classes = [getattr(embedders, name) for name in embedders.__all__]
+    assert set(PROVIDERS) <= {getattr(each, "provider", None) for each in classes}

@@ -120,3 +120,7 @@ async def test_who_stops_waiting_disturbs_nobody():
     users.ends[0].set_result(None)
     assert await users.settle() == {2}
     await users.stop()
+
+
+def test_an_endpoint_that_is_printed_shows_no_key():
+    assert KEY not in repr(make(authorization=f"Bearer {KEY}"))

@@ -114,6 +114,11 @@ class TestTexts:
         assert isinstance(good, Item)
         assert good.text == "\N{GRINNING FACE}"
 
+    def test_a_record_with_half_of_a_surrogate_pair_keeps_the_id_that_it_has(self, tmp_path: Path) -> None:
+        lines = [rb'{"id": "n1", "text": "\ud83d"}', rb'{"id": "\ud83d", "text": "x"}', rb'{"id": "n3", "text": "\ud83d"', rb'["\ud83d"]']
+        put(tmp_path, {"a.jsonl": b"\n".join(lines)})
+        assert [item.id for item in Source(tmp_path, ("a.jsonl",)).items()] == ["n1", "a.jsonl#2", "a.jsonl#3", "a.jsonl#4"]
+
     @pytest.mark.parametrize(
         ("value", "reason"),
         [
