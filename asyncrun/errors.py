@@ -75,6 +75,15 @@ class Mistake:
         return ": ".join(part for part in (str(self.place or ""), self.path, sentence) if part)
 
 
+def os_words(error: BaseException) -> str:
+    """Return what the system says of an error, without the number and the path that stand around it; of another one, what it says itself.
+
+    >>> os_words(OSError(28, "No space left on device", "out.jsonl"))
+    'No space left on device'
+    """
+    return getattr(error, "strerror", None) or str(error)
+
+
 class AsyncrunError(Exception):
     """The root of all errors that asyncrun raises on purpose.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from asyncrun.errors import StorageError
+from asyncrun.errors import StorageError, os_words
 
 STATE_FOLDER = ".asyncrun"
 LEDGER = "ledger.db"
@@ -35,7 +35,7 @@ def open_state_folder(folder: Path) -> Path:
         locks.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise StorageError(
-            f"cannot write the state folder {folder}: {error.strerror or error}",
+            f"cannot write the state folder {folder}: {os_words(error)}",
             hint="Make the folder writable, or choose another one with --state-dir.",
         ) from error
     return folder

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from asyncrun.records import Counts, ItemFailure, JobPlan, JobResult, RunResult
+from asyncrun.records import Counts, ItemFailure, JobPlan, JobResult, RunResult, Usage
 
 
-class Progress(Protocol):
-    """An onlooker of a run. Calls are cheap and frequent: an implementation draws at most ten times a second.
+class Progress:
+    """An onlooker of a run, which does nothing: what is to be seen is overridden.
+
+    Calls are cheap and frequent: an implementation draws at most ten times a second.
 
     A `task` is a job of a job file, or one call of `run_jobs`.
     """
@@ -23,11 +25,14 @@ class Progress(Protocol):
     def advance(self, task: str, counts: Counts) -> None:
         """Add items that have just ended."""
 
+    def use(self, task: str, usage: Usage) -> None:
+        """Add what requests have just used."""
+
     def item_failed(self, task: str, failure: ItemFailure) -> None:
         """Tell that an item has failed."""
 
     def waiting(self, task: str, reason: str | None) -> None:
-        """Tell what a task waits for; None when it goes on."""
+        """Tell what a task waits for, None when it does not; comes once a second while a job of a job file runs."""
 
     def task_finished(self, task: str, result: JobResult | None) -> None:
         """Tell that a task has ended."""
@@ -42,35 +47,8 @@ class Progress(Protocol):
         """Leave the screen as a finished line; may be called twice."""
 
 
-class NullProgress:
+class NullProgress(Progress):
     """An onlooker that shows nothing."""
-
-    def run_started(self, run_id: str, tasks: Sequence[str]) -> None:
-        """Show nothing."""
-
-    def task_started(self, task: str, total: int | None) -> None:
-        """Show nothing."""
-
-    def advance(self, task: str, counts: Counts) -> None:
-        """Show nothing."""
-
-    def item_failed(self, task: str, failure: ItemFailure) -> None:
-        """Show nothing."""
-
-    def waiting(self, task: str, reason: str | None) -> None:
-        """Show nothing."""
-
-    def task_finished(self, task: str, result: JobResult | None) -> None:
-        """Show nothing."""
-
-    def run_finished(self, result: RunResult) -> None:
-        """Show nothing."""
-
-    def warn(self, message: str) -> None:
-        """Show nothing."""
-
-    def close(self) -> None:
-        """Show nothing."""
 
 
 class Kind(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -144,7 +145,12 @@ async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, tally: Tal
 
 async def _back_off(seconds: float, clock: Clock, tally: Tally) -> None:
     spent = Waits(backoff=seconds)
-    with waiting("backoff"), tell_wait("backoff", seconds) as told:
+    until = clock.monotonic() + seconds
+
+    def words() -> str:
+        return f"another attempt {max(math.ceil(until - clock.monotonic()), 0)} s"
+
+    with waiting("backoff", words=words), tell_wait("backoff", seconds) as told:
         await clock.sleep(seconds)
         told(spent)
     tally.waits += spent

@@ -233,7 +233,8 @@ class Permit:
         limiter = self._limiter
         self._around = _HELD.get()
         self._lender = next((permit for permit in reversed(self._around) if permit._open and permit._limiter is limiter), None)
-        with waiting("gate" if limiter.gate > 0 else "limiter"), tell_wait(*limiter._foreseen(self._need)) as told:
+        reason = "gate" if limiter.gate > 0 else "limiter"
+        with waiting(reason, words=lambda: limiter.waiting), tell_wait(*limiter._foreseen(self._need)) as told:
             self.waits = await (self._lender._lend(self._need) if self._lender is not None else limiter._admit(self._need))
             told(self.waits)
         self.sent = limiter._clock.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Slot:
 
     `index` is that of the job, `start` and `end` are its times, `attempts` how many were counted, `waited` the seconds it has waited
     for permission (not for answers), `waits_for` what it waits for now (None while it works), `reasons` all of that if it is several
-    things (`idle` of them for permission, since `idle_since`), and `job` the coroutine itself. `given_up` says that the job has been
-    cancelled again and again without ending.
+    things (`idle` of them for permission, since `idle_since`), and `job` the coroutine itself. `words` returns what it waits for as a
+    person is told, None where nothing is to be told. `given_up` says that the job has been cancelled again and again without ending.
     """
 
     clock: Clock
@@ -31,6 +31,7 @@ class Slot:
     reasons: tuple[str, ...] = ()
     idle: int = 0
     idle_since: float = 0.0
+    words: Callable[[], str | None] | None = None
     job: Any = None
     given_up: bool = False
 
@@ -40,9 +41,10 @@ slot_of_job: ContextVar[Slot | None] = ContextVar("asyncrun_slot", default=None)
 
 
 class Roster:
-    """The slots of the pools that begin inside of `roster`, for an onlooker such as `asyncrun.aio.watch`."""
+    """The slots of the pools that begin inside of `roster`, for an onlooker such as `asyncrun.aio.watch`; a roster around has them too."""
 
-    def __init__(self) -> None:
+    def __init__(self, around: Roster | None = None) -> None:
+        self._around = around
         self._slots: set[Slot] = set()
         self._finished = 0
 
@@ -57,15 +59,21 @@ class Roster:
     def enter(self, slot: Slot) -> None:
         """Add a slot."""
         self._slots.add(slot)
+        if self._around is not None:
+            self._around.enter(slot)
 
     def leave(self, slot: Slot) -> None:
         """Remove a slot; it may be gone already."""
         self._slots.discard(slot)
+        if self._around is not None:
+            self._around.leave(slot)
 
     def count(self, slot: Slot) -> None:
         """Count the job in this slot as ended."""
         slot.job = None
         self._finished += 1
+        if self._around is not None:
+            self._around.count(slot)
 
 
 roster_of_pools: ContextVar[Roster | None] = ContextVar("asyncrun_roster", default=None)
@@ -78,7 +86,8 @@ def roster() -> Generator[Roster, None, None]:
 
     Usage: `with roster() as seen: ... watch(seen.slots, seen.finished, ...)`
     """
-    before, seen = roster_of_pools.get(), Roster()
+    before = roster_of_pools.get()
+    seen = Roster(before)
     roster_of_pools.set(seen)
     try:
         yield seen
@@ -87,10 +96,11 @@ def roster() -> Generator[Roster, None, None]:
 
 
 @contextmanager
-def waiting(reason: str, *, idle: bool = True) -> Generator[None, None, None]:
+def waiting(reason: str, *, idle: bool = True, words: Callable[[], str | None] | None = None) -> Generator[None, None, None]:
     """Say what the job waits for while the block runs: `limiter`, `gate`, `backoff`, `connect`, `request`, `store`.
 
-    Seconds of an `idle` wait count as waiting, others (a request that is under way) as running. Outside of a pool it does nothing.
+    Seconds of an `idle` wait count as waiting, others (a request that is under way) as running. `words` says it to a person, as it stands
+    when it is called. Outside of a pool it does nothing.
     """
     slot = slot_of_job.get()
     if slot is None:
@@ -98,6 +108,7 @@ def waiting(reason: str, *, idle: bool = True) -> Generator[None, None, None]:
         return
     slot.reasons = (*slot.reasons, reason)
     slot.waits_for = reason
+    slot.words = words
     if idle:
         if not slot.idle:
             slot.idle_since = slot.clock.monotonic()
@@ -109,6 +120,7 @@ def waiting(reason: str, *, idle: bool = True) -> Generator[None, None, None]:
         place = slot.reasons.index(reason)
         slot.reasons = slot.reasons[:place] + slot.reasons[place + 1 :]
         slot.waits_for = slot.reasons[-1] if slot.reasons else None
+        slot.words = None
         if idle:
             slot.idle -= 1
             if not slot.idle:

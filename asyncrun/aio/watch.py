@@ -67,6 +67,26 @@ def report(slots: Slots, clock: Clock, limiters: Iterable[str | None] = ()) -> s
     return "\n".join([*lines, *(f"limiter: {reason}" for reason in limiters if reason)])
 
 
+def wait_of(slots: Iterable[Slot]) -> str | None:
+    """Return in words what holds a job up: a limit, as soon as one of its slots stands in line; another wait, when no slot is at work.
+
+    >>> from asyncrun.clock import SystemClock
+    >>> wait_of([Slot(SystemClock(), waits_for="limiter", words=lambda: "rate limit 3 s"), Slot(SystemClock())])
+    'rate limit 3 s'
+    """
+    slots = list(slots)
+    told = [(slot, words) for slot in slots if slot.words is not None and (words := slot.words()) is not None]
+    limits = [words for slot, words in told if slot.waits_for in ("limiter", "gate")]
+    return next(iter(limits or ([words for _, words in told] if all(slot.idle for slot in slots) else [])), None)
+
+
+async def watch_waits(slots: Slots, tell: Callable[[str | None], None], *, clock: Clock, every: float = 1.0) -> None:
+    """Tell what holds a job up, every so many seconds, changed or not: it is a sign of life too. Runs until it is cancelled."""
+    while True:
+        await clock.sleep(every)
+        tell(wait_of(slots()))
+
+
 async def watch(slots: Slots, finished: Callable[[], int], tell: Callable[[str], None], *, clock: Clock, after: float = 60.0) -> None:
     """Tell once per standstill that nothing has finished for `after` seconds, and what the slots do. Runs until it is cancelled.
 

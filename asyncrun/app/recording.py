@@ -10,7 +10,7 @@ from typing import Any
 
 from asyncrun.app.request import SECRET_NAMES
 from asyncrun.clock import Clock
-from asyncrun.errors import DamagedStateError, StorageError
+from asyncrun.errors import DamagedStateError, StorageError, os_words
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import TraceConfig
 from asyncrun.redact import MASK, Redactor
@@ -89,7 +89,7 @@ def _set_aside(path: Path, identity: tuple[int, int] | None) -> Path:
                 with suppress(FileNotFoundError):
                     path.with_name(path.name + end).replace(aside.with_name(aside.name + end))
         except OSError as error:
-            raise StorageError(f"cannot set {path} aside: {error.strerror}") from error
+            raise StorageError(f"cannot set {path} aside: {os_words(error)}") from error
     return aside
 
 

@@ -124,7 +124,7 @@ async def _run_locked(
         run_id = await asyncio.to_thread(begin)
         progress.run_started(run_id, [job.name for job in jobs])
         planned = [PlannedJob(job.name, job.kind, job.needs, partial(workshop.open_kind, job)) for job in jobs]
-        runner = Runner(planned, progress=progress, manager=manager, stop=stop, fail_fast=request.fail_fast)
+        runner = Runner(planned, progress=progress, manager=manager, stop=stop, fail_fast=request.fail_fast, clock=clock)
         started = clock.monotonic()
         if request.max_runtime is not None:
             timer = asyncio.get_running_loop().call_later(request.max_runtime, stop.request, MAX_RUNTIME)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from asyncrun.errors import StorageError
+from asyncrun.errors import StorageError, os_words
 from asyncrun.paths import write_private
 
 PREFIX = "stdin."
@@ -34,7 +34,7 @@ def spooled_stdin(state: Path, *, wanted: bool) -> Iterator[Path | None]:
             with spool.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
         except OSError as error:
-            raise StorageError(f"cannot keep standard input in {spool}: {error.strerror}") from error
+            raise StorageError(f"cannot keep standard input in {spool}: {os_words(error)}") from error
         yield spool
     finally:
         spool.unlink(missing_ok=True)

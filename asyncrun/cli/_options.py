@@ -16,7 +16,9 @@ FLAGS: dict[str, Any] = {
     "quiet": Annotated[
         bool | None, typer.Option("--quiet", "-q", envvar="ASYNCRUN_QUIET", help="Silence on success; one paragraph on failure.")
     ],
-    "verbose": Annotated[bool | None, typer.Option("--verbose", "-v", envvar="ASYNCRUN_VERBOSE", help="Tell more on stderr.")],
+    "verbose": Annotated[
+        bool | None, typer.Option("--verbose", "-v", envvar="ASYNCRUN_VERBOSE", help="Name every failed item, and jobs that begin.")
+    ],
     "json": Annotated[bool | None, typer.Option("--json", envvar="ASYNCRUN_JSON", help="JSON on stdout, for programs.")],
     "progress": Annotated[When | None, typer.Option(envvar="ASYNCRUN_PROGRESS", help="Show progress.", show_default="auto")],
     "color": Annotated[When | None, typer.Option(envvar="ASYNCRUN_COLOR", help="Use colour.", show_default="auto")],

@@ -29,7 +29,7 @@ def open_progress(options: Options, stdout_taken: bool, *, log_file: Path | None
     look = choose_look(quiet=options.quiet, json=options.json, progress=options.progress, terminal=terminal, environ=os.environ)
     colour = choose_colour(color=options.color, terminal=terminal, environ=os.environ)
     stdout = sys.stderr if stdout_taken else sys.stdout
-    progress = build_progress(look, stdout=stdout, stderr=sys.stderr, clock=SystemClock(), colour=colour)
+    progress = build_progress(look, stdout=stdout, stderr=sys.stderr, clock=SystemClock(), colour=colour, verbose=options.verbose)
     if log_file is None:
         return progress
     from asyncrun.ui.both import BothProgress
@@ -38,12 +38,12 @@ def open_progress(options: Options, stdout_taken: bool, *, log_file: Path | None
     return BothProgress(progress, LogProgress(log_file, SystemClock()))
 
 
-def print_answer(text: str, options: Options, *, to_stderr: bool = False) -> None:
-    """Print a text for people."""
+def print_answer(text: str, options: Options, *, to_stderr: bool = False, sentences: bool = False) -> None:
+    """Print a text for people; sentences go on in the next line where a terminal ends."""
     from asyncrun.ui.report import print_text
 
     stream = sys.stderr if to_stderr else sys.stdout
-    print_text(text, stream, colour=_colour(options, stream))
+    print_text(text, stream, colour=_colour(options, stream), width=width() if sentences and stream.isatty() else None)
 
 
 def print_view(view: Styled, options: Options, *, to_stderr: bool = False) -> None:

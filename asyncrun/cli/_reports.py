@@ -31,21 +31,21 @@ def run_and_report(
         raise
     if summary_file is not None:
         write_summary(summary_file, report.result)
-    _print_report(report, options)
+    _print_report(report, options, request.file)
     if report.result.signal is not None:
         raise_again(report.result.signal)
     return report.result.exit_code
 
 
-def _print_report(report: RunReport, options: Options) -> None:
+def _print_report(report: RunReport, options: Options, file: Path) -> None:
     from asyncrun.app.tracing import render_end_of_run
     from asyncrun.cli._output import print_answer, print_view, width
     from asyncrun.errors import StorageError, UnknownRunError
     from asyncrun.ui.ending import render_ending, render_trouble
 
     if options.quiet:
-        if trouble := render_trouble(report.result):
-            print_answer(trouble, options, to_stderr=True)
+        if trouble := render_trouble(report.result, file):
+            print_answer(trouble, options, to_stderr=True, sentences=True)
     elif not options.json:
         try:
             view = render_end_of_run(report.state, report.result.run_id, width())
@@ -54,4 +54,4 @@ def _print_report(report: RunReport, options: Options) -> None:
             print_answer("Trace: none of this run.", options, to_stderr=report.stdout_taken)
         else:
             print_view(view, options, to_stderr=report.stdout_taken)
-        print_answer(f"\n{render_ending(report.result)}", options, to_stderr=report.stdout_taken)
+        print_answer(f"\n{render_ending(report.result, file)}", options, to_stderr=report.stdout_taken, sentences=True)

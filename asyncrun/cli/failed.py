@@ -24,12 +24,13 @@ def failed(
     from asyncrun.cli._files import job_file
     from asyncrun.cli._output import print_answer, print_document, width
     from asyncrun.cli._requests import build_request
-    from asyncrun.ui.report import describe_failed, render_failed
+    from asyncrun.ui.documents import failed_document
+    from asyncrun.ui.report import render_failed
 
     file, jobs = job_file(words or [])
     found = failed_items(build_request(options, file, jobs, with_needs=False))
     if options.json:
-        print_document(describe_failed(found), options)
+        print_document(failed_document(found), options)
     elif ids:
         if found:
             print_answer("\n".join(failure.id for _, failure in found), options)

@@ -51,10 +51,11 @@ def export_ledger(
     from asyncrun.app import ledgers
     from asyncrun.app.tracing import traced_folder
     from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.ui.documents import document
 
     count = ledgers.export_ledger(traced_folder(file, options.state_dir), output)
     if options.json:
-        print_document({"schema": 1, "vectors": count}, options)
+        print_document(document(vectors=count), options)
     elif not options.quiet:
         print_answer(f"{count:,} vectors written to {output}", options, to_stderr=True)
     return 0
@@ -77,11 +78,12 @@ def import_ledger(
     from asyncrun.cli._files import job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request
+    from asyncrun.ui.documents import document
 
     path, _ = job_file([file] if file else [])
     imported = import_files(build_request(options, path, [job] if job else []), files)
     if options.json:
-        print_document({"schema": 1, "taken": imported.taken, "known": imported.known}, options)
+        print_document(document(taken=imported.taken, known=imported.known), options)
     elif not options.quiet:
         print_answer(f"{imported.taken:,} vectors taken in, {imported.known:,} were there already", options)
     return 0

@@ -18,20 +18,17 @@ def plan(
 
     Example: asyncrun plan jobs.yaml
     """
-    from dataclasses import asdict
-
     from asyncrun.app.planning import plan_jobs
     from asyncrun.cli._files import job_file
     from asyncrun.cli._output import print_answer, print_document, width
     from asyncrun.cli._requests import build_request
+    from asyncrun.ui.documents import plan_document
     from asyncrun.ui.report import render_plan
 
     file, jobs = job_file(words or [])
     plans = plan_jobs(build_request(options, file, jobs))
     if options.json:
-        hidden = {"kind", "failed", "notes"}
-        documents = [{key: value for key, value in asdict(each).items() if key not in hidden} for each in plans]
-        print_document({"schema": 1, "jobs": documents}, options)
+        print_document(plan_document(plans), options)
     elif not options.quiet:
         print_answer(render_plan(plans, width()), options)
     return int(check and any(each.new + each.changed + each.delete for each in plans))

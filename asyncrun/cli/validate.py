@@ -22,11 +22,12 @@ def validate(
     from asyncrun.cli._files import job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request
+    from asyncrun.ui.documents import document
 
     path, _ = job_file([file] if file else [])
     names = check_job_file(build_request(options, path, []), strict=strict)
     if options.json:
-        print_document({"schema": 1, "jobs": names}, options)
+        print_document(document(jobs=names), options)
     elif not options.quiet:
         print_answer(f"{path}: {len(names)} {'job' if len(names) == 1 else 'jobs'}, no mistakes", options)
     return 0

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from asyncrun.aio.jobs import run_jobs
+from asyncrun.aio.slot import roster
 from asyncrun.aio.stop import Stop
+from asyncrun.aio.watch import watch_waits
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
+from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.graph import Node, blocked, startable
 from asyncrun.errors import AsyncrunError
 from asyncrun.ports import Kind, Progress
@@ -36,10 +39,18 @@ class Runner:
         manager: gets one ASYNC_JOB event a job.
         stop: once requested, no job starts.
         fail_fast: when a job fails, the stop is requested.
+        clock: times the looks at what each job waits for.
     """
 
     def __init__(
-        self, jobs: Sequence[PlannedJob], *, progress: Progress, manager: CallbackManager, stop: Stop, fail_fast: bool = False
+        self,
+        jobs: Sequence[PlannedJob],
+        *,
+        progress: Progress,
+        manager: CallbackManager,
+        stop: Stop,
+        fail_fast: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         names = {job.name for job in jobs}
         self._jobs = {job.name: job for job in jobs}
@@ -48,6 +59,7 @@ class Runner:
         self._manager = manager
         self._stop = stop
         self._fail_fast = fail_fast
+        self._clock = clock or SystemClock()
         self._ended: dict[str, JobResult] = {}
         self._started: set[str] = set()
         self._changed = asyncio.Event()
@@ -84,7 +96,7 @@ class Runner:
         with self._manager.event(CBEventType.ASYNC_JOB, payload={"name": job.name, "kind": job.kind}) as event:
             try:
                 kind = await asyncio.to_thread(job.open_kind)
-                result = await kind.run(self._progress)
+                result = await self._run_kind(job.name, kind)
             except AsyncrunError as error:
                 result = JobResult(job.name, job.kind, Status.FAILED, error.exit_code, str(error), error.hint)
             event.on_end(
@@ -98,6 +110,14 @@ class Runner:
                 }
             )
         self._end(result)
+
+    async def _run_kind(self, name: str, kind: Kind) -> JobResult:
+        with roster() as seen:
+            waits = asyncio.create_task(watch_waits(seen.slots, partial(self._progress.waiting, name), clock=self._clock))
+            try:
+                return await kind.run(self._progress)
+            finally:
+                waits.cancel()
 
     def _end(self, result: JobResult) -> None:
         self._ended[result.name] = result

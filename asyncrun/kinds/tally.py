@@ -53,7 +53,7 @@ class Tally:
 
     def take(self, other: Tally) -> None:
         """Add what another one has counted of the same items, without those that it has done: here they are not done yet."""
-        self.usage += other.usage
+        self.use(other.usage)
         self.add(skipped=other.counts.skipped)
         for failure in other.failures:
             self.fail(failure)
@@ -68,6 +68,7 @@ class Tally:
     def use(self, usage: Usage) -> None:
         """Add what requests used."""
         self.usage += usage
+        self._progress.use(self.name, usage)
 
     def too_many(self, more: int = 0) -> TooManyFailuresError | None:
         """Return the error that ends the job when more items failed than may; `more` are failed but not counted yet."""

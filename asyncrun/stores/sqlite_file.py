@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from asyncrun.errors import AsyncrunError, StorageError, TryLaterError
+from asyncrun.errors import AsyncrunError, StorageError, TryLaterError, os_words
 from asyncrun.escape import printable
 
 BUSY_SECONDS = 30.0
@@ -162,7 +162,7 @@ def reporting(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         raise _meaning(error, path) from error
     except OSError as error:
-        raise StorageError(f"cannot open the store {printable(str(path))}: {error.strerror or error}") from error
+        raise StorageError(f"cannot open the store {printable(str(path))}: {os_words(error)}") from error
 
 
 def _meaning(error: sqlite3.DatabaseError, path: Path) -> AsyncrunError:

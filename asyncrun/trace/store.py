@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from asyncrun.errors import DamagedStateError, StorageError
+from asyncrun.errors import DamagedStateError, StorageError, os_words
 from asyncrun.trace.records import RUNNING, RunEnd, RunRecord, Span
 
 FORMAT = 2
@@ -241,7 +241,7 @@ class TraceStore:
                     f"{self.path} is not a whole trace store: {error}",
                     hint=f"Set {self.path.name} aside (mv {self.path.name} {self.path.name}.bad): it holds only the record of past runs.",
                 ) from error
-            raise StorageError(f"cannot {doing} {self.path}: {getattr(error, 'strerror', None) or error}") from error
+            raise StorageError(f"cannot {doing} {self.path}: {os_words(error)}") from error
 
 
 def span_of(run_id: str, row: Row) -> Span:

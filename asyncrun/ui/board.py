@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from asyncrun.records import Counts, JobResult, Status
+from asyncrun.records import Counts, JobResult, Status, Usage
 
 NAMED_FAILURES = 10
 """How many failed items of a task are named; the others are counted."""
@@ -20,7 +20,9 @@ class TaskState:
     status: Status = Status.PENDING
     total: int | None = None
     counts: Counts = field(default_factory=Counts)
+    usage: Usage = field(default_factory=Usage)
     failures: int = 0
+    unnamed_failures: int = 0
     waiting: str | None = None
     reason: str | None = None
     started: float | None = None
@@ -30,11 +32,6 @@ class TaskState:
     def done(self) -> int:
         """Return how many items have ended, in whatever way."""
         return self.counts.ok + self.counts.failed + self.counts.skipped
-
-    @property
-    def unnamed_failures(self) -> int:
-        """Return how many failed items were only counted."""
-        return max(self.failures - NAMED_FAILURES, 0)
 
     def seconds(self, now: float) -> float:
         """Return for how long the task has run, or ran."""
@@ -56,9 +53,13 @@ class TaskState:
 
 
 class Board:
-    """Keeps the state of every task. Any thread may call it; `tasks` is a snapshot."""
+    """Keeps the state of every task. Any thread may call it; `tasks` is a snapshot.
 
-    def __init__(self) -> None:
+    Of each task the first failed items are named, `named` of them, all of them when it is None.
+    """
+
+    def __init__(self, named: int | None = NAMED_FAILURES) -> None:
+        self._named = named
         self._tasks: dict[str, TaskState] = {}
         self._lock = threading.Lock()
 
@@ -84,17 +85,27 @@ class Board:
             task = self._of(name)
             self._tasks[name] = replace(task, counts=task.counts + counts)
 
+    def use(self, name: str, usage: Usage) -> None:
+        """Add what requests used."""
+        with self._lock:
+            task = self._of(name)
+            self._tasks[name] = replace(task, usage=task.usage + usage)
+
     def fail(self, name: str) -> bool:
         """Note a failed item; return whether it is one of those that are named."""
         with self._lock:
-            former = self._of(name)
-            task = self._tasks[name] = replace(former, failures=former.failures + 1)
-            return task.failures <= NAMED_FAILURES
+            task = self._of(name)
+            named = self._named is None or task.failures < self._named
+            unnamed = task.unnamed_failures + (not named)
+            self._tasks[name] = replace(task, failures=task.failures + 1, unnamed_failures=unnamed)
+            return named
 
     def wait(self, name: str, reason: str | None) -> None:
         """Note what a task waits for."""
         with self._lock:
-            self._tasks[name] = replace(self._of(name), waiting=reason)
+            task = self._of(name)
+            if task.ended is None:
+                self._tasks[name] = replace(task, waiting=reason)
 
     def finish(self, name: str, result: JobResult | None, now: float) -> TaskState:
         """Note that a task has ended and return how; without a result it ended well."""
@@ -103,7 +114,7 @@ class Board:
             if result is None:
                 task = replace(task, status=Status.SUCCEEDED)
             else:
-                task = replace(task, status=result.status, reason=result.reason, counts=result.counts)
+                task = replace(task, status=result.status, reason=result.reason, counts=result.counts, usage=result.usage)
             self._tasks[name] = task
             return task
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, ItemFailure, JobResult, RunResult
+from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Usage
 
 
-class BothProgress:
+class BothProgress(Progress):
     """Tells two onlookers everything, in order."""
 
     def __init__(self, first: Progress, second: Progress) -> None:
@@ -28,6 +28,11 @@ class BothProgress:
         """Tell both."""
         for each in self._both:
             each.advance(task, counts)
+
+    def use(self, task: str, usage: Usage) -> None:
+        """Tell both."""
+        for each in self._both:
+            each.use(task, usage)
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
         """Tell both."""

@@ -65,8 +65,11 @@ def choose_colour(*, color: When, terminal: bool, environ: Mapping[str, str]) ->
     return terminal and environ.get("TERM") != "dumb"
 
 
-def build_progress(look: Look, *, stdout: TextIO, stderr: TextIO, clock: Clock, colour: bool = True) -> Progress:
-    """Return the progress that shows itself in this way. JSON lines go to stdout, all else to stderr; `colour` matters to bars alone."""
+def build_progress(look: Look, *, stdout: TextIO, stderr: TextIO, clock: Clock, colour: bool = True, verbose: bool = False) -> Progress:
+    """Return the progress that shows itself in this way. JSON lines go to stdout, all else to stderr.
+
+    `colour` matters to bars alone; `verbose` names every failed item, and without bars the jobs that begin, too.
+    """
     match look:
         case Look.NOTHING:
             return NullProgress()
@@ -75,8 +78,8 @@ def build_progress(look: Look, *, stdout: TextIO, stderr: TextIO, clock: Clock, 
         case Look.JSON:
             return JsonProgress(stdout, clock, stderr)
         case Look.PLAIN:
-            return PlainProgress(stderr, clock)
+            return PlainProgress(stderr, clock, verbose=verbose)
         case Look.BARS:
             from asyncrun.ui.progress import BarProgress
 
-            return BarProgress(stderr, clock, colour=colour)
+            return BarProgress(stderr, clock, colour=colour, verbose=verbose)

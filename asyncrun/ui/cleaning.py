@@ -7,7 +7,7 @@ from typing import Any
 
 from asyncrun.escape import printable
 from asyncrun.records import Cleaning, SpaceSize
-from asyncrun.ui.documents import SCHEMA
+from asyncrun.ui.documents import document
 from asyncrun.ui.wording import render_size
 
 
@@ -41,14 +41,7 @@ def cleaning_document(cleaning: Cleaning) -> dict[str, Any]:
     {'schema': 1, 'dry_run': False, 'runs': ['r1'], 'spaces': [], 'freed_bytes': 10, 'kept': None}
     """
     found = [{"space": describe_space(space), "vectors": space.vectors, "bytes": space.bytes} for space in cleaning.spaces]
-    return {
-        "schema": SCHEMA,
-        "dry_run": cleaning.dry_run,
-        "runs": list(cleaning.runs),
-        "spaces": found,
-        "freed_bytes": cleaning.freed,
-        "kept": cleaning.kept,
-    }
+    return document(dry_run=cleaning.dry_run, runs=list(cleaning.runs), spaces=found, freed_bytes=cleaning.freed, kept=cleaning.kept)
 
 
 def describe_space(space: SpaceSize) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncrun.escape import printable
-from asyncrun.ui.documents import SCHEMA
+from asyncrun.ui.documents import document
 
 Row = tuple[str, str, str, str]
 """Name, `cron` or `systemd`, schedule, command."""
@@ -29,7 +29,7 @@ def render_rows(rows: Sequence[Row]) -> str:
 
 def rows_document(rows: Sequence[Row]) -> dict[str, Any]:
     """Return the same as a JSON document."""
-    return {"schema": SCHEMA, "entries": [dict(zip(("name", "by", "schedule", "command"), row, strict=True)) for row in rows]}
+    return document(entries=[dict(zip(("name", "by", "schedule", "command"), row, strict=True)) for row in rows])
 
 
 def render_enabling(paths: Sequence[Path]) -> str:

@@ -1,13 +1,24 @@
-"""JSON documents of a run: its summary and its jobs, with the names that programs rely on."""
+"""JSON documents of a run and of a plan, with the names that programs rely on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-from asyncrun.records import Counts, JobResult, RunResult, Usage
+from asyncrun.records import Counts, ItemFailure, JobPlan, JobResult, RunResult, Usage
 
 SCHEMA = 1
 """The version of the documents: it changes when a name is taken away or means something else."""
+
+
+def document(type_: str | None = None, /, **values: Any) -> dict[str, Any]:
+    """Return a document ready for JSON: its type, where there are several, the version, then its values.
+
+    >>> document("job_started", name="notes")
+    {'type': 'job_started', 'schema': 1, 'name': 'notes'}
+    """
+    return {**({} if type_ is None else {"type": type_}), "schema": SCHEMA, **values}
 
 
 def summary_document(result: RunResult, *, bound_by: str | None = None) -> dict[str, Any]:
@@ -16,17 +27,16 @@ def summary_document(result: RunResult, *, bound_by: str | None = None) -> dict[
     >>> summary_document(RunResult("r1", (), 0.5))["status"]
     'succeeded'
     """
-    return {
-        "type": "summary",
-        "schema": SCHEMA,
-        "run_id": result.run_id,
-        "status": result.status.value,
-        "exit_code": result.exit_code,
-        "seconds": round(result.seconds, 3),
+    return document(
+        "summary",
+        run_id=result.run_id,
+        status=result.status.value,
+        exit_code=result.exit_code,
+        seconds=round(result.seconds, 3),
         **counters(result.counts, result.usage),
-        "bound_by": bound_by,
-        "jobs": [job_document(job) for job in result.jobs],
-    }
+        bound_by=bound_by,
+        jobs=[job_document(job) for job in result.jobs],
+    )
 
 
 def job_document(job: JobResult) -> dict[str, Any]:
@@ -64,3 +74,32 @@ def counters(counts: Counts, usage: Usage) -> dict[str, Any]:
         "cost": usage.cost,
         "cost_source": None if usage.cost is None else "price",
     }
+
+
+def failure_event(job: str, failure: ItemFailure) -> dict[str, Any]:
+    """Return a failed item as a run tells it while it goes on."""
+    place = {"path": failure.place.file, "line": failure.place.line}
+    return {"job": job, "id": failure.id, **place, **_why(failure)}
+
+
+def failed_document(failures: Sequence[tuple[str, ItemFailure]]) -> dict[str, Any]:
+    """Return failed items, each with the name of its job.
+
+    >>> failed_document([])
+    {'schema': 1, 'items': []}
+    """
+    return document(items=[{"job": job, "id": failure.id, "place": str(failure.place), **_why(failure)} for job, failure in failures])
+
+
+def plan_document(plans: Sequence[JobPlan]) -> dict[str, Any]:
+    """Return what each job would do.
+
+    >>> plan_document([])
+    {'schema': 1, 'jobs': []}
+    """
+    hidden = {"kind", "failed", "notes"}
+    return document(jobs=[{name: value for name, value in asdict(plan).items() if name not in hidden} for plan in plans])
+
+
+def _why(failure: ItemFailure) -> dict[str, Any]:
+    return {"reason": failure.reason, "message": failure.message, "attempts": failure.attempts}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 from asyncrun.aio.stop import MAX_RUNTIME
 from asyncrun.errors import TryLaterError
 from asyncrun.records import JobResult, RunResult, Status
@@ -11,21 +14,30 @@ NAMED_FAILURES = 5
 """How many failed items of a job are named."""
 
 
-def render_ending(result: RunResult) -> str:
-    """Return the last lines of a run: how it ended, what failed, what to do."""
+def render_ending(result: RunResult, file: Path | None = None) -> str:
+    """Return the last lines of a run: how it ended, what failed, and the commands that help further, on the job file if known."""
     counts, usage = result.counts, result.usage
     parts = [f"{counts.ok:,} ok", f"{counts.cached:,} of them cached", f"{counts.failed:,} failed", f"{counts.skipped:,} skipped"]
     parts += [f"{usage.requests:,} requests"] if usage.requests else []
     parts += [f"{usage.tokens:,} tokens"] if usage.tokens else []
     parts += [f"${usage.cost:,.4f}"] if usage.cost is not None else []
     line = f"Run {result.run_id} {result.status}: {counts.items:,} items in {render_duration(result.seconds)} ({', '.join(parts)})"
-    return "\n".join([line, *(_job_trouble(job) for job in result.jobs if _is_trouble(job))])
+    return "\n".join([line, *(_job_trouble(job) for job in result.jobs if _is_trouble(job)), *_next(result, file)])
 
 
-def render_trouble(result: RunResult) -> str:
+def render_trouble(result: RunResult, file: Path | None = None) -> str:
     """Return one paragraph about a run that did not go well; empty when all is well, or it ended at its planned time."""
     planned = result.exit_code == TryLaterError.exit_code and all(_is_planned(job) for job in result.jobs if _is_trouble(job))
-    return render_ending(result) if result.exit_code and not planned else ""
+    return render_ending(result, file) if result.exit_code and not planned else ""
+
+
+def _next(result: RunResult, file: Path | None) -> list[str]:
+    """Return what to do next: look at what failed, or run again, which goes on where this run ended."""
+    words = "" if file is None else f" {shlex.quote(str(file))}"
+    steps = [f"Next: `asyncrun failed{words}` lists what failed, `asyncrun retry{words}` sends it again."] if result.counts.failed else []
+    if result.status in (Status.FAILED, Status.STOPPED, Status.CANCELLED):
+        steps.append(f"Next: `asyncrun run{words}` goes on from here; what is finished is not sent again.")
+    return steps
 
 
 def _is_planned(job: JobResult) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -12,7 +13,7 @@ from rich.text import Text
 from asyncrun.escape import printable
 from asyncrun.records import Status
 from asyncrun.ui.board import TaskState
-from asyncrun.ui.wording import render_duration, render_rate
+from asyncrun.ui.wording import render_duration, render_rate, render_usage
 
 STYLES = {
     Status.PENDING: "dim",
@@ -24,22 +25,29 @@ STYLES = {
     Status.CANCELLED: "yellow",
 }
 _STATUS_WIDTH = max(map(len, Status))
-_FIGURES_WIDTH = 48
+_NARROWEST_WITH_BAR = 48
+"""Cells beside name and status below which figures get all of them."""
 _LONGEST_NAME = 32
 
 
 def render_frame(tasks: Sequence[TaskState], now: float, width: int, height: int = 24) -> RenderableType:
     """Return the tasks that have not ended, one line each: at most `height` lines of `width` cells.
 
-    Running tasks come first; pending ones that find no room are counted in the last line. `now` is seconds of the monotonic clock.
+    Running tasks come first; the last line counts those that find no room. `now` is seconds of the monotonic clock.
     """
     running = [task for task in tasks if task.status is Status.RUNNING]
     open_tasks = running + [task for task in tasks if task.status is Status.PENDING]
     shown = open_tasks if len(open_tasks) <= height else open_tasks[: max(height - 1, 0)]
     lines: list[RenderableType] = [render_row(task, now, width, name_width(tasks, width)) for task in shown]
-    if len(shown) < len(open_tasks):
-        lines.append(Text(f"and {len(open_tasks) - len(shown):,} more", style="dim", no_wrap=True, overflow="ellipsis"))
+    if folded := open_tasks[len(shown) :]:
+        lines.append(Text(_more(folded), style="dim", no_wrap=True, overflow="ellipsis"))
     return Group(*lines)
+
+
+def _more(tasks: Sequence[TaskState]) -> str:
+    statuses = [task.status for task in tasks]
+    counted = ((statuses.count(status), status.value) for status in (Status.RUNNING, Status.PENDING))
+    return f"and {len(tasks):,} more: " + ", ".join(f"{number:,} {word}" for number, word in counted if number)
 
 
 def name_width(tasks: Sequence[TaskState], width: int) -> int:
@@ -51,7 +59,7 @@ def name_width(tasks: Sequence[TaskState], width: int) -> int:
 def render_row(task: TaskState, now: float, width: int, names: int) -> RenderableType:
     """Return the line of one task: name, status, bar, figures. `names` is the width of the column of names.
 
-    A narrow screen loses the bar first: the same is in the figures.
+    A narrow screen loses the bar first, since the same is in the figures, then the figures that matter least; none is cut in two.
     """
     row = Table.grid(padding=(0, 1), pad_edge=False)
     row.add_column(width=names, no_wrap=True, overflow="ellipsis")
@@ -59,13 +67,13 @@ def render_row(task: TaskState, now: float, width: int, names: int) -> Renderabl
     # A Text is never read as markup, so a name such as "[red]" stays what it is.
     cells: list[RenderableType] = [Text(printable(task.name)), Text(task.status.value, style=STYLES[task.status])]
     room = width - names - _STATUS_WIDTH - 2
-    bar = min(room - _FIGURES_WIDTH, 40)
-    if bar >= 6:
+    if room >= _NARROWEST_WITH_BAR:
+        bar = room // 6
         row.add_column(width=bar)
         cells.append(_bar(task, now, bar))
         room -= bar + 1
     row.add_column(width=max(room, 1), no_wrap=True, overflow="ellipsis")
-    cells.append(_figures(task, now))
+    cells.append(Text(_figures(task, now, max(room, 1))))
     row.add_row(*cells)
     return row
 
@@ -78,20 +86,33 @@ def _bar(task: TaskState, now: float, width: int) -> RenderableType:
     return ProgressBar(total=full, completed=full if whole else min(task.done, full), width=width)
 
 
-def _figures(task: TaskState, now: float) -> Text:
+def _figures(task: TaskState, now: float, room: int) -> str:
+    """Return what is known of a task, in the order of reading; where the room is short, what matters least is left out."""
     if task.status is Status.PENDING:
-        return Text("")
-    parts = [f"{task.done:,}/{task.total:,}" if task.total is not None else f"{task.done:,}"]
-    parts += [f"{number:,} {word}" for word in ("failed", "cached") if (number := getattr(task.counts, word))]
-    if task.waiting:
-        parts.append(f"waiting for {printable(task.waiting)}")
+        return ""
+    figures = _known(task, now, room)
+    kept: list[str] = []
+    for words in sorted(figures, key=figures.__getitem__):
+        wanted = [*kept, words]
+        if not kept or cell_len(", ".join(wanted)) <= room:
+            kept = wanted
+    return ", ".join(words for words in figures if words in kept)
+
+
+def _known(task: TaskState, now: float, room: int) -> dict[str, int]:
+    """Return what is known of a task, in the order of reading, each with its rank: what matters most has the lowest.
+
+    What a task waits for is said shorter where the room is short, and before what is done: that stands still meanwhile.
+    """
     rate, left = task.rate(now), task.left(now)
-    if rate is not None:
-        parts.append(render_rate(rate))
-    if left is not None:
-        parts.append(f"{render_duration(left)} left")
-    if task.ended is not None:
-        parts.append(render_duration(task.seconds(now)))
-    if task.reason:
-        parts.append(printable(task.reason))
-    return Text(", ".join(parts))
+    done = f"{task.done:,}/{task.total:,}" if task.total is not None else f"{task.done:,}"
+    figures = {done: 0}
+    figures |= {f"{number:,} {word}": rank for word, rank in (("failed", 3), ("cached", 6)) if (number := getattr(task.counts, word))}
+    figures |= {} if rate is None else {render_rate(rate): 5}
+    figures |= dict.fromkeys(render_usage(task.usage), 7)
+    figures |= {} if left is None else {f"{render_duration(left)} left": 4}
+    figures |= {} if task.ended is None else {render_duration(task.seconds(now)): 1}
+    if task.waiting:
+        long = f"waiting for {printable(task.waiting)}"
+        figures |= {long: 2} if cell_len(f"{done}, {long}") <= room else {printable(task.waiting): -1}
+    return figures | ({} if not task.reason else {printable(task.reason): 2})

@@ -9,15 +9,16 @@ from typing import Any, TextIO
 from asyncrun.clock import Clock
 from asyncrun.escape import printable
 from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
-from asyncrun.ui.board import Board, TaskState
-from asyncrun.ui.documents import SCHEMA, counters, job_document, summary_document
+from asyncrun.ui.board import TaskState
+from asyncrun.ui.documents import counters, document, failure_event, job_document, summary_document
+from asyncrun.ui.onlooker import BoardProgress
 from asyncrun.ui.outlet import Outlet
 
 INTERVAL = 10.0
 """Seconds between two lines of progress."""
 
 
-class JsonProgress:
+class JsonProgress(BoardProgress):
     """Writes one JSON object a line: run_started, job_started, progress, item_failed, job_finished, summary.
 
     The lines are pure ASCII, so that no locale and no terminal can spoil them. Warnings are for persons: they go to `warnings`.
@@ -25,10 +26,9 @@ class JsonProgress:
     """
 
     def __init__(self, stream: TextIO, clock: Clock, warnings: TextIO | None = None) -> None:
+        super().__init__(clock)
         self._out = Outlet(stream, answer=True)
         self._warnings = None if warnings is None else Outlet(warnings)
-        self._clock = clock
-        self._board = Board()
         self._run_id: str | None = None
         self._began = self._spoke = clock.monotonic()
 
@@ -36,36 +36,17 @@ class JsonProgress:
         """Write `run_started` with the names of the jobs."""
         self._run_id = run_id
         self._began = self._spoke = self._clock.monotonic()
-        self._board.announce(tasks)
+        super().run_started(run_id, tasks)
         self._write("run_started", jobs=list(tasks))
 
     def task_started(self, task: str, total: int | None) -> None:
         """Write `job_started`; `total` is null when it is not known."""
-        self._board.start(task, total, self._clock.monotonic())
+        super().task_started(task, total)
         self._write("job_started", name=task, total=total)
-
-    def advance(self, task: str, counts: Counts) -> None:
-        """Count, and write `progress` when it is due."""
-        self._board.advance(task, counts)
-        self._progress()
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
         """Write `item_failed`: every failed item, none is left out."""
-        self._write(
-            "item_failed",
-            job=task,
-            id=failure.id,
-            path=failure.place.file,
-            line=failure.place.line,
-            reason=failure.reason,
-            message=failure.message,
-            attempts=failure.attempts,
-        )
-
-    def waiting(self, task: str, reason: str | None) -> None:
-        """Note what a task waits for, and write `progress` when it is due."""
-        self._board.wait(task, reason)
-        self._progress()
+        self._write("item_failed", **failure_event(task, failure))
 
     def task_finished(self, task: str, result: JobResult | None) -> None:
         """Write `job_finished` with the counters of the job."""
@@ -87,28 +68,23 @@ class JsonProgress:
         """Hand over what is buffered."""
         self._out.flush()
 
-    def _progress(self) -> None:
+    def _look(self) -> None:
         now = self._clock.monotonic()
         if now - self._spoke < INTERVAL:
             return
         self._spoke = now
         tasks = self._board.tasks
-        total = sum((task.counts for task in tasks), Counts())
+        counts, usage = sum((task.counts for task in tasks), Counts()), sum((task.usage for task in tasks), Usage())
         running = [_standing(task) for task in tasks if task.status is Status.RUNNING]
-        self._write("progress", seconds=round(now - self._began, 3), **_ended(total), jobs=running)
+        self._write("progress", seconds=round(now - self._began, 3), **counters(counts, usage), jobs=running)
 
     def _write(self, type_: str, /, **values: Any) -> None:
-        self._write_line({"type": type_, "schema": SCHEMA, "run_id": self._run_id, **values})
+        self._write_line(document(type_, run_id=self._run_id, **values))
 
     def _write_line(self, document: dict[str, Any]) -> None:
         self._out.line(json.dumps(document, separators=(",", ":")))
 
 
 def _standing(task: TaskState) -> dict[str, Any]:
-    return {"name": task.name, "status": task.status.value, "total": task.total, **_ended(task.counts), "waiting": task.waiting}
-
-
-def _ended(counts: Counts) -> dict[str, Any]:
-    """Return the counters that are known while a run goes on: what requests used is only known at a job's end."""
-    known = counters(counts, Usage())
-    return {name: known[name] for name in ("items", "ok", "failed", "skipped", "cached")}
+    counted = counters(task.counts, task.usage)
+    return {"name": task.name, "status": task.status.value, "total": task.total, **counted, "waiting": task.waiting}

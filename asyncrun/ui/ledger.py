@@ -7,7 +7,7 @@ from typing import Any
 
 from asyncrun.records import SpaceSize
 from asyncrun.ui.cleaning import describe_space, name_space
-from asyncrun.ui.documents import SCHEMA
+from asyncrun.ui.documents import document
 from asyncrun.ui.wording import render_size
 
 
@@ -31,4 +31,4 @@ def sizes_document(sizes: Sequence[SpaceSize]) -> dict[str, Any]:
     spaces = [
         {"space": describe_space(size), "fingerprint": size.fingerprint, "vectors": size.vectors, "bytes": size.bytes} for size in sizes
     ]
-    return {"schema": SCHEMA, "spaces": spaces}
+    return document(spaces=spaces)

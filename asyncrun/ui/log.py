@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from asyncrun.clock import Clock
-from asyncrun.errors import OutputError
+from asyncrun.errors import OutputError, os_words
 from asyncrun.records import RunResult
 from asyncrun.ui.plain import PlainProgress
 
@@ -25,7 +25,7 @@ class LogProgress(PlainProgress):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a", encoding="utf-8", buffering=1)
         except OSError as error:
-            raise OutputError(f"cannot open the log {path}: {error.strerror}", hint="Choose another --log-file.") from error
+            raise OutputError(f"cannot open the log {path}: {os_words(error)}", hint="Choose another --log-file.") from error
         self._lines = _Stamped(self._file, clock)
         super().__init__(cast(TextIO, self._lines), clock)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TextIO
 
-from asyncrun.errors import StorageError
+from asyncrun.errors import StorageError, os_words
+from asyncrun.streams import is_gone, silence
 
 
 class Outlet:
@@ -65,19 +65,7 @@ class Outlet:
     def _lost(self, error: OSError | ValueError) -> None:
         """Go silent. A ValueError is what Python raises for a stream that is closed."""
         self._open = False
-        self._drain()
-        if self._answer and isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            raise StorageError(f"cannot write to standard output: {error.strerror or error}") from error
-
-    def _drain(self) -> None:
-        # What is still buffered would fail again when the interpreter ends, with exit code 120
-        # (Python's documentation, signal, "Note on SIGPIPE"): it goes where it harms nobody.
-        try:
-            descriptor = self._stream.fileno()
-        except (OSError, ValueError):
-            return
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nowhere, descriptor)
-        finally:
-            os.close(nowhere)
+        gone = is_gone(self._stream, error)
+        silence(self._stream)
+        if self._answer and isinstance(error, OSError) and not gone:
+            raise StorageError(f"cannot write to standard output: {os_words(error)}") from error

@@ -8,10 +8,11 @@ from typing import TextIO
 from asyncrun.clock import Clock
 from asyncrun.escape import printable
 from asyncrun.ports import NullProgress
-from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status
-from asyncrun.ui.board import Board, TaskState
+from asyncrun.records import ItemFailure, JobResult, Status
+from asyncrun.ui.board import NAMED_FAILURES, TaskState
+from asyncrun.ui.onlooker import BoardProgress
 from asyncrun.ui.outlet import Outlet
-from asyncrun.ui.wording import render_counts, render_duration, render_failure, render_more_failures, render_rate
+from asyncrun.ui.wording import render_counts, render_duration, render_failure, render_more_failures, render_rate, render_usage
 
 HEARTBEAT = 60.0
 """Seconds between two signs of life."""
@@ -28,42 +29,35 @@ class WarningsOnly(NullProgress):
         self._out.line(render_warning(message))
 
 
-class PlainProgress:
+class PlainProgress(BoardProgress):
     """Writes lines without colour and without moving the cursor.
 
     A line for every finished task, for the first failed items of a task (the others are counted), for every warning,
     and at most one a minute that says how the running tasks stand. Nothing runs in the background: the lines come with the calls.
+    When it is `verbose`, a task that begins has a line too, and every failed item is named.
     """
 
-    def __init__(self, stream: TextIO, clock: Clock) -> None:
+    def __init__(self, stream: TextIO, clock: Clock, *, verbose: bool = False) -> None:
+        super().__init__(clock, named=None if verbose else NAMED_FAILURES)
         self._out = Outlet(stream)
-        self._clock = clock
-        self._board = Board()
+        self._verbose = verbose
         self._spoke = clock.monotonic()
 
     def run_started(self, run_id: str, tasks: Sequence[str]) -> None:
         """Note the tasks."""
-        self._board.announce(tasks)
+        super().run_started(run_id, tasks)
         self._spoke = self._clock.monotonic()
 
     def task_started(self, task: str, total: int | None) -> None:
         """Note that a task has begun."""
-        self._board.start(task, total, self._clock.monotonic())
-
-    def advance(self, task: str, counts: Counts) -> None:
-        """Count, and write a sign of life when one is due."""
-        self._board.advance(task, counts)
-        self._heartbeat()
+        super().task_started(task, total)
+        if self._verbose:
+            self._out.line(render_begun(task, total))
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
         """Name the item, or count it."""
         if self._board.fail(task):
             self._out.line(render_failure(task, failure))
-
-    def waiting(self, task: str, reason: str | None) -> None:
-        """Note what a task waits for, and write a sign of life when one is due."""
-        self._board.wait(task, reason)
-        self._heartbeat()
 
     def task_finished(self, task: str, result: JobResult | None) -> None:
         """Write how the task ended."""
@@ -73,9 +67,6 @@ class PlainProgress:
             self._out.line(render_more_failures(task, state.unnamed_failures))
         self._out.line(render_finished(state, now))
 
-    def run_finished(self, result: RunResult) -> None:
-        """Write nothing: the summary of a run is its answer, not its progress."""
-
     def warn(self, message: str) -> None:
         """Write one line."""
         self._out.line(render_warning(message))
@@ -84,7 +75,7 @@ class PlainProgress:
         """Hand over what is buffered."""
         self._out.flush()
 
-    def _heartbeat(self) -> None:
+    def _look(self) -> None:
         now = self._clock.monotonic()
         if now - self._spoke < HEARTBEAT:
             return
@@ -103,9 +94,19 @@ def render_warning(message: str) -> str:
     return f"warning: {printable(message)}"
 
 
+def render_begun(task: str, total: int | None) -> str:
+    """Return one line that says that a task begins.
+
+    >>> render_begun("notes", 1200)
+    'notes: begins, 1,200 items'
+    """
+    return f"{printable(task)}: begins" + ("" if total is None else f", {total:,} item{'' if total == 1 else 's'}")
+
+
 def render_finished(task: TaskState, now: float) -> str:
     """Return one line that says how a task ended.
 
+    >>> from asyncrun.records import Counts
     >>> render_finished(TaskState("notes", Status.SUCCEEDED, 3, Counts(ok=3), started=1.0, ended=3.5), now=9.0)
     'notes: succeeded: 3 ok in 2.5 s'
     """
@@ -116,6 +117,7 @@ def render_finished(task: TaskState, now: float) -> str:
 def render_running(task: TaskState, now: float) -> str:
     """Return how a running task stands, without an end of line.
 
+    >>> from asyncrun.records import Counts
     >>> render_running(TaskState("notes", Status.RUNNING, 40, Counts(ok=10), started=0.0), 5.0)
     'notes 10 of 40 (25%), 2.0/s, 15 s left'
     """
@@ -126,6 +128,7 @@ def render_running(task: TaskState, now: float) -> str:
         parts.append(render_rate(rate))
     if left is not None:
         parts.append(f"{render_duration(left)} left")
+    parts += render_usage(task.usage)
     if task.waiting:
         parts.append(f"waiting for {printable(task.waiting)}")
     return ", ".join(parts)

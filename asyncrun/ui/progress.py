@@ -12,10 +12,11 @@ from rich.text import Text
 
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, ItemFailure, JobResult, RunResult
-from asyncrun.ui.board import Board, TaskState
+from asyncrun.records import ItemFailure, JobResult
+from asyncrun.ui.board import NAMED_FAILURES, TaskState
 from asyncrun.ui.choose import bars_can_move, choose_colour
 from asyncrun.ui.frame import name_width, render_frame, render_row
+from asyncrun.ui.onlooker import BoardProgress
 from asyncrun.ui.outlet import Outlet
 from asyncrun.ui.plain import PlainProgress, render_warning
 from asyncrun.ui.screen import Screen
@@ -34,13 +35,14 @@ def open_progress(stream: TextIO | None = None) -> Progress:
     return BarProgress(stream, SystemClock(), colour=choose_colour(color="auto", terminal=terminal, environ=os.environ))
 
 
-class BarProgress:
+class BarProgress(BoardProgress):
     """Draws the tasks at the foot of the screen; what has ended, and every message, scrolls away above.
 
     A call changes numbers and nothing else: one thread draws, from the first task on until `close`.
     """
 
-    def __init__(self, stream: TextIO, clock: Clock, *, colour: bool = True) -> None:
+    def __init__(self, stream: TextIO, clock: Clock, *, colour: bool = True, verbose: bool = False) -> None:
+        super().__init__(clock, named=None if verbose else NAMED_FAILURES)
         self._console = Console(
             # An Outlet has what Console uses of a stream: write, flush, isatty, fileno, encoding.
             file=cast("IO[str]", Outlet(stream)),
@@ -50,32 +52,22 @@ class BarProgress:
             markup=False,
             emoji=False,
         )
-        self._clock = clock
-        self._board = Board()
         self._screen = Screen(self._console, self._picture, redirect=stream is sys.stderr)
 
     def run_started(self, run_id: str, tasks: Sequence[str]) -> None:
         """Show all tasks as pending."""
-        self._board.announce(tasks)
+        super().run_started(run_id, tasks)
         self._screen.start()
 
     def task_started(self, task: str, total: int | None) -> None:
         """Show a task as running."""
-        self._board.start(task, total, self._clock.monotonic())
+        super().task_started(task, total)
         self._screen.start()
-
-    def advance(self, task: str, counts: Counts) -> None:
-        """Count."""
-        self._board.advance(task, counts)
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
         """Name the item above the bars, or count it."""
         if self._board.fail(task):
             self._screen.say(Text(render_failure(task, failure)))
-
-    def waiting(self, task: str, reason: str | None) -> None:
-        """Show what a task waits for."""
-        self._board.wait(task, reason)
 
     def task_finished(self, task: str, result: JobResult | None) -> None:
         """Leave the task's last line above the bars."""
@@ -83,9 +75,6 @@ class BarProgress:
         if state.unnamed_failures:
             self._screen.say(Text(render_more_failures(task, state.unnamed_failures)))
         self._screen.say(self._row(state))
-
-    def run_finished(self, result: RunResult) -> None:
-        """Show nothing: the summary of a run is its answer, not its progress."""
 
     def warn(self, message: str) -> None:
         """Show a line above the bars."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from asyncrun.escape import printable
 from asyncrun.records import ItemFailure, JobPlan, Status
@@ -17,16 +18,17 @@ if TYPE_CHECKING:
 _UNKNOWN = "unknown"
 
 
-def print_text(text: str, stream: TextIO, *, colour: bool = False) -> None:
+def print_text(text: str, stream: TextIO, *, colour: bool = False, width: int | None = None) -> None:
     r"""Write a text of one or more lines, its control characters made visible; with colour the words of a status stand out.
 
+    Longer lines than `width` go on in the next one, between words.
     Raises StorageError when it cannot be written (a full disk); a reader that goes away is no error.
 
     >>> import sys
     >>> print_text("a\x1b[2Jb", sys.stdout)
     a\x1b[2Jb
     """
-    lines = "\n".join(printable(line) for line in text.rstrip("\n").split("\n"))
+    lines = "\n".join(_wrapped(printable(line), width) for line in text.rstrip("\n").split("\n"))
     out = Outlet(stream, answer=True)
     out.line(_coloured(lines) if colour else lines)
 
@@ -65,24 +67,11 @@ def render_failed(failures: Sequence[tuple[str, ItemFailure]], width: int) -> st
     return _rendered(table, width)
 
 
-def describe_failed(failures: Sequence[tuple[str, ItemFailure]]) -> dict[str, Any]:
-    """Return failed items as a JSON document.
-
-    >>> describe_failed([])
-    {'schema': 1, 'items': []}
-    """
-    items = [
-        {
-            "job": job,
-            "id": failure.id,
-            "place": str(failure.place),
-            "reason": failure.reason,
-            "message": failure.message,
-            "attempts": failure.attempts,
-        }
-        for job, failure in failures
-    ]
-    return {"schema": 1, "items": items}
+def _wrapped(line: str, width: int | None) -> str:
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    if width is None or len(line) <= width:
+        return line
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _disk(plan: JobPlan) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncrun.escape import printable
-from asyncrun.records import Counts, ItemFailure
+from asyncrun.records import Counts, ItemFailure, Usage
 
 _MESSAGE_LIMIT = 300
 
@@ -45,6 +45,40 @@ def render_size(size: int) -> str:
         return f"{size} byte{'' if size == 1 else 's'}"
     number, unit = next((size / power, unit) for power, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "KB")) if size >= power)
     return f"{number:.0f} {unit}" if number >= 99.95 else f"{number:.1f} {unit}"
+
+
+def render_number(number: int) -> str:
+    """Return a number in at most five characters.
+
+    >>> [render_number(number) for number in (999, 1234, 45_600, 1_234_567, 2_000_000_000)]
+    ['999', '1.2k', '46k', '1.2M', '2.0G']
+    """
+    if number < 1000:
+        return str(number)
+    # A unit ends where its digits would round up to the next one.
+    part, unit = next((number / power, unit) for power, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if number >= power * 0.9995)
+    return f"{part:.0f}{unit}" if part >= 9.95 else f"{part:.1f}{unit}"
+
+
+def render_usage(usage: Usage) -> list[str]:
+    """Return what requests used, in words: tokens, and the cost where it is known.
+
+    >>> render_usage(Usage(requests=3, tokens=12_300, cost=0.000246))
+    ['12k tokens', '$0.0002']
+    """
+    tokens = [f"{render_number(usage.tokens)} tokens"] if usage.tokens else []
+    return tokens + ([render_cost(usage.cost)] if usage.cost else [])
+
+
+def render_cost(cost: float) -> str:
+    """Return USD with digits that mean something.
+
+    >>> [render_cost(cost) for cost in (1234.5, 0.1234, 0.00001)]
+    ['$1,234.50', '$0.1234', 'under $0.0001']
+    """
+    if 0 < cost < 0.0001:
+        return "under $0.0001"
+    return f"${cost:,.2f}" if cost >= 1 else f"${cost:.4f}"
 
 
 def render_counts(counts: Counts) -> str:

@@ -11,7 +11,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from asyncrun.errors import AsyncrunError, OutputError, Place, StorageError
+from asyncrun.errors import AsyncrunError, OutputError, Place, StorageError, os_words
 
 _BUFFER = 1024 * 1024
 _LONGEST_NAME = 200  # Of 255 bytes on common file systems: the rest is for the dot, the random part and the ending.
@@ -184,7 +184,6 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _error(path: Path, what: str, error: Exception, kind: type[AsyncrunError] = OutputError) -> AsyncrunError:
-    words = (error.strerror if isinstance(error, OSError) else None) or str(error)
     if isinstance(error, OSError) and error.errno in _DISK:
         kind = StorageError
-    return kind(f"the output {what}: {words}", place=Place(str(path)))
+    return kind(f"the output {what}: {os_words(error)}", place=Place(str(path)))

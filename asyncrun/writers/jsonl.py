@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
-from asyncrun.errors import Place, StorageError
+from asyncrun.errors import Place, StorageError, os_words
+from asyncrun.streams import is_gone, silence
 from asyncrun.writers.atomic import AtomicFile
 
 
@@ -68,20 +67,12 @@ class StdoutWriter:
                 self._stream.write(data)
             else:
                 self._stream.flush()
-        except BrokenPipeError:
-            self._open = False
-            self._silence()
         except OSError as error:
-            raise StorageError(f"cannot be written: {error.strerror}", place=Place("standard output")) from error
-
-    def _silence(self) -> None:
-        """Let what is still buffered go nowhere, so that the flush at exit does not fail (as Python's signal docs advise)."""
-        with suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            try:
-                os.dup2(nowhere, self._stream.fileno())
-            finally:
-                os.close(nowhere)
+            if is_gone(self._stream, error):
+                self._open = False
+                silence(self._stream)
+                return
+            raise StorageError(f"cannot be written: {os_words(error)}", place=Place("standard output")) from error
 
 
 def json_line(row: Mapping[str, Any], columns: Sequence[str] | None = None) -> bytes:

@@ -100,3 +100,16 @@ def test_the_summary_goes_to_a_file_too(asyncrun: Command, slow_job: FakeServer,
     assert asyncrun("run", "--summary-file", "deep/summary.json").code == 0
     summary = json.loads((tmp_path / "deep/summary.json").read_text())
     assert (summary["type"], summary["ok"], summary["exit_code"]) == ("summary", 20, 0)
+
+
+@pytest.mark.parametrize(("flags", "named"), [((), 10), (("-v",), 12)])
+def test_a_verbose_run_names_every_failed_item_and_says_what_begins(
+    asyncrun: Command, tmp_path: Path, flags: tuple[str, ...], named: int
+) -> None:
+    job = {"name": "n", "kind": "embed", "input": {"items": ["one", *[""] * 12]}, "output": "out.jsonl", "max_failures": "99%"}
+    (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [{**job, "embedder": {"provider": "local", "on_empty": "fail"}}]}))
+    answer = asyncrun("run", *flags)
+    assert answer.code == 3
+    assert answer.err.count(" failed (") == named
+    assert ("n: begins, 13 items" in answer.err) is bool(flags)
+    assert "Next: `asyncrun failed jobs.yaml` lists what failed, `asyncrun retry jobs.yaml` sends it again." in answer.out

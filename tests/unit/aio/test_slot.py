@@ -96,3 +96,16 @@ async def test_outside_of_a_pool_nothing_is_told() -> None:
     with waiting("limiter"):
         await clock.sleep(1)
     assert slot_of_job.get() is None
+
+
+@pytest.mark.asyncio
+async def test_a_roster_around_another_has_its_slots_and_its_ends_too() -> None:
+    async def job() -> int:
+        return len(outer.slots()) * 10 + len(inner.slots())
+
+    with roster() as outer:
+        with roster() as inner:
+            [counted] = await run_jobs([job()], workers=1)
+        await run_jobs([job()], workers=1)
+    assert counted == 11
+    assert (outer.finished(), inner.finished()) == (2, 1)

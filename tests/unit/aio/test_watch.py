@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from asyncrun.aio.slot import Slot
-from asyncrun.aio.watch import render_slots, report, report_on_signal, standing, watch
+from asyncrun.aio.watch import render_slots, report, report_on_signal, standing, wait_of, watch, watch_waits
 from asyncrun.testing.clock import FakeClock
 
 
@@ -84,3 +84,40 @@ async def test_each_sigusr1_shows_the_report_and_the_former_handler_is_back_afte
                 await asyncio.sleep(0)
 
     assert signal.getsignal(signal.SIGUSR1) == former
+
+
+def slot(waits_for: str | None = None, words: str | None = None, *, idle: int = 0) -> Slot:
+    return Slot(FakeClock(), waits_for=waits_for, words=None if words is None else lambda: words, idle=idle)
+
+
+@pytest.mark.parametrize(
+    ("slots", "told"),
+    [
+        ([], None),
+        ([slot("request")], None),
+        ([slot("request"), slot("limiter", "rate limit 3 s", idle=1)], "rate limit 3 s"),
+        ([slot("request"), slot("backoff", "another attempt 2 s", idle=1)], None),
+        ([slot("backoff", "another attempt 2 s", idle=1)], "another attempt 2 s"),
+        ([slot("backoff", "another attempt 2 s", idle=1), slot("gate", "throttled 9 s", idle=1)], "throttled 9 s"),
+        ([slot("limiter", None, idle=1)], None),
+    ],
+)
+def test_a_limit_holds_a_job_up_at_once_and_another_wait_when_nothing_is_at_work(slots: list[Slot], told: str | None) -> None:
+    assert wait_of(slots) == told
+
+
+@pytest.mark.asyncio
+async def test_what_a_job_waits_for_is_told_every_second_changed_or_not() -> None:
+    clock, told = FakeClock(), []
+    waiter = slot("limiter", "rate limit 3 s", idle=1)
+    slots = [waiter]
+
+    async def look() -> None:
+        await clock.sleep(2.5)
+        slots.clear()
+        await clock.sleep(1.0)
+
+    watching = asyncio.create_task(watch_waits(lambda: slots, told.append, clock=clock))
+    await look()
+    watching.cancel()
+    assert told == ["rate limit 3 s", "rate limit 3 s", None]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from asyncrun.aio.jobs import run_jobs
+from asyncrun.aio.slot import waiting
 from asyncrun.aio.stop import Stop
 from asyncrun.callbacks.debug import LlamaDebugHandler
 from asyncrun.callbacks.manager import CallbackManager
@@ -16,6 +18,7 @@ from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import OutageError
 from asyncrun.ports import Kind, NullProgress, Progress
 from asyncrun.records import JobPlan, JobResult, Status
+from asyncrun.testing.clock import FakeClock
 
 Run = Callable[[], Awaitable[JobResult]]
 
@@ -141,3 +144,26 @@ async def test_each_job_is_one_event_with_its_name() -> None:
     pairs = stage.debug.get_event_pairs(CBEventType.ASYNC_JOB)
     assert [pair[0].payload["name"] for pair in pairs if pair[0].payload] == ["one", "two"]
     assert all(len(pair) == 2 for pair in pairs)
+
+
+@pytest.mark.asyncio
+async def test_the_onlooker_is_told_what_each_job_waits_for() -> None:
+    told: list[tuple[str, str | None]] = []
+    clock = FakeClock()
+
+    class Onlooker(NullProgress):
+        def waiting(self, task: str, reason: str | None) -> None:
+            told.append((task, reason))
+
+    async def request() -> None:
+        with waiting("limiter", words=lambda: "rate limit 3 s"):
+            await clock.sleep(1.5)
+
+    async def script() -> JobResult:
+        await run_jobs([request()], workers=1)
+        await clock.sleep(1.0)
+        return JobResult("a", "embed", Status.SUCCEEDED, 0)
+
+    jobs = [PlannedJob("a", "embed", (), lambda: Scripted(script))]
+    await Runner(jobs, progress=Onlooker(), manager=CallbackManager(), stop=Stop(), clock=clock).run()
+    assert told == [("a", "rate limit 3 s"), ("a", None)]

@@ -15,7 +15,7 @@ from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ports import NullProgress
-from asyncrun.records import ItemFailure, Status
+from asyncrun.records import ItemFailure, Status, Usage
 
 
 def tally(total: int, max_failures: Threshold | None = None) -> Tally:
@@ -69,3 +69,19 @@ def test_failures_beyond_what_is_shown_are_still_counted() -> None:
     result = made.result()
     assert result.counts.failed == 300
     assert len(result.failures) < 300
+
+
+def test_the_onlooker_is_told_what_requests_used_and_only_once() -> None:
+    used: list[Usage] = []
+
+    class Onlooker(NullProgress):
+        def use(self, task: str, usage: Usage) -> None:
+            used.append(usage)
+
+    context = JobContext("job", "jobs.yaml/job", Ledger(Path("unused")), Stop(), SystemClock(), CallbackManager(), None)
+    made, inner = Tally(context, "query", Onlooker()), Tally(context, "embed", NullProgress())
+    made.use(Usage(requests=1, tokens=10))
+    inner.use(Usage(requests=2, tokens=5))
+    made.take(inner)
+    assert used == [Usage(requests=1, tokens=10), Usage(requests=2, tokens=5)]
+    assert made.result().usage == Usage(requests=3, tokens=15)

@@ -5,7 +5,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.records import Counts, JobResult, Status
+from asyncrun.records import Counts, JobResult, Status, Usage
 from asyncrun.ui.board import NAMED_FAILURES, Board, TaskState
 
 
@@ -87,3 +87,26 @@ def test_speed_is_unknown_before_the_first_item_and_the_end_without_a_total() ->
 
 def test_more_items_than_announced_never_leave_less_than_nothing() -> None:
     assert TaskState("a", Status.RUNNING, 5, Counts(ok=10), started=0.0).left(5.0) == 0.0
+
+
+def test_what_requests_use_adds_up_and_the_result_has_the_last_word() -> None:
+    board = Board()
+    board.start("a", 9, now=0.0)
+    board.use("a", Usage(requests=1, tokens=10))
+    board.use("a", Usage(requests=1, tokens=20, cost=0.5))
+    assert board.tasks[0].usage == Usage(requests=2, tokens=30, cost=0.5)
+    assert board.finish("a", JobResult("a", "embed", Status.SUCCEEDED, 0, usage=Usage(tokens=31)), now=1.0).usage.tokens == 31
+
+
+def test_a_task_that_has_ended_waits_for_nothing() -> None:
+    board = Board()
+    board.start("a", 9, now=0.0)
+    board.finish("a", None, now=1.0)
+    board.wait("a", "rate limit 3 s")
+    assert board.tasks[0].waiting is None
+
+
+def test_all_failures_are_named_when_that_is_asked_for() -> None:
+    board = Board(named=None)
+    assert all(board.fail("a") for _ in range(NAMED_FAILURES + 3))
+    assert board.tasks[0].unnamed_failures == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from asyncrun.records import Counts, Status
+from asyncrun.records import Counts, Status, Usage
 from asyncrun.ui.board import TaskState
 from asyncrun.ui.frame import render_frame, render_row
 
@@ -67,7 +68,7 @@ def test_what_finds_no_room_is_counted_and_running_tasks_come_first() -> None:
     tasks = [TaskState(f"job{number}") for number in range(50)] + [NOTES]
     lines = drawn(render_frame(tasks, 16.0, 80, height=5), 80)
     assert [line.split()[0] for line in lines] == ["notes", "job0", "job1", "job2", "and"]
-    assert lines[4].rstrip() == "and 47 more"
+    assert lines[4].rstrip() == "and 47 more: 47 pending"
 
 
 def test_a_name_is_never_read_as_markup() -> None:
@@ -87,3 +88,28 @@ def test_a_task_is_one_line_that_fits(name: str, width: int, total: int | None, 
     lines = drawn(render_frame([task], 5.0, width), width)
     assert len(lines) == 1
     assert cell_len(lines[0]) <= width
+
+
+BUSY = replace(NOTES, usage=Usage(2, 0, 12_300, 0.5), waiting="rate limit 3 s")
+
+
+def test_a_wide_screen_has_room_for_all_that_is_known() -> None:
+    (line,) = drawn(render_frame([BUSY], now=16.0, width=160), 160)
+    assert line.rstrip().endswith("52/100, 2 failed, 20 cached, 2.0/s, 12k tokens, $0.5000, 24 s left, waiting for rate limit 3 s")
+
+
+@pytest.mark.parametrize(("width", "shown"), [(40, "52/100, rate limit 3 s"), (30, "rate limit 3 s")])
+def test_a_narrow_screen_says_first_what_a_task_waits_for(width: int, shown: str) -> None:
+    (line,) = drawn(render_frame([BUSY], now=16.0, width=width), width)
+    assert line.rstrip().endswith(f"running   {shown}")
+
+
+@given(width=st.integers(30, 160))
+def test_no_figure_is_cut_in_two(width: int) -> None:
+    (line,) = drawn(render_frame([BUSY], now=16.0, width=width), width)
+    assert "…" not in line
+
+
+def test_what_finds_no_room_is_counted_by_its_status() -> None:
+    tasks = [*(TaskState(f"run{number}", Status.RUNNING, 9, started=0.0) for number in range(6)), TaskState("last")]
+    assert drawn(render_frame(tasks, 16.0, 80, height=4), 80)[-1].rstrip() == "and 4 more: 3 running, 1 pending"

@@ -4,13 +4,18 @@ import errno
 import io
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from asyncrun.errors import StorageError
-from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status
+from asyncrun.errors import Place, StorageError
+from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
 from asyncrun.ui.jsonlines import JsonProgress
+
+SCHEMA = json.loads((Path(__file__).resolve().parents[3] / "docs" / "events.schema.json").read_text(encoding="utf-8"))
+TYPES = ["run_started", "job_started", "item_failed", "progress", "job_finished", "job_finished", "summary"]
 
 
 @pytest.fixture
@@ -72,6 +77,7 @@ def test_progress_comes_every_ten_seconds_at_most(progress: JsonProgress, stream
     for _ in range(90):
         clock.time += 0.25
         progress.advance("notes", Counts(ok=1, cached=1))
+    progress.use("notes", Usage(requests=2, retries=1, tokens=500, cost=0.01))
     progress.waiting("notes", "the rate limit")
     clock.time += 10
     progress.waiting("notes", "the rate limit")
@@ -87,6 +93,13 @@ def test_progress_comes_every_ten_seconds_at_most(progress: JsonProgress, stream
             "failed": 0,
             "skipped": 0,
             "cached": 90,
+            "removed": 0,
+            "truncated": 0,
+            "requests": 2,
+            "retries": 1,
+            "tokens": 500,
+            "cost": 0.01,
+            "cost_source": "price",
             "waiting": "the rate limit",
         }
     ]
@@ -134,3 +147,46 @@ def test_a_full_disk_is_told(clock: Any) -> None:
     stream.number = errno.ENOSPC
     with pytest.raises(StorageError):
         JsonProgress(stream, clock).run_started("r1", ["notes"])
+
+
+@pytest.fixture
+def events(progress: JsonProgress, stream: io.StringIO, clock: Any) -> list[dict[str, Any]]:
+    """A run that says everything once, with what may be unknown known and unknown."""
+    usage = Usage(requests=3, retries=1, tokens=400, cost=0.00002)
+    failed = JobResult("ask", "query", Status.FAILED, 77, reason="the key was refused", hint="Set it.")
+    done = JobResult("notes", "embed", Status.PARTIAL, 3, counts=Counts(items=9, ok=8, failed=1), usage=usage, output="out.jsonl")
+    progress.run_started("r1", ["notes", "ask"])
+    progress.task_started("notes", 9)
+    progress.item_failed("notes", ItemFailure("n7", Place("a.md"), "too_long", "300 tokens, 256 at most", attempts=1))
+    progress.use("notes", usage)
+    progress.waiting("notes", "rate limit 3 s")
+    clock.time += 10
+    progress.advance("notes", Counts(items=9, ok=8, failed=1))
+    progress.task_finished("notes", done)
+    progress.task_finished("ask", failed)
+    progress.run_finished(RunResult("r1", (done, failed), 12.0))
+    return documents(stream)
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_every_type_is_as_the_schema_says(events: list[dict[str, Any]]) -> None:
+    assert [event["type"] for event in events] == TYPES
+    for event in events:
+        Draft202012Validator(SCHEMA).validate(event)
+
+
+def test_the_schema_knows_every_name_and_no_other(events: list[dict[str, Any]]) -> None:
+    validator = Draft202012Validator(SCHEMA)
+    for event in events:
+        assert not validator.is_valid({**event, "more": 1})
+        for name in event:
+            assert not validator.is_valid({key: value for key, value in event.items() if key != name}), name
+
+
+def test_what_requests_have_used_so_far_is_told_on_the_way(events: list[dict[str, Any]]) -> None:
+    [progress] = [event for event in events if event["type"] == "progress"]
+    assert (progress["tokens"], progress["cost"], progress["requests"], progress["retries"]) == (400, 0.00002, 3, 1)
+    assert progress["jobs"][0]["waiting"] == "rate limit 3 s"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status
+from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
 from asyncrun.ui.plain import PlainProgress, WarningsOnly
 
 
@@ -97,3 +97,24 @@ def test_without_progress_warnings_are_still_shown(stream: io.StringIO, failure:
     progress.task_finished("notes", None)
     progress.warn("two items share an id")
     assert stream.getvalue() == "warning: two items share an id\n"
+
+
+def test_a_verbose_run_names_every_failed_item_and_the_jobs_that_begin(stream: io.StringIO, clock: Any, failure: ItemFailure) -> None:
+    progress = PlainProgress(stream, clock, verbose=True)
+    progress.task_started("notes", 1200)
+    progress.task_started("ask", None)
+    for _ in range(14):
+        progress.item_failed("notes", failure)
+    progress.task_finished("notes", None)
+    lines = stream.getvalue().splitlines()
+    assert lines[:2] == ["notes: begins, 1,200 items", "ask: begins"]
+    assert lines[2:16] == ["notes: item n7 failed (too_long) at notes.jsonl:7: 300 tokens, 256 at most"] * 14
+    assert len(lines) == 17
+
+
+def test_a_sign_of_life_says_what_requests_have_used(progress: PlainProgress, stream: io.StringIO, clock: Any) -> None:
+    progress.task_started("notes", 10)
+    progress.use("notes", Usage(requests=2, tokens=12_300, cost=0.0125))
+    clock.time += 61
+    progress.waiting("notes", None)
+    assert stream.getvalue() == "running: notes 0 of 10 (0%), 12k tokens, $0.0125\n"

@@ -61,3 +61,9 @@ def test_failed_items_are_shown_whole_however_narrow_the_screen() -> None:
     assert "…" not in text
     wide = render_failed([("notes", failure)], 200).splitlines()[1]
     assert wide.split() == ["notes", failure.id, "notes.jsonl:7", "refused", "said", "[no]\\x07", "3"]
+
+
+def test_sentences_go_on_between_words_where_the_screen_ends() -> None:
+    stream = io.StringIO()
+    print_text("notes failed\n  the server says no-such-model to the request", stream, width=24)
+    assert stream.getvalue() == "notes failed\n  the server says\n    no-such-model to the\n    request\n"

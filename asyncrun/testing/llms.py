@@ -1,0 +1,75 @@
+"""The contract suite of chat models: subclass `LlmContract`, give it the fixture `llm`, and run it with pytest and pytest-asyncio."""
+
+# ruff: noqa: D102, S101 - a suite for pytest: tests assert, and their names say what is promised
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from asyncrun.llms.interface import Completion, Declined, Llm
+
+PROMPTS = [f"What is {number} and {number}? Answer in one word." for number in range(5)]
+
+
+async def answered(llm: Llm, prompt: str) -> Completion:
+    """Return the answer to a prompt."""
+    return await llm.complete(llm.messages(prompt))
+
+
+class LlmContract:
+    """What every chat model promises. The fixture `llm` returns one that answers; what it cannot be made to do wrong is not asked here."""
+
+    def test_messages_end_with_the_prompt_as_the_users(self, llm: Llm) -> None:
+        *before, last = llm.messages(PROMPTS[0])
+        assert (last.role, last.content) == ("user", PROMPTS[0])
+        assert all(message.role == "system" for message in before)
+
+    def test_what_can_be_used_is_not_refused_and_has_room_for_a_call(self, llm: Llm) -> None:
+        llm.check()
+        assert llm.workers >= 1
+        assert llm.model_name
+
+    def test_the_space_is_the_same_each_time(self, llm: Llm) -> None:
+        assert llm.space == llm.space
+        assert llm.space.provider
+
+    @pytest.mark.asyncio
+    async def test_an_answer_is_a_text_or_says_why_there_is_none(self, llm: Llm) -> None:
+        answer = (await answered(llm, PROMPTS[0])).answer
+        assert not isinstance(answer, Declined)
+        assert answer.text or answer.finish_reason
+
+    @pytest.mark.asyncio
+    async def test_what_it_took_is_counted(self, llm: Llm) -> None:
+        completion = await answered(llm, PROMPTS[0])
+        assert completion.usage.requests >= 1
+        assert 0 <= completion.usage.retries < completion.usage.requests
+        assert completion.usage.tokens >= 0
+        assert completion.usage.cost is None or completion.usage.cost >= 0
+
+    @pytest.mark.asyncio
+    async def test_many_ask_at_once_and_each_has_an_answer(self, llm: Llm) -> None:
+        completions = await asyncio.gather(*(answered(llm, prompt) for prompt in PROMPTS * llm.workers))
+        assert len(completions) == len(PROMPTS) * llm.workers
+        assert not any(isinstance(completion.answer, Declined) for completion in completions)
+
+    @pytest.mark.asyncio
+    async def test_a_call_that_is_cancelled_ends_and_the_next_one_works(self, llm: Llm) -> None:
+        await answered(llm, PROMPTS[0])
+        call = asyncio.ensure_future(answered(llm, PROMPTS[1]))
+        await asyncio.sleep(0)
+        assert call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert not isinstance((await answered(llm, PROMPTS[2])).answer, Declined)
+
+    @pytest.mark.asyncio
+    async def test_connections_are_renewed_and_closed_twice_and_made_again(self, llm: Llm) -> None:
+        await answered(llm, PROMPTS[0])
+        await llm.renew_connections()
+        await answered(llm, PROMPTS[1])
+        await llm.aclose()
+        await llm.aclose()
+        assert not isinstance((await answered(llm, PROMPTS[2])).answer, Declined)

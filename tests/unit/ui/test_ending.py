@@ -1,0 +1,42 @@
+"""A run that has ended says what failed and which command helps further."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status
+from asyncrun.ui.ending import render_ending, render_trouble
+
+GOES_ON = "Next: `asyncrun run 'my jobs.yaml'` goes on from here; what is finished is not sent again."
+LISTS = "Next: `asyncrun failed 'my jobs.yaml'` lists what failed, `asyncrun retry 'my jobs.yaml'` sends it again."
+
+
+def ended(status: Status, code: int, *failures: ItemFailure, reason: str | None = None) -> RunResult:
+    counts = Counts(items=5 + len(failures), ok=5, failed=len(failures))
+    return RunResult("r1", (JobResult("notes", "embed", status, code, reason, counts=counts, failures=failures),), 2.0)
+
+
+def test_all_well_needs_nothing_next() -> None:
+    assert "Next" not in render_ending(ended(Status.SUCCEEDED, 0), Path("jobs.yaml"))
+
+
+def test_failed_items_are_named_and_can_be_listed_and_retried(failure: ItemFailure) -> None:
+    lines = render_ending(ended(Status.PARTIAL, 3, failure), Path("my jobs.yaml")).splitlines()
+    assert lines[1:] == ["notes partial", "  notes.jsonl:7: n7: too_long: 300 tokens, 256 at most", LISTS]
+
+
+@pytest.mark.parametrize(("status", "code"), [(Status.STOPPED, 75), (Status.FAILED, 1), (Status.CANCELLED, 0)])
+def test_a_run_that_is_not_at_its_end_can_go_on(status: Status, code: int) -> None:
+    assert render_ending(ended(status, code, reason="an outage"), Path("my jobs.yaml")).splitlines()[-1] == GOES_ON
+
+
+def test_a_job_that_failed_by_its_items_needs_both(failure: ItemFailure) -> None:
+    assert render_ending(ended(Status.FAILED, 1, failure), Path("my jobs.yaml")).splitlines()[-2:] == [LISTS, GOES_ON]
+
+
+def test_a_quiet_run_says_the_same(failure: ItemFailure) -> None:
+    result = ended(Status.PARTIAL, 3, failure)
+    assert render_trouble(result, Path("jobs.yaml")) == render_ending(result, Path("jobs.yaml"))
+    assert render_trouble(ended(Status.SUCCEEDED, 0)) == ""
