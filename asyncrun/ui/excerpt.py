@@ -17,7 +17,7 @@ def render_excerpt(mistake: Mistake, width: int) -> list[str]:
     r"""Return two lines of at most `width` columns: the file's line with its number, and the underlining; nothing without a line.
 
     >>> from asyncrun.errors import Place
-    >>> where = Place("jobs.yaml", 3, 8)
+    >>> where = Place("jobs.yaml", 3, 9)
     >>> print("\n".join(render_excerpt(Mistake("a.kind", "unknown kind", place=where, line="  kind: embd # ?"), 40)))
       3 |   kind: embd # ?
         |         ^^^^
