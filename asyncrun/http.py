@@ -24,6 +24,8 @@ MAX_REPLY = 64 * 2**20
 """Bytes of a reply, decompressed: twice what 2,048 vectors of 3,072 numbers take in base64."""
 SLICE = 2**20
 """A larger body goes out in parts of so many bytes, so that the loop is not held up while it is copied."""
+PIECE = 2**18
+"""Bytes of a reply that are taken over at a time, as many as asyncio reads at most; httpx-aiohttp cuts pieces of 16 KiB out of them."""
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
@@ -140,6 +142,12 @@ def _watched_client() -> type[httpx.AsyncClient]:
             watched.freeze()
             session.trace_configs.append(watched)
             return session
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            response = await super().handle_async_request(request)
+            stream: Any = response.stream
+            stream.CHUNK_SIZE = PIECE
+            return response
 
     class WatchedClient(HttpxAiohttpClient):
         # What HttpxAiohttpClient itself overrides to put its transport in place, proxies of the environment included.

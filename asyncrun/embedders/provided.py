@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Unpack, cast
 
 from asyncrun.embedders.assemble import merge, no_vectors, renumber
 from asyncrun.embedders.named_tokenizer import load_tokenizer
 from asyncrun.embedders.providers import PROVIDERS
 from asyncrun.embedders.remote import RemoteEmbedding, RemoteOptions, Write
-from asyncrun.endpoints.address import Address, fill, find_address, join, with_query
+from asyncrun.endpoints.address import auth_header, check_key, fill, find_address, join, with_query
 from asyncrun.errors import UsageError
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
@@ -94,21 +95,20 @@ class ProviderEmbedding(RemoteEmbedding):
         super().__init__(
             model=model,
             url=with_query(self._url(address.base_url, model), dict(params or {})),
-            auth=self._auth(address.key),
+            auth=auth_header(self.row, address.key),
             dimensions=dimensions,
             max_input_tokens=self.row.max_input_tokens(model),
             **cast(RemoteOptions, options),
         )
         self._input_type = input_type
         self._tokenizer = None if tokenizer is None else load_tokenizer(tokenizer)
-        self._why_not = self._mistake(address, options)
+        self._check_key = partial(check_key, self.row, address, list(options.get("headers", {})))
         host = self.endpoint.host if self.row.self_hosted or not address.own else None
         self._spaces = {kind: Space(self.provider, model, dimensions, self._word(kind), self._extra, host, space) for kind in InputType}
 
     def check(self) -> None:
-        """Raise UsageError when the provider's own address is meant and there is no key, or the model cannot be used like this."""
-        if self._why_not is not None:
-            raise UsageError(self._why_not.message, hint=self._why_not.hint)
+        """Raise UsageError when the provider's own address is meant and there is no key."""
+        self._check_key()
 
     def space(self, input_type: InputType) -> Space:
         """Return the vector space; for providers that tell documents and queries apart, one for each."""
@@ -134,19 +134,6 @@ class ProviderEmbedding(RemoteEmbedding):
     def _url(self, base_url: str, model: str) -> str:
         """Return where requests are posted."""
         return join(base_url, fill(self.row.path, model))
-
-    def _auth(self, key: str) -> dict[str, str]:
-        if not key:
-            return {}
-        return {self.row.auth: f"Bearer {key}" if self.row.auth == "authorization" else key}
-
-    def _mistake(self, address: Address, options: ProviderOptions) -> UsageError | None:
-        """Return what is known to be wrong before anything is sent."""
-        headers = {name.lower() for name in options.get("headers", {})}
-        if self.row.needs_key and address.own and not address.key and not headers & {self.row.auth, "authorization"}:
-            names = " or ".join(self.row.keys)
-            return UsageError(f"no key for {self.endpoint.host}", hint=f"Set the variable {names}, or api_key in the job file.")
-        return None
 
     def _word(self, input_type: InputType) -> str | None:
         """Return the provider's word for texts of this type, None where nothing is said."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from asyncrun.embedders.openai import OpenAIEmbedding
-from asyncrun.embedders.provided import ProviderOptions
-from asyncrun.endpoints.address import Address, fill, join, with_query
+from asyncrun.endpoints.address import fill, join, with_query
 from asyncrun.errors import UsageError
 
 DEPLOYMENT = "/openai/deployments/{model}/embeddings"
@@ -29,11 +28,12 @@ class VoyageEmbedding(OpenAIEmbedding):
 
     provider = "voyage"
 
-    def _mistake(self, address: Address, options: ProviderOptions) -> UsageError | None:
+    def check(self) -> None:
+        """Raise UsageError when the provider's own address is meant and there is no key, or the model is one of groups of texts."""
         if self.model_name.startswith("voyage-context-"):
             hint = "Choose a model of single texts, such as voyage-4."
-            return UsageError(f"{self.model_name} embeds groups of texts, which cannot be asked for here", hint=hint)
-        return super()._mistake(address, options)
+            raise UsageError(f"{self.model_name} embeds groups of texts, which cannot be asked for here", hint=hint)
+        super().check()
 
 
 class JinaEmbedding(OpenAIEmbedding):

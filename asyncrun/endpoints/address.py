@@ -18,7 +18,7 @@ class Provider(Protocol):
 
     `base_url` is the address (None: there is none that all share), `addresses` are environment variables that carry it instead, `own_hosts`
     endings of the hosts that are the provider's besides, `key_addresses` addresses by how a key begins, `keys` environment variables that
-    carry the key.
+    carry the key, `auth` the header of the key (`authorization` carries it as a bearer's), `needs_key` whether its own address needs one.
     """
 
     @property
@@ -44,6 +44,14 @@ class Provider(Protocol):
     @property
     def keys(self) -> tuple[str, ...]:
         """Return the variables of the key."""
+
+    @property
+    def auth(self) -> str:
+        """Return the header of the key."""
+
+    @property
+    def needs_key(self) -> bool:
+        """Say whether nothing can be sent to its own address without a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,21 @@ def find_address(provider: Provider, base_url: str | None, api_key: str | None, 
     known = [usual, provider.base_url, *(address for _, address in provider.key_addresses)]
     own = host in {host_of(address) for address in known if address} or f".{host}".endswith(provider.own_hosts)
     return Address(base, own, key if given or own else "")
+
+
+def auth_header(provider: Provider, key: str) -> dict[str, str]:
+    """Return the header that carries a key, none without a key."""
+    if not key:
+        return {}
+    return {provider.auth: f"Bearer {key}" if provider.auth == "authorization" else key}
+
+
+def check_key(provider: Provider, address: Address, headers: Iterable[str]) -> None:
+    """Raise UsageError when a key is needed and neither there nor in one of the headers (their names) that are given."""
+    given = {name.lower() for name in headers} & {provider.auth, "authorization"}
+    if provider.needs_key and address.own and not address.key and not given:
+        hint = f"Set the variable {' or '.join(provider.keys)}, or api_key in the job file."
+        raise UsageError(f"no key for {host_of(address.base_url)}", hint=hint)
 
 
 def join(base_url: str, path: str) -> str:

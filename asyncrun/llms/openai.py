@@ -16,12 +16,12 @@ from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limits
 from asyncrun.aio.retry import FailureClass
 from asyncrun.batching.pack import byte_size
 from asyncrun.batching.proof import BadReplyError
-from asyncrun.endpoints.address import fill, find_address, join, with_query
+from asyncrun.endpoints.address import auth_header, check_key, fill, find_address, join, with_query
 from asyncrun.endpoints.exchange import RefusedError, bad_reply, exchange
 from asyncrun.endpoints.options import EndpointOptions, build_endpoint
 from asyncrun.endpoints.persist import persist
 from asyncrun.endpoints.refusals import Refusals
-from asyncrun.errors import OutageError, UsageError
+from asyncrun.errors import OutageError
 from asyncrun.llms.interface import Completion, Declined, Message, Price
 from asyncrun.llms.providers import DEPLOYMENT, NEW_LIMIT, OLD_LIMIT, PROVIDERS
 from asyncrun.llms.reply import CONTENT_FILTER, filtered, read_answer
@@ -87,7 +87,7 @@ class OpenAIChat:
         self.provider, self.model_name = provider, model
         self.endpoint = build_endpoint(
             with_query(join(address.base_url, fill(path, model)), query),
-            {row.auth: f"Bearer {address.key}" if row.auth == "authorization" else address.key} if address.key else {},
+            auth_header(row, address.key),
             options,
         )
         self.workers = min(self.endpoint.limiter.limits.concurrency or DEFAULT_CONCURRENCY, MAX_WORKERS)
@@ -99,8 +99,7 @@ class OpenAIChat:
         self._limit = row.limit
         self._limit_is_learned = False
         self._refusals = Refusals()
-        given = {name.lower() for name in options.get("headers", {})} & {row.auth, "authorization"}
-        self._missing_key = " or ".join(row.keys) if row.needs_key and address.own and not address.key and not given else None
+        self._check_key = partial(check_key, row, address, list(options.get("headers", {})))
         self._tokens_seen = self._bytes_seen = 0
         settings = {**self._body, "max_output_tokens": max_output_tokens, **self._extra}
         self._space = Space(provider, model, extra_body=settings, host=self.endpoint.host if row.self_hosted or not address.own else None)
@@ -117,8 +116,7 @@ class OpenAIChat:
 
     def check(self) -> None:
         """Raise UsageError when the provider's own address is meant and there is no key."""
-        if self._missing_key:
-            raise UsageError(f"no key for {self.endpoint.host}", hint=f"Set the variable {self._missing_key}, or api_key in the job file.")
+        self._check_key()
 
     def messages(self, prompt: str) -> tuple[Message, ...]:
         """Return the messages that put a prompt."""
