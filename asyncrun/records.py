@@ -11,7 +11,7 @@ from operator import add, attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from asyncrun.errors import Place
+from asyncrun.errors import AsyncrunError, Place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -188,6 +188,15 @@ class Usage:
             self.tokens + other.tokens,
             sum(costs) if costs else None,
         )
+
+
+def usage_of(error: AsyncrunError) -> Usage:
+    """Return what requests had used when an error was raised.
+
+    >>> usage_of(AsyncrunError("no")).requests
+    0
+    """
+    return error.used if isinstance(error.used, Usage) else Usage()
 
 
 @dataclass(frozen=True, slots=True)

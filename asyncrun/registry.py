@@ -58,6 +58,7 @@ BUILT_IN: Mapping[str, Mapping[str, Part]] = {
         "lines": Part("asyncrun.readers.lines:read_lines"),
         "csv": Part("asyncrun.readers.csv:read_csv"),
         "tsv": Part("asyncrun.readers.csv:read_tsv"),
+        "parquet": Part("asyncrun.readers.parquet:read_parquet", extra="parquet"),
         "text": Part("asyncrun.readers.text:read_text"),
         "markdown": Part("asyncrun.readers.text:read_text"),
     },

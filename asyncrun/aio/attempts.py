@@ -17,7 +17,7 @@ from asyncrun.aio.suspend import moment, seconds_suspended
 from asyncrun.aio.telling import end_attempt, tell_attempt, tell_wait
 from asyncrun.clock import Clock
 from asyncrun.errors import OutageError, ThrottledError
-from asyncrun.records import Waits
+from asyncrun.records import Usage, Waits
 
 MOST_FORGIVEN = 20
 """Attempts of one call that may be lost to a suspended machine: a wall clock that runs too fast must not keep it going for ever."""
@@ -49,6 +49,11 @@ class Tally:
     waits: Waits = field(default_factory=Waits)
     stopped: str | None = None
     forgiven: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        """Return what the call has used, apart from tokens."""
+        return Usage(self.attempts, max(self.attempts - 1, 0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -64,7 +64,7 @@ def export_ledger(
 def import_ledger(
     options: Options,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Portable ledgers, or outputs (.jsonl, .csv) with text and embedding.")
+        list[Path], typer.Argument(metavar="FILE...", help="Portable ledgers, or outputs (.jsonl, .csv, .parquet) with text and embedding.")
     ],
     *,
     file: Annotated[str | None, typer.Option("-f", "--file", help="The job file.", show_default="asyncrun.yaml or jobs.yaml")] = None,

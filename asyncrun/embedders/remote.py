@@ -25,7 +25,7 @@ from asyncrun.embedders.oddities import Asked, examined
 from asyncrun.endpoints.classify import Verdict
 from asyncrun.endpoints.exchange import RefusedError
 from asyncrun.endpoints.options import EndpointOptions, build_endpoint
-from asyncrun.endpoints.persist import persist
+from asyncrun.endpoints.persist import persist, telling_usage
 from asyncrun.endpoints.refusals import Refusals
 from asyncrun.errors import OutageError
 from asyncrun.records import Embedded, EmbedFailure, InputType, Usage
@@ -158,7 +158,8 @@ class RemoteEmbedding(BaseEmbedding):
             async with self.endpoint.canary():
                 part, *later = self._portions(whole, texts)
                 since = circuit.successes if since is None else since
-                answer, again = await self._send([texts[place] for place in part], write, since)
+                with telling_usage(lambda: sum((each.usage for each in answers), Usage())):
+                    answer, again = await self._send([texts[place] for place in part], write, since)
             answers.append(renumber(answer, part))
             parts.extendleft((portion, None) for portion in reversed(later))
             if self.endpoint.proven and [len(places) for places in again] == [len(part)]:
@@ -182,11 +183,12 @@ class RemoteEmbedding(BaseEmbedding):
         `since` is how many batches had succeeded when these texts were first sent.
         """
         tally = Tally()
-        try:
-            asked = await self._attempts(texts, write, tally)
-        except RefusedError as error:
-            others = self.endpoint.circuit.successes > since
-            return self._refused(error, texts, tally, others_succeeded=others)
+        with telling_usage(lambda: tally.usage):
+            try:
+                asked = await self._attempts(texts, write, tally)
+            except RefusedError as error:
+                others = self.endpoint.circuit.successes > since
+                return self._refused(error, texts, tally, others_succeeded=others)
         answer, proof = asked.value, asked.value.proof
         self.endpoint.proven = True
         self._tell(answer.oddities)
@@ -236,7 +238,7 @@ class RemoteEmbedding(BaseEmbedding):
         failure = error.verdict.failure
         if (fatal := error.about_endpoint()) is not None:
             raise fatal from error
-        spent = replace(no_vectors(), usage=Usage(tally.attempts, tally.attempts - 1), waits=tally.waits)
+        spent = replace(no_vectors(), usage=tally.usage, waits=tally.waits)
         if failure is FailureClass.TRANSIENT:
             if not self.endpoint.proven:
                 raise OutageError(f"{error} ({tally.attempts} attempts)") from error

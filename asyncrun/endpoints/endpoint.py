@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limiter
 from asyncrun.aio.retry import RetryBudget, RetryPolicy
+from asyncrun.aio.slot import waiting
 from asyncrun.aio.spending import spending
 from asyncrun.clock import Clock
 from asyncrun.errors import AsyncrunError, UsageError
@@ -112,7 +113,8 @@ class Endpoint:
                         own.set_result(None)
                 return
             try:
-                await asyncio.shield(connections.canary)
+                with waiting("gate"):
+                    await asyncio.shield(connections.canary)
             except AsyncrunError as error:
                 raise copy.copy(error) from None
         yield

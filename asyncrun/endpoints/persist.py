@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -11,6 +12,8 @@ from asyncrun.aio.attempts import Attempted, Tally, with_retries
 from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.exchange import RefusedError
+from asyncrun.errors import AsyncrunError
+from asyncrun.records import Usage, usage_of
 
 CANARY_ATTEMPTS = 3
 CANARY_BACKOFF = 1.0
@@ -63,6 +66,16 @@ async def persist(
         if error.verdict.failure is not FailureClass.TRANSIENT or not error.reached or tally.failures >= policy.attempts:
             raise
     return await send(policy=policy)
+
+
+@contextmanager
+def telling_usage(usage: Callable[[], Usage]) -> Iterator[None]:
+    """Have an error that ends the block tell what was used, though nothing came of it."""
+    try:
+        yield
+    except AsyncrunError as error:
+        error.used = usage_of(error) + usage()
+        raise
 
 
 def _meaning(error: Exception) -> tuple[FailureClass, float | None]:

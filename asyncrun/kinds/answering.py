@@ -11,6 +11,7 @@ from asyncrun.aio.slot import waiting
 from asyncrun.batching.pack import byte_size
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.chunkers.safe import SafeTokenizer
+from asyncrun.errors import AsyncrunError
 from asyncrun.jobfile.template import Template
 from asyncrun.kinds.budget import Reservation
 from asyncrun.kinds.context import JobContext
@@ -20,7 +21,7 @@ from asyncrun.ledger.answers import answer_key, put_answer
 from asyncrun.ledger.spending import Amount
 from asyncrun.llms.interface import Completion, Llm, Message
 from asyncrun.ports import Tokenizer
-from asyncrun.records import Answer, Hit, Item, Space, Waits
+from asyncrun.records import Answer, Hit, Item, Space, Waits, usage_of
 
 LIKELY_ANSWER = 300
 """Tokens of an answer, where no limit is stated; an estimate for budgets and plans."""
@@ -106,7 +107,11 @@ async def ask(question: Question, answering: Answering, context: JobContext) -> 
     }
     with context.manager.event(CBEventType.LLM, payload=started) as event, event.enclosing():
         async with _paid(question, answering, context) as reservation:
-            completion = await llm.complete(question.messages)
+            try:
+                completion = await llm.complete(question.messages)
+            except AsyncrunError as error:
+                reservation.used(usage_of(error))
+                raise
             reservation.used(completion.usage)
             before = context.clock.monotonic()
             if isinstance(completion.answer, Answer):

@@ -12,13 +12,14 @@ from asyncrun.aio.pool import outcomes
 from asyncrun.errors import AsyncrunError, ItemError
 from asyncrun.kinds.answering import Answering, Question, answered_row, ask
 from asyncrun.kinds.context import JobContext
+from asyncrun.kinds.patience import patience
 from asyncrun.kinds.retry import Chosen, not_done
 from asyncrun.kinds.scan import NO_KEY
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.answers import find_answers
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.llms.interface import Declined
-from asyncrun.records import Answer, Hit, Item, ItemFailure, Usage
+from asyncrun.records import Answer, Hit, Item, ItemFailure, Usage, usage_of
 
 Found = tuple[Item, Sequence[Hit]]
 Write = Callable[[Sequence[Mapping[str, Any]]], None]
@@ -68,7 +69,7 @@ class Answers:
         workers = self._context.workers or self._answering.llm.workers
         try:
             async with (
-                asyncio.timeout(self._context.seconds_left()),
+                patience(self._context),
                 outcomes(self._calls(blocks), workers=workers, order="input", on_error="collect", ahead=4 * workers) as settled,
             ):
                 async for outcome in settled:
@@ -134,6 +135,7 @@ class Answers:
                     return await self._ask(question, item)
             except AsyncrunError as error:
                 self._ended = self._ended or error
+                return Settled(question, item, None, usage_of(error))
             finally:
                 self._locks.pop(question.key, None)
         return Settled(question, item, None)

@@ -47,6 +47,7 @@ class Forecast:
     def __init__(self) -> None:
         self._begun: set[int] = set()
         self._texts: dict[str, set[bytes]] = {}
+        self._compared: set[tuple[str, str]] = set()
 
     def unforeseen(self, space: Space, pending: Iterable[Pending]) -> Iterator[Pending]:
         """Yield those texts that no job before sends."""
@@ -82,9 +83,11 @@ class Forecast:
             notes=notes,
         )
 
-    def begin(self, embedder: Embedder) -> None:
-        """Count the first request of an embedder as sent: a single text goes before all others."""
-        self._begun.add(id(embedder))
+    def compares(self, space: Space, place: str) -> bool:
+        """Tell whether this job is the first that needs the place compared with others of the space; those after it do not ask again."""
+        first = (space.fingerprint, place) not in self._compared
+        self._compared.add((space.fingerprint, place))
+        return first
 
     def _batches(self, sizes: Sequence[int], embedder: Embedder) -> int:
         first, count = None, 0

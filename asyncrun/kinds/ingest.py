@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain
 
 import numpy as np
 
@@ -23,8 +23,8 @@ from asyncrun.kinds.documents import DocumentScan, document_mark, scan_documents
 from asyncrun.kinds.forecast import Foreseen
 from asyncrun.kinds.ledgered import Pending
 from asyncrun.kinds.news import news
-from asyncrun.kinds.places import Known, check_place
-from asyncrun.kinds.planning import unnamed_note
+from asyncrun.kinds.places import check_place
+from asyncrun.kinds.planning import probes_foreseen, unnamed_note
 from asyncrun.kinds.retry import not_done
 from asyncrun.kinds.room import check_room, ledger_bytes
 from asyncrun.kinds.sending import Batch, send_all
@@ -37,8 +37,6 @@ from asyncrun.records import Embedded, EmbedFailure, InputType, Item, ItemFailur
 from asyncrun.stores.interface import Collection, Store, StoredDocument
 
 COMMITTED_TOGETHER = 64
-LOOKED_AT = 100
-"""So many documents are cut to find a text that a new place can be compared by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,8 @@ class IngestKind:
         index, forecast = self._index(), self.context.forecast
         cut = self._rounds_of(found) if found.marks else iter(())
         sent = (list(forecast.unforeseen(self._space, self._missing(documents, index))) for documents in cut)
-        return forecast.foresee(sent, self.embedder, InputType.DOCUMENT, self.context.rate)
+        probes = probes_foreseen(self.embedder, InputType.DOCUMENT, self.context) if found.marks else []
+        return forecast.foresee(chain(probes, sent), self.embedder, InputType.DOCUMENT, self.context.rate)
 
     async def run(self, progress: Progress) -> JobResult:
         """Embed and commit what is new or changed, then remove what has left the input if the job says so."""
@@ -182,7 +181,7 @@ class IngestKind:
                 await self.context.ledger.set_failures(self.context.failures, kept)
 
     async def _rounds(self, found: DocumentScan, tally: Tally, kept: list[KnownFailure]) -> AsyncrunError | None:
-        await check_place(self.embedder, InputType.DOCUMENT, self._known, self.context, tally)
+        await check_place(self.embedder, InputType.DOCUMENT, self.context, tally)
         todo = self._rounds_of(found)
         while documents := await asyncio.to_thread(next, todo, None):
             failures: dict[bytes, EmbedFailure] = {}
@@ -220,7 +219,6 @@ class IngestKind:
         """Embed the chunks of a round that are not finished; each different text once."""
 
         def received(batch: Batch, answer: Embedded) -> None:
-            tally.use(answer.usage)
             failures.update((batch[failure.position].key, failure) for failure in answer.failures)
 
         while True:
@@ -228,22 +226,13 @@ class IngestKind:
             missing = [pending for pending in await asyncio.to_thread(self._missing, documents, index) if pending.key not in failures]
             with self.context.claims.claim(self._space.fingerprint, [pending.key for pending in missing]) as share:
                 mine = [pending for pending, own in zip(missing, share.mine.tolist(), strict=True) if own]
-                error = await send_all(mine, received, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context)
+                error = await send_all(
+                    mine, received, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context, used=tally.use
+                )
                 share.own.failed.update(failures)
             if error is not None or not share.others:
                 return error
             failures.update(await share.wait())
-
-    def _known(self) -> Known | None:
-        """Return a chunk of the first documents with its finished vector. Blocks."""
-        index = self._index()
-        for item in islice(self.source.items(), LOOKED_AT if len(index) else 0):
-            for chunk in self.chunker(item.text) if isinstance(item, Item) else ():
-                positions = index.find(keys_array(self._key(chunk.text)))
-                if positions[0] >= 0:
-                    [vector] = self.context.ledger.vectors(index, positions)
-                    return Pending(self._key(chunk.text), chunk.text, len(chunk.text.encode())), vector
-        return None
 
     def _missing(self, documents: list[ChunkedDocument], index: KeyIndex) -> list[Pending]:
         texts = {key: chunk.text for document in documents for key, chunk in zip(document.keys, document.chunks, strict=True)}

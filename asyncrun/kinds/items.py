@@ -20,7 +20,7 @@ from asyncrun.kinds.distinct import DistinctSource, changed_input
 from asyncrun.kinds.ledgered import Pending
 from asyncrun.kinds.news import news
 from asyncrun.kinds.outputs import Output
-from asyncrun.kinds.places import Known, check_place, is_new_place
+from asyncrun.kinds.places import check_place
 from asyncrun.kinds.retry import not_done
 from asyncrun.kinds.room import check_room, ledger_bytes, output_bytes
 from asyncrun.kinds.scan import NO_KEY, Scan, scan
@@ -108,26 +108,12 @@ class Items:
         try:
             error: AsyncrunError | None = tally.too_many(more=len(scanned.failures))
             if error is None and send.any():
-                await check_place(self.embedder, self.input_type, lambda: self._known(scanned, index), self.context, tally)
+                await check_place(self.embedder, self.input_type, self.context, tally)
             while error is None and send.any():
                 error, send = await self._send(scanned, send, times, failures, tally)
             return error or not_done(left)
         finally:
             await self.keep_failures(scanned, failures, tally)
-
-    def _known(self, scanned: Scan, index: KeyIndex) -> Known | None:
-        """Return a text of the input with its finished vector. Blocks."""
-        finished = np.zeros(len(scanned), dtype=bool)
-        finished[np.flatnonzero(scanned.ready & ~scanned.open(index))[:1]] = True
-        if not finished.any():
-            return None
-        pending = next(self.pending(scanned, finished))
-        [vector] = self.context.ledger.vectors(index, index.find(scanned.keys[finished]))
-        return pending, vector
-
-    def checks_place(self, scanned: Scan, index: KeyIndex) -> bool:
-        """Tell whether a run sends one known text before all others, to compare. Blocks."""
-        return bool((scanned.ready & ~scanned.open(index)).any()) and is_new_place(self.embedder, self.input_type, self.context)
 
     async def _send(
         self, scanned: Scan, send: NDArray[np.bool_], times: NDArray[np.int64], failures: dict[int, EmbedFailure], tally: Tally
@@ -135,7 +121,6 @@ class Items:
         """Send what no other job is sending, then wait for those. Returns an error that ended it, and what is still to be sent."""
 
         def received(batch: Batch, answer: Embedded) -> AsyncrunError | None:
-            tally.use(answer.usage)
             tally.add(
                 ok=sum(int(times[batch[position].ordinal]) for position in answer.positions),
                 truncated=sum(int(times[batch[position].ordinal]) for position in answer.truncated),
@@ -149,7 +134,9 @@ class Items:
             mine = np.zeros_like(send)
             mine[ordinals[share.mine]] = True
             pending = self.pending(scanned, mine) if mine.any() else ()
-            error = await send_all(pending, received, embedder=self.embedder, input_type=self.input_type, context=self.context)
+            error = await send_all(
+                pending, received, embedder=self.embedder, input_type=self.input_type, context=self.context, used=tally.use
+            )
             share.own.failed.update((scanned.key(ordinal), failure) for ordinal, failure in failures.items())
         if error is not None or not share.others:
             return error, np.zeros_like(send)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from asyncrun.aio.slot import waiting
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.embedders.interface import Embedder
+from asyncrun.errors import AsyncrunError
 from asyncrun.kinds.budget import Reservation
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.estimate import expected
 from asyncrun.ledger.ledger import TRUNCATED, Finished
 from asyncrun.ledger.spending import Amount
-from asyncrun.records import Embedded, InputType, Waits
+from asyncrun.records import Embedded, InputType, Usage, Waits, usage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,15 @@ class Pending:
 
 
 async def embed_batch(
-    batch: Sequence[Pending], embedder: Embedder, input_type: InputType, context: JobContext, *, keep: bool = True
+    batch: Sequence[Pending],
+    embedder: Embedder,
+    input_type: InputType,
+    context: JobContext,
+    *,
+    used: Callable[[Usage], object] = lambda _: None,
+    keep: bool = True,
 ) -> Embedded:
-    """Embed a batch and return when its vectors are durable, where they are to be kept.
+    """Embed a batch and return when its vectors are durable, where they are to be kept. `used` is told what requests used, in every case.
 
     Raises what the embedder raises, StorageError, and BudgetError before a call.
     What the call has used is settled after its vectors are durable: a kill in between counts the reservation.
@@ -49,8 +56,14 @@ async def embed_batch(
     }
     with context.manager.event(CBEventType.EMBEDDING, payload=started) as event, event.enclosing():
         async with _paid(batch, embedder, input_type, context) as reservation:
-            answer = await embedder.aembed([pending.text for pending in batch], input_type)
+            try:
+                answer = await embedder.aembed([pending.text for pending in batch], input_type)
+            except AsyncrunError as error:
+                reservation.used(usage_of(error))
+                used(usage_of(error))
+                raise
             reservation.used(answer.usage)
+            used(answer.usage)
             before = context.clock.monotonic()
             if answer.positions and keep:
                 flags = [TRUNCATED if position in answer.truncated else 0 for position in answer.positions]

@@ -1,74 +1,100 @@
-"""A named space that a new place serves: a text whose vector is known is sent there first, and must come back as it was."""
+"""A named space and the places that serve it: each must make the same vector of one constant text, before anything else is sent there."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asyncrun.embedders.interface import Embedder
-from asyncrun.errors import SpaceMismatchError
+from asyncrun.errors import AsyncrunError, EndpointError, SpaceMismatchError
 from asyncrun.kinds.context import JobContext
-from asyncrun.kinds.ledgered import Pending, embed_batch
+from asyncrun.kinds.ledgered import Pending
+from asyncrun.kinds.sending import Batch, send_all
 from asyncrun.kinds.tally import Tally
+from asyncrun.ledger.index import keys_array
 from asyncrun.ledger.ledger import other_size
 from asyncrun.ledger.notes import add_places, places
-from asyncrun.records import InputType
+from asyncrun.records import Embedded, InputType, Space, content_key
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
 
+PROBE = "By this sentence asyncrun compares the places that serve one space of vectors."
 LEAST_COSINE = 0.999
 """Two servers of one model round differently, and no more than that."""
-Known = tuple[Pending, "Vectors"]
 
 
-def is_new_place(embedder: Embedder, input_type: InputType, context: JobContext) -> bool:
-    """Tell whether the embedder has a named space that others have served and its own place has not. Blocks."""
+def probe_of(embedder: Embedder, input_type: InputType) -> Pending:
+    """Return the constant text by which the places of an embedder's space are compared."""
+    sent = embedder.as_sent(PROBE, input_type)
+    return Pending(content_key(sent), PROBE, len(sent.encode()))
+
+
+def needs_probe(embedder: Embedder, input_type: InputType, context: JobContext) -> bool:
+    """Tell whether a run sends the probe before all else: the space is named, and this place has not been compared yet. Blocks."""
     space = embedder.space(input_type)
     if not space.name:
         return False
-    seen = places(context.ledger, space)
-    return bool(seen) and embedder.place not in seen
+    return embedder.place not in places(context.ledger, space) or _known(space, probe_of(embedder, input_type), context) is None
 
 
-async def check_place(
-    embedder: Embedder, input_type: InputType, find_known: Callable[[], Known | None], context: JobContext, tally: Tally
-) -> None:
-    """Compare a text whose vector is known with what a new place makes of it; the first place of a space is only remembered.
+async def check_place(embedder: Embedder, input_type: InputType, context: JobContext, tally: Tally) -> None:
+    """Have the first place of a named space make the vector of the probe, and every other one the same.
 
-    `find_known` blocks. Raises SpaceMismatchError when the vectors point apart, and what the embedder raises.
+    Jobs that run side by side ask a place once. Raises SpaceMismatchError when the vectors point apart, EndpointError when there is none,
+    and what the embedder raises.
     """
+    probe = probe_of(embedder, input_type)
+    while await asyncio.to_thread(needs_probe, embedder, input_type, context):
+        with context.claims.claim(embedder.space(input_type).fingerprint, [probe.key]) as share:
+            if share.others:
+                await share.wait()
+                continue
+            await _ask(probe, embedder, input_type, context, tally)
+
+
+async def _ask(probe: Pending, embedder: Embedder, input_type: InputType, context: JobContext, tally: Tally) -> None:
     space = embedder.space(input_type)
-    if not space.name:
-        return
     seen = await asyncio.to_thread(places, context.ledger, space)
-    if embedder.place in seen:
-        return
-    if seen:
-        known = await asyncio.to_thread(find_known)
-        if known is None:
-            tally.say([f"{embedder.place} is new to the space {space.name}, and no text of the input is known there: nothing was compared"])
-            return
-        await _compare(known, embedder, input_type, context, tally)
+    known = await asyncio.to_thread(_known, space, probe, context)
+    if known is None and seen and embedder.place not in seen:
+        raise SpaceMismatchError(
+            f"{embedder.place} is new to the space {space.name}, and there is no vector to compare it by",
+            hint=f"Run once more with {min(seen)}, which keeps one, or give the embedder a space of its own.",
+        )
+
+    def judge(_: Batch, answer: Embedded) -> AsyncrunError | None:
+        if not answer.positions:
+            words = f"{embedder.place} makes no vector of the text that its space is compared by"
+            return EndpointError(f"{words}: {answer.failures[0].message}")
+        return None if known is None else _difference(answer.vectors[0], known, embedder.place, space)
+
+    error = await send_all([probe], judge, embedder=embedder, input_type=input_type, context=context, used=tally.use, keep=known is None)
+    if error is not None:
+        raise error
     await add_places(context.ledger, space, [embedder.place])
 
 
-async def _compare(known: Known, embedder: Embedder, input_type: InputType, context: JobContext, tally: Tally) -> None:
-    text, vector = known
-    answer = await embed_batch([text], embedder, input_type, context, keep=False)
-    tally.use(answer.usage)
-    if answer.positions and len(answer.vectors[0]) != len(vector):
-        raise other_size(len(answer.vectors[0]), len(vector))
-    found = cosine(answer.vectors[0], vector) if answer.positions else 0.0
-    if found < LEAST_COSINE:
-        name = embedder.space(input_type).name
-        raise SpaceMismatchError(
-            f"{embedder.place} makes another vector of a known text than the space {name} has (cosine {found:.3f})",
-            hint="Give the embedder a space of its own, or correct its model or base_url.",
-        )
+def _known(space: Space, probe: Pending, context: JobContext) -> Vectors | None:
+    """Return the vector that the space has of the probe, whatever generation the job is in. Blocks."""
+    index = context.ledger.index(space)
+    positions = index.find(keys_array(probe.key))
+    return context.ledger.vectors(index, positions)[0] if positions[0] >= 0 else None
+
+
+def _difference(vector: Vectors, known: Vectors, place: str, space: Space) -> SpaceMismatchError | None:
+    """Return the error of a place that makes another vector than the known one, None when it makes the same."""
+    if len(vector) != len(known):
+        return other_size(len(vector), len(known))
+    found = cosine(vector, known)
+    if found >= LEAST_COSINE:
+        return None
+    return SpaceMismatchError(
+        f"{place} makes another vector of a known text than the space {space.name} has (cosine {found:.3f})",
+        hint="Give the embedder a space of its own, or correct its model or base_url.",
+    )
 
 
 def cosine(one: Vectors, other: Vectors) -> float:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from asyncrun.embedders.interface import Embedder
+from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource
 from asyncrun.kinds.items import Items
 from asyncrun.kinds.news import news
 from asyncrun.kinds.outputs import Output
+from asyncrun.kinds.places import needs_probe, probe_of
 from asyncrun.kinds.scan import Scan, State
 from asyncrun.ledger.index import KeyIndex
-from asyncrun.records import JobPlan
+from asyncrun.records import InputType, JobPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,14 +39,18 @@ def plan_items(items: Items, kind: str, scanned: Scan, index: KeyIndex, output: 
         unchanged=int(np.count_nonzero(scanned.ready)) - new,
         failed=int(np.count_nonzero(scanned.states == State.FAILED)),
     )
-    compares = bool(new) and items.checks_place(scanned, index)
-    if compares:
-        context.forecast.begin(items.embedder)
-    foreseen = context.forecast.foresee([_unforeseen(items, scanned, send)] if new else [], items.embedder, items.input_type, context.rate)
+    rounds = [*probes_foreseen(items.embedder, items.input_type, context), _unforeseen(items, scanned, send)] if new else []
+    foreseen = context.forecast.foresee(rounds, items.embedder, items.input_type, context.rate)
     disk = items.disk(scanned, index, output)
-    foreseen = replace(foreseen, requests=foreseen.requests + compares)
     plan = replace(foreseen.on(plan), disk=None if disk is None else sum(disk.values()))
     return plan.noted(*news(context, items.space, new, plan.cost), *unnamed_note(items.source))
+
+
+def probes_foreseen(embedder: Embedder, input_type: InputType, context: JobContext) -> list[list[Pending]]:
+    """Return the request by which a run compares the embedder's place with others of its space, if it makes one. Blocks."""
+    if not needs_probe(embedder, input_type, context) or not context.forecast.compares(embedder.space(input_type), embedder.place):
+        return []
+    return [[probe_of(embedder, input_type)]]
 
 
 def _unforeseen(items: Items, scanned: Scan, send: NDArray[np.bool_]) -> Iterator[Pending]:

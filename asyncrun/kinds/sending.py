@@ -9,10 +9,11 @@ from functools import partial
 from asyncrun.aio.pool import outcomes
 from asyncrun.batching.pack import pack
 from asyncrun.embedders.interface import Embedder
-from asyncrun.errors import AsyncrunError
+from asyncrun.errors import AsyncrunError, BudgetError
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.ledgered import Pending, embed_batch
-from asyncrun.records import Embedded, InputType
+from asyncrun.kinds.patience import patience
+from asyncrun.records import Embedded, InputType, Usage
 
 Batch = Sequence[Pending]
 Receive = Callable[[Batch, Embedded], AsyncrunError | None]
@@ -20,9 +21,18 @@ Receive = Callable[[Batch, Embedded], AsyncrunError | None]
 
 
 async def send_all(
-    pending: Iterable[Pending], receive: Receive, *, embedder: Embedder, input_type: InputType, context: JobContext
+    pending: Iterable[Pending],
+    receive: Receive,
+    *,
+    embedder: Embedder,
+    input_type: InputType,
+    context: JobContext,
+    used: Callable[[Usage], object],
+    keep: bool = True,
 ) -> AsyncrunError | None:
     """Embed texts in batches, as many at a time as the job's workers, and hand each answer to `receive` as it comes.
+
+    `used` is told what requests used, also those of a batch that ends with an error. Without `keep` the vectors go to `receive` alone.
 
     `pending` is read lazily in a worker thread. An AsyncrunError of the embedder or the ledger, one that `receive` returns, or a stop ends
     the sending: no new batch starts, those in flight are awaited and received, since they are paid for. Any other exception is a bug: it
@@ -32,7 +42,16 @@ async def send_all(
     batches = pack(((text, text.size) for text in pending), embedder.batch, lambda: embedder.tokens_per_byte)
 
     async def embed(batch: Batch) -> tuple[Batch, Embedded]:
-        return batch, await embed_batch(batch, embedder, input_type, context)
+        nonlocal ended
+        try:
+            return batch, await embed_batch(batch, embedder, input_type, context, used=used, keep=keep)
+        except BudgetError:
+            if len(batch) == 1:
+                raise
+        # What is left of a budget pays for a part of the batch.
+        error = receive(*await embed(batch[: len(batch) // 2]))
+        ended = ended or error
+        return await embed(batch[len(batch) // 2 :])
 
     async def calls() -> AsyncIterator[Callable[[], Awaitable[tuple[Batch, Embedded]]]]:
         nonlocal ended
@@ -43,9 +62,8 @@ async def send_all(
 
     workers = context.workers or embedder.workers
     try:
-        # A request may wait for a rate limit for minutes: past the deadline it has the grace of a stopped run.
         async with (
-            asyncio.timeout(context.seconds_left()),
+            patience(context),
             outcomes(calls(), workers=workers, order="completed", on_error="collect") as answered,
         ):
             async for outcome in answered:

@@ -28,6 +28,7 @@ TRUNCATED = 1
 """The flag of a vector whose text was cut to the model's limit."""
 FLOAT_BYTES = 4
 _CACHED_BYTES = 64_000_000
+_EMPTY = "UPDATE batches SET count = 0, keys = x'', keys_sum = ?1, vectors = x'', vectors_sum = ?1, flags = x'' WHERE id = ?2"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -245,27 +246,32 @@ class Ledger:
             row = next(self._rows("SELECT vectors, vectors_sum, count, dimensions FROM batches WHERE id = ?", (batch,)), None)
         except DamagedStateError:
             return None
-        if row is None or checksum(row[0]) != row[1] or len(row[0]) != row[2] * row[3] * FLOAT_BYTES:
+        if row is None or not row[2] or checksum(row[0]) != row[1] or len(row[0]) != row[2] * row[3] * FLOAT_BYTES:
             return None
         vectors: Vectors = np.frombuffer(row[0], dtype="<f4").reshape(row[2:])
         return vectors
 
     def _drop_damaged(self) -> int:
         """Look at every batch, so that one run finds all that is damaged; returns how many were."""
-        rows = self.read("SELECT id, length(keys) FROM batches")
+        rows = self.read("SELECT id, length(keys) FROM batches WHERE count > 0")
         damaged = {batch: size // KEY_BYTES for batch, size in rows if self._whole(batch) is None}
         self._drop(damaged)
         return len(damaged)
 
     def _drop(self, damaged: Mapping[int, int]) -> None:
-        """Name and remove batches, each given with how many vectors it had."""
+        """Name and empty batches, each given with how many vectors it had.
+
+        The row stays: SQLite would give the number of the newest one again, and whoever has an index would take the vectors of another
+        batch for its own, or a refresh that goes on would not see the new one.
+        """
         if self._warn is None:
             return
+        self._index = None
         for batch, count in damaged.items():
             self._warn(f"batch {batch} of the ledger does not fit its checksum: it is dropped, and its {count} vectors are asked for again")
             try:
                 list(self._rows("DELETE FROM flagged WHERE batch = ?", (batch,)))
-                list(self._rows("DELETE FROM batches WHERE id = ?", (batch,)))
+                list(self._rows(_EMPTY, (checksum(b""), batch)))
             except DamagedStateError:
                 # Its pages cannot even be given back: the whole rows go into a new file at the next start.
                 ask_to_mend(self._path).touch(mode=0o600)

@@ -33,7 +33,7 @@ def portable_lines(path: Path) -> Generator[tuple[bytes, int], None, None]:
     yield orjson.dumps(HEAD) + b"\n", 0
     statement = (
         "SELECT description, dimensions, keys, keys_sum, vectors, vectors_sum, flags FROM batches JOIN spaces ON spaces.id = batches.space"
-        " WHERE description != '' ORDER BY batches.id"
+        " WHERE description != '' AND count > 0 ORDER BY batches.id"
     )
     with closing(open_connection(path)) as connection:
         try:

@@ -98,6 +98,10 @@ def _copy(damaged: Path, new: Path) -> tuple[int, int, int]:
                 for row in _until_damage(source, f"SELECT * FROM {table}"):
                     _insert(target, table, row)
         counts = _copy_batches(target, source, damaged)
+        # What depends on the batches that are left: their flags, and since which of them a refresh counts.
+        target.execute("DELETE FROM flagged")
+        target.execute("INSERT INTO flagged SELECT id, flags FROM batches WHERE flags != zeroblob(length(flags))")
+        target.execute("UPDATE refreshes SET since = min(since, (SELECT coalesce(max(id), 0) FROM batches))")
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return counts

@@ -19,7 +19,7 @@ from asyncrun.batching.proof import BadReplyError
 from asyncrun.endpoints.address import auth_header, check_key, fill, find_address, join, with_query
 from asyncrun.endpoints.exchange import RefusedError, bad_reply, exchange
 from asyncrun.endpoints.options import EndpointOptions, build_endpoint
-from asyncrun.endpoints.persist import persist
+from asyncrun.endpoints.persist import persist, telling_usage
 from asyncrun.endpoints.refusals import Refusals
 from asyncrun.errors import OutageError
 from asyncrun.llms.interface import Completion, Declined, Message, Price
@@ -131,9 +131,11 @@ class OpenAIChat:
             tally = Tally()
             async with self.endpoint.canary():
                 since = circuit.successes if since is None else since
-                asked = await self._ask(messages, tally)
+                with telling_usage(partial(_usage, attempts, tally)):
+                    asked = await self._ask(messages, tally)
+                    again = isinstance(asked, RefusedError) and self._goes_on(asked, tally, others_succeeded=circuit.successes > since)
                 attempts, waits = attempts + tally.attempts, waits + tally.waits
-                if isinstance(asked, RefusedError) and self._goes_on(asked, tally, others_succeeded=circuit.successes > since):
+                if again:
                     continue
             usage = Usage(attempts, attempts - 1)
             if isinstance(asked, RefusedError):
@@ -209,3 +211,8 @@ class OpenAIChat:
         self._limit = OLD_LIMIT if self._limit == NEW_LIMIT else NEW_LIMIT
         self._limit_is_learned = True
         return True
+
+
+def _usage(earlier: int, tally: Tally) -> Usage:
+    """Return what a call has used that was sent `earlier` times before, apart from tokens."""
+    return Usage(earlier + tally.attempts, max(earlier + tally.attempts - 1, 0))

@@ -142,7 +142,7 @@ class Search:
         return named if named in known else None
 
 
-_NAME_FORMAT = "Name its format with `format:` (lines, jsonl, csv, tsv, text or markdown)."
+_NAME_FORMAT = "Name its format with `format:` (lines, jsonl, csv, tsv, parquet, text or markdown)."
 
 
 def readable(path: str) -> str:

@@ -13,7 +13,7 @@ from asyncrun.errors import Place
 class Record(NamedTuple):
     """One record of a file: its fields, and where it begins.
 
-    Row formats (lines, jsonl, csv, tsv) give a record a line; document formats one a file, with the text under the field `text`.
+    Row formats (lines, jsonl, csv, tsv, parquet) give a record a line; document formats one a file, with the text under the field `text`.
     """
 
     fields: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The contract suite of embedders: subclass `EmbedderContract`, give it the fixture `embedder`, and run it with pytest and pytest-asyncio."""
+"""The contract suite of embedders: subclass `EmbedderContract`, give it the fixture `embedder`, and run it with pytest-asyncio."""
 
 # ruff: noqa: D102, S101 - a suite for pytest: tests assert, and their names say what is promised
 

@@ -1,4 +1,4 @@
-"""The contract suite of chat models: subclass `LlmContract`, give it the fixture `llm`, and run it with pytest and pytest-asyncio."""
+"""The contract suite of chat models: subclass `LlmContract`, give it the fixture `llm`, and run it with pytest-asyncio."""
 
 # ruff: noqa: D102, S101 - a suite for pytest: tests assert, and their names say what is promised
 

@@ -30,7 +30,7 @@ def server() -> Iterator[FakeServer]:
 def write_job(folder: Path, server: FakeServer, output: str = "out.jsonl") -> None:
     folder.mkdir(exist_ok=True)
     (folder / "items.jsonl").write_text("".join(json.dumps({"id": str(n), "text": f"text {n}"}) + "\n" for n in range(ITEMS)))
-    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url, "space": "s", "batch": {"max_items": BATCH}}
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url, "batch": {"max_items": BATCH}}
     job = {"name": "all", "kind": "embed", "input": "items.jsonl", "output": output, "embedder": embedder, "workers": IN_FLIGHT}
     (folder / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 
 ITEMS, BATCH, IN_FLIGHT = 400, 8, 4
@@ -27,7 +28,6 @@ def write_jobs(folder: Path, server: FakeServer) -> None:
         "provider": "openai",
         "model": "m",
         "base_url": server.base_url,
-        "space": "same-vectors-everywhere",
         "batch": {"max_items": BATCH},
         "limits": {"concurrency": IN_FLIGHT},
     }
@@ -159,3 +159,18 @@ def test_sigusr1_shows_what_each_slot_waits_for_and_the_run_goes_on(undisturbed:
     assert code == 0, told
     assert "waiting for request at" in told
     assert (tmp_path / "out.jsonl").read_bytes() == undisturbed
+
+
+@pytest.mark.parametrize("fault", [Fault(status=429, headers={"retry-after": "60"}, times=None), error(500, "later", times=None)])
+def test_c21_to_wait_is_not_to_be_in_flight(tmp_path: Path, fault: Fault) -> None:
+    with FakeServer(latency=0.02).in_thread() as server:
+        write_jobs(tmp_path, server)
+        process = start(tmp_path)
+        wait_for_requests(server, 4, process)
+        server.faults.append(fault)
+        wait_for_requests(server, len(server.requests) + 2, process)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=8)  # the grace of what is in flight is ten seconds
+    assert process.returncode in (130, -signal.SIGINT), out + err
+    assert json.loads(out.splitlines()[-1])["status"] == "stopped"

@@ -25,6 +25,8 @@ from asyncrun.writers.jsonl import json_line
 KILLS = int(os.environ.get("ASYNCRUN_TEST_KILLS", "100"))
 SEED = int(os.environ.get("ASYNCRUN_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 ITEMS, BATCH, IN_FLIGHT, DIMENSIONS = 96, 4, 4, 8
+SENT = ITEMS + 1
+"""With the text that the places of a named space are compared by."""
 
 
 def expected(items: int = ITEMS) -> bytes:
@@ -84,12 +86,12 @@ class Loop:
             break
         self.seen.rounds += 1
         times = Counter(text for request in self.server.requests[first:] for text in request.texts)
-        repeated = sum(times.values()) - ITEMS
+        repeated = sum(times.values()) - SENT
         self.seen.repeated += repeated
         if process.returncode or (place / "out.jsonl").read_bytes() != expected():
             self.seen.failures.append(f"round {place}: exit {process.returncode}, {told}")
-        if len(times) != ITEMS or repeated > kills * IN_FLIGHT * BATCH:
-            self.seen.failures.append(f"round {place}: {repeated} of {ITEMS} texts sent again after {kills} kills")
+        if len(times) != SENT or repeated > kills * IN_FLIGHT * BATCH:
+            self.seen.failures.append(f"round {place}: {repeated} of {SENT} texts sent again after {kills} kills")
 
     def wait_a_while(self, process: subprocess.Popen[str], begun: int) -> None:
         if self.rng.random() < 0.2:  # anywhere, also before the first line of Python

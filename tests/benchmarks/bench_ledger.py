@@ -250,7 +250,7 @@ async def _throughput(folder: Path, *, durable: bool, batches: int) -> float:
             answered += 1
 
         began = time.perf_counter()
-        error = await send_all(pending, received, embedder=embedder, input_type=InputType.DOCUMENT, context=context)
+        error = await send_all(pending, received, embedder=embedder, input_type=InputType.DOCUMENT, context=context, used=lambda _: None)
         seconds = time.perf_counter() - began
         await embedder.aclose()
         await asyncio.to_thread(ledger.close)

@@ -107,3 +107,14 @@ def test_money_needs_a_price(asyncrun: Command, write: Callable[..., None], serv
     write(price=None)
     assert asyncrun("run", "--max-cost", "1").code == 2
     assert server.requests == []
+
+
+def test_what_is_left_pays_for_a_part_of_a_batch(asyncrun: Command, write: Callable[..., None], server: FakeServer, tmp_path: Path) -> None:
+    write({"tokens": 23})
+    job_file = json.loads((tmp_path / "jobs.yaml").read_text())
+    job_file["jobs"][0]["embedder"]["batch"] = {"max_items": 8}
+    (tmp_path / "jobs.yaml").write_text(json.dumps(job_file))
+    answer = asyncrun("run", "--json")
+    assert (answer.code, answer.documents[-1]["ok"], tokens_sent(server)) == (4, 4, 20)
+    assert asyncrun("run", "--quiet").code == 4
+    assert tokens_sent(server) == 20

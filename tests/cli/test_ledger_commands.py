@@ -101,3 +101,18 @@ def test_an_npy_output_comes_with_its_ids_and_is_made_again_without_them(asyncru
     (finished / "out.ids.txt").unlink()
     assert asyncrun("run").code == 0
     assert (finished / "out.ids.txt").exists()
+
+
+def test_a_parquet_output_is_taken_in_and_read_as_an_input(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
+    first = {"name": "a", "kind": "embed", "input": {"items": ["one", "two", "three"]}, "output": "a.parquet", "embedder": embedder}
+    second = {"name": "b", "kind": "embed", "input": "a.parquet", "output": "b.jsonl", "embedder": embedder}
+    (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [first, second]}))
+    assert asyncrun("run").code == 0
+    rows = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+    assert [(row["id"], row["text"]) for row in rows] == [("items#1", "one"), ("items#2", "two"), ("items#3", "three")]
+    shutil.rmtree(tmp_path / ".asyncrun")
+    server.requests.clear()
+    assert asyncrun("ledger", "import", "a.parquet", "--job", "a", "--json").documents == [{"schema": 1, "taken": 3, "known": 0}]
+    assert asyncrun("run").code == 0
+    assert server.requests == []

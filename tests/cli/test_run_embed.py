@@ -54,7 +54,9 @@ def test_a_second_run_sends_nothing_and_rewrites_nothing(asyncrun: Command, serv
     assert (summary["type"], summary["ok"], summary["cached"], summary["requests"]) == ("summary", 2, 2, 0)
 
 
-def test_c32_only_what_is_new_is_sent_and_what_left_the_input_leaves_the_output(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+def test_c32_only_what_is_new_is_sent_and_what_left_the_input_leaves_the_output(
+    asyncrun: Command, server: FakeServer, tmp_path: Path
+) -> None:
     write_notes(tmp_path, "one", "two", "three")
     write_job(tmp_path, server)
     asyncrun("run")
@@ -247,3 +249,17 @@ def test_a_text_that_was_cut_is_counted_also_when_it_is_not_sent_again(asyncrun:
     for cached in (0, 2):
         summary = asyncrun("run", "--json").documents[-1]
         assert (summary["ok"], summary["cached"], summary["truncated"]) == (2, cached, 1)
+
+
+def test_requests_that_ended_the_run_are_counted(asyncrun: Command, tmp_path: Path) -> None:
+    write_notes(tmp_path, "one", "two", "three")
+    with FakeServer(faults=[error(401, "no such key", times=None)]).in_thread() as server:
+        write_job(tmp_path, server)
+        refused = asyncrun("run", "--json")
+    assert (refused.code, refused.documents[-1]["requests"], len(server.requests)) == (77, 1, 1)
+    with FakeServer(faults=[error(404, "no such model", when=lambda request: len(request.texts) == 1)]).in_thread() as server:
+        write_job(tmp_path, server)
+        late = asyncrun("run", "--json")
+    summary = late.documents[-1]
+    assert (late.code, summary["requests"], len(server.requests)) == (1, 2, 2)
+    assert summary["tokens"] > 0

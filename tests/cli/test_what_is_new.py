@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from asyncrun.kinds.places import PROBE
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 
@@ -29,7 +31,7 @@ def write(folder: Path, *jobs: dict[str, Any]) -> None:
     (folder / "jobs.yaml").write_text(json.dumps({"jobs": jobs}))
 
 
-def test_another_model_is_named_with_what_it_costs_and_the_former_rows_are_kept(
+def test_c31_another_model_is_named_with_what_it_costs_and_the_former_rows_are_kept(
     asyncrun: Command, server: FakeServer, tmp_path: Path
 ) -> None:
     notes(tmp_path, "text one", "text two", "text six")
@@ -122,44 +124,76 @@ def test_inputs_that_are_removed_leave_the_output(asyncrun: Command, server: Fak
     assert server.requests == []
 
 
-def test_a_named_space_takes_no_vectors_of_another_model(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
-    def turned(document: dict[str, Any]) -> dict[str, Any]:
-        vectors = document["data"]
-        vectors[0]["embedding"], vectors[-1]["embedding"] = vectors[-1]["embedding"], vectors[0]["embedding"]
-        return document if len(vectors) > 1 else {**document, "data": [{**vectors[0], "embedding": [1.0] * 7 + [-1.0]}]}
+def turned(document: dict[str, Any]) -> dict[str, Any]:
+    """A reply with vectors of another model."""
+    return {**document, "data": [{**row, "embedding": [1.0] * 7 + [-1.0]} for row in document["data"]]}
 
+
+def test_the_first_place_of_a_named_space_is_asked_for_the_vector_of_one_constant_text(
+    asyncrun: Command, server: FakeServer, tmp_path: Path
+) -> None:
+    notes(tmp_path, "one", "two", "three")
+    write(tmp_path, job_of(server, space="mine"))
+    [planned] = asyncrun("plan", "--json").documents[0]["jobs"]
+    assert asyncrun("run").code == 0
+    assert planned["requests"] == len(server.requests) == 2
+    assert server.requests[0].texts == [PROBE]
+    notes(tmp_path, "one", "two", "three", "four")
+    server.requests.clear()
+    assert asyncrun("run").code == 0
+    assert server.sent_texts == ["four"]
+
+
+def test_a_named_space_takes_no_vectors_of_another_model(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
     notes(tmp_path, "one", "two")
     write(tmp_path, job_of(server, space="mine"))
     assert asyncrun("run").code == 0
-    assert sorted(server.sent_texts) == ["one", "two"]
-    notes(tmp_path, "one", "two", "three", "four", "five")
+    notes(tmp_path, "all", "new", "here")
     with FakeServer().in_thread() as same, FakeServer(faults=[Fault(change=turned, times=None)]).in_thread() as other:
         write(tmp_path, job_of(other, space="mine"))
         answer = asyncrun("run")
         assert answer.code == 1
         assert "cosine" in answer.out
-        assert len(other.sent_texts) == 1
+        assert other.sent_texts == [PROBE]
         write(tmp_path, job_of(same, space="mine"))
         [planned] = asyncrun("plan", "--json").documents[0]["jobs"]
         assert asyncrun("run").code == 0
         assert planned["requests"] == len(same.requests) == 2
-        assert sorted(same.sent_texts[1:]) == ["five", "four", "three"]
+        assert (same.sent_texts[0], sorted(same.sent_texts[1:])) == (PROBE, ["all", "here", "new"])
         same.requests.clear()
-        notes(tmp_path, "one", "two", "three", "four", "five", "six")
+        notes(tmp_path, "all", "new", "here", "six")
         assert asyncrun("run").code == 0
         assert same.sent_texts == ["six"]
 
 
-def test_where_no_text_is_known_the_run_says_that_nothing_was_compared(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+def test_jobs_side_by_side_ask_a_place_once(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    server.latency = 0.1
+    notes(tmp_path, "one", "two")
+    write(tmp_path, job_of(server, space="mine"), job_of(server, name="twin", space="mine"))
+    planned = asyncrun("plan", "--json").documents[0]["jobs"]
+    assert asyncrun("run").code == 0
+    assert server.sent_texts.count(PROBE) == 1
+    assert sum(job["requests"] for job in planned) == len(server.requests)
+
+
+def test_a_place_without_a_vector_to_compare_by_is_refused(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
     notes(tmp_path, "one")
     write(tmp_path, job_of(server, space="mine"))
     assert asyncrun("run").code == 0
-    notes(tmp_path, "other")
+    with sqlite3.connect(tmp_path / ".asyncrun/ledger.db") as ledger:
+        ledger.execute("DELETE FROM batches")
     with FakeServer().in_thread() as same:
         write(tmp_path, job_of(same, space="mine"))
         answer = asyncrun("run")
-    assert answer.code == 0
-    assert "nothing was compared" in answer.err
+        assert answer.code == 1
+        assert "no vector to compare it by" in answer.out
+        assert same.requests == []
+        write(tmp_path, job_of(server, space="mine"))
+        assert asyncrun("run").code == 0
+        notes(tmp_path, "one", "two")
+        write(tmp_path, job_of(same, space="mine"))
+        assert asyncrun("run").code == 0
+        assert same.sent_texts == [PROBE, "two"]
 
 
 def test_documents_are_compared_too(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
@@ -171,9 +205,12 @@ def test_documents_are_compared_too(asyncrun: Command, server: FakeServer, tmp_p
         return {"name": "i", "kind": "ingest", "input": "docs/*.md", "embedder": embedder, "store": {"path": "index.db"}}
 
     write(tmp_path, job(server))
+    [planned] = asyncrun("plan", "--json").documents[0]["jobs"]
     assert asyncrun("run").code == 0
+    assert server.sent_texts == [PROBE, "The text of a."]
+    assert planned["requests"] == 2
     (tmp_path / "docs/b.md").write_text("The text of b.")
     with FakeServer(dimensions=9).in_thread() as other:
         write(tmp_path, job(other))
         assert asyncrun("run").code == 1
-        assert other.sent_texts == ["The text of a."]
+        assert other.sent_texts == [PROBE]

@@ -156,7 +156,7 @@ def test_c13_a_vector_of_zeros_is_taken_and_told(job: Any, server: FakeServer) -
 def test_c14_one_text_of_96_that_is_too_long_fails_alone(job: Any, server: FakeServer, status: int, words: str) -> None:
     job.texts = [f"text {number}" for number in range(98)]
     server.faults.append(error(status, words, when=has_poison, times=None))
-    assert job.run(server.base_url, batch={"max_items": 96}) == 3
+    assert job.run(server.base_url, batch={"max_items": 96}, space=None) == 3
     assert job.failed == {"t9": "too_long"}
     assert job.has_rows_of(without_poison(job))
     assert len(server.requests) <= 1 + calls_for_one(96) + 1
@@ -166,7 +166,7 @@ def test_c14_a_text_that_is_named_costs_two_calls(job: Any) -> None:
     job.texts = [f"text {number}" for number in range(98)]
     job.texts[50] = "x" * 400
     with FakeServer(max_input_tokens=50).in_thread() as server:
-        assert job.run(server.base_url, batch={"max_items": 96}) == 3
+        assert job.run(server.base_url, batch={"max_items": 96}, space=None) == 3
     assert job.failed == {"t50": "too_long"}
     assert server.batch_sizes[:1] == [2]
     assert len(server.requests) <= 4

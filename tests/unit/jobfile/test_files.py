@@ -112,7 +112,7 @@ INPUTS = {
         "the ending of the path names no format; allowed: a mapping with path and format: csv, jsonl, lines, markdown, text",
     ),
     "pipe": ("pipe.jsonl", "not a regular file; allowed: a file, or '-' for standard input"),
-    "format of later": ("notes.parquet", "reading parquet is not in this version yet; allowed: csv, "),
+    "format of later": ("notes.pdf", "reading pdf is not in this version yet; allowed: csv, "),
 }
 
 

@@ -38,8 +38,13 @@ def test_the_first_request_of_an_embedder_is_small_once() -> None:
 
 def test_what_is_cut_in_rounds_is_packed_in_rounds() -> None:
     forecast, served = Forecast(), embedder(max_items=4)
-    forecast.begin(served)
-    assert foresee(forecast, served, texts(*[4] * 5), texts(*[4] * 3)).requests == 3
+    assert foresee(forecast, served, texts(4), texts(*[4] * 5), texts(*[4] * 3)).requests == 4
+
+
+def test_a_place_is_compared_once_by_all_jobs_of_a_plan() -> None:
+    forecast, space = Forecast(), Space("openai", "m", name="mine")
+    assert [forecast.compares(space, place) for place in ("here", "there", "here")] == [True, True, False]
+    assert forecast.compares(Space("openai", "m", name="other"), "here")
 
 
 def test_tokens_by_the_rule_and_what_they_cost() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from asyncrun.errors import DamagedStateError
+from asyncrun.ledger.index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.refreshes import Generation, close_refresh, generation_of, open_refresh
 from asyncrun.records import Space, content_key
@@ -73,3 +76,24 @@ async def test_of_several_jobs_those_that_are_done_are_not_made_again(ledger: Le
     await finish(ledger, "b")
     await open_refresh(ledger, ["a", "b"])
     assert [(await generation(ledger, job)).number for job in ("a", "b")] == [2, 2]
+
+
+@pytest.mark.asyncio
+async def test_what_takes_the_place_of_a_damaged_batch_counts_for_a_refresh_that_goes_on(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db", warn=lambda words: None)
+    try:
+        await put(ledger, "old")
+        await put(ledger, "newest")
+        await open_refresh(ledger, ["a"])
+        held = await asyncio.to_thread(ledger.index, SPACE)
+        with sqlite3.connect(tmp_path / "ledger.db") as other:
+            other.execute("UPDATE batches SET vectors = zeroblob(length(vectors)) WHERE id = 2")
+        with pytest.raises(DamagedStateError):
+            await asyncio.to_thread(ledger.vectors, held, held.find(keys_array(content_key("newest"))))
+        await put(ledger, "new")
+        assert await finished(ledger, (await generation(ledger, "a")).since) == 1
+        with pytest.raises(DamagedStateError):  # never the vector of another text
+            await asyncio.to_thread(ledger.vectors, held, held.find(keys_array(content_key("newest"))))
+        assert await finished(ledger, 0) == 2
+    finally:
+        await asyncio.to_thread(ledger.close)

@@ -13,11 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asyncrun.errors import DamagedStateError, LockedError, StorageError
+from asyncrun.errors import DamagedStateError, LockedError, Place, StorageError
+from asyncrun.ledger.answers import find_answers, put_answer
 from asyncrun.ledger.index import keys_array
-from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.ledger.salvage import Salvaged, mend
-from asyncrun.records import Space, content_key
+from asyncrun.ledger.ledger import TRUNCATED, Finished, KnownFailure, Ledger
+from asyncrun.ledger.notes import add_places, add_token_rate, last_space, places, set_last_space, token_rate
+from asyncrun.ledger.refreshes import generation_of, open_refresh
+from asyncrun.ledger.salvage import Salvaged, ask_to_mend, mend
+from asyncrun.ledger.spending import Amount, Spending
+from asyncrun.records import Answer, ItemFailure, Space, content_key
 
 SPACE = Space("local", "model-a")
 BATCHES, SIZE, DIMENSIONS = 40, 16, 384
@@ -212,3 +216,57 @@ def test_c29_where_the_disk_has_no_room_for_the_new_file_the_old_one_stays(path:
     assert path.read_bytes() == data
     kept, _, _ = until_mended(path)
     assert len(kept) > BATCHES // 2
+
+
+async def _write_down(path: Path) -> None:
+    ledger = Ledger(path)
+    cut = Finished([content_key("cut")], np.ones((1, DIMENSIONS), np.float32), [TRUNCATED])
+    await ledger.put(SPACE, cut)
+    await put_answer(ledger, b"k" * 16, Answer("yes", "stop", 1, 2))
+    await Spending(ledger, "jobs.yaml/a").add(Amount(7, 0.5))
+    await open_refresh(ledger, ["jobs.yaml/a"])
+    await add_places(ledger, SPACE, ["here"])
+    await ledger.write(lambda connection: add_token_rate(connection, SPACE, 3, 12))
+    await ledger.write(lambda connection: set_last_space(connection, "jobs.yaml/b", SPACE))
+    failure = KnownFailure(ItemFailure("x", Place("in.jsonl", 1), "refused", "no"), SPACE.fingerprint, bytes(16))
+    await ledger.set_failures("jobs.yaml/a", [failure])
+    await asyncio.to_thread(ledger.close)
+
+
+def known_besides_vectors(path: Path) -> list[object]:
+    ledger = Ledger(path)
+    try:
+        index = ledger.index(SPACE)
+        return [
+            index.flags(index.find(keys_array(content_key("cut")))).tolist(),
+            find_answers(ledger, [b"k" * 16]),
+            Spending(ledger, "jobs.yaml/a").balance(),
+            generation_of(ledger, "jobs.yaml/a"),
+            places(ledger, SPACE),
+            token_rate(ledger, SPACE),
+            last_space(ledger, "jobs.yaml/b"),
+            ledger.failures("jobs.yaml/a"),
+        ]
+    finally:
+        ledger.close()
+
+
+def test_c29_what_is_known_besides_vectors_is_kept_too(path: Path) -> None:
+    asyncio.run(_write_down(path))
+    before = known_besides_vectors(path)
+    ask_to_mend(path).touch()
+    assert mend(path, lambda: None) is not None
+    assert known_besides_vectors(path) == before
+
+
+def test_c29_a_refresh_that_goes_on_sees_what_takes_the_place_of_lost_batches(path: Path) -> None:
+    asyncio.run(_write_down(path))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert mend(path, lambda: None) is not None
+    ledger = Ledger(path)
+    try:
+        since = generation_of(ledger, "jobs.yaml/a").since
+        asyncio.run(ledger.put(SPACE, Finished([content_key("new")], np.ones((1, DIMENSIONS), np.float32), [0])))
+        assert ledger.index(SPACE, since).find(keys_array(content_key("new"))).tolist() == [0]
+    finally:
+        ledger.close()

@@ -1,0 +1,40 @@
+"""Reader of Parquet files: a record a row, read by row groups, so that memory holds one group and not the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from asyncrun.errors import Place, StorageError
+from asyncrun.readers.interface import BadRecord, Record
+
+_ROWS_AT_ONCE = 1024
+
+
+def read_parquet(path: Path, shown: str) -> Iterator[Record | BadRecord]:
+    """Yield a record a row; its place is the number of the row, from 1. Raises StorageError when the file cannot be read to its end."""
+    number = 0
+    try:
+        # Not the path itself: a file that is replaced while it is read stays the one that was opened.
+        with path.open("rb") as file, pq.ParquetFile(file) as table:
+            _check(table.schema_arrow.names, shown)
+            for batch in table.iter_batches(_ROWS_AT_ONCE):
+                for fields in batch.to_pylist():
+                    number += 1
+                    yield Record(fields, Place(shown, number))
+    except UnicodeDecodeError as error:
+        raise StorageError(f"a text after row {number} is not UTF-8: {error.reason}", place=Place(shown)) from error
+    except OSError as error:
+        raise StorageError(f"cannot be read: {error.strerror or error}", place=Place(shown)) from error
+    except pa.ArrowException as error:
+        raise StorageError(f"not Parquet, or damaged after row {number}: {error}", place=Place(shown)) from error
+
+
+def _check(names: list[Any], shown: str) -> None:
+    twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
+    if twice is not None:
+        raise StorageError(f"the column {twice!r} is there twice", place=Place(shown), hint="Rename one of the two columns.")

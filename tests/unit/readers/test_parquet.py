@@ -1,0 +1,39 @@
+"""What is promised about Parquet as an input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from asyncrun.errors import StorageError
+from asyncrun.readers.parquet import read_parquet
+
+
+def written(folder: Path, rows: int = 5000) -> Path:
+    path = folder / "a.parquet"
+    table = pa.table(
+        {"id": [f"n{n}" for n in range(rows)], "text": [f"text {n}" for n in range(rows)], "meta": [{"n": n} for n in range(rows)]}
+    )
+    pq.write_table(table, path, row_group_size=700)
+    return path
+
+
+def test_each_row_is_a_record_at_its_number_over_all_row_groups(tmp_path: Path) -> None:
+    records = list(read_parquet(written(tmp_path), "a.parquet"))
+    assert [record.place.line for record in records] == list(range(1, 5001))
+    assert records[4999].fields == {"id": "n4999", "text": "text 4999", "meta": {"n": 4999}}
+
+
+def test_what_is_no_parquet_or_damaged_or_has_a_column_twice_ends_the_reading(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    whole = path.read_bytes()
+    for data in (b"", b"text", whole[: len(whole) // 2], b"PAR1" + bytes(len(whole) // 2) + whole[len(whole) // 2 + 4 :]):
+        path.write_bytes(data)
+        with pytest.raises(StorageError, match=r"a\.parquet"):
+            list(read_parquet(path, "a.parquet"))
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"]), path)
+    with pytest.raises(StorageError, match="twice"):
+        list(read_parquet(path, "a.parquet"))
