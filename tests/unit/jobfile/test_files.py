@@ -109,7 +109,7 @@ INPUTS = {
     "glob that only unknown types match": ("**/*.xyz", "no file matches"),
     "unknown ending": (
         "a.xyz",
-        "the ending of the path names no format; allowed: a mapping with path and format: csv, jsonl, lines, markdown, text",
+        "the ending of the path names no format; allowed: a mapping with path and format: csv, jsonl, lines, markdown, parquet, text, tsv",
     ),
     "pipe": ("pipe.jsonl", "not a regular file; allowed: a file, or '-' for standard input"),
     "format of later": ("notes.pdf", "reading pdf is not in this version yet; allowed: csv, "),
