@@ -199,6 +199,15 @@ def usage_of(error: AsyncrunError) -> Usage:
     return error.used if isinstance(error.used, Usage) else Usage()
 
 
+def answered_before(error: AsyncrunError) -> Embedded | None:
+    """Return the vectors that a call had got when an error ended it, None for none: they are paid for. Other texts may be in no part of it.
+
+    >>> answered_before(AsyncrunError("no")) is None
+    True
+    """
+    return error.answered if isinstance(error.answered, Embedded) and error.answered.positions else None
+
+
 @dataclass(frozen=True, slots=True)
 class EmbedFailure:
     """Why the text at `position` of a call has no vector."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 
-from asyncrun.records import Embedded, EmbedFailure, Usage, Waits
+from asyncrun.errors import AsyncrunError
+from asyncrun.records import Embedded, EmbedFailure, Usage, Waits, answered_before
 
 
 def no_vectors(failures: Sequence[EmbedFailure] = ()) -> Embedded:
@@ -52,3 +54,18 @@ def merge(parts: Sequence[Embedded]) -> Embedded:
         sum((part.usage for part in parts), Usage()),
         sum((part.waits for part in parts), Waits()),
     )
+
+
+@contextmanager
+def keeping(answers: Sequence[Embedded] = (), placed: Callable[[Embedded], Embedded] | None = None) -> Iterator[None]:
+    """Have an error that ends the block carry the vectors of `answers`, and what it carries already, put in its place by `placed`.
+
+    Without `placed` what it carries already is dropped: vectors of pieces of a text stand for nothing. So are failures, which cost nothing.
+    """
+    try:
+        yield
+    except AsyncrunError as error:
+        before = answered_before(error)
+        kept = [*answers, placed(before)] if before is not None and placed is not None else answers
+        error.answered = merge([replace(answer, failures=()) for answer in kept])
+        raise

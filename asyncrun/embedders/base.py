@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from asyncrun.batching.pack import BatchLimits, byte_size, pack, safe_bound
-from asyncrun.embedders.assemble import merge, no_vectors, renumber
+from asyncrun.embedders.assemble import keeping, merge, no_vectors, renumber
 from asyncrun.embedders.compare import SimilarityMode, Vector, similarity
 from asyncrun.embedders.interface import Empty, TooLong
 from asyncrun.embedders.mend import Mender
@@ -129,13 +129,15 @@ class BaseEmbedding(ABC):
     async def aembed(self, texts: Sequence[str], input_type: InputType = InputType.DOCUMENT) -> Embedded:
         """Embed a batch that keeps to `batch`; every text ends with a proven vector or with a failure.
 
-        Raises AuthError, QuotaError, ThrottledError, OutageError, EndpointError: answers about the endpoint, not about a text.
+        Raises AuthError, QuotaError, ThrottledError, OutageError, EndpointError: answers about the endpoint, not about a text. What a part
+        of the batch was answered before is in the error: see `records.answered_before`.
         """
         ready, failures = sort_out(texts, self.on_empty)
         if not ready:
             return no_vectors(failures)
         prefix = self._prefixes[input_type]
-        answer = renumber(await self._embed([prefix + texts[place] for place in ready], input_type), ready)
+        with keeping(placed=partial(renumber, positions=ready)):
+            answer = renumber(await self._embed([prefix + texts[place] for place in ready], input_type), ready)
         if self.on_too_long != "fail" and any(failure.reason == "too_long" for failure in answer.failures):
             answer = await self._mended(answer, texts, input_type)
         return merge([answer, no_vectors(failures)]) if failures else answer
@@ -147,15 +149,22 @@ class BaseEmbedding(ABC):
         parts = [whole]
         if self.on_too_long == "truncate" and self.cuts:
             places = [failure.position for failure in too_long]
-            cut = await self._embed_any([prefix + texts[place] for place in places], partial(self._embed_cut, input_type=input_type))
-            cut, too_long = _parted(renumber(replace(cut, truncated=frozenset(cut.positions)), places))
+
+            def placed(cut: Embedded) -> Embedded:
+                return renumber(replace(cut, truncated=frozenset(cut.positions)), places)
+
+            with keeping(parts, placed):
+                cut = await self._embed_any([prefix + texts[place] for place in places], partial(self._embed_cut, input_type=input_type))
+            cut, too_long = _parted(placed(cut))
             parts.append(cut)
         mender = Mender(
             partial(self._embed_any, send=partial(self._embed, input_type=input_type)), prefix, self.tokenizer, self.max_input_tokens
         )
         mend = mender.split if self.on_too_long == "split" else mender.truncate
-        mended = [renumber(await mend(texts[failure.position], failure), [failure.position]) for failure in too_long]
-        return merge([*parts, *mended])
+        for failure in too_long:
+            with keeping(parts):
+                parts.append(renumber(await mend(texts[failure.position], failure), [failure.position]))
+        return merge(parts)
 
     async def _embed_cut(self, texts: Sequence[str], input_type: InputType) -> Embedded:
         """Embed texts and let the endpoint cut them; for adapters where it `cuts`."""
@@ -163,7 +172,11 @@ class BaseEmbedding(ABC):
 
     async def _embed_any(self, texts: Sequence[str], send: Send) -> Embedded:
         """Embed texts that together may be more than one batch."""
-        return merge([renumber(await send([texts[place] for place in batch]), batch) for batch in self._batches(texts)])
+        answers: list[Embedded] = []
+        for batch in self._batches(texts):
+            with keeping(answers, partial(renumber, positions=batch)):
+                answers.append(renumber(await send([texts[place] for place in batch]), batch))
+        return merge(answers)
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
         if self.keeps_together:

@@ -18,7 +18,7 @@ from asyncrun.aio.retry import FailureClass
 from asyncrun.batching.pack import BatchLimits, byte_size, pack, safe_bound
 from asyncrun.embedders.aftermath import aftermath
 from asyncrun.embedders.ask import Answer, Rows, ask
-from asyncrun.embedders.assemble import merge, no_vectors, renumber
+from asyncrun.embedders.assemble import keeping, merge, no_vectors, renumber
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.interface import Empty, TooLong
 from asyncrun.embedders.oddities import Asked, examined
@@ -153,20 +153,21 @@ class RemoteEmbedding(BaseEmbedding):
         circuit = self.endpoint.circuit
         # Each part with how many batches had succeeded when it was first sent, or when it was split off.
         parts: deque[tuple[list[int], int | None]] = deque([(list(range(len(texts))), None)])
-        while parts:
-            whole, since = parts.popleft()
-            async with self.endpoint.canary():
-                part, *later = self._portions(whole, texts)
-                since = circuit.successes if since is None else since
-                with telling_usage(lambda: sum((each.usage for each in answers), Usage())):
-                    answer, again = await self._send([texts[place] for place in part], write, since)
-            answers.append(renumber(answer, part))
-            parts.extendleft((portion, None) for portion in reversed(later))
-            if self.endpoint.proven and [len(places) for places in again] == [len(part)]:
-                # Behind the others: only when one of them succeeds meanwhile is it known that the fault is in this part.
-                parts.append((part, since))
-            else:
-                parts.extendleft(([part[place] for place in places], circuit.successes) for places in reversed(again))
+        with keeping(answers):
+            while parts:
+                whole, since = parts.popleft()
+                async with self.endpoint.canary():
+                    part, *later = self._portions(whole, texts)
+                    since = circuit.successes if since is None else since
+                    with telling_usage(lambda: sum((each.usage for each in answers), Usage())):
+                        answer, again = await self._send([texts[place] for place in part], write, since)
+                answers.append(renumber(answer, part))
+                parts.extendleft((portion, None) for portion in reversed(later))
+                if self.endpoint.proven and [len(places) for places in again] == [len(part)]:
+                    # Behind the others: only when one of them succeeds meanwhile is it known that the fault is in this part.
+                    parts.append((part, since))
+                else:
+                    parts.extendleft(([part[place] for place in places], circuit.successes) for places in reversed(again))
         return merge(answers)
 
     def _portions(self, part: list[int], texts: Sequence[str]) -> list[list[int]]:

@@ -104,7 +104,9 @@ class Endpoint:
                 try:
                     yield
                 except AsyncrunError as error:
-                    own.set_exception(copy.copy(error))
+                    told = copy.copy(error)
+                    told.used = told.answered = None  # that is the canary's own
+                    own.set_exception(told)
                     own.exception()  # nobody may be waiting for it
                     raise
                 finally:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,33 +29,42 @@ class Claim:
 class Claims:
     """The claims of a run, for jobs on one event loop; the first to ask gets a text.
 
-    >>> claims = Claims()
-    >>> with claims.claim("space", [b"a" * 16]) as mine:
-    ...     with claims.claim("space", [b"a" * 16, b"b" * 16]) as other:
-    ...         other.mine.tolist(), len(other.others)
+    >>> async def two(claims: Claims) -> tuple[list[bool], int]:
+    ...     async with claims.claim("space", [b"a" * 16]), claims.claim("space", [b"a" * 16, b"b" * 16]) as other:
+    ...         return other.mine.tolist(), len(other.others)
+    >>> asyncio.run(two(Claims()))
     ([False, True], 1)
     """
 
     def __init__(self) -> None:
         self._open: list[Claim] = []
+        self._asking = asyncio.Lock()
 
-    @contextmanager
-    def claim(self, space: str, keys: Sequence[bytes] | bytes) -> Iterator[Share]:
-        """Claim the texts that nobody else has, for as long as the block runs."""
-        wanted = np.frombuffer(keys if isinstance(keys, bytes) else b"".join(keys), dtype="V16")
-        mine = np.ones(len(wanted), dtype=bool)
-        others = []
-        for claim in self._open:
-            if claim.space == space and len(claim.keys) and (taken := np.isin(wanted, claim.keys)).any():
-                mine &= ~taken
-                others.append(claim)
-        own = Claim(space, wanted[mine])
-        self._open.append(own)
+    @asynccontextmanager
+    async def claim(self, space: str, keys: Sequence[bytes] | bytes) -> AsyncIterator[Share]:
+        """Claim the texts that nobody else has, for as long as the block runs. One asks at a time; looking takes place in a thread."""
+        async with self._asking:
+            there = [claim for claim in self._open if claim.space == space and len(claim.keys)]
+            wanted, mine, others = await asyncio.to_thread(_shared, keys, there)
+            own = Claim(space, wanted[mine])
+            self._open.append(own)
         try:
             yield Share(mine, own, others)
         finally:
             self._open.remove(own)
             own.ended.set()
+
+
+def _shared(keys: Sequence[bytes] | bytes, there: Sequence[Claim]) -> tuple[NDArray[np.void], NDArray[np.bool_], list[Claim]]:
+    """Return the keys as an array, which of them are in no claim, and the claims that have some."""
+    wanted = np.frombuffer(keys if isinstance(keys, bytes) else b"".join(keys), dtype="V16")
+    mine = np.ones(len(wanted), dtype=bool)
+    others = []
+    for claim in there:
+        if (taken := np.isin(wanted, claim.keys)).any():
+            mine &= ~taken
+            others.append(claim)
+    return wanted, mine, others
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -224,7 +224,7 @@ class IngestKind:
         while True:
             index = await asyncio.to_thread(self._index)
             missing = [pending for pending in await asyncio.to_thread(self._missing, documents, index) if pending.key not in failures]
-            with self.context.claims.claim(self._space.fingerprint, [pending.key for pending in missing]) as share:
+            async with self.context.claims.claim(self._space.fingerprint, [pending.key for pending in missing]) as share:
                 mine = [pending for pending, own in zip(missing, share.mine.tolist(), strict=True) if own]
                 error = await send_all(
                     mine, received, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context, used=tally.use

@@ -130,7 +130,7 @@ class Items:
             return tally.too_many(more=failed) if answer.failures else None
 
         ordinals = np.flatnonzero(send)
-        with self.context.claims.claim(self.space.fingerprint, scanned.raw_keys_of(ordinals)) as share:
+        async with self.context.claims.claim(self.space.fingerprint, scanned.raw_keys_of(ordinals)) as share:
             mine = np.zeros_like(send)
             mine[ordinals[share.mine]] = True
             pending = self.pending(scanned, mine) if mine.any() else ()

@@ -16,7 +16,7 @@ from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.estimate import expected
 from asyncrun.ledger.ledger import TRUNCATED, Finished
 from asyncrun.ledger.spending import Amount
-from asyncrun.records import Embedded, InputType, Usage, Waits, usage_of
+from asyncrun.records import Embedded, InputType, Space, Usage, Waits, answered_before, usage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ async def embed_batch(
 ) -> Embedded:
     """Embed a batch and return when its vectors are durable, where they are to be kept. `used` is told what requests used, in every case.
 
-    Raises what the embedder raises, StorageError, and BudgetError before a call.
+    Raises what the embedder raises, StorageError, and BudgetError before a call. What an error says was answered before it is kept as well.
     What the call has used is settled after its vectors are durable: a kill in between counts the reservation.
     """
     space = embedder.space(input_type)
@@ -61,19 +61,26 @@ async def embed_batch(
             except AsyncrunError as error:
                 reservation.used(usage_of(error))
                 used(usage_of(error))
+                if keep and (before := answered_before(error)) is not None:
+                    await _keep(batch, before, space, context)
                 raise
             reservation.used(answer.usage)
             used(answer.usage)
-            before = context.clock.monotonic()
+            answered = context.clock.monotonic()
             if answer.positions and keep:
-                flags = [TRUNCATED if position in answer.truncated else 0 for position in answer.positions]
-                keys = [batch[position].key for position in answer.positions]
-                with waiting("store", idle=False):
-                    await context.ledger.put(space, Finished(keys, answer.vectors, flags))
+                await _keep(batch, answer, space, context)
         if answer.usage.tokens and not answer.failures:
             context.rate.add(answer.usage.tokens, sum(pending.size for pending in batch))
-        event.on_end(payload=_described(answer, context.clock.monotonic() - before))
+        event.on_end(payload=_described(answer, context.clock.monotonic() - answered))
     return answer
+
+
+async def _keep(batch: Sequence[Pending], answer: Embedded, space: Space, context: JobContext) -> None:
+    """Return when the vectors of an answer are durable."""
+    flags = [TRUNCATED if position in answer.truncated else 0 for position in answer.positions]
+    keys = [batch[position].key for position in answer.positions]
+    with waiting("store", idle=False):
+        await context.ledger.put(space, Finished(keys, answer.vectors, flags))
 
 
 @asynccontextmanager

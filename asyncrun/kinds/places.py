@@ -48,7 +48,7 @@ async def check_place(embedder: Embedder, input_type: InputType, context: JobCon
     """
     probe = probe_of(embedder, input_type)
     while await asyncio.to_thread(needs_probe, embedder, input_type, context):
-        with context.claims.claim(embedder.space(input_type).fingerprint, [probe.key]) as share:
+        async with context.claims.claim(embedder.space(input_type).fingerprint, [probe.key]) as share:
             if share.others:
                 await share.wait()
                 continue

@@ -13,7 +13,7 @@ from asyncrun.errors import AsyncrunError, BudgetError
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.ledgered import Pending, embed_batch
 from asyncrun.kinds.patience import patience
-from asyncrun.records import Embedded, InputType, Usage
+from asyncrun.records import Embedded, InputType, Usage, answered_before
 
 Batch = Sequence[Pending]
 Receive = Callable[[Batch, Embedded], AsyncrunError | None]
@@ -35,8 +35,9 @@ async def send_all(
     `used` is told what requests used, also those of a batch that ends with an error. Without `keep` the vectors go to `receive` alone.
 
     `pending` is read lazily in a worker thread. An AsyncrunError of the embedder or the ledger, one that `receive` returns, or a stop ends
-    the sending: no new batch starts, those in flight are awaited and received, since they are paid for. Any other exception is a bug: it
-    cancels what is in flight and is raised. Returns the error that ended it, None when everything was answered.
+    the sending: no new batch starts, those in flight are awaited and received, since they are paid for, and so is what a part of a batch was
+    answered before an error. Any other exception is a bug: it cancels what is in flight and is raised. Returns the error that ended it, None
+    when everything was answered.
     """
     ended: AsyncrunError | None = None
     batches = pack(((text, text.size) for text in pending), embedder.batch, lambda: embedder.tokens_per_byte)
@@ -48,6 +49,11 @@ async def send_all(
         except BudgetError:
             if len(batch) == 1:
                 raise
+        except AsyncrunError as error:
+            if (before := answered_before(error)) is not None:
+                wrong = receive(batch, before)
+                ended = ended or wrong
+            raise
         # What is left of a budget pays for a part of the batch.
         error = receive(*await embed(batch[: len(batch) // 2]))
         ended = ended or error

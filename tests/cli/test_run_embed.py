@@ -11,6 +11,7 @@ import pytest
 
 from asyncrun.testing.faults import error
 from asyncrun.testing.server import FakeServer
+from asyncrun.testing.vectors import vector_of
 
 Command = Callable[..., Any]
 
@@ -263,3 +264,31 @@ def test_requests_that_ended_the_run_are_counted(asyncrun: Command, tmp_path: Pa
     summary = late.documents[-1]
     assert (late.code, summary["requests"], len(server.requests)) == (1, 2, 2)
     assert summary["tokens"] > 0
+
+
+REFUSALS = {
+    77: error(401, "no such key", when=lambda request: "text 9" in request.texts and len(request.texts) <= 4),
+    75: error(429, "no credit", code="insufficient_quota", when=lambda request: "text 9" in request.texts and len(request.texts) <= 4),
+}
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_what_a_part_of_a_batch_got_before_the_key_or_the_credit_ended_is_kept(asyncrun: Command, tmp_path: Path, code: int) -> None:
+    write_notes(tmp_path, *(f"text {number}" for number in range(10)))
+    with FakeServer(max_items=4, faults=[REFUSALS[code]]).in_thread() as server:
+        write_job(tmp_path, server)
+        ended = asyncrun("run", "--json")
+        assert (ended.code, ended.documents[-1]["ok"]) == (code, 6)
+        server.requests.clear()
+        again = asyncrun("run", "--json")
+    assert (again.code, again.documents[-1]["ok"], again.documents[-1]["cached"]) == (0, 10, 6)
+    assert sorted(server.sent_texts) == [f"text {number}" for number in (6, 7, 8, 9)]
+    assert all(row["embedding"] == pytest.approx(vector_of(row["text"]), abs=1e-6) for row in rows(tmp_path / "out/vectors.jsonl"))
+
+
+def test_an_error_that_ends_all_batches_counts_its_requests_once(asyncrun: Command, tmp_path: Path) -> None:
+    write_notes(tmp_path, *(f"text {number}" for number in range(20)))
+    with FakeServer(latency=0.05, faults=[error(401, "no such key", times=None)]).in_thread() as server:
+        write_job(tmp_path, server, embedder={"batch": {"max_items": 2}})
+        refused = asyncrun("run", "--json")
+    assert (refused.code, refused.documents[-1]["requests"], len(server.requests)) == (77, 1, 1)

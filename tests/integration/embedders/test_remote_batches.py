@@ -4,11 +4,13 @@ import asyncio
 import json
 import math
 
+import numpy as np
 import pytest
 
 from asyncrun.aio.retry import RetryPolicy
 from asyncrun.batching.pack import BatchLimits
-from asyncrun.errors import EndpointError, ItemError
+from asyncrun.errors import AuthError, EndpointError, ItemError
+from asyncrun.records import answered_before
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import are_right, vector_of
@@ -190,6 +192,21 @@ async def test_c14_a_long_text_is_truncated_or_split_where_the_policy_says_so(em
     assert (cut.positions, cut.truncated, cut.failures) == ((0, 1), {1}, ())
     assert (split.positions, split.truncated, split.failures) == ((0, 1), frozenset(), ())
     assert split.vectors[1] == pytest.approx(vector_of("x" * 200), abs=1e-6)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("policy", ["truncate", "split"])
+async def test_c14_pieces_of_a_long_text_are_not_taken_for_texts_when_an_error_ends_their_batch(embed, policy):
+    texts = ["", "a", "x" * 400, "b", "y" * 400, "c"]
+    ended = error(401, "no such key", when=lambda request: request.texts[0].startswith("y" * 10) and len(request.texts[0]) < 400)
+    async with FakeServer(max_input_tokens=50, faults=[ended]) as server:
+        with pytest.raises(AuthError) as raised:
+            await embed(server, texts, on_too_long=policy)
+    before = answered_before(raised.value)
+    assert before.positions == (1, 2, 3, 5)
+    assert before.truncated == ({2} if policy == "truncate" else set())
+    assert before.vectors[[0, 2, 3]] == pytest.approx(np.stack([vector_of(text) for text in "abc"]), abs=1e-6)
+    assert before.vectors[1] == pytest.approx(vector_of("x" * 200), abs=1e-6)
 
 
 @pytest.mark.asyncio

@@ -20,7 +20,7 @@ def test_c34_empty_blank_broken_nul_and_5_mb_texts_are_failures_or_rows_of_their
     job.texts = [good[0], "", " \t\n\u3000", "half \ud800 pair", good[1], "x" * 5_000_000, good[2]]
     with FakeServer().in_thread() as server:
         assert job.run(server.base_url) == 3
-    assert job.failed == {"t1": "empty", "t2": "empty", "texts.jsonl#4": "bad_text", "t5": "too_long"}
+    assert job.failed == {"t1": "empty", "t2": "empty", "t3": "bad_text", "t5": "too_long"}
     assert job.has_rows_of(good)
 
 

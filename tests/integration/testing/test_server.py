@@ -177,3 +177,17 @@ def test_a_fault_has_a_name_of_its_own_or_json():
 def test_what_is_no_fault_is_refused(text):
     with pytest.raises((ValueError, TypeError)):
         parse_fault(text)
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_is_closed_while_it_answers_reports_no_error():
+    told = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+    async with FakeServer(latency=60) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(server.base_url.rsplit(":", 1)[1].split("/")[0]))
+        writer.write(b"POST /v1/embeddings HTTP/1.1\r\ncontent-length: 14\r\n\r\n" + b'{"input": "a"}')
+        while not server.requests:
+            await asyncio.sleep(0.01)
+    writer.close()
+    await asyncio.sleep(0)
+    assert told == []

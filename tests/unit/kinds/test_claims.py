@@ -15,7 +15,7 @@ ONE, TWO, THREE = map(content_key, ("one", "two", "three"))
 @pytest.mark.asyncio
 async def test_a_text_belongs_to_the_first_who_asks() -> None:
     claims = Claims()
-    with claims.claim("space", [ONE, TWO]) as first, claims.claim("space", [TWO, THREE]) as second:
+    async with claims.claim("space", [ONE, TWO]) as first, claims.claim("space", [TWO, THREE]) as second:
         assert first.mine.tolist() == [True, True]
         assert second.mine.tolist() == [False, True]
 
@@ -23,7 +23,7 @@ async def test_a_text_belongs_to_the_first_who_asks() -> None:
 @pytest.mark.asyncio
 async def test_another_space_is_another_text() -> None:
     claims = Claims()
-    with claims.claim("space", [ONE]), claims.claim("other", [ONE]) as other:
+    async with claims.claim("space", [ONE]), claims.claim("other", [ONE]) as other:
         assert other.mine.tolist() == [True]
         assert list(other.others) == []
 
@@ -31,8 +31,8 @@ async def test_another_space_is_another_text() -> None:
 @pytest.mark.asyncio
 async def test_whoever_waits_is_told_when_the_other_has_ended_and_what_failed() -> None:
     claims, failure = Claims(), EmbedFailure(0, "refused", "no")
-    with claims.claim("space", [ONE]) as first:
-        with claims.claim("space", [ONE]) as second:
+    async with claims.claim("space", [ONE]) as first:
+        async with claims.claim("space", [ONE]) as second:
             pass
         waiting = asyncio.create_task(second.wait())
         await asyncio.sleep(0)
@@ -44,7 +44,7 @@ async def test_whoever_waits_is_told_when_the_other_has_ended_and_what_failed() 
 @pytest.mark.asyncio
 async def test_what_has_ended_can_be_claimed_again() -> None:
     claims = Claims()
-    with claims.claim("space", [ONE]):
+    async with claims.claim("space", [ONE]):
         pass
-    with claims.claim("space", [ONE]) as again:
+    async with claims.claim("space", [ONE]) as again:
         assert again.mine.tolist() == [True]
