@@ -112,8 +112,11 @@ class Client:
         await self._pool.http.aclose()
 
 
-def build_client(concurrency: int) -> Client:
+def build_client(concurrency: int, *, http2: bool = False) -> Client:
     """Return a client for that many requests at once; it belongs to the running event loop.
+
+    `http2` speaks HTTP/2 where the server agrees to it over TLS, all requests on one connection, with httpx's own transport: it takes more
+    of the processor than aiohttp's, which knows HTTP/1.1 alone. It needs the package h2.
 
     Proxies and CA bundles come from the environment (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE). Redirects are not followed: on the way to
     another host only the header Authorization would be left behind, other keys and the texts would go along. Waiting for a connection
@@ -125,7 +128,8 @@ def build_client(concurrency: int) -> Client:
     timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT)
     # Read once: the CA bundle takes a tenth of a second.
     verify = httpx.create_ssl_context()
-    return Client(partial(_watched_client(), follow_redirects=False, timeout=timeout, limits=limits, verify=verify))
+    open_http = partial(_http2_client(), http2=True) if http2 else _watched_client()
+    return Client(partial(open_http, follow_redirects=False, timeout=timeout, limits=limits, verify=verify))
 
 
 def _watched_client() -> type[httpx.AsyncClient]:
@@ -158,6 +162,34 @@ def _watched_client() -> type[httpx.AsyncClient]:
             return WatchedTransport(proxy=proxy, **options)
 
     return WatchedClient
+
+
+def _http2_client() -> type[httpx.AsyncClient]:
+    """Return httpx's client over its own transport, which says when it makes a connection."""
+    import httpx
+
+    class WatchedTransport(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            request.extensions["trace"] = _step
+            return await super().handle_async_request(request)
+
+    class WatchedClient(httpx.AsyncClient):
+        # As httpx itself makes them, proxies of the environment included.
+        def _init_transport(self, *_: Any, **options: Any) -> httpx.AsyncBaseTransport:
+            options.pop("transport", None)
+            return WatchedTransport(**options)
+
+        def _init_proxy_transport(self, proxy: httpx.Proxy, *_: Any, **options: Any) -> httpx.AsyncBaseTransport:
+            return WatchedTransport(proxy=proxy, **options)
+
+    return WatchedClient
+
+
+async def _step(name: str, _: object) -> None:
+    if name == "connection.connect_tcp.started":
+        await _connection_begun()
+    elif name.startswith(("http2.send_request_headers", "http11.send_request_headers")):
+        await _connection_made()
 
 
 async def _connection_begun(*_: object) -> None:
@@ -195,20 +227,41 @@ async def post_json(
 
     Raises TransportError.
     """
+    sent = {"content-type": "application/json", **headers}
+    return await _send(client, "POST", url, body, sent, timeout=timeout, max_bytes=max_bytes, connecting=connecting)
+
+
+async def get_json(client: Client, url: str, headers: Mapping[str, str], *, timeout: float, max_bytes: int = MAX_REPLY) -> Reply:  # noqa: ASYNC109
+    """Ask for JSON and return the whole reply, else as `post_json`. Raises TransportError."""
+    return await _send(client, "GET", url, b"", headers, timeout=timeout, max_bytes=max_bytes, connecting=nullcontext)
+
+
+async def _send(
+    client: Client,
+    method: str,
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    timeout: float,  # noqa: ASYNC109
+    max_bytes: int,
+    connecting: Connecting,
+) -> Reply:
     import aiohttp
     import httpx
 
-    sent = {"content-type": "application/json", "accept": "application/json", "accept-encoding": "gzip", **headers}
+    sent = {"accept": "application/json", "accept-encoding": "gzip", **headers}
+    exchange = partial(_exchange, client, method, url, body, headers=sent, max_bytes=max_bytes)
     try:
         with ExitStack() as making:
             _making.set((making, connecting))
             async with asyncio.timeout(timeout):
                 try:
-                    reply = await _exchange(client, url, body, sent, max_bytes)
+                    reply = await exchange()
                 except (httpx.HTTPError, aiohttp.ClientError) as error:
                     if not (client.replies and _found_closed(error)):
                         raise
-                    reply = await _exchange(client, url, body, sent, max_bytes)
+                    reply = await exchange()
     except TimeoutError as error:
         raise TransportError(Fault.TIMEOUT, f"no whole reply within {timeout:g} s") from error
     except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
@@ -217,10 +270,10 @@ async def post_json(
     return reply
 
 
-async def _exchange(client: Client, url: str, body: bytes, headers: Mapping[str, str], max_bytes: int) -> Reply:
+async def _exchange(client: Client, method: str, url: str, body: bytes, *, headers: Mapping[str, str], max_bytes: int) -> Reply:
     content = body if len(body) <= SLICE else _slices(body)
-    sized = {**headers, "content-length": str(len(body))}
-    async with client.connections() as http, http.stream("POST", url, content=content, headers=sized) as response:
+    sized = headers if method == "GET" else {**headers, "content-length": str(len(body))}
+    async with client.connections() as http, http.stream(method, url, content=content, headers=sized) as response:
         return Reply(response.status_code, dict(response.headers.items()), await _read(response, max_bytes))
 
 
@@ -232,7 +285,11 @@ async def _slices(body: bytes) -> AsyncIterator[bytes]:
 def _found_closed(error: Exception) -> bool:
     """Say whether a kept connection turned out to be closed: nothing was answered, and a new connection is not to blame for it."""
     import aiohttp
+    import httpx
 
+    # Of httpx's own transport: the server has hung up, or said GOAWAY.
+    if isinstance(error, httpx.RemoteProtocolError):
+        return "disconnected" in str(error) or "ConnectionTerminated" in str(error)
     closed = aiohttp.ServerDisconnectedError | aiohttp.ClientConnectionResetError | aiohttp.ClientOSError
     return isinstance(error.__cause__, closed) and not isinstance(error.__cause__, aiohttp.ClientConnectorError)
 
@@ -282,6 +339,8 @@ def _transport_error(error: BaseException) -> TransportError:
             return TransportError(Fault.REFUSED, f"no connection within {CONNECT_TIMEOUT:g} s")
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | aiohttp.InvalidURL | ValueError):
         return TransportError(Fault.ADDRESS, "the address is not one that can be posted to")
+    if isinstance(error, httpx.ConnectTimeout) and not isinstance(error.__cause__, aiohttp.ClientError):
+        return TransportError(Fault.REFUSED, f"no connection within {CONNECT_TIMEOUT:g} s")
     if isinstance(error, httpx.ConnectError):
         return TransportError(Fault.REFUSED, f"no connection: {_last_words(error)}")
     return TransportError(Fault.RESET, f"the connection ended before the whole reply was there ({_last_words(error)})")

@@ -6,9 +6,10 @@ import asyncio
 import math
 import random
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +18,7 @@ from asyncrun.aio.gate import Gate
 from asyncrun.aio.slot import waiting
 from asyncrun.aio.stopwatch import Stopwatch
 from asyncrun.aio.telling import tell_wait
-from asyncrun.aio.window import Rates, Sent
+from asyncrun.aio.window import Rates, Sent, Told
 from asyncrun.clock import Clock
 from asyncrun.records import Waits
 
@@ -56,6 +57,22 @@ class Limits:
         stated = {"requests": self.requests_per_minute, "tokens": self.tokens_per_minute, "inputs": self.inputs_per_minute}
         return {unit: None if limit is None else limit * self.share for unit, limit in stated.items()}
 
+    @classmethod
+    def together(cls, limits: Sequence[Limits]) -> Limits:
+        """Return what several places allow together; a rate that one of them does not state is not known.
+
+        >>> Limits.together([Limits(60, 10), Limits(30)])
+        Limits(requests_per_minute=90.0, tokens_per_minute=None, inputs_per_minute=None, concurrency=None, share=1.0)
+        """
+        stated = [each.per_minute() for each in limits]
+        sums = {unit: _sum([each[unit] for each in stated]) for unit in ("requests", "tokens", "inputs")}
+        return cls(sums["requests"], sums["tokens"], sums["inputs"])
+
+
+def _sum(rates: Sequence[float | None]) -> float | None:
+    known = [rate for rate in rates if rate is not None]
+    return sum(known) if len(known) == len(rates) else None
+
 
 class Limiter:
     """Holds requests back until the endpoint's limits allow them; all jobs of a run share it.
@@ -84,10 +101,22 @@ class Limiter:
         self._line: deque[asyncio.Future[None]] = deque()
         self._changed: asyncio.Future[None] | None = None
         self._blocked = Stopwatch(clock)
+        self._learned: dict[str, float] = {}
 
     def permit(self, *, tokens: float = 0, inputs: float = 0) -> Permit:
         """Return the permit for one request, to be entered with `async with`; `tokens` may be an estimate, see `Permit.settle`."""
         return Permit(self, {"requests": 1, "tokens": tokens, "inputs": inputs})
+
+    async def book(self, *, tokens: float = 0, inputs: float = 0) -> Booking:
+        """Wait as for a permit and return it as a booking, which is to be held or cancelled."""
+        need = {"requests": 1, "tokens": tokens, "inputs": inputs}
+        waits = await self._admit(need)
+        sent = self._clock.monotonic()
+        return Booking(self, waits, sent, self._rates.take(sent, need))
+
+    def foresee(self, *, tokens: float = 0, inputs: float = 0) -> tuple[str, float]:
+        """Return what a request that comes now waits for, and for how many seconds at least; infinite when nobody can say."""
+        return self._foreseen({"requests": 1, "tokens": tokens, "inputs": inputs})
 
     def throttle(self, hint: float | None = None, *, sent: float | None = None) -> None:
         """Shut the gate for all requests, and cut the concurrency: the endpoint said "too fast".
@@ -102,12 +131,18 @@ class Limiter:
         self._rates.hold(self._gate.opens_at)
         self._wake()
 
-    def learn(self, limits: Limits) -> None:
-        """Add rates that the server stated (in headers); those of the job file stay."""
-        for unit, limit in limits.per_minute().items():
-            if limit is not None:
-                self._rates.learn(unit, limit * self.limits.share, self._clock.monotonic())
+    def learn(self, told: Mapping[str, Told]) -> None:
+        """Add rates that the server states (in headers) by unit, our share of them; those of the job file, and what is known, stay."""
+        for unit, limit in told.items():
+            ours = replace(limit, per_minute=limit.per_minute * self.limits.share)
+            if self._rates.learn(unit, ours, self._clock.monotonic()):
+                self._learned[unit] = limit.per_minute
         self._wake()
+
+    @property
+    def learned(self) -> Mapping[str, float]:
+        """The rates per minute that the server stated and nobody else did, by unit."""
+        return self._learned
 
     @property
     def in_flight(self) -> int:
@@ -232,6 +267,13 @@ class Permit:
         """Wait for the permit; when this is cancelled, nobody else notices."""
         limiter = self._limiter
         self._around = _HELD.get()
+        booking = _BOOKED.get()
+        if booking is not None and booking.is_for(limiter):
+            self.waits, self.sent = booking.waits, booking.sent
+            self._reservation = booking.use(self._need)
+            self._open = True
+            _HELD.set((*self._around, self))
+            return self
         self._lender = next((permit for permit in reversed(self._around) if permit._open and permit._limiter is limiter), None)
         reason = "gate" if limiter.gate > 0 else "limiter"
         with waiting(reason, words=lambda: limiter.waiting), tell_wait(*limiter._foreseen(self._need)) as told:
@@ -283,4 +325,47 @@ class Permit:
         self._limiter.throttle(hint, sent=self.sent)
 
 
+class Booking:
+    """A permit that was got before its request is written, so that a batch can go where it may go first; made by `Limiter.book`.
+
+    While it is held, the first permit of its limiter that the context asks for is this one: it neither waits again nor counts twice.
+    """
+
+    def __init__(self, limiter: Limiter, waits: Waits, sent: float, reservation: Mapping[str, Sent]) -> None:
+        self.waits = waits
+        self.sent = sent
+        self._limiter = limiter
+        self._reservation = reservation
+        self._open = True
+
+    def is_for(self, limiter: Limiter) -> bool:
+        """Tell whether a permit of this limiter may be had here."""
+        return self._open and limiter is self._limiter
+
+    def use(self, need: Mapping[str, float]) -> Mapping[str, Sent]:
+        """Hand over slot and reservation to a permit that needs so many units."""
+        self._open = False
+        for unit, units in need.items():
+            self._limiter._rates.correct(self._reservation, unit, units)
+        return self._reservation
+
+    def cancel(self) -> None:
+        """Give back what was not used; may be called twice."""
+        if self._open:
+            self.use(dict.fromkeys(self._reservation, 0.0))
+            self._limiter._in_flight -= 1
+            self._limiter._wake()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Offer the booking to what runs inside; what is not used is given back."""
+        token = _BOOKED.set(self)
+        try:
+            yield
+        finally:
+            _BOOKED.reset(token)
+            self.cancel()
+
+
+_BOOKED: ContextVar[Booking | None] = ContextVar("asyncrun_booking", default=None)
 _HELD: ContextVar[tuple[Permit, ...]] = ContextVar("asyncrun_permits", default=())

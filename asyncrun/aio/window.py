@@ -16,6 +16,18 @@ CATCH_UP = 1.0
 """Seconds of unused rate that may be made up for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a server says of one limit: how many units a minute, how many are `left` now, and in how many seconds all are back (`reset`).
+
+    None: it does not say.
+    """
+
+    per_minute: float
+    left: float | None = None
+    reset: float | None = None
+
+
 @dataclass(slots=True, eq=False)
 class Sent:
     """Units that went at one time; `counted` while they lie within the window."""
@@ -74,6 +86,11 @@ class Meter:
         """Let nothing go before `until`, and save nothing up for then."""
         self._free_at = max(self._free_at, until)
 
+    def spent(self, now: float, units: float, reset: float) -> None:
+        """Count `units` that went before this meter was there; they are back in `reset` seconds."""
+        self._log.appendleft(Sent(now + reset - WINDOW, units))
+        self._total += units
+
     def _forget(self, now: float) -> None:
         while self._log and _expires(self._log[0]) <= now:
             sent = self._log.popleft()
@@ -119,6 +136,11 @@ class Rates:
         for meter in self._meters.values():
             meter.hold(until)
 
-    def learn(self, unit: str, per_minute: float, now: float) -> None:
-        """Add a limit that was not known before; one that is known stays."""
-        self._meters.setdefault(unit, Meter(per_minute, now))
+    def learn(self, unit: str, told: Told, now: float) -> bool:
+        """Add a limit that was not known before, what is used of it included; one that is known stays. Returns whether it was news."""
+        if unit in self._meters:
+            return False
+        meter = self._meters[unit] = Meter(told.per_minute, now)
+        if told.left is not None and told.left < told.per_minute:
+            meter.spent(now, told.per_minute - told.left, WINDOW if told.reset is None else told.reset)
+        return True

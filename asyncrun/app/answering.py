@@ -15,6 +15,7 @@ from asyncrun.clock import Clock
 from asyncrun.embedders.named_tokenizer import load_tokenizer
 from asyncrun.endpoints.options import EndpointOptions
 from asyncrun.errors import StorageError, UsageError
+from asyncrun.jobfile.endpoint import Endpoint
 from asyncrun.jobfile.jobs import Prompt, QueryJob
 from asyncrun.jobfile.sections import LlmConfig
 from asyncrun.jobfile.template import DEFAULT_PROMPT, TemplateError, parse_prompt
@@ -24,6 +25,7 @@ from asyncrun.llms.interface import Llm, Price
 
 def build_llm(
     config: LlmConfig,
+    place: Endpoint | None = None,
     *,
     limiter: Limiter,
     circuit: Circuit,
@@ -32,11 +34,13 @@ def build_llm(
     rng: random.Random,
     environ: Mapping[str, str],
 ) -> Llm:
-    """Return a chat model. Raises UsageError for an address or a key that cannot be used."""
+    """Return a chat model at one of its `endpoints`, or at its only place. Raises UsageError for what cannot be used."""
+    where = place or config
     price = config.price_per_million_tokens
     options = EndpointOptions(
         retry=RetryPolicy(attempts=config.retry.attempts, max_wait=config.retry.max_wait, max_hint=config.retry.max_wait),
         timeout=config.timeout,
+        http2=config.http2,
         headers={name: value.get_secret_value() for name, value in config.headers.items()},
         limiter=limiter,
         circuit=circuit,
@@ -50,8 +54,8 @@ def build_llm(
         adapter(
             model=config.model,
             provider=config.provider,
-            api_key=config.api_key.get_secret_value() if config.api_key else None,
-            base_url=config.base_url,
+            api_key=where.api_key.get_secret_value() if where.api_key else None,
+            base_url=where.base_url,
             temperature=config.temperature,
             max_output_tokens=config.max_output_tokens,
             system=config.system,

@@ -55,13 +55,13 @@ def build_workshop(
 
 
 @asynccontextmanager
-async def open_workshop(request: Request) -> AsyncIterator[tuple[Workshop, tuple[Job, ...]]]:
-    """Open what the selected jobs of a file need, for looking only: no key, no lock, and nothing is written beside the job file."""
+async def open_workshop(request: Request, *, need_keys: bool = False) -> AsyncIterator[tuple[Workshop, tuple[Job, ...]]]:
+    """Open what the selected jobs of a file need, for looking only: no lock, and nothing is written beside the job file."""
     async with AsyncExitStack() as stack:
         # Without a ledger all is new: an empty one elsewhere says so, and the folder stays untouched.
         elsewhere = await asyncio.to_thread(tempfile.TemporaryDirectory)
         stack.push_async_callback(asyncio.to_thread, elsewhere.cleanup)
-        jobs, path = await asyncio.to_thread(_look, request, Path(elsewhere.name))
+        jobs, path = await asyncio.to_thread(_look, request, Path(elsewhere.name), need_keys)
         ledger = Ledger(path)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
         workshop = build_workshop(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager())
@@ -69,8 +69,8 @@ async def open_workshop(request: Request) -> AsyncIterator[tuple[Workshop, tuple
         yield workshop, jobs
 
 
-def _look(request: Request, elsewhere: Path) -> tuple[tuple[Job, ...], Path]:
+def _look(request: Request, elsewhere: Path, need_keys: bool) -> tuple[tuple[Job, ...], Path]:
     """Return the selected jobs, and the ledger to read."""
-    jobs = load_jobs(request, need_keys=False).jobs
+    jobs = load_jobs(request, need_keys=need_keys).jobs
     known = state_folder(request.file, request.state_dir) / LEDGER
     return jobs, known if known.exists() else elsewhere / LEDGER

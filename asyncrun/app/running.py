@@ -132,7 +132,8 @@ async def _run_locked(
         with manager.as_trace(run_id):
             await _run_until_stopped(runner, stop, partial(_watch, workshop, progress, clock))
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
-        end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary_document(result))
+        summary = {**summary_document(result), "learned_limits": workshop.places.learned_limits()}
+        end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary)
         await asyncio.to_thread(end)
         await send_trace(sender, state, run_id, request.environ, progress.warn)
         progress.run_finished(result)
@@ -174,7 +175,7 @@ def _watch(workshop: Workshop, progress: Progress, clock: Clock) -> Iterator[Non
         for line in text.splitlines():
             progress.warn(line)
 
-    with roster() as seen, report_on_signal(lambda: tell(report(seen.slots, clock, workshop.waiting()))):
+    with roster() as seen, report_on_signal(lambda: tell(report(seen.slots, clock, workshop.places.waiting()))):
         stalls = asyncio.create_task(watch(seen.slots, seen.finished, tell, clock=clock))
         suspensions = asyncio.create_task(watch_suspension(clock, partial(resume, workshop, progress)))
         try:

@@ -106,10 +106,15 @@ def render_entries(environ: Mapping[str, str]) -> str:
     return "\n".join(render_line(listed.entry) for listed in list_entries(environ) if listed.kind == "cron")
 
 
+def bare_environment() -> dict[str, str]:
+    """Return what cron gives to a command, where the crontab sets nothing."""
+    user = pwd.getpwuid(os.getuid())
+    return {"HOME": user.pw_dir, "LOGNAME": user.pw_name, "USER": user.pw_name, "SHELL": "/bin/sh", "PATH": CRON_PATH}
+
+
 def missing_under_cron(wish: Wish, *, systemd: bool) -> list[str]:
     """Return which variables the job file will miss: neither cron nor systemd gives it those of this shell."""
-    user = pwd.getpwuid(os.getuid())
-    bare = {"HOME": user.pw_dir, "LOGNAME": user.pw_name, "USER": user.pw_name, "SHELL": "/bin/sh", "PATH": CRON_PATH}
+    bare = bare_environment()
     set_there = {} if systemd else find_settings(read_crontab())
     try:
         environ = read_environment({**bare, **set_there}, wish.env_file)

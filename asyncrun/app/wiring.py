@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from asyncrun import registry
-from asyncrun.aio.circuit import Circuit
-from asyncrun.aio.limits import Limiter, Limits
-from asyncrun.aio.retry import RetryBudget, RetryPolicy
+from asyncrun.aio.retry import RetryPolicy
 from asyncrun.aio.stop import Stop
 from asyncrun.app.answering import build_answering, build_llm
+from asyncrun.app.manners import Places, key_of
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.chunkers.interface import Chunker, ChunkOptions
 from asyncrun.chunkers.safe import SafeTokenizer
@@ -23,7 +22,7 @@ from asyncrun.clock import Clock
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import StorageError, UsageError
 from asyncrun.jobfile.embedder import EmbedderConfig
-from asyncrun.jobfile.endpoint import EndpointConfig
+from asyncrun.jobfile.endpoint import Endpoint
 from asyncrun.jobfile.input import Input
 from asyncrun.jobfile.input import Output as OutputConfig
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
@@ -40,6 +39,7 @@ from asyncrun.kinds.outputs import Output
 from asyncrun.kinds.retry import Retry
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.notes import token_rate
+from asyncrun.ledger.references import Reference
 from asyncrun.ledger.refreshes import generation_of
 from asyncrun.ledger.spending import Spending
 from asyncrun.llms.interface import Llm
@@ -48,15 +48,6 @@ from asyncrun.readers.source import Source
 from asyncrun.records import InputType, Space
 from asyncrun.stores.interface import Store
 from asyncrun.writers.open import STDOUT, companions, open_writer
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Manners:
-    """How one place (address, key, model) is treated, by all jobs together."""
-
-    limiter: Limiter
-    circuit: Circuit
-    budget: RetryBudget
 
 
 @dataclass(eq=False)
@@ -85,7 +76,10 @@ class Workshop:
     _embedders: dict[str, Embedder] = field(default_factory=dict)
     _llms: dict[str, Llm] = field(default_factory=dict)
     _stores: list[Store] = field(default_factory=list)
-    _places: dict[tuple[str | None, str | None, str | None], Manners] = field(default_factory=dict)
+    places: Places = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.places = Places(self.clock, self.rng)
 
     def open_kind(self, job: Job) -> Kind:
         """Return a job, wired. Blocks. Raises what its parts raise."""
@@ -109,6 +103,14 @@ class Workshop:
                     build_answering(job, self._llm(job.llm), self.root).llm.check()
             except UsageError as error:
                 raise UsageError(f"job {job.name}: {error.message}", hint=error.hint) from error
+
+    def embedder_of(self, job: Job) -> Embedder | None:
+        """Return the embedder of a job, None for a kind that has none. Blocks."""
+        return self._embedder(job) if isinstance(job, EmbedJob | IngestJob | QueryJob) else None
+
+    def llm_of(self, job: Job) -> Llm | None:
+        """Return the chat model of a job, None when it asks none. Blocks."""
+        return self._llm(job.llm) if isinstance(job, QueryJob) and job.llm is not None else None
 
     def _may_fill(self, job: Job, query: QueryJob) -> bool:
         """Tell whether a job may make the collection that another one asks: an ingest job by its store, a plugin's may do anything."""
@@ -136,10 +138,6 @@ class Workshop:
     def failures_of(self, job: Job) -> str:
         """Return the name that the failed items of a job are kept under."""
         return f"{self.file.name}/{job.name}"
-
-    def waiting(self) -> list[str | None]:
-        """Return what the limiters' first requests wait for."""
-        return [manners.limiter.waiting for manners in self._places.values()]
 
     async def renew_connections(self) -> None:
         """Have new requests make new connections, as after the machine was suspended."""
@@ -273,9 +271,15 @@ class Workshop:
     def _llm(self, config: LlmConfig) -> Llm:
         name = repr(config) + repr(sorted(config.secrets()))
         if name not in self._llms:
-            manners = self._manners(config)
-            self._llms[name] = build_llm(
+            self._llms[name] = self._build_llm(config)
+        return self._llms[name]
+
+    def _build_llm(self, config: LlmConfig) -> Llm:
+        def build(place: Endpoint | None = None) -> Llm:
+            manners = self.places.manners(config, place)
+            return build_llm(
                 config,
+                place,
                 limiter=manners.limiter,
                 circuit=manners.circuit,
                 budget=manners.budget,
@@ -283,15 +287,16 @@ class Workshop:
                 rng=self.rng,
                 environ=self.environ,
             )
-        return self._llms[name]
 
-    def _manners(self, config: EndpointConfig) -> Manners:
-        """Return how the place of a model is treated."""
-        key = config.api_key.get_secret_value() if config.api_key else None
-        place = (config.base_url or config.provider, key, config.model)
-        if place not in self._places:
-            self._places[place] = Manners(Limiter(Limits(**dict(config.limits)), self.clock, self.rng), Circuit(), RetryBudget())
-        return self._places[place]
+        if not config.endpoints:
+            return build()
+        from asyncrun.llms.openai import OpenAIChat
+        from asyncrun.llms.several import SeveralChats
+
+        llms = [build(place) for place in config.places()]
+        if not all(isinstance(llm, OpenAIChat) for llm in llms):
+            raise UsageError(f"the provider {config.provider} has no endpoints to choose from", hint="Leave `endpoints` out.")
+        return SeveralChats(cast(list[OpenAIChat], llms), warn=self.warn)
 
     def _build_embedder(self, config: EmbedderConfig) -> Embedder:
         shared: dict[str, Any] = {
@@ -305,20 +310,36 @@ class Workshop:
         adapter = registry.load("embedders", config.provider)
         if config.provider == "local":
             return cast(Embedder, adapter(**shared))
-        key = config.api_key.get_secret_value() if config.api_key else None
-        manners = self._manners(config)
+        if not config.endpoints:
+            return self._build_place(adapter, config, shared)
+        from asyncrun.embedders.remote import RemoteEmbedding
+        from asyncrun.embedders.several import SeveralPlaces
+
+        embedders = [self._build_place(adapter, config, shared, place) for place in config.places()]
+        if not all(isinstance(embedder, RemoteEmbedding) for embedder in embedders):
+            raise UsageError(f"the provider {config.provider} has no endpoints to choose from", hint="Leave `endpoints` out.")
+        several = cast(list[RemoteEmbedding], embedders)
+        reference = Reference(self.ledger, several[0].space(InputType.DOCUMENT))
+        return SeveralPlaces(several, reference=reference, warn=self.warn)
+
+    def _build_place(
+        self, adapter: Callable[..., Any], config: EmbedderConfig, shared: Mapping[str, Any], place: Endpoint | None = None
+    ) -> Embedder:
+        """Return the embedder of one place: one of the `endpoints`, or the only one."""
+        where, manners = place or config, self.places.manners(config, place)
         optional = {
             "model": config.model,
-            "base_url": config.base_url,
+            "base_url": where.base_url,
             "api_version": config.api_version,
             "params": config.params or None,
             "options": config.options or None,
             "tokenizer": self._tokenizer_of(config),
+            "http2": config.http2 or None,
         }
         return cast(
             Embedder,
             adapter(
-                api_key=key,
+                api_key=key_of(where),
                 input_type=config.input_type,
                 retry=RetryPolicy(attempts=config.retry.attempts, max_wait=config.retry.max_wait, max_hint=config.retry.max_wait),
                 timeout=config.timeout,

@@ -13,6 +13,7 @@ from asyncrun.cli._errors import show_error
 from asyncrun.cli._options import Options, with_flags
 from asyncrun.cli.clean import clean
 from asyncrun.cli.cron import add, cron, list_entries, print_entries, remove
+from asyncrun.cli.doctor import doctor
 from asyncrun.cli.export import export
 from asyncrun.cli.failed import failed
 from asyncrun.cli.ledger import export_ledger, import_ledger, ledger, stats
@@ -30,7 +31,7 @@ def build_app() -> typer.Typer:
     new_app = partial(typer.Typer, rich_markup_mode=None, pretty_exceptions_enable=False)
     app = new_app(name="asyncrun", no_args_is_help=True, help="Embed, ingest and query text in bulk.")
     app.callback(invoke_without_command=True)(with_flags(_root))
-    for command in (run, plan, validate, failed, retry, export, clean):
+    for command in (run, plan, validate, doctor, failed, retry, export, clean):
         app.command(command.__name__)(with_flags(command))
     traces = new_app(help="Show recorded runs: where the time went.")
     traces.callback(invoke_without_command=True)(with_flags(trace))

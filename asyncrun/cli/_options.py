@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -45,10 +45,13 @@ class Options:
     state_dir: Path | None = None
     env_file: Path | None = None
     debug: bool = False
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where the flags that are given come from: `flag` or `environment`."""
 
-    def given(self, flags: dict[str, Any]) -> Options:
-        """Return these options with those flags that are given."""
-        return replace(self, **{name: value for name, value in flags.items() if value is not None})
+    def given(self, flags: dict[str, Any], sources: Mapping[str, str]) -> Options:
+        """Return these options with those flags that are given, and where each comes from."""
+        known = {name: value for name, value in flags.items() if value is not None}
+        return replace(self, **known, sources={**self.sources, **{name: sources[name] for name in known}})
 
 
 def with_flags(function: Callable[..., int]) -> Callable[..., None]:
@@ -64,7 +67,8 @@ def with_flags(function: Callable[..., int]) -> Callable[..., None]:
 
     def command(**arguments: Any) -> None:
         context: typer.Context = arguments.pop("context")
-        options = (context.obj or Options()).given({item.name: arguments.pop(item.name) for item in fields(Options)})
+        given = {name: arguments.pop(name) for name in FLAGS}
+        options = (context.obj or Options()).given(given, {name: _source(context, name) for name in FLAGS})
         context.obj = options
         if context.invoked_subcommand is None:
             raise typer.Exit(function(options, **arguments))
@@ -74,3 +78,8 @@ def with_flags(function: Callable[..., int]) -> Callable[..., None]:
     command.__dict__["__signature__"] = signature
     command.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
     return command
+
+
+def _source(context: typer.Context, name: str) -> str:
+    source = context.get_parameter_source(name)
+    return "environment" if source is not None and source.name == "ENVIRONMENT" else "flag"

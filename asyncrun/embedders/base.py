@@ -76,6 +76,10 @@ class BaseEmbedding(ABC):
     def space(self, input_type: InputType) -> Space:
         """Return the vector space that texts of this input type come into."""
 
+    def prefix(self, input_type: InputType) -> str:
+        """Return what is put before every text of this type."""
+        return self._prefixes[input_type]
+
     def check(self) -> None:  # noqa: B027 (most adapters can know nothing before they ask)
         """Raise UsageError for what is known to be wrong before anything is sent, such as a key that is not set."""
 
@@ -113,6 +117,11 @@ class BaseEmbedding(ABC):
     def first_items(self) -> int | None:
         """Return how many texts the first request of a run carries at most, before all others; None: as many as any."""
         return None
+
+    @property
+    def proofs(self) -> int:
+        """Return how many requests with a text of our own a run sends before its first batch."""
+        return 0
 
     def count_tokens(self, text: str, input_type: InputType) -> int | None:
         """Return how many tokens are used for a text, prefix and limit included; None without a tokenizer. Blocks."""

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = Sequence[float] | NDArray[np.float32]
+LEAST_COSINE = 0.999
+"""Two servers of one model round differently, and no more than that."""
 
 
 class SimilarityMode(StrEnum):

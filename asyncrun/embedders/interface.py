@@ -50,6 +50,10 @@ class Embedder(Protocol):
     def first_items(self) -> int | None:
         """Return how many texts the first request of a run carries at most, before all others; None: as many as any."""
 
+    @property
+    def proofs(self) -> int:
+        """Return how many requests with a text of our own a run sends before its first batch, to compare places that serve one model."""
+
     def count_tokens(self, text: str, input_type: InputType) -> int | None:
         """Return how many tokens are used for a text, prefix and limit included; None without a tokenizer. Blocks."""
 

@@ -141,6 +141,18 @@ class RemoteEmbedding(BaseEmbedding):
         known = self._bytes_seen >= ENOUGH_BYTES
         return min(MARGIN * self._tokens_seen / self._bytes_seen, safe_bound()) if known else safe_bound()
 
+    def tokens_of(self, texts: Sequence[str]) -> float:
+        """Return how many tokens the texts are expected to have, for the limiter: by what the server has counted so far, else by a rule."""
+        per_byte = self._tokens_seen / self._bytes_seen if self._bytes_seen else TOKENS_PER_BYTE
+        return per_byte * sum(map(byte_size, texts))
+
+    async def embed_as_is(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
+        """Embed texts whose prefix and policies somebody else has seen to; `cut` has the endpoint cut what is too long, where it `cuts`.
+
+        Raises as `aembed`.
+        """
+        return await (self._embed_cut if cut else self._embed)(texts, input_type)
+
     async def _embed(self, texts: Sequence[str], input_type: InputType) -> Embedded:
         return await self._deliver(texts, partial(self._request, input_type=input_type))
 
@@ -222,11 +234,10 @@ class RemoteEmbedding(BaseEmbedding):
                     error.verdict = replace(error.verdict, failure=FailureClass.TOO_SLOW)
                 raise
 
-        per_byte = self._tokens_seen / self._bytes_seen if self._bytes_seen else TOKENS_PER_BYTE
         return await persist(
             self.endpoint,
             attempt,
-            tokens=per_byte * sum(map(byte_size, texts)),
+            tokens=self.tokens_of(texts),
             inputs=len(texts),
             used=lambda answer: answer.tokens,
             tally=tally,

@@ -54,6 +54,7 @@ class Endpoint:
     clock: Clock
     rng: random.Random
     timeout: float
+    http2: bool = False
     proven: bool = False
     _connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = field(default_factory=WeakKeyDictionary)
     _redactor: Redactor = field(init=False, repr=False)
@@ -78,12 +79,14 @@ class Endpoint:
         """Return a server's words on one line, short, without secrets."""
         return printable(self._redactor.redact(words), MAX_WORDS)
 
-    async def post(self, body: bytes) -> Reply:
-        """Send once. Raises TransportError."""
-        from asyncrun.http import post_json
+    async def send(self, body: bytes | None, url: str | None = None) -> Reply:
+        """Send once, or ask (GET) without a body; `url` is another address of the same server. Raises TransportError."""
+        from asyncrun.http import get_json, post_json
 
+        if body is None:
+            return await get_json(await self._client(), url or self.url, self.headers, timeout=self.timeout)
         connecting = partial(spending, "connect")
-        return await post_json(await self._client(), self.url, body, self.headers, timeout=self.timeout, connecting=connecting)
+        return await post_json(await self._client(), url or self.url, body, self.headers, timeout=self.timeout, connecting=connecting)
 
     async def renew_connections(self) -> None:
         """Close the running loop's connections, as after a suspension: new requests make new ones, those under way keep theirs."""
@@ -138,14 +141,14 @@ class Endpoint:
         if connections.client is None:
             concurrency = self.limiter.limits.concurrency or DEFAULT_CONCURRENCY
             # Importing the client and reading the CA bundle take a tenth of a second: not on the loop.
-            connections.client = asyncio.ensure_future(asyncio.to_thread(_build_client, concurrency))
+            connections.client = asyncio.ensure_future(asyncio.to_thread(_build_client, concurrency, http2=self.http2))
         return await asyncio.shield(connections.client)
 
 
-def _build_client(concurrency: int) -> Client:
+def _build_client(concurrency: int, *, http2: bool) -> Client:
     from asyncrun.http import build_client
 
-    return build_client(concurrency)
+    return build_client(concurrency, http2=http2)
 
 
 def _keys_in_headers(url: str, headers: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:

@@ -13,6 +13,7 @@ from asyncrun.aio.spending import spending
 from asyncrun.endpoints.classify import Verdict, classify
 from asyncrun.endpoints.endpoint import Endpoint, host_of
 from asyncrun.endpoints.hints import wait_hint
+from asyncrun.endpoints.told import told_limits
 from asyncrun.errors import AsyncrunError, AuthError, EndpointError, QuotaError
 from asyncrun.http import Fault, Reply, TransportError
 
@@ -63,10 +64,10 @@ class RefusedError(Exception):
         return EndpointError(str(self)) if failure is FailureClass.CONFIG else None
 
 
-async def exchange(endpoint: Endpoint, body: bytes) -> Exchanged:
-    """Send a request once. Raises RefusedError."""
+async def exchange(endpoint: Endpoint, body: bytes | None, url: str | None = None) -> Exchanged:
+    """Send a request once, or ask (GET) without a body; `url` is another address of the same server. Raises RefusedError."""
     try:
-        reply = await endpoint.post(body)
+        reply = await endpoint.send(body, url)
     except TransportError as error:
         # A name that does not exist is a mistake of the job file, but only at the start: later it is the network.
         mistaken = error.fault is Fault.DNS and not endpoint.proven
@@ -76,6 +77,7 @@ async def exchange(endpoint: Endpoint, body: bytes) -> Exchanged:
         where = f"cannot reach {endpoint.host}" if error.fault in (Fault.REFUSED, Fault.DNS, Fault.DNS_AGAIN) else endpoint.host
         late = error.fault is Fault.TIMEOUT
         raise RefusedError(f"{where}: {words}", Verdict(failure, words), reached=reached, timed_out=late) from error
+    endpoint.limiter.learn(told_limits(reply.headers, endpoint.clock.now()))
     with spending("decode"):
         document = _decoded(reply.body)
     if reply.status != 200 or document is None or (isinstance(document, dict) and document.get("error")):

@@ -12,7 +12,7 @@ _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(us|ms|s|m|h|d))")
 _WORDS = re.compile(r"(?:retry|try again)\s+(?:after|in)\s+(\d+(?:\.\d+)?)\s*(ms|seconds?|s|minutes?|m)?\b", re.IGNORECASE)
 _RATE_LIMIT = re.compile(r";\s*t=(\d+)")
-_EPOCH = 1e9
+EPOCH = 1e9
 """A bare number above this is a time, not a duration: 30 years of waiting are not meant."""
 
 
@@ -28,7 +28,7 @@ def wait_hint(headers: Mapping[str, str], document: Any, words: str, now: float)
     >>> wait_hint({"retry-after": "2"}, None, "", 0.0), wait_hint({"retry-after": "nan"}, None, "", 0.0)
     (2.0, None)
     """
-    now = _date(headers.get("date", "")) or now
+    now = parse_date(headers.get("date", "")) or now
     for seconds in _candidates(headers, document, words, now):
         if seconds is not None and math.isfinite(seconds) and seconds >= 0:
             return seconds
@@ -55,7 +55,7 @@ def _candidates(headers: Mapping[str, str], document: Any, words: str, now: floa
     milliseconds = parse_duration(headers.get("retry-after-ms", ""))
     yield None if milliseconds is None else milliseconds / 1000
     after = headers.get("retry-after", "")
-    at = _date(after)
+    at = parse_date(after)
     yield parse_duration(after) if at is None else max(at - now, 0.0)
     yield _retry_info(document)
     if match := _WORDS.search(words):
@@ -64,7 +64,7 @@ def _candidates(headers: Mapping[str, str], document: Any, words: str, now: floa
     if match := _RATE_LIMIT.search(headers.get("ratelimit", "")):
         yield float(match[1]) + 1  # the whole second that its own client adds
     reset = parse_duration(headers.get("x-ratelimit-reset", ""))
-    yield reset - now if reset is not None and reset > _EPOCH else reset
+    yield reset - now if reset is not None and reset > EPOCH else reset
     # OpenAI's family has one reset per unit; only the unit that is used up holds anybody back.
     spent = [unit for unit in ("requests", "tokens") if headers.get(f"x-ratelimit-remaining-{unit}", "").strip() == "0"]
     resets = [parse_duration(headers.get(f"x-ratelimit-reset-{unit}", "")) for unit in spent]
@@ -83,7 +83,8 @@ def _retry_info(document: Any) -> float | None:
     return None
 
 
-def _date(text: str) -> float | None:
+def parse_date(text: str) -> float | None:
+    """Return the seconds since 1970 of an HTTP date, None for anything else."""
     if "," not in text:
         return None
     try:

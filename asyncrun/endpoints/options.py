@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import TypedDict
 
 from asyncrun.aio.circuit import Circuit
@@ -11,6 +12,7 @@ from asyncrun.aio.limits import Limiter, Limits
 from asyncrun.aio.retry import RetryBudget, RetryPolicy
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.endpoints.endpoint import Endpoint
+from asyncrun.errors import MissingExtraError
 
 
 class EndpointOptions(TypedDict, total=False):
@@ -22,6 +24,7 @@ class EndpointOptions(TypedDict, total=False):
     limits: Limits
     retry: RetryPolicy
     timeout: float
+    http2: bool
     headers: Mapping[str, str]
     limiter: Limiter | None
     circuit: Circuit | None
@@ -31,7 +34,13 @@ class EndpointOptions(TypedDict, total=False):
 
 
 def build_endpoint(url: str, auth: Mapping[str, str], options: EndpointOptions) -> Endpoint:
-    """Return the endpoint; `auth` is the header that carries the key. Raises UsageError for an address or a header that cannot be used."""
+    """Return the endpoint; `auth` is the header that carries the key.
+
+    Raises UsageError for an address or a header that cannot be used, MissingExtraError for HTTP/2 without the extra.
+    """
+    http2 = options.get("http2", False)
+    if http2 and find_spec("h2") is None:
+        raise MissingExtraError("http2 needs the extra 'http2', which is not installed", hint="Install it: pip install 'asyncrun[http2]'.")
     clock = options.get("clock") or SystemClock()
     rng = options.get("rng") or random.Random()  # noqa: S311 (jitter, no secret)
     return Endpoint(
@@ -44,4 +53,5 @@ def build_endpoint(url: str, auth: Mapping[str, str], options: EndpointOptions) 
         clock=clock,
         rng=rng,
         timeout=options.get("timeout", 60.0),
+        http2=http2,
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 
 from asyncrun.escape import printable
 from asyncrun.grammar.endings import OUTPUTS
 from asyncrun.jobfile.embedder import LOCAL_KEYS, LOCAL_MODEL, MODEL_NEEDED, EmbedderConfig
-from asyncrun.jobfile.endpoint import EndpointConfig
+from asyncrun.jobfile.endpoint import Endpoint, EndpointConfig
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.fields import Model
 from asyncrun.jobfile.files import real
@@ -221,19 +221,27 @@ def check_budgets(entries: Sequence[JobEntry], findings: Findings) -> None:
 
 def check_limits(models: Mapping[Path, EndpointConfig], findings: Findings) -> None:
     """Limits hold for an endpoint, a key and a model: what two embedders or llms state about the same three must be the same."""
-    first: dict[tuple[str, str, str], tuple[Path, EndpointConfig]] = {}
-    for path, model in models.items():
-        stated = model.limits.model_dump(exclude_unset=True)
+    first: dict[tuple[str, str, str], tuple[Path, Endpoint | EndpointConfig]] = {}
+    places = ((place, owner, model) for path, model in models.items() for place, owner in _places(path, model))
+    for path, place, model in places:
+        stated = place.limits.model_dump(exclude_unset=True)
         if not stated:
             continue
-        identity = (model.base_url or model.provider, _key_of(path, model, findings), model.model or "")
-        other_path, other = first.setdefault(identity, (path, model))
+        identity = (place.base_url or model.provider, _key_of(path, place, findings), model.model or "")
+        other_path, other = first.setdefault(identity, (path, place))
         if other.limits.model_dump(exclude_unset=True) != stated:
             what = f"{show(other_path)} states other limits for the same endpoint, key and model"
             findings.add((*path, "limits"), what, "the same limits, or limits at one of them", key=True)
 
 
-def _key_of(path: Path, model: EndpointConfig, findings: Findings) -> str:
+def _places(path: Path, model: EndpointConfig) -> Iterator[tuple[Path, Endpoint | EndpointConfig]]:
+    """Yield where a model is served: its endpoints, or its one address."""
+    yield from (((*path, "endpoints", at), place) for at, place in enumerate(model.places()))
+    if not model.endpoints:
+        yield path, model
+
+
+def _key_of(path: Path, model: Endpoint | EndpointConfig, findings: Findings) -> str:
     if model.api_key is not None:
         return model.api_key.get_secret_value()
     node = findings.node((*path, "api_key"))

@@ -16,6 +16,7 @@ _ENDPOINT = {
     "limits": "What the endpoint allows; what is not stated is learned from its answers.",
     "retry": "How often a batch is tried.",
     "timeout": "The longest that one attempt may take, from its start to its last byte.",
+    "http2": "Speak HTTP/2 where the server agrees to it over TLS (extra http2).",
     "headers": "Headers that are sent as they are; their values are shown nowhere.",
     "extra_body": "Merged into the JSON of every request.",
 }

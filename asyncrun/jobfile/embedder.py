@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from asyncrun.jobfile.endpoint import EndpointConfig
-from asyncrun.jobfile.fields import Count, Model, Number, Size, Text, wrong
+from asyncrun.jobfile.fields import Count, Model, Number, Size, Text
 
 LOCAL_MODEL = "all-MiniLM-L6-v2"
 MODEL_NEEDED = frozenset(
@@ -63,8 +63,6 @@ class EmbedderConfig(EndpointConfig):
     def _consistent(self) -> Self:
         if self.provider == "local" and "on_too_long" not in self.model_fields_set:
             object.__setattr__(self, "on_too_long", "truncate")
-        if self.endpoints and (self.base_url or self.api_key):
-            raise wrong("endpoints stand instead of base_url and api_key", "one or the other")
         return self
 
 

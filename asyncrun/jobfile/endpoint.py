@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from asyncrun.jobfile.fields import Accepts, Address, Count, Duration, Model, Rate, Share, Text, wrong
+from asyncrun.jobfile.fields import Accepts, Address, Count, Duration, Flag, Model, Rate, Share, Text, wrong
 
 
 def _sendable(value: SecretStr) -> SecretStr:
@@ -73,8 +73,27 @@ class EndpointConfig(Model):
     limits: Limits = Field(default_factory=Limits)
     retry: Retry = Field(default_factory=Retry)
     timeout: Duration = 60.0
+    http2: Flag = False
     headers: Headers = Field(default_factory=dict)
     extra_body: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.endpoints and (self.base_url or self.api_key):
+            raise wrong("endpoints stand instead of base_url and api_key", "one or the other")
+        keys = [(place.base_url, place.api_key.get_secret_value() if place.api_key else None) for place in self.endpoints]
+        if len(set(keys)) < len(keys):
+            raise wrong("two of the endpoints are the same", "each base_url with each key once")
+        return self
+
+    def places(self) -> tuple[Endpoint, ...]:
+        """Return the endpoints, each with its limits: what it does not state is as the model has it."""
+        shared = {name: getattr(self.limits, name) for name in self.limits.model_fields_set}
+        own = ({name: getattr(place.limits, name) for name in place.limits.model_fields_set} for place in self.endpoints)
+        return tuple(
+            place.model_copy(update={"limits": Limits.model_construct(_fields_set={*shared, *stated}, **{**shared, **stated})})
+            for place, stated in zip(self.endpoints, own, strict=True)
+        )
 
     def secrets(self) -> frozenset[str]:
         """Return the keys and header values of this endpoint."""

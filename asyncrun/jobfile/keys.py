@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from asyncrun.jobfile.embedder import EmbedderConfig
+from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.entries import JobEntry, Parts
 from asyncrun.jobfile.jobs import IngestJob
 from asyncrun.jobfile.sections import LlmConfig, StoreConfig
@@ -53,4 +54,9 @@ class KeyRing:
 
     def _with_key(self, part: Any, path: Path) -> Any:
         key = self._keys.get(path)
-        return part if part is None or key is None else part.model_copy(update={"api_key": SecretStr(key)})
+        changes: dict[str, Any] = {}
+        if key is not None:
+            changes["api_key"] = SecretStr(key)
+        if isinstance(part, EndpointConfig):
+            changes["endpoints"] = tuple(self._with_key(each, (*path, "endpoints", at)) for at, each in enumerate(part.endpoints))
+        return part.model_copy(update=changes) if part is not None and changes else part

@@ -20,15 +20,10 @@ PLANNED: dict[str, tuple[str, ...]] = {
 }
 """The names of the language, by port; one that the registry does not know is not built yet."""
 
-_EMBEDDER_KEYS = {
-    "endpoints": "a choice of endpoints",
-}
 _LLM_KEYS = {
-    "endpoints": "a choice of endpoints",
     "options": "a table of options for an adapter",
 }
 KEYS: dict[Path, str] = {
-    **{(*above, key): what for above in (("embedders", "*"), ("jobs", "*", "embedder")) for key, what in _EMBEDDER_KEYS.items()},
     **{(*above, key): what for above in (("llms", "*"), ("jobs", "*", "llm")) for key, what in _LLM_KEYS.items()},
 }
 """Keys that are not built, and what they are for."""

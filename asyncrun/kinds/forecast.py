@@ -97,7 +97,7 @@ class Forecast:
         if first is None or id(embedder) in self._begun:
             return count
         self._begun.add(id(embedder))
-        return count + int(embedder.first_items is not None and first > embedder.first_items)
+        return count + embedder.proofs + int(embedder.first_items is not None and first > embedder.first_items)
 
     def _unbound(self, sizes: Sequence[int], embedder: Embedder, batches: int) -> int:
         """Return how many batches there were if tokens did not bind them; the first request is counted as in `batches`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from asyncrun.embedders.compare import LEAST_COSINE
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import AsyncrunError, EndpointError, SpaceMismatchError
 from asyncrun.kinds.context import JobContext
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from asyncrun.records import Vectors
 
 PROBE = "By this sentence asyncrun compares the places that serve one space of vectors."
-LEAST_COSINE = 0.999
-"""Two servers of one model round differently, and no more than that."""
 
 
 def probe_of(embedder: Embedder, input_type: InputType) -> Pending:

@@ -122,6 +122,11 @@ class OpenAIChat:
         """Return the messages that put a prompt."""
         return (*([Message("system", self._system)] if self._system else ()), Message("user", prompt))
 
+    def tokens_of(self, messages: Sequence[Message]) -> float:
+        """Return how many tokens a limit is expected to count for the messages: with the most that an answer may have."""
+        per_byte = self._tokens_seen / self._bytes_seen if self._bytes_seen else TOKENS_PER_BYTE
+        return per_byte * _size(messages) + (self.max_output_tokens or 0)
+
     async def complete(self, messages: Sequence[Message]) -> Completion:
         """Return the model's answer, as the port says."""
         self.check()
@@ -153,15 +158,12 @@ class OpenAIChat:
 
     async def _ask(self, messages: Sequence[Message], tally: Tally) -> tuple[Answer, float | None] | RefusedError:
         """Ask until there is an answer (with what it has cost) or a refusal. Raises ThrottledError, OutageError."""
-        size = sum(byte_size(message.content) for message in messages)
-        per_byte = self._tokens_seen / self._bytes_seen if self._bytes_seen else TOKENS_PER_BYTE
         attempt = partial(self._attempt, messages)
         try:
-            # A limit of tokens counts the most that an answer may have, when the request comes in.
             asked = await persist(
                 self.endpoint,
                 attempt,
-                tokens=per_byte * size + (self.max_output_tokens or 0),
+                tokens=self.tokens_of(messages),
                 inputs=1,
                 used=lambda value: value[0].tokens or None,
                 tally=tally,
@@ -174,7 +176,7 @@ class OpenAIChat:
             answer, told_cost = asked.value
             if answer.input_tokens:
                 self._tokens_seen += answer.input_tokens
-                self._bytes_seen += size
+                self._bytes_seen += _size(messages)
         self.endpoint.proven = True
         cost = told_cost if told_cost is not None or self.price is None else self.price.of(answer.input_tokens, answer.output_tokens)
         return answer, cost
@@ -211,6 +213,10 @@ class OpenAIChat:
         self._limit = OLD_LIMIT if self._limit == NEW_LIMIT else NEW_LIMIT
         self._limit_is_learned = True
         return True
+
+
+def _size(messages: Sequence[Message]) -> int:
+    return sum(byte_size(message.content) for message in messages)
 
 
 def _usage(earlier: int, tally: Tally) -> Usage:

@@ -42,16 +42,17 @@ class Meters:
         return wait
 
     def headers(self, now: float) -> dict[str, str]:
-        """Return the limits and what is left of them, in OpenAI's words; texts have none there."""
+        """Return the limits and what is left of them, in OpenAI's words: brought to a minute; texts have none there."""
         found: dict[str, str] = {}
+        windows = 60.0 / self.quota.seconds
         for unit in ("requests", "tokens"):
             limit = self._limit(unit)
             if limit is not None and self.quota.told:
                 used = self._used(unit, now)
                 # Until nothing is counted any more.
                 reset = self._taken[unit][-1][0] + self.quota.seconds - now if used else 0.0
-                found[f"x-ratelimit-limit-{unit}"] = str(limit)
-                found[f"x-ratelimit-remaining-{unit}"] = str(limit - used)
+                found[f"x-ratelimit-limit-{unit}"] = str(int(limit * windows))
+                found[f"x-ratelimit-remaining-{unit}"] = str(int((limit - used) * windows))
                 found[f"x-ratelimit-reset-{unit}"] = f"{math.ceil(reset * 1000)}ms"
         return found
 

@@ -19,9 +19,9 @@ BODY = b'{"input": ["a", "b"]}'
 PEM = Path(__file__).with_name("self-signed.pem")
 
 
-@pytest_asyncio.fixture
-async def client():
-    made = build_client(8)
+@pytest_asyncio.fixture(params=[False, True], ids=["http1", "http2"])
+async def client(request):
+    made = build_client(8, http2=request.param)
     yield made
     await made.aclose()
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.limits import Limiter, Limits, Permit
+from asyncrun.aio.window import Told
 from asyncrun.records import Waits
 from asyncrun.testing.clock import FakeClock
 
@@ -331,7 +332,7 @@ async def _later(limiter: Limiter, clock: FakeClock) -> float:
 async def test_a_stated_limit_stays_and_an_unknown_one_is_learned() -> None:
     clock, log = FakeClock(), []
     limiter = make(clock, requests_per_minute=60)
-    limiter.learn(Limits(requests_per_minute=6000, tokens_per_minute=60))
+    limiter.learn({"requests": Told(6000), "tokens": Told(60)})
 
     await asyncio.gather(*(send(limiter, clock, log, number, tokens=10) for number in range(2)))
 

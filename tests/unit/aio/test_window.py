@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.aio.window import Meter, Rates
+from asyncrun.aio.window import Meter, Rates, Told
 
 LIMITS = st.integers(1, 300)
 
@@ -118,8 +118,8 @@ def test_all_units_must_allow_a_request() -> None:
 
 def test_a_learned_limit_holds_from_then_on_and_never_replaces_a_stated_one() -> None:
     rates = Rates({"requests": 60.0, "tokens": None}, start=0.0)
-    rates.learn("requests", 6000.0, now=0.0)
-    rates.learn("tokens", 60.0, now=0.0)
+    rates.learn("requests", Told(6000.0), now=0.0)
+    rates.learn("tokens", Told(60.0), now=0.0)
 
     reservation = rates.take(0.0, {"requests": 1, "tokens": 10})
     assert rates.wait(0.0, {"requests": 1, "tokens": 1}) == pytest.approx(10.05, abs=0.01)

@@ -279,7 +279,7 @@ async def fuzz(dialect: Dialect, replies: int, rng: random.Random, monkeypatch: 
     """Embed until the server has sent so many replies; return what was done and met, and the wrong rows."""
     server = Server(dialect, rng)
     monkeypatch.setattr(http, "post_json", server.post_json)
-    monkeypatch.setattr(http, "build_client", lambda concurrency: NoClient())
+    monkeypatch.setattr(http, "build_client", lambda concurrency, http2: NoClient())
     wrong: list[str] = []
     while server.replies < replies:
         server.honest = True

@@ -449,9 +449,9 @@ LATER = {
         "executor: {type: §ray}\njobs: [{JOB}]",
         "executor.type: running jobs on Ray",
     ),
-    "endpoints": (
-        "jobs: [{JOB, embedder: {provider: openai, model: m, §endpoints: [{base_url: http://x}]}}]",
-        "jobs[0].embedder.endpoints: a choice of endpoints",
+    "options of an llm": (
+        "jobs: [{name: a, kind: query, input: i, collection: c, output: o.jsonl, llm: {provider: openai, model: m, §options: {a: b}}}]",
+        "jobs[0].llm.options: a table of options for an adapter",
     ),
     "a twin": (
         "jobs: [{name: a, kind: ingest, input: i, on_new_space: §rebuild}]",
@@ -469,9 +469,9 @@ def test_what_is_not_built_says_so(mistakes, text, expected):
 
 def test_what_is_not_built_matters_only_where_it_is_used(load):
     text = """\
-embedders: {c: {provider: openai, model: m, endpoints: [{base_url: http://x}]}}
+stores: {s: {type: qdrant}}
 jobs:
   - {name: a, kind: embed, input: i, output: o.jsonl}
-  - {name: b, kind: embed, input: i, output: p.jsonl, embedder: c}
+  - {name: b, kind: ingest, input: i, store: s}
 """
     assert [job.name for job in load(text, jobs=["a"]).selected(["a"])] == ["a"]

@@ -1,0 +1,209 @@
+"""A look at every place of every model that jobs use: its settings with their sources, what it says of itself, one vector of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from asyncrun.aio.limits import Limiter
+from asyncrun.app.wiring import Workshop
+from asyncrun.clock import Clock
+from asyncrun.embedders.compare import LEAST_COSINE, similarity
+from asyncrun.embedders.interface import Embedder
+from asyncrun.embedders.provided import ProviderEmbedding
+from asyncrun.embedders.providers import PROVIDERS
+from asyncrun.embedders.several import KNOWN_TEXT, SeveralPlaces
+from asyncrun.endpoints.endpoint import Endpoint
+from asyncrun.endpoints.exchange import RefusedError
+from asyncrun.endpoints.probe import About, ask, beside, describe
+from asyncrun.errors import AsyncrunError, EndpointError
+from asyncrun.jobfile.endpoint import Endpoint as Place
+from asyncrun.jobfile.endpoint import EndpointConfig, Retry
+from asyncrun.jobfile.jobs import Job
+from asyncrun.llms.interface import Llm
+from asyncrun.llms.openai import OpenAIChat
+from asyncrun.llms.providers import PROVIDERS as CHATS
+from asyncrun.llms.several import SeveralChats
+from asyncrun.ui.doctor import Checkup, Setting
+
+if TYPE_CHECKING:
+    from asyncrun.records import Vectors
+
+TIMEOUT = 10.0
+"""Seconds that one request may take: somebody waits for the answer."""
+FILE, ENVIRONMENT, DEFAULT, SERVER = "job file", "environment", "default", "server"
+_SPECIAL = {"provider", "model", "base_url", "api_key", "endpoints", "limits"}
+_HIDDEN = {"headers", "params", "extra_body", "options"}
+"""What may hold a secret is shown by its names alone."""
+
+
+def _hasty(job: Job) -> Job:
+    """Return the job with models that are asked once, and not for long."""
+    parts = {name: part for name in ("embedder", "llm") if isinstance(part := getattr(job, name, None), EndpointConfig)}
+    once = {"retry": Retry(attempts=1, max_wait=1.0)}
+    return job.model_copy(
+        update={name: part.model_copy(update={**once, "timeout": min(part.timeout, TIMEOUT)}) for name, part in parts.items()}
+    )
+
+
+async def examine(jobs: Sequence[Job], workshop: Workshop, environ: Mapping[str, str]) -> list[Checkup]:
+    """Return a checkup for each place of each model of the jobs, in the order of the jobs."""
+    patients = await asyncio.to_thread(lambda: list(_patients(jobs, workshop)))
+    visits = await asyncio.gather(*(_visit(patient, environ, workshop.clock) for patient in patients))
+    first: dict[int, Vectors] = {}
+    checkups = []
+    for patient, (checkup, vector) in zip(patients, visits, strict=True):
+        if vector is not None:
+            reference = first.setdefault(patient.group, vector)
+            if reference.shape != vector.shape or not similarity(reference, vector) >= LEAST_COSINE:
+                checkup = replace(checkup, error="it makes another vector of a known text than the first of its endpoints")  # noqa: PLW2901
+        checkups.append(checkup)
+    return checkups
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Patient:
+    """One place of one model; places of one `group` must make the same vectors. `error` says why there is no `model`."""
+
+    group: int
+    word: str
+    config: EndpointConfig
+    place: Place | None
+    model: Embedder | Llm | None
+    error: str | None = None
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Return where it is asked, None where that is nowhere, or a plugin's own business."""
+        return getattr(self.model, "endpoint", None)
+
+    @property
+    def row(self) -> Any:
+        """Return what is known of its provider, None when nothing is."""
+        return (PROVIDERS if self.word == "embedder" else CHATS).get(self.config.provider)
+
+
+def _patients(jobs: Sequence[Job], workshop: Workshop) -> Iterator[_Patient]:
+    seen = set()
+    for job in jobs:
+        for word, build in (("embedder", workshop.embedder_of), ("llm", workshop.llm_of)):
+            config = getattr(job, word, None)
+            if not isinstance(config, EndpointConfig) or (key := (word, repr(config), *sorted(config.secrets()))) in seen:
+                continue
+            seen.add(key)
+            try:
+                model: Any = build(_hasty(job))
+            except AsyncrunError as error:
+                yield _Patient(len(seen), word, config, None, None, error.message)
+                continue
+            members = model.embedders if isinstance(model, SeveralPlaces) else model.llms if isinstance(model, SeveralChats) else [model]
+            for place, member in zip(config.places() or (None,), members, strict=True):
+                yield _Patient(len(seen), word, config, place, member)
+
+
+async def _visit(patient: _Patient, environ: Mapping[str, str], clock: Clock) -> tuple[Checkup, Vectors | None]:
+    """Return what was found, and the vector of the known text where one came."""
+    model, endpoint = patient.model, patient.endpoint
+    name = f"{patient.word} {patient.config.provider}" + (f"/{model.model_name}" if model is not None and model.model_name else "")
+    checkup = Checkup(name, endpoint.host if endpoint else None, tuple(_settings(patient, environ)), error=patient.error)
+    if model is None:
+        return checkup, None
+    about, vector, started = None, None, clock.monotonic()
+    try:
+        model.check()
+        if isinstance(model, OpenAIChat):
+            # An answer costs money; that the server lists its models says enough.
+            about = describe(await ask(model.endpoint, beside(model.endpoint.url, "/chat/completions", "/models")))
+        else:
+            vector = await _embedded(model)
+            checkup = replace(checkup, dimensions=len(vector), seconds=clock.monotonic() - started)
+            about = await _about(model)
+    except RefusedError as error:
+        # A server may have no list of models, and answer all the same.
+        checkup = checkup if error.status in (404, 405) else replace(checkup, error=str(error))
+    except AsyncrunError as error:
+        checkup = replace(checkup, error=error.message)
+    told = _told(about or About(), model.model_name, endpoint.limiter if endpoint else None)
+    return replace(checkup, settings=(*checkup.settings, *told)), vector
+
+
+async def _embedded(model: Any) -> Vectors:
+    answer = await model.aembed([KNOWN_TEXT])
+    if not answer.positions:
+        raise EndpointError(answer.failures[0].message)
+    vector: Vectors = answer.vectors[0]
+    return vector
+
+
+async def _about(model: Embedder | Llm) -> About | None:
+    """Return what the server says of itself; not to say anything is no fault."""
+    if not isinstance(model, ProviderEmbedding):
+        return None
+    url, path, body = model.endpoint.url, model.row.path, None
+    match model.row.dialect:
+        case "ollama":
+            where, body = beside(url, path, "/api/show"), orjson.dumps({"model": model.model_name})
+        case "tei":
+            where = beside(url, path.partition("{model}")[2] or path, "/info")
+        case "openai":
+            where = beside(url, path, path.replace("/embeddings", "/models"))
+        case _:
+            return None
+    try:
+        return describe(await ask(model.endpoint, where, body))
+    except RefusedError:
+        return None
+
+
+def _settings(patient: _Patient, environ: Mapping[str, str]) -> Iterator[Setting]:
+    config, row = patient.config, patient.row
+    where = patient.place or config
+    if patient.endpoint is not None and row is not None:
+        told = next((name for name in row.addresses if environ.get(name, "").strip()), None)
+        source = FILE if where.base_url else f"{ENVIRONMENT}, {told}" if told else DEFAULT
+        yield Setting("address", where.base_url or patient.endpoint.host, source)
+        yield _key(patient, row, environ)
+    named = next((name for name in getattr(row, "models", ()) if environ.get(name, "").strip()), None)
+    if patient.model is not None and patient.model.model_name:
+        source = FILE if config.model else f"{ENVIRONMENT}, {named}" if named else DEFAULT
+        yield Setting("model", patient.model.model_name, source)
+    for name in sorted(where.limits.model_fields_set):
+        yield Setting(name.replace("_", " "), f"{getattr(where.limits, name):,g}", FILE)
+    for name in sorted(config.model_fields_set - _SPECIAL):
+        value = getattr(config, name)
+        if value not in (None, "", {}, ()):
+            shown = ", ".join(sorted(value)) if name in _HIDDEN else _shown(config.model_dump(mode="json", include={name})[name])
+            yield Setting(name.replace("_", " "), shown, FILE)
+
+
+def _key(patient: _Patient, row: Any, environ: Mapping[str, str]) -> Setting:
+    """Return whether there is a key and where it comes from; never the key."""
+    if (patient.place or patient.config).api_key is not None:
+        return Setting("key", "present", FILE)
+    headers = patient.endpoint.headers if patient.endpoint else {}
+    if any(name.lower() == row.auth for name in headers):
+        known = next((name for name in row.keys if environ.get(name, "").strip()), None)
+        return Setting("key", "present", f"{ENVIRONMENT}, {known}" if known and row.auth not in patient.config.headers else FILE)
+    return Setting("key", "none is sent", DEFAULT)
+
+
+def _told(about: About, model: str, limiter: Limiter | None) -> Iterator[Setting]:
+    for unit, limit in sorted(limiter.learned.items()) if limiter else ():
+        yield Setting(f"{unit} per minute", f"{limit:,g}", SERVER)
+    if (listed := about.lists(model)) is not None and model:
+        yield Setting("known", "it lists the model" if listed else "it does not list the model", SERVER)
+    if about.max_items is not None:
+        yield Setting("one request", f"{about.max_items:,} texts", SERVER)
+    if about.max_input_tokens is not None:
+        cuts = "" if about.cuts is None else ", a longer one is cut" if about.cuts else ", a longer one is refused"
+        yield Setting("one text", f"{about.max_input_tokens:,} tokens{cuts}", SERVER)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {item}" for name, item in value.items() if item is not None)
+    return str(value)

@@ -1,0 +1,86 @@
+"""The doctor: what a job file runs with, where each setting comes from, and whether every model answers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from asyncrun import __version__
+from asyncrun.app.checkup import DEFAULT, ENVIRONMENT, examine
+from asyncrun.app.opening import open_workshop
+from asyncrun.app.request import Request, environment_secrets
+from asyncrun.app.scheduling import bare_environment, program
+from asyncrun.endpoints.endpoint import host_of
+from asyncrun.errors import AsyncrunError, JobFileError
+from asyncrun.paths import state_folder
+from asyncrun.redact import Redactor
+from asyncrun.ui.doctor import Checkup, Diagnosis, Setting
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+BUNDLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+PATIENCE = 600.0
+"""Seconds for the doctor's double under cron."""
+
+
+def diagnose(request: Request | None, flags: Sequence[Setting], environ: Mapping[str, str]) -> Diagnosis:
+    """Look at the environment and, where there is a job file, at every place of every model that its jobs use. Blocks.
+
+    A short text is embedded at each place; of a chat model only the list of models is asked for. `flags` are the settings of the call,
+    `environ` is the process's own: proxies and bundles of an env file are not used for connections.
+    """
+    settings = (*_program(request), *flags, *_network(environ))
+    if request is None:
+        return Diagnosis(settings)
+    redact = Redactor(environment_secrets(request.environ)).redact
+    try:
+        return Diagnosis(settings, tuple(asyncio.run(_examine(request))))
+    except JobFileError as error:
+        # They hold no value of a variable.
+        return Diagnosis(settings, mistakes=tuple(map(str, error.mistakes)))
+    except AsyncrunError as error:
+        return Diagnosis(settings, mistakes=(redact(str(error)),))
+
+
+def diagnose_under_cron(words: Sequence[str]) -> tuple[int, str, str]:
+    """Run `asyncrun doctor` as cron runs a command: in the home folder, with next to no environment.
+
+    Returns exit code, stdout and stderr. Blocks.
+    """
+    bare = bare_environment()
+    home = bare["HOME"] if Path(bare["HOME"]).is_dir() else "/"
+    done = subprocess.run(  # noqa: S603
+        [*program(), "doctor", *words], env=bare, cwd=home, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+async def _examine(request: Request) -> list[Checkup]:
+    async with open_workshop(request, need_keys=True) as (workshop, jobs):
+        return await examine(jobs, workshop, request.environ)
+
+
+def _program(request: Request | None) -> Iterator[Setting]:
+    yield Setting("asyncrun", f"{__version__}, Python {platform.python_version()}, {platform.system()}")
+    if request is None:
+        yield Setting("job file", "none here", DEFAULT)
+        return
+    folder = state_folder(request.file, request.state_dir).absolute()
+    if not os.access(folder if folder.exists() else request.file.absolute().parent, os.W_OK):
+        yield Setting("state", f"{folder} cannot be written")
+
+
+def _network(environ: Mapping[str, str]) -> Iterator[Setting]:
+    """Yield what connections take from the environment."""
+    for name in (*PROXIES, *BUNDLES):
+        value = environ.get(name.lower() if name in PROXIES else name) or environ.get(name)
+        if not value:
+            continue
+        if name in BUNDLES:
+            yield Setting(name, value if Path(value).exists() else f"{value} is not there", ENVIRONMENT)
+        else:
+            # The address of a proxy may hold a password.
+            yield Setting(name, value if name == "NO_PROXY" else host_of(value if "://" in value else f"//{value}"), ENVIRONMENT)

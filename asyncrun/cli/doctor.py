@@ -1,0 +1,52 @@
+"""`asyncrun doctor`: the environment, the settings and their sources, and whether every model answers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from asyncrun.cli._options import FLAGS, Options
+
+
+def doctor(
+    options: Options,
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="The job file.")] = None,
+    *,
+    cron: Annotated[bool, typer.Option("--cron", help="Look at it as cron would: with next to no environment.")] = False,
+) -> int:
+    """Look whether a job file can run: keys, addresses, models, limits; embeds one short text at each place. Exit 1 if not.
+
+    Example: asyncrun doctor jobs.yaml --cron
+    """
+    import os
+    from pathlib import Path
+
+    from asyncrun.app.doctor import diagnose, diagnose_under_cron
+    from asyncrun.cli._files import DEFAULTS, job_file
+    from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.cli._requests import build_request
+    from asyncrun.ui.doctor import Setting, describe_diagnosis, render_diagnosis
+
+    found = file is not None or any(Path(name).exists() for name in DEFAULTS)
+    path = job_file([file] if file else [])[0] if found else None
+    if cron:
+        paths = (("--env-file", options.env_file), ("--state-dir", options.state_dir))
+        words = [str(path.absolute())] if path is not None else []
+        words += [word for flag, value in paths if value is not None for word in (flag, str(value.absolute()))]
+        code, out, err = diagnose_under_cron([*words, *(["--json"] if options.json else [])])
+        if out and not (options.quiet and code == 0):
+            print_answer(out, options)
+        if err:
+            print_answer(err, options, to_stderr=True)
+        return code
+    given = [Setting("job file", str(path), "flag" if file else "default")] if path is not None else []
+    given += [
+        Setting(name.replace("_", "-"), str(getattr(options, name)), options.sources[name]) for name in FLAGS if name in options.sources
+    ]
+    diagnosis = diagnose(build_request(options, path, []) if path is not None else None, given, os.environ)
+    if options.json:
+        print_document(describe_diagnosis(diagnosis), options)
+    elif not (options.quiet and diagnosis.healthy):
+        print_answer(render_diagnosis(diagnosis), options)
+    return 0 if diagnosis.healthy else 1

@@ -1,0 +1,291 @@
+"""Several places that serve one model, as one embedder: each batch goes where it may go first, and all are proven to be alike."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextvars import Context
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from asyncrun.aio.booking import book_first
+from asyncrun.aio.limits import Booking, Limits
+from asyncrun.embedders.base import BaseEmbedding
+from asyncrun.embedders.compare import LEAST_COSINE, similarity
+from asyncrun.embedders.remote import MAX_WORKERS, RemoteEmbedding
+from asyncrun.endpoints.left_out import ABOUT_ENDPOINT, none_left
+from asyncrun.errors import AsyncrunError, EndpointError, OutageError, SpaceMismatchError
+from asyncrun.ports import Tokenizer
+from asyncrun.records import Embedded, InputType, Space, Usage
+
+if TYPE_CHECKING:
+    from asyncrun.records import Vectors
+
+KNOWN_TEXT = "The quick brown fox jumps over the lazy dog."
+"""What every place embeds before its first batch."""
+GRACE = 1.0
+"""Seconds that the first batch waits for places to be compared while there is one that could take it."""
+logger = logging.getLogger(__name__)
+
+
+class Reference(Protocol):
+    """Where the vector of the known text is kept from run to run."""
+
+    def known(self) -> tuple[Vectors | None, bool]:
+        """Return the vector, None when there is none, and whether the space has vectors at all. Blocks."""
+
+    async def keep(self, vector: Vectors) -> None:
+        """Keep the vector."""
+
+
+@dataclass(slots=True, eq=False)
+class _Place:
+    """One of the places: `proven` when its vectors are those of the others, `error` says why it is left out."""
+
+    embedder: RemoteEmbedding
+    proven: bool = False
+    error: AsyncrunError | None = None
+
+
+class SeveralPlaces(BaseEmbedding):
+    """Embeds with several places at once, each with its own limiter and circuit.
+
+    A place gets batches once its vector of a known text agrees with the reference (cosine 0.999 or more): that of earlier runs, or in a
+    space without vectors that of the first place that answers. A place that is down, refuses, or makes other vectors is left out for the
+    rest of the run, with a warning; its batches go to the others. The space is that of the first place.
+
+    Args:
+        embedders: One a place, alike in all but address, key and limits; one or more.
+        reference: Where the vector of the known text is kept; None: nowhere.
+        warn: Is told which places are left out, and why.
+
+    Its methods raise what the places raise, when none is left.
+    """
+
+    def __init__(
+        self,
+        embedders: Sequence[RemoteEmbedding],
+        *,
+        reference: Reference | None = None,
+        warn: Callable[[str], object] = logger.warning,
+    ) -> None:
+        first = embedders[0]
+        super().__init__(
+            model=first.model_name,
+            batch=first.batch,
+            workers=min(sum(embedder.workers for embedder in embedders), MAX_WORKERS),
+            on_too_long=first.on_too_long,
+            on_empty=first.on_empty,
+            document_prefix=first.prefix(InputType.DOCUMENT),
+            query_prefix=first.prefix(InputType.QUERY),
+            price_per_million_tokens=first.price_per_million_tokens,
+            max_input_tokens=first.max_input_tokens,
+        )
+        self.provider = first.provider
+        self.keeps_together = first.keeps_together
+        self._places = [_Place(embedder) for embedder in embedders]
+        self._first = first
+        self._keeper = reference
+        self._reference: Vectors | None = None
+        self._warn = warn
+        self._proofs: set[asyncio.Task[None]] = set()
+        self._opening: asyncio.Task[None] | None = None
+        self._broken: BaseException | None = None
+        self._spent = Usage()
+
+    def check(self) -> None:
+        """Raise UsageError for what is known to be wrong with one of the places."""
+        for place in self._places:
+            place.embedder.check()
+
+    def space(self, input_type: InputType) -> Space:
+        """Return the vector space of the first place."""
+        return self._first.space(input_type)
+
+    @property
+    def place(self) -> str:
+        """Return the first place: the others serve what it serves."""
+        return self._first.place
+
+    @property
+    def embedders(self) -> list[RemoteEmbedding]:
+        """Return the embedders of the places, in their order."""
+        return [place.embedder for place in self._places]
+
+    @property
+    def cuts(self) -> bool:
+        """Say whether the places cut too long texts by themselves when they are told to."""
+        return self._first.cuts
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """Return the tokenizer that was named."""
+        return self._first.tokenizer
+
+    @property
+    def dimensions(self) -> int | None:
+        """Return how many numbers a vector has, None before that is known."""
+        return next((found for place in self._places if (found := place.embedder.dimensions) is not None), None)
+
+    @property
+    def tokens_per_byte(self) -> float:
+        """Return how many tokens a byte of text stands for at most, as far as every place in use knows."""
+        return max((place.embedder.tokens_per_byte for place in self._places if place.proven), default=super().tokens_per_byte)
+
+    @property
+    def rate_limits(self) -> Limits | None:
+        """Return what is stated about the limits of all places together; what one of them does not state is not known."""
+        return Limits.together([place.embedder.endpoint.limiter.limits for place in self._places])
+
+    @property
+    def proofs(self) -> int:
+        """Return how many requests a run sends to compare the places."""
+        return len(self._places)
+
+    async def _embed(self, texts: Sequence[str], input_type: InputType) -> Embedded:
+        return await self._send(texts, lambda embedder: embedder.embed_as_is(texts, input_type))
+
+    async def _embed_cut(self, texts: Sequence[str], input_type: InputType) -> Embedded:
+        return await self._send(texts, lambda embedder: embedder.embed_as_is(texts, input_type, cut=True))
+
+    async def _send(self, texts: Sequence[str], send: Callable[[RemoteEmbedding], Awaitable[Embedded]]) -> Embedded:
+        """Have the texts embedded by the place that may first, and by another one where that fails."""
+        self.check()
+        while True:
+            if (booked := await self._book(await self._serving(), texts)) is None:
+                continue
+            place, booking = booked
+            with booking.held():
+                if place.error is not None:
+                    continue
+                try:
+                    answer = await send(place.embedder)
+                except ABOUT_ENDPOINT as error:
+                    self._leave_out(place, error)
+                    continue
+            spent, self._spent = self._spent, Usage()
+            return replace(answer, usage=answer.usage + spent)
+
+    async def _book(self, serving: Sequence[_Place], texts: Sequence[str]) -> tuple[_Place, Booking] | None:
+        """Wait for the place that may first; None when another one was compared meanwhile, and may be quicker."""
+        limiters = [place.embedder.endpoint.limiter for place in serving]
+        booking = book_first(limiters, tokens=max(place.embedder.tokens_of(texts) for place in serving), inputs=len(texts))
+        if not self._proofs:
+            which, found = await booking
+            return serving[which], found
+        line = asyncio.create_task(booking)
+        try:
+            await asyncio.wait([line, *self._proofs], return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await _leave(line)
+            raise
+        if not line.done():
+            await _leave(line)
+            return None
+        which, found = line.result()
+        return serving[which], found
+
+    async def _serving(self) -> list[_Place]:
+        """Return the places that batches may go to, one at least. Raises what the places raised when all are left out."""
+        while not (serving := [place for place in self._places if place.proven and place.error is None]) or self._opening is not None:
+            if all(place.error is not None for place in self._places):
+                raise none_left({place.embedder.endpoint.host: place.error for place in self._places if place.error is not None})
+            if not self._proofs:
+                self._opening = self._begin(self._prove_all())
+            await asyncio.wait(list(self._proofs), return_when=asyncio.FIRST_COMPLETED)
+            if self._broken is not None:
+                raise self._broken
+        return serving
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        # In a context of its own: a proof may outlive the batch that was waiting for it.
+        task = asyncio.create_task(work, context=Context())
+        self._proofs.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, proof: asyncio.Task[None]) -> None:
+        self._proofs.discard(proof)
+        if proof is self._opening:
+            self._opening = None
+        if not proof.cancelled():
+            # Not an answer of a place: a full disk, or a bug.
+            self._broken = self._broken or proof.exception()
+
+    async def _prove_all(self) -> None:
+        """Find a reference, then compare the places with it, all at the same time; one that takes long joins later."""
+        any_vectors = False
+        if self._reference is None and self._keeper is not None:
+            self._reference, any_vectors = await asyncio.to_thread(self._keeper.known)
+        unproven = [place for place in self._places if not place.proven and place.error is None]
+        while self._reference is None and unproven:
+            place = unproven.pop(0)
+            await self._prove(place)
+            if any_vectors and place.error is not None:
+                # Its vectors are there, and nothing to compare the others with.
+                for other in unproven:
+                    self._leave_out(
+                        other, OutageError("there is nothing to compare its vectors with before the first place has answered once")
+                    )
+                return
+        if proofs := [self._begin(self._prove(place)) for place in unproven]:
+            all_done, grace = asyncio.ensure_future(asyncio.wait(proofs)), asyncio.ensure_future(self._first.endpoint.clock.sleep(GRACE))
+            try:
+                await asyncio.wait([all_done, grace], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                all_done.cancel()
+                grace.cancel()
+
+    async def _prove(self, place: _Place) -> None:
+        """Have the known text embedded and compare; the first vector is the reference."""
+        embedder = place.embedder
+        try:
+            answer = await embedder.embed_as_is([embedder.prefix(InputType.DOCUMENT) + KNOWN_TEXT], InputType.DOCUMENT)
+            self._spent += answer.usage
+            if not answer.positions:
+                raise EndpointError(answer.failures[0].message)
+            [vector] = answer.vectors
+            if self._reference is None:
+                if self._keeper is not None:
+                    await self._keeper.keep(vector)
+                self._reference = vector
+            elif not _alike(vector, self._reference):
+                raise SpaceMismatchError("it makes another vector of a known text than the first place", hint=_HINT)
+        except (*ABOUT_ENDPOINT, SpaceMismatchError) as error:
+            self._leave_out(place, error)
+        else:
+            place.proven = True
+
+    def _leave_out(self, place: _Place, error: AsyncrunError) -> None:
+        if place.error is None:
+            place.error = error
+            if any(other.error is None for other in self._places):
+                self._warn(f"{place.embedder.endpoint.host} is left out: {error.message}")
+
+    async def renew_connections(self) -> None:
+        """Close the connections that are open, as after the machine was suspended; requests under way keep theirs."""
+        for place in self._places:
+            await place.embedder.renew_connections()
+
+    async def _leave_loop(self) -> None:
+        proofs = list(self._proofs)
+        for proof in proofs:
+            proof.cancel()
+        await asyncio.gather(*proofs, return_exceptions=True)
+        for place in self._places:
+            await place.embedder.aclose()
+
+
+async def _leave(line: asyncio.Task[tuple[int, Booking]]) -> None:
+    line.cancel()
+    [ended] = await asyncio.gather(line, return_exceptions=True)
+    if isinstance(ended, tuple):
+        ended[1].cancel()
+
+
+_HINT = "Take it out of `endpoints`, or correct its base_url."
+
+
+def _alike(vector: Vectors, reference: Vectors) -> bool:
+    return vector.shape == reference.shape and similarity(vector, reference) >= LEAST_COSINE

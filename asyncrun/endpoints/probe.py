@@ -1,0 +1,78 @@
+"""What a server says of itself when it is asked: its models, how much it takes at once, how long a text may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from asyncrun.endpoints.endpoint import Endpoint
+from asyncrun.endpoints.exchange import exchange
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of a server; None: it does not say. `max_input_tokens` is the longest text, `cuts` whether it cuts longer ones."""
+
+    models: tuple[str, ...] | None = None
+    max_items: int | None = None
+    max_input_tokens: int | None = None
+    cuts: bool | None = None
+
+    def lists(self, model: str) -> bool | None:
+        """Say whether a model is among those that the server has, None when that is not known.
+
+        >>> About(("models/gemini-embedding-001", "bge-m3:latest")).lists("bge-m3")
+        True
+        """
+        if self.models is None:
+            return None
+        return model in {
+            name for listed in self.models for name in (listed, listed.removeprefix("models/"), listed.removesuffix(":latest"))
+        }
+
+
+def beside(url: str, path: str, other: str) -> str:
+    """Return the address that `other` has where `path` is the end of an address; its query string stays behind.
+
+    >>> beside("http://host/v1/embeddings?a=b", "/embeddings", "/models")
+    'http://host/v1/models'
+    """
+    bare = urlsplit(url)._replace(query="", fragment="").geturl()
+    return bare.removesuffix(path) + other
+
+
+async def ask(endpoint: Endpoint, url: str, body: bytes | None = None) -> Any:
+    """Return the JSON that the server has at another address of its own (GET, or POST where there is a body). Raises RefusedError."""
+    return (await exchange(endpoint, body, url)).document
+
+
+def describe(document: Any) -> About | None:
+    """Return what a decoded reply says, whatever its shape: a list of models, what Text Embeddings Inference or Ollama say of one.
+
+    >>> describe({"model_id": "m", "max_client_batch_size": 32, "max_input_length": 512, "auto_truncate": False})
+    About(models=('m',), max_items=32, max_input_tokens=512, cuts=False)
+    """
+    if not isinstance(document, dict):
+        return None
+    if isinstance(document.get("model_id"), str):
+        cuts = document.get("auto_truncate")
+        most, longest = _count(document.get("max_client_batch_size")), _count(document.get("max_input_length"))
+        return About((document["model_id"],), most, longest, cuts if isinstance(cuts, bool) else None)
+    if isinstance(about := document.get("model_info"), dict):
+        lengths = (_count(value) for name, value in about.items() if str(name).endswith(".context_length"))
+        return About(max_input_tokens=next(lengths, None))
+    listed = document.get("data", document.get("models"))
+    return About(tuple(_names(listed))) if isinstance(listed, list) else None
+
+
+def _names(listed: list[Any]) -> Iterator[str]:
+    for entry in listed:
+        name = (entry.get("id") or entry.get("name")) if isinstance(entry, dict) else None
+        if isinstance(name, str):
+            yield name
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and value > 0 else None

@@ -1,0 +1,93 @@
+"""What the doctor finds, as a text for people and as a document for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value that holds, and where it comes from: flag, environment, job file, default, server; empty where that is no question."""
+
+    name: str
+    value: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """One place of one model: `what` it is (`embedder openai/m`), `where` it is served (None: in this process), and how it did.
+
+    `dimensions` is None where no vector came, `seconds` is what its answer took; `error` is None when all is well.
+    """
+
+    what: str
+    where: str | None
+    settings: tuple[Setting, ...] = ()
+    dimensions: int | None = None
+    seconds: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All that was found: settings of the whole, a checkup for each place of each model, mistakes of the job file."""
+
+    settings: tuple[Setting, ...]
+    checkups: tuple[Checkup, ...] = ()
+    mistakes: tuple[str, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        """Say whether nothing is in the way of a run."""
+        return not self.mistakes and all(checkup.error is None for checkup in self.checkups)
+
+
+def render_diagnosis(diagnosis: Diagnosis) -> str:
+    """Return the text.
+
+    >>> print(render_diagnosis(Diagnosis((Setting("job file", "jobs.yaml", "flag"),), (Checkup("embedder local/m", None, dimensions=3),))))
+    job file  jobs.yaml (flag)
+    ok    embedder local/m: 3 dimensions
+    """
+    return "\n".join(_lines(diagnosis))
+
+
+def describe_diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return the JSON document.
+
+    >>> describe_diagnosis(Diagnosis(()))
+    {'schema': 1, 'ok': True, 'settings': [], 'models': [], 'mistakes': []}
+    """
+    models = [{"ok": checkup.error is None, **asdict(checkup)} for checkup in diagnosis.checkups]
+    return {
+        "schema": 1,
+        "ok": diagnosis.healthy,
+        "settings": [asdict(setting) for setting in diagnosis.settings],
+        "models": [{**model, "settings": list(model["settings"])} for model in models],
+        "mistakes": list(diagnosis.mistakes),
+    }
+
+
+def _lines(diagnosis: Diagnosis) -> Iterator[str]:
+    yield from _table(diagnosis.settings, "")
+    for mistake in diagnosis.mistakes:
+        yield f"FAIL  {mistake}"
+    for checkup in diagnosis.checkups:
+        at = f" at {checkup.where}" if checkup.where else ""
+        if checkup.error is not None:
+            said = checkup.error
+        else:
+            found = [f"{checkup.dimensions:,} dimensions"] if checkup.dimensions is not None else []
+            found += [f"{checkup.seconds:.2f} s"] if checkup.seconds is not None else []
+            said = ", ".join(found) or "it answers"
+        yield f"{'ok   ' if checkup.error is None else 'FAIL '} {checkup.what}{at}: {said}"
+        yield from _table(checkup.settings, "      ")
+
+
+def _table(settings: tuple[Setting, ...], indent: str) -> Iterator[str]:
+    width = max((len(setting.name) for setting in settings), default=0)
+    for setting in settings:
+        yield f"{indent}{setting.name:<{width}}  {setting.value}" + (f" ({setting.source})" if setting.source else "")
