@@ -87,8 +87,9 @@ def os_words(error: BaseException) -> str:
 class AsyncrunError(Exception):
     """The root of all errors that asyncrun raises on purpose.
 
-    `message` is one sentence, `place` where it happened, `hint` what to do about it. `used` is what requests had used when it was raised
-    (`records.Usage`), None where none was made. `answered` is what the call had been answered before (`records.Embedded`), None for nothing.
+    `message` is one sentence, `place` where it happened, `hint` what to do about it. `used` is what requests had used when it was
+    raised (`records.Usage`), None where none was made. `answered` is what the call had been answered before (`records.Embedded`), None
+    for nothing.
     """
 
     exit_code: ClassVar[int] = 70

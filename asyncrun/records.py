@@ -301,17 +301,18 @@ class JobPlan:
 
 @dataclass(frozen=True, slots=True)
 class SpaceSize:
-    """How much a ledger holds of a space: `description` is that of `Space`, `bytes` are those of keys and vectors."""
+    """How much a ledger holds of a space: `description` is that of `Space`, `bytes` are those of keys, vectors and answers."""
 
     fingerprint: str
     description: str
     vectors: int
     bytes: int
+    answers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many vectors a ledger has taken in, and how many it had already."""
+    """How many vectors and answers a ledger has taken in, and how many it had already."""
 
     taken: int = 0
     known: int = 0

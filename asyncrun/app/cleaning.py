@@ -1,4 +1,4 @@
-"""Removing what is not needed any more: old traces, and vectors of spaces that no job file of the folder uses."""
+"""Removing what is not needed any more: old traces, and vectors and answers of spaces that no job file of the folder uses."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from itertools import islice
@@ -23,15 +23,16 @@ from asyncrun.clock import SystemClock
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import Place, StorageError, UsageError
 from asyncrun.jobfile.jobs import EmbedJob
+from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.filesystem import check_filesystem, filesystem_of
 from asyncrun.ledger.index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.lock import hold_lock
-from asyncrun.ledger.portable import is_portable, portable_lines, read_portable
+from asyncrun.ledger.portable import Batch, is_portable, portable_lines, read_portable
 from asyncrun.ledger.spaces import space_sizes
 from asyncrun.paths import LEDGER, lock_file, open_state_folder, state_folder
 from asyncrun.readers.interface import BadRecord
-from asyncrun.records import Imported, InputType, Space, SpaceSize, content_key
+from asyncrun.records import Answer, Imported, InputType, Space, SpaceSize, content_key
 from asyncrun.writers.atomic import AtomicFile
 from asyncrun.writers.open import format_of
 
@@ -44,18 +45,18 @@ def ledger_sizes(state: Path) -> list[SpaceSize]:
     return space_sizes(state / LEDGER) if (state / LEDGER).exists() else []
 
 
-def export_ledger(state: Path, output: Path) -> int:
-    """Write what is finished to a portable file; returns how many vectors. Raises UsageError, OutputError and StorageError."""
+def export_ledger(state: Path, output: Path) -> tuple[int, int]:
+    """Write what is finished to a portable file; returns how many vectors and answers. Raises UsageError, OutputError and StorageError."""
     if not (state / LEDGER).exists():
         raise UsageError(f"there is no ledger in {state}", hint="Run a job first, or name its job file with -f.")
     file = AtomicFile(output)
     try:
         with closing(portable_lines(state / LEDGER)) as lines:
-            count = sum(vectors for line, vectors in lines if file.write(line))
+            counts = [(vectors, answers) for line, vectors, answers in lines if file.write(line)]
         file.commit()
     finally:
         file.abort()
-    return count
+    return sum(vectors for vectors, _ in counts), sum(answers for _, answers in counts)
 
 
 def import_files(request: Request, files: Sequence[Path]) -> Imported:
@@ -110,7 +111,18 @@ def _check(file: Path, embedder: Embedder | None) -> None:
         pass
 
 
-async def _put(ledger: Ledger, space: Space, finished: Finished) -> Imported:
+async def _put(ledger: Ledger, space: Space, batch: Batch) -> Imported:
+    return await (_put_vectors(ledger, space, batch) if isinstance(batch, Finished) else _put_answers(ledger, space, batch))
+
+
+async def _put_answers(ledger: Ledger, space: Space, answers: Mapping[bytes, Answer]) -> Imported:
+    known = await asyncio.to_thread(find_answers, ledger, list(answers))
+    if new := {key: answer for key, answer in answers.items() if key not in known}:
+        await put_answers(ledger, space, new)
+    return Imported(len(new), len(answers) - len(new))
+
+
+async def _put_vectors(ledger: Ledger, space: Space, finished: Finished) -> Imported:
     index = await asyncio.to_thread(ledger.index, space)
     new = np.flatnonzero(index.find(keys_array(b"".join(finished.keys))) < 0).tolist()
     if new:
@@ -123,7 +135,7 @@ def _sum(one: Imported, other: Imported) -> Imported:
     return Imported(one.taken + other.taken, one.known + other.known)
 
 
-def _batches(path: Path, embedder: Embedder | None) -> Iterator[tuple[Space, Finished]]:
+def _batches(path: Path, embedder: Embedder | None) -> Iterator[tuple[Space, Batch]]:
     try:
         with path.open("rb") as file:
             first = file.readline()

@@ -125,10 +125,13 @@ class Workshop:
             store.search(job.collection, [])
 
     def spaces_of(self, job: Job) -> frozenset[str]:
-        """Return the fingerprints of all spaces that texts of a job can come into. Raises UsageError for a kind that does not tell."""
+        """Return the fingerprints of all spaces that texts and answers of a job come into. Raises UsageError for a kind that tells none."""
         if not isinstance(job, EmbedJob | IngestJob | QueryJob):
             raise UsageError(f"job {job.name} is of the kind {job.kind}, which does not tell the spaces of its vectors")
-        return frozenset(self._embedder(job).space(input_type).fingerprint for input_type in InputType)
+        spaces = [self._embedder(job).space(input_type) for input_type in InputType]
+        if (llm := self.llm_of(job)) is not None:
+            spaces.append(llm.space)
+        return frozenset(space.fingerprint for space in spaces)
 
     @property
     def root(self) -> Path:

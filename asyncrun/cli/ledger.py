@@ -44,7 +44,7 @@ def export_ledger(
     *,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where it goes: JSON lines.")],
 ) -> int:
-    """Write all finished vectors with their keys to a portable file, without any text. A run may go on.
+    """Write all finished vectors and answers with their keys to a portable file, without any text that was sent. A run may go on.
 
     Example: asyncrun ledger export -o finished.jsonl
     """
@@ -53,11 +53,11 @@ def export_ledger(
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.ui.documents import document
 
-    count = ledgers.export_ledger(traced_folder(file, options.state_dir), output)
+    vectors, answers = ledgers.export_ledger(traced_folder(file, options.state_dir), output)
     if options.json:
-        print_document(document(vectors=count), options)
+        print_document(document(vectors=vectors, answers=answers), options)
     elif not options.quiet:
-        print_answer(f"{count:,} vectors written to {output}", options, to_stderr=True)
+        print_answer(f"{vectors:,} vectors and {answers:,} answers written to {output}", options, to_stderr=True)
     return 0
 
 
@@ -70,7 +70,7 @@ def import_ledger(
     file: Annotated[str | None, typer.Option("-f", "--file", help="The job file.", show_default="asyncrun.yaml or jobs.yaml")] = None,
     job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Whose output a file was: its embedder names the space.")] = None,
 ) -> int:
-    """Take finished vectors in: they are not sent again. All files are checked first; what is finished already stays.
+    """Take finished vectors and answers in: they are not sent again. All files are checked first; what is finished already stays.
 
     Example: asyncrun ledger import old/vectors.jsonl -f jobs.yaml --job notes
     """
@@ -85,5 +85,5 @@ def import_ledger(
     if options.json:
         print_document(document(taken=imported.taken, known=imported.known), options)
     elif not options.quiet:
-        print_answer(f"{imported.taken:,} vectors taken in, {imported.known:,} were there already", options)
+        print_answer(f"{imported.taken:,} vectors and answers taken in, {imported.known:,} were there already", options)
     return 0

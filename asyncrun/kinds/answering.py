@@ -17,7 +17,7 @@ from asyncrun.kinds.budget import Reservation
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.estimate import BYTES_PER_TOKEN
 from asyncrun.kinds.prompt import find_citations, fit_context, render_prompt
-from asyncrun.ledger.answers import answer_key, put_answer
+from asyncrun.ledger.answers import answer_key, put_answers
 from asyncrun.ledger.spending import Amount
 from asyncrun.llms.interface import Completion, Llm, Message
 from asyncrun.ports import Tokenizer
@@ -116,7 +116,7 @@ async def ask(question: Question, answering: Answering, context: JobContext) -> 
             before = context.clock.monotonic()
             if isinstance(completion.answer, Answer):
                 with waiting("store", idle=False):
-                    await put_answer(context.ledger, question.key, completion.answer)
+                    await put_answers(context.ledger, answering.space, {question.key: completion.answer})
         event.on_end(payload=_described(completion, context.clock.monotonic() - before))
     return completion
 

@@ -35,15 +35,18 @@ async def send_all(
     `used` is told what requests used, also those of a batch that ends with an error. Without `keep` the vectors go to `receive` alone.
 
     `pending` is read lazily in a worker thread. An AsyncrunError of the embedder or the ledger, one that `receive` returns, or a stop ends
-    the sending: no new batch starts, those in flight are awaited and received, since they are paid for, and so is what a part of a batch was
-    answered before an error. Any other exception is a bug: it cancels what is in flight and is raised. Returns the error that ended it, None
-    when everything was answered.
+    the sending: no new batch starts, those in flight are awaited and received, as is what was answered before an error: it is paid for.
+    Any other exception is a bug: it cancels what is in flight and is raised. Returns the error that ended it, None without one.
     """
     ended: AsyncrunError | None = None
     batches = pack(((text, text.size) for text in pending), embedder.batch, lambda: embedder.tokens_per_byte)
 
-    async def embed(batch: Batch) -> tuple[Batch, Embedded]:
+    def take(batch: Batch, answered: Embedded) -> None:
         nonlocal ended
+        error = receive(batch, answered)
+        ended = ended or error
+
+    async def embed(batch: Batch) -> tuple[Batch, Embedded]:
         try:
             return batch, await embed_batch(batch, embedder, input_type, context, used=used, keep=keep)
         except BudgetError:
@@ -51,12 +54,10 @@ async def send_all(
                 raise
         except AsyncrunError as error:
             if (before := answered_before(error)) is not None:
-                wrong = receive(batch, before)
-                ended = ended or wrong
+                take(batch, before)
             raise
         # What is left of a budget pays for a part of the batch.
-        error = receive(*await embed(batch[: len(batch) // 2]))
-        ended = ended or error
+        take(*await embed(batch[: len(batch) // 2]))
         return await embed(batch[len(batch) // 2 :])
 
     async def calls() -> AsyncIterator[Callable[[], Awaitable[tuple[Batch, Embedded]]]]:
@@ -68,16 +69,12 @@ async def send_all(
 
     workers = context.workers or embedder.workers
     try:
-        async with (
-            patience(context),
-            outcomes(calls(), workers=workers, order="completed", on_error="collect") as answered,
-        ):
+        async with patience(context), outcomes(calls(), workers=workers, order="completed", on_error="collect") as answered:
             async for outcome in answered:
                 if isinstance(outcome.error, AsyncrunError):
                     ended = ended or outcome.error
                 else:
-                    error = receive(*outcome.result())
-                    ended = ended or error
+                    take(*outcome.result())
     except TimeoutError:
         ended = ended or context.stopped()
     return ended

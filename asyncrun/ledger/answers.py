@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import orjson
 
-from asyncrun.ledger.ledger import Ledger
+from asyncrun.ledger.ledger import Ledger, add_space
 from asyncrun.ledger.schema import checksum
 from asyncrun.records import Answer, Space, content_key
 
@@ -41,11 +41,13 @@ def find_answers(ledger: Ledger, keys: Sequence[bytes]) -> dict[bytes, Answer]:
     return found
 
 
-async def put_answer(ledger: Ledger, key: bytes, answer: Answer) -> None:
-    """Store an answer; returns when it is durable."""
-    blob = orjson.dumps(asdict(answer))
+async def put_answers(ledger: Ledger, space: Space, answers: Mapping[bytes, Answer]) -> None:
+    """Store answers of a model; returns when they are durable."""
+    blobs = [(key, orjson.dumps(asdict(answer))) for key, answer in answers.items()]
+    rows = [(key, blob, checksum(blob), space.fingerprint) for key, blob in blobs]
 
     def write(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (key, blob, checksum(blob)))
+        add_space(connection, space)
+        connection.executemany("INSERT OR REPLACE INTO answers SELECT ?, ?, ?, id FROM spaces WHERE fingerprint = ?", rows)
 
     await ledger.write(write)

@@ -146,9 +146,7 @@ class Ledger:
         row = (count, dimensions, keys, checksum(keys), blob, checksum(blob), bytes(finished.flags))
 
         def write(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT OR IGNORE INTO spaces (fingerprint, description) VALUES (?, ?)", (space.fingerprint, space.describe())
-            )
+            add_space(connection, space)
             connection.execute(
                 "INSERT INTO batches (space, count, dimensions, keys, keys_sum, vectors, vectors_sum, flags)"
                 " SELECT id, ?, ?, ?, ?, ?, ?, ? FROM spaces WHERE fingerprint = ?",
@@ -275,6 +273,11 @@ class Ledger:
             except DamagedStateError:
                 # Its pages cannot even be given back: the whole rows go into a new file at the next start.
                 ask_to_mend(self._path).touch(mode=0o600)
+
+
+def add_space(connection: sqlite3.Connection, space: Space) -> None:
+    """Have a row for a space."""
+    connection.execute("INSERT OR IGNORE INTO spaces (fingerprint, description) VALUES (?, ?)", (space.fingerprint, space.describe()))
 
 
 def other_size(now: int, known: int) -> SpaceMismatchError:

@@ -2,7 +2,8 @@
 
 The first line is `{"format": "asyncrun-ledger", "version": 1}`. Every other one is a batch: `space` (what `Space.describe` says),
 `dimensions`, and in base64 `keys` (16 bytes each), `vectors` (float32, little-endian) and `flags` (a byte each); `sum` is BLAKE2b, 8 bytes
-as hexadecimal digits, of keys, vectors and flags.
+as hexadecimal digits, of keys, vectors and flags. Or it holds answers: `space` and `answers`, an object from the key in base64 to the
+answer's JSON; `sum` is that of all keys and answers in their order.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import base64
 import hashlib
 import json
 import sqlite3
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,14 +26,20 @@ from asyncrun.errors import Place, StorageError
 from asyncrun.ledger.index import KEY_BYTES
 from asyncrun.ledger.ledger import FLOAT_BYTES, Finished
 from asyncrun.ledger.schema import checksum, explained, open_connection
-from asyncrun.records import Space
+from asyncrun.records import Answer, Space
 
 HEAD = {"format": "asyncrun-ledger", "version": 1}
+ANSWERS_OF_A_LINE = 500
+Batch = Finished | Mapping[bytes, Answer]
+"""What a line holds: vectors, or answers by key."""
 
 
-def portable_lines(path: Path) -> Generator[tuple[bytes, int], None, None]:
-    """Yield the lines of the portable form of a ledger, each with how many vectors it has; damaged batches are left out. Blocks."""
-    yield orjson.dumps(HEAD) + b"\n", 0
+def portable_lines(path: Path) -> Generator[tuple[bytes, int, int], None, None]:
+    """Yield the lines of the portable form of a ledger, each with how many vectors and answers it has. Blocks.
+
+    What is damaged is left out.
+    """
+    yield orjson.dumps(HEAD) + b"\n", 0, 0
     statement = (
         "SELECT description, dimensions, keys, keys_sum, vectors, vectors_sum, flags FROM batches JOIN spaces ON spaces.id = batches.space"
         " WHERE description != '' AND count > 0 ORDER BY batches.id"
@@ -39,7 +48,9 @@ def portable_lines(path: Path) -> Generator[tuple[bytes, int], None, None]:
         try:
             for description, dimensions, keys, keys_sum, vectors, vectors_sum, flags in connection.execute(statement):
                 if (checksum(keys), checksum(vectors)) == (keys_sum, vectors_sum):
-                    yield _line(description, dimensions, keys, vectors, flags), len(keys) // KEY_BYTES
+                    yield _line(description, dimensions, keys, vectors, flags), len(keys) // KEY_BYTES, 0
+            for description, answers in _answers(connection):
+                yield _line_of_answers(description, answers), 0, len(answers)
         except sqlite3.DatabaseError as error:
             raise explained(error, path) from error
 
@@ -53,7 +64,7 @@ def is_portable(first_line: bytes) -> bool:
     return isinstance(head, dict) and head.get("format") == HEAD["format"]
 
 
-def read_portable(file: BinaryIO, shown: str) -> Iterator[tuple[Space, Finished]]:
+def read_portable(file: BinaryIO, shown: str) -> Iterator[tuple[Space, Batch]]:
     """Yield the batches of a portable ledger. Blocks. Raises StorageError, with the place, for what is not as it was written."""
     for number, line in enumerate(file, 1):
         place = Place(shown, number)
@@ -63,9 +74,37 @@ def read_portable(file: BinaryIO, shown: str) -> Iterator[tuple[Space, Finished]
                 if fields != HEAD:
                     raise StorageError(f"a portable ledger of the version {fields.get('version')!r}, this asyncrun reads 1", place=place)
                 continue
-            yield _batch(fields)
+            space = Space(**{"provider": "", "model": "", **fields["space"]})
+            yield space, (_batch_of_answers(fields) if "answers" in fields else _batch(fields))
         except (ValueError, TypeError, KeyError) as error:
             raise StorageError(f"not a whole batch: {error}", place=place, hint="Export the ledger again.") from error
+
+
+def _answers(connection: sqlite3.Connection) -> Iterator[tuple[str, Sequence[tuple[bytes, bytes]]]]:
+    """Yield keys and answers, as many as make a line, with what describes their space."""
+    statement = (
+        "SELECT description, key, answer, answer_sum FROM answers JOIN spaces ON spaces.id = answers.space WHERE description != ''"
+        " ORDER BY spaces.id, key"
+    )
+    for description, rows in groupby(connection.execute(statement), itemgetter(0)):
+        whole = ((key, blob) for _, key, blob, told in rows if checksum(blob) == told)
+        while some := list(islice(whole, ANSWERS_OF_A_LINE)):
+            yield description, some
+
+
+def _line_of_answers(description: str, answers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    texts = {base64.b64encode(key).decode(): blob.decode() for key, blob in answers}
+    told = _sum(*(part for answer in answers for part in answer))
+    return orjson.dumps({"space": json.loads(description), "answers": texts, "sum": told}) + b"\n"
+
+
+def _batch_of_answers(fields: Mapping[str, Any]) -> dict[bytes, Answer]:
+    blobs = {base64.b64decode(key, validate=True): text.encode() for key, text in dict(fields["answers"]).items()}
+    if _sum(*(part for answer in blobs.items() for part in answer)) != fields["sum"]:
+        raise ValueError("it does not fit its checksum")
+    if any(len(key) != KEY_BYTES for key in blobs):
+        raise ValueError("a key has another size")
+    return {key: Answer(**orjson.loads(blob)) for key, blob in blobs.items()}
 
 
 def _line(description: str, dimensions: int, keys: bytes, vectors: bytes, flags: bytes) -> bytes:
@@ -78,7 +117,7 @@ def _line(description: str, dimensions: int, keys: bytes, vectors: bytes, flags:
     return orjson.dumps({**fields, "sum": _sum(keys, vectors, flags)}) + b"\n"
 
 
-def _batch(fields: Mapping[str, Any]) -> tuple[Space, Finished]:
+def _batch(fields: Mapping[str, Any]) -> Finished:
     keys, vectors, flags = (base64.b64decode(fields[name], validate=True) for name in ("keys", "vectors", "flags"))
     count, dimensions = len(flags), int(fields["dimensions"])
     if _sum(keys, vectors, flags) != fields["sum"]:
@@ -88,8 +127,7 @@ def _batch(fields: Mapping[str, Any]) -> tuple[Space, Finished]:
     array = np.frombuffer(vectors, dtype="<f4").reshape(count, dimensions)
     if not np.isfinite(array).all():
         raise ValueError("a number is not finite")
-    space = Space(**{"provider": "", "model": "", **fields["space"]})
-    return space, Finished([keys[at : at + KEY_BYTES] for at in range(0, len(keys), KEY_BYTES)], array, list(flags))
+    return Finished([keys[at : at + KEY_BYTES] for at in range(0, len(keys), KEY_BYTES)], array, list(flags))
 
 
 def _sum(*blobs: bytes) -> str:

@@ -105,6 +105,8 @@ MIGRATIONS = (
     );
     INSERT INTO flagged SELECT id, flags FROM batches WHERE flags != zeroblob(length(flags));
     """,
+    # Of answers that an older version wrote it is not known.
+    "ALTER TABLE answers ADD COLUMN space INTEGER REFERENCES spaces (id)",
 )
 """One script a version: database version n has the first n scripts applied."""
 

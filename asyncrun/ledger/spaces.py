@@ -14,8 +14,10 @@ from asyncrun.records import SpaceSize
 def space_sizes(path: Path) -> list[SpaceSize]:
     """Return the spaces of a ledger, the largest first. Blocks. Raises StorageError and DamagedStateError."""
     statement = (
-        "SELECT fingerprint, description, coalesce(sum(count), 0), coalesce(sum(length(keys) + length(vectors) + length(flags)), 0) AS size"
-        " FROM spaces LEFT JOIN batches ON batches.space = spaces.id GROUP BY spaces.id ORDER BY size DESC, fingerprint"
+        "SELECT fingerprint, description, coalesce(v.count, 0), coalesce(v.bytes, 0) + coalesce(a.bytes, 0) AS size, coalesce(a.count, 0)"
+        " FROM spaces LEFT JOIN (SELECT space, sum(count) AS count, sum(length(keys) + length(vectors) + length(flags)) AS bytes"
+        " FROM batches GROUP BY space) v ON v.space = spaces.id LEFT JOIN (SELECT space, count(*) AS count,"
+        " sum(length(key) + length(answer)) AS bytes FROM answers GROUP BY space) a ON a.space = spaces.id ORDER BY size DESC, fingerprint"
     )
     with closing(open_connection(path)) as connection:
         try:
@@ -25,7 +27,7 @@ def space_sizes(path: Path) -> list[SpaceSize]:
 
 
 def remove_spaces(path: Path, fingerprints: Collection[str]) -> None:
-    """Remove spaces with their vectors and make the file smaller; nobody else may use the ledger. Blocks.
+    """Remove spaces with their vectors and answers and make the file smaller; nobody else may use the ledger. Blocks.
 
     A disk that is too full to make the file smaller is no error: its room is used again. Raises StorageError and DamagedStateError.
     """
@@ -41,7 +43,8 @@ def _remove(connection: sqlite3.Connection, fingerprints: Collection[str]) -> No
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         for fingerprint in fingerprints:
-            connection.execute("DELETE FROM batches WHERE space = (SELECT id FROM spaces WHERE fingerprint = ?)", (fingerprint,))
+            for table in ("batches", "answers"):
+                connection.execute(f"DELETE FROM {table} WHERE space = (SELECT id FROM spaces WHERE fingerprint = ?)", (fingerprint,))
             connection.execute("DELETE FROM spaces WHERE fingerprint = ?", (fingerprint,))
         connection.execute("DELETE FROM flagged WHERE batch NOT IN (SELECT id FROM batches)")
         # Numbers of batches are given again when the newest are gone; what comes must not seem older than a refresh that goes on.

@@ -21,10 +21,10 @@ def render_cleaning(cleaning: Cleaning) -> str:
     did = "would remove" if cleaning.dry_run else "removed"
     lines = [f"{did} {_number(len(runs), 'trace')}: {', '.join(runs[:3])}{', ...' if len(runs) > 3 else ''}"] if runs else []
     if spaces:
-        total = _number(sum(space.vectors for space in spaces), "vector")
+        total = _held(sum(space.vectors for space in spaces), sum(space.answers for space in spaces))
         size = render_size(sum(space.bytes for space in spaces))
         lines.append(f"{did} {_number(len(spaces), 'space')} that no job file here uses: {total}, {size}")
-        lines += [f"  {name_space(space)}: {_number(space.vectors, 'vector')}, {render_size(space.bytes)}" for space in spaces]
+        lines += [f"  {name_space(space)}: {_held(space.vectors, space.answers)}, {render_size(space.bytes)}" for space in spaces]
     if not lines:
         lines.append("nothing to remove")
     elif not cleaning.dry_run:
@@ -40,7 +40,10 @@ def cleaning_document(cleaning: Cleaning) -> dict[str, Any]:
     >>> cleaning_document(Cleaning(False, ("r1",), freed=10))
     {'schema': 1, 'dry_run': False, 'runs': ['r1'], 'spaces': [], 'freed_bytes': 10, 'kept': None}
     """
-    found = [{"space": describe_space(space), "vectors": space.vectors, "bytes": space.bytes} for space in cleaning.spaces]
+    found = [
+        {"space": describe_space(space), "vectors": space.vectors, "answers": space.answers, "bytes": space.bytes}
+        for space in cleaning.spaces
+    ]
     return document(dry_run=cleaning.dry_run, runs=list(cleaning.runs), spaces=found, freed_bytes=cleaning.freed, kept=cleaning.kept)
 
 
@@ -56,6 +59,10 @@ def describe_space(space: SpaceSize) -> dict[str, Any]:
 def name_space(space: SpaceSize) -> str:
     """Return what a space is made of in words."""
     return printable(", ".join(f"{key} {value}" for key, value in describe_space(space).items()))
+
+
+def _held(vectors: int, answers: int) -> str:
+    return " and ".join([_number(vectors, "vector")] * (vectors > 0 or not answers) + [_number(answers, "answer")] * (answers > 0))
 
 
 def _number(count: int, word: str) -> str:

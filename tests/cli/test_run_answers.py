@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -320,3 +321,53 @@ def test_a_limit_answers_the_first_questions(asyncrun: Command, server: FakeServ
     assert asyncrun("run").code == 0
     assert len(server.prompts) == 6
     assert len(rows(folder)) == 6
+
+
+def test_answers_are_taken_out_and_in_and_not_asked_for_again(asyncrun: Command, server: FakeServer, folder: Path) -> None:
+    write_jobs(folder, server)
+    assert asyncrun("run").code == 0
+    before = (folder / "answers.jsonl").read_bytes()
+    sizes = asyncrun("ledger", "stats", "--json").documents[0]["spaces"]
+    assert [size["answers"] for size in sizes if size["space"].get("model") == "gpt"] == [6]
+    exported = asyncrun("ledger", "export", "-o", "portable.jsonl", "--json").documents[0]
+    assert exported == {"schema": 1, "vectors": sum(size["vectors"] for size in sizes), "answers": 6}
+    for name in (".asyncrun", "index.db"):
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (folder / "answers.jsonl").unlink()
+    server.requests.clear()
+    taken = exported["vectors"] + 6
+    assert asyncrun("ledger", "import", "portable.jsonl", "--json").documents == [{"schema": 1, "taken": taken, "known": 0}]
+    assert asyncrun("ledger", "import", "portable.jsonl", "--json").documents == [{"schema": 1, "taken": 0, "known": taken}]
+    assert asyncrun("run").code == 0
+    assert (folder / "answers.jsonl").read_bytes() == before
+    assert server.prompts == []
+
+
+def test_an_exported_answer_that_was_changed_is_refused(asyncrun: Command, server: FakeServer, folder: Path) -> None:
+    write_jobs(folder, server)
+    asyncrun("run")
+    asyncrun("ledger", "export", "-o", "portable.jsonl")
+    lines = (folder / "portable.jsonl").read_text().splitlines(keepends=True)
+    [at] = [number for number, line in enumerate(lines) if "answers" in json.loads(line)]
+    lines[at] = lines[at].replace("finish_reason", "finish_reasin", 1)
+    (folder / "bad.jsonl").write_text("".join(lines))
+    refused = asyncrun("ledger", "import", "bad.jsonl")
+    assert refused.code == 74
+    assert f"bad.jsonl:{at + 1}: not a whole batch: it does not fit its checksum" in refused.err
+
+
+def test_answers_of_a_model_that_no_job_file_uses_are_cleaned_and_the_others_stay(
+    asyncrun: Command, server: FakeServer, folder: Path
+) -> None:
+    write_jobs(folder, server)
+    asyncrun("run")
+    assert asyncrun("clean").out == "nothing to remove\n"
+    write_jobs(folder, server, llm={"model": "larger"})
+    asyncrun("run")
+    assert "removed 1 space that no job file here uses: 6 answers, " in asyncrun("clean").out
+    spaces = asyncrun("ledger", "stats", "--json").documents[0]["spaces"]
+    assert {space["space"].get("model"): space["answers"] for space in spaces} == {None: 0, "larger": 6}
+    server.requests.clear()
+    assert asyncrun("run").code == 0
+    assert server.requests == []

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from asyncrun.ledger.answers import answer_key, find_answers, put_answer
+from asyncrun.ledger.answers import answer_key, find_answers, put_answers
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.records import Answer, Space
 
@@ -42,7 +42,7 @@ def test_what_is_asked_of_whom_makes_the_key():
 def test_an_answer_is_found_again_by_another_process_however_many_are_asked_for(path, ledger):
     answers = {KEYS[0]: Answer("Ja: \u00e4\0\U0001f600", "stop", 20, 3), KEYS[1100]: Answer(None, None)}
     for key, answer in answers.items():
-        asyncio.run(put_answer(ledger, key, answer))
+        asyncio.run(put_answers(ledger, SPACE, {key: answer}))
     again = Ledger(path)
     assert find_answers(again, KEYS) == answers
     again.close()
@@ -50,7 +50,7 @@ def test_an_answer_is_found_again_by_another_process_however_many_are_asked_for(
 
 def test_a_damaged_answer_is_as_good_as_absent(path, ledger):
     for key, text in zip(KEYS, ("Yes.", "No."), strict=False):
-        asyncio.run(put_answer(ledger, key, Answer(text, "stop")))
+        asyncio.run(put_answers(ledger, SPACE, {key: Answer(text, "stop")}))
     connection = sqlite3.connect(path)
     [(blob,)] = connection.execute("SELECT answer FROM answers WHERE key = ?", (KEYS[0],))
     with connection:

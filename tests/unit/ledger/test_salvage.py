@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from asyncrun.errors import DamagedStateError, LockedError, Place, StorageError
-from asyncrun.ledger.answers import find_answers, put_answer
+from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, KnownFailure, Ledger
 from asyncrun.ledger.notes import add_places, add_token_rate, last_space, places, set_last_space, token_rate
@@ -222,7 +222,7 @@ async def _write_down(path: Path) -> None:
     ledger = Ledger(path)
     cut = Finished([content_key("cut")], np.ones((1, DIMENSIONS), np.float32), [TRUNCATED])
     await ledger.put(SPACE, cut)
-    await put_answer(ledger, b"k" * 16, Answer("yes", "stop", 1, 2))
+    await put_answers(ledger, SPACE, {b"k" * 16: Answer("yes", "stop", 1, 2)})
     await Spending(ledger, "jobs.yaml/a").add(Amount(7, 0.5))
     await open_refresh(ledger, ["jobs.yaml/a"])
     await add_places(ledger, SPACE, ["here"])
