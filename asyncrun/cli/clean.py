@@ -18,7 +18,7 @@ def clean(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
 ) -> int:
-    """Remove old traces, and vectors that no job file of the folder uses.
+    """Remove old traces, and vectors and answers that no job file of the folder uses.
 
     Variables count as they are set now. Without FILE it is the folder's asyncrun.yaml or jobs.yaml.
 

@@ -1,6 +1,7 @@
 """How fast the ledger writes, and how fast a finished job of many items is found to be finished.
 
 Run: python tests/benchmarks/bench_ledger.py [ITEMS]
+     python tests/benchmarks/bench_ledger.py --throughput    (with and without the ledger, alone)
 
 Prints Markdown. Needs 4 kB of disk an item in the folder for temporary files. Times of a resume are CPU seconds of a process of its own
 (user and system), the least of some rounds in which all ways take turns; memory is that process's peak.
@@ -23,6 +24,8 @@ import numpy as np
 
 DIMENSIONS, BATCH, IN_FLIGHT, ROUNDS = 384, 128, 64, 3
 LATENCY = 0.02
+SHAPES = ((16, 384), (4, 16))
+"""Texts a request and floats a vector: with long vectors the CPU is the bound, with short ones less so."""
 SPACE = "bench"
 TARGETS = "targets: a resume <= 1.5 of a bare loop and <= 300 MB, throughput >= 0.95, writing >= 50,000 a second, size <= 1.25"
 
@@ -212,12 +215,13 @@ def resume_table(folder: Path, items: int) -> None:
 # With and without the ledger -------------------------------------------------------------------------------------------------------------
 
 
-def throughput(folder: Path, *, durable: bool, batches: int = 4000) -> float:
-    """Return requests a second against a server that answers after 20 ms, with or without making the vectors durable."""
-    return asyncio.run(_throughput(folder, durable=durable, batches=batches))
+def throughput(folder: Path, size: int, dimensions: int, *, durable: bool, batches: int = 4000) -> tuple[float, float]:
+    """Return requests a second against a server that answers after 20 ms, with or without making the vectors durable, and CPUs used."""
+    return asyncio.run(_throughput(folder, size, dimensions, durable=durable, batches=batches))
 
 
-async def _throughput(folder: Path, *, durable: bool, batches: int) -> float:
+async def _throughput(folder: Path, size: int, dimensions: int, *, durable: bool, batches: int) -> tuple[float, float]:
+    from asyncrun.aio.limits import Limits
     from asyncrun.aio.stop import Stop
     from asyncrun.batching.pack import BatchLimits
     from asyncrun.callbacks.manager import CallbackManager
@@ -233,13 +237,13 @@ async def _throughput(folder: Path, *, durable: bool, batches: int) -> float:
         async def put(self, space: Space, finished: Finished) -> None:
             return
 
-    size = 16
-    command = [sys.executable, __file__, "--server"]
+    command = [sys.executable, __file__, "--server", str(dimensions)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
         ledger = (Ledger if durable else Forgetful)(folder / f"throughput-{time.monotonic_ns()}.db")
-        embedder = OpenAIEmbedding(model="m", base_url=url, space="throughput", batch=BatchLimits(max_items=size))
+        limits = Limits(concurrency=IN_FLIGHT)
+        embedder = OpenAIEmbedding(model="m", base_url=url, space="throughput", batch=BatchLimits(max_items=size), limits=limits)
         context = JobContext("bench", "bench", ledger, Stop(), SystemClock(), CallbackManager(), workers=IN_FLIGHT)
         texts = (text_of(number % (size * 8)) for number in range(batches * size))
         pending = (Pending(content_key(f"{at}"), text, len(text), at) for at, text in enumerate(texts))
@@ -249,18 +253,18 @@ async def _throughput(folder: Path, *, durable: bool, batches: int) -> float:
             nonlocal answered
             answered += 1
 
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         error = await send_all(pending, received, embedder=embedder, input_type=InputType.DOCUMENT, context=context, used=lambda _: None)
-        seconds = time.perf_counter() - began
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         await embedder.aclose()
         await asyncio.to_thread(ledger.close)
         server.terminate()
     assert error is None, error
     assert answered == batches
-    return batches / seconds
+    return batches / seconds, cpu / seconds
 
 
-def serve() -> None:
+def serve(dimensions: str) -> None:
     """Serve for ever; the vectors are remembered, as a server that computes them would be what is measured."""
     from functools import cache
 
@@ -268,17 +272,20 @@ def serve() -> None:
     from asyncrun.testing.__main__ import main as serve_for_ever
 
     server.base64_of = cache(server.base64_of)  # type: ignore[attr-defined]
-    serve_for_ever(["--latency", str(LATENCY), "--dimensions", str(DIMENSIONS)])
+    serve_for_ever(["--latency", str(LATENCY), "--dimensions", dimensions])
 
 
 def throughput_table(folder: Path) -> None:
-    without = with_ledger = 0.0
-    for _ in range(ROUNDS):
-        without = max(without, throughput(folder, durable=False))
-        with_ledger = max(with_ledger, throughput(folder, durable=True))
-    print(f"\n## Against a server that answers after {LATENCY * 1e3:.0f} ms, {IN_FLIGHT} in flight, 16 texts a request\n")
-    print("| | requests a second | of without |\n|---|---|---|")
-    print(f"| without the ledger | {without:,.0f} | 1.00 |\n| with it | {with_ledger:,.0f} | {with_ledger / without:.3f} |", flush=True)
+    print(f"\n## Against a server that answers after {LATENCY * 1e3:.0f} ms, {IN_FLIGHT} in flight\n")
+    print("| | requests a second | of without | CPUs used |\n|---|---|---|---|")
+    for size, dimensions in SHAPES:
+        without = with_ledger = (0.0, 0.0)
+        for _ in range(ROUNDS):
+            without = max(without, throughput(folder, size, dimensions, durable=False))
+            with_ledger = max(with_ledger, throughput(folder, size, dimensions, durable=True))
+        shape = f"{size} texts a request, {dimensions} floats"
+        print(f"| {shape}, without the ledger | {without[0]:,.0f} | 1.00 | {without[1]:.2f} |")
+        print(f"| {shape}, with it | {with_ledger[0]:,.0f} | {with_ledger[0] / without[0]:.3f} | {with_ledger[1]:.2f} |", flush=True)
 
 
 def main(arguments: list[str]) -> None:
@@ -286,7 +293,11 @@ def main(arguments: list[str]) -> None:
         one_way(arguments[1], Path(arguments[2]))
         return
     if arguments[:1] == ["--server"]:
-        serve()
+        serve(arguments[1])
+        return
+    if arguments[:1] == ["--throughput"]:
+        with tempfile.TemporaryDirectory() as name:
+            throughput_table(Path(name))
         return
     items = int(arguments[0]) if arguments else 1_000_000
     print(f"Python {sys.version.split()[0]}; {TARGETS}")
