@@ -48,3 +48,16 @@ async def test_what_has_ended_can_be_claimed_again() -> None:
         pass
     async with claims.claim("space", [ONE]) as again:
         assert again.mine.tolist() == [True]
+
+
+@pytest.mark.asyncio
+async def test_a_text_that_several_ask_for_at_once_belongs_to_one() -> None:
+    claims, all_have_asked = Claims(), asyncio.Barrier(3)
+
+    async def ask() -> list[bool]:
+        async with claims.claim("space", [ONE, TWO]) as share:
+            await all_have_asked.wait()
+            return share.mine.tolist()
+
+    answers = await asyncio.gather(ask(), ask(), ask())
+    assert sorted(answers) == [[False, False], [False, False], [True, True]]
