@@ -55,3 +55,10 @@ def write_private(path: Path, data: bytes) -> None:
     descriptor = os.open(path, flags, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet, with the folders above it. Raises OSError: FileExistsError also for a link that leads nowhere."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)

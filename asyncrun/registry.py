@@ -76,6 +76,34 @@ BUILT_IN: Mapping[str, Mapping[str, Part]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A part under its name, and the version of the distribution that brings it."""
+
+    port: str
+    name: str
+    part: Part
+    version: str
+
+
+PORTS = ("kinds", "embedders", "llms", "stores", "readers", "chunkers", "writers")
+"""What a job file names parts of."""
+
+
+def offers(version: str) -> list[Offer]:
+    """Return every part that a job file can name, built-in (of this `version`) and installed; nothing is imported.
+
+    A name that two distributions bring is in it twice.
+    """
+    own = (Offer(port, name, part, version) for port in PORTS for name, part in BUILT_IN[port].items())
+    plugins = (_offer(port, point) for port in PORTS for point in _plugins(port))
+    return [*own, *plugins]
+
+
+def _offer(port: str, point: EntryPoint) -> Offer:
+    return Offer(port, point.name, Part(point.value, None, _distribution(point)), point.dist.version if point.dist else "")
+
+
 def names(port: str) -> list[str]:
     """Return the names known for a port, built-in and installed, sorted."""
     return sorted({*BUILT_IN.get(port, {}), *(point.name for point in _plugins(port))})

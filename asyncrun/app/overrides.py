@@ -12,7 +12,7 @@ from asyncrun.errors import StorageError, UsageError
 from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.input import Output
 from asyncrun.jobfile.jobs import IngestJob, Job
-from asyncrun.jobfile.load import load_job_file
+from asyncrun.jobfile.load import load_job_file, parse_job_file
 from asyncrun.jobfile.model import JobFile, absolute, closure, unknown_job
 from asyncrun.jobfile.values import Threshold
 
@@ -68,14 +68,10 @@ def _check_prices(jobs: Sequence[Job]) -> None:
 
 def _load(request: Request, need_keys: bool) -> JobFile:
     def load(jobs: Sequence[str], check_inputs: bool) -> JobFile:
-        return load_job_file(
-            request.file,
-            variables=request.variables,
-            environ=request.environ,
-            jobs=jobs,
-            check_inputs=check_inputs,
-            need_keys=need_keys,
-        )
+        settings: dict[str, Any] = {"variables": request.variables, "environ": request.environ, "jobs": jobs}
+        if request.text is not None:
+            return parse_job_file(request.text, path=request.file, check_inputs=check_inputs, need_keys=need_keys, **settings)
+        return load_job_file(request.file, check_inputs=check_inputs, need_keys=need_keys, **settings)
 
     if request.input is None and request.output is None:
         return load(request.jobs, check_inputs=True)
@@ -151,7 +147,8 @@ def limited_path(path: str, limit: int) -> str:
 
 
 def _allowed(job: Job, request: Request) -> Job:
-    changes: dict[str, Any] = {}
+    spare = {"workers": request.spare_workers, "max_runtime": request.spare_max_runtime}
+    changes: dict[str, Any] = {key: value for key, value in spare.items() if value is not None and key not in job.model_fields_set}
     if request.fail_fast:
         changes["max_failures"] = Threshold(count=0)
     if request.max_delete is not None and isinstance(job, IngestJob):

@@ -1,4 +1,4 @@
-"""What a run would do, and whether a job file is free of mistakes; nothing is sent."""
+"""What a run would do; nothing is sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from asyncrun.app.opening import open_workshop
 from asyncrun.app.request import Request
 from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.jobfile.jobs import Job
-from asyncrun.jobfile.load import load_job_file
 from asyncrun.jobfile.model import absolute
 from asyncrun.records import JobPlan
 from asyncrun.writers.open import STDOUT
@@ -18,14 +17,6 @@ from asyncrun.writers.open import STDOUT
 def plan_jobs(request: Request) -> list[JobPlan]:
     """Return the plans of the selected jobs. Needs no key and writes nothing beside the job file."""
     return asyncio.run(_plan(request))
-
-
-def check_job_file(request: Request, *, strict: bool) -> list[str]:
-    """Return the names of the jobs. Raises JobFileError; `strict` also demands variables and inputs."""
-    job_file = load_job_file(
-        request.file, variables=request.variables, environ=request.environ, check_inputs=strict, resolve=strict, need_keys=strict
-    )
-    return [job.name for job in job_file.jobs]
 
 
 async def _plan(request: Request) -> list[JobPlan]:

@@ -22,6 +22,7 @@ class Request:
     another run of the same file to end. `from_job` leaves out what does not need that job; `limit` ends every input after so many items;
     `input` and `output` take the place of the one named job's; `max_cost` (USD) holds for all jobs together; `max_delete` overrides that
     of every job. With `refresh` the named jobs are made again. With `retry` only failed items are sent: those of `ids`, all without.
+    With `text` it is that of the job file, and no file is read. The spare ones hold for jobs that state none themselves.
     """
 
     file: Path
@@ -43,6 +44,9 @@ class Request:
     refresh: bool = False
     retry: bool = False
     ids: frozenset[str] = frozenset()
+    text: str | None = field(default=None, repr=False)
+    spare_workers: int | None = None
+    spare_max_runtime: float | None = None
 
 
 def read_environment(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:

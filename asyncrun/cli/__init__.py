@@ -9,11 +9,7 @@ import sys
 def main() -> None:
     """Run the command line and exit with its code."""
     _open_closed_streams()
-    if sys.argv[1:] == ["--version"]:
-        # The commonest question of a script gets its answer without loading anything.
-        from asyncrun import __version__
-
-        print(f"asyncrun {__version__}")  # noqa: T201  # the only print: nothing else is loaded yet
+    if sys.argv[1:] == ["--version"] and _told_version():
         return
     try:
         from asyncrun.cli._app import run_command_line
@@ -22,6 +18,18 @@ def main() -> None:
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)
+
+
+def _told_version() -> bool:
+    """Answer the commonest question of a script without loading anything. Returns False when the stream does not take it."""
+    from asyncrun import __version__
+
+    try:
+        sys.stdout.write(f"asyncrun {__version__}\n")
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
 
 
 def _open_closed_streams() -> None:

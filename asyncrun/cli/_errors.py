@@ -11,21 +11,24 @@ from typing import TextIO
 from asyncrun.errors import AsyncrunError, JobFileError, Mistake
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
+from asyncrun.ui.outlet import Outlet
 
 
 def show_error(error: Exception, stream: TextIO, *, debug: bool = False) -> int:
     """Write an error and return its exit code; an exception that is none of ours is a bug, 70.
 
-    On a terminal the mistakes of a job file are shown in their lines.
+    On a terminal the mistakes of a job file are shown in their lines. A stream that takes nothing changes no exit code.
     """
     redact = Redactor().redact
+    out = Outlet(stream)
     if debug:
-        stream.write(redact("".join(traceback.format_exception(error))))
+        out.write(redact("".join(traceback.format_exception(error))))
     if isinstance(error, JobFileError):
         lines: Iterable[str] = _mistake_lines(error, redact, stream)
     else:
         lines = [redact(line) for line in error_lines(error)]
-    stream.write("".join(f"{printable(line)}\n" for line in lines))
+    for line in lines:
+        out.line(printable(line))
     return error.exit_code if isinstance(error, AsyncrunError) else 70
 
 

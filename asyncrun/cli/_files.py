@@ -17,10 +17,20 @@ def job_file(words: list[str]) -> tuple[Path, list[str]]:
     >>> job_file(["nightly.yaml", "ask"])
     (PosixPath('nightly.yaml'), ['ask'])
     """
-    if words and (words[0].endswith((".yaml", ".yml")) or "/" in words[0] or Path(words[0]).exists()):
+    if words and (words[0].endswith((".yaml", ".yml")) or "/" in words[0] or _is_file(words[0])):
         return Path(words[0]), words[1:]
     for name in DEFAULTS:
         if Path(name).exists():
             return Path(name), words
     named = f"{words[0]!r} is no file, and there" if words else "there"
     raise UsageError(f"{named} is no {' or '.join(DEFAULTS)} in this folder", hint="Name the job file: asyncrun run jobs.yaml")
+
+
+def only_job_file(word: str | None) -> Path:
+    """Return the job file of a command that takes no jobs: the word is a file, whatever it looks like. Raises UsageError."""
+    return job_file([])[0] if word is None else Path(word)
+
+
+def _is_file(word: str) -> bool:
+    path = Path(word)  # A folder beside the job file may well have the name of a job.
+    return path.exists() and not path.is_dir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,32 +11,29 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from asyncrun.cli._settings import globals_of, load_config
+
 When = Literal["auto", "always", "never"]
 
 FLAGS: dict[str, Any] = {
-    "quiet": Annotated[
-        bool | None, typer.Option("--quiet", "-q", envvar="ASYNCRUN_QUIET", help="Silence on success; one paragraph on failure.")
-    ],
-    "verbose": Annotated[
-        bool | None, typer.Option("--verbose", "-v", envvar="ASYNCRUN_VERBOSE", help="Name every failed item, and jobs that begin.")
-    ],
-    "json": Annotated[bool | None, typer.Option("--json", envvar="ASYNCRUN_JSON", help="JSON on stdout, for programs.")],
-    "progress": Annotated[When | None, typer.Option(envvar="ASYNCRUN_PROGRESS", help="Show progress.", show_default="auto")],
-    "color": Annotated[When | None, typer.Option(envvar="ASYNCRUN_COLOR", help="Use colour.", show_default="auto")],
-    "state_dir": Annotated[
-        Path | None, typer.Option(envvar="ASYNCRUN_STATE_DIR", help="Keep the state here.", show_default=".asyncrun beside the job file")
-    ],
-    "env_file": Annotated[
-        Path | None, typer.Option(envvar="ASYNCRUN_ENV_FILE", help="Read variables from this file; the real environment wins.")
-    ],
-    "debug": Annotated[bool | None, typer.Option("--debug", envvar="ASYNCRUN_DEBUG", help="Show the traceback of an error.")],
+    "quiet": Annotated[bool | None, typer.Option("--quiet", "-q", help="Silence on success; one paragraph on failure.")],
+    "verbose": Annotated[bool | None, typer.Option("--verbose", "-v", help="Name every failed item, and jobs that begin.")],
+    "json": Annotated[bool | None, typer.Option("--json", help="JSON on stdout, for programs.")],
+    "progress": Annotated[When | None, typer.Option(metavar="WHEN", help="Show progress: auto, always, never.")],
+    "color": Annotated[When | None, typer.Option(metavar="WHEN", help="Use colour: auto, always, never.")],
+    "state_dir": Annotated[Path | None, typer.Option(metavar="PATH", help="Instead of .asyncrun beside the file.")],
+    "env_file": Annotated[Path | None, typer.Option(metavar="PATH", help="Variables; the environment wins over them.")],
+    "debug": Annotated[bool | None, typer.Option("--debug", help="Show the traceback of an error.")],
 }
 """None stands for "not given here", so that what stands after the command's name wins over what stands before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The global flags of one call."""
+    """The global flags of one call.
+
+    `sources` says where each setting comes from that is not the default: `flag`, `environment` or `user config`.
+    """
 
     quiet: bool = False
     verbose: bool = False
@@ -46,12 +44,10 @@ class Options:
     env_file: Path | None = None
     debug: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
-    """Where the flags that are given come from: `flag` or `environment`."""
 
-    def given(self, flags: dict[str, Any], sources: Mapping[str, str]) -> Options:
+    def given(self, flags: Mapping[str, Any], sources: Mapping[str, str]) -> Options:
         """Return these options with those flags that are given, and where each comes from."""
-        known = {name: value for name, value in flags.items() if value is not None}
-        return replace(self, **known, sources={**self.sources, **{name: sources[name] for name in known}})
+        return replace(self, **flags, sources={**self.sources, **sources})
 
 
 def with_flags(function: Callable[..., int]) -> Callable[..., None]:
@@ -63,12 +59,16 @@ def with_flags(function: Callable[..., int]) -> Callable[..., None]:
     hints = get_type_hints(function, include_extras=True)
     parameters = [parameter.replace(annotation=hints[name]) for name, parameter in list(own.parameters.items())[1:]]
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    flags = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint) for name, hint in FLAGS.items()]
+    shared = {**FLAGS, **_ENDING}
+    flags = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint) for name, hint in shared.items()]
 
     def command(**arguments: Any) -> None:
         context: typer.Context = arguments.pop("context")
-        given = {name: arguments.pop(name) for name in FLAGS}
-        options = (context.obj or Options()).given(given, {name: _source(context, name) for name in FLAGS})
+        for name in _ENDING:
+            arguments.pop(name)
+        heard = {name: value for name in FLAGS if (value := arguments.pop(name)) is not None}
+        sources = {name: source for name in (*heard, *arguments) if (source := _source(context, name)) is not None}
+        options = (context.obj or _beginning(context)).given(heard, sources)
         context.obj = options
         if context.invoked_subcommand is None:
             raise typer.Exit(function(options, **arguments))
@@ -80,6 +80,47 @@ def with_flags(function: Callable[..., int]) -> Callable[..., None]:
     return command
 
 
-def _source(context: typer.Context, name: str) -> str:
+def _beginning(context: typer.Context) -> Options:
+    """Return the options that no flag has touched yet: the environment over the user config; the commands' own settings get theirs, too."""
+    config = load_config(os.environ)
+    # Typer asks the variable of a command's own flag first, and this last.
+    context.default_map = config.for_commands()
+    values, sources = globals_of(config, os.environ)
+    return Options().given(values, sources)
+
+
+def _source(context: typer.Context, name: str) -> str | None:
     source = context.get_parameter_source(name)
-    return "environment" if source is not None and source.name == "ENVIRONMENT" else "flag"
+    return _SOURCES.get(source.name) if source is not None else None
+
+
+_SOURCES = {"COMMANDLINE": "flag", "ENVIRONMENT": "environment", "DEFAULT_MAP": "user config"}
+
+
+def _tell_version(value: bool | None) -> None:
+    if value:
+        from asyncrun import __version__
+
+        _tell(f"asyncrun {__version__}")
+
+
+def _tell_help(context: typer.Context, value: bool | None) -> None:
+    if value and not context.resilient_parsing:
+        _tell(context.get_help())
+
+
+def _tell(text: str) -> None:
+    """Write an answer and end. Raises StorageError where it cannot be written, which Typer's own flags do not know."""
+    import sys
+
+    from asyncrun.ui.outlet import Outlet
+
+    Outlet(sys.stdout, answer=True).line(text)
+    raise typer.Exit
+
+
+_ENDING: dict[str, Any] = {
+    "version": Annotated[bool | None, typer.Option("--version", is_eager=True, callback=_tell_version, help="Show the version.")],
+    "help": Annotated[bool | None, typer.Option("--help", "-h", is_eager=True, callback=_tell_help, help="Show this.")],
+}
+"""The flags that answer by themselves."""

@@ -43,7 +43,8 @@ def print_answer(text: str, options: Options, *, to_stderr: bool = False, senten
     from asyncrun.ui.report import print_text
 
     stream = sys.stderr if to_stderr else sys.stdout
-    print_text(text, stream, colour=_colour(options, stream), width=width() if sentences and stream.isatty() else None)
+    columns = width() if sentences and stream.isatty() else None
+    print_text(text, stream, colour=_colour(options, stream), width=columns, answer=not to_stderr)
 
 
 def print_view(view: Styled, options: Options, *, to_stderr: bool = False) -> None:
@@ -51,7 +52,7 @@ def print_view(view: Styled, options: Options, *, to_stderr: bool = False) -> No
     from asyncrun.ui.paint import print_styled
 
     stream = sys.stderr if to_stderr else sys.stdout
-    print_styled(view, stream, colour=_colour(options, stream))
+    print_styled(view, stream, colour=_colour(options, stream), answer=not to_stderr)
 
 
 def print_document(document: Any, options: Options) -> None:
@@ -62,18 +63,48 @@ def print_document(document: Any, options: Options) -> None:
 
 
 def write_summary(path: Path, result: RunResult) -> None:
-    """Write the summary of a run to a file, whole or not at all. Raises OutputError and StorageError."""
+    """Write the summary of a run to a file, whole or not at all; to a device, a pipe or `/dev/stdout` as a line of its own.
+
+    Raises OutputError and StorageError.
+    """
     import json
 
     from asyncrun.ui.documents import summary_document
-    from asyncrun.writers.atomic import AtomicFile
+    from asyncrun.writers.atomic import AtomicFile, is_stream
 
+    line = json.dumps(summary_document(result)).encode() + b"\n"
+    if is_stream(path):
+        _append(path, line)
+        return
     file = AtomicFile(path)
     try:
-        file.write(json.dumps(summary_document(result)).encode() + b"\n")
+        file.write(line)
         file.commit()
     finally:
         file.abort()
+
+
+def _append(path: Path, line: bytes) -> None:
+    from asyncrun.errors import OutputError, Place, StorageError
+    from asyncrun.writers.atomic import stream_number
+
+    number = stream_number(path)
+    flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        # A stream of ours is not opened again: a file behind it would be written from its start.
+        # All else without waiting: a pipe that nobody reads must not hold up the end of a run.
+        descriptor = os.dup(number) if number is not None else os.open(path, flags)
+    except OSError as error:
+        raise OutputError(f"cannot be opened: {error.strerror}", place=Place(str(path)), hint="Choose another --summary-file.") from error
+    try:
+        if number is None:
+            os.set_blocking(descriptor, True)
+        with open(descriptor, "wb") as stream:  # noqa: PTH123  # a descriptor has no path
+            stream.write(line)
+    except BrokenPipeError:
+        pass  # A reader that goes away is no error, here as on standard output.
+    except OSError as error:
+        raise StorageError(f"cannot be written: {error.strerror}", place=Place(str(path))) from error
 
 
 def width() -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from asyncrun.cli._errors import show_error
 from asyncrun.cli._options import Options
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ def run_and_report(
     from asyncrun.aio.signals import raise_again
     from asyncrun.app.running import run_jobs_of
     from asyncrun.cli._output import open_progress, write_summary
-    from asyncrun.errors import LockedError
+    from asyncrun.errors import AsyncrunError, LockedError
+    from asyncrun.records import winning_exit_code
 
     try:
         report = run_jobs_of(request, partial(open_progress, options, log_file=log_file))
@@ -29,15 +32,24 @@ def run_and_report(
         if skip:
             return 0
         raise
-    if summary_file is not None:
-        write_summary(summary_file, report.result)
-    _print_report(report, options, request.file)
+    codes = [report.result.exit_code]
+    file = request.file if request.text is None else None
+    for tell in (
+        partial(write_summary, summary_file, report.result) if summary_file else None,
+        partial(_print_report, report, options, file),
+    ):
+        try:
+            if tell is not None:
+                tell()
+        except AsyncrunError as error:
+            # How the run ended is said all the same, and one that a signal has ended dies by it.
+            codes.append(show_error(error, sys.stderr, debug=options.debug))
     if report.result.signal is not None:
         raise_again(report.result.signal)
-    return report.result.exit_code
+    return winning_exit_code(codes)
 
 
-def _print_report(report: RunReport, options: Options, file: Path) -> None:
+def _print_report(report: RunReport, options: Options, file: Path | None) -> None:
     from asyncrun.app.tracing import render_end_of_run
     from asyncrun.cli._output import print_answer, print_view, width
     from asyncrun.errors import StorageError, UnknownRunError

@@ -6,34 +6,30 @@ from typing import Annotated
 
 import typer
 
+from asyncrun.cli._complete import complete_files
 from asyncrun.cli._options import Options
 
 
 def clean(
     options: Options,
-    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="The job file.")] = None,
+    file: Annotated[str | None, typer.Argument(metavar="FILE", autocompletion=complete_files, help="The job file.")] = None,
     older_than: Annotated[
         str | None,
         typer.Option("--older-than", metavar="TIME", help="Remove traces older than this, such as 30d.", show_default="trace.keep"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
 ) -> int:
-    """Remove old traces, and vectors and answers that no job file of the folder uses.
-
-    Variables count as they are set now. Without FILE it is the folder's asyncrun.yaml or jobs.yaml.
+    """Remove old traces, and what no job file here uses. That is vectors and answers; variables count as set now.
 
     Example: asyncrun clean jobs.yaml --older-than 7d --dry-run
     """
     from asyncrun.app.cleaning import clean_folder
-    from asyncrun.cli._files import job_file
+    from asyncrun.cli._files import only_job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request, parse_time
-    from asyncrun.errors import UsageError
     from asyncrun.ui.cleaning import cleaning_document, render_cleaning
 
-    path, rest = job_file([file] if file else [])
-    if rest:
-        raise UsageError(f"no job file {file!r}", hint="Name one: asyncrun clean jobs.yaml")
+    path = only_job_file(file)
     seconds = parse_time("--older-than", older_than)
     cleaned = clean_folder(build_request(options, path, []), seconds, dry_run=dry_run)
     if options.json:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asyncrun.cli._complete import complete_words
 from asyncrun.cli._options import Options
 
 if TYPE_CHECKING:
     from asyncrun.app.scheduling import Listed, Wish
     from asyncrun.ui.cron import Row
 
-Words = Annotated[list[str] | None, typer.Argument(metavar="FILE JOB", help="The job file, and which of its jobs.")]
+Words = Annotated[
+    list[str] | None, typer.Argument(metavar="FILE JOB", autocompletion=complete_words, help="The job file, and which of its jobs.")
+]
 At = Annotated[str, typer.Option("--at", metavar="SCHEDULE", help='When, as in a crontab: "15 2 * * *", or @daily.')]
 Name = Annotated[str | None, typer.Option("--name", help="What the entry is called.", show_default="the job file's name")]
 Jitter = Annotated[str | None, typer.Option("--jitter", metavar="TIME", help="Sleep a random time up to this first, such as 10m.")]

@@ -6,16 +6,17 @@ from typing import Annotated
 
 import typer
 
+from asyncrun.cli._complete import complete_files
 from asyncrun.cli._options import FLAGS, Options
 
 
 def doctor(
     options: Options,
-    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="The job file.")] = None,
+    file: Annotated[str | None, typer.Argument(metavar="FILE", autocompletion=complete_files, help="The job file.")] = None,
     *,
     cron: Annotated[bool, typer.Option("--cron", help="Look at it as cron would: with next to no environment.")] = False,
 ) -> int:
-    """Look whether a job file can run: keys, addresses, models, limits; embeds one short text at each place. Exit 1 if not.
+    """Look whether a job file can run; exit 1 if not. Embeds one short text at each place of each model.
 
     Example: asyncrun doctor jobs.yaml --cron
     """
@@ -23,13 +24,13 @@ def doctor(
     from pathlib import Path
 
     from asyncrun.app.doctor import diagnose, diagnose_under_cron
-    from asyncrun.cli._files import DEFAULTS, job_file
+    from asyncrun.cli._files import DEFAULTS, only_job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request
     from asyncrun.ui.doctor import Setting, describe_diagnosis, render_diagnosis
 
     found = file is not None or any(Path(name).exists() for name in DEFAULTS)
-    path = job_file([file] if file else [])[0] if found else None
+    path = only_job_file(file) if found else None
     if cron:
         paths = (("--env-file", options.env_file), ("--state-dir", options.state_dir))
         words = [str(path.absolute())] if path is not None else []

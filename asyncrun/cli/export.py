@@ -6,16 +6,17 @@ from typing import Annotated
 
 import typer
 
+from asyncrun.cli._complete import complete_words
 from asyncrun.cli._options import Options
 
 
 def export(
     options: Options,
-    words: Annotated[list[str], typer.Argument(metavar="FILE JOB", help="The job file, and the job.")],
+    words: Annotated[list[str], typer.Argument(metavar="FILE JOB", autocompletion=complete_words, help="The job file, and the job.")],
     *,
     output: Annotated[str, typer.Option("-o", "--output", metavar="PATH|-", help="Where the rows go.")],
 ) -> int:
-    """Write the rows of a job that are done now, in input order, also while a run goes on; sends nothing. Exits 3 if rows are missing.
+    """Write the rows of a job that are done now. Also while a run goes on; sends nothing; exits 3 if rows are missing.
 
     Example: asyncrun export jobs.yaml notes -o so-far.jsonl
     """

@@ -6,17 +6,20 @@ from typing import Annotated
 
 import typer
 
+from asyncrun.cli._complete import complete_words
 from asyncrun.cli._options import Options
 
 
 def failed(
     options: Options,
-    words: Annotated[list[str] | None, typer.Argument(metavar="FILE JOB", help="The job file, and which of its jobs.")] = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE JOB", autocompletion=complete_words, help="The job file, and which of its jobs.")
+    ] = None,
     *,
     ids: Annotated[bool, typer.Option("--ids", help="Only the ids, one a line: right for a skip file.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is anything.")] = False,
 ) -> int:
-    """List the items that failed in the last run of each job; sends nothing.
+    """List the items that failed in the last run of each job.
 
     Example: asyncrun failed jobs.yaml --ids > known-bad.txt
     """

@@ -75,12 +75,12 @@ def import_ledger(
     Example: asyncrun ledger import old/vectors.jsonl -f jobs.yaml --job notes
     """
     from asyncrun.app.ledgers import import_files
-    from asyncrun.cli._files import job_file
+    from asyncrun.cli._files import only_job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request
     from asyncrun.ui.documents import document
 
-    path, _ = job_file([file] if file else [])
+    path = only_job_file(file)
     imported = import_files(build_request(options, path, [job] if job else []), files)
     if options.json:
         print_document(document(taken=imported.taken, known=imported.known), options)

@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from asyncrun.cli._complete import complete_words
 from asyncrun.cli._options import Options
 
 
 def plan(
     options: Options,
-    words: Annotated[list[str] | None, typer.Argument(metavar="FILE JOB", help="The job file, and which of its jobs.")] = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE JOB", autocompletion=complete_words, help="The job file, and which of its jobs.")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is anything to do.")] = False,
 ) -> int:
     """Say what a run would do; sends nothing and needs no key.

@@ -6,17 +6,20 @@ from typing import Annotated
 
 import typer
 
+from asyncrun.cli._complete import complete_words
 from asyncrun.cli._options import Options
 
 
 def retry(
     options: Options,
-    words: Annotated[list[str] | None, typer.Argument(metavar="FILE JOB", help="The job file, and which of its jobs.")] = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE JOB", autocompletion=complete_words, help="The job file, and which of its jobs.")
+    ] = None,
     *,
     ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="Only this failed item; may be given again.")] = None,
     var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable of the job file.")] = None,
 ) -> int:
-    """Send the failed items again, and nothing else, then write the outputs of their jobs. One that is fixed leaves the list.
+    """Send the failed items again, and nothing else. The outputs of their jobs are written; one that is fixed leaves the list.
 
     Example: asyncrun retry jobs.yaml notes --id n-17
     """

@@ -7,38 +7,69 @@ from typing import Annotated
 
 import typer
 
+from asyncrun.cli._complete import complete_words
 from asyncrun.cli._options import Options
+
+Words = Annotated[
+    list[str] | None, typer.Argument(metavar="FILE JOB", autocompletion=complete_words, help="The job file, and which of its jobs.")
+]
+NoNeeds = Annotated[bool, typer.Option("--no-needs", help="Run only the named jobs, not what they need.")]
+Variables = Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable of the job file.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, metavar="N", show_envvar=False, envvar="ASYNCRUN_WORKERS", help="Batches in flight of each job.")
+]
+MaxRuntime = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", show_envvar=False, envvar="ASYNCRUN_MAX_RUNTIME", help="Stop cleanly after it (75), such as 2h."),
+]
+IfRunning = Annotated[
+    str,
+    typer.Option(
+        metavar="DO",
+        show_envvar=False,
+        envvar="ASYNCRUN_IF_RUNNING",
+        help="Beside another run: fail, skip, wait[=TIME].",
+        show_default=False,
+    ),
+]
+FromJob = Annotated[str | None, typer.Option("--from", metavar="JOB", help="Only this job and those that need it.")]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Only N items, into <name>.limit-N.<ext>.")]
+Input = Annotated[str | None, typer.Option("--input", metavar="PATH|-", help="Read this instead, with one JOB.")]
+Output = Annotated[str | None, typer.Option("--output", metavar="PATH|-", help="Write this instead, with one JOB.")]
+MaxCost = Annotated[float | None, typer.Option(min=0, metavar="USD", help="Stop (4) before the call that passes it.")]
+MaxDelete = Annotated[str | None, typer.Option(metavar="N|N%", help="How many documents may leave a store.")]
+Refresh = Annotated[bool, typer.Option("--refresh", help="Make the named jobs again, once.")]
+FailFast = Annotated[
+    bool, typer.Option("--fail-fast", show_envvar=False, envvar="ASYNCRUN_FAIL_FAST", help="One failure fails its job, others stop.")
+]
+SummaryFile = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", show_envvar=False, envvar="ASYNCRUN_SUMMARY_FILE", help="Write the summary there, too, as JSON."),
+]
+LogFile = Annotated[
+    Path | None, typer.Option(metavar="PATH", show_envvar=False, envvar="ASYNCRUN_LOG_FILE", help="Append the progress there, too.")
+]
 
 
 def run(
     options: Options,
-    words: Annotated[list[str] | None, typer.Argument(metavar="FILE JOB", help="The job file, and which of its jobs.")] = None,
+    words: Words = None,
     *,
-    no_needs: Annotated[bool, typer.Option("--no-needs", help="Run only the named jobs, not what they need.")] = False,
-    var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable of the job file.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, envvar="ASYNCRUN_WORKERS", help="Batches in flight of each job.")] = None,
-    max_runtime: Annotated[
-        str | None, typer.Option(metavar="TIME", envvar="ASYNCRUN_MAX_RUNTIME", help="Stop cleanly after this time (75), such as 2h.")
-    ] = None,
-    if_running: Annotated[
-        str, typer.Option(metavar="fail|skip|wait[=TIME]", envvar="ASYNCRUN_IF_RUNNING", help="When another run of the file goes on.")
-    ] = "fail",
-    from_job: Annotated[str | None, typer.Option("--from", metavar="JOB", help="Run this job and those that need it, no others.")] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Only the first N items, into outputs of their own; no store.")
-    ] = None,
-    input_path: Annotated[str | None, typer.Option("--input", metavar="PATH|-", help="Read this instead, with one JOB.")] = None,
-    output_path: Annotated[str | None, typer.Option("--output", metavar="PATH|-", help="Write this instead, with one JOB.")] = None,
-    max_cost: Annotated[float | None, typer.Option(min=0, metavar="USD", help="Stop (4) before the call that would pass it.")] = None,
-    max_delete: Annotated[str | None, typer.Option(metavar="N|N%", help="So many documents may leave a store in this run.")] = None,
-    refresh: Annotated[bool, typer.Option("--refresh", help="Make the named jobs again, once.")] = False,
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", envvar="ASYNCRUN_FAIL_FAST", help="Any failure fails its job, and stops the others.")
-    ] = False,
-    summary_file: Annotated[
-        Path | None, typer.Option(envvar="ASYNCRUN_SUMMARY_FILE", help="Write the summary as JSON to this file, too.")
-    ] = None,
-    log_file: Annotated[Path | None, typer.Option(envvar="ASYNCRUN_LOG_FILE", help="Append the progress to this file, too.")] = None,
+    no_needs: NoNeeds = False,
+    var: Variables = None,
+    workers: Workers = None,
+    max_runtime: MaxRuntime = None,
+    if_running: IfRunning = "fail",
+    from_job: FromJob = None,
+    limit: Limit = None,
+    input_path: Input = None,
+    output_path: Output = None,
+    max_cost: MaxCost = None,
+    max_delete: MaxDelete = None,
+    refresh: Refresh = False,
+    fail_fast: FailFast = False,
+    summary_file: SummaryFile = None,
+    log_file: LogFile = None,
 ) -> int:
     """Run jobs; what is finished is never sent again.
 
@@ -50,14 +81,19 @@ def run(
 
     file, jobs = job_file(words or [])
     skip, patience = parse_if_running(if_running)
+    seconds = parse_time("--max-runtime", max_runtime)
+    # What a job file says wins over the user config, not over a flag.
+    spare = {name for name in ("workers", "max_runtime") if options.sources.get(name) == "user config"}
     request = build_request(
         options,
         file,
         jobs,
         var,
         with_needs=not no_needs,
-        workers=workers,
-        max_runtime=parse_time("--max-runtime", max_runtime),
+        workers=None if "workers" in spare else workers,
+        max_runtime=None if "max_runtime" in spare else seconds,
+        spare_workers=workers if "workers" in spare else None,
+        spare_max_runtime=seconds if "max_runtime" in spare else None,
         wait_for_lock=patience,
         from_job=from_job,
         limit=limit,

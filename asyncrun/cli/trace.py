@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from asyncrun.cli._complete import complete_runs
 from asyncrun.cli._options import Options
 
 if TYPE_CHECKING:
     from asyncrun.trace.views.styled import Styled
 
 FileFlag = Annotated[Path | None, typer.Option("-f", "--file", help="The job file, instead of the nearest .asyncrun upward.")]
-RunWord = Annotated[str, typer.Argument(metavar="[RUN]", help="An id, a unique prefix, latest or latest~N.")]
+RunWord = Annotated[str, typer.Argument(metavar="RUN", autocompletion=complete_runs, help="An id, a unique prefix, latest or latest~N.")]
 RunStatus = Literal["succeeded", "partial", "failed", "stopped", "cancelled", "running", "unfinished"]
 
 
@@ -90,8 +91,12 @@ def errors(options: Options, run: RunWord = "latest", file: FileFlag = None) -> 
 
 def diff(
     options: Options,
-    first: Annotated[str | None, typer.Argument(metavar="[A]", help="The earlier run.", show_default="the one before B")] = None,
-    second: Annotated[str | None, typer.Argument(metavar="[B]", help="The later run.", show_default="latest")] = None,
+    first: Annotated[
+        str | None, typer.Argument(metavar="A", autocompletion=complete_runs, help="The earlier run.", show_default="the one before B")
+    ] = None,
+    second: Annotated[
+        str | None, typer.Argument(metavar="B", autocompletion=complete_runs, help="The later run.", show_default="latest")
+    ] = None,
     file: FileFlag = None,
 ) -> int:
     """Show what got slower between two runs, and why. Without names: the latest run, and the one before of the same job file.
@@ -139,7 +144,7 @@ def export_trace(
     form: Annotated[Literal["otlp", "perfetto", "json"], typer.Option("--format", help="What reads it.")],
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE|-", help="Where it goes.")] = "-",
 ) -> int:
-    """Write a run in the form of another tool: OTLP/JSON, Perfetto (also chrome://tracing), or plain JSON.
+    """Write a run for another tool: OTLP/JSON, Perfetto or plain JSON.
 
     Example: asyncrun trace export --format perfetto -o trace.json
     """
@@ -154,7 +159,7 @@ def html(
     file: FileFlag = None,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE|-", help="Where it goes.")] = "-",
 ) -> int:
-    """Write a run as one page for a browser: tree, timeline and waits; it loads nothing from anywhere.
+    """Write a run as one page for a browser. It has tree, timeline and waits, and loads nothing.
 
     Example: asyncrun trace html -o trace.html
     """

@@ -6,25 +6,28 @@ from typing import Annotated
 
 import typer
 
+from asyncrun.cli._complete import complete_files
 from asyncrun.cli._options import Options
 
 
 def validate(
     options: Options,
-    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="The job file.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Also resolve variables and look for inputs.")] = False,
+    file: Annotated[str | None, typer.Argument(metavar="FILE", autocompletion=complete_files, help="The job file.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", show_envvar=False, envvar="ASYNCRUN_STRICT", help="Also resolve variables and look for inputs.")
+    ] = False,
 ) -> int:
     """Check a job file and name every mistake; sends nothing.
 
     Example: asyncrun validate jobs.yaml
     """
-    from asyncrun.app.planning import check_job_file
-    from asyncrun.cli._files import job_file
+    from asyncrun.app.checking import check_job_file
+    from asyncrun.cli._files import only_job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request
     from asyncrun.ui.documents import document
 
-    path, _ = job_file([file] if file else [])
+    path = only_job_file(file)
     names = check_job_file(build_request(options, path, []), strict=strict)
     if options.json:
         print_document(document(jobs=names), options)

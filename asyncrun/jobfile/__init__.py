@@ -1,13 +1,19 @@
 """The job file: YAML in, a frozen and checked model out, or every mistake at once with its place."""
 
-from asyncrun.jobfile.embedder import EmbedderConfig
-from asyncrun.jobfile.input import Input, Output
-from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, PluginJob, QueryJob
-from asyncrun.jobfile.load import load_job_file, parse_job_file
-from asyncrun.jobfile.model import JobFile
-from asyncrun.jobfile.schema import job_file_schema
-from asyncrun.jobfile.sections import StoreConfig
-from asyncrun.jobfile.values import Threshold
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncrun.jobfile.embedder import EmbedderConfig
+    from asyncrun.jobfile.input import Input, Output
+    from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, PluginJob, QueryJob
+    from asyncrun.jobfile.load import load_job_file, parse_job_file
+    from asyncrun.jobfile.model import JobFile
+    from asyncrun.jobfile.schema import job_file_schema
+    from asyncrun.jobfile.sections import StoreConfig
+    from asyncrun.jobfile.values import Threshold
 
 __all__ = [
     "EmbedJob",
@@ -25,3 +31,31 @@ __all__ = [
     "load_job_file",
     "parse_job_file",
 ]
+
+_HOMES = {
+    "EmbedJob": "jobs",
+    "EmbedderConfig": "embedder",
+    "IngestJob": "jobs",
+    "Input": "input",
+    "Job": "jobs",
+    "JobFile": "model",
+    "Output": "input",
+    "PluginJob": "jobs",
+    "QueryJob": "jobs",
+    "StoreConfig": "sections",
+    "Threshold": "values",
+    "job_file_schema": "schema",
+    "load_job_file": "load",
+    "parse_job_file": "load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on use: who reads a duration needs neither YAML nor the models.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -33,7 +33,10 @@ def render_trouble(result: RunResult, file: Path | None = None) -> str:
 
 def _next(result: RunResult, file: Path | None) -> list[str]:
     """Return what to do next: look at what failed, or run again, which goes on where this run ended."""
-    words = "" if file is None else f" {shlex.quote(str(file))}"
+    if file is None:
+        again = "Next: the same command goes on from here; what is finished is not sent again."
+        return [again] if result.status in (Status.FAILED, Status.STOPPED, Status.CANCELLED) else []
+    words = f" {shlex.quote(str(file))}"
     steps = [f"Next: `asyncrun failed{words}` lists what failed, `asyncrun retry{words}` sends it again."] if result.counts.failed else []
     if result.status in (Status.FAILED, Status.STOPPED, Status.CANCELLED):
         steps.append(f"Next: `asyncrun run{words}` goes on from here; what is finished is not sent again.")

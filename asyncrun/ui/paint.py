@@ -30,9 +30,9 @@ def paint(text: Styled, *, colour: bool) -> str:
     return "\n".join("".join(_painted(part, colour) for part in line) for line in text.lines)
 
 
-def print_styled(text: Styled, stream: TextIO, *, colour: bool = False) -> None:
-    """Write styled text. Raises StorageError when it cannot be written (a full disk); a reader that goes away is no error."""
-    Outlet(stream, answer=True).line(paint(text, colour=colour))
+def print_styled(text: Styled, stream: TextIO, *, colour: bool = False, answer: bool = True) -> None:
+    """Write styled text. Raises StorageError when an answer cannot be written (a full disk); a reader that goes away is no error."""
+    Outlet(stream, answer=answer).line(paint(text, colour=colour))
 
 
 def _painted(part: Part, colour: bool) -> str:

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 _UNKNOWN = "unknown"
 
 
-def print_text(text: str, stream: TextIO, *, colour: bool = False, width: int | None = None) -> None:
+def print_text(text: str, stream: TextIO, *, colour: bool = False, width: int | None = None, answer: bool = True) -> None:
     r"""Write a text of one or more lines, its control characters made visible; with colour the words of a status stand out.
 
     Longer lines than `width` go on in the next one, between words.
-    Raises StorageError when it cannot be written (a full disk); a reader that goes away is no error.
+    Raises StorageError when an answer cannot be written (a full disk); a reader that goes away is no error.
 
     >>> import sys
     >>> print_text("a\x1b[2Jb", sys.stdout)
     a\x1b[2Jb
     """
     lines = "\n".join(_wrapped(printable(line), width) for line in text.rstrip("\n").split("\n"))
-    out = Outlet(stream, answer=True)
+    out = Outlet(stream, answer=answer)
     out.line(_coloured(lines) if colour else lines)
 
 

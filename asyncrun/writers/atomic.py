@@ -15,6 +15,9 @@ from asyncrun.errors import AsyncrunError, OutputError, Place, StorageError, os_
 
 _BUFFER = 1024 * 1024
 _LONGEST_NAME = 200  # Of 255 bytes on common file systems: the rest is for the dot, the random part and the ending.
+_STREAM = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,6})")
+_MOST_LINKS = 40
+"""Symbolic links that Linux follows in one path."""
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -115,8 +118,42 @@ class AtomicFile:
             self._buffer.clear()
 
 
+def is_stream(path: Path) -> bool:
+    """Tell whether a path stands for an open stream, such as `/dev/stdout`, or is a device, a pipe or a socket.
+
+    >>> is_stream(Path("/dev/stdout")), is_stream(Path("/dev/null")), is_stream(Path("notes.jsonl"))
+    (True, True, False)
+    """
+    if stream_number(path) is not None:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def stream_number(path: Path) -> int | None:
+    """Return which descriptor of this process a path stands for, None for any other path.
+
+    >>> stream_number(Path("/dev/stderr"))
+    2
+    """
+    step = path.absolute()
+    for _ in range(_MOST_LINKS):
+        if found := _STREAM.fullmatch(str(step)):
+            return int(found[1])
+        if not step.is_symlink():
+            break
+        step = Path(os.path.normpath(step.parent / step.readlink()))
+    return None
+
+
 def _target(path: Path) -> Path:
     """Follow symbolic links to the file that is meant, and refuse what a rename must not replace."""
+    if is_stream(path):
+        # Renaming over /dev/null or a pipe would replace it for everybody, and over /dev/stdout the file that it is redirected to.
+        raise OSError(errno.EINVAL, "it is not a regular file")
     target = path.resolve()
     try:
         mode = target.stat().st_mode
@@ -124,9 +161,6 @@ def _target(path: Path) -> Path:
         return target
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder")
-    if not stat.S_ISREG(mode):
-        # Renaming over /dev/null or a pipe would replace it for everybody.
-        raise OSError(errno.EINVAL, "it is not a regular file")
     return target
 
 

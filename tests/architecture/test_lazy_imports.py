@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,33 @@ def loaded(program: str) -> set[str]:
 )
 def test_what_is_heavy_is_not_loaded(program: str) -> None:
     assert loaded(program) & HEAVY == set()
+
+
+JOB = "jobs: [{name: n, kind: embed, input: {items: [a], allow_empty: true}, output: out.jsonl}]"
+# Typer reads the values of flags with pydantic.
+TYPER = {"pydantic"}
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        (["run", "--help"], TYPER),
+        (["validate"], {*TYPER, "yaml"}),
+        (["schema"], {*TYPER, "yaml"}),
+        (["init", "new.yaml"], {*TYPER, "yaml"}),
+        (["plugins"], TYPER),
+        (["trace"], {*TYPER, "orjson"}),
+        (["trace", "list"], {*TYPER, "orjson"}),
+        (["trace", "list", "--since", "7d"], {*TYPER, "orjson"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_loads_only_what_it_needs(words: list[str], needed: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("jobs.yaml").write_text(JOB)
+    subprocess.run([sys.executable, "-m", "asyncrun", "run", "-q"], check=True)
+    program = f"from asyncrun.cli import main; sys.argv = ['asyncrun', *{words!r}]; raise SystemExit(main())"
+    assert loaded(program) & HEAVY <= needed
 
 
 def test_importing_the_package_loads_no_command_line() -> None:

@@ -1,0 +1,97 @@
+"""One embed job without a job file: its words become the text of one, which runs, and can be kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asyncrun.app.overrides import load_jobs
+from asyncrun.app.request import Request
+from asyncrun.errors import JobFileError, OutputError, Place, UsageError
+from asyncrun.paths import write_new
+
+STREAM = "-"
+_WORDS = {"input": "INPUT", "output": "--output", "embedder": "--embedder"}
+"""What the keys of the job are called on the command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class SingleJob:
+    """A job file of one job: its text, and a name for it where it is not kept, the same for the same words."""
+
+    title: str
+    text: str
+
+
+def describe_embed(inputs: Sequence[str], output: str, embedder: str, folder: Path) -> SingleJob:
+    """Return the job file in `folder` of an embed job; its paths start at the working directory.
+
+    >>> print(describe_embed(["notes.jsonl"], "out/vectors.jsonl", "voyage", Path.cwd()).text, end="")
+    jobs:
+      - name: "vectors"
+        kind: embed
+        input: "notes.jsonl"
+        embedder: {provider: "voyage"}
+        output: "out/vectors.jsonl"
+    """
+    paths = [_seen_from(folder, path) for path in inputs]
+    lines = [
+        "jobs:",
+        f"  - name: {_quoted(_name(output))}",
+        "    kind: embed",
+        f"    input: {_quoted(paths[0]) if len(paths) == 1 else '[' + ', '.join(map(_quoted, paths)) + ']'}",
+        f"    embedder: {_quoted(embedder) if '/' in embedder or embedder == 'local' else '{provider: ' + _quoted(embedder) + '}'}",
+        f"    output: {_quoted(_seen_from(folder, output))}",
+    ]
+    text = "\n".join(lines) + "\n"
+    return SingleJob(f"embed-{_name(output)}-{hashlib.sha256(text.encode()).hexdigest()[:8]}", text)
+
+
+def check_embed(request: Request) -> None:
+    """Raise UsageError with what is wrong with the words of the call, in their own names."""
+    try:
+        load_jobs(request)
+    except JobFileError as error:
+        told = [(mistake.path.removeprefix("jobs[0]."), mistake) for mistake in error.mistakes]
+        words = [f"{_WORDS.get(key.partition('.')[0].partition('[')[0], key)}: {_sentence(str(mistake), key)}" for key, mistake in told]
+        raise UsageError("; ".join(words), hint="See asyncrun embed --help.") from None
+
+
+def save_job_file(path: Path, text: str) -> None:
+    """Keep a job file; one that is there with the same text stays. Raises OutputError for another one."""
+    try:
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            return
+    except (OSError, UnicodeDecodeError):
+        pass  # Then it is another one, or cannot be written either.
+    try:
+        write_new(path, text)
+    except FileExistsError as error:
+        hint = f"Run it: asyncrun run {path}, or choose another name for --save."
+        raise OutputError("the file is there already, and is another job", place=Place(str(path)), hint=hint) from error
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}", place=Place(str(path)), hint="Choose another --save.") from error
+
+
+def _sentence(mistake: str, key: str) -> str:
+    return mistake.partition(f"jobs[0].{key}: ")[2] or mistake
+
+
+def _seen_from(folder: Path, path: str) -> str:
+    if path == STREAM or path.startswith("/") or folder == Path.cwd():
+        return path
+    return os.path.relpath(path, folder)
+
+
+def _name(output: str) -> str:
+    return re.sub(r"[^a-z0-9_-]+", "-", Path(output).stem.lower()).strip("-")[:40] or "embed"
+
+
+def _quoted(text: str) -> str:
+    """Return a text as YAML writes it in double quotes; it holds no variable."""
+    return json.dumps(text.replace("$", "$$"), ensure_ascii=False)

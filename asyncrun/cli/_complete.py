@@ -1,0 +1,46 @@
+"""What a shell offers after Tab: job files, names of jobs, ids of runs; on any trouble nothing, since nobody reads an error there."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import typer
+
+from asyncrun.errors import AsyncrunError
+
+
+def complete_words(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the job files of the folder for the first word, and the jobs of the file that is meant."""
+    from asyncrun.cli._files import job_file
+
+    words = [word for word in context.params.get("words") or () if word]
+    found = [] if words else complete_files(incomplete)
+    with suppress(AsyncrunError, OSError):
+        file, chosen = job_file(words)
+        found += [name for name in _job_names(file) if name.startswith(incomplete) and name not in chosen]
+    return found
+
+
+def complete_files(incomplete: str) -> list[str]:
+    """Return the YAML files of the folder."""
+    with suppress(OSError):
+        return sorted(path.name for path in Path().glob("*.y*ml") if path.name.startswith(incomplete) and path.suffix in (".yaml", ".yml"))
+    return []
+
+
+def complete_runs(incomplete: str) -> list[str]:
+    """Return `latest` and the ids of the recorded runs that the nearest state folder holds, the latest first."""
+    found = ["latest"] if "latest".startswith(incomplete) else []
+    with suppress(AsyncrunError, OSError):
+        from asyncrun.app.tracing import describe_trace_list, traced_folder
+
+        runs = describe_trace_list(traced_folder(None, None))["runs"]
+        found += [run["run_id"] for run in runs if run["run_id"].startswith(incomplete)]
+    return found
+
+
+def _job_names(file: Path) -> list[str]:
+    from asyncrun.jobfile.names import job_names
+
+    return job_names(file)

@@ -1,0 +1,159 @@
+"""Settings beside flags: their twins in the environment, and the user config. What spends or deletes is never one."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from asyncrun.errors import Place, UsageError
+
+
+class Setting(NamedTuple):
+    """One setting: what it takes (`flag`, `path`, `text`, `number`, or one of some words), and the commands whose flag it is."""
+
+    takes: str | tuple[str, ...]
+    commands: tuple[str, ...] = ()
+
+
+WHEN = ("auto", "always", "never")
+GLOBAL: Mapping[str, Setting] = {
+    "quiet": Setting("flag"),
+    "verbose": Setting("flag"),
+    "json": Setting("flag"),
+    "progress": Setting(WHEN),
+    "color": Setting(WHEN),
+    "state-dir": Setting("path"),
+    "env-file": Setting("path"),
+    "debug": Setting("flag"),
+}
+"""Settings of every command, by the names of their flags."""
+OWN: Mapping[str, Setting] = {
+    "workers": Setting("number", ("run",)),
+    "max-runtime": Setting("text", ("run",)),
+    "if-running": Setting("text", ("run",)),
+    "fail-fast": Setting("flag", ("run",)),
+    "summary-file": Setting("path", ("run",)),
+    "log-file": Setting("path", ("run",)),
+    "embedder": Setting("text", ("embed",)),
+    "strict": Setting("flag", ("validate",)),
+}
+"""Settings of one command each."""
+SETTINGS: Mapping[str, Setting] = {**GLOBAL, **OWN}
+_TYPES: Mapping[str, tuple[type, str]] = {
+    "flag": (bool, "true or false"),
+    "text": (str, "a text"),
+    "path": (str, 'an absolute path as a text, or one that begins with "~/"'),
+    "number": (int, "a whole number of 1 or more"),
+}
+_YES, _NO = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
+
+
+def twin(flag: str) -> str:
+    """Return the variable that stands for a flag.
+
+    >>> twin("max-runtime")
+    'ASYNCRUN_MAX_RUNTIME'
+    """
+    return f"ASYNCRUN_{flag.upper().replace('-', '_')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The user config: settings by the names of their flags, and the file that they stand in (it need not be there)."""
+
+    path: Path
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def for_commands(self) -> dict[str, dict[str, Any]]:
+        """Return the commands' own settings, by command and parameter."""
+        found: dict[str, dict[str, Any]] = {}
+        for name, value in self.values.items():
+            for command in SETTINGS[name].commands:
+                found.setdefault(command, {})[name.replace("-", "_")] = value
+        return found
+
+
+def config_file(environ: Mapping[str, str]) -> Path:
+    """Return where the user config is looked for (XDG Base Directory Specification: a relative XDG_CONFIG_HOME is ignored).
+
+    >>> config_file({"XDG_CONFIG_HOME": "/home/me/.config"})
+    PosixPath('/home/me/.config/asyncrun/config.toml')
+    """
+    home = environ.get("XDG_CONFIG_HOME", "")
+    folder = Path(home) if home.startswith("/") else Path(environ.get("HOME") or "/", ".config")
+    return folder / "asyncrun" / "config.toml"
+
+
+def load_config(environ: Mapping[str, str]) -> Config:
+    """Return the user config; nothing is in it where there is no file. Raises UsageError for the first mistake in it."""
+    path = config_file(environ)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return Config(path)
+    except (OSError, UnicodeDecodeError) as error:
+        words = getattr(error, "strerror", None) or "not a text in UTF-8"
+        raise UsageError(f"the user config cannot be read: {words}", place=Place(str(path)), hint="Mend or remove it.") from error
+    import tomllib
+
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"not valid TOML: {error}", place=Place(str(path)), hint="Correct the user config.") from error
+    home = environ.get("HOME") or "/"
+    return Config(path, {name: _checked(name, value, path, home) for name, value in found.items()})
+
+
+def globals_of(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the settings of every command that are not the default, by parameter, and where each comes from: environment, user config.
+
+    A variable that is set to nothing counts as unset. Raises UsageError for a variable with a wrong value.
+    """
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for name, setting in GLOBAL.items():
+        parameter, variable = name.replace("-", "_"), environ.get(twin(name))
+        if variable:
+            values[parameter], sources[parameter] = _from_environment(name, variable, setting), "environment"
+        elif name in config.values:
+            value = config.values[name]
+            values[parameter], sources[parameter] = Path(value) if setting.takes == "path" else value, "user config"
+    return values, sources
+
+
+def _from_environment(name: str, text: str, setting: Setting) -> Any:
+    takes = setting.takes
+    if takes == "path":
+        return Path(text)
+    if takes == "flag" and text.lower() in (*_YES, *_NO):
+        return text.lower() in _YES
+    if isinstance(takes, tuple) and text in takes:
+        return text
+    allowed = ", ".join(takes) if isinstance(takes, tuple) else "1 or 0"
+    raise UsageError(f"{twin(name)} takes {allowed}, not {text!r}", hint="Correct or unset the variable.")
+
+
+def _checked(name: str, value: object, path: Path, home: str) -> Any:
+    place = Place(str(path))
+    if name not in SETTINGS:
+        near = difflib.get_close_matches(name.replace("_", "-"), SETTINGS, 1)
+        guess = f"; did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"{name}: unknown setting; allowed: {', '.join(SETTINGS)}{guess}", place=place, hint="Correct the user config.")
+    takes = SETTINGS[name].takes
+    if isinstance(takes, tuple):
+        right, allowed = value in takes, ", ".join(takes)
+    else:
+        kind, allowed = _TYPES[takes]
+        right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if takes == "number":
+        right = right and isinstance(value, int) and value > 0
+    if takes == "path" and isinstance(value, str):
+        value = os.path.join(home, value[2:]) if value.startswith("~/") else value  # noqa: PTH118  # of texts
+        right = value.startswith("/")
+    if not right:
+        raise UsageError(f"{name} takes {allowed}", place=place, hint="Correct the user config.")
+    return value

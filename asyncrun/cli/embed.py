@@ -1,0 +1,43 @@
+"""`asyncrun embed`: one embed job, without a job file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asyncrun.cli._options import Options
+
+
+def embed(
+    options: Options,
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help='Files or globs, or "-" for standard input.')],
+    *,
+    output: Annotated[str, typer.Option("-o", "--output", metavar="PATH|-", help="Where the rows go.")],
+    embedder: Annotated[
+        str,
+        typer.Option(
+            "-e", "--embedder", metavar="NAME", show_envvar=False, envvar="ASYNCRUN_EMBEDDER", help="A provider, or provider/model."
+        ),
+    ] = "local",
+    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Keep the job as a job file, too.")] = None,
+) -> int:
+    """Embed files without a job file. Run again, it goes on. The state is in this folder, or beside FILE.
+
+    Example: asyncrun embed notes.jsonl -o vectors.jsonl -e mistral
+    """
+    from dataclasses import replace
+
+    from asyncrun.app.single import check_embed, describe_embed, save_job_file
+    from asyncrun.cli._reports import run_and_report
+    from asyncrun.cli._requests import build_request
+
+    folder = save.absolute().parent if save is not None else Path.cwd()
+    job = describe_embed(inputs, output, embedder, folder)
+    request = build_request(options, save or Path(job.title), [], text=job.text)
+    check_embed(request)
+    if save is not None:
+        save_job_file(save, job.text)
+        request = replace(request, text=None)
+    return run_and_report(request, options)

@@ -1,0 +1,22 @@
+"""`asyncrun plugins`: what is installed, and which distribution brings it."""
+
+from __future__ import annotations
+
+from asyncrun.cli._options import Options
+
+
+def plugins(options: Options) -> int:
+    """List what a job file can name, by distribution. Imports none of it.
+
+    Example: asyncrun plugins --json
+    """
+    from asyncrun import __version__, registry
+    from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.ui.plugins import parts_document, render_parts
+
+    offers = registry.offers(__version__)
+    if options.json:
+        print_document(parts_document(offers), options)
+    else:
+        print_answer(render_parts(offers), options)
+    return 0

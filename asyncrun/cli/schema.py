@@ -1,0 +1,19 @@
+"""`asyncrun schema`: the job file's language, for editors and other programs."""
+
+from __future__ import annotations
+
+from asyncrun.cli._options import Options
+
+
+def schema(options: Options) -> int:
+    """Print the JSON Schema of the job file. An editor completes and checks with it.
+
+    Example: asyncrun schema > asyncrun.schema.json
+    """
+    from dataclasses import replace
+
+    from asyncrun.app.starting import render_schema
+    from asyncrun.cli._output import print_answer
+
+    print_answer(render_schema(), replace(options, color="never"))
+    return 0

@@ -1,0 +1,22 @@
+"""The page about commands says what `--help` says, and the first page of the docs names all others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_page_is_up_to_date() -> None:
+    command = [sys.executable, ROOT / "scripts" / "commands_page.py", "--check"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_index_names_every_page_and_no_other() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").iterdir() if page.is_file()} - {"index.md"}
+    named = {part.partition(")")[0] for part in index.split("](")[1:]}
+    assert named == pages
