@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,7 @@ def test_a_place_without_a_vector_to_compare_by_is_refused(asyncrun: Command, se
     notes(tmp_path, "one")
     write(tmp_path, job_of(server, space="mine"))
     assert asyncrun("run").code == 0
-    with sqlite3.connect(tmp_path / ".asyncrun/ledger.db") as ledger:
+    with closing(sqlite3.connect(tmp_path / ".asyncrun/ledger.db")) as ledger, ledger:
         ledger.execute("DELETE FROM batches")
     with FakeServer().in_thread() as same:
         write(tmp_path, job_of(same, space="mine"))

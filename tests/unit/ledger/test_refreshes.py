@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ async def test_what_takes_the_place_of_a_damaged_batch_counts_for_a_refresh_that
         await put(ledger, "newest")
         await open_refresh(ledger, ["a"])
         held = await asyncio.to_thread(ledger.index, SPACE)
-        with sqlite3.connect(tmp_path / "ledger.db") as other:
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as other, other:
             other.execute("UPDATE batches SET vectors = zeroblob(length(vectors)) WHERE id = 2")
         with pytest.raises(DamagedStateError):
             await asyncio.to_thread(ledger.vectors, held, held.find(keys_array(content_key("newest"))))
