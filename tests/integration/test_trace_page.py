@@ -40,7 +40,12 @@ class Opened:
         return list(self.driver.find_elements("css selector", "[role=treeitem]"))
 
     def row(self, text: str) -> Any:
-        return next(row for row in self.rows() if text in row.text)
+        from selenium.common.exceptions import StaleElementReferenceException
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        # On a busy machine a large page is still being drawn when it is asked for its rows.
+        wait = WebDriverWait(self.driver, 30, ignored_exceptions=[StaleElementReferenceException])
+        return wait.until(lambda _: next((row for row in self.rows() if text in row.text), None))
 
     def chosen(self) -> Any:
         """Return the row that a screen reader would read out."""
