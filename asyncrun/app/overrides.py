@@ -11,7 +11,7 @@ from asyncrun.app.request import Request
 from asyncrun.errors import StorageError, UsageError
 from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.input import Output
-from asyncrun.jobfile.jobs import IngestJob, Job
+from asyncrun.jobfile.jobs import IngestJob, Job, QueryJob
 from asyncrun.jobfile.load import load_job_file, parse_job_file
 from asyncrun.jobfile.model import JobFile, absolute, closure, unknown_job
 from asyncrun.jobfile.values import Threshold
@@ -60,7 +60,7 @@ def _check_prices(jobs: Sequence[Job]) -> None:
                 f"--max-cost needs a price, and the embedder of the job {job.name} has none",
                 hint="Set price_per_million_tokens at the embedder.",
             )
-        if getattr(job, "llm", None) is not None and getattr(job, "llm").price_per_million_tokens is None:  # noqa: B009  # only queries have one
+        if isinstance(job, QueryJob) and job.llm is not None and job.llm.price_per_million_tokens is None:
             raise UsageError(
                 f"--max-cost needs a price, and the llm of the job {job.name} has none", hint="Set price_per_million_tokens at the llm."
             )
