@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.aio.bridge import asyncio_run
@@ -54,12 +55,7 @@ __all__ = [
     "run_jobs",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    # Names load on use, so that importing the package costs next to nothing.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = load_on_use(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

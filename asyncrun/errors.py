@@ -81,6 +81,8 @@ def os_words(error: BaseException) -> str:
     >>> os_words(OSError(28, "No space left on device", "out.jsonl"))
     'No space left on device'
     """
+    if isinstance(error, UnicodeDecodeError):
+        return f"not a text in {error.encoding.upper()}"
     return getattr(error, "strerror", None) or str(error)
 
 
@@ -159,7 +161,7 @@ class TooManyFailuresError(JobFailedError):
 class RefusedDeletionError(JobFailedError):
     """More would be deleted or replaced than `max_delete` allows."""
 
-    hint = "If this is meant, raise `max_delete` in the job file."
+    hint = "If this is meant, allow it once with `--max-delete`, or raise `max_delete` in the job file."
 
 
 class SpaceMismatchError(JobFailedError):

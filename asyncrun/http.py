@@ -14,6 +14,8 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from asyncrun.errors import UsageError, os_words
+
 if TYPE_CHECKING:
     import httpx
 
@@ -121,13 +123,19 @@ def build_client(concurrency: int, *, http2: bool = False) -> Client:
     Proxies and CA bundles come from the environment (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE). Redirects are not followed: on the way to
     another host only the header Authorization would be left behind, other keys and the texts would go along. Waiting for a connection
     has no timeout of its own, since a permit stands for one.
+
+    Raises UsageError where the CA bundle of the environment cannot be read.
     """
     import httpx
 
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency, keepalive_expiry=KEEP_ALIVE)
     timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT)
     # Read once: the CA bundle takes a tenth of a second.
-    verify = httpx.create_ssl_context()
+    try:
+        verify = httpx.create_ssl_context()
+    except OSError as error:
+        why = "there is none in it" if isinstance(error, ssl.SSLError) else os_words(error)
+        raise UsageError(f"no certificates can be read from SSL_CERT_FILE: {why}", hint="Correct or unset SSL_CERT_FILE.") from error
     open_http = partial(_http2_client(), http2=True) if http2 else _watched_client()
     return Client(partial(open_http, follow_redirects=False, timeout=timeout, limits=limits, verify=verify))
 
@@ -203,7 +211,7 @@ async def _connection_made(*_: object) -> None:
         making[0].close()
 
 
-async def post_json(
+async def post(
     client: Client,
     url: str,
     body: bytes,
@@ -213,12 +221,12 @@ async def post_json(
     max_bytes: int = MAX_REPLY,
     connecting: Connecting = nullcontext,
 ) -> Reply:
-    """Send JSON and return the whole reply, whatever its status.
+    """Send a body and return the whole reply, whatever its status.
 
     Args:
         client: From `build_client`.
         url: Without keys.
-        body: The JSON.
+        body: JSON, where the headers do not say otherwise.
         headers: Keys belong here.
         timeout: Seconds from the start to the last byte. The client's own timeouts begin anew with every byte, so that a server which
             sends one byte a second would hold a request for ever.
@@ -231,8 +239,8 @@ async def post_json(
     return await _send(client, "POST", url, body, sent, timeout=timeout, max_bytes=max_bytes, connecting=connecting)
 
 
-async def get_json(client: Client, url: str, headers: Mapping[str, str], *, timeout: float, max_bytes: int = MAX_REPLY) -> Reply:  # noqa: ASYNC109
-    """Ask for JSON and return the whole reply, else as `post_json`. Raises TransportError."""
+async def get(client: Client, url: str, headers: Mapping[str, str], *, timeout: float, max_bytes: int = MAX_REPLY) -> Reply:  # noqa: ASYNC109
+    """Ask and return the whole reply, else as `post`. Raises TransportError."""
     return await _send(client, "GET", url, b"", headers, timeout=timeout, max_bytes=max_bytes, connecting=nullcontext)
 
 

@@ -50,9 +50,8 @@ def find_state_folder(start: Path) -> Path | None:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner can read; a symbolic link in its place is refused."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(path, flags, 0o600)
+    """Write a file that only its owner can read. Raises FileExistsError when something is in its place, also a link that leads nowhere."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
 

@@ -224,6 +224,7 @@ class Embedded:
 
     `vectors` has the shape (len(positions), dimensions), float32; row `i` belongs to the text at `positions[i]` of the call.
     Every position of the call is either in `positions` or in `failures`. `truncated` holds positions that were cut to the limit.
+    `beside` are those tokens of `usage` that other texts than those of the call had.
     """
 
     vectors: Vectors
@@ -232,6 +233,7 @@ class Embedded:
     truncated: frozenset[int] = frozenset()
     usage: Usage = Usage()
     waits: Waits = Waits()
+    beside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +277,7 @@ class Counts:
 class JobPlan:
     """What a run of one job would do; nothing was sent to know it. `seconds`, `cost` and `disk` (bytes) are None when unknown.
 
-    `exact` says whether `tokens` are counted and not estimated.
+    `exact` says whether `tokens` are counted and not estimated, `bound_by` which limit `seconds` follow from.
     """
 
     name: str
@@ -290,6 +292,7 @@ class JobPlan:
     tokens: int = 0
     cost: float | None = None
     seconds: float | None = None
+    bound_by: str | None = None
     disk: int | None = None
     exact: bool = False
     notes: tuple[str, ...] = ()
@@ -319,10 +322,19 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
-class Cleaning:
-    """What was removed of old runs (their ids) and unused spaces; `dry_run`: what would be. `freed` is how many bytes the files lost.
+class Superseded:
+    """Batches of a ledger of which every vector was made again: their numbers, how many vectors they hold, and in how many bytes."""
 
-    `kept` says why nothing of the ledger is removed, None when it was looked through.
+    batches: tuple[int, ...] = ()
+    vectors: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaning:
+    """What was removed of old runs (their ids), unused spaces, and vectors that were made again; `dry_run`: what would be.
+
+    `freed` is how many bytes the files lost. `kept` says why no space is removed, None when all job files were looked through.
     """
 
     dry_run: bool
@@ -330,11 +342,12 @@ class Cleaning:
     spaces: tuple[SpaceSize, ...] = ()
     freed: int = 0
     kept: str | None = None
+    superseded: Superseded = Superseded()
 
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """How one job of a run ended."""
+    """How one job of a run ended. `bound_by` says what most of its batches' time went to, None when that is not known."""
 
     name: str
     kind: str
@@ -345,6 +358,7 @@ class JobResult:
     counts: Counts = Counts()
     usage: Usage = Usage()
     seconds: float = 0.0
+    bound_by: str | None = None
     output: str | None = None
     failures: tuple[ItemFailure, ...] = ()
 
@@ -381,6 +395,11 @@ class RunResult:
     def counts(self) -> Counts:
         """Return the counts of all jobs together."""
         return sum((job.counts for job in self.jobs), Counts())
+
+    @property
+    def bound_by(self) -> str | None:
+        """Return what bound the job that took longest."""
+        return max(self.jobs, key=lambda job: job.seconds).bound_by if self.jobs else None
 
     @property
     def usage(self) -> Usage:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 MASK = "***"
 
+# A sentence about the key, a variable, or the name of a file is no key.
+_NO_KEY = r"""(?!(?<=: )[a-z]{1,8} [a-z$]|["']?\$\{\w+\}(?![^\s"',;&}\]])|\{file:)"""
 _SHAPES = (
     (re.compile(r"(?i)(authorization\s*[:=]\s*[\"']?(?:bearer|basic)\s+)[^\s\"',;]+"), rf"\1{MASK}"),
     (re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}"), rf"\1{MASK}"),
-    (re.compile(r"(?i)((?:x-)?(?:goog-)?api[-_]?key[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&]+"), rf"\1{MASK}"),
+    (re.compile(rf"(?i)((?:x-)?(?:goog-)?api[-_]?key[\"']?\s*[:=]\s*{_NO_KEY}[\"']?)[^\s\"',;&]+"), rf"\1{MASK}"),
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s:@]+(?::[^/\s@]*)?@"), rf"\1{MASK}@"),
     (re.compile(r"(?i)([?&](?:key|token|api_key|access_token|sig|signature)=)[^&\s#]+"), rf"\1{MASK}"),
     (re.compile(r"\b(?:sk|pk|hf|al|pa|gsk|jina|hk)[-_][A-Za-z0-9_-]{16,}"), MASK),
@@ -18,15 +21,18 @@ _SHAPES = (
 
 
 class Redactor:
-    """Replaces secrets by `***`.
+    """Replaces secrets by `***`, also as they stand in JSON, HTML and an address; the key of `Bearer KEY` and an address's password, too.
 
     >>> Redactor(["hunter2hunter2"]).redact("key hunter2hunter2 refused")
     'key *** refused'
+    >>> Redactor(["https://me:hunter%2F2@host/ping"]).redact("hunter/2 refused")
+    '*** refused'
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        forms = {form for secret in secrets for part in _parts(secret) for form in _written(part)}
         # Longest first, so that a secret that contains another leaves nothing behind; under 4 characters would mask words.
-        self._secrets = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
+        self._secrets = sorted((form for form in forms if len(form) >= 4), key=len, reverse=True)
 
     def redact(self, text: str) -> str:
         """Return the text without secrets."""
@@ -35,3 +41,42 @@ class Redactor:
         for shape, replacement in _SHAPES:
             text = shape.sub(replacement, text)
         return text
+
+
+def redact_error(error: BaseException, redact: Callable[[str], str]) -> None:
+    """Take secrets out of the words of an error, and of those that led to it: whoever shows it may not know them."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.args = tuple(redact(word) if isinstance(word, str) else word for word in one.args)
+        for name, value in vars(one).items():
+            if isinstance(value, str):
+                setattr(one, name, redact(value))
+        waiting += [one.__cause__, one.__context__, *(one.exceptions if isinstance(one, BaseExceptionGroup) else ())]
+
+
+def _parts(secret: str) -> Iterator[str]:
+    from urllib.parse import unquote, urlsplit
+
+    yield secret
+    scheme, _, key = secret.partition(" ")
+    if scheme.isalpha() and len(key) >= 8:
+        yield key
+    if "://" in secret:
+        with suppress(ValueError):
+            password = urlsplit(secret).password or ""
+            yield from (password, unquote(password))
+
+
+def _written(secret: str) -> Iterator[str]:
+    from html import escape
+    from json import dumps
+    from urllib.parse import quote, quote_plus
+
+    yield secret
+    yield from (dumps(secret)[1:-1], dumps(secret, ensure_ascii=False)[1:-1], escape(secret))
+    yield from (quote(secret, safe=""), quote(secret), quote_plus(secret))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from asyncrun.errors import MissingExtraError, UsageError
+from asyncrun.spelling import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +122,7 @@ def find(port: str, name: str) -> Part:
         both = " and ".join(sorted({offer.distribution for offer in offers}))
         raise UsageError(f"{port} name {name!r} is offered by {both}", hint="Uninstall one of them.")
     if not offers:
-        near = difflib.get_close_matches(name, names(port), 1)
-        guess = f"; did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"no {port} named {name!r}; known: {', '.join(names(port))}{guess}")
+        raise UsageError(f"no {port} named {name!r}; known: {', '.join(names(port))}{did_you_mean(name, names(port))}")
     return offers[0]
 
 

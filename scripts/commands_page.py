@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer.main
-
 from asyncrun.cli._app import build_app
 from asyncrun.cli._settings import SETTINGS, twin
 
@@ -33,9 +31,11 @@ A setting is looked for in this order: flag, environment, job file, user config,
 flag in capitals; a variable that is set to nothing counts as unset. The user config is `$XDG_CONFIG_HOME/asyncrun/config.toml`,
 `~/.config/asyncrun/config.toml` without that variable:
 
-    color = "never"
-    env-file = "~/keys.env"
-    workers = 8
+```toml
+color = "never"
+env-file = "~/keys.env"
+workers = 8
+```
 
 Paths in it are absolute or begin with `~/`. `workers` and `max-runtime` hold there for each job that states none itself; as a
 flag or a variable they hold for the whole run. What spends or deletes, such as `--refresh`, `--max-cost` or `--max-delete`, is
@@ -46,7 +46,7 @@ given in each call, and has no twin. The file is read at every call: a mistake i
 
 def render_page() -> str:
     """Return the page."""
-    app: Any = typer.main.get_command(build_app())
+    app: Any = build_app()
     rows = [
         f"| `--{name}` | `{twin(name)}` | {_takes(setting.takes)} | {', '.join(setting.commands) or 'all'} |"
         for name, setting in SETTINGS.items()

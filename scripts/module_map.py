@@ -1,6 +1,6 @@
-"""Writes the README's module map from the floors in pyproject.toml and the first docstring line of every module.
+"""Draws the house from the floors in pyproject.toml and the first docstring lines: its rooms in README.md, all of it in CONTRIBUTING.md.
 
-Usage: `python scripts/module_map.py` writes it, `--check` says whether it is up to date (exit code 1 if not).
+Usage: `python scripts/module_map.py` draws both maps, `--check` says whether they are up to date (exit code 1 if not).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 
 BEGIN, END = "<!-- module map -->", "<!-- /module map -->"
 PACKAGE = "asyncrun"
+PAGES = {"README.md": "rooms", "CONTRIBUTING.md": "modules"}
+"""The pages that show a map, and how far it looks into the rooms."""
 
 
 class MapError(Exception):
@@ -36,8 +38,8 @@ def first_line(module: Path) -> str:
     return docstring.splitlines()[0]
 
 
-def rows(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield a name and a sentence for every module, floor by floor; a room comes before what is in it."""
+def rows(root: Path, depth: str) -> Iterator[tuple[str, str]]:
+    """Yield a name and a sentence for every room, floor by floor; with the depth `modules` also for what is in it."""
     ordered = floors(root)
     for number, names in enumerate(ordered):
         for name in names:
@@ -47,48 +49,47 @@ def rows(root: Path) -> Iterator[tuple[str, str]]:
                 yield f"{label}.py", first_line(place.with_suffix(".py"))
                 continue
             yield f"{label}/", first_line(place / "__init__.py")
-            for module in sorted(place.rglob("*.py")):
+            for module in sorted(place.rglob("*.py")) if depth == "modules" else ():
                 if module != place / "__init__.py":
                     yield f"     {module.relative_to(place).as_posix().removesuffix('/__init__.py')}", first_line(module)
 
 
-def render_map(root: Path) -> str:
-    """Return the map as a block of Markdown, the markers included."""
-    table = list(rows(root))
+def render_map(root: Path, depth: str) -> str:
+    """Return a map as a block of Markdown, the markers included."""
+    table = list(rows(root, depth))
     width = max(len(name) for name, _ in table) + 2
     lines = [f"{name:{width}}{sentence}" for name, sentence in table]
     return "\n".join([BEGIN, "```text", *lines, "```", END])
 
 
-def with_map(text: str, block: str) -> str:
-    """Return the text with the block in the place between its markers. Raises MapError when the markers are not there."""
+def with_map(page: Path, block: str) -> str:
+    """Return the page with the block in the place between its markers. Raises MapError when the markers are not there."""
+    text = page.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise MapError(f"README.md has no {BEGIN} ... {END}")
+        raise MapError(f"{page.name} has no {BEGIN} ... {END}")
     return before + block + after
 
 
 def main() -> int:
-    """Write the map, or check it."""
+    """Draw the maps, or check them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the README's map is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a map is out of date")
     check = parser.parse_args().check
     root = Path(__file__).resolve().parents[1]
-    readme = root / "README.md"
     try:
-        text = readme.read_text(encoding="utf-8")
-        wanted = with_map(text, render_map(root))
+        wanted = {root / name: with_map(root / name, render_map(root, depth)) for name, depth in PAGES.items()}
     except MapError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    if text == wanted:
-        return 0
-    if check:
-        sys.stderr.write("README.md: the module map is out of date; run: python scripts/module_map.py\n")
-        return 1
-    readme.write_text(wanted, encoding="utf-8")
-    return 0
+    stale = {page: text for page, text in wanted.items() if page.read_text(encoding="utf-8") != text}
+    for page, text in stale.items():
+        if check:
+            sys.stderr.write(f"{page.name}: the module map is out of date; run: python scripts/module_map.py\n")
+        else:
+            page.write_text(text, encoding="utf-8")
+    return 1 if check and stale else 0
 
 
 if __name__ == "__main__":

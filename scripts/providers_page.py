@@ -17,8 +17,8 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "providers.md"
 HEAD = """\
 # Providers of embeddings
 
-Made by `scripts/providers_page.py` from `asyncrun/embedders/providers.py`; limits are those of November 2026, and vendors change
-them. What the job file or an argument states goes before.
+Made by `scripts/providers_page.py` from `asyncrun/endpoints/vendors.py` and `asyncrun/embedders/providers.py`; limits are those of
+November 2026, and vendors change them. What the job file or an argument states goes before.
 
 `provider: openai` with `base_url` asks any server that speaks OpenAI's dialect. `provider: local` needs no key and no network. A
 class of `asyncrun.embedders` belongs to each vendor: `CohereEmbedding`, `VoyageEmbedding`, `HerokuEmbedding`, `IsaacusEmbedding`,
@@ -63,12 +63,13 @@ def table(titles: list[str], rows: Iterator[list[str]]) -> str:
 
 def addresses(row: Provider) -> list[str]:
     """Return the cells about where and with which key a provider is asked."""
-    where = [f"`{row.base_url}`"] if row.base_url else ["your own"]
-    where += [f"`${name}`" for name in row.addresses]
-    keys = " or ".join(f"`{name}`" for name in row.keys)
+    vendor = row.vendor
+    where = [f"`{vendor.base_url}`"] if vendor.base_url else ["your own"]
+    where += [f"`${name}`" for name in vendor.addresses]
+    keys = " or ".join(f"`{name}`" for name in vendor.keys)
     models = [f"`{row.model}`"] if row.model else []
     models += [f"`${name}`" for name in row.models] or ([] if row.model else ["needed" if row.needs_model else "not needed"])
-    return [f"`{row.name}`", row.title, row.dialect, " or ".join(where), keys or "–", f"`{row.auth}`", ", ".join(models)]
+    return [f"`{vendor.name}`", vendor.title, row.dialect, " or ".join(where), keys or "–", f"`{vendor.auth}`", ", ".join(models)]
 
 
 def sizes(row: Provider) -> list[str]:
@@ -79,7 +80,7 @@ def sizes(row: Provider) -> list[str]:
     text = [f"{tokens:,} tokens{'' if pattern == '*' else f' (`{pattern}`)'}" for pattern, tokens in row.input_tokens]
     text += [f"{row.input_characters:,} characters"] if row.input_characters else []
     switch = ", ".join(f"`{name}`" for name in {**row.refuse, **row.cut}) or "none"
-    return [f"`{row.name}`", ", ".join(limits), ", ".join(text) or "the model's", row.over_length, switch]
+    return [f"`{row.vendor.name}`", ", ".join(limits), ", ".join(text) or "the model's", row.over_length, switch]
 
 
 def words(row: Provider) -> list[str]:
@@ -87,12 +88,12 @@ def words(row: Provider) -> list[str]:
     types = row.input_types
     told = f"`{types.document}` · `{types.query}`" if types.document else "–"
     return [
-        f"`{row.name}`",
+        f"`{row.vendor.name}`",
         f"`{types.field}`",
         told,
         f"`{row.dimensions}`" if row.dimensions else "–",
         "asked for" if row.base64 else "no",
-        "yes" if row.self_hosted else "no",
+        "yes" if row.vendor.self_hosted else "no",
         row.note,
     ]
 

@@ -1,4 +1,4 @@
-"""Runs the example in a copy of the repository and puts its real output into the README."""
+"""Runs the example in a copy of the repository and puts its real output into the README, and its timeline into docs/traces.md."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def put(text: str, marker: str, block: str) -> str:
 
 
 def main() -> None:
-    """Write the README."""
-    readme = ROOT / "README.md"
+    """Write the pages."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         blocks = {"transcript": run_example(folder), "answer": answers(folder)}
         blocks |= {"trace": trace(folder), "timeline": asyncrun(folder, "trace", "timeline")}
-    text = readme.read_text(encoding="utf-8")
-    for marker, block in blocks.items():
-        text = put(text, marker, block)
-    readme.write_text(text, encoding="utf-8")
+    for page in (ROOT / "README.md", ROOT / "docs" / "traces.md"):
+        text = page.read_text(encoding="utf-8")
+        for marker, block in blocks.items():
+            text = put(text, marker, block)
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

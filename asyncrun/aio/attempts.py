@@ -39,15 +39,14 @@ class Attempted(Generic[T]):
 class Tally:
     """What a call has cost so far; complete when it ends, also when it ends with an exception.
 
-    attempts = failures + throttles, and 1 more after a success; `stopped` is why the last decision was to stop. An attempt that was lost
-    because the machine was suspended is none; `forgiven` counts those.
+    attempts = failures + throttles, and 1 more after a success. An attempt that was lost because the machine was suspended is none;
+    `forgiven` counts those.
     """
 
     attempts: int = 0
     failures: int = 0
     throttles: int = 0
     waits: Waits = field(default_factory=Waits)
-    stopped: str | None = None
     forgiven: int = 0
 
     @property
@@ -189,7 +188,6 @@ def _judge(
         if isinstance(decision, Wait) and tally.waits.gate + limiter.gate > policy.max_wait:
             decision = Stop(f"the gate stays shut for {limiter.gate:.0f} s more")
         if isinstance(decision, Stop):
-            tally.stopped = decision.reason
             raise ThrottledError(f"throttled, {decision.reason}: {error}") from error
         return decision.seconds
     tally.failures += 1
@@ -198,7 +196,6 @@ def _judge(
     decision = decide(tally.failures, failure, hint, tally.waits.gate, policy=policy, rng=rng)
     if isinstance(decision, Wait):
         return decision.seconds
-    tally.stopped = decision.reason
     if failure is FailureClass.TRANSIENT:
         circuit.failed()
         if circuit.is_open:

@@ -145,6 +145,17 @@ class Limiter:
         return self._learned
 
     @property
+    def known(self) -> Limits:
+        """What the endpoint allows, as stated here or else by the server."""
+        stated, told = self.limits, self._learned.get
+        return replace(
+            stated,
+            requests_per_minute=told("requests", stated.requests_per_minute),
+            tokens_per_minute=told("tokens", stated.tokens_per_minute),
+            inputs_per_minute=told("inputs", stated.inputs_per_minute),
+        )
+
+    @property
     def in_flight(self) -> int:
         """How many requests are in flight."""
         return self._in_flight

@@ -14,11 +14,11 @@ from asyncrun.aio.retry import RetryBudget, RetryPolicy
 from asyncrun.clock import Clock
 from asyncrun.embedders.named_tokenizer import load_tokenizer
 from asyncrun.endpoints.options import EndpointOptions
-from asyncrun.errors import StorageError, UsageError
+from asyncrun.errors import StorageError, UsageError, os_words
+from asyncrun.grammar.prompt import DEFAULT_PROMPT, TemplateError, parse_prompt
 from asyncrun.jobfile.endpoint import Endpoint
 from asyncrun.jobfile.jobs import Prompt, QueryJob
 from asyncrun.jobfile.sections import LlmConfig
-from asyncrun.jobfile.template import DEFAULT_PROMPT, TemplateError, parse_prompt
 from asyncrun.kinds.answering import Answering
 from asyncrun.llms.interface import Llm, Price
 
@@ -90,4 +90,4 @@ def _prompt(prompt: Prompt | None, root: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig").removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"cannot read the prompt {path}: {error}", hint="Correct `prompt` in the job file.") from error
+        raise StorageError(f"cannot read the prompt {path}: {os_words(error)}", hint="Correct `prompt` in the job file.") from error

@@ -12,11 +12,11 @@ import orjson
 from asyncrun.aio.limits import Limiter
 from asyncrun.app.wiring import Workshop
 from asyncrun.clock import Clock
-from asyncrun.embedders.compare import LEAST_COSINE, similarity
+from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.embedders.interface import Embedder
 from asyncrun.embedders.provided import ProviderEmbedding
 from asyncrun.embedders.providers import PROVIDERS
-from asyncrun.embedders.several import KNOWN_TEXT, SeveralPlaces
+from asyncrun.embedders.several import SeveralPlaces
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.exchange import RefusedError
 from asyncrun.endpoints.probe import About, ask, beside, describe
@@ -163,7 +163,7 @@ def _settings(patient: _Patient, environ: Mapping[str, str]) -> Iterator[Setting
     config, row = patient.config, patient.row
     where = patient.place or config
     if patient.endpoint is not None and row is not None:
-        told = next((name for name in row.addresses if environ.get(name, "").strip()), None)
+        told = next((name for name in row.vendor.addresses if environ.get(name, "").strip()), None)
         source = FILE if where.base_url else f"{ENVIRONMENT}, {told}" if told else DEFAULT
         yield Setting("address", where.base_url or patient.endpoint.host, source)
         yield _key(patient, row, environ)
@@ -185,9 +185,9 @@ def _key(patient: _Patient, row: Any, environ: Mapping[str, str]) -> Setting:
     if (patient.place or patient.config).api_key is not None:
         return Setting("key", "present", FILE)
     headers = patient.endpoint.headers if patient.endpoint else {}
-    if any(name.lower() == row.auth for name in headers):
-        known = next((name for name in row.keys if environ.get(name, "").strip()), None)
-        return Setting("key", "present", f"{ENVIRONMENT}, {known}" if known and row.auth not in patient.config.headers else FILE)
+    if any(name.lower() == row.vendor.auth for name in headers):
+        known = next((name for name in row.vendor.keys if environ.get(name, "").strip()), None)
+        return Setting("key", "present", f"{ENVIRONMENT}, {known}" if known and row.vendor.auth not in patient.config.headers else FILE)
     return Setting("key", "none is sent", DEFAULT)
 
 

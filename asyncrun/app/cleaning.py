@@ -1,4 +1,4 @@
-"""Removing what is not needed any more: old traces, and vectors and answers of spaces that no job file of the folder uses."""
+"""Removing what is not needed any more: old traces, vectors that were made again, and what no job file of the folder uses."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.errors import AsyncrunError, JobFileError
 from asyncrun.jobfile.load import is_job_file, load_job_file
+from asyncrun.jobfile.loading import Reading
 from asyncrun.jobfile.model import JobFile
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.lock import hold_lock
-from asyncrun.ledger.spaces import remove_spaces, space_sizes
+from asyncrun.ledger.spaces import find_superseded, remove_from_ledger, space_sizes
 from asyncrun.paths import LEDGER, TRACES, lock_file, open_state_folder, state_folder
-from asyncrun.records import Cleaning, SpaceSize
+from asyncrun.records import Cleaning, SpaceSize, Superseded
 from asyncrun.trace.store import TraceStore
 
 ENDINGS = (".yaml", ".yml")
 
 
 def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -> Cleaning:
-    """Remove runs that began more than `older_than` seconds ago (None: `trace.keep` of the job file), and unused spaces.
+    """Remove runs that began more than `older_than` seconds ago (None: `trace.keep` of the job file), and what the ledger need not hold.
 
-    The latest run stays, and so does the whole ledger where a job file of the folder cannot be read: it may use any space. Takes the
-    lock of every job file that has run here, except in a dry run, which changes nothing.
+    The latest run stays, and so do all spaces where a job file of the folder cannot be read: it may use any. Takes the lock of every job
+    file that has run here, except in a dry run, which changes nothing.
 
     Raises JobFileError, LockedError, StorageError and DamagedStateError.
     """
@@ -44,13 +45,15 @@ def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -
                 stack.enter_context(hold_lock(lock, SystemClock().now()))
         runs = _old_runs(state / TRACES, job_file.trace.keep if older_than is None else older_than, dry_run=dry_run)
         spaces, kept = _unused_spaces(request, state)
-        if spaces and not dry_run:
-            remove_spaces(state / LEDGER, [space.fingerprint for space in spaces])
-        return Cleaning(dry_run, runs, spaces, 0 if dry_run else max(before - _size(state), 0), kept)
+        unused = [space.fingerprint for space in spaces]
+        superseded = find_superseded(state / LEDGER, unused) if (state / LEDGER).exists() else Superseded()
+        if (unused or superseded.batches) and not dry_run:
+            remove_from_ledger(state / LEDGER, unused, superseded.batches)
+        return Cleaning(dry_run, runs, spaces, 0 if dry_run else max(before - _size(state), 0), kept, superseded)
 
 
 def _load(request: Request, path: Path) -> JobFile:
-    return load_job_file(path, variables=request.variables, environ=request.environ, check_inputs=False, need_keys=False)
+    return load_job_file(path, Reading(variables=request.variables, environ=request.environ, check_inputs=False, need_keys=False))
 
 
 def _size(state: Path) -> int:

@@ -14,7 +14,7 @@ from asyncrun.app.checkup import DEFAULT, ENVIRONMENT, examine
 from asyncrun.app.opening import open_workshop
 from asyncrun.app.request import Request, environment_secrets
 from asyncrun.app.scheduling import bare_environment, program
-from asyncrun.endpoints.endpoint import host_of
+from asyncrun.endpoints.url import host_of
 from asyncrun.errors import AsyncrunError, JobFileError
 from asyncrun.paths import state_folder
 from asyncrun.redact import Redactor

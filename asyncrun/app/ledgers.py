@@ -21,7 +21,7 @@ from asyncrun.app.wiring import Workshop
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders.interface import Embedder
-from asyncrun.errors import Place, StorageError, UsageError
+from asyncrun.errors import Place, StorageError, UsageError, os_words
 from asyncrun.jobfile.jobs import EmbedJob
 from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.filesystem import check_filesystem, filesystem_of
@@ -144,7 +144,7 @@ def _batches(path: Path, embedder: Embedder | None) -> Iterator[tuple[Space, Bat
                 yield from read_portable(file, str(path))
                 return
     except OSError as error:
-        raise StorageError(f"cannot be read: {error.strerror}", place=Place(str(path))) from error
+        raise StorageError(f"cannot be read: {os_words(error)}", place=Place(str(path)), hint="Correct the path.") from error
     if embedder is None:
         hint = "Say with --job whose vectors they are: asyncrun ledger import out.jsonl -f jobs.yaml --job notes"
         raise UsageError("not a portable ledger; the space of an output is that of a job", place=Place(str(path)), hint=hint)

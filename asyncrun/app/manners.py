@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Limits
 from asyncrun.aio.retry import RetryBudget
 from asyncrun.clock import Clock
+from asyncrun.embedders.providers import PROVIDERS
+from asyncrun.endpoints.address import find_address
+from asyncrun.errors import UsageError
 from asyncrun.jobfile.endpoint import Endpoint, EndpointConfig
+from asyncrun.jobfile.sections import LlmConfig
+from asyncrun.llms.providers import PROVIDERS as CHATS
 
+Identity = tuple[str, str, str | None]
+"""Address, key and model."""
 PATIENCE_WITH_OTHERS = 3
 """Batches that fail in a row before a place is given up for the others that serve the same."""
 
@@ -27,21 +34,44 @@ class Manners:
 
 @dataclass(slots=True, eq=False)
 class Places:
-    """The places of a run."""
+    """The places of a run. Limits that one of the `models` states for a place hold for all that are served there."""
 
     clock: Clock
     rng: random.Random
-    _known: dict[tuple[str, str | None, str | None], Manners] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    models: Sequence[EndpointConfig] = ()
+    _stated: dict[Identity, Limits] = field(default_factory=dict)
+    _known: dict[tuple[Identity, Limits], Manners] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for model in self.models:
+            for where in model.places() or (model,):
+                if where.limits.model_fields_set:
+                    self._stated.setdefault(self._identity(model, where), _limits_of(where))
 
     def manners(self, config: EndpointConfig, place: Endpoint | None = None) -> Manners:
         """Return how a place of a model is treated: one of its `endpoints`, or its only one."""
         where = place or config
-        identity = (where.base_url or config.provider, key_of(where), config.model)
-        if identity not in self._known:
+        identity, own = self._identity(config, where), _limits_of(where)
+        limits = own if where.limits.model_fields_set else self._stated.get(identity, own)
+        if (identity, limits) not in self._known:
             # With others to go to, a place that fails is given up sooner.
             circuit = Circuit() if place is None else Circuit(PATIENCE_WITH_OTHERS)
-            self._known[identity] = Manners(Limiter(Limits(**dict(where.limits)), self.clock, self.rng), circuit, RetryBudget())
-        return self._known[identity]
+            self._known[identity, limits] = Manners(Limiter(limits, self.clock, self.rng), circuit, RetryBudget())
+        return self._known[identity, limits]
+
+    def _identity(self, config: EndpointConfig, where: Endpoint | EndpointConfig) -> Identity:
+        """Return what tells a place from others: what is not stated is what the provider goes by."""
+        row = CHATS.get(config.provider) if isinstance(config, LlmConfig) else PROVIDERS.get(config.provider)
+        key = key_of(where)
+        if row is not None:
+            try:
+                address = find_address(row.vendor, where.base_url, key, self.environ)
+            except UsageError:
+                pass  # Who builds the model says so; it is sent nothing.
+            else:
+                return address.base_url, address.key, config.model
+        return where.base_url or config.provider, key or "", config.model
 
     def waiting(self) -> list[str | None]:
         """Return what the limiters' first requests wait for."""
@@ -49,10 +79,14 @@ class Places:
 
     def learned_limits(self) -> dict[str, Mapping[str, float]]:
         """Return the rates per minute that servers have stated and the job file has not, by unit, by address and model."""
-        known = ((f"{where}, {model}", manners.limiter.learned) for (where, _, model), manners in self._known.items())
+        known = ((f"{where}, {model}", manners.limiter.learned) for ((where, _, model), _), manners in self._known.items())
         return {place: learned for place, learned in known if learned}
 
 
 def key_of(place: Endpoint | EndpointConfig) -> str | None:
     """Return the key that the job file has for a place."""
     return place.api_key.get_secret_value() if place.api_key else None
+
+
+def _limits_of(where: Endpoint | EndpointConfig) -> Limits:
+    return Limits(**dict(where.limits))

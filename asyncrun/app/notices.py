@@ -13,7 +13,7 @@ from asyncrun.aio.signals import handle_signals
 from asyncrun.aio.stop import MAX_RUNTIME, Stop
 from asyncrun.app.overrides import Selection
 from asyncrun.clock import Clock
-from asyncrun.errors import AsyncrunError, LockedError
+from asyncrun.errors import AsyncrunError, LockedError, UsageError
 from asyncrun.http import Client, build_client
 from asyncrun.notify.ping import FAIL, START, SUCCESS, TRIES, ping_address, ping_body, send_ping
 from asyncrun.ports import NullProgress, Progress
@@ -145,8 +145,8 @@ async def with_notices(progress: Progress, selection: Selection, redactor: Redac
     async def send(address: str, body: bytes, tries: int) -> str | None:
         try:
             opened = await asyncio.shield(client)
-        except OSError as error:  # such as a CA bundle that SSL_CERT_FILE names and that is none
-            return f"no connection can be made: {error.strerror or error}"
+        except UsageError as error:  # A CA bundle that SSL_CERT_FILE names and that is none.
+            return f"no connection can be made: {error}"
         return await send_ping(opened, address, body, clock=clock, rng=rng, tries=tries)
 
     notices = Notices(addresses, send=send, redact=redactor.redact, warn=progress.warn, rid=uuid.uuid4())
@@ -162,7 +162,7 @@ async def with_notices(progress: Progress, selection: Selection, redactor: Redac
         raise
     finally:
         await notices.aclose()
-        with suppress(OSError):
+        with suppress(OSError, UsageError):
             await (await client).aclose()
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from asyncrun.aio.stop import Stop
-from asyncrun.app.overrides import load_jobs
+from asyncrun.app.overrides import Selection, load_jobs
 from asyncrun.app.request import Request
 from asyncrun.app.wiring import Workshop
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
+from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.jobs import Job
 from asyncrun.kinds.budget import Purse
 from asyncrun.kinds.retry import Retry
@@ -32,10 +33,14 @@ def build_workshop(
     stop: Stop,
     clock: Clock,
     manager: CallbackManager,
+    models: Sequence[EndpointConfig] = (),
     stdin: Path | None = None,
     warn: Callable[[str], object] = NOBODY,
 ) -> Workshop:
-    """Return the workshop of a request; `stdin` is where standard input was spooled to, `warn` is told what is odd about endpoints."""
+    """Return the workshop of a request.
+
+    `models` are all that its job file describes, `stdin` is where standard input was spooled to, `warn` is told what is odd.
+    """
     return Workshop(
         file=request.file,
         ledger=ledger,
@@ -51,6 +56,7 @@ def build_workshop(
         retry=Retry(request.ids) if request.retry else None,
         limit=request.limit,
         purse=None if request.max_cost is None else Purse(request.max_cost),
+        models=models,
     )
 
 
@@ -61,16 +67,17 @@ async def open_workshop(request: Request, *, need_keys: bool = False) -> AsyncIt
         # Without a ledger all is new: an empty one elsewhere says so, and the folder stays untouched.
         elsewhere = await asyncio.to_thread(tempfile.TemporaryDirectory)
         stack.push_async_callback(asyncio.to_thread, elsewhere.cleanup)
-        jobs, path = await asyncio.to_thread(_look, request, Path(elsewhere.name), need_keys)
+        selection, path = await asyncio.to_thread(_look, request, Path(elsewhere.name), need_keys)
         ledger = Ledger(path)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
-        workshop = build_workshop(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager())
+        models = selection.job_file.models()
+        workshop = build_workshop(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager(), models=models)
         stack.push_async_callback(workshop.aclose)
-        yield workshop, jobs
+        yield workshop, selection.jobs
 
 
-def _look(request: Request, elsewhere: Path, need_keys: bool) -> tuple[tuple[Job, ...], Path]:
-    """Return the selected jobs, and the ledger to read."""
-    jobs = load_jobs(request, need_keys=need_keys).jobs
+def _look(request: Request, elsewhere: Path, need_keys: bool) -> tuple[Selection, Path]:
+    """Return the job file with the selected jobs, and the ledger to read."""
+    selection = load_jobs(request, need_keys=need_keys)
     known = state_folder(request.file, request.state_dir) / LEDGER
-    return jobs, known if known.exists() else elsewhere / LEDGER
+    return selection, known if known.exists() else elsewhere / LEDGER

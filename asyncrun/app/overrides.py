@@ -9,10 +9,10 @@ from typing import Any
 
 from asyncrun.app.request import Request
 from asyncrun.errors import StorageError, UsageError
-from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.input import Output
 from asyncrun.jobfile.jobs import IngestJob, Job, QueryJob
 from asyncrun.jobfile.load import load_job_file, parse_job_file
+from asyncrun.jobfile.loading import Reading
 from asyncrun.jobfile.model import JobFile, absolute, closure, unknown_job
 from asyncrun.jobfile.values import Threshold
 
@@ -43,6 +43,10 @@ def load_jobs(request: Request, *, need_keys: bool = True) -> Selection:
     jobs = job_file.selected(request.jobs, request.with_needs)
     if request.from_job is not None:
         jobs = _from(request.from_job, job_file, jobs)
+        if not jobs:
+            raise UsageError(
+                f"none of the named jobs needs {request.from_job}", hint="Name jobs that come after it, or leave the names out."
+            )
     if request.input is not None or request.output is not None:
         jobs = tuple(_redirected(job, request) if job.name == request.jobs[0] else job for job in jobs)
     if request.limit is not None:
@@ -54,8 +58,7 @@ def load_jobs(request: Request, *, need_keys: bool = True) -> Selection:
 
 def _check_prices(jobs: Sequence[Job]) -> None:
     for job in jobs:
-        embedder: EmbedderConfig | None = getattr(job, "embedder", None)
-        if embedder is not None and embedder.provider != "local" and embedder.price_per_million_tokens is None:
+        if job.embedder.provider != "local" and job.embedder.price_per_million_tokens is None:
             raise UsageError(
                 f"--max-cost needs a price, and the embedder of the job {job.name} has none",
                 hint="Set price_per_million_tokens at the embedder.",
@@ -68,10 +71,8 @@ def _check_prices(jobs: Sequence[Job]) -> None:
 
 def _load(request: Request, need_keys: bool) -> JobFile:
     def load(jobs: Sequence[str], check_inputs: bool) -> JobFile:
-        settings: dict[str, Any] = {"variables": request.variables, "environ": request.environ, "jobs": jobs}
-        if request.text is not None:
-            return parse_job_file(request.text, path=request.file, check_inputs=check_inputs, need_keys=need_keys, **settings)
-        return load_job_file(request.file, check_inputs=check_inputs, need_keys=need_keys, **settings)
+        reading = Reading(variables=request.variables, environ=request.environ, jobs=jobs, check_inputs=check_inputs, need_keys=need_keys)
+        return load_job_file(request.file, reading) if request.text is None else parse_job_file(request.text, request.file, reading)
 
     if request.input is None and request.output is None:
         return load(request.jobs, check_inputs=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asyncrun.errors import Place, StorageError, UsageError
+from asyncrun.errors import Place, StorageError, UsageError, os_words
 from asyncrun.jobfile.values import Threshold
 
 SECRET_NAMES = re.compile(r"(?i)(key|token|secret|password|passwd|credentials?)$")
@@ -60,7 +60,7 @@ def read_environment(environ: Mapping[str, str], env_file: Path | None) -> dict[
         text = env_file.read_text(encoding="utf-8")
         mode = env_file.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"cannot read the env file {env_file}: {error}", hint="Check the path of --env-file.") from error
+        raise StorageError(f"cannot read the env file {env_file}: {os_words(error)}", hint="Check the path of --env-file.") from error
     if mode & 0o077:
         raise UsageError(f"the env file {env_file} can be read by others", hint=f"It may hold keys: chmod 600 {env_file}")
     found = {}

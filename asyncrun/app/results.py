@@ -9,7 +9,7 @@ from asyncrun.app.opening import open_workshop
 from asyncrun.app.request import Request
 from asyncrun.app.wiring import Workshop
 from asyncrun.errors import UsageError
-from asyncrun.jobfile.jobs import EmbedJob, Job
+from asyncrun.jobfile.jobs import EmbedJob, Job, QueryJob
 from asyncrun.records import Counts, ItemFailure
 
 
@@ -43,8 +43,17 @@ async def _failed_items(request: Request) -> list[tuple[str, ItemFailure]]:
 
 async def _export_rows(request: Request, output: str) -> Counts:
     async with open_workshop(request) as (workshop, jobs):
-        named = [job for job in jobs if job.name in request.jobs and isinstance(job, EmbedJob)]
-        if len(named) != 1 or len(request.jobs) != 1:
-            raise UsageError("export takes one job of the kind embed", hint="Name it: asyncrun export jobs.yaml JOB -o FILE")
-        kind = await asyncio.to_thread(workshop.open_embed, named[0])
-        return await asyncio.to_thread(lambda: kind.export(workshop.open_output(output)))
+        named = [job for job in jobs if job.name in request.jobs]
+        if len(named) != 1:
+            raise UsageError("export takes one job", hint="Name it: asyncrun export jobs.yaml JOB -o FILE")
+        [job] = named
+        if not isinstance(job, EmbedJob | QueryJob):
+            raise UsageError(
+                f"the job {job.name} is of the kind {job.kind}, which has no rows", hint="Name one of the kind embed or query."
+            )
+        return await asyncio.to_thread(_export, workshop, job, output)
+
+
+def _export(workshop: Workshop, job: EmbedJob | QueryJob, output: str) -> Counts:
+    kind = workshop.open_embed(job) if isinstance(job, EmbedJob) else workshop.open_query(job)
+    return kind.export(workshop.open_output(output))

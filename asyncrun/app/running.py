@@ -36,7 +36,7 @@ from asyncrun.ledger.refreshes import open_refresh
 from asyncrun.paths import LEDGER, TRACES, lock_file, open_state_folder, state_folder
 from asyncrun.ports import Progress
 from asyncrun.records import RunResult
-from asyncrun.redact import Redactor
+from asyncrun.redact import Redactor, redact_error
 from asyncrun.ui.documents import summary_document
 from asyncrun.writers.open import STDOUT
 
@@ -75,11 +75,16 @@ def run_jobs_of(request: Request, open_progress: Callable[[bool], Progress]) -> 
 async def _run(request: Request, selection: Selection, state: Path, progress: Progress, stdin: Path | None) -> RunResult:
     clock = SystemClock()
     redactor = Redactor({*selection.job_file.secrets(), *environment_secrets(request.environ)})
-    if request.limit is not None:  # A rehearsal with the first items is no news.
-        return await _run_locked(request, selection, state, progress, stdin, redactor=redactor, clock=clock)
-    # Around the lock: the next run need not wait for the last ping of this one.
-    async with with_notices(progress, selection, redactor, clock) as told:
-        return await _run_locked(request, selection, state, told, stdin, redactor=redactor, clock=clock)
+    try:
+        if request.limit is not None:  # A rehearsal with the first items is no news.
+            return await _run_locked(request, selection, state, progress, stdin, redactor=redactor, clock=clock)
+        # Around the lock: the next run need not wait for the last ping of this one.
+        async with with_notices(progress, selection, redactor, clock) as told:
+            return await _run_locked(request, selection, state, told, stdin, redactor=redactor, clock=clock)
+    except Exception as error:
+        # Whoever shows it does not know the secrets of this run.
+        redact_error(error, redactor.redact)
+        raise
 
 
 async def _run_locked(
@@ -96,13 +101,7 @@ async def _run_locked(
             loop.call_soon_threadsafe(progress.warn, words)
 
         recorder = await asyncio.to_thread(
-            open_recorder,
-            state / TRACES,
-            redactor,
-            clock,
-            job_file.trace,
-            warn,
-            follow=sender.offer if sender else None,
+            open_recorder, state / TRACES, redactor, clock, job_file.trace, warn, follow=sender.offer if sender else None
         )
         stack.push_async_callback(asyncio.to_thread, recorder.close)
         if sender:
@@ -112,10 +111,13 @@ async def _run_locked(
         ledger = Ledger(state / LEDGER, warn)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
         manager = CallbackManager([recorder])
-        workshop = build_workshop(request, ledger, stop=stop, clock=clock, manager=manager, stdin=stdin, warn=progress.warn)
+        build = partial(build_workshop, models=job_file.models(), stdin=stdin, warn=progress.warn)
+        workshop = build(request, ledger, stop=stop, clock=clock, manager=manager)
         stack.push_async_callback(workshop.aclose)
         if request.retry:
             jobs = await asyncio.to_thread(with_failures, jobs, workshop, request.ids)
+            if not jobs:
+                progress.warn("no failed items: nothing is sent")
         await asyncio.to_thread(workshop.check, jobs)
         if request.refresh:
             await open_refresh(ledger, [workshop.failures_of(job) for job in jobs if job.name in request.jobs])
@@ -124,7 +126,9 @@ async def _run_locked(
         run_id = await asyncio.to_thread(begin)
         progress.run_started(run_id, [job.name for job in jobs])
         planned = [PlannedJob(job.name, job.kind, job.needs, partial(workshop.open_kind, job)) for job in jobs]
-        runner = Runner(planned, progress=progress, manager=manager, stop=stop, fail_fast=request.fail_fast, clock=clock)
+        runner = Runner(
+            planned, progress=progress, manager=manager, stop=stop, fail_fast=request.fail_fast, clock=clock, redact=redactor.redact
+        )
         started = clock.monotonic()
         if request.max_runtime is not None:
             timer = asyncio.get_running_loop().call_later(request.max_runtime, stop.request, MAX_RUNTIME)

@@ -6,12 +6,15 @@ import os
 import pwd
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from asyncrun.app.lacking import lacking
 from asyncrun.app.request import read_environment
 from asyncrun.errors import JobFileError, UsageError
 from asyncrun.jobfile.load import load_job_file
+from asyncrun.jobfile.loading import Reading
 from asyncrun.schedule.crontab import Entry, add_entry, build_entry, find_entries, find_settings, remove_entry, render_line
 from asyncrun.schedule.expression import Schedule, parse_schedule
 from asyncrun.schedule.folder import read_units, remove_units, units_folder, write_units
@@ -113,15 +116,19 @@ def bare_environment() -> dict[str, str]:
 
 
 def missing_under_cron(wish: Wish, *, systemd: bool) -> list[str]:
-    """Return which variables the job file will miss: neither cron nor systemd gives it those of this shell."""
-    bare = bare_environment()
+    """Return which variables the job file and its models will miss: neither cron nor systemd gives it those of this shell."""
     set_there = {} if systemd else find_settings(read_crontab())
+    there = read_environment({**bare_environment(), **set_there}, wish.env_file)
+    here = {**os.environ, **there}
+    told = []
     try:
-        environ = read_environment({**bare, **set_there}, wish.env_file)
-        load_job_file(wish.file, environ=environ, jobs=wish.jobs, check_inputs=False)
+        load_job_file(wish.file, Reading(environ=there, jobs=wish.jobs, check_inputs=False))
     except JobFileError as error:
-        return [f"{mistake.path}: {mistake.message}" for mistake in error.mistakes]
-    return []
+        told = [f"{mistake.path}: {mistake.message}" for mistake in error.mistakes]
+    with suppress(JobFileError):  # What is set nowhere has been told.
+        jobs = load_job_file(wish.file, Reading(environ=here, jobs=wish.jobs, check_inputs=False)).selected(wish.jobs)
+        told += lacking(jobs, here, there)
+    return told
 
 
 def _plan(wish: Wish) -> tuple[Schedule, list[str]]:
@@ -131,7 +138,7 @@ def _plan(wish: Wish) -> tuple[Schedule, list[str]]:
         raise UsageError(f"--at {wish.at!r}: {error}", hint='Such as --at "15 2 * * *" (each night at 2:15) or --at @daily.') from error
     if wish.env_file is not None:
         read_environment({}, wish.env_file)
-    load_job_file(wish.file, environ=os.environ, jobs=wish.jobs, check_inputs=False, resolve=False)
+    load_job_file(wish.file, Reading(environ=os.environ, jobs=wish.jobs, check_inputs=False, resolve=False))
     words = [*program(), "run", str(wish.file.absolute()), *wish.jobs, "--quiet", "--if-running", "skip"]
     for flag, path in (("--env-file", wish.env_file), ("--state-dir", wish.state_dir)):
         words += [flag, str(path.absolute())] if path is not None else []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asyncrun.app.overrides import load_jobs
 from asyncrun.app.request import Request
-from asyncrun.errors import JobFileError, OutputError, Place, UsageError
+from asyncrun.errors import JobFileError, OutputError, Place, UsageError, os_words
 from asyncrun.paths import write_new
 
 STREAM = "-"
@@ -75,7 +75,7 @@ def save_job_file(path: Path, text: str) -> None:
         hint = f"Run it: asyncrun run {path}, or choose another name for --save."
         raise OutputError("the file is there already, and is another job", place=Place(str(path)), hint=hint) from error
     except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror}", place=Place(str(path)), hint="Choose another --save.") from error
+        raise OutputError(f"cannot be written: {os_words(error)}", place=Place(str(path)), hint="Choose another --save.") from error
 
 
 def _sentence(mistake: str, key: str) -> str:

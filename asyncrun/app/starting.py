@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from asyncrun.errors import OutputError, Place
+from asyncrun.errors import OutputError, Place, os_words
 from asyncrun.jobfile.schema import job_file_schema
 from asyncrun.paths import write_new
 
@@ -67,7 +67,7 @@ def write_starter(path: Path, in_the_way: Sequence[str] = ()) -> list[Path]:
             return [path]
     except OSError as error:
         raise OutputError(
-            f"cannot be written: {error.strerror}", place=Place(error.filename or str(path)), hint="Choose another place."
+            f"cannot be written: {os_words(error)}", place=Place(error.filename or str(path)), hint="Choose another place."
         ) from error
     return [path, schema]
 

@@ -30,6 +30,7 @@ def spooled_stdin(state: Path, *, wanted: bool) -> Iterator[Path | None]:
     spool = state / f"{PREFIX}{os.getpid()}"
     try:
         try:
+            spool.unlink(missing_ok=True)
             write_private(spool, b"")
             with spool.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)

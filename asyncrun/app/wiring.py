@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from asyncrun import registry
 from asyncrun.aio.retry import RetryPolicy
@@ -19,10 +19,11 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.chunkers.interface import Chunker, ChunkOptions
 from asyncrun.chunkers.safe import SafeTokenizer
 from asyncrun.clock import Clock
+from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
-from asyncrun.errors import StorageError, UsageError
+from asyncrun.errors import StorageError, UsageError, os_words
 from asyncrun.jobfile.embedder import EmbedderConfig
-from asyncrun.jobfile.endpoint import Endpoint
+from asyncrun.jobfile.endpoint import Endpoint, EndpointConfig
 from asyncrun.jobfile.input import Input
 from asyncrun.jobfile.input import Output as OutputConfig
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
@@ -49,12 +50,16 @@ from asyncrun.records import InputType, Space
 from asyncrun.stores.interface import Store
 from asyncrun.writers.open import STDOUT, companions, open_writer
 
+if TYPE_CHECKING:
+    from asyncrun.kinds.query import QueryKind
+
 
 @dataclass(eq=False)
 class Workshop:
     """Builds the parts of one run; embedders are built once for all jobs.
 
-    `file` is the job file. After `deadline`, a monotonic time, no batch of any job starts.
+    `file` is the job file, `models` are all that it describes: what one states of a place's limits holds for the others. After
+    `deadline`, a monotonic time, no batch of any job starts.
     """
 
     file: Path
@@ -71,6 +76,7 @@ class Workshop:
     retry: Retry | None = None
     limit: int | None = None
     purse: Purse | None = None
+    models: Sequence[EndpointConfig] = ()
     claims: Claims = field(default_factory=Claims)
     forecast: Forecast = field(default_factory=Forecast)
     _embedders: dict[str, Embedder] = field(default_factory=dict)
@@ -79,7 +85,7 @@ class Workshop:
     places: Places = field(init=False)
 
     def __post_init__(self) -> None:
-        self.places = Places(self.clock, self.rng)
+        self.places = Places(self.clock, self.rng, self.environ, self.models)
 
     def open_kind(self, job: Job) -> Kind:
         """Return a job, wired. Blocks. Raises what its parts raise."""
@@ -88,7 +94,7 @@ class Workshop:
         if isinstance(job, IngestJob):
             return self._ingest(job)
         if isinstance(job, QueryJob):
-            return self._query(job)
+            return self.open_query(job)
         return cast(Kind, registry.load("kinds", job.kind)(job, self))
 
     def check(self, jobs: Sequence[Job]) -> None:
@@ -162,7 +168,8 @@ class Workshop:
         """Return an embed job, wired. Blocks."""
         return EmbedKind(self._items(job, job.embedder, InputType.DOCUMENT), self._output(job.output))
 
-    def _query(self, job: QueryJob) -> Kind:
+    def open_query(self, job: QueryJob) -> QueryKind:
+        """Return a query job, wired. Blocks."""
         from asyncrun.kinds.query import QueryKind, Search
 
         search = Search(job.collection, job.search, job.top_k, job.filter)
@@ -322,7 +329,8 @@ class Workshop:
         if not all(isinstance(embedder, RemoteEmbedding) for embedder in embedders):
             raise UsageError(f"the provider {config.provider} has no endpoints to choose from", hint="Leave `endpoints` out.")
         several = cast(list[RemoteEmbedding], embedders)
-        reference = Reference(self.ledger, several[0].space(InputType.DOCUMENT))
+        first, documents = several[0], InputType.DOCUMENT
+        reference = Reference(self.ledger, first.space(documents), first.as_sent(KNOWN_TEXT, documents))
         return SeveralPlaces(several, reference=reference, warn=self.warn)
 
     def _build_place(
@@ -367,7 +375,7 @@ def read_skip(path: Path) -> frozenset[str]:
     try:
         return frozenset(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"cannot read the skip file {path}: {error}", hint="Correct `skip` in the job file.") from error
+        raise StorageError(f"cannot read the skip file {path}: {os_words(error)}", hint="Correct `skip` in the job file.") from error
 
 
 def output_path(job: Job) -> str | None:

@@ -1,11 +1,18 @@
 """Callbacks: events and traces, under the names that LlamaIndex gave them."""
 
-from asyncrun.callbacks.asynchronous import AsyncCallbackHandler
-from asyncrun.callbacks.context import EventContext
-from asyncrun.callbacks.debug import LlamaDebugHandler
-from asyncrun.callbacks.handler import BaseCallbackHandler
-from asyncrun.callbacks.manager import CallbackManager, current_manager
-from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, TIMESTAMP_FORMAT, CBEvent, CBEventType, EventPayload, EventStats
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncrun.lazy import load_on_use
+
+if TYPE_CHECKING:
+    from asyncrun.callbacks.asynchronous import AsyncCallbackHandler
+    from asyncrun.callbacks.context import EventContext
+    from asyncrun.callbacks.debug import LlamaDebugHandler
+    from asyncrun.callbacks.handler import BaseCallbackHandler
+    from asyncrun.callbacks.manager import CallbackManager, current_manager
+    from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, TIMESTAMP_FORMAT, CBEvent, CBEventType, EventPayload, EventStats
 
 __all__ = [
     "BASE_TRACE_EVENT",
@@ -22,3 +29,26 @@ __all__ = [
     "LlamaDebugHandler",
     "current_manager",
 ]
+
+_HOMES = {
+    "BASE_TRACE_EVENT": "schema",
+    "LEAF_EVENTS": "schema",
+    "TIMESTAMP_FORMAT": "schema",
+    "AsyncCallbackHandler": "asynchronous",
+    "BaseCallbackHandler": "handler",
+    "CBEvent": "schema",
+    "CBEventType": "schema",
+    "CallbackManager": "manager",
+    "EventContext": "context",
+    "EventPayload": "schema",
+    "EventStats": "schema",
+    "LlamaDebugHandler": "debug",
+    "current_manager": "manager",
+}
+
+# Imported on use: who reads a trace needs the types of events, and none of what makes them.
+__getattr__ = load_on_use(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

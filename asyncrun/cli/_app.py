@@ -6,27 +6,14 @@ import os
 import sys
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import typer
 
+from asyncrun.cli._commands import build_command, build_commands_of, build_group
 from asyncrun.cli._errors import show_error
-from asyncrun.cli._options import Options, with_flags
+from asyncrun.cli._options import Options
 from asyncrun.cli._settings import globals_of, load_config
-from asyncrun.cli.clean import clean
-from asyncrun.cli.cron import add, cron, list_entries, print_entries, remove
-from asyncrun.cli.doctor import doctor
-from asyncrun.cli.embed import embed
-from asyncrun.cli.export import export
-from asyncrun.cli.failed import failed
-from asyncrun.cli.init import init
-from asyncrun.cli.ledger import export_ledger, import_ledger, ledger, stats
-from asyncrun.cli.plan import plan
-from asyncrun.cli.plugins import plugins
-from asyncrun.cli.retry import retry
-from asyncrun.cli.run import run
-from asyncrun.cli.schema import schema
-from asyncrun.cli.trace import diff, errors, export_trace, html, list_runs, show, slow, timeline, trace
-from asyncrun.cli.validate import validate
 from asyncrun.errors import UsageError
 
 _ABOUT = """Embed, ingest and query text in bulk.
@@ -34,37 +21,31 @@ _ABOUT = """Embed, ingest and query text in bulk.
 Example: asyncrun init && asyncrun run"""
 _SETTINGS = "Flags have twins: ASYNCRUN_STATE_DIR; then ~/.config/asyncrun/config.toml."
 
+_COMMANDS = ("run", "embed", "plan", "validate", "doctor", "failed", "retry", "export", "init", "schema", "clean", "plugins")
+"""A file each, with a function of the same name."""
 
-def build_app() -> typer.Typer:
-    """Return the command line with all its commands."""
-    # Plain help: Typer's Rich help alone doubles the start-up time.
-    new_app = partial(typer.Typer, rich_markup_mode=None, pretty_exceptions_enable=False, add_help_option=False)
-    app = new_app(name="asyncrun", help=_ABOUT, epilog=_SETTINGS)
-    app.callback(invoke_without_command=True)(with_flags(_root))
-    for command in (run, embed, plan, validate, doctor, failed, retry, export, init, schema, clean, plugins):
-        app.command(command.__name__, add_help_option=False)(with_flags(command))
-    traces = new_app()
-    traces.callback(invoke_without_command=True)(with_flags(trace))
-    for view in (show, timeline, slow, errors, diff):
-        traces.command(view.__name__, add_help_option=False)(with_flags(view))
-    traces.command("html", add_help_option=False)(with_flags(html))
-    traces.command("export", add_help_option=False)(with_flags(export_trace))
-    traces.command("list", add_help_option=False)(with_flags(list_runs))
-    app.add_typer(traces, name="trace")
-    ledgers = new_app()
-    ledgers.callback(invoke_without_command=True)(with_flags(ledger))
-    ledgers.command("stats", add_help_option=False)(with_flags(stats))
-    ledgers.command("export", add_help_option=False)(with_flags(export_ledger))
-    ledgers.command("import", add_help_option=False)(with_flags(import_ledger))
-    app.add_typer(ledgers, name="ledger")
-    crons = new_app()
-    crons.callback(invoke_without_command=True)(with_flags(cron))
-    crons.command("add", add_help_option=False)(with_flags(add))
-    crons.command("list", add_help_option=False)(with_flags(list_entries))
-    crons.command("remove", add_help_option=False)(with_flags(remove))
-    crons.command("print", add_help_option=False)(with_flags(print_entries))
-    app.add_typer(crons, name="cron")
-    return app
+_GROUPS = {
+    "trace": {
+        "show": "show",
+        "timeline": "timeline",
+        "slow": "slow",
+        "errors": "errors",
+        "diff": "diff",
+        "html": "html",
+        "export": "export_trace",
+        "list": "list_runs",
+    },
+    "ledger": {"stats": "stats", "export": "export_ledger", "import": "import_ledger"},
+    "cron": {"add": "add", "list": "list_entries", "remove": "remove", "print": "print_entries"},
+}
+"""A file each, with a function for every command, and one of the file's name for the group alone."""
+
+
+def build_app() -> Any:
+    """Return the command line. Its commands are imported and built when they are looked up."""
+    commands = {name: partial(build_command, name, name, name) for name in _COMMANDS}
+    groups = {name: partial(build_commands_of, name, functions) for name, functions in _GROUPS.items()}
+    return build_group("asyncrun", _root, {**commands, **groups}, help=_ABOUT, epilog=_SETTINGS)
 
 
 def _root(_options: Options) -> int:

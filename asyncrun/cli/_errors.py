@@ -10,6 +10,7 @@ from typing import TextIO
 
 from asyncrun.errors import AsyncrunError, JobFileError, Mistake
 from asyncrun.escape import printable
+from asyncrun.plural import counted
 from asyncrun.redact import Redactor
 from asyncrun.ui.outlet import Outlet
 
@@ -17,18 +18,21 @@ from asyncrun.ui.outlet import Outlet
 def show_error(error: Exception, stream: TextIO, *, debug: bool = False) -> int:
     """Write an error and return its exit code; an exception that is none of ours is a bug, 70.
 
-    On a terminal the mistakes of a job file are shown in their lines. A stream that takes nothing changes no exit code.
+    On a terminal the mistakes of a job file are shown in their lines, and sentences go on in the next line between words. A stream that
+    takes nothing changes no exit code.
     """
+    from asyncrun.ui.report import print_text
+
     redact = Redactor().redact
-    out = Outlet(stream)
     if debug:
-        out.write(redact("".join(traceback.format_exception(error))))
+        Outlet(stream).write(redact("".join(traceback.format_exception(error))))
+    width = shutil.get_terminal_size((100, 24)).columns if stream.isatty() else None
     if isinstance(error, JobFileError):
-        lines: Iterable[str] = _mistake_lines(error, redact, stream)
+        lines: Iterable[str] = _mistake_lines(error, redact, width)
     else:
         lines = [redact(line) for line in error_lines(error)]
     for line in lines:
-        out.line(printable(line))
+        print_text(printable(line), stream, width=width, answer=False)
     return error.exit_code if isinstance(error, AsyncrunError) else 70
 
 
@@ -42,16 +46,15 @@ def error_lines(error: Exception) -> list[str]:
     ]
 
 
-def _mistake_lines(error: JobFileError, redact: Callable[[str], str], stream: TextIO) -> Iterator[str]:
+def _mistake_lines(error: JobFileError, redact: Callable[[str], str], width: int | None) -> Iterator[str]:
     for mistake in error.mistakes:
         yield _redacted(mistake, redact)
-        if stream.isatty():
+        if width is not None:
             from asyncrun.ui.excerpt import render_excerpt
 
             # Lines that may hold a secret are not among them.
-            yield from render_excerpt(mistake, shutil.get_terminal_size((100, 24)).columns)
-    count = len(error.mistakes)
-    yield f"{count} {'mistake' if count == 1 else 'mistakes'} in the job file; nothing was sent."
+            yield from render_excerpt(mistake, width)
+    yield f"{counted(len(error.mistakes), 'mistake')} in the job file; nothing was sent."
 
 
 def _redacted(mistake: Mistake, redact: Callable[[str], str]) -> str:

@@ -23,7 +23,8 @@ def open_progress(options: Options, stdout_taken: bool, *, log_file: Path | None
     With a log file it is told everything, too. Raises OutputError when that cannot be opened.
     """
     from asyncrun.clock import SystemClock
-    from asyncrun.ui.choose import build_progress, choose_colour, choose_look
+    from asyncrun.ui.build import build_progress
+    from asyncrun.ui.choose import choose_colour, choose_look
 
     terminal = sys.stderr is not None and sys.stderr.isatty()
     look = choose_look(quiet=options.quiet, json=options.json, progress=options.progress, terminal=terminal, environ=os.environ)
@@ -85,7 +86,7 @@ def write_summary(path: Path, result: RunResult) -> None:
 
 
 def _append(path: Path, line: bytes) -> None:
-    from asyncrun.errors import OutputError, Place, StorageError
+    from asyncrun.errors import OutputError, Place, StorageError, os_words
     from asyncrun.writers.atomic import stream_number
 
     number = stream_number(path)
@@ -95,7 +96,7 @@ def _append(path: Path, line: bytes) -> None:
         # All else without waiting: a pipe that nobody reads must not hold up the end of a run.
         descriptor = os.dup(number) if number is not None else os.open(path, flags)
     except OSError as error:
-        raise OutputError(f"cannot be opened: {error.strerror}", place=Place(str(path)), hint="Choose another --summary-file.") from error
+        raise OutputError(f"cannot be opened: {os_words(error)}", place=Place(str(path)), hint="Choose another --summary-file.") from error
     try:
         if number is None:
             os.set_blocking(descriptor, True)
@@ -104,7 +105,7 @@ def _append(path: Path, line: bytes) -> None:
     except BrokenPipeError:
         pass  # A reader that goes away is no error, here as on standard output.
     except OSError as error:
-        raise StorageError(f"cannot be written: {error.strerror}", place=Place(str(path))) from error
+        raise StorageError(f"cannot be written: {os_words(error)}", place=Place(str(path))) from error
 
 
 def width() -> int:

@@ -23,7 +23,7 @@ def parse_time(flag: str, text: str | None) -> float | None:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise UsageError(f"{flag} {text}: {error}", hint=f"It takes {DURATIONS}.") from error
+        raise UsageError(f"{flag} {text}: {str(error) or 'not a time'}", hint=f"It takes {DURATIONS}.") from error
 
 
 def parse_part(flag: str, text: str | None) -> Threshold | None:
@@ -35,7 +35,7 @@ def parse_part(flag: str, text: str | None) -> Threshold | None:
     try:
         return parse_threshold(text)
     except ValueError as error:
-        raise UsageError(f"{flag} {text}: {error}", hint=f"It takes {THRESHOLDS}.") from error
+        raise UsageError(f"{flag} {text}: {str(error) or 'neither a count nor a percentage'}", hint=f"It takes {THRESHOLDS}.") from error
 
 
 def parse_if_running(word: str) -> tuple[bool, float]:
@@ -46,9 +46,23 @@ def parse_if_running(word: str) -> tuple[bool, float]:
     """
     choice, _, time = word.partition("=")
     if choice not in ("fail", "skip", "wait") or (time and choice != "wait"):
-        raise UsageError(f"--if-running takes fail, skip or wait[=TIME], not {word!r}")
+        raise UsageError(f"--if-running takes fail, skip or wait[=TIME], not {word!r}", hint="See asyncrun run --help.")
     forever = float("inf")
     return choice == "skip", 0.0 if choice != "wait" else (parse_time("--if-running wait", time or None) or forever)
+
+
+def refuse_later(*, rebuild: bool, executor: str | None) -> None:
+    """Refuse the flags of what is not built. Raises UsageError."""
+    from asyncrun.jobfile.later import VALUES, not_yet
+
+    if rebuild:
+        what = VALUES["jobs", "*", "on_new_space"]["rebuild"]
+        raise UsageError(f"--rebuild: {not_yet(what)}", hint="Leave it out; for another embedder name another collection.")
+    if executor not in (None, "local"):
+        planned = VALUES["executor", "type"].get(executor or "")
+        raise UsageError(
+            f"--executor {executor}: {not_yet(planned) if planned else 'no such executor'}", hint="Use local: jobs run in this process."
+        )
 
 
 def build_request(options: Options, file: Path, jobs: list[str], variables: list[str] | None = None, **more: Any) -> Request:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from asyncrun.errors import Place, UsageError
+from asyncrun.errors import Place, UsageError, os_words
+from asyncrun.spelling import did_you_mean
 
 
 class Setting(NamedTuple):
@@ -36,6 +36,7 @@ OWN: Mapping[str, Setting] = {
     "max-runtime": Setting("text", ("run",)),
     "if-running": Setting("text", ("run",)),
     "fail-fast": Setting("flag", ("run",)),
+    "executor": Setting("text", ("run",)),
     "summary-file": Setting("path", ("run",)),
     "log-file": Setting("path", ("run",)),
     "embedder": Setting("text", ("embed",)),
@@ -96,8 +97,7 @@ def load_config(environ: Mapping[str, str]) -> Config:
     except (FileNotFoundError, NotADirectoryError):
         return Config(path)
     except (OSError, UnicodeDecodeError) as error:
-        words = getattr(error, "strerror", None) or "not a text in UTF-8"
-        raise UsageError(f"the user config cannot be read: {words}", place=Place(str(path)), hint="Mend or remove it.") from error
+        raise UsageError(f"the user config cannot be read: {os_words(error)}", place=Place(str(path)), hint="Mend or remove it.") from error
     import tomllib
 
     try:
@@ -125,6 +125,15 @@ def globals_of(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, An
     return values, sources
 
 
+def stated_for_commands(config: Config, environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Yield the settings of single commands that are not the default, as a flag of the command, and where each comes from."""
+    for name, setting in OWN.items():
+        stated = [(environ.get(twin(name)), "environment"), (config.values.get(name), "user config")]
+        value, source = next(((value, source) for value, source in stated if value not in (None, "")), (None, ""))
+        if value is not None:
+            yield f"{' '.join(setting.commands)} --{name}", str(value), source
+
+
 def _from_environment(name: str, text: str, setting: Setting) -> Any:
     takes = setting.takes
     if takes == "path":
@@ -140,8 +149,7 @@ def _from_environment(name: str, text: str, setting: Setting) -> Any:
 def _checked(name: str, value: object, path: Path, home: str) -> Any:
     place = Place(str(path))
     if name not in SETTINGS:
-        near = difflib.get_close_matches(name.replace("_", "-"), SETTINGS, 1)
-        guess = f"; did you mean {near[0]!r}?" if near else ""
+        guess = did_you_mean(name.replace("_", "-"), SETTINGS)
         raise UsageError(f"{name}: unknown setting; allowed: {', '.join(SETTINGS)}{guess}", place=place, hint="Correct the user config.")
     takes = SETTINGS[name].takes
     if isinstance(takes, tuple):

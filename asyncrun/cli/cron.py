@@ -109,7 +109,7 @@ def list_entries(options: Options) -> int:
     if options.json:
         print_document(rows_document(rows), options)
     else:
-        print_answer(render_rows(rows), options)
+        print_answer(render_rows(rows), options, sentences=True)
     return 0
 
 

@@ -8,6 +8,7 @@ import typer
 
 from asyncrun.cli._complete import complete_files
 from asyncrun.cli._options import FLAGS, Options
+from asyncrun.cli._settings import load_config, stated_for_commands
 
 
 def doctor(
@@ -37,7 +38,7 @@ def doctor(
         words += [word for flag, value in paths if value is not None for word in (flag, str(value.absolute()))]
         code, out, err = diagnose_under_cron([*words, *(["--json"] if options.json else [])])
         if out and not (options.quiet and code == 0):
-            print_answer(out, options)
+            print_answer(out, options, sentences=not options.json)
         if err:
             print_answer(err, options, to_stderr=True)
         return code
@@ -45,9 +46,10 @@ def doctor(
     given += [
         Setting(name.replace("_", "-"), str(getattr(options, name)), options.sources[name]) for name in FLAGS if name in options.sources
     ]
+    given += [Setting(*stated) for stated in stated_for_commands(load_config(os.environ), os.environ)]
     diagnosis = diagnose(build_request(options, path, []) if path is not None else None, given, os.environ)
     if options.json:
         print_document(describe_diagnosis(diagnosis), options)
     elif not (options.quiet and diagnosis.healthy):
-        print_answer(render_diagnosis(diagnosis), options)
+        print_answer(render_diagnosis(diagnosis), options, sentences=True)
     return 0 if diagnosis.healthy else 1

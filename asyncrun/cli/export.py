@@ -8,6 +8,7 @@ import typer
 
 from asyncrun.cli._complete import complete_words
 from asyncrun.cli._options import Options
+from asyncrun.plural import counted
 
 
 def export(
@@ -16,18 +17,21 @@ def export(
     *,
     output: Annotated[str, typer.Option("-o", "--output", metavar="PATH|-", help="Where the rows go.")],
 ) -> int:
-    """Write the rows of a job that are done now. Also while a run goes on; sends nothing; exits 3 if rows are missing.
+    """Write the rows of an embed or query job that are done now. Also while a run goes on; sends nothing; exits 3 if rows are missing.
 
     Example: asyncrun export jobs.yaml notes -o so-far.jsonl
     """
     from asyncrun.app.results import export_rows
     from asyncrun.cli._files import job_file
-    from asyncrun.cli._output import print_answer
+    from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request
+    from asyncrun.ui.documents import document
 
     file, jobs = job_file(words)
     counts = export_rows(build_request(options, file, jobs, with_needs=False), output)
     missing = counts.items - counts.skipped - counts.ok
-    if not options.quiet:
-        print_answer(f"{counts.ok:,} rows written, {missing:,} missing", options, to_stderr=True)
+    if options.json and output != "-":
+        print_document(document(rows=counts.ok, missing=missing), options)
+    elif not options.quiet:
+        print_answer(f"{counted(counts.ok, 'row')} written, {missing:,} missing", options, to_stderr=True)
     return 3 if missing else 0

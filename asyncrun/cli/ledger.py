@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from asyncrun.cli._options import Options
+from asyncrun.plural import counted
 
 FileFlag = Annotated[Path | None, typer.Option("-f", "--file", help="The job file, instead of the nearest .asyncrun upward.")]
 
@@ -57,7 +58,7 @@ def export_ledger(
     if options.json:
         print_document(document(vectors=vectors, answers=answers), options)
     elif not options.quiet:
-        print_answer(f"{vectors:,} vectors and {answers:,} answers written to {output}", options, to_stderr=True)
+        print_answer(f"{counted(vectors, 'vector')} and {counted(answers, 'answer')} written to {output}", options, to_stderr=True)
     return 0
 
 

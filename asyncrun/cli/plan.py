@@ -33,5 +33,5 @@ def plan(
     if options.json:
         print_document(plan_document(plans), options)
     elif not options.quiet:
-        print_answer(render_plan(plans, width()), options)
+        print_answer(render_plan(plans, width()), options, sentences=True)
     return int(check and any(each.new + each.changed + each.delete for each in plans))

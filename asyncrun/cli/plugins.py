@@ -18,5 +18,5 @@ def plugins(options: Options) -> int:
     if options.json:
         print_document(parts_document(offers), options)
     else:
-        print_answer(render_parts(offers), options)
+        print_answer(render_parts(offers), options, sentences=True)
     return 0

@@ -39,8 +39,13 @@ Output = Annotated[str | None, typer.Option("--output", metavar="PATH|-", help="
 MaxCost = Annotated[float | None, typer.Option(min=0, metavar="USD", help="Stop (4) before the call that passes it.")]
 MaxDelete = Annotated[str | None, typer.Option(metavar="N|N%", help="How many documents may leave a store.")]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Make the named jobs again, once.")]
+Rebuild = Annotated[bool, typer.Option("--rebuild", help="Fill collections anew for another embedder; not yet.")]
 FailFast = Annotated[
     bool, typer.Option("--fail-fast", show_envvar=False, envvar="ASYNCRUN_FAIL_FAST", help="One failure fails its job, others stop.")
+]
+Executor = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", show_envvar=False, envvar="ASYNCRUN_EXECUTOR", help="Where jobs run: local; ray not yet."),
 ]
 SummaryFile = Annotated[
     Path | None,
@@ -67,7 +72,9 @@ def run(
     max_cost: MaxCost = None,
     max_delete: MaxDelete = None,
     refresh: Refresh = False,
+    rebuild: Rebuild = False,
     fail_fast: FailFast = False,
+    executor: Executor = None,
     summary_file: SummaryFile = None,
     log_file: LogFile = None,
 ) -> int:
@@ -77,8 +84,9 @@ def run(
     """
     from asyncrun.cli._files import job_file
     from asyncrun.cli._reports import run_and_report
-    from asyncrun.cli._requests import build_request, parse_if_running, parse_part, parse_time
+    from asyncrun.cli._requests import build_request, parse_if_running, parse_part, parse_time, refuse_later
 
+    refuse_later(rebuild=rebuild, executor=executor)
     file, jobs = job_file(words or [])
     skip, patience = parse_if_running(if_running)
     seconds = parse_time("--max-runtime", max_runtime)

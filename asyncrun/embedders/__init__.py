@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.embedders.base import BaseEmbedding
@@ -76,12 +77,8 @@ _HOMES = {
     "similarity": "compare",
 }
 
-
-def __getattr__(name: str) -> Any:
-    # Imported on use: numpy, httpx and the model's runtime cost more than everything else together.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# Imported on use: numpy, httpx and the model's runtime cost more than everything else together.
+__getattr__ = load_on_use(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

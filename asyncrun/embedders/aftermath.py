@@ -9,12 +9,6 @@ from asyncrun.aio.retry import FailureClass
 from asyncrun.batching.bisect import split
 from asyncrun.endpoints.classify import Verdict
 
-_REASONS = {
-    FailureClass.TOO_BIG: "too_long",
-    FailureClass.TOO_LONG: "too_long",
-    FailureClass.BAD_RESPONSE: "bad_response",
-    FailureClass.TRANSIENT: "server_error",
-}
 _NAMED = (FailureClass.TOO_LONG, FailureClass.ITEM)
 
 
@@ -36,7 +30,7 @@ def aftermath(verdict: Verdict, sizes: Sequence[int], *, together: bool = False)
     >>> aftermath(Verdict(FailureClass.TOO_LONG, "", guilty=1), [9] * 4)
     Aftermath(failed={1: 'too_long'}, parts=[[0, 2, 3]])
     """
-    reason = _REASONS.get(verdict.failure, "refused")
+    reason = verdict.reason
     places = list(range(len(sizes)))
     if len(sizes) == 1 or together:
         return Aftermath(dict.fromkeys(places, reason), [])

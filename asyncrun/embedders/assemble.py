@@ -53,6 +53,7 @@ def merge(parts: Sequence[Embedded]) -> Embedded:
         frozenset[int]().union(*(part.truncated for part in parts)),
         sum((part.usage for part in parts), Usage()),
         sum((part.waits for part in parts), Waits()),
+        sum(part.beside for part in parts),
     )
 
 

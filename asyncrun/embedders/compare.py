@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 Vector = Sequence[float] | NDArray[np.float32]
 LEAST_COSINE = 0.999
 """Two servers of one model round differently, and no more than that."""
+KNOWN_TEXT = "The quick brown fox jumps over the lazy dog."
+"""What a place embeds before its first batch, so that its vector can be compared."""
 
 
 class SimilarityMode(StrEnum):

@@ -44,7 +44,7 @@ class Embedder(Protocol):
 
     @property
     def rate_limits(self) -> Limits | None:
-        """Return what is stated about the endpoint's limits, None for an embedder without an endpoint."""
+        """Return what is known of the endpoint's limits, None for an embedder without an endpoint."""
 
     @property
     def first_items(self) -> int | None:

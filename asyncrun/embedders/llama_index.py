@@ -67,8 +67,9 @@ class LlamaIndexEmbedding(RemoteEmbedding):
         named = {"model_name": model, "api_key": api_key}
         self._class = _find(path)
         self._args = {**args, **{name: value for name, value in named.items() if value is not None}}
-        # Nothing is posted there: the name of the class stands for the host in messages.
-        super().__init__(model=model or path, url=f"http://{self._class.__name__}", auth={}, dimensions=dimensions, **rest)
+        # Nothing is posted there: the name of the class stands for the host in messages, and the key is known there to be masked in them.
+        auth = {"authorization": api_key} if api_key else {}
+        super().__init__(model=model or path, url=f"http://{self._class.__name__}", auth=auth, dimensions=dimensions, **rest)
         self._space = Space(self.provider, path, dimensions, input_type, {**args, "model_name": model}, None, space)
 
     def check(self) -> None:
@@ -85,7 +86,7 @@ class LlamaIndexEmbedding(RemoteEmbedding):
             return self._class(**self._args)
         except Exception as error:
             # Whatever it is: of a class that cannot be made there is nothing to try again.
-            words = printable(str(error), 200)
+            words = self.endpoint.shown(str(error))
             raise UsageError(f"{self._class.__name__} cannot be made: {words}", hint="Correct options.args of the embedder.") from error
 
     def _request(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> dict[str, Any]:

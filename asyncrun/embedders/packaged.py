@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
-from asyncrun.errors import StorageError
+from asyncrun.errors import StorageError, os_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class PackagedFile:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise StorageError(f"cannot read {path}: {error.strerror or error}", hint=hint) from error
+            raise StorageError(f"cannot read {path}: {os_words(error)}", hint=hint) from error
         if digest != self.sha256:
             raise StorageError(f"{path} is not the file that asyncrun knows (SHA-256 {digest[:12]}, not {self.sha256[:12]})", hint=hint)
         return path

@@ -12,7 +12,8 @@ from asyncrun.embedders.assemble import merge, no_vectors, renumber
 from asyncrun.embedders.named_tokenizer import load_tokenizer
 from asyncrun.embedders.providers import PROVIDERS
 from asyncrun.embedders.remote import RemoteEmbedding, RemoteOptions, Write
-from asyncrun.endpoints.address import auth_header, check_key, fill, find_address, join, with_query
+from asyncrun.endpoints.address import auth_header, check_key, find_address
+from asyncrun.endpoints.url import fill, join, with_query
 from asyncrun.errors import UsageError
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
@@ -83,7 +84,7 @@ class ProviderEmbedding(RemoteEmbedding):
         self.echoes_model = self.row.echoes_model
         # A deployment's name goes before that of the model in it, as in LlamaIndex.
         model = other.get("deployment_name") or model or other.get("model") or self._usual_model(environ)
-        address = find_address(self.row, base_url or other.get("base_url"), api_key or other.get("api_key"), environ)
+        address = find_address(self.row.vendor, base_url or other.get("base_url"), api_key or other.get("api_key"), environ)
         batch = options.get("batch") or self.row.batch
         if "embed_batch_size" in other:
             batch = replace(batch, max_items=other["embed_batch_size"])
@@ -95,15 +96,15 @@ class ProviderEmbedding(RemoteEmbedding):
         super().__init__(
             model=model,
             url=with_query(self._url(address.base_url, model), dict(params or {})),
-            auth=auth_header(self.row, address.key),
+            auth=auth_header(self.row.vendor, address.key),
             dimensions=dimensions,
             max_input_tokens=self.row.max_input_tokens(model),
             **cast(RemoteOptions, options),
         )
         self._input_type = input_type
         self._tokenizer = None if tokenizer is None else load_tokenizer(tokenizer)
-        self._check_key = partial(check_key, self.row, address, list(options.get("headers", {})))
-        host = self.endpoint.host if self.row.self_hosted or not address.own else None
+        self._check_key = partial(check_key, self.row.vendor, address, list(options.get("headers", {})))
+        host = self.endpoint.host if self.row.vendor.self_hosted or not address.own else None
         self._spaces = {kind: Space(self.provider, model, dimensions, self._word(kind), self._extra, host, space) for kind in InputType}
 
     def check(self) -> None:

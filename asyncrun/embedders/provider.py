@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from asyncrun.batching.pack import BatchLimits
+from asyncrun.endpoints.vendors import Vendor
 
 Dialect = Literal["openai", "cohere", "gemini", "tei", "isaacus", "ollama"]
 OverLength = Literal["refuses", "cuts in silence", "cuts unless told otherwise", "depends on the server", "not known"]
@@ -27,18 +28,9 @@ class Provider:
     """One row of the table.
 
     Attributes:
-        name: As the job file writes it.
-        title: As people write it.
+        vendor: Who is asked, and with which key.
         dialect: How requests are written and replies are read.
         path: Where requests go, behind the address; `{model}` stands for the model.
-        base_url: The address; None: there is none that all share.
-        addresses: Environment variables that carry the address instead.
-        own_hosts: Endings of the hosts that are the provider's besides.
-        key_addresses: Addresses by how a key begins.
-        keys: Environment variables that carry the key; read for the provider's own addresses only.
-        auth: The header of the key; `authorization` carries it as a bearer's.
-        needs_key: Whether nothing can be sent to the provider's own address without a key.
-        self_hosted: Whether the same model name may mean another model at another address: the host is then a part of the space.
         model: The model when none is named; `models` are environment variables that carry it.
         needs_model: Whether a request must name a model.
         batch: How much one request may carry.
@@ -55,18 +47,9 @@ class Provider:
         note: A sentence for the page about providers.
     """
 
-    name: str
-    title: str
+    vendor: Vendor
     dialect: Dialect = "openai"
     path: str = "/embeddings"
-    base_url: str | None = None
-    addresses: tuple[str, ...] = ()
-    own_hosts: tuple[str, ...] = ()
-    key_addresses: tuple[tuple[str, str], ...] = ()
-    keys: tuple[str, ...] = ()
-    auth: str = "authorization"
-    needs_key: bool = True
-    self_hosted: bool = False
     model: str | None = None
     models: tuple[str, ...] = ()
     needs_model: bool = True
@@ -87,7 +70,7 @@ class Provider:
     def max_input_tokens(self, model: str) -> int | None:
         """Return the longest text that a model takes, in tokens; None when it is not known.
 
-        >>> Provider("x", "X", input_tokens=(("big-*", 8192), ("*", 512))).max_input_tokens("big-1")
+        >>> Provider(Vendor("x", "X"), input_tokens=(("big-*", 8192), ("*", 512))).max_input_tokens("big-1")
         8192
         """
         return next((tokens for pattern, tokens in self.input_tokens if fnmatchcase(model, pattern)), None)

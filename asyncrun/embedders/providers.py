@@ -6,44 +6,34 @@ Sources are the vendors' own clients, schemas and pages, and what users report o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders.provider import InputTypes, Provider
+from asyncrun.endpoints import vendors
 
 _SEARCH = InputTypes("input_type", "search_document", "search_query")
 _PROMPT = InputTypes("prompt_name")
 
 _VENDORS = (
     Provider(
-        "openai",
-        "OpenAI, and every server that speaks its dialect",
-        base_url="https://api.openai.com/v1",
-        keys=("OPENAI_API_KEY",),
+        vendors.OPENAI,
         # Its OpenAPI schema: 2,048 texts of 8,192 tokens, 300,000 tokens together.
         batch=BatchLimits(max_items=2048, max_tokens=300_000),
         input_tokens=(("*", 8192),),
     ),
     Provider(
-        "azure",
-        "Azure OpenAI",
+        vendors.AZURE,
         path="/openai/v1/embeddings",
-        addresses=("AZURE_OPENAI_ENDPOINT",),
-        own_hosts=(".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"),
-        keys=("AZURE_OPENAI_API_KEY",),
-        auth="api-key",
-        self_hosted=True,
         batch=BatchLimits(max_items=2048, max_tokens=300_000),
         input_tokens=(("*", 8192),),
         echoes_model=False,
         note="`model` is the deployment's name. With `api_version` the address is that of the deployment, without it the `v1` one.",
     ),
     Provider(
-        "cohere",
-        "Cohere",
+        vendors.COHERE,
         dialect="cohere",
         path="/v2/embed",
-        base_url="https://api.cohere.com",
-        keys=("CO_API_KEY", "COHERE_API_KEY"),
         batch=BatchLimits(max_items=96),
         input_tokens=(("embed-*-v[23].*", 512), ("*", 128_000)),
         input_types=_SEARCH,
@@ -55,11 +45,7 @@ _VENDORS = (
         note="Its limit is 2,000 inputs a minute (`inputs_per_minute`).",
     ),
     Provider(
-        "voyage",
-        "Voyage AI",
-        base_url="https://api.voyageai.com/v1",
-        key_addresses=(("al-", "https://ai.mongodb.com/v1"),),
-        keys=("VOYAGE_API_KEY",),
+        vendors.VOYAGE,
         # The least of its models takes 120,000 tokens in one request, the lite ones a million.
         batch=BatchLimits(max_items=1000, max_tokens=120_000),
         input_tokens=(("voyage-law-2", 16_000), ("voyage-code-2", 16_000), ("*", 32_000)),
@@ -71,10 +57,7 @@ _VENDORS = (
         note="Keys that begin with `al-` belong to `ai.mongodb.com`. The models voyage-context-* are refused: they take groups of texts.",
     ),
     Provider(
-        "jina",
-        "Jina AI",
-        base_url="https://api.jina.ai/v1",
-        keys=("JINA_API_KEY",),
+        vendors.JINA,
         batch=BatchLimits(max_items=2048),
         input_tokens=(("*", 8192),),
         input_types=InputTypes("task", "retrieval.passage", "retrieval.query"),
@@ -84,23 +67,16 @@ _VENDORS = (
         mixing=("late_chunking",),
     ),
     Provider(
-        "mistral",
-        "Mistral AI",
-        base_url="https://api.mistral.ai/v1",
-        keys=("MISTRAL_API_KEY",),
+        vendors.MISTRAL,
         model="mistral-embed",
         batch=BatchLimits(max_items=512, max_tokens=16_384),
         input_tokens=(("*", 8192),),
         dimensions="output_dimension",
     ),
     Provider(
-        "gemini",
-        "Google Gemini",
+        replace(vendors.GEMINI, auth="x-goog-api-key"),
         dialect="gemini",
         path="/models/{model}:batchEmbedContents",
-        base_url="https://generativelanguage.googleapis.com/v1beta",
-        keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-        auth="x-goog-api-key",
         # The whole body may have 4,194,304 bytes; quotes and line breaks grow in JSON.
         batch=BatchLimits(max_items=100, max_bytes=3_500_000),
         input_tokens=(("gemini-embedding-001", 2048), ("gemini-embedding-2*", 8192)),
@@ -111,12 +87,8 @@ _VENDORS = (
         note="The key goes in a header, never in the address. There is no switch for texts that are too long.",
     ),
     Provider(
-        "isaacus",
-        "Isaacus",
+        vendors.ISAACUS,
         dialect="isaacus",
-        base_url="https://api.isaacus.com/v1",
-        addresses=("ISAACUS_BASE_URL",),
-        keys=("ISAACUS_API_KEY",),
         model="kanon-2-embedder",
         batch=BatchLimits(max_items=128),
         input_tokens=(("kanon-2-embedder", 16_384),),
@@ -127,13 +99,8 @@ _VENDORS = (
         base64=False,
     ),
     Provider(
-        "heroku",
-        "Heroku Managed Inference",
+        replace(vendors.HEROKU, addresses=("EMBEDDING_URL",), keys=("EMBEDDING_KEY",)),
         path="/v1/embeddings",
-        base_url="https://us.inference.heroku.com",
-        addresses=("EMBEDDING_URL",),
-        own_hosts=(".inference.heroku.com",),
-        keys=("EMBEDDING_KEY",),
         models=("EMBEDDING_MODEL_ID",),
         batch=BatchLimits(max_items=96),
         input_characters=2048,
@@ -143,12 +110,9 @@ _VENDORS = (
         note="It knows the encodings `raw` and `base64`, not `float`.",
     ),
     Provider(
-        "huggingface",
-        "Hugging Face Inference",
+        vendors.HUGGINGFACE,
         dialect="tei",
         path="/hf-inference/models/{model}/pipeline/feature-extraction",
-        base_url="https://router.huggingface.co",
-        keys=("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN"),
         batch=BatchLimits(max_items=32),
         input_types=_PROMPT,
         dimensions=None,
@@ -162,16 +126,9 @@ _VENDORS = (
 
 _SERVERS = (
     Provider(
-        "ollama",
-        "Ollama",
+        vendors.OLLAMA,
         dialect="ollama",
         path="/api/embed",
-        base_url="http://localhost:11434",
-        addresses=("OLLAMA_HOST",),
-        own_hosts=(".ollama.com",),
-        keys=("OLLAMA_API_KEY",),
-        needs_key=False,
-        self_hosted=True,
         over_length="cuts unless told otherwise",
         refuse={"truncate": False},
         cut={"truncate": True},
@@ -179,13 +136,9 @@ _SERVERS = (
         note="The native form, since the other one has no switch for texts that are too long.",
     ),
     Provider(
-        "tei",
-        "Text Embeddings Inference",
+        vendors.TEI,
         dialect="tei",
         path="/embed",
-        base_url="http://localhost:8080",
-        needs_key=False,
-        self_hosted=True,
         needs_model=False,
         # Its defaults: --max-client-batch-size 32, and bodies of 2 MB.
         batch=BatchLimits(max_items=32, max_bytes=1_800_000),
@@ -195,43 +148,24 @@ _SERVERS = (
         cut={"truncate": True},
         base64=False,
     ),
-    Provider("vllm", "vLLM", base_url="http://localhost:8000/v1", needs_key=False, self_hosted=True),
+    Provider(vendors.VLLM),
     Provider(
-        "llamacpp",
-        "llama.cpp's llama-server",
-        base_url="http://localhost:8080/v1",
-        needs_key=False,
-        self_hosted=True,
+        vendors.LLAMACPP,
         note="A text may have as many tokens as `--ubatch-size`, by default 512.",
     ),
     Provider(
-        "infinity",
-        "infinity",
-        base_url="http://localhost:7997",
-        needs_key=False,
-        self_hosted=True,
+        vendors.INFINITY,
         over_length="cuts in silence",
         note="It counts characters as tokens, so tokens and cost stay unknown. `base_url` ends with its `--url-prefix`.",
     ),
+    Provider(vendors.LMSTUDIO, over_length="not known"),
     Provider(
-        "lmstudio",
-        "LM Studio",
-        base_url="http://localhost:1234/v1",
-        needs_key=False,
-        self_hosted=True,
-        over_length="not known",
-    ),
-    Provider(
-        "litellm",
-        "LiteLLM proxy",
-        base_url="http://localhost:4000/v1",
-        needs_key=False,
-        self_hosted=True,
+        vendors.LITELLM,
         over_length="depends on the server",
         echoes_model=False,
         note="What it says a call has cost goes before `price_per_million_tokens`.",
     ),
 )
 
-PROVIDERS: Mapping[str, Provider] = {row.name: row for row in (*_VENDORS, *_SERVERS)}
+PROVIDERS: Mapping[str, Provider] = {row.vendor.name: row for row in (*_VENDORS, *_SERVERS)}
 """The rows by name; `local` carries its model itself and has none."""

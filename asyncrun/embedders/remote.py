@@ -13,9 +13,10 @@ from typing import Any, Unpack
 import orjson
 
 from asyncrun.aio.attempts import Attempted, Tally
-from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limits
+from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
-from asyncrun.batching.pack import BatchLimits, byte_size, pack, safe_bound
+from asyncrun.batching.pack import BatchLimits, byte_size, pack
+from asyncrun.batching.per_byte import TokensPerByte
 from asyncrun.embedders.aftermath import aftermath
 from asyncrun.embedders.ask import Answer, Rows, ask
 from asyncrun.embedders.assemble import keeping, merge, no_vectors, renumber
@@ -28,16 +29,10 @@ from asyncrun.endpoints.options import EndpointOptions, build_endpoint
 from asyncrun.endpoints.persist import persist, telling_usage
 from asyncrun.endpoints.refusals import Refusals
 from asyncrun.errors import OutageError
+from asyncrun.plural import counted
 from asyncrun.records import Embedded, EmbedFailure, InputType, Usage
 
 CANARY_ITEMS = 2
-MAX_WORKERS = 64
-TOKENS_PER_BYTE = 1 / 3
-"""The first estimate, for the limiter alone; what the server counts replaces it."""
-ENOUGH_BYTES = 20_000
-"""After so many bytes it is known how many tokens a byte stands for in these texts."""
-MARGIN = 1.3
-"""Above the mean of tokens per byte, for batches that have more: one that has more still is halved when the server says so."""
 
 Write = Callable[[Sequence[str]], dict[str, Any]]
 """Returns the JSON of a request for some texts."""
@@ -82,7 +77,7 @@ class RemoteEmbedding(BaseEmbedding):
         super().__init__(
             model=model,
             batch=options.get("batch") or BatchLimits(),
-            workers=min(endpoint.limiter.limits.concurrency or DEFAULT_CONCURRENCY, MAX_WORKERS),
+            workers=endpoint.workers,
             on_too_long=options.get("on_too_long", "fail"),
             on_empty=options.get("on_empty", "fail"),
             document_prefix=options.get("document_prefix", ""),
@@ -97,7 +92,8 @@ class RemoteEmbedding(BaseEmbedding):
         self._warned: set[str] = set()
         self._fits = BatchLimits(max_items=2**31)
         self._refusals = Refusals()
-        self._tokens_seen = self._bytes_seen = self._most_answered = 0
+        self._per_byte = TokensPerByte()
+        self._most_answered = 0
         self._counts_characters = False
 
     echoes_model = True
@@ -127,8 +123,8 @@ class RemoteEmbedding(BaseEmbedding):
 
     @property
     def rate_limits(self) -> Limits | None:
-        """Return what is stated about the endpoint's limits."""
-        return self.endpoint.limiter.limits
+        """Return what is known of the endpoint's limits."""
+        return self.endpoint.limiter.known
 
     @property
     def first_items(self) -> int | None:
@@ -138,13 +134,11 @@ class RemoteEmbedding(BaseEmbedding):
     @property
     def tokens_per_byte(self) -> float:
         """Return how many tokens a byte of text stands for at most, as far as is known: 1.0 is the safe bound."""
-        known = self._bytes_seen >= ENOUGH_BYTES
-        return min(MARGIN * self._tokens_seen / self._bytes_seen, safe_bound()) if known else safe_bound()
+        return self._per_byte.bound
 
     def tokens_of(self, texts: Sequence[str]) -> float:
         """Return how many tokens the texts are expected to have, for the limiter: by what the server has counted so far, else by a rule."""
-        per_byte = self._tokens_seen / self._bytes_seen if self._bytes_seen else TOKENS_PER_BYTE
-        return per_byte * sum(map(byte_size, texts))
+        return self._per_byte.mean * sum(map(byte_size, texts))
 
     async def embed_as_is(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
         """Embed texts whose prefix and policies somebody else has seen to; `cut` has the endpoint cut what is too long, where it `cuts`.
@@ -209,8 +203,7 @@ class RemoteEmbedding(BaseEmbedding):
         size = sum(map(byte_size, texts))
         self._most_answered = max(self._most_answered, size)
         if answer.tokens:
-            self._tokens_seen += answer.tokens
-            self._bytes_seen += size
+            self._per_byte.add(tokens=answer.tokens, size=size)
         usage = Usage(tally.attempts, tally.attempts - 1, answer.tokens or 0, self._cost(answer))
         embedded = Embedded(proof.vectors, proof.positions, usage=usage, waits=tally.waits)
         if self.keeps_together:
@@ -253,7 +246,7 @@ class RemoteEmbedding(BaseEmbedding):
         spent = replace(no_vectors(), usage=tally.usage, waits=tally.waits)
         if failure is FailureClass.TRANSIENT:
             if not self.endpoint.proven:
-                raise OutageError(f"{error} ({tally.attempts} attempts)") from error
+                raise OutageError(f"{error} ({counted(tally.attempts, 'attempt')})") from error
             if not others_succeeded:
                 # Nothing has succeeded meanwhile, so it says nothing about these texts; the circuit counts how often this happens.
                 return spent, [list(range(len(texts)))]
@@ -289,7 +282,7 @@ class RemoteEmbedding(BaseEmbedding):
         """Return the answer without its count of tokens once the server has been found to count characters."""
         if "characters" in answer.oddities:
             self._counts_characters = True
-            self._tokens_seen = self._bytes_seen = 0
+            self._per_byte = TokensPerByte()
         return replace(answer, tokens=None) if self._counts_characters else answer
 
     def _tell(self, oddities: Mapping[str, str]) -> None:

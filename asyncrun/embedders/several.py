@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from asyncrun.aio.booking import book_first
 from asyncrun.aio.limits import Booking, Limits
 from asyncrun.embedders.base import BaseEmbedding
-from asyncrun.embedders.compare import LEAST_COSINE, similarity
-from asyncrun.embedders.remote import MAX_WORKERS, RemoteEmbedding
+from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
+from asyncrun.embedders.remote import RemoteEmbedding
+from asyncrun.endpoints.endpoint import MAX_WORKERS
 from asyncrun.endpoints.left_out import ABOUT_ENDPOINT, none_left
 from asyncrun.errors import AsyncrunError, EndpointError, OutageError, SpaceMismatchError
 from asyncrun.ports import Tokenizer
@@ -22,8 +23,6 @@ from asyncrun.records import Embedded, InputType, Space, Usage
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
 
-KNOWN_TEXT = "The quick brown fox jumps over the lazy dog."
-"""What every place embeds before its first batch."""
 GRACE = 1.0
 """Seconds that the first batch waits for places to be compared while there is one that could take it."""
 logger = logging.getLogger(__name__)
@@ -135,8 +134,8 @@ class SeveralPlaces(BaseEmbedding):
 
     @property
     def rate_limits(self) -> Limits | None:
-        """Return what is stated about the limits of all places together; what one of them does not state is not known."""
-        return Limits.together([place.embedder.endpoint.limiter.limits for place in self._places])
+        """Return what is known of the limits of all places together; what is not known of one of them is not known."""
+        return Limits.together([place.embedder.endpoint.limiter.known for place in self._places])
 
     @property
     def proofs(self) -> int:
@@ -165,7 +164,7 @@ class SeveralPlaces(BaseEmbedding):
                     self._leave_out(place, error)
                     continue
             spent, self._spent = self._spent, Usage()
-            return replace(answer, usage=answer.usage + spent)
+            return replace(answer, usage=answer.usage + spent, beside=answer.beside + spent.tokens)
 
     async def _book(self, serving: Sequence[_Place], texts: Sequence[str]) -> tuple[_Place, Booking] | None:
         """Wait for the place that may first; None when another one was compared meanwhile, and may be quicker."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncrun.embedders.openai import OpenAIEmbedding
-from asyncrun.endpoints.address import fill, join, with_query
+from asyncrun.endpoints.url import fill, join, with_query
 from asyncrun.errors import UsageError
 
 DEPLOYMENT = "/openai/deployments/{model}/embeddings"

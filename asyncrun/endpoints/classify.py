@@ -25,6 +25,18 @@ class Verdict:
     cap: int | None = None
     share: float | None = None
 
+    @property
+    def reason(self) -> str:
+        """Return why an item has failed about which this is said for good."""
+        return _REASONS.get(self.failure, "refused")
+
+
+_REASONS = {
+    FailureClass.TOO_BIG: "too_long",
+    FailureClass.TOO_LONG: "too_long",
+    FailureClass.BAD_RESPONSE: "bad_response",
+    FailureClass.TRANSIENT: "server_error",
+}
 
 _QUOTA = re.compile(
     r"insufficient_quota|credit_balance_exhausted|(organization|project)_(spend|usage)_limit_exceeded|billing_|per_?day"

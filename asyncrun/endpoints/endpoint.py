@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import copy
 import random
 from collections.abc import AsyncIterator, Mapping
@@ -11,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from asyncrun.aio.circuit import Circuit
@@ -20,6 +19,7 @@ from asyncrun.aio.retry import RetryBudget, RetryPolicy
 from asyncrun.aio.slot import waiting
 from asyncrun.aio.spending import spending
 from asyncrun.clock import Clock
+from asyncrun.endpoints.url import check_address, host_of, keys_in_headers
 from asyncrun.errors import AsyncrunError, UsageError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from asyncrun.http import Client, Reply
 
 MAX_WORDS = 200
+MAX_WORKERS = 64
 
 
 @dataclass(slots=True)
@@ -61,32 +62,39 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         check_address(self.url)
-        password = urlsplit(self.url).password
-        self.url, self.headers = _keys_in_headers(self.url, self.headers)
+        given = self.url if urlsplit(self.url).password else ""
+        self.url, self.headers = keys_in_headers(self.url, self.headers)
         for name, value in self.headers.items():
             if not (name + value).isascii() or not (name + value).isprintable():
                 raise UsageError(f"the header {printable(name, 40)} cannot be sent: it holds something other than plain characters")
-        self._redactor = Redactor(
-            [*self.headers.values(), *(value.split()[-1] for value in self.headers.values() if value), password or ""]
-        )
+        self._redactor = Redactor([*self.headers.values(), given])
 
     @property
     def host(self) -> str:
         """Return the host and port, as messages and spaces name the endpoint."""
         return host_of(self.url)
 
+    @property
+    def workers(self) -> int:
+        """Return how many requests are to be in flight, as far as is known."""
+        return min(self.limiter.limits.concurrency or DEFAULT_CONCURRENCY, MAX_WORKERS)
+
     def shown(self, words: str) -> str:
         """Return a server's words on one line, short, without secrets."""
-        return printable(self._redactor.redact(words), MAX_WORDS)
+        return printable(self.redact(words), MAX_WORDS)
+
+    def redact(self, words: str) -> str:
+        """Return a text without the secrets of this endpoint."""
+        return self._redactor.redact(words)
 
     async def send(self, body: bytes | None, url: str | None = None) -> Reply:
         """Send once, or ask (GET) without a body; `url` is another address of the same server. Raises TransportError."""
-        from asyncrun.http import get_json, post_json
+        from asyncrun.http import get, post
 
         if body is None:
-            return await get_json(await self._client(), url or self.url, self.headers, timeout=self.timeout)
+            return await get(await self._client(), url or self.url, self.headers, timeout=self.timeout)
         connecting = partial(spending, "connect")
-        return await post_json(await self._client(), url or self.url, body, self.headers, timeout=self.timeout, connecting=connecting)
+        return await post(await self._client(), url or self.url, body, self.headers, timeout=self.timeout, connecting=connecting)
 
     async def renew_connections(self) -> None:
         """Close the running loop's connections, as after a suspension: new requests make new ones, those under way keep theirs."""
@@ -149,34 +157,3 @@ def _build_client(concurrency: int, *, http2: bool) -> Client:
     from asyncrun.http import build_client
 
     return build_client(concurrency, http2=http2)
-
-
-def _keys_in_headers(url: str, headers: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
-    """Return an address without a name and a password, and the headers with them, unless a key is sent there already."""
-    parts = urlsplit(url)
-    if parts.username is None:
-        return url, headers
-    given = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    basic = {"authorization": f"Basic {base64.b64encode(given.encode()).decode()}"}
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    return bare, headers if any(name.lower() == "authorization" for name in headers) else {**basic, **headers}
-
-
-def check_address(url: str) -> None:
-    """Raise UsageError for what is no address of a server."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise UsageError("base_url is not an address", hint="Write it as https://HOST/v1.")
-
-
-def host_of(url: str) -> str:
-    """Return host and port of an address, without a name or a password.
-
-    >>> host_of("https://user:secret@example.com:8443/v1")
-    'example.com:8443'
-    """
-    return urlsplit(url).netloc.rpartition("@")[2].lower()

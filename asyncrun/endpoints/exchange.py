@@ -11,9 +11,10 @@ import orjson
 from asyncrun.aio.retry import FailureClass
 from asyncrun.aio.spending import spending
 from asyncrun.endpoints.classify import Verdict, classify
-from asyncrun.endpoints.endpoint import Endpoint, host_of
+from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.hints import wait_hint
 from asyncrun.endpoints.told import told_limits
+from asyncrun.endpoints.url import host_of
 from asyncrun.errors import AsyncrunError, AuthError, EndpointError, QuotaError
 from asyncrun.http import Fault, Reply, TransportError
 
@@ -91,7 +92,8 @@ def bad_reply(endpoint: Endpoint, words: str, failure: FailureClass = FailureCla
 
 
 def _refusal(endpoint: Endpoint, reply: Reply, document: Any) -> RefusedError:
-    text = reply.body[:20_000].decode("utf-8", "replace")
+    # Before it is taken apart: a key that is cut, or lies between what looks like tags, would not be known any more.
+    text = endpoint.redact(reply.body[:20_000].decode("utf-8", "replace"))
     headers = dict(reply.headers)
     verdict = classify(reply.status, headers, document, text)
     words = endpoint.shown(verdict.words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from asyncrun.aio.jobs import run_jobs
@@ -40,6 +40,7 @@ class Runner:
         stop: once requested, no job starts.
         fail_fast: when a job fails, the stop is requested.
         clock: times the looks at what each job waits for.
+        redact: takes secrets out of why a job ended.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Runner:
         stop: Stop,
         fail_fast: bool = False,
         clock: Clock | None = None,
+        redact: Callable[[str], str] = str,
     ) -> None:
         names = {job.name for job in jobs}
         self._jobs = {job.name: job for job in jobs}
@@ -60,6 +62,7 @@ class Runner:
         self._stop = stop
         self._fail_fast = fail_fast
         self._clock = clock or SystemClock()
+        self._redact = redact
         self._ended: dict[str, JobResult] = {}
         self._started: set[str] = set()
         self._changed = asyncio.Event()
@@ -120,6 +123,7 @@ class Runner:
                 waits.cancel()
 
     def _end(self, result: JobResult) -> None:
+        result = replace(result, reason=result.reason and self._redact(result.reason), hint=result.hint and self._redact(result.hint))
         self._ended[result.name] = result
         self._progress.task_finished(result.name, result)
         if self._fail_fast and result.status is Status.FAILED:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from asyncrun.errors import Place, StorageError, UsageError
+from asyncrun.errors import Place, StorageError, UsageError, os_words
 
 _MAGIC = re.compile(r"[*?\[]")
 _PIECE = re.compile(r"\*+|\?|\[!?\]?[^\]]*\]|[^*?\[]+|\[")
@@ -67,7 +67,7 @@ class Glob:
             return []  # It was removed while we looked.
         except OSError as error:
             place = Place(f"{self.shown}/{inside}".strip("/") or ".")
-            raise StorageError(f"the folder cannot be listed: {error.strerror}", place=place) from error
+            raise StorageError(f"the folder cannot be listed: {os_words(error)}", place=place) from error
 
     def _enters(self, path: str, name: str) -> bool:
         deep = self.depth is None or path.count("/") + 1 < self.depth

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from asyncrun.errors import ItemError, UsageError
+from asyncrun.spelling import did_you_mean
 
 MISSING = object()
 """What `pick` returns for a field that a record does not have."""
@@ -105,6 +105,5 @@ def _known(record: Mapping[str, Any], name: str) -> str:
     known = [str(field) for field in record]
     if not known:
         return "; the record is empty"
-    near = difflib.get_close_matches(name, known, 1)
     more = ", ..." if len(known) > 10 else ""
-    return f"; known: {', '.join(known[:10])}{more}" + (f"; did you mean {near[0]!r}?" if near else "")
+    return f"; known: {', '.join(known[:10])}{more}{did_you_mean(name, known)}"

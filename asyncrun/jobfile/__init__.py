@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.jobfile.embedder import EmbedderConfig
     from asyncrun.jobfile.input import Input, Output
     from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, PluginJob, QueryJob
     from asyncrun.jobfile.load import load_job_file, parse_job_file
+    from asyncrun.jobfile.loading import Reading
     from asyncrun.jobfile.model import JobFile
     from asyncrun.jobfile.schema import job_file_schema
     from asyncrun.jobfile.sections import StoreConfig
@@ -25,6 +27,7 @@ __all__ = [
     "Output",
     "PluginJob",
     "QueryJob",
+    "Reading",
     "StoreConfig",
     "Threshold",
     "job_file_schema",
@@ -42,6 +45,7 @@ _HOMES = {
     "Output": "input",
     "PluginJob": "jobs",
     "QueryJob": "jobs",
+    "Reading": "loading",
     "StoreConfig": "sections",
     "Threshold": "values",
     "job_file_schema": "schema",
@@ -49,12 +53,8 @@ _HOMES = {
     "parse_job_file": "load",
 }
 
-
-def __getattr__(name: str) -> Any:
-    # Imported on use: who reads a duration needs neither YAML nor the models.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# Imported on use: who reads a duration needs neither YAML nor the models.
+__getattr__ = load_on_use(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

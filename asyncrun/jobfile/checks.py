@@ -146,9 +146,8 @@ def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -
     for entry in entries:
         if entry.job is None:
             continue
-        embedder: EmbedderConfig | None = getattr(entry.job, "embedder", None)
-        if embedder is not None and entry.embedder is not None and entry.embedder[0] != "embedders":
-            check_embedder(embedder, entry.embedder, names, findings)
+        if entry.embedder is not None and entry.embedder[0] != "embedders":
+            check_embedder(entry.job.embedder, entry.embedder, names, findings)
         store: StoreConfig | None = getattr(entry.job, "store", None)
         if store is not None and isinstance(findings.node(entry.path("store")), Table):
             check_store(store, entry.path("store"), names, findings)
@@ -209,11 +208,11 @@ def check_outputs(entries: Sequence[JobEntry], root: FilePath, job_file: FilePat
 def check_budgets(entries: Sequence[JobEntry], findings: Findings) -> None:
     """A budget of money needs a price."""
     for entry in entries:
-        embedder: EmbedderConfig | None = getattr(entry.job, "embedder", None)
         if entry.job is None or entry.job.budget.cost is None:
             continue
+        embedder = entry.job.embedder
         llm: LlmConfig | None = getattr(entry.job, "llm", None)
-        free = embedder is None or embedder.provider == "local" or embedder.price_per_million_tokens is not None
+        free = embedder.provider == "local" or embedder.price_per_million_tokens is not None
         for word, has_price in (("embedder", free), ("llm", llm is None or llm.price_per_million_tokens is not None)):
             if not has_price:
                 findings.add(entry.path("budget", "cost"), "a budget of money needs a price", f"price_per_million_tokens at the {word}")

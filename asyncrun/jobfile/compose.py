@@ -191,7 +191,7 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Mistake:
         message, allowed = "a variable inside {...} or [...] must stand in quotes", f'"${name}"'
     elif "nesting depth" in problem:  # libyaml's own bound, from PyYAML 6.0.4: it looks ahead in "[[[..." before it tells of the first "[".
         message = TOO_DEEP
-    elif "cannot start any token" in problem and here == "\t":
+    elif "tab character" in problem or ("cannot start any token" in problem and here == "\t"):
         message, allowed = "a tab is used for indentation", "spaces"
     elif "cannot start any token" in problem:
         message, allowed = f"a value cannot begin with {here!r} unless it stands in quotes", "the value in quotes"

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from asyncrun.endpoints.url import is_address
 from asyncrun.jobfile import values
 
 VARIABLE_SCHEMA = {"type": "string", "pattern": r"\$\{"}
@@ -98,13 +99,9 @@ def _path(value: str) -> str:
 def _address(value: str) -> str:
     if "${" in value:
         return value  # Its variables are not filled in yet.
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if not is_address(value):
         raise wrong("not the address of a server", "http://HOST:PORT or https://HOST/PATH")
+    parts = urlsplit(value)
     if parts.username is not None:
         raise wrong(
             "a name or a password must not stand in an address, which is shown", "api_key, or a header with the value of a variable"

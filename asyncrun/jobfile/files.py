@@ -14,8 +14,9 @@ MAX_BYTES = 1_000_000
 MAX_KEY_BYTES = 10_000
 
 
-def load_text(path: Path, shown: str) -> str:
+def load_text(path: Path) -> str:
     """Return the text of a job file. Raises JobFileError when it is no readable text."""
+    shown = str(path)
     try:
         if not path.is_file():
             raise _refused(shown, not_a_file(path), neighbour(path, shown))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from asyncrun import spelling
 from asyncrun.errors import JobFileError, Mistake
 from asyncrun.escape import printable
 from asyncrun.jobfile.tree import Node, Path, Scalar, find, nearest, place, show
@@ -106,8 +106,7 @@ def near(word: str, words: Iterable[str]) -> str | None:
     candidates = list(words)
     if len(word) > 100 or len(candidates) > MAX_CANDIDATES:
         return None
-    found = difflib.get_close_matches(word, candidates, 1)
-    return found[0] if found else next((known for known in candidates if known.lower() == word.lower()), None)
+    return spelling.near(word, candidates)
 
 
 def listed(words: Iterable[str], limit: int = 30) -> str:

@@ -115,13 +115,13 @@ class Job(Model):
     max_runtime: Duration | None = None
     budget: Budget = Field(default_factory=Budget)
     notify: NotifyConfig = Field(default_factory=NotifyConfig)
+    embedder: EmbedderField = Field(default_factory=local_embedder, json_schema_extra={"default": "local"})
 
 
 class EmbedJob(Job):
     """Embeds items into a file."""
 
     kind: Literal["embed"]
-    embedder: EmbedderField = Field(default_factory=local_embedder, json_schema_extra={"default": "local"})
     output: OutputField
 
 
@@ -129,7 +129,6 @@ class IngestJob(Job):
     """Cuts, embeds and commits documents into a store; `source` owns them."""
 
     kind: Literal["ingest"]
-    embedder: EmbedderField = Field(default_factory=local_embedder, json_schema_extra={"default": "local"})
     chunk: Chunking = Field(default_factory=Chunking)
     store: StoreField = Field(default_factory=StoreConfig)
     collection: Text = "documents"
@@ -143,7 +142,6 @@ class QueryJob(Job):
     """Asks a store; `output` gets one row a question."""
 
     kind: Literal["query"]
-    embedder: EmbedderField = Field(default_factory=local_embedder, json_schema_extra={"default": "local"})
     store: StoreField = Field(default_factory=StoreConfig)
     collection: Text = "documents"
     top_k: Count = 5
@@ -160,7 +158,6 @@ class PluginJob(Job):
 
     model_config = ConfigDict(extra="allow")
 
-    embedder: EmbedderField = Field(default_factory=local_embedder, json_schema_extra={"default": "local"})
     store: StoreField = Field(default_factory=StoreConfig)
     output: OutputField | None = None
 

@@ -37,14 +37,11 @@ class KeyRing:
         job = entry.job
         if job is None:
             return entry
-        changes: dict[str, Any] = {}
-        embedder: EmbedderConfig | None = getattr(job, "embedder", None)
-        if embedder is not None:
-            embedder = self._with_key(embedder, entry.embedder or ())
-            # A document that is empty is no failure: there is nothing in it to find.
-            if isinstance(job, IngestJob) and "on_empty" not in embedder.model_fields_set:
-                embedder = embedder.model_copy(update={"on_empty": "skip"})
-            changes["embedder"] = embedder
+        embedder = self._with_key(job.embedder, entry.embedder or ())
+        # A document that is empty is no failure: there is nothing in it to find.
+        if isinstance(job, IngestJob) and "on_empty" not in embedder.model_fields_set:
+            embedder = embedder.model_copy(update={"on_empty": "skip"})
+        changes = {"embedder": embedder}
         for key in ("store", "llm"):
             part: StoreConfig | LlmConfig | None = getattr(job, key, None)
             if part is not None:

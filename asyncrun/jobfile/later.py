@@ -41,11 +41,20 @@ def note_later(findings: Findings) -> None:
     for pattern, what in KEYS.items():
         for path, node in matching(findings.root, pattern):
             if not _empty(node):
-                findings.add_gap("part", path, f"{what} is not in this version yet", key=True)
+                findings.add_gap("part", path, not_yet(what), key=True)
     for pattern, words in VALUES.items():
         for path, node in matching(findings.root, pattern):
             if isinstance(node, Scalar) and node.text in words:
-                findings.add_gap("part", path, f"{words[node.text]} is not in this version yet")
+                findings.add_gap("part", path, not_yet(words[node.text]))
+
+
+def not_yet(what: str) -> str:
+    """Return the sentence about a feature that is not built.
+
+    >>> not_yet("running jobs on Ray")
+    'running jobs on Ray is not in this version yet'
+    """
+    return f"{what} is not in this version yet"
 
 
 class Names:
@@ -75,7 +84,7 @@ class Names:
         if port in ("embedders", "llms"):
             allowed += " (openai with base_url for any compatible server)"
         if value in PLANNED[port]:
-            findings.add_gap("part", path, f"the {word} {value} is not in this version yet", allowed)
+            findings.add_gap("part", path, not_yet(f"the {word} {value}"), allowed)
         elif not findings.knows(path):
             findings.add(path, f"unknown {word}{findings.quoted(path)}", allowed, near(value, built))
         return False

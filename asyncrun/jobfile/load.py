@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asyncrun.errors import JobFileError
 from asyncrun.jobfile.compose import compose
 from asyncrun.jobfile.excerpt import with_lines
 from asyncrun.jobfile.files import load_text
-from asyncrun.jobfile.loading import Loading, Options
+from asyncrun.jobfile.loading import Loading, Reading
 from asyncrun.jobfile.model import JobFile
 from asyncrun.jobfile.tree import child
 
 
-def load_job_file(
-    path: Path,
-    *,
-    shown: str | None = None,
-    variables: Mapping[str, str] = {},
-    environ: Mapping[str, str],
-    jobs: Sequence[str] = (),
-    check_inputs: bool = True,
-    resolve: bool = True,
-    need_keys: bool = True,
-) -> JobFile:
-    """Read a job file.
-
-    Args:
-        path: the file.
-        shown: its name as the user typed it; it stands in every mistake.
-        variables: values that come before those of the environment.
-        environ: the environment.
-        jobs: names of the jobs that will run, none for all; variables, keys and inputs are demanded for what they reach.
-        check_inputs: whether inputs must be there.
-        resolve: whether variables must have a value.
-        need_keys: whether variables of keys and headers must have one, and key files are read.
+def load_job_file(path: Path, reading: Reading) -> JobFile:
+    """Read a job file; its path stands in every mistake as it is given.
 
     Raises JobFileError with every mistake, UsageError for a job that is not in the file.
     """
-    name = shown or str(path)
-    options = Options(variables, environ, tuple(jobs), check_inputs, resolve, need_keys)
-    return _load(load_text(path, name), path, name, options)
+    return parse_job_file(load_text(path), path, reading)
 
 
 def is_job_file(path: Path) -> bool:
@@ -49,34 +26,18 @@ def is_job_file(path: Path) -> bool:
 
     Raises JobFileError when it is no readable text.
     """
-    root, mistakes = compose(load_text(path, str(path)), str(path))
+    root, mistakes = compose(load_text(path), str(path))
     return bool(mistakes) or child(root, "jobs") is not None
 
 
-def parse_job_file(
-    text: str,
-    *,
-    path: Path = Path("jobs.yaml"),
-    shown: str | None = None,
-    variables: Mapping[str, str] = {},
-    environ: Mapping[str, str] = {},
-    jobs: Sequence[str] = (),
-    check_inputs: bool = True,
-    resolve: bool = True,
-    need_keys: bool = True,
-) -> JobFile:
+def parse_job_file(text: str, path: Path, reading: Reading) -> JobFile:
     """Read a job file's text as if it stood at `path`; else as `load_job_file`.
 
     >>> text = "jobs: [{name: notes, kind: embed, input: notes.jsonl, output: vectors.jsonl}]"
-    >>> parse_job_file(text, check_inputs=False).jobs[0].name
+    >>> parse_job_file(text, Path("jobs.yaml"), Reading(check_inputs=False)).jobs[0].name
     'notes'
     """
-    options = Options(variables, environ, tuple(jobs), check_inputs, resolve, need_keys)
-    return _load(text, path, shown or str(path), options)
-
-
-def _load(text: str, path: Path, shown: str, options: Options) -> JobFile:
     try:
-        return Loading(text, path, shown, options).load()
+        return Loading(text, path, reading).load()
     except JobFileError as error:
         raise JobFileError(with_lines(error.mistakes, text)) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, TypeGuard
 
@@ -33,16 +33,17 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SELECTABLE = {"jobs", "embedders", "stores", "llms"}
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a job file is loaded.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a job file is read.
 
     `variables` come before `environ`, and both before the file's `vars`. `jobs` are those that will run (none: all); only what they
-    reach must be there. `check_inputs` looks for the files, `resolve` demands values for variables, `need_keys` also for those of keys.
+    reach must be there. `check_inputs` looks for the files, `resolve` demands values for variables, `need_keys` also for those of keys
+    and headers, and reads key files.
     """
 
-    variables: Mapping[str, str]
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     jobs: Sequence[str] = ()
     check_inputs: bool = True
     resolve: bool = True
@@ -52,11 +53,12 @@ class Options:
 class Loading:
     """The loading of one file: every method is one step of it."""
 
-    def __init__(self, text: str, path: FilePath, shown: str, options: Options) -> None:
+    def __init__(self, text: str, path: FilePath, reading: Reading) -> None:
+        shown = str(path)
         root, mistakes = compose(text, shown)
         if root is None or (isinstance(root, Scalar) and root.plain and not root.text):
             raise JobFileError([Mistake("", "the file is empty", "a mapping with jobs", None, Place(shown, 1, 1))])
-        self.path, self.shown, self.options = path, shown, options
+        self.path, self.reading = path, reading
         self.folder = path.absolute().parent
         self.names = Names()
         self.findings = Findings(shown, root, mistakes)
@@ -64,7 +66,7 @@ class Loading:
             self.findings.add((), "not a job file", "a mapping with jobs")
             self.findings.raise_all(lambda gap: True)
         self.vars = self._vars()
-        self.resolver = Resolver(Variables(options.variables, options.environ, self.vars), self.findings)
+        self.resolver = Resolver(Variables(reading.variables, reading.environ, self.vars), self.findings)
 
     def load(self) -> JobFile:
         """Return the job file. Raises JobFileError, UsageError."""
@@ -88,7 +90,6 @@ class Loading:
         self._raise_unknown(needs)
         return JobFile(
             path=self.path,
-            shown=self.shown,
             root=self.folder,
             version=version,
             vars=self.vars,
@@ -215,28 +216,28 @@ class Loading:
 
     def _reached(self, entries: Sequence[JobEntry], needs: checks.Needs) -> frozenset[Path]:
         """Return the paths of the selected jobs, of what they need, and of the parts that these refer to."""
-        names = closure(set(self.options.jobs or needs), needs)
+        names = closure(set(self.reading.jobs or needs), needs)
         return frozenset(path for entry in entries if entry.name in names for path in (entry.path(), *entry.parts))
 
     def _counts(self, gap: Gap, reached: frozenset[Path]) -> bool:
-        if (gap.cause != "part" and not self.options.resolve) or (gap.cause == "secret" and not self.options.need_keys):
+        if (gap.cause != "part" and not self.reading.resolve) or (gap.cause == "secret" and not self.reading.need_keys):
             return False
         return gap.path[0] not in _SELECTABLE or gap.path[:2] in reached
 
     def _check_files(self, entries: Sequence[JobEntry], reached: frozenset[Path]) -> None:
-        if self.options.check_inputs:
+        if self.reading.check_inputs:
             written = checks.written(entries, self.folder)
             for entry in entries:
                 if entry.path() in reached:
                     check_inputs(entry, self.folder, written, self.names, self.findings)
         for entry in entries:
-            read = self.options.check_inputs and entry.path() in reached
+            read = self.reading.check_inputs and entry.path() in reached
             check_answering(entry, self.folder, self.names, self.findings, read=read)
 
     def _keys(self, reached: frozenset[Path]) -> dict[Path, str]:
         """Return the keys that stand in files, by the path of what they belong to."""
         found: dict[Path, str] = {}
-        wanted = self.resolver.key_files.items() if self.options.need_keys and self.options.resolve else ()
+        wanted = self.resolver.key_files.items() if self.reading.need_keys and self.reading.resolve else ()
         for path, file in wanted:
             if path[0] in _SELECTABLE and path[:2] not in reached:
                 continue
@@ -247,7 +248,7 @@ class Loading:
         return found
 
     def _raise_unknown(self, needs: checks.Needs) -> None:
-        unknown = [name for name in self.options.jobs if name not in needs]
+        unknown = [name for name in self.reading.jobs if name not in needs]
         if unknown:
             raise unknown_job(unknown[0], list(needs))
 
@@ -269,10 +270,9 @@ def _models_by_path(parts: Parts, entries: Sequence[JobEntry]) -> dict[Path, End
     found: dict[Path, EndpointConfig] = {("embedders", name): one for name, one in _whole(parts.embedders).items()}
     found |= {("llms", name): one for name, one in _whole(parts.llms).items()}
     for entry in entries:
-        embedder: EmbedderConfig | None = getattr(entry.job, "embedder", None)
         llm: LlmConfig | None = getattr(entry.job, "llm", None)
-        if embedder is not None and entry.embedder is not None:
-            found.setdefault(entry.embedder, embedder)
+        if entry.job is not None and entry.embedder is not None:
+            found.setdefault(entry.embedder, entry.job.embedder)
         if llm is not None and not any(path[0] == "llms" for path in entry.parts):
             found[entry.path("llm")] = llm
     return found

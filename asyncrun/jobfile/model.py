@@ -42,11 +42,10 @@ class Sections(Model):
 class JobFile:
     """A job file that is free of mistakes, as far as the selected jobs reach.
 
-    `root` is the folder where relative paths start; `jobs` keep the file's order; `shown` is the file's name as the user typed it.
+    `root` is the folder where relative paths start; `jobs` keep the file's order.
     """
 
     path: Path
-    shown: str
     root: Path
     version: int
     vars: Mapping[str, str]
@@ -77,11 +76,15 @@ class JobFile:
             wanted = closure(wanted, needs)
         return tuple(by_name[name] for name in in_order(needs) if name in wanted)
 
+    def models(self) -> tuple[EmbedderConfig | LlmConfig, ...]:
+        """Return every embedder and llm of the file, also those that jobs have in place."""
+        used = (getattr(job, name, None) for job in self.jobs for name in ("embedder", "llm"))
+        return (*self.embedders.values(), *self.llms.values(), *(model for model in used if model is not None))
+
     def secrets(self) -> frozenset[str]:
         """Return every key, header value and secret address of the file."""
-        places: list[EmbedderConfig | LlmConfig | StoreConfig] = [*self.embedders.values(), *self.llms.values(), *self.stores.values()]
-        for job in self.jobs:
-            places += [part for part in (getattr(job, name, None) for name in ("embedder", "store", "llm")) if part is not None]
+        places: list[EmbedderConfig | LlmConfig | StoreConfig] = [*self.models(), *self.stores.values()]
+        places += [store for job in self.jobs if (store := getattr(job, "store", None)) is not None]
         found = frozenset(secret for place in places for secret in place.secrets())
         pings = (notify.ping for notify in (self.notify, *(job.notify for job in self.jobs)) if notify.ping)
         return frozenset(secret for secret in {*found, *(ping.get_secret_value() for ping in pings)} if secret)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path as FilePath
 
+from asyncrun.grammar.prompt import METADATA, PLACEHOLDERS, TemplateError, parse_prompt
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import neighbour, not_a_file
 from asyncrun.jobfile.findings import Findings, listed, near
 from asyncrun.jobfile.jobs import Prompt, QueryJob
 from asyncrun.jobfile.later import Names
 from asyncrun.jobfile.sections import LlmConfig
-from asyncrun.jobfile.template import METADATA, PLACEHOLDERS, TemplateError, parse_prompt
 from asyncrun.jobfile.tree import Path, Scalar, Table
 
 

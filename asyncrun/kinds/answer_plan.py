@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from asyncrun.errors import ItemError
-from asyncrun.kinds.answering import LIKELY_ANSWER, Answering
+from asyncrun.kinds.answering import LIKELY_ANSWER, Answering, Question, look_up
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.estimate import BYTES_PER_TOKEN
-from asyncrun.kinds.forecast import seconds_at_limits
-from asyncrun.ledger.answers import find_answers
+from asyncrun.kinds.pace import at_limits
 from asyncrun.ledger.spending import Amount
 from asyncrun.records import Hit, Item, JobPlan
 
@@ -36,14 +34,9 @@ def find_unanswered(blocks: Iterable[Sequence[tuple[Item, Sequence[Hit]]]], answ
     items = 0
     sizes: dict[bytes, int] = {}
     for block in blocks:
-        questions = []
-        for item, hits in block:
-            try:
-                questions.append(answering.question(item, hits, context.generation.number))
-            except ItemError:
-                continue  # It fails without a request.
-        answers = find_answers(context.ledger, [question.key for question in questions])
-        missing = [question for question in questions if question.key not in answers]
+        # One that cannot be asked fails without a request.
+        asked = look_up(block, answering, context)
+        missing = [question for _, question, answer in asked if isinstance(question, Question) and answer is None]
         items += len(missing)
         sizes.update((question.key, question.size) for question in missing)
     return Unanswered(items, list(sizes.values()))
@@ -66,7 +59,8 @@ def with_answers(plan: JobPlan, unanswered: Unanswered, answering: Answering) ->
     llm = answering.llm
     amount = sum((answering.expected(size) for size in unanswered.sizes), Amount())
     own = plan.cost if plan.requests else 0.0
-    seconds = [each for each in (plan.seconds, seconds_at_limits(llm.rate_limits, count, amount.tokens, count)) if each is not None]
+    paces = [(plan.seconds if plan.requests else None, plan.bound_by), at_limits(llm.rate_limits, count, amount.tokens, count)]
+    known = [(seconds, bound) for seconds, bound in paces if seconds is not None]
     each = llm.max_output_tokens or LIKELY_ANSWER
     bytewise = answering.context_tokens is not None and answering.tokenizer is None
     notes = ("context_tokens counts bytes: the llm names no tokenizer",) if bytewise else ()
@@ -77,6 +71,7 @@ def with_answers(plan: JobPlan, unanswered: Unanswered, answering: Answering) ->
         tokens=plan.tokens + amount.tokens,
         exact=False,
         cost=None if own is None or llm.price is None else own + amount.cost,
-        seconds=sum(seconds) if seconds else None,
+        seconds=sum(seconds for seconds, _ in known) if known else None,
+        bound_by=max(known, key=lambda pace: pace[0])[1] if known else None,
         notes=(*plan.notes, note, *notes),
     )

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from asyncrun.aio.slot import waiting
 from asyncrun.batching.pack import byte_size
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.chunkers.safe import SafeTokenizer
-from asyncrun.errors import AsyncrunError
-from asyncrun.jobfile.template import Template
+from asyncrun.errors import AsyncrunError, ItemError
+from asyncrun.grammar.prompt import Template
 from asyncrun.kinds.budget import Reservation
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.estimate import BYTES_PER_TOKEN
 from asyncrun.kinds.prompt import find_citations, fit_context, render_prompt
-from asyncrun.ledger.answers import answer_key, put_answers
+from asyncrun.ledger.answers import answer_key, find_answers, put_answers
 from asyncrun.ledger.spending import Amount
 from asyncrun.llms.interface import Completion, Llm, Message
 from asyncrun.ports import Tokenizer
@@ -66,20 +66,33 @@ class Answering:
         """Return a word for what answers are made with."""
         return repr((self.space.fingerprint, self.llm.messages(""), self.template, self.context_tokens, self.tokenizer_name))
 
-    def question(self, item: Item, hits: Sequence[Hit], generation: int) -> Question:
-        """Return a question as it is sent. Raises ItemError when its metadata do not fill the prompt.
-
-        A job that is made anew has another `generation`, and with it other keys.
-        """
+    def question(self, item: Item, hits: Sequence[Hit]) -> Question:
+        """Return a question as it is sent. Raises ItemError when its metadata do not fill the prompt."""
         context = fit_context(hits, self.context_tokens, self.tokenizer or SafeTokenizer())
         messages = self.llm.messages(render_prompt(self.template, item, context.text))
         sent = [(message.role, message.content) for message in messages]
-        return Question(item, hits, context.cited, messages, answer_key(self.space, sent, generation))
+        return Question(item, hits, context.cited, messages, answer_key(self.space, sent))
 
     def expected(self, size: int) -> Amount:
         """Return what a question of so many bytes is expected to use; an estimate."""
         into, out = -(-size // BYTES_PER_TOKEN), self.llm.max_output_tokens or LIKELY_ANSWER
         return Amount(into + out, 0.0 if self.llm.price is None else self.llm.price.of(into, out))
+
+
+def look_up(
+    found: Sequence[tuple[Item, Sequence[Hit]]], answering: Answering, context: JobContext
+) -> list[tuple[Item, Question | ItemError, Answer | None]]:
+    """Return items with hits as questions, each with its finished answer; in place of one that cannot be asked, why. Blocks."""
+    asked: list[tuple[Item, Question | ItemError]] = []
+    for item, hits in found:
+        try:
+            asked.append((item, answering.question(item, hits)))
+        except ItemError as error:
+            asked.append((item, error))
+    answers = find_answers(
+        context.ledger, [question.key for _, question in asked if isinstance(question, Question)], context.generation.answers_since
+    )
+    return [(item, question, answers.get(question.key) if isinstance(question, Question) else None) for item, question in asked]
 
 
 def answered_row(question: Question, answer: Answer) -> dict[str, Any]:
@@ -117,7 +130,8 @@ async def ask(question: Question, answering: Answering, context: JobContext) -> 
             if isinstance(completion.answer, Answer):
                 with waiting("store", idle=False):
                     await put_answers(context.ledger, answering.space, {question.key: completion.answer})
-        event.on_end(payload=_described(completion, context.clock.monotonic() - before))
+            completion = replace(completion, waits=completion.waits + Waits(write=context.clock.monotonic() - before))
+        event.on_end(payload=_described(completion))
     return completion
 
 
@@ -131,7 +145,7 @@ async def _paid(question: Question, answering: Answering, context: JobContext) -
         yield reservation
 
 
-def _described(completion: Completion, writing: float) -> dict[Any, object]:
+def _described(completion: Completion) -> dict[Any, object]:
     usage, answer = completion.usage, completion.answer
     told: dict[Any, object] = {"tokens": usage.tokens, "requests": usage.requests, "retries": usage.retries}
     if isinstance(answer, Answer):
@@ -144,4 +158,4 @@ def _described(completion: Completion, writing: float) -> dict[Any, object]:
         }
     else:
         told |= {"failed": 1, "reason": answer.reason}
-    return told | (completion.waits + Waits(write=writing)).told()
+    return told | completion.waits.told()

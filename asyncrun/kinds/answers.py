@@ -10,7 +10,7 @@ from typing import Any
 
 from asyncrun.aio.pool import outcomes
 from asyncrun.errors import AsyncrunError, ItemError
-from asyncrun.kinds.answering import Answering, Question, answered_row, ask
+from asyncrun.kinds.answering import Answering, Question, answered_row, ask, look_up
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.patience import patience
 from asyncrun.kinds.retry import Chosen, not_done
@@ -19,7 +19,7 @@ from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.answers import find_answers
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.llms.interface import Declined
-from asyncrun.records import Answer, Hit, Item, ItemFailure, Usage, usage_of
+from asyncrun.records import Answer, Hit, Item, ItemFailure, Usage, Waits, usage_of
 
 Found = tuple[Item, Sequence[Hit]]
 Write = Callable[[Sequence[Mapping[str, Any]]], None]
@@ -35,6 +35,7 @@ class Settled:
     item: Item
     answer: Answer | Declined | None
     usage: Usage = field(default_factory=Usage)
+    waits: Waits = field(default_factory=Waits)
     cached: bool = False
 
 
@@ -103,18 +104,14 @@ class Answers:
         found = next(blocks, None)
         if found is None:
             return None
-        generation = self._context.generation.number
-        asked: list[tuple[Item, Question | None, Answer | Declined | None]] = []
-        for item, hits in found:
-            try:
-                asked.append((item, self._answering.question(item, hits, generation), None))
-            except ItemError as error:
-                asked.append((item, None, Declined(error.reason, error.message, 0)))
-        answers = find_answers(self._context.ledger, [question.key for _, question, _ in asked if question is not None])
-        return [(item, question, self._known_of(question, answers) if question is not None else bad) for item, question, bad in asked]
+        return [
+            (item, None, Declined(asked.reason, asked.message, 0))
+            if isinstance(asked, ItemError)
+            else (item, asked, self._known_of(asked, answer))
+            for item, asked, answer in look_up(found, self._answering, self._context)
+        ]
 
-    def _known_of(self, question: Question, answers: Mapping[bytes, Answer]) -> Answer | Declined | None:
-        answer = answers.get(question.key)
+    def _known_of(self, question: Question, answer: Answer | None) -> Answer | Declined | None:
         known = self._known.get(question.item.id)
         if answer is not None or known is None or (self._chosen is not None and self._chosen.has(question.item)):
             return answer
@@ -141,15 +138,17 @@ class Answers:
         return Settled(question, item, None)
 
     async def _ask(self, question: Question, item: Item) -> Settled:
-        answers = await asyncio.to_thread(find_answers, self._context.ledger, [question.key])
+        since = self._context.generation.answers_since
+        answers = await asyncio.to_thread(find_answers, self._context.ledger, [question.key], since)
         if question.key in answers:
             return Settled(question, item, answers[question.key], cached=True)
         completion = await ask(question, self._answering, self._context)
-        return Settled(question, item, completion.answer, completion.usage)
+        return Settled(question, item, completion.answer, completion.usage, completion.waits)
 
     def _receive(self, settled: Settled) -> list[Mapping[str, Any]]:
         """Count an ended question; return its row, if it has one."""
         self._tally.use(settled.usage)
+        self._tally.spend(settled.waits)
         answer = settled.answer
         if answer is None:
             self._left += 1

@@ -40,14 +40,15 @@ class EmbedKind:
             scanned = await asyncio.to_thread(self.items.scan)
             tally.start(len(scanned))
             index = await asyncio.to_thread(self.items.index)
-            tally.say(await asyncio.to_thread(self.items.prepare, scanned, index, self.output))
-            error = await self.items.send_missing(scanned, index, tally) or tally.too_many()
+            room = self.items.room(scanned, index, self.output)
+            tally.say(await asyncio.to_thread(self.items.prepare, scanned, index, room))
+            error = await self.items.send_missing(scanned, index, tally, room) or tally.too_many()
             if error is None:
                 await self._write(scanned)
         except AsyncrunError as raised:
             error = raised
         error = await keep_books(context, self.items.space, error)
-        return tally.result(output=self.output.shown, error=error)
+        return tally.result(limits=self.items.embedder.rate_limits, output=self.output.shown, error=error)
 
     def export(self, output: Output) -> Counts:
         """Write the rows that are done now to another output; sends nothing. Blocks. Returns how many items are ok, of how many."""

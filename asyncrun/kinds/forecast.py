@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from asyncrun.aio.limits import Limits
 from asyncrun.batching.pack import pack
+from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
 from asyncrun.kinds.estimate import TokenRate
+from asyncrun.kinds.pace import at_limits
+from asyncrun.kinds.pending import Pending
 from asyncrun.records import InputType, JobPlan, Space
-
-if TYPE_CHECKING:
-    from asyncrun.kinds.ledgered import Pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +24,7 @@ class Foreseen:
     exact: bool
     cost: float | None
     seconds: float | None
+    bound_by: str | None
     notes: tuple[str, ...]
 
     def on(self, plan: JobPlan) -> JobPlan:
@@ -37,6 +36,7 @@ class Foreseen:
             exact=self.exact,
             cost=self.cost,
             seconds=self.seconds,
+            bound_by=self.bound_by,
             notes=(*plan.notes, *self.notes),
         )
 
@@ -67,6 +67,8 @@ class Forecast:
                 sizes.append(text.size)
                 if counting:
                     tokens += embedder.count_tokens(text.text, input_type) or 0
+            if sizes and id(embedder) not in self._begun:
+                tokens += embedder.proofs * (embedder.count_tokens(KNOWN_TEXT, input_type) or rate.of([self._known_size(embedder)]))
             inputs += len(sizes)
             tokens += 0 if counting else rate.of(sizes)
             batches = self._batches(sizes, embedder)
@@ -76,10 +78,12 @@ class Forecast:
         notes = () if counting or not inputs else (f"tokens are an estimate: {rate.basis}",)
         if unbound != requests:
             notes = (*notes, "requests are at most so many: batches get larger once the server has counted tokens")
+        seconds, bound = at_limits(embedder.rate_limits, requests, tokens, inputs)
         return Foreseen(
             *(inputs, requests, tokens, counting or not inputs),
             cost=None if price is None else tokens * price / 1_000_000,
-            seconds=seconds_at_limits(embedder.rate_limits, requests, tokens, inputs),
+            seconds=seconds,
+            bound_by=bound,
             notes=notes,
         )
 
@@ -88,6 +92,9 @@ class Forecast:
         first = (space.fingerprint, place) not in self._compared
         self._compared.add((space.fingerprint, place))
         return first
+
+    def _known_size(self, embedder: Embedder) -> int:
+        return len(embedder.as_sent(KNOWN_TEXT, InputType.DOCUMENT).encode())
 
     def _batches(self, sizes: Sequence[int], embedder: Embedder) -> int:
         first, count = None, 0
@@ -104,15 +111,3 @@ class Forecast:
         bound = sum(1 for _ in pack(((size, size) for size in sizes), embedder.batch, lambda: embedder.tokens_per_byte))
         free = sum(1 for _ in pack(((size, size) for size in sizes), replace(embedder.batch, max_tokens=None)))
         return batches - bound + free
-
-
-def seconds_at_limits(limits: Limits | None, requests: int, tokens: int, inputs: int) -> float | None:
-    """Return how long it takes at least by what is stated per minute; None when nothing is.
-
-    >>> seconds_at_limits(Limits(requests_per_minute=60, tokens_per_minute=1000), 10, 1000, 5)
-    60.0
-    """
-    if limits is None:
-        return None
-    pairs = ((requests, limits.requests_per_minute), (tokens, limits.tokens_per_minute), (inputs, limits.inputs_per_minute))
-    return max((60.0 * amount / (rate * limits.share) for amount, rate in pairs if rate is not None), default=None)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 
@@ -21,12 +23,12 @@ from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource, changed_input
 from asyncrun.kinds.documents import DocumentScan, document_mark, scan_documents
 from asyncrun.kinds.forecast import Foreseen
-from asyncrun.kinds.ledgered import Pending
 from asyncrun.kinds.news import news
+from asyncrun.kinds.pending import Pending
 from asyncrun.kinds.places import check_place
 from asyncrun.kinds.planning import probes_foreseen, unnamed_note
 from asyncrun.kinds.retry import not_done
-from asyncrun.kinds.room import check_room, ledger_bytes
+from asyncrun.kinds.room import Room, ledger_bytes
 from asyncrun.kinds.sending import Batch, send_all
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex, keys_array
@@ -65,7 +67,7 @@ class IngestKind:
     async def plan(self) -> JobPlan:
         """Say what a run would do: documents are cut as a run cuts them, in the same rounds."""
         found = await asyncio.to_thread(self._scan)
-        changed = len(found.marks)
+        changed, refusal = len(found.marks), self._refusal(found)
         foreseen = await asyncio.to_thread(self._foresee, found)
         plan = JobPlan(
             name=self.context.name,
@@ -77,14 +79,22 @@ class IngestKind:
             delete=len(found.gone) if self._prunes else 0,
             failed=len(found.failures),
             disk=await asyncio.to_thread(self._disk, foreseen.inputs),
-            notes=unnamed_note(self.source),
+            notes=unnamed_note(self.source) if refusal is None else (*unnamed_note(self.source), f"a run is refused: {refusal}"),
         )
         return foreseen.on(plan).noted(*await asyncio.to_thread(news, self.context, self._space, changed, foreseen.cost))
 
-    def _prepare(self, changed: int) -> Sequence[str]:
+    def _room(self, changed: int) -> Room:
+        """Return who looks whether documents fit: each has a chunk at least; how many they really have is known when they are cut."""
+
+        def needs() -> dict[Path, int] | None:
+            size = self._disk(changed)
+            return None if size is None else {self.context.ledger.folder: size}
+
+        return Room(needs, self.context.free_space)
+
+    def _prepare(self, changed: int, room: Room) -> Sequence[str]:
         """Return what makes documents new, after finding out whether they fit on the disk. Blocks. Raises StorageError."""
-        # Every document has a chunk at least; how many they really have is known when they are cut.
-        check_room({self.context.ledger.folder: self._disk(changed) or 0}, self.context.free_space)
+        room.check()
         return news(self.context, self._space, changed, None)
 
     def _disk(self, chunks: int) -> int | None:
@@ -107,16 +117,18 @@ class IngestKind:
             await asyncio.to_thread(self._check_space)
             found = await asyncio.to_thread(self._scan)
             tally.start(found.items)
-            self._check_deletion(found)
-            tally.say(await asyncio.to_thread(self._prepare, len(found.marks)))
-            error = await self._commit_changed(found, tally) or tally.too_many()
+            if (refusal := self._refusal(found)) is not None:
+                raise refusal
+            room = self._room(len(found.marks))
+            tally.say(await asyncio.to_thread(self._prepare, len(found.marks), room))
+            error = await self._commit_changed(found, tally, room) or tally.too_many()
             if error is None:
                 await self._prune(found, tally)
                 error = not_done(found.left)
         except AsyncrunError as raised:
             error = raised
         error = await keep_books(self.context, self._space, error)
-        return tally.result(output=self.target.collection, error=error)
+        return tally.result(limits=self.embedder.rate_limits, output=self.target.collection, error=error)
 
     @property
     def _made_with(self) -> str:
@@ -159,15 +171,17 @@ class IngestKind:
                 f"/{self.embedder.model_name}"
             )
 
-    def _check_deletion(self, found: DocumentScan) -> None:
+    def _refusal(self, found: DocumentScan) -> RefusedDeletionError | None:
+        """Return the error of a run that would delete more documents than may be, None for one that would not."""
         stored = found.unchanged + len(found.marks) - found.new + len(found.gone)
         allowed = self.target.max_delete.of(stored)
-        if self._prunes and len(found.gone) > allowed:
-            raise RefusedDeletionError(
-                f"{len(found.gone)} of {stored} documents of {self.target.source!r} left the input, {allowed} may be deleted (max_delete)"
-            )
+        if not self._prunes or len(found.gone) <= allowed:
+            return None
+        return RefusedDeletionError(
+            f"{len(found.gone)} of {stored} documents of {self.target.source!r} left the input, {allowed} may be deleted (max_delete)"
+        )
 
-    async def _commit_changed(self, found: DocumentScan, tally: Tally) -> AsyncrunError | None:
+    async def _commit_changed(self, found: DocumentScan, tally: Tally, room: Room) -> AsyncrunError | None:
         tally.add(ok=found.unchanged, cached=found.unchanged, skipped=found.skipped)
         kept = list(found.failures)
         for known in kept:
@@ -175,17 +189,17 @@ class IngestKind:
         try:
             if not found.marks:
                 return None
-            return await self._rounds(found, tally, kept)
+            return await self._rounds(found, tally, kept, room)
         finally:
             if self._stores:
                 await self.context.ledger.set_failures(self.context.failures, kept)
 
-    async def _rounds(self, found: DocumentScan, tally: Tally, kept: list[KnownFailure]) -> AsyncrunError | None:
+    async def _rounds(self, found: DocumentScan, tally: Tally, kept: list[KnownFailure], room: Room) -> AsyncrunError | None:
         await check_place(self.embedder, InputType.DOCUMENT, self.context, tally)
         todo = self._rounds_of(found)
         while documents := await asyncio.to_thread(next, todo, None):
             failures: dict[bytes, EmbedFailure] = {}
-            error = await self._send(documents, failures, tally)
+            error = await self._send(documents, failures, tally, room)
             for known in await self._commit(documents, failures, tally):
                 # While nothing has been accepted, refusals may be the endpoint's fault: without a key the next run asks again.
                 kept.append(known if tally.counts.ok > tally.counts.cached else replace(known, key=b""))
@@ -215,10 +229,14 @@ class IngestKind:
     def _key(self, text: str) -> bytes:
         return content_key(self.embedder.as_sent(text, InputType.DOCUMENT))
 
-    async def _send(self, documents: list[ChunkedDocument], failures: dict[bytes, EmbedFailure], tally: Tally) -> AsyncrunError | None:
+    async def _send(
+        self, documents: list[ChunkedDocument], failures: dict[bytes, EmbedFailure], tally: Tally, room: Room
+    ) -> AsyncrunError | None:
         """Embed the chunks of a round that are not finished; each different text once."""
+        send_some = partial(send_all, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context)
 
         def received(batch: Batch, answer: Embedded) -> None:
+            tally.spend(answer.waits)
             failures.update((batch[failure.position].key, failure) for failure in answer.failures)
 
         while True:
@@ -226,9 +244,7 @@ class IngestKind:
             missing = [pending for pending in await asyncio.to_thread(self._missing, documents, index) if pending.key not in failures]
             async with self.context.claims.claim(self._space.fingerprint, [pending.key for pending in missing]) as share:
                 mine = [pending for pending, own in zip(missing, share.mine.tolist(), strict=True) if own]
-                error = await send_all(
-                    mine, received, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context, used=tally.use
-                )
+                error = await send_some(mine, received, used=tally.use, room=room)
                 share.own.failed.update(failures)
             if error is not None or not share.others:
                 return error
@@ -262,6 +278,7 @@ class IngestKind:
                     ok, writing = await asyncio.to_thread(self._store, whole[start : start + COMMITTED_TOGETHER], index)
                 tally.add(ok=ok)
                 spent += Waits(store=writing)
+            tally.spend(spent)
             event.on_end(payload=spent.told())
         return failed
 

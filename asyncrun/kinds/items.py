@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +18,12 @@ from asyncrun.errors import AsyncrunError
 from asyncrun.kinds.claims import Share
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource, changed_input
-from asyncrun.kinds.ledgered import Pending
 from asyncrun.kinds.news import news
 from asyncrun.kinds.outputs import Output
+from asyncrun.kinds.pending import Pending
 from asyncrun.kinds.places import check_place
 from asyncrun.kinds.retry import not_done
-from asyncrun.kinds.room import check_room, ledger_bytes, output_bytes
+from asyncrun.kinds.room import Room, ledger_bytes, output_bytes
 from asyncrun.kinds.scan import NO_KEY, Scan, scan
 from asyncrun.kinds.sending import Batch, send_all
 from asyncrun.kinds.tally import Tally
@@ -84,21 +85,25 @@ class Items:
             needs[folder] = needs.get(folder, 0) + output_bytes(rows, in_rows, text, output.form.split()[0])
         return needs
 
-    def prepare(self, scanned: Scan, index: KeyIndex, output: Output) -> Sequence[str]:
+    def room(self, scanned: Scan, index: KeyIndex, output: Output) -> Room:
+        """Return who looks whether a run fits on the disk."""
+        return Room(lambda: self.disk(scanned, index, output), self.context.free_space)
+
+    def prepare(self, scanned: Scan, index: KeyIndex, room: Room) -> Sequence[str]:
         """Return what makes items new, after finding out whether they fit on the disk. Blocks. Raises StorageError."""
         send, _ = scanned.missing(index)
         if not send.any():
             return ()
         price = self.embedder.price_per_million_tokens
         cost = None if price is None else self.context.rate.of(scanned.sizes[send].tolist()) * price / 1_000_000
-        check_room(self.disk(scanned, index, output) or {}, self.context.free_space)
+        room.check()
         return news(self.context, self.space, int(np.count_nonzero(scanned.open(index))), cost)
 
-    async def send_missing(self, scanned: Scan, index: KeyIndex, tally: Tally) -> AsyncrunError | None:
+    async def send_missing(self, scanned: Scan, index: KeyIndex, tally: Tally, room: Room) -> AsyncrunError | None:
         """Send what is not finished; every vector is durable before it is counted.
 
-        What another job of the run is sending is awaited, not sent. Returns the error that ended it early. Failures are kept in the ledger
-        in every case.
+        What another job of the run is sending is awaited, not sent. It ends when the first answer shows that there is no room. Returns the
+        error that ended it early. Failures are kept in the ledger in every case.
         """
         send, times = scanned.missing(index)
         done = scanned.positions(index)[scanned.ready & ~scanned.open(index)]
@@ -110,13 +115,20 @@ class Items:
             if error is None and send.any():
                 await check_place(self.embedder, self.input_type, self.context, tally)
             while error is None and send.any():
-                error, send = await self._send(scanned, send, times, failures, tally)
+                error, send = await self._send(scanned, send, times, failures, tally=tally, room=room)
             return error or not_done(left)
         finally:
             await self.keep_failures(scanned, failures, tally)
 
     async def _send(
-        self, scanned: Scan, send: NDArray[np.bool_], times: NDArray[np.int64], failures: dict[int, EmbedFailure], tally: Tally
+        self,
+        scanned: Scan,
+        send: NDArray[np.bool_],
+        times: NDArray[np.int64],
+        failures: dict[int, EmbedFailure],
+        *,
+        tally: Tally,
+        room: Room,
     ) -> tuple[AsyncrunError | None, NDArray[np.bool_]]:
         """Send what no other job is sending, then wait for those. Returns an error that ended it, and what is still to be sent."""
 
@@ -125,6 +137,7 @@ class Items:
                 ok=sum(int(times[batch[position].ordinal]) for position in answer.positions),
                 truncated=sum(int(times[batch[position].ordinal]) for position in answer.truncated),
             )
+            tally.spend(answer.waits)
             failures.update((batch[failure.position].ordinal, failure) for failure in answer.failures)
             failed = len(scanned.failures) + sum(int(times[ordinal]) for ordinal in failures)
             return tally.too_many(more=failed) if answer.failures else None
@@ -134,9 +147,8 @@ class Items:
             mine = np.zeros_like(send)
             mine[ordinals[share.mine]] = True
             pending = self.pending(scanned, mine) if mine.any() else ()
-            error = await send_all(
-                pending, received, embedder=self.embedder, input_type=self.input_type, context=self.context, used=tally.use
-            )
+            send_some = partial(send_all, embedder=self.embedder, input_type=self.input_type, context=self.context)
+            error = await send_some(pending, received, used=tally.use, room=room)
             share.own.failed.update((scanned.key(ordinal), failure) for ordinal, failure in failures.items())
         if error is not None or not share.others:
             return error, np.zeros_like(send)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 
 from asyncrun.aio.slot import waiting
 from asyncrun.callbacks.schema import CBEventType, EventPayload
@@ -14,22 +14,10 @@ from asyncrun.errors import AsyncrunError
 from asyncrun.kinds.budget import Reservation
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.estimate import expected
+from asyncrun.kinds.pending import Pending
 from asyncrun.ledger.ledger import TRUNCATED, Finished
 from asyncrun.ledger.spending import Amount
 from asyncrun.records import Embedded, InputType, Space, Usage, Waits, answered_before, usage_of
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A text that must be sent.
-
-    `key` is its content key, `size` its UTF-8 bytes, `ordinal` the place of its item in the input, -1 for a text that is no item.
-    """
-
-    key: bytes
-    text: str
-    size: int
-    ordinal: int = -1
 
 
 async def embed_batch(
@@ -44,7 +32,8 @@ async def embed_batch(
     """Embed a batch and return when its vectors are durable, where they are to be kept. `used` is told what requests used, in every case.
 
     Raises what the embedder raises, StorageError, and BudgetError before a call. What an error says was answered before it is kept as well.
-    What the call has used is settled after its vectors are durable: a kill in between counts the reservation.
+    What the call has used is settled after its vectors are durable: a kill in between counts the reservation. The answer's waits hold the
+    time that this took.
     """
     space = embedder.space(input_type)
     started = {
@@ -69,9 +58,10 @@ async def embed_batch(
             answered = context.clock.monotonic()
             if answer.positions and keep:
                 await _keep(batch, answer, space, context)
+            answer = replace(answer, waits=answer.waits + Waits(write=context.clock.monotonic() - answered))
         if answer.usage.tokens and not answer.failures:
-            context.rate.add(answer.usage.tokens, sum(pending.size for pending in batch))
-        event.on_end(payload=_described(answer, context.clock.monotonic() - answered))
+            context.rate.add(answer.usage.tokens - answer.beside, sum(pending.size for pending in batch))
+        event.on_end(payload=_described(answer))
     return answer
 
 
@@ -95,7 +85,7 @@ async def _paid(batch: Sequence[Pending], embedder: Embedder, input_type: InputT
         yield reservation
 
 
-def _described(answer: Embedded, writing: float) -> dict[str, object]:
+def _described(answer: Embedded) -> dict[str, object]:
     usage = answer.usage
     return {
         "ok": len(answer.positions),
@@ -104,5 +94,5 @@ def _described(answer: Embedded, writing: float) -> dict[str, object]:
         "tokens": usage.tokens,
         "requests": usage.requests,
         "retries": usage.retries,
-        **(answer.waits + Waits(write=writing)).told(),
+        **answer.waits.told(),
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from asyncrun.kinds.context import JobContext
 from asyncrun.ledger.notes import last_space, vectors_in
+from asyncrun.plural import counted
 from asyncrun.records import Space
 
 
@@ -16,14 +17,14 @@ def news(context: JobContext, space: Space, new: int, cost: float | None) -> tup
     if not new:
         return ()
     if context.generation.since:
-        return (f"refresh: {new:,} items are made again{_money(cost)}",)
+        return (f"refresh: {counted(new, 'item')} to be made again{_money(cost)}",)
     before = last_space(context.ledger, context.failures)
     now = json.loads(space.describe())
     if before is None or before == now:
         return ()
     kept = vectors_in(context.ledger, before)
-    aside = (f"{kept:,} rows from other settings kept aside",) if kept else ()
-    return (f"{changes(before, now)}: {new:,} items{_money(cost)}", *aside)
+    aside = (f"{counted(kept, 'row')} from other settings kept aside",) if kept else ()
+    return (f"{changes(before, now)}: {counted(new, 'item')}{_money(cost)}", *aside)
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from asyncrun.embedders.compare import LEAST_COSINE
+from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import AsyncrunError, EndpointError, SpaceMismatchError
 from asyncrun.kinds.context import JobContext
-from asyncrun.kinds.ledgered import Pending
+from asyncrun.kinds.pending import Pending
 from asyncrun.kinds.sending import Batch, send_all
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import keys_array
@@ -22,19 +20,20 @@ from asyncrun.records import Embedded, InputType, Space, content_key
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
 
-PROBE = "By this sentence asyncrun compares the places that serve one space of vectors."
-
 
 def probe_of(embedder: Embedder, input_type: InputType) -> Pending:
     """Return the constant text by which the places of an embedder's space are compared."""
-    sent = embedder.as_sent(PROBE, input_type)
-    return Pending(content_key(sent), PROBE, len(sent.encode()))
+    sent = embedder.as_sent(KNOWN_TEXT, input_type)
+    return Pending(content_key(sent), KNOWN_TEXT, len(sent.encode()))
 
 
 def needs_probe(embedder: Embedder, input_type: InputType, context: JobContext) -> bool:
-    """Tell whether a run sends the probe before all else: the space is named, and this place has not been compared yet. Blocks."""
+    """Tell whether a run sends the probe before all else: the space is named, and this place has not been compared yet. Blocks.
+
+    An embedder of several places compares them by itself, with the same vector.
+    """
     space = embedder.space(input_type)
-    if not space.name:
+    if not space.name or embedder.proofs:
         return False
     return embedder.place not in places(context.ledger, space) or _known(space, probe_of(embedder, input_type), context) is None
 
@@ -87,19 +86,10 @@ def _difference(vector: Vectors, known: Vectors, place: str, space: Space) -> Sp
     """Return the error of a place that makes another vector than the known one, None when it makes the same."""
     if len(vector) != len(known):
         return other_size(len(vector), len(known))
-    found = cosine(vector, known)
+    found = similarity(vector, known)
     if found >= LEAST_COSINE:
         return None
     return SpaceMismatchError(
         f"{place} makes another vector of a known text than the space {space.name} has (cosine {found:.3f})",
         hint="Give the embedder a space of its own, or correct its model or base_url.",
     )
-
-
-def cosine(one: Vectors, other: Vectors) -> float:
-    """Return the cosine of two vectors of one size.
-
-    >>> round(cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])), 3)
-    0.707
-    """
-    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))

@@ -16,6 +16,7 @@ from asyncrun.kinds.outputs import Output
 from asyncrun.kinds.places import needs_probe, probe_of
 from asyncrun.kinds.scan import Scan, State
 from asyncrun.ledger.index import KeyIndex
+from asyncrun.plural import counted
 from asyncrun.records import InputType, JobPlan
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from asyncrun.kinds.ledgered import Pending
+    from asyncrun.kinds.pending import Pending
 
 
 def plan_items(items: Items, kind: str, scanned: Scan, index: KeyIndex, output: Output) -> JobPlan:
@@ -61,4 +62,5 @@ def unnamed_note(source: DistinctSource) -> tuple[str, ...]:
     """Return a warning about items without an id of their own, if there are any."""
     if not source.unnamed:
         return ()
-    return (f"{source.unnamed:,} records have no id: their file and line stand for them, so that a line put in between renames the rest",)
+    records = f"{counted(source.unnamed, 'record')} without an id"
+    return (f"{records}: file and line stand for it, so that a line put in between renames the rest",)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from asyncrun.grammar.prompt import CONTEXT, METADATA, QUESTION, Template
 from asyncrun.grammar.template import field_text
-from asyncrun.jobfile.template import CONTEXT, METADATA, QUESTION, Template
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Hit, Item
 

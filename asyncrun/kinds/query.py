@@ -12,7 +12,7 @@ import numpy as np
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import AsyncrunError, JobFailedError, SpaceMismatchError, UsageError
 from asyncrun.kinds.answer_plan import find_unanswered, likely_size, with_answers
-from asyncrun.kinds.answering import Answering
+from asyncrun.kinds.answering import Answering, Question, answered_row, look_up
 from asyncrun.kinds.answers import Answers, Found
 from asyncrun.kinds.bookkeeping import keep_books
 from asyncrun.kinds.items import Items
@@ -22,7 +22,7 @@ from asyncrun.kinds.scan import Scan
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex
 from asyncrun.ports import NullProgress, Progress
-from asyncrun.records import InputType, Item, JobPlan, JobResult, Waits
+from asyncrun.records import Counts, InputType, Item, JobPlan, JobResult, Waits
 from asyncrun.stores.interface import SearchMode, SearchRequest, Store
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class QueryKind:
         tally = Tally(context, "query", progress)
         try:
             await asyncio.to_thread(self.output.check)
-            await asyncio.to_thread(self._check_space)
+            await asyncio.to_thread(self._check_collection)
             scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
             tally.start(len(scanned))
             if self.answering is None:
@@ -85,21 +85,30 @@ class QueryKind:
         except AsyncrunError as raised:
             error = raised
         error = await keep_books(context, self.items.space, error)
-        return tally.result(output=self.output.shown, error=error)
+        asked = self.items.embedder if self.answering is None else self.answering.llm
+        return tally.result(limits=asked.rate_limits, output=self.output.shown, error=error)
 
-    def _check_space(self) -> None:
+    def export(self, output: Output) -> Counts:
+        """Write the rows that are done now to another output; sends nothing. Blocks. Returns how many items are ok, of how many."""
+        scanned = self.items.scan(embeds=self.search.mode != "keyword")
+        written = output.write_rows(self._done(scanned, self.items.index()) if self._is_filled() else ())
+        return Counts(items=len(scanned), ok=written, skipped=scanned.skipped)
+
+    def _is_filled(self) -> bool:
+        """Tell whether the collection is there. Raises SpaceMismatchError for one of another space."""
         found = self.store.fingerprint(self.search.collection)
-        if found is None:
-            self._refuse_missing()
         space = self.items.embedder.space(InputType.DOCUMENT)
         if self.search.mode != "keyword" and found not in (None, space.fingerprint):
             raise SpaceMismatchError(
                 f"the collection {self.search.collection!r} was filled by another embedder than {self.items.embedder.provider}"
                 f"/{self.items.embedder.model_name}"
             )
+        return found is not None
 
-    def _refuse_missing(self) -> None:
+    def _check_collection(self) -> None:
         """Fail this job alone: others may have run, so it is no mistake of the call any more."""
+        if self._is_filled():
+            return
         try:
             self.store.search(self.search.collection, [])
         except UsageError as error:
@@ -108,8 +117,9 @@ class QueryKind:
     async def _send_missing(self, scanned: Scan, tally: Tally) -> AsyncrunError | None:
         if self.search.mode != "keyword":
             index = await asyncio.to_thread(self.items.index)
-            tally.say(await asyncio.to_thread(self.items.prepare, scanned, index, self.output))
-            return await self.items.send_missing(scanned, index, tally)
+            room = self.items.room(scanned, index, self.output)
+            tally.say(await asyncio.to_thread(self.items.prepare, scanned, index, room))
+            return await self.items.send_missing(scanned, index, tally, room)
         tally.add(ok=int(np.count_nonzero(scanned.ready)), skipped=scanned.skipped)
         await self.items.keep_failures(scanned, {}, tally)
         return None
@@ -155,6 +165,15 @@ class QueryKind:
     def _rows(self, scanned: Scan, index: KeyIndex) -> Iterator[Row]:
         for found in self._found(scanned, index):
             yield from ({"id": item.id, "query": item.text, "hits": [asdict(hit) for hit in hits]} for item, hits in found)
+
+    def _done(self, scanned: Scan, index: KeyIndex) -> Iterator[Row]:
+        if self.answering is None:
+            yield from self._rows(scanned, index)
+            return
+        for found in self._found(scanned, index):
+            for _, question, answer in look_up(found, self.answering, self.items.context):
+                if isinstance(question, Question) and answer is not None:
+                    yield answered_row(question, answer)
 
     def _found(self, scanned: Scan, index: KeyIndex) -> Iterator[list[Found]]:
         """Yield the questions that can be asked with their hits, in blocks. Blocks."""

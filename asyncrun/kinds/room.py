@@ -1,7 +1,8 @@
-"""Whether a job's vectors and its output fit on the disk, before the first call."""
+"""Whether a job's vectors and its output fit on the disk: before the first call, or as soon as the size of a vector is known."""
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,6 +14,8 @@ FreeSpace = Callable[[Path], int]
 """Says how many bytes are free in a folder."""
 VECTOR_EXTRA = 17
 """Bytes of the ledger for a vector besides its numbers: key and flag."""
+LOG_BYTES = 8_000_000
+"""What the ledger's log may hold of the newest vectors until they stand in their place, too: a thousand pages of SQLite."""
 NUMBER_BYTES = {"jsonl": 12, "csv": 12}
 """Bytes of one number of a vector in a format that writes digits: float32 needs nine of them, a sign, a point and a comma."""
 ROW_EXTRA = 60
@@ -26,12 +29,13 @@ def free_space(folder: Path) -> int:
 
 
 def ledger_bytes(vectors: int, dimensions: int) -> int:
-    """Return what so many vectors take in the ledger.
+    """Return what so many vectors take in the ledger and, while they are written, in its log.
 
-    >>> ledger_bytes(1_000_000, 384)
-    1553000000
+    >>> ledger_bytes(1_000_000, 384), ledger_bytes(1000, 384)
+    (1561000000, 3106000)
     """
-    return vectors * (dimensions * 4 + VECTOR_EXTRA)
+    size = vectors * (dimensions * 4 + VECTOR_EXTRA)
+    return size + min(size, LOG_BYTES)
 
 
 def output_bytes(rows: int, dimensions: int, text: int, form: str) -> int:
@@ -39,8 +43,39 @@ def output_bytes(rows: int, dimensions: int, text: int, form: str) -> int:
     return rows * (dimensions * NUMBER_BYTES.get(form, 4) + ROW_EXTRA) + text
 
 
-def check_room(needs: Mapping[Path, int], free: FreeSpace) -> None:
-    """Find out whether what is needed in each folder fits on its disk. Blocks. Raises StorageError."""
+class Room:
+    """Looks once whether a job fits; `error` is what ends it when a look after an answer has found that it does not.
+
+    Args:
+        needs: says how many bytes are needed in each folder, None as long as nobody knows how many numbers a vector has. Blocks.
+        free: says how many are free. Blocks.
+    """
+
+    def __init__(self, needs: Callable[[], Mapping[Path, int] | None], free: FreeSpace) -> None:
+        self._needs = needs
+        self._free = free
+        self._settled = False
+        self.error: StorageError | None = None
+
+    def check(self) -> None:
+        """Look before the first call. Blocks. Raises StorageError."""
+        needs = self._needs()
+        self._settled = needs is not None
+        check_room(needs or {}, self._free, "nothing was sent")
+
+    async def look(self) -> None:
+        """Look after an answer, unless that has been done."""
+        if self._settled:
+            return
+        self._settled = True
+        try:
+            await asyncio.to_thread(lambda: check_room(self._needs() or {}, self._free, "nothing more is sent"))
+        except StorageError as error:
+            self.error = error
+
+
+def check_room(needs: Mapping[Path, int], free: FreeSpace, then: str) -> None:
+    """Find out whether what is needed in each folder fits on its disk; `then` ends the sentence. Blocks. Raises StorageError."""
     by_disk: Counter[int] = Counter()
     folders: dict[int, Path] = {}
     for folder, size in needs.items():
@@ -51,7 +86,7 @@ def check_room(needs: Mapping[Path, int], free: FreeSpace) -> None:
         left = free(folders[disk])
         if size > left:
             raise StorageError(
-                f"about {size / 1e6:,.1f} MB are needed in {folders[disk]}, {left / 1e6:,.1f} MB are free; nothing was sent",
+                f"about {size / 1e6:,.1f} MB are needed in {folders[disk]}, {left / 1e6:,.1f} MB are free; {then}",
                 hint="Free the disk, or move the output or the state (--state-dir) to another one.",
             )
 

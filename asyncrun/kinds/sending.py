@@ -11,8 +11,10 @@ from asyncrun.batching.pack import pack
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import AsyncrunError, BudgetError
 from asyncrun.kinds.context import JobContext
-from asyncrun.kinds.ledgered import Pending, embed_batch
+from asyncrun.kinds.ledgered import embed_batch
 from asyncrun.kinds.patience import patience
+from asyncrun.kinds.pending import Pending
+from asyncrun.kinds.room import Room
 from asyncrun.records import Embedded, InputType, Usage, answered_before
 
 Batch = Sequence[Pending]
@@ -29,10 +31,12 @@ async def send_all(
     context: JobContext,
     used: Callable[[Usage], object],
     keep: bool = True,
+    room: Room | None = None,
 ) -> AsyncrunError | None:
     """Embed texts in batches, as many at a time as the job's workers, and hand each answer to `receive` as it comes.
 
     `used` is told what requests used, also those of a batch that ends with an error. Without `keep` the vectors go to `receive` alone.
+    `room` looks after the first answer whether all fits, and ends the sending when it does not.
 
     `pending` is read lazily in a worker thread. An AsyncrunError of the embedder or the ledger, one that `receive` returns, or a stop ends
     the sending: no new batch starts, those in flight are awaited and received, as is what was answered before an error: it is paid for.
@@ -43,12 +47,12 @@ async def send_all(
 
     def take(batch: Batch, answered: Embedded) -> None:
         nonlocal ended
-        error = receive(batch, answered)
+        error = receive(batch, answered) or (room.error if room is not None else None)
         ended = ended or error
 
     async def embed(batch: Batch) -> tuple[Batch, Embedded]:
         try:
-            return batch, await embed_batch(batch, embedder, input_type, context, used=used, keep=keep)
+            return batch, await _fitted(embed_batch(batch, embedder, input_type, context, used=used, keep=keep), room)
         except BudgetError:
             if len(batch) == 1:
                 raise
@@ -78,3 +82,11 @@ async def send_all(
     except TimeoutError:
         ended = ended or context.stopped()
     return ended
+
+
+async def _fitted(answer: Awaitable[Embedded], room: Room | None) -> Embedded:
+    """Return an answer once it is known whether there is room for the others."""
+    answered = await answer
+    if room is not None:
+        await room.look()
+    return answered

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from asyncrun.aio.limits import Limits
 from asyncrun.errors import AsyncrunError, BudgetError, TooManyFailuresError, TryLaterError
 from asyncrun.kinds.context import JobContext
+from asyncrun.kinds.pace import at_limits, bound_by
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, ItemFailure, JobResult, Status, Usage
+from asyncrun.records import Counts, ItemFailure, JobResult, Status, Usage, Waits
 
 SHOWN_FAILURES = 100
 """How many failures a result carries; the ledger has all."""
@@ -26,6 +28,7 @@ class Tally:
         self.name, self.kind = context.name, kind
         self.counts = Counts()
         self.usage = Usage()
+        self.waits = Waits()
         self.failures: list[ItemFailure] = []
         self._progress = progress
         self._context = context
@@ -54,6 +57,7 @@ class Tally:
     def take(self, other: Tally) -> None:
         """Add what another one has counted of the same items, without those that it has done: here they are not done yet."""
         self.use(other.usage)
+        self.spend(other.waits)
         self.add(skipped=other.counts.skipped)
         for failure in other.failures:
             self.fail(failure)
@@ -70,6 +74,10 @@ class Tally:
         self.usage += usage
         self._progress.use(self.name, usage)
 
+    def spend(self, waits: Waits) -> None:
+        """Add what the time of a batch was spent on."""
+        self.waits += waits
+
     def too_many(self, more: int = 0) -> TooManyFailuresError | None:
         """Return the error that ends the job when more items failed than may; `more` are failed but not counted yet."""
         failed = self.counts.failed + more
@@ -81,8 +89,9 @@ class Tally:
             return TooManyFailuresError(f"all {failed} items failed")
         return None
 
-    def result(self, *, output: str | None = None, error: AsyncrunError | None = None) -> JobResult:
-        """Return how the job ended: by an error, or with what was counted."""
+    def result(self, *, limits: Limits | None = None, output: str | None = None, error: AsyncrunError | None = None) -> JobResult:
+        """Return how the job ended: by an error, or with what was counted. `limits` are those of its endpoint."""
+        _, tightest = at_limits(limits, self.usage.requests, self.usage.tokens, self.counts.ok - self.counts.cached)
         if error is not None:
             status = Status.STOPPED if isinstance(error, TryLaterError | BudgetError) else Status.FAILED
             exit_code = error.exit_code
@@ -99,6 +108,7 @@ class Tally:
             counts=self.counts,
             usage=self.usage,
             seconds=self._context.clock.monotonic() - self._started,
+            bound_by=bound_by(self.waits, tightest),
             output=output,
             failures=tuple(self.failures),
         )

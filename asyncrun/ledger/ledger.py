@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,7 @@ class Ledger:
     """What is finished and durable, shared by all jobs of a folder. Reading methods block: call them in a worker thread.
 
     A row that does not fit its checksum is left out, so that its items are new. With `warn`, which may be called in any thread, it is named
-    and removed; without, for those who only look, nothing is changed.
+    and removed, and a file that SQLite cannot read is mended at the next start; without, for those who only look, nothing is changed.
 
     Raises StorageError and DamagedStateError.
     """
@@ -218,7 +219,10 @@ class Ledger:
                 self._reader = open_connection(self._path)
             yield from self._reader.execute(statement, parameters)
         except sqlite3.DatabaseError as error:
-            raise explained(error, self._path) from error
+            told = explained(error, self._path)
+            if self._warn is not None and isinstance(told, DamagedStateError):
+                ask_to_mend(self._path)
+            raise told from error
 
     def _blob(self, batch: int) -> Vectors:
         with self._reading:
@@ -267,12 +271,10 @@ class Ledger:
         self._index = None
         for batch, count in damaged.items():
             self._warn(f"batch {batch} of the ledger does not fit its checksum: it is dropped, and its {count} vectors are asked for again")
-            try:
+            # Where its pages cannot even be given back, the whole rows go into a new file at the next start.
+            with suppress(DamagedStateError):
                 list(self._rows("DELETE FROM flagged WHERE batch = ?", (batch,)))
                 list(self._rows(_EMPTY, (checksum(b""), batch)))
-            except DamagedStateError:
-                # Its pages cannot even be given back: the whole rows go into a new file at the next start.
-                ask_to_mend(self._path).touch(mode=0o600)
 
 
 def add_space(connection: sqlite3.Connection, space: Space) -> None:

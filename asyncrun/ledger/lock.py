@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from asyncrun.errors import LockedError, StorageError
+from asyncrun.errors import LockedError, StorageError, os_words
 
 
 @contextmanager
@@ -24,7 +24,8 @@ def hold_lock(path: Path, started: float) -> Iterator[None]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise StorageError(f"cannot open the lock {path}: {error.strerror}") from error
+        hint = "Make the state folder writable, or choose another one with --state-dir."
+        raise StorageError(f"cannot open the lock {path}: {os_words(error)}", hint=hint) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,7 +9,6 @@ answer's JSON; `sum` is that of all keys and answers in their order.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -37,12 +36,12 @@ Batch = Finished | Mapping[bytes, Answer]
 def portable_lines(path: Path) -> Generator[tuple[bytes, int, int], None, None]:
     """Yield the lines of the portable form of a ledger, each with how many vectors and answers it has. Blocks.
 
-    What is damaged is left out.
+    The newest come first, so that who takes them in one after the other keeps what was made last. What is damaged is left out.
     """
     yield orjson.dumps(HEAD) + b"\n", 0, 0
     statement = (
         "SELECT description, dimensions, keys, keys_sum, vectors, vectors_sum, flags FROM batches JOIN spaces ON spaces.id = batches.space"
-        " WHERE description != '' AND count > 0 ORDER BY batches.id"
+        " WHERE description != '' AND count > 0 ORDER BY batches.id DESC"
     )
     with closing(open_connection(path)) as connection:
         try:
@@ -131,4 +130,4 @@ def _batch(fields: Mapping[str, Any]) -> Finished:
 
 
 def _sum(*blobs: bytes) -> str:
-    return hashlib.blake2b(b"".join(blobs), digest_size=8).hexdigest()
+    return checksum(b"".join(blobs)).hex()

@@ -1,4 +1,4 @@
-"""The vector of one text of ours, kept in a space: whoever serves the space must make the same."""
+"""The vector of the known text, kept in its space like any other: whoever serves the space must make the same."""
 
 from __future__ import annotations
 
@@ -15,21 +15,19 @@ from asyncrun.records import Space, content_key
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
 
-_KEY = content_key("\ud800reference")
-"""No text that is sent has it: half a surrogate pair never is."""
-
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The reference of a space. `known` blocks."""
+    """The reference of a space; `sent` is the known text as it is sent."""
 
     ledger: Ledger
     space: Space
+    sent: str
 
     def known(self) -> tuple[Vectors | None, bool]:
-        """Return the vector, None when there is none, and whether the space has vectors at all."""
+        """Return the vector, None when there is none, and whether the space has vectors at all. Blocks."""
         index = self.ledger.index(self.space)
-        positions = index.find(keys_array(_KEY))
+        positions = index.find(keys_array(content_key(self.sent)))
         if positions[0] < 0:
             return None, len(index) > 0
         try:
@@ -40,4 +38,4 @@ class Reference:
 
     async def keep(self, vector: Vectors) -> None:
         """Make a vector, shape (dimensions,), the reference; returns when it is durable."""
-        await self.ledger.put(self.space, Finished([_KEY], vector.reshape(1, -1), [0]))
+        await self.ledger.put(self.space, Finished([content_key(self.sent)], vector.reshape(1, -1), [0]))

@@ -5,25 +5,31 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from asyncrun.ledger.ledger import Ledger
+if TYPE_CHECKING:
+    from asyncrun.ledger.ledger import Ledger
+
+
+_OPEN = "INSERT OR REPLACE INTO refreshes (job, generation, jobs, since, answers_since, open) VALUES (?, ?, ?, ?, ?, 1)"
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How often a job was made anew, and which batches of the ledger count for it: those with a higher number than `since`."""
+    """How often a job was made anew, and what of the ledger counts for it.
+
+    That is batches with a higher number than `since`, answers with a higher one than `answers_since`.
+    """
 
     number: int = 0
     since: int = 0
+    answers_since: int = 0
 
 
 def generation_of(ledger: Ledger, job: str) -> Generation:
-    """Return the generation of a job; only while its refresh goes on are older batches left out. Blocks."""
-    rows = ledger.read("SELECT generation, since, open FROM refreshes WHERE job = ?", (job,))
-    if not rows:
-        return Generation()
-    [(number, since, is_open)] = rows
-    return Generation(number, since if is_open else 0)
+    """Return the generation of a job; only while its refresh goes on are older batches and answers left out. Blocks."""
+    rows = ledger.read("SELECT generation, since * open, answers_since * open FROM refreshes WHERE job = ?", (job,))
+    return Generation(*rows[0]) if rows else Generation()
 
 
 async def open_refresh(ledger: Ledger, jobs: Sequence[str]) -> None:
@@ -37,15 +43,26 @@ async def open_refresh(ledger: Ledger, jobs: Sequence[str]) -> None:
         rows = connection.execute("SELECT job, generation, jobs, open FROM refreshes").fetchall()
         known: Mapping[str, tuple[int, str, int]] = {job: (generation, of, is_open) for job, generation, of, is_open in rows}
         unfinished = any(of == group and is_open for _, of, is_open in known.values())
-        [(newest,)] = connection.execute("SELECT coalesce(max(id), 0) FROM batches").fetchall()
+        newest = [_newest(connection, table) for table in ("batches", "answers")]
         for job in jobs:
             generation, of, is_open = known.get(job, (0, "", 0))
             if is_open or (unfinished and of == group):
                 continue
-            connection.execute("INSERT OR REPLACE INTO refreshes VALUES (?, ?, ?, ?, 1)", (job, generation + 1, newest, group))
+            connection.execute(_OPEN, (job, generation + 1, group, *newest))
             connection.execute("DELETE FROM failures WHERE job = ?", (job,))
 
     await ledger.write(write)
+
+
+def see_what_comes(connection: sqlite3.Connection) -> None:
+    """Mend what open refreshes count after the newest batches or answers were removed: numbers that they had are given again."""
+    for column, table in (("since", "batches"), ("answers_since", "answers")):
+        connection.execute(f"UPDATE refreshes SET {column} = min({column}, ?)", (_newest(connection, table),))
+
+
+def _newest(connection: sqlite3.Connection, table: str) -> int:
+    [(newest,)] = connection.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchall()
+    return int(newest)
 
 
 def close_refresh(connection: sqlite3.Connection, job: str) -> None:

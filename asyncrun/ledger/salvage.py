@@ -16,27 +16,43 @@ from typing import Any
 
 from asyncrun.errors import DamagedStateError
 from asyncrun.ledger.pages import rows_of_pages
+from asyncrun.ledger.refreshes import see_what_comes
 from asyncrun.ledger.schema import PAGE_BYTES, checksum, explained, open_connection
+from asyncrun.plural import counted
 
 _LOGS = ("-wal", "-shm")
 _DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
-_BATCH_COLUMNS, _SPACE_COLUMNS = 9, 3
-_INDEXED = ("batches INDEXED BY batches_by_space", "spaces INDEXED BY sqlite_autoindex_spaces_1")
+_BATCH_COLUMNS, _ANSWER_COLUMNS, _SPACE_COLUMNS = 9, 5, 3
+_INDEXED = (
+    "batches INDEXED BY batches_by_space",
+    "spaces INDEXED BY sqlite_autoindex_spaces_1",
+    "answers INDEXED BY sqlite_autoindex_answers_1",
+)
+_NEWER = (
+    "ON CONFLICT (key) DO UPDATE SET id = excluded.id, answer = excluded.answer, answer_sum = excluded.answer_sum, space = excluded.space"
+    " WHERE excluded.id > id"
+)
+"""Of a key that stands on two pages the older answer was replaced, and its page not yet written over."""
 _ROW = "id, space, count, dimensions, keys, keys_sum, vectors, vectors_sum, flags"
 
 
 @dataclass(frozen=True, slots=True)
 class Salvaged:
-    """What became of a damaged ledger: vectors and batches that were kept, batches that were lost, and where the old file is."""
+    """What became of a damaged ledger: what was kept, how many batches were lost, and where the old file is."""
 
     vectors: int
     batches: int
+    answers: int
     lost: int
     aside: Path
 
     def __str__(self) -> str:
-        kept = f"{self.vectors:,} vectors in {self.batches:,} batches were kept"
-        lost = f"{self.lost:,} batches were lost, so that their items are sent again" if self.lost else "no batch is known to be lost"
+        kept = f"{counted(self.vectors, 'vector')} and {counted(self.answers, 'answer')} were kept"
+        lost = (
+            f"{self.lost:,} {'batch was' if self.lost == 1 else 'batches were'} lost, so that their items are sent again"
+            if self.lost
+            else "no batch is known to be lost"
+        )
         return f"the ledger was damaged and is set aside as {self.aside.name}: {kept}, {lost}"
 
 
@@ -46,7 +62,7 @@ def mend(path: Path, alone: Callable[[], object]) -> Salvaged | None:
     `alone` is called before anything is changed and raises unless nobody else uses the ledger.
     Raises StorageError, and DamagedStateError for a ledger of a newer version, which is left as it is.
     """
-    new, request = _beside(path, ".salvaged"), ask_to_mend(path)
+    new, request = _beside(path, ".salvaged"), _request(path)
     if not path.exists() and new.exists():
         _move(new, path)
     if not path.exists() or not (request.exists() or _is_damaged(path)):
@@ -55,18 +71,23 @@ def mend(path: Path, alone: Callable[[], object]) -> Salvaged | None:
     for leftover in (new, *_logs(new)):
         leftover.unlink(missing_ok=True)
     try:
-        batches, vectors, lost = _copy(path, new)
+        batches, vectors, answers, lost = _copy(path, new)
     except sqlite3.DatabaseError as error:
         raise explained(error, new) from error
     aside = _beside(path, ".damaged")
     _move(path, aside)
     _move(new, path)
     request.unlink(missing_ok=True)
-    return Salvaged(vectors, batches, lost, aside)
+    return Salvaged(vectors, batches, answers, lost, aside)
 
 
-def ask_to_mend(path: Path) -> Path:
-    """Return the file whose presence asks the next start to mend the ledger at `path`."""
+def ask_to_mend(path: Path) -> None:
+    """Have the next start mend the ledger at `path`. Blocks."""
+    with suppress(OSError):  # a disk that takes no file more; the ledger's own trouble is told all the same
+        _request(path).touch(mode=0o600)
+
+
+def _request(path: Path) -> Path:
     return _beside(path, ".mend")
 
 
@@ -87,8 +108,8 @@ def _is_damaged(path: Path) -> bool:
     return False
 
 
-def _copy(damaged: Path, new: Path) -> tuple[int, int, int]:
-    """Copy what is whole. Returns how many batches and vectors were kept and how many batches were lost."""
+def _copy(damaged: Path, new: Path) -> tuple[int, int, int, int]:
+    """Copy what is whole. Returns how many batches, vectors and answers were kept, and how many batches were lost."""
     with closing(open_connection(new)) as target, closing(sqlite3.connect(damaged, isolation_level=None)) as source:
         source.execute("PRAGMA writable_schema=ON")  # otherwise SQLite refuses all of a file that is shorter than it says
         source.text_factory = lambda data: data.decode("utf-8", "replace")
@@ -97,14 +118,15 @@ def _copy(damaged: Path, new: Path) -> tuple[int, int, int]:
             if table != "batches":
                 for row in _until_damage(source, f"SELECT * FROM {table}"):
                     _insert(target, table, row)
-        counts = _copy_batches(target, source, damaged)
-        # What depends on the batches that are left: their flags, and since which of them a refresh counts.
+        batches, vectors, lost = _copy_batches(target, source, damaged)
+        [(answers,)] = target.execute("SELECT count(*) FROM answers").fetchall()
+        # What depends on what is left: the flags of batches, and since which of them a refresh counts.
         target.execute("DELETE FROM flagged")
         target.execute("INSERT INTO flagged SELECT id, flags FROM batches WHERE flags != zeroblob(length(flags))")
-        target.execute("UPDATE refreshes SET since = min(since, (SELECT coalesce(max(id), 0) FROM batches))")
+        see_what_comes(target)
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return counts
+    return batches, vectors, answers, lost
 
 
 def _copy_batches(target: sqlite3.Connection, source: sqlite3.Connection, damaged: Path) -> tuple[int, int, int]:
@@ -123,6 +145,8 @@ def _copy_batches(target: sqlite3.Connection, source: sqlite3.Connection, damage
             if row[0] not in kept and _is_whole(batch):
                 _insert(target, "batches", batch)
                 kept[row[0]] = batch[2]
+        elif len(row) == _ANSWER_COLUMNS + 1 and _is_answer(row):
+            _insert(target, "answers", (row[0], *row[2:]), _NEWER)
         elif len(row) == _SPACE_COLUMNS + 1 and isinstance(row[2], bytes) and isinstance(row[3], bytes):
             # Without its name a space is lost with all its vectors. A row of another table that looks like one does no harm.
             _insert(target, "spaces", (row[0], row[2].decode("utf-8", "replace"), row[3].decode("utf-8", "replace")))
@@ -132,9 +156,14 @@ def _copy_batches(target: sqlite3.Connection, source: sqlite3.Connection, damage
     return len(kept), sum(kept.values()), len(seen - kept.keys())
 
 
-def _insert(target: sqlite3.Connection, table: str, row: tuple[Any, ...]) -> None:
+def _is_answer(row: tuple[Any, ...]) -> bool:
+    """Tell whether a row of a page is a whole answer: id, nothing, key, answer, its checksum, space."""
+    return isinstance(row[2], bytes) and isinstance(row[3], bytes) and checksum(row[3]) == row[4]
+
+
+def _insert(target: sqlite3.Connection, table: str, row: tuple[Any, ...], conflict: str = "ON CONFLICT DO NOTHING") -> None:
     try:
-        target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+        target.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))}) {conflict}", row)
     except sqlite3.DatabaseError as error:
         # A row of an older version, or one that makes no sense, is left out; a disk that is full leaves out nothing in silence.
         if error.sqlite_errorcode & 0xFF in _DISK:

@@ -3,7 +3,7 @@
 Invariants
 1. A row of `batches` is whole or absent: keys, vectors and flags of one answered request, with a checksum over each blob.
 2. A vector is reported as done only after the transaction that holds it is committed with `synchronous=FULL`.
-3. Keys are unique within a space for readers: of two rows with the same key the newer one counts.
+3. Keys are unique within a space for readers: of two batches with the same key the newer one counts, of two answers the newer one stays.
 4. Texts that are sent are never stored, only the 16 bytes of `records.content_key`; what a model answers is.
 5. An answer is reported as done as a vector is; one whose checksum does not fit is as good as absent.
 
@@ -107,6 +107,21 @@ MIGRATIONS = (
     """,
     # Of answers that an older version wrote it is not known.
     "ALTER TABLE answers ADD COLUMN space INTEGER REFERENCES spaces (id)",
+    # Numbered as batches are: a refresh counts what was answered since it was opened, in the place of what was answered before.
+    """
+    CREATE TABLE numbered_answers (
+        id INTEGER PRIMARY KEY,
+        key BLOB NOT NULL UNIQUE,
+        answer BLOB NOT NULL,
+        answer_sum BLOB NOT NULL,
+        space INTEGER REFERENCES spaces (id)
+    );
+    INSERT INTO numbered_answers (key, answer, answer_sum, space) SELECT key, answer, answer_sum, space FROM answers;
+    DROP TABLE answers;
+    ALTER TABLE numbered_answers RENAME TO answers;
+    ALTER TABLE refreshes ADD COLUMN answers_since INTEGER NOT NULL DEFAULT 0;
+    UPDATE refreshes SET answers_since = (SELECT coalesce(max(id), 0) FROM answers);
+    """,
 )
 """One script a version: database version n has the first n scripts applied."""
 
@@ -175,5 +190,5 @@ def explained(error: sqlite3.DatabaseError, path: Path) -> StorageError:
         return StorageError(f"cannot use the ledger {path}: {error}", hint="Check the disk and the folder's permissions.")
     return DamagedStateError(
         f"the ledger {path} cannot be read: {error}",
-        hint="Move it aside and run again: only what it held is sent again.",
+        hint="`asyncrun run` sets it aside and keeps what is whole: only what is lost is sent again.",
     )

@@ -1,4 +1,4 @@
-"""The spaces of a ledger as a whole: how large each is, and removing those that nobody needs."""
+"""The spaces of a ledger as a whole: how large each is, and removing what nobody needs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
-from asyncrun.ledger.schema import explained, open_connection
-from asyncrun.records import SpaceSize
+import numpy as np
+
+from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
+from asyncrun.ledger.refreshes import see_what_comes
+from asyncrun.ledger.schema import checksum, explained, open_connection
+from asyncrun.records import SpaceSize, Superseded
 
 
 def space_sizes(path: Path) -> list[SpaceSize]:
@@ -26,29 +30,63 @@ def space_sizes(path: Path) -> list[SpaceSize]:
             raise explained(error, path) from error
 
 
-def remove_spaces(path: Path, fingerprints: Collection[str]) -> None:
-    """Remove spaces with their vectors and answers and make the file smaller; nobody else may use the ledger. Blocks.
+def find_superseded(path: Path, removed: Collection[str] = ()) -> Superseded:
+    """Return the batches whose vectors were all made again, as by a refresh; not those of the spaces that are removed. Blocks.
+
+    Raises StorageError and DamagedStateError.
+    """
+    found = Superseded()
+    with closing(open_connection(path)) as connection:
+        try:
+            for number, fingerprint in connection.execute("SELECT id, fingerprint FROM spaces").fetchall():
+                if fingerprint not in removed:
+                    here = _superseded(connection, number)
+                    found = Superseded(found.batches + here.batches, found.vectors + here.vectors, found.bytes + here.bytes)
+        except sqlite3.DatabaseError as error:
+            raise explained(error, path) from error
+    return found
+
+
+def _superseded(connection: sqlite3.Connection, space: int) -> Superseded:
+    statement = "SELECT id, keys, keys_sum, length(vectors) FROM batches WHERE space = ? AND count > 0 ORDER BY id"
+    batches, keys, sizes = [], [], []
+    for batch, blob, told, size in connection.execute(statement, (space,)):
+        if checksum(blob) == told:  # one that is damaged is named and dropped by the run that needs it
+            batches.append(batch)
+            keys.append(blob)
+            sizes.append(size)
+    counts = np.array([len(blob) // KEY_BYTES for blob in keys], dtype=np.int64)
+    numbers = np.array(batches, dtype=np.int64)
+    index = KeyIndex(keys_array(b"".join(keys)), np.repeat(numbers, counts), np.zeros(counts.sum(), dtype=np.int32))
+    current, _ = index.locate(np.arange(len(index)))
+    gone = ~np.isin(numbers, current)
+    held = counts[gone] * (KEY_BYTES + 1)  # a key and a flag for each vector
+    return Superseded(tuple(numbers[gone].tolist()), int(counts[gone].sum()), int(held.sum() + np.array(sizes, dtype=np.int64)[gone].sum()))
+
+
+def remove_from_ledger(path: Path, fingerprints: Collection[str], batches: Collection[int] = ()) -> None:
+    """Remove spaces with their vectors and answers, and batches, and make the file smaller; nobody else may use the ledger. Blocks.
 
     A disk that is too full to make the file smaller is no error: its room is used again. Raises StorageError and DamagedStateError.
     """
     with closing(open_connection(path)) as connection:
         try:
-            _remove(connection, fingerprints)
+            _remove(connection, fingerprints, batches)
             _shrink(connection)
         except sqlite3.DatabaseError as error:
             raise explained(error, path) from error
 
 
-def _remove(connection: sqlite3.Connection, fingerprints: Collection[str]) -> None:
+def _remove(connection: sqlite3.Connection, fingerprints: Collection[str], batches: Collection[int]) -> None:
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         for fingerprint in fingerprints:
             for table in ("batches", "answers"):
                 connection.execute(f"DELETE FROM {table} WHERE space = (SELECT id FROM spaces WHERE fingerprint = ?)", (fingerprint,))
             connection.execute("DELETE FROM spaces WHERE fingerprint = ?", (fingerprint,))
+        connection.executemany("DELETE FROM batches WHERE id = ?", ((batch,) for batch in batches))
         connection.execute("DELETE FROM flagged WHERE batch NOT IN (SELECT id FROM batches)")
-        # Numbers of batches are given again when the newest are gone; what comes must not seem older than a refresh that goes on.
-        connection.execute("UPDATE refreshes SET since = min(since, (SELECT coalesce(max(id), 0) FROM batches))")
+        see_what_comes(connection)
 
 
 def _shrink(connection: sqlite3.Connection) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncrun.errors import StorageError
+from asyncrun.ledger.salvage import ask_to_mend
 from asyncrun.ledger.schema import explained, open_connection
 
 Write = Callable[[sqlite3.Connection], None]
@@ -114,6 +115,7 @@ class GroupWriter:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+                ask_to_mend(self._path)
                 raise explained(error, self._path) from error
             raise StorageError(f"cannot write the ledger {self._path}: {error}") from error
         for request in group:

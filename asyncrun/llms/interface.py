@@ -66,7 +66,7 @@ class Llm(Protocol):
 
     @property
     def rate_limits(self) -> Limits | None:
-        """Return what the endpoint allows a minute, None where nobody has stated it."""
+        """Return what the endpoint allows a minute, None where nothing is known of it."""
 
     def check(self) -> None:
         """Raise UsageError for what is known to be wrong before anything is sent, such as a key that is not set."""

@@ -12,30 +12,24 @@ from typing import Any, Unpack
 import orjson
 
 from asyncrun.aio.attempts import Tally
-from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limits
+from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
 from asyncrun.batching.pack import byte_size
+from asyncrun.batching.per_byte import TokensPerByte
 from asyncrun.batching.proof import BadReplyError
-from asyncrun.endpoints.address import auth_header, check_key, fill, find_address, join, with_query
+from asyncrun.endpoints.address import auth_header, check_key, find_address
 from asyncrun.endpoints.exchange import RefusedError, bad_reply, exchange
 from asyncrun.endpoints.options import EndpointOptions, build_endpoint
 from asyncrun.endpoints.persist import persist, telling_usage
 from asyncrun.endpoints.refusals import Refusals
+from asyncrun.endpoints.url import fill, join, with_query
 from asyncrun.errors import OutageError
 from asyncrun.llms.interface import Completion, Declined, Message, Price
 from asyncrun.llms.providers import DEPLOYMENT, NEW_LIMIT, OLD_LIMIT, PROVIDERS
 from asyncrun.llms.reply import CONTENT_FILTER, filtered, read_answer
+from asyncrun.plural import counted
 from asyncrun.records import Answer, Space, Usage, Waits
 
-MAX_WORKERS = 64
-TOKENS_PER_BYTE = 1 / 3
-"""The first estimate, for the limiter alone; what the server counts replaces it."""
-_REASONS = {
-    FailureClass.TOO_LONG: "too_long",
-    FailureClass.TOO_BIG: "too_long",
-    FailureClass.BAD_RESPONSE: "bad_response",
-    FailureClass.TRANSIENT: "server_error",
-}
 _UNKNOWN_NAME = re.compile(r"unsupported|unrecognized|unknown|unexpected|not (supported|permitted|allowed)|extra|additional", re.IGNORECASE)
 
 
@@ -81,16 +75,16 @@ class OpenAIChat:
         **options: Unpack[EndpointOptions],
     ) -> None:
         row = PROVIDERS[provider]
-        address = find_address(row, base_url, api_key, environ)
+        address = find_address(row.vendor, base_url, api_key, environ)
         path = DEPLOYMENT if provider == "azure" and api_version else row.path
         query = {**({"api-version": api_version} if api_version else {}), **(params or {})}
         self.provider, self.model_name = provider, model
         self.endpoint = build_endpoint(
             with_query(join(address.base_url, fill(path, model)), query),
-            auth_header(row, address.key),
+            auth_header(row.vendor, address.key),
             options,
         )
-        self.workers = min(self.endpoint.limiter.limits.concurrency or DEFAULT_CONCURRENCY, MAX_WORKERS)
+        self.workers = self.endpoint.workers
         self.max_output_tokens = max_output_tokens
         self.price = price
         self._system = system
@@ -99,10 +93,11 @@ class OpenAIChat:
         self._limit = row.limit
         self._limit_is_learned = False
         self._refusals = Refusals()
-        self._check_key = partial(check_key, row, address, list(options.get("headers", {})))
-        self._tokens_seen = self._bytes_seen = 0
+        self._check_key = partial(check_key, row.vendor, address, list(options.get("headers", {})))
+        self._per_byte = TokensPerByte()
         settings = {**self._body, "max_output_tokens": max_output_tokens, **self._extra}
-        self._space = Space(provider, model, extra_body=settings, host=self.endpoint.host if row.self_hosted or not address.own else None)
+        host = self.endpoint.host if row.vendor.self_hosted or not address.own else None
+        self._space = Space(provider, model, extra_body=settings, host=host)
 
     @property
     def space(self) -> Space:
@@ -111,8 +106,8 @@ class OpenAIChat:
 
     @property
     def rate_limits(self) -> Limits:
-        """Return what the endpoint allows a minute."""
-        return self.endpoint.limiter.limits
+        """Return what the endpoint allows a minute, as far as it is known."""
+        return self.endpoint.limiter.known
 
     def check(self) -> None:
         """Raise UsageError when the provider's own address is meant and there is no key."""
@@ -124,8 +119,7 @@ class OpenAIChat:
 
     def tokens_of(self, messages: Sequence[Message]) -> float:
         """Return how many tokens a limit is expected to count for the messages: with the most that an answer may have."""
-        per_byte = self._tokens_seen / self._bytes_seen if self._bytes_seen else TOKENS_PER_BYTE
-        return per_byte * _size(messages) + (self.max_output_tokens or 0)
+        return self._per_byte.mean * _size(messages) + (self.max_output_tokens or 0)
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
         """Return the model's answer, as the port says."""
@@ -144,7 +138,7 @@ class OpenAIChat:
                     continue
             usage = Usage(attempts, attempts - 1)
             if isinstance(asked, RefusedError):
-                return Completion(Declined(_REASONS.get(asked.verdict.failure, "refused"), str(asked), attempts), usage, waits)
+                return Completion(Declined(asked.verdict.reason, str(asked), attempts), usage, waits)
             answer, cost = asked
             return Completion(answer, replace(usage, tokens=answer.tokens, cost=cost), waits)
 
@@ -175,8 +169,7 @@ class OpenAIChat:
         else:
             answer, told_cost = asked.value
             if answer.input_tokens:
-                self._tokens_seen += answer.input_tokens
-                self._bytes_seen += _size(messages)
+                self._per_byte.add(tokens=answer.input_tokens, size=_size(messages))
         self.endpoint.proven = True
         cost = told_cost if told_cost is not None or self.price is None else self.price.of(answer.input_tokens, answer.output_tokens)
         return answer, cost
@@ -196,7 +189,7 @@ class OpenAIChat:
             raise fatal from error
         if error.verdict.failure is FailureClass.TRANSIENT:
             if not self.endpoint.proven:
-                raise OutageError(f"{error} ({tally.attempts} attempts)") from error
+                raise OutageError(f"{error} ({counted(tally.attempts, 'attempt')})") from error
             # When nothing has succeeded meanwhile it says nothing about this conversation; the circuit counts how often this happens.
             return not others_succeeded
         if self._learn_limit(error):

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from asyncrun.aio.booking import book_first
 from asyncrun.aio.limits import Limits
+from asyncrun.endpoints.endpoint import MAX_WORKERS
 from asyncrun.endpoints.left_out import ABOUT_ENDPOINT, none_left
 from asyncrun.errors import AsyncrunError
 from asyncrun.llms.interface import Completion, Message
-from asyncrun.llms.openai import MAX_WORKERS, OpenAIChat
+from asyncrun.llms.openai import OpenAIChat
 from asyncrun.records import Space
 
 logger = logging.getLogger(__name__)

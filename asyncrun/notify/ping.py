@@ -13,8 +13,9 @@ from uuid import UUID
 
 from asyncrun.aio.retry import RetryPolicy, backoff_ceiling
 from asyncrun.clock import Clock
+from asyncrun.endpoints.url import keys_in_headers
 from asyncrun.escape import printable
-from asyncrun.http import TransportError, post_json
+from asyncrun.http import TransportError, post
 
 if TYPE_CHECKING:
     from asyncrun.http import Client
@@ -62,9 +63,9 @@ async def send_ping(client: Client, address: str, body: bytes, *, clock: Clock, 
 
 async def _try(client: Client, address: str, body: bytes) -> tuple[str | None, bool]:
     """Return why a try failed, None when it did not, and whether another one may help."""
-    kind = {"content-type": "text/plain; charset=utf-8"}
+    bare, headers = keys_in_headers(address, {"content-type": "text/plain; charset=utf-8"})
     try:
-        reply = await post_json(client, address, body, kind, timeout=TIMEOUT, max_bytes=MAX_REPLY)
+        reply = await post(client, bare, body, headers, timeout=TIMEOUT, max_bytes=MAX_REPLY)
     except TransportError as error:
         return str(error), True
     if 200 <= reply.status < 300:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -10,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncrun import registry
-from asyncrun.errors import Place, StorageError, UsageError
+from asyncrun.errors import Place, StorageError, UsageError, os_words
 from asyncrun.grammar.endings import input_format
 from asyncrun.grammar.globs import is_glob, parse_exclude, parse_glob
+from asyncrun.spelling import did_you_mean
 
 STDIN = "-"
 
@@ -33,11 +33,6 @@ class Inventory:
 
     files: tuple[InputFile, ...]
     skipped: tuple[str, ...] = ()
-
-    @property
-    def skipped_files(self) -> int:
-        """Return how many files were passed over: hidden ones, symbolic links, unknown types."""
-        return len(self.skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +105,7 @@ class Search:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise _missing(path, self.base) from error
         except (OSError, ValueError) as error:
-            raise StorageError(f"cannot be looked at: {getattr(error, 'strerror', None) or error}", place=Place(shown)) from error
+            raise StorageError(f"cannot be looked at: {os_words(error)}", place=Place(shown)) from error
         if stat.S_ISDIR(mode):
             raise UsageError(
                 "is a folder, not a file", place=Place(shown), hint=f"Name its files: {path.rstrip('/')}/**/*.md, for example."
@@ -159,7 +154,7 @@ def _sniffed(path: Path) -> str:
         with path.open("rb") as file:
             start = file.read(64 * 1024).removeprefix(b"\xef\xbb\xbf").lstrip()
     except OSError as error:
-        raise StorageError(f"cannot be read: {error.strerror}", place=Place(STDIN)) from error
+        raise StorageError(f"cannot be read: {os_words(error)}", place=Place(STDIN)) from error
     return "jsonl" if start.startswith(b"{") else "lines"
 
 
@@ -175,13 +170,12 @@ def _missing(path: str, base: Path) -> UsageError:
     folder = base.absolute()
     for part in _parts(path):
         if not _exists(os.fspath(folder / part)):
-            near = difflib.get_close_matches(part, _listed(folder), 1)
+            guess = did_you_mean(part, _listed(folder))
             break
         folder /= part
     else:
-        near, part = [], Path(path).name
+        guess, part = "", Path(path).name
     what = "no such file" if part == Path(path).name else f"no such file or folder: there is no {part!r}"
-    guess = f"; did you mean {near[0]!r}?" if near else ""
     return UsageError(what + guess, place=Place(readable(path)), hint="Correct the path; it starts at the job file's folder.")
 
 

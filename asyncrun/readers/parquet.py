@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from asyncrun.errors import Place, StorageError
+from asyncrun.errors import Place, StorageError, os_words
 from asyncrun.readers.interface import BadRecord, Record
 
 _ROWS_AT_ONCE = 1024
@@ -29,7 +29,7 @@ def read_parquet(path: Path, shown: str) -> Iterator[Record | BadRecord]:
     except UnicodeDecodeError as error:
         raise StorageError(f"a text after row {number} is not UTF-8: {error.reason}", place=Place(shown)) from error
     except OSError as error:
-        raise StorageError(f"cannot be read: {error.strerror or error}", place=Place(shown)) from error
+        raise StorageError(f"cannot be read: {os_words(error)}", place=Place(shown)) from error
     except pa.ArrowException as error:
         raise StorageError(f"not Parquet, or damaged after row {number}: {error}", place=Place(shown)) from error
 

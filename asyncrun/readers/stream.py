@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
-from asyncrun.errors import Place, StorageError
+from asyncrun.errors import Place, StorageError, os_words
 
 LONGEST = 64 * 1024 * 1024
 """Bytes of the longest line or text document that is read; a longer one is a bad record."""
@@ -88,7 +88,5 @@ def _pass_line(file: IO[bytes], line: bytes) -> None:
 
 
 def _unreadable(error: Exception, place: Place) -> StorageError:
-    words = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return StorageError(
-        f"cannot be read to its end: {words}", place=place, hint="Mend the file or its permissions, then run the same command again."
-    )
+    hint = "Mend the file or its permissions, then run the same command again."
+    return StorageError(f"cannot be read to its end: {os_words(error)}", place=place, hint=hint)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from asyncrun.errors import OutputError, StorageError
+from asyncrun.errors import OutputError, StorageError, os_words
 from asyncrun.schedule.crontab import Entry
 from asyncrun.schedule.systemd import PREFIX, Units
 
@@ -29,7 +29,7 @@ def write_units(folder: Path, units: Units) -> list[Path]:
             path.write_text(text, encoding="utf-8")
             paths.append(path)
     except OSError as error:
-        raise OutputError(f"cannot write units to {folder}: {error.strerror}", hint="Make the folder writable.") from error
+        raise OutputError(f"cannot write units to {folder}: {os_words(error)}", hint="Make the folder writable.") from error
     return paths
 
 
@@ -44,7 +44,7 @@ def read_units(folder: Path) -> list[Entry]:
                 command = _values(service.read_text(encoding="utf-8", errors="replace"), "ExecStart") if service.exists() else []
                 entries.append(Entry(timer.stem.removeprefix(PREFIX), "; ".join(_values(text, "OnCalendar")), " ".join(command)))
     except OSError as error:
-        raise StorageError(f"cannot read the units of {folder}: {error.strerror}", hint="Make the folder readable.") from error
+        raise StorageError(f"cannot read the units of {folder}: {os_words(error)}", hint="Make the folder readable.") from error
     return entries
 
 
@@ -57,7 +57,7 @@ def remove_units(folder: Path, name: str) -> list[Path]:
             with suppress(FileNotFoundError):
                 path.unlink()
     except OSError as error:
-        raise StorageError(f"cannot remove the units of {folder}: {error.strerror}", hint="Make the folder writable.") from error
+        raise StorageError(f"cannot remove the units of {folder}: {os_words(error)}", hint="Make the folder writable.") from error
     return paths
 
 

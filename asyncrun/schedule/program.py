@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from asyncrun.errors import StorageError, UsageError
+from asyncrun.errors import StorageError, UsageError, os_words
 from asyncrun.schedule.crontab import find_entries
 
 TIMEOUT = 30.0
@@ -74,4 +74,4 @@ def _call(argument: str, given: bytes = b"", environ: Mapping[str, str] = {}) ->
     except subprocess.TimeoutExpired as error:
         raise StorageError(f"crontab did not answer within {TIMEOUT:g} s", hint="Look whether it waits: crontab -l") from error
     except OSError as error:
-        raise StorageError(f"crontab cannot be started: {error.strerror}", hint=f"Look at {program}.") from error
+        raise StorageError(f"crontab cannot be started: {os_words(error)}", hint=f"Look at {program}.") from error

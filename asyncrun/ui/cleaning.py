@@ -25,12 +25,15 @@ def render_cleaning(cleaning: Cleaning) -> str:
         size = render_size(sum(space.bytes for space in spaces))
         lines.append(f"{did} {_number(len(spaces), 'space')} that no job file here uses: {total}, {size}")
         lines += [f"  {name_space(space)}: {_held(space.vectors, space.answers)}, {render_size(space.bytes)}" for space in spaces]
+    if again := cleaning.superseded.vectors:
+        verb = "was" if again == 1 else "were"
+        lines.append(f"{did} {_number(again, 'vector')} that {verb} made again since: {render_size(cleaning.superseded.bytes)}")
     if not lines:
         lines.append("nothing to remove")
     elif not cleaning.dry_run:
         lines.append(f"the files are {render_size(cleaning.freed)} smaller")
     if cleaning.kept is not None:
-        lines.append(f"no vectors {'would be' if cleaning.dry_run else 'are'} removed: {cleaning.kept}")
+        lines.append(f"no space {'would be' if cleaning.dry_run else 'is'} removed: {cleaning.kept}")
     return "\n".join(printable(line) for line in lines)
 
 
@@ -38,13 +41,21 @@ def cleaning_document(cleaning: Cleaning) -> dict[str, Any]:
     """Return the same as a JSON document.
 
     >>> cleaning_document(Cleaning(False, ("r1",), freed=10))
-    {'schema': 1, 'dry_run': False, 'runs': ['r1'], 'spaces': [], 'freed_bytes': 10, 'kept': None}
+    {'schema': 1, 'dry_run': False, 'runs': ['r1'], 'spaces': [], 'superseded': {'vectors': 0, 'bytes': 0}, 'freed_bytes': 10, 'kept': None}
     """
     found = [
         {"space": describe_space(space), "vectors": space.vectors, "answers": space.answers, "bytes": space.bytes}
         for space in cleaning.spaces
     ]
-    return document(dry_run=cleaning.dry_run, runs=list(cleaning.runs), spaces=found, freed_bytes=cleaning.freed, kept=cleaning.kept)
+    superseded = {"vectors": cleaning.superseded.vectors, "bytes": cleaning.superseded.bytes}
+    return document(
+        dry_run=cleaning.dry_run,
+        runs=list(cleaning.runs),
+        spaces=found,
+        superseded=superseded,
+        freed_bytes=cleaning.freed,
+        kept=cleaning.kept,
+    )
 
 
 def describe_space(space: SpaceSize) -> dict[str, Any]:

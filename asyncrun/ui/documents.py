@@ -21,7 +21,7 @@ def document(type_: str | None = None, /, **values: Any) -> dict[str, Any]:
     return {**({} if type_ is None else {"type": type_}), "schema": SCHEMA, **values}
 
 
-def summary_document(result: RunResult, *, bound_by: str | None = None) -> dict[str, Any]:
+def summary_document(result: RunResult) -> dict[str, Any]:
     """Return the summary of a run, ready for JSON; `bound_by` says what kept the run from being faster, None when that is not known.
 
     >>> summary_document(RunResult("r1", (), 0.5))["status"]
@@ -34,7 +34,7 @@ def summary_document(result: RunResult, *, bound_by: str | None = None) -> dict[
         exit_code=result.exit_code,
         seconds=round(result.seconds, 3),
         **counters(result.counts, result.usage),
-        bound_by=bound_by,
+        bound_by=result.bound_by,
         jobs=[job_document(job) for job in result.jobs],
     )
 
@@ -49,7 +49,7 @@ def job_document(job: JobResult) -> dict[str, Any]:
         "exit_code": job.exit_code,
         "seconds": round(job.seconds, 3),
         **counters(job.counts, job.usage),
-        "bound_by": None,
+        "bound_by": job.bound_by,
         "output": job.output,
     }
 

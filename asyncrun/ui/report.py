@@ -8,14 +8,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from asyncrun.escape import printable
+from asyncrun.plural import counted
 from asyncrun.records import ItemFailure, JobPlan, Status
 from asyncrun.ui.outlet import Outlet
-from asyncrun.ui.wording import render_duration, render_size
+from asyncrun.ui.wording import render_duration, render_failure, render_size
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _UNKNOWN = "unknown"
+_OFTEN_NOTHING = ("changed", "delete", "failed")
+_NARROW = 60
+_WIDEST = 10_000
+"""Columns of a table that is drawn as wide as it is."""
 
 
 def print_text(text: str, stream: TextIO, *, colour: bool = False, width: int | None = None, answer: bool = True) -> None:
@@ -34,37 +39,67 @@ def print_text(text: str, stream: TextIO, *, colour: bool = False, width: int | 
 
 
 def render_plan(plans: Sequence[JobPlan], width: int) -> str:
-    """Return the table of a plan: what each job would do, `~` before an estimate, and the notes below.
+    """Return what each job would do, `~` before an estimate, and the notes below.
+
+    It is a table; where `width` does not hold it, one without the columns that say nothing, or else a paragraph for each job.
 
     >>> print(render_plan([], 80))
     no jobs
     """
     if not plans:
         return "no jobs"
-    table = _table(
-        "job", "kind", numbers=("items", "new", "changed", "unchanged", "delete", "failed", "requests", "tokens", "cost", "time")
-    )
-    for plan in plans:
-        counts = (plan.items, plan.new, plan.changed, plan.unchanged, plan.delete, plan.failed, plan.requests)
-        tokens = f"{'' if plan.exact else '~'}{plan.tokens:,}" if plan.tokens else "0"
-        table.add_row(printable(plan.name), plan.kind, *(f"{number:,}" for number in counts), tokens, _cost(plan.cost), _time(plan.seconds))
+    rows = [_plan_cells(plan) for plan in plans]
+    telling = {name for name in rows[0] if name not in _OFTEN_NOTHING or any(row[name] != "0" for row in rows)}
+    tables = (_plan_table([{name: row[name] for name in row if name in names} for row in rows]) for names in (rows[0].keys(), telling))
+    shown = next((table for table in tables if _columns(table) <= width), None)
     notes = [f"{printable(plan.name)}: {printable(note)}" for plan in plans for note in (*plan.notes, *_disk(plan))]
-    return "\n".join([_rendered(table, width), *notes])
+    return "\n".join([shown or "\n".join(_wrapped(_plan_sentence(row), width) for row in rows), *notes])
 
 
 def render_failed(failures: Sequence[tuple[str, ItemFailure]], width: int) -> str:
     """Return the table of failed items, each with the name of its job; nothing is cut off, long cells go on in the next line.
+
+    A table that would be mostly such lines is a paragraph for each item instead.
 
     >>> print(render_failed([], 80))
     no failed items
     """
     if not failures:
         return "no failed items"
+    if width < _NARROW:
+        items = ((job, failure, counted(failure.attempts, "attempt")) for job, failure in failures)
+        return "\n".join(_wrapped(f"{render_failure(job, failure)} ({attempts})", width) for job, failure, attempts in items)
     table = _table("job", "id", "place", "reason", "message", numbers=("attempts",))
     for job, failure in failures:
         cells = (job, failure.id, str(failure.place), failure.reason, failure.message)
         table.add_row(*map(printable, cells), str(failure.attempts))
     return _rendered(table, width)
+
+
+def _plan_cells(plan: JobPlan) -> dict[str, str]:
+    counts = {name: f"{getattr(plan, name):,}" for name in ("items", "new", "changed", "unchanged", "delete", "failed", "requests")}
+    tokens = f"{'' if plan.exact else '~'}{plan.tokens:,}" if plan.tokens else "0"
+    amounts = {"tokens": tokens, "cost": _cost(plan.cost), "time": _time(plan.seconds)}
+    return {"job": printable(plan.name), "kind": plan.kind, **counts, **amounts}
+
+
+def _plan_table(rows: Sequence[dict[str, str]]) -> str:
+    table = _table("job", "kind", numbers=[name for name in rows[0] if name not in ("job", "kind")])
+    for row in rows:
+        table.add_row(*row.values())
+    return _rendered(table, _WIDEST)
+
+
+def _plan_sentence(row: dict[str, str]) -> str:
+    told = {name: text for name, text in row.items() if name not in _OFTEN_NOTHING or text != "0"}
+    job, kind = told.pop("job"), told.pop("kind")
+    return f"{job} ({kind}): {', '.join(f'{name} {text}' for name, text in told.items())}"
+
+
+def _columns(text: str) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, text.split("\n")))
 
 
 def _wrapped(line: str, width: int | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncrun.escape import printable
+from asyncrun.plural import counted
 from asyncrun.records import Counts, ItemFailure, Usage
 
 _MESSAGE_LIMIT = 300
@@ -112,4 +113,4 @@ def render_more_failures(task: str, number: int) -> str:
     >>> render_more_failures("notes", 3)
     'notes: 3 more items failed'
     """
-    return f"{printable(task)}: {number:,} more item{'s' if number != 1 else ''} failed"
+    return f"{printable(task)}: {counted(number, 'more item')} failed"

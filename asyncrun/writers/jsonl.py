@@ -68,11 +68,10 @@ class StdoutWriter:
             else:
                 self._stream.flush()
         except OSError as error:
-            if is_gone(self._stream, error):
-                self._open = False
-                silence(self._stream)
-                return
-            raise StorageError(f"cannot be written: {os_words(error)}", place=Place("standard output")) from error
+            gone, self._open = is_gone(self._stream, error), False
+            silence(self._stream)
+            if not gone:
+                raise StorageError(f"cannot be written: {os_words(error)}", place=Place("standard output")) from error
 
 
 def json_line(row: Mapping[str, Any], columns: Sequence[str] | None = None) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,11 @@ class NpyWriter:
         """Add a row. Raises StorageError when the disk is full or fails, OutputError for a row without an embedding of the same size."""
         vector = row.get("embedding")
         if vector is None:
-            raise OutputError("these rows have no embedding: an .npy file holds nothing else", place=Place(str(self._path)))
+            raise OutputError(
+                "these rows have no embedding",
+                place=Place(str(self._path)),
+                hint="An .npy file holds nothing else: choose .jsonl, .csv or .parquet.",
+            )
         rows, dimensions = self._shape
         if not rows:
             dimensions = len(vector)
@@ -75,14 +79,6 @@ def ids_path(path: Path) -> Path:
     'out/notes.ids.txt'
     """
     return path.with_name(f"{path.stem}.ids.txt")
-
-
-def read_ids(path: Path) -> Iterator[str]:
-    """Yield the ids of a file that was written beside an .npy file."""
-    with path.open(encoding="utf-8", newline="\n") as file:
-        for line in file:
-            text = line.removesuffix("\n")
-            yield orjson.loads(text) if text.startswith('"') else text
 
 
 def _line(text: str) -> bytes:

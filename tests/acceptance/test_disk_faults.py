@@ -108,6 +108,28 @@ def test_c19_on_a_full_disk_it_stops_and_goes_on_when_there_is_room(server: Fake
     assert (tmp_path / "out.jsonl").read_bytes() == expected()
 
 
+@pytest.mark.needs("mount")
+def test_c19_what_cannot_fit_is_refused_before_the_first_call_once_the_size_of_a_vector_is_known(
+    server: FakeServer, tmp_path: Path, small_disk: Path
+) -> None:
+    write_job(tmp_path, server, output="small/out.jsonl")
+    ended = run(tmp_path)
+    assert ended.returncode == 74, ended.stderr
+    assert "nothing more is sent" in ended.stderr
+    sent = len(server.sent_texts)
+    assert 0 < sent <= (IN_FLIGHT + 1) * BATCH
+    ended = run(tmp_path)
+    assert ended.returncode == 74
+    assert "nothing was sent" in ended.stderr
+    assert "are needed in" in ended.stderr
+    assert len(server.sent_texts) == sent
+    subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
+    ended = run(tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert (small_disk / "out.jsonl").read_bytes() == expected()
+    assert len(server.sent_texts) == ITEMS
+
+
 def test_c19_standard_output_on_a_full_device(server: FakeServer, tmp_path: Path) -> None:
     write_job(tmp_path, server, output="-")
     ended = run(tmp_path, stdout=Path("/dev/full"))
@@ -122,6 +144,23 @@ def test_c20_an_output_folder_that_cannot_be_written_is_found_before_the_first_c
     write_job(tmp_path, server, output="small/out.jsonl")
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     assert run(tmp_path).returncode == 73
+    assert server.requests == []
+
+
+@pytest.mark.needs("mount")
+@pytest.mark.parametrize("there_before", [False, True])
+def test_c20_a_state_folder_that_cannot_be_written_is_told_before_the_first_call(
+    server: FakeServer, tmp_path: Path, small_disk: Path, there_before: bool
+) -> None:
+    write_job(tmp_path, server)
+    state = small_disk / "state"
+    if there_before:
+        (state / "locks").mkdir(parents=True)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    ended = run(tmp_path, "--state-dir", str(state))
+    assert ended.returncode == 74
+    assert str(state) in ended.stderr
+    assert "--state-dir" in ended.stderr
     assert server.requests == []
 
 

@@ -6,14 +6,14 @@ import json
 import random
 import signal
 import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from asyncrun.testing.server import FakeServer
+
+from .conftest import finish, start, wait_until
 
 QUESTIONS, IN_FLIGHT = 120, 4
 
@@ -31,21 +31,8 @@ def write_jobs(folder: Path, server: FakeServer) -> None:
     (folder / "jobs.yaml").write_text(json.dumps({"llms": {"small": llm}, "jobs": jobs}))
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "asyncrun", "run", "--json"]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out + err
-
-
 def wait_for_prompts(server: FakeServer, number: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 30
-    while len(server.prompts) < number and process.poll() is None:
-        assert time.monotonic() < deadline, "the run asks nothing"
-        time.sleep(0.002)
+    wait_until(lambda: len(server.prompts) >= number, process)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from .conftest import ROOT, load_script
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """The script that writes this part of the README."""
-    spec = importlib.util.spec_from_file_location("readme_kill", ROOT / "scripts" / "readme_kill.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("readme_kill")
 
 
 @pytest.fixture(scope="module")

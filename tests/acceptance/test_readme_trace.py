@@ -1,32 +1,27 @@
-"""The section "Reading a trace" of the README shows what the example's trace looks like, and numbers that fit together."""
+"""The README and the page on traces show what the example's run and its trace look like, and numbers that fit together."""
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from .conftest import ROOT, load_script
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    """The script that writes these parts of the README."""
-    spec = importlib.util.spec_from_file_location("readme_example", ROOT / "scripts" / "readme_example.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The script that writes these parts."""
+    return load_script("readme_example")
 
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, list[str]]:
-    """The blocks of the README by their markers."""
-    found = re.findall(r"<!-- (\w+) -->\n```text\n(.*?)\n```\n<!-- /\1 -->", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    """The blocks of the pages by their markers."""
+    text = "".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/traces.md"))
+    found = re.findall(r"<!-- (\w+) -->\n```text\n(.*?)\n```\n<!-- /\1 -->", text, re.DOTALL)
     return {marker: block.splitlines() for marker, block in found}
 
 

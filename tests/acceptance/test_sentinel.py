@@ -1,39 +1,106 @@
-"""A key, and a header's value, that must not get out: whole processes run, and everything they leave or say is searched."""
+"""Secrets that must not get out: whole processes run, and everything that they leave, say and send is searched."""
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 
-from asyncrun.testing.faults import error
+from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 
-KEY = "sentinel0123456789abcdefKEY"
+KEY = "sentinel/0+1=2'3<4>5&6\"7%8\\9 key"
 HEADER = "sentinel0123456789abcdefHEADER"
+PASSWORD, PLAIN_PASSWORD, SLUG = "sentinel%2Fword", "sentinel/word", "sentinel-ping-slug"
+COLLECTOR = "sentinel-of-the-collector"
+SECRETS = (KEY, HEADER, PASSWORD, PLAIN_PASSWORD, SLUG, COLLECTOR)
+KEYS = "keys.env"
 LOOK = [
     *(["plan", "--json"], ["validate", "--strict", "--debug"], ["failed", "--json"], ["trace", "show"], ["trace", "timeline"]),
     *(["trace", "slow"], ["trace", "errors"], ["trace", "list", "--json"], ["trace", "html", "-o", "trace.html"]),
     *(["trace", "export", "--format", form, "-o", f"trace.{form}"] for form in ("otlp", "perfetto", "json")),
-    *(["ledger", "stats"], ["ledger", "export", "-o", "ledger.jsonl"], ["export", "notes", "-o", "exported.jsonl"]),
+    *(["ledger", "stats"], ["ledger", "export", "-o", "ledger.jsonl"], ["export", "notes", "-o", "exported.jsonl"], ["doctor", "--json"]),
+    *(["cron", "print", "--at", "@daily"], ["cron", "add", "--at", "@daily", "--systemd"], ["clean", "--dry-run"], ["run", "--limit", "1"]),
 ]
+ONE_AFTER_ANOTHER = """
+import json, sys
+from asyncrun.cli import main
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["asyncrun", *words]
+    try:
+        main()
+    except SystemExit:
+        pass
+"""
+CRASH = f"""
+from asyncrun.cli import main
+from asyncrun.kinds.embed import EmbedKind
+async def crash(*_):
+    try:
+        raise ValueError(open("{KEYS}").read())
+    except ValueError as error:
+        raise RuntimeError("Bearer " + {KEY!r}) from error
+EmbedKind.run = crash
+main()
+"""
 
 
-def run(folder: Path, *words: str) -> tuple[int, str]:
+class Receiver(ThreadingHTTPServer):
+    """Keeps the bodies of what is posted to it: pings, and traces for a collector."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.bodies: list[bytes] = []
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        self.server.bodies.append(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.send_header("connection", "close")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as found:
+        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield found
+        found.shutdown()
+        thread.join()
+
+
+def run(folder: Path, *words: str, program: tuple[str, ...] = ("-m", "asyncrun"), **more: str) -> tuple[int, str]:
     """Run a command; return its exit code, and all that it said and all that a process list showed of it."""
-    command = [sys.executable, "-m", "asyncrun", *words]
-    environ = {**os.environ, "MY_KEY": KEY, "MY_HEADER": HEADER}
+    command = [sys.executable, *program, *words]
+    environ = {**os.environ, "XDG_CONFIG_HOME": str(folder / "config"), "ASYNCRUN_ENV_FILE": str(folder / KEYS), **more}
     child = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    shown = Path(f"/proc/{child.pid}/cmdline").read_text()
-    out, err = child.communicate(timeout=60)
+    shown = Path(f"/proc/{child.pid}/cmdline").read_text() if program[0] == "-m" else ""
+    out, err = child.communicate(timeout=120)
     return child.returncode, f"{shown}\n{out}\n{err}"
 
 
-def write_job(folder: Path, server: FakeServer) -> None:
+def write_job(folder: Path, server: FakeServer, ping: str | None = None) -> None:
     (folder / "notes.jsonl").write_text("".join(json.dumps({"id": f"t{n}", "text": f"text {n}"}) + "\n" for n in range(12)))
     embedder = {
         "provider": "openai",
@@ -44,37 +111,76 @@ def write_job(folder: Path, server: FakeServer) -> None:
     }
     embedder |= {"batch": {"max_items": 4}, "retry": {"attempts": 2, "max_wait": "2s"}}
     job = {"name": "notes", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder, "max_failures": "100%"}
-    (folder / "jobs.yaml").write_text(json.dumps({"trace": {"text": True}, "jobs": [job]}))
+    notify = {"ping": "${PING}"} if ping else {}
+    (folder / "jobs.yaml").write_text(json.dumps({"trace": {"text": True}, "notify": notify, "jobs": [job]}))
+    keys = folder / KEYS
+    keys.write_text(f"MY_KEY={KEY}\nMY_HEADER={HEADER}\nPING=http://me:{PASSWORD}@{ping}/{SLUG}\n")
+    keys.chmod(0o600)
 
 
-def secrets_in(folder: Path, said: str) -> list[str]:
-    files = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()} | {"what was said": said.encode()}
-    return [f"{word} in {name}" for word in (KEY, HEADER) for name, data in files.items() if word.encode() in data]
+def leaks(folder: Path, said: str, sent: list[bytes]) -> list[str]:
+    """Name where a secret is found, in whichever way it is written there."""
+    files = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != KEYS}
+    places = {**files, "what was said": said.encode(), "what was sent on": b"\n".join(sent)}
+    forms = {
+        form for word in SECRETS for form in (word, json.dumps(word)[1:-1], html.escape(word), quote(word), quote_plus(word), word[:15])
+    }
+    return [f"{form} in {name}" for form in forms for name, data in places.items() if form.encode() in data]
 
 
 @pytest.mark.parametrize(
-    ("status", "codes"), [(None, {0}), (400, {1, 3}), (401, {77}), (500, {0, 3, 75})], ids=["fine", "refused", "unauthorized", "broken"]
+    ("fault", "codes"),
+    [
+        (None, {0}),
+        (error(400, f"what is {KEY} and {HEADER}, Bearer {KEY}?", times=None), {1}),
+        (Fault(status=400, body=f"{'x' * 150} {json.dumps(KEY)} {quote(KEY, safe='')} {html.escape(HEADER)}".encode(), times=None), {1}),
+        (error(401, f"the key {KEY} is of nobody", times=None), {77}),
+        (Fault(status=307, headers={"location": f"http://me:{HEADER}@host/{HEADER}"}, times=None), {1}),
+    ],
+    ids=["fine", "refused", "refused in plain text", "unauthorized", "redirected"],
 )
-def test_c37_no_secret_is_in_anything_that_is_left_or_said(tmp_path: Path, status: int | None, codes: set[int]) -> None:
-    faults = [] if status is None else [error(status, f"what is {KEY} and {HEADER}, Bearer {KEY}?", times=None)]
-    with FakeServer(faults=faults).in_thread() as server:
-        write_job(tmp_path, server)
+def test_c37_no_secret_is_in_anything_that_is_left_or_said(
+    tmp_path: Path, receiver: Receiver, fault: Fault | None, codes: set[int]
+) -> None:
+    with FakeServer(faults=[fault] if fault else []).in_thread() as server:
+        write_job(tmp_path, server, receiver.address)
         code, said = run(tmp_path, "run", "--debug", "-v", "--log-file", "run.log", "--summary-file", "summary.json", "--json")
-    assert code in codes, said
-    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
-    assert server.requests[0].headers["x-team"] == HEADER
-    assert (tmp_path / "run.log").stat().st_size
-    assert (tmp_path / "summary.json").stat().st_size
-    for words in LOOK:
-        said += run(tmp_path, *words)[1]
-    assert {path.name for path in tmp_path.iterdir()} >= {"trace.html", "trace.otlp", "trace.perfetto", "trace.json"}
-    assert secrets_in(tmp_path, said) == []
+        assert code in codes, said
+        assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+        assert server.requests[0].headers["x-team"] == HEADER
+        said += run(tmp_path, json.dumps(LOOK), program=("-c", ONE_AFTER_ANOTHER))[1]
+    assert len(receiver.bodies) == 2, said
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size} >= {
+        *("run.log", "summary.json", "trace.html", "trace.otlp", "trace.perfetto", "trace.json", "exported.jsonl", "ledger.jsonl"),
+        *("traces.db", "ledger.db", "asyncrun-jobs.service", "asyncrun-jobs.timer"),
+    } - ({"exported.jsonl", "ledger.jsonl"} if fault else set())
+    assert "Traceback" not in said
+    assert leaks(tmp_path, said, receiver.bodies) == []
+
+
+def test_c37_a_crash_is_told_without_the_secrets_of_its_run(tmp_path: Path, receiver: Receiver) -> None:
+    with FakeServer().in_thread() as server:
+        write_job(tmp_path, server, receiver.address)
+    code, said = run(tmp_path, "run", "--debug", "--log-file", "run.log", program=("-c", CRASH))
+    assert (code, "Traceback" in said, "RuntimeError: Bearer ***" in said) == (70, True, True), said
+    assert leaks(tmp_path, said, receiver.bodies) == []
+
+
+@pytest.mark.needs("otel")
+def test_c37_no_secret_is_sent_to_a_collector(tmp_path: Path, receiver: Receiver) -> None:
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{receiver.address}", "OTEL_EXPORTER_OTLP_HEADERS": f"x-token={COLLECTOR}"}
+    with FakeServer(faults=[error(400, f"what is {KEY} and {HEADER}?", times=None)]).in_thread() as server:
+        write_job(tmp_path, server)
+        code, said = run(tmp_path, "run", "--debug", **environ)
+    assert code == 1, said
+    assert receiver.bodies
+    assert leaks(tmp_path, said, receiver.bodies) == []
 
 
 def test_c37_a_key_typed_into_the_job_file_is_not_repeated(tmp_path: Path) -> None:
     with FakeServer().in_thread() as server:
         write_job(tmp_path, server)
-    text = (tmp_path / "jobs.yaml").read_text().replace("${MY_KEY}", KEY)
+    text = (tmp_path / "jobs.yaml").read_text().replace("${MY_KEY}", json.dumps(KEY)[1:-1])
     (tmp_path / "jobs.yaml").write_text(text)
     code, said = run(tmp_path, "run", "--debug")
     assert code == 2

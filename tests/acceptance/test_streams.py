@@ -16,7 +16,7 @@ from asyncrun.testing.server import FakeServer
 
 
 @pytest.mark.parametrize(("redirection", "code"), [("2>&-", 0), (">&- 2>&-", 0), ("<&-", 0), ("| head -c 1", 0), ("> /dev/full", 74)])
-def test_a_run_survives_its_streams(tmp_path: Path, redirection: str, code: int) -> None:
+def test_c25_a_run_survives_its_streams(tmp_path: Path, redirection: str, code: int) -> None:
     (tmp_path / "notes.jsonl").write_text('{"id": "a", "text": "one"}\n')
     with FakeServer().in_thread() as server:
         embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
@@ -28,6 +28,27 @@ def test_a_run_survives_its_streams(tmp_path: Path, redirection: str, code: int)
     assert "Traceback" not in ran.stderr
     [row] = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert row["id"] == "a"
+
+
+@pytest.mark.parametrize("after", [0.0, 0.2], ids=["at once", "while it writes"])
+def test_c25_a_reader_that_takes_one_row_ends_nothing_and_loses_nothing(tmp_path: Path, after: float) -> None:
+    (tmp_path / "notes.jsonl").write_text("".join(json.dumps({"id": str(n), "text": f"text {n}"}) + "\n" for n in range(3000)))
+    with FakeServer(dimensions=64).in_thread() as server:
+        embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
+        job = {"name": "n", "kind": "embed", "input": "notes.jsonl", "output": "-", "embedder": embedder}
+        (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
+        reader = f"{{ head -n 1; sleep {after}; }}"
+        command = f"set -o pipefail; {shlex.quote(sys.executable)} -m asyncrun run | {reader}"
+        ran = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        assert ran.returncode == 0, ran.stderr
+        assert "Traceback" not in ran.stderr
+        assert "Broken" not in ran.stderr
+        assert json.loads(ran.stdout.splitlines()[0])["id"] == "0"
+        sent = len(server.sent_texts)
+        whole = subprocess.run([sys.executable, "-m", "asyncrun", "run", "-q"], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert whole.returncode == 0, whole.stderr
+        assert [json.loads(line)["id"] for line in whole.stdout.splitlines()] == [str(n) for n in range(3000)]
+        assert (sent, len(server.sent_texts)) == (3000, 3000)
 
 
 def test_ctrl_c_ends_the_reading_of_standard_input_and_leaves_nothing_of_it(tmp_path: Path) -> None:

@@ -5,60 +5,133 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from asyncrun.testing.server import FakeServer
 
-JOB = "jobs: [{name: n, kind: embed, input: {items: [one]}, output: out.jsonl}]\n"
 COMMANDS = [
-    *("--version", "--help", "run --help", "run --version", "run", "run --json", "plan", "plan --json", "validate", "failed", "retry"),
-    *("export n -o -", "schema", "plugins", "trace", "trace list --json", "trace html", "ledger", "clean", "embed notes.txt -o -"),
+    *("--help", "run --help", "run", "run -v", "run --json", "embed notes.txt -o -", "embed notes.txt -o new.jsonl", "plan", "plan --json"),
+    *("validate", "doctor", "doctor --json", "failed", "failed --json", "retry", "retry --json", "export n -o -", "init fresh.yaml"),
+    *("schema", "clean", "clean --json", "plugins", "trace", "trace show", "trace timeline", "trace slow", "trace errors", "trace diff"),
+    *("trace html", "trace export --format json", "trace list", "trace list --json", "ledger", "ledger stats", "ledger stats --json"),
+    *("ledger export --json -o kept.jsonl", "ledger import portable.jsonl", "cron", "cron list", "cron list --json", "cron remove one"),
+    *("cron print --at @daily", "cron print --at @daily --systemd", "cron add --at @daily --systemd --name two"),
 ]
+"""Every command, so that it prints something on standard output and ends with 0."""
+FULL = 74
+STREAMS = {
+    "as they should be": ("stdout", "stderr", 0),
+    "a full stdout": ("full", "stderr", FULL),
+    "a closed stdout": ("closed", "stderr", 0),
+    "a stdout that nobody reads": ("gone", "stderr", 0),
+    "a full stderr": ("stdout", "full", 0),
+    "a closed stderr": ("stdout", "closed", 0),
+}
+"""Where standard output and standard error go, and the exit code."""
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def server() -> Iterator[FakeServer]:
+    with FakeServer().in_thread() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, server: FakeServer) -> Path:
+    """A folder in which every command has something to say."""
     folder = tmp_path_factory.mktemp("streams")
-    (folder / "jobs.yaml").write_text(JOB)
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
+    job = {"name": "n", "kind": "embed", "input": {"items": ["one"]}, "output": "out.jsonl", "embedder": embedder}
+    (folder / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
     (folder / "notes.txt").write_text("a text")
-    assert call("run -q", folder, "").returncode == 0
+    for words in ("embed notes.txt -o x.jsonl -q", "run -q", "run -q", "ledger export -o portable.jsonl"):
+        assert call(words, folder, "").returncode == 0, words
+    added = call("cron add --at @daily --systemd --name one", folder, "")
+    assert added.returncode == 0, added.stderr
     return folder
 
 
 def call(words: str, folder: Path, redirection: str) -> subprocess.CompletedProcess[str]:
     command = f"set -o pipefail; {shlex.quote(sys.executable)} -m asyncrun {words} {redirection}"
-    return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    environ = {**os.environ, "XDG_CONFIG_HOME": str(folder)}
+    return subprocess.run(["bash", "-c", command], cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("words", [words for words in COMMANDS if words != "retry"])
-def test_a_full_standard_output_is_told_in_a_sentence_and_ends_with_74(folder: Path, words: str) -> None:
-    ended = call(words, folder, ">/dev/full")
-    assert ended.returncode == 74, ended.stderr
-    assert "No space left on device" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert "internal error" not in ended.stderr
+def call_each(places: Sequence[Path], streams: tuple[str, str, int]) -> list[int]:
+    """Run each of the commands in a process and a folder of its own; return the exit codes."""
+    out, err = (name if name in ("full", "closed", "gone") else None for name in streams[:2])
+    cases = [
+        {
+            "words": words.split(),
+            "folder": str(place),
+            "stdout": out or str(place / "stdout.txt"),
+            "stderr": err or str(place / "stderr.txt"),
+        }
+        for words, place in zip(COMMANDS, places, strict=True)
+    ]
+    # No crontab is touched: where there is no such program, the units of systemd are all there is.
+    environ = {**os.environ, "PATH": str(places[0])}
+    command = [sys.executable, str(Path(__file__).with_name("forked.py"))]
+    ran = subprocess.run(command, input=json.dumps(cases), env=environ, capture_output=True, text=True, check=False, timeout=250)
+    assert ran.returncode == 0, ran.stderr
+    codes: list[int] = json.loads(ran.stdout)
+    return codes
 
 
-@pytest.mark.parametrize("redirection", [">&- 2>&-", "2>/dev/full"])
-@pytest.mark.parametrize("words", ["--version", "run --help", "run", "export n -o -", "embed notes.txt -o -", "trace"])
-def test_what_nobody_can_read_changes_no_exit_code(folder: Path, words: str, redirection: str) -> None:
-    ended = call(words, folder, redirection)
-    assert (ended.returncode, ended.stderr) == (0, "")
+@pytest.mark.parametrize("streams", STREAMS.values(), ids=STREAMS)
+def test_every_command_survives_its_streams(folder: Path, tmp_path: Path, streams: tuple[str, str, int]) -> None:
+    places = [tmp_path / str(number) for number in range(len(COMMANDS))]
+    for place in places:
+        shutil.copytree(folder, place)
+    codes = call_each(places, streams)
+    assert {words: code for words, code in zip(COMMANDS, codes, strict=True) if code != streams[2]} == {}
+    told = {words: read(place / "stderr.txt") for words, place in zip(COMMANDS, places, strict=True)}
+    for word in ("Traceback", "internal error", "Exception ignored", "Broken pipe"):
+        assert {words: text for words, text in told.items() if word in text} == {}
+    if streams[2] == FULL:
+        assert {words: text for words, text in told.items() if "No space left on device" not in text} == {}
+    elif streams[0] == "stdout":
+        assert [words for words, place in zip(COMMANDS, places, strict=True) if not read(place / "stdout.txt")] == []
 
 
-@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
-@pytest.mark.parametrize("words", ["run nobody", "run --nonsense", "nonsense", "plan nowhere.yaml"])
+def read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def test_no_command_is_missing_from_the_list() -> None:
+    from asyncrun.cli._app import build_app
+
+    tree: Any = build_app()
+    names = {f"{name} {below}" for name, command in tree.commands.items() for below in getattr(command, "commands", [])}
+    names |= set(tree.commands)
+    assert {name for name in names if not any(f"{words} ".startswith(f"{name} ") for words in COMMANDS)} == set()
+
+
+@pytest.mark.parametrize("words", ["--version", "run", "export n -o -"])
+def test_a_process_that_begins_with_such_streams_ends_with_the_same_codes(folder: Path, words: str) -> None:
+    full = call(words, folder, ">/dev/full")
+    assert (full.returncode, "No space left on device" in full.stderr, "Traceback" in full.stderr) == (FULL, True, False)
+    closed = call(words, folder, ">&- 2>&-")
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "redirection"), [("run nobody", "2>&-"), ("run --nonsense", "2>/dev/full"), ("plan nowhere.yaml", "2>&-")]
+)
 def test_a_mistake_is_2_also_where_it_cannot_be_told(folder: Path, words: str, redirection: str) -> None:
     assert call(words, folder, redirection).returncode == 2
 
 
-@pytest.mark.parametrize("words", ["--help", "schema", "trace html", "run"])
+@pytest.mark.parametrize("words", ["schema", "trace html"])
 def test_a_reader_that_goes_away_is_no_error(folder: Path, words: str) -> None:
     ended = call(words, folder, "| head -c 1 >/dev/null")
     assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)

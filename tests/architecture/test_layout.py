@@ -82,7 +82,7 @@ def test_a_unit_test_stands_where_its_module_stands(path: Path) -> None:
     assert stems & {*modules, place.name}, f"no module of {name_of(place)} belongs to {path.name}"
 
 
-def test_the_module_map_of_the_readme_is_up_to_date() -> None:
+def test_the_module_maps_are_up_to_date() -> None:
     checked = subprocess.run([sys.executable, ROOT / "scripts" / "module_map.py", "--check"], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
 

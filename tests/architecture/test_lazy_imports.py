@@ -8,23 +8,59 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"rich", "pydantic", "numpy", "httpx", "aiohttp", "onnxruntime", "tokenizers", "yaml", "pyarrow", "orjson", "nest_asyncio"}
+EXAMPLE = Path(__file__).resolve().parents[2] / "jobs.example.yaml"
+HEAVY = {
+    "aiohttp",
+    "asyncio",
+    "httpcore",
+    "httpx",
+    "nest_asyncio",
+    "numpy",
+    "onnxruntime",
+    "orjson",
+    "pyarrow",
+    "pydantic",
+    "rich",
+    "sqlite3",
+    "tokenizers",
+    "yaml",
+}
 
 LIST_MODULES = """
-import contextlib, sys
+import sys
 try:
     {program}
 finally:
-    sys.stderr.write("\\n".join(sorted({{name.partition(".")[0] for name in sys.modules}})))
+    sys.stderr.write("\\n".join(sorted(sys.modules)))
 """
 
 
-def loaded(program: str) -> set[str]:
-    """Return the top-level modules that a fresh process has loaded when the program has ended."""
+def modules(program: str) -> list[str]:
+    """Return the modules that a fresh process has loaded when the program has ended."""
     code = LIST_MODULES.format(program=program)
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    return set(ended.stderr.split())
+    return ended.stderr.split()
+
+
+def loaded(program: str) -> set[str]:
+    """Return the packages, and modules outside of packages, that it has loaded."""
+    return {name.partition(".")[0] for name in modules(program)}
+
+
+def call(*words: str) -> str:
+    """Return the program that is the command line with these words."""
+    return f"from asyncrun.cli import main; sys.argv = ['asyncrun', *{words!r}]; raise SystemExit(main())"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a job file that has run."""
+    folder = tmp_path_factory.mktemp("run")
+    job = "jobs: [{name: n, kind: embed, input: {items: [a], allow_empty: true}, output: out.jsonl}]"
+    (folder / "jobs.yaml").write_text(job)
+    subprocess.run([sys.executable, "-m", "asyncrun", "run", "-q"], check=True, cwd=folder)
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -32,40 +68,59 @@ def loaded(program: str) -> set[str]:
     [
         "import asyncrun",
         "import asyncrun.cli",
-        "from asyncrun.cli import main; sys.argv = ['asyncrun', '--version']; raise SystemExit(main())",
-        "from asyncrun.cli import main; sys.argv = ['asyncrun', '--help']; raise SystemExit(main())",
-        "import asyncrun.embedders, asyncrun.stores, asyncrun.readers, asyncrun.writers, asyncrun.testing, asyncrun.ui",
+        call("--version"),
+        call("--help"),
+        "import asyncrun.embedders, asyncrun.stores, asyncrun.readers, asyncrun.writers, asyncrun.callbacks, asyncrun.testing, asyncrun.ui",
     ],
 )
 def test_what_is_heavy_is_not_loaded(program: str) -> None:
     assert loaded(program) & HEAVY == set()
 
 
-JOB = "jobs: [{name: n, kind: embed, input: {items: [a], allow_empty: true}, output: out.jsonl}]"
-# Typer reads the values of flags with pydantic.
-TYPER = {"pydantic"}
+TRACE = {"orjson", "sqlite3"}
+JOB_FILE = {"pydantic", "yaml"}
+RUN = {*TRACE, *JOB_FILE, "asyncio", "numpy"}
 
 
 @pytest.mark.parametrize(
     ("words", "needed"),
     [
-        (["run", "--help"], TYPER),
-        (["validate"], {*TYPER, "yaml"}),
-        (["schema"], {*TYPER, "yaml"}),
-        (["init", "new.yaml"], {*TYPER, "yaml"}),
-        (["plugins"], TYPER),
-        (["trace"], {*TYPER, "orjson"}),
-        (["trace", "list"], {*TYPER, "orjson"}),
-        (["trace", "list", "--since", "7d"], {*TYPER, "orjson"}),
+        (["run", "--help"], set()),
+        (["trace"], TRACE),
+        (["trace", "--json"], TRACE),
+        (["trace", "show", "latest"], TRACE),
+        (["trace", "timeline"], TRACE),
+        (["trace", "slow"], TRACE),
+        (["trace", "errors"], TRACE),
+        (["trace", "list"], TRACE),
+        (["trace", "list", "--since", "7d"], TRACE),
+        (["plugins"], set()),
+        (["validate"], JOB_FILE),
+        (["validate", str(EXAMPLE)], JOB_FILE),
+        (["schema"], JOB_FILE),
+        (["init", "new.yaml"], JOB_FILE),
+        (["plan"], {*RUN, "rich"}),
+        (["run", "-q"], RUN),  # Everything is finished: no model is needed any more.
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    ids=lambda value: " ".join(value).replace(str(EXAMPLE), EXAMPLE.name) if isinstance(value, list) else "",
 )
-def test_a_command_loads_only_what_it_needs(words: list[str], needed: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("jobs.yaml").write_text(JOB)
-    subprocess.run([sys.executable, "-m", "asyncrun", "run", "-q"], check=True)
-    program = f"from asyncrun.cli import main; sys.argv = ['asyncrun', *{words!r}]; raise SystemExit(main())"
-    assert loaded(program) & HEAVY <= needed
+def test_a_command_loads_only_what_it_needs(words: list[str], needed: set[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert loaded(call(*words)) & HEAVY <= needed
+
+
+@pytest.mark.parametrize(("words", "share"), [(["--version"], 0.5), (["--help"], 1.1), (["trace"], 1.25), (["trace", "list"], 1.25)])
+def test_what_is_asked_for_most_loads_little_more_than_typer_and_rich(
+    words: list[str], share: float, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    least = len(modules("import typer, rich.console"))
+    assert len(modules(call(*words))) <= share * least
+
+
+def test_a_command_loads_no_other_command() -> None:
+    ours = {name for name in modules(call("trace", "--help")) if name.startswith("asyncrun.cli.") and "._" not in name}
+    assert ours == {"asyncrun.cli.trace"}
 
 
 def test_importing_the_package_loads_no_command_line() -> None:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A small project of two floors, with its README."""
+    """A small project of two floors, with the pages that show its map."""
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts" / "module_map.py", tmp_path / "scripts")
     (tmp_path / "pyproject.toml").write_text('[[tool.importlinter.contracts]]\ntype = "layers"\nlayers = ["room | (hall)", "errors"]\n')
@@ -27,7 +27,8 @@ def project(tmp_path: Path) -> Path:
         file = tmp_path / "asyncrun" / f"{name}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f'"""{line}"""\n')
-    (tmp_path / "README.md").write_text("before\n<!-- module map -->\n<!-- /module map -->\nafter\n")
+    for page in ("README.md", "CONTRIBUTING.md"):
+        (tmp_path / page).write_text("before\n<!-- module map -->\n<!-- /module map -->\nafter\n")
     return tmp_path
 
 
@@ -36,11 +37,16 @@ def draw(project: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_the_map_stands_between_its_markers_floor_by_floor(project: Path) -> None:
-    assert draw(project).returncode == 0
-    lines = (project / "README.md").read_text().splitlines()
+def shown(project: Path, page: str) -> list[str]:
+    lines = (project / page).read_text().splitlines()
     assert (lines[0], lines[-1]) == ("before", "after")
-    assert [" ".join(line.split()) for line in lines[3:-3]] == [
+    return [" ".join(line.split()) for line in lines[3:-3]]
+
+
+def test_the_maps_stand_between_their_markers_floor_by_floor(project: Path) -> None:
+    assert draw(project).returncode == 0
+    assert shown(project, "README.md") == ["1 room/ A room.", "1 hall/ A hall.", "0 errors.py What goes wrong."]
+    assert shown(project, "CONTRIBUTING.md") == [
         "1 room/ A room.",
         "chair.py A chair.",
         "1 hall/ A hall.",
@@ -59,7 +65,11 @@ def test_a_map_that_is_out_of_date_is_told_and_left_alone(project: Path) -> None
 
 @pytest.mark.parametrize(
     ("file", "content", "said"),
-    [("README.md", "no markers\n", "<!-- module map -->"), ("asyncrun/room/chair.py", "x = 1\n", "no docstring")],
+    [
+        ("README.md", "no markers\n", "README.md has no <!-- module map -->"),
+        ("CONTRIBUTING.md", "no markers\n", "CONTRIBUTING.md has no <!-- module map -->"),
+        ("asyncrun/room/chair.py", "x = 1\n", "no docstring"),
+    ],
 )
 def test_what_prevents_the_map_is_said_in_a_sentence(project: Path, file: str, content: str, said: str) -> None:
     (project / file).write_text(content)

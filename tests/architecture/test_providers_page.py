@@ -22,7 +22,7 @@ def test_the_page_is_up_to_date() -> None:
 def test_every_row_has_an_embedder_of_its_name() -> None:
     for name, row in PROVIDERS.items():
         adapter = registry.load("embedders", name)
-        assert (name, row.name) == (adapter.provider, name)
+        assert (name, row.vendor.name) == (adapter.provider, name)
 
 
 def test_the_job_file_asks_for_a_model_where_the_provider_does() -> None:

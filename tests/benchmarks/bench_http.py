@@ -37,7 +37,7 @@ from asyncrun.batching.pack import BatchLimits, pack
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders import OpenAIEmbedding
-from asyncrun.http import build_client, post_json
+from asyncrun.http import build_client, post
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.ledgered import Pending, embed_batch
 from asyncrun.ledger.ledger import Ledger
@@ -108,7 +108,7 @@ async def our_http(url: str, encoding: str) -> AsyncIterator[Send]:
 
     async def send() -> object:
         body = orjson.dumps({"model": "m", "input": texts, "encoding_format": encoding})
-        return orjson.loads((await post_json(client, f"{url}/embeddings", body, {}, timeout=60)).body)
+        return orjson.loads((await post(client, f"{url}/embeddings", body, {}, timeout=60)).body)
 
     yield functools.partial(in_flight, send)
     await client.aclose()
@@ -187,7 +187,7 @@ CLIENTS: dict[str, tuple[str, Client]] = {
     "bare": ("bare loop: httpx-aiohttp + orjson + float32", bare),
     "undecoded": ("the same without float32", functools.partial(bare, decodes=False)),
     "httpx": ("bare loop with httpx's own transport", functools.partial(bare, kind=httpx.AsyncClient)),
-    "post": ("asyncrun's `post_json` + orjson", our_http),
+    "post": ("asyncrun's `post` + orjson", our_http),
     "aembed": ("`OpenAIEmbedding.aembed`: limiter, checks, float32", our_aembed),
     "job": ("**asyncrun, as an embed job**: all of it, with its trace", our_job),
     "lists": ("`aget_text_embedding_batch`: lists of Python floats", our_lists),

@@ -62,6 +62,23 @@ def server() -> Iterator[FakeServer]:
 
 
 @pytest.fixture
+def other() -> Iterator[FakeServer]:
+    """Another server."""
+    with FakeServer().in_thread() as running:
+        yield running
+
+
+@pytest.fixture
+def notes(tmp_path: Path, server: FakeServer) -> Path:
+    """A folder with a job of two texts."""
+    (tmp_path / "notes.jsonl").write_text('{"id": "a", "text": "one secret"}\n{"id": "b", "text": "two"}\n')
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
+    job = {"name": "notes", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder}
+    (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
+    return tmp_path
+
+
+@pytest.fixture
 def unused_url() -> str:
     """An address where nobody listens."""
     with socket.socket() as probe:

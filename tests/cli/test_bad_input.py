@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_read_to_its_end_fails_the_job_with_74(asyncrun: C
     assert not (tmp_path / "out/vectors.jsonl").exists()
 
 
-def test_a_repeated_id_is_named_with_both_places(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+def test_c33_a_repeated_id_is_named_with_both_places(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
     (tmp_path / "notes.jsonl").write_text('{"id": 1, "text": "a"}\n{"id": 2, "text": "b"}\n{"id": 1, "text": "c"}\n')
     write_job(tmp_path, server)
     answer = asyncrun("run")
@@ -155,6 +155,16 @@ def test_an_env_file_that_others_can_read_is_refused(asyncrun: Command, server: 
     env.chmod(0o600)
     assert asyncrun("run", "--env-file", "secrets.env").code == 0
     assert {request.document["model"] for request in server.requests} == {"from the file"}
+
+
+@pytest.mark.parametrize(("content", "why"), [(None, "No such file or directory"), (b"A=\xff\n", "not a text in UTF-8")])
+def test_an_env_file_that_cannot_be_read_is_told_in_words(asyncrun: Command, tmp_path: Path, content: bytes | None, why: str) -> None:
+    if content is not None:
+        (tmp_path / "keys.env").write_bytes(content)
+    (tmp_path / "jobs.yaml").write_text("jobs: []\n")
+    answer = asyncrun("run", "--env-file", "keys.env")
+    assert answer.code == 74
+    assert answer.err.splitlines()[0] == f"asyncrun: cannot read the env file keys.env: {why}"
 
 
 def test_variables_come_from_the_flag_before_the_environment(

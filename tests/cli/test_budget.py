@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from asyncrun.testing.faults import Fault
 from asyncrun.testing.server import FakeServer
 
 Command = Callable[..., Any]
@@ -79,6 +80,20 @@ def test_many_calls_in_flight_keep_to_it(asyncrun: Command, write: Callable[...,
     write({"tokens": 30}, workers=8)
     assert asyncrun("run", "--quiet").code == 4
     assert tokens_sent(server) == 30
+
+
+def test_a_server_that_counts_more_than_expected_passes_it_by_what_was_in_flight_at_most(
+    asyncrun: Command, write: Callable[..., None], server: FakeServer
+) -> None:
+    def dearer(document: dict[str, Any]) -> dict[str, Any]:
+        return {**document, "usage": {"prompt_tokens": 3 * document["usage"]["prompt_tokens"]}}
+
+    server.faults.append(Fault(change=dearer, times=None))
+    server.latency = 0.02
+    write({"tokens": 90}, workers=2)
+    for _ in range(2):
+        assert asyncrun("run", "--quiet").code == 4
+        assert 60 <= 3 * tokens_sent(server) <= 90 + 2 * 2 * 3 * TOKENS_EACH
 
 
 def test_a_refused_key_costs_nothing(asyncrun: Command, write: Callable[..., None], server: FakeServer) -> None:

@@ -61,6 +61,31 @@ def test_vectors_that_no_job_file_uses_go_and_the_file_gets_smaller(asyncrun: Co
     assert asyncrun("run", "--json").documents[-1]["cached"] == 600
 
 
+def test_vectors_that_a_refresh_made_again_go_and_the_new_ones_stay(
+    asyncrun: Command, tmp_path: Path, write: Any, server: FakeServer
+) -> None:
+    write("jobs.yaml", "m")
+    write("other.yaml", "m", input={"items": ["text 1", "another"]}, output="other.jsonl")
+    for file in ("jobs.yaml", "other.yaml"):
+        assert asyncrun("run", file).code == 0
+    assert asyncrun("clean").out == "nothing to remove\n"
+    assert asyncrun("run", "jobs.yaml", "notes", "--refresh").code == 0
+    (tmp_path / "broken.yaml").write_text("jobs: [{name: x, kind: unheard}]")
+    dry = asyncrun("clean", "--dry-run", "--json").documents[0]
+    assert (dry["superseded"]["vectors"], dry["spaces"]) == (600, [])
+    ledger = tmp_path / ".asyncrun" / "ledger.db"
+    before = ledger.stat().st_size
+    answer = asyncrun("clean")
+    assert "removed 600 vectors that were made again since: " in answer.out
+    assert "no space is removed: what broken.yaml uses is not known" in answer.out
+    assert ledger.stat().st_size < before * 0.7
+    assert asyncrun("clean", "--json").documents[0]["superseded"] == {"vectors": 0, "bytes": 0}
+    server.requests.clear()
+    for file in ("jobs.yaml", "other.yaml"):
+        assert asyncrun("run", file).code == 0
+    assert server.requests == []
+
+
 def test_a_dry_run_says_the_same_and_changes_nothing(asyncrun: Command, tmp_path: Path, write: Any) -> None:
     write("jobs.yaml", "old")
     for _ in range(3):
@@ -100,7 +125,7 @@ def test_a_job_file_that_cannot_be_read_keeps_the_whole_ledger(asyncrun: Command
     (tmp_path / "broken.yaml").write_text(text)
     answer = asyncrun("clean")
     assert answer.code == 0
-    assert "no vectors are removed: what broken.yaml uses is not known: " in answer.out
+    assert "no space is removed: what broken.yaml uses is not known: " in answer.out
     assert models(tmp_path) == {"old"}
 
 

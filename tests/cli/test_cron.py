@@ -177,6 +177,57 @@ def test_a_variable_that_only_this_shell_has_is_warned_of(
     assert asyncrun("cron", "add", "--at", "@daily", "--name", "b", "--systemd", "--env-file", "keys.env").err == ""
 
 
+@pytest.mark.parametrize(
+    ("model", "environ", "warned"),
+    [
+        ("openai/text-embedding-3-small", {"OPENAI_API_KEY": "only-here"}, "embedder openai: the variable OPENAI_API_KEY is not set"),
+        ("openai/text-embedding-3-small", {}, "embedder openai: the variable OPENAI_API_KEY is not set"),
+        ("gemini/m", {}, "embedder gemini: the variable GEMINI_API_KEY or GOOGLE_API_KEY is not set"),
+        ("ollama/m", {"OLLAMA_HOST": "box"}, "embedder ollama: the variable OLLAMA_HOST is not set"),
+        (
+            "{provider: openai, model: m, base_url: 'https://api.openai.com/v1', api_key: '${MINE}'}",
+            {"MINE": "x"},
+            "variable MINE is not set",
+        ),
+        ("{provider: openai, model: m, base_url: 'http://localhost:1/v1'}", {"OPENAI_API_KEY": "not sent there"}, None),
+        ("{provider: openai, model: m, headers: {authorization: Bearer abc}}", {}, None),
+        ("ollama/m", {}, None),
+        ("local", {"OPENAI_API_KEY": "of nobody"}, None),
+    ],
+)
+def test_a_key_that_the_models_would_look_for_in_vain_is_warned_of(
+    asyncrun: Command, tmp_path: Path, cron: Path, monkeypatch: pytest.MonkeyPatch, model: str, environ: dict[str, str], warned: str | None
+) -> None:
+    for name in ("OPENAI_API_KEY", "OLLAMA_HOST", "GEMINI_API_KEY", "GOOGLE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "jobs.yaml").write_text(f"jobs: [{{name: n, kind: embed, input: {{items: [a]}}, output: out.jsonl, embedder: {model}}}]")
+    answer = asyncrun("cron", "add", "--at", "@daily")
+    assert answer.code == 0
+    if warned is None:
+        assert answer.err == ""
+    else:
+        assert warned in answer.err
+        assert answer.err.count("warning:") == 1
+        assert "--env-file" in answer.err
+    assert "only-here" not in answer.out + answer.err
+
+
+def test_a_key_that_the_crontab_or_the_env_file_has_is_not_warned_of(asyncrun: Command, tmp_path: Path, cron: Path) -> None:
+    (tmp_path / "jobs.yaml").write_text(
+        "llms: {small: {provider: mistral, model: m}}\njobs: [{name: n, kind: query, input: {items: [a]}, output: out.jsonl, "
+        "embedder: openai/m, collection: c, llm: small}]"
+    )
+    assert asyncrun("cron", "add", "--at", "@daily").err.count("warning:") == 2
+    (cron / "tab").write_text("OPENAI_API_KEY=k\n")
+    assert "llm mistral: the variable MISTRAL_API_KEY is not set" in (told := asyncrun("cron", "add", "--at", "@daily")).err
+    assert told.err.count("warning:") == 1
+    (tmp_path / "keys.env").write_text("MISTRAL_API_KEY=z\nOPENAI_API_KEY=k\n")
+    (tmp_path / "keys.env").chmod(0o600)
+    assert asyncrun("cron", "add", "--at", "@daily", "--name", "b", "--systemd", "--env-file", "keys.env").err == ""
+
+
 def test_a_crontab_that_refuses_or_hangs_or_is_not_there_is_one_sentence(
     asyncrun: Command, cron: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,19 @@ def test_c29_a_truncated_ledger_is_set_aside_and_only_what_is_lost_is_sent_again
     assert "damaged" not in again.err
 
 
+@pytest.mark.parametrize("words", ["plan", "failed", "export jobs.yaml all -o rows.jsonl", "ledger stats", "clean --dry-run"])
+def test_c29_who_looks_at_a_damaged_ledger_is_told_that_a_run_mends_it(asyncrun: Command, ledger: Path, words: str) -> None:
+    data = b"no database" * 5000
+    ledger.write_bytes(data)
+    answer = asyncrun(*words.split())
+    assert answer.code == 74
+    assert "ledger.db cannot be read" in answer.err
+    assert "`asyncrun run` sets it aside and keeps what is whole" in answer.err
+    assert ledger.read_bytes() == data
+    assert asyncrun("run").code == 0
+    assert asyncrun(*words.split()).code == 0
+
+
 def test_c29_damaged_rows_are_dropped_named_and_sent_again(asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path) -> None:
     with sqlite3.connect(ledger) as connection:
         connection.execute("UPDATE batches SET vectors = zeroblob(length(vectors)) WHERE id IN (4, 9)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,6 @@ from asyncrun.testing.vectors import vector_of
 
 Command = Callable[..., Any]
 KEY = "sentinel-key-of-the-doctor-0123456789"
-
-
-@pytest.fixture
-def other() -> Iterator[FakeServer]:
-    with FakeServer().in_thread() as running:
-        yield running
 
 
 @pytest.fixture

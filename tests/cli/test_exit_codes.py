@@ -1,8 +1,22 @@
-"""Every exit code of the contract; those of signals in whole processes: `tests/acceptance/test_streams_of_commands.py`."""
+"""Every exit code, each in a test that begins with its number; what else a code stands for is tested where it belongs:
+
+129, 130, 143   acceptance/test_streams_of_commands: a_shell_sees_129_130_143; acceptance/test_signals
+1               integration/faults/test_endpoint_faults: c17 (a redirect), c18 (a certificate); test_reply_faults: c12 (another model);
+                cli/test_run_ingest_query: more_deletions_than_max_delete_are_refused; cli/test_doctor: what does not answer
+2               cli/test_trace_commands: an_unknown_run_ends_2; unit/jobfile: every mistake of a job file
+4               cli/test_budget
+73              acceptance/test_disk_faults: c20 (a folder, read only, no parent)
+74              acceptance/test_disk_faults: c19 (a full disk); acceptance/test_streams_of_commands: a full standard output;
+                cli/test_bad_input: an input that ends early
+75              integration/faults/test_endpoint_faults: c02 (a quota), c03 (a long Retry-After), c04 (an open circuit);
+                integration/test_notify: the_planned_end_of_max_runtime; acceptance/test_kill_and_resume: c28 (two runs at once)
+77              cli/test_run_embed, cli/test_run_answers: a key that is refused
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +24,7 @@ from typing import Any
 import pytest
 
 from asyncrun.ledger.lock import hold_lock
+from asyncrun.records import winning_exit_code
 from asyncrun.testing.faults import error
 from asyncrun.testing.server import FakeServer
 
@@ -142,6 +157,16 @@ def test_without_failures_trace_errors_says_so_in_a_line_and_ends_with_0(asyncru
     asyncrun("run")
     answer = asyncrun("trace", "errors")
     assert (answer.code, len(answer.out.splitlines())) == (0, 1)
+
+
+def test_of_two_codes_the_one_wins_that_the_page_names_first() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "exit-codes.md").read_text()
+    order = [int(code) for code in re.findall(r"\d+", page.partition("a signal wins over ")[2].partition(".")[0].partition("in this")[0])]
+    assert sorted(order) == [1, 2, 3, 4, 70, 73, 74, 75, 77]
+    codes = [129, *order, 0]
+    for position, winner in enumerate(codes):
+        for loser in codes[position:]:
+            assert winning_exit_code([winner, loser]) == winning_exit_code([loser, winner]) == winner
 
 
 def test_the_worst_of_several_codes_wins(asyncrun: Command, write: Callable[..., None], server: FakeServer, tmp_path: Path) -> None:

@@ -70,6 +70,21 @@ def test_export_writes_what_is_done_and_says_what_is_missing(asyncrun: Command, 
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_export_takes_one_embed_job(asyncrun: Command, partial_run: int) -> None:
-    assert asyncrun("export", "jobs.yaml", "-o", "x.jsonl").code == 2
-    assert asyncrun("export", "jobs.yaml", "m", "-o", "x.jsonl").code == 2
+def test_export_tells_a_program_what_it_wrote_unless_the_rows_go_there(asyncrun: Command, partial_run: int, tmp_path: Path) -> None:
+    assert asyncrun("export", "jobs.yaml", "n", "-o", "so-far.csv", "--json").documents == [{"schema": 1, "rows": 2, "missing": 2}]
+    both = asyncrun("export", "jobs.yaml", "n", "-o", "-", "--json")
+    assert (both.code, [row["id"] for row in both.documents]) == (3, ["a", "d"])
+    assert "2 rows written, 2 missing" in both.err
+
+
+def test_export_takes_one_job_that_has_rows(asyncrun: Command, partial_run: int, tmp_path: Path) -> None:
+    config = json.loads((tmp_path / "jobs.yaml").read_text())
+    config["jobs"].append({"name": "fill", "kind": "ingest", "input": "notes.jsonl", "store": {"path": "index.db"}})
+    (tmp_path / "jobs.yaml").write_text(json.dumps(config))
+    for jobs, told in (([], "export takes one job"), (["n", "fill"], "export takes one job"), (["m"], "no job is named 'm'")):
+        answer = asyncrun("export", "jobs.yaml", *jobs, "-o", "x.jsonl")
+        assert (answer.code, told in answer.err) == (2, True), answer.err
+    answer = asyncrun("export", "jobs.yaml", "fill", "-o", "x.jsonl")
+    assert answer.code == 2
+    assert "the job fill is of the kind ingest, which has no rows" in answer.err
+    assert not (tmp_path / "x.jsonl").exists()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 
 from asyncrun.cli._app import build_app
 
@@ -23,7 +22,7 @@ def names(group: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
             yield from names(command, (*above, name))
 
 
-COMMANDS = list(names(typer.main.get_command(build_app())))
+COMMANDS = list(names(build_app()))
 LONG = {("run",): 40, ("trace",): 30, ("cron", "add"): 30, ("cron", "print"): 30}
 """Commands with more flags than a screen of 24 lines holds."""
 

@@ -83,6 +83,12 @@ def test_a_flipped_byte_of_a_portable_file_is_named(asyncrun: Command, finished:
     assert "bad.jsonl:3: not a whole batch: it does not fit its checksum" in answer.err
 
 
+def test_a_file_that_is_not_there_is_named_with_what_to_do(asyncrun: Command, finished: Path) -> None:
+    answer = asyncrun("ledger", "import", "nowhere.jsonl")
+    assert answer.code == 74
+    assert answer.err.splitlines() == ["asyncrun: nowhere.jsonl: cannot be read: No such file or directory", "  Correct the path."]
+
+
 def test_an_output_needs_a_job_that_names_its_space(asyncrun: Command, finished: Path) -> None:
     answer = asyncrun("ledger", "import", "out.jsonl")
     assert answer.code == 2

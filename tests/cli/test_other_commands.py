@@ -17,15 +17,6 @@ from asyncrun.testing.server import FakeServer
 Command = Callable[..., Any]
 
 
-@pytest.fixture
-def notes(tmp_path: Path, server: FakeServer) -> Path:
-    (tmp_path / "notes.jsonl").write_text('{"id": "a", "text": "one"}\n{"id": "b", "text": "two"}\n')
-    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
-    job = {"name": "notes", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder}
-    (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
-    return tmp_path
-
-
 def test_version(asyncrun: Command) -> None:
     assert asyncrun("--version").out == f"asyncrun {package.__version__}\n"
 

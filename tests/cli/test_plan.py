@@ -89,8 +89,16 @@ def test_the_time_is_that_of_the_tightest_limit_and_unknown_without_one(asyncrun
     assert plans(asyncrun)[0]["seconds"] is None
     limits = {"requests_per_minute": 60, "inputs_per_minute": 20}
     write(tmp_path, job | {"embedder": embedder(server, limits=limits)})
-    assert plans(asyncrun)[0]["seconds"] == 120.0
+    assert (plans(asyncrun)[0]["seconds"], plans(asyncrun)[0]["bound_by"]) == (120.0, "inputs_per_minute")
     assert server.requests == []
+
+
+def test_what_is_done_takes_no_time_and_a_run_says_what_bound_it(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    notes(tmp_path, "notes.jsonl", [f"text {number}" for number in range(40)])
+    write(tmp_path, {"name": "n", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder(server)})
+    summary = asyncrun("run", "--json").documents[-1]
+    assert summary["bound_by"] == summary["jobs"][0]["bound_by"] is not None
+    assert (plans(asyncrun)[0]["requests"], plans(asyncrun)[0]["seconds"]) == (0, 0.0)
 
 
 def test_the_disk_that_is_needed_is_said(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:

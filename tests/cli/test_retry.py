@@ -57,6 +57,15 @@ def test_a_run_alone_does_not_send_them(asyncrun: Command, server: FakeServer, p
     assert server.requests == []
 
 
+def test_without_any_it_says_so(asyncrun: Command, server: FakeServer, partial_run: Path) -> None:
+    (partial_run / "notes.jsonl").write_text('{"id": "a", "text": "one"}\n')
+    assert asyncrun("run").code == 0
+    answer = asyncrun("retry")
+    assert answer.code == 0
+    assert "no failed items: nothing is sent" in answer.err
+    assert server.requests == []
+
+
 def test_one_of_them_by_its_id(asyncrun: Command, server: FakeServer, partial_run: Path) -> None:
     server.faults.clear()
     assert asyncrun("retry", "--id", "d").code == 3

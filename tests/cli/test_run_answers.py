@@ -13,6 +13,7 @@ import pytest
 
 from asyncrun.testing.chat import answer_of
 from asyncrun.testing.faults import Fault, error
+from asyncrun.testing.named import fault
 from asyncrun.testing.server import FakeServer
 
 Command = Callable[..., Any]
@@ -298,6 +299,28 @@ def test_a_refresh_asks_everything_again_once(asyncrun: Command, server: FakeSer
     assert len(server.prompts) == 12
 
 
+def test_a_refresh_that_was_cut_off_asks_what_is_left_and_new_answers_take_the_place_of_the_old(
+    asyncrun: Command, server: FakeServer, folder: Path
+) -> None:
+    write_jobs(folder, server)
+    assert asyncrun("run").code == 0
+    server.faults.append(fault("quota", times=None, when=lambda request: len(server.prompts) > 9))
+    assert asyncrun("run", "jobs.yaml", "ask", "--refresh").code == 75
+    server.faults.clear()
+    asked = sorted(server.prompts)
+    planned = asyncrun("plan", "jobs.yaml", "ask", "--json").documents[0]["jobs"][-1]
+    server.requests.clear()
+    assert asyncrun("run").code == 0
+    assert planned["new"] == len(server.prompts) < 6
+    assert len(asked) + len(server.prompts) >= 12
+    [sizes] = [space for space in asyncrun("ledger", "stats", "--json").documents[0]["spaces"] if space["answers"]]
+    assert sizes["answers"] == 6
+    assert asyncrun("clean").out == "nothing to remove\n"
+    server.requests.clear()
+    assert asyncrun("run").code == 0
+    assert server.requests == []
+
+
 def test_a_retry_asks_the_failed_questions_and_no_other(asyncrun: Command, folder: Path) -> None:
     refusal = error(
         400, "This model's maximum context length is 5 tokens", when=lambda request: "3 times" in str(request.prompts), times=None
@@ -311,6 +334,54 @@ def test_a_retry_asks_the_failed_questions_and_no_other(asyncrun: Command, folde
         assert answer.code == 0, answer.err
         assert ["3 times" in prompt for prompt in server.prompts[sent:]] == [True]
         assert len(rows(folder)) == 6
+
+
+def test_export_writes_the_questions_that_are_answered_and_asks_none(asyncrun: Command, server: FakeServer, folder: Path) -> None:
+    write_jobs(folder, server)
+    nothing = asyncrun("export", "jobs.yaml", "ask", "-o", "so-far.jsonl")
+    assert nothing.code == 3
+    assert "0 rows written, 6 missing" in nothing.err
+    asyncrun("run", "jobs.yaml", "fill")
+    asyncrun("run", "jobs.yaml", "ask", "--limit", "2")
+    server.requests.clear()
+    part = asyncrun("export", "jobs.yaml", "ask", "-o", "so-far.jsonl")
+    assert part.code == 3
+    assert "2 rows written, 4 missing" in part.err
+    assert (folder / "so-far.jsonl").read_bytes() == (folder / "answers.limit-2.jsonl").read_bytes()
+    assert server.requests == []
+    assert not (folder / "answers.jsonl").exists()
+    assert asyncrun("run").code == 0
+    assert asyncrun("export", "jobs.yaml", "ask", "-o", "so-far.jsonl").code == 0
+    assert (folder / "so-far.jsonl").read_bytes() == (folder / "answers.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("search", ["keyword", "vector", "hybrid"])
+def test_export_writes_the_hits_of_what_is_embedded(asyncrun: Command, server: FakeServer, folder: Path, search: str) -> None:
+    write_jobs(folder, server, search=search)
+    config = json.loads((folder / "jobs.yaml").read_text())
+    for key in ("llm", "prompt"):
+        del config["jobs"][1][key]
+    (folder / "jobs.yaml").write_text(json.dumps(config))
+    asyncrun("run", "jobs.yaml", "fill")
+    asyncrun("run", "jobs.yaml", "ask", "--limit", "2")
+    part = asyncrun("export", "jobs.yaml", "ask", "-o", "so-far.jsonl", "--json")
+    wanted = {"keyword": (0, 6, 0), "vector": (3, 2, 4), "hybrid": (3, 2, 4)}[search]
+    assert (part.code, part.documents[0]["rows"], part.documents[0]["missing"]) == wanted
+    assert asyncrun("run").code == 0
+    assert asyncrun("export", "jobs.yaml", "ask", "-o", "so-far.jsonl").code == 0
+    assert (folder / "so-far.jsonl").read_bytes() == (folder / "answers.jsonl").read_bytes()
+
+
+def test_export_searches_no_collection_of_another_space(asyncrun: Command, server: FakeServer, folder: Path) -> None:
+    write_jobs(folder, server, search="vector")
+    assert asyncrun("run").code == 0
+    config = json.loads((folder / "jobs.yaml").read_text())
+    config["jobs"][1]["embedder"] = {"provider": "openai", "model": "other", "base_url": server.base_url}
+    (folder / "jobs.yaml").write_text(json.dumps(config))
+    answer = asyncrun("export", "jobs.yaml", "ask", "-o", "so-far.jsonl")
+    assert answer.code == 1
+    assert "filled by another embedder" in answer.err
+    assert not (folder / "so-far.jsonl").exists()
 
 
 def test_a_limit_answers_the_first_questions(asyncrun: Command, server: FakeServer, folder: Path) -> None:

@@ -68,7 +68,32 @@ def test_c32_only_what_is_new_is_sent_and_what_left_the_input_leaves_the_output(
     assert [row["text"] for row in rows(tmp_path / "out/vectors.jsonl")] == ["three", "four"]
 
 
-def test_a_text_that_stands_three_times_is_sent_once_and_written_three_times(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+def test_c32_edited_reordered_grown_and_shrunk_inputs_send_the_new_texts_alone(
+    asyncrun: Command, server: FakeServer, tmp_path: Path
+) -> None:
+    write_job(tmp_path, server)
+    texts = [f"text {number}" for number in range(8)]
+    inputs = (
+        ("first", texts, texts),
+        ("edited", [*texts[:3], "text edited", *texts[4:]], ["text edited"]),
+        ("reordered", texts[::-1], []),
+        ("grown", [*texts[::-1], "text 8", "text 9"], ["text 8", "text 9"]),
+        ("shrunk", texts[5:7], []),
+        ("back again", texts, []),
+    )
+    for name, now, sent in inputs:
+        server.requests.clear()
+        write_notes(tmp_path, *now)
+        [planned] = asyncrun("plan", "--json").documents[0]["jobs"]
+        assert (planned["new"], planned["unchanged"]) == (len(sent), len(now) - len(sent)), name
+        assert asyncrun("run").code == 0
+        assert sorted(server.sent_texts) == sorted(sent), name
+        assert [row["text"] for row in rows(tmp_path / "out/vectors.jsonl")] == now, name
+
+
+def test_c33_a_text_that_stands_three_times_is_sent_once_and_written_three_times(
+    asyncrun: Command, server: FakeServer, tmp_path: Path
+) -> None:
     write_notes(tmp_path, "same", "other", "same", "same")
     write_job(tmp_path, server)
     answer = asyncrun("run", "--json")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asyncrun.embedders.several import KNOWN_TEXT
+from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.testing.faults import Fault
 from asyncrun.testing.named import fault
 from asyncrun.testing.server import FakeServer
@@ -18,12 +18,6 @@ from asyncrun.testing.vectors import vector_of
 Command = Callable[..., Any]
 TEXTS = [f"note {number}" for number in range(60)]
 PROVIDERS = ("openai", "azure", "cohere", "voyage", "jina", "mistral", "gemini", "isaacus", "heroku", "ollama", "tei", "huggingface")
-
-
-@pytest.fixture
-def other() -> Iterator[FakeServer]:
-    with FakeServer().in_thread() as running:
-        yield running
 
 
 @pytest.fixture
@@ -130,6 +124,31 @@ def test_a_place_with_other_vectors_adds_none_not_even_in_a_later_run_that_it_is
     assert set(other.sent_texts) == {KNOWN_TEXT}
 
 
+def test_the_places_of_a_named_space_are_compared_by_one_vector_whether_there_are_several_or_one(
+    asyncrun: Command, write: Callable[..., None], server: FakeServer, other: FakeServer, tmp_path: Path
+) -> None:
+    write(at(server), at(other), space="mine")
+    [planned] = asyncrun("plan", "--json").documents[0]["jobs"]
+    assert asyncrun("run").code == 0
+    assert [each.sent_texts.count(KNOWN_TEXT) for each in (server, other)] == [1, 1]
+    assert planned["requests"] == len(server.requests) + len(other.requests)
+    with (tmp_path / "notes.jsonl").open("a") as notes:
+        notes.write('{"id": "new", "text": "a new one"}\n')
+
+    def wrong(document: dict[str, Any]) -> dict[str, Any]:
+        return {**document, "data": [{**row, "embedding": vector_of("another model").tolist()} for row in document["data"]]}
+
+    with FakeServer(faults=[Fault(change=wrong, times=None)]).in_thread() as third:
+        job = json.loads((tmp_path / "jobs.yaml").read_text())
+        del job["jobs"][0]["embedder"]["endpoints"]
+        job["jobs"][0]["embedder"] |= {"base_url": third.base_url, "extra_body": {}}
+        (tmp_path / "jobs.yaml").write_text(json.dumps(job))
+        answer = asyncrun("run")
+        assert answer.code == 1
+        assert "another vector of a known text" in answer.out
+        assert third.sent_texts == [KNOWN_TEXT]
+
+
 def test_a_place_that_joins_or_leaves_behind_the_first_makes_nothing_new(
     asyncrun: Command, write: Callable[..., None], server: FakeServer, other: FakeServer
 ) -> None:
@@ -149,6 +168,7 @@ def test_the_plan_counts_the_requests_of_a_run(
     [planned] = asyncrun("plan", "--json").documents[0]["jobs"]
     done = summary(asyncrun("run", "--json"))
     assert planned["requests"] == done["requests"] == len(server.requests) + len(other.requests)
+    assert planned["tokens"] == done["tokens"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
+import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,11 +29,11 @@ def slow_job(tmp_path: Path) -> Iterator[FakeServer]:
         yield server
 
 
-def give_it_a_longest_time(folder: Path, where: str) -> list[str]:
+def give_it_a_longest_time(folder: Path, where: str, time: str) -> list[str]:
     if where == "flag":
-        return ["--max-runtime", "500ms"]
+        return ["--max-runtime", time]
     config = json.loads((folder / "jobs.yaml").read_text())
-    config["jobs"][0]["max_runtime"] = "500ms"
+    config["jobs"][0]["max_runtime"] = time
     (folder / "jobs.yaml").write_text(json.dumps(config))
     return []
 
@@ -42,13 +42,12 @@ def give_it_a_longest_time(folder: Path, where: str) -> list[str]:
 def test_after_its_longest_time_a_run_stops_cleanly_and_the_next_one_goes_on(
     asyncrun: Command, slow_job: FakeServer, tmp_path: Path, where: str
 ) -> None:
-    flags = give_it_a_longest_time(tmp_path, where)
-    first = asyncrun("run", "--json", *flags)
+    first = asyncrun("run", "--json", *give_it_a_longest_time(tmp_path, where, "500ms"))
     assert first.code == 75
     assert first.documents[-1]["status"] == "stopped"
     assert not (tmp_path / "out.jsonl").exists()
     slow_job.latency = 0.0
-    assert asyncrun("run", *flags).code == 0
+    assert asyncrun("run", *give_it_a_longest_time(tmp_path, where, "1h")).code == 0
     assert sorted(slow_job.sent_texts) == sorted(f"text {n}" for n in range(20))
 
 
@@ -58,24 +57,27 @@ def test_the_planned_end_of_a_quiet_run_is_silent(asyncrun: Command, slow_job: F
 
 
 @contextmanager
-def another_run(folder: Path) -> Iterator[None]:
-    """Hold the lock in a process of its own, as another run does."""
+def another_run(folder: Path, seconds: float) -> Iterator[None]:
+    """Hold the lock in a process of its own, as another run does: until the end, or until so many seconds have passed."""
     lock = folder / ".asyncrun/locks/jobs.yaml.lock"
     lock.parent.mkdir(parents=True)
     read, write = os.pipe()
+    over, end = os.pipe()
     child = os.fork()
     if child == 0:
+        os.close(end)
         with hold_lock(lock, 0.0):
             os.write(write, b"x")
-            time.sleep(0.7)
+            select.select([over], [], [], seconds)
         os._exit(0)
     os.read(read, 1)
     try:
         yield
     finally:
+        os.close(end)
         os.waitpid(child, 0)
-        os.close(read)
-        os.close(write)
+        for descriptor in (read, write, over):
+            os.close(descriptor)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def another_run(folder: Path) -> Iterator[None]:
 )
 def test_when_another_run_goes_on(asyncrun: Command, slow_job: FakeServer, tmp_path: Path, choice: str, code: int, sends: bool) -> None:
     slow_job.latency = 0.0
-    with another_run(tmp_path):
+    with another_run(tmp_path, 0.7 if choice == "wait" else 600):
         answer = asyncrun("run", "--quiet", "--if-running", choice)
     assert answer.code == code
     assert bool(slow_job.requests) == sends
@@ -113,3 +115,32 @@ def test_a_verbose_run_names_every_failed_item_and_says_what_begins(
     assert answer.err.count(" failed (") == named
     assert ("n: begins, 13 items" in answer.err) is bool(flags)
     assert "Next: `asyncrun failed jobs.yaml` lists what failed, `asyncrun retry jobs.yaml` sends it again." in answer.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--rebuild"], "--rebuild: filling a twin of a collection is not in this version yet"),
+        (["--executor", "ray"], "--executor ray: running jobs on Ray is not in this version yet"),
+        (["--executor", "rya"], "--executor rya: no such executor"),
+        (["--max-runtime", "soon"], "--max-runtime soon: not a time"),
+        (["--max-delete", "some"], "--max-delete some: neither a count nor a percentage"),
+        (["--if-running", "maybe"], "--if-running takes fail, skip or wait[=TIME], not 'maybe'"),
+    ],
+)
+def test_a_flag_that_cannot_be_followed_is_told_in_one_sentence(
+    asyncrun: Command, slow_job: FakeServer, flags: list[str], told: str
+) -> None:
+    answer = asyncrun("run", *flags)
+    assert (answer.code, answer.out) == (2, "")
+    sentence, hint = answer.err.splitlines()
+    assert sentence == f"asyncrun: {told}"
+    assert hint.strip()
+    assert slow_job.requests == []
+
+
+def test_the_executor_of_this_version_is_the_local_one(asyncrun: Command, slow_job: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow_job.latency = 0.0
+    monkeypatch.setenv("ASYNCRUN_EXECUTOR", "ray")
+    assert asyncrun("run").code == 2
+    assert asyncrun("run", "--executor", "local").code == 0

@@ -116,9 +116,11 @@ def test_more_deletions_than_max_delete_are_refused(asyncrun: Command, server: F
     asyncrun("run")
     for name in ("docs/resume.md", "docs/limits.md"):
         (documents / name).unlink()
+    assert "a run is refused: 2 of 3 documents" in " ".join(asyncrun("plan").out.split())
     answer = asyncrun("run")
     assert answer.code == 1
     assert "2 of 3 documents" in answer.out
+    assert "--max-delete" in answer.out
     assert "max_delete" in answer.out
     assert "ask cancelled: fill failed" in answer.out
     assert "resume.md" in hits(documents)

@@ -84,6 +84,9 @@ def test_from_a_job_on(asyncrun: Command, folder: Path) -> None:
     summary = asyncrun("run", "--from", "first", "--json").documents[-1]
     assert [job["name"] for job in summary["jobs"]] == ["first", "second"]
     assert asyncrun("run", "--from", "third").code == 2
+    answer = asyncrun("run", "jobs.yaml", "other", "--from", "first")
+    assert answer.code == 2
+    assert "none of the named jobs needs first" in answer.err
 
 
 def test_another_input_and_another_output_for_one_job(

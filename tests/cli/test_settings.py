@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 
 from asyncrun.cli._app import build_app
 from asyncrun.cli._settings import SETTINGS, twin
@@ -85,6 +84,21 @@ def test_a_job_file_wins_over_the_user_config_and_an_environment_over_the_job_fi
     assert most_at_once(asyncrun, tmp_path, busy, {"workers": "auto"}) is None
 
 
+def test_the_doctor_shows_the_settings_of_commands_and_where_each_comes_from(
+    asyncrun: Command, config: Path, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text('workers = 2\nmax-runtime = "2h"\nfail-fast = false\n')
+    monkeypatch.setenv("ASYNCRUN_WORKERS", "3")
+    monkeypatch.setenv("ASYNCRUN_COLOR", "never")
+    shown = {setting["name"]: (setting["value"], setting["source"]) for setting in asyncrun("doctor", "--json").documents[0]["settings"]}
+    assert shown["run --workers"] == ("3", "environment")
+    assert shown["run --max-runtime"] == ("2h", "user config")
+    assert shown["run --fail-fast"] == ("False", "user config")
+    assert shown["color"] == ("never", "environment")
+    assert shown["json"] == ("True", "flag")
+    assert shown["job file"] == ("jobs.yaml", "default")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -139,7 +153,7 @@ def commands(group: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def test_every_setting_has_its_twin_and_what_spends_or_deletes_has_none() -> None:
     found = set()
-    for name, command in commands(typer.main.get_command(build_app())):
+    for name, command in commands(build_app()):
         for parameter in command.params:
             flag = next((word[2:] for word in parameter.opts if word.startswith("--")), None)
             if getattr(parameter, "envvar", None):

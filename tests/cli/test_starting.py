@@ -110,3 +110,26 @@ def test_a_shell_completes_files_jobs_and_runs(asyncrun: Command, tmp_path: Path
     assert completed("asyncrun run broken.yaml ", tmp_path) == []
     assert completed("asyncrun trace show ", tmp_path) == ["latest", run_id]
     assert completed("asyncrun trace show 2", tmp_path / "..") in ([], [run_id])
+
+
+def test_a_real_bash_completes_with_the_script_that_is_shown(asyncrun: Command, tmp_path: Path) -> None:
+    (tmp_path / "jobs.yaml").write_text("jobs: [{name: notes, kind: embed, input: {items: [], allow_empty: true}, output: o.jsonl}]\n")
+    program = tmp_path / "bin/asyncrun"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m asyncrun "$@"\n')
+    program.chmod(0o700)
+    script = """
+        source <(asyncrun --show-completion bash)
+        complete_words() {
+            COMP_WORDS=("$@"); COMP_CWORD=$(( $# - 1 )); COMPREPLY=()
+            [[ $(complete -p asyncrun) =~ -F\\ ([^ ]+) ]]
+            "${BASH_REMATCH[1]}" asyncrun "${COMP_WORDS[COMP_CWORD]}"
+            echo "${COMPREPLY[*]}"
+        }
+        complete_words asyncrun r; complete_words asyncrun trace s; complete_words asyncrun run jobs.yaml ""
+        complete_words asyncrun run --pro; complete_words asyncrun --color a
+    """
+    environ = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    ran = subprocess.run(["bash", "--norc", "-c", script], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert ran.stderr == ""
+    assert ran.stdout.splitlines() == ["run retry", "show slow", "notes", "--progress", "auto always"]

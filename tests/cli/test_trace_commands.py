@@ -21,15 +21,6 @@ Command = Callable[..., Any]
 VIEWS = ("show", "timeline", "slow", "errors", "diff")
 
 
-@pytest.fixture
-def notes(tmp_path: Path, server: FakeServer) -> Path:
-    (tmp_path / "notes.jsonl").write_text('{"id": "a", "text": "one secret"}\n{"id": "b", "text": "two"}\n')
-    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
-    job = {"name": "notes", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder}
-    (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
-    return tmp_path
-
-
 @pytest.mark.parametrize("view", VIEWS)
 def test_an_unknown_run_ends_2_and_names_the_nearest(asyncrun: Command, notes: Path, view: str) -> None:
     asyncrun("run")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.kinds.places import PROBE
+from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 
@@ -138,7 +138,7 @@ def test_the_first_place_of_a_named_space_is_asked_for_the_vector_of_one_constan
     [planned] = asyncrun("plan", "--json").documents[0]["jobs"]
     assert asyncrun("run").code == 0
     assert planned["requests"] == len(server.requests) == 2
-    assert server.requests[0].texts == [PROBE]
+    assert server.requests[0].texts == [KNOWN_TEXT]
     notes(tmp_path, "one", "two", "three", "four")
     server.requests.clear()
     assert asyncrun("run").code == 0
@@ -155,12 +155,12 @@ def test_a_named_space_takes_no_vectors_of_another_model(asyncrun: Command, serv
         answer = asyncrun("run")
         assert answer.code == 1
         assert "cosine" in answer.out
-        assert other.sent_texts == [PROBE]
+        assert other.sent_texts == [KNOWN_TEXT]
         write(tmp_path, job_of(same, space="mine"))
         [planned] = asyncrun("plan", "--json").documents[0]["jobs"]
         assert asyncrun("run").code == 0
         assert planned["requests"] == len(same.requests) == 2
-        assert (same.sent_texts[0], sorted(same.sent_texts[1:])) == (PROBE, ["all", "here", "new"])
+        assert (same.sent_texts[0], sorted(same.sent_texts[1:])) == (KNOWN_TEXT, ["all", "here", "new"])
         same.requests.clear()
         notes(tmp_path, "all", "new", "here", "six")
         assert asyncrun("run").code == 0
@@ -173,7 +173,7 @@ def test_jobs_side_by_side_ask_a_place_once(asyncrun: Command, server: FakeServe
     write(tmp_path, job_of(server, space="mine"), job_of(server, name="twin", space="mine"))
     planned = asyncrun("plan", "--json").documents[0]["jobs"]
     assert asyncrun("run").code == 0
-    assert server.sent_texts.count(PROBE) == 1
+    assert server.sent_texts.count(KNOWN_TEXT) == 1
     assert sum(job["requests"] for job in planned) == len(server.requests)
 
 
@@ -194,7 +194,7 @@ def test_a_place_without_a_vector_to_compare_by_is_refused(asyncrun: Command, se
         notes(tmp_path, "one", "two")
         write(tmp_path, job_of(same, space="mine"))
         assert asyncrun("run").code == 0
-        assert same.sent_texts == [PROBE, "two"]
+        assert same.sent_texts == [KNOWN_TEXT, "two"]
 
 
 def test_documents_are_compared_too(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
@@ -208,10 +208,10 @@ def test_documents_are_compared_too(asyncrun: Command, server: FakeServer, tmp_p
     write(tmp_path, job(server))
     [planned] = asyncrun("plan", "--json").documents[0]["jobs"]
     assert asyncrun("run").code == 0
-    assert server.sent_texts == [PROBE, "The text of a."]
+    assert server.sent_texts == [KNOWN_TEXT, "The text of a."]
     assert planned["requests"] == 2
     (tmp_path / "docs/b.md").write_text("The text of b.")
     with FakeServer(dimensions=9).in_thread() as other:
         write(tmp_path, job(other))
         assert asyncrun("run").code == 1
-        assert other.sent_texts == [PROBE]
+        assert other.sent_texts == [KNOWN_TEXT]

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from asyncrun.http import Fault as Broken
-from asyncrun.http import TransportError, build_client, post_json
+from asyncrun.http import TransportError, build_client, post
 from asyncrun.testing.faults import Fault
 from asyncrun.testing.server import FakeServer
 
@@ -27,7 +27,7 @@ async def client(request):
 
 
 async def send(client, server, timeout=20.0, **options):
-    return await post_json(client, f"{server.base_url}/embeddings", BODY, {"x-mark": "1"}, timeout=timeout, **options)
+    return await post(client, f"{server.base_url}/embeddings", BODY, {"x-mark": "1"}, timeout=timeout, **options)
 
 
 async def fault_of(client, *faults, timeout=20.0, **options):
@@ -116,7 +116,7 @@ async def test_c06_nobody_listens(client):
 @pytest.mark.asyncio
 async def test_c06_no_such_host(client):
     with pytest.raises(TransportError) as caught:
-        await post_json(client, "http://nowhere.invalid/v1", BODY, {}, timeout=20)
+        await post(client, "http://nowhere.invalid/v1", BODY, {}, timeout=20)
     assert caught.value.fault in (Broken.DNS, Broken.DNS_AGAIN)
 
 
@@ -124,7 +124,7 @@ async def test_c06_no_such_host(client):
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://", "nonsense"])
 async def test_what_is_no_address_is_told(client, url):
     with pytest.raises(TransportError) as caught:
-        await post_json(client, url, BODY, {}, timeout=20)
+        await post(client, url, BODY, {}, timeout=20)
     assert caught.value.fault is Broken.ADDRESS
 
 
@@ -169,7 +169,7 @@ async def test_a_proxy_of_the_environment_is_honoured(monkeypatch):
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         client = build_client(1)
-        reply = await post_json(client, "http://embeddings.example/v1/embeddings", BODY, {}, timeout=20)
+        reply = await post(client, "http://embeddings.example/v1/embeddings", BODY, {}, timeout=20)
         await client.aclose()
     assert reply.body == b"by proxy"
 
@@ -223,7 +223,7 @@ async def test_making_a_connection_is_told_once_for_all_requests_that_use_it(cli
 async def test_a_connection_that_cannot_be_made_is_told_to_its_end(client, unused_tcp_port):
     made = Made()
     with pytest.raises(TransportError):
-        await post_json(client, f"http://127.0.0.1:{unused_tcp_port}/v1", BODY, {}, timeout=20, connecting=made)
+        await post(client, f"http://127.0.0.1:{unused_tcp_port}/v1", BODY, {}, timeout=20, connecting=made)
     assert (made.begun, made.open) == (1, 0)
 
 

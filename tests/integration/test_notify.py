@@ -31,6 +31,7 @@ class Ping(NamedTuple):
     path: str
     rid: str
     body: str
+    authorization: str | None
 
 
 class Receiver(ThreadingHTTPServer):
@@ -59,7 +60,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers["content-length"])).decode()
-        self.server.got.append(Ping(parts.path, parse_qs(parts.query).get("rid", [""])[0], body))
+        rid = parse_qs(parts.query).get("rid", [""])[0]
+        self.server.got.append(Ping(parts.path, rid, body, self.headers["authorization"]))
         status = self.server.statuses.pop(0) if len(self.server.statuses) > 1 else self.server.statuses[0]
         if not status:
             self.server.closed.wait()
@@ -170,6 +172,15 @@ def run(folder: Path, *flags: str, **urls: str) -> subprocess.CompletedProcess[s
 GOOD = '{"id": "a", "text": "one"}'
 
 
+def test_a_name_and_a_password_in_the_address_are_sent_as_a_header_and_never_shown(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    with receiving(200) as receiver:
+        done = run(tmp_path, HEALTHCHECK_URL=receiver.url.replace("//", "//me:hunter%2F2@"))
+    assert (done.returncode, "warning" in done.stderr) == (0, False)
+    assert [ping.authorization for ping in receiver.got] == ["Basic bWU6aHVudGVyLzI="] * 2
+    assert receiver.paths == ["/start", ""]
+
+
 def test_a_run_and_a_job_tell_of_start_and_end(tmp_path: Path) -> None:
     write(tmp_path, GOOD, job_ping=True)
     with receiving(200) as whole, receiving(200) as job:
@@ -179,7 +190,7 @@ def test_a_run_and_a_job_tell_of_start_and_end(tmp_path: Path) -> None:
     for receiver in (whole, job):
         assert len({ping.rid for ping in receiver.got}) == 1
     assert whole.got[0].rid != job.got[0].rid
-    assert "succeeded: 1 items" in whole.got[-1].body
+    assert "succeeded: 1 item in" in whole.got[-1].body
 
 
 def test_a_failure_is_told_with_its_code_and_no_secret_stays_anywhere(tmp_path: Path) -> None:
@@ -207,7 +218,7 @@ def test_a_failure_is_told_with_its_code_and_no_secret_stays_anywhere(tmp_path: 
     assert [path for path in written if KEY.encode() in path.read_bytes()] == []
 
 
-@pytest.mark.parametrize("status", [404, 0])
+@pytest.mark.parametrize("status", [404, 307, 0])
 def test_a_receiver_that_is_ill_costs_one_warning_and_changes_nothing(tmp_path: Path, status: int) -> None:
     write(tmp_path, GOOD)
     code = """

@@ -12,6 +12,9 @@ from asyncrun.trace.views.summary import render_summary
 from asyncrun.trace.views.text import clean, seconds
 from asyncrun.trace.views.tree import render_tree
 
+MOST_LINES = 100
+"""Lines of a trace map at the end of a run."""
+
 
 def render_show(run: RunRecord, spans: Sequence[Span], width: int, now: float) -> Styled:
     """Return the picture of a run, no line wider than `width`. `now` (seconds since 1970) tells a live run from a dead one."""
@@ -28,8 +31,11 @@ def render_show(run: RunRecord, spans: Sequence[Span], width: int, now: float) -
 
 
 def render_end(run: RunRecord, spans: Sequence[Span], width: int) -> Styled:
-    """Return the trace map and the timing summary of a run that has just ended, and what the trace lacks; no line wider than `width`."""
-    return stack(stack(render_tree(spans, width), _gaps(run, width)), render_summary(spans, width), gap=1)
+    """Return the trace map and the timing summary of a run that has just ended, and what the trace lacks; no line wider than `width`.
+
+    The map has `MOST_LINES` at most where the run has no more jobs; `render_show` has it whole.
+    """
+    return stack(stack(render_tree(spans, width, MOST_LINES), _gaps(run, width)), render_summary(spans, width), gap=1)
 
 
 def _gaps(run: RunRecord, width: int) -> Styled:

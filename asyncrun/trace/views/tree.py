@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from asyncrun.trace.analysis import Node, build_forest, spread_of_nodes
 from asyncrun.trace.records import UNFINISHED, Span
@@ -13,29 +14,42 @@ MOST_ALIKE = 8
 """Siblings of one type and name that are shown one by one; more are folded into one line."""
 MOST_NAMES = 50
 """Siblings of one type with different names that are shown by name; more count as alike."""
+FIRST_LEVEL = 2
 SHORTEST_LABEL = 8
 STARS = "*" * 10
 
 
-def render_tree(spans: Sequence[Span], width: int) -> Styled:
+def render_tree(spans: Sequence[Span], width: int, most_lines: int | None = None) -> Styled:
     """Return the trace map of a run, no line wider than `width`; `spans` are ordered by id.
 
     A line is `|_<type> <name> -> <seconds> s`. Equal siblings fold into `|_<type> x <count> -> <sum> s (p50, p95, max)`, and
-    their children are shown together below it.
+    their children are shown together below it. A map of more than `most_lines` is folded further, and then ends below its roots.
     """
+    roots = build_forest(spans)
+    lines = _lines(roots, width, MOST_ALIKE)
+    if most_lines is not None and len(lines) > most_lines:
+        lines = _lines(roots, width, 1)
+    if most_lines is not None and len(lines) > most_lines:
+        below = fit(width, Part(f"{'  ' * FIRST_LEVEL}what is below them: asyncrun trace", Style.FAINT))
+        lines = [*_lines([replace(node, children=()) for node in roots], width, 1), below]
     stars = line(Part(STARS, Style.FAINT))
-    lines = [stars, fit(width, Part(f"Trace: {clean(spans[0].run_id)}" if spans else "Trace: no events", Style.TITLE))]
-    waiting = [(group, 2) for group in reversed(alike_groups(build_forest(spans)))]
+    title = fit(width, Part(f"Trace: {clean(spans[0].run_id)}" if spans else "Trace: no events", Style.TITLE))
+    return Styled((stars, title, *lines, stars))
+
+
+def _lines(roots: Sequence[Node], width: int, most_alike: int) -> list[Line]:
+    lines = []
+    waiting = [(group, FIRST_LEVEL) for group in reversed(alike_groups(roots, most_alike))]
     while waiting:
         group, level = waiting.pop()
         lines.append(_line(group, level, width))
         below = [child for node in group for child in node.children]
-        waiting.extend((inner, level + 1) for inner in reversed(alike_groups(below)))
-    return Styled((*lines, stars))
+        waiting.extend((inner, level + 1) for inner in reversed(alike_groups(below, most_alike)))
+    return lines
 
 
-def alike_groups(siblings: Sequence[Node]) -> list[list[Node]]:
-    """Return the siblings, in order, one by one or, where many are alike, together at the place of the first."""
+def alike_groups(siblings: Sequence[Node], most_alike: int = MOST_ALIKE) -> list[list[Node]]:
+    """Return the siblings, in order, one by one or, where more than `most_alike` are alike, together at the place of the first."""
     names: dict[str, set[str]] = {}
     for node in siblings:
         names.setdefault(node.span.type, set()).add(node.span.name)
@@ -45,7 +59,7 @@ def alike_groups(siblings: Sequence[Node]) -> list[list[Node]]:
     groups: list[list[Node]] = []
     for node in siblings:
         group = alike[_key(node, names)]
-        if len(group) <= MOST_ALIKE and not any(other.folded for other in group):
+        if len(group) <= most_alike and not any(other.folded for other in group):
             groups.append([node])
         elif node is group[0]:
             groups.append(group)

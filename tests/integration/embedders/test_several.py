@@ -11,7 +11,8 @@ from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import RetryPolicy
 from asyncrun.embedders import OpenAIEmbedding
-from asyncrun.embedders.several import KNOWN_TEXT, SeveralPlaces
+from asyncrun.embedders.compare import KNOWN_TEXT
+from asyncrun.embedders.several import SeveralPlaces
 from asyncrun.errors import AuthError, OutageError, SpaceMismatchError
 from asyncrun.testing.faults import Fault
 from asyncrun.testing.named import fault

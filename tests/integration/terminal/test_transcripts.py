@@ -47,6 +47,30 @@ def test_a_screen_is_what_it_should_be(open_terminal: Open, scenes: str, scene: 
     assert terminal.end() == 0
 
 
+BAD = """\
+verson: 1
+embedders:
+  mine: {provider: openai, model: text-embedding-3-small, timeout: 2 fortnights, limits: {share: 120%}}
+jobs:
+  - {name: notes, kind: embd, input: notes.jsonl, output: out.jsonl, workers: 1e3}
+  - name: notes
+    kind: embed
+    input: notes.jsonl
+\toutput: out.jsonl
+"""
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize(("scene", "text"), [("mistakes", BAD.replace("\t", "    ")), ("syntax", BAD)])
+def test_mistakes_of_a_job_file_are_shown_in_their_lines(open_terminal: Open, tmp_path: Path, scene: str, text: str, columns: int) -> None:
+    (tmp_path / "jobs.yaml").write_text(text)
+    terminal = open_terminal("-m", "asyncrun", "run", columns=columns, rows=60, cwd=tmp_path)
+    assert terminal.end() == 2
+    if os.environ.get("ASYNCRUN_WRITE_GOLDEN"):
+        (GOLDEN / f"{scene}-{columns}.txt").write_text("\n".join(terminal.lines) + "\n", encoding="utf-8")
+    assert terminal.lines == golden(scene, columns)
+
+
 def test_a_window_that_is_made_narrow_in_the_middle_of_a_run_is_drawn_anew(open_terminal: Open, scenes: str) -> None:
     terminal = open_terminal(scenes, "limit", columns=120, rows=12)
     wanted = golden("limit", 120)

@@ -228,7 +228,7 @@ class Server:
         self.done: Counter[str] = Counter()
         self.honest = True
 
-    async def post_json(self, client: Any, url: str, body: bytes, headers: Any, **_: Any) -> Reply:
+    async def post(self, client: Any, url: str, body: bytes, headers: Any, **_: Any) -> Reply:
         self.replies += 1
         asked, rng = orjson.loads(body), self.rng
         rows: list[Row] = [
@@ -278,7 +278,7 @@ class NoClient:
 async def fuzz(dialect: Dialect, replies: int, rng: random.Random, monkeypatch: pytest.MonkeyPatch) -> tuple[Counter[str], list[str]]:
     """Embed until the server has sent so many replies; return what was done and met, and the wrong rows."""
     server = Server(dialect, rng)
-    monkeypatch.setattr(http, "post_json", server.post_json)
+    monkeypatch.setattr(http, "post", server.post)
     monkeypatch.setattr(http, "build_client", lambda concurrency, http2: NoClient())
     wrong: list[str] = []
     while server.replies < replies:

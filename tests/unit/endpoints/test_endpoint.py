@@ -8,7 +8,8 @@ import pytest
 from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Limits
 from asyncrun.aio.retry import RetryBudget, RetryPolicy
-from asyncrun.endpoints.endpoint import Endpoint, host_of
+from asyncrun.endpoints.endpoint import Endpoint
+from asyncrun.endpoints.url import host_of
 from asyncrun.errors import AuthError, UsageError
 from asyncrun.testing.clock import FakeClock
 

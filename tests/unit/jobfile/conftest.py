@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from asyncrun import registry
 from asyncrun.errors import JobFileError
-from asyncrun.jobfile import JobFile, parse_job_file
+from asyncrun.jobfile import JobFile, Reading, parse_job_file
 from asyncrun.registry import Part
 
 Load = Callable[..., JobFile]
@@ -18,8 +19,8 @@ Mistakes = Callable[..., list[str]]
 
 @pytest.fixture
 def load() -> Load:
-    def parse(text: str, **options: Any) -> JobFile:
-        return parse_job_file(text, **{"shown": "f", "check_inputs": False, **options})
+    def parse(text: str, path: Path = Path("f"), **options: Any) -> JobFile:
+        return parse_job_file(text, path, Reading(**{"check_inputs": False, **options}))
 
     return parse
 

@@ -8,23 +8,25 @@ from pathlib import Path
 import pytest
 
 from asyncrun.errors import JobFileError
-from asyncrun.jobfile import JobFile, load_job_file
+from asyncrun.jobfile import JobFile, Reading, load_job_file
 
 JOBS = "jobs:\n  - {name: a, kind: embed, input: notes.jsonl, output: out/vectors.jsonl}\n"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "notes.jsonl").write_text("{}\n")
-    (tmp_path / "docs" / "deep").mkdir(parents=True)
-    (tmp_path / "docs" / "deep" / "a.md").write_text("# a")
-    return tmp_path
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the job file; the user is in the one above."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "my"
+    (folder / "docs" / "deep").mkdir(parents=True)
+    (folder / "docs" / "deep" / "a.md").write_text("# a")
+    (folder / "notes.jsonl").write_text("{}\n")
+    return folder
 
 
 def load(folder: Path, text: str | bytes, **options) -> JobFile:
-    path = folder / "jobs.yaml"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load_job_file(path, **{"shown": "my/jobs.yaml", "environ": {}, **options})
+    (folder / "jobs.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_job_file(Path(os.path.relpath(folder / "jobs.yaml")), Reading(**options))
 
 
 def mistakes(folder: Path, text: str | bytes, **options) -> list[str]:
@@ -35,7 +37,7 @@ def mistakes(folder: Path, text: str | bytes, **options) -> list[str]:
 
 def test_a_file_is_read_where_it_stands(folder):
     job_file = load(folder, JOBS)
-    assert (job_file.root, job_file.path, job_file.shown) == (folder, folder / "jobs.yaml", "my/jobs.yaml")
+    assert (job_file.root, job_file.path) == (folder, Path("my/jobs.yaml"))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -69,32 +71,32 @@ def test_c35_what_is_no_text_is_refused(folder, data, expected):
     assert line.startswith(expected)
 
 
-def test_a_missing_file_is_told_with_its_neighbour(tmp_path):
-    (tmp_path / "jobs.yaml").write_text(JOBS)
-    with pytest.raises(JobFileError, match=r"^here/job.yaml: no such file; did you mean 'here/jobs.yaml'\?$"):
-        load_job_file(tmp_path / "job.yaml", shown="here/job.yaml", environ={})
+def test_a_missing_file_is_told_with_its_neighbour(folder):
+    (folder / "jobs.yaml").write_text(JOBS)
+    with pytest.raises(JobFileError, match=r"^my/job.yaml: no such file; did you mean 'my/jobs.yaml'\?$"):
+        load_job_file(Path("my/job.yaml"), Reading())
 
 
-def test_a_folder_and_a_pipe_are_no_job_files(tmp_path):
-    with pytest.raises(JobFileError, match=r"^f: a folder, not a file$"):
-        load_job_file(tmp_path, shown="f", environ={})
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(JobFileError, match=r"^f: not a regular file$"):
-        load_job_file(tmp_path / "pipe", shown="f", environ={})
-    with pytest.raises(JobFileError, match=r"^f: cannot be read"):
-        load_job_file(tmp_path / ("x" * 300), shown="f", environ={})
+def test_a_folder_and_a_pipe_are_no_job_files(folder):
+    with pytest.raises(JobFileError, match=r"^my: a folder, not a file$"):
+        load_job_file(Path("my"), Reading())
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(JobFileError, match=r"^my/pipe: not a regular file$"):
+        load_job_file(Path("my/pipe"), Reading())
+    with pytest.raises(JobFileError, match=r"^x{300}: cannot be read"):
+        load_job_file(Path("x" * 300), Reading())
 
 
-def test_a_file_without_permission_says_so(tmp_path):
-    path = tmp_path / "jobs.yaml"
+def test_a_file_without_permission_says_so(folder):
+    path = Path("my/jobs.yaml")
     path.write_text(JOBS)
     path.chmod(0)
     user = os.geteuid()
     if user == 0:
         os.seteuid(65534)  # root may read everything
     try:
-        with pytest.raises(JobFileError, match=r"^f: cannot be read: Permission denied$"):
-            load_job_file(path, shown="f", environ={})
+        with pytest.raises(JobFileError, match=r"^my/jobs.yaml: cannot be read: Permission denied$"):
+            load_job_file(path, Reading())
     finally:
         os.seteuid(user)
 

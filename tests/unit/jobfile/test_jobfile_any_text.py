@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asyncrun.errors import JobFileError
-from asyncrun.jobfile import JobFile, parse_job_file
+from asyncrun.jobfile import JobFile, Reading, parse_job_file
 from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.jobs import JOB_MODELS
 from asyncrun.jobfile.model import Sections
@@ -48,7 +49,7 @@ calm = settings(max_examples=100, deadline=None, suppress_health_check=list(Heal
 
 def load(text: str) -> None:
     with contextlib.suppress(JobFileError):
-        assert isinstance(parse_job_file(text, environ={"A": "1"}, check_inputs=False), JobFile)
+        assert isinstance(parse_job_file(text, Path("f"), Reading(environ={"A": "1"}, check_inputs=False)), JobFile)
 
 
 @given(st.text())

@@ -326,7 +326,7 @@ ONE_MISTAKE = {
         "jobs[0].output: the job reads this file",
     ),
     "an output over the job file": (
-        "jobs: [{name: a, kind: embed, input: i, output: §{path: jobs.yaml, format: jsonl}}]",
+        "jobs: [{name: a, kind: embed, input: i, output: §{path: f, format: jsonl}}]",
         "jobs[0].output: the output is this job file",
     ),
     "an unknown default": (

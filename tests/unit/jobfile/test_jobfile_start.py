@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 SCRIPT = """
-import sys
+import pathlib, sys
 import asyncrun.jobfile
-asyncrun.jobfile.parse_job_file("jobs: [{name: a, kind: embed, input: i, output: o.jsonl}]", check_inputs=False)
+reading = asyncrun.jobfile.Reading(check_inputs=False)
+asyncrun.jobfile.parse_job_file("jobs: [{name: a, kind: embed, input: i, output: o.jsonl}]", pathlib.Path("f"), reading)
 print(*sorted({name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)))
 """
 

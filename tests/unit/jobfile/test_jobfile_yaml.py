@@ -17,6 +17,7 @@ REFUSED = {
     "two colons": ("a: b§: c", "': ' cannot stand here; allowed: a text with ': ' in quotes"),
     "a dash alone": ("input: §-", "'-' cannot stand here; allowed: a list on lines of its own, or \"-\" in quotes"),
     "at sign": ("a: §@b", "a value cannot begin with '@' unless it stands in quotes"),
+    "tab below a text": ("a:\n  b: x\n§\tc: y", "a tab is used for indentation; allowed: spaces"),
     "backtick": ("a: §`b`", "a value cannot begin with '`' unless it stands in quotes"),
     "open quote": ("a: 'b§", "not valid YAML, while scanning a quoted scalar that begins on line 1, found unexpected end of stream"),
     "a key without its colon at the end": ("a: 1\nb§", "not valid YAML, while scanning a simple key that begins on line 2"),

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from asyncrun.jobfile.jobs import QueryJob
-from asyncrun.jobfile.template import Template, TemplateError, parse_prompt
 
 LLMS = "llms: {small: {provider: openai, model: gpt}}"
 
@@ -78,23 +77,13 @@ def test_defaults_hold_for_the_jobs_that_answer(load: Callable[..., object]) -> 
         (None, "f:3:{column}: jobs[0].prompt.path: no such file"),
     ],
 )
-def test_a_prompts_file_is_looked_into(mistakes: Callable[..., list[str]], tmp_path: Path, text: str | None, mistake: str) -> None:
+def test_a_prompts_file_is_looked_into(
+    mistakes: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, mistake: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     if text is not None:
         (tmp_path / "prompt.txt").write_text(text)
     written = job("llm: small, prompt: {path: prompt.txt}")
     column = written.splitlines()[2].index("prompt.txt") + 1
-    [found] = mistakes(written, path=tmp_path / "jobs.yaml", check_inputs=True)
+    [found] = mistakes(written, check_inputs=True)
     assert found.startswith(mistake.format(column=column))
-
-
-def test_double_braces_are_braces() -> None:
-    assert parse_prompt("{{x}} { question }") == Template(("{x} ", ""), ("question",))
-
-
-@pytest.mark.parametrize(
-    ("text", "offset"), [("{question} {", 11), ("a } {question}", 2), ("{question} {}", 11), ("{question} {metadata.}", 11)]
-)
-def test_a_wrong_brace_is_found_where_it_stands(text: str, offset: int) -> None:
-    with pytest.raises(TemplateError) as caught:
-        parse_prompt(text)
-    assert caught.value.offset == offset

@@ -10,8 +10,9 @@ from asyncrun.aio.limits import Limits
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders.openai import OpenAIEmbedding
 from asyncrun.kinds.estimate import TokenRate
-from asyncrun.kinds.forecast import Forecast, Foreseen, seconds_at_limits
-from asyncrun.kinds.ledgered import Pending
+from asyncrun.kinds.forecast import Forecast, Foreseen
+from asyncrun.kinds.pace import at_limits
+from asyncrun.kinds.pending import Pending
 from asyncrun.records import InputType, Space, content_key
 
 
@@ -66,14 +67,15 @@ def test_a_text_that_an_earlier_job_sends_is_not_sent_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "seconds"),
+    ("limits", "seconds", "bound_by"),
     [
-        (None, None),
-        (Limits(), None),
-        (Limits(requests_per_minute=10), 60.0),
-        (Limits(requests_per_minute=10, tokens_per_minute=100, share=0.5), 600.0),
-        (Limits(inputs_per_minute=25, requests_per_minute=100), 120.0),
+        (None, None, None),
+        (Limits(), None, None),
+        (Limits(requests_per_minute=10), 60.0, "requests_per_minute"),
+        (Limits(requests_per_minute=10, tokens_per_minute=100, share=0.5), 600.0, "tokens_per_minute"),
+        (Limits(inputs_per_minute=25, requests_per_minute=100), 120.0, "inputs_per_minute"),
     ],
 )
-def test_the_tightest_limit_says_how_long_it_takes(limits: Limits | None, seconds: float | None) -> None:
-    assert seconds_at_limits(limits, 10, 500, 50) == seconds
+def test_the_tightest_limit_says_how_long_it_takes(limits: Limits | None, seconds: float | None, bound_by: str | None) -> None:
+    assert at_limits(limits, 10, 500, 50) == (seconds, bound_by)
+    assert at_limits(limits, 0, 0, 0) == (0.0, None)

@@ -17,7 +17,8 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.kinds.context import JobContext
-from asyncrun.kinds.ledgered import Pending, embed_batch
+from asyncrun.kinds.ledgered import embed_batch
+from asyncrun.kinds.pending import Pending
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.records import Embedded, InputType, Space
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from asyncrun.chunkers.safe import SafeTokenizer
 from asyncrun.errors import ItemError, Place
-from asyncrun.jobfile.template import DEFAULT_PROMPT, parse_prompt
+from asyncrun.grammar.prompt import DEFAULT_PROMPT, parse_prompt
 from asyncrun.kinds.prompt import find_citations, fit_context, render_prompt
 from asyncrun.records import Hit, Item
 

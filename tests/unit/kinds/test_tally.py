@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from asyncrun.aio.limits import Limits
 from asyncrun.aio.stop import Stop
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
@@ -15,7 +16,7 @@ from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ports import NullProgress
-from asyncrun.records import ItemFailure, Status, Usage
+from asyncrun.records import ItemFailure, Status, Usage, Waits
 
 
 def tally(total: int, max_failures: Threshold | None = None) -> Tally:
@@ -85,3 +86,21 @@ def test_the_onlooker_is_told_what_requests_used_and_only_once() -> None:
     made.take(inner)
     assert used == [Usage(requests=1, tokens=10), Usage(requests=2, tokens=5)]
     assert made.result().usage == Usage(requests=3, tokens=15)
+
+
+@pytest.mark.parametrize(
+    ("waits", "named"),
+    [
+        (Waits(), None),
+        (Waits(rate=3.0, request=1.0), "tokens_per_minute"),
+        (Waits(queue=3.0, request=1.0), "concurrency"),
+        (Waits(rate=1.0, gate=3.0), "gate"),
+        (Waits(rate=1.0, request=3.0), "request"),
+    ],
+)
+def test_what_most_time_went_to_is_said_a_limit_by_its_name(waits: Waits, named: str | None) -> None:
+    made = tally(2)
+    made.use(Usage(requests=2, tokens=1000))
+    made.spend(waits)
+    made.spend(waits)
+    assert made.result(limits=Limits(requests_per_minute=60, tokens_per_minute=600)).bound_by == named

@@ -117,7 +117,7 @@ def test_c29_a_zeroed_page_anywhere_loses_its_own_batches_only(path: Path) -> No
             file.unlink()
 
 
-@pytest.mark.parametrize("part", [0.3, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("part", [0.35, 0.5, 0.9, 0.99])
 def test_c29_a_truncated_file_is_set_aside_and_its_whole_rows_are_kept(path: Path, part: float) -> None:
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * part)])
@@ -140,6 +140,55 @@ def test_c29_all_damaged_rows_are_found_at_once_and_named(path: Path) -> None:
     assert [words.split()[1] for words in named] == ["20", "3", "30"]
     assert finished(path, named.append) == set(range(BATCHES)) - {2, 19, 29}
     assert len(named) == 3
+
+
+def test_c29_damage_that_only_reading_finds_is_mended_at_the_next_start(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    leaf = next(at for at in range(PAGE, len(data), PAGE) if data[at] == 0x0D and data[at + 4] > 2)  # of `batches`
+    cell = leaf + int.from_bytes(data[leaf + 8 : leaf + 10], "big")
+    data[cell + 4 : cell + 6] = b"\xff\x7f"  # the record says that its head is longer than all of it
+    path.write_bytes(data)
+    assert mend(path, nobody_else) is None
+    with pytest.raises(DamagedStateError, match="malformed"):
+        finished(path)
+    told = mend(path, nobody_else)
+    assert told is not None
+    assert len(finished(path)) == told.batches >= BATCHES - 1
+
+
+def test_c29_who_only_looks_asks_for_no_mending(path: Path) -> None:
+    path.write_bytes(b"this is no database" * 5000)
+    ledger = Ledger(path)
+    with pytest.raises(DamagedStateError):
+        ledger.index(SPACE)
+    ledger.close()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_c29_answers_on_pages_that_sqlite_does_not_find_any_more_are_kept_the_newest_of_each(path: Path) -> None:
+    keys = [content_key(f"question {number}") for number in range(400)]
+    states = []
+    for word in ("old", "new"):
+        ledger = Ledger(path)
+        asyncio.run(put_answers(ledger, SPACE, {key: Answer(f"{word} " * 20, "stop") for key in keys}))
+        ledger.close()
+        states.append(path.read_bytes())
+    with sqlite3.connect(path) as connection:
+        roots = dict(connection.execute("SELECT name, (rootpage - 1) * ? FROM sqlite_master", (PAGE,)))
+    connection.close()
+    old, data = states[0], bytearray(states[1])
+    written = next(at for at in range(0, len(old), PAGE) if b"old old" in old[at : at + PAGE])
+    # A page that was given back keeps what stood on it.
+    for name, page in (("answers", bytes(PAGE)), ("sqlite_autoindex_answers_1", old[written : written + PAGE])):
+        data[roots[name] : roots[name] + PAGE] = page
+    path.write_bytes(data)
+    told = mend(path, nobody_else)
+    assert told is not None
+    assert told.answers == len(keys)
+    assert "400 answers were kept" in str(told)
+    ledger = Ledger(path)
+    assert set(find_answers(ledger, keys).values()) == {Answer("new " * 20, "stop")}
+    ledger.close()
 
 
 def test_c29_what_is_no_database_at_all_is_set_aside(path: Path) -> None:
@@ -254,7 +303,7 @@ def known_besides_vectors(path: Path) -> list[object]:
 def test_c29_what_is_known_besides_vectors_is_kept_too(path: Path) -> None:
     asyncio.run(_write_down(path))
     before = known_besides_vectors(path)
-    ask_to_mend(path).touch()
+    ask_to_mend(path)
     assert mend(path, lambda: None) is not None
     assert known_besides_vectors(path) == before
 

@@ -8,7 +8,7 @@ from asyncrun.llms.openai import OpenAIChat
 from asyncrun.llms.providers import PROVIDERS
 from asyncrun.registry import BUILT_IN
 
-KEYS = {name: f"key-of-{name}" for row in PROVIDERS.values() for name in row.keys}
+KEYS = {name: f"key-of-{name}" for row in PROVIDERS.values() for name in row.vendor.keys}
 HOME = {
     "openai": "https://api.openai.com/v1/chat/completions",
     "mistral": "https://api.mistral.ai/v1/chat/completions",

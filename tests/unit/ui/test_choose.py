@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from asyncrun.ports import NullProgress
-from asyncrun.ui.choose import Look, build_progress, choose_colour, choose_look
+from asyncrun.ui.build import build_progress
+from asyncrun.ui.choose import Look, choose_colour, choose_look
 from asyncrun.ui.jsonlines import JsonProgress
 from asyncrun.ui.plain import PlainProgress, WarningsOnly
 from asyncrun.ui.progress import BarProgress

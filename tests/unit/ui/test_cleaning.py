@@ -20,7 +20,7 @@ def test_what_was_removed_is_counted_and_named() -> None:
 
 def test_a_dry_run_says_would_and_why_the_ledger_is_left_alone() -> None:
     told = render_cleaning(Cleaning(True, RUNS[:1], kept="what b.yaml uses is not known: \x1b[2J"))
-    assert told == "would remove 1 trace: r1\nno vectors would be removed: what b.yaml uses is not known: \\x1b[2J"
+    assert told == "would remove 1 trace: r1\nno space would be removed: what b.yaml uses is not known: \\x1b[2J"
 
 
 def test_a_space_without_a_readable_description_is_named_by_its_fingerprint() -> None:

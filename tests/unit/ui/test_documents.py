@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from asyncrun.records import Counts, JobResult, RunResult, Status, Usage
 from asyncrun.ui.documents import counters, summary_document
@@ -39,4 +40,8 @@ def test_an_unknown_cost_is_null_and_has_no_source() -> None:
 
 def test_what_bound_the_run_is_null_unless_known() -> None:
     assert summary_document(RunResult("r1", (), 1.0))["bound_by"] is None
-    assert summary_document(RunResult("r1", (), 1.0), bound_by="rate limit")["bound_by"] == "rate limit"
+    short, long = job("a", Status.SUCCEEDED, 0, Counts(), Usage()), job("b", Status.SUCCEEDED, 0, Counts(), Usage())
+    jobs = (replace(short, bound_by="write"), replace(long, seconds=short.seconds + 1, bound_by="tokens_per_minute"))
+    document = summary_document(RunResult("r1", jobs, 1.0))
+    assert [each["bound_by"] for each in document["jobs"]] == ["write", "tokens_per_minute"]
+    assert document["bound_by"] == "tokens_per_minute"

@@ -67,3 +67,25 @@ def test_sentences_go_on_between_words_where_the_screen_ends() -> None:
     stream = io.StringIO()
     print_text("notes failed\n  the server says no-such-model to the request", stream, width=24)
     assert stream.getvalue() == "notes failed\n  the server says\n    no-such-model to the\n    request\n"
+
+
+def test_a_plan_that_is_wider_than_the_terminal_loses_empty_columns_and_never_a_job() -> None:
+    plans = [JobPlan(name, "embed", 1234, 4, requests=12, tokens=90) for name in ("notes", "letters")]
+    assert render_plan(plans, 120).splitlines()[0].split() == [
+        *("JOB", "KIND", "ITEMS", "NEW", "CHANGED", "UNCHANGED", "DELETE", "FAILED", "REQUESTS", "TOKENS", "COST", "TIME")
+    ]
+    head, *rows = render_plan(plans, 80).splitlines()
+    assert head.split() == ["JOB", "KIND", "ITEMS", "NEW", "UNCHANGED", "REQUESTS", "TOKENS", "COST", "TIME"]
+    assert [row.split()[0] for row in rows] == ["notes", "letters"]
+    narrow = render_plan([*plans, JobPlan("third", "embed", 5, 0, failed=2)], 40)
+    assert max(map(len, narrow.splitlines())) <= 40
+    words = " ".join(narrow.split())
+    assert "notes (embed): items 1,234, new 4, unchanged 0, requests 12, tokens ~90, cost unknown, time unknown letters" in words
+    assert "third (embed): items 5, new 0, unchanged 0, failed 2," in words
+
+
+def test_a_narrow_terminal_has_a_paragraph_for_each_failed_item() -> None:
+    failure = ItemFailure("n7", Place("notes.jsonl", 7), "server_error", "the server is on fire", attempts=1)
+    text = render_failed([("notes", failure)], 40)
+    assert max(map(len, text.splitlines())) <= 40
+    assert " ".join(text.split()) == "notes: item n7 failed (server_error) at notes.jsonl:7: the server is on fire (1 attempt)"

@@ -72,3 +72,23 @@ def test_a_trace_deeper_than_the_recursion_limit_is_rendered(maker) -> None:
     for _ in range(1500):
         parent = maker.add("tree", 0, 1, parent)
     assert len(str(render_tree(maker.spans, 80)).splitlines()) == 1503
+
+
+def test_a_map_that_may_not_be_long_is_folded_and_then_ends_below_the_jobs(maker) -> None:
+    for number in range(20):
+        job = maker.add("async_job", 0, 5, name=f"job-{number}")
+        for _ in range(5):
+            maker.add("attempt", 0, 1, maker.add("embedding", 0, 2, job))
+
+    def at_most(number: int) -> list[str]:
+        return str(render_tree(maker.spans, 100, number)).splitlines()[2:-1]
+
+    assert at_most(220) == lines(maker)
+    assert at_most(219)[:4] == [
+        "    |_async_job job-0 -> 5.00 s",
+        "      |_embedding x 5 -> 10.0 s (p50 2.00, p95 2.00, max 2.00)",
+        "        |_attempt x 5 -> 5.00 s (p50 1.00, p95 1.00, max 1.00)",
+        "    |_async_job job-1 -> 5.00 s",
+    ]
+    assert len(at_most(60)) == 60
+    assert at_most(59) == [*(f"    |_async_job job-{number} -> 5.00 s" for number in range(20)), "    what is below them: asyncrun trace"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
+
+from asyncrun.spelling import near
 
 QUESTION, CONTEXT, METADATA = "question", "context", "metadata."
 PLACEHOLDERS = "{question}, {context}, {metadata.NAME}; {{ and }} are braces"
@@ -54,8 +55,8 @@ def parse_prompt(text: str) -> Template:
         elif piece[0] == "{":
             name = piece[1:-1].strip()
             if name not in (QUESTION, CONTEXT) and not (name.startswith(METADATA) and len(name) > len(METADATA)):
-                close = difflib.get_close_matches(name, (QUESTION, CONTEXT), 1)
-                raise TemplateError(f"unknown placeholder {piece!r}", match.start(), f"{{{close[0]}}}" if close else None)
+                close = near(name, (QUESTION, CONTEXT))
+                raise TemplateError(f"unknown placeholder {piece!r}", match.start(), f"{{{close}}}" if close else None)
             fields.append(name)
             literals.append("")
         else:

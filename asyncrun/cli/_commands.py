@@ -1,0 +1,71 @@
+"""Commands, put together when they are called for: Typer takes longer for the flags of them all than most take to run."""
+
+from __future__ import annotations
+
+from collections import UserDict
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import typer
+import typer.main
+
+from asyncrun.cli._options import with_flags
+
+# Plain help: Typer's Rich help alone doubles the start-up time.
+_plain_typer = partial(typer.Typer, rich_markup_mode=None, pretty_exceptions_enable=False, add_help_option=False)
+
+
+class Commands(UserDict[str, Any]):
+    """Typer's commands by their names, made of what builds them: each is built when it is looked up."""
+
+    def __getitem__(self, name: str) -> Any:
+        return self.data[name]()
+
+
+def build_command(file: str, function: str, name: str) -> Any:
+    """Return Typer's command of this name: a function in a file of this room."""
+    app = _plain_typer(add_completion=False)
+    app.command(name, add_help_option=False)(with_flags(_load(file, function)))
+    return _reading_little(typer.main.get_command(app))
+
+
+def build_commands_of(file: str, functions: Mapping[str, str]) -> Any:
+    """Return Typer's group of the functions in a file, by the names of their commands; alone, it is the function of the file's name."""
+    builders = {name: partial(build_command, file, function, name) for name, function in functions.items()}
+    return build_group(file, _load(file, file), builders, add_completion=False)
+
+
+def build_group(name: str, alone: Callable[..., int], builders: Mapping[str, Callable[[], Any]], **about: Any) -> Any:
+    """Return Typer's group of the commands that are to be built; `alone` is called where none of them is."""
+    app = _plain_typer(name=name, **about)
+    app.callback(invoke_without_command=True)(with_flags(alone))
+    group: Any = typer.main.get_command(app)
+    group.commands = Commands(builders)
+    return _reading_little(group)
+
+
+def _load(file: str, function: str) -> Callable[..., int]:
+    loaded: Callable[..., int] = getattr(import_module(f"asyncrun.cli.{file}"), function)
+    return loaded
+
+
+def _reading_little(command: Any) -> Any:
+    """Return Typer's command, which then reads only what needs it: it loads pydantic to read even what is not given."""
+    for parameter in command.params:
+        parameter.process_value = partial(_process_value, parameter, parameter.process_value)
+    return command
+
+
+def _process_value(parameter: Any, read: Callable[..., Any], context: typer.Context, value: Any) -> Any:
+    if value is parameter.default and not parameter.required:
+        return value
+    if isinstance(value, str) and _wanted(parameter) is str:
+        return value
+    return read(context, value)
+
+
+def _wanted(parameter: Any) -> Any:
+    # Typer before 0.29 knows no descriptor, and no pydantic.
+    return getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
