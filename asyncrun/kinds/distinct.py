@@ -16,8 +16,8 @@ class DistinctSource:
     """Passes over a source several times; the files are looked up at the first pass.
 
     Under `duplicates: fail` the first whole pass ends with UsageError if an id is repeated. Under `first` and `last` a pass of its own
-    finds out which items to keep. `unnamed` counts the items of rows without an id of their own: their line stands for them. With a
-    `limit` the input ends after so many items.
+    finds out which items to keep. `unnamed` counts the items of rows without an id of their own: their line stands for them;
+    `passed_over` are the files that a glob matched and that are no input. With a `limit` the input ends after so many items.
     """
 
     def __init__(self, source: Source, limit: int | None = None) -> None:
@@ -37,6 +37,11 @@ class DistinctSource:
                 pass
         keeps = self._keeps()
         yield from islice((item for item in self._source.items(self._inventory) if keeps(item.id)), self._limit)
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """Return the files that are not read although a glob matched them, as the first pass found them."""
+        return self._inventory.skipped if self._inventory is not None else ()
 
     def _checked(self, limit: int | None) -> Iterator[Item | BadItem]:
         self._inventory = self._source.check()

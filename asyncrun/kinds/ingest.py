@@ -26,7 +26,7 @@ from asyncrun.kinds.forecast import Foreseen
 from asyncrun.kinds.news import news
 from asyncrun.kinds.pending import Pending
 from asyncrun.kinds.places import check_place
-from asyncrun.kinds.planning import probes_foreseen, unnamed_note
+from asyncrun.kinds.planning import probes_foreseen, input_notes
 from asyncrun.kinds.retry import not_done
 from asyncrun.kinds.room import Room, ledger_bytes
 from asyncrun.kinds.sending import Batch, send_all
@@ -79,7 +79,7 @@ class IngestKind:
             delete=len(found.gone) if self._prunes else 0,
             failed=len(found.failures),
             disk=await asyncio.to_thread(self._disk, foreseen.inputs),
-            notes=unnamed_note(self.source) if refusal is None else (*unnamed_note(self.source), f"a run is refused: {refusal}"),
+            notes=(*input_notes(self.source), *([] if refusal is None else [f"a run is refused: {refusal}"])),
         )
         return foreseen.on(plan).noted(*await asyncio.to_thread(news, self.context, self._space, changed, foreseen.cost))
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from asyncrun.kinds.pending import Pending
 
+NAMED_FILES = 3
+
 
 def plan_items(items: Items, kind: str, scanned: Scan, index: KeyIndex, output: Output) -> JobPlan:
     """Return the plan of a job whose items are its requests' texts. Blocks."""
@@ -44,7 +46,7 @@ def plan_items(items: Items, kind: str, scanned: Scan, index: KeyIndex, output: 
     foreseen = context.forecast.foresee(rounds, items.embedder, items.input_type, context.rate)
     disk = items.disk(scanned, index, output)
     plan = replace(foreseen.on(plan), disk=None if disk is None else sum(disk.values()))
-    return plan.noted(*news(context, items.space, new, plan.cost), *unnamed_note(items.source))
+    return plan.noted(*news(context, items.space, new, plan.cost), *input_notes(items.source))
 
 
 def probes_foreseen(embedder: Embedder, input_type: InputType, context: JobContext) -> list[list[Pending]]:
@@ -58,9 +60,13 @@ def _unforeseen(items: Items, scanned: Scan, send: NDArray[np.bool_]) -> Iterato
     return items.context.forecast.unforeseen(items.space, items.pending(scanned, send))
 
 
-def unnamed_note(source: DistinctSource) -> tuple[str, ...]:
-    """Return a warning about items without an id of their own, if there are any."""
-    if not source.unnamed:
-        return ()
-    records = f"{counted(source.unnamed, 'record')} without an id"
-    return (f"{records}: file and line stand for it, so that a line put in between renames the rest",)
+def input_notes(source: DistinctSource) -> tuple[str, ...]:
+    """Return warnings about items without an id of their own, and about files that a glob matched and that are not read."""
+    notes = []
+    if source.unnamed:
+        records = f"{counted(source.unnamed, 'record')} without an id"
+        notes.append(f"{records}: file and line stand for it, so that a line put in between renames the rest")
+    if passed_over := source.passed_over:
+        named = ", ".join(passed_over[:NAMED_FILES]) + (", ..." if len(passed_over) > NAMED_FILES else "")
+        notes.append(f"{counted(len(passed_over), 'file')} passed over, hidden or of a type that nothing reads: {named}")
+    return tuple(notes)

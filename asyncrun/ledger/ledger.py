@@ -16,7 +16,7 @@ import numpy as np
 from asyncrun.errors import DamagedStateError, Place, SpaceMismatchError
 from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
 from asyncrun.ledger.salvage import ask_to_mend
-from asyncrun.ledger.schema import checksum, explained, open_connection
+from asyncrun.ledger.schema import checksum, explained, open_connection, open_to_look
 from asyncrun.ledger.writer import GroupWriter, Write
 from asyncrun.records import ItemFailure, Space
 
@@ -216,7 +216,7 @@ class Ledger:
     def _rows(self, statement: str, parameters: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
         try:
             if self._reader is None:
-                self._reader = open_connection(self._path)
+                self._reader = open_to_look(self._path) if self._warn is None else open_connection(self._path)
             yield from self._reader.execute(statement, parameters)
         except sqlite3.DatabaseError as error:
             told = explained(error, self._path)

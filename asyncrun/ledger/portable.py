@@ -24,7 +24,7 @@ import orjson
 from asyncrun.errors import Place, StorageError
 from asyncrun.ledger.index import KEY_BYTES
 from asyncrun.ledger.ledger import FLOAT_BYTES, Finished
-from asyncrun.ledger.schema import checksum, explained, open_connection
+from asyncrun.ledger.schema import checksum, explained, open_to_look
 from asyncrun.records import Answer, Space
 
 HEAD = {"format": "asyncrun-ledger", "version": 1}
@@ -43,7 +43,7 @@ def portable_lines(path: Path) -> Generator[tuple[bytes, int, int], None, None]:
         "SELECT description, dimensions, keys, keys_sum, vectors, vectors_sum, flags FROM batches JOIN spaces ON spaces.id = batches.space"
         " WHERE description != '' AND count > 0 ORDER BY batches.id DESC"
     )
-    with closing(open_connection(path)) as connection:
+    with closing(open_to_look(path)) as connection:
         try:
             for description, dimensions, keys, keys_sum, vectors, vectors_sum, flags in connection.execute(statement):
                 if (checksum(keys), checksum(vectors)) == (keys_sum, vectors_sum):

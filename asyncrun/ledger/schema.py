@@ -18,6 +18,7 @@ import sqlite3
 from pathlib import Path
 
 from asyncrun.errors import DamagedStateError, StorageError
+from asyncrun.readonly import address_to_look, can_write, copy_hint
 
 BUSY_SECONDS = 30.0
 PAGE_BYTES = 8192
@@ -164,16 +165,50 @@ def open_connection(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def open_to_look(path: Path) -> sqlite3.Connection:
+    """Open the ledger at `path` for one who changes nothing: as `open_connection` does, and only to read where nothing can be written.
+
+    Raises as that does, and StorageError where reading would need writing.
+    """
+    if can_write(path):
+        return open_connection(path)
+    connection = sqlite3.connect(address_to_look(path), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+    try:
+        _check_version(connection, path)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise explained(error, path) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    version = _version(connection, path)
+    if version < len(MIGRATIONS):
+        raise StorageError(
+            f"the ledger {path} has the form of an older asyncrun (version {version}, this one reads {len(MIGRATIONS)}) and cannot be"
+            " changed where nothing can be written",
+            hint=copy_hint(path),
+        )
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(MIGRATIONS):
+        raise DamagedStateError(
+            f"the ledger {path} was written by a newer asyncrun (version {version}, this one reads up to {len(MIGRATIONS)})",
+            hint="Upgrade asyncrun, or use another --state-dir.",
+        )
+    return version
+
+
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Apply the scripts that are missing; a script and its record are one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
-            raise DamagedStateError(
-                f"the ledger {path} was written by a newer asyncrun (version {version}, this one reads up to {len(MIGRATIONS)})",
-                hint="Upgrade asyncrun, or use another --state-dir.",
-            )
+        version = _version(connection, path)
         for number in range(version, len(MIGRATIONS)):
             for statement in filter(str.strip, MIGRATIONS[number].split(";")):
                 connection.execute(statement)

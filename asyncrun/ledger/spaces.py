@@ -11,7 +11,7 @@ import numpy as np
 
 from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
 from asyncrun.ledger.refreshes import see_what_comes
-from asyncrun.ledger.schema import checksum, explained, open_connection
+from asyncrun.ledger.schema import checksum, explained, open_connection, open_to_look
 from asyncrun.records import SpaceSize, Superseded
 
 
@@ -23,7 +23,7 @@ def space_sizes(path: Path) -> list[SpaceSize]:
         " FROM batches GROUP BY space) v ON v.space = spaces.id LEFT JOIN (SELECT space, count(*) AS count,"
         " sum(length(key) + length(answer)) AS bytes FROM answers GROUP BY space) a ON a.space = spaces.id ORDER BY size DESC, fingerprint"
     )
-    with closing(open_connection(path)) as connection:
+    with closing(open_to_look(path)) as connection:
         try:
             return [SpaceSize(*row) for row in connection.execute(statement)]
         except sqlite3.DatabaseError as error:
@@ -36,7 +36,7 @@ def find_superseded(path: Path, removed: Collection[str] = ()) -> Superseded:
     Raises StorageError and DamagedStateError.
     """
     found = Superseded()
-    with closing(open_connection(path)) as connection:
+    with closing(open_to_look(path)) as connection:
         try:
             for number, fingerprint in connection.execute("SELECT id, fingerprint FROM spaces").fetchall():
                 if fingerprint not in removed:

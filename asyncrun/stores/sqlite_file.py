@@ -9,6 +9,7 @@ from pathlib import Path
 
 from asyncrun.errors import AsyncrunError, StorageError, TryLaterError, os_words
 from asyncrun.escape import printable
+from asyncrun.readonly import address_to_look, can_write
 
 BUSY_SECONDS = 30.0
 APPLICATION_ID = 0x61737972
@@ -77,10 +78,13 @@ def open_file(path: Path) -> sqlite3.Connection:
 
 
 def open_existing_file(path: Path) -> sqlite3.Connection | None:
-    """Open a store's file as `open_file` does, but make nothing: None where nothing was ever committed."""
+    """Open a store's file as `open_file` does, but make nothing: None where nothing was ever committed.
+
+    Where nothing can be written it can only be read.
+    """
     if not path.exists():
         return None
-    with _closed_on_error(_connect(path)) as connection:
+    with _closed_on_error(_connect(path) if can_write(path) else _connect(address_to_look(path), uri=True)) as connection:
         if _is_empty(connection):
             connection.close()
             return None
@@ -97,9 +101,9 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[sqlite3.Connect
         raise
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(place: Path | str, *, uri: bool = False) -> sqlite3.Connection:
     # One thread at a time is the port's promise, not one thread for ever.
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(place, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=uri)
     # Ids may be file names that are not UTF-8: they come back as they went in.
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogatepass")
     return connection

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from asyncrun.errors import DamagedStateError, StorageError, os_words
+from asyncrun.readonly import address_to_look, can_write
 from asyncrun.trace.records import RUNNING, RunEnd, RunRecord, Span
 
 FORMAT = 2
@@ -195,7 +196,8 @@ class TraceStore:
     def _open_to_read(self) -> sqlite3.Connection:
         if not self.path.exists():
             return sqlite3.connect(":memory:", isolation_level=None)
-        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", timeout=PATIENCE, isolation_level=None, uri=True)
+        address = f"{self.path.absolute().as_uri()}?mode=ro" if can_write(self.path) else address_to_look(self.path)
+        return sqlite3.connect(address, timeout=PATIENCE, isolation_level=None, uri=True)
 
     def _prepare(self, read_only: bool) -> None:
         [found] = self._connection.execute("PRAGMA user_version").fetchone()

@@ -28,7 +28,7 @@ def shown() -> dict[str, list[str]]:
 def labels(lines: list[str]) -> set[str]:
     """What stands at the beginnings of lines, without numbers, waits and whichever events were long enough to be named."""
     starts = {re.sub(r"[\d.,]+", "0", re.split(r"  | [·▁▂▃▄▅▆▇█]", line)[0]).strip() for line in lines if line.strip()}
-    return {start for start in starts if not start.startswith(("and ", "|", "embedding", "itself", "async_job", "between"))}
+    return {start for start in starts if not start.startswith(("and ", "|", "embedding", "itself", "async_job", "node_parsing", "between"))}
 
 
 def test_the_readme_shows_what_the_example_shows(script: ModuleType, shown: dict[str, list[str]], tmp_path: Path) -> None:

@@ -140,3 +140,14 @@ def test_a_run_that_cannot_fit_refuses_before_its_first_call(
 
 def usage(free: int) -> Any:
     return SimpleNamespace(total=2 * free, used=free, free=free)
+
+
+def test_files_that_a_glob_matches_and_that_are_not_read_are_counted_and_named(asyncrun: Command, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    for name in ("a.md", ".hidden.md", "picture.png", "table.xyz", "tool.exe"):
+        (tmp_path / "docs" / name).write_text("text")
+    write(tmp_path, {"name": "n", "kind": "embed", "input": "docs/*", "output": "out.jsonl", "embedder": {"provider": "local"}})
+    [planned] = plans(asyncrun)
+    assert planned["items"] == 1
+    passed_over = "4 files passed over, hidden or of a type that nothing reads: docs/.hidden.md, docs/picture.png, docs/table.xyz, ..."
+    assert passed_over in asyncrun("plan").out
