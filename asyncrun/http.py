@@ -94,11 +94,15 @@ class Client:
 
     @asynccontextmanager
     async def connections(self) -> AsyncIterator[httpx.AsyncClient]:
-        """Lend the connections for one request."""
+        """Lend the connections for one request. Where it finds one closed, the others are as old: all are left behind."""
         pool = self._pool
         pool.users += 1
         try:
             yield pool.http
+        except Exception as error:
+            if pool is self._pool and _found_closed(error):
+                await self.renew()
+            raise
         finally:
             pool.users -= 1
             await pool.close_if_idle()

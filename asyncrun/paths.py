@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from asyncrun.errors import StorageError, os_words
+from asyncrun.errors import StorageError, UnknownRunError, os_words
 
 STATE_FOLDER = ".asyncrun"
 LEDGER = "ledger.db"
@@ -47,6 +47,19 @@ def find_state_folder(start: Path) -> Path | None:
         if (folder / STATE_FOLDER).is_dir():
             return folder / STATE_FOLDER
     return None
+
+
+def traced_folder(file: Path | None, state_dir: Path | None) -> Path:
+    """Return the state folder that is meant: of the job file, or the nearest upward. Raises UnknownRunError when there is none."""
+    if file is not None or state_dir is not None:
+        return state_folder(file or Path(), state_dir)
+    found = find_state_folder(Path.cwd())
+    if found is None:
+        raise UnknownRunError(
+            "no run is recorded here: there is no .asyncrun folder in this folder or above",
+            hint="Run `asyncrun run` first, or name the job file with -f.",
+        )
+    return found
 
 
 def write_private(path: Path, data: bytes) -> None:

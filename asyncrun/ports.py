@@ -47,10 +47,6 @@ class Progress:
         """Leave the screen as a finished line; may be called twice."""
 
 
-class NullProgress(Progress):
-    """An onlooker that shows nothing."""
-
-
 class Kind(Protocol):
     """One job, wired with all that it needs: it can be planned, and it can be run."""
 

@@ -1,4 +1,4 @@
-"""Where nothing can be written, such as on a read-only mount: SQLite files that are looked at all the same, and saying so before work begins."""
+"""Where nothing can be written, as on a read-only mount: SQLite files are looked at all the same, and who must write hears of it first."""
 
 from __future__ import annotations
 
@@ -11,8 +11,18 @@ from asyncrun.errors import StorageError
 def can_write(path: Path) -> bool:
     """Tell whether a file can be written or made, and another one beside it, as SQLite does."""
     if path.exists():
-        return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
-    return os.access(next(folder for folder in path.absolute().parents if folder.exists()), os.W_OK)
+        return _may_write(path) and _may_write(path.parent)
+    return _may_write(next(folder for folder in path.absolute().parents if folder.exists()))
+
+
+def check_writable(path: Path) -> None:
+    """Raise StorageError for a file that cannot be written or made."""
+    if not can_write(path):
+        raise StorageError(f"{path} cannot be written", hint="Make the file and its folder writable, or choose another path.")
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def address_to_look(path: Path) -> str:

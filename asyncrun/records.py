@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from functools import cached_property
 from operator import add, attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -95,7 +96,7 @@ class Hit:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Space:
     """A vector space: vectors of two spaces are never mixed or compared.
 
@@ -120,7 +121,7 @@ class Space:
             known = {"name": self.name, "dimensions": self.dimensions, "input_type": self.input_type}
         return json.dumps({key: value for key, value in known.items() if value}, sort_keys=True, separators=(",", ":"))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Return 32 hexadecimal digits that name the space."""
         return hashlib.blake2b(self.describe().encode(), digest_size=16).hexdigest()

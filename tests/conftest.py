@@ -7,6 +7,7 @@ import functools
 import gc
 import inspect
 import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -17,10 +18,19 @@ from typing import Any, NamedTuple
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
-GRACE = 2.0
+GRACE = 30.0
 """Seconds that a thread, a process or a socket has to end in after its test."""
+
+# No example has to be made or tried within a time: the machine may be busy.
+settings.register_profile("asyncrun", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("asyncrun")
+
+# A script that starts the tests in the background has them ignore Ctrl-C, and with them every process that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 

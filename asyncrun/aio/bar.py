@@ -8,7 +8,7 @@ import logging
 
 from asyncrun import registry
 from asyncrun.callbacks.words import words_of
-from asyncrun.ports import NullProgress, Progress
+from asyncrun.ports import Progress
 from asyncrun.records import Counts
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Bar:
 
     def _switch_off(self, error: Exception) -> None:
         _report(error)
-        broken, self._progress = self._progress, NullProgress()
+        broken, self._progress = self._progress, Progress()
         # It may own the last lines of the screen.
         with contextlib.suppress(Exception):
             broken.close()
@@ -70,7 +70,7 @@ class Bar:
 
 async def open_bar(name: str, total: int | None) -> Bar:
     """Return the bar that is installed under the name `bar`, or one that shows nothing when that cannot be had."""
-    progress: Progress = NullProgress()
+    progress: Progress = Progress()
     try:
         # In a thread, because it is imported on use, from files.
         progress = await asyncio.to_thread(_open_progress)

@@ -74,7 +74,7 @@ class _Patient:
     config: EndpointConfig
     place: Place | None
     model: Embedder | Llm | None
-    error: str | None = None
+    error: AsyncrunError | None = None
 
     @property
     def endpoint(self) -> Endpoint | None:
@@ -98,7 +98,7 @@ def _patients(jobs: Sequence[Job], workshop: Workshop) -> Iterator[_Patient]:
             try:
                 model: Any = build(_hasty(job))
             except AsyncrunError as error:
-                yield _Patient(len(seen), word, config, None, None, error.message)
+                yield _Patient(len(seen), word, config, None, None, error)
                 continue
             members = model.embedders if isinstance(model, SeveralPlaces) else model.llms if isinstance(model, SeveralChats) else [model]
             for place, member in zip(config.places() or (None,), members, strict=True):
@@ -109,9 +109,9 @@ async def _visit(patient: _Patient, environ: Mapping[str, str], clock: Clock) ->
     """Return what was found, and the vector of the known text where one came."""
     model, endpoint = patient.model, patient.endpoint
     name = f"{patient.word} {patient.config.provider}" + (f"/{model.model_name}" if model is not None and model.model_name else "")
-    checkup = Checkup(name, endpoint.host if endpoint else None, tuple(_settings(patient, environ)), error=patient.error)
+    checkup = Checkup(name, endpoint.host if endpoint else None, tuple(_settings(patient, environ)))
     if model is None:
-        return checkup, None
+        return _failed(checkup, patient.error), None
     about, vector, started = None, None, clock.monotonic()
     try:
         model.check()
@@ -126,9 +126,13 @@ async def _visit(patient: _Patient, environ: Mapping[str, str], clock: Clock) ->
         # A server may have no list of models, and answer all the same.
         checkup = checkup if error.status in (404, 405) else replace(checkup, error=str(error))
     except AsyncrunError as error:
-        checkup = replace(checkup, error=error.message)
+        checkup = _failed(checkup, error)
     told = _told(about or About(), model.model_name, endpoint.limiter if endpoint else None)
     return replace(checkup, settings=(*checkup.settings, *told)), vector
+
+
+def _failed(checkup: Checkup, error: AsyncrunError | None) -> Checkup:
+    return checkup if error is None else replace(checkup, error=error.message, hint=error.hint)
 
 
 async def _embedded(model: Any) -> Vectors:

@@ -18,7 +18,8 @@ from asyncrun.jobfile.loading import Reading
 from asyncrun.jobfile.model import JobFile
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.lock import hold_lock
-from asyncrun.ledger.spaces import find_superseded, remove_from_ledger, space_sizes
+from asyncrun.ledger.sizes import space_sizes
+from asyncrun.ledger.spaces import find_superseded, remove_from_ledger
 from asyncrun.paths import LEDGER, TRACES, lock_file, open_state_folder, state_folder
 from asyncrun.records import Cleaning, SpaceSize, Superseded
 from asyncrun.trace.store import TraceStore

@@ -16,7 +16,7 @@ from asyncrun.clock import Clock
 from asyncrun.errors import AsyncrunError, LockedError, UsageError
 from asyncrun.http import Client, build_client
 from asyncrun.notify.ping import FAIL, START, SUCCESS, TRIES, ping_address, ping_body, send_ping
-from asyncrun.ports import NullProgress, Progress
+from asyncrun.ports import Progress
 from asyncrun.records import JobResult, RunResult, Status
 from asyncrun.redact import Redactor
 from asyncrun.ui.both import BothProgress
@@ -37,7 +37,7 @@ class _Address:
     ping: asyncio.Task[None] | None = None
 
 
-class Notices(NullProgress):
+class Notices(Progress):
     """Tells addresses how the run and its jobs begin and end; it never waits, and whatever becomes of a ping changes nothing else.
 
     Args:

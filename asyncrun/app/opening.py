@@ -11,19 +11,21 @@ from pathlib import Path
 
 from asyncrun.aio.stop import Stop
 from asyncrun.app.overrides import Selection, load_jobs
-from asyncrun.app.request import Request
+from asyncrun.app.request import Request, environment_secrets
 from asyncrun.app.wiring import Workshop
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
+from asyncrun.errors import StorageError, os_words
 from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.jobs import Job
 from asyncrun.kinds.budget import Purse
 from asyncrun.kinds.retry import Retry
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.paths import LEDGER, state_folder
-from asyncrun.ports import NullProgress
+from asyncrun.ports import Progress
+from asyncrun.redact import Redactor, redact_error
 
-NOBODY = NullProgress().warn
+NOBODY = Progress().warn
 
 
 def build_workshop(
@@ -34,12 +36,15 @@ def build_workshop(
     clock: Clock,
     manager: CallbackManager,
     models: Sequence[EndpointConfig] = (),
+    jobs: Sequence[Job] = (),
     stdin: Path | None = None,
     warn: Callable[[str], object] = NOBODY,
+    redact: Callable[[str], str] = str,
 ) -> Workshop:
     """Return the workshop of a request.
 
-    `models` are all that its job file describes, `stdin` is where standard input was spooled to, `warn` is told what is odd.
+    `models` and `jobs` are all that its job file describes, `stdin` is where standard input was spooled to, `warn` is told what is odd,
+    `redact` takes secrets out of a text.
     """
     return Workshop(
         file=request.file,
@@ -52,32 +57,51 @@ def build_workshop(
         workers=request.workers,
         stdin=stdin,
         warn=warn,
+        redact=redact,
         deadline=None if request.max_runtime is None else clock.monotonic() + request.max_runtime,
         retry=Retry(request.ids) if request.retry else None,
         limit=request.limit,
         purse=None if request.max_cost is None else Purse(request.max_cost),
         models=models,
+        jobs=jobs,
     )
+
+
+def redactor_of(request: Request, selection: Selection) -> Redactor:
+    """Return who knows the secrets of a job file and of the environment that it is used in."""
+    return Redactor({*selection.job_file.secrets(), *environment_secrets(request.environ)})
 
 
 @asynccontextmanager
 async def open_workshop(request: Request, *, need_keys: bool = False) -> AsyncIterator[tuple[Workshop, tuple[Job, ...]]]:
     """Open what the selected jobs of a file need, for looking only: no lock, and nothing is written beside the job file."""
     async with AsyncExitStack() as stack:
-        # Without a ledger all is new: an empty one elsewhere says so, and the folder stays untouched.
-        elsewhere = await asyncio.to_thread(tempfile.TemporaryDirectory)
-        stack.push_async_callback(asyncio.to_thread, elsewhere.cleanup)
-        selection, path = await asyncio.to_thread(_look, request, Path(elsewhere.name), need_keys)
+        selection, path = await asyncio.to_thread(_look, request, need_keys)
+        if not await asyncio.to_thread(path.exists):
+            # Without a ledger all is new: an empty one elsewhere says so, and the folder stays untouched.
+            elsewhere = await asyncio.to_thread(_open_elsewhere)
+            stack.push_async_callback(asyncio.to_thread, elsewhere.cleanup)
+            path = Path(elsewhere.name) / LEDGER
         ledger = Ledger(path)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
         models = selection.job_file.models()
         workshop = build_workshop(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager(), models=models)
         stack.push_async_callback(workshop.aclose)
-        yield workshop, selection.jobs
+        try:
+            yield workshop, selection.jobs
+        except Exception as error:
+            # Whoever shows it does not know the secrets of this job file.
+            redact_error(error, redactor_of(request, selection).redact)
+            raise
 
 
-def _look(request: Request, elsewhere: Path, need_keys: bool) -> tuple[Selection, Path]:
-    """Return the job file with the selected jobs, and the ledger to read."""
-    selection = load_jobs(request, need_keys=need_keys)
-    known = state_folder(request.file, request.state_dir) / LEDGER
-    return selection, known if known.exists() else elsewhere / LEDGER
+def _look(request: Request, need_keys: bool) -> tuple[Selection, Path]:
+    """Return the job file with the selected jobs, and where its ledger is, if there is one."""
+    return load_jobs(request, need_keys=need_keys), state_folder(request.file, request.state_dir) / LEDGER
+
+
+def _open_elsewhere() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise StorageError(f"no temporary folder can be made: {os_words(error)}", hint="Make room on the disk, or set TMPDIR.") from error

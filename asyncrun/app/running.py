@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from asyncrun.aio.suspend import watch_suspension
 from asyncrun.aio.watch import report, report_on_signal, watch
 from asyncrun.app.mending import mend_ledger
 from asyncrun.app.notices import with_notices
-from asyncrun.app.opening import build_workshop
+from asyncrun.app.opening import build_workshop, redactor_of
+from asyncrun.app.overheard import overhear
 from asyncrun.app.overrides import Selection, load_jobs
 from asyncrun.app.recording import hash_of, open_recorder, settings_of
-from asyncrun.app.request import Request, environment_secrets
+from asyncrun.app.request import Request
 from asyncrun.app.results import with_failures
 from asyncrun.app.resuming import resume
 from asyncrun.app.stdin import spooled_stdin
@@ -37,6 +39,7 @@ from asyncrun.paths import LEDGER, TRACES, lock_file, open_state_folder, state_f
 from asyncrun.ports import Progress
 from asyncrun.records import RunResult
 from asyncrun.redact import Redactor, redact_error
+from asyncrun.trace.records import new_run_id
 from asyncrun.ui.documents import summary_document
 from asyncrun.writers.open import STDOUT
 
@@ -74,7 +77,7 @@ def run_jobs_of(request: Request, open_progress: Callable[[bool], Progress]) -> 
 
 async def _run(request: Request, selection: Selection, state: Path, progress: Progress, stdin: Path | None) -> RunResult:
     clock = SystemClock()
-    redactor = Redactor({*selection.job_file.secrets(), *environment_secrets(request.environ)})
+    redactor = redactor_of(request, selection)
     try:
         if request.limit is not None:  # A rehearsal with the first items is no news.
             return await _run_locked(request, selection, state, progress, stdin, redactor=redactor, clock=clock)
@@ -97,9 +100,13 @@ async def _run_locked(
         loop = asyncio.get_running_loop()
         sender = open_sender(request.environ)
 
-        def warn(words: str) -> None:
-            loop.call_soon_threadsafe(progress.warn, words)
+        def tell(words: str) -> None:
+            progress.warn(redactor.redact(words))
 
+        def warn(words: str) -> None:
+            loop.call_soon_threadsafe(tell, words)
+
+        stack.enter_context(overhear(warn))
         recorder = await asyncio.to_thread(
             open_recorder, state / TRACES, redactor, clock, job_file.trace, warn, follow=sender.offer if sender else None
         )
@@ -107,17 +114,17 @@ async def _run_locked(
         if sender:
             stack.callback(sender.close)
         if told := await asyncio.to_thread(mend_ledger, state, request.file):
-            progress.warn(told)
+            tell(told)
         ledger = Ledger(state / LEDGER, warn)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
         manager = CallbackManager([recorder])
-        build = partial(build_workshop, models=job_file.models(), stdin=stdin, warn=progress.warn)
+        build = partial(build_workshop, models=job_file.models(), jobs=job_file.jobs, stdin=stdin, warn=tell, redact=redactor.redact)
         workshop = build(request, ledger, stop=stop, clock=clock, manager=manager)
         stack.push_async_callback(workshop.aclose)
         if request.retry:
             jobs = await asyncio.to_thread(with_failures, jobs, workshop, request.ids)
             if not jobs:
-                progress.warn("no failed items: nothing is sent")
+                return _nothing_failed(progress, clock)
         await asyncio.to_thread(workshop.check, jobs)
         if request.refresh:
             await open_refresh(ledger, [workshop.failures_of(job) for job in jobs if job.name in request.jobs])
@@ -139,9 +146,17 @@ async def _run_locked(
         summary = {**summary_document(result), "learned_limits": workshop.places.learned_limits()}
         end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary)
         await asyncio.to_thread(end)
-        await send_trace(sender, state, run_id, request.environ, progress.warn)
+        await send_trace(sender, state, run_id, request.environ, tell)
         progress.run_finished(result)
         return result
+
+
+def _nothing_failed(progress: Progress, clock: Clock) -> RunResult:
+    """Return how a retry ends that has nothing to send: it is told, and not recorded as a run."""
+    result = RunResult(new_run_id(clock.now(), secrets.token_hex(2)), (), 0.0)
+    progress.run_started(result.run_id, [])
+    progress.run_finished(result)
+    return result
 
 
 async def _enter_lock(stack: AsyncExitStack, path: Path, clock: Clock, patience: float) -> None:

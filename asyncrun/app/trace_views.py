@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from asyncrun.app.tracing import read_trace, read_traces
@@ -69,9 +69,9 @@ def _pair(state: Path, first: str | None, second: str | None) -> tuple[Recorded,
 
 
 def _before(runs: Sequence[RunRecord], after: RunRecord) -> RunRecord:
-    """Return the run before this one, of the same job file."""
+    """Return the run before this one, of the same job file, whatever path led to it: a state folder knows job files by their names."""
     earlier = runs[: next(index for index, run in enumerate(runs) if run.run_id == after.run_id)]
-    same = [run for run in earlier if run.job_file == after.job_file]
+    same = [run for run in earlier if PurePath(run.job_file or "").name == PurePath(after.job_file or "").name]
     if not same:
         raise UnknownRunError(
             f"there is nothing to compare {after.run_id} with: no earlier run of {after.job_file or 'its job file'} is recorded",

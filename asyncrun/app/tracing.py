@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncrun.clock import SystemClock
-from asyncrun.errors import UnknownRunError
-from asyncrun.paths import TRACES, find_state_folder, state_folder
+from asyncrun.paths import TRACES
 from asyncrun.trace.documents import runs_document, trace_document
 from asyncrun.trace.lookup import find_run, job_names, jobs_in
 from asyncrun.trace.records import RunRecord, Span
@@ -64,16 +63,3 @@ def _selected(state: Path, now: float, job: str | None, status: str | None, sinc
     with TraceStore(state / TRACES, read_only=True) as store:
         runs = [run for run in store.runs() if status in (None, run.status_at(now)) and (since is None or run.started >= now - since)]
         return [run for run in runs if job is None or job in (jobs_in(run.summary) or job_names(store.spans(run.run_id)))]
-
-
-def traced_folder(file: Path | None, state_dir: Path | None) -> Path:
-    """Return the state folder that is meant: of the job file, or the nearest upward. Raises UnknownRunError when there is none."""
-    if file is not None or state_dir is not None:
-        return state_folder(file or Path(), state_dir)
-    found = find_state_folder(Path.cwd())
-    if found is None:
-        raise UnknownRunError(
-            "no run is recorded here: there is no .asyncrun folder in this folder or above",
-            hint="Run `asyncrun run` first, or name the job file with -f.",
-        )
-    return found

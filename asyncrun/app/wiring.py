@@ -14,6 +14,7 @@ from asyncrun import registry
 from asyncrun.aio.retry import RetryPolicy
 from asyncrun.aio.stop import Stop
 from asyncrun.app.answering import build_answering, build_llm
+from asyncrun.app.filling import fill_first, fills
 from asyncrun.app.manners import Places, key_of
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.chunkers.interface import Chunker, ChunkOptions
@@ -44,8 +45,9 @@ from asyncrun.ledger.references import Reference
 from asyncrun.ledger.refreshes import generation_of
 from asyncrun.ledger.spending import Spending
 from asyncrun.llms.interface import Llm
-from asyncrun.ports import Kind, NullProgress
+from asyncrun.ports import Kind, Progress
 from asyncrun.readers.source import Source
+from asyncrun.readonly import check_writable
 from asyncrun.records import InputType, Space
 from asyncrun.stores.interface import Store
 from asyncrun.writers.open import STDOUT, companions, open_writer
@@ -58,8 +60,9 @@ if TYPE_CHECKING:
 class Workshop:
     """Builds the parts of one run; embedders are built once for all jobs.
 
-    `file` is the job file, `models` are all that it describes: what one states of a place's limits holds for the others. After
-    `deadline`, a monotonic time, no batch of any job starts.
+    `file` is the job file, `models` are all that it describes: what one states of a place's limits holds for the others; `jobs` are all
+    that stand there, by which it is told who fills a collection that is not there. After
+    `deadline`, a monotonic time, no batch of any job starts. `redact` takes the run's secrets out of a text.
     """
 
     file: Path
@@ -72,11 +75,13 @@ class Workshop:
     workers: int | None = None
     stdin: Path | None = None
     deadline: float | None = None
-    warn: Callable[[str], object] = NullProgress().warn
+    warn: Callable[[str], object] = Progress().warn
+    redact: Callable[[str], str] = str
     retry: Retry | None = None
     limit: int | None = None
     purse: Purse | None = None
     models: Sequence[EndpointConfig] = ()
+    jobs: Sequence[Job] = ()
     claims: Claims = field(default_factory=Claims)
     forecast: Forecast = field(default_factory=Forecast)
     _embedders: dict[str, Embedder] = field(default_factory=dict)
@@ -120,15 +125,18 @@ class Workshop:
 
     def _may_fill(self, job: Job, query: QueryJob) -> bool:
         """Tell whether a job may make the collection that another one asks: an ingest job by its store, a plugin's may do anything."""
-        if not isinstance(job, IngestJob):
-            return not isinstance(job, EmbedJob | QueryJob)
-        same_place = (self.root / job.store.path).resolve() == (self.root / query.store.path).resolve()
-        return same_place and (job.store.type, job.collection) == (query.store.type, query.collection)
+        return fills(job, query, self.root) if isinstance(job, IngestJob) else not isinstance(job, EmbedJob | QueryJob)
 
     def _check_collection(self, job: QueryJob) -> None:
         store = self._store(job.store)
         if store.fingerprint(job.collection) is None:
-            store.search(job.collection, [])
+            try:
+                store.search(job.collection, [])
+            except UsageError as error:
+                raise UsageError(error.message, hint=self._fill_first(job) or error.hint) from error
+
+    def _fill_first(self, job: QueryJob) -> str | None:
+        return fill_first(job, self.jobs, self.file, limited=self.limit is not None)
 
     def spaces_of(self, job: Job) -> frozenset[str]:
         """Return the fingerprints of all spaces that texts and answers of a job come into. Raises UsageError for a kind that tells none."""
@@ -175,22 +183,24 @@ class Workshop:
         search = Search(job.collection, job.search, job.top_k, job.filter)
         items, output = self._items(job, job.embedder, InputType.QUERY), self._output(job.output)
         answering = None if job.llm is None else build_answering(job, self._llm(job.llm), self.root)
-        return QueryKind(items, self._store(job.store), search, output, answering)
+        return QueryKind(items, self._store(job.store), search, output, answering, fill_first=self._fill_first(job))
 
     def _ingest(self, job: IngestJob) -> Kind:
-        from asyncrun.kinds.ingest import IngestKind, Target
+        from asyncrun.kinds.ingest import IngestKind
+        from asyncrun.kinds.shelf import Shelf, Target
 
         embedder = self._embedder(job)
+        context = self._context(job, embedder.space(InputType.DOCUMENT))
+        target = Target(job.collection, job.source, job.prune, job.max_delete)
         chunk = job.chunk
         return IngestKind(
             source=self._source(job.input),
             embedder=embedder,
             chunker=self._chunker(job, embedder),
             made_with=f"{chunk.by} {chunk.size} {chunk.overlap}",
-            store=self._store(job.store),
-            target=Target(job.collection, job.source, job.prune, job.max_delete),
+            shelf=Shelf(self._store(job.store), target, context, partial(check_writable, self.root / job.store.path)),
             on_empty=job.embedder.on_empty,
-            context=self._context(job, embedder.space(InputType.DOCUMENT)),
+            context=context,
         )
 
     def _items(self, job: EmbedJob | QueryJob, config: EmbedderConfig, input_type: InputType) -> Items:
@@ -219,6 +229,7 @@ class Workshop:
             retry=self.retry,
             generation=generation_of(self.ledger, self.failures_of(job)),
             limit=self.limit,
+            redact=self.redact,
         )
 
     def _budget(self, job: Job) -> Budget | None:

@@ -33,7 +33,8 @@ def complete_runs(incomplete: str) -> list[str]:
     """Return `latest` and the ids of the recorded runs that the nearest state folder holds, the latest first."""
     found = ["latest"] if "latest".startswith(incomplete) else []
     with suppress(AsyncrunError, OSError):
-        from asyncrun.app.tracing import describe_trace_list, traced_folder
+        from asyncrun.app.tracing import describe_trace_list
+        from asyncrun.paths import traced_folder
 
         runs = describe_trace_list(traced_folder(None, None))["runs"]
         found += [run["run_id"] for run in runs if run["run_id"].startswith(incomplete)]

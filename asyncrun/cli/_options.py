@@ -15,14 +15,22 @@ from asyncrun.cli._settings import globals_of, load_config
 
 When = Literal["auto", "always", "never"]
 
+
+def _path(text: str) -> Path:
+    """Return a path; no text at all, as from a variable that is not set, would be the working directory."""
+    if not text:
+        raise typer.BadParameter("no path is given")
+    return Path(text)
+
+
 FLAGS: dict[str, Any] = {
     "quiet": Annotated[bool | None, typer.Option("--quiet", "-q", help="Silence on success; one paragraph on failure.")],
     "verbose": Annotated[bool | None, typer.Option("--verbose", "-v", help="Name every failed item, and jobs that begin.")],
     "json": Annotated[bool | None, typer.Option("--json", help="JSON on stdout, for programs.")],
     "progress": Annotated[When | None, typer.Option(metavar="WHEN", help="Show progress: auto, always, never.")],
     "color": Annotated[When | None, typer.Option(metavar="WHEN", help="Use colour: auto, always, never.")],
-    "state_dir": Annotated[Path | None, typer.Option(metavar="PATH", help="Instead of .asyncrun beside the file.")],
-    "env_file": Annotated[Path | None, typer.Option(metavar="PATH", help="Variables; the environment wins over them.")],
+    "state_dir": Annotated[Path | None, typer.Option(metavar="PATH", parser=_path, help="Instead of .asyncrun beside the file.")],
+    "env_file": Annotated[Path | None, typer.Option(metavar="PATH", parser=_path, help="Variables; the environment wins over them.")],
     "debug": Annotated[bool | None, typer.Option("--debug", help="Show the traceback of an error.")],
 }
 """None stands for "not given here", so that what stands after the command's name wins over what stands before it."""

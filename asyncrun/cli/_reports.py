@@ -58,6 +58,8 @@ def _print_report(report: RunReport, options: Options, file: Path | None) -> Non
     if options.quiet:
         if trouble := render_trouble(report.result, file):
             print_answer(trouble, options, to_stderr=True, sentences=True)
+    elif not options.json and not report.result.jobs:
+        print_answer("nothing failed: nothing is sent", options)
     elif not options.json:
         try:
             view = render_end_of_run(report.state, report.result.run_id, width())

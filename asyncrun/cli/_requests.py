@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncrun.cli._options import Options
 from asyncrun.errors import UsageError
@@ -13,29 +14,30 @@ if TYPE_CHECKING:
     from asyncrun.app.request import Request
     from asyncrun.jobfile.values import Threshold
 
+T = TypeVar("T")
+
 
 def parse_time(flag: str, text: str | None) -> float | None:
     """Return seconds of a flag such as `--max-runtime 2h`, None when it is not given. Raises UsageError."""
     from asyncrun.jobfile.values import DURATIONS, parse_duration
 
-    if text is None:
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"{flag} {text}: {str(error) or 'not a time'}", hint=f"It takes {DURATIONS}.") from error
+    return _parsed(flag, text, parse_duration, "not a time", DURATIONS)
 
 
 def parse_part(flag: str, text: str | None) -> Threshold | None:
     """Return a threshold of a flag such as `--max-delete 50%`, None when it is not given. Raises UsageError."""
     from asyncrun.jobfile.values import THRESHOLDS, parse_threshold
 
+    return _parsed(flag, text, parse_threshold, "neither a count nor a percentage", THRESHOLDS)
+
+
+def _parsed(flag: str, text: str | None, parse: Callable[[str], T], otherwise: str, takes: str) -> T | None:
     if text is None:
         return None
     try:
-        return parse_threshold(text)
+        return parse(text)
     except ValueError as error:
-        raise UsageError(f"{flag} {text}: {str(error) or 'neither a count nor a percentage'}", hint=f"It takes {THRESHOLDS}.") from error
+        raise UsageError(f"{flag} {text}: {str(error) or otherwise}", hint=f"It takes {takes}.") from error
 
 
 def parse_if_running(word: str) -> tuple[bool, float]:

@@ -29,7 +29,7 @@ def clean(
     from asyncrun.cli._requests import build_request, parse_time
     from asyncrun.ui.cleaning import cleaning_document, render_cleaning
 
-    path = only_job_file(file)
+    path = only_job_file(file, "clean jobs.yaml")
     seconds = parse_time("--older-than", older_than)
     cleaned = clean_folder(build_request(options, path, []), seconds, dry_run=dry_run)
     if options.json:

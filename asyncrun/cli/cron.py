@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asyncrun.cli._complete import complete_words
+from asyncrun.cli._arguments import Words
 from asyncrun.cli._options import Options
 
 if TYPE_CHECKING:
-    from asyncrun.app.scheduling import Listed, Wish
+    from asyncrun.app.scheduled import Listed
+    from asyncrun.app.scheduling import Wish
     from asyncrun.ui.cron import Row
 
-Words = Annotated[
-    list[str] | None, typer.Argument(metavar="FILE JOB", autocompletion=complete_words, help="The job file, and which of its jobs.")
-]
 At = Annotated[str, typer.Option("--at", metavar="SCHEDULE", help='When, as in a crontab: "15 2 * * *", or @daily.')]
 Name = Annotated[str | None, typer.Option("--name", help="What the entry is called.", show_default="the job file's name")]
 Jitter = Annotated[str | None, typer.Option("--jitter", metavar="TIME", help="Sleep a random time up to this first, such as 10m.")]
@@ -36,24 +34,24 @@ def add(options: Options, words: Words = None, *, at: At, name: Name = None, jit
 
     Example: asyncrun cron add jobs.yaml --at "15 2 * * *" --jitter 10m --env-file keys.env
     """
-    from asyncrun.app import scheduling
+    from asyncrun.app import scheduled, scheduling
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.schedule.crontab import render_line
     from asyncrun.ui.cron import render_enabling, rows_document
     from asyncrun.ui.plain import render_warning
 
-    wish = _wish(options, words, at, name, jitter)
+    wish = _wish(options, words, at, name, jitter, command="add")
     if systemd:
         units = scheduling.plan_units(wish)
-        paths = scheduling.install_units(units, os.environ)
+        paths = scheduled.install_units(units, os.environ)
         done = render_enabling(paths)
     else:
         entry = scheduling.plan_entry(wish)
-        scheduling.install_entry(entry, os.environ)
+        scheduled.install_entry(entry, os.environ)
         done = f"added: {render_line(entry)}"
     if options.json:
         added = units.name if systemd else entry.name
-        print_document(rows_document([_row(each) for each in scheduling.list_entries(os.environ) if each.entry.name == added]), options)
+        print_document(rows_document([_row(each) for each in scheduled.list_entries(os.environ) if each.entry.name == added]), options)
     elif not options.quiet:
         print_answer(done, options)
     for missing in [] if options.quiet else scheduling.missing_under_cron(wish, systemd=systemd):
@@ -74,7 +72,7 @@ def print_entries(
 
     Example: asyncrun cron print jobs.yaml --at @daily
     """
-    from asyncrun.app import scheduling
+    from asyncrun.app import scheduled
     from asyncrun.cli._output import print_answer
     from asyncrun.errors import UsageError
     from asyncrun.schedule.crontab import render_line
@@ -84,10 +82,12 @@ def print_entries(
             raise UsageError(
                 "cron print takes no words and flags without --at", hint='Such as: asyncrun cron print jobs.yaml --at "15 2 * * *"'
             )
-        if lines := scheduling.render_entries(os.environ):
+        if lines := scheduled.render_entries(os.environ):
             print_answer(lines, options)
         return 0
-    wish = _wish(options, words, at, name, jitter)
+    from asyncrun.app import scheduling
+
+    wish = _wish(options, words, at, name, jitter, command="print")
     if systemd:
         files = scheduling.plan_units(wish).files
         print_answer("\n".join(f"# {file}\n{text}" for file, text in files.items()).rstrip("\n"), options)
@@ -101,11 +101,11 @@ def list_entries(options: Options) -> int:
 
     Example: asyncrun cron list --json
     """
-    from asyncrun.app import scheduling
+    from asyncrun.app import scheduled
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.ui.cron import render_rows, rows_document
 
-    rows = [_row(listed) for listed in scheduling.list_entries(os.environ)]
+    rows = [_row(listed) for listed in scheduled.list_entries(os.environ)]
     if options.json:
         print_document(rows_document(rows), options)
     else:
@@ -118,11 +118,11 @@ def remove(options: Options, name: Annotated[str, typer.Argument(metavar="NAME",
 
     Example: asyncrun cron remove nightly
     """
-    from asyncrun.app import scheduling
+    from asyncrun.app import scheduled
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.ui.cron import rows_document
 
-    removed = scheduling.remove_named(name, os.environ)
+    removed = scheduled.remove_named(name, os.environ)
     if options.json:
         print_document(rows_document([_row(listed) for listed in removed]), options)
     elif not options.quiet:
@@ -132,12 +132,12 @@ def remove(options: Options, name: Annotated[str, typer.Argument(metavar="NAME",
     return 0
 
 
-def _wish(options: Options, words: list[str] | None, at: str, name: str | None, jitter: str | None) -> Wish:
+def _wish(options: Options, words: list[str] | None, at: str, name: str | None, jitter: str | None, *, command: str) -> Wish:
     from asyncrun.app.scheduling import Wish
     from asyncrun.cli._files import job_file
     from asyncrun.cli._requests import parse_time
 
-    file, jobs = job_file(words or [])
+    file, jobs = job_file(words or [], f'cron {command} jobs.yaml --at "{at}"')
     return Wish(file, at, tuple(jobs), name, parse_time("--jitter", jitter), options.env_file, options.state_dir)
 
 

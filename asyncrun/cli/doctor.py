@@ -31,7 +31,7 @@ def doctor(
     from asyncrun.ui.doctor import Setting, describe_diagnosis, render_diagnosis
 
     found = file is not None or any(Path(name).exists() for name in DEFAULTS)
-    path = only_job_file(file) if found else None
+    path = only_job_file(file, "doctor jobs.yaml") if found else None
     if cron:
         paths = (("--env-file", options.env_file), ("--state-dir", options.state_dir))
         words = [str(path.absolute())] if path is not None else []

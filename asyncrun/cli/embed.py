@@ -12,7 +12,7 @@ from asyncrun.cli._options import Options
 
 def embed(
     options: Options,
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help='Files or globs, or "-" for standard input.')],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help='Files, globs, or "-": stdin (lines, JSONL).')],
     *,
     output: Annotated[str, typer.Option("-o", "--output", metavar="PATH|-", help="Where the rows go.")],
     embedder: Annotated[

@@ -27,7 +27,7 @@ def export(
     from asyncrun.cli._requests import build_request
     from asyncrun.ui.documents import document
 
-    file, jobs = job_file(words)
+    file, jobs = job_file(words, "export jobs.yaml JOB -o FILE")
     counts = export_rows(build_request(options, file, jobs, with_needs=False), output)
     missing = counts.items - counts.skipped - counts.ok
     if options.json and output != "-":

@@ -6,15 +6,13 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._complete import complete_words
+from asyncrun.cli._arguments import Words
 from asyncrun.cli._options import Options
 
 
 def failed(
     options: Options,
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE JOB", autocompletion=complete_words, help="The job file, and which of its jobs.")
-    ] = None,
+    words: Words = None,
     *,
     ids: Annotated[bool, typer.Option("--ids", help="Only the ids, one a line: right for a skip file.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is anything.")] = False,
@@ -30,7 +28,7 @@ def failed(
     from asyncrun.ui.documents import failed_document
     from asyncrun.ui.report import render_failed
 
-    file, jobs = job_file(words or [])
+    file, jobs = job_file(words or [], "failed jobs.yaml")
     found = failed_items(build_request(options, file, jobs, with_needs=False))
     if options.json:
         print_document(failed_document(found), options)

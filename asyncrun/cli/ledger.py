@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from asyncrun.cli._options import Options
+from asyncrun.paths import traced_folder
 from asyncrun.plural import counted
 
 FileFlag = Annotated[Path | None, typer.Option("-f", "--file", help="The job file, instead of the nearest .asyncrun upward.")]
@@ -27,7 +28,6 @@ def stats(options: Options, file: FileFlag = None) -> int:
     Example: asyncrun ledger stats --json
     """
     from asyncrun.app.ledgers import ledger_sizes
-    from asyncrun.app.tracing import traced_folder
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.ui.ledger import render_sizes, sizes_document
 
@@ -43,22 +43,21 @@ def export_ledger(
     options: Options,
     file: FileFlag = None,
     *,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where it goes: JSON lines.")],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="PATH|-", help="Where it goes: JSON lines.")],
 ) -> int:
     """Write all finished vectors and answers with their keys to a portable file, without any text that was sent. A run may go on.
 
     Example: asyncrun ledger export -o finished.jsonl
     """
     from asyncrun.app import ledgers
-    from asyncrun.app.tracing import traced_folder
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.ui.documents import document
 
     vectors, answers = ledgers.export_ledger(traced_folder(file, options.state_dir), output)
-    if options.json:
+    if options.json and output != "-":
         print_document(document(vectors=vectors, answers=answers), options)
     elif not options.quiet:
-        print_answer(f"{counted(vectors, 'vector')} and {counted(answers, 'answer')} written to {output}", options, to_stderr=True)
+        print_answer(f"{counted(vectors, 'vector')} and {counted(answers, 'answer')} written", options, to_stderr=True)
     return 0
 
 
@@ -75,13 +74,13 @@ def import_ledger(
 
     Example: asyncrun ledger import old/vectors.jsonl -f jobs.yaml --job notes
     """
-    from asyncrun.app.ledgers import import_files
+    from asyncrun.app.importing import import_files
     from asyncrun.cli._files import only_job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request
     from asyncrun.ui.documents import document
 
-    path = only_job_file(file)
+    path = only_job_file(file, "ledger import FILE -f jobs.yaml")
     imported = import_files(build_request(options, path, [job] if job else []), files)
     if options.json:
         print_document(document(taken=imported.taken, known=imported.known), options)

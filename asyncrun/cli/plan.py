@@ -6,15 +6,13 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._complete import complete_words
+from asyncrun.cli._arguments import Words
 from asyncrun.cli._options import Options
 
 
 def plan(
     options: Options,
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE JOB", autocompletion=complete_words, help="The job file, and which of its jobs.")
-    ] = None,
+    words: Words = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is anything to do.")] = False,
 ) -> int:
     """Say what a run would do; sends nothing and needs no key.
@@ -28,7 +26,7 @@ def plan(
     from asyncrun.ui.documents import plan_document
     from asyncrun.ui.report import render_plan
 
-    file, jobs = job_file(words or [])
+    file, jobs = job_file(words or [], "plan jobs.yaml")
     plans = plan_jobs(build_request(options, file, jobs))
     if options.json:
         print_document(plan_document(plans), options)

@@ -6,18 +6,16 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._complete import complete_words
+from asyncrun.cli._arguments import Variables, Words
 from asyncrun.cli._options import Options
 
 
 def retry(
     options: Options,
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE JOB", autocompletion=complete_words, help="The job file, and which of its jobs.")
-    ] = None,
+    words: Words = None,
     *,
     ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="Only this failed item; may be given again.")] = None,
-    var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable of the job file.")] = None,
+    var: Variables = None,
 ) -> int:
     """Send the failed items again, and nothing else. The outputs of their jobs are written; one that is fixed leaves the list.
 
@@ -27,6 +25,6 @@ def retry(
     from asyncrun.cli._reports import run_and_report
     from asyncrun.cli._requests import build_request
 
-    file, jobs = job_file(words or [])
+    file, jobs = job_file(words or [], "retry jobs.yaml")
     request = build_request(options, file, jobs, var, with_needs=False, retry=True, ids=frozenset(ids or ()))
     return run_and_report(request, options)

@@ -7,14 +7,10 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._complete import complete_words
+from asyncrun.cli._arguments import Variables, Words
 from asyncrun.cli._options import Options
 
-Words = Annotated[
-    list[str] | None, typer.Argument(metavar="FILE JOB", autocompletion=complete_words, help="The job file, and which of its jobs.")
-]
 NoNeeds = Annotated[bool, typer.Option("--no-needs", help="Run only the named jobs, not what they need.")]
-Variables = Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable of the job file.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, metavar="N", show_envvar=False, envvar="ASYNCRUN_WORKERS", help="Batches in flight of each job.")
 ]
@@ -87,7 +83,7 @@ def run(
     from asyncrun.cli._requests import build_request, parse_if_running, parse_part, parse_time, refuse_later
 
     refuse_later(rebuild=rebuild, executor=executor)
-    file, jobs = job_file(words or [])
+    file, jobs = job_file(words or [], "run jobs.yaml")
     skip, patience = parse_if_running(if_running)
     seconds = parse_time("--max-runtime", max_runtime)
     # What a job file says wins over the user config, not over a flag.

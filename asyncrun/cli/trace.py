@@ -11,6 +11,7 @@ import typer
 
 from asyncrun.cli._complete import complete_runs
 from asyncrun.cli._options import Options
+from asyncrun.paths import traced_folder
 
 if TYPE_CHECKING:
     from asyncrun.trace.views.styled import Styled
@@ -35,7 +36,7 @@ def show(options: Options, run: RunWord = "latest", file: FileFlag = None) -> in
     """
     from asyncrun.app import tracing
 
-    state = tracing.traced_folder(file, options.state_dir)
+    state = traced_folder(file, options.state_dir)
     return _answer(options, lambda: tracing.describe_trace(state, run), lambda width: tracing.render_trace(state, run, width))
 
 
@@ -44,9 +45,9 @@ def timeline(options: Options, run: RunWord = "latest", file: FileFlag = None) -
 
     Example: asyncrun trace timeline
     """
-    from asyncrun.app import trace_views, tracing
+    from asyncrun.app import trace_views
 
-    state = tracing.traced_folder(file, options.state_dir)
+    state = traced_folder(file, options.state_dir)
     return _answer(
         options,
         lambda: trace_views.describe_trace_timeline(state, run),
@@ -64,9 +65,9 @@ def slow(
 
     Example: asyncrun trace slow -n 20
     """
-    from asyncrun.app import trace_views, tracing
+    from asyncrun.app import trace_views
 
-    state = tracing.traced_folder(file, options.state_dir)
+    state = traced_folder(file, options.state_dir)
     return _answer(
         options,
         lambda: trace_views.describe_trace_slow(state, run, count),
@@ -79,9 +80,9 @@ def errors(options: Options, run: RunWord = "latest", file: FileFlag = None) -> 
 
     Example: asyncrun trace errors
     """
-    from asyncrun.app import trace_views, tracing
+    from asyncrun.app import trace_views
 
-    state = tracing.traced_folder(file, options.state_dir)
+    state = traced_folder(file, options.state_dir)
     return _answer(
         options,
         lambda: trace_views.describe_trace_errors(state, run),
@@ -103,9 +104,9 @@ def diff(
 
     Example: asyncrun trace diff latest~7 latest
     """
-    from asyncrun.app import trace_views, tracing
+    from asyncrun.app import trace_views
 
-    state = tracing.traced_folder(file, options.state_dir)
+    state = traced_folder(file, options.state_dir)
     return _answer(
         options,
         lambda: trace_views.describe_trace_diff(state, first, second),
@@ -128,7 +129,7 @@ def list_runs(
     from asyncrun.cli._requests import parse_time
 
     seconds = parse_time("--since", since)
-    state = tracing.traced_folder(file, options.state_dir)
+    state = traced_folder(file, options.state_dir)
     return _answer(
         options,
         lambda: tracing.describe_trace_list(state, job=job, status=status, since=seconds),
@@ -148,9 +149,9 @@ def export_trace(
 
     Example: asyncrun trace export --format perfetto -o trace.json
     """
-    from asyncrun.app import telemetry, tracing
+    from asyncrun.app import telemetry
 
-    return _write(telemetry.export_trace(tracing.traced_folder(file, options.state_dir), run, form), output, options)
+    return _write(telemetry.export_trace(traced_folder(file, options.state_dir), run, form), output, options)
 
 
 def html(
@@ -163,9 +164,9 @@ def html(
 
     Example: asyncrun trace html -o trace.html
     """
-    from asyncrun.app import telemetry, tracing
+    from asyncrun.app import telemetry
 
-    return _write(telemetry.export_page(tracing.traced_folder(file, options.state_dir), run), output, options)
+    return _write(telemetry.export_page(traced_folder(file, options.state_dir), run), output, options)
 
 
 def _write(text: str, output: str, options: Options) -> int:

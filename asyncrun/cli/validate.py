@@ -27,7 +27,7 @@ def validate(
     from asyncrun.cli._requests import build_request
     from asyncrun.ui.documents import document
 
-    path = only_job_file(file)
+    path = only_job_file(file, "validate jobs.yaml")
     names = check_job_file(build_request(options, path, []), strict=strict)
     if options.json:
         print_document(document(jobs=names), options)

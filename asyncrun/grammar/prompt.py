@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from asyncrun.grammar.braces import split_braces
 from asyncrun.spelling import near
 
 QUESTION, CONTEXT, METADATA = "question", "context", "metadata."
@@ -16,8 +16,6 @@ numbers in brackets, such as [1]. If the passages do not hold the answer, say so
 {context}
 
 Question: {question}"""
-
-_PIECE = re.compile(r"\{\{|\}\}|\{[^{}\n]*\}|[{}]|[^{}]+")
 
 
 class TemplateError(ValueError):
@@ -45,22 +43,14 @@ def parse_prompt(text: str) -> Template:
 
     Raises TemplateError for an unknown placeholder, a single brace, and a prompt without {question}.
     """
-    literals, fields = [""], []
-    for match in _PIECE.finditer(text):
-        piece = match[0]
-        if piece in ("{{", "}}"):
-            literals[-1] += piece[0]
-        elif piece in ("{", "}"):
-            raise TemplateError(f"a single {piece!r} is no placeholder", match.start())
-        elif piece[0] == "{":
-            name = piece[1:-1].strip()
-            if name not in (QUESTION, CONTEXT) and not (name.startswith(METADATA) and len(name) > len(METADATA)):
-                close = near(name, (QUESTION, CONTEXT))
-                raise TemplateError(f"unknown placeholder {piece!r}", match.start(), f"{{{close}}}" if close else None)
-            fields.append(name)
-            literals.append("")
-        else:
-            literals[-1] += piece
-    if QUESTION not in fields:
+    literals, fields = split_braces(text)
+    for name, written, offset in fields:
+        if len(written) == 1 or "\n" in written:
+            raise TemplateError(f"a single {written[0]!r} is no placeholder", offset)
+        if name not in (QUESTION, CONTEXT) and not (name.startswith(METADATA) and len(name) > len(METADATA)):
+            close = near(name, (QUESTION, CONTEXT))
+            raise TemplateError(f"unknown placeholder {written!r}", offset, f"{{{close}}}" if close else None)
+    names = tuple(field.name for field in fields)
+    if QUESTION not in names:
         raise TemplateError("the prompt does not hold {question}", 0)
-    return Template(tuple(literals), tuple(fields))
+    return Template(tuple(literals), names)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from asyncrun.errors import ItemError, UsageError
+from asyncrun.grammar.braces import split_braces
 from asyncrun.spelling import did_you_mean
 
 MISSING = object()
 """What `pick` returns for a field that a record does not have."""
 
-_PIECE = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]|[^{}]+")
 _EXACT = 2**53  # Above it a float no longer tells neighbouring integers apart (IEEE 754 double).
 
 
@@ -57,19 +56,14 @@ def parse_template(words: str) -> Template:
         if not words:
             raise UsageError("a field name is empty", hint="Name a field, or write a template such as '{title}. {text}'.")
         return Template(("", ""), (words,), words)
-    literals, fields = [""], []
-    for piece in _PIECE.findall(words):
-        if piece in ("{{", "}}"):
-            literals[-1] += piece[0]
-        elif piece in ("{", "}", "{}"):
-            raise UsageError(f"the template {words!r} has a {piece!r} that is no field", hint="Write {field}; {{ and }} are braces.")
-        elif piece[0] == "{":
-            fields.append(piece[1:-1].strip())
-            literals.append("")
-        else:
-            literals[-1] += piece
-    plain = fields[0] if literals == ["", ""] else None
-    return Template(tuple(literals), tuple(fields), plain)
+    literals, fields = split_braces(words)
+    for field in fields:
+        if not field.name:
+            raise UsageError(
+                f"the template {words!r} has a {field.written!r} that is no field", hint="Write {field}; {{ and }} are braces."
+            )
+    names = tuple(field.name for field in fields)
+    return Template(tuple(literals), names, names[0] if literals == ["", ""] else None)
 
 
 def pick(record: Mapping[str, Any], name: str) -> Any:

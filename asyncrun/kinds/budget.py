@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from asyncrun.errors import AsyncrunError, BudgetError
 from asyncrun.ledger.spending import Amount, Spending, Stopped
+from asyncrun.plural import dollars
 from asyncrun.records import Usage
 
 
@@ -81,10 +82,10 @@ class Budget:
             needs = f"{spent.tokens:,} used, the next call needs about {expected.tokens:,}"
             return f"the budget of {self.tokens:,} tokens is reached: {needs}", Stopped(tokens=self.tokens)
         if self.cost is not None and (after.cost > self.cost or _not_raised(self.cost, self.stopped.cost)):
-            needs = f"${spent.cost:,.4f} used, the next call needs about ${expected.cost:,.4f}"
-            return f"the budget of ${self.cost:,.2f} is reached: {needs}", Stopped(cost=self.cost)
+            needs = f"{dollars(spent.cost)} used, the next call needs about {dollars(expected.cost)}"
+            return f"the budget of {dollars(self.cost)} is reached: {needs}", Stopped(cost=self.cost)
         if self.purse is not None and self.purse.spent + expected.cost > self.purse.limit:
-            needs = f"${self.purse.spent:,.4f} used, the next call needs about ${expected.cost:,.4f}"
+            needs = f"{dollars(self.purse.spent)} used, the next call needs about {dollars(expected.cost)}"
             return f"--max-cost {self.purse.limit:g} is reached: {needs}", None
         return None
 

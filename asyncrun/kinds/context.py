@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from asyncrun.aio.stop import MAX_RUNTIME, Stop
@@ -17,8 +17,9 @@ from asyncrun.kinds.estimate import TokenRate
 from asyncrun.kinds.forecast import Forecast
 from asyncrun.kinds.retry import Retry
 from asyncrun.kinds.room import FreeSpace, free_space
-from asyncrun.ledger.ledger import Ledger
+from asyncrun.ledger.ledger import KnownFailure, Ledger
 from asyncrun.ledger.refreshes import Generation
+from asyncrun.records import ItemFailure
 
 T = TypeVar("T")
 GRACE = 10.0
@@ -35,6 +36,7 @@ class JobContext:
 
     `claims` are those of the run, `forecast` is that of a plan, `rate` is that of the job's space. With `retry` only failed
     items are sent; with `limit` the input ends after so many items, and neither a store nor what is known of the job as a whole is changed.
+    `redact` takes the run's secrets out of words that others have written.
     """
 
     name: str
@@ -55,6 +57,7 @@ class JobContext:
     retry: Retry | None = None
     generation: Generation = field(default_factory=Generation)
     limit: int | None = None
+    redact: Callable[[str], str] = str
 
     def unless_stopped(self, items: Iterable[T]) -> Iterator[T]:
         """Yield items until the job must end early. Raises TryLaterError then."""
@@ -62,6 +65,14 @@ class JobContext:
             if self.stop.requested:
                 raise TryLaterError(f"stopped early: {self.stop.reason}")
             yield item
+
+    def redacted(self, failure: ItemFailure) -> ItemFailure:
+        """Return a failure without secrets in its words, which may be those of a plugin."""
+        return replace(failure, message=self.redact(failure.message))
+
+    async def keep_failures(self, failures: Iterable[KnownFailure]) -> None:
+        """Put the failures of the job in the place of its former ones, without secrets."""
+        await self.ledger.set_failures(self.failures, [replace(known, failure=self.redacted(known.failure)) for known in failures])
 
     def seconds_left(self) -> float | None:
         """Return in how many seconds requests in flight are cut off, None without a deadline."""

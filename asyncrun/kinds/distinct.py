@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -22,7 +23,7 @@ class DistinctSource:
 
     def __init__(self, source: Source, limit: int | None = None) -> None:
         self._source = source
-        self._limit = limit
+        self._limit = None if limit is None else min(limit, sys.maxsize)
         self._inventory: Inventory | None = None
         self._unique: Unique | None = None
         self.unnamed = 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from asyncrun.errors import AsyncrunError
 from asyncrun.kinds.bookkeeping import keep_books
 from asyncrun.kinds.items import Items
+from asyncrun.kinds.missing import send_missing
 from asyncrun.kinds.outputs import Output, Row
 from asyncrun.kinds.planning import plan_items
 from asyncrun.kinds.scan import Scan
@@ -42,7 +43,7 @@ class EmbedKind:
             index = await asyncio.to_thread(self.items.index)
             room = self.items.room(scanned, index, self.output)
             tally.say(await asyncio.to_thread(self.items.prepare, scanned, index, room))
-            error = await self.items.send_missing(scanned, index, tally, room) or tally.too_many()
+            error = await send_missing(self.items, scanned, index, tally, room) or tally.too_many()
             if error is None:
                 await self._write(scanned)
         except AsyncrunError as raised:

@@ -15,22 +15,15 @@ BYTES_PER_TOKEN = 4
 
 @dataclass(slots=True)
 class TokenRate:
-    """Tokens that servers have counted in a space, and the UTF-8 bytes that they had; `new_*` came in this run."""
+    """Tokens that servers have counted in a space, and the UTF-8 bytes that they had."""
 
     tokens: int = 0
     bytes: int = 0
-    new_tokens: int = 0
-    new_bytes: int = 0
 
     def add(self, tokens: int, size: int) -> None:
         """Add what a server has counted."""
-        self.new_tokens += tokens
-        self.new_bytes += size
-
-    def keep(self) -> None:
-        """Count what is new as known: it is durable."""
-        self.tokens, self.bytes = self.tokens + self.new_tokens, self.bytes + self.new_bytes
-        self.new_tokens = self.new_bytes = 0
+        self.tokens += tokens
+        self.bytes += size
 
     def of(self, sizes: Sequence[int]) -> int:
         """Return the tokens of texts with these sizes in bytes, an estimate.
@@ -38,16 +31,15 @@ class TokenRate:
         >>> TokenRate().of([4, 5]), TokenRate(tokens=10, bytes=20).of([4, 5])
         (3, 5)
         """
-        seen = self.bytes + self.new_bytes
-        if not seen:
+        if not self.bytes:
             return sum(-(-size // BYTES_PER_TOKEN) for size in sizes)
-        return -(-sum(sizes) * (self.tokens + self.new_tokens) // seen)
+        return -(-sum(sizes) * self.tokens // self.bytes)
 
     @property
     def basis(self) -> str:
         """Return what the estimate rests on."""
-        if self.bytes + self.new_bytes:
-            return f"{(self.tokens + self.new_tokens) / (self.bytes + self.new_bytes):.3f} tokens a byte, as counted in this space so far"
+        if self.bytes:
+            return f"{self.tokens / self.bytes:.3f} tokens a byte, as counted in this space so far"
         return f"a token for every {BYTES_PER_TOKEN} bytes of a text, since no server has counted in this space yet"
 
 

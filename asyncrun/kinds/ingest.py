@@ -9,14 +9,9 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
-from asyncrun.aio.slot import waiting
-from asyncrun.callbacks.schema import CBEventType
 from asyncrun.chunkers.interface import Chunker
 from asyncrun.embedders.interface import Embedder, Empty
-from asyncrun.errors import AsyncrunError, RefusedDeletionError, SpaceMismatchError
-from asyncrun.jobfile.values import Threshold
+from asyncrun.errors import AsyncrunError, RefusedDeletionError
 from asyncrun.kinds.bookkeeping import keep_books
 from asyncrun.kinds.chunked import ChunkedDocument, rounds
 from asyncrun.kinds.context import JobContext
@@ -26,29 +21,17 @@ from asyncrun.kinds.forecast import Foreseen
 from asyncrun.kinds.news import news
 from asyncrun.kinds.pending import Pending
 from asyncrun.kinds.places import check_place
-from asyncrun.kinds.planning import probes_foreseen, input_notes
+from asyncrun.kinds.planning import input_notes, probes_foreseen
 from asyncrun.kinds.retry import not_done
 from asyncrun.kinds.room import Room, ledger_bytes
 from asyncrun.kinds.sending import Batch, send_all
+from asyncrun.kinds.shelf import Shelf
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.ledger.notes import known_dimensions
 from asyncrun.ports import Progress
-from asyncrun.records import Embedded, EmbedFailure, InputType, Item, ItemFailure, JobPlan, JobResult, Space, Waits, content_key
-from asyncrun.stores.interface import Collection, Store, StoredDocument
-
-COMMITTED_TOGETHER = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where documents go: `source` owns them; of the stored ones at most `max_delete` may be removed in one run."""
-
-    collection: str
-    source: str
-    prune: bool
-    max_delete: Threshold
+from asyncrun.records import Embedded, EmbedFailure, InputType, Item, JobPlan, JobResult, Space, content_key
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +42,7 @@ class IngestKind:
     embedder: Embedder
     chunker: Chunker
     made_with: str
-    store: Store
-    target: Target
+    shelf: Shelf
     on_empty: Empty
     context: JobContext
 
@@ -76,7 +58,7 @@ class IngestKind:
             new=found.new,
             changed=changed - found.new,
             unchanged=found.unchanged,
-            delete=len(found.gone) if self._prunes else 0,
+            delete=len(found.gone) if self.shelf.prunes else 0,
             failed=len(found.failures),
             disk=await asyncio.to_thread(self._disk, foreseen.inputs),
             notes=(*input_notes(self.source), *([] if refusal is None else [f"a run is refused: {refusal}"])),
@@ -93,7 +75,9 @@ class IngestKind:
         return Room(needs, self.context.free_space)
 
     def _prepare(self, changed: int, room: Room) -> Sequence[str]:
-        """Return what makes documents new, after finding out whether they fit on the disk. Blocks. Raises StorageError."""
+        """Return what makes documents new, after finding out whether they can be stored. Blocks. Raises StorageError."""
+        if changed and self.shelf.changes:
+            self.shelf.check_writable()
         room.check()
         return news(self.context, self._space, changed, None)
 
@@ -114,7 +98,8 @@ class IngestKind:
         """Embed and commit what is new or changed, then remove what has left the input if the job says so."""
         tally = Tally(self.context, "ingest", progress)
         try:
-            await asyncio.to_thread(self._check_space)
+            model = f"{self.embedder.provider}/{self.embedder.model_name}"
+            await asyncio.to_thread(self.shelf.check_space, self._space, model)
             found = await asyncio.to_thread(self._scan)
             tally.start(found.items)
             if (refusal := self._refusal(found)) is not None:
@@ -123,12 +108,12 @@ class IngestKind:
             tally.say(await asyncio.to_thread(self._prepare, len(found.marks), room))
             error = await self._commit_changed(found, tally, room) or tally.too_many()
             if error is None:
-                await self._prune(found, tally)
+                await self.shelf.prune(found.gone, tally)
                 error = not_done(found.left)
         except AsyncrunError as raised:
             error = raised
         error = await keep_books(self.context, self._space, error)
-        return tally.result(limits=self.embedder.rate_limits, output=self.target.collection, error=error)
+        return tally.result(limits=self.embedder.rate_limits, output=self.shelf.target.collection, error=error)
 
     @property
     def _made_with(self) -> str:
@@ -139,15 +124,6 @@ class IngestKind:
     def _space(self) -> Space:
         return self.embedder.space(InputType.DOCUMENT)
 
-    @property
-    def _stores(self) -> bool:
-        """Whether the store is changed: a run of the first items leaves it alone."""
-        return self.context.limit is None
-
-    @property
-    def _prunes(self) -> bool:
-        return self.target.prune and self._stores and self.context.retry is None
-
     def _index(self) -> KeyIndex:
         return self.context.ledger.index(self._space, self.context.generation.since)
 
@@ -155,7 +131,7 @@ class IngestKind:
         known = self.context.ledger.failures(self.context.failures)
         return scan_documents(
             self.context.unless_stopped(self.source.items()),
-            stored=self.store.marks(self.target.collection, self.target.source),
+            stored=self.shelf.marks(),
             made_with=self._made_with,
             known=known,
             skip=self.context.skip,
@@ -163,22 +139,14 @@ class IngestKind:
             only=None if self.context.retry is None else self.context.retry.chosen(known),
         )
 
-    def _check_space(self) -> None:
-        stored = self.store.fingerprint(self.target.collection)
-        if stored not in (None, self._space.fingerprint):
-            raise SpaceMismatchError(
-                f"the collection {self.target.collection!r} was filled by another embedder than {self.embedder.provider}"
-                f"/{self.embedder.model_name}"
-            )
-
     def _refusal(self, found: DocumentScan) -> RefusedDeletionError | None:
         """Return the error of a run that would delete more documents than may be, None for one that would not."""
         stored = found.unchanged + len(found.marks) - found.new + len(found.gone)
-        allowed = self.target.max_delete.of(stored)
-        if not self._prunes or len(found.gone) <= allowed:
+        allowed = self.shelf.target.max_delete.of(stored)
+        if not self.shelf.prunes or len(found.gone) <= allowed:
             return None
         return RefusedDeletionError(
-            f"{len(found.gone)} of {stored} documents of {self.target.source!r} left the input, {allowed} may be deleted (max_delete)"
+            f"{len(found.gone)} of {stored} documents of {self.shelf.target.source!r} left the input, {allowed} may be deleted (max_delete)"
         )
 
     async def _commit_changed(self, found: DocumentScan, tally: Tally, room: Room) -> AsyncrunError | None:
@@ -191,8 +159,8 @@ class IngestKind:
                 return None
             return await self._rounds(found, tally, kept, room)
         finally:
-            if self._stores:
-                await self.context.ledger.set_failures(self.context.failures, kept)
+            if self.shelf.changes:
+                await self.context.keep_failures(kept)
 
     async def _rounds(self, found: DocumentScan, tally: Tally, kept: list[KnownFailure], room: Room) -> AsyncrunError | None:
         await check_place(self.embedder, InputType.DOCUMENT, self.context, tally)
@@ -200,7 +168,8 @@ class IngestKind:
         while documents := await asyncio.to_thread(next, todo, None):
             failures: dict[bytes, EmbedFailure] = {}
             error = await self._send(documents, failures, tally, room)
-            for known in await self._commit(documents, failures, tally):
+            index = await asyncio.to_thread(self._index)
+            for known in await self.shelf.commit(documents, failures, index, self._space, tally):
                 # While nothing has been accepted, refusals may be the endpoint's fault: without a key the next run asks again.
                 kept.append(known if tally.counts.ok > tally.counts.cached else replace(known, key=b""))
                 tally.fail(known.failure)
@@ -258,49 +227,3 @@ class IngestKind:
             for (key, text), position in zip(texts.items(), found.tolist(), strict=True)
             if position < 0
         ]
-
-    async def _commit(self, documents: list[ChunkedDocument], failures: dict[bytes, EmbedFailure], tally: Tally) -> list[KnownFailure]:
-        """Commit the documents whose chunks are all finished; returns those that failed. Others stay as they were."""
-        failed = []
-        whole = []
-        for document in documents:
-            answers = [failures[key] for key in document.keys if key in failures]
-            if answers:
-                failure = ItemFailure(document.item.id, document.item.place, answers[0].reason, answers[0].message, answers[0].attempts)
-                failed.append(KnownFailure(failure, "", document.mark.encode()))
-            else:
-                whole.append(document)
-        index = await asyncio.to_thread(self._index)
-        with self.context.manager.event(CBEventType.NODE_PARSING, payload={"name": self.target.collection, "items": len(whole)}) as event:
-            spent = Waits()
-            for start in range(0, len(whole), COMMITTED_TOGETHER):
-                with waiting("store", idle=False):
-                    ok, writing = await asyncio.to_thread(self._store, whole[start : start + COMMITTED_TOGETHER], index)
-                tally.add(ok=ok)
-                spent += Waits(store=writing)
-            tally.spend(spent)
-            event.on_end(payload=spent.told())
-        return failed
-
-    def _store(self, documents: list[ChunkedDocument], index: KeyIndex) -> tuple[int, float]:
-        """Commit those documents whose vectors are all in the ledger; returns how many, and the seconds that the store took."""
-        stored = list(self._with_vectors(documents, index))
-        started = self.context.clock.monotonic()
-        if stored and self._stores:
-            dimensions = next((document.vectors.shape[1] for document in stored if len(document.chunks)), 0)
-            self.store.open_collection(Collection(self.target.collection, self._space.fingerprint, dimensions))
-            self.store.commit(self.target.collection, self.target.source, stored)
-        return len(stored), self.context.clock.monotonic() - started
-
-    def _with_vectors(self, documents: list[ChunkedDocument], index: KeyIndex) -> Iterator[StoredDocument]:
-        for document in documents:
-            positions = index.find(keys_array(b"".join(document.keys)))
-            if (positions >= 0).all():
-                vectors = self.context.ledger.vectors(index, positions)
-                matrix = np.stack(vectors) if vectors else np.empty((0, 0), dtype=np.float32)
-                yield StoredDocument(document.item.id, document.mark, document.chunks, matrix, document.item.metadata)
-
-    async def _prune(self, found: DocumentScan, tally: Tally) -> None:
-        if self._prunes and found.gone:
-            await asyncio.to_thread(self.store.remove, self.target.collection, self.target.source, found.gone)
-            tally.add(removed=len(found.gone))

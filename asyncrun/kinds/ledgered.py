@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from asyncrun.aio.slot import waiting
 from asyncrun.callbacks.schema import CBEventType, EventPayload
@@ -16,6 +17,7 @@ from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.estimate import expected
 from asyncrun.kinds.pending import Pending
 from asyncrun.ledger.ledger import TRUNCATED, Finished
+from asyncrun.ledger.notes import add_token_rate
 from asyncrun.ledger.spending import Amount
 from asyncrun.records import Embedded, InputType, Space, Usage, Waits, answered_before, usage_of
 
@@ -55,22 +57,30 @@ async def embed_batch(
                 raise
             reservation.used(answer.usage)
             used(answer.usage)
-            answered = context.clock.monotonic()
+            answered, counted = context.clock.monotonic(), _counted(batch, answer)
             if answer.positions and keep:
-                await _keep(batch, answer, space, context)
+                await _keep(batch, answer, space, context, counted)
             answer = replace(answer, waits=answer.waits + Waits(write=context.clock.monotonic() - answered))
-        if answer.usage.tokens and not answer.failures:
-            context.rate.add(answer.usage.tokens - answer.beside, sum(pending.size for pending in batch))
+        context.rate.add(*counted)
         event.on_end(payload=_described(answer))
     return answer
 
 
-async def _keep(batch: Sequence[Pending], answer: Embedded, space: Space, context: JobContext) -> None:
-    """Return when the vectors of an answer are durable."""
+def _counted(batch: Sequence[Pending], answer: Embedded) -> tuple[int, int]:
+    """Return the tokens that the server has counted in the texts, and their bytes; zeros where it told none, or not those of all."""
+    if not answer.usage.tokens or answer.failures:
+        return 0, 0
+    return answer.usage.tokens - answer.beside, sum(pending.size for pending in batch)
+
+
+async def _keep(batch: Sequence[Pending], answer: Embedded, space: Space, context: JobContext, counted: tuple[int, int] = (0, 0)) -> None:
+    """Return when the vectors of an answer are durable, and with them how many tokens were counted in how many bytes."""
     flags = [TRUNCATED if position in answer.truncated else 0 for position in answer.positions]
     keys = [batch[position].key for position in answer.positions]
     with waiting("store", idle=False):
-        await context.ledger.put(space, Finished(keys, answer.vectors, flags))
+        tokens, size = counted
+        also = partial(add_token_rate, space=space, tokens=tokens, size=size) if size else None
+        await context.ledger.put(space, Finished(keys, answer.vectors, flags), also)
 
 
 @asynccontextmanager

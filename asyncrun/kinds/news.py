@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncrun.kinds.context import JobContext
 from asyncrun.ledger.notes import last_space, vectors_in
-from asyncrun.plural import counted
+from asyncrun.plural import counted, dollars
 from asyncrun.records import Space
 
 
@@ -46,6 +46,4 @@ def _shown(value: Any) -> str:
 
 
 def _money(cost: float | None) -> str:
-    if cost is None:
-        return ", cost unknown"
-    return f", ${cost:,.2f}" if cost >= 0.01 or not cost else f", ${cost:.2g}"
+    return ", cost unknown" if cost is None else f", {dollars(cost)}"

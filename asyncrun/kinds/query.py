@@ -15,13 +15,15 @@ from asyncrun.kinds.answer_plan import find_unanswered, likely_size, with_answer
 from asyncrun.kinds.answering import Answering, Question, answered_row, look_up
 from asyncrun.kinds.answers import Answers, Found
 from asyncrun.kinds.bookkeeping import keep_books
+from asyncrun.kinds.failures import keep_failures
 from asyncrun.kinds.items import Items
+from asyncrun.kinds.missing import send_missing
 from asyncrun.kinds.outputs import Output, Row
 from asyncrun.kinds.planning import plan_items
 from asyncrun.kinds.scan import Scan
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex
-from asyncrun.ports import NullProgress, Progress
+from asyncrun.ports import Progress
 from asyncrun.records import Counts, InputType, Item, JobPlan, JobResult, Waits
 from asyncrun.stores.interface import SearchMode, SearchRequest, Store
 
@@ -41,13 +43,17 @@ class Search:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryKind:
-    """One query job, wired. Rows: id, query, hits; and answer, citations, finish_reason, usage where it answers."""
+    """One query job, wired. Rows: id, query, hits; and answer, citations, finish_reason, usage where it answers.
+
+    `fill_first` says what to do when the collection is not there, None where nothing better is known than what the store says.
+    """
 
     items: Items
     store: Store
     search: Search
     output: Output
     answering: Answering | None = None
+    fill_first: str | None = None
 
     async def plan(self) -> JobPlan:
         """Say what a run would send; sends nothing."""
@@ -112,23 +118,23 @@ class QueryKind:
         try:
             self.store.search(self.search.collection, [])
         except UsageError as error:
-            raise JobFailedError(error.message, hint=error.hint) from None
+            raise JobFailedError(error.message, hint=self.fill_first or error.hint) from None
 
     async def _send_missing(self, scanned: Scan, tally: Tally) -> AsyncrunError | None:
         if self.search.mode != "keyword":
             index = await asyncio.to_thread(self.items.index)
             room = self.items.room(scanned, index, self.output)
             tally.say(await asyncio.to_thread(self.items.prepare, scanned, index, room))
-            return await self.items.send_missing(scanned, index, tally, room)
+            return await send_missing(self.items, scanned, index, tally, room)
         tally.add(ok=int(np.count_nonzero(scanned.ready)), skipped=scanned.skipped)
-        await self.items.keep_failures(scanned, {}, tally)
+        await keep_failures(self.items, scanned, {}, tally)
         return None
 
     async def _answer(self, answering: Answering, scanned: Scan, tally: Tally) -> AsyncrunError | None:
         """Embed the questions that need it, then answer and write; an item is done when it has its answer. Returns what ended it early."""
         context = self.items.context
         known = await asyncio.to_thread(context.ledger.failures, context.failures)
-        embedding = Tally(context, "query", NullProgress())
+        embedding = Tally(context, "query", Progress())
         embedding.start(len(scanned))
         error = await self._send_missing(scanned, embedding)
         tally.take(embedding)
@@ -147,7 +153,7 @@ class QueryKind:
                 error = await answers.run(self._found(scanned, index), written.write) or tally.too_many()
                 written.whole = error is None
         finally:
-            await context.ledger.set_failures(context.failures, [*unanswered.values(), *answers.failures])
+            await context.keep_failures([*unanswered.values(), *answers.failures])
         return error
 
     async def _write(self, scanned: Scan) -> None:

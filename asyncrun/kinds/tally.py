@@ -49,6 +49,7 @@ class Tally:
 
     def fail(self, failure: ItemFailure) -> None:
         """Add an item that has failed."""
+        failure = self._context.redacted(failure)
         if len(self.failures) < SHOWN_FAILURES:
             self.failures.append(failure)
         self.add(failed=1)

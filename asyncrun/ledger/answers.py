@@ -9,7 +9,8 @@ from dataclasses import asdict
 
 import orjson
 
-from asyncrun.ledger.ledger import Ledger, add_space
+from asyncrun.ledger.batches import add_space
+from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.schema import checksum
 from asyncrun.records import Answer, Space, content_key
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asyncrun.errors import DamagedStateError, Place, SpaceMismatchError
+from asyncrun.ledger.batches import Batch, insert_batches
 from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
 from asyncrun.ledger.salvage import ask_to_mend
 from asyncrun.ledger.schema import checksum, explained, open_connection, open_to_look
@@ -132,31 +133,17 @@ class Ledger:
         batches, slots = index.locate(positions)
         return [self._blob(batch)[slot] for batch, slot in zip(batches.tolist(), slots.tolist(), strict=True)]
 
-    async def put(self, space: Space, finished: Finished) -> None:
-        """Store vectors; returns when they are durable. No finished key may be given twice within a space.
+    async def put(self, space: Space, finished: Finished, also: Write | None = None) -> None:
+        """Store vectors, and with them what `also` writes; returns when they are durable, and until then the vectors must not change.
 
-        Raises SpaceMismatchError for vectors of another size than those that the space has.
+        No finished key may be given twice in a space. Raises SpaceMismatchError for vectors of another size than those that the space has.
         """
-        keys = b"".join(finished.keys)
         vectors = np.ascontiguousarray(finished.vectors, dtype="<f4")
-        count, dimensions = vectors.shape
-        known = self._dimensions.setdefault(space.fingerprint, dimensions)
-        if dimensions != known:
-            raise other_size(dimensions, known)
-        blob = vectors.tobytes()
-        row = (count, dimensions, keys, checksum(keys), blob, checksum(blob), bytes(finished.flags))
-
-        def write(connection: sqlite3.Connection) -> None:
-            add_space(connection, space)
-            connection.execute(
-                "INSERT INTO batches (space, count, dimensions, keys, keys_sum, vectors, vectors_sum, flags)"
-                " SELECT id, ?, ?, ?, ?, ?, ?, ? FROM spaces WHERE fingerprint = ?",
-                (*row, space.fingerprint),
-            )
-            if any(finished.flags):
-                connection.execute("INSERT OR REPLACE INTO flagged VALUES (last_insert_rowid(), ?)", (bytes(finished.flags),))
-
-        await self._writer.write(write)
+        known = self._dimensions.setdefault(space.fingerprint, vectors.shape[1])
+        if vectors.shape[1] != known:
+            raise other_size(vectors.shape[1], known)
+        batch = Batch(space, b"".join(finished.keys), vectors, bytes(finished.flags), also)
+        await self._writer.write_together(insert_batches, batch)
 
     def failures(self, job: str) -> dict[str, KnownFailure]:
         """Return the failed items of a job by item id."""
@@ -275,11 +262,6 @@ class Ledger:
             with suppress(DamagedStateError):
                 list(self._rows("DELETE FROM flagged WHERE batch = ?", (batch,)))
                 list(self._rows(_EMPTY, (checksum(b""), batch)))
-
-
-def add_space(connection: sqlite3.Connection, space: Space) -> None:
-    """Have a row for a space."""
-    connection.execute("INSERT OR IGNORE INTO spaces (fingerprint, description) VALUES (?, ?)", (space.fingerprint, space.describe()))
 
 
 def other_size(now: int, known: int) -> SpaceMismatchError:

@@ -27,20 +27,27 @@ def hold_lock(path: Path, started: float) -> Iterator[None]:
         hint = "Make the state folder writable, or choose another one with --state-dir."
         raise StorageError(f"cannot open the lock {path}: {os_words(error)}", hint=hint) from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LockedError(f"another run of this job file is going on ({_holder(descriptor)})") from None
-        holder = {
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-        }
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        _take(descriptor, path, started)
         yield
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path, started: float) -> None:
+    holder = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+    }
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+    except BlockingIOError:
+        raise LockedError(f"another run of this job file is going on ({_holder(descriptor)})") from None
+    except OSError as error:
+        hint = "Make room on the disk, or choose another folder with --state-dir."
+        raise StorageError(f"cannot take the lock {path}: {os_words(error)}", hint=hint) from error
 
 
 def _holder(descriptor: int) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from asyncrun.ledger.ledger import Ledger
-
+from asyncrun.ledger.ledger import Ledger
+from asyncrun.ledger.schema import newest_id
 
 _OPEN = "INSERT OR REPLACE INTO refreshes (job, generation, jobs, since, answers_since, open) VALUES (?, ?, ?, ?, ?, 1)"
 
@@ -43,7 +41,7 @@ async def open_refresh(ledger: Ledger, jobs: Sequence[str]) -> None:
         rows = connection.execute("SELECT job, generation, jobs, open FROM refreshes").fetchall()
         known: Mapping[str, tuple[int, str, int]] = {job: (generation, of, is_open) for job, generation, of, is_open in rows}
         unfinished = any(of == group and is_open for _, of, is_open in known.values())
-        newest = [_newest(connection, table) for table in ("batches", "answers")]
+        newest = [newest_id(connection, table) for table in ("batches", "answers")]
         for job in jobs:
             generation, of, is_open = known.get(job, (0, "", 0))
             if is_open or (unfinished and of == group):
@@ -52,17 +50,6 @@ async def open_refresh(ledger: Ledger, jobs: Sequence[str]) -> None:
             connection.execute("DELETE FROM failures WHERE job = ?", (job,))
 
     await ledger.write(write)
-
-
-def see_what_comes(connection: sqlite3.Connection) -> None:
-    """Mend what open refreshes count after the newest batches or answers were removed: numbers that they had are given again."""
-    for column, table in (("since", "batches"), ("answers_since", "answers")):
-        connection.execute(f"UPDATE refreshes SET {column} = min({column}, ?)", (_newest(connection, table),))
-
-
-def _newest(connection: sqlite3.Connection, table: str) -> int:
-    [(newest,)] = connection.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchall()
-    return int(newest)
 
 
 def close_refresh(connection: sqlite3.Connection, job: str) -> None:

@@ -16,8 +16,7 @@ from typing import Any
 
 from asyncrun.errors import DamagedStateError
 from asyncrun.ledger.pages import rows_of_pages
-from asyncrun.ledger.refreshes import see_what_comes
-from asyncrun.ledger.schema import PAGE_BYTES, checksum, explained, open_connection
+from asyncrun.ledger.schema import PAGE_BYTES, checksum, explained, open_connection, see_what_comes
 from asyncrun.plural import counted
 
 _LOGS = ("-wal", "-shm")

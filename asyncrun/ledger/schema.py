@@ -127,7 +127,7 @@ MIGRATIONS = (
 """One script a version: database version n has the first n scripts applied."""
 
 
-def checksum(blob: bytes) -> bytes:
+def checksum(blob: bytes | memoryview) -> bytes:
     """Return the 8 bytes that stand beside a blob in its row.
 
     SQLite's own integrity check sees neither a flipped byte in the log nor zeros inside a blob, so each blob carries its own.
@@ -215,8 +215,22 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute(f"PRAGMA user_version = {number + 1}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # A full disk may have rolled back already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
+
+
+def newest_id(connection: sqlite3.Connection, table: str) -> int:
+    """Return the number of the newest batch or answer, 0 when there is none."""
+    [(newest,)] = connection.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchall()
+    return int(newest)
+
+
+def see_what_comes(connection: sqlite3.Connection) -> None:
+    """Mend what open refreshes count after the newest batches or answers were removed: numbers that they had are given again."""
+    for column, table in (("since", "batches"), ("answers_since", "answers")):
+        connection.execute(f"UPDATE refreshes SET {column} = min({column}, ?)", (newest_id(connection, table),))
 
 
 def explained(error: sqlite3.DatabaseError, path: Path) -> StorageError:

@@ -1,4 +1,4 @@
-"""The spaces of a ledger as a whole: how large each is, and removing what nobody needs."""
+"""The spaces of a ledger as a whole: removing what nobody needs."""
 
 from __future__ import annotations
 
@@ -10,24 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
-from asyncrun.ledger.refreshes import see_what_comes
-from asyncrun.ledger.schema import checksum, explained, open_connection, open_to_look
-from asyncrun.records import SpaceSize, Superseded
-
-
-def space_sizes(path: Path) -> list[SpaceSize]:
-    """Return the spaces of a ledger, the largest first. Blocks. Raises StorageError and DamagedStateError."""
-    statement = (
-        "SELECT fingerprint, description, coalesce(v.count, 0), coalesce(v.bytes, 0) + coalesce(a.bytes, 0) AS size, coalesce(a.count, 0)"
-        " FROM spaces LEFT JOIN (SELECT space, sum(count) AS count, sum(length(keys) + length(vectors) + length(flags)) AS bytes"
-        " FROM batches GROUP BY space) v ON v.space = spaces.id LEFT JOIN (SELECT space, count(*) AS count,"
-        " sum(length(key) + length(answer)) AS bytes FROM answers GROUP BY space) a ON a.space = spaces.id ORDER BY size DESC, fingerprint"
-    )
-    with closing(open_to_look(path)) as connection:
-        try:
-            return [SpaceSize(*row) for row in connection.execute(statement)]
-        except sqlite3.DatabaseError as error:
-            raise explained(error, path) from error
+from asyncrun.ledger.schema import checksum, explained, open_connection, open_to_look, see_what_comes
+from asyncrun.records import Superseded
 
 
 def find_superseded(path: Path, removed: Collection[str] = ()) -> Superseded:

@@ -7,27 +7,43 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
+from typing import Any, TypeVar
 
 from asyncrun.errors import StorageError
 from asyncrun.ledger.salvage import ask_to_mend
 from asyncrun.ledger.schema import explained, open_connection
 
+T = TypeVar("T")
+
 Write = Callable[[sqlite3.Connection], None]
+WriteAll = Callable[[sqlite3.Connection, Sequence[T]], None]
+"""Writes things that came one after the other, in their order."""
 MOST_WAITING = 256
 """How many writes may wait for the disk before callers wait too."""
+PAUSE = 8
+"""How many times as long as a loop takes to hear of a commit the next commit waits for company: in a busy loop writes are many, and a
+commit of its own for each costs more than a wait that nobody feels; an idle loop goes on at once."""
+MOST_PAUSE = 0.02
+"""Seconds that a commit waits at most, for the loop and for company each."""
+ENOUGH = 16
+"""Writes that go without more company."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    write: Write
-    done: Callable[[BaseException | None], None]
+    write: WriteAll[Any]
+    thing: Any
+    done: asyncio.Future[None]
 
 
 class GroupWriter:
-    """Runs writes on a thread of its own, in order; those that wait are committed together.
+    """Runs writes on a thread of its own, in order; those that wait are committed together, and the busier the loop, the more of them.
 
     Example:
         >>> import tempfile
@@ -44,31 +60,21 @@ class GroupWriter:
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._room = asyncio.Semaphore(MOST_WAITING)
         self._thread: threading.Thread | None = None
+        self._heard = threading.Event()
 
     async def write(self, write: Write) -> None:
         """Return when `write` is committed. Raises StorageError; then nothing of it is stored."""
+        await self.write_together(_each, write)
+
+    async def write_together(self, write: WriteAll[T], thing: T) -> None:
+        """Return when `write` is committed for a thing, in one call for all that come one after the other. Raises as `write` does."""
         async with self._room:
-            loop = asyncio.get_running_loop()
-            future: asyncio.Future[None] = loop.create_future()
-
-            def settle(error: BaseException | None) -> None:
-                if future.cancelled():
-                    return
-                if error is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(error)
-
-            def done(error: BaseException | None) -> None:
-                # A loop that is gone has nobody who waits.
-                with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(settle, error)
-
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="asyncrun-ledger", daemon=True)
                 self._thread.start()
-            self._requests.put(_Request(write, done))
-            await future
+            done = asyncio.get_running_loop().create_future()
+            self._requests.put(_Request(write, thing, done))
+            await done
 
     def close(self) -> None:
         """Commit what waits and end the thread; may be called twice."""
@@ -87,10 +93,12 @@ class GroupWriter:
                         connection = open_connection(self._path)
                     self._commit(connection, group)
                 except BaseException as error:  # whoever waits must hear of it, whatever it is
-                    for request in group:
-                        request.done(error)
+                    self._tell(group, error)
+                else:
+                    self._tell(group, None)
                 if last:
                     return
+                self._pause()
         finally:
             if connection is not None:
                 connection.close()
@@ -108,15 +116,44 @@ class GroupWriter:
     def _commit(self, connection: sqlite3.Connection, group: list[_Request]) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for request in group:
-                request.write(connection)
+            for write, requests in groupby(group, attrgetter("write")):
+                write(connection, [request.thing for request in requests])
             connection.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
+        except BaseException as error:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
                 ask_to_mend(self._path)
                 raise explained(error, self._path) from error
-            raise StorageError(f"cannot write the ledger {self._path}: {error}") from error
-        for request in group:
-            request.done(None)
+            if isinstance(error, sqlite3.Error | OSError):
+                raise StorageError(f"cannot write the ledger {self._path}: {error}") from error
+            raise
+
+    def _tell(self, group: list[_Request], error: BaseException | None) -> None:
+        """Wake those who wait, a loop at a time: to wake it costs both threads a system call."""
+        self._heard.clear()
+        for loop, futures in groupby((request.done for request in group), asyncio.Future.get_loop):
+            # A loop that is gone has nobody who waits.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._settle, list(futures), error)
+
+    def _settle(self, futures: list[asyncio.Future[None]], error: BaseException | None) -> None:
+        self._heard.set()
+        for future in futures:
+            if future.cancelled():
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+
+    def _pause(self) -> None:
+        began = time.monotonic()
+        self._heard.wait(MOST_PAUSE)
+        if self._requests.qsize() < ENOUGH:
+            time.sleep(min(PAUSE * (time.monotonic() - began), MOST_PAUSE))
+
+
+def _each(connection: sqlite3.Connection, writes: Sequence[Write]) -> None:
+    for write in writes:
+        write(connection)

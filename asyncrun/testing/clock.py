@@ -8,7 +8,7 @@ import itertools
 
 _QUIET = 3
 """Turns of a loop in a row without anything to do: it takes one to fetch what a socket holds, and one to hand it on."""
-_PATIENCE = 1_000_000
+PATIENCE = 1_000_000
 """Turns of a loop after which it is clear that it will never be idle."""
 
 
@@ -80,7 +80,7 @@ class FakeClock:
         if quiet >= _QUIET:
             self._wake(at)
             quiet = turns = 0
-        elif turns >= _PATIENCE:
+        elif turns >= PATIENCE:
             self._watched = None
             self._sleepers[0][2].set_exception(RuntimeError("virtual time cannot pass: a task never waits, or two clocks share a loop"))
             return

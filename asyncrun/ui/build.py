@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from asyncrun.clock import Clock
-from asyncrun.ports import NullProgress, Progress
+from asyncrun.ports import Progress
 from asyncrun.ui.choose import Look
 from asyncrun.ui.jsonlines import JsonProgress
 from asyncrun.ui.plain import PlainProgress, WarningsOnly
@@ -18,7 +18,7 @@ def build_progress(look: Look, *, stdout: TextIO, stderr: TextIO, clock: Clock, 
     """
     match look:
         case Look.NOTHING:
-            return NullProgress()
+            return Progress()
         case Look.WARNINGS:
             return WarningsOnly(stderr)
         case Look.JSON:

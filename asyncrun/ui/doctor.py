@@ -20,7 +20,7 @@ class Setting:
 class Checkup:
     """One place of one model: `what` it is (`embedder openai/m`), `where` it is served (None: in this process), and how it did.
 
-    `dimensions` is None where no vector came, `seconds` is what its answer took; `error` is None when all is well.
+    `dimensions` is None where no vector came, `seconds` is what its answer took; `error` is None when all is well, `hint` what to do about it.
     """
 
     what: str
@@ -29,6 +29,7 @@ class Checkup:
     dimensions: int | None = None
     seconds: float | None = None
     error: str | None = None
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
             found += [f"{checkup.seconds:.2f} s"] if checkup.seconds is not None else []
             said = ", ".join(found) or "it answers"
         yield f"{'ok   ' if checkup.error is None else 'FAIL '} {checkup.what}{at}: {said}"
+        if checkup.hint is not None:
+            yield f"      {checkup.hint}"
         yield from _table(checkup.settings, "      ")
 
 

@@ -9,7 +9,7 @@ from asyncrun.aio.stop import MAX_RUNTIME
 from asyncrun.errors import TryLaterError
 from asyncrun.plural import counted
 from asyncrun.records import JobResult, RunResult, Status
-from asyncrun.ui.wording import render_duration
+from asyncrun.ui.wording import render_cost, render_duration
 
 NAMED_FAILURES = 5
 """How many failed items of a job are named."""
@@ -19,9 +19,10 @@ def render_ending(result: RunResult, file: Path | None = None) -> str:
     """Return the last lines of a run: how it ended, what failed, and the commands that help further, on the job file if known."""
     counts, usage = result.counts, result.usage
     parts = [f"{counts.ok:,} ok", f"{counts.cached:,} of them cached", f"{counts.failed:,} failed", f"{counts.skipped:,} skipped"]
+    parts += [f"{counts.truncated:,} truncated"] if counts.truncated else []
     parts += [counted(usage.requests, "request")] if usage.requests else []
     parts += [counted(usage.tokens, "token")] if usage.tokens else []
-    parts += [f"${usage.cost:,.4f}"] if usage.cost is not None else []
+    parts += [render_cost(usage.cost)] if usage.cost is not None else []
     line = f"Run {result.run_id} {result.status}: {counted(counts.items, 'item')} in {render_duration(result.seconds)} ({', '.join(parts)})"
     return "\n".join([line, *(_job_trouble(job) for job in result.jobs if _is_trouble(job)), *_next(result, file)])
 

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from asyncrun.clock import Clock
 from asyncrun.escape import printable
-from asyncrun.ports import NullProgress
+from asyncrun.ports import Progress
 from asyncrun.records import ItemFailure, JobResult, Status
 from asyncrun.ui.board import NAMED_FAILURES, TaskState
 from asyncrun.ui.onlooker import BoardProgress
@@ -18,7 +18,7 @@ HEARTBEAT = 60.0
 """Seconds between two signs of life."""
 
 
-class WarningsOnly(NullProgress):
+class WarningsOnly(Progress):
     """Shows warnings and nothing else."""
 
     def __init__(self, stream: TextIO) -> None:

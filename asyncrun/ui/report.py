@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from asyncrun.escape import printable
-from asyncrun.plural import counted
+from asyncrun.plural import counted, dollars
 from asyncrun.records import ItemFailure, JobPlan, Status
 from asyncrun.ui.outlet import Outlet
 from asyncrun.ui.wording import render_duration, render_failure, render_size
@@ -114,7 +114,7 @@ def _disk(plan: JobPlan) -> tuple[str, ...]:
 
 
 def _cost(cost: float | None) -> str:
-    return _UNKNOWN if cost is None else f"~${cost:,.2f}" if cost >= 0.01 or not cost else f"~${cost:.2g}"
+    return _UNKNOWN if cost is None else f"~{dollars(cost)}"
 
 
 def _time(seconds: float | None) -> str:

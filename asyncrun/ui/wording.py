@@ -74,10 +74,12 @@ def render_usage(usage: Usage) -> list[str]:
 def render_cost(cost: float) -> str:
     """Return USD with digits that mean something.
 
-    >>> [render_cost(cost) for cost in (1234.5, 0.1234, 0.00001)]
-    ['$1,234.50', '$0.1234', 'under $0.0001']
+    >>> [render_cost(cost) for cost in (1234.5, 0.1234, 0.00001, 0.0)]
+    ['$1,234.50', '$0.1234', 'under $0.0001', '$0']
     """
-    if 0 < cost < 0.0001:
+    if not cost:
+        return "$0"
+    if cost < 0.0001:
         return "under $0.0001"
     return f"${cost:,.2f}" if cost >= 1 else f"${cost:.4f}"
 

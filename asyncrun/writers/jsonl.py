@@ -8,9 +8,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from asyncrun.errors import Place, StorageError, os_words
-from asyncrun.streams import is_gone, silence
 from asyncrun.writers.atomic import AtomicFile
+from asyncrun.writers.stdout import StdoutFile
 
 
 class JsonlWriter:
@@ -37,41 +36,23 @@ class JsonlWriter:
 
 
 class StdoutWriter:
-    """Writes rows as JSON lines onto a binary stream as they come; what is written cannot be taken back.
-
-    When the other end has closed the pipe (as `head` does), the rest is dropped in silence: nobody waits for it.
-    """
+    """Writes rows as JSON lines onto a binary stream, as they come. For the stream itself see `StdoutFile`."""
 
     def __init__(self, stream: BinaryIO, columns: Sequence[str] | None = None) -> None:
         self._columns = columns
-        self._stream = stream
-        self._open = True
+        self._file = StdoutFile(stream)
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Add a row. Raises StorageError when writing fails."""
-        self._put(json_line(row, self._columns))
+        self._file.write(json_line(row, self._columns))
 
     def commit(self) -> None:
         """Hand what is buffered to the other end. Raises StorageError when that fails."""
-        self._put(b"")
+        self._file.commit()
 
     def abort(self) -> None:
         """Write no more rows."""
-        self._open = False
-
-    def _put(self, data: bytes) -> None:
-        if not self._open:
-            return
-        try:
-            if data:
-                self._stream.write(data)
-            else:
-                self._stream.flush()
-        except OSError as error:
-            gone, self._open = is_gone(self._stream, error), False
-            silence(self._stream)
-            if not gone:
-                raise StorageError(f"cannot be written: {os_words(error)}", place=Place("standard output")) from error
+        self._file.abort()
 
 
 def json_line(row: Mapping[str, Any], columns: Sequence[str] | None = None) -> bytes:

@@ -3,31 +3,73 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 120.0
+"""Seconds until what is waited for does not come any more."""
+WITHOUT_GRACE = """
+import sys
+from functools import partial
+from asyncrun.app import running
+from asyncrun.cli import main
+running.handle_signals = partial(running.handle_signals, grace=3600)
+main()
+"""
+"""The command line, where no signal cancels in time what is in flight: what ends all the same has ended by itself."""
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "asyncrun", "run", "--json"]
+class Example(NamedTuple):
+    """A folder where the example has run, and how its first run is shown."""
+
+    folder: Path
+    trace: str
+    timeline: str
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    script, folder = load_script("readme_example"), tmp_path_factory.mktemp("example")
+    script.run_example(folder)
+    return Example(folder, script.trace(folder), script.asyncrun(folder, "trace", "timeline"))
+
+
+def start(folder: Path, *program: str) -> subprocess.Popen[str]:
+    command = [sys.executable, *(program or ("-m", "asyncrun")), "run", "--json"]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out + err
 
 
-def wait_until(reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Wait until the server has received enough, or the run has ended."""
-    deadline = time.monotonic() + 30
+def send_signal_twice(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Send a signal, and once more when the first has arrived: two of them that wait for a process are one."""
+    process.send_signal(number)
+    wait_until(lambda: not is_pending(process, number), process)
+    process.send_signal(number)
+
+
+def is_pending(process: subprocess.Popen[str], number: signal.Signals) -> bool:
+    status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return any(int(line.split()[1], 16) >> (number - 1) & 1 for line in status if line.startswith(("SigPnd:", "ShdPnd:")))
+
+
+def wait_until(reached: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
+    """Wait until something is so, or the run has ended."""
+    deadline = time.monotonic() + PATIENCE
     while not reached() and process.poll() is None:
-        assert time.monotonic() < deadline, "the run sends nothing"
+        assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.002)
 
 

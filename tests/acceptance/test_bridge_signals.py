@@ -77,7 +77,7 @@ def start(*parts: str) -> subprocess.Popen[str]:
 
 def end(process: subprocess.Popen[str]) -> tuple[list[str], str]:
     try:
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

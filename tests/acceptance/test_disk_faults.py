@@ -81,6 +81,14 @@ def test_c19_where_files_may_not_grow_nothing_more_is_sent_and_the_next_run_goes
     assert repeated <= (IN_FLIGHT + 1) * BATCH
 
 
+def test_c19_where_not_even_a_ledger_can_be_made_the_reason_is_told(server: FakeServer, tmp_path: Path) -> None:
+    write_job(tmp_path, server)
+    ended = run(tmp_path, before=partial(limit_files, 60_000))
+    assert ended.returncode == 74, ended.stderr
+    assert "disk I/O error" in ended.stderr
+    assert server.requests == []
+
+
 def test_c19_an_output_that_may_not_grow_leaves_the_former_one(server: FakeServer, tmp_path: Path) -> None:
     write_job(tmp_path, server)
     assert run(tmp_path).returncode == 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 from asyncrun.testing.server import FakeServer
+
+from .conftest import wait_until
 
 ITEMS = 60
 SLOW, FAST = 2.0, 0.02
@@ -47,19 +48,18 @@ def export(folder: Path, job: str) -> tuple[int, list[str]]:
 
 
 def test_rows_are_exported_while_a_run_goes_on(tmp_path: Path) -> None:
-    with FakeServer(latency=FAST).in_thread() as server:
+    with FakeServer().in_thread() as server:
+        # From so much on a job takes long, until its rows are exported.
+        held = {"all": lambda: len(server.sent_texts) > 12, "ask": lambda: len(server.prompts) > 4}
+        server.latency = lambda request: SLOW if held.get("ask" if request.prompts else "all", bool)() else FAST
         write_jobs(tmp_path, server)
         command = [sys.executable, "-m", "asyncrun", "run", "-q"]
         with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
             parts = {}
-            for job, begun in (("all", lambda: len(server.sent_texts) > 12), ("ask", lambda: len(server.prompts) > 4)):
-                deadline = time.monotonic() + 60
-                while not begun():
-                    assert time.monotonic() < deadline
-                    time.sleep(0.01)
-                server.latency = SLOW
+            for job in ("all", "ask"):
+                wait_until(held[job], run)
                 parts[job] = export(tmp_path, job)
-                server.latency = FAST
+                del held[job]
             assert run.poll() is None
             _, told = run.communicate(timeout=120)
         assert run.returncode == 0, told

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from asyncrun.testing.faults import SeenRequest
 from asyncrun.testing.server import FakeServer
 
 from .conftest import finish, start, wait_until
@@ -25,43 +26,54 @@ def write_jobs(folder: Path, server: FakeServer) -> None:
     lines = (json.dumps({"id": str(number), "text": f"question {number} about passage {number % 5}"}) for number in range(QUESTIONS))
     (folder / "questions.jsonl").write_text("\n".join(lines))
     llm = {"provider": "openai", "model": "gpt", "base_url": server.base_url, "limits": {"concurrency": IN_FLIGHT}}
-    fill = {"name": "fill", "kind": "ingest", "input": "docs/*.md", "store": {"path": "index.db"}}
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
+    fill = {"name": "fill", "kind": "ingest", "input": "docs/*.md", "embedder": embedder, "store": {"path": "index.db"}}
     ask = {"name": "ask", "kind": "query", "needs": ["fill"], "input": "questions.jsonl", "store": {"path": "index.db"}}
-    jobs = [fill, {**ask, "search": "keyword", "llm": "small", "output": "answers.jsonl"}]
+    jobs = [fill, {**ask, "embedder": embedder, "search": "keyword", "llm": "small", "output": "answers.jsonl"}]
     (folder / "jobs.yaml").write_text(json.dumps({"llms": {"small": llm}, "jobs": jobs}))
 
 
-def wait_for_prompts(server: FakeServer, number: int, process: subprocess.Popen[str]) -> None:
-    wait_until(lambda: len(server.prompts) >= number, process)
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with FakeServer().in_thread() as server:
+        write_jobs(folder, server)
+        code, told = finish(start(folder))
+    assert code == 0, told
+    return (folder / "answers.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_interrupted_again_and_again_it_ends_with_the_same_answers(tmp_path: Path, how: signal.Signals) -> None:
-    rng, stops = random.Random(how), 0
-    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    with FakeServer(latency=0.02).in_thread() as server:
-        write_jobs(undisturbed, server)
-        code, told = finish(start(undisturbed))
-        assert code == 0, told
-        asked = len(server.prompts)
-        server.requests.clear()
-        write_jobs(disturbed, server)
-        for _ in range(3):
-            process = start(disturbed)
-            wait_for_prompts(server, len(server.prompts) + rng.randint(5, 25), process)
-            if process.poll() is None:
-                stops += 1
-                process.send_signal(how)
-            finish(process)
-            assert not (disturbed / "answers.jsonl").exists()
-        code, told = finish(start(disturbed))
+def test_interrupted_again_and_again_it_ends_with_the_same_answers(undisturbed: bytes, tmp_path: Path, how: signal.Signals) -> None:
+    rng, stops = random.Random(how), 3
+    with FakeServer().in_thread() as server:
+        write_jobs(tmp_path, server)
+        for _ in range(stops):
+            reached = len(server.requests) + rng.randint(5, 25)
+            # What comes then takes long, so that no run has ended before it is told to.
+            server.latency = partial(latency_from, reached)
+            process = start(tmp_path)
+            wait_until(partial(has_reached, server, reached), process)
+            process.send_signal(how)
+            code, told = finish(process)
+            assert code in (128 + how, -how), told
+            assert not (tmp_path / "answers.jsonl").exists()
+        server.latency = 0.0
+        code, told = finish(start(tmp_path))
         assert code == 0, told
         times = Counter(server.prompts)
-    assert (disturbed / "answers.jsonl").read_bytes() == (undisturbed / "answers.jsonl").read_bytes()
+    assert (tmp_path / "answers.jsonl").read_bytes() == undisturbed
     repeated = sum(times.values()) - QUESTIONS
-    print(f"{how.name}: {stops} stops, {repeated} of {asked} questions asked again")
-    assert stops == 3
+    print(f"{how.name}: {stops} stops, {repeated} of {QUESTIONS} questions asked again")
     assert len(times) == QUESTIONS
     # A run that is asked to stop waits for what is in flight: it is paid for.
     assert repeated <= (stops * IN_FLIGHT if how is signal.SIGKILL else 0)
-    assert not list(disturbed.glob(".*.tmp"))
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+def latency_from(reached: int, request: SeenRequest) -> float:
+    return 0.5 if request.number >= reached else 0.0
+
+
+def has_reached(server: FakeServer, number: int) -> bool:
+    return len(server.requests) > number

@@ -22,7 +22,7 @@ from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import vector_of
 from asyncrun.writers.jsonl import json_line
 
-KILLS = int(os.environ.get("ASYNCRUN_TEST_KILLS", "100"))
+KILLS = int(os.environ.get("ASYNCRUN_TEST_KILLS", "40"))
 SEED = int(os.environ.get("ASYNCRUN_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 ITEMS, BATCH, IN_FLIGHT, DIMENSIONS = 96, 4, 4, 8
 SENT = ITEMS + 1
@@ -75,8 +75,9 @@ class Loop:
             if not stop.is_set():
                 self.wait_a_while(process, begun)
                 process.kill()
-            told, _ = process.communicate(timeout=60)
+            told, _ = process.communicate(timeout=120)
             if process.returncode == -9:
+                self.look_at_the_output(place)
                 kills += 1
                 self.seen.kills += 1
                 self.seen.before_a_request += len(self.server.requests) == begun
@@ -92,6 +93,11 @@ class Loop:
             self.seen.failures.append(f"round {place}: exit {process.returncode}, {told}")
         if len(times) != SENT or repeated > kills * IN_FLIGHT * BATCH:
             self.seen.failures.append(f"round {place}: {repeated} of {SENT} texts sent again after {kills} kills")
+
+    def look_at_the_output(self, place: Path) -> None:
+        output = place / "out.jsonl"
+        if output.exists() and output.read_bytes() != expected():
+            self.seen.failures.append(f"round {place}: a kill left a part of the output")
 
     def wait_a_while(self, process: subprocess.Popen[str], begun: int) -> None:
         if self.rng.random() < 0.2:  # anywhere, also before the first line of Python

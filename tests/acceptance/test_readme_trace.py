@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from .conftest import ROOT, load_script
+from asyncrun.callbacks import CBEventType
 
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    """The script that writes these parts."""
-    return load_script("readme_example")
+from .conftest import ROOT, Example
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +22,12 @@ def shown() -> dict[str, list[str]]:
 def labels(lines: list[str]) -> set[str]:
     """What stands at the beginnings of lines, without numbers, waits and whichever events were long enough to be named."""
     starts = {re.sub(r"[\d.,]+", "0", re.split(r"  | [·▁▂▃▄▅▆▇█]", line)[0]).strip() for line in lines if line.strip()}
-    return {start for start in starts if not start.startswith(("and ", "|", "embedding", "itself", "async_job", "node_parsing", "between"))}
+    return {start for start in starts if not start.startswith(("and ", "|", "itself", "between", *CBEventType))}
 
 
-def test_the_readme_shows_what_the_example_shows(script: ModuleType, shown: dict[str, list[str]], tmp_path: Path) -> None:
-    script.run_example(tmp_path)
-    assert labels(shown["trace"]) == labels(script.trace(tmp_path).splitlines())
-    assert labels(shown["timeline"]) == labels(script.asyncrun(tmp_path, "trace", "timeline").splitlines())
+def test_the_readme_shows_what_the_example_shows(shown: dict[str, list[str]], example: Example) -> None:
+    assert labels(shown["trace"]) == labels(example.trace.splitlines())
+    assert labels(shown["timeline"]) == labels(example.timeline.splitlines())
     assert labels(shown["timeline"]) >= {"embed-docs", "ingest-docs", "ask"}
 
 

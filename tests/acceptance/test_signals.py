@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,7 +21,7 @@ async def main(stop):
     with handle_signals(stop, asyncio.current_task().cancel, grace=grace) as handled:
         print("ready", handled, flush=True)
         waiting = asyncio.create_task(stop.wait())
-        await asyncio.wait([waiting], timeout=5)
+        await asyncio.wait([waiting], timeout=60)
         waiting.cancel()
         print("stopping", stop.reason, flush=True)
         await asyncio.sleep(work)
@@ -53,14 +52,14 @@ def started(work: float, grace: float, *before: str) -> Iterator[subprocess.Pope
 
 
 def rest_of(process: subprocess.Popen[str]) -> list[str]:
-    output, errors = process.communicate(timeout=10)
+    output, errors = process.communicate(timeout=60)
     assert errors == ""
     return output.splitlines()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_lets_work_in_flight_finish_and_the_shell_sees_the_signal(number: signal.Signals) -> None:
-    with started(0.2, 10) as process:
+    with started(0.2, 60) as process:
         process.send_signal(number)
 
         assert rest_of(process) == [f"stopping {number.name}", "finished", "cleaned up"]
@@ -69,7 +68,7 @@ def test_the_first_signal_lets_work_in_flight_finish_and_the_shell_sees_the_sign
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_the_second_signal_cancels_at_once_and_the_first_names_the_end(second: signal.Signals) -> None:
-    with started(30, 30) as process:
+    with started(3600, 3600) as process:
         process.send_signal(signal.SIGINT)
         assert process.stdout is not None
         assert process.stdout.readline() == "stopping SIGINT\n"
@@ -80,7 +79,7 @@ def test_the_second_signal_cancels_at_once_and_the_first_names_the_end(second: s
 
 
 def test_after_the_grace_it_is_cancelled() -> None:
-    with started(30, 0.2) as process:
+    with started(3600, 0.2) as process:
         process.send_signal(signal.SIGTERM)
 
         assert rest_of(process) == ["stopping SIGTERM", "cancelled", "cleaned up"]
@@ -89,18 +88,16 @@ def test_after_the_grace_it_is_cancelled() -> None:
 
 def test_a_shell_sees_130() -> None:
     command = [sys.executable, "-c", "from asyncrun.aio.signals import raise_again; print('last words', end=''); raise_again(2)"]
-    shell = subprocess.run(["/bin/sh", "-c", '"$@"; echo " $?"', "sh", *command], capture_output=True, text=True, timeout=10, check=False)
+    shell = subprocess.run(["/bin/sh", "-c", '"$@"; echo " $?"', "sh", *command], capture_output=True, text=True, timeout=60, check=False)
 
     assert shell.stdout == "last words 130\n"
 
 
 def test_under_nohup_a_hangup_is_ignored_and_other_signals_are_not() -> None:
-    with started(0.0, 10, "nohup") as process:
+    with started(0.0, 60, "nohup") as process:
         process.send_signal(signal.SIGHUP)
-        time.sleep(0.2)
-        assert process.poll() is None
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)  # When both wait for a process, the lower number is the first that arrives.
 
-        output, _ = process.communicate(timeout=10)
+        output, _ = process.communicate(timeout=60)
         assert output.splitlines() == ["stopping SIGTERM", "finished", "cleaned up"]
         assert process.returncode == -signal.SIGTERM

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from asyncrun.testing.faults import Fault
 from asyncrun.testing.server import FakeServer
+
+from .conftest import wait_until
 
 ITEMS, TOKENS_EACH, BATCH = 40, 5, 4
 
@@ -30,11 +33,8 @@ def write_job(folder: Path, server: FakeServer, **more: object) -> None:
 
 
 def wait_for_requests(server: FakeServer, number: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
-    while len(server.requests) < number:
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.005)
+    wait_until(lambda: len(server.requests) >= number, process)
+    assert process.poll() is None
 
 
 def test_a_budget_holds_over_many_kills_and_stays_spent_until_it_is_raised(tmp_path: Path) -> None:
@@ -59,6 +59,25 @@ def test_a_budget_holds_over_many_kills_and_stays_spent_until_it_is_raised(tmp_p
         write_job(tmp_path, server, budget={"tokens": 10 * budget})
         assert start(tmp_path).wait(timeout=60) == 0
         assert len((tmp_path / "out.jsonl").read_text().splitlines()) == ITEMS
+
+
+def test_what_a_server_has_counted_is_expected_of_it_after_a_kill(tmp_path: Path) -> None:
+    def dearer(document: dict[str, Any]) -> dict[str, Any]:
+        return {**document, "usage": {"prompt_tokens": 2 * document["usage"]["prompt_tokens"]}}
+
+    of_a_batch = 2 * BATCH * TOKENS_EACH
+    budget = 5 * of_a_batch + of_a_batch * 3 // 4
+    with FakeServer(latency=0.2).in_thread() as server:
+        server.faults.append(Fault(change=dearer, times=None))
+        write_job(tmp_path, server, budget={"tokens": budget})
+        process = start(tmp_path)
+        # Three are durable and two in flight: by the rule a whole one more would fit, by what was counted three quarters of it do.
+        wait_for_requests(server, 5, process)
+        process.kill()
+        process.wait(timeout=30)
+        server.latency = 0.02
+        assert start(tmp_path).wait(timeout=60) == 4
+        assert 2 * len(server.sent_texts) * TOKENS_EACH == budget
 
 
 @pytest.mark.parametrize("again", [("jobs.yaml", "n", "--refresh"), ()])

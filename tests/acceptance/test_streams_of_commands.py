@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from typing import Any
 import pytest
 
 from asyncrun.testing.server import FakeServer
+
+from .conftest import send_signal_twice, wait_until
 
 COMMANDS = [
     *("--help", "run --help", "run", "run -v", "run --json", "embed notes.txt -o -", "embed notes.txt -o new.jsonl", "plan", "plan --json"),
@@ -81,7 +82,7 @@ def call_each(places: Sequence[Path], streams: tuple[str, str, int]) -> list[int
     # No crontab is touched: where there is no such program, the units of systemd are all there is.
     environ = {**os.environ, "PATH": str(places[0])}
     command = [sys.executable, str(Path(__file__).with_name("forked.py"))]
-    ran = subprocess.run(command, input=json.dumps(cases), env=environ, capture_output=True, text=True, check=False, timeout=250)
+    ran = subprocess.run(command, input=json.dumps(cases), env=environ, capture_output=True, text=True, check=False, timeout=1000)
     assert ran.returncode == 0, ran.stderr
     codes: list[int] = json.loads(ran.stdout)
     return codes
@@ -164,14 +165,9 @@ def test_a_shell_sees_129_130_143_and_the_summary_says_so(tmp_path: Path, number
         (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
         command = [sys.executable, "-m", "asyncrun", "run", "--json", "--summary-file", "summary.json"]
         with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            deadline = time.monotonic() + 30
-            while not server.requests:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-            process.send_signal(number)
-            time.sleep(0.1)
-            process.send_signal(number)
-            told, _ = process.communicate(timeout=30)
+            wait_until(lambda: len(server.requests) > 0, process)
+            send_signal_twice(process, number)
+            told, _ = process.communicate(timeout=60)
     # As a shell counts: a process that dies by a signal ends with 128 and the signal's number.
     assert process.returncode == -number
     assert json.loads(told.splitlines()[-1])["exit_code"] == json.loads((tmp_path / "summary.json").read_text())["exit_code"] == code

@@ -29,18 +29,19 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-@pytest.fixture
-def recorded(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where two job files have run at the same time."""
+    folder = tmp_path_factory.mktemp("recorded")
     with FakeServer().in_thread() as server:
         embedder = {"provider": "openai", "model": "m", "base_url": server.base_url, "batch": {"max_items": 1}}
         for name in ("one", "two"):
             items = [f"{name} {number}" for number in range(200)]
             job = {"name": f"job-{name}", "kind": "embed", "input": {"items": items}, "output": f"{name}.jsonl", "embedder": embedder}
-            (tmp_path / f"{name}.yaml").write_text(json.dumps({"jobs": [job]}))
-        runs = [subprocess.Popen(command("run", f"{name}.yaml", "-q"), cwd=tmp_path) for name in ("one", "two")]
-        assert [run.wait(60) for run in runs] == [0, 0]
-    return tmp_path
+            (folder / f"{name}.yaml").write_text(json.dumps({"jobs": [job]}))
+        runs = [subprocess.Popen(command("run", f"{name}.yaml", "-q"), cwd=folder) for name in ("one", "two")]
+        assert [run.wait(120) for run in runs] == [0, 0]
+    return folder
 
 
 def on_terminal(folder: Path, columns: int, *words: str) -> str:

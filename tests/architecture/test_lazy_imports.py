@@ -77,6 +77,7 @@ def test_what_is_heavy_is_not_loaded(program: str) -> None:
     assert loaded(program) & HEAVY == set()
 
 
+LEDGER = {"sqlite3"}
 TRACE = {"orjson", "sqlite3"}
 JOB_FILE = {"pydantic", "yaml"}
 RUN = {*TRACE, *JOB_FILE, "asyncio", "numpy"}
@@ -94,6 +95,13 @@ RUN = {*TRACE, *JOB_FILE, "asyncio", "numpy"}
         (["trace", "errors"], TRACE),
         (["trace", "list"], TRACE),
         (["trace", "list", "--since", "7d"], TRACE),
+        (["ledger"], LEDGER),
+        (["ledger", "stats", "--json"], LEDGER),
+        (["ledger", "export", "-o", "finished.jsonl"], {*TRACE, "asyncio", "numpy"}),
+        (["cron"], set()),
+        (["cron", "list", "--json"], set()),
+        (["cron", "print"], set()),
+        (["cron", "print", "--at", "@daily"], {*JOB_FILE, "asyncio"}),
         (["plugins"], set()),
         (["validate"], JOB_FILE),
         (["validate", str(EXAMPLE)], JOB_FILE),

@@ -5,6 +5,9 @@ Run: python tests/benchmarks/bench_ledger.py [ITEMS]
 
 Prints Markdown. Needs 4 kB of disk an item in the folder for temporary files. Times of a resume are CPU seconds of a process of its own
 (user and system), the least of some rounds in which all ways take turns; memory is that process's peak.
+
+Throughput is that of short rounds by turns against one server in a process of its own, whose CPU is not counted. Where the CPU is the
+bound, its milliseconds (of all threads, and of the loop's alone) tell more than the clock: other work on the machine changes them less.
 """
 
 from __future__ import annotations
@@ -17,15 +20,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from asyncrun.ledger.ledger import Ledger
+
 DIMENSIONS, BATCH, IN_FLIGHT, ROUNDS = 384, 128, 64, 3
 LATENCY = 0.02
-SHAPES = ((16, 384), (4, 16))
-"""Texts a request and floats a vector: with long vectors the CPU is the bound, with short ones less so."""
+SHAPES = ((16, 384, 64), (4, 16, 64), (128, 384, 64), (16, 384, 8))
+"""Texts a request, floats a vector, requests in flight."""
+PAIRS, REQUESTS = 12, 400
+CLOCKS = (time.perf_counter, time.process_time, time.thread_time)
 SPACE = "bench"
 TARGETS = "targets: a resume <= 1.5 of a bare loop and <= 300 MB, throughput >= 0.95, writing >= 50,000 a second, size <= 1.25"
 
@@ -152,9 +163,9 @@ def engine(folder: Path) -> None:
     """Do what a run of the finished job does between the start and the end of its process."""
     from asyncrun.app.request import Request
     from asyncrun.app.running import run_jobs_of
-    from asyncrun.ports import NullProgress
+    from asyncrun.ports import Progress
 
-    report = run_jobs_of(Request(file=folder / "jobs.yaml", environ=dict(os.environ)), lambda _: NullProgress())
+    report = run_jobs_of(Request(file=folder / "jobs.yaml", environ=dict(os.environ)), lambda _: Progress())
     assert report.result.counts.cached == report.result.counts.items > 0, report
     assert report.result.usage.requests == 0
 
@@ -215,12 +226,44 @@ def resume_table(folder: Path, items: int) -> None:
 # With and without the ledger -------------------------------------------------------------------------------------------------------------
 
 
-def throughput(folder: Path, size: int, dimensions: int, *, durable: bool, batches: int = 4000) -> tuple[float, float]:
-    """Return requests a second against a server that answers after 20 ms, with or without making the vectors durable, and CPUs used."""
-    return asyncio.run(_throughput(folder, size, dimensions, durable=durable, batches=batches))
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds that a request took: by the clock, of CPU, and of CPU of the event loop's thread."""
+
+    wall: float
+    cpu: float
+    loop: float
 
 
-async def _throughput(folder: Path, size: int, dimensions: int, *, durable: bool, batches: int) -> tuple[float, float]:
+async def compare(folder: Path, size: int, dimensions: int, in_flight: int) -> tuple[list[Cost], list[Cost]]:
+    """Return what requests cost without the ledger and with it, a pair a round; the two take turns at being the first."""
+    from asyncrun.ledger.ledger import Finished, Ledger
+    from asyncrun.ledger.writer import Write
+    from asyncrun.records import Space
+
+    class Forgetful(Ledger):
+        async def put(self, space: Space, finished: Finished, also: Write | None = None) -> None:
+            return
+
+    ledgers = [Forgetful(folder / "without.db"), Ledger(folder / f"{size}-{dimensions}-{in_flight}.db")]
+    costs: tuple[list[Cost], list[Cost]] = [], []
+    command = [sys.executable, __file__, "--server", str(dimensions)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        for number in range(PAIRS + 1):
+            for way in (0, 1) if number % 2 else (1, 0):
+                cost = await send(url, ledgers[way], size, in_flight)
+                if number:  # the first opens the file
+                    costs[way].append(cost)
+        server.terminate()
+    for ledger in ledgers:
+        await asyncio.to_thread(ledger.close)
+    return costs
+
+
+async def send(url: str, ledger: Ledger, size: int, in_flight: int) -> Cost:
+    """Send a round of requests as a job does."""
     from asyncrun.aio.limits import Limits
     from asyncrun.aio.stop import Stop
     from asyncrun.batching.pack import BatchLimits
@@ -228,40 +271,30 @@ async def _throughput(folder: Path, size: int, dimensions: int, *, durable: bool
     from asyncrun.clock import SystemClock
     from asyncrun.embedders.openai import OpenAIEmbedding
     from asyncrun.kinds.context import JobContext
-    from asyncrun.kinds.ledgered import Pending
+    from asyncrun.kinds.pending import Pending
     from asyncrun.kinds.sending import send_all
-    from asyncrun.ledger.ledger import Finished, Ledger
-    from asyncrun.records import InputType, Space, content_key
+    from asyncrun.records import InputType, content_key
 
-    class Forgetful(Ledger):
-        async def put(self, space: Space, finished: Finished) -> None:
-            return
-
-    command = [sys.executable, __file__, "--server", str(dimensions)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
-        ledger = (Ledger if durable else Forgetful)(folder / f"throughput-{time.monotonic_ns()}.db")
-        limits = Limits(concurrency=IN_FLIGHT)
-        embedder = OpenAIEmbedding(model="m", base_url=url, space="throughput", batch=BatchLimits(max_items=size), limits=limits)
-        context = JobContext("bench", "bench", ledger, Stop(), SystemClock(), CallbackManager(), workers=IN_FLIGHT)
-        texts = (text_of(number % (size * 8)) for number in range(batches * size))
-        pending = (Pending(content_key(f"{at}"), text, len(text), at) for at, text in enumerate(texts))
-        answered = 0
-
-        def received(batch: object, answer: object) -> None:
-            nonlocal answered
-            answered += 1
-
-        began, cpu = time.perf_counter(), time.process_time()
-        error = await send_all(pending, received, embedder=embedder, input_type=InputType.DOCUMENT, context=context, used=lambda _: None)
-        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-        await embedder.aclose()
-        await asyncio.to_thread(ledger.close)
-        server.terminate()
+    limits = Limits(concurrency=in_flight)
+    embedder = OpenAIEmbedding(model="m", base_url=url, space="throughput", batch=BatchLimits(max_items=size), limits=limits)
+    context = JobContext("bench", "bench", ledger, Stop(), SystemClock(), CallbackManager(), workers=in_flight)
+    texts = (text_of(number % (size * 8)) for number in range(REQUESTS * size))
+    pending = (Pending(content_key(f"{at}"), text, len(text), at) for at, text in enumerate(texts))
+    answered: list[object] = []
+    before = [clock() for clock in CLOCKS]
+    error = await send_all(
+        pending,
+        lambda batch, answer: answered.append(None),
+        embedder=embedder,
+        input_type=InputType.DOCUMENT,
+        context=context,
+        used=lambda _: None,
+    )
+    cost = Cost(*((clock() - began) / REQUESTS for clock, began in zip(CLOCKS, before, strict=True)))
+    await embedder.aclose()
     assert error is None, error
-    assert answered == batches
-    return batches / seconds, cpu / seconds
+    assert len(answered) == REQUESTS
+    return cost
 
 
 def serve(dimensions: str) -> None:
@@ -276,16 +309,21 @@ def serve(dimensions: str) -> None:
 
 
 def throughput_table(folder: Path) -> None:
-    print(f"\n## Against a server that answers after {LATENCY * 1e3:.0f} ms, {IN_FLIGHT} in flight\n")
-    print("| | requests a second | of without | CPUs used |\n|---|---|---|---|")
-    for size, dimensions in SHAPES:
-        without = with_ledger = (0.0, 0.0)
-        for _ in range(ROUNDS):
-            without = max(without, throughput(folder, size, dimensions, durable=False))
-            with_ledger = max(with_ledger, throughput(folder, size, dimensions, durable=True))
-        shape = f"{size} texts a request, {dimensions} floats"
-        print(f"| {shape}, without the ledger | {without[0]:,.0f} | 1.00 | {without[1]:.2f} |")
-        print(f"| {shape}, with it | {with_ledger[0]:,.0f} | {with_ledger[0] / without[0]:.3f} | {with_ledger[1]:.2f} |", flush=True)
+    print(f"\n## Against a server that answers after {LATENCY * 1e3:.0f} ms\n")
+    print("| texts a request, floats, in flight | ledger | requests a second | of without: median, best | CPU ms | the loop's |")
+    print("|---|---|---|---|---|---|")
+    for size, dimensions, in_flight in SHAPES:
+        pairs = asyncio.run(compare(folder, size, dimensions, in_flight))
+        medians, bests = [middle(costs).wall for costs in pairs], [min(cost.wall for cost in costs) for costs in pairs]
+        for way, name in enumerate(("without", "with")):
+            ratios = f"{medians[0] / medians[way]:.2f}, {bests[0] / bests[way]:.2f}"
+            cost = middle(pairs[way])
+            figures = f"{1 / cost.wall:,.0f} | {ratios} | {cost.cpu * 1e3:.2f} | {cost.loop * 1e3:.2f}"
+            print(f"| {size}, {dimensions}, {in_flight} | {name} | {figures} |", flush=True)
+
+
+def middle(costs: list[Cost]) -> Cost:
+    return Cost(*(median(getattr(cost, name) for cost in costs) for name in ("wall", "cpu", "loop")))
 
 
 def main(arguments: list[str]) -> None:

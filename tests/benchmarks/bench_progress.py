@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TextIO
 
 from asyncrun.clock import SystemClock
-from asyncrun.ports import NullProgress, Progress
+from asyncrun.ports import Progress
 from asyncrun.records import Counts, Usage
 from asyncrun.ui.jsonlines import JsonProgress
 from asyncrun.ui.plain import PlainProgress
@@ -99,7 +99,7 @@ def main() -> int:
         for step in (1, 100):
             with terminal([]) if name == "bars" else Path(os.devnull).open("w") as stream:
                 watched = seconds(build(stream), items, step)
-            cells.append(f"{max(watched - seconds(NullProgress(), items, step), 0):.2f}")
+            cells.append(f"{max(watched - seconds(Progress(), items, step), 0):.2f}")
         print(f"| {name} | {cells[0]} | {cells[1]} |")
     print("\n| jobs | drawings a second |\n|---|---|")
     for jobs in JOBS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,22 @@ def test_a_state_folder_that_cannot_be_written(asyncrun: Command, server: FakeSe
     answer = asyncrun("run", "--state-dir", "file/state")
     assert answer.code == 74
     assert "--state-dir" in answer.err
+
+
+@pytest.mark.parametrize("command", [["plan"], ["failed"], ["export", "jobs.yaml", "notes", "-o", "-"]])
+def test_who_only_looks_needs_no_ledger_but_a_place_for_an_empty_one(
+    asyncrun: Command, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    (tmp_path / "notes.jsonl").write_text('{"text": "one"}\n')
+    write_job(tmp_path, server)
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        answer = asyncrun(*command)
+        assert answer.code == 74
+        assert answer.err.startswith("asyncrun: no temporary folder can be made: No such file or directory")
+    assert asyncrun("run").code == 0
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    assert asyncrun(*command).code == 0
 
 
 def test_an_unknown_command_and_an_unknown_flag(asyncrun: Command) -> None:

@@ -50,6 +50,11 @@ def test_the_call_that_would_pass_the_budget_is_not_made(
     assert not (tmp_path / "out.jsonl").exists()
 
 
+def test_small_money_is_said_in_digits_that_mean_something(asyncrun: Command, write: Callable[..., None]) -> None:
+    write({"cost": 0.0003}, price=10.0)
+    assert "the budget of $0.0003 is reached: $0.00025 used, the next call needs about $0.00005" in asyncrun("run").out
+
+
 def test_running_again_spends_nothing_until_it_is_raised(
     asyncrun: Command, write: Callable[..., None], server: FakeServer, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import pytest
 from asyncrun.ledger.lock import hold_lock
 from asyncrun.ledger.schema import open_connection
 from asyncrun.testing.server import FakeServer
-from asyncrun.trace.store import TraceStore
 
 from .conftest import Command
 
@@ -38,8 +38,9 @@ def models(folder: Path) -> set[str]:
 
 def age(folder: Path, seconds: float) -> None:
     """Make all recorded runs older."""
-    with TraceStore(folder / ".asyncrun" / "traces.db") as store:
-        store._connection.execute("UPDATE runs SET started = started - ?, ended = ended - ?, seen = seen - ?", (seconds,) * 3)
+    with closing(sqlite3.connect(folder / ".asyncrun" / "traces.db")) as traces:
+        traces.execute("UPDATE runs SET started = started - ?, ended = ended - ?, seen = seen - ?", (seconds,) * 3)
+        traces.commit()
 
 
 def test_vectors_that_no_job_file_uses_go_and_the_file_gets_smaller(asyncrun: Command, tmp_path: Path, write: Any) -> None:

@@ -111,13 +111,20 @@ def test_what_is_wrong_with_an_endpoint_is_said_in_its_words(
     assert said in next(line for line in answer.out.splitlines() if line.startswith("FAIL"))
 
 
-def test_an_address_where_nobody_listens_and_a_missing_key(asyncrun: Command, write: Callable[..., None], unused_url: str) -> None:
+def test_an_address_where_nobody_listens_and_a_missing_key_with_what_to_do(
+    asyncrun: Command, write: Callable[..., None], unused_url: str
+) -> None:
     write({"provider": "openai", "model": "m", "base_url": unused_url})
-    assert "cannot reach" in asyncrun("doctor").out
+    answer = asyncrun("doctor")
+    assert "cannot reach" in answer.out
+    assert "      Check the address and the network" in answer.out
     write({"provider": "openai", "model": "m"})
     answer = asyncrun("doctor")
     assert answer.code == 1
     assert "no key for api.openai.com" in answer.out
+    assert "      Set the variable OPENAI_API_KEY" in answer.out
+    [model] = asyncrun("doctor", "--json").documents[0]["models"]
+    assert model["hint"].startswith("Set the variable OPENAI_API_KEY")
 
 
 def test_every_place_of_a_model_is_looked_at_and_they_are_compared(

@@ -41,6 +41,16 @@ def test_stats_tell_the_size_of_each_space(asyncrun: Command, finished: Path) ->
     assert "20" in asyncrun("ledger").out
 
 
+@pytest.mark.parametrize("flags", [[], ["--json"], ["--quiet"]])
+def test_what_is_finished_goes_to_standard_output(asyncrun: Command, finished: Path, flags: list[str]) -> None:
+    shutil.move(finished / "old", finished / ".asyncrun")
+    answer = asyncrun("ledger", "export", "-o", "-", *flags)
+    assert answer.code == 0
+    assert answer.out == (finished / "portable.jsonl").read_text()
+    assert answer.err == ("" if flags == ["--quiet"] else "20 vectors and 0 answers written\n")
+    assert not (finished / "-").exists()
+
+
 @pytest.mark.parametrize("given", [["portable.jsonl"], ["out.jsonl", "--job", "jsonl"], ["out.csv", "--job", "csv"]])
 def test_what_is_taken_in_is_not_sent_again(asyncrun: Command, finished: Path, server: FakeServer, given: list[str]) -> None:
     before = (finished / "out.jsonl").read_bytes()

@@ -155,3 +155,27 @@ def test_parquet_has_the_same_rows(asyncrun: Command, notes: Path) -> None:
     expected = [json.loads(line) for line in (notes / "out.jsonl").read_text().splitlines()]
     assert [(row["id"], row["text"]) for row in table] == [(row["id"], row["text"]) for row in expected]
     assert [row["embedding"] for row in table] == [pytest.approx(row["embedding"]) for row in expected]
+
+
+@pytest.mark.parametrize(
+    ("words", "example"),
+    [
+        (["run"], "run jobs.yaml"),
+        (["run", "ask"], "run jobs.yaml"),
+        (["plan"], "plan jobs.yaml"),
+        (["failed"], "failed jobs.yaml"),
+        (["retry"], "retry jobs.yaml"),
+        (["validate"], "validate jobs.yaml"),
+        (["clean"], "clean jobs.yaml"),
+        (["export", "ask", "-o", "-"], "export jobs.yaml JOB -o FILE"),
+        (["cron", "add", "--at", "@daily"], 'cron add jobs.yaml --at "@daily"'),
+        (["cron", "print", "--at", "@daily"], 'cron print jobs.yaml --at "@daily"'),
+        (["ledger", "import", "out.jsonl", "--job", "ask"], "ledger import FILE -f jobs.yaml"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_without_a_job_file_each_command_says_how_it_is_called_with_one(asyncrun: Command, words: list[str], example: str) -> None:
+    answer = asyncrun(*words)
+    assert answer.code == 2
+    assert "there is no asyncrun.yaml or jobs.yaml in this folder" in answer.err
+    assert f"or name it: asyncrun {example}\n" in answer.err

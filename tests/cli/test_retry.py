@@ -60,10 +60,14 @@ def test_a_run_alone_does_not_send_them(asyncrun: Command, server: FakeServer, p
 def test_without_any_it_says_so(asyncrun: Command, server: FakeServer, partial_run: Path) -> None:
     (partial_run / "notes.jsonl").write_text('{"id": "a", "text": "one"}\n')
     assert asyncrun("run").code == 0
+    before = asyncrun("trace", "list").out
     answer = asyncrun("retry")
-    assert answer.code == 0
-    assert "no failed items: nothing is sent" in answer.err
+    assert (answer.code, answer.out, answer.err) == (0, "nothing failed: nothing is sent\n", "")
     assert server.requests == []
+    assert asyncrun("trace", "list").out == before
+    assert asyncrun("retry", "--quiet").out == ""
+    [*_, summary] = asyncrun("retry", "--json").documents
+    assert (summary["type"], summary["exit_code"], summary["items"]) == ("summary", 0, 0)
 
 
 def test_one_of_them_by_its_id(asyncrun: Command, server: FakeServer, partial_run: Path) -> None:

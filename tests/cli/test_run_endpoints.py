@@ -75,10 +75,10 @@ def test_when_no_place_is_left_it_is_the_key_or_later(
     asyncrun: Command, write: Callable[..., None], server: FakeServer, other: FakeServer, unused_url: str
 ) -> None:
     server.key = "right"
-    write(at(server, api_key="wrong"), {"base_url": unused_url})
+    write(at(server, api_key="wrong"), {"base_url": unused_url}, retry={"attempts": 1})
     assert asyncrun("run").code == 77
     other.faults.append(fault("quota", times=None))
-    write(at(other), {"base_url": unused_url})
+    write(at(other), {"base_url": unused_url}, retry={"attempts": 1})
     answer = asyncrun("run")
     assert answer.code == 75
     assert "no endpoint is left" in answer.err
@@ -87,7 +87,7 @@ def test_when_no_place_is_left_it_is_the_key_or_later(
 def test_each_place_gets_its_own_key_and_limits_and_what_is_not_stated_is_the_embedders(
     asyncrun: Command, write: Callable[..., None], server: FakeServer, other: FakeServer
 ) -> None:
-    server.latency = other.latency = 0.01
+    server.latency = other.latency = 0.1
     server.key, other.key = "first-key", "second-key"
     own = {"concurrency": 1}
     write(at(server, api_key="first-key", limits=own), at(other, api_key="second-key"), limits={"concurrency": 3})
@@ -111,7 +111,7 @@ def test_a_place_with_other_vectors_adds_none_not_even_in_a_later_run_that_it_is
         return {**document, "data": [{**row, "embedding": vector_of("another model").tolist()} for row in document["data"]]}
 
     other.faults.append(Fault(change=wrong, times=None))
-    write(at(server), at(other), extra_body={"encoding_format": "float"})
+    write(at(server), at(other), extra_body={"encoding_format": "float"}, retry={"attempts": 1})
     answer = asyncrun("run")
     assert answer.code == 0
     assert "another vector of a known text" in answer.err

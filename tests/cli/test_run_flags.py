@@ -97,6 +97,13 @@ def test_flags_that_make_no_sense(asyncrun: Command, slow_job: FakeServer) -> No
     assert slow_job.requests == []
 
 
+def test_a_limit_above_every_number_is_no_limit(asyncrun: Command, slow_job: FakeServer) -> None:
+    slow_job.latency = 0.0
+    answer = asyncrun("run", "--limit", "9" * 20)
+    assert answer.code == 0, answer.err
+    assert len(slow_job.sent_texts) == 20
+
+
 def test_the_summary_goes_to_a_file_too(asyncrun: Command, slow_job: FakeServer, tmp_path: Path) -> None:
     slow_job.latency = 0.0
     assert asyncrun("run", "--summary-file", "deep/summary.json").code == 0
@@ -126,6 +133,7 @@ def test_a_verbose_run_names_every_failed_item_and_says_what_begins(
         (["--max-runtime", "soon"], "--max-runtime soon: not a time"),
         (["--max-delete", "some"], "--max-delete some: neither a count nor a percentage"),
         (["--if-running", "maybe"], "--if-running takes fail, skip or wait[=TIME], not 'maybe'"),
+        (["--state-dir", ""], "Invalid value for '--state-dir': no path is given"),
     ],
 )
 def test_a_flag_that_cannot_be_followed_is_told_in_one_sentence(

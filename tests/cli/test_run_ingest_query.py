@@ -169,6 +169,32 @@ def test_a_collection_that_nobody_filled_is_named(asyncrun: Command, server: Fak
     assert "job ask: nothing has been ingested: the store" in answer.err
 
 
+def test_it_says_which_job_fills_the_collection(asyncrun: Command, server: FakeServer, documents: Path) -> None:
+    write_jobs(documents, server)
+    answer = asyncrun("run", "--no-needs", "jobs.yaml", "ask")
+    assert "Run `asyncrun run jobs.yaml fill` first, which fills it.\n" in answer.err
+
+
+def test_the_first_items_fill_no_store_and_it_says_what_does(asyncrun: Command, server: FakeServer, documents: Path) -> None:
+    write_jobs(documents, server)
+    answer = asyncrun("run", "jobs.yaml", "ask", "--limit", "1")
+    assert answer.code == 1
+    assert "ask failed: nothing has been ingested" in answer.out
+    assert "--limit fills no store: run `asyncrun run jobs.yaml fill` first, without it." in " ".join(answer.out.split())
+    assert asyncrun("run", "jobs.yaml", "fill").code == 0
+    assert asyncrun("run", "jobs.yaml", "ask", "--limit", "1").code == 0
+
+
+def test_a_collection_that_no_job_fills_is_set_beside_those_that_are_filled(asyncrun: Command, server: FakeServer, documents: Path) -> None:
+    write_jobs(documents, server, collection="dosc")
+    for _ in range(2):
+        answer = asyncrun("run", "jobs.yaml", "ask", "--no-needs")
+        assert answer.code == 2
+        said = " ".join(answer.err.split())
+        assert "No job of this file fills 'dosc'; did you mean 'docs'? Filled in this store: 'docs' by fill." in said
+        assert asyncrun("run", "jobs.yaml", "fill").code == 0
+
+
 def test_a_collection_that_its_job_has_not_made_fails_the_job_that_asks_it(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
     """Others may have run before it: it is no mistake of the call any more."""
     write_jobs(tmp_path, server, ingest={"input": {"path": "docs/**/*", "allow_empty": True}}, search="keyword")

@@ -77,7 +77,7 @@ def test_diff_compares_with_the_run_before_of_the_same_job_file(asyncrun: Comman
     assert asyncrun("trace", "diff").code == 2
     with (notes / "notes.jsonl").open("a") as file:
         file.write('{"id": "c", "text": "three"}\n')
-    asyncrun("run")
+    asyncrun("run", str(notes / "jobs.yaml"))  # as cron does it
     runs = [run["run_id"] for run in asyncrun("trace", "list", "--json").documents[0]["runs"]]
     [document] = asyncrun("trace", "diff", "--json").documents
     assert (document["before"], document["after"]) == (runs[0], runs[2])

@@ -12,14 +12,13 @@ from pathlib import Path
 import pytest
 
 PROGRAM = """
-import sys, time
+import sys
 from asyncrun.records import Counts
 from asyncrun.ui.progress import open_progress
 progress = open_progress()
 progress.task_started("notes", 2000)
 for _ in range(2000):
     progress.advance("notes", Counts(ok=1))
-    time.sleep(0.0003)
 print("a line on stdout")
 print("a line on stderr", file=sys.stderr)
 progress.task_finished("notes", None)

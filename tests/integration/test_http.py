@@ -26,11 +26,11 @@ async def client(request):
     await made.aclose()
 
 
-async def send(client, server, timeout=20.0, **options):
+async def send(client, server, timeout=60.0, **options):
     return await post(client, f"{server.base_url}/embeddings", BODY, {"x-mark": "1"}, timeout=timeout, **options)
 
 
-async def fault_of(client, *faults, timeout=20.0, **options):
+async def fault_of(client, *faults, timeout=60.0, **options):
     async with FakeServer(faults=faults) as server:
         with pytest.raises(TransportError) as caught:
             await send(client, server, timeout, **options)
@@ -116,7 +116,7 @@ async def test_c06_nobody_listens(client):
 @pytest.mark.asyncio
 async def test_c06_no_such_host(client):
     with pytest.raises(TransportError) as caught:
-        await post(client, "http://nowhere.invalid/v1", BODY, {}, timeout=20)
+        await post(client, "http://nowhere.invalid/v1", BODY, {}, timeout=60)
     assert caught.value.fault in (Broken.DNS, Broken.DNS_AGAIN)
 
 
@@ -124,7 +124,7 @@ async def test_c06_no_such_host(client):
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://", "nonsense"])
 async def test_what_is_no_address_is_told(client, url):
     with pytest.raises(TransportError) as caught:
-        await post(client, url, BODY, {}, timeout=20)
+        await post(client, url, BODY, {}, timeout=60)
     assert caught.value.fault is Broken.ADDRESS
 
 
@@ -169,7 +169,7 @@ async def test_a_proxy_of_the_environment_is_honoured(monkeypatch):
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         client = build_client(1)
-        reply = await post(client, "http://embeddings.example/v1/embeddings", BODY, {}, timeout=20)
+        reply = await post(client, "http://embeddings.example/v1/embeddings", BODY, {}, timeout=60)
         await client.aclose()
     assert reply.body == b"by proxy"
 
@@ -223,7 +223,7 @@ async def test_making_a_connection_is_told_once_for_all_requests_that_use_it(cli
 async def test_a_connection_that_cannot_be_made_is_told_to_its_end(client, unused_tcp_port):
     made = Made()
     with pytest.raises(TransportError):
-        await post(client, f"http://127.0.0.1:{unused_tcp_port}/v1", BODY, {}, timeout=20, connecting=made)
+        await post(client, f"http://127.0.0.1:{unused_tcp_port}/v1", BODY, {}, timeout=60, connecting=made)
     assert (made.begun, made.open) == (1, 0)
 
 

@@ -111,7 +111,7 @@ async def test_a_kept_connection_that_the_server_has_closed_costs_nothing():
     client = build_client(4, http2=True)
     async with server.running():
         for _ in range(2):
-            reply = await post(client, f"{server.url}/embeddings", b'{"input": ["a"]}', {}, timeout=20)
+            reply = await post(client, f"{server.url}/embeddings", b'{"input": ["a"]}', {}, timeout=60)
             assert reply.status == 200
         await client.aclose()
     assert server.connections == 2
@@ -132,7 +132,7 @@ async def test_a_certificate_that_is_not_in_the_bundle_is_refused(monkeypatch):
     client = build_client(1, http2=True)
     async with server.running():
         with pytest.raises(TransportError, match="certificate") as caught:
-            await post(client, server.url, b"{}", {}, timeout=20)
+            await post(client, server.url, b"{}", {}, timeout=60)
         await client.aclose()
     assert caught.value.fault is Fault.TLS
 
@@ -209,7 +209,7 @@ async def test_a_pool_has_as_many_connections_as_requests_may_be_in_flight(http2
     async with FakeServer(latency=0.1) as server:
         client = build_client(5, http2=http2)
         url = f"{server.base_url}/embeddings"
-        replies = await asyncio.gather(*(post(client, url, b'{"input": ["a"]}', {}, timeout=20) for _ in range(15)))
+        replies = await asyncio.gather(*(post(client, url, b'{"input": ["a"]}', {}, timeout=60) for _ in range(15)))
         await client.aclose()
     assert [reply.status for reply in replies] == [200] * 15
     assert (server.connections, server.most_in_flight) == (5, 5)

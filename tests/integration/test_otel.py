@@ -105,7 +105,7 @@ def send(spans: Sequence[Span], environ: Mapping[str, str]) -> int:
 
 
 def eventually(happens: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not happens():
         assert time.monotonic() < deadline
         time.sleep(0.01)

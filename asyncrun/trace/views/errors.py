@@ -61,7 +61,7 @@ def render_errors(run: RunRecord, spans: Sequence[Span], width: int) -> Styled:
     """Return the events that failed, no line wider than `width`; when there are none, one line says so."""
     found = failures_of(run, spans)
     items = _failed_items(spans)
-    more = f"{items:,} {_plural('item', items)} failed by themselves: see `asyncrun failed`" if items else ""
+    more = f"{items:,} {'item failed by itself' if items == 1 else 'items failed by themselves'}: see `asyncrun failed`" if items else ""
     if not found:
         return Styled((fit(width, "; ".join(part for part in (f"No event of run {clean(run.run_id)} failed", more) if part) + "."),))
     total = sum(failure.count for failure in found)

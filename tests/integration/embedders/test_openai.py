@@ -117,7 +117,7 @@ async def test_what_a_litellm_proxy_says_a_call_has_cost_goes_before_the_price(e
 @pytest.mark.asyncio
 async def test_concurrency_is_what_the_limits_say(embedder_of):
     options = {"limits": Limits(concurrency=3), "batch": BatchLimits(max_items=2)}
-    async with FakeServer(latency=0.01) as server, embedder_of(server, **options) as embedder:
+    async with FakeServer(latency=0.1) as server, embedder_of(server, **options) as embedder:
         rows = await embedder.aget_text_embedding_batch(TEXTS * 9)
     assert rows == [vector_of(text).tolist() for text in TEXTS * 9]
     assert 2 <= server.most_in_flight <= 3

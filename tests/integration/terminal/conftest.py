@@ -19,7 +19,7 @@ from typing import IO, Any
 import pyte
 import pytest
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until what should be seen is not seen any more."""
 WITHOUT = ("CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
 # A session's first terminal is not its own until it is asked for, and only then a resize and a hang-up are signalled.

@@ -70,11 +70,13 @@ def test_a_quiet_run_leaves_a_terminal_as_it_was(open_terminal: Open, server: Fa
 def test_a_run_whose_window_is_closed_ends_as_hung_up_and_goes_on_the_next_time(
     open_terminal: Open, server: FakeServer, tmp_path: Path
 ) -> None:
+    server.latency = lambda request: 1.0 if request.number > 2 else 0.05
     terminal = open_terminal("-m", "asyncrun", "run", cwd=tmp_path)
     terminal.until(lambda lines: "notes running" in lines[-1] and " 0/12" not in lines[-1])
     terminal.vanish()
-    assert terminal.process.wait(timeout=20) in (129, -signal.SIGHUP)
+    assert terminal.process.wait(timeout=60) in (129, -signal.SIGHUP)
     assert 0 < len(server.sent_texts) < ITEMS
+    server.latency = 0.0
     assert open_terminal("-m", "asyncrun", "run", cwd=tmp_path).end() == 0
     assert sorted(server.sent_texts) == sorted(f"text {n}" for n in range(ITEMS))
 
@@ -89,6 +91,6 @@ def test_a_run_that_does_not_care_for_its_terminal_goes_on_without_it(open_termi
     terminal = open_terminal(str(ignoring), cwd=tmp_path)
     terminal.until(lambda lines: "notes running" in lines[-1])
     terminal.vanish()
-    assert terminal.process.wait(timeout=20) == 0
+    assert terminal.process.wait(timeout=60) == 0
     rows = (tmp_path / "out.jsonl").read_text().splitlines()
     assert len(rows) == ITEMS

@@ -30,7 +30,7 @@ def post(base_url, document, key=None):
     headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
     request = urllib.request.Request(f"{base_url}/embeddings", json.dumps(document).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=20) as reply:
+        with urllib.request.urlopen(request, timeout=60) as reply:
             return reply.status, json.load(reply)
     except urllib.error.HTTPError as refusal:
         with refusal:
@@ -107,7 +107,7 @@ def test_within_a_window_it_takes_what_its_quota_says_and_then_tells_how_long_to
     with FakeServer(quota=Quota(requests=2, seconds=60)).in_thread() as server:
         seen = [post(server.base_url, {"input": "a"})[0] for _ in range(3)]
         request = urllib.request.Request(f"{server.base_url}/embeddings", b'{"input": "a"}')
-        with pytest.raises(urllib.error.HTTPError) as caught, urllib.request.urlopen(request, timeout=20):
+        with pytest.raises(urllib.error.HTTPError) as caught, urllib.request.urlopen(request, timeout=60):
             pass
         with caught.value as refusal:
             headers = dict(refusal.headers)
@@ -145,7 +145,7 @@ def test_the_model_is_overloaded_beyond_its_requests_in_flight():
 @pytest.mark.parametrize("name", sorted(FAULTS.keys() - {"silent", "slow", "endless", "hang_up"}))
 def test_each_named_fault_makes_one_reply_another_than_the_right_one(name):
     def reply(port):
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             body = b'{"model": "m", "input": ["one", "two", "three"]}'
             head = f"POST /v1/embeddings HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n".encode()
             connection.sendall(head + body)

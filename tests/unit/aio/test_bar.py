@@ -8,13 +8,13 @@ import pytest
 
 from asyncrun import registry
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.ports import NullProgress
+from asyncrun.ports import Progress
 from asyncrun.records import Counts
 
 from .conftest import at_once, double, fail
 
 
-class Tally(NullProgress):
+class Tally(Progress):
     def __init__(self) -> None:
         self.calls: list[Any] = []
 

@@ -9,7 +9,7 @@ import pytest
 from asyncrun import registry
 from asyncrun.aio.gather import batch_gather, chunks, run_async_tasks
 from asyncrun.errors import NestedLoopError
-from asyncrun.ports import NullProgress
+from asyncrun.ports import Progress
 
 from .conftest import double, fail
 
@@ -21,7 +21,7 @@ def unreadable(error: Exception) -> Iterator[Awaitable[int]]:
 
 @pytest.fixture(params=[False, True], ids=["silent", "progress"])
 def show_progress(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    monkeypatch.setattr(registry, "load", lambda port, name: NullProgress)
+    monkeypatch.setattr(registry, "load", lambda port, name: Progress)
     return bool(request.param)
 
 

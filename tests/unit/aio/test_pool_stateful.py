@@ -428,4 +428,4 @@ class Pool(RuleBasedStateMachine):
 
 
 def test_a_pool_keeps_its_promises_whatever_happens_in_whatever_order() -> None:
-    run_state_machine_as_test(Pool, settings=settings(max_examples=200, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(Pool, settings=settings(max_examples=200, stateful_step_count=30))

@@ -229,7 +229,7 @@ class World:
             await self.take(stream, cancel=step == "cancel")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     script=scripts,
     workers=st.integers(1, 6),

@@ -46,10 +46,10 @@ def test_a_run_is_recorded_and_nothing_is_said(path: Path) -> None:
 
 
 def truncate(path: Path) -> None:
-    with TraceStore(path) as store, store._transaction():
-        store._connection.execute(
-            "CREATE TABLE more AS WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 9999) SELECT * FROM n"
-        )
+    TraceStore(path).close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE more AS WITH n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 9999) SELECT * FROM n")
+        database.commit()
     whole = path.read_bytes()
     path.write_bytes(whole[:4096])
 

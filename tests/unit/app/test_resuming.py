@@ -15,7 +15,7 @@ from asyncrun.app.resuming import resume
 from asyncrun.app.wiring import Workshop
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ports import NullProgress
+from asyncrun.ports import Progress
 from asyncrun.redact import Redactor
 from asyncrun.testing.clock import FakeClock
 from asyncrun.trace.recorder import TraceRecorder
@@ -23,7 +23,7 @@ from asyncrun.trace.store import TraceStore
 from asyncrun.trace.views.summary import render_summary
 
 
-class Warned(NullProgress):
+class Warned(Progress):
     """Keeps what a person should read."""
 
     def __init__(self) -> None:

@@ -133,7 +133,7 @@ def replies(draw):
     return truth, rows
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=3000)
 @given(replies(), st.booleans())
 def test_no_wrong_row_in_3000_replies(reply, known):
     truth, rows = reply
@@ -155,7 +155,7 @@ def test_no_wrong_row_in_3000_replies(reply, known):
             assert vector.tolist() == truth[place]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.recursive(noise, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3)))
 def test_whatever_json_can_say_is_proven_or_rejected_and_never_an_accident(row):
     try:

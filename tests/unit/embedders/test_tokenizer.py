@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -23,7 +23,6 @@ def reference():
     return loaded
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_counts_and_offsets_are_those_of_the_file(reference, text):
     encoding = reference.encode(text)
@@ -31,7 +30,6 @@ def test_counts_and_offsets_are_those_of_the_file(reference, text):
     assert OURS.offsets(text) == reference.encode(text, add_special_tokens=False).offsets
 
 
-@settings(deadline=None)
 @given(TEXTS, st.integers(3, 20))
 def test_cut_numbers_are_those_of_the_file_cut(reference, text, limit):
     ids, cut = OURS.ids(text, limit)

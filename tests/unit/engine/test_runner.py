@@ -16,7 +16,7 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import OutageError
-from asyncrun.ports import Kind, NullProgress, Progress
+from asyncrun.ports import Kind, Progress
 from asyncrun.records import JobPlan, JobResult, Status
 from asyncrun.testing.clock import FakeClock
 
@@ -58,7 +58,7 @@ class Stage:
         self.jobs.append(PlannedJob(name, "embed", needs, open_kind))
 
     async def run(self) -> dict[str, JobResult]:
-        runner = Runner(self.jobs, progress=NullProgress(), manager=CallbackManager([self.debug]), stop=self.stop)
+        runner = Runner(self.jobs, progress=Progress(), manager=CallbackManager([self.debug]), stop=self.stop)
         await runner.run()
         return {result.name: result for result in runner.results()}
 
@@ -151,7 +151,7 @@ async def test_the_onlooker_is_told_what_each_job_waits_for() -> None:
     told: list[tuple[str, str | None]] = []
     clock = FakeClock()
 
-    class Onlooker(NullProgress):
+    class Onlooker(Progress):
         def waiting(self, task: str, reason: str | None) -> None:
             told.append((task, reason))
 

@@ -49,7 +49,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(parts=st.lists(st.sampled_from(PARTS), min_size=1, max_size=4))
 def test_matches_the_files_that_glob_matches(tree: Path, parts: list[str]) -> None:
     pattern = "/".join(parts)

@@ -12,7 +12,8 @@ def test_double_braces_are_braces() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "offset"), [("{question} {", 11), ("a } {question}", 2), ("{question} {}", 11), ("{question} {metadata.}", 11)]
+    ("text", "offset"),
+    [("{question} {", 11), ("a } {question}", 2), ("{question} {}", 11), ("{question} {metadata.}", 11), ('{question} {\n"a": 1}', 11)],
 )
 def test_a_wrong_brace_is_found_where_it_stands(text: str, offset: int) -> None:
     with pytest.raises(TemplateError) as caught:

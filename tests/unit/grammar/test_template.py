@@ -53,7 +53,7 @@ def test_names_the_field_that_cannot_be_used(template: str, record: dict[str, An
     assert (caught.value.message, caught.value.reason) == (message, "bad_record")
 
 
-@pytest.mark.parametrize("template", ["", "{", "}", "{}", "a {b", "b} a", "{a{b}}", "{{a}"])
+@pytest.mark.parametrize("template", ["", "{", "}", "{}", "{ }", "a {b", "b} a", "{a{b}}", "{{a}"])
 def test_refuses_what_is_no_template(template: str) -> None:
     with pytest.raises(UsageError):
         parse_template(template)

@@ -44,7 +44,7 @@ jobs = st.fixed_dictionaries(
 files = nested | st.fixed_dictionaries(
     {"jobs": st.lists(jobs, min_size=1, max_size=3)}, optional={key: nested for key in Sections.model_fields if key != "jobs"}
 )
-calm = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+calm = settings(max_examples=100, suppress_health_check=list(HealthCheck))
 
 
 def load(text: str) -> None:

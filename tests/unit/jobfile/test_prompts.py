@@ -67,7 +67,9 @@ def test_two_llms_state_the_same_limits_of_the_same_model(mistakes: Callable[...
 
 
 def test_defaults_hold_for_the_jobs_that_answer(load: Callable[..., object]) -> None:
-    load("defaults: {context_tokens: 300, prompt: '{question}'}\n" + job("top_k: 1"))
+    file = load("defaults: {context_tokens: 300, prompt: '{question}'}\n" + job("top_k: 1"))
+    [searched] = file.jobs  # type: ignore[attr-defined]
+    assert (searched.llm, searched.context_tokens) == (None, 300)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.ledgered import embed_batch
 from asyncrun.kinds.pending import Pending
 from asyncrun.ledger.ledger import Finished, Ledger
+from asyncrun.ledger.writer import Write
 from asyncrun.records import Embedded, InputType, Space
 
 
@@ -42,7 +43,7 @@ class SlowDisk(Ledger):
         super().__init__(Path("unused"))
         self.asked, self.answer = asyncio.Event(), asyncio.Event()
 
-    async def put(self, space: Space, finished: Finished) -> None:
+    async def put(self, space: Space, finished: Finished, also: Write | None = None) -> None:
         self.asked.set()
         await self.answer.wait()
 

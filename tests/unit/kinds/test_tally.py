@@ -15,13 +15,13 @@ from asyncrun.jobfile.values import Threshold
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ports import NullProgress
+from asyncrun.ports import Progress
 from asyncrun.records import ItemFailure, Status, Usage, Waits
 
 
 def tally(total: int, max_failures: Threshold | None = None) -> Tally:
     context = JobContext("job", "jobs.yaml/job", Ledger(Path("unused")), Stop(), SystemClock(), CallbackManager(), max_failures)
-    made = Tally(context, "embed", NullProgress())
+    made = Tally(context, "embed", Progress())
     made.start(total)
     return made
 
@@ -75,12 +75,12 @@ def test_failures_beyond_what_is_shown_are_still_counted() -> None:
 def test_the_onlooker_is_told_what_requests_used_and_only_once() -> None:
     used: list[Usage] = []
 
-    class Onlooker(NullProgress):
+    class Onlooker(Progress):
         def use(self, task: str, usage: Usage) -> None:
             used.append(usage)
 
     context = JobContext("job", "jobs.yaml/job", Ledger(Path("unused")), Stop(), SystemClock(), CallbackManager(), None)
-    made, inner = Tally(context, "query", Onlooker()), Tally(context, "embed", NullProgress())
+    made, inner = Tally(context, "query", Onlooker()), Tally(context, "embed", Progress())
     made.use(Usage(requests=1, tokens=10))
     inner.use(Usage(requests=2, tokens=5))
     made.take(inner)

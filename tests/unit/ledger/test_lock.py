@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from asyncrun.errors import LockedError
+from asyncrun.errors import LockedError, StorageError
 from asyncrun.ledger.lock import hold_lock
 
 
@@ -36,3 +37,16 @@ def test_a_symbolic_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="cannot open the lock"), hold_lock(lock, 0.0):
         pass
     assert target.read_text() == "text"
+
+
+def test_on_a_full_disk_it_is_told_and_the_lock_is_free_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    lock = tmp_path / "jobs.yaml.lock"
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        with pytest.raises(StorageError, match=r"cannot take the lock .*: No space left on device"), hold_lock(lock, 0.0):
+            pass
+    with hold_lock(lock, 0.0):
+        pass

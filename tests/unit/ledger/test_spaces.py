@@ -11,7 +11,8 @@ import pytest
 from asyncrun.errors import DamagedStateError
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.refreshes import generation_of, open_refresh
-from asyncrun.ledger.spaces import find_superseded, remove_from_ledger, space_sizes
+from asyncrun.ledger.sizes import space_sizes
+from asyncrun.ledger.spaces import find_superseded, remove_from_ledger
 from asyncrun.records import Space, content_key
 
 KEPT, GONE = Space("local", "kept"), Space("local", "gone")

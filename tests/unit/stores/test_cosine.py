@@ -14,7 +14,7 @@ def units_of(count, dimensions, seed=1):
     return vectors
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     count=st.integers(0, 60),
     questions=st.integers(1, 5),

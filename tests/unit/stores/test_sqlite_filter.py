@@ -24,7 +24,7 @@ def answer(tree, about):
     return None if value is None else bool(value)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(filters(), metadata())
 def test_sqlite_answers_as_the_language_says(tree, about):
     assert answer(tree, about) is passes(tree, about)

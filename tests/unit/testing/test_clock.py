@@ -84,7 +84,7 @@ def test_it_serves_one_loop_after_another() -> None:
 
 @pytest.mark.asyncio
 async def test_a_task_that_never_waits_is_an_error_and_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asyncrun.testing.clock._PATIENCE", 100)
+    monkeypatch.setattr("asyncrun.testing.clock.PATIENCE", 100)
 
     async def spin() -> None:
         while True:

@@ -217,7 +217,7 @@ def test_names_without_number_fold_by_type(record) -> None:
     assert [span.name for span in spans if "folded.count" in span.attributes] == [""]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["query", "embedding", "llm"]), st.integers(0, 40), st.booleans(), st.booleans(), st.booleans()),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.ports import NullProgress
+from asyncrun.ports import Progress
 from asyncrun.ui.build import build_progress
 from asyncrun.ui.choose import Look, choose_colour, choose_look
 from asyncrun.ui.jsonlines import JsonProgress
@@ -67,7 +67,7 @@ def test_colour_follows_flag_then_environment_then_terminal(color: Any, terminal
 @pytest.mark.parametrize(
     ("look", "kind"),
     [
-        (Look.NOTHING, NullProgress),
+        (Look.NOTHING, Progress),
         (Look.WARNINGS, WarningsOnly),
         (Look.PLAIN, PlainProgress),
         (Look.JSON, JsonProgress),
@@ -77,7 +77,7 @@ def test_colour_follows_flag_then_environment_then_terminal(color: Any, terminal
 def test_every_look_is_built_and_can_be_closed(look: Look, kind: type, clock: Any) -> None:
     stdout, stderr = io.StringIO(), io.StringIO()
     progress = build_progress(look, stdout=stdout, stderr=stderr, clock=clock)
-    assert isinstance(progress, kind)
+    assert type(progress) is kind
     progress.run_started("r1", ["notes"])
     progress.close()
     progress.close()

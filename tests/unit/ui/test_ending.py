@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status
+from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
 from asyncrun.ui.ending import render_ending, render_trouble
 
 GOES_ON = "Next: `asyncrun run 'my jobs.yaml'` goes on from here; what is finished is not sent again."
@@ -40,3 +40,9 @@ def test_a_quiet_run_says_the_same(failure: ItemFailure) -> None:
     result = ended(Status.PARTIAL, 3, failure)
     assert render_trouble(result, Path("jobs.yaml")) == render_ending(result, Path("jobs.yaml"))
     assert render_trouble(ended(Status.SUCCEEDED, 0)) == ""
+
+
+@pytest.mark.parametrize(("cost", "said"), [(None, "7 tokens)"), (0.0, "7 tokens, $0)"), (0.0246, "7 tokens, $0.0246)")])
+def test_what_it_cost_is_said_where_it_is_known(cost: float | None, said: str) -> None:
+    job = JobResult("notes", "embed", Status.SUCCEEDED, 0, None, usage=Usage(requests=1, tokens=7, cost=cost))
+    assert render_ending(RunResult("r1", (job,), 2.0)).endswith(said)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from asyncrun.trace.records import RunRecord, Span
 from asyncrun.trace.views.errors import render_errors
 
@@ -13,11 +15,10 @@ def test_nothing_failed_is_one_line(maker, runs: list[RunRecord]) -> None:
     assert str(render_errors(runs[0], maker.spans, 80)) == "No event of run 20261122-021500-0a01 failed."
 
 
-def test_items_that_failed_without_an_event_are_mentioned(maker, runs: list[RunRecord]) -> None:
-    maker.add("async_job", 0, 1, name="notes", status="partial", failed=2)
-    assert str(render_errors(runs[0], maker.spans, 120)) == (
-        "No event of run 20261122-021500-0a01 failed; 2 items failed by themselves: see `asyncrun failed`."
-    )
+@pytest.mark.parametrize(("failed", "said"), [(1, "1 item failed by itself"), (2, "2 items failed by themselves")])
+def test_items_that_failed_without_an_event_are_mentioned(maker, runs: list[RunRecord], failed: int, said: str) -> None:
+    maker.add("async_job", 0, 1, name="notes", status="partial", failed=failed)
+    assert str(render_errors(runs[0], maker.spans, 120)) == f"No event of run 20261122-021500-0a01 failed; {said}: see `asyncrun failed`."
 
 
 def test_what_fails_again_for_the_same_reason_is_counted(maker, runs: list[RunRecord]) -> None:

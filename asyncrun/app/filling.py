@@ -1,0 +1,36 @@
+"""Which jobs of a file fill the collections that others ask, and what to do when one is not there."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from asyncrun.jobfile.jobs import IngestJob, Job, QueryJob
+from asyncrun.spelling import did_you_mean
+
+
+def fills(job: Job, query: QueryJob, root: Path) -> bool:
+    """Tell whether an ingest job fills the collection that another one asks; relative paths start at `root`."""
+    return isinstance(job, IngestJob) and _same_store(job, query, root) and job.collection == query.collection
+
+
+def fill_first(query: QueryJob, jobs: Sequence[Job], file: Path, *, limited: bool) -> str | None:
+    """Return what to do when the collection that a job asks is not there, given all jobs of the file; None where none fills its store.
+
+    `limited` says that the run has only the first items, which go into no store.
+    """
+    root = file.absolute().parent
+    there = [job for job in jobs if isinstance(job, IngestJob) and _same_store(job, query, root)]
+    filling = [job.name for job in there if job.collection == query.collection]
+    if filling:
+        command = shlex.join(["asyncrun", "run", str(file), *filling])
+        return f"--limit fills no store: run `{command}` first, without it." if limited else f"Run `{command}` first, which fills it."
+    told = ", ".join(f"{job.collection!r} by {job.name}" for job in there)
+    guess = did_you_mean(query.collection, [job.collection for job in there])
+    return f"No job of this file fills {query.collection!r}{guess or '.'} Filled in this store: {told}." if there else None
+
+
+def _same_store(job: IngestJob, query: QueryJob, root: Path) -> bool:
+    one, other = job.store, query.store
+    return one.type == other.type and (root / one.path).resolve() == (root / other.path).resolve()

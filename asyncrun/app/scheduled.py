@@ -1,0 +1,70 @@
+"""What runs by itself: lines of the crontab and pairs of units, put there, listed and taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from asyncrun.errors import UsageError
+from asyncrun.schedule.crontab import Entry, add_entry, find_entries, remove_entry, render_line
+from asyncrun.schedule.folder import read_units, remove_units, units_folder, write_units
+from asyncrun.schedule.program import read_crontab, write_crontab
+from asyncrun.schedule.systemd import Units
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An entry that is there, and where: `cron` or `systemd`."""
+
+    entry: Entry
+    kind: str
+
+
+def install_entry(entry: Entry, environ: Mapping[str, str]) -> None:
+    """Put a line into the user's crontab. Raises UsageError when its name is taken, StorageError when crontab refuses."""
+    text = read_crontab()
+    if entry in find_entries(text):
+        return
+    _check_free(entry.name, [*find_entries(text), *read_units(units_folder(environ))])
+    write_crontab(add_entry(text, entry))
+
+
+def install_units(units: Units, environ: Mapping[str, str]) -> list[Path]:
+    """Write the units and return their paths. Raises UsageError when the name is taken, OutputError."""
+    _check_free(units.name, [listed.entry for listed in list_entries(environ)])
+    return write_units(units_folder(environ), units)
+
+
+def list_entries(environ: Mapping[str, str]) -> list[Listed]:
+    """Return what is there, the crontab's first. A machine without crontab has the units alone. Raises StorageError."""
+    try:
+        lines = find_entries(read_crontab())
+    except UsageError:
+        lines = []
+    return [*(Listed(line, "cron") for line in lines), *(Listed(unit, "systemd") for unit in read_units(units_folder(environ)))]
+
+
+def remove_named(name: str, environ: Mapping[str, str]) -> list[Listed]:
+    """Take away what has that name and return it. Raises UsageError when nothing has."""
+    there = list_entries(environ)
+    named = [listed for listed in there if listed.entry.name == name]
+    if not named:
+        names = ", ".join(listed.entry.name for listed in there)
+        raise UsageError(f"there is no entry {name!r}", hint=f"There are: {names}." if names else "There is none at all.")
+    for kind in {listed.kind for listed in named}:
+        if kind == "cron":
+            write_crontab(remove_entry(read_crontab(), name))
+        else:
+            remove_units(units_folder(environ), name)
+    return named
+
+
+def render_entries(environ: Mapping[str, str]) -> str:
+    """Return the lines of ours, as they stand in the crontab."""
+    return "\n".join(render_line(listed.entry) for listed in list_entries(environ) if listed.kind == "cron")
+
+
+def _check_free(name: str, there: list[Entry]) -> None:
+    if any(entry.name == name for entry in there):
+        raise UsageError(f"there is an entry {name!r} already", hint=f"Give this one a --name, or: asyncrun cron remove {name}")

@@ -1,0 +1,93 @@
+"""Writes that are committed together keep their order, and what fails harms nobody who comes later."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from asyncrun.errors import StorageError
+from asyncrun.ledger.writer import GroupWriter
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[GroupWriter]:
+    opened = GroupWriter(tmp_path / "ledger.db")
+    yield opened
+    opened.close()
+
+
+@pytest.mark.asyncio
+async def test_writes_happen_in_the_order_in_which_they_came_and_those_for_one_function_in_one_call(writer: GroupWriter) -> None:
+    disk, seen = threading.Event(), []
+
+    def one(connection: sqlite3.Connection) -> None:
+        seen.append(["alone"])
+
+    def together(connection: sqlite3.Connection, things: Sequence[str]) -> None:
+        seen.append(list(things))
+
+    writes = [writer.write(lambda connection: waited_for(disk)), writer.write_together(together, "a"), writer.write_together(together, "b")]
+    tasks = [asyncio.create_task(write) for write in (*writes, writer.write(one), writer.write_together(together, "c"))]
+    await asyncio.sleep(0)
+    disk.set()
+    await asyncio.gather(*tasks)
+    assert seen == [["a", "b"], ["alone"], ["c"]]
+
+
+@pytest.mark.asyncio
+async def test_a_write_that_fails_takes_back_what_was_written_with_it_and_later_ones_go_on(writer: GroupWriter, tmp_path: Path) -> None:
+    def broken(connection: sqlite3.Connection) -> None:
+        insert(connection)
+        raise ValueError("a mistake of ours")
+
+    with pytest.raises(ValueError, match="a mistake of ours"):
+        await writer.write(broken)
+    with pytest.raises(StorageError, match="no such table"):
+        await writer.write(lambda connection: insert(connection, "nowhere"))
+    await writer.write(lambda connection: insert(connection, name="kept"))
+    assert await asyncio.to_thread(names, tmp_path / "ledger.db") == ["kept"]
+
+
+@pytest.mark.asyncio
+async def test_who_no_longer_waits_keeps_nobody_else_waiting(writer: GroupWriter) -> None:
+    disk, written = threading.Event(), []
+    busy = asyncio.create_task(writer.write(lambda connection: waited_for(disk)))
+    gone, stays = (asyncio.create_task(writer.write(lambda connection: written.append(1))) for _ in range(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    disk.set()
+    await asyncio.wait_for(asyncio.gather(busy, stays), 30)
+    assert gone.cancelled()
+    assert len(written) == 2
+
+
+def test_who_waited_in_a_loop_that_is_gone_keeps_nobody_else_waiting(writer: GroupWriter) -> None:
+    disk = threading.Event()
+
+    async def leave() -> None:
+        task = asyncio.create_task(writer.write(lambda connection: waited_for(disk)))
+        await asyncio.sleep(0)
+        task.cancel()
+
+    asyncio.run(leave())
+    disk.set()
+    asyncio.run(writer.write(lambda connection: None))
+
+
+def insert(connection: sqlite3.Connection, table: str = "spaces", name: str = "lost") -> None:
+    connection.execute(f"INSERT INTO {table} (fingerprint, description) VALUES (?, '')", (name,))
+
+
+def names(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [name for (name,) in connection.execute("SELECT fingerprint FROM spaces")]
+
+
+def waited_for(disk: threading.Event) -> None:
+    assert disk.wait(30)
