@@ -23,6 +23,7 @@ from asyncrun.clock import Clock
 from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import StorageError, UsageError, os_words
+from asyncrun.grammar.endings import input_format
 from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.endpoint import Endpoint, EndpointConfig
 from asyncrun.jobfile.input import Input
@@ -103,9 +104,13 @@ class Workshop:
         return cast(Kind, registry.load("kinds", job.kind)(job, self))
 
     def check(self, jobs: Sequence[Job]) -> None:
-        """Find out what must be wrong with the jobs' embedders, models and collections, before the first starts. Raises UsageError."""
+        """Find out what must be wrong with the jobs' formats, embedders, models and collections, before the first starts.
+
+        Raises UsageError.
+        """
         for job in jobs:
             try:
+                _check_formats(job)
                 if isinstance(job, EmbedJob | IngestJob | QueryJob):
                     self._embedder(job).check()
                 if isinstance(job, QueryJob) and not any(self._may_fill(other, job) for other in jobs):
@@ -379,6 +384,15 @@ class Workshop:
                 **shared,
             ),
         )
+
+
+def _check_formats(job: Job) -> None:
+    """Find out whether the extras are installed that the job's files need. Raises MissingExtraError."""
+    used = {("readers", input_format(path) if job.input.format == "auto" else job.input.format) for path in job.input.paths}
+    used |= {("writers", job.output.format)} if isinstance(job, EmbedJob | QueryJob) else set()
+    for port, name in used:
+        if name is not None and name in registry.BUILT_IN[port] and registry.BUILT_IN[port][name].extra:
+            registry.load(port, name)
 
 
 def read_skip(path: Path) -> frozenset[str]:

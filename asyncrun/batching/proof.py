@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from asyncrun.records import Vectors
 
 _NUMBERS = frozenset({int, float})
+MOST_TOKENS = 10**12
+"""A server that counts more for one request counts wrong."""
 
 
 class BadReplyError(Exception):

@@ -24,7 +24,8 @@ def job_file(words: list[str], example: str = "run jobs.yaml") -> tuple[Path, li
         if Path(name).exists():
             return Path(name), words
     named = f"{words[0]!r} is no file, and there" if words else "there"
-    raise UsageError(f"{named} is no {' or '.join(DEFAULTS)} in this folder", hint=f"Make one with `asyncrun init`, or name it: asyncrun {example}")
+    hint = f"Make one with `asyncrun init`, or name it: asyncrun {example}"
+    raise UsageError(f"{named} is no {' or '.join(DEFAULTS)} in this folder", hint=hint)
 
 
 def only_job_file(word: str | None, example: str) -> Path:

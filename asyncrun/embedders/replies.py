@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from asyncrun.batching.proof import BadReplyError
+from asyncrun.batching.proof import MOST_TOKENS, BadReplyError
 
 
 def list_of(document: object, *names: str) -> list[Any]:
@@ -22,13 +22,13 @@ def list_of(document: object, *names: str) -> list[Any]:
 
 
 def count_of(usage: object, *names: str) -> int | None:
-    """Return the first whole number under one of these names, None when there is none.
+    """Return the first whole number under one of these names, None when there is none that a request can have.
 
-    >>> count_of({"total_tokens": 3}, "prompt_tokens", "total_tokens")
+    >>> count_of({"prompt_tokens": 2**63, "total_tokens": 3}, "prompt_tokens", "total_tokens")
     3
     """
     counts = (usage.get(name) for name in names) if isinstance(usage, dict) else ()
-    return next((count for count in counts if type(count) is int and count >= 0), None)
+    return next((count for count in counts if type(count) is int and 0 <= count < MOST_TOKENS), None)
 
 
 def part_of(document: object, name: str) -> object:

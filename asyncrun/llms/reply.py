@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from asyncrun.batching.proof import BadReplyError
+from asyncrun.batching.proof import MOST_TOKENS, BadReplyError
 from asyncrun.records import Answer
 
 REFUSAL = "refusal"
@@ -67,4 +67,4 @@ def _counts(usage: object) -> tuple[int, int]:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS else 0

@@ -22,8 +22,9 @@ def read_parquet(path: Path, shown: str) -> Iterator[Record | BadRecord]:
         # Not the path itself: a file that is replaced while it is read stays the one that was opened.
         with path.open("rb") as file, pq.ParquetFile(file) as table:
             _check(table.schema_arrow.names, shown)
+            plain = pa.schema([column.with_type(_plain(column.type)) for column in table.schema_arrow])
             for batch in table.iter_batches(_ROWS_AT_ONCE):
-                for fields in batch.to_pylist():
+                for fields in batch.cast(plain, safe=False).to_pylist():
                     number += 1
                     yield Record(fields, Place(shown, number))
     except UnicodeDecodeError as error:
@@ -32,6 +33,17 @@ def read_parquet(path: Path, shown: str) -> Iterator[Record | BadRecord]:
         raise StorageError(f"cannot be read: {os_words(error)}", place=Place(shown)) from error
     except pa.ArrowException as error:
         raise StorageError(f"not Parquet, or damaged after row {number}: {error}", place=Place(shown)) from error
+    except (ValueError, OverflowError) as error:
+        raise StorageError(f"a value after row {number} cannot be read: {error}", place=Place(shown)) from error
+
+
+def _plain(column: pa.DataType) -> pa.DataType:
+    """Return the type by which a column is read: Python knows no nanoseconds, and JSON no exact decimals, which become texts."""
+    if pa.types.is_timestamp(column):
+        return pa.timestamp("us", column.tz)
+    if pa.types.is_time64(column):
+        return pa.time64("us")
+    return pa.string() if pa.types.is_decimal(column) else column
 
 
 def _check(names: list[Any], shown: str) -> None:

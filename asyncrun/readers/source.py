@@ -93,9 +93,10 @@ class _Maker:
         try:
             own_id = self._own_id(record)
             text = _encodable(self.text.fill(fields), "text")
+            metadata = self._metadata(fields) if self.metadata else {}
         except ItemError as error:
             return BadItem(own_id or _id_of_place(name, place), place, error.reason, error.message)
-        item = Item(_id_of_place(name, place) if own_id is None else own_id, text, place, self._metadata(fields) if self.metadata else {})
+        item = Item(_id_of_place(name, place) if own_id is None else own_id, text, place, metadata)
         if own_id is None and place.line is not None and self.on_unnamed is not None:
             self.on_unnamed(item)
         return item
@@ -117,8 +118,14 @@ class _Maker:
         return self.id.plain is None or bool(fields.get(self.id.plain)) or pick(fields, self.id.plain) not in (MISSING, None, "")
 
     def _metadata(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        found = ((name, pick(fields, name)) for name in self.metadata)
-        return {name: value for name, value in found if value is not MISSING}
+        """Return the fields that the item keeps. Raises ItemError where an output could not hold them, before anything is paid for."""
+        picked = ((name, pick(fields, name)) for name in self.metadata)
+        found = {name: value for name, value in picked if value is not MISSING}
+        try:
+            orjson.dumps(found)
+        except orjson.JSONEncodeError as error:
+            raise ItemError(f"the metadata cannot be written: {error}", reason="bad_record") from error
+        return found
 
 
 def _id_of_place(name: str, place: Place) -> str:

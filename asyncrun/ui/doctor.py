@@ -20,7 +20,8 @@ class Setting:
 class Checkup:
     """One place of one model: `what` it is (`embedder openai/m`), `where` it is served (None: in this process), and how it did.
 
-    `dimensions` is None where no vector came, `seconds` is what its answer took; `error` is None when all is well, `hint` what to do about it.
+    `dimensions` is None where no vector came, `seconds` is what its answer took; `error` is None when all is well, `hint` is what to do
+    about it.
     """
 
     what: str

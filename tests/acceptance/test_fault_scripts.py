@@ -24,7 +24,7 @@ from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import vector_of
 from asyncrun.writers.jsonl import json_line
 
-SCRIPTS = int(os.environ.get("ASYNCRUN_TEST_SCRIPTS", "4"))
+SCRIPTS = int(os.environ.get("ASYNCRUN_TEST_SCRIPTS", "3"))
 SEED = int(os.environ.get("ASYNCRUN_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 BATCH, DIMENSIONS = 3, 4
 FAULTS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,22 @@ def test_the_first_documents_fill_no_store_and_remove_nothing_from_it(asyncrun: 
     assert sorted(server.sent_texts) == ["The text of a.", "The text of b.", "The text of c."]
     assert asyncrun("run", "--limit", "1", "--json").documents[-1]["removed"] == 0
     assert asyncrun("plan", "--json").documents[0]["jobs"][0]["unchanged"] == 3
+
+
+@pytest.mark.parametrize("part", [{"output": "out/second.parquet"}, {"input": "rows.parquet"}])
+def test_what_is_not_installed_for_a_later_job_is_said_before_the_first_one_sends(
+    asyncrun: Command, folder: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch, part: dict[str, str]
+) -> None:
+    for name in ("asyncrun.writers.parquet", "asyncrun.readers.parquet"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (folder / "rows.parquet").write_bytes(b"PAR1")
+    jobs = json.loads((folder / "jobs.yaml").read_text())["jobs"]
+    write_jobs(folder, jobs[0], {**jobs[1], "needs": ["first"], **part})
+    answer = asyncrun("run")
+    assert (answer.code, server.requests) == (2, [])
+    assert "job second: parquet needs the extra 'parquet', which is not installed" in answer.err
+    assert "pip install 'asyncrun[parquet]'" in answer.err
 
 
 def test_from_a_job_on(asyncrun: Command, folder: Path) -> None:

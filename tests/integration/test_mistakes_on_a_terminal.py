@@ -1,4 +1,4 @@
-"""The mistakes of a job file on a real pseudo terminal: each with its line, underlined; elsewhere one line each."""
+"""What the mistakes of a job file show of it: nothing that steers a terminal; where there is no terminal, one line each."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 JOBS = """\
 embedders:
@@ -44,19 +42,6 @@ def read(descriptor: int) -> bytes:
         return os.read(descriptor, 65536)
     except OSError:  # EIO is how Linux says that the other side has closed.
         return b""
-
-
-@pytest.mark.parametrize("columns", [40, 100])
-def test_each_mistake_comes_with_its_line_underlined(tmp_path: Path, columns: int) -> None:
-    (tmp_path / "jobs.yaml").write_text(JOBS)
-    lines = on_terminal(tmp_path, columns).splitlines()
-    assert lines[0].startswith("jobs.yaml:2:17: embedders.e.provider: unknown provider 'opnai'; allowed: ")
-    if columns == 100:
-        assert lines[1:3] == ["  2 |   e: {provider: opnai, model: m}", "    |                 ^^^^^"]
-    under = next(number for number, line in enumerate(lines) if "^^^^^^" in line)
-    assert lines[under - 1][lines[under].index("^") :].startswith("wokers")
-    assert all(len(line) <= columns for line in lines if " | " in line)
-    assert lines[-1] == "2 mistakes in the job file; nothing was sent."
 
 
 def test_what_stands_in_the_file_cannot_steer_the_terminal(tmp_path: Path) -> None:

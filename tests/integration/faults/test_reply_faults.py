@@ -138,6 +138,14 @@ def test_c13_a_vector_that_is_none_fails_its_text_and_the_rest_is_kept(job: Any,
     assert job.has_rows_of(without_poison(job))
 
 
+def test_counts_of_tokens_that_no_request_can_have_are_not_believed(job: Any, server: FakeServer) -> None:
+    usage = {"prompt_tokens": 2**62, "total_tokens": 2**62}
+    server.faults.append(Fault(change=lambda document: {**document, "usage": usage}, times=None))
+    assert job.run(server.base_url) == 0
+    assert job.summary["tokens"] < 1000
+    assert job.is_whole()
+
+
 def test_c13_a_vector_of_zeros_is_taken_and_told(job: Any, server: FakeServer) -> None:
     server.faults.append(fault("zeros", after=1))
     assert job.run(server.base_url) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -37,3 +39,26 @@ def test_what_is_no_parquet_or_damaged_or_has_a_column_twice_ends_the_reading(tm
     pq.write_table(pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"]), path)
     with pytest.raises(StorageError, match="twice"):
         list(read_parquet(path, "a.parquet"))
+
+
+def test_nanoseconds_are_read_as_microseconds_and_exact_decimals_as_texts(tmp_path: Path) -> None:
+    columns = {
+        "made": pa.array([1_000_000_001], pa.timestamp("ns", "UTC")),
+        "at": pa.array([1_000_000_001], pa.time64("ns")),
+        "price": pa.array([Decimal("1.10")]),
+        "id": pa.array([Decimal("12345678901234567890123")]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    [record] = read_parquet(tmp_path / "a.parquet", "a.parquet")
+    assert record.fields == {
+        "made": datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC),
+        "at": time(0, 0, 1),
+        "price": "1.10",
+        "id": "12345678901234567890123",
+    }
+
+
+def test_a_date_that_no_calendar_has_ends_the_reading(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["one"], "at": pa.array([2**62], pa.timestamp("us"))}), tmp_path / "a.parquet")
+    with pytest.raises(StorageError, match=r"a\.parquet: a value after row 0 cannot be read: "):
+        list(read_parquet(tmp_path / "a.parquet", "a.parquet"))

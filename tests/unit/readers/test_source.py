@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from asyncrun.errors import Place, StorageError, UsageError
@@ -145,6 +147,14 @@ class TestTexts:
 
 
 class TestFiles:
+    def test_metadata_that_no_output_can_hold_fail_the_item_before_it_is_sent(self, tmp_path: Path) -> None:
+        table = pa.table({"id": ["a", "b"], "text": ["one", "two"], "picture": [b"\xff\xd8", None]})
+        pq.write_table(table, tmp_path / "a.parquet")
+        assert told(Source(tmp_path, ("a.parquet",), metadata=("picture",))) == [
+            ("a", "bad_record: the metadata cannot be written: Type is not JSON serializable: bytes"),
+            ("b", "two"),
+        ]
+
     def test_formats_follow_the_ending(self, tmp_path: Path) -> None:
         put(
             tmp_path,

@@ -46,3 +46,9 @@ def test_a_quiet_run_says_the_same(failure: ItemFailure) -> None:
 def test_what_it_cost_is_said_where_it_is_known(cost: float | None, said: str) -> None:
     job = JobResult("notes", "embed", Status.SUCCEEDED, 0, None, usage=Usage(requests=1, tokens=7, cost=cost))
     assert render_ending(RunResult("r1", (job,), 2.0)).endswith(said)
+
+
+def test_texts_that_were_cut_are_counted_where_there_are_any() -> None:
+    job = JobResult("notes", "embed", Status.SUCCEEDED, 0, counts=Counts(items=5, ok=5, truncated=2))
+    assert "0 skipped, 2 truncated)" in render_ending(RunResult("r1", (job,), 2.0))
+    assert "truncated" not in render_ending(ended(Status.SUCCEEDED, 0))
