@@ -23,14 +23,25 @@ from asyncrun.endpoints.options import EndpointOptions, build_endpoint
 from asyncrun.endpoints.persist import persist, telling_usage
 from asyncrun.endpoints.refusals import Refusals
 from asyncrun.endpoints.url import fill, join, with_query
-from asyncrun.errors import OutageError
+from asyncrun.errors import OutageError, UsageError
 from asyncrun.llms.interface import Completion, Declined, Message, Price
-from asyncrun.llms.providers import DEPLOYMENT, NEW_LIMIT, OLD_LIMIT, PROVIDERS
+from asyncrun.llms.providers import DEPLOYMENT, NEW_LIMIT, OLD_LIMIT, PROVIDERS, ChatProvider
 from asyncrun.llms.reply import CONTENT_FILTER, filtered, read_answer
 from asyncrun.plural import counted
 from asyncrun.records import Answer, Space, Usage, Waits
+from asyncrun.spelling import did_you_mean
 
 _UNKNOWN_NAME = re.compile(r"unsupported|unrecognized|unknown|unexpected|not (supported|permitted|allowed)|extra|additional", re.IGNORECASE)
+
+
+def _row(provider: str) -> ChatProvider:
+    row = PROVIDERS.get(provider)
+    if row is None:
+        raise UsageError(
+            f"nothing is known of chat completions of {provider!r}{did_you_mean(provider, PROVIDERS)}",
+            hint="`openai` stands for any server that speaks its dialect.",
+        )
+    return row
 
 
 class OpenAIChat:
@@ -54,7 +65,7 @@ class OpenAIChat:
     >>> OpenAIChat(model="m", base_url="http://localhost:8080/v1").space.host
     'localhost:8080'
 
-    Raises UsageError for an address or a key that cannot be used.
+    Raises UsageError for a provider that is not in the table, and for an address or a key that cannot be used.
     """
 
     def __init__(
@@ -74,7 +85,7 @@ class OpenAIChat:
         environ: Mapping[str, str] = os.environ,
         **options: Unpack[EndpointOptions],
     ) -> None:
-        row = PROVIDERS[provider]
+        row = _row(provider)
         address = find_address(row.vendor, base_url, api_key, environ)
         path = DEPLOYMENT if provider == "azure" and api_version else row.path
         query = {**({"api-version": api_version} if api_version else {}), **(params or {})}

@@ -43,6 +43,10 @@ def _plain(column: pa.DataType) -> pa.DataType:
         return pa.timestamp("us", column.tz)
     if pa.types.is_time64(column):
         return pa.time64("us")
+    if pa.types.is_struct(column):
+        return pa.struct([column.field(at).with_type(_plain(column.field(at).type)) for at in range(column.num_fields)])
+    if pa.types.is_list(column):
+        return pa.list_(column.value_field.with_type(_plain(column.value_type)))
     return pa.string() if pa.types.is_decimal(column) else column
 
 

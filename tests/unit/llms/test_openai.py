@@ -65,6 +65,11 @@ def test_the_variable_of_a_key_counts_at_the_providers_own_address_alone(provide
         OpenAIChat(model="m", provider=provider, environ={}).check()
 
 
+def test_a_provider_that_nothing_is_known_of_is_a_sentence():
+    with pytest.raises(UsageError, match="nothing is known of chat completions of 'mistrall'; did you mean 'mistral'"):
+        OpenAIChat(provider="mistrall", model="m")
+
+
 def test_a_header_of_the_users_own_stands_for_the_key():
     OpenAIChat(model="m", headers={"Authorization": "Basic abc"}, environ={}).check()
 

@@ -13,6 +13,8 @@ import pytest
 from asyncrun.errors import StorageError
 from asyncrun.readers.parquet import read_parquet
 
+WITHIN = pa.struct([("made", pa.timestamp("ns")), ("price", pa.decimal128(5, 2))])
+
 
 def written(folder: Path, rows: int = 5000) -> Path:
     path = folder / "a.parquet"
@@ -47,6 +49,7 @@ def test_nanoseconds_are_read_as_microseconds_and_exact_decimals_as_texts(tmp_pa
         "at": pa.array([1_000_000_001], pa.time64("ns")),
         "price": pa.array([Decimal("1.10")]),
         "id": pa.array([Decimal("12345678901234567890123")]),
+        "within": pa.array([[{"made": 1_001, "price": Decimal("1.10")}]], pa.list_(WITHIN)),
     }
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
     [record] = read_parquet(tmp_path / "a.parquet", "a.parquet")
@@ -55,6 +58,7 @@ def test_nanoseconds_are_read_as_microseconds_and_exact_decimals_as_texts(tmp_pa
         "at": time(0, 0, 1),
         "price": "1.10",
         "id": "12345678901234567890123",
+        "within": [{"made": datetime(1970, 1, 1, 0, 0, 0, 1), "price": "1.10"}],
     }
 
 
