@@ -8,15 +8,26 @@ import re
 _UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+LONGEST_ID = 200
+"""Characters of an id that a message shows; ids come from data and may be texts themselves."""
+
+
+def cut(text: str, limit: int = LONGEST_ID) -> str:
+    """Return the text, or its beginning with an ellipsis, in at most `limit` characters.
+
+    >>> cut("abcdef", 4)
+    'abc…'
+    """
+    return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"
+
+
 def printable(text: str, limit: int | None = None) -> str:
     r"""Return the text on one line with every control character written out; longer than `limit` it ends in an ellipsis.
 
     >>> printable("a\x1b[31mb")
     'a\\x1b[31mb'
     """
-    if limit is not None and len(text) > limit:
-        text = text[: max(limit - 1, 0)] + "…"
-    return _UNSAFE.sub(_written_out, text)
+    return _UNSAFE.sub(_written_out, text if limit is None else cut(text, limit))
 
 
 def _written_out(match: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from hashlib import blake2b
 from pathlib import Path
 
 from asyncrun.errors import StorageError, UnknownRunError, os_words
@@ -17,9 +18,30 @@ def state_folder(job_file: Path, override: Path | None = None) -> Path:
     return override if override is not None else job_file.absolute().parent / STATE_FOLDER
 
 
+def is_beside(folder: Path, job_file: Path) -> bool:
+    """Tell whether a state folder is the one beside a job file, and not one that was chosen. Blocks."""
+    return folder.resolve() == state_folder(job_file).resolve()
+
+
+def known_as(folder: Path, job_file: Path) -> str:
+    """Return the name under which a state folder keeps what is a job file's own. Blocks.
+
+    Beside it that is its bare name, so that the folder can be moved; a chosen folder may serve job files of one name, from many folders.
+    """
+    if is_beside(folder, job_file):
+        return job_file.name
+    home = os.fsencode(job_file.absolute().parent.resolve())
+    return f"{job_file.name}.{blake2b(home, digest_size=8).hexdigest()}"
+
+
+def recorded_as(folder: Path, job_file: Path) -> str:
+    """Return how the traces of a state folder name a job file: as given, and in a folder that was chosen by its whole path. Blocks."""
+    return str(job_file if is_beside(folder, job_file) else job_file.absolute())
+
+
 def lock_file(folder: Path, job_file: Path) -> Path:
-    """Return the lock of a job file in its state folder."""
-    return folder / "locks" / f"{job_file.name}.lock"
+    """Return the lock of a job file in its state folder. Blocks."""
+    return folder / "locks" / f"{known_as(folder, job_file)}.lock"
 
 
 def open_state_folder(folder: Path) -> Path:

@@ -97,7 +97,7 @@ def decide(
         return Stop(failure.value)
     floor = hint if hint is not None and math.isfinite(hint) and hint > 0 else 0.0
     if floor > policy.max_hint:
-        return Stop(f"the server asks to wait {floor:.0f} s")
+        return Stop(f"the server asks to wait {round(floor):.10g} s")
     ceiling = backoff_ceiling(attempt, policy)
     if failure is FailureClass.THROTTLE:
         # Equal jitter: full jitter can draw almost nothing, which is no answer to "too fast" (aws-sdk-net#4341).

@@ -20,7 +20,7 @@ from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.lock import hold_lock
 from asyncrun.ledger.sizes import space_sizes
 from asyncrun.ledger.spaces import find_superseded, remove_from_ledger
-from asyncrun.paths import LEDGER, TRACES, lock_file, open_state_folder, state_folder
+from asyncrun.paths import LEDGER, TRACES, is_beside, lock_file, open_state_folder, state_folder
 from asyncrun.records import Cleaning, SpaceSize, Superseded
 from asyncrun.trace.store import TraceStore
 
@@ -84,7 +84,7 @@ def _unused_spaces(request: Request, state: Path) -> tuple[tuple[SpaceSize, ...]
     """Return the spaces that no job file of the folder uses; none, and why, where that cannot be told."""
     if not (state / LEDGER).exists():
         return (), None
-    if state.resolve() != state_folder(request.file).resolve():
+    if not is_beside(state, request.file):
         return (), f"{state} was chosen with --state-dir: job files elsewhere may use it"
     used: set[str] = set()
     for path in _job_files(request.file.absolute(), state):

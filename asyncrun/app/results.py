@@ -9,7 +9,9 @@ from asyncrun.app.opening import open_workshop
 from asyncrun.app.request import Request
 from asyncrun.app.wiring import Workshop
 from asyncrun.errors import UsageError
+from asyncrun.escape import cut
 from asyncrun.jobfile.jobs import EmbedJob, Job, QueryJob
+from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.records import Counts, ItemFailure
 
 
@@ -28,17 +30,21 @@ def export_rows(request: Request, output: str) -> Counts:
 
 def with_failures(jobs: Iterable[Job], workshop: Workshop, ids: Collection[str]) -> tuple[Job, ...]:
     """Return the jobs that have failed items, of these ids where some are named. Blocks. Raises UsageError for an id that did not fail."""
-    failures = {job.name: workshop.ledger.failures(workshop.failures_of(job)) for job in jobs}
+    failures = _failures(jobs, workshop)
     known = {name for found in failures.values() for name in found}
     if unknown := sorted(set(ids) - known):
-        raise UsageError(f"no failed item has the id {unknown[0]!r}", hint="List them with `asyncrun failed`.")
+        raise UsageError(f"no failed item has the id {cut(unknown[0])!r}", hint="List them with `asyncrun failed`.")
     return tuple(job for job in jobs if (failures[job.name].keys() & set(ids) if ids else failures[job.name]))
+
+
+def _failures(jobs: Iterable[Job], workshop: Workshop) -> dict[str, dict[str, KnownFailure]]:
+    return {job.name: workshop.ledger.failures(workshop.failures_of(job)) for job in jobs}
 
 
 async def _failed_items(request: Request) -> list[tuple[str, ItemFailure]]:
     async with open_workshop(request) as (workshop, jobs):
-        found = [(job.name, await asyncio.to_thread(workshop.ledger.failures, workshop.failures_of(job))) for job in jobs]
-    return [(name, known.failure) for name, failures in found for known in failures.values()]
+        found = await asyncio.to_thread(_failures, jobs, workshop)
+    return [(name, known.failure) for name, failures in found.items() for known in failures.values()]
 
 
 async def _export_rows(request: Request, output: str) -> Counts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,13 +32,15 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import LockedError
+from asyncrun.jobfile.jobs import Job
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.lock import hold_lock
 from asyncrun.ledger.refreshes import open_refresh
-from asyncrun.paths import LEDGER, TRACES, lock_file, open_state_folder, state_folder
+from asyncrun.paths import LEDGER, TRACES, lock_file, open_state_folder, recorded_as, state_folder
 from asyncrun.ports import Progress
 from asyncrun.records import RunResult
 from asyncrun.redact import Redactor, redact_error
+from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.records import new_run_id
 from asyncrun.ui.documents import summary_document
 from asyncrun.writers.open import STDOUT
@@ -95,7 +97,7 @@ async def _run_locked(
 ) -> RunResult:
     job_file, jobs, stop = selection.job_file, selection.jobs, Stop()
     async with AsyncExitStack() as stack:
-        await _enter_lock(stack, lock_file(state, request.file), clock, request.wait_for_lock)
+        await _enter_lock(stack, await asyncio.to_thread(lock_file, state, request.file), clock, request.wait_for_lock)
         # The recorder also warns from its own thread, and a progress belongs to the loop's.
         loop = asyncio.get_running_loop()
         sender = open_sender(request.environ)
@@ -127,10 +129,9 @@ async def _run_locked(
                 return _nothing_failed(progress, clock)
         await asyncio.to_thread(workshop.check, jobs)
         if request.refresh:
-            await open_refresh(ledger, [workshop.failures_of(job) for job in jobs if job.name in request.jobs])
-        job_file_hash = await asyncio.to_thread(hash_of, job_file.path)
-        begin = partial(recorder.begin_run, job_file=str(request.file), settings=settings_of(jobs), job_file_hash=job_file_hash)
-        run_id = await asyncio.to_thread(begin)
+            named = [job for job in jobs if job.name in request.jobs]
+            await open_refresh(ledger, await asyncio.to_thread(lambda: [workshop.failures_of(job) for job in named]))
+        run_id = await asyncio.to_thread(_begin, recorder, state, request.file, jobs)
         progress.run_started(run_id, [job.name for job in jobs])
         planned = [PlannedJob(job.name, job.kind, job.needs, partial(workshop.open_kind, job)) for job in jobs]
         runner = Runner(
@@ -149,6 +150,10 @@ async def _run_locked(
         await send_trace(sender, state, run_id, request.environ, tell)
         progress.run_finished(result)
         return result
+
+
+def _begin(recorder: TraceRecorder, state: Path, file: Path, jobs: Sequence[Job]) -> str:
+    return recorder.begin_run(job_file=recorded_as(state, file), settings=settings_of(jobs), job_file_hash=hash_of(file))
 
 
 def _nothing_failed(progress: Progress, clock: Clock) -> RunResult:

@@ -30,14 +30,16 @@ EXPORTERS: Mapping[Format, Callable[..., dict[str, Any]]] = {
 }
 
 
-def export_trace(state: Path, words: str, form: Format) -> str:
-    """Return one run as JSON in the form of another tool. Raises UnknownRunError and StorageError."""
-    return orjson.dumps(EXPORTERS[form](*read_trace(state, words), SystemClock().now())).decode()
+def export_trace(state: Path, words: str, form: Format) -> tuple[str, str]:
+    """Return the id of one run, and the run as JSON in the form of another tool. Raises UnknownRunError and StorageError."""
+    run, spans = read_trace(state, words)
+    return run.run_id, orjson.dumps(EXPORTERS[form](run, spans, SystemClock().now())).decode()
 
 
-def export_page(state: Path, words: str) -> str:
-    """Return one run as a page of HTML that stands alone. Raises UnknownRunError and StorageError."""
-    return render_html(*read_trace(state, words), SystemClock().now())
+def export_page(state: Path, words: str) -> tuple[str, str]:
+    """Return the id of one run, and the run as a page of HTML that stands alone. Raises UnknownRunError and StorageError."""
+    run, spans = read_trace(state, words)
+    return run.run_id, render_html(run, spans, SystemClock().now())
 
 
 def write_trace(path: Path, text: str) -> None:

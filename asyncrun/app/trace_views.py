@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from asyncrun.app.tracing import read_trace, read_traces
@@ -69,12 +69,19 @@ def _pair(state: Path, first: str | None, second: str | None) -> tuple[Recorded,
 
 
 def _before(runs: Sequence[RunRecord], after: RunRecord) -> RunRecord:
-    """Return the run before this one, of the same job file, whatever path led to it: a state folder knows job files by their names."""
+    """Return the run before this one, of the same job file, whatever path led to it."""
     earlier = runs[: next(index for index, run in enumerate(runs) if run.run_id == after.run_id)]
-    same = [run for run in earlier if PurePath(run.job_file or "").name == PurePath(after.job_file or "").name]
+    same = [run for run in earlier if _same_file(Path(run.job_file or ""), Path(after.job_file or ""))]
     if not same:
         raise UnknownRunError(
             f"there is nothing to compare {after.run_id} with: no earlier run of {after.job_file or 'its job file'} is recorded",
             hint="Name two runs: asyncrun trace diff A B. `asyncrun trace list` shows them.",
         )
     return same[-1]
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Tell whether two runs were of the same job file: a path that is not from the root is one beside the state folder."""
+    if one.name != other.name:
+        return False
+    return not (one.is_absolute() and other.is_absolute()) or one.parent.resolve() == other.parent.resolve()

@@ -46,6 +46,7 @@ from asyncrun.ledger.references import Reference
 from asyncrun.ledger.refreshes import generation_of
 from asyncrun.ledger.spending import Spending
 from asyncrun.llms.interface import Llm
+from asyncrun.paths import known_as
 from asyncrun.ports import Kind, Progress
 from asyncrun.readers.source import Source
 from asyncrun.readonly import check_writable
@@ -158,8 +159,8 @@ class Workshop:
         return self.file.absolute().parent
 
     def failures_of(self, job: Job) -> str:
-        """Return the name that the failed items of a job are kept under."""
-        return f"{self.file.name}/{job.name}"
+        """Return the name that the failed items of a job are kept under. Blocks."""
+        return f"{known_as(self.ledger.folder, self.file)}/{job.name}"
 
     async def renew_connections(self) -> None:
         """Have new requests make new connections, as after the machine was suspended."""

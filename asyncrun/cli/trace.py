@@ -151,7 +151,7 @@ def export_trace(
     """
     from asyncrun.app import telemetry
 
-    return _write(telemetry.export_trace(traced_folder(file, options.state_dir), run, form), output, options)
+    return _write(*telemetry.export_trace(traced_folder(file, options.state_dir), run, form), output, options)
 
 
 def html(
@@ -166,19 +166,24 @@ def html(
     """
     from asyncrun.app import telemetry
 
-    return _write(telemetry.export_page(traced_folder(file, options.state_dir), run), output, options)
+    return _write(*telemetry.export_page(traced_folder(file, options.state_dir), run), output, options)
 
 
-def _write(text: str, output: str, options: Options) -> int:
-    """Write a run for other programs: to a file, or to standard output."""
+def _write(run_id: str, text: str, output: str, options: Options) -> int:
+    """Write a run for other programs: to a file, which is told, or to standard output."""
     from asyncrun.app import telemetry
-    from asyncrun.cli._output import print_answer
+    from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.ui.documents import document
 
     if output == "-":
         # Colour would change a text that a program reads.
         print_answer(text, replace(options, color="never"))
-    else:
-        telemetry.write_trace(Path(output), text)
+        return 0
+    telemetry.write_trace(Path(output), text)
+    if options.json:
+        print_document(document(run_id=run_id), options)
+    elif not options.quiet:
+        print_answer(f"run {run_id} written", options, to_stderr=True)
     return 0
 
 

@@ -91,6 +91,8 @@ def field_text(record: Mapping[str, Any], name: str) -> str:
         raise ItemError(f"the field {name!r} is a number too large to be read exactly; put it in quotes", reason="bad_record")
     if value is MISSING:
         raise ItemError(f"no field {name!r}{_known(record, name)}", reason="bad_record")
+    if isinstance(value, bytes):
+        raise ItemError(f"the field {name!r} is binary data, not a text in UTF-8", reason="bad_record")
     kind = "null" if value is None else "a list" if isinstance(value, list | tuple) else "an object"
     raise ItemError(f"the field {name!r} is {kind}, not a text", reason="bad_record")
 

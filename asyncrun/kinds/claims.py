@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -38,20 +39,29 @@ class Claims:
 
     def __init__(self) -> None:
         self._open: list[Claim] = []
+        self._ended: Counter[str] = Counter()
         self._asking = asyncio.Lock()
 
+    def ended(self, space: str) -> int:
+        """Return how many claims of a space have ended so far: what was finished under them may be missing in an index read before."""
+        return self._ended[space]
+
     @asynccontextmanager
-    async def claim(self, space: str, keys: Sequence[bytes] | bytes) -> AsyncIterator[Share]:
-        """Claim the texts that nobody else has, for as long as the block runs. One asks at a time; looking takes place in a thread."""
+    async def claim(self, space: str, keys: Sequence[bytes] | bytes, *, seen: int = 0) -> AsyncIterator[Share]:
+        """Claim the texts that nobody else has, for as long as the block runs. One asks at a time; looking takes place in a thread.
+
+        `seen` is what `ended` returned before the asker looked for finished texts.
+        """
         async with self._asking:
             there = [claim for claim in self._open if claim.space == space and len(claim.keys)]
             wanted, mine, others = await asyncio.to_thread(_shared, keys, there)
             own = Claim(space, wanted[mine])
             self._open.append(own)
         try:
-            yield Share(mine, own, others)
+            yield Share(mine, own, others, outdated=self._ended[space] > seen)
         finally:
             self._open.remove(own)
+            self._ended[space] += 1
             own.ended.set()
 
 
@@ -69,11 +79,15 @@ def _shared(keys: Sequence[bytes] | bytes, there: Sequence[Claim]) -> tuple[NDAr
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Share:
-    """Which of the keys that were asked for are this job's to send; `others` are the claims that hold the rest."""
+    """Which of the keys that were asked for are this job's to send; `others` are the claims that hold the rest.
+
+    Under `outdated`, another job may have finished some of them since this one looked: it must look again.
+    """
 
     mine: NDArray[np.bool_]
     own: Claim
     others: Sequence[Claim]
+    outdated: bool
 
     async def wait(self) -> dict[bytes, EmbedFailure]:
         """Return when the others have ended, with what failed there."""

@@ -208,11 +208,18 @@ class IngestKind:
             tally.spend(answer.waits)
             failures.update((batch[failure.position].key, failure) for failure in answer.failures)
 
+        def look() -> list[Pending]:
+            return [pending for pending in self._missing(documents, self._index()) if pending.key not in failures]
+
+        space, claims = self._space.fingerprint, self.context.claims
         while True:
-            index = await asyncio.to_thread(self._index)
-            missing = [pending for pending in await asyncio.to_thread(self._missing, documents, index) if pending.key not in failures]
-            async with self.context.claims.claim(self._space.fingerprint, [pending.key for pending in missing]) as share:
+            seen = claims.ended(space)
+            missing = await asyncio.to_thread(look)
+            async with claims.claim(space, [pending.key for pending in missing], seen=seen) as share:
                 mine = [pending for pending, own in zip(missing, share.mine.tolist(), strict=True) if own]
+                if share.outdated:
+                    still = {pending.key for pending in await asyncio.to_thread(look)}
+                    mine = [pending for pending in mine if pending.key in still]
                 error = await send_some(mine, received, used=tally.use, room=room)
                 share.own.failed.update(failures)
             if error is not None or not share.others:

@@ -65,8 +65,11 @@ class _Sending:
         items, scanned, context = self.items, self.scanned, self.items.context
         ordinals = np.flatnonzero(send)
         async with context.claims.claim(items.space.fingerprint, scanned.raw_keys_of(ordinals)) as share:
+            own = ordinals[share.mine]
+            if share.outdated:
+                own = own[~await self._count_finished(own)]
             mine = np.zeros_like(send)
-            mine[ordinals[share.mine]] = True
+            mine[own] = True
             pending = items.pending(scanned, mine) if mine.any() else ()
             send_some = partial(send_all, embedder=items.embedder, input_type=items.input_type, context=context)
             error = await send_some(pending, self._received, used=self.tally.use, room=self.room)
@@ -92,12 +95,7 @@ class _Sending:
     async def _await_others(self, ordinals: NDArray[np.intp], share: Share) -> NDArray[np.bool_]:
         """Wait for what other jobs are sending, and count it; returns what they have left undone."""
         failed = await share.wait()
-        index = await asyncio.to_thread(self.items.index)
-        positions = index.find(self.scanned.keys[ordinals])
-        found = positions >= 0
-        done = self.times[ordinals[found]]
-        truncated = index.flags(positions[found]) & TRUNCATED > 0
-        self.tally.add(ok=int(done.sum()), cached=int(done.sum()), truncated=int(done[truncated].sum()))
+        found = await self._count_finished(ordinals)
         undone = np.zeros(len(self.scanned), dtype=bool)
         for ordinal in ordinals[~found].tolist():
             failure = failed.get(self.scanned.key(ordinal))
@@ -106,3 +104,13 @@ class _Sending:
             else:
                 undone[ordinal] = True
         return undone
+
+    async def _count_finished(self, ordinals: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Count what other jobs have finished since this one looked; returns which of the ordinals that is."""
+        index = await asyncio.to_thread(self.items.index)
+        positions = index.find(self.scanned.keys[ordinals])
+        found = positions >= 0
+        done = self.times[ordinals[found]]
+        truncated = index.flags(positions[found]) & TRUNCATED > 0
+        self.tally.add(ok=int(done.sum()), cached=int(done.sum()), truncated=int(done[truncated].sum()))
+        return found

@@ -204,6 +204,7 @@ class Ledger:
         try:
             if self._reader is None:
                 self._reader = open_to_look(self._path) if self._warn is None else open_connection(self._path)
+                self._writer.check_file()
             yield from self._reader.execute(statement, parameters)
         except sqlite3.DatabaseError as error:
             told = explained(error, self._path)

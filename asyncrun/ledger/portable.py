@@ -3,7 +3,7 @@
 The first line is `{"format": "asyncrun-ledger", "version": 1}`. Every other one is a batch: `space` (what `Space.describe` says),
 `dimensions`, and in base64 `keys` (16 bytes each), `vectors` (float32, little-endian) and `flags` (a byte each); `sum` is BLAKE2b, 8 bytes
 as hexadecimal digits, of keys, vectors and flags. Or it holds answers: `space` and `answers`, an object from the key in base64 to the
-answer's JSON; `sum` is that of all keys and answers in their order.
+answer's JSON; `sum` is that of all keys and answers in their order. Files that are joined are one.
 """
 
 from __future__ import annotations
@@ -69,14 +69,15 @@ def read_portable(file: BinaryIO, shown: str) -> Iterator[tuple[Space, Batch]]:
         place = Place(shown, number)
         try:
             fields = orjson.loads(line)
-            if number == 1:
+            if "format" in fields:
                 if fields != HEAD:
                     raise StorageError(f"a portable ledger of the version {fields.get('version')!r}, this asyncrun reads 1", place=place)
                 continue
             space = Space(**{"provider": "", "model": "", **fields["space"]})
             yield space, (_batch_of_answers(fields) if "answers" in fields else _batch(fields))
         except (ValueError, TypeError, KeyError) as error:
-            raise StorageError(f"not a whole batch: {error}", place=place, hint="Export the ledger again.") from error
+            words = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise StorageError(f"not a whole batch: {words}", place=place, hint="Export the ledger again.") from error
 
 
 def _answers(connection: sqlite3.Connection) -> Iterator[tuple[str, Sequence[tuple[bytes, bytes]]]]:

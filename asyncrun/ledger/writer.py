@@ -61,9 +61,25 @@ class GroupWriter:
         self._room = asyncio.Semaphore(MOST_WAITING)
         self._thread: threading.Thread | None = None
         self._heard = threading.Event()
+        self._identity: tuple[int, int] | None = None
+
+    def check_file(self) -> None:
+        """Raise StorageError when the ledger's file is not the one any more that it was at the first look. Blocks.
+
+        SQLite goes on in a file that was removed, and nobody would find there what it writes.
+        """
+        with contextlib.suppress(OSError):
+            found = self._path.stat()
+            if self._identity in (None, (found.st_dev, found.st_ino)):
+                self._identity = found.st_dev, found.st_ino
+                return
+        raise StorageError(
+            f"the ledger {self._path} was removed or replaced while it was in use: what was finished may not be in it",
+            hint="Leave it alone during a run. Put it back if you can, and run the same command again: what is not in it is sent again.",
+        )
 
     async def write(self, write: Write) -> None:
-        """Return when `write` is committed. Raises StorageError; then nothing of it is stored."""
+        """Return when `write` is committed. Raises StorageError; then nothing of it is stored, or the file is gone."""
         await self.write_together(_each, write)
 
     async def write_together(self, write: WriteAll[T], thing: T) -> None:
@@ -91,7 +107,9 @@ class GroupWriter:
                 try:
                     if connection is None:
                         connection = open_connection(self._path)
+                        self.check_file()
                     self._commit(connection, group)
+                    self.check_file()
                 except BaseException as error:  # whoever waits must hear of it, whatever it is
                     self._tell(group, error)
                 else:

@@ -23,9 +23,12 @@ def read_parquet(path: Path, shown: str) -> Iterator[Record | BadRecord]:
         with path.open("rb") as file, pq.ParquetFile(file) as table:
             _check(table.schema_arrow.names, shown)
             plain = pa.schema([column.with_type(_plain(column.type)) for column in table.schema_arrow])
+            binary = [column.name for column in plain if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)]
             for batch in table.iter_batches(_ROWS_AT_ONCE):
                 for fields in batch.cast(plain, safe=False).to_pylist():
                     number += 1
+                    for name in binary:
+                        fields[name] = _decoded(fields[name])
                     yield Record(fields, Place(shown, number))
     except UnicodeDecodeError as error:
         raise StorageError(f"a text after row {number} is not UTF-8: {error.reason}", place=Place(shown)) from error
@@ -48,6 +51,16 @@ def _plain(column: pa.DataType) -> pa.DataType:
     if pa.types.is_list(column):
         return pa.list_(column.value_field.with_type(_plain(column.value_type)))
     return pa.string() if pa.types.is_decimal(column) else column
+
+
+def _decoded(value: bytes | None) -> str | bytes | None:
+    """Return the text that an older writer stored without saying that it is one; what is not UTF-8, such as a picture, stays as it is."""
+    if value is None:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _check(names: list[Any], shown: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from asyncrun.errors import Place, UsageError
+from asyncrun.escape import cut
 from asyncrun.records import BadItem, Item
 
 Duplicates = Literal["fail", "first", "last"]
@@ -52,7 +53,7 @@ class Unique:
             if item.id in first and self.policy == "fail":
                 place = first[item.id]
                 raise UsageError(
-                    f"the id {item.id!r} is already that of {Place(place.file, place.line)}",
+                    f"the id {cut(item.id)!r} is already that of {Place(place.file, place.line)}",
                     place=Place(item.place.file, item.place.line),
                     hint="Make the ids unique (`id`, `root`), or set `duplicates: first` or `last`.",
                 )

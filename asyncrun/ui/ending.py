@@ -6,7 +6,8 @@ import shlex
 from pathlib import Path
 
 from asyncrun.aio.stop import MAX_RUNTIME
-from asyncrun.errors import TryLaterError
+from asyncrun.errors import JobFailedError, TryLaterError
+from asyncrun.escape import cut
 from asyncrun.plural import counted
 from asyncrun.records import JobResult, RunResult, Status
 from asyncrun.ui.wording import render_cost, render_duration
@@ -34,15 +35,21 @@ def render_trouble(result: RunResult, file: Path | None = None) -> str:
 
 
 def _next(result: RunResult, file: Path | None) -> list[str]:
-    """Return what to do next: look at what failed, or run again, which goes on where this run ended."""
+    """Return what to do next: look at the items that failed, if they are the trouble, or run again, which goes on from there."""
     if file is None:
         again = "Next: the same command goes on from here; what is finished is not sent again."
         return [again] if result.status in (Status.FAILED, Status.STOPPED, Status.CANCELLED) else []
     words = f" {shlex.quote(str(file))}"
-    steps = [f"Next: `asyncrun failed{words}` lists what failed, `asyncrun retry{words}` sends it again."] if result.counts.failed else []
+    listed = f"Next: `asyncrun failed{words}` lists what failed, `asyncrun retry{words}` sends it again."
+    steps = [listed] if any(_failed_by_items(job) for job in result.jobs) else []
     if result.status in (Status.FAILED, Status.STOPPED, Status.CANCELLED):
         steps.append(f"Next: `asyncrun run{words}` goes on from here; what is finished is not sent again.")
     return steps
+
+
+def _failed_by_items(job: JobResult) -> bool:
+    """Tell whether failed items are the trouble of a job, and not a refused key, an outage or a budget that ended it."""
+    return job.counts.failed > 0 and (job.status is Status.PARTIAL or job.exit_code == JobFailedError.exit_code)
 
 
 def _is_planned(job: JobResult) -> bool:
@@ -55,7 +62,7 @@ def _is_trouble(job: JobResult) -> bool:
 
 def _job_trouble(job: JobResult) -> str:
     lines = [f"{job.name} {job.status}" + (f": {job.reason}" if job.reason else "")]
-    lines += [f"  {failure.place}: {failure.id}: {failure.reason}: {failure.message}" for failure in job.failures[:NAMED_FAILURES]]
+    lines += [f"  {failure.place}: {cut(failure.id)}: {failure.reason}: {failure.message}" for failure in job.failures[:NAMED_FAILURES]]
     if job.counts.failed > NAMED_FAILURES:
         lines.append(f"  and {job.counts.failed - NAMED_FAILURES:,} more")
     lines += [f"  {job.hint}"] if job.hint else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncrun.escape import printable
+from asyncrun.escape import LONGEST_ID, printable
 from asyncrun.plural import counted
 from asyncrun.records import Counts, ItemFailure, Usage
 
@@ -104,7 +104,7 @@ def render_failure(task: str, failure: ItemFailure) -> str:
     """
     place = printable(str(failure.place))
     return (
-        f"{printable(task)}: item {printable(failure.id)} failed ({printable(failure.reason)}) at {place}: "
+        f"{printable(task)}: item {printable(failure.id, LONGEST_ID)} failed ({printable(failure.reason)}) at {place}: "
         f"{printable(failure.message, _MESSAGE_LIMIT)}"
     )
 

@@ -17,7 +17,7 @@ SENDMAIL = Path("/usr/sbin/sendmail")
 """What Debian's cron calls; the path is compiled into it."""
 SPOOL = Path("/var/spool/cron/crontabs/root")
 PID_FILE = Path("/run/crond.pid")
-PATIENCE = 100.0
+PATIENCE = 300.0
 BEFORE = (
     b"# m h dom mon dow command\r\n# \\r \\b\nMAILTO=night@example.org\n\n\t \n# * * * * * false # asyncrun:ok\n"
     b"0 5 1 1 * tar -zcf /var/backups/home-\\%Y.tgz /home%stdin%more\n0 5 1 1 * true \xff\xfe\x0b\r\n"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from asyncrun.testing.faults import SeenRequest
 from asyncrun.testing.server import FakeServer
 
 Command = Callable[..., Any]
@@ -50,6 +51,28 @@ def test_c29_a_truncated_ledger_is_set_aside_and_only_what_is_lost_is_sent_again
     again = asyncrun("run")
     assert (again.code, len(server.sent_texts)) == (0, sum(times.values()))
     assert "damaged" not in again.err
+
+
+@pytest.mark.parametrize("request_number", [1, 3])
+def test_a_ledger_that_is_removed_during_a_run_ends_it(
+    asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path, request_number: int
+) -> None:
+    shutil.rmtree(ledger.parent)
+    began = len(server.requests)
+
+    def removed(request: SeenRequest) -> float:
+        if len(server.requests) - began == request_number:
+            ledger.unlink()
+        return 0.0
+
+    server.latency = removed
+    answer = asyncrun("run")
+    assert answer.code == 74
+    assert f"the ledger {ledger} was removed or replaced while it was in use" in answer.err
+    assert not (tmp_path / "out.jsonl").exists()
+    assert len(server.requests) - began < ITEMS // BATCH
+    assert asyncrun("run").code == 0
+    assert same(tmp_path)
 
 
 @pytest.mark.parametrize("words", ["plan", "failed", "export jobs.yaml all -o rows.jsonl", "ledger stats", "clean --dry-run"])

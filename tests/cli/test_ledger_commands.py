@@ -93,6 +93,28 @@ def test_a_flipped_byte_of_a_portable_file_is_named(asyncrun: Command, finished:
     assert "bad.jsonl:3: not a whole batch: it does not fit its checksum" in answer.err
 
 
+@pytest.mark.parametrize("missing", ["sum", "space", "vectors"])
+def test_a_line_of_a_portable_file_that_lacks_a_part_is_named(asyncrun: Command, finished: Path, missing: str) -> None:
+    lines = (finished / "portable.jsonl").read_text().splitlines(keepends=True)
+    fields = json.loads(lines[1])
+    del fields[missing]
+    (finished / "bad.jsonl").write_text(lines[0] + json.dumps(fields) + "\n")
+    answer = asyncrun("ledger", "import", "bad.jsonl")
+    assert answer.code == 74
+    assert f"bad.jsonl:2: not a whole batch: it has no {missing!r}" in answer.err
+
+
+def test_portable_files_may_be_joined(asyncrun: Command, finished: Path) -> None:
+    portable = (finished / "portable.jsonl").read_text()
+    (finished / "joined.jsonl").write_text(portable + portable)
+    assert asyncrun("ledger", "import", "joined.jsonl", "--json").documents == [{"schema": 1, "taken": 20, "known": 20}]
+    (finished / "bad.jsonl").write_text(portable + portable.replace('"version":1', '"version":2'))
+    answer = asyncrun("ledger", "import", "bad.jsonl")
+    assert answer.code == 74
+    line = len(portable.splitlines()) + 1
+    assert f"bad.jsonl:{line}: a portable ledger of the version 2, this asyncrun reads 1" in answer.err
+
+
 def test_a_file_that_is_not_there_is_named_with_what_to_do(asyncrun: Command, finished: Path) -> None:
     answer = asyncrun("ledger", "import", "nowhere.jsonl")
     assert answer.code == 74

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from asyncrun.kinds.items import Items
 from asyncrun.testing.faults import error
 from asyncrun.testing.server import FakeServer
 
@@ -162,3 +164,28 @@ def test_a_grant_to_delete_holds_for_one_run(asyncrun: Command, server: FakeServ
     assert asyncrun("run", "--max-delete", "2").code == 1
     assert asyncrun("run", "--max-delete", "60%", "--json").documents[-1]["removed"] == 3
     assert asyncrun("run", "--max-delete", "many").code == 2
+
+
+def test_what_another_job_has_finished_since_this_one_looked_is_not_sent_again(
+    asyncrun: Command, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = Items.prepare
+
+    def late(items: Items, *arguments: Any) -> Any:
+        deadline = time.monotonic() + 60
+        while items.context.name == "late" and not (tmp_path / "early.jsonl").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return prepare(items, *arguments)
+
+    monkeypatch.setattr(Items, "prepare", late)
+    write_lines(tmp_path / "notes.jsonl", *(f"note {number}" for number in range(6)))
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
+    jobs = (
+        {"name": name, "kind": "embed", "input": "notes.jsonl", "output": f"{name}.jsonl", "embedder": embedder}
+        for name in ("early", "late")
+    )
+    write_jobs(tmp_path, *jobs)
+    summary = asyncrun("run", "--json").documents[-1]
+    assert (summary["items"], summary["ok"], summary["cached"]) == (12, 12, 6)
+    assert len(server.sent_texts) == 6

@@ -132,6 +132,18 @@ def test_html_writes_the_same_page_to_standard_output_or_a_file(asyncrun: Comman
     assert asyncrun("trace", "html", "nobody").code == 2
 
 
+@pytest.mark.parametrize("words", ["html", "export --format json"])
+def test_a_run_that_is_written_to_a_file_is_named_as_other_exports_name_what_they_wrote(asyncrun: Command, notes: Path, words: str) -> None:
+    asyncrun("run")
+    [run] = asyncrun("trace", "list", "--json").documents[0]["runs"]
+    written = asyncrun("trace", *words.split(), "-o", "run")
+    assert (written.out, written.err) == ("", f"run {run['run_id']} written\n")
+    assert asyncrun("trace", *words.split(), "-o", "run", "--quiet").err == ""
+    answer = asyncrun("trace", *words.split(), "-o", "run", "--json")
+    assert (answer.documents, answer.err) == ([{"schema": 1, "run_id": run["run_id"]}], "")
+    assert asyncrun("trace", *words.split()).err == ""
+
+
 def test_export_mistakes(asyncrun: Command, notes: Path) -> None:
     asyncrun("run")
     assert asyncrun("trace", "export").code == 2

@@ -16,7 +16,7 @@ _LAYOUT = (
     Column("exit"),
     Column("seconds"),
     Column("started (UTC)", "<"),
-    Column("job file", "<", 8),
+    Column("job file", "<", 8, keeps_end=True),
 )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from asyncrun.trace.views.styled import Line, Part, Style, Word, line
-from asyncrun.trace.views.text import clean, columns, pad, shorten
+from asyncrun.trace.views.text import clean, columns, pad, shorten, shorten_start
 
 GAP = "  "
 T = TypeVar("T")
@@ -18,13 +18,15 @@ T = TypeVar("T")
 class Column:
     """A column's header, its alignment ("<" or ">"), and how narrow it may be made (None: not at all).
 
-    Of columns with a `worth` those that are worth least are left out first.
+    A cell that is shortened loses its end; in a column with `keeps_end`, such as one of paths, its beginning. Of columns
+    with a `worth` those that are worth least are left out first.
     """
 
     header: str
     align: str = ">"
     least: int | None = None
     worth: float | None = None
+    keeps_end: bool = False
 
 
 def render_table(layout: Sequence[Column], rows: Sequence[Sequence[Word]], width: int) -> list[Line]:
@@ -49,7 +51,7 @@ def render_table(layout: Sequence[Column], rows: Sequence[Sequence[Word]], width
         sizes[index] += more
         room -= more
     sizes[0] = min(sizes[0], max(width, 1))
-    return [_row([(row[index], size, layout[index].align) for index, size in enumerate(sizes)]) for row in cells]
+    return [_row([(row[index], size, layout[index]) for index, size in enumerate(sizes)]) for row in cells]
 
 
 def table_fits(layout: Sequence[Column], rows: Sequence[Sequence[Word]], width: int) -> bool:
@@ -75,14 +77,18 @@ def _cell(cell: Word) -> Part:
     return Part(clean(cell.text), cell.style) if isinstance(cell, Part) else Part(clean(cell))
 
 
-def _row(cells: Sequence[tuple[Part, int, str]]) -> Line:
+def _row(cells: Sequence[tuple[Part, int, Column]]) -> Line:
     words: list[Word] = []
-    for cell, size, align in cells:
-        words += [GAP, Part(pad(cell.text, size, align), cell.style)]
-    cell, size, align = cells[-1]
-    if align == "<":
-        words[-1] = Part(shorten(cell.text, size), cell.style)
+    for cell, size, column in cells:
+        words += [GAP, Part(pad(_shortened(cell, size, column), size, column.align), cell.style)]
+    cell, size, column = cells[-1]
+    if column.align == "<":
+        words[-1] = Part(_shortened(cell, size, column), cell.style)
     return line(*words[1:])
+
+
+def _shortened(cell: Part, size: int, column: Column) -> str:
+    return shorten_start(cell.text, size) if column.keeps_end and cell.style is not Style.HEAD else shorten(cell.text, size)
 
 
 def _total(sizes: Sequence[int]) -> int:

@@ -31,13 +31,18 @@ def shorten(text: str, width: int) -> str:
     """
     if columns(text) <= width:
         return text
-    kept, used = [], 0
-    for character in text:
-        used += _width(character)
-        if used > width - 1:
-            break
-        kept.append(character)
-    return "".join(kept) + ELLIPSIS if width > 0 else ""
+    return _beginning(text, width - 1) + ELLIPSIS if width > 0 else ""
+
+
+def shorten_start(text: str, width: int) -> str:
+    """Return the text, or an ellipsis and its end, in at most `width` columns.
+
+    >>> shorten_start("/srv/jobs.yaml", 10)
+    '…jobs.yaml'
+    """
+    if columns(text) <= width:
+        return text
+    return ELLIPSIS + _beginning(text[::-1], width - 1)[::-1] if width > 0 else ""
 
 
 def pad(text: str, width: int, align: str = "<") -> str:
@@ -58,6 +63,16 @@ def seconds(value: float) -> str:
     if value >= 9.995:
         return f"{value:.1f}"
     return f"{value:.2f}" if value >= 0.9995 else f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def _beginning(text: str, width: int) -> str:
+    kept, used = [], 0
+    for character in text:
+        used += _width(character)
+        if used > width:
+            break
+        kept.append(character)
+    return "".join(kept)
 
 
 def _width(character: str) -> int:

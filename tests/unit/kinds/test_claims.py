@@ -51,6 +51,19 @@ async def test_what_has_ended_can_be_claimed_again() -> None:
 
 
 @pytest.mark.asyncio
+async def test_whoever_looked_before_another_had_ended_is_told_to_look_again() -> None:
+    claims = Claims()
+    before = claims.ended("space")
+    async with claims.claim("space", [ONE], seen=before) as first:
+        assert not first.outdated
+    async with claims.claim("space", [ONE], seen=before) as late, claims.claim("other", [ONE]) as other:
+        assert late.outdated
+        assert not other.outdated
+    async with claims.claim("space", [ONE], seen=claims.ended("space")) as fresh:
+        assert not fresh.outdated
+
+
+@pytest.mark.asyncio
 async def test_a_text_that_several_ask_for_at_once_belongs_to_one() -> None:
     claims, all_have_asked = Claims(), asyncio.Barrier(3)
 

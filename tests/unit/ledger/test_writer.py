@@ -24,7 +24,11 @@ def writer(tmp_path: Path) -> Iterator[GroupWriter]:
 
 @pytest.mark.asyncio
 async def test_writes_happen_in_the_order_in_which_they_came_and_those_for_one_function_in_one_call(writer: GroupWriter) -> None:
-    disk, seen = threading.Event(), []
+    begun, disk, seen = threading.Event(), threading.Event(), []
+
+    def first(connection: sqlite3.Connection) -> None:
+        begun.set()
+        waited_for(disk)
 
     def one(connection: sqlite3.Connection) -> None:
         seen.append(["alone"])
@@ -32,11 +36,13 @@ async def test_writes_happen_in_the_order_in_which_they_came_and_those_for_one_f
     def together(connection: sqlite3.Connection, things: Sequence[str]) -> None:
         seen.append(list(things))
 
-    writes = [writer.write(lambda connection: waited_for(disk)), writer.write_together(together, "a"), writer.write_together(together, "b")]
-    tasks = [asyncio.create_task(write) for write in (*writes, writer.write(one), writer.write_together(together, "c"))]
+    busy = asyncio.create_task(writer.write(first))
+    await asyncio.to_thread(waited_for, begun)
+    writes = [writer.write_together(together, "a"), writer.write_together(together, "b"), writer.write(one)]
+    tasks = [asyncio.create_task(write) for write in (*writes, writer.write_together(together, "c"))]
     await asyncio.sleep(0)
     disk.set()
-    await asyncio.gather(*tasks)
+    await asyncio.gather(busy, *tasks)
     assert seen == [["a", "b"], ["alone"], ["c"]]
 
 
@@ -78,6 +84,20 @@ def test_who_waited_in_a_loop_that_is_gone_keeps_nobody_else_waiting(writer: Gro
     asyncio.run(leave())
     disk.set()
     asyncio.run(writer.write(lambda connection: None))
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.asyncio
+async def test_what_is_written_into_a_file_that_was_removed_or_replaced_is_not_called_durable(
+    writer: GroupWriter, tmp_path: Path, replaced: bool
+) -> None:
+    await writer.write(lambda connection: insert(connection, name="before"))
+    await asyncio.to_thread((tmp_path / "ledger.db").unlink)
+    if replaced:
+        await asyncio.to_thread((tmp_path / "ledger.db").write_bytes, b"")
+    with pytest.raises(StorageError, match="was removed or replaced while it was in use") as told:
+        await writer.write(insert)
+    assert told.value.hint is not None
 
 
 def insert(connection: sqlite3.Connection, table: str = "spaces", name: str = "lost") -> None:

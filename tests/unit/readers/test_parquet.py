@@ -12,6 +12,8 @@ import pytest
 
 from asyncrun.errors import StorageError
 from asyncrun.readers.parquet import read_parquet
+from asyncrun.readers.source import Source
+from asyncrun.records import Item
 
 WITHIN = pa.struct([("made", pa.timestamp("ns")), ("price", pa.decimal128(5, 2))])
 
@@ -60,6 +62,23 @@ def test_nanoseconds_are_read_as_microseconds_and_exact_decimals_as_texts(tmp_pa
         "id": "12345678901234567890123",
         "within": [{"made": datetime(1970, 1, 1, 0, 0, 0, 1), "price": "1.10"}],
     }
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
+def test_texts_that_an_older_writer_did_not_call_so_are_read_as_utf_8_and_what_is_none_is_a_bad_row(
+    tmp_path: Path, kind: pa.DataType
+) -> None:
+    columns = {
+        name: pa.array(values, kind) for name, values in {"id": [b"a", b"b", b"\xff"], "text": ["né".encode(), b"\xff", b"c"]}.items()
+    }
+    pq.write_table(pa.table({**columns, "picture": pa.array([b"\x89PNG", None, None], kind)}), tmp_path / "a.parquet")
+    good, *bad = Source(tmp_path, ("a.parquet",)).items()
+    assert isinstance(good, Item)
+    assert (good.id, good.text) == ("a", "né")
+    assert [(item.id, str(item.place), getattr(item, "message", None)) for item in bad] == [
+        ("b", "a.parquet:2", "the field 'text' is binary data, not a text in UTF-8"),
+        ("a.parquet#3", "a.parquet:3", "the field 'id' is binary data, not a text in UTF-8"),
+    ]
 
 
 def test_a_date_that_no_calendar_has_ends_the_reading(tmp_path: Path) -> None:

@@ -33,6 +33,12 @@ def test_c33_the_second_of_two_names_both_places() -> None:
         settled([item("c", "docs/c.md", None), item("c", "other.md", None)])
 
 
+def test_an_id_that_comes_twice_is_not_shown_without_end() -> None:
+    with pytest.raises(UsageError, match="the id 'nnn") as caught:
+        settled([item("n" * 2_000_000), item("n" * 2_000_000, line=2)])
+    assert len(str(caught.value)) < 300
+
+
 @given(ids=st.lists(st.sampled_from("abcd")), policy=st.sampled_from(["first", "last"]))
 def test_one_of_each_is_kept_in_every_pass(ids: list[str], policy: Duplicates) -> None:
     unique = settled([item(name, line=line) for line, name in enumerate(ids, 1)], policy)

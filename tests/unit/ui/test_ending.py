@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,18 @@ def test_a_run_that_is_not_at_its_end_can_go_on(status: Status, code: int) -> No
 
 def test_a_job_that_failed_by_its_items_needs_both(failure: ItemFailure) -> None:
     assert render_ending(ended(Status.FAILED, 1, failure), Path("my jobs.yaml")).splitlines()[-2:] == [LISTS, GOES_ON]
+
+
+def test_an_id_is_not_shown_without_end(failure: ItemFailure) -> None:
+    named = render_ending(ended(Status.PARTIAL, 3, replace(failure, id="n" * 2_000_000)), Path("jobs.yaml"))
+    assert "notes.jsonl:7: nnn" in named
+    assert len(named) < 1000
+
+
+@pytest.mark.parametrize(("status", "code"), [(Status.FAILED, 77), (Status.STOPPED, 75), (Status.STOPPED, 4)])
+def test_what_ended_a_job_beside_its_failed_items_is_what_the_next_step_is_about(failure: ItemFailure, status: Status, code: int) -> None:
+    lines = render_ending(ended(status, code, failure, reason="the key is refused"), Path("my jobs.yaml")).splitlines()
+    assert [line for line in lines if line.startswith("Next:")] == [GOES_ON]
 
 
 def test_a_quiet_run_says_the_same(failure: ItemFailure) -> None:

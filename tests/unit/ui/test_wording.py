@@ -35,5 +35,9 @@ def test_a_failure_is_one_line_without_controls_whatever_the_data_hold(task: str
     assert len(line.splitlines()) == 1
 
 
+def test_an_id_is_not_shown_without_end() -> None:
+    assert len(render_failure("a", ItemFailure("n" * 2_000_000, Place("f"), "refused", "x"))) < 300
+
+
 def test_the_words_of_a_server_are_not_shown_without_end() -> None:
     assert len(render_failure("a", ItemFailure("n", Place("f"), "refused", "x" * 10_000))) < 400

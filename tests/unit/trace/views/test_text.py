@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from asyncrun.trace.views.styled import plain
 from asyncrun.trace.views.table import Column, render_table
-from asyncrun.trace.views.text import columns, pad, seconds, shorten
+from asyncrun.trace.views.text import columns, pad, seconds, shorten, shorten_start
 
 
 @given(st.text(), st.integers(0, 30))
@@ -16,6 +16,14 @@ def test_shortened_text_fits(text: str, width: int) -> None:
     short = shorten(text, width)
     assert columns(short) <= width
     assert short == text or short.endswith("…") or width == 0
+
+
+@given(st.text(), st.integers(0, 30))
+def test_of_a_text_whose_end_says_most_the_end_is_kept(text: str, width: int) -> None:
+    short = shorten_start(text, width)
+    assert columns(short) <= width
+    assert text.endswith(short.removeprefix("…"))
+    assert short == text or short.startswith("…") or width == 0
 
 
 @given(st.text(), st.integers(0, 30), st.sampled_from("<>"))
