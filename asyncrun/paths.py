@@ -63,6 +63,20 @@ def open_state_folder(folder: Path) -> Path:
     return folder
 
 
+def is_there(path: Path) -> bool:
+    """Tell whether a file of a state folder is there. Blocks. Raises StorageError when nobody but its owner may know."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StorageError(
+            f"cannot look into the state folder {path.parent}: {os_words(error)}",
+            hint="Look as the user who runs the jobs, or name another folder with --state-dir.",
+        ) from error
+    return True
+
+
 def find_state_folder(start: Path) -> Path | None:
     """Return the nearest state folder upward from `start`, or None."""
     for folder in (start, *start.parents):

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from types import MemberDescriptorType
 
 MASK = "***"
 
 # A sentence about the key, a variable, or the name of a file is no key.
 _NO_KEY = r"""(?!(?<=: )[a-z]{1,8} [a-z$]|["']?\$\{\w+\}(?![^\s"',;&}\]])|\{file:)"""
 _SHAPES = (
-    (re.compile(r"(?i)(authorization\s*[:=]\s*[\"']?(?:bearer|basic)\s+)[^\s\"',;]+"), rf"\1{MASK}"),
+    (re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic)\s+)[^\s\"',;]+"), rf"\1{MASK}"),
     (re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}"), rf"\1{MASK}"),
     (re.compile(rf"(?i)((?:x-)?(?:goog-)?api[-_]?key[\"']?\s*[:=]\s*{_NO_KEY}[\"']?)[^\s\"',;&]+"), rf"\1{MASK}"),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s:@]+(?::[^/\s@]*)?@"), rf"\1{MASK}@"),
+    (re.compile(r"://[^/\s:@]+(?::[^/\s@]*)?@"), f"://{MASK}@"),
     (re.compile(r"(?i)([?&](?:key|token|api_key|access_token|sig|signature)=)[^&\s#]+"), rf"\1{MASK}"),
     (re.compile(r"\b(?:sk|pk|hf|al|pa|gsk|jina|hk)[-_][A-Za-z0-9_-]{16,}"), MASK),
 )
@@ -52,11 +53,27 @@ def redact_error(error: BaseException, redact: Callable[[str], str]) -> None:
         if one is None or id(one) in seen:
             continue
         seen.add(id(one))
-        one.args = tuple(redact(word) if isinstance(word, str) else word for word in one.args)
-        for name, value in vars(one).items():
-            if isinstance(value, str):
-                setattr(one, name, redact(value))
+        for name in ("args", "__notes__", *vars(one), *_members(type(one))):
+            value = getattr(one, name, None)
+            clean = _redacted(value, redact)
+            if clean is not value:
+                with suppress(AttributeError, TypeError):  # what nobody may set stays
+                    object.__setattr__(one, name, clean)
         waiting += [one.__cause__, one.__context__, *(one.exceptions if isinstance(one, BaseExceptionGroup) else ())]
+
+
+def _members(kind: type) -> Iterator[str]:
+    """Yield the names of what exceptions of a type hold outside of their dictionary, such as the file's name in an OSError."""
+    for base in kind.__mro__:
+        yield from (name for name, member in vars(base).items() if isinstance(member, MemberDescriptorType))
+
+
+def _redacted(value: object, redact: Callable[[str], str]) -> object:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, tuple | list) and any(isinstance(word, str) for word in value) and type(value) in (tuple, list):
+        return type(value)(redact(word) if isinstance(word, str) else word for word in value)
+    return value
 
 
 def _parts(secret: str) -> Iterator[str]:

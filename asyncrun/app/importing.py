@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from asyncrun.errors import Place, StorageError, UsageError, os_words
 from asyncrun.jobfile.jobs import EmbedJob
 from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.filesystem import check_filesystem, filesystem_of
-from asyncrun.ledger.index import keys_array
+from asyncrun.ledger.index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.lock import hold_lock
 from asyncrun.ledger.portable import Batch, is_portable, read_portable
@@ -59,11 +60,11 @@ async def _import(request: Request, state: Path, files: Sequence[Path]) -> Impor
         async with _embedder(request, ledger) as embedder:
             for file in files:
                 await asyncio.to_thread(_check, file, embedder)
-            total = Imported()
+            total, taking = Imported(), _Taking(ledger)
             for file in files:
                 batches = _batches(file, embedder)
                 while batch := await asyncio.to_thread(next, batches, None):
-                    total = _sum(total, await _put(ledger, *batch))
+                    total = _sum(total, await taking.put(*batch))
             return total
     finally:
         await asyncio.to_thread(ledger.close)
@@ -90,24 +91,37 @@ def _check(file: Path, embedder: Embedder | None) -> None:
         pass
 
 
-async def _put(ledger: Ledger, space: Space, batch: Batch) -> Imported:
-    return await (_put_vectors(ledger, space, batch) if isinstance(batch, Finished) else _put_answers(ledger, space, batch))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Taking:
+    """Takes batches in. `known` are the vectors that a space had before, by its fingerprint, `taken` the keys that it has got since."""
 
+    ledger: Ledger
+    known: dict[str, KeyIndex] = field(default_factory=dict)
+    taken: defaultdict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
 
-async def _put_answers(ledger: Ledger, space: Space, answers: Mapping[bytes, Answer]) -> Imported:
-    known = await asyncio.to_thread(find_answers, ledger, list(answers))
-    if new := {key: answer for key, answer in answers.items() if key not in known}:
-        await put_answers(ledger, space, new)
-    return Imported(len(new), len(answers) - len(new))
+    async def put(self, space: Space, batch: Batch) -> Imported:
+        return await (self._put_vectors(space, batch) if isinstance(batch, Finished) else self._put_answers(space, batch))
 
+    async def _put_answers(self, space: Space, answers: Mapping[bytes, Answer]) -> Imported:
+        known = await asyncio.to_thread(find_answers, self.ledger, list(answers))
+        if new := {key: answer for key, answer in answers.items() if key not in known}:
+            await put_answers(self.ledger, space, new)
+        return Imported(len(new), len(answers) - len(new))
 
-async def _put_vectors(ledger: Ledger, space: Space, finished: Finished) -> Imported:
-    index = await asyncio.to_thread(ledger.index, space)
-    new = np.flatnonzero(index.find(keys_array(b"".join(finished.keys))) < 0).tolist()
-    if new:
-        some = Finished([finished.keys[at] for at in new], finished.vectors[new], [finished.flags[at] for at in new])
-        await ledger.put(space, some)
-    return Imported(len(new), len(finished.keys) - len(new))
+    async def _put_vectors(self, space: Space, finished: Finished) -> Imported:
+        name, taken = space.fingerprint, self.taken[space.fingerprint]
+        if name not in self.known:
+            self.known[name] = await asyncio.to_thread(self.ledger.index, space)
+        lacking = np.flatnonzero(self.known[name].find(keys_array(b"".join(finished.keys))) < 0).tolist()
+        new: dict[bytes, int] = {}
+        for at in lacking:
+            if (key := finished.keys[at]) not in taken:
+                new.setdefault(key, at)
+        if new:
+            rows = list(new.values())
+            await self.ledger.put(space, Finished(list(new), finished.vectors[rows], [finished.flags[at] for at in rows]))
+            taken.update(new)
+        return Imported(len(new), len(finished.keys) - len(new))
 
 
 def _sum(one: Imported, other: Imported) -> Imported:

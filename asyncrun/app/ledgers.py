@@ -8,13 +8,13 @@ from pathlib import Path
 
 from asyncrun.errors import UsageError
 from asyncrun.ledger.sizes import space_sizes
-from asyncrun.paths import LEDGER
+from asyncrun.paths import LEDGER, is_there
 from asyncrun.records import SpaceSize
 
 
 def ledger_sizes(state: Path) -> list[SpaceSize]:
     """Return the spaces of the ledger of a state folder. Raises StorageError and DamagedStateError."""
-    return space_sizes(state / LEDGER) if (state / LEDGER).exists() else []
+    return space_sizes(state / LEDGER) if is_there(state / LEDGER) else []
 
 
 def export_ledger(state: Path, output: str) -> tuple[int, int]:
@@ -27,7 +27,7 @@ def export_ledger(state: Path, output: str) -> tuple[int, int]:
     from asyncrun.writers.open import STDOUT
     from asyncrun.writers.stdout import StdoutFile
 
-    if not (state / LEDGER).exists():
+    if not is_there(state / LEDGER):
         raise UsageError(f"there is no ledger in {state}", hint="Run a job first, or name its job file with -f.")
     file = StdoutFile(sys.stdout.buffer) if output == STDOUT else AtomicFile(Path(output))
     try:

@@ -21,7 +21,7 @@ from asyncrun.jobfile.jobs import Job
 from asyncrun.kinds.budget import Purse
 from asyncrun.kinds.retry import Retry
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.paths import LEDGER, state_folder
+from asyncrun.paths import LEDGER, is_there, state_folder
 from asyncrun.ports import Progress
 from asyncrun.redact import Redactor, redact_error
 
@@ -77,7 +77,7 @@ async def open_workshop(request: Request, *, need_keys: bool = False) -> AsyncIt
     """Open what the selected jobs of a file need, for looking only: no lock, and nothing is written beside the job file."""
     async with AsyncExitStack() as stack:
         selection, path = await asyncio.to_thread(_look, request, need_keys)
-        if not await asyncio.to_thread(path.exists):
+        if not await asyncio.to_thread(is_there, path):
             # Without a ledger all is new: an empty one elsewhere says so, and the folder stays untouched.
             elsewhere = await asyncio.to_thread(_open_elsewhere)
             stack.push_async_callback(asyncio.to_thread, elsewhere.cleanup)

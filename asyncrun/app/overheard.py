@@ -27,4 +27,12 @@ class _Handler(logging.Handler):
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._tell(record.getMessage())
+        self._tell(_words(record))
+
+
+def _words(record: logging.LogRecord) -> str:
+    """Return a record's message, or its parts where they do not fit together: whoever warns must not fail by it."""
+    try:
+        return record.getMessage()
+    except Exception:
+        return f"{record.msg} {record.args}"

@@ -63,8 +63,8 @@ class Workshop:
     """Builds the parts of one run; embedders are built once for all jobs.
 
     `file` is the job file, `models` are all that it describes: what one states of a place's limits holds for the others; `jobs` are all
-    that stand there, by which it is told who fills a collection that is not there. After
-    `deadline`, a monotonic time, no batch of any job starts. `redact` takes the run's secrets out of a text.
+    that stand there, by which it is told who fills a collection that is not there. After `deadline`, a monotonic time, no batch of any
+    job starts. `redact` takes the run's secrets out of a text.
     """
 
     file: Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import UserDict
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -18,7 +18,7 @@ _plain_typer = partial(typer.Typer, rich_markup_mode=None, pretty_exceptions_ena
 
 
 class Commands(UserDict[str, Any]):
-    """Typer's commands by their names, made of what builds them: each is built when it is looked up."""
+    """Typer's commands by their names, made of what builds them: each is built when it is first looked up."""
 
     def __getitem__(self, name: str) -> Any:
         return self.data[name]()
@@ -42,7 +42,7 @@ def build_group(name: str, alone: Callable[..., int], builders: Mapping[str, Cal
     app = _plain_typer(name=name, **about)
     app.callback(invoke_without_command=True)(with_flags(alone))
     group: Any = typer.main.get_command(app)
-    group.commands = Commands(builders)
+    group.commands = Commands({name: cache(build) for name, build in builders.items()})
     return _reading_little(group)
 
 

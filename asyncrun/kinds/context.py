@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -77,6 +78,14 @@ class JobContext:
     def seconds_left(self) -> float | None:
         """Return in how many seconds requests in flight are cut off, None without a deadline."""
         return None if self.deadline is None else max(self.deadline - self.clock.monotonic(), 0.0) + GRACE
+
+    async def wait_for(self, others: Awaitable[T]) -> T:
+        """Return what other jobs of the run have done. Raises TryLaterError once this job's own time is over."""
+        try:
+            async with asyncio.timeout(self.seconds_left()):
+                return await others
+        except TimeoutError:
+            raise TryLaterError(f"stopped early: {MAX_RUNTIME}") from None
 
     def stopped(self) -> TryLaterError | None:
         """Return the error of a job that must end early, None while it need not."""

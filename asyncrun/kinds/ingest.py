@@ -11,7 +11,7 @@ from pathlib import Path
 
 from asyncrun.chunkers.interface import Chunker
 from asyncrun.embedders.interface import Embedder, Empty
-from asyncrun.errors import AsyncrunError, RefusedDeletionError
+from asyncrun.errors import AsyncrunError, RefusedDeletionError, TryLaterError
 from asyncrun.kinds.bookkeeping import keep_books
 from asyncrun.kinds.chunked import ChunkedDocument, rounds
 from asyncrun.kinds.context import JobContext
@@ -224,7 +224,10 @@ class IngestKind:
                 share.own.failed.update(failures)
             if error is not None or not share.others:
                 return error
-            failures.update(await share.wait())
+            try:
+                failures.update(await self.context.wait_for(share.wait()))
+            except TryLaterError as stopped:
+                return stopped
 
     def _missing(self, documents: list[ChunkedDocument], index: KeyIndex) -> list[Pending]:
         texts = {key: chunk.text for document in documents for key, chunk in zip(document.keys, document.chunks, strict=True)}

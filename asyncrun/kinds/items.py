@@ -64,9 +64,9 @@ class Items:
     def disk(self, scanned: Scan, index: KeyIndex, output: Output) -> dict[Path, int] | None:
         """Return how many bytes a run needs in the ledger's and the output's folder, None when that is not known. Blocks."""
         dimensions = self.embedder.dimensions or known_dimensions(self.context.ledger, self.space)
-        send, _ = scanned.missing(index)
         if dimensions is None:
             return None
+        send, _ = scanned.missing(index)
         needs = {self.context.ledger.folder: ledger_bytes(int(np.count_nonzero(send)), dimensions)}
         if output.path is not None and send.any():
             rows, text = int(np.count_nonzero(scanned.ready)), int(scanned.sizes[scanned.ready].sum())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asyncrun.errors import AsyncrunError
-from asyncrun.kinds.claims import Share
+from asyncrun.errors import AsyncrunError, TryLaterError
 from asyncrun.kinds.failures import keep_failures
 from asyncrun.kinds.items import Items
 from asyncrun.kinds.places import check_place
@@ -64,6 +64,7 @@ class _Sending:
         """Send what no other job is sending, then wait for those. Returns an error that ended it, and what is still to be sent."""
         items, scanned, context = self.items, self.scanned, self.items.context
         ordinals = np.flatnonzero(send)
+        # Without `seen`: what was looked at is older than this, so that one look more follows wherever a claim has ended before.
         async with context.claims.claim(items.space.fingerprint, scanned.raw_keys_of(ordinals)) as share:
             own = ordinals[share.mine]
             if share.outdated:
@@ -77,10 +78,10 @@ class _Sending:
         if error is not None or not share.others:
             return error, np.zeros_like(send)
         try:
-            async with asyncio.timeout(context.seconds_left()):
-                return None, await self._await_others(ordinals[~share.mine], share)
-        except TimeoutError:
-            return context.stopped(), np.zeros_like(send)
+            failed = await context.wait_for(share.wait())
+        except TryLaterError as stopped:
+            return stopped, np.zeros_like(send)
+        return None, await self._undone(ordinals[~share.mine], failed)
 
     def _received(self, batch: Batch, answer: Embedded) -> AsyncrunError | None:
         self.tally.add(
@@ -92,9 +93,8 @@ class _Sending:
         failed = len(self.scanned.failures) + sum(int(self.times[ordinal]) for ordinal in self.failures)
         return self.tally.too_many(more=failed) if answer.failures else None
 
-    async def _await_others(self, ordinals: NDArray[np.intp], share: Share) -> NDArray[np.bool_]:
-        """Wait for what other jobs are sending, and count it; returns what they have left undone."""
-        failed = await share.wait()
+    async def _undone(self, ordinals: NDArray[np.intp], failed: Mapping[bytes, EmbedFailure]) -> NDArray[np.bool_]:
+        """Count what other jobs have finished, or could not; returns what they have left undone."""
         found = await self._count_finished(ordinals)
         undone = np.zeros(len(self.scanned), dtype=bool)
         for ordinal in ordinals[~found].tolist():

@@ -42,13 +42,13 @@ async def check_place(embedder: Embedder, input_type: InputType, context: JobCon
     """Have the first place of a named space make the vector of the probe, and every other one the same.
 
     Jobs that run side by side ask a place once. Raises SpaceMismatchError when the vectors point apart, EndpointError when there is none,
-    and what the embedder raises.
+    TryLaterError when the time of this job ends before the other's answer is there, and what the embedder raises.
     """
     probe = probe_of(embedder, input_type)
     while await asyncio.to_thread(needs_probe, embedder, input_type, context):
         async with context.claims.claim(embedder.space(input_type).fingerprint, [probe.key]) as share:
             if share.others:
-                await share.wait()
+                await context.wait_for(share.wait())
                 continue
             await _ask(probe, embedder, input_type, context, tally)
 

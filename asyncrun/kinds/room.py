@@ -59,19 +59,22 @@ class Room:
 
     def check(self) -> None:
         """Look before the first call. Blocks. Raises StorageError."""
-        needs = self._needs()
-        self._settled = needs is not None
-        check_room(needs or {}, self._free, "nothing was sent")
+        self._look("nothing was sent")
 
     async def look(self) -> None:
         """Look after an answer, unless that has been done."""
         if self._settled:
             return
-        self._settled = True
+        self._settled = True  # for the answers that come meanwhile
         try:
-            await asyncio.to_thread(lambda: check_room(self._needs() or {}, self._free, "nothing more is sent"))
+            await asyncio.to_thread(self._look, "nothing more is sent")
         except StorageError as error:
             self.error = error
+
+    def _look(self, then: str) -> None:
+        needs = self._needs()
+        self._settled = needs is not None
+        check_room(needs or {}, self._free, then)
 
 
 def check_room(needs: Mapping[Path, int], free: FreeSpace, then: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from collections import OrderedDict
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asyncrun.errors import DamagedStateError, Place, SpaceMismatchError
+from asyncrun.errors import DamagedStateError, Place, SpaceMismatchError, StorageError, os_words
 from asyncrun.ledger.batches import Batch, insert_batches
 from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
 from asyncrun.ledger.salvage import ask_to_mend
-from asyncrun.ledger.schema import checksum, explained, open_connection, open_to_look
+from asyncrun.ledger.schema import checksum, explained, is_damage, open_connection, open_to_look
 from asyncrun.ledger.writer import GroupWriter, Write
 from asyncrun.records import ItemFailure, Space
 
@@ -185,9 +186,12 @@ class Ledger:
 
     async def set_output(self, path: Path, mark: str) -> None:
         """Remember what the file at `path` was made from."""
+        try:
+            found = await asyncio.to_thread(path.stat)
+        except OSError as error:
+            raise StorageError(f"the output {path} cannot be found: {os_words(error)}", hint="Leave it alone during a run.") from error
 
         def write(connection: sqlite3.Connection) -> None:
-            found = path.stat()
             connection.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)", (str(path), mark, found.st_size, found.st_mtime_ns))
 
         await self._writer.write(write)
@@ -207,10 +211,9 @@ class Ledger:
                 self._writer.check_file()
             yield from self._reader.execute(statement, parameters)
         except sqlite3.DatabaseError as error:
-            told = explained(error, self._path)
-            if self._warn is not None and isinstance(told, DamagedStateError):
+            if self._warn is not None and is_damage(error):
                 ask_to_mend(self._path)
-            raise told from error
+            raise explained(error, self._path) from error
 
     def _blob(self, batch: int) -> Vectors:
         with self._reading:

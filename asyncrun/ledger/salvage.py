@@ -16,7 +16,7 @@ from typing import Any
 
 from asyncrun.errors import DamagedStateError
 from asyncrun.ledger.pages import rows_of_pages
-from asyncrun.ledger.schema import PAGE_BYTES, checksum, explained, open_connection, see_what_comes
+from asyncrun.ledger.schema import PAGE_BYTES, checksum, explained, is_damage, lower_since, open_connection
 from asyncrun.plural import counted
 
 _LOGS = ("-wal", "-shm")
@@ -97,7 +97,7 @@ def _is_damaged(path: Path) -> bool:
             for tree in (*(f"{table} NOT INDEXED" for table in _tables(connection)), *_INDEXED):
                 connection.execute(f"SELECT count(*) FROM {tree}").fetchone()
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
+        if not is_damage(error):
             raise explained(error, path) from error
         return True
     except DamagedStateError as error:
@@ -122,7 +122,7 @@ def _copy(damaged: Path, new: Path) -> tuple[int, int, int, int]:
         # What depends on what is left: the flags of batches, and since which of them a refresh counts.
         target.execute("DELETE FROM flagged")
         target.execute("INSERT INTO flagged SELECT id, flags FROM batches WHERE flags != zeroblob(length(flags))")
-        see_what_comes(target)
+        lower_since(target)
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return batches, vectors, answers, lost

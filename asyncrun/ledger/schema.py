@@ -17,7 +17,7 @@ import hashlib
 import sqlite3
 from pathlib import Path
 
-from asyncrun.errors import DamagedStateError, StorageError
+from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError
 from asyncrun.readonly import address_to_look, can_write, copy_hint
 
 BUSY_SECONDS = 30.0
@@ -172,7 +172,11 @@ def open_to_look(path: Path) -> sqlite3.Connection:
     """
     if can_write(path):
         return open_connection(path)
-    connection = sqlite3.connect(address_to_look(path), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+    address = address_to_look(path)
+    try:
+        connection = sqlite3.connect(address, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+    except sqlite3.Error as error:
+        raise StorageError(f"cannot open the ledger {path}: {error}", hint="Look as the user who runs the jobs.") from error
     try:
         _check_version(connection, path)
     except sqlite3.DatabaseError as error:
@@ -227,17 +231,27 @@ def newest_id(connection: sqlite3.Connection, table: str) -> int:
     return int(newest)
 
 
-def see_what_comes(connection: sqlite3.Connection) -> None:
-    """Mend what open refreshes count after the newest batches or answers were removed: numbers that they had are given again."""
+def lower_since(connection: sqlite3.Connection) -> None:
+    """Have open refreshes see what comes after the newest batches or answers were removed: numbers that they had are given again."""
     for column, table in (("since", "batches"), ("answers_since", "answers")):
         connection.execute(f"UPDATE refreshes SET {column} = min({column}, ?)", (newest_id(connection, table),))
 
 
-def explained(error: sqlite3.DatabaseError, path: Path) -> StorageError:
-    """Return what an error of SQLite means: the disk's trouble, or a file that is damaged."""
+def is_damage(error: BaseException) -> bool:
+    """Tell whether it is SQLite's word for a damaged file; what it says of a statement, a row or the disk is no damage."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def explained(error: sqlite3.DatabaseError, path: Path) -> AsyncrunError:
+    """Return what an error of SQLite means: a file that is damaged, the disk's trouble, or a mistake of ours."""
+    if is_damage(error):
+        return DamagedStateError(
+            f"the ledger {path} cannot be read: {error}",
+            hint="`asyncrun run` sets it aside and keeps what is whole: only what is lost is sent again.",
+        )
     if isinstance(error, sqlite3.OperationalError):
         return StorageError(f"cannot use the ledger {path}: {error}", hint="Check the disk and the folder's permissions.")
-    return DamagedStateError(
-        f"the ledger {path} cannot be read: {error}",
-        hint="`asyncrun run` sets it aside and keeps what is whole: only what is lost is sent again.",
+    return AsyncrunError(
+        f"internal error: SQLite refuses what was asked of the ledger {path}: {error}",
+        hint="This is a bug. Nothing that was finished is lost. Run again with --debug and report what it shows.",
     )

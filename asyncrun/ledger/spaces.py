@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
-from asyncrun.ledger.schema import checksum, explained, open_connection, open_to_look, see_what_comes
+from asyncrun.ledger.schema import checksum, explained, lower_since, open_connection, open_to_look
 from asyncrun.records import Superseded
 
 
@@ -70,7 +70,7 @@ def _remove(connection: sqlite3.Connection, fingerprints: Collection[str], batch
             connection.execute("DELETE FROM spaces WHERE fingerprint = ?", (fingerprint,))
         connection.executemany("DELETE FROM batches WHERE id = ?", ((batch,) for batch in batches))
         connection.execute("DELETE FROM flagged WHERE batch NOT IN (SELECT id FROM batches)")
-        see_what_comes(connection)
+        lower_since(connection)
 
 
 def _shrink(connection: sqlite3.Connection) -> None:

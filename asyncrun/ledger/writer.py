@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import queue
 import sqlite3
 import threading
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 
 from asyncrun.errors import StorageError
 from asyncrun.ledger.salvage import ask_to_mend
-from asyncrun.ledger.schema import explained, open_connection
+from asyncrun.ledger.schema import explained, is_damage, open_connection
 
 T = TypeVar("T")
 
@@ -108,12 +109,12 @@ class GroupWriter:
                     if connection is None:
                         connection = open_connection(self._path)
                         self.check_file()
-                    self._commit(connection, group)
+                    ended = self._commit(connection, group)
                     self.check_file()
                 except BaseException as error:  # whoever waits must hear of it, whatever it is
-                    self._tell(group, error)
-                else:
-                    self._tell(group, None)
+                    ended = [(group, error)]
+                for requests, failed in ended:
+                    self._tell(requests, failed)
                 if last:
                     return
                 self._pause()
@@ -131,21 +132,39 @@ class GroupWriter:
                 group.append(request)
         return group, False
 
-    def _commit(self, connection: sqlite3.Connection, group: list[_Request]) -> None:
+    def _commit(self, connection: sqlite3.Connection, group: list[_Request]) -> list[tuple[list[_Request], BaseException | None]]:
+        """Commit writes together, each by itself where one of them is at fault; returns what has come of which."""
+        try:
+            self._transact(connection, group)
+        except BaseException as error:
+            if len(group) == 1 or _is_everybodys(error):
+                return [(group, self._told(error))]
+            return [ended for request in group for ended in self._commit(connection, [request])]
+        return [(group, None)]
+
+    def _transact(self, connection: sqlite3.Connection, group: list[_Request]) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
             for write, requests in groupby(group, attrgetter("write")):
                 write(connection, [request.thing for request in requests])
             connection.execute("COMMIT")
-        except BaseException as error:
+        except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-                ask_to_mend(self._path)
-                raise explained(error, self._path) from error
-            if isinstance(error, sqlite3.Error | OSError):
-                raise StorageError(f"cannot write the ledger {self._path}: {error}") from error
             raise
+
+    def _told(self, error: BaseException) -> BaseException:
+        """Return what whoever waits hears of an error."""
+        if is_damage(error):
+            ask_to_mend(self._path)
+        if isinstance(error, sqlite3.OperationalError | OSError):
+            told: BaseException = StorageError(f"cannot write the ledger {self._path}: {error}")
+        elif isinstance(error, sqlite3.DatabaseError):
+            told = explained(error, self._path)
+        else:
+            return error
+        told.__cause__ = error
+        return told
 
     def _tell(self, group: list[_Request], error: BaseException | None) -> None:
         """Wake those who wait, a loop at a time: to wake it costs both threads a system call."""
@@ -170,6 +189,11 @@ class GroupWriter:
         self._heard.wait(MOST_PAUSE)
         if self._requests.qsize() < ENOUGH:
             time.sleep(min(PAUSE * (time.monotonic() - began), MOST_PAUSE))
+
+
+def _is_everybodys(error: BaseException) -> bool:
+    """Tell whether an error is the file's or the disk's, which each write would meet, and not that of one write."""
+    return isinstance(error, sqlite3.OperationalError) or is_damage(error) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _each(connection: sqlite3.Connection, writes: Sequence[Write]) -> None:

@@ -243,7 +243,10 @@ class TraceStore:
                     f"{self.path} is not a whole trace store: {error}",
                     hint=f"Set {self.path.name} aside (mv {self.path.name} {self.path.name}.bad): it holds only the record of past runs.",
                 ) from error
-            raise StorageError(f"cannot {doing} {self.path}: {os_words(error)}") from error
+            raise StorageError(
+                f"cannot {doing} {self.path}: {os_words(error)}",
+                hint="Be the user whose file it is, or let this one read and write it and its folder." if _is_forbidden(error) else None,
+            ) from error
 
 
 def span_of(run_id: str, row: Row) -> Span:
@@ -255,6 +258,11 @@ def span_of(run_id: str, row: Row) -> Span:
 def _run(row: Row) -> RunRecord:
     named = dict(zip(f"{_RUN_COLUMNS}, {_LATER_COLUMNS}".split(", "), row, strict=True))
     return RunRecord(**named | {name: orjson.loads(named[name]) for name in ("summary", "settings")})
+
+
+def _is_forbidden(error: BaseException) -> bool:
+    forbidden = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
+    return isinstance(error, PermissionError) or _primary_code(error) in forbidden
 
 
 def _primary_code(error: BaseException) -> int:

@@ -115,6 +115,12 @@ def test_portable_files_may_be_joined(asyncrun: Command, finished: Path) -> None
     assert f"bad.jsonl:{line}: a portable ledger of the version 2, this asyncrun reads 1" in answer.err
 
 
+def test_of_rows_with_the_same_text_one_is_taken_in(asyncrun: Command, finished: Path) -> None:
+    row = (finished / "out.jsonl").read_text().splitlines(keepends=True)[0]
+    (finished / "twice.jsonl").write_text(row + row)
+    assert asyncrun("ledger", "import", "twice.jsonl", "--job", "jsonl", "--json").documents == [{"schema": 1, "taken": 1, "known": 1}]
+
+
 def test_a_file_that_is_not_there_is_named_with_what_to_do(asyncrun: Command, finished: Path) -> None:
     answer = asyncrun("ledger", "import", "nowhere.jsonl")
     assert answer.code == 74

@@ -57,18 +57,19 @@ def lock(request: pytest.FixtureRequest, folder: Path) -> Iterator[Lock]:
 
 
 @contextmanager
-def protected(folder: Path) -> Iterator[None]:
-    for path in (folder, *folder.rglob("*")):
-        path.chmod(0o555 if path.is_dir() else 0o444)
+def protected(folder: Path, folders: int = 0o555, files: int = 0o444) -> Iterator[None]:
+    for path in (*folder.rglob("*"), folder):
+        path.chmod(folders if path.is_dir() else files)
     root = os.geteuid() == 0
     if root:
-        os.setresuid(65534, 65534, 0)  # Root may write everywhere: act as nobody meanwhile.
+        os.setresuid(65534, 65534, 0)  # Root may do everything: act as nobody meanwhile.
     try:
         yield
     finally:
         if root:
             os.setresuid(0, 0, 0)
-        for path in (folder, *folder.rglob("*")):
+        folder.chmod(0o755)
+        for path in folder.rglob("*"):
             path.chmod(0o755)
 
 
@@ -188,3 +189,13 @@ def test_a_ledger_of_an_older_version_is_refused_in_a_sentence(asyncrun: Command
     assert (code, out) == (74, "")
     assert "older asyncrun (version 1, " in err
     assert "copy the job file's folder" in err
+
+
+@pytest.mark.parametrize(("folders", "words"), [(0o555, "cannot open"), (0, "cannot look into the state folder")])
+def test_what_may_not_even_be_read_is_told_in_a_sentence(asyncrun: Command, folder: Path, folders: int, words: str) -> None:
+    with protected(folder / ".asyncrun", folders, files=0):
+        for command in LOOKS:
+            code, out, err = look(asyncrun, folder, command)
+            assert (code, out) == (74, "")
+            assert ".asyncrun" in err
+            assert words in err or "traces.db" in err

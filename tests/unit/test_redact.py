@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import traceback
+from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -22,7 +23,11 @@ from asyncrun.redact import Redactor, redact_error
         "'x-goog-api-key': '§'",
         "X-Api-Key: §\nHost: example",
         "Authorization: Bearer § sent",
+        '{"Authorization": "Basic §", "accept": "*/*"}',
+        "{'authorization': 'Basic §'}",
         "https://§@host/v1",
+        "HTTPS://§@host/v1",
+        "a." * 100_000 + "https://§@host/v1",
         "https://host/v1?token=§&page=2",
     ],
 )
@@ -84,3 +89,49 @@ def test_an_error_and_all_that_led_to_it_lose_their_secrets() -> None:
         assert error.args == ("refused: ***", 7)
     assert "sk/1" not in told
     assert told.count("***") == 4
+
+
+@dataclass(frozen=True)
+class FrozenError(Exception):
+    """An error of a plugin whose fields may not be set."""
+
+    message: str
+
+
+class ReadOnlyError(Exception):
+    """An error of a plugin that lets nothing be set."""
+
+    __slots__ = ("words",)
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        object.__setattr__(self, "words", words)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise TypeError("nothing may be set")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(2, f"no file for {KEY}", f"/keys/{KEY}", None, f"/old/{KEY}"),
+        FrozenError(f"refused: {KEY}"),
+        ReadOnlyError(f"refused: {KEY}"),
+        UnicodeEncodeError("ascii", KEY, 0, 1, f"not in {KEY}"),
+        ImportError(f"no module {KEY}", name=KEY, path=KEY),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_an_error_holds_beside_its_words_loses_its_secrets_too(error: Exception) -> None:
+    error.__dict__["__notes__"] = [f"while it was sent with {KEY}"]
+    redact_error(error, Redactor([KEY]).redact)
+    parts = [getattr(error, name, "") for name in ("filename", "filename2", "strerror", "message", "words", "object", "name", "path")]
+    told = f"{''.join(traceback.format_exception(error))} {parts} {error.args}"
+    assert "sk/1" not in told
+    assert "while it was sent with ***" in told
+
+
+def test_what_nobody_can_set_keeps_no_other_error_from_losing_its_secrets() -> None:
+    group = ExceptionGroup("several", [FrozenError(KEY), OSError(2, "no file", KEY)])
+    redact_error(group, Redactor([KEY]).redact)
+    assert "sk/1" not in "".join(traceback.format_exception(group))

@@ -47,3 +47,13 @@ def test_the_first_answer_shows_whether_the_others_fit_and_is_the_only_one_that_
         asyncio.run(room.look())
     assert "nothing more is sent" in str(room.error)
     assert known == []
+
+
+def test_an_answer_without_a_vector_leaves_the_look_to_the_next_one(tmp_path: Path) -> None:
+    known: list[dict[Path, int] | None] = [None, None, {tmp_path: 10}]
+    room = Room(lambda: known.pop(0), lambda folder: 9)
+    room.check()
+    asyncio.run(room.look())
+    assert room.error is None
+    asyncio.run(room.look())
+    assert "nothing more is sent" in str(room.error)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asyncrun.errors import DamagedStateError, Place
+from asyncrun.errors import DamagedStateError, Place, StorageError
 from asyncrun.ledger.index import keys_array
 from asyncrun.ledger.ledger import Finished, KnownFailure, Ledger
 from asyncrun.records import ItemFailure, Space, content_key
@@ -145,3 +145,5 @@ async def test_an_output_is_current_until_it_or_its_mark_changes(ledger: Ledger,
     assert not await asyncio.to_thread(ledger.output_is, output, "mark")
     output.unlink()
     assert not await asyncio.to_thread(ledger.output_is, output, "mark")
+    with pytest.raises(StorageError, match=r"the output .*out\.jsonl cannot be found: No such file"):
+        await ledger.set_output(output, "mark")

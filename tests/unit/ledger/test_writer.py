@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,51 @@ async def test_a_write_that_fails_takes_back_what_was_written_with_it_and_later_
         await writer.write(lambda connection: insert(connection, "nowhere"))
     await writer.write(lambda connection: insert(connection, name="kept"))
     assert await asyncio.to_thread(names, tmp_path / "ledger.db") == ["kept"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [ValueError("a mistake of ours"), FileNotFoundError(2, "No such file"), "a row that may not be", "too few values"]
+)
+@pytest.mark.asyncio
+async def test_what_fails_by_itself_harms_nobody_who_shares_its_commit_and_no_good_ledger_is_set_aside(
+    writer: GroupWriter, tmp_path: Path, wrong: Exception | str
+) -> None:
+    disk = threading.Event()
+
+    def guilty(connection: sqlite3.Connection) -> None:
+        insert(connection, name="guilty")
+        if isinstance(wrong, Exception):
+            raise wrong
+        if wrong == "too few values":
+            connection.execute("INSERT INTO spaces (fingerprint, description) VALUES (?, ?)", ("one",))
+        insert(connection, name="guilty")
+
+    busy = asyncio.create_task(writer.write(lambda connection: waited_for(disk)))
+    writes = [writer.write(partial(insert, name="paid")), writer.write(guilty), writer.write(partial(insert, name="paid too"))]
+    tasks = [asyncio.create_task(write) for write in writes]
+    await asyncio.sleep(0)
+    disk.set()
+    _, *told = await asyncio.gather(busy, *tasks, return_exceptions=True)
+    assert [error is None for error in told] == [True, False, True]
+    assert await asyncio.to_thread(names, tmp_path / "ledger.db") == ["paid", "paid too"]
+    assert not (tmp_path / "ledger.db.mend").exists()
+
+
+@pytest.mark.asyncio
+async def test_a_full_disk_is_told_to_all_who_share_a_commit(writer: GroupWriter) -> None:
+    disk, tried = threading.Event(), []
+
+    def full(connection: sqlite3.Connection) -> None:
+        tried.append(1)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    busy = asyncio.create_task(writer.write(lambda connection: waited_for(disk)))
+    tasks = [asyncio.create_task(writer.write(write)) for write in (insert, full, insert)]
+    await asyncio.sleep(0)
+    disk.set()
+    _, *told = await asyncio.gather(busy, *tasks, return_exceptions=True)
+    assert all(isinstance(error, StorageError) and "No space left" in str(error) for error in told)
+    assert tried == [1]
 
 
 @pytest.mark.asyncio

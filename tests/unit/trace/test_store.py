@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -288,6 +289,23 @@ def test_what_another_run_is_writing_is_not_waited_for(path: Path) -> None:
             assert store.prune(now=1000.0, before=300.0) == 3
             assert len(reader.runs()) == 1
         assert len(store.spans("run 3")) == 2000
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_file_that_may_not_be_read_is_not_the_fault_of_the_disk(path: Path, read_only: bool) -> None:
+    TraceStore(path).close()
+    path.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        path.parent.chmod(0o777)
+        os.setresuid(65534, 65534, 0)  # Root may do everything: act as nobody meanwhile.
+    try:
+        with pytest.raises(StorageError, match=r"cannot open .*traces\.db") as caught:
+            TraceStore(path, read_only=read_only)
+    finally:
+        if root:
+            os.setresuid(0, 0, 0)
+    assert caught.value.hint == "Be the user whose file it is, or let this one read and write it and its folder."
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

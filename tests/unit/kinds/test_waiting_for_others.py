@@ -1,0 +1,90 @@
+"""A job whose own time is over does not wait for what another job of the run is sending."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asyncrun.aio.stop import Stop
+from asyncrun.batching.pack import BatchLimits
+from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.chunkers.whole import WholeChunker
+from asyncrun.embedders.base import BaseEmbedding
+from asyncrun.errors import AsyncrunError
+from asyncrun.jobfile.values import Threshold
+from asyncrun.kinds.context import JobContext
+from asyncrun.kinds.distinct import DistinctSource
+from asyncrun.kinds.ingest import IngestKind
+from asyncrun.kinds.places import check_place, probe_of
+from asyncrun.kinds.shelf import Shelf, Target
+from asyncrun.kinds.tally import Tally
+from asyncrun.ledger.ledger import Ledger
+from asyncrun.ports import Progress
+from asyncrun.readers.source import Source
+from asyncrun.records import Embedded, InputType, Space, content_key
+from asyncrun.stores.sqlite import SqliteStore
+from asyncrun.testing.clock import FakeClock
+
+Working = Callable[[JobContext, Path], Awaitable[str | None]]
+
+
+class Ones(BaseEmbedding):
+    """Every text has the same vector, in a space with a name."""
+
+    provider = "ones"
+
+    def space(self, input_type: InputType) -> Space:
+        return Space(self.provider, self.model_name, name="shared")
+
+    async def _embed(self, texts: Sequence[str], input_type: InputType) -> Embedded:
+        return Embedded(np.ones((len(texts), 2), dtype=np.float32), tuple(range(len(texts))))
+
+
+EMBEDDER = Ones(model="m", batch=BatchLimits(), workers=1)
+
+
+async def compare_places(context: JobContext, folder: Path) -> str | None:
+    try:
+        await check_place(EMBEDDER, InputType.DOCUMENT, context, Tally(context, "embed", Progress()))
+    except AsyncrunError as error:
+        return str(error)
+    return None
+
+
+async def ingest(context: JobContext, folder: Path) -> str | None:
+    store = SqliteStore(folder / "index.db")
+    shelf = Shelf(store, Target("docs", "job", prune=False, max_delete=Threshold(0)), context, lambda: None)
+    source = DistinctSource(Source(folder, inline=("text",)))
+    kind = IngestKind(source, EMBEDDER, WholeChunker(), "none", shelf, "skip", context)
+    try:
+        return (await kind.run(Progress())).reason
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+@pytest.mark.parametrize(
+    ("work", "sent_elsewhere"),
+    [(compare_places, probe_of(EMBEDDER, InputType.DOCUMENT).key), (ingest, content_key("text"))],
+    ids=["the probe of a named space", "a chunk of a document"],
+)
+@pytest.mark.asyncio
+async def test_what_another_job_sends_is_awaited_until_max_runtime_and_no_longer(
+    work: Working, sent_elsewhere: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncrun.kinds.context.GRACE", 0.0)
+    ledger = Ledger(tmp_path / "ledger.db", warn=lambda words: None)
+    job = partial(JobContext, "job", "jobs.yaml/job", ledger, Stop(), FakeClock(), CallbackManager())
+    try:
+        if work is ingest:
+            assert await compare_places(job(), tmp_path) is None
+        context = job(deadline=0.05)
+        async with asyncio.timeout(30), context.claims.claim(EMBEDDER.space(InputType.DOCUMENT).fingerprint, [sent_elsewhere]):
+            reason = await work(context, tmp_path)
+    finally:
+        await asyncio.to_thread(ledger.close)
+    assert reason == "stopped early: max runtime"
