@@ -83,7 +83,7 @@ def test_a_name_is_never_read_as_markup() -> None:
     done=st.integers(0, 10**9),
     waiting=st.none() | st.text(),
 )
-@example(name="\u0301" + "long" * 20, width=20, total=None, done=0, waiting=None)  # without end in Rich 14.3.0
+@example(name="\u0301" + "long" * 20, width=20, total=None, done=0, waiting=None)  # without end in Rich 14.3.0 to 14.3.2
 def test_a_task_is_one_line_that_fits(name: str, width: int, total: int | None, done: int, waiting: str | None) -> None:
     task = TaskState(name, Status.RUNNING, total, Counts(ok=done), waiting=waiting, started=0.0)
     lines = drawn(render_frame([task], 5.0, width), width)
