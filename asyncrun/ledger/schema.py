@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError
@@ -151,17 +153,11 @@ def open_connection(path: Path) -> sqlite3.Connection:
         raise StorageError(
             f"cannot open the ledger {path}: {error}", hint="Make its folder writable, or choose another with --state-dir."
         ) from error
-    try:
+    with _closed_unless_it_serves(connection, path):
         connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         migrate(connection, path)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise explained(error, path) from error
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 
@@ -177,15 +173,21 @@ def open_to_look(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(address, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
     except sqlite3.Error as error:
         raise StorageError(f"cannot open the ledger {path}: {error}", hint="Look as the user who runs the jobs.") from error
-    try:
+    with _closed_unless_it_serves(connection, path):
         _check_version(connection, path)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise explained(error, path) from error
-    except BaseException:
-        connection.close()
-        raise
     return connection
+
+
+@contextmanager
+def _closed_unless_it_serves(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """Close a connection whose first use fails, and say what SQLite's error means."""
+    try:
+        yield
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.DatabaseError):
+            raise explained(error, path) from error
+        raise
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.portable import portable_lines, read_portable
 from asyncrun.records import Space, content_key
 
 SPACE = Space("local", "m")
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "ledger.db")
-    yield opened
-    opened.close()
 
 
 def test_of_a_vector_that_was_made_again_the_newer_is_read_before_the_older(ledger: Ledger, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,13 +17,6 @@ from asyncrun.ledger.refreshes import Generation, close_refresh, generation_of, 
 from asyncrun.records import Space, content_key
 
 SPACE = Space("local", "m")
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "ledger.db")
-    yield opened
-    opened.close()
 
 
 async def put(ledger: Ledger, text: str) -> None:
