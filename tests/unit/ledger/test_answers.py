@@ -18,13 +18,6 @@ def path(tmp_path):
     return tmp_path / "ledger.db"
 
 
-@pytest.fixture
-def ledger(path):
-    ledger = Ledger(path)
-    yield ledger
-    ledger.close()
-
-
 def test_what_is_asked_of_whom_makes_the_key():
     messages = [("system", "a"), ("user", "b")]
     keys = {
