@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -51,8 +52,10 @@ def open_state_folder(folder: Path) -> Path:
     """
     try:
         if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True)
-            write_private(folder / ".gitignore", b"*\n")
+            # Another run may make it at the same moment.
+            with suppress(FileExistsError):
+                folder.mkdir(mode=0o700, parents=True)
+                write_private(folder / ".gitignore", b"*\n")
         locks = folder / "locks"
         locks.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError
 from asyncrun.readonly import address_to_look, can_write, copy_hint
+from asyncrun.wal import BUSY_SECONDS, enter_wal
 
-BUSY_SECONDS = 30.0
 PAGE_BYTES = 8192
 """Of a new file. Vectors are long: with 4096 they cost a quarter more time; with still larger pages short rows waste too much."""
 MIGRATIONS = (
@@ -155,7 +155,7 @@ def open_connection(path: Path) -> sqlite3.Connection:
         ) from error
     with _closed_unless_it_serves(connection, path):
         connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
-        connection.execute("PRAGMA journal_mode=WAL")
+        enter_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")
         migrate(connection, path)
     return connection

@@ -10,8 +10,8 @@ from pathlib import Path
 from asyncrun.errors import AsyncrunError, StorageError, TryLaterError, os_words
 from asyncrun.escape import printable
 from asyncrun.readonly import address_to_look, can_write
+from asyncrun.wal import BUSY_SECONDS, enter_wal
 
-BUSY_SECONDS = 30.0
 APPLICATION_ID = 0x61737972
 """Says in the file's header that it is a store of asyncrun, so that another program's database is never touched."""
 
@@ -117,7 +117,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path, migrations: Se
     if _version(connection, path, len(migrations)) < len(migrations):
         # 8 kB hold five vectors of 384 dimensions with little room lost; it can only be chosen before the first table.
         connection.execute("PRAGMA page_size = 8192")
-        connection.execute("PRAGMA journal_mode = WAL")
+        enter_wal(connection)
         with transaction(connection, "IMMEDIATE"):
             for statements in migrations[_version(connection, path, len(migrations)) :]:
                 for statement in statements:

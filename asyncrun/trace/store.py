@@ -15,12 +15,10 @@ import orjson
 from asyncrun.errors import DamagedStateError, StorageError, os_words
 from asyncrun.readonly import address_to_look, can_write
 from asyncrun.trace.records import RUNNING, RunEnd, RunRecord, Span
+from asyncrun.wal import BUSY_SECONDS, enter_wal
 
 FORMAT = 2
 """The store's `PRAGMA user_version`."""
-
-PATIENCE = 30
-"""Seconds to wait while another run writes."""
 
 Row = tuple[Any, ...]
 
@@ -182,7 +180,7 @@ class TraceStore:
                 if _primary_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL):
                     raise
             finally:
-                self._connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+                self._connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
 
     def _open_to_write(self) -> sqlite3.Connection:
         # Made before SQLite sees it, because SQLite follows the umask; its -wal and -shm files take over the mode.
@@ -191,13 +189,13 @@ class TraceStore:
             os.fchmod(descriptor, 0o600)
         finally:
             os.close(descriptor)
-        return sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        return sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
     def _open_to_read(self) -> sqlite3.Connection:
         if not self.path.exists():
             return sqlite3.connect(":memory:", isolation_level=None)
         address = f"{self.path.absolute().as_uri()}?mode=ro" if can_write(self.path) else address_to_look(self.path)
-        return sqlite3.connect(address, timeout=PATIENCE, isolation_level=None, uri=True)
+        return sqlite3.connect(address, timeout=BUSY_SECONDS, isolation_level=None, uri=True)
 
     def _prepare(self, read_only: bool) -> None:
         [found] = self._connection.execute("PRAGMA user_version").fetchone()
@@ -213,7 +211,7 @@ class TraceStore:
                 self._connection = sqlite3.connect(":memory:", isolation_level=None)
                 self._connection.executescript(_SCHEMA)
             return
-        self._connection.execute("PRAGMA journal_mode = WAL")
+        enter_wal(self._connection)
         self._connection.execute("PRAGMA synchronous = NORMAL")
         with self._transaction():
             # Looked up again: another run may have done it meanwhile. All steps are one transaction.
