@@ -18,7 +18,7 @@ from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource, changed_input
 from asyncrun.kinds.documents import DocumentScan, document_mark, scan_documents
 from asyncrun.kinds.forecast import Foreseen
-from asyncrun.kinds.news import news
+from asyncrun.kinds.news import news, passed_over
 from asyncrun.kinds.pending import Pending
 from asyncrun.kinds.places import check_place
 from asyncrun.kinds.planning import input_notes, probes_foreseen
@@ -75,11 +75,11 @@ class IngestKind:
         return Room(needs, self.context.free_space)
 
     def _prepare(self, changed: int, room: Room) -> Sequence[str]:
-        """Return what makes documents new, after finding out whether they can be stored. Blocks. Raises StorageError."""
+        """Return what to say before documents are sent, after finding out whether they can be stored. Blocks. Raises StorageError."""
         if changed and self.shelf.changes:
             self.shelf.check_writable()
         room.check()
-        return news(self.context, self._space, changed, None)
+        return *news(self.context, self._space, changed, None), *(passed_over(self.source) if changed else ())
 
     def _disk(self, chunks: int) -> int | None:
         """Return what so many chunks take in the ledger, None before the size of a vector is known. Blocks."""

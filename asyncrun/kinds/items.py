@@ -14,7 +14,7 @@ import numpy as np
 from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource, changed_input
-from asyncrun.kinds.news import news
+from asyncrun.kinds.news import news, passed_over
 from asyncrun.kinds.outputs import Output
 from asyncrun.kinds.pending import Pending
 from asyncrun.kinds.room import Room, ledger_bytes, output_bytes
@@ -81,14 +81,14 @@ class Items:
         return Room(lambda: self.disk(scanned, index, output), self.context.free_space)
 
     def prepare(self, scanned: Scan, index: KeyIndex, room: Room) -> Sequence[str]:
-        """Return what makes items new, after finding out whether they fit on the disk. Blocks. Raises StorageError."""
+        """Return what to say before items are sent, after finding out whether they fit on the disk. Blocks. Raises StorageError."""
         send, _ = scanned.missing(index)
         if not send.any():
             return ()
         price = self.embedder.price_per_million_tokens
         cost = None if price is None else self.context.rate.of(scanned.sizes[send].tolist()) * price / 1_000_000
         room.check()
-        return news(self.context, self.space, int(np.count_nonzero(scanned.open(index))), cost)
+        return *news(self.context, self.space, int(np.count_nonzero(scanned.open(index))), cost), *passed_over(self.source)
 
     def present(self, scanned: Scan, index: KeyIndex) -> str:
         """Return a word for which items are finished."""

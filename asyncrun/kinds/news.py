@@ -1,4 +1,4 @@
-"""What makes the items of a job new, said before they are sent: which setting has changed, what it costs, and what is kept aside."""
+"""What is said of a job before its items are sent: which setting has made them new, what it costs, and which files are not among them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from asyncrun.kinds.context import JobContext
+from asyncrun.kinds.distinct import DistinctSource
 from asyncrun.ledger.notes import last_space, vectors_in
 from asyncrun.plural import counted, dollars
 from asyncrun.records import Space
+
+NAMED_FILES = 3
 
 
 def news(context: JobContext, space: Space, new: int, cost: float | None) -> tuple[str, ...]:
@@ -25,6 +28,15 @@ def news(context: JobContext, space: Space, new: int, cost: float | None) -> tup
     kept = vectors_in(context.ledger, before)
     aside = (f"{counted(kept, 'row')} from other settings kept aside",) if kept else ()
     return (f"{changes(before, now)}: {counted(new, 'item')}{_money(cost)}", *aside)
+
+
+def passed_over(source: DistinctSource) -> tuple[str, ...]:
+    """Return a sentence about the files that a glob matched and that are not read, none when there are none."""
+    files = source.passed_over
+    if not files:
+        return ()
+    named = ", ".join(files[:NAMED_FILES]) + (", ..." if len(files) > NAMED_FILES else "")
+    return (f"{counted(len(files), 'file')} passed over, hidden or of a type that nothing reads: {named}",)
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

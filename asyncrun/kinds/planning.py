@@ -11,7 +11,7 @@ from asyncrun.embedders.interface import Embedder
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource
 from asyncrun.kinds.items import Items
-from asyncrun.kinds.news import news
+from asyncrun.kinds.news import news, passed_over
 from asyncrun.kinds.outputs import Output
 from asyncrun.kinds.places import needs_probe, probe_of
 from asyncrun.kinds.scan import Scan, State
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from asyncrun.kinds.pending import Pending
-
-NAMED_FILES = 3
 
 
 def plan_items(items: Items, kind: str, scanned: Scan, index: KeyIndex, output: Output) -> JobPlan:
@@ -62,11 +60,7 @@ def _unforeseen(items: Items, scanned: Scan, send: NDArray[np.bool_]) -> Iterato
 
 def input_notes(source: DistinctSource) -> tuple[str, ...]:
     """Return warnings about items without an id of their own, and about files that a glob matched and that are not read."""
-    notes = []
-    if source.unnamed:
-        records = f"{counted(source.unnamed, 'record')} without an id"
-        notes.append(f"{records}: file and line stand for it, so that a line put in between renames the rest")
-    if passed_over := source.passed_over:
-        named = ", ".join(passed_over[:NAMED_FILES]) + (", ..." if len(passed_over) > NAMED_FILES else "")
-        notes.append(f"{counted(len(passed_over), 'file')} passed over, hidden or of a type that nothing reads: {named}")
-    return tuple(notes)
+    if not source.unnamed:
+        return passed_over(source)
+    records = f"{counted(source.unnamed, 'record')} without an id"
+    return (f"{records}: file and line stand for it, so that a line put in between renames the rest", *passed_over(source))

@@ -151,3 +151,6 @@ def test_files_that_a_glob_matches_and_that_are_not_read_are_counted_and_named(a
     assert planned["items"] == 1
     passed_over = "4 files passed over, hidden or of a type that nothing reads: docs/.hidden.md, docs/picture.png, docs/table.xyz, ..."
     assert passed_over in asyncrun("plan").out
+    ran = asyncrun("run")
+    assert (ran.code, passed_over in ran.err) == (0, True)
+    assert "passed over" not in asyncrun("run").err
