@@ -46,6 +46,18 @@ class KeyIndex:
     def __len__(self) -> int:
         return len(self._high)
 
+    def joined(self, later: KeyIndex) -> KeyIndex:
+        """Return the keys of both; of one that stands in both, the position in `later` counts."""
+        if not len(self):
+            return later
+        high, low = np.append(self._high, later._high), np.append(self._low, later._low)
+        return KeyIndex(
+            np.column_stack((high, low)),
+            np.append(self._batches, later._batches),
+            np.append(self._slots, later._slots),
+            np.append(self._flags, later._flags),
+        )
+
     def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return the position of each key in this index, -1 where it is not finished; shape (n,)."""
         found = np.full(len(keys), -1, dtype=np.int64)

@@ -52,6 +52,16 @@ class KnownFailure:
     key: bytes
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Read:
+    """An index as it was read for a fingerprint and a `since`, from so many batches up to the newest one."""
+
+    asked: tuple[str, int]
+    count: int
+    newest: int
+    index: KeyIndex
+
+
 class Ledger:
     """What is finished and durable, shared by all jobs of a folder. Reading methods block: call them in a worker thread.
 
@@ -69,7 +79,7 @@ class Ledger:
         self._blobs: OrderedDict[int, Vectors] = OrderedDict()
         self._blob_bytes = 0
         self._dimensions: dict[str, int] = {}
-        self._index: tuple[tuple[object, ...], KeyIndex] | None = None
+        self._index: _Read | None = None
         self._warn = warn
 
     @property
@@ -88,12 +98,20 @@ class Ledger:
 
     def index(self, space: Space, since: int = 0) -> KeyIndex:
         """Return the finished keys of a space; those of batches up to the number `since` are left out."""
+        asked = space.fingerprint, since
         with self._reading:
-            state = (space.fingerprint, since, *self.read("SELECT count(*), max(id) FROM batches")[0])
-            if self._index is None or self._index[0] != state:
-                self._index = None  # two at once would be the peak of the memory
-                self._index = state, self._read_index(space.fingerprint, since)
-            return self._index[1]
+            before = self._index if self._index is not None and self._index.asked == asked else None
+            counts = "SELECT count(*), coalesce(max(id), 0), total(id <= ?) FROM batches"
+            [(count, newest, still)] = self.read(counts, (0 if before is None else before.newest,))
+            if before is None or before.count != still:
+                before = self._index = None  # two at once would be the peak of the memory
+                index = self._read_index(space.fingerprint, since)
+            elif before.newest == newest:
+                return before.index
+            else:
+                index = before.index.joined(self._read_index(space.fingerprint, max(since, before.newest)))
+            self._index = _Read(asked, count, newest, index)
+            return index
 
     def _read_index(self, fingerprint: str, since: int) -> KeyIndex:
         keys, flags, batches, counts = bytearray(), bytearray(), [], []

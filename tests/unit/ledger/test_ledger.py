@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,37 @@ async def test_a_vector_is_found_under_its_text_in_its_space_only(ledger: Ledger
     await ledger.put(SPACE, finished("two"))
     assert await vectors_of(ledger, SPACE, "two", "one", "four") == [[3.0, 116.0, 0.5], [3.0, 111.0, 0.5], None]
     assert await vectors_of(ledger, OTHER, "one") == [None]
+
+
+def put_by_another(path: Path, space: Space, text: str) -> None:
+    with closing(Ledger(path)) as other:
+        asyncio.run(other.put(space, finished(text)))
+
+
+def test_what_another_process_finishes_or_cleans_away_is_seen_at_the_next_look(path: Path, ledger: Ledger) -> None:
+    def seen() -> list[str]:
+        texts = ("one", "two", "three", "four")
+        return [text for text, vector in zip(texts, _vectors_of(ledger, SPACE, *texts), strict=True) if vector is not None]
+
+    put_by_another(path, SPACE, "one")
+    put_by_another(path, SPACE, "two")
+    assert seen() == ["one", "two"]
+    put_by_another(path, OTHER, "four")
+    put_by_another(path, SPACE, "three")
+    assert seen() == ["one", "two", "three"]
+    with closing(sqlite3.connect(path, isolation_level=None)) as cleaning:
+        cleaning.execute("DELETE FROM batches WHERE id = 1")
+    put_by_another(path, SPACE, "four")
+    assert seen() == ["two", "three", "four"]
+
+
+@pytest.mark.asyncio
+async def test_a_look_at_what_is_finished_since_a_batch_leaves_out_that_and_what_was_before(ledger: Ledger) -> None:
+    for text in ("one", "two", "three"):
+        await ledger.put(SPACE, finished(text))
+        keys = keys_array(b"".join(map(content_key, ("one", "two", "three"))))
+        since_first = (await asyncio.to_thread(ledger.index, SPACE, 1)).find(keys) >= 0
+        assert since_first.tolist() == [False, text != "one", text == "three"]
 
 
 @pytest.mark.asyncio
