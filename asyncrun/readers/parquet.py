@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from asyncrun.errors import Place, StorageError, os_words
 from asyncrun.readers.interface import BadRecord, Record
+from asyncrun.readers.stream import check_regular
 
 _ROWS_AT_ONCE = 1024
 
@@ -19,6 +20,7 @@ def read_parquet(path: Path, shown: str) -> Iterator[Record | BadRecord]:
     """Yield a record a row; its place is the number of the row, from 1. Raises StorageError when the file cannot be read to its end."""
     number = 0
     try:
+        check_regular(path)
         # Not the path itself: a file that is replaced while it is read stays the one that was opened.
         with path.open("rb") as file, pq.ParquetFile(file) as table:
             _check(table.schema_arrow.names, shown)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
+import os
+import stat
 import zlib
 from collections.abc import Iterator
 from functools import partial
@@ -70,7 +73,17 @@ def too_long(of: str) -> str:
     return f"the {of} is longer than {LONGEST // (1024 * 1024)} MB"
 
 
+def check_regular(path: Path) -> None:
+    """Raise OSError for what is no file, though it was one when the job began: opening a FIFO waits for somebody who writes."""
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise OSError("it is not a regular file")
+
+
 def _open(path: Path) -> IO[bytes]:
+    check_regular(path)
     match path.suffix.lower():
         case ".gz":
             return cast("IO[bytes]", gzip.open(path, "rb"))

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import os
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from asyncrun.errors import StorageError
 from asyncrun.readers import stream
 from asyncrun.readers.lines import read_lines
+from asyncrun.readers.parquet import read_parquet
 from asyncrun.readers.text import read_text
 
 PACK = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": partial(lzma.compress, preset=0)}
@@ -99,6 +101,16 @@ def test_a_file_that_is_gone_or_a_folder_is_an_error(tmp_path: Path) -> None:
         lines(tmp_path / "gone")
     with pytest.raises(StorageError, match="folder: cannot be read to its end: Is a directory"):
         list(read_text(tmp_path, "folder"))
+
+
+def test_a_file_that_was_replaced_by_a_fifo_is_an_error_and_no_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "items")
+    with pytest.raises(StorageError, match="items: cannot be read to its end: it is not a regular file"):
+        list(read_lines(tmp_path / "items", "items"))
+    with pytest.raises(StorageError, match="items: cannot be read to its end: it is not a regular file"):
+        list(read_text(tmp_path / "items", "items"))
+    with pytest.raises(StorageError, match="items: cannot be read: it is not a regular file"):
+        list(read_parquet(tmp_path / "items", "items"))
 
 
 def test_leaving_early_closes_the_file(tmp_path: Path) -> None:
