@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections import OrderedDict
@@ -31,7 +32,7 @@ TRUNCATED = 1
 """The flag of a vector whose text was cut to the model's limit."""
 FLOAT_BYTES = 4
 _CACHED_BYTES = 64_000_000
-_EMPTY = "UPDATE batches SET count = 0, keys = x'', keys_sum = ?1, vectors = x'', vectors_sum = ?1, flags = x'' WHERE id = ?2"
+_EMPTY = "UPDATE batches SET count = 0, keys = x'', keys_sum = ?, vectors = x'', vectors_sum = ?, flags = x'' WHERE id = ?"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +128,7 @@ class Ledger:
             if (
                 size != count * dimensions * FLOAT_BYTES
                 or checksum(blob) != keys_sum
-                or self._dimensions.setdefault(fingerprint, dimensions) != dimensions
+                or (count > 0 and self._dimensions.setdefault(fingerprint, dimensions) != dimensions)
             ):
                 damaged[batch] = count
                 continue
@@ -202,12 +203,14 @@ class Ledger:
             return False
         return row is not None and row == (mark, found.st_size, found.st_mtime_ns)
 
-    async def set_output(self, path: Path, mark: str) -> None:
-        """Remember what the file at `path` was made from."""
+    async def set_output(self, path: Path, mark: str, placed: os.stat_result | None = None) -> None:
+        """Remember what the file at `path` was made from, unless another than the one that was `placed` is there by now."""
         try:
             found = await asyncio.to_thread(path.stat)
         except OSError as error:
             raise StorageError(f"the output {path} cannot be found: {os_words(error)}", hint="Leave it alone during a run.") from error
+        if placed is not None and (placed.st_dev, placed.st_ino) != (found.st_dev, found.st_ino):
+            return
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)", (str(path), mark, found.st_size, found.st_mtime_ns))
@@ -283,7 +286,7 @@ class Ledger:
             # Where its pages cannot even be given back, the whole rows go into a new file at the next start.
             with suppress(DamagedStateError):
                 list(self._rows("DELETE FROM flagged WHERE batch = ?", (batch,)))
-                list(self._rows(_EMPTY, (checksum(b""), batch)))
+                list(self._rows(_EMPTY, (checksum(b""), checksum(b""), batch)))
 
 
 def other_size(now: int, known: int) -> SpaceMismatchError:

@@ -20,8 +20,8 @@ def token_rate(ledger: Ledger, space: Space) -> tuple[int, int]:
 def add_token_rate(connection: sqlite3.Connection, space: Space, tokens: int, size: int) -> None:
     """Add tokens that a server has counted in so many bytes."""
     connection.execute(
-        "INSERT INTO token_rates (fingerprint, bytes, tokens) VALUES (?1, ?2, ?3)"
-        " ON CONFLICT (fingerprint) DO UPDATE SET bytes = bytes + ?2, tokens = tokens + ?3",
+        "INSERT INTO token_rates (fingerprint, bytes, tokens) VALUES (?, ?, ?)"
+        " ON CONFLICT (fingerprint) DO UPDATE SET bytes = bytes + excluded.bytes, tokens = tokens + excluded.tokens",
         (space.fingerprint, size, tokens),
     )
 
@@ -55,7 +55,8 @@ async def add_places(ledger: Ledger, space: Space, new: Iterable[str]) -> None:
 def known_dimensions(ledger: Ledger, space: Space) -> int | None:
     """Return how many numbers the vectors of a space have, None when it has none. Blocks."""
     rows = ledger.read(
-        "SELECT b.dimensions FROM batches b JOIN spaces s ON s.id = b.space WHERE s.fingerprint = ? LIMIT 1", (space.fingerprint,)
+        "SELECT b.dimensions FROM batches b JOIN spaces s ON s.id = b.space WHERE s.fingerprint = ? AND b.count > 0 LIMIT 1",
+        (space.fingerprint,),
     )
     return int(rows[0][0]) if rows else None
 

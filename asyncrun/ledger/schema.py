@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError
+from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, os_words
 from asyncrun.readonly import address_to_look, can_write, copy_hint
 from asyncrun.wal import BUSY_SECONDS, enter_wal
 
@@ -151,7 +151,7 @@ def open_connection(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
         raise StorageError(
-            f"cannot open the ledger {path}: {error}", hint="Make its folder writable, or choose another with --state-dir."
+            f"cannot open the ledger {path}: {os_words(error)}", hint="Make its folder writable, or choose another with --state-dir."
         ) from error
     with _closed_unless_it_serves(connection, path):
         connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
@@ -211,7 +211,9 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Apply the scripts that are missing; a script and its record are one transaction."""
+    """Apply the scripts that are missing; a script and its record are one transaction. Where none is, nobody who writes is waited for."""
+    if _version(connection, path) == len(MIGRATIONS):
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection, path)
@@ -244,6 +246,14 @@ def is_damage(error: BaseException) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
+def removed(path: Path) -> StorageError:
+    """Return the error for a ledger that was in use when its file went away."""
+    return StorageError(
+        f"the ledger {path} was removed or replaced while it was in use: what was finished may not be in it",
+        hint="Leave it alone during a run. Put it back if you can, and run the same command again: what is not in it is sent again.",
+    )
+
+
 def explained(error: sqlite3.DatabaseError, path: Path) -> AsyncrunError:
     """Return what an error of SQLite means: a file that is damaged, the disk's trouble, or a mistake of ours."""
     if is_damage(error):
@@ -252,6 +262,8 @@ def explained(error: sqlite3.DatabaseError, path: Path) -> AsyncrunError:
             hint="`asyncrun run` sets it aside and keeps what is whole: only what is lost is sent again.",
         )
     if isinstance(error, sqlite3.OperationalError):
+        if not path.exists():
+            return removed(path)
         return StorageError(f"cannot use the ledger {path}: {error}", hint="Check the disk and the folder's permissions.")
     return AsyncrunError(
         f"internal error: SQLite refuses what was asked of the ledger {path}: {error}",

@@ -51,15 +51,13 @@ class Spending:
 
     async def add(self, amount: Amount) -> None:
         """Add to the account; returns when it is durable."""
-        await self.ledger.write(
-            lambda connection: _upsert(connection, "tokens = tokens + ?2, cost = cost + ?3", self.job, amount.tokens, amount.cost)
-        )
+        await self.ledger.write(lambda connection: _add(connection, self.job, amount))
 
     async def stop(self, at: Stopped) -> None:
         """Remember at which limits the job was stopped."""
 
         def write(connection: sqlite3.Connection) -> None:
-            _upsert(connection, "job = ?1", self.job, 0, 0.0)
+            _add(connection, self.job, Amount())
             connection.execute("UPDATE spending SET stopped_tokens = ?, stopped_cost = ? WHERE job = ?", (at.tokens, at.cost, self.job))
 
         await self.ledger.write(write)
@@ -70,8 +68,9 @@ def close_account(connection: sqlite3.Connection, job: str) -> None:
     connection.execute("DELETE FROM spending WHERE job = ?", (job,))
 
 
-def _upsert(connection: sqlite3.Connection, change: str, job: str, tokens: int, cost: float) -> None:
+def _add(connection: sqlite3.Connection, job: str, amount: Amount) -> None:
     connection.execute(
-        f"INSERT INTO spending (job, tokens, cost) VALUES (?1, ?2, ?3) ON CONFLICT (job) DO UPDATE SET {change}",
-        (job, tokens, cost),
+        "INSERT INTO spending (job, tokens, cost) VALUES (?, ?, ?)"
+        " ON CONFLICT (job) DO UPDATE SET tokens = tokens + excluded.tokens, cost = cost + excluded.cost",
+        (job, amount.tokens, amount.cost),
     )

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from asyncrun.errors import StorageError
 from asyncrun.ledger.salvage import ask_to_mend
-from asyncrun.ledger.schema import explained, is_damage, open_connection
+from asyncrun.ledger.schema import explained, is_damage, open_connection, removed
 
 T = TypeVar("T")
 
@@ -74,10 +74,7 @@ class GroupWriter:
             if self._identity in (None, (found.st_dev, found.st_ino)):
                 self._identity = found.st_dev, found.st_ino
                 return
-        raise StorageError(
-            f"the ledger {self._path} was removed or replaced while it was in use: what was finished may not be in it",
-            hint="Leave it alone during a run. Put it back if you can, and run the same command again: what is not in it is sent again.",
-        )
+        raise removed(self._path)
 
     async def write(self, write: Write) -> None:
         """Return when `write` is committed. Raises StorageError; then nothing of it is stored, or the file is gone."""
