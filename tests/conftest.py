@@ -8,6 +8,7 @@ import gc
 import inspect
 import os
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -31,6 +32,9 @@ settings.load_profile("asyncrun")
 # A script that starts the tests in the background has them ignore Ctrl-C, and with them every process that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# So with `nohup` and hang-ups: the tests themselves go on to live through them, the processes that they start do not.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 
@@ -102,6 +106,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def cranfield() -> Path:
     """The folder with docs.jsonl, queries.jsonl and qrels.tsv; where it is not there, the tests that ask for it are left out."""
     return data_folder() / "cranfield"
+
+
+@pytest.fixture
+def unused_port() -> Iterator[int]:
+    """A port of loopback where nobody listens; it is held, so that nobody else is given it meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 # What a test leaves behind -------------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from asyncrun.ledger.spaces import find_superseded, remove_from_ledger
 from asyncrun.paths import LEDGER, TRACES, is_beside, is_there, lock_file, open_state_folder, state_folder
 from asyncrun.records import Cleaning, SpaceSize, Superseded
 from asyncrun.trace.store import TraceStore
+from asyncrun.turns import turn
 
 ENDINGS = (".yaml", ".yml")
 
@@ -31,9 +32,9 @@ def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -
     """Remove runs that began more than `older_than` seconds ago (None: `trace.keep` of the job file), and what the ledger need not hold.
 
     The latest run stays, and so do all spaces where a job file of the folder cannot be read: it may use any. Takes the lock of every job
-    file that has run here, except in a dry run, which changes nothing.
+    file that has run here, and has those that begin meanwhile wait, except in a dry run, which changes nothing.
 
-    Raises JobFileError, LockedError, StorageError and DamagedStateError.
+    Raises JobFileError, TryLaterError, StorageError and DamagedStateError.
     """
     job_file = _load(request, request.file)
     state = state_folder(request.file, request.state_dir)
@@ -42,7 +43,8 @@ def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -
     before = _size(state)
     with ExitStack() as stack:
         if not dry_run:
-            for lock in _locks(open_state_folder(state), request.file):
+            stack.enter_context(turn(open_state_folder(state)))
+            for lock in _locks(state, request.file):
                 stack.enter_context(hold_lock(lock, SystemClock().now()))
         runs = _old_runs(state / TRACES, job_file.trace.keep if older_than is None else older_than, dry_run=dry_run)
         spaces, kept = _unused_spaces(request, state)

@@ -1,8 +1,9 @@
-"""Mending a damaged ledger before it is used, while nobody else does."""
+"""Entering a state folder: the job file's lock, and a damaged ledger mended before it is used, while nobody else does."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from asyncrun.clock import SystemClock
@@ -11,6 +12,21 @@ from asyncrun.ledger.filesystem import check_filesystem, filesystem_of
 from asyncrun.ledger.lock import hold_lock
 from asyncrun.ledger.salvage import mend
 from asyncrun.paths import LEDGER, lock_file
+from asyncrun.turns import turn
+
+
+@contextmanager
+def entered(state: Path, job_file: Path) -> Iterator[str | None]:
+    """Hold the lock of a job file for as long as the block runs, over a ledger that can be read; gives what was mended. Blocks at first.
+
+    One enters at a time: of two that find the ledger damaged, neither has the lock that the other must have to mend it.
+    Raises as `mend_ledger`, and LockedError when another run of the job file is going on.
+    """
+    with ExitStack() as stack:
+        with turn(state):
+            stack.enter_context(hold_lock(lock_file(state, job_file), SystemClock().now()))
+            mended = mend_ledger(state, job_file)
+        yield mended
 
 
 def mend_ledger(state: Path, job_file: Path) -> str | None:

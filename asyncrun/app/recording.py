@@ -10,16 +10,18 @@ from typing import Any
 
 from asyncrun.app.request import SECRET_NAMES
 from asyncrun.clock import Clock
-from asyncrun.errors import DamagedStateError, StorageError, os_words
+from asyncrun.errors import DamagedStateError, StorageError, TryLaterError, os_words
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import TraceConfig
 from asyncrun.redact import MASK, Redactor
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.records import RunRecord, Span
+from asyncrun.turns import turn
 
 DAMAGED = ".damaged"
 """What is added to the name of a store that was set aside."""
-COMPANIONS = ("", "-wal", "-shm")
+COMPANIONS = ("-wal", "-shm", "")
+"""The store itself comes last: whoever makes a new one finds no log of the old one."""
 
 
 def open_recorder(
@@ -46,7 +48,7 @@ def open_recorder(
             aside = _set_aside(path, before)
             warn(f"{error.message}; it is set aside as {aside.name}, and traces begin anew")
             _open(recorder, config)
-    except StorageError as error:
+    except (StorageError, TryLaterError) as error:
         recorder.close()
         warn(f"this run goes without a trace: {error.message}; {error.hint}")
     return recorder
@@ -82,14 +84,15 @@ def _open(recorder: TraceRecorder, config: TraceConfig) -> None:
 
 def _set_aside(path: Path, identity: tuple[int, int] | None) -> Path:
     aside = path.with_name(path.name + DAMAGED)
-    # Another run may have done so, and begun a new one, meanwhile.
-    if _identity(path) == identity:
-        try:
-            for end in COMPANIONS:
-                with suppress(FileNotFoundError):
-                    path.with_name(path.name + end).replace(aside.with_name(aside.name + end))
-        except OSError as error:
-            raise StorageError(f"cannot set {path} aside: {os_words(error)}") from error
+    with turn(path.parent):
+        # Another run may have done so, and begun a new one, meanwhile.
+        if _identity(path) == identity:
+            try:
+                for end in COMPANIONS:
+                    with suppress(FileNotFoundError):
+                        path.with_name(path.name + end).replace(aside.with_name(aside.name + end))
+            except OSError as error:
+                raise StorageError(f"cannot set {path} aside: {os_words(error)}") from error
     return aside
 
 

@@ -16,7 +16,7 @@ from asyncrun.aio.slot import roster
 from asyncrun.aio.stop import MAX_RUNTIME, Stop
 from asyncrun.aio.suspend import watch_suspension
 from asyncrun.aio.watch import report, report_on_signal, watch
-from asyncrun.app.mending import mend_ledger
+from asyncrun.app.mending import entered
 from asyncrun.app.notices import with_notices
 from asyncrun.app.opening import build_workshop, redactor_of
 from asyncrun.app.overheard import overhear
@@ -31,12 +31,11 @@ from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.runner import PlannedJob, Runner
-from asyncrun.errors import LockedError
+from asyncrun.errors import TryLaterError
 from asyncrun.jobfile.jobs import Job
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ledger.lock import hold_lock
 from asyncrun.ledger.refreshes import open_refresh
-from asyncrun.paths import LEDGER, TRACES, lock_file, open_state_folder, recorded_as, state_folder
+from asyncrun.paths import LEDGER, TRACES, open_state_folder, recorded_as, state_folder
 from asyncrun.ports import Progress
 from asyncrun.records import RunResult
 from asyncrun.redact import Redactor, redact_error
@@ -97,7 +96,7 @@ async def _run_locked(
 ) -> RunResult:
     job_file, jobs, stop = selection.job_file, selection.jobs, Stop()
     async with AsyncExitStack() as stack:
-        await _enter_lock(stack, await asyncio.to_thread(lock_file, state, request.file), clock, request.wait_for_lock)
+        mended = await _enter(stack, state, request.file, clock, request.wait_for_lock)
         # The recorder also warns from its own thread, and a progress belongs to the loop's.
         loop = asyncio.get_running_loop()
         sender = open_sender(request.environ)
@@ -115,8 +114,8 @@ async def _run_locked(
         stack.push_async_callback(asyncio.to_thread, recorder.close)
         if sender:
             stack.callback(sender.close)
-        if told := await asyncio.to_thread(mend_ledger, state, request.file):
-            tell(told)
+        if mended:
+            tell(mended)
         ledger = Ledger(state / LEDGER, warn)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
         manager = CallbackManager([recorder])
@@ -164,14 +163,16 @@ def _nothing_failed(progress: Progress, clock: Clock) -> RunResult:
     return result
 
 
-async def _enter_lock(stack: AsyncExitStack, path: Path, clock: Clock, patience: float) -> None:
-    """Take the job file's lock for as long as the stack is open. Raises LockedError if another run has it after `patience` seconds."""
+async def _enter(stack: AsyncExitStack, state: Path, file: Path, clock: Clock, patience: float) -> str | None:
+    """Enter the state folder for as long as the stack is open; returns what was mended there.
+
+    Raises TryLaterError if others are in the way after `patience` seconds, LockedError if it is another run.
+    """
     last = clock.monotonic() + patience
     while True:
         try:
-            stack.enter_context(hold_lock(path, clock.now()))
-            return
-        except LockedError:
+            return await asyncio.to_thread(stack.enter_context, entered(state, file))
+        except TryLaterError:
             if clock.monotonic() >= last:
                 raise
             await clock.sleep(LOCK_INTERVAL)

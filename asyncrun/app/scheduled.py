@@ -1,4 +1,7 @@
-"""What runs by itself: lines of the crontab and pairs of units, put there, listed and taken away."""
+"""What runs by itself: lines of the crontab and pairs of units, put there, listed and taken away.
+
+A crontab can only be read whole and replaced whole: whoever changes it holds the user's home meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from pathlib import Path
 
 from asyncrun.errors import UsageError
 from asyncrun.schedule.crontab import Entry, add_entry, find_entries, remove_entry, render_line
-from asyncrun.schedule.folder import read_units, remove_units, units_folder, write_units
+from asyncrun.schedule.folder import home, read_units, remove_units, units_folder, write_units
 from asyncrun.schedule.program import read_crontab, write_crontab
 from asyncrun.schedule.systemd import Units
+from asyncrun.turns import turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +27,19 @@ class Listed:
 
 def install_entry(entry: Entry, environ: Mapping[str, str]) -> None:
     """Put a line into the user's crontab. Raises UsageError when its name is taken, StorageError when crontab refuses."""
-    text = read_crontab()
-    if entry in find_entries(text):
-        return
-    _check_free(entry.name, [*find_entries(text), *read_units(units_folder(environ))])
-    write_crontab(add_entry(text, entry))
+    with turn(home(environ)):
+        text = read_crontab()
+        if entry in find_entries(text):
+            return
+        _check_free(entry.name, [*find_entries(text), *read_units(units_folder(environ))])
+        write_crontab(add_entry(text, entry))
 
 
 def install_units(units: Units, environ: Mapping[str, str]) -> list[Path]:
     """Write the units and return their paths. Raises UsageError when the name is taken, OutputError."""
-    _check_free(units.name, [listed.entry for listed in list_entries(environ)])
-    return write_units(units_folder(environ), units)
+    with turn(home(environ)):
+        _check_free(units.name, [listed.entry for listed in list_entries(environ)])
+        return write_units(units_folder(environ), units)
 
 
 def list_entries(environ: Mapping[str, str]) -> list[Listed]:
@@ -47,17 +53,18 @@ def list_entries(environ: Mapping[str, str]) -> list[Listed]:
 
 def remove_named(name: str, environ: Mapping[str, str]) -> list[Listed]:
     """Take away what has that name and return it. Raises UsageError when nothing has."""
-    there = list_entries(environ)
-    named = [listed for listed in there if listed.entry.name == name]
-    if not named:
-        names = ", ".join(listed.entry.name for listed in there)
-        raise UsageError(f"there is no entry {name!r}", hint=f"There are: {names}." if names else "There is none at all.")
-    for kind in {listed.kind for listed in named}:
-        if kind == "cron":
-            write_crontab(remove_entry(read_crontab(), name))
-        else:
-            remove_units(units_folder(environ), name)
-    return named
+    with turn(home(environ)):
+        there = list_entries(environ)
+        named = [listed for listed in there if listed.entry.name == name]
+        if not named:
+            names = ", ".join(listed.entry.name for listed in there)
+            raise UsageError(f"there is no entry {name!r}", hint=f"There are: {names}." if names else "There is none at all.")
+        for kind in {listed.kind for listed in named}:
+            if kind == "cron":
+                write_crontab(remove_entry(read_crontab(), name))
+            else:
+                remove_units(units_folder(environ), name)
+        return named
 
 
 def render_entries(environ: Mapping[str, str]) -> str:

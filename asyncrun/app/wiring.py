@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -176,7 +177,7 @@ class Workshop:
         for llm in self._llms.values():
             await llm.aclose()
         for store in self._stores:
-            store.close()
+            await asyncio.to_thread(store.close)
 
     def open_embed(self, job: EmbedJob) -> EmbedKind:
         """Return an embed job, wired. Blocks."""

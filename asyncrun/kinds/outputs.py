@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +21,30 @@ Row = Mapping[str, Any]
 
 @dataclass(slots=True, eq=False)
 class Unfinished:
-    """An output that is being written; `whole` says whether it may take its place."""
+    """An output that is being written; `whole` says whether it may take its place.
+
+    Its writer is used by one thread at a time: where a job is cancelled, the thread that writes goes on.
+    """
 
     writer: Writer
     whole: bool = False
+    _in_use: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, rows: Iterable[Row]) -> None:
         """Add rows. Blocks. Raises StorageError."""
         for row in rows:
-            self.writer.write(row)
+            with self._in_use:
+                self.writer.write(row)
+
+    def commit(self) -> os.stat_result | None:
+        """Put it in its place; returns which file it is there. Blocks. Raises OutputError and StorageError."""
+        with self._in_use:
+            return self.writer.commit()
+
+    def abort(self) -> None:
+        """Throw it away, unless it is in its place. Blocks."""
+        with self._in_use:
+            self.writer.abort()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +79,9 @@ class Output:
     async def write(self, rows: Iterable[Row], mark: str, context: JobContext) -> None:
         """Write the rows in a worker thread, put the file in its place, and remember what it was made from."""
         with context.manager.event(CBEventType.ASYNC_JOB, payload={"name": f"write {self.shown}"}):
-            await asyncio.to_thread(self.write_rows, rows)
+            _, placed = await asyncio.to_thread(self._write_rows, rows)
             if self.path is not None:
-                await context.ledger.set_output(self.path, mark)
+                await context.ledger.set_output(self.path, mark, placed)
 
     @asynccontextmanager
     async def writing(self, mark: str, context: JobContext) -> AsyncIterator[Unfinished]:
@@ -73,26 +90,28 @@ class Output:
         Raises OutputError and StorageError.
         """
         with context.manager.event(CBEventType.ASYNC_JOB, payload={"name": f"write {self.shown}"}):
-            writer = await asyncio.to_thread(self.open_writer)
-            unfinished = Unfinished(writer)
+            unfinished = Unfinished(await asyncio.to_thread(self.open_writer))
             try:
                 yield unfinished
                 if unfinished.whole:
-                    await asyncio.to_thread(writer.commit)
+                    placed = await asyncio.to_thread(unfinished.commit)
                     if self.path is not None:
-                        await context.ledger.set_output(self.path, mark)
+                        await context.ledger.set_output(self.path, mark, placed)
             finally:
-                await asyncio.to_thread(writer.abort)
+                await asyncio.to_thread(unfinished.abort)
 
     def write_rows(self, rows: Iterable[Row]) -> int:
         """Write the rows, put the file in its place, and return how many there were. Blocks. Raises OutputError and StorageError."""
+        count, _ = self._write_rows(rows)
+        return count
+
+    def _write_rows(self, rows: Iterable[Row]) -> tuple[int, os.stat_result | None]:
         writer = self.open_writer()
         count = 0
         try:
             for row in rows:
                 writer.write(row)
                 count += 1
-            writer.commit()
+            return count, writer.commit()
         finally:
             writer.abort()
-        return count

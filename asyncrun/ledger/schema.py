@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, os_words
+from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, TryLaterError, os_words
 from asyncrun.readonly import address_to_look, can_write, copy_hint
 from asyncrun.wal import BUSY_SECONDS, enter_wal
 
@@ -246,6 +246,11 @@ def is_damage(error: BaseException) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
+def is_busy(error: BaseException) -> bool:
+    """Tell whether another process holds the file, and has for as long as one waits."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def removed(path: Path) -> StorageError:
     """Return the error for a ledger that was in use when its file went away."""
     return StorageError(
@@ -264,6 +269,8 @@ def explained(error: sqlite3.DatabaseError, path: Path) -> AsyncrunError:
     if isinstance(error, sqlite3.OperationalError):
         if not path.exists():
             return removed(path)
+        if is_busy(error):
+            return TryLaterError(f"another process has been writing to the ledger {path} for {BUSY_SECONDS:.0f} seconds")
         return StorageError(f"cannot use the ledger {path}: {error}", hint="Check the disk and the folder's permissions.")
     return AsyncrunError(
         f"internal error: SQLite refuses what was asked of the ledger {path}: {error}",

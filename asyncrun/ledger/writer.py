@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from asyncrun.errors import StorageError
 from asyncrun.ledger.salvage import ask_to_mend
-from asyncrun.ledger.schema import explained, is_damage, open_connection, removed
+from asyncrun.ledger.schema import explained, is_busy, is_damage, open_connection, removed
 
 T = TypeVar("T")
 
@@ -154,7 +154,7 @@ class GroupWriter:
         """Return what whoever waits hears of an error."""
         if is_damage(error):
             ask_to_mend(self._path)
-        if isinstance(error, sqlite3.OperationalError | OSError):
+        if isinstance(error, sqlite3.OperationalError | OSError) and not is_busy(error):
             told: BaseException = StorageError(f"cannot write the ledger {self._path}: {error}")
         elif isinstance(error, sqlite3.DatabaseError):
             told = explained(error, self._path)

@@ -13,9 +13,14 @@ from asyncrun.schedule.systemd import PREFIX, Units
 WRITTEN = "# Written by `asyncrun cron add`"
 
 
+def home(environ: Mapping[str, str]) -> Path:
+    """Return the user's home."""
+    return Path(environ.get("HOME") or Path.home())
+
+
 def units_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder (systemd.unit(5)): $XDG_CONFIG_HOME/systemd/user, by default under ~/.config."""
-    above = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".config")
+    above = environ.get("XDG_CONFIG_HOME") or str(home(environ) / ".config")
     return Path(above) / "systemd" / "user"
 
 

@@ -91,4 +91,4 @@ class Store(Protocol):
         """Return a word that changes whenever the collection's content changes."""
 
     def close(self) -> None:
-        """Release files and connections; may be called twice."""
+        """Release files and connections; may be called twice. Where a run is cancelled, a thread may still be in another method."""

@@ -7,6 +7,7 @@ changes by transactions alone, and each gives the collection a new revision.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,7 @@ class SqliteStore:
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._search = SqliteSearch()
+        self._in_use = threading.RLock()
 
     def open_collection(self, collection: Collection) -> None:
         """Make the collection, or check that it has the same space. Raises SpaceMismatchError."""
@@ -123,11 +125,15 @@ class SqliteStore:
             return known.revision if known else ""
 
     def close(self) -> None:
-        """Release the file and the vectors in memory; may be called twice, and the next call of a method opens the file again."""
-        self._search = SqliteSearch()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Release the file and the vectors in memory; may be called twice, and the next call of a method opens the file again.
+
+        Waits for a transaction that another thread is in: SQLite would crash.
+        """
+        with self._in_use:
+            self._search = SqliteSearch()
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     def _known(self, connection: sqlite3.Connection, name: str) -> CollectionRow:
         known = find_collection(connection, name)
@@ -139,7 +145,7 @@ class SqliteStore:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
         """Give a connection that sees one state of the file, or None when there is no file."""
-        with reporting(self._path):
+        with self._in_use, reporting(self._path):
             if self._connection is None:
                 self._connection = open_existing_file(self._path)
             if self._connection is None:
@@ -150,7 +156,7 @@ class SqliteStore:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with reporting(self._path):
+        with self._in_use, reporting(self._path):
             if self._connection is None:
                 self._connection = open_file(self._path)
             with transaction(self._connection, "IMMEDIATE"):

@@ -28,6 +28,8 @@ from asyncrun.testing.wire import read_request, write_reply
 MODEL = "fake-embedding"
 KEY_HEADERS = ("authorization", "api-key", "x-goog-api-key")
 _Answer = tuple[int, bytes, Mapping[str, str]]
+_TURNS_OF_AN_ACCEPTED = 5
+"""Turns of the loop from the moment that a connection is accepted until its task has begun."""
 
 
 class FakeServer:
@@ -123,6 +125,11 @@ class FakeServer:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._server is None:
             return
+        # A connection that is being accepted at this moment comes to be served first: asyncio would leave it open.
+        for listening in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listening)
+        for _ in range(_TURNS_OF_AN_ACCEPTED):
+            await asyncio.sleep(0)
         self._server.close()
         for task in self._serving:
             task.cancel()

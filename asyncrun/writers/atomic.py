@@ -50,10 +50,10 @@ class AtomicFile:
             self._flush()
         return len(data)
 
-    def commit(self) -> None:
-        """Make what was written durable and put it in its place."""
+    def commit(self) -> os.stat_result:
+        """Make what was written durable and put it in its place; returns which file it is there."""
         self.finish()
-        self.place()
+        return self.place()
 
     def write_at_start(self, data: bytes) -> None:
         """Put bytes in the place of as many first ones."""
@@ -79,14 +79,16 @@ class AtomicFile:
         except OSError as error:
             raise _error(self.path, "cannot be put in its place", error) from error
 
-    def place(self) -> None:
-        """Put the finished file in its place."""
+    def place(self) -> os.stat_result:
+        """Put the finished file in its place; returns which file it is there."""
         try:
+            placed = os.fstat(self._open_descriptor())
             self._temporary.replace(self._target)
             _sync_folder(self._target.parent)
         except OSError as error:
             raise _error(self.path, "cannot be put in its place", error) from error
         self._close()
+        return placed
 
     def abort(self) -> None:
         """Throw away what was written; does nothing after `commit`, nor a second time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,10 +34,10 @@ class CsvWriter:
         self._begin()
         self._line([row.get(name) for name in self._columns])
 
-    def commit(self) -> None:
-        """Make the rows durable and put the file in its place. Raises OutputError, StorageError."""
+    def commit(self) -> os.stat_result:
+        """Make the rows durable and put the file in its place, which is returned. Raises OutputError, StorageError."""
         self._begin()
-        self._file.commit()
+        return self._file.commit()
 
     def abort(self) -> None:
         """Throw the temporary file away; may be called after `commit` and twice."""

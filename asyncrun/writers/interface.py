@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -16,8 +17,8 @@ class Writer(Protocol):
     def write(self, row: Mapping[str, Any]) -> None:
         """Add a row."""
 
-    def commit(self) -> None:
-        """Make the rows durable and put the file in its place."""
+    def commit(self) -> os.stat_result | None:
+        """Make the rows durable and put the file in its place; returns which one it is there, None where that is not known."""
 
     def abort(self) -> None:
         """Throw the temporary file away; may be called after `commit` and twice."""

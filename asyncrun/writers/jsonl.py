@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,9 +27,9 @@ class JsonlWriter:
         """Add a row. Raises StorageError when the disk is full or fails."""
         self._file.write(json_line(row, self._columns))
 
-    def commit(self) -> None:
-        """Make the rows durable and put the file in its place. Raises OutputError, StorageError."""
-        self._file.commit()
+    def commit(self) -> os.stat_result:
+        """Make the rows durable and put the file in its place, which is returned. Raises OutputError, StorageError."""
+        return self._file.commit()
 
     def abort(self) -> None:
         """Throw the temporary file away; may be called after `commit` and twice."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,8 @@ class NpyWriter:
         self._ids.write(_line(str(row["id"])))
         self._shape = (rows + 1, dimensions)
 
-    def commit(self) -> None:
-        """Make both files durable and put them in their places. Raises OutputError, StorageError."""
+    def commit(self) -> os.stat_result:
+        """Make both files durable and put them in their places; returns that of the vectors. Raises OutputError, StorageError."""
         if self._shape[0]:
             self._vectors.write_at_start(_header(self._shape))
         else:
@@ -63,8 +64,9 @@ class NpyWriter:
         self._vectors.finish()
         self._ids.finish()
         self._ids.remove_former()
-        self._vectors.place()
+        placed = self._vectors.place()
         self._ids.place()
+        return placed
 
     def abort(self) -> None:
         """Throw the temporary files away; may be called after `commit` and twice."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -68,11 +69,11 @@ class ParquetWriter:
         if len(self._rows) >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             self._end_group()
 
-    def commit(self) -> None:
-        """Make the rows durable and put the file in its place. Raises OutputError, StorageError."""
+    def commit(self) -> os.stat_result:
+        """Make the rows durable and put the file in its place, which is returned. Raises OutputError, StorageError."""
         self._end_group()
         self._writer().close()
-        self._file.commit()
+        return self._file.commit()
 
     def abort(self) -> None:
         """Throw the temporary file away; may be called after `commit` and twice."""

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from asyncrun.testing.server import FakeServer
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0
 """Seconds until what is waited for does not come any more."""
@@ -41,6 +43,17 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     script, folder = load_script("readme_example"), tmp_path_factory.mktemp("example")
     script.run_example(folder)
     return Example(folder, script.trace(folder), script.asyncrun(folder, "trace", "timeline"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What the jobs of a module's `write_jobs` write when nothing befalls their run; it returns where."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with FakeServer().in_thread() as server:
+        output: Path = request.module.write_jobs(folder, server)
+        code, told = finish(start(folder))
+    assert code == 0, told
+    return output.read_bytes()
 
 
 def start(folder: Path, *program: str) -> subprocess.Popen[str]:

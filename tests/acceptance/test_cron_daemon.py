@@ -25,7 +25,7 @@ BEFORE = (
 
 
 def crontab(*arguments: str, given: bytes | None = None) -> None:
-    subprocess.run(["crontab", *arguments], input=given, capture_output=True, check=True, timeout=10)
+    subprocess.run(["crontab", *arguments], input=given, capture_output=True, check=True, timeout=60)
 
 
 def kept() -> bytes | None:
@@ -102,6 +102,7 @@ def test_cron_runs_a_job_each_minute_and_mails_one_paragraph_about_the_one_that_
     env_file = tmp_path / "night.env"
     env_file.write_text("TEXT=from the env file\n")
     env_file.chmod(0o600)
+    began = time.time()
     with borrowed_crontab(), mailer(mails), daemon() as cron:
         asyncrun(tmp_path, "cron", "add", ok.name, "--at", "* * * * *", "--name", "ok", "--env-file", env_file.name, "--jitter", "1s")
         asyncrun(tmp_path, "cron", "add", failing.name, "--at", "* * * * *", "--name", "bad")
@@ -112,8 +113,8 @@ def test_cron_runs_a_job_each_minute_and_mails_one_paragraph_about_the_one_that_
         assert kept() == BEFORE
     assert "from the env file" in (tmp_path / "ok.jsonl").read_text()
     sent = [path.read_text() for path in mails.glob("*.mail")]
-    # A second minute may have begun meanwhile; of the job that is well there is no mail in any.
-    assert 1 <= len(sent) <= 2
+    # Another minute may have begun meanwhile; of the job that is well there is no mail in any.
+    assert 1 <= len(sent) <= time.time() // 60 - began // 60
     for mail in sent:
         headers, _, body = mail.partition("\n\n")
         assert "\nTo: night@example.org\n" in headers

@@ -22,7 +22,7 @@ def write_jobs(folder: Path, server: FakeServer) -> None:
         (folder / f"docs/{number}.md").write_text(f"Passage number {number} tells how to resume.\n")
     items = [{"id": str(number), "text": f"question {number} about passage {number % 4}"} for number in range(ITEMS)]
     endpoint = {"provider": "openai", "base_url": server.base_url, "limits": {"concurrency": 2}}
-    embedder = {**endpoint, "model": "m", "batch": {"max_items": 4}}
+    embedder = {**endpoint, "model": "m", "batch": {"max_items": 1}}
     shared = {"input": {"items": items}, "embedder": embedder}
     jobs = [
         {"name": "fill", "kind": "ingest", "input": "docs/*.md", "embedder": embedder, "store": {"path": "index.db"}},

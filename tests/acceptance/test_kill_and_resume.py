@@ -22,7 +22,7 @@ from .conftest import WITHOUT_GRACE, finish, send_signal_twice, start, wait_unti
 ITEMS, BATCH, IN_FLIGHT = 400, 8, 4
 
 
-def write_jobs(folder: Path, server: FakeServer) -> None:
+def write_jobs(folder: Path, server: FakeServer) -> Path:
     folder.mkdir(exist_ok=True)
     lines = (json.dumps({"id": str(number), "text": f"text {number}"}) for number in range(ITEMS))
     (folder / "items.jsonl").write_text("\n".join(lines))
@@ -35,20 +35,11 @@ def write_jobs(folder: Path, server: FakeServer) -> None:
     }
     job = {"name": "all", "kind": "embed", "input": "items.jsonl", "output": "out.jsonl", "embedder": embedder, "workers": IN_FLIGHT}
     (folder / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
+    return folder / "out.jsonl"
 
 
 def wait_for_requests(server: FakeServer, number: int, process: subprocess.Popen[str]) -> None:
     wait_until(lambda: len(server.requests) >= number, process)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    with FakeServer().in_thread() as server:
-        write_jobs(folder, server)
-        code, told = finish(start(folder))
-    assert code == 0, told
-    return (folder / "out.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -97,7 +88,7 @@ def test_c21_two_signals_end_it_at_once(tmp_path: Path) -> None:
 
 
 def test_c28_a_second_run_of_the_same_file_is_told_who_runs(tmp_path: Path) -> None:
-    with FakeServer(latency=2.0).in_thread() as server:
+    with FakeServer(latency=3600).in_thread() as server:
         write_jobs(tmp_path, server)
         first = start(tmp_path)
         wait_for_requests(server, 1, first)

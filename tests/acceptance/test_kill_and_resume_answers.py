@@ -19,7 +19,7 @@ from .conftest import finish, start, wait_until
 QUESTIONS, IN_FLIGHT = 120, 4
 
 
-def write_jobs(folder: Path, server: FakeServer) -> None:
+def write_jobs(folder: Path, server: FakeServer) -> Path:
     (folder / "docs").mkdir(parents=True, exist_ok=True)
     for number in range(5):
         (folder / f"docs/{number}.md").write_text(f"Passage number {number} tells how to resume.\n")
@@ -31,16 +31,7 @@ def write_jobs(folder: Path, server: FakeServer) -> None:
     ask = {"name": "ask", "kind": "query", "needs": ["fill"], "input": "questions.jsonl", "store": {"path": "index.db"}}
     jobs = [fill, {**ask, "embedder": embedder, "search": "keyword", "llm": "small", "output": "answers.jsonl"}]
     (folder / "jobs.yaml").write_text(json.dumps({"llms": {"small": llm}, "jobs": jobs}))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    with FakeServer().in_thread() as server:
-        write_jobs(folder, server)
-        code, told = finish(start(folder))
-    assert code == 0, told
-    return (folder / "answers.jsonl").read_bytes()
+    return folder / "answers.jsonl"
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

@@ -19,7 +19,9 @@ ITEMS, BATCH = 96, 2
 
 def test_c27_a_run_that_is_stopped_and_continued_sends_nothing_twice_and_writes_the_same_bytes(tmp_path: Path) -> None:
     texts = [f"text {number}" for number in range(ITEMS)]
-    with FakeServer(latency=0.05).in_thread() as server:
+    with FakeServer().in_thread() as server:
+        # From a quarter on an answer takes long, until the run is stopped.
+        server.latency = lambda _: 0.3 if len(server.sent_texts) > ITEMS // 4 else 0.02
         (tmp_path / "items.jsonl").write_text("".join(json.dumps({"id": text, "text": text}) + "\n" for text in texts))
         embedder = {
             "provider": "openai",
@@ -37,6 +39,7 @@ def test_c27_a_run_that_is_stopped_and_continued_sends_nothing_twice_and_writes_
             os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
             # Longer than any answer that is under way takes: all of them have come when the run goes on.
             time.sleep(0.5)
+            server.latency = 0.02
             sent = len(server.sent_texts)
             process.send_signal(signal.SIGCONT)
             code, said = finish(process)

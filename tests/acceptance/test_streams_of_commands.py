@@ -154,6 +154,7 @@ def test_a_summary_for_a_pipe_or_a_device_leaves_it_as_it_is(folder: Path) -> No
     os.mkfifo(folder / "pipe")
     assert call("run -q --summary-file pipe", folder, "").returncode == 73
     assert (folder / "pipe").is_fifo()
+    (folder / "pipe").unlink()
     assert call("run -q --summary-file /dev/full", folder, "").returncode == 74
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -79,8 +78,6 @@ def notes(tmp_path: Path, server: FakeServer) -> Path:
 
 
 @pytest.fixture
-def unused_url() -> str:
+def unused_url(unused_port: int) -> str:
     """An address where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
+    return f"http://127.0.0.1:{unused_port}/v1"

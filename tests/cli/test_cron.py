@@ -107,6 +107,13 @@ def test_list_and_print_show_what_is_there(asyncrun: Command, tmp_path: Path, cr
     assert asyncrun("cron", "print").out == (cron / "tab").read_text()
 
 
+@pytest.mark.parametrize(("flags", "by"), [([], "cron"), (["--systemd"], "systemd")])
+def test_a_program_is_told_what_was_added_and_no_more(asyncrun: Command, cron: Path, flags: list[str], by: str) -> None:
+    assert asyncrun("cron", "add", "--at", "@daily", "--name", "before").code == 0
+    [entry] = json.loads(asyncrun("cron", "add", "--at", "0 4 * * *", "--name", "night", *flags, "--json").out)["entries"]
+    assert (entry["name"], entry["by"]) == ("night", by)
+
+
 def test_print_shows_what_add_would_write_and_changes_nothing(asyncrun: Command, tmp_path: Path, cron: Path) -> None:
     shown = asyncrun("cron", "print", "jobs.yaml", "--at", "@daily").out
     units = asyncrun("cron", "print", "jobs.yaml", "--at", "@daily", "--systemd").out

@@ -88,15 +88,34 @@ def test_c29_who_looks_at_a_damaged_ledger_is_told_that_a_run_mends_it(asyncrun:
     assert asyncrun(*words.split()).code == 0
 
 
-def test_c29_damaged_rows_are_dropped_named_and_sent_again(asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path) -> None:
+@pytest.mark.parametrize("damage", ["vectors = zeroblob(length(vectors))", "count = count + 1"])
+def test_c29_damaged_rows_are_dropped_named_and_sent_again(
+    asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path, damage: str
+) -> None:
     with sqlite3.connect(ledger) as connection:
-        connection.execute("UPDATE batches SET vectors = zeroblob(length(vectors)) WHERE id IN (4, 9)")
+        connection.execute(f"UPDATE batches SET {damage} WHERE id IN (4, 9)")
     connection.close()
     first = asyncrun("run")
     assert first.code == 74
     assert "batch 4 of the ledger does not fit its checksum" in first.err
     assert "batch 9 of the ledger does not fit its checksum" in first.err
     assert asyncrun("run").code == 0
+    assert len(server.sent_texts) == ITEMS + 2 * BATCH
+    assert same(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["keys = zeroblob(length(keys))", "dimensions = dimensions + 1"])
+def test_c29_rows_whose_keys_or_size_are_damaged_cost_nothing_but_themselves_and_once(
+    asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path, damage: str
+) -> None:
+    with sqlite3.connect(ledger) as connection:
+        connection.execute(f"UPDATE batches SET {damage} WHERE id IN (1, 9)")
+    connection.close()
+    first, second = asyncrun("run"), asyncrun("run")
+    assert (first.code, second.code) == (0, 0)
+    assert "batch 1 of the ledger does not fit its checksum" in first.err
+    assert "batch 9 of the ledger does not fit its checksum" in first.err
+    assert "checksum" not in second.err
     assert len(server.sent_texts) == ITEMS + 2 * BATCH
     assert same(tmp_path)
 

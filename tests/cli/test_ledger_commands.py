@@ -71,10 +71,11 @@ def test_what_is_taken_in_is_not_sent_again(asyncrun: Command, finished: Path, s
         ({"id": "1", "text": "a", "embedding": [1.0, None]}, 74, "bad.jsonl:1: no text, or no embedding"),
         ({"id": "1", "text": "a", "embedding": [1e39]}, 74, "bad.jsonl:1: no text, or no embedding"),
         ({"format": "asyncrun-ledger", "version": 2}, 74, "bad.jsonl:1: a portable ledger of the version 2"),
+        ([1.0, 2.0], 74, "bad.jsonl:1: not a JSON object but a list"),
     ],
 )
 def test_what_is_no_vector_is_refused_before_anything_is_taken_in(
-    asyncrun: Command, finished: Path, line: dict[str, Any], code: int, words: str
+    asyncrun: Command, finished: Path, line: Any, code: int, words: str
 ) -> None:
     (finished / "bad.jsonl").write_text(json.dumps(line) + "\n")
     answer = asyncrun("ledger", "import", "portable.jsonl", "bad.jsonl", "--job", "jsonl")

@@ -112,6 +112,17 @@ def test_the_disk_that_is_needed_is_said(asyncrun: Command, server: FakeServer, 
     assert plans(asyncrun)[0]["disk"] == 0
 
 
+def test_the_disk_that_an_ingest_needs_is_said_when_the_size_of_a_vector_is_known(
+    asyncrun: Command, server: FakeServer, tmp_path: Path
+) -> None:
+    notes(tmp_path, "notes.jsonl", ["text one", "text two"])
+    write(tmp_path, {"name": "n", "kind": "ingest", "input": "notes.jsonl", "store": {"path": "index.db"}, "embedder": embedder(server)})
+    assert plans(asyncrun)[0]["disk"] is None
+    assert asyncrun("run", "--quiet").code == 0
+    notes(tmp_path, "notes.jsonl", ["text one", "text two", "text six"])
+    assert 8 * 4 < plans(asyncrun)[0]["disk"] < 1000
+
+
 def test_a_job_whose_input_is_not_made_yet_is_planned_as_unknown(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
     notes(tmp_path, "notes.jsonl", ["one", "two"])
     first = {"name": "first", "kind": "embed", "input": "notes.jsonl", "output": "first.jsonl", "embedder": embedder(server)}

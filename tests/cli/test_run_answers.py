@@ -161,7 +161,7 @@ def test_a_prompt_may_stand_in_a_file_and_there_is_one_for_those_who_write_none(
     (folder / "prompt.txt").write_text("Tell: {question}\n")
     write_jobs(folder, server, prompt={"path": "prompt.txt"})
     assert asyncrun("run").code == 0
-    assert server.prompts[0] == f"Tell: {QUESTIONS[0]['text']}"
+    assert f"Tell: {QUESTIONS[0]['text']}" in server.prompts
     write_jobs(folder, server, prompt=None)
     assert asyncrun("run").code == 0
     assert "[1] Run the same command" in server.prompts[-1]

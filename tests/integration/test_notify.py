@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import threading
@@ -135,21 +134,19 @@ async def test_what_may_pass_is_tried_again_five_times_in_all(statuses: tuple[in
 
 
 @pytest.mark.asyncio
-async def test_a_receiver_that_is_not_there_is_tried_again_and_its_address_is_not_told() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+async def test_a_receiver_that_is_not_there_is_tried_again_and_its_address_is_not_told(unused_port: int) -> None:
     clock = NoWaiting()
-    assert await pinged(f"http://127.0.0.1:{port}/{KEY}", clock) == "the connection is refused"
+    assert await pinged(f"http://127.0.0.1:{unused_port}/{KEY}", clock) == "the connection is refused"
     assert len(clock.waits) == 4
 
 
 @pytest.mark.asyncio
 async def test_a_receiver_that_hangs_is_left_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asyncrun.notify.ping.TIMEOUT", 0.2)
+    clock = NoWaiting()
     with receiving(0) as receiver:
-        assert await pinged(receiver.url, NoWaiting(), tries=2) == "no whole reply within 0.2 s"
-    assert len(receiver.got) == 2
+        assert await pinged(receiver.url, clock, tries=2) == "no whole reply within 0.2 s"
+    assert len(clock.waits) == 1
 
 
 # Whole runs -----------------------------------------------------------------------------------------------------------------------------
@@ -218,13 +215,13 @@ def test_a_failure_is_told_with_its_code_and_no_secret_stays_anywhere(tmp_path: 
     assert [path for path in written if KEY.encode() in path.read_bytes()] == []
 
 
-@pytest.mark.parametrize("status", [404, 307, 0])
-def test_a_receiver_that_is_ill_costs_one_warning_and_changes_nothing(tmp_path: Path, status: int) -> None:
+@pytest.mark.parametrize(("status", "patience"), [(404, 60), (307, 60), (0, 2)])
+def test_a_receiver_that_is_ill_costs_one_warning_and_changes_nothing(tmp_path: Path, status: int, patience: float) -> None:
     write(tmp_path, GOOD)
-    code = """
+    code = f"""
 import asyncrun.app.notices, asyncrun.notify.ping
 from asyncrun.cli import main
-asyncrun.notify.ping.TIMEOUT, asyncrun.app.notices.TRIES = 0.2, 1
+asyncrun.notify.ping.TIMEOUT, asyncrun.app.notices.TRIES = {patience}, 1
 main()
 """
     with receiving(status) as receiver:

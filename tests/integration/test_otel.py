@@ -7,7 +7,6 @@ import gzip
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -66,12 +65,12 @@ class Collector:
 def collector() -> Iterator[Collector]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            body, status = self.rfile.read(int(self.headers["content-length"])), found.status
             found.bodies.append(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
             found.headers.append({name.lower(): value for name, value in self.headers.items()})
             found.paths.append(self.path)
             found.answering.wait()
-            self.send_response(found.status)
+            self.send_response(status)
             self.send_header("content-length", "0")
             self.end_headers()
 
@@ -97,7 +96,7 @@ def values(attributes: Sequence[Any]) -> dict[str, Any]:
 
 
 def send(spans: Sequence[Span], environ: Mapping[str, str]) -> int:
-    sender = Sender(environ)
+    sender = Sender(environ, patience=120)
     try:
         return sender.finish(RUN, spans, NOW)
     finally:
@@ -171,7 +170,7 @@ def test_a_collector_that_refuses_is_told_in_a_sentence(collector: Collector, ca
 
 
 def test_what_has_ended_is_sent_while_the_run_goes_on_and_once(collector: Collector) -> None:
-    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
+    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, patience=120)
     sender.offer(RUN, SPANS[1:2])
     eventually(collector.spans)
     assert [span.name for span in collector.spans()] == ["embeddings m"]
@@ -184,7 +183,7 @@ def test_what_has_ended_is_sent_while_the_run_goes_on_and_once(collector: Collec
 
 def test_what_a_collector_did_not_take_on_the_way_it_gets_at_the_end(collector: Collector) -> None:
     collector.status = 400
-    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
+    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, patience=120)
     sender.offer(RUN, SPANS[1:2])
     eventually(lambda: collector.bodies)
     collector.status = 200
@@ -194,10 +193,30 @@ def test_what_a_collector_did_not_take_on_the_way_it_gets_at_the_end(collector: 
     sender.close()
 
 
+def test_what_a_collector_refuses_while_the_run_is_ending_it_gets_with_the_rest(collector: Collector) -> None:
+    class Ending(list[Span]):
+        """All spans of a run: once they are looked at, the answer comes that was awaited."""
+
+        def __iter__(self) -> Iterator[Span]:
+            collector.status = 200
+            collector.answering.set()
+            return super().__iter__()
+
+    collector.status = 400
+    collector.answering.clear()
+    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, patience=120)
+    sender.offer(RUN, SPANS[1:2])
+    eventually(lambda: collector.bodies)
+    collector.bodies.clear()
+    assert sender.finish(RUN, Ending(SPANS), NOW) == 5
+    assert len(collector.spans()) == 5
+    sender.close()
+
+
 def test_a_slow_collector_gets_what_was_too_much_at_the_end(collector: Collector) -> None:
     spans = [Span(RUN.run_id, number, None, "query", "", STARTED, STARTED + 1, "succeeded") for number in range(1, 3000)]
     collector.answering.clear()
-    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, patience=20)
+    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, patience=120)
     for first in range(0, len(spans), 50):
         sender.offer(RUN, spans[first : first + 50])
     collector.answering.set()
@@ -259,7 +278,7 @@ def test_spans_arrive_before_the_run_has_ended(collector: Collector, tmp_path: P
 
 
 @pytest.mark.parametrize("fault", ["refuses", "answers 503", "hangs", "is not there"])
-def test_a_run_goes_well_without_its_collector_and_says_so_once(collector: Collector, notes: Path, fault: str) -> None:
+def test_a_run_goes_well_without_its_collector_and_says_so_once(collector: Collector, notes: Path, fault: str, unused_port: int) -> None:
     url = collector.url
     match fault:
         case "refuses":
@@ -269,8 +288,7 @@ def test_a_run_goes_well_without_its_collector_and_says_so_once(collector: Colle
         case "hangs":
             collector.answering.clear()
         case _:
-            with socket.create_server(("127.0.0.1", 0)) as server:
-                url = f"http://127.0.0.1:{server.getsockname()[1]}"
+            url = f"http://127.0.0.1:{unused_port}"
     ended = run_in(notes, OTEL_EXPORTER_OTLP_ENDPOINT=url)
     assert ended.returncode == 0
     assert ended.stderr.count("the trace is not sent on: the collector took 0 spans") == 1

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from asyncrun.aio.stop import Stop
+from asyncrun.callbacks import CallbackManager
+from asyncrun.kinds.context import JobContext
+from asyncrun.kinds.outputs import Output
 from asyncrun.ledger.index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.writer import MOST_WAITING
 from asyncrun.records import Space, content_key
+from asyncrun.testing.clock import FakeClock
 
 SPACE = Space("local", "m")
 TURNS = 20
@@ -56,3 +63,37 @@ async def test_c44_calls_go_on_while_the_disk_is_busy_and_the_writes_are_committ
     assert taken == number
     index = await asyncio.to_thread(ledger.index, SPACE)
     assert (index.find(keys_array(b"".join(content_key(str(each)) for each in range(number)))) >= 0).all()
+
+
+@pytest.mark.asyncio
+async def test_an_output_is_thrown_away_once_its_last_rows_are_written_also_where_nobody_waits_for_them_any_more(tmp_path: Path) -> None:
+    """A run that is cancelled leaves the thread that writes; a file that is closed below it may be another one by then."""
+    inside, go_on, seen = threading.Event(), threading.Event(), []
+
+    class Slow:
+        def write(self, row: Mapping[str, Any]) -> None:
+            inside.set()
+            assert go_on.wait(60)
+            seen.append("written")
+
+        def commit(self) -> None:
+            seen.append("committed")
+
+        def abort(self) -> None:
+            seen.append("thrown away")
+
+    with closing(Ledger(tmp_path / "ledger.db")) as ledger:
+        context = JobContext("job", "jobs.yaml/job", ledger, Stop(), FakeClock(), CallbackManager())
+
+        async def write() -> None:
+            async with Output(tmp_path / "out", "out", "slow", Slow).writing("mark", context) as unfinished:
+                await asyncio.to_thread(unfinished.write, [{"id": "a"}])
+
+        writing = asyncio.create_task(write())
+        await asyncio.to_thread(inside.wait, 60)
+        writing.cancel()
+        await asyncio.wait([writing], timeout=0.2)  # long enough for one that does not wait
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+    assert seen == ["written", "thrown away"]

@@ -18,6 +18,8 @@ from asyncrun.trace.store import TraceStore
 
 RUNS = 4
 ROUNDS = 25
+PATIENCE = 300.0
+"""Seconds until who does not come to a meeting does not come any more."""
 
 _meeting: Barrier
 
@@ -30,15 +32,15 @@ def meet(barrier: Barrier) -> None:
 def start(folder: Path) -> str:
     """Open all that a run keeps, each file at the same instant as the other runs do; return what went wrong."""
     try:
-        _meeting.wait(60)
+        _meeting.wait(PATIENCE)
         state = open_state_folder(folder / ".asyncrun")
-        _meeting.wait(60)
+        _meeting.wait(PATIENCE)
         with closing(open_connection(state / LEDGER)):
-            _meeting.wait(60)
+            _meeting.wait(PATIENCE)
         with TraceStore(state / TRACES):
-            _meeting.wait(60)
+            _meeting.wait(PATIENCE)
         with closing(open_file(folder / "store.db")):
-            _meeting.wait(60)
+            _meeting.wait(PATIENCE)
     except Exception as error:
         _meeting.abort()
         return f"{type(error).__name__}: {error}"

@@ -33,10 +33,8 @@ def test_every_event_arrives_in_order(example: ModuleType) -> None:
     assert sorted(event["payload"]["index"] for event in receiver.events) == list(range(10))
 
 
-def test_a_webhook_that_is_not_there_is_reported_once(example: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
-    with example.Receiver() as receiver:
-        url = receiver.url
-    asyncio.run(example.watched_jobs(url, 10))
+def test_a_webhook_that_is_not_there_is_reported_once(example: ModuleType, caplog: pytest.LogCaptureFixture, unused_port: int) -> None:
+    asyncio.run(example.watched_jobs(f"http://127.0.0.1:{unused_port}/", 10))
     assert [record.name for record in caplog.records if record.levelname == "WARNING"] == ["asyncrun.callbacks.courier"]
     assert "WebhookHandler is switched off: it raised ConnectError" in caplog.text
 

@@ -64,7 +64,7 @@ class Sender:
     def __init__(self, environ: Mapping[str, str], patience: float = PATIENCE) -> None:
         self._environ = environ
         self._patience = patience
-        self._batches: SimpleQueue[tuple[RunRecord, Sequence[Telemetry]] | None] = SimpleQueue()
+        self._batches: SimpleQueue[tuple[RunRecord, Sequence[Telemetry], bool] | None] = SimpleQueue()
         self._taken: set[int] = set()
         self._changed = threading.Condition()
         self._steps = 0
@@ -78,7 +78,7 @@ class Sender:
     def offer(self, run: RunRecord, spans: Sequence[Span]) -> None:
         """Have spans sent that have ended, and whose parents will be sent. Returns at once; what is too much waits for the end."""
         if self._batches.qsize() < MOST_WAITING:
-            self._send(run, telemetry_of_ended(run, spans))
+            self._send(run, telemetry_of_ended(run, spans), at_end=False)
 
     def finish(self, run: RunRecord, spans: Sequence[Span], now: float) -> int:
         """Send what the collector has not taken of a run, and return how many spans it has taken in all.
@@ -87,7 +87,7 @@ class Sender:
         when the collector refuses, or takes nothing for `patience` seconds.
         """
         self._ending = True
-        self._send(run, telemetry_of(run, spans, now))
+        self._send(run, telemetry_of(run, spans, now), at_end=True)
         self._batches.put(None)
         with self._changed:
             # The import of OpenTelemetry is not the collector's fault.
@@ -111,9 +111,9 @@ class Sender:
         if self._exporter is not None:
             self._exporter.shutdown()
 
-    def _send(self, run: RunRecord, spans: Sequence[Telemetry]) -> None:
+    def _send(self, run: RunRecord, spans: Sequence[Telemetry], *, at_end: bool) -> None:
         for first in range(0, len(spans), SENT_TOGETHER):
-            self._batches.put((run, spans[first : first + SENT_TOGETHER]))
+            self._batches.put((run, spans[first : first + SENT_TOGETHER], at_end))
         if self._thread is None:
             self._thread = threading.Thread(target=self._send_on, name="asyncrun-otlp", daemon=True)
             self._thread.start()
@@ -134,11 +134,11 @@ class Sender:
                     self._ended = True
                     self._changed.notify()
 
-    def _export(self, exporter: SpanExporter, run: RunRecord, batch: Sequence[Telemetry]) -> None:
+    def _export(self, exporter: SpanExporter, run: RunRecord, batch: Sequence[Telemetry], at_end: bool) -> None:
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         left = [span for span in batch if span.id not in self._taken]
-        if not left:
+        if not left or (self._ending and not at_end):
             return
         if exporter.export(list(_readable(run, left, self._environ))) is SpanExportResult.SUCCESS:
             self._words.first = ""
@@ -146,7 +146,7 @@ class Sender:
                 self._taken.update(span.id for span in left)
                 self._steps += 1
                 self._changed.notify()
-        elif self._ending:
+        elif at_end:
             raise self._refused(self._words.first or "no reason is given")
 
     def _refused(self, said: str) -> TryLaterError:

@@ -7,6 +7,7 @@ import pytest
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.slot import roster
 from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
+from asyncrun.errors import AuthError
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 
@@ -48,7 +49,7 @@ async def test_a_batch_knows_how_long_it_connected_and_decoded_and_a_kept_connec
 async def test_no_secret_stands_in_an_attempt(embedder_of, debug):
     key = "sk-0123456789abcdef"
     async with FakeServer(faults=[error(401, f"no such key {key}")]) as server, embedder_of(server, api_key=key) as embedder:
-        with pytest.raises(Exception, match="no such key"):
+        with pytest.raises(AuthError, match="no such key"):
             await embed_told(embedder, debug)
     [(_, end)] = debug.get_event_pairs(CBEventType.ATTEMPT)
     assert end.payload["name"] == "auth"

@@ -24,10 +24,8 @@ async def test_a_bad_key_costs_one_call_whoever_waits(embedder_of):
 
 
 @pytest.mark.asyncio
-async def test_an_unreachable_endpoint_is_told_after_three_tries(embedder_of):
-    async with FakeServer() as server:
-        pass
-    async with embedder_of(server) as embedder:
+async def test_an_unreachable_endpoint_is_told_after_three_tries(embedder_of, unused_port):
+    async with embedder_of(FakeServer(port=unused_port)) as embedder:
         with pytest.raises(OutageError, match=r"cannot reach 127\.0\.0\.1:\d+: the connection is refused"):
             await embedder.aembed(TEXTS)
 

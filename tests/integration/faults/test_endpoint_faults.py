@@ -106,10 +106,8 @@ def test_c06_a_name_that_does_not_exist_is_a_mistake_and_one_that_cannot_be_aske
     assert "cannot reach embeddings.example: the host name cannot be resolved" in job.said
 
 
-def test_c06_an_address_where_nobody_listens_ends_with_75(job: Any) -> None:
-    with FakeServer().in_thread() as server:
-        pass
-    assert job.run(server.base_url) == 75
+def test_c06_an_address_where_nobody_listens_ends_with_75(job: Any, unused_port: int) -> None:
+    assert job.run(f"http://127.0.0.1:{unused_port}/v1") == 75
     assert "the connection is refused" in job.said
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -219,8 +220,39 @@ def test_a_store_may_be_used_from_one_thread_after_the_other(store):
     assert failures == []
 
 
+def test_closing_waits_for_what_another_thread_is_writing(store):
+    """As when a run is cancelled: nobody waits for the thread any more, and the store is closed."""
+    inside, go_on, failures = threading.Event(), threading.Event(), []
+
+    class Chunks(list):
+        def __iter__(self):
+            inside.set()
+            assert go_on.wait(60)
+            return super().__iter__()
+
+    def commit():
+        try:
+            store.commit("notes", "docs", [replace(document, chunks=Chunks(document.chunks))])
+        except Exception as error:
+            failures.append(error)
+
+    store.open_collection(NOTES)
+    document = make_document("a", ["x"], [[1, 0, 0]], mark="new")
+    committing, closing = threading.Thread(target=commit), threading.Thread(target=store.close)
+    committing.start()
+    assert inside.wait(60)
+    closing.start()
+    closing.join(0.2)  # long enough for one that does not wait
+    go_on.set()
+    committing.join()
+    closing.join()
+    assert failures == []
+    assert store.marks("notes", "docs") == {"a": "new"}
+
+
 CHILD = """
 import itertools, sys
+from dataclasses import replace
 from pathlib import Path
 from asyncrun.stores.interface import Collection
 from asyncrun.stores.sqlite import SqliteStore
@@ -231,7 +263,6 @@ store = SqliteStore(path)
 store.open_collection(Collection("before", "b" * 32, 3))
 store.commit("before", "docs", [make_document("a", ["other words"], [[1, 0, 0]])])
 store.open_collection(Collection("notes", "a" * 32, 3))
-print("ready", flush=True)
 for number in itertools.count():
     made = []
     for name in range(number % 37, number % 37 + 5):
@@ -242,6 +273,8 @@ for number in itertools.count():
     store.commit("notes", "docs", made)
     if number % 3 == 0:
         store.remove("notes", "docs", [f"doc{number % 41}"])
+    if number == 0:
+        print("ready", flush=True)
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ def write_job(folder: Path, server: FakeServer, **limits: Any) -> None:
 def test_a_run_that_waits_for_a_limit_says_so_and_counts_down(open_terminal: Open, server: FakeServer, tmp_path: Path) -> None:
     write_job(tmp_path, server, requests_per_minute=2)
     terminal = open_terminal("-m", "asyncrun", "run", columns=80, cwd=tmp_path)
-    foot = terminal.until(lambda lines: "waiting for rate limit" in lines[-1])[-1]
+    foot = terminal.until(lambda lines: re.search(r"waiting for rate limit \d", lines[-1]))[-1]
     assert foot.startswith("notes running")
     assert "/12" in foot
     first = foot.split("rate limit ")[1]

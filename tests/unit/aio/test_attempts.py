@@ -130,6 +130,18 @@ async def test_attempts_used_up_raise_the_last_exception_and_count_for_the_circu
 
 
 @pytest.mark.asyncio
+async def test_who_would_wait_too_long_at_a_gate_that_others_have_shut_is_told_at_once() -> None:
+    house = House(RetryPolicy(max_wait=100.0))
+    asking = asyncio.create_task(house.ask(house.endpoint(throttle(1.0), "ok")))
+    await house.clock.sleep(0.5)
+    house.limiter.throttle(200.0)
+
+    with pytest.raises(ThrottledError, match="the gate stays shut"):
+        await asking
+    assert house.clock.monotonic() < 100.0
+
+
+@pytest.mark.asyncio
 async def test_throttles_wait_at_the_gate_for_all_and_use_no_attempts() -> None:
     house = House()
     first, second = house.endpoint(*[throttle(2.0)] * 8, "ok"), house.endpoint("ok")

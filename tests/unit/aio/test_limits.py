@@ -158,7 +158,7 @@ async def test_never_more_in_flight_than_the_concurrency_and_it_grows_with_succe
 
     await asyncio.gather(*(job() for _ in range(60)))
 
-    assert most[1:4] == [1, 2, 1] or max(most[:3]) <= 2
+    assert most[1:10] == [1, 2, 1, 2, 3, 1, 2, 3, 4]
     assert max(most) == 5
 
 
@@ -394,5 +394,5 @@ async def test_nested_pools_under_one_limiter_end() -> None:
 
     results = await run_jobs((branch() for _ in range(4)), workers=4)
 
-    assert all(in_flight <= 2 for branch_results in results for in_flight in branch_results)
+    assert [max(in_flight) for in_flight in results] == [2] * 4
     assert clock.monotonic() == pytest.approx(10, abs=0.5)

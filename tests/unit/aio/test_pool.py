@@ -62,13 +62,6 @@ async def test_times_are_those_of_each_job() -> None:
 
 
 @pytest.mark.asyncio
-async def test_waiting_and_attempts_are_no_matter_outside_of_a_pool() -> None:
-    count_attempt()
-    with waiting("limiter"):
-        await asyncio.sleep(0)
-
-
-@pytest.mark.asyncio
 @pytest.mark.parametrize("order", ORDERS)
 async def test_errors_can_be_collected(order: Order) -> None:
     error = LookupError()

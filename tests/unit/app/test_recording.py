@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,21 @@ def test_a_damaged_store_is_set_aside(path: Path, damage) -> None:
     run(opened(path, said))
     assert path.with_name("traces.db.damaged").read_bytes() == again
     assert len(said) == 2
+
+
+def test_a_store_that_another_run_sets_aside_first_is_left_to_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def after_another(folder: Path) -> Iterator[None]:
+        path.replace(folder / "traces.db.damaged")
+        TraceStore(path).close()
+        yield
+
+    monkeypatch.setattr("asyncrun.app.recording.turn", after_another)
+    scribble(path)
+    before = path.read_bytes()
+    run_id = run(opened(path, []))
+    assert runs(path) == [run_id]
+    assert path.with_name("traces.db.damaged").read_bytes() == before
 
 
 def test_a_newer_store_is_left_alone_and_the_run_goes_without_a_trace(path: Path) -> None:

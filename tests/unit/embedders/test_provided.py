@@ -70,8 +70,9 @@ def test_azure_has_the_address_and_the_key_of_its_variables():
 
 
 def test_an_azure_token_in_a_header_is_key_enough():
-    options = {"base_url": "https://me.openai.azure.com", "headers": {"Authorization": "Bearer x"}, "environ": {}}
-    AzureOpenAIEmbedding("m", **options).check()
+    embedder = AzureOpenAIEmbedding("m", base_url="https://me.openai.azure.com", headers={"Authorization": "Bearer x"}, environ={})
+    embedder.check()
+    assert embedder.endpoint.headers == {"Authorization": "Bearer x"}
 
 
 def test_heroku_is_what_its_add_on_sets():

@@ -23,7 +23,9 @@ def test_the_third_refusal_with_the_same_words_is_about_the_endpoint():
 
 def test_other_words_or_a_text_that_is_too_long_are_not():
     refusals = Refusals()
-    for words in ("one", "two", "one", "two", "three"):
+    for words in ("one", "two", "one", "two", "three", "three"):
         refusals.add(refused(words))
     for _ in range(4):
         refusals.add(refused("too long", FailureClass.TOO_LONG))
+    with pytest.raises(EndpointError, match="three"):
+        refusals.add(refused("three"))

@@ -59,8 +59,6 @@ def test_refuses_what_is_no_template(template: str) -> None:
         parse_template(template)
 
 
-@given(st.text())
+@given(st.tuples(st.text("{}a ") | st.text(), st.sampled_from("{}"), st.text("{}a ") | st.text()).map("".join))
 def test_a_text_with_doubled_braces_is_itself(text: str) -> None:
-    template = text.replace("{", "{{").replace("}", "}}")
-    if template != text:
-        assert parse_template(template).fill({}) == text
+    assert parse_template(text.replace("{", "{{").replace("}", "}}")).fill({}) == text

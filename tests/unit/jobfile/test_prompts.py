@@ -89,3 +89,9 @@ def test_a_prompts_file_is_looked_into(
     column = written.splitlines()[2].index("prompt.txt") + 1
     [found] = mistakes(written, check_inputs=True)
     assert found.startswith(mistake.format(column=column))
+
+
+def test_the_prompts_file_of_a_job_that_does_not_run_may_be_missing(load: Callable[..., object]) -> None:
+    other = "- {name: other, kind: embed, input: {items: [a]}, output: p.jsonl}\n"
+    file = load(job("llm: small, prompt: {path: nowhere.txt}") + other, jobs=["other"], check_inputs=True)
+    assert [each.name for each in file.jobs] == ["ask", "other"]  # type: ignore[attr-defined]

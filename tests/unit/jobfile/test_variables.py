@@ -112,6 +112,14 @@ jobs:
     assert not [line for line in found if "Sentinel" in line]
 
 
+@pytest.mark.parametrize("key", ["of two\nlines", "with a\ttab", "clé"])
+def test_a_key_that_no_header_can_carry_is_a_mistake(mistakes, key):
+    text = "jobs: [{name: a, kind: embed, input: i, output: o.jsonl, embedder: {provider: openai, model: m, api_key: '${K}'}}]"
+    [line] = mistakes(text, environ={"K": key})
+    assert "a line break or another character that cannot be sent in a header" in line
+    assert key not in line
+
+
 def test_only_what_the_selected_jobs_reach_needs_a_value(load, mistakes):
     text = """\
 embedders:

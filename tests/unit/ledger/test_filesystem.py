@@ -17,10 +17,18 @@ def test_a_network_file_system_is_refused_with_the_way_out(kind: str) -> None:
     assert "--state-dir" in caught.value.hint
 
 
+def is_refused(kind: str | None) -> bool:
+    try:
+        check_filesystem(Path("/home/me/.asyncrun"), kind)
+    except StorageError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "overlay", "tmpfs", "9p", None])
 def test_others_are_not(kind: str | None) -> None:
-    check_filesystem(Path("/home/me/.asyncrun"), kind)
+    assert not is_refused(kind)
 
 
 def test_the_file_system_of_a_folder_of_this_machine_is_none_of_a_network(tmp_path: Path) -> None:
-    check_filesystem(tmp_path, filesystem_of(tmp_path))
+    assert not is_refused(filesystem_of(tmp_path))

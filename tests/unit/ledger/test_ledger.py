@@ -14,6 +14,7 @@ import pytest
 from asyncrun.errors import DamagedStateError, Place, StorageError
 from asyncrun.ledger.index import keys_array
 from asyncrun.ledger.ledger import Finished, KnownFailure, Ledger
+from asyncrun.ledger.schema import explained
 from asyncrun.records import ItemFailure, Space, content_key
 
 SPACE = Space("local", "model-a")
@@ -179,3 +180,10 @@ async def test_an_output_is_current_until_it_or_its_mark_changes(ledger: Ledger,
     assert not await asyncio.to_thread(ledger.output_is, output, "mark")
     with pytest.raises(StorageError, match=r"the output .*out\.jsonl cannot be found: No such file"):
         await ledger.set_output(output, "mark")
+
+
+def test_a_ledger_whose_file_is_gone_is_not_blamed_on_the_disk(path: Path) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    assert "was removed or replaced while it was in use" in explained(error, path).message
+    path.touch()
+    assert explained(error, path).message.endswith(": disk I/O error")

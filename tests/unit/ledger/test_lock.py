@@ -34,7 +34,7 @@ def test_a_symbolic_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     target.write_text("text")
     lock = tmp_path / "jobs.yaml.lock"
     lock.symlink_to(target)
-    with pytest.raises(Exception, match="cannot open the lock"), hold_lock(lock, 0.0):
+    with pytest.raises(StorageError, match="cannot open the lock"), hold_lock(lock, 0.0):
         pass
     assert target.read_text() == "text"
 

@@ -71,7 +71,9 @@ def test_a_provider_that_nothing_is_known_of_is_a_sentence():
 
 
 def test_a_header_of_the_users_own_stands_for_the_key():
-    OpenAIChat(model="m", headers={"Authorization": "Basic abc"}, environ={}).check()
+    chat = OpenAIChat(model="m", headers={"Authorization": "Basic abc"}, environ={})
+    chat.check()
+    assert chat.endpoint.headers == {"Authorization": "Basic abc"}
 
 
 def test_the_systems_words_stand_before_the_prompt():

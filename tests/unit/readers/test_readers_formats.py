@@ -124,11 +124,16 @@ def test_every_object_comes_back_from_its_line(tmp_path_factory: pytest.TempPath
     assert [record.place.line for record in records] == list(range(1, len(rows) + 1))
 
 
-@given(data=st.binary(max_size=200))
-def test_no_bytes_break_a_reader(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+@given(data=st.lists(st.binary(max_size=20) | st.just(b" "), max_size=10).map(b"\n".join))
+def test_no_bytes_break_a_reader_and_every_line_that_is_not_blank_is_a_record_or_told(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
     path = tmp_path_factory.mktemp("bytes") / "a"
     path.write_bytes(data)
-    for reader in (read_jsonl, read_lines, read_text):
-        for record in reader(path, "a"):
-            if isinstance(record, Record):
-                orjson.dumps(record.fields)
+    text, lines, objects = (list(reader(path, "a")) for reader in (read_text, read_lines, read_jsonl))
+    numbered = list(enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1))
+    assert [record.place.line for record in text] == [None]
+    assert [record.place.line for record in lines] == [number for number, line in numbered if line.decode(errors="replace").strip()]
+    assert [record.place.line for record in objects] == [number for number, line in numbered if line.strip()]
+    for record in (*text, *lines, *objects):
+        assert isinstance(record, BadRecord) or orjson.loads(orjson.dumps(record.fields)) == record.fields

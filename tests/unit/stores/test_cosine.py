@@ -41,9 +41,9 @@ def test_equal_rows_come_in_their_order_alone_and_together():
     units = np.repeat(units_of(1, 384), 5_003, axis=0)
     asked = np.repeat(units_of(1, 384, seed=2), 33, axis=0)
     for batch in (1, 2, 7, 33):
-        for rows, scores in best_rows(units, asked[:batch], [9] * batch):
-            assert rows.tolist() == list(range(9))
-            assert len(set(scores.tolist())) == 1
+        found = list(best_rows(units, asked[:batch], [9] * batch))
+        assert [rows.tolist() for rows, _ in found] == [list(range(9))] * batch
+        assert [len(set(scores.tolist())) for _, scores in found] == [1] * batch
 
 
 def test_many_equal_rows_among_others_come_in_their_order():

@@ -66,4 +66,4 @@ def test_the_path_covers_the_whole_time_once(parts: list[tuple[list[int], int, b
     begin, finish = min(node.span.start for node in forest), max(node.end for node in forest)
     assert all(one.end == other.start for one, other in itertools.pairwise(pieces))
     assert all(piece.seconds > 0 for piece in pieces)
-    assert not pieces or (pieces[0].start, pieces[-1].end) == (begin, finish)
+    assert ((pieces[0].start, pieces[-1].end) if pieces else ()) == ((begin, finish) if begin < finish else ())

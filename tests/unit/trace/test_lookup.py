@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from asyncrun.errors import UnknownRunError
-from asyncrun.trace.lookup import find_run
+from asyncrun.trace.lookup import find_run, job_names
 from asyncrun.trace.records import RunRecord
 
 IDS = ["20261122-021500-0a01", "20261123-021500-0b02", "20261123-031500-0c03", "20261124-021500-4f2a"]
@@ -53,3 +53,11 @@ def test_nothing_recorded_has_a_hint_of_its_own() -> None:
     with pytest.raises(UnknownRunError, match="no run is recorded yet") as caught:
         find_run([], "latest")
     assert "asyncrun run" in caught.value.hint
+
+
+def test_the_jobs_of_a_run_that_was_killed_are_those_that_had_begun(maker) -> None:
+    notes = maker.add("async_job", 0, None, name="notes")
+    maker.add("async_job", 1, None, notes, name="write out.jsonl")
+    maker.add("embedding", 1, 2, name="m")
+    maker.add("async_job", 2, None, name="ask")
+    assert job_names(maker.spans) == {"notes", "ask"}

@@ -130,16 +130,20 @@ def test_warnings_do_not_mix_with_the_lines(stream: io.StringIO, clock: Any) -> 
 
 class Failing(io.StringIO):
     number = errno.EPIPE
+    writes = 0
 
     def write(self, text: str) -> int:
+        self.writes += 1
         raise OSError(self.number, os.strerror(self.number))
 
 
-def test_a_reader_that_goes_away_does_not_end_the_run(clock: Any) -> None:
-    progress = JsonProgress(Failing(), clock)
+def test_a_reader_that_goes_away_does_not_end_the_run_and_is_not_written_to_any_more(clock: Any) -> None:
+    stream = Failing()
+    progress = JsonProgress(stream, clock)
     progress.run_started("r1", ["notes"])
     progress.run_finished(RunResult("r1", (), 1.0))
     progress.close()
+    assert stream.writes == 1
 
 
 def test_a_full_disk_is_told(clock: Any) -> None:
@@ -168,14 +172,10 @@ def events(progress: JsonProgress, stream: io.StringIO, clock: Any) -> list[dict
     return documents(stream)
 
 
-def test_the_schema_is_one() -> None:
-    Draft202012Validator.check_schema(SCHEMA)
-
-
 def test_every_type_is_as_the_schema_says(events: list[dict[str, Any]]) -> None:
+    Draft202012Validator.check_schema(SCHEMA)
     assert [event["type"] for event in events] == TYPES
-    for event in events:
-        Draft202012Validator(SCHEMA).validate(event)
+    assert [list(Draft202012Validator(SCHEMA).iter_errors(event)) for event in events] == [[]] * len(TYPES)
 
 
 def test_the_schema_knows_every_name_and_no_other(events: list[dict[str, Any]]) -> None:

@@ -1,0 +1,50 @@
+"""Taking turns: whoever reads what several processes change, and then writes it anew, holds a folder meanwhile."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from asyncrun.errors import TryLaterError
+
+PATIENCE = 30.0
+"""Seconds until whoever holds a folder is no longer waited for."""
+_PAUSE = 0.01
+
+
+@contextmanager
+def turn(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold a folder for as long as the block runs, once nobody else holds it. Blocks. Raises TryLaterError after `patience` seconds.
+
+    The kernel lets go of it when the process ends. A folder that is not there, or that cannot be held, is not waited for.
+    """
+    descriptor = None
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if descriptor is None:
+        yield
+        return
+    try:
+        _hold(descriptor, folder, patience)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _hold(descriptor: int, folder: Path, patience: float) -> None:
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise TryLaterError(f"another process has held the folder {folder} for {patience:g} seconds") from None
+            time.sleep(_PAUSE)
+        except OSError:
+            return  # a file system without locks
+        else:
+            return
