@@ -59,7 +59,7 @@ class RunReport:
 
 
 def run_jobs_of(request: Request, open_progress: Callable[[bool], Progress]) -> RunReport:
-    """Run the selected jobs of a file. Raises JobFileError, LockedError and StorageError before anything is sent.
+    """Run the selected jobs of a file. Raises JobFileError, TryLaterError and StorageError before anything is sent.
 
     `open_progress` is asked for the onlooker once it is known whether a job writes its rows to standard output.
     """
