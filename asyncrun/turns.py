@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from asyncrun.errors import TryLaterError
@@ -20,19 +20,14 @@ _PAUSE = 0.01
 def turn(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Hold a folder for as long as the block runs, once nobody else holds it. Blocks. Raises TryLaterError after `patience` seconds.
 
-    The kernel lets go of it when the process ends. A folder that is not there, or that cannot be held, is not waited for.
+    The kernel lets go of it when the process ends. A folder that is not there, or that cannot be held, as on NFS, is not waited for.
     """
-    descriptor = None
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    if descriptor is None:
+    with ExitStack() as stack:
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, descriptor)
+            _hold(descriptor, folder, patience)
         yield
-        return
-    try:
-        _hold(descriptor, folder, patience)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _hold(descriptor: int, folder: Path, patience: float) -> None:
@@ -40,11 +35,8 @@ def _hold(descriptor: int, folder: Path, patience: float) -> None:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
         except BlockingIOError:
             if time.monotonic() >= end:
-                raise TryLaterError(f"another process has held the folder {folder} for {patience:g} seconds") from None
+                raise TryLaterError(f"another process holds the folder {folder}", hint="Run the same command again later.") from None
             time.sleep(_PAUSE)
-        except OSError:
-            return  # a file system without locks
-        else:
-            return

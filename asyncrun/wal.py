@@ -11,20 +11,25 @@ BUSY_SECONDS = 30.0
 _PAUSE = 0.005
 
 
-def enter_wal(connection: sqlite3.Connection, patience: float = BUSY_SECONDS) -> None:
-    """Have a database keep a write-ahead log, waiting up to `patience` seconds for others who open it at the same time. Blocks.
+def is_busy(error: BaseException) -> bool:
+    """Tell whether SQLite refuses something because another process holds the file."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def enter_wal(connection: sqlite3.Connection) -> None:
+    """Have a database keep a write-ahead log, waiting up to BUSY_SECONDS for others who open it at the same time. Blocks.
 
     SQLite waits for nobody here: who has read the file and asks for all of it is refused at once, lest two of them wait for each other
     (sqlite3BtreeBeginTrans in SQLite's btree.c calls the busy handler only outside of a transaction).
 
     Raises sqlite3.OperationalError.
     """
-    end = time.monotonic() + patience
+    end = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+            if not is_busy(error) or time.monotonic() >= end:
                 raise
             time.sleep(_PAUSE)
         else:

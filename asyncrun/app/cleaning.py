@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asyncrun.aio.stop import Stop
+from asyncrun.app.entering import entered_alone
 from asyncrun.app.opening import build_workshop
 from asyncrun.app.request import Request
 from asyncrun.callbacks.manager import CallbackManager
@@ -17,13 +18,11 @@ from asyncrun.jobfile.load import is_job_file, load_job_file
 from asyncrun.jobfile.loading import Reading
 from asyncrun.jobfile.model import JobFile
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ledger.lock import hold_lock
 from asyncrun.ledger.sizes import space_sizes
 from asyncrun.ledger.spaces import find_superseded, remove_from_ledger
 from asyncrun.paths import LEDGER, TRACES, is_beside, is_there, lock_file, open_state_folder, state_folder
 from asyncrun.records import Cleaning, SpaceSize, Superseded
 from asyncrun.trace.store import TraceStore
-from asyncrun.turns import turn
 
 ENDINGS = (".yaml", ".yml")
 
@@ -43,9 +42,8 @@ def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -
     before = _size(state)
     with ExitStack() as stack:
         if not dry_run:
-            stack.enter_context(turn(open_state_folder(state)))
-            for lock in _locks(state, request.file):
-                stack.enter_context(hold_lock(lock, SystemClock().now()))
+            # A run of another job file has the numbers of vectors in memory, and writes traces.
+            stack.enter_context(entered_alone(open_state_folder(state), request.file))
         runs = _old_runs(state / TRACES, job_file.trace.keep if older_than is None else older_than, dry_run=dry_run)
         spaces, kept = _unused_spaces(request, state)
         unused = [space.fingerprint for space in spaces]
@@ -61,12 +59,6 @@ def _load(request: Request, path: Path) -> JobFile:
 
 def _size(state: Path) -> int:
     return sum(path.stat().st_size for name in (LEDGER, TRACES) for path in state.glob(f"{name}*"))
-
-
-def _locks(state: Path, file: Path) -> list[Path]:
-    # A run of another job file has the numbers of vectors in memory, and writes traces.
-    own = lock_file(state, file)
-    return [own, *sorted(path for path in own.parent.glob("*.lock") if path != own)]
 
 
 def _old_runs(path: Path, keep: float, *, dry_run: bool) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ import orjson
 
 from asyncrun import registry
 from asyncrun.aio.stop import Stop
+from asyncrun.app.entering import entered_alone
 from asyncrun.app.opening import build_workshop
 from asyncrun.app.overrides import load_jobs
 from asyncrun.app.request import Request
@@ -28,9 +29,8 @@ from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.filesystem import check_filesystem, filesystem_of
 from asyncrun.ledger.index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.ledger.lock import hold_lock
 from asyncrun.ledger.portable import Batch, is_portable, read_portable
-from asyncrun.paths import LEDGER, lock_file, open_state_folder, state_folder
+from asyncrun.paths import LEDGER, open_state_folder, state_folder
 from asyncrun.readers.interface import BadRecord
 from asyncrun.records import Answer, Imported, InputType, Space, content_key
 from asyncrun.writers.open import format_of
@@ -43,14 +43,11 @@ def import_files(request: Request, files: Sequence[Path]) -> Imported:
     """Take portable ledgers in, and outputs with text and embedding as those of the request's one job.
 
     What is finished already stays as it is. Takes the lock of every job file that has run here. Every file is checked before the first is
-    taken in. Raises UsageError, LockedError, JobFileError, StorageError and SpaceMismatchError.
+    taken in. Raises UsageError, TryLaterError, JobFileError, StorageError and SpaceMismatchError.
     """
     state = open_state_folder(state_folder(request.file, request.state_dir))
     check_filesystem(state, filesystem_of(state))
-    own = lock_file(state, request.file)
-    with ExitStack() as stack:
-        for lock in sorted({own, *own.parent.glob("*.lock")}):
-            stack.enter_context(hold_lock(lock, SystemClock().now()))
+    with entered_alone(state, request.file):
         return asyncio.run(_import(request, state, files))
 
 

@@ -16,7 +16,7 @@ from asyncrun.aio.slot import roster
 from asyncrun.aio.stop import MAX_RUNTIME, Stop
 from asyncrun.aio.suspend import watch_suspension
 from asyncrun.aio.watch import report, report_on_signal, watch
-from asyncrun.app.mending import entered
+from asyncrun.app.entering import entered
 from asyncrun.app.notices import with_notices
 from asyncrun.app.opening import build_workshop, redactor_of
 from asyncrun.app.overheard import overhear
@@ -31,7 +31,7 @@ from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.runner import PlannedJob, Runner
-from asyncrun.errors import TryLaterError
+from asyncrun.errors import LockedError, TryLaterError
 from asyncrun.jobfile.jobs import Job
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.refreshes import open_refresh
@@ -41,12 +41,13 @@ from asyncrun.records import RunResult
 from asyncrun.redact import Redactor, redact_error
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.records import new_run_id
+from asyncrun.turns import PATIENCE
 from asyncrun.ui.documents import summary_document
 from asyncrun.writers.open import STDOUT
 
 STDIN = "-"
 LOCK_INTERVAL = 0.2
-"""Seconds between two looks at a lock that another run holds."""
+"""Seconds between two looks at a lock that another run holds, or at a state folder that another process holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +167,16 @@ def _nothing_failed(progress: Progress, clock: Clock) -> RunResult:
 async def _enter(stack: AsyncExitStack, state: Path, file: Path, clock: Clock, patience: float) -> str | None:
     """Enter the state folder for as long as the stack is open; returns what was mended there.
 
-    Raises TryLaterError if others are in the way after `patience` seconds, LockedError if it is another run.
+    Raises LockedError if another run is in the way after `patience` seconds, TryLaterError if others are after PATIENCE at least.
     """
-    last = clock.monotonic() + patience
+    began = clock.monotonic()
     while True:
         try:
             return await asyncio.to_thread(stack.enter_context, entered(state, file))
-        except TryLaterError:
-            if clock.monotonic() >= last:
+        except TryLaterError as error:
+            # Waited for here and not in the thread, where no signal would end it.
+            longest = patience if isinstance(error, LockedError) else max(patience, PATIENCE)
+            if clock.monotonic() - began >= longest:
                 raise
             await clock.sleep(LOCK_INTERVAL)
 

@@ -106,22 +106,22 @@ class Ledger:
             [(count, newest, still)] = self.read(counts, (0 if before is None else before.newest,))
             if before is None or before.count != still:
                 before = self._index = None  # two at once would be the peak of the memory
-                index = self._read_index(space.fingerprint, since)
+                index = self._read_index(space.fingerprint, since, newest)
             elif before.newest == newest:
                 return before.index
             else:
-                index = before.index.joined(self._read_index(space.fingerprint, max(since, before.newest)))
+                index = before.index.joined(self._read_index(space.fingerprint, max(since, before.newest), newest))
             self._index = _Read(asked, count, newest, index)
             return index
 
-    def _read_index(self, fingerprint: str, since: int) -> KeyIndex:
+    def _read_index(self, fingerprint: str, since: int, newest: int) -> KeyIndex:
         keys, flags, batches, counts = bytearray(), bytearray(), [], []
         damaged: dict[int, int] = {}
         flagged = dict(self._rows("SELECT batch, flags FROM flagged", ()))
         rows = self._rows(
             "SELECT b.id, b.keys, b.keys_sum, b.dimensions, length(b.vectors) FROM batches b JOIN spaces s ON s.id = b.space"
-            " WHERE s.fingerprint = ? AND b.id > ? ORDER BY b.id",
-            (fingerprint, since),
+            " WHERE s.fingerprint = ? AND b.id > ? AND b.id <= ? ORDER BY b.id",
+            (fingerprint, since, newest),
         )
         for batch, blob, keys_sum, dimensions, size in rows:
             count = len(blob) // KEY_BYTES

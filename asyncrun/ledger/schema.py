@@ -21,7 +21,7 @@ from pathlib import Path
 
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, TryLaterError, os_words
 from asyncrun.readonly import address_to_look, can_write, copy_hint
-from asyncrun.wal import BUSY_SECONDS, enter_wal
+from asyncrun.wal import BUSY_SECONDS, enter_wal, is_busy
 
 PAGE_BYTES = 8192
 """Of a new file. Vectors are long: with 4096 they cost a quarter more time; with still larger pages short rows waste too much."""
@@ -244,11 +244,6 @@ def lower_since(connection: sqlite3.Connection) -> None:
 def is_damage(error: BaseException) -> bool:
     """Tell whether it is SQLite's word for a damaged file; what it says of a statement, a row or the disk is no damage."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def is_busy(error: BaseException) -> bool:
-    """Tell whether another process holds the file, and has for as long as one waits."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def removed(path: Path) -> StorageError:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+
+from asyncrun.turns import turn
+
+from .conftest import finish, start, wait_until
 
 PROGRAM = """
 import asyncio, signal, sys
@@ -37,6 +43,23 @@ finally:
 if stop.signal is not None:
     raise_again(stop.signal)
 """
+WAITING = """
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from asyncrun import turns
+from asyncrun.app import running
+from asyncrun.cli import main
+
+def look():
+    Path("waiting").touch()
+    return 0.0
+
+turns.time = SimpleNamespace(monotonic=look, sleep=time.sleep)
+running.PATIENCE = 3600
+main()
+"""
+"""The command line, where whoever holds a folder is waited for without end; a file tells that it waits."""
 
 
 @contextmanager
@@ -101,3 +124,16 @@ def test_under_nohup_a_hangup_is_ignored_and_other_signals_are_not() -> None:
         output, _ = process.communicate(timeout=60)
         assert output.splitlines() == ["stopping SIGTERM", "finished", "cleaned up"]
         assert process.returncode == -signal.SIGTERM
+
+
+def test_a_run_that_waits_for_whoever_mends_or_cleans_its_folder_is_ended_by_a_signal(tmp_path: Path) -> None:
+    job = {"name": "n", "kind": "embed", "input": {"items": ["one"]}, "output": "out.jsonl", "embedder": {"provider": "local"}}
+    (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
+    (tmp_path / ".asyncrun").mkdir()
+    with turn(tmp_path / ".asyncrun"):
+        process = start(tmp_path, "-c", WAITING)
+        wait_until((tmp_path / "waiting").exists, process)
+        process.send_signal(signal.SIGINT)
+        code, told = finish(process)
+    assert code == 130, told
+    assert not (tmp_path / "out.jsonl").exists()

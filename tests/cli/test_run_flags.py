@@ -14,6 +14,7 @@ import pytest
 
 from asyncrun.ledger.lock import hold_lock
 from asyncrun.testing.server import FakeServer
+from asyncrun.turns import turn
 
 Command = Callable[..., Any]
 
@@ -89,6 +90,20 @@ def test_when_another_run_goes_on(asyncrun: Command, slow_job: FakeServer, tmp_p
         answer = asyncrun("run", "--quiet", "--if-running", choice)
     assert answer.code == code
     assert bool(slow_job.requests) == sends
+
+
+def test_whoever_mends_or_cleans_the_folder_is_not_waited_for_without_end(
+    asyncrun: Command, slow_job: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_job.latency = 0.0
+    monkeypatch.setattr("asyncrun.app.running.PATIENCE", 0.3)
+    (tmp_path / ".asyncrun").mkdir()
+    with turn(tmp_path / ".asyncrun"):
+        answer = asyncrun("run")
+    assert answer.code == 75
+    assert "another process holds the folder" in answer.err
+    assert slow_job.requests == []
+    assert asyncrun("run").code == 0
 
 
 def test_flags_that_make_no_sense(asyncrun: Command, slow_job: FakeServer) -> None:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import closing, redirect_stderr, redirect_stdout
-from io import BytesIO, TextIOWrapper
-from multiprocessing.pool import Pool
-from multiprocessing.synchronize import Barrier
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 
-from asyncrun.cli import main
-from asyncrun.paths import LEDGER
+from asyncrun.paths import LEDGER, STATE_FOLDER, TRACES
 from asyncrun.testing.server import FakeServer
+from asyncrun.trace.store import TraceStore
 
 AT_ONCE = 3
 ROUNDS = 5
@@ -30,27 +28,30 @@ case "$1" in
 esac
 """
 
-_meeting: Barrier
 
+class Processes:
+    """Processes that are all ready, so that their commands begin at the same instant."""
 
-def meet(barrier: Barrier) -> None:
-    global _meeting  # noqa: PLW0603
-    _meeting = barrier
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        program = [sys.executable, str(Path(__file__).with_name("at_once.py"))]
+        self._all = [Popen(program, stdin=PIPE, stdout=PIPE, text=True, env=environ) for _ in range(AT_ONCE)]
+        self._answers()
 
+    def run(self, *commands: tuple[Path, str]) -> None:
+        """Run command lines, each in its folder, at once, and see that each of them succeeds."""
+        at = time.monotonic() + 0.005
+        for process, (folder, words) in zip(self._all, commands, strict=True):
+            assert process.stdin is not None
+            process.stdin.write(json.dumps({"at": at, "folder": str(folder), "words": words.split()}) + "\n")
+            process.stdin.flush()
+        assert self._answers() == [""] * AT_ONCE
 
-def command(folder: Path, *words: str) -> str:
-    """Run a command line in a folder when the others are ready, too; return what went wrong."""
-    os.chdir(folder)
-    sys.argv = ["asyncrun", *words]
-    _meeting.wait(60)
-    said = TextIOWrapper(BytesIO())
-    with redirect_stdout(TextIOWrapper(BytesIO())), redirect_stderr(said):
-        try:
-            main()
-        except SystemExit as ending:
-            said.seek(0)
-            return said.read() if ending.code else ""
-    return ""
+    def _answers(self) -> list[str]:
+        return [json.loads(process.stdout.readline()) for process in self._all if process.stdout is not None]
+
+    def close(self) -> None:
+        for process in self._all:
+            process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -64,51 +65,62 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def processes(home: Path) -> Iterator[Pool]:
-    spawn = multiprocessing.get_context("spawn")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{home}:{os.environ['PATH']}")
-        patch.setenv("HOME", str(home))
-        patch.delenv("XDG_CONFIG_HOME", raising=False)
-        with spawn.Pool(AT_ONCE, meet, (spawn.Barrier(AT_ONCE),)) as pool:
-            yield pool
-            pool.close()
-            pool.join()
+def processes(home: Path) -> Iterator[Processes]:
+    kept = {name: value for name, value in os.environ.items() if name != "XDG_CONFIG_HOME"}
+    with closing(Processes(kept | {"HOME": str(home), "PATH": f"{home}:{os.environ['PATH']}"})) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeServer]:
+    with FakeServer().in_thread() as started:
+        yield started
 
 
 @pytest.fixture
-def finished(tmp_path: Path) -> Iterator[Path]:
-    """A folder with job files, each of which has run."""
-    folder = tmp_path / "finished"
+def folder(tmp_path: Path, server: FakeServer) -> Path:
+    """A folder with job files that share a store."""
+    folder = tmp_path / "folder"
     folder.mkdir()
-    with FakeServer().in_thread() as server, pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for number in range(AT_ONCE):
-            embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
-            job = {
-                "name": "notes",
-                "kind": "embed",
-                "input": {"items": [f"text {number}"]},
-                "output": f"{number}.jsonl",
-                "embedder": embedder,
-            }
-            (folder / f"{number}.yaml").write_text(json.dumps({"jobs": [job]}))
-            patch.setattr(sys, "argv", ["asyncrun", "run", f"{number}.yaml", "--quiet"])
-            with pytest.raises(SystemExit) as ending:
-                main()
-            assert not ending.value.code
-        yield folder
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
+    for each in range(AT_ONCE):
+        job = {"kind": "embed", "name": "notes", "input": {"items": [f"text {each}"]}, "output": f"{each}.jsonl"}
+        store = {"store": {"type": "sqlite", "path": "store.db"}, "collection": f"notes-{each}"}
+        filling = {"kind": "ingest", "name": "fill", "input": {"items": [f"text {each}"]}, **store}
+        jobs = [{**described, "embedder": embedder} for described in (job, filling)]
+        (folder / f"{each}.yaml").write_text(json.dumps({"jobs": jobs}))
+    return folder
 
 
-def test_lines_that_are_added_and_removed_at_once_are_all_in_the_crontab_or_gone(processes: Pool, home: Path, finished: Path) -> None:
+@pytest.fixture
+def finished(processes: Processes, folder: Path) -> Path:
+    """A folder with job files, each of which has run."""
+    processes.run(*runs(folder))
+    return folder
+
+
+def runs(folder: Path) -> list[tuple[Path, str]]:
+    return [(folder, f"run {each}.yaml --quiet") for each in range(AT_ONCE)]
+
+
+def test_runs_that_begin_at_once_in_a_new_folder_have_outputs_and_traces_each(processes: Processes, folder: Path, tmp_path: Path) -> None:
+    for number in range(3 * ROUNDS):
+        new = tmp_path / str(number)
+        shutil.copytree(folder, new)
+        processes.run(*runs(new))
+        assert [len((new / f"{each}.jsonl").read_text().splitlines()) for each in range(AT_ONCE)] == [1] * AT_ONCE
+        assert (new / STATE_FOLDER / ".gitignore").read_text() == "*\n"
+        with TraceStore(new / STATE_FOLDER / TRACES, read_only=True) as store:
+            assert sorted((run.job_file, run.status) for run in store.runs()) == [(f"{each}.yaml", "succeeded") for each in range(AT_ONCE)]
+
+
+def test_lines_that_are_added_and_removed_at_once_are_all_in_the_crontab_or_gone(processes: Processes, home: Path, folder: Path) -> None:
     tab = home / "tab"
     tab.write_text("MAILTO=me\n")
     for number in range(ROUNDS):
-        add = ("cron", "add", "--at", "@daily", "--name")
-        lines = [(finished, *add, f"{number}-{each}", f"{each}.yaml") for each in range(AT_ONCE - 1)]
-        old = (finished, "cron", "remove", "old")
+        lines = [(folder, f"cron add --at @daily --name {number}-{each} {each}.yaml") for each in range(AT_ONCE - 1)]
         tab.write_text(f"{tab.read_text()}@daily true # asyncrun:old\n")
-        assert processes.starmap(command, [*lines, old], chunksize=1) == [""] * AT_ONCE
+        processes.run(*lines, (folder, "cron remove old"))
         names = {line.rpartition(":")[2] for line in tab.read_text().splitlines()[1:]}
         assert names == {f"{there}-{each}" for there in range(number + 1) for each in range(AT_ONCE - 1)}
     assert tab.read_text().startswith("MAILTO=me\n")
@@ -123,17 +135,18 @@ def damage(ledger: Path) -> None:
         file.write(b"\xff" * 60)
 
 
-def test_runs_that_find_the_ledger_damaged_at_once_all_end_well(processes: Pool, finished: Path, tmp_path: Path) -> None:
+def test_runs_that_find_the_ledger_damaged_at_once_all_end_well(processes: Processes, finished: Path, tmp_path: Path) -> None:
     for number in range(ROUNDS):
         folder = tmp_path / str(number)
         shutil.copytree(finished, folder)
-        damage(folder / ".asyncrun" / LEDGER)
-        runs = [(folder, "run", f"{each}.yaml", "--quiet") for each in range(AT_ONCE)]
-        assert processes.starmap(command, runs, chunksize=1) == [""] * AT_ONCE
-        assert (folder / ".asyncrun" / f"{LEDGER}.damaged").exists()
+        damage(folder / STATE_FOLDER / LEDGER)
+        processes.run(*runs(folder))
+        assert (folder / STATE_FOLDER / f"{LEDGER}.damaged").exists()
 
 
-def test_a_folder_is_cleaned_for_several_job_files_at_once(processes: Pool, finished: Path) -> None:
+def test_who_must_be_alone_in_a_folder_waits_for_the_others_who_must(processes: Processes, finished: Path) -> None:
+    taking_in = (finished, "ledger import 2.jsonl -f 2.yaml --job notes")
     for _ in range(ROUNDS):
-        cleanings = [(finished, "clean", f"{each}.yaml") for each in range(AT_ONCE)]
-        assert processes.starmap(command, cleanings, chunksize=1) == [""] * AT_ONCE
+        processes.run((finished, "clean 0.yaml"), (finished, "clean 1.yaml"), taking_in)
+    with TraceStore(finished / STATE_FOLDER / TRACES, read_only=True) as store:
+        assert len(store.runs()) == AT_ONCE

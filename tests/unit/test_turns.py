@@ -11,7 +11,7 @@ from asyncrun.turns import turn
 
 
 def test_a_folder_is_held_by_one_at_a_time(tmp_path: Path) -> None:
-    with turn(tmp_path), pytest.raises(TryLaterError, match=r"another process has held the folder .* for 0 seconds"), turn(tmp_path, 0):
+    with turn(tmp_path), pytest.raises(TryLaterError, match="another process holds the folder"), turn(tmp_path, 0):
         pytest.fail("two hold it")
     with turn(tmp_path, 0):
         pass
