@@ -59,10 +59,13 @@ def fill(path: Path, items: int) -> None:
     batches = iter(range(0, items, BATCH))
     ledger = Ledger(path)
 
+    async def put_from(start: int, end: int) -> None:
+        keys = [content_key(text_of(number)) for number in range(start, end)]
+        await ledger.put(space, Finished(keys, vectors[: len(keys)], [0] * len(keys)))
+
     async def put() -> None:
         for start in batches:
-            keys = [content_key(text_of(number)) for number in range(start, min(start + BATCH, items))]
-            await ledger.put(space, Finished(keys, vectors[: len(keys)], [0] * len(keys)))
+            await put_from(start, min(start + BATCH, items))
 
     async def put_all() -> None:
         await asyncio.gather(*(put() for _ in range(IN_FLIGHT)))
@@ -70,13 +73,20 @@ def fill(path: Path, items: int) -> None:
     began = time.perf_counter()
     asyncio.run(put_all())
     seconds = time.perf_counter() - began
+    looks = []
+    for more in range(ROUNDS + 1):
+        began = time.perf_counter()
+        ledger.index(space)
+        looks.append(time.perf_counter() - began)
+        asyncio.run(put_from(items + more * BATCH, items + (more + 1) * BATCH))
     ledger.close()
-    raw = items * DIMENSIONS * 4
+    raw = (items + len(looks) * BATCH) * DIMENSIONS * 4
     size = sum(file.stat().st_size for file in path.parent.iterdir() if file.name.startswith(path.name))
     print(f"\n## Writing {items:,} vectors of {DIMENSIONS} floats, {BATCH} a request, {IN_FLIGHT} in flight, synchronous=FULL\n")
     print("| | |\n|---|---|")
     print(f"| vectors a second | {items / seconds:,.0f} |\n| size, of the raw floats | {size / raw:.3f} |")
-    print(f"| one write and fsync of a request's vectors, ms | {one_fsync(path.parent) * 1e3:.2f} |", flush=True)
+    print(f"| one write and fsync of a request's vectors, ms | {one_fsync(path.parent) * 1e3:.2f} |")
+    print(f"| reading what is finished, s | {looks[0]:.2f} |\n| again, after one more request | {median(looks[1:]):.3f} |", flush=True)
 
 
 def one_fsync(folder: Path) -> float:

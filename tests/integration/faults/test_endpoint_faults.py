@@ -98,12 +98,13 @@ def test_c05_a_gateways_page_is_shown_as_status_and_words_without_markup_or_cont
 def test_c06_a_name_that_does_not_exist_is_a_mistake_and_one_that_cannot_be_asked_is_an_outage(
     job: Any, monkeypatch: pytest.MonkeyPatch, number: int, code: int
 ) -> None:
-    def resolve(*_: Any, **__: Any) -> None:
+    async def resolve(*_: Any, **__: Any) -> None:
         raise socket.gaierror(number, "the resolver's words")
 
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    # Not the socket module's own: uvloop asks the system by itself.
+    monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", resolve)
     assert job.run("http://embeddings.example/v1") == code
-    assert "cannot reach embeddings.example: the host name cannot be resolved" in job.said
+    assert "cannot reach embeddings.example: the host name cannot be resolved: the resolver's words" in job.said
 
 
 def test_c06_an_address_where_nobody_listens_ends_with_75(job: Any, unused_port: int) -> None:
