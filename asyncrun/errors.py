@@ -155,7 +155,7 @@ class EndpointError(JobFailedError):
 class TooManyFailuresError(JobFailedError):
     """More items failed than `max_failures` allows."""
 
-    hint = "Correct the items, list them under `skip`, or raise `max_failures`."
+    hint = "Correct the items, list them under `skip`, or raise `max_failures` (--fail-fast makes it 0)."
 
 
 class RefusedDeletionError(JobFailedError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -14,7 +15,7 @@ from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy, Stop, Wai
 from asyncrun.aio.slot import count_attempt, discount_attempt, waiting
 from asyncrun.aio.spending import Spending
 from asyncrun.aio.suspend import moment, seconds_suspended
-from asyncrun.aio.telling import end_attempt, tell_attempt, tell_wait
+from asyncrun.aio.telling import cut_attempt, end_attempt, tell_attempt, tell_wait
 from asyncrun.clock import Clock
 from asyncrun.errors import OutageError, ThrottledError
 from asyncrun.records import Usage, Waits
@@ -140,6 +141,9 @@ async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, tally: Tal
             forgivable = failure is FailureClass.TRANSIENT and tally.forgiven < MOST_FORGIVEN
             suspended = forgivable and seconds_suspended(before, moment(clock)) > 0
             ended = _Failed(error, failure, hint, suspended)
+        except CancelledError as error:
+            cut_attempt(event, spending.waits(), error)
+            raise
         finally:
             waits = spending.waits()
             tally.waits += waits

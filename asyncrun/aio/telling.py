@@ -42,6 +42,12 @@ def end_attempt(event: EventContext | None, waits: Waits, failed: tuple[Exceptio
     event.on_end(payload={**why, **answered, **waits.told()})
 
 
+def cut_attempt(event: EventContext | None, waits: Waits, error: BaseException) -> None:
+    """Tell that an attempt was cut off, and where its seconds went until then."""
+    if event is not None:
+        event.on_end(payload={EventPayload.EXCEPTION: error, "status": "cancelled", **waits.told()})
+
+
 def tell_wait(reason: str, seconds: float) -> AbstractContextManager[Callable[[Waits], None]]:
     """Return what tells of a wait that is expected to last so long; what it yields may be told how it was spent."""
     manager = current_manager()

@@ -27,7 +27,7 @@ def entered(state: Path, job_file: Path) -> Iterator[str | None]:
     """
     with ExitStack() as stack:
         with turn(state, patience=0):
-            stack.enter_context(_locks(lock_file(state, job_file)))
+            stack.enter_context(hold_lock(lock_file(state, job_file), SystemClock().now()))
             mended = _mend(state, job_file)
         yield mended
 
@@ -38,7 +38,8 @@ def entered_alone(state: Path, job_file: Path) -> Iterator[None]:
 
     Raises TryLaterError, LockedError among it, when somebody else is there.
     """
-    with turn(state), _locks(lock_file(state, job_file), *_others(state, job_file)):
+    now = SystemClock().now()
+    with turn(state), hold_lock(lock_file(state, job_file), now), _others(state, job_file):
         yield
 
 
@@ -48,7 +49,7 @@ def _mend(state: Path, job_file: Path) -> str | None:
 
         def alone() -> None:
             try:
-                stack.enter_context(_locks(*_others(state, job_file)))
+                stack.enter_context(_others(state, job_file))
             except LockedError as error:
                 raise LockedError(f"the ledger is damaged, and to mend it nobody else may use it: {error.message}") from error
 
@@ -56,14 +57,12 @@ def _mend(state: Path, job_file: Path) -> str | None:
     return None if mended is None else str(mended)
 
 
-def _others(state: Path, job_file: Path) -> list[Path]:
-    own = lock_file(state, job_file)
-    return sorted(path for path in own.parent.glob("*.lock") if path != own)
-
-
 @contextmanager
-def _locks(*paths: Path) -> Iterator[None]:
+def _others(state: Path, job_file: Path) -> Iterator[None]:
+    """Hold the locks of all other job files that have run in a state folder. Raises LockedError."""
+    own = lock_file(state, job_file)
     with ExitStack() as stack:
-        for path in paths:
-            stack.enter_context(hold_lock(path, SystemClock().now()))
+        for path in sorted(own.parent.glob("*.lock")):
+            if path != own:
+                stack.enter_context(hold_lock(path, SystemClock().now(), of=path.stem))
         yield

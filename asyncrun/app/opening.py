@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from asyncrun.aio.stop import Stop
 from asyncrun.app.overrides import Selection, load_jobs
@@ -25,6 +26,7 @@ from asyncrun.paths import LEDGER, is_there, state_folder
 from asyncrun.ports import Progress
 from asyncrun.redact import Redactor, redact_error
 
+T = TypeVar("T")
 NOBODY = Progress().warn
 
 
@@ -93,6 +95,17 @@ async def open_workshop(request: Request, *, need_keys: bool = False) -> AsyncIt
             # Whoever shows it does not know the secrets of this job file.
             redact_error(error, redactor_of(request, selection).redact)
             raise
+
+
+async def until_interrupted(work: Coroutine[Any, Any, T], stop: Stop) -> T:
+    """Return what the work returns. When it is cancelled, as by Ctrl-C, it is told to stop and waited for: no thread can be cancelled."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.request("interrupted")
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 def _look(request: Request, need_keys: bool) -> tuple[Selection, Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from asyncrun.app.opening import open_workshop
+from asyncrun.app.opening import open_workshop, until_interrupted
 from asyncrun.app.request import Request
 from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.jobfile.jobs import Job
@@ -21,11 +21,15 @@ def plan_jobs(request: Request) -> list[JobPlan]:
 
 async def _plan(request: Request) -> list[JobPlan]:
     async with open_workshop(request) as (workshop, jobs):
-        makers = await asyncio.to_thread(_makers_of_missing, jobs, workshop)
-        return [
-            await (await asyncio.to_thread(workshop.open_kind, job)).plan() if job.name not in makers else _unknown(job, makers[job.name])
-            for job in jobs
-        ]
+        return await until_interrupted(_plan_all(jobs, workshop), workshop.stop)
+
+
+async def _plan_all(jobs: Sequence[Job], workshop: Workshop) -> list[JobPlan]:
+    makers = await asyncio.to_thread(_makers_of_missing, jobs, workshop)
+    return [
+        await (await asyncio.to_thread(workshop.open_kind, job)).plan() if job.name not in makers else _unknown(job, makers[job.name])
+        for job in jobs
+    ]
 
 
 def _makers_of_missing(jobs: Sequence[Job], workshop: Workshop) -> dict[str, str]:

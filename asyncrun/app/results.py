@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable
 
-from asyncrun.app.opening import open_workshop
+from asyncrun.app.opening import open_workshop, until_interrupted
 from asyncrun.app.request import Request
 from asyncrun.app.wiring import Workshop
 from asyncrun.errors import UsageError
@@ -57,7 +57,7 @@ async def _export_rows(request: Request, output: str) -> Counts:
             raise UsageError(
                 f"the job {job.name} is of the kind {job.kind}, which has no rows", hint="Name one of the kind embed or query."
             )
-        return await asyncio.to_thread(_export, workshop, job, output)
+        return await until_interrupted(asyncio.to_thread(_export, workshop, job, output), workshop.stop)
 
 
 def _export(workshop: Workshop, job: EmbedJob | QueryJob, output: str) -> Counts:

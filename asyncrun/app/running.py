@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from asyncrun.aio.loop import loop_factory
-from asyncrun.aio.signals import handle_signals
+from asyncrun.aio.signals import GRACE, handle_signals
 from asyncrun.aio.slot import roster
 from asyncrun.aio.stop import MAX_RUNTIME, Stop
 from asyncrun.aio.suspend import watch_suspension
@@ -46,6 +47,8 @@ from asyncrun.ui.documents import summary_document
 from asyncrun.writers.open import STDOUT
 
 STDIN = "-"
+SOON = 0.3
+"""Seconds after which a run that was asked to stop says why it goes on."""
 LOCK_INTERVAL = 0.2
 """Seconds between two looks at a lock that another run holds, or at a state folder that another process holds."""
 
@@ -142,7 +145,7 @@ async def _run_locked(
             timer = asyncio.get_running_loop().call_later(request.max_runtime, stop.request, MAX_RUNTIME)
             stack.callback(timer.cancel)
         with manager.as_trace(run_id):
-            await _run_until_stopped(runner, stop, partial(_watch, workshop, progress, clock))
+            await _run_until_stopped(runner, stop, partial(_watch, workshop, progress, clock, stop))
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
         summary = {**summary_document(result), "learned_limits": workshop.places.learned_limits()}
         end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary)
@@ -196,8 +199,8 @@ async def _run_until_stopped(runner: Runner, stop: Stop, watched: Callable[[], A
 
 
 @contextmanager
-def _watch(workshop: Workshop, progress: Progress, clock: Clock) -> Iterator[None]:
-    """Say what each slot waits for: when nothing has finished for a minute, and on SIGUSR1. Mind that the machine may be suspended."""
+def _watch(workshop: Workshop, progress: Progress, clock: Clock, stop: Stop) -> Iterator[None]:
+    """Say what each slot waits for, when nothing has finished for a minute and on SIGUSR1, and mind signals and a suspended machine."""
 
     def tell(text: str) -> None:
         for line in text.splitlines():
@@ -206,8 +209,18 @@ def _watch(workshop: Workshop, progress: Progress, clock: Clock) -> Iterator[Non
     with roster() as seen, report_on_signal(lambda: tell(report(seen.slots, clock, workshop.places.waiting()))):
         stalls = asyncio.create_task(watch(seen.slots, seen.finished, tell, clock=clock))
         suspensions = asyncio.create_task(watch_suspension(clock, partial(resume, workshop, progress)))
+        signals = asyncio.create_task(_tell_of_signal(stop, clock, tell))
         try:
             yield
         finally:
-            stalls.cancel()
-            suspensions.cancel()
+            for each in (stalls, suspensions, signals):
+                each.cancel()
+
+
+async def _tell_of_signal(stop: Stop, clock: Clock, tell: Callable[[str], None]) -> None:
+    """Say what a first signal does, unless that is done by then."""
+    await stop.wait()
+    await clock.sleep(SOON)
+    if stop.signal is not None:
+        name = signal.Signals(stop.signal).name
+        tell(f"{name}: what is in flight has {GRACE:.0f} s to finish, so that it is not paid for again; a second signal ends it at once")

@@ -24,7 +24,7 @@ jobs:
       items:
         - The first text.
         - The second text.
-    output: out/vectors.jsonl           # or .parquet, .csv, .npy, "-"
+    output: out/notes.jsonl             # or .parquet, .csv, .npy, "-"
     # embedder: openai/text-embedding-3-small   # default: local, which needs no key and no network
     # max_failures: 1%                  # past it the job fails; the items that fail are named in any case
     # budget: {{tokens: 1000000}}         # stops before the call that would pass it

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from contextlib import suppress
+
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -15,8 +19,15 @@ def main() -> None:
         from asyncrun.cli._app import run_command_line
 
         code = run_command_line()
+        if code == _INTERRUPTED:  # Typer's answer to Ctrl-C
+            raise KeyboardInterrupt
     except KeyboardInterrupt:
-        code = 130
+        # A thread that is busy is waited for at the end; another Ctrl-C then ends the process without a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        with suppress(OSError):
+            sys.stderr.write("asyncrun: stopped early: SIGINT\n")
+            sys.stderr.flush()
+        code = _INTERRUPTED
     sys.exit(code)
 
 

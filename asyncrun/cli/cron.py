@@ -32,7 +32,7 @@ def cron(options: Options) -> int:
 def add(options: Options, words: Words = None, *, at: At, name: Name = None, jitter: Jitter = None, systemd: Systemd = False) -> int:
     """Add a line to your crontab, quiet and with a lock; all that stands there stays as it is. Keys come from --env-file.
 
-    Example: asyncrun cron add jobs.yaml --at "15 2 * * *" --jitter 10m --env-file keys.env
+    Example: asyncrun cron add jobs.yaml --at "15 2 * * *" --jitter 10m
     """
     from asyncrun.app import scheduled, scheduling
     from asyncrun.cli._output import print_answer, print_document

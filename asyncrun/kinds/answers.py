@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from asyncrun.aio.pool import outcomes
 from asyncrun.errors import AsyncrunError, ItemError
 from asyncrun.kinds.answering import Answering, Question, answered_row, ask, look_up
 from asyncrun.kinds.context import JobContext
+from asyncrun.kinds.failures import doubted, in_doubt
 from asyncrun.kinds.patience import patience
 from asyncrun.kinds.retry import Chosen, not_done
 from asyncrun.kinds.scan import NO_KEY
@@ -87,9 +88,10 @@ class Answers:
     @property
     def failures(self) -> list[KnownFailure]:
         """Return the failures, as the ledger is to know them."""
-        # As long as nothing new was accepted, new refusals may be the endpoint's fault: the next run asks again.
-        doubtful = self._tally.counts.ok == self._tally.counts.cached
-        return [replace(known, key=NO_KEY) if new and doubtful else known for known, new in self._failed]
+        doubtful = in_doubt(self._tally)
+        return [
+            doubted(known, self._known.get(known.failure.id), self._tally) if new and doubtful else known for known, new in self._failed
+        ]
 
     async def _calls(self, blocks: Iterator[Sequence[Found]]) -> AsyncIterator[Callable[[], Awaitable[Settled]]]:
         while self._ended is None and (block := await asyncio.to_thread(self._next, blocks)) is not None:

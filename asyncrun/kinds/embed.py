@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from asyncrun.errors import AsyncrunError
 from asyncrun.kinds.bookkeeping import keep_books
@@ -14,9 +15,11 @@ from asyncrun.kinds.outputs import Output, Row
 from asyncrun.kinds.planning import plan_items
 from asyncrun.kinds.scan import Scan
 from asyncrun.kinds.tally import Tally
-from asyncrun.ledger.index import KeyIndex
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, JobPlan, JobResult
+from asyncrun.records import Counts, Item, JobPlan, JobResult
+
+if TYPE_CHECKING:
+    from asyncrun.records import Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +57,8 @@ class EmbedKind:
     def export(self, output: Output) -> Counts:
         """Write the rows that are done now to another output; sends nothing. Blocks. Returns how many items are ok, of how many."""
         scanned = self.items.scan()
-        written = output.write_rows(self._rows(scanned, self.items.index()))
+        blocks = self.items.context.unless_stopped(self.items.rows(scanned, self.items.index()))
+        written = output.write_rows(self._rows(blocks))
         return Counts(items=len(scanned), ok=written, skipped=scanned.skipped)
 
     async def _write(self, scanned: Scan) -> None:
@@ -63,9 +67,9 @@ class EmbedKind:
         made = (items.space.fingerprint, items.present(scanned, index), str(items.context.generation.number))
         mark = self.output.mark("embed", scanned.digest, *made)
         if not await self.output.is_current(mark, items.context):
-            await self.output.write(self._rows(scanned, index), mark, items.context)
+            await self.output.write(self._rows(items.rows(scanned, index)), mark, items.context)
 
-    def _rows(self, scanned: Scan, index: KeyIndex) -> Iterator[Row]:
-        for block in self.items.rows(scanned, index):
+    def _rows(self, blocks: Iterable[Sequence[tuple[Item, Vectors]]]) -> Iterator[Row]:
+        for block in blocks:
             for item, vector in block:
                 yield {"id": item.id, "embedding": vector, "text": item.text, "metadata": dict(item.metadata)}

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from asyncrun.kinds.items import Items
-from asyncrun.kinds.scan import NO_KEY, Scan
+from asyncrun.kinds.scan import Scan
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.records import EmbedFailure, ItemFailure
+
+DOUBT = b"?"
+"""Stands before the key of a failure in doubt, so that it is no text's key."""
 
 
 async def keep_failures(items: Items, scanned: Scan, failures: Mapping[int, EmbedFailure], tally: Tally) -> None:
@@ -22,12 +25,29 @@ async def keep_failures(items: Items, scanned: Scan, failures: Mapping[int, Embe
         known += await asyncio.to_thread(lambda: list(_failed(items, scanned, by_key)))
     for each in known:
         tally.fail(each.failure)
-    if tally.counts.ok == tally.counts.cached:
-        # Nothing has been accepted yet: these refusals may be the endpoint's fault, so the next run asks again.
-        known = [*scanned.failures, *(replace(each, key=NO_KEY) for each in known[len(scanned.failures) :])]
+    if in_doubt(tally):
+        before = await asyncio.to_thread(context.ledger.failures, context.failures)
+        first = len(scanned.failures)
+        known[first:] = (doubted(each, before.get(each.failure.id), tally) for each in known[first:])
     if context.limit is not None:
         known += await asyncio.to_thread(_beyond_limit, items)
     await context.keep_failures(known)
+
+
+def in_doubt(tally: Tally) -> bool:
+    """Tell whether refusals may be the endpoint's fault: it has accepted nothing in this run."""
+    return tally.counts.ok == tally.counts.cached
+
+
+def doubted(known: KnownFailure, before: KnownFailure | None, tally: Tally) -> KnownFailure:
+    """Return a failure in doubt as one that the next run asks again, given how the item failed before.
+
+    What was refused before, the same text with the same settings, is no longer in doubt where others have been accepted before.
+    """
+    sure = (known.key, DOUBT + known.key) if tally.counts.cached else (known.key,)
+    if before is not None and (before.space, before.failure.reason) == (known.space, known.failure.reason) and before.key in sure:
+        return known
+    return replace(known, key=DOUBT + known.key)
 
 
 def _beyond_limit(items: Items) -> list[KnownFailure]:

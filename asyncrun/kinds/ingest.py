@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -17,6 +17,7 @@ from asyncrun.kinds.chunked import ChunkedDocument, rounds
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource, changed_input
 from asyncrun.kinds.documents import DocumentScan, document_mark, scan_documents
+from asyncrun.kinds.failures import doubted, in_doubt
 from asyncrun.kinds.forecast import Foreseen
 from asyncrun.kinds.news import news, passed_over
 from asyncrun.kinds.pending import Pending
@@ -90,7 +91,7 @@ class IngestKind:
         """Count what a run would send."""
         index, forecast = self._index(), self.context.forecast
         cut = self._rounds_of(found) if found.marks else iter(())
-        sent = (list(forecast.unforeseen(self._space, self._missing(documents, index))) for documents in cut)
+        sent = (list(forecast.unforeseen(self._space, self._missing(documents, index))) for documents in self.context.unless_stopped(cut))
         probes = probes_foreseen(self.embedder, InputType.DOCUMENT, self.context) if found.marks else []
         return forecast.foresee(chain(probes, sent), self.embedder, InputType.DOCUMENT, self.context.rate)
 
@@ -164,14 +165,14 @@ class IngestKind:
 
     async def _rounds(self, found: DocumentScan, tally: Tally, kept: list[KnownFailure], room: Room) -> AsyncrunError | None:
         await check_place(self.embedder, InputType.DOCUMENT, self.context, tally)
+        before = await asyncio.to_thread(self.context.ledger.failures, self.context.failures)
         todo = self._rounds_of(found)
         while documents := await asyncio.to_thread(next, todo, None):
             failures: dict[bytes, EmbedFailure] = {}
             error = await self._send(documents, failures, tally, room)
             index = await asyncio.to_thread(self._index)
             for known in await self.shelf.commit(documents, failures, index, self._space, tally):
-                # While nothing has been accepted, refusals may be the endpoint's fault: without a key the next run asks again.
-                kept.append(known if tally.counts.ok > tally.counts.cached else replace(known, key=b""))
+                kept.append(doubted(known, before.get(known.failure.id), tally) if in_doubt(tally) else known)
                 tally.fail(known.failure)
             if error := error or tally.too_many() or self.context.stopped():
                 return error

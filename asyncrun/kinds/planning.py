@@ -55,7 +55,7 @@ def probes_foreseen(embedder: Embedder, input_type: InputType, context: JobConte
 
 
 def _unforeseen(items: Items, scanned: Scan, send: NDArray[np.bool_]) -> Iterator[Pending]:
-    return items.context.forecast.unforeseen(items.space, items.pending(scanned, send))
+    return items.context.forecast.unforeseen(items.space, items.context.unless_stopped(items.pending(scanned, send)))
 
 
 def input_notes(source: DistinctSource) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -68,7 +68,7 @@ class QueryKind:
     def _plan_answers(self, plan: JobPlan, answering: Answering, scanned: Scan, index: KeyIndex) -> JobPlan:
         """Return the plan with the answers in it. Blocks."""
         there = self.store.fingerprint(self.search.collection) is not None
-        known = find_unanswered(self._found(scanned, index) if there else (), answering, self.items.context)
+        known = find_unanswered(self._found_unless_stopped(scanned, index) if there else (), answering, self.items.context)
         unsearched = plan.new if there else plan.new + plan.unchanged
         unanswered = known.more(unsearched, likely_size(answering, self.search.top_k))
         return with_answers(plan, unanswered, answering)
@@ -97,7 +97,7 @@ class QueryKind:
     def export(self, output: Output) -> Counts:
         """Write the rows that are done now to another output; sends nothing. Blocks. Returns how many items are ok, of how many."""
         scanned = self.items.scan(embeds=self.search.mode != "keyword")
-        written = output.write_rows(self._done(scanned, self.items.index()) if self._is_filled() else ())
+        written = output.write_rows(self._done(self._found_unless_stopped(scanned, self.items.index())) if self._is_filled() else ())
         return Counts(items=len(scanned), ok=written, skipped=scanned.skipped)
 
     def _is_filled(self) -> bool:
@@ -160,7 +160,7 @@ class QueryKind:
         index = await asyncio.to_thread(self.items.index)
         mark = await self._mark(scanned, index)
         if not await self.output.is_current(mark, self.items.context):
-            await self.output.write(self._rows(scanned, index), mark, self.items.context)
+            await self.output.write(self._rows(self._found(scanned, index)), mark, self.items.context)
 
     async def _mark(self, scanned: Scan, index: KeyIndex, *more: str) -> str:
         revision = await asyncio.to_thread(self.store.revision, self.search.collection)
@@ -168,18 +168,21 @@ class QueryKind:
         generation = str(self.items.context.generation.number)
         return self.output.mark("query", scanned.digest, revision, repr(self.search), present, generation, *more)
 
-    def _rows(self, scanned: Scan, index: KeyIndex) -> Iterator[Row]:
-        for found in self._found(scanned, index):
+    def _rows(self, blocks: Iterable[Sequence[Found]]) -> Iterator[Row]:
+        for found in blocks:
             yield from ({"id": item.id, "query": item.text, "hits": [asdict(hit) for hit in hits]} for item, hits in found)
 
-    def _done(self, scanned: Scan, index: KeyIndex) -> Iterator[Row]:
+    def _done(self, blocks: Iterable[Sequence[Found]]) -> Iterator[Row]:
         if self.answering is None:
-            yield from self._rows(scanned, index)
+            yield from self._rows(blocks)
             return
-        for found in self._found(scanned, index):
+        for found in blocks:
             for _, question, answer in look_up(found, self.answering, self.items.context):
                 if isinstance(question, Question) and answer is not None:
                     yield answered_row(question, answer)
+
+    def _found_unless_stopped(self, scanned: Scan, index: KeyIndex) -> Iterator[list[Found]]:
+        return self.items.context.unless_stopped(self._found(scanned, index))
 
     def _found(self, scanned: Scan, index: KeyIndex) -> Iterator[list[Found]]:
         """Yield the questions that can be asked with their hits, in blocks. Blocks."""

@@ -15,8 +15,8 @@ from asyncrun.errors import LockedError, StorageError, os_words
 
 
 @contextmanager
-def hold_lock(path: Path, started: float) -> Iterator[None]:
-    """Hold the lock file at `path`. Raises LockedError, which names the holder, when another process has it.
+def hold_lock(path: Path, started: float, of: str = "this job file") -> Iterator[None]:
+    """Hold the lock file at `path`, that of a job file. Raises LockedError, which names the holder, when another process has it.
 
     `flock` is released by the kernel when the process ends, even by SIGKILL, so a dead holder never blocks.
     The file itself stays: to delete it would let two processes lock two files of one name.
@@ -27,13 +27,13 @@ def hold_lock(path: Path, started: float) -> Iterator[None]:
         hint = "Make the state folder writable, or choose another one with --state-dir."
         raise StorageError(f"cannot open the lock {path}: {os_words(error)}", hint=hint) from error
     try:
-        _take(descriptor, path, started)
+        _take(descriptor, path, started, of)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, path: Path, started: float) -> None:
+def _take(descriptor: int, path: Path, started: float, of: str) -> None:
     holder = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
@@ -44,7 +44,7 @@ def _take(descriptor: int, path: Path, started: float) -> None:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
     except BlockingIOError:
-        raise LockedError(f"another run of this job file is going on ({_holder(descriptor)})") from None
+        raise LockedError(f"another run of {of} is going on ({_holder(descriptor)})") from None
     except OSError as error:
         hint = "Make room on the disk, or choose another folder with --state-dir."
         raise StorageError(f"cannot take the lock {path}: {os_words(error)}", hint=hint) from error

@@ -9,6 +9,7 @@ import random
 import ssl
 from collections.abc import Callable, Sequence
 
+from asyncrun.errors import os_words
 from asyncrun.testing.faults import SeenRequest
 from asyncrun.testing.named import FAULTS, parse_fault
 from asyncrun.testing.quota import Quota
@@ -81,7 +82,8 @@ async def serve(server: FakeServer) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until interrupted."""
-    given = build_parser().parse_args(arguments)
+    parser = build_parser()
+    given = parser.parse_args(arguments)
     server = FakeServer(
         port=given.port,
         dimensions=given.dimensions,
@@ -97,7 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         faults=given.fault,
     )
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(server))
+        try:
+            asyncio.run(serve(server))
+        except OSError as error:
+            parser.error(f"cannot listen on port {given.port}: {os_words(error)}")
 
 
 if __name__ == "__main__":

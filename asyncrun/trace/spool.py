@@ -15,6 +15,7 @@ from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import StorageError
 from asyncrun.trace.attributes import dump_attributes, read_payload
 from asyncrun.trace.branch import Node
+from asyncrun.trace.cut_short import waits_until_cut
 from asyncrun.trace.fold import Fold
 from asyncrun.trace.records import RUNNING, RunRecord, Span
 from asyncrun.trace.store import Row, TraceStore, span_of
@@ -193,6 +194,8 @@ class Spool:
         node.status = str(node.attributes.pop("status", "failed" if "error.type" in node.attributes else "succeeded"))
         node.odd = node.odd or node.status != "succeeded"
         node.end = time
+        if node.status != "succeeded":
+            node.attributes |= waits_until_cut(node)
         if node.parent is not None:
             node.parent.open_children -= 1
         if node.busy is not None and any(branch.row for branch in node.branches.values()):

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,11 @@ def write_jobs(folder: Path, server: FakeServer) -> Path:
     return folder / "out.jsonl"
 
 
+def summary_of(told: str) -> dict[str, Any]:
+    [summary] = (json.loads(line) for line in told.splitlines() if line.startswith('{"type":"summary"'))
+    return dict(summary)
+
+
 def wait_for_requests(server: FakeServer, number: int, process: subprocess.Popen[str]) -> None:
     wait_until(lambda: len(server.requests) >= number, process)
 
@@ -54,7 +60,7 @@ def test_c21_c22_c24_a_signal_lets_what_is_in_flight_finish_and_nothing_is_sent_
         found, told = finish(process)
         server.latency = 0.0
         assert found in (code, -number), told
-        summary = json.loads(told.splitlines()[-1])
+        summary = summary_of(told)
         assert (summary["status"], summary["exit_code"]) == ("stopped", code)
         assert not (tmp_path / "out.jsonl").exists()
         again, told = finish(start(tmp_path))
@@ -137,4 +143,4 @@ def test_c21_to_wait_is_not_to_be_in_flight(tmp_path: Path, fault: Fault) -> Non
         process.send_signal(signal.SIGINT)
         code, told = finish(process)
     assert code in (130, -signal.SIGINT), told
-    assert json.loads(told.splitlines()[-1])["status"] == "stopped"
+    assert summary_of(told)["status"] == "stopped"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from asyncrun.testing.server import FakeServer
 from asyncrun.turns import turn
 
 from .conftest import finish, start, wait_until
@@ -137,3 +138,17 @@ def test_a_run_that_waits_for_whoever_mends_or_cleans_its_folder_is_ended_by_a_s
         code, told = finish(process)
     assert code == 130, told
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_first_signal_says_that_what_is_in_flight_may_finish_and_it_is_not_paid_for_again(tmp_path: Path) -> None:
+    with FakeServer(latency=2.0).in_thread() as server:
+        embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
+        job = {"name": "n", "kind": "embed", "input": {"items": ["one"]}, "output": "out.jsonl", "embedder": embedder}
+        (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
+        process = start(tmp_path)
+        wait_until(lambda: len(server.requests) > 0, process)
+        process.send_signal(signal.SIGINT)
+        code, told = finish(process)
+        assert (code, "SIGINT: what is in flight has 10 s to finish" in told) == (-signal.SIGINT, True), told
+        code, told = finish(start(tmp_path))
+    assert (code, server.sent_texts) == (0, ["one"]), told

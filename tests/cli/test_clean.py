@@ -163,7 +163,8 @@ def test_while_a_run_goes_on_nothing_is_removed(asyncrun: Command, tmp_path: Pat
     for file in ("jobs.yaml", "other.yaml"):
         write(file, "new")
     with hold_lock(tmp_path / ".asyncrun" / "locks" / "other.yaml.lock", 0.0):
-        assert asyncrun("clean").code == 75
+        answer = asyncrun("clean")
+        assert (answer.code, "another run of other.yaml is going on" in answer.err) == (75, True)
         assert asyncrun("clean", "--dry-run").code == 0
     assert models(tmp_path) == {"old"}
 

@@ -84,6 +84,48 @@ def test_what_fails_again_stays_on_the_list(asyncrun: Command, server: FakeServe
     assert ids_of(partial_run / "out.jsonl") == ["a", "e"]
 
 
+@pytest.mark.parametrize("kind", ["embed", "ingest"])
+def test_a_text_that_is_refused_again_is_not_sent_by_the_next_run(
+    asyncrun: Command, server: FakeServer, partial_run: Path, kind: str
+) -> None:
+    if kind == "ingest":
+        ingest(partial_run)
+        assert asyncrun("run", "--quiet").code == 3
+    assert asyncrun("retry").code == 3
+    assert {"poison c", "poison d"} <= set(server.sent_texts)
+    server.requests.clear()
+    server.faults.clear()
+    assert asyncrun("run").code == 3
+    assert server.requests == []
+
+
+def ingest(folder: Path) -> None:
+    """Have the job fill a store instead."""
+    job = json.loads((folder / "jobs.yaml").read_text())["jobs"][0]
+    job |= {"kind": "ingest", "store": {"type": "sqlite", "path": "store.db"}, "collection": "notes"}
+    job.pop("output")
+    (folder / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
+
+
+def test_a_text_that_another_job_had_refused_is_sent_twice_at_most(asyncrun: Command, server: FakeServer, partial_run: Path) -> None:
+    job = json.loads((partial_run / "jobs.yaml").read_text())["jobs"][0]
+    (partial_run / "jobs.yaml").write_text(json.dumps({"jobs": [job | {"name": "other", "output": "other.jsonl"}]}))
+    for _ in range(2):
+        assert asyncrun("run").code == 3
+        assert set(server.sent_texts) == {"poison c", "poison d"}
+    server.requests.clear()
+    assert asyncrun("run").code == 3
+    assert server.requests == []
+
+
+def test_a_server_that_refuses_everything_is_asked_again_by_every_run(asyncrun: Command, server: FakeServer, partial_run: Path) -> None:
+    (partial_run / "notes.jsonl").write_text('{"id": "c", "text": "poison c"}\n{"id": "z", "text": "poison z"}\n')
+    for _ in range(3):
+        server.requests.clear()
+        assert asyncrun("run").code == 1
+        assert "poison z" in server.sent_texts
+
+
 def test_a_bad_record_that_is_mended_is_sent_and_leaves_the_list(asyncrun: Command, server: FakeServer, partial_run: Path) -> None:
     notes = partial_run / "notes.jsonl"
     notes.write_text(notes.read_text().replace("no json", '{"id": "b", "text": "two"}'))

@@ -26,7 +26,7 @@ def test_the_starter_runs_as_it_is_and_its_schema_is_valid_for_it(asyncrun: Comm
     validator.validate(yaml.safe_load((tmp_path / "asyncrun.yaml").read_text()))
     assert asyncrun("validate", "--strict").code == 0
     assert asyncrun("run", "-q").code == 0
-    assert len((tmp_path / "out/vectors.jsonl").read_text().splitlines()) == 2
+    assert len((tmp_path / "out/notes.jsonl").read_text().splitlines()) == 2
 
 
 def test_what_the_starter_has_as_comments_is_right_too(asyncrun: Command, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 from asyncrun.aio.retry import RetryPolicy
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.embedders.interface import BatchLimits
-from asyncrun.testing.__main__ import build_parser
+from asyncrun.testing.__main__ import build_parser, main
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.named import FAULTS, fault, parse_fault
 from asyncrun.testing.quota import Quota
@@ -216,3 +216,10 @@ async def test_a_server_that_is_closed_while_a_connection_is_being_accepted_repo
     client.close()
     gc.collect()
     assert told == []
+
+
+def test_a_port_that_is_taken_is_a_mistake_of_the_call(unused_port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        main(["--port", str(unused_port)])
+    assert ending.value.code == 2
+    assert f"cannot listen on port {unused_port}: " in capsys.readouterr().err
