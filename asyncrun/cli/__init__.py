@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from contextlib import suppress
 
 _INTERRUPTED = 130
 
@@ -19,16 +17,22 @@ def main() -> None:
         from asyncrun.cli._app import run_command_line
 
         code = run_command_line()
-        if code == _INTERRUPTED:  # Typer's answer to Ctrl-C
-            raise KeyboardInterrupt
     except KeyboardInterrupt:
-        # A thread that is busy is waited for at the end; another Ctrl-C then ends the process without a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        with suppress(OSError):
-            sys.stderr.write("asyncrun: stopped early: SIGINT\n")
-            sys.stderr.flush()
         code = _INTERRUPTED
+    if code == _INTERRUPTED:  # also Typer's answer to Ctrl-C
+        _tell_interrupted()
     sys.exit(code)
+
+
+def _tell_interrupted() -> None:
+    """Say that Ctrl-C has ended the command. Another one, while a busy thread is waited for, ends the process without a traceback."""
+    import signal
+    from contextlib import suppress
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with suppress(OSError):
+        sys.stderr.write("asyncrun: stopped early: SIGINT\n")
+        sys.stderr.flush()
 
 
 def _told_version() -> bool:

@@ -22,13 +22,13 @@ async def keep_failures(items: Items, scanned: Scan, failures: Mapping[int, Embe
     by_key = {scanned.key(ordinal): failure for ordinal, failure in failures.items()}
     known = list(scanned.failures)
     if by_key:
-        known += await asyncio.to_thread(lambda: list(_failed(items, scanned, by_key)))
+        new = await asyncio.to_thread(lambda: list(_failed(items, scanned, by_key)))
+        if in_doubt(tally):
+            before = await asyncio.to_thread(context.ledger.failures, context.failures)
+            new = [doubted(each, before.get(each.failure.id), tally) for each in new]
+        known += new
     for each in known:
         tally.fail(each.failure)
-    if in_doubt(tally):
-        before = await asyncio.to_thread(context.ledger.failures, context.failures)
-        first = len(scanned.failures)
-        known[first:] = (doubted(each, before.get(each.failure.id), tally) for each in known[first:])
     if context.limit is not None:
         known += await asyncio.to_thread(_beyond_limit, items)
     await context.keep_failures(known)

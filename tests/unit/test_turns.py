@@ -20,7 +20,9 @@ def test_a_folder_is_held_by_one_at_a_time(tmp_path: Path) -> None:
 def test_a_folder_that_is_held_does_not_hold_up_another_one(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     with turn(tmp_path), turn(tmp_path / "other", 0):
-        pass
+        for held in (tmp_path, tmp_path / "other"):
+            with pytest.raises(TryLaterError), turn(held, 0):
+                pytest.fail("two hold it")
 
 
 def test_a_folder_that_is_not_there_is_not_waited_for(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ async def test_who_no_longer_waits_keeps_nobody_else_waiting(writer: GroupWriter
 
 
 def test_who_waited_in_a_loop_that_is_gone_keeps_nobody_else_waiting(writer: GroupWriter) -> None:
-    disk = threading.Event()
+    disk, written = threading.Event(), threading.Event()
 
     async def leave() -> None:
         task = asyncio.create_task(writer.write(lambda connection: waited_for(disk)))
@@ -130,7 +130,8 @@ def test_who_waited_in_a_loop_that_is_gone_keeps_nobody_else_waiting(writer: Gro
 
     asyncio.run(leave())
     disk.set()
-    asyncio.run(writer.write(lambda connection: None))
+    asyncio.run(writer.write(lambda connection: written.set()))
+    assert written.is_set()
 
 
 @pytest.mark.parametrize("replaced", [False, True])
