@@ -81,14 +81,14 @@ class Notices(Progress):
             return
         alone = RunResult(self._run_id, (result,), result.seconds)
         if result.status is not Status.CANCELLED:
-            self._tell(task, _step(alone), render_ending(alone))
+            self._tell(task, _step(alone), str(render_ending(alone)))
         elif not (result.reason or "").endswith(MAX_RUNTIME):
-            self._tell(task, FAIL, render_ending(alone))
+            self._tell(task, FAIL, str(render_ending(alone)))
 
     def run_finished(self, result: RunResult) -> None:
         """Ping the end of the run; after a signal there is time for one try."""
         self._tries = TRIES if result.signal is None else 1
-        self._tell(RUN, _step(result), render_ending(result))
+        self._tell(RUN, _step(result), str(render_ending(result)))
 
     def failed(self, error: Exception) -> None:
         """Ping that the run ended by an error instead of a result."""
@@ -173,4 +173,4 @@ def _addresses(selection: Selection) -> dict[str, str]:
 
 def _step(result: RunResult) -> str:
     """Return what an end is told as: a success when nobody need look, so also at the planned end of `max_runtime`."""
-    return str(result.exit_code) if render_trouble(result) else SUCCESS
+    return str(result.exit_code) if render_trouble(result).lines else SUCCESS

@@ -45,15 +45,16 @@ def print_answer(text: str, options: Options, *, to_stderr: bool = False, senten
 
     stream = sys.stderr if to_stderr else sys.stdout
     columns = width() if sentences and stream.isatty() else None
-    print_text(text, stream, colour=_colour(options, stream), width=columns, answer=not to_stderr)
+    print_text(text, stream, width=columns, answer=not to_stderr)
 
 
-def print_view(view: Styled, options: Options, *, to_stderr: bool = False) -> None:
-    """Print a view of a trace."""
+def print_view(view: Styled, options: Options, *, to_stderr: bool = False, sentences: bool = False) -> None:
+    """Print a text whose parts may have colours; sentences go on in the next line where a terminal ends."""
     from asyncrun.ui.paint import print_styled
 
     stream = sys.stderr if to_stderr else sys.stdout
-    print_styled(view, stream, colour=_colour(options, stream), answer=not to_stderr)
+    columns = width() if sentences and stream.isatty() else None
+    print_styled(view, stream, colour=_colour(options, stream), width=columns, answer=not to_stderr)
 
 
 def print_document(document: Any, options: Options) -> None:

@@ -53,11 +53,12 @@ def _print_report(report: RunReport, options: Options, file: Path | None) -> Non
     from asyncrun.app.tracing import render_end_of_run
     from asyncrun.cli._output import print_answer, print_view, width
     from asyncrun.errors import StorageError, UnknownRunError
+    from asyncrun.trace.views.styled import Styled
     from asyncrun.ui.ending import render_ending, render_trouble
 
     if options.quiet:
-        if trouble := render_trouble(report.result, file):
-            print_answer(trouble, options, to_stderr=True, sentences=True)
+        if (trouble := render_trouble(report.result, file)).lines:
+            print_view(trouble, options, to_stderr=True, sentences=True)
     elif not options.json and not report.result.jobs:
         print_answer("nothing failed: nothing is sent", options)
     elif not options.json:
@@ -68,4 +69,5 @@ def _print_report(report: RunReport, options: Options, file: Path | None) -> Non
             print_answer("Trace: none of this run.", options, to_stderr=report.stdout_taken)
         else:
             print_view(view, options, to_stderr=report.stdout_taken)
-        print_answer(f"\n{render_ending(report.result, file)}", options, to_stderr=report.stdout_taken, sentences=True)
+        ending = Styled(((), *render_ending(report.result, file).lines))
+        print_view(ending, options, to_stderr=report.stdout_taken, sentences=True)

@@ -10,10 +10,8 @@ def schema(options: Options) -> int:
 
     Example: asyncrun schema > asyncrun.schema.json
     """
-    from dataclasses import replace
-
     from asyncrun.app.starting import render_schema
     from asyncrun.cli._output import print_answer
 
-    print_answer(render_schema(), replace(options, color="never"))
+    print_answer(render_schema(), options)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -176,8 +175,7 @@ def _write(run_id: str, text: str, output: str, options: Options) -> int:
     from asyncrun.ui.documents import document
 
     if output == "-":
-        # Colour would change a text that a program reads.
-        print_answer(text, replace(options, color="never"))
+        print_answer(text, options)
         return 0
     telemetry.write_trace(Path(output), text)
     if options.json:

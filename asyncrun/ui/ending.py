@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 from asyncrun.aio.stop import MAX_RUNTIME
@@ -10,13 +11,14 @@ from asyncrun.errors import JobFailedError, TryLaterError
 from asyncrun.escape import cut
 from asyncrun.plural import counted
 from asyncrun.records import JobResult, RunResult, Status
+from asyncrun.trace.views.styled import Line, Part, Styled, line, style_of
 from asyncrun.ui.wording import render_cost, render_duration
 
 NAMED_FAILURES = 5
 """How many failed items of a job are named."""
 
 
-def render_ending(result: RunResult, file: Path | None = None) -> str:
+def render_ending(result: RunResult, file: Path | None = None) -> Styled:
     """Return the last lines of a run: how it ended, what failed, and the commands that help further, on the job file if known."""
     counts, usage = result.counts, result.usage
     parts = [f"{counts.ok:,} ok", f"{counts.cached:,} of them cached", f"{counts.failed:,} failed", f"{counts.skipped:,} skipped"]
@@ -24,14 +26,16 @@ def render_ending(result: RunResult, file: Path | None = None) -> str:
     parts += [counted(usage.requests, "request")] if usage.requests else []
     parts += [counted(usage.tokens, "token")] if usage.tokens else []
     parts += [render_cost(usage.cost)] if usage.cost is not None else []
-    line = f"Run {result.run_id} {result.status}: {counted(counts.items, 'item')} in {render_duration(result.seconds)} ({', '.join(parts)})"
-    return "\n".join([line, *(_job_trouble(job) for job in result.jobs if _is_trouble(job)), *_next(result, file)])
+    told = f": {counted(counts.items, 'item')} in {render_duration(result.seconds)} ({', '.join(parts)})"
+    head = line(f"Run {result.run_id} ", _status(result.status), told)
+    trouble = (told for job in result.jobs if _is_trouble(job) for told in _job_trouble(job))
+    return Styled((head, *trouble, *map(line, _next(result, file))))
 
 
-def render_trouble(result: RunResult, file: Path | None = None) -> str:
-    """Return one paragraph about a run that did not go well; empty when all is well, or it ended at its planned time."""
+def render_trouble(result: RunResult, file: Path | None = None) -> Styled:
+    """Return one paragraph about a run that did not go well; no lines when all is well, or it ended at its planned time."""
     planned = result.exit_code == TryLaterError.exit_code and all(_is_planned(job) for job in result.jobs if _is_trouble(job))
-    return render_ending(result, file) if result.exit_code and not planned else ""
+    return render_ending(result, file) if result.exit_code and not planned else Styled()
 
 
 def _next(result: RunResult, file: Path | None) -> list[str]:
@@ -60,10 +64,15 @@ def _is_trouble(job: JobResult) -> bool:
     return job.status is not Status.SUCCEEDED
 
 
-def _job_trouble(job: JobResult) -> str:
-    lines = [f"{job.name} {job.status}" + (f": {job.reason}" if job.reason else "")]
-    lines += [f"  {failure.place}: {cut(failure.id)}: {failure.reason}: {failure.message}" for failure in job.failures[:NAMED_FAILURES]]
+def _job_trouble(job: JobResult) -> Iterator[Line]:
+    yield line(f"{job.name} ", _status(job.status), f": {job.reason}" if job.reason else "")
+    for failure in job.failures[:NAMED_FAILURES]:
+        yield line(f"  {failure.place}: {cut(failure.id)}: {failure.reason}: {failure.message}")
     if job.counts.failed > NAMED_FAILURES:
-        lines.append(f"  and {job.counts.failed - NAMED_FAILURES:,} more")
-    lines += [f"  {job.hint}"] if job.hint else []
-    return "\n".join(lines)
+        yield line(f"  and {job.counts.failed - NAMED_FAILURES:,} more")
+    if job.hint:
+        yield line(f"  {job.hint}")
+
+
+def _status(status: Status) -> Part:
+    return Part(status.value, style_of(status.value))

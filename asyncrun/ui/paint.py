@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import TextIO
 
 from asyncrun.escape import printable
-from asyncrun.trace.views.styled import Part, Style, Styled
+from asyncrun.trace.views.styled import Line, Part, Style, Styled, line, plain
 from asyncrun.ui.outlet import Outlet
 
 CODES = {
@@ -30,9 +34,35 @@ def paint(text: Styled, *, colour: bool) -> str:
     return "\n".join("".join(_painted(part, colour) for part in line) for line in text.lines)
 
 
-def print_styled(text: Styled, stream: TextIO, *, colour: bool = False, answer: bool = True) -> None:
-    """Write styled text. Raises StorageError when an answer cannot be written (a full disk); a reader that goes away is no error."""
+def print_styled(text: Styled, stream: TextIO, *, colour: bool = False, width: int | None = None, answer: bool = True) -> None:
+    """Write styled text; lines longer than `width` go on in the next one, between words.
+
+    Raises StorageError when an answer cannot be written (a full disk); a reader that goes away is no error.
+    """
+    if width is not None:
+        text = Styled(tuple(part for whole in text.lines for part in _broken(whole, width)))
     Outlet(stream, answer=answer).line(paint(text, colour=colour))
+
+
+def break_line(text: str, width: int | None) -> str:
+    r"""Return a line as several of at most `width` characters, broken between words; the later ones are indented.
+
+    >>> break_line("notes failed: the key is refused", 20)
+    'notes failed: the\n  key is refused'
+    """
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    if width is None or len(text) <= width:
+        return text
+    return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _broken(whole: Line, width: int) -> Iterator[Line]:
+    parts = line(*(Part(printable(part.text), part.style) for part in whole))
+    # Breaking a line moves nothing but its spaces.
+    styles = iter([part.style for part in parts for letter in part.text if not letter.isspace()])
+    for text in break_line(plain(parts), width).split("\n"):
+        letters = [(Style.PLAIN if letter.isspace() else next(styles), letter) for letter in text]
+        yield tuple(Part("".join(letter for _, letter in group), style) for style, group in groupby(letters, key=itemgetter(0)))
 
 
 def _painted(part: Part, colour: bool) -> str:

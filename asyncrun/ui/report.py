@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from asyncrun.escape import printable
 from asyncrun.plural import counted, dollars
-from asyncrun.records import ItemFailure, JobPlan, Status
+from asyncrun.records import ItemFailure, JobPlan
 from asyncrun.ui.outlet import Outlet
+from asyncrun.ui.paint import break_line
 from asyncrun.ui.wording import render_duration, render_failure, render_size
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ _WIDEST = 10_000
 """Columns of a table that is drawn as wide as it is."""
 
 
-def print_text(text: str, stream: TextIO, *, colour: bool = False, width: int | None = None, answer: bool = True) -> None:
-    r"""Write a text of one or more lines, its control characters made visible; with colour the words of a status stand out.
+def print_text(text: str, stream: TextIO, *, width: int | None = None, answer: bool = True) -> None:
+    r"""Write a text of one or more lines, its control characters made visible.
 
     Longer lines than `width` go on in the next one, between words.
     Raises StorageError when an answer cannot be written (a full disk); a reader that goes away is no error.
@@ -33,9 +33,8 @@ def print_text(text: str, stream: TextIO, *, colour: bool = False, width: int | 
     >>> print_text("a\x1b[2Jb", sys.stdout)
     a\x1b[2Jb
     """
-    lines = "\n".join(_wrapped(printable(line), width) for line in text.rstrip("\n").split("\n"))
-    out = Outlet(stream, answer=answer)
-    out.line(_coloured(lines) if colour else lines)
+    lines = "\n".join(break_line(printable(line), width) for line in text.rstrip("\n").split("\n"))
+    Outlet(stream, answer=answer).line(lines)
 
 
 def render_plan(plans: Sequence[JobPlan], width: int) -> str:
@@ -53,7 +52,7 @@ def render_plan(plans: Sequence[JobPlan], width: int) -> str:
     tables = (_plan_table([{name: row[name] for name in row if name in names} for row in rows]) for names in (rows[0].keys(), telling))
     shown = next((table for table in tables if _columns(table) <= width), None)
     notes = [f"{printable(plan.name)}: {printable(note)}" for plan in plans for note in (*plan.notes, *_disk(plan))]
-    return "\n".join([shown or "\n".join(_wrapped(_plan_sentence(row), width) for row in rows), *notes])
+    return "\n".join([shown or "\n".join(break_line(_plan_sentence(row), width) for row in rows), *notes])
 
 
 def render_failed(failures: Sequence[tuple[str, ItemFailure]], width: int) -> str:
@@ -68,7 +67,7 @@ def render_failed(failures: Sequence[tuple[str, ItemFailure]], width: int) -> st
         return "no failed items"
     if width < _NARROW:
         items = ((job, failure, counted(failure.attempts, "attempt")) for job, failure in failures)
-        return "\n".join(_wrapped(f"{render_failure(job, failure)} ({attempts})", width) for job, failure, attempts in items)
+        return "\n".join(break_line(f"{render_failure(job, failure)} ({attempts})", width) for job, failure, attempts in items)
     table = _table("job", "id", "place", "reason", "message", numbers=("attempts",))
     for job, failure in failures:
         cells = (job, failure.id, str(failure.place), failure.reason, failure.message)
@@ -102,13 +101,6 @@ def _columns(text: str) -> int:
     return max(map(cell_len, text.split("\n")))
 
 
-def _wrapped(line: str, width: int | None) -> str:
-    indent = " " * (len(line) - len(line.lstrip()) + 2)
-    if width is None or len(line) <= width:
-        return line
-    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-
-
 def _disk(plan: JobPlan) -> tuple[str, ...]:
     return (f"needs about {render_size(plan.disk)} of disk",) if plan.disk else ()
 
@@ -139,18 +131,3 @@ def _rendered(table: Table, width: int) -> str:
     with console.capture() as captured:
         console.print(table)
     return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))
-
-
-def _coloured(text: str) -> str:
-    from rich.console import Console
-    from rich.text import Text
-
-    from asyncrun.ui.frame import STYLES
-
-    shown = Text(text)
-    for status in Status:
-        shown.highlight_words([f" {status.value}"], STYLES[status])
-    console = Console(file=io.StringIO(), color_system="standard", force_terminal=True, no_color=False)
-    with console.capture() as captured:
-        console.print(shown, soft_wrap=True, end="")
-    return captured.get()

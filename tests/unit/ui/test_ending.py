@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 
 from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
-from asyncrun.ui.ending import render_ending, render_trouble
+from asyncrun.trace.views.styled import Part, Style
+from asyncrun.ui import ending
 
 GOES_ON = "Next: `asyncrun run 'my jobs.yaml'` goes on from here; what is finished is not sent again."
 LISTS = "Next: `asyncrun failed 'my jobs.yaml'` lists what failed, `asyncrun retry 'my jobs.yaml'` sends it again."
+
+
+def render_ending(result: RunResult, file: Path | None = None) -> str:
+    return str(ending.render_ending(result, file))
 
 
 def ended(status: Status, code: int, *failures: ItemFailure, reason: str | None = None) -> RunResult:
@@ -51,8 +56,16 @@ def test_what_ended_a_job_beside_its_failed_items_is_what_the_next_step_is_about
 
 def test_a_quiet_run_says_the_same(failure: ItemFailure) -> None:
     result = ended(Status.PARTIAL, 3, failure)
-    assert render_trouble(result, Path("jobs.yaml")) == render_ending(result, Path("jobs.yaml"))
-    assert render_trouble(ended(Status.SUCCEEDED, 0)) == ""
+    assert ending.render_trouble(result, Path("jobs.yaml")) == ending.render_ending(result, Path("jobs.yaml"))
+    assert not ending.render_trouble(ended(Status.SUCCEEDED, 0)).lines
+
+
+def test_a_status_has_its_colour_and_a_count_of_failures_has_none(failure: ItemFailure) -> None:
+    well = ending.render_ending(ended(Status.SUCCEEDED, 0)).lines
+    assert [part for line in well for part in line if part.style is not Style.PLAIN] == [Part("succeeded", Style.GOOD)]
+    said = replace(failure, message="the server has failed")
+    ill = ending.render_ending(ended(Status.FAILED, 1, said, reason="all failed")).lines
+    assert [part for line in ill for part in line if part.style is not Style.PLAIN] == [Part("failed", Style.BAD)] * 2
 
 
 @pytest.mark.parametrize(("cost", "said"), [(None, "7 tokens)"), (0.0, "7 tokens, $0)"), (0.0246, "7 tokens, $0.0246)")])

@@ -32,3 +32,9 @@ def test_a_printed_view_ends_its_line() -> None:
     stream = io.StringIO()
     print_styled(Styled((line("one"), line("two"))), stream)
     assert stream.getvalue() == "one\ntwo\n"
+
+
+def test_a_sentence_goes_on_between_words_and_keeps_its_colours() -> None:
+    stream = io.StringIO()
+    print_styled(Styled((line("notes ", Part("failed", Style.BAD), ": the server says\x1b no"),)), stream, colour=True, width=20)
+    assert stream.getvalue() == "notes \x1b[1;31mfailed\x1b[0m: the\n  server says\\x1b no\n"

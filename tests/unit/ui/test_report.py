@@ -17,19 +17,13 @@ def test_a_text_is_written_as_it_is_and_ends_with_one_line_end() -> None:
 
 def test_data_in_a_text_cannot_steer_a_terminal() -> None:
     stream = io.StringIO()
-    print_text("job \x1b]8;;x\x07 name\nsecond [red] line", stream, colour=True)
+    print_text("job \x1b]8;;x\x07 name\nsecond [red] line", stream)
     assert stream.getvalue() == "job \\x1b]8;;x\\x07 name\nsecond [red] line\n"
-
-
-def test_colour_is_only_added_to_words_of_a_status() -> None:
-    stream = io.StringIO()
-    print_text("notes succeeded", stream, colour=True)
-    assert "\x1b[32m succeeded\x1b[0m" in stream.getvalue()
 
 
 def test_a_long_line_is_not_broken() -> None:
     stream = io.StringIO()
-    print_text("x" * 500, stream, colour=True)
+    print_text("x" * 500, stream)
     assert stream.getvalue() == "x" * 500 + "\n"
 
 
