@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,10 +62,13 @@ class RunReport:
     stdout_taken: bool
 
 
-def run_jobs_of(request: Request, open_progress: Callable[[bool], Progress]) -> RunReport:
+def run_jobs_of(
+    request: Request, open_progress: Callable[[bool], Progress], ended: Callable[[RunReport], object] = lambda _: None
+) -> RunReport:
     """Run the selected jobs of a file. Raises JobFileError, TryLaterError and StorageError before anything is sent.
 
-    `open_progress` is asked for the onlooker once it is known whether a job writes its rows to standard output.
+    `open_progress` is asked for the onlooker once it is known whether a job writes its rows to standard output. `ended` is told how the
+    run has ended, in a thread of its own, before the last pings have arrived.
     """
     selection = load_jobs(request)
     state = open_state_folder(state_folder(request.file, request.state_dir))
@@ -75,20 +78,25 @@ def run_jobs_of(request: Request, open_progress: Callable[[bool], Progress]) -> 
         # Read before there is a loop, so that Ctrl-C ends the reading at once.
         wanted = any(STDIN in job.input.paths for job in selection.jobs)
         with spooled_stdin(state, wanted=wanted) as stdin, asyncio.Runner(loop_factory=loop_factory()) as loop:
-            return RunReport(loop.run(_run(request, selection, state, progress, stdin)), state, stdout_taken)
+            report = partial(RunReport, state=state, stdout_taken=stdout_taken)
+            return report(loop.run(_run(request, selection, state, progress, stdin, ended=lambda result: ended(report(result)))))
     finally:
         progress.close()
 
 
-async def _run(request: Request, selection: Selection, state: Path, progress: Progress, stdin: Path | None) -> RunResult:
+async def _run(
+    request: Request, selection: Selection, state: Path, progress: Progress, stdin: Path | None, *, ended: Callable[[RunResult], object]
+) -> RunResult:
     clock = SystemClock()
     redactor = redactor_of(request, selection)
     try:
-        if request.limit is not None:  # A rehearsal with the first items is no news.
-            return await _run_locked(request, selection, state, progress, stdin, redactor=redactor, clock=clock)
-        # Around the lock: the next run need not wait for the last ping of this one.
-        async with with_notices(progress, selection, redactor, clock) as told:
-            return await _run_locked(request, selection, state, told, stdin, redactor=redactor, clock=clock)
+        # A rehearsal with the first items is no news.
+        notices = with_notices(progress, selection, redactor, clock) if request.limit is None else nullcontext(progress)
+        # Around the lock: neither the next run nor who reads the end of this one need wait for its last ping.
+        async with notices as told:
+            result = await _run_locked(request, selection, state, told, stdin, redactor=redactor, clock=clock)
+            await asyncio.to_thread(ended, result)
+            return result
     except Exception as error:
         # Whoever shows it does not know the secrets of this run.
         redact_error(error, redactor.redact)

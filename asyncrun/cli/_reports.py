@@ -10,6 +10,7 @@ from asyncrun.cli._errors import show_error
 from asyncrun.cli._options import Options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from asyncrun.app.request import Request
@@ -26,27 +27,30 @@ def run_and_report(
     from asyncrun.errors import AsyncrunError, LockedError
     from asyncrun.records import winning_exit_code
 
+    codes = []
+    file = request.file if request.text is None else None
+
+    def tell(report: RunReport) -> None:
+        if summary_file is not None:
+            courteously(write_summary, summary_file, report.result)
+        courteously(_print_report, report, options, file)
+
+    def courteously(say: Callable[..., object], *what: object) -> None:
+        try:
+            say(*what)
+        except AsyncrunError as error:
+            # How the run ended is said all the same, and one that a signal has ended dies by it.
+            codes.append(show_error(error, sys.stderr, debug=options.debug))
+
     try:
-        report = run_jobs_of(request, partial(open_progress, options, log_file=log_file))
+        result = run_jobs_of(request, partial(open_progress, options, log_file=log_file), tell).result
     except LockedError:
         if skip:
             return 0
         raise
-    codes = [report.result.exit_code]
-    file = request.file if request.text is None else None
-    for tell in (
-        partial(write_summary, summary_file, report.result) if summary_file else None,
-        partial(_print_report, report, options, file),
-    ):
-        try:
-            if tell is not None:
-                tell()
-        except AsyncrunError as error:
-            # How the run ended is said all the same, and one that a signal has ended dies by it.
-            codes.append(show_error(error, sys.stderr, debug=options.debug))
-    if report.result.signal is not None:
-        raise_again(report.result.signal)
-    return winning_exit_code(codes)
+    if result.signal is not None:
+        raise_again(result.signal)
+    return winning_exit_code([result.exit_code, *codes])
 
 
 def _print_report(report: RunReport, options: Options, file: Path | None) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.ports import Progress
-from asyncrun.records import ItemFailure, JobResult
+from asyncrun.records import ItemFailure, JobResult, RunResult
 from asyncrun.ui.board import NAMED_FAILURES, TaskState
 from asyncrun.ui.choose import bars_can_move, choose_colour
 from asyncrun.ui.frame import name_width, render_frame, render_row
@@ -75,6 +75,10 @@ class BarProgress(BoardProgress):
         if state.unnamed_failures:
             self._screen.say(Text(render_more_failures(task, state.unnamed_failures)))
         self._screen.say(self._row(state))
+
+    def run_finished(self, result: RunResult) -> None:
+        """Stop drawing: how the run ended is said below."""
+        self.close()
 
     def warn(self, message: str) -> None:
         """Show a line above the bars."""

@@ -263,3 +263,19 @@ def test_the_planned_end_of_max_runtime_is_quiet_and_a_success(tmp_path: Path) -
         done = run(tmp_path, "--quiet", "--max-runtime", "500ms", HEALTHCHECK_URL=receiver.url)
     assert (done.returncode, done.stdout, done.stderr) == (75, "", "")
     assert receiver.paths == ["/start", ""]
+
+
+def test_how_a_run_ended_is_printed_before_a_slow_receiver_has_heard_of_it(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    command = [sys.executable, "-m", "asyncrun", "run", "jobs.yaml"]
+    with receiving(200, 0) as receiver:
+        environ = {**os.environ, "HEALTHCHECK_URL": receiver.url}
+        process = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        last = next(line for line in process.stdout if line.startswith("Run "))
+        assert " succeeded: 1 item in" in last
+        assert process.poll() is None
+        receiver.statuses[:] = [200]
+        receiver.closed.set()
+        assert process.communicate(timeout=60)[0] == ""
+    assert process.returncode == 0
