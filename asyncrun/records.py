@@ -289,6 +289,7 @@ class JobPlan:
     unchanged: int = 0
     delete: int = 0
     failed: int = 0
+    skipped: int = 0
     requests: int = 0
     tokens: int = 0
     cost: float | None = None

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from asyncrun.cli._commands import build_command, build_commands_of, build_group
-from asyncrun.cli._errors import show_error
+from asyncrun.cli._errors import print_refusal, show_error
 from asyncrun.cli._options import Options
 from asyncrun.cli._settings import globals_of, load_config
 from asyncrun.errors import UsageError
@@ -60,13 +60,17 @@ def run_command_line() -> int:
     except SystemExit as ending:
         code = ending.code
     except Exception as error:  # the last place that can turn an error into a sentence
-        return show_error(_told_by_typer(error), sys.stderr, debug=_debugging())
+        told = _told_by_typer(error)
+        if isinstance(told, UsageError) and _asked("json"):
+            return print_refusal(told, sys.stdout)
+        return show_error(told, sys.stderr, debug=_asked("debug"))
     return code if isinstance(code, int) else 0
 
 
-def _debugging() -> bool:
+def _asked(flag: str) -> bool:
+    """Tell whether a global flag is set, also of a call that could not be read."""
     with suppress(UsageError):  # The first mistake is the one to be told.
-        return "--debug" in sys.argv or bool(globals_of(load_config(os.environ), os.environ)[0].get("debug"))
+        return f"--{flag}" in sys.argv or bool(globals_of(load_config(os.environ), os.environ)[0].get(flag))
     return False
 
 

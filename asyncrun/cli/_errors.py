@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TextIO
 
-from asyncrun.errors import AsyncrunError, JobFileError, Mistake
+from asyncrun.errors import AsyncrunError, JobFileError, Mistake, UsageError
 from asyncrun.escape import printable
 from asyncrun.plural import counted
 from asyncrun.redact import Redactor
@@ -34,6 +34,16 @@ def show_error(error: Exception, stream: TextIO, *, debug: bool = False) -> int:
     for line in lines:
         print_text(printable(line), stream, width=width, answer=False)
     return error.exit_code if isinstance(error, AsyncrunError) else 70
+
+
+def print_refusal(error: UsageError, stream: TextIO) -> int:
+    """Write one JSON document that says why nothing ran, and return its exit code."""
+    import json
+
+    from asyncrun.ui.documents import refusal_document
+
+    Outlet(stream).line(json.dumps(refusal_document(error, Redactor().redact)))
+    return error.exit_code
 
 
 def error_lines(error: Exception) -> list[str]:

@@ -61,6 +61,7 @@ class IngestKind:
             unchanged=found.unchanged,
             delete=len(found.gone) if self.shelf.prunes else 0,
             failed=len(found.failures),
+            skipped=found.skipped,
             disk=await asyncio.to_thread(self._disk, foreseen.inputs),
             notes=(*input_notes(self.source), *([] if refusal is None else [f"a run is refused: {refusal}"])),
         )

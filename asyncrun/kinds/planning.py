@@ -14,7 +14,7 @@ from asyncrun.kinds.items import Items
 from asyncrun.kinds.news import news, passed_over
 from asyncrun.kinds.outputs import Output
 from asyncrun.kinds.places import needs_probe, probe_of
-from asyncrun.kinds.scan import Scan, State
+from asyncrun.kinds.scan import Scan
 from asyncrun.ledger.index import KeyIndex
 from asyncrun.plural import counted
 from asyncrun.records import InputType, JobPlan
@@ -38,7 +38,8 @@ def plan_items(items: Items, kind: str, scanned: Scan, index: KeyIndex, output: 
         items=len(scanned),
         new=new,
         unchanged=int(np.count_nonzero(scanned.ready)) - new,
-        failed=int(np.count_nonzero(scanned.states == State.FAILED)),
+        failed=scanned.failed,
+        skipped=scanned.skipped,
     )
     rounds = [*probes_foreseen(items.embedder, items.input_type, context), _unforeseen(items, scanned, send)] if new else []
     foreseen = context.forecast.foresee(rounds, items.embedder, items.input_type, context.rate)

@@ -60,7 +60,10 @@ class QueryKind:
         scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
         index = await asyncio.to_thread(self.items.index)
         if self.search.mode == "keyword":
-            plan = JobPlan(self.items.context.name, "query", items=len(scanned), new=0, unchanged=len(scanned))
+            ready = len(scanned) - scanned.failed - scanned.skipped
+            plan = JobPlan(
+                *(self.items.context.name, "query", len(scanned), 0), unchanged=ready, failed=scanned.failed, skipped=scanned.skipped
+            )
         else:
             plan = await asyncio.to_thread(plan_items, self.items, "query", scanned, index, self.output)
         return plan if self.answering is None else await asyncio.to_thread(self._plan_answers, plan, self.answering, scanned, index)

@@ -71,6 +71,11 @@ class Scan:
         """Return how many items are left out on purpose."""
         return int(np.count_nonzero(self.states == State.SKIPPED))
 
+    @property
+    def failed(self) -> int:
+        """Return how many items cannot be embedded as they are."""
+        return int(np.count_nonzero(self.states == State.FAILED))
+
     def missing(self, index: KeyIndex) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Return which items must be sent, one for each different text, and for how many items each of them stands.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from asyncrun.errors import JobFileError, Mistake, UsageError
 from asyncrun.records import Counts, ItemFailure, JobPlan, JobResult, RunResult, Usage
 
 SCHEMA = 1
@@ -97,8 +98,27 @@ def plan_document(plans: Sequence[JobPlan]) -> dict[str, Any]:
     >>> plan_document([])
     {'schema': 1, 'jobs': []}
     """
-    hidden = {"kind", "failed", "notes"}
+    hidden = {"kind", "notes"}
     return document(jobs=[{name: value for name, value in asdict(plan).items() if name not in hidden} for plan in plans])
+
+
+def refusal_document(error: UsageError, redact: Callable[[str], str]) -> dict[str, Any]:
+    """Return why nothing ran; of a job file all its mistakes, each with its place.
+
+    >>> refusal_document(UsageError("no such job", hint="See asyncrun --help."), str)["message"]
+    'no such job'
+    """
+    mistakes = error.mistakes if isinstance(error, JobFileError) else ()
+    said = "the job file has mistakes" if mistakes else error.message
+    place = None if error.place is None else str(error.place)
+    told = document("error", exit_code=error.exit_code, message=redact(said), place=place, hint=redact(error.hint))
+    return {**told, "mistakes": [_mistake(mistake, redact) for mistake in mistakes]}
+
+
+def _mistake(mistake: Mistake, redact: Callable[[str], str]) -> dict[str, Any]:
+    file, line, column = mistake.place or (None, None, None)
+    words = {name: (text := getattr(mistake, name)) and redact(text) for name in ("message", "allowed", "suggestion")}
+    return {"file": file, "line": line, "column": column, "path": mistake.path, **words}
 
 
 def _why(failure: ItemFailure) -> dict[str, Any]:

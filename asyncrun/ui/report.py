@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _UNKNOWN = "unknown"
-_OFTEN_NOTHING = ("changed", "delete", "failed")
+_OFTEN_NOTHING = ("changed", "delete", "failed", "skipped")
 _NARROW = 60
 _WIDEST = 10_000
 """Columns of a table that is drawn as wide as it is."""
@@ -76,7 +76,9 @@ def render_failed(failures: Sequence[tuple[str, ItemFailure]], width: int) -> st
 
 
 def _plan_cells(plan: JobPlan) -> dict[str, str]:
-    counts = {name: f"{getattr(plan, name):,}" for name in ("items", "new", "changed", "unchanged", "delete", "failed", "requests")}
+    counts = {
+        name: f"{getattr(plan, name):,}" for name in ("items", "new", "changed", "unchanged", "delete", "failed", "skipped", "requests")
+    }
     tokens = f"{'' if plan.exact else '~'}{plan.tokens:,}" if plan.tokens else "0"
     amounts = {"tokens": tokens, "cost": _cost(plan.cost), "time": _time(plan.seconds)}
     return {"job": printable(plan.name), "kind": plan.kind, **counts, **amounts}

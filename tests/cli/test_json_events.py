@@ -36,3 +36,37 @@ def test_every_line_is_as_the_schema_says(
         Draft202012Validator(SCHEMA).validate(event)
     assert types <= {event["type"] for event in answer.documents}
     assert answer.documents[-1]["type"] == "summary"
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "validate", "failed", "retry", "doctor"])
+def test_a_mistaken_job_file_is_told_to_a_program_as_json(asyncrun: Command, tmp_path: Path, command: str) -> None:
+    (tmp_path / "jobs.yaml").write_text(
+        "jobs:\n  - {name: a, kind: embedd}\n  - {name: a b, kind: embed, input: {items: [x]}, output: b.jsonl}\n"
+    )
+    answer = asyncrun(command, "--json")
+    if command == "doctor":  # It goes on, and has its own document.
+        assert (answer.code, len(answer.documents[0]["mistakes"])) == (1, 2)
+        return
+    assert (answer.code, answer.err) == (2, "")
+    [error] = answer.documents
+    Draft202012Validator(SCHEMA).validate(error)
+    first, second = error["mistakes"]
+    assert (first["file"], first["line"], first["column"], first["path"], first["suggestion"]) == (
+        "jobs.yaml",
+        2,
+        21,
+        "jobs[0].kind",
+        "embed",
+    )
+    assert (second["line"], second["path"]) == (3, "jobs[1].name")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(["run", "--nonsense"], "--nonsense"), (["run", "nowhere.yaml"], "nowhere.yaml"), (["trace"], "no run")]
+)
+def test_a_call_that_cannot_be_carried_out_is_told_to_a_program_as_json(asyncrun: Command, words: list[str], said: str) -> None:
+    answer = asyncrun(*words, "--json")
+    assert (answer.code, answer.err) == (2, "")
+    [error] = answer.documents
+    Draft202012Validator(SCHEMA).validate(error)
+    assert said in json.dumps(error)

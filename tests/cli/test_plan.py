@@ -165,3 +165,29 @@ def test_files_that_a_glob_matches_and_that_are_not_read_are_counted_and_named(a
     ran = asyncrun("run")
     assert (ran.code, passed_over in ran.err) == (0, True)
     assert "passed over" not in asyncrun("run").err
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"kind": "embed", "output": "out.jsonl"},
+        {"kind": "ingest", "store": {"path": "index.db"}},
+        {"kind": "query", "store": {"path": "index.db"}, "collection": "c", "search": "keyword", "output": "out.jsonl"},
+    ],
+    ids=lambda job: job["kind"],
+)
+def test_a_plan_counts_what_is_left_out_and_what_cannot_be_sent(asyncrun: Command, tmp_path: Path, job: dict[str, Any]) -> None:
+    notes(tmp_path, "notes.jsonl", ["one", "two", "three"])
+    with (tmp_path / "notes.jsonl").open("a") as file:
+        file.write("{broken\n")
+    (tmp_path / "skip.txt").write_text("0\n2\n")
+    fill = {"name": "fill", "kind": "ingest", "input": {"items": ["a text"]}, "store": {"path": "index.db"}, "collection": "c"}
+    write(tmp_path, fill)
+    assert asyncrun("run").code == 0
+    write(tmp_path, {"name": "n", "input": "notes.jsonl", "skip": "skip.txt", "max_failures": 5, **job})
+    [planned] = plans(asyncrun)
+    assert {name: planned[name] for name in ("items", "failed", "skipped")} == {"items": 4, "failed": 1, "skipped": 2}
+    assert planned["new"] + planned["unchanged"] == 1
+    assert "SKIPPED" in asyncrun("plan").out.splitlines()[0]
+    summary = asyncrun("run", "--json").documents[-1]
+    assert {name: summary[name] for name in ("items", "failed", "skipped")} == {"items": 4, "failed": 1, "skipped": 2}

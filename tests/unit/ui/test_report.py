@@ -31,8 +31,8 @@ def test_a_plan_says_what_each_job_would_do_and_marks_estimates() -> None:
     plan = JobPlan("notes", "embed", 1200, 1000, changed=50, unchanged=150, requests=9, tokens=34000, cost=0.00068, seconds=84.0)
     other = JobPlan("ask", "query", 3, 3, notes=("no tokenizer: [safe] bound",))
     head, row, _, note = render_plan([plan, other], 160).splitlines()
-    assert " ".join(head.split()) == "JOB KIND ITEMS NEW CHANGED UNCHANGED DELETE FAILED REQUESTS TOKENS COST TIME"
-    assert " ".join(row.split()) == "notes embed 1,200 1,000 50 150 0 0 9 ~34,000 ~$0.00068 ~1m 24s"
+    assert " ".join(head.split()) == "JOB KIND ITEMS NEW CHANGED UNCHANGED DELETE FAILED SKIPPED REQUESTS TOKENS COST TIME"
+    assert " ".join(row.split()) == "notes embed 1,200 1,000 50 150 0 0 0 9 ~34,000 ~$0.00068 ~1m 24s"
     assert note == "ask: no tokenizer: [safe] bound"
 
 
@@ -66,7 +66,7 @@ def test_sentences_go_on_between_words_where_the_screen_ends() -> None:
 def test_a_plan_that_is_wider_than_the_terminal_loses_empty_columns_and_never_a_job() -> None:
     plans = [JobPlan(name, "embed", 1234, 4, requests=12, tokens=90) for name in ("notes", "letters")]
     assert render_plan(plans, 120).splitlines()[0].split() == [
-        *("JOB", "KIND", "ITEMS", "NEW", "CHANGED", "UNCHANGED", "DELETE", "FAILED", "REQUESTS", "TOKENS", "COST", "TIME")
+        *("JOB", "KIND", "ITEMS", "NEW", "CHANGED", "UNCHANGED", "DELETE", "FAILED", "SKIPPED", "REQUESTS", "TOKENS", "COST", "TIME")
     ]
     head, *rows = render_plan(plans, 80).splitlines()
     assert head.split() == ["JOB", "KIND", "ITEMS", "NEW", "UNCHANGED", "REQUESTS", "TOKENS", "COST", "TIME"]
