@@ -7,7 +7,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
-from asyncrun.errors import StorageError, UnknownRunError, os_words
+from asyncrun.errors import StorageError, UnknownRunError, UsageError, os_words
 
 STATE_FOLDER = ".asyncrun"
 LEDGER = "ledger.db"
@@ -89,7 +89,12 @@ def find_state_folder(start: Path) -> Path | None:
 
 
 def traced_folder(file: Path | None, state_dir: Path | None) -> Path:
-    """Return the state folder that is meant: of the job file, or the nearest upward. Raises UnknownRunError when there is none."""
+    """Return the state folder that is meant: of the job file, or the nearest upward.
+
+    Raises UnknownRunError when there is none, UsageError when the file is not there. Blocks.
+    """
+    if file is not None and not file.exists():
+        raise UsageError(f"{file} is not there", hint="Name the job file whose runs are meant, or leave -f out.")
     if file is not None or state_dir is not None:
         return state_folder(file or Path(), state_dir)
     found = find_state_folder(Path.cwd())

@@ -13,12 +13,11 @@ from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.interface import Empty, TooLong
 from asyncrun.embedders.minilm import DIMENSIONS, MAX_TOKENS, MiniLM, Read
-from asyncrun.embedders.packaged import MODEL
+from asyncrun.embedders.packaged import MODEL, MODEL_NAME
 from asyncrun.embedders.tokenizer import FileTokenizer
 from asyncrun.errors import UsageError
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space, Usage
 
-MODEL_NAME = "all-MiniLM-L6-v2"
 MAX_THREADS = 4
 """More threads read the same weights from the same memory; what they add was not worth their memory."""
 

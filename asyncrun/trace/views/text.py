@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, tzinfo
 from unicodedata import combining, east_asian_width
 
 from asyncrun.escape import printable
@@ -63,6 +64,15 @@ def seconds(value: float) -> str:
     if value >= 9.995:
         return f"{value:.1f}"
     return f"{value:.2f}" if value >= 0.9995 else f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def local_time(at: float, zone: tzinfo | None = None) -> str:
+    """Return a time (seconds since 1970) as a clock of `zone` shows it, None for the machine's own.
+
+    >>> local_time(0.0, UTC)
+    '1970-01-01 00:00:00'
+    """
+    return f"{datetime.fromtimestamp(at, UTC).astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def _beginning(text: str, width: int) -> str:

@@ -19,6 +19,8 @@ def test_the_list_of_runs(runs: list[RunRecord]) -> None:
         "status": "succeeded",
         "exit_code": 0,
         "seconds": 100.0,
+        "items": None,
+        "cost": None,
     }
     assert [run["status"] for run in document["runs"]] == ["succeeded", "partial", "unfinished", "running"]
     assert document["runs"][2]["exit_code"] is None

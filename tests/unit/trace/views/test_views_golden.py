@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC
 
 import pytest
 
@@ -37,7 +38,7 @@ def less(spans: list[Span]) -> list[Span]:
 VIEWS: dict[str, View] = {
     "tree": lambda runs, spans, width: render_tree(spans, width),
     "summary": lambda runs, spans, width: render_summary(spans, width),
-    "runs": lambda runs, spans, width: render_runs(runs, width, NOW),
+    "runs": lambda runs, spans, width: render_runs(runs, width, NOW, UTC),
     "show": lambda runs, spans, width: stack(*(render_show(run, spans if run is runs[-1] else [], width, NOW) for run in runs), gap=1),
     "timeline": lambda runs, spans, width: render_timeline(spans, width),
     "slow": lambda runs, spans, width: render_slow(spans, width),
@@ -50,7 +51,7 @@ VIEWS: dict[str, View] = {
     "trying": lambda runs, spans, width: render_show(runs[0], spans, width, NOW),
     "trying-slow": lambda runs, spans, width: render_slow(spans, width, 4),
     "trying-diff": lambda runs, spans, width: render_diff((runs[0], spans[:2]), (runs[0], spans), width, NOW),
-    "hostile-runs": lambda runs, spans, width: render_runs(runs, width, NOW),
+    "hostile-runs": lambda runs, spans, width: render_runs(runs, width, NOW, UTC),
     "hostile-show": lambda runs, spans, width: render_show(runs[0], spans, width, NOW),
     "hostile-timeline": lambda runs, spans, width: render_timeline(spans, width),
     "hostile-slow": lambda runs, spans, width: render_slow(spans, width),
