@@ -17,7 +17,7 @@ from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.graph import Node, blocked, startable
 from asyncrun.errors import AsyncrunError
 from asyncrun.ports import Kind, Progress
-from asyncrun.records import JobResult, Status
+from asyncrun.records import Counts, ItemFailure, JobResult, Status, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,36 @@ class PlannedJob:
     kind: str
     needs: tuple[str, ...]
     open_kind: Callable[[], Kind]
+
+
+class _Counted(Progress):
+    """Passes on what a job tells of itself, and keeps its counters: one that is cancelled returns none."""
+
+    def __init__(self, told: Progress, started: float) -> None:
+        self._told = told
+        self.started = started
+        self.counts = Counts()
+        self.usage = Usage()
+
+    def task_started(self, task: str, total: int | None) -> None:
+        self._told.task_started(task, total)
+
+    def advance(self, task: str, counts: Counts) -> None:
+        self.counts += counts
+        self._told.advance(task, counts)
+
+    def use(self, task: str, usage: Usage) -> None:
+        self.usage += usage
+        self._told.use(task, usage)
+
+    def item_failed(self, task: str, failure: ItemFailure) -> None:
+        self._told.item_failed(task, failure)
+
+    def waiting(self, task: str, reason: str | None) -> None:
+        self._told.waiting(task, reason)
+
+    def warn(self, message: str) -> None:
+        self._told.warn(message)
 
 
 class Runner:
@@ -65,6 +95,7 @@ class Runner:
         self._redact = redact
         self._ended: dict[str, JobResult] = {}
         self._started: set[str] = set()
+        self._running: dict[str, _Counted] = {}
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -76,10 +107,16 @@ class Runner:
         """Return how each job ended, in the given order; one that has not was stopped, or had not begun."""
         for node in self._nodes:
             if node.name not in self._ended:
-                begun, reason = node.name in self._started, self._stop.reason or "the run ended"
-                status, exit_code = (Status.STOPPED, 75) if begun else (Status.CANCELLED, 0)
-                self._end(JobResult(node.name, self._jobs[node.name].kind, status, exit_code, reason if begun else f"not begun: {reason}"))
+                self._end(self._cut_short(self._jobs[node.name], self._stop.reason or "the run ended"))
         return tuple(self._ended[node.name] for node in self._nodes)
+
+    def _cut_short(self, job: PlannedJob, reason: str) -> JobResult:
+        if job.name not in self._started:
+            return JobResult(job.name, job.kind, Status.CANCELLED, 0, f"not begun: {reason}")
+        result = JobResult(job.name, job.kind, Status.STOPPED, 75, reason)
+        if (told := self._running.get(job.name)) is None:
+            return result
+        return replace(result, counts=told.counts, usage=told.usage, seconds=self._clock.monotonic() - told.started)
 
     async def _ready(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
         while len(self._ended) < len(self._nodes):
@@ -115,10 +152,11 @@ class Runner:
         self._end(result)
 
     async def _run_kind(self, name: str, kind: Kind) -> JobResult:
+        told = self._running[name] = _Counted(self._progress, self._clock.monotonic())
         with roster() as seen:
-            waits = asyncio.create_task(watch_waits(seen.slots, partial(self._progress.waiting, name), clock=self._clock))
+            waits = asyncio.create_task(watch_waits(seen.slots, partial(told.waiting, name), clock=self._clock))
             try:
-                return await kind.run(self._progress)
+                return await kind.run(told)
             finally:
                 waits.cancel()
 

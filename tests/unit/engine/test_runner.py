@@ -17,7 +17,7 @@ from asyncrun.callbacks.schema import CBEventType
 from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import OutageError
 from asyncrun.ports import Kind, Progress
-from asyncrun.records import JobPlan, JobResult, Status
+from asyncrun.records import Counts, JobPlan, JobResult, Status, Usage
 from asyncrun.testing.clock import FakeClock
 
 Run = Callable[[], Awaitable[JobResult]]
@@ -167,3 +167,34 @@ async def test_the_onlooker_is_told_what_each_job_waits_for() -> None:
     jobs = [PlannedJob("a", "embed", (), lambda: Scripted(script))]
     await Runner(jobs, progress=Onlooker(), manager=CallbackManager(), stop=Stop(), clock=clock).run()
     assert told == [("a", "rate limit 3 s"), ("a", None)]
+
+
+@pytest.mark.asyncio
+async def test_a_job_that_is_cut_short_has_done_what_it_has_told() -> None:
+    told = asyncio.Event()
+
+    @dataclass
+    class Endless(Scripted):
+        async def run(self, progress: Progress) -> JobResult:
+            progress.task_started("long", 10)
+            progress.advance("long", Counts(items=3, ok=2, failed=1))
+            progress.use("long", Usage(requests=2, tokens=70))
+            told.set()
+            return await self.script()
+
+    async def for_ever() -> JobResult:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    clock, stop = FakeClock(), Stop()
+    jobs = [PlannedJob("long", "embed", (), lambda: Endless(for_ever)), PlannedJob("next", "embed", ("long",), lambda: Endless(for_ever))]
+    runner = Runner(jobs, progress=Progress(), manager=CallbackManager(), stop=stop, clock=clock)
+    task = asyncio.create_task(runner.run())
+    await told.wait()
+    stop.request("SIGINT")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    first, second = runner.results()
+    assert (first.status, first.counts.ok, first.counts.failed, first.usage.tokens) == (Status.STOPPED, 2, 1, 70)
+    assert (second.status, second.counts.items) == (Status.CANCELLED, 0)
