@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,10 +38,21 @@ class Template:
         if self.plain is not None:
             value = record.get(self.plain)
             return value if type(value) is str else field_text(record, self.plain)
-        parts = [self.literals[0]]
-        for name, literal in zip(self.fields, self.literals[1:], strict=True):
-            parts += (field_text(record, name), literal)
-        return "".join(parts)
+        return self._joined([field_text(record, name) for name in self.fields])
+
+    def fill_text(self, record: Mapping[str, Any]) -> str:
+        """Return the text of a record as `fill` does, and none at all where every field is blank: what is left says nothing of it.
+
+        >>> parse_template("{title}. {body}").fill_text({"title": "", "body": " "})
+        ''
+        """
+        if self.plain is not None:
+            return self.fill(record)
+        values = [field_text(record, name) for name in self.fields]
+        return self._joined(values) if any(map(str.strip, values)) or not values else ""
+
+    def _joined(self, values: Sequence[str]) -> str:
+        return self.literals[0] + "".join(value + literal for value, literal in zip(values, self.literals[1:], strict=True))
 
 
 def parse_template(words: str) -> Template:

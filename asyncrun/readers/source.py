@@ -92,7 +92,7 @@ class _Maker:
         fields, own_id = record.fields, None
         try:
             own_id = self._own_id(record)
-            text = _encodable(self.text.fill(fields), "text")
+            text = _encodable(self.text.fill_text(fields), "text")
             metadata = self._metadata(fields) if self.metadata else {}
         except ItemError as error:
             return BadItem(own_id or _id_of_place(name, place), place, error.reason, error.message)

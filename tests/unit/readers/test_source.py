@@ -104,6 +104,10 @@ class TestTexts:
         put(tmp_path, {"a.jsonl": '{"title": "T", "text": "x", "year": 1999}'})
         assert told(Source(tmp_path, ("a.jsonl",), text="{title}. {text} ({year})")) == [("a.jsonl#1", "T. x (1999)")]
 
+    def test_a_template_of_blank_fields_is_an_empty_text_and_no_punctuation(self, tmp_path: Path) -> None:
+        put(tmp_path, {"a.jsonl": '{"title": " ", "text": ""}\n{"title": "", "text": "x"}\n'})
+        assert told(Source(tmp_path, ("a.jsonl",), text="{title}. {text}")) == [("a.jsonl#1", ""), ("a.jsonl#2", ". x")]
+
     def test_empty_and_control_characters_are_passed_on(self, tmp_path: Path) -> None:
         put(tmp_path, {"a.jsonl": rb'{"text": ""}' + b"\n" + rb'{"text": "a\u0000b\u001b"}'})
         assert told(Source(tmp_path, ("a.jsonl",))) == [("a.jsonl#1", ""), ("a.jsonl#2", "a\0b\x1b")]
