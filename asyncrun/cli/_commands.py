@@ -11,10 +11,14 @@ from typing import Any
 import typer
 import typer.main
 
-from asyncrun.cli._options import with_flags
+from asyncrun.cli._options import FLAGS, with_flags
 
 # Plain help: Typer's Rich help alone doubles the start-up time.
 _plain_typer = partial(typer.Typer, rich_markup_mode=None, pretty_exceptions_enable=False, add_help_option=False)
+
+
+EVERYWHERE = "All commands take --quiet, --json, --state-dir and more: see asyncrun --help."
+"""Stands below the help of a command in the place of the flags that all of them take: they would fill half a screen each time."""
 
 
 class Commands(UserDict[str, Any]):
@@ -27,14 +31,14 @@ class Commands(UserDict[str, Any]):
 def build_command(file: str, function: str, name: str) -> Any:
     """Return Typer's command of this name: a function in a file of this room."""
     app = _plain_typer(add_completion=False)
-    app.command(name, add_help_option=False)(with_flags(_load(file, function)))
-    return _reading_little(typer.main.get_command(app))
+    app.command(name, add_help_option=False, epilog=EVERYWHERE)(with_flags(_load(file, function)))
+    return _telling_its_own(_reading_little(typer.main.get_command(app)))
 
 
 def build_commands_of(file: str, functions: Mapping[str, str]) -> Any:
     """Return Typer's group of the functions in a file, by the names of their commands; alone, it is the function of the file's name."""
     builders = {name: partial(build_command, file, function, name) for name, function in functions.items()}
-    return build_group(file, _load(file, file), builders, add_completion=False)
+    return _telling_its_own(build_group(file, _load(file, file), builders, add_completion=False, epilog=EVERYWHERE))
 
 
 def build_group(name: str, alone: Callable[..., int], builders: Mapping[str, Callable[[], Any]], **about: Any) -> Any:
@@ -49,6 +53,18 @@ def build_group(name: str, alone: Callable[..., int], builders: Mapping[str, Cal
 def _load(file: str, function: str) -> Callable[..., int]:
     loaded: Callable[..., int] = getattr(import_module(f"asyncrun.cli.{file}"), function)
     return loaded
+
+
+def _telling_its_own(command: Any) -> Any:
+    """Return Typer's command, which then has no line of help for a flag that all commands take; it is still completed."""
+    for parameter in command.params:
+        if parameter.name in {*FLAGS, "version"}:
+            parameter.get_help_record = _nothing
+    return command
+
+
+def _nothing(_: typer.Context) -> None:
+    return None
 
 
 def _reading_little(command: Any) -> Any:
