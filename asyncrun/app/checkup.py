@@ -67,9 +67,10 @@ async def examine(jobs: Sequence[Job], workshop: Workshop, environ: Mapping[str,
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Patient:
-    """One place of one model; places of one `group` must make the same vectors. `error` says why there is no `model`."""
+    """One place of one model of some jobs; places of one `group` must make the same vectors. `error` says why there is no `model`."""
 
     group: int
+    jobs: tuple[str, ...]
     word: str
     config: EndpointConfig
     place: Place | None
@@ -88,28 +89,33 @@ class _Patient:
 
 
 def _patients(jobs: Sequence[Job], workshop: Workshop) -> Iterator[_Patient]:
-    seen = set()
+    users: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
-        for word, build in (("embedder", workshop.embedder_of), ("llm", workshop.llm_of)):
-            config = getattr(job, word, None)
-            if not isinstance(config, EndpointConfig) or (key := (word, repr(config), *sorted(config.secrets()))) in seen:
-                continue
-            seen.add(key)
-            try:
-                model: Any = build(_hasty(job))
-            except AsyncrunError as error:
-                yield _Patient(len(seen), word, config, None, None, error)
-                continue
-            members = model.embedders if isinstance(model, SeveralPlaces) else model.llms if isinstance(model, SeveralChats) else [model]
-            for place, member in zip(config.places() or (None,), members, strict=True):
-                yield _Patient(len(seen), word, config, place, member)
+        for word in ("embedder", "llm"):
+            if isinstance(config := getattr(job, word, None), EndpointConfig):
+                users.setdefault((word, _stated(config), *sorted(config.secrets())), []).append(job)
+    for group, ((word, *_), those) in enumerate(users.items()):
+        config, names = getattr(those[0], word), tuple(job.name for job in those)
+        try:
+            model: Any = (workshop.embedder_of if word == "embedder" else workshop.llm_of)(_hasty(those[0]))
+        except AsyncrunError as error:
+            yield _Patient(group, names, word, config, None, None, error)
+            continue
+        members = model.embedders if isinstance(model, SeveralPlaces) else model.llms if isinstance(model, SeveralChats) else [model]
+        for place, member in zip(config.places() or (None,), members, strict=True):
+            yield _Patient(group, names, word, config, place, member)
+
+
+def _stated(config: EndpointConfig) -> str:
+    """Return what the job file says of a model; what follows from the kind of a job makes no other model of it."""
+    return repr({name: getattr(config, name) for name in sorted(config.model_fields_set)})
 
 
 async def _visit(patient: _Patient, environ: Mapping[str, str], clock: Clock) -> tuple[Checkup, Vectors | None]:
     """Return what was found, and the vector of the known text where one came."""
     model, endpoint = patient.model, patient.endpoint
     name = f"{patient.word} {patient.config.provider}" + (f"/{model.model_name}" if model is not None and model.model_name else "")
-    checkup = Checkup(name, endpoint.host if endpoint else None, tuple(_settings(patient, environ)))
+    checkup = Checkup(name, endpoint.host if endpoint else None, tuple(_settings(patient, environ)), patient.jobs)
     if model is None:
         return _failed(checkup, patient.error), None
     about, vector, started = None, None, clock.monotonic()
@@ -191,7 +197,8 @@ def _key(patient: _Patient, row: Any, environ: Mapping[str, str]) -> Setting:
     headers = patient.endpoint.headers if patient.endpoint else {}
     if any(name.lower() == row.vendor.auth for name in headers):
         known = next((name for name in row.vendor.keys if environ.get(name, "").strip()), None)
-        return Setting("key", "present", f"{ENVIRONMENT}, {known}" if known and row.vendor.auth not in patient.config.headers else FILE)
+        stated = row.vendor.auth in map(str.lower, patient.config.headers)
+        return Setting("key", "present", f"{ENVIRONMENT}, {known}" if known and not stated else FILE)
     return Setting("key", "none is sent", DEFAULT)
 
 

@@ -40,7 +40,8 @@ class KeyRing:
         embedder = self._with_key(job.embedder, entry.embedder or ())
         # A document that is empty is no failure: there is nothing in it to find.
         if isinstance(job, IngestJob) and "on_empty" not in embedder.model_fields_set:
-            embedder = embedder.model_copy(update={"on_empty": "skip"})
+            embedder = embedder.model_copy()
+            object.__setattr__(embedder, "on_empty", "skip")  # a default, and not stated
         changes = {"embedder": embedder}
         for key in ("store", "llm"):
             part: StoreConfig | LlmConfig | None = getattr(job, key, None)

@@ -20,6 +20,8 @@ class Setting:
 class Checkup:
     """One place of one model: `what` it is (`embedder openai/m`), `where` it is served (None: in this process), and how it did.
 
+    `jobs` are those that use it.
+
     `dimensions` is None where no vector came, `seconds` is what its answer took; `error` is None when all is well, `hint` is what to do
     about it.
     """
@@ -27,6 +29,7 @@ class Checkup:
     what: str
     where: str | None
     settings: tuple[Setting, ...] = ()
+    jobs: tuple[str, ...] = ()
     dimensions: int | None = None
     seconds: float | None = None
     error: str | None = None
@@ -63,7 +66,7 @@ def describe_diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
     >>> describe_diagnosis(Diagnosis(()))
     {'schema': 1, 'ok': True, 'settings': [], 'models': [], 'mistakes': []}
     """
-    models = [{"ok": checkup.error is None, **asdict(checkup)} for checkup in diagnosis.checkups]
+    models = [{"ok": checkup.error is None, **asdict(checkup), "jobs": list(checkup.jobs)} for checkup in diagnosis.checkups]
     return {
         "schema": 1,
         "ok": diagnosis.healthy,
@@ -88,7 +91,8 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"{'ok   ' if checkup.error is None else 'FAIL '} {checkup.what}{at}: {said}"
         if checkup.hint is not None:
             yield f"      {checkup.hint}"
-        yield from _table(checkup.settings, "      ")
+        used_by = (Setting("jobs", ", ".join(checkup.jobs)),) if checkup.jobs else ()
+        yield from _table((*used_by, *checkup.settings), "      ")
 
 
 def _table(settings: tuple[Setting, ...], indent: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -235,3 +236,29 @@ def test_under_cron_the_shells_variables_are_missed(
     assert answer.code == 0, answer.out + answer.err
     assert found(answer)["ok"]
     assert KEY not in answer.out
+
+
+def test_a_model_is_looked_at_once_and_says_which_jobs_use_it(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url, "timeout": "33s"}
+    store = {"store": {"path": "index.db"}, "collection": "c", "embedder": "one"}
+    jobs = [
+        {"name": "embed-it", "kind": "embed", "input": {"items": ["x"]}, "output": "out.jsonl", "embedder": "one"},
+        {"name": "ingest-it", "kind": "ingest", "input": {"items": ["x"]}, **store},
+        {"name": "ask", "kind": "query", "needs": ["ingest-it"], "input": {"items": ["x"]}, "output": "hits.jsonl", **store},
+        {"name": "other", "kind": "embed", "input": {"items": ["x"]}, "output": "o.jsonl", "embedder": {**embedder, "on_empty": "skip"}},
+    ]
+    (tmp_path / "jobs.yaml").write_text(json.dumps({"embedders": {"one": embedder}, "jobs": jobs}))
+    one, other = found(asyncrun("doctor", "--json"))["models"]
+    assert (one["jobs"], other["jobs"]) == (["embed-it", "ingest-it", "ask"], ["other"])
+    assert "on empty" not in settings(one)
+    assert settings(other)["on empty"] == ("skip", "job file")
+    assert re.search(r"^ +jobs +embed-it, ingest-it, ask$", asyncrun("doctor").out, re.MULTILINE)
+
+
+def test_a_key_in_a_header_of_the_job_file_is_not_said_to_be_the_environments(
+    asyncrun: Command, write: Callable[..., None], server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "another-key-of-the-environment")
+    write({"provider": "openai", "model": "m", "base_url": server.base_url, "headers": {"Authorization": "Bearer ${OPENAI_API_KEY}"}})
+    [model] = found(asyncrun("doctor", "--json"))["models"]
+    assert settings(model)["key"] == ("present", "job file")
