@@ -12,7 +12,8 @@ AsyncrunError                    70
 ├── BudgetError                   4   the next call would pass a budget
 ├── OutputError                  73   an output cannot be created
 ├── StorageError                 74   reading or writing failed: input, state, disk
-│   └── DamagedStateError        74   the state folder cannot be read as what it should be
+│   ├── DamagedStateError        74   the state folder cannot be read as what it should be
+│   └── ResourceError            74   the machine gives no more memory, threads or open files
 ├── TryLaterError                75   the same command may succeed later
 │   ├── LockedError              75   another run of this job file is going on
 │   ├── QuotaError               75   billing or a daily quota, not speed
@@ -195,6 +196,12 @@ class DamagedStateError(StorageError):
     """A file of the state folder is not what it should be."""
 
     hint = "Set the file aside; deleting it loses nothing but time and money."
+
+
+class ResourceError(StorageError):
+    """The machine gives this process no more memory, threads or open files."""
+
+    hint = "Raise the limit (`ulimit -a` shows it) or free memory, and run the same command again: finished items are not sent again."
 
 
 class TryLaterError(AsyncrunError):

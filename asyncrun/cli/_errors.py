@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TextIO
 
-from asyncrun.errors import AsyncrunError, JobFileError, Mistake, UsageError
+from asyncrun.errors import AsyncrunError, JobFileError, Mistake, ResourceError, UsageError, os_words
 from asyncrun.escape import printable
 from asyncrun.plural import counted
 from asyncrun.redact import Redactor
@@ -16,7 +17,7 @@ from asyncrun.ui.outlet import Outlet
 
 
 def show_error(error: Exception, stream: TextIO, *, debug: bool = False) -> int:
-    """Write an error and return its exit code; an exception that is none of ours is a bug, 70.
+    """Write an error and return its exit code; an exception that is none of ours is a bug, 70, unless the machine has given out.
 
     On a terminal the mistakes of a job file are shown in their lines, and sentences go on in the next line between words. A stream that
     takes nothing changes no exit code.
@@ -26,6 +27,7 @@ def show_error(error: Exception, stream: TextIO, *, debug: bool = False) -> int:
     redact = Redactor().redact
     if debug:
         Outlet(stream).write(redact("".join(traceback.format_exception(error))))
+    error = _exhaustion(error) or error
     width = shutil.get_terminal_size((100, 24)).columns if stream.isatty() else None
     if isinstance(error, JobFileError):
         lines: Iterable[str] = _mistake_lines(error, redact, width)
@@ -34,6 +36,18 @@ def show_error(error: Exception, stream: TextIO, *, debug: bool = False) -> int:
     for line in lines:
         print_text(printable(line), stream, width=width, answer=False)
     return error.exit_code if isinstance(error, AsyncrunError) else 70
+
+
+def _exhaustion(error: Exception) -> ResourceError | None:
+    """Return what an error means that any line may meet: there is no more memory, or another thing of which the system gives so many."""
+    if isinstance(error, MemoryError):
+        return ResourceError("there is no more memory for this process")
+    # In these words CPython says that pthread_create has failed (Modules/_threadmodule.c).
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return ResourceError("no more threads can be started")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
+        return ResourceError(f"the system gives no more to this process: {os_words(error)}")
+    return None
 
 
 def print_refusal(error: UsageError, stream: TextIO) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from asyncrun.embedders.tokenizer import FileTokenizer
-from asyncrun.errors import UsageError
+from asyncrun.errors import ResourceError, UsageError
 from asyncrun.escape import printable
 from asyncrun.ports import Tokenizer
 
@@ -30,6 +30,8 @@ def load_tokenizer(name: str) -> Tokenizer:
     tokenizer = FileTokenizer(lambda: path)
     try:
         tokenizer.added = tokenizer.special_tokens()
+    except ResourceError:
+        raise
     except Exception as error:  # the library knows no other class
         raise UsageError(f"{path} is no tokenizer: {printable(str(error), 100)}", hint="Take the tokenizer.json of the model.") from error
     return tokenizer

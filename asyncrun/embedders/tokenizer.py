@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asyncrun.embedders.packaged import TOKENIZER
+from asyncrun.errors import ResourceError
 
 if TYPE_CHECKING:
     import tokenizers
 
+ADDRESS_SPACE = 400_000_000
+"""Bytes that a tokenizer and the threads around it may take beside what is taken already; measured, and rounded up."""
+_STATM = Path("/proc/self/statm")
+"""Linux: the pages of the process's address space, then other figures (proc(5))."""
 PIECE = 32_768
 """Characters tokenized at once: the encoding of a whole book takes hundreds of megabytes."""
+
+
+def check_address_space(what: str, needed: int) -> None:
+    """Raise ResourceError where `ulimit -v` leaves fewer bytes: native libraries end the process when they get none."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY or not _STATM.exists():
+        return
+    used = int(_STATM.read_text().split()[0]) * resource.getpagesize()
+    if limit - used < needed:
+        raise ResourceError(
+            f"{what} needs about {(used + needed) / 1e6:,.0f} MB of address space, of which this process may have {limit / 1e6:,.0f}",
+            hint="Raise the limit (`ulimit -v`), or choose an embedder behind an address.",
+        )
 
 
 class FileTokenizer:
@@ -70,6 +89,7 @@ class FileTokenizer:
         if self._loaded is None:
             with self._loading:
                 if self._loaded is None:
+                    check_address_space("a tokenizer", ADDRESS_SPACE)
                     import tokenizers
 
                     loaded = tokenizers.Tokenizer.from_file(str(self._find()))

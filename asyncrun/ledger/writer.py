@@ -85,8 +85,9 @@ class GroupWriter:
         """Return when `write` is committed for a thing, in one call for all that come one after the other. Raises as `write` does."""
         async with self._room:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="asyncrun-ledger", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._serve, name="asyncrun-ledger", daemon=True)
+                thread.start()  # which fails where the system gives no more threads
+                self._thread = thread
             done = asyncio.get_running_loop().create_future()
             self._requests.put(_Request(write, thing, done))
             await done

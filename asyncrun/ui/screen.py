@@ -39,8 +39,9 @@ class Screen:
         """Begin to draw; does nothing when it has begun or ended."""
         if self._thread is None and not self._ended.is_set():
             self._live.start()
-            self._thread = threading.Thread(target=self._draw_until_ended, name="asyncrun-progress", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._draw_until_ended, name="asyncrun-progress", daemon=True)
+            thread.start()  # which fails where the system gives no more threads
+            self._thread = thread
 
     def say(self, message: RenderableType) -> None:
         """Show a message above the picture."""

@@ -115,8 +115,9 @@ class Sender:
         for first in range(0, len(spans), SENT_TOGETHER):
             self._batches.put((run, spans[first : first + SENT_TOGETHER], at_end))
         if self._thread is None:
-            self._thread = threading.Thread(target=self._send_on, name="asyncrun-otlp", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._send_on, name="asyncrun-otlp", daemon=True)
+            thread.start()  # which fails where the system gives no more threads
+            self._thread = thread
 
     def _send_on(self) -> None:
         with _quiet(self._words):
