@@ -44,6 +44,7 @@ class RetryPolicy:
 
     `attempts` >= 1 counts the first try and leaves throttled ones out; `max_wait` bounds the seconds that a batch waits for throttles
     in all; a Retry-After above `max_hint` seconds stops at once. Backoff before retry n is drawn below min(`max_backoff`, `base` * 2^n).
+    With `hasty` a first request that reaches nobody is given up early, whatever `attempts` says.
     """
 
     attempts: int = 6
@@ -52,6 +53,7 @@ class RetryPolicy:
     base: float = 0.5
     max_backoff: float = 60.0
     bad_response_retries: int = 2
+    hasty: bool = False
 
     def __post_init__(self) -> None:
         if self.attempts < 1:

@@ -10,7 +10,7 @@ from typing import cast
 from asyncrun import registry
 from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter
-from asyncrun.aio.retry import RetryBudget, RetryPolicy
+from asyncrun.aio.retry import RetryBudget
 from asyncrun.clock import Clock
 from asyncrun.embedders.named_tokenizer import load_tokenizer
 from asyncrun.endpoints.options import EndpointOptions
@@ -38,7 +38,7 @@ def build_llm(
     where = place or config
     price = config.price_per_million_tokens
     options = EndpointOptions(
-        retry=RetryPolicy(attempts=config.retry.attempts, max_wait=config.retry.max_wait, max_hint=config.retry.max_wait),
+        retry=config.retry.policy,
         timeout=config.timeout,
         http2=config.http2,
         headers={name: value.get_secret_value() for name, value in config.headers.items()},

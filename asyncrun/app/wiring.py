@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from asyncrun import registry
-from asyncrun.aio.retry import RetryPolicy
 from asyncrun.aio.stop import Stop
 from asyncrun.app.answering import build_answering, build_llm
 from asyncrun.app.filling import fill_first, fills
@@ -370,7 +369,7 @@ class Workshop:
             adapter(
                 api_key=key_of(where),
                 input_type=config.input_type,
-                retry=RetryPolicy(attempts=config.retry.attempts, max_wait=config.retry.max_wait, max_hint=config.retry.max_wait),
+                retry=config.retry.policy,
                 timeout=config.timeout,
                 price_per_million_tokens=config.price_per_million_tokens,
                 headers={name: value.get_secret_value() for name, value in config.headers.items()},

@@ -49,7 +49,7 @@ def build_endpoint(url: str, auth: Mapping[str, str], options: EndpointOptions) 
         limiter=options.get("limiter") or Limiter(options.get("limits") or Limits(), clock, rng),
         circuit=options.get("circuit") or Circuit(),
         budget=options.get("budget") or RetryBudget(),
-        policy=options.get("retry") or RetryPolicy(),
+        policy=options.get("retry") or RetryPolicy(hasty=True),
         clock=clock,
         rng=rng,
         timeout=options.get("timeout", 60.0),

@@ -63,7 +63,8 @@ async def persist(
     try:
         return await send(policy=hasty)
     except RefusedError as error:
-        if error.verdict.failure is not FailureClass.TRANSIENT or not error.reached or tally.failures >= policy.attempts:
+        given_up = policy.hasty and not error.reached
+        if error.verdict.failure is not FailureClass.TRANSIENT or given_up or tally.failures >= policy.attempts:
             raise
     return await send(policy=policy)
 

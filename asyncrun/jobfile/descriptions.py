@@ -80,7 +80,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "share": "The part of these limits that is ours, where other processes use the key too.",
     },
     "Retry": {
-        "attempts": "Tries of one batch, the first included.",
+        "attempts": "Tries of one batch, the first included; without a number a first request that reaches no server has 3.",
         "max_wait": "How long one batch may wait for throttles in all.",
     },
     "Price": {"input": "USD for a million tokens of requests.", "output": "USD for a million tokens of answers."},

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from asyncrun.aio.retry import RetryPolicy
 from asyncrun.jobfile.fields import Accepts, Address, Count, Duration, Flag, Model, Rate, Share, Text, wrong
 
 
@@ -49,6 +50,12 @@ class Retry(Model):
 
     attempts: Count = 6
     max_wait: Duration = 900.0
+
+    @property
+    def policy(self) -> RetryPolicy:
+        """Return how patient a batch is; only where no number is stated is a first request that reaches nobody given up early."""
+        hasty = "attempts" not in self.model_fields_set
+        return RetryPolicy(attempts=self.attempts, max_wait=self.max_wait, max_hint=self.max_wait, hasty=hasty)
 
 
 class Endpoint(Model):

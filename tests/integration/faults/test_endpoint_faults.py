@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.testing.faults import error
+from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.named import fault
 from asyncrun.testing.server import FakeServer
 
@@ -110,6 +110,20 @@ def test_c06_a_name_that_does_not_exist_is_a_mistake_and_one_that_cannot_be_aske
 def test_c06_an_address_where_nobody_listens_ends_with_75(job: Any, unused_port: int) -> None:
     assert job.run(f"http://127.0.0.1:{unused_port}/v1") == 75
     assert "the connection is refused" in job.said
+
+
+@pytest.mark.parametrize("attempts", [4, 3])
+def test_c06_stated_attempts_hold_from_the_first_request_on(job: Any, server: FakeServer, attempts: int) -> None:
+    server.faults.append(Fault(cut=-1, times=3))
+    assert job.run(server.base_url, retry={"attempts": attempts}) == (0 if attempts > 3 else 75)
+    assert job.is_whole() == (attempts > 3)
+    assert attempts > 3 or len(server.requests) == attempts
+
+
+def test_c06_without_stated_attempts_a_server_that_is_not_reached_is_given_up_early(job: Any, server: FakeServer) -> None:
+    server.faults.append(Fault(cut=-1, times=None))
+    assert job.run(server.base_url) == 75
+    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize("name", ["silent", "slow"])
