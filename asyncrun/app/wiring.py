@@ -24,6 +24,7 @@ from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import StorageError, UsageError, os_words
 from asyncrun.grammar.endings import input_format
+from asyncrun.grammar.ids import parse_ids
 from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.endpoint import Endpoint, EndpointConfig
 from asyncrun.jobfile.input import Input
@@ -397,9 +398,9 @@ def _check_formats(job: Job) -> None:
 
 
 def read_skip(path: Path) -> frozenset[str]:
-    """Return the ids of a skip file, one a line. Raises StorageError."""
+    """Return the ids of a skip file. Raises StorageError."""
     try:
-        return frozenset(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+        return frozenset(parse_ids(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(f"cannot read the skip file {path}: {os_words(error)}", hint="Correct `skip` in the job file.") from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -14,10 +16,10 @@ def failed(
     options: Options,
     words: Words = None,
     *,
-    ids: Annotated[bool, typer.Option("--ids", help="Only the ids, one a line: right for a skip file.")] = False,
+    ids: Annotated[bool, typer.Option("--ids", help="Only the ids, one a line: a skip file.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is anything.")] = False,
 ) -> int:
-    """List the items that failed in the last run of each job.
+    """List the items that failed in the last run of each job; for a program a line each, with tabs between.
 
     Example: asyncrun failed jobs.yaml --ids > known-bad.txt
     """
@@ -25,6 +27,7 @@ def failed(
     from asyncrun.cli._files import job_file
     from asyncrun.cli._output import print_answer, print_document, width
     from asyncrun.cli._requests import build_request
+    from asyncrun.grammar.ids import id_line
     from asyncrun.ui.documents import failed_document
     from asyncrun.ui.report import render_failed
 
@@ -34,7 +37,8 @@ def failed(
         print_document(failed_document(found), options)
     elif ids:
         if found:
-            print_answer("\n".join(failure.id for _, failure in found), options)
+            # Colour would change ids that a program reads.
+            print_answer("\n".join(id_line(failure.id) for _, failure in found), replace(options, color="never"))
     elif not options.quiet:
-        print_answer(render_failed(found, width()), options)
+        print_answer(render_failed(found, width() if sys.stdout.isatty() else None), options)
     return int(check and bool(found))

@@ -27,7 +27,7 @@ _JOB = {
     "input": "Where items come from: a path, a list of paths and globs, '-' for standard input, or a mapping.",
     "workers": "Batches in flight of this job; auto: what limits and adaptation allow, 64 at most.",
     "max_failures": "How many items may fail before the job does.",
-    "skip": "A file of ids that are never sent, one a line.",
+    "skip": "A file of ids that are never sent, one a line, as asyncrun failed --ids writes them.",
     "max_runtime": "After this time the job stops cleanly; the next run goes on.",
     "budget": "What the job may use until it has finished; it stops cleanly before the call that would pass it.",
     "notify": "Who is told that this job has started and how it ended.",

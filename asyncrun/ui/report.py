@@ -55,23 +55,29 @@ def render_plan(plans: Sequence[JobPlan], width: int) -> str:
     return "\n".join([shown or "\n".join(break_line(_plan_sentence(row), width) for row in rows), *notes])
 
 
-def render_failed(failures: Sequence[tuple[str, ItemFailure]], width: int) -> str:
+def render_failed(failures: Sequence[tuple[str, ItemFailure]], width: int | None) -> str:
     """Return the table of failed items, each with the name of its job; nothing is cut off, long cells go on in the next line.
 
-    A table that would be mostly such lines is a paragraph for each item instead.
+    A table that would be mostly such lines is a paragraph for each item instead. Without a width, as for a program, an item is one line
+    with tabs between its cells, and there is no heading.
 
     >>> print(render_failed([], 80))
     no failed items
     """
     if not failures:
         return "no failed items"
-    if width < _NARROW:
+    if width is not None and width < _NARROW:
         items = ((job, failure, counted(failure.attempts, "attempt")) for job, failure in failures)
         return "\n".join(break_line(f"{render_failure(job, failure)} ({attempts})", width) for job, failure, attempts in items)
+    rows = [
+        [printable(cell) for cell in (job, each.id, str(each.place), each.reason, each.message, str(each.attempts))]
+        for job, each in failures
+    ]
+    if width is None:
+        return "\n".join("\t".join(cell.replace("\t", r"\t") for cell in row) for row in rows)
     table = _table("job", "id", "place", "reason", "message", numbers=("attempts",))
-    for job, failure in failures:
-        cells = (job, failure.id, str(failure.place), failure.reason, failure.message)
-        table.add_row(*map(printable, cells), str(failure.attempts))
+    for row in rows:
+        table.add_row(*row)
     return _rendered(table, width)
 
 

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
 from asyncrun.errors import OutputError, Place, UsageError
+from asyncrun.grammar.ids import id_line
 from asyncrun.writers.atomic import AtomicFile
 
 
 class NpyWriter:
     """Writes `embedding` of all rows as one float32 array of the shape (rows, dimensions), and their ids to `<name>.ids.txt`.
 
-    Line i of the ids belongs to row i. An id is written as it is; one with a line break or another control character, or that begins with
-    a quotation mark, as a JSON string. The former ids are removed before the new vectors take their place, and the new ids come last: a
-    kill in between leaves vectors without ids, which the next run makes up for, and never ids that belong to other vectors.
+    Line i of the ids belongs to row i; an id that a line cannot hold is a JSON string (`id_line`). The former ids are removed before the
+    new vectors take their place, and the new ids come last: a kill in between leaves vectors without ids, which the next run makes up
+    for, and never ids that belong to other vectors.
     For the files themselves see `AtomicFile`.
     """
 
@@ -52,7 +52,7 @@ class NpyWriter:
         elif len(vector) != dimensions:
             raise OutputError(f"an embedding has {len(vector)} numbers, the ones before {dimensions}", place=Place(str(self._path)))
         self._vectors.write(np.asarray(vector, dtype="<f4").tobytes())
-        self._ids.write(_line(str(row["id"])))
+        self._ids.write(id_line(str(row["id"])).encode() + b"\n")
         self._shape = (rows + 1, dimensions)
 
     def commit(self) -> os.stat_result:
@@ -81,11 +81,6 @@ def ids_path(path: Path) -> Path:
     'out/notes.ids.txt'
     """
     return path.with_name(f"{path.stem}.ids.txt")
-
-
-def _line(text: str) -> bytes:
-    plain = text.isprintable() and not text.startswith('"')
-    return (text.encode() if plain else orjson.dumps(text)) + b"\n"
 
 
 def _header(shape: tuple[int, int]) -> bytes:

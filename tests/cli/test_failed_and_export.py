@@ -88,3 +88,35 @@ def test_export_takes_one_job_that_has_rows(asyncrun: Command, partial_run: int,
     assert answer.code == 2
     assert "the job fill is of the kind ingest, which has no rows" in answer.err
     assert not (tmp_path / "x.jsonl").exists()
+
+
+LINE_BREAKS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+HOSTILE_IDS = [*(f"a{each}b" for each in LINE_BREAKS), " a", "a\t", '"a"', "#a", "", "\ufeffa", "\u202ea", "é 二"]
+
+
+def test_ids_with_line_breaks_make_a_skip_file_that_leaves_nobody_else_out(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    rows = [{"id": name, "text": "poison"} for name in HOSTILE_IDS] + [{"id": name, "text": "good"} for name in ("a", "b", "fine")]
+    (tmp_path / "notes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    server.faults.append(error(400, "not allowed", when=lambda request: "poison" in request.texts, times=None))
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
+    job = {"name": "n", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder}
+    (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
+    assert asyncrun("run", "--quiet").code == 3
+    listed = asyncrun("failed", "--ids", "--color", "always").out
+    assert "é 二" in listed.splitlines()
+    (tmp_path / "bad.txt").write_bytes(listed.encode())
+    (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [{**job, "skip": "bad.txt"}]}))
+    summary = asyncrun("run", "--json").documents[-1]
+    assert (summary["exit_code"], summary["skipped"], summary["ok"]) == (0, len(HOSTILE_IDS), 3)
+
+
+def test_failed_items_that_a_program_reads_are_a_line_each_with_tabs_between(
+    asyncrun: Command, partial_run: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = asyncrun("failed").out.splitlines()
+    assert [line.split("\t")[:4] for line in lines] == [
+        ["n", "notes.jsonl#2", "notes.jsonl:2", "bad_record"],
+        ["n", "c", "notes.jsonl:3", "refused"],
+    ]
+    assert "this text is not allowed" in lines[1]
