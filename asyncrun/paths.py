@@ -12,6 +12,8 @@ from asyncrun.errors import StorageError, UnknownRunError, UsageError, os_words
 STATE_FOLDER = ".asyncrun"
 LEDGER = "ledger.db"
 TRACES = "traces.db"
+ENDINGS = (".yaml", ".yml")
+"""Of job files."""
 
 
 def state_folder(job_file: Path, override: Path | None = None) -> Path:
@@ -104,6 +106,13 @@ def traced_folder(file: Path | None, state_dir: Path | None) -> Path:
             hint="Run `asyncrun run` first, or name the job file with -f.",
         )
     return found
+
+
+def job_files_in(folder: Path, state: Path) -> list[Path]:
+    """Return what may be a job file of a folder: all YAML, and whatever has run there with this state folder. Blocks."""
+    ran = [folder / lock.stem for lock in (state / "locks").glob("*.lock")]
+    yaml = [path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and not path.is_dir()]
+    return sorted({*yaml, *(path for path in ran if path.exists())})
 
 
 def write_private(path: Path, data: bytes) -> None:

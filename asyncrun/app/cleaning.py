@@ -20,11 +20,9 @@ from asyncrun.jobfile.model import JobFile
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.sizes import space_sizes
 from asyncrun.ledger.spaces import find_superseded, remove_from_ledger
-from asyncrun.paths import LEDGER, TRACES, is_beside, is_there, lock_file, open_state_folder, state_folder
+from asyncrun.paths import LEDGER, TRACES, is_beside, is_there, job_files_in, open_state_folder, state_folder
 from asyncrun.records import Cleaning, SpaceSize, Superseded
 from asyncrun.trace.store import TraceStore
-
-ENDINGS = (".yaml", ".yml")
 
 
 def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -> Cleaning:
@@ -81,7 +79,8 @@ def _unused_spaces(request: Request, state: Path) -> tuple[tuple[SpaceSize, ...]
     if not is_beside(state, request.file):
         return (), f"{state} was chosen with --state-dir: job files elsewhere may use it"
     used: set[str] = set()
-    for path in _job_files(request.file.absolute(), state):
+    file = request.file.absolute()
+    for path in sorted({file, *job_files_in(file.parent, state)}):
         try:
             if is_job_file(path):
                 used |= asyncio.run(_spaces_of(replace(request, file=path), state))
@@ -89,13 +88,6 @@ def _unused_spaces(request: Request, state: Path) -> tuple[tuple[SpaceSize, ...]
             why = str(error.mistakes[0]) if isinstance(error, JobFileError) else str(error)
             return (), f"what {path.name} uses is not known: {why}"
     return tuple(space for space in space_sizes(state / LEDGER) if space.fingerprint not in used), None
-
-
-def _job_files(file: Path, state: Path) -> list[Path]:
-    """Return what may be a job file of the folder: the file itself, all YAML, and whatever has run here."""
-    ran = [file.parent / lock.stem for lock in lock_file(state, file).parent.glob("*.lock")]
-    yaml = [path for path in file.parent.iterdir() if path.suffix.lower() in ENDINGS and not path.is_dir()]
-    return sorted({file, *yaml, *(path for path in ran if path.exists())})
 
 
 async def _spaces_of(request: Request, state: Path) -> frozenset[str]:

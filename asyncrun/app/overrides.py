@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from asyncrun.app.request import Request
+from asyncrun.app.written import check_written
 from asyncrun.errors import StorageError, UsageError
 from asyncrun.jobfile.input import Output
 from asyncrun.jobfile.jobs import IngestJob, Job, QueryJob
@@ -30,7 +31,7 @@ class Selection:
 def load_jobs(request: Request, *, need_keys: bool = True) -> Selection:
     """Return the job file of a request and the jobs that it selects, with its flags applied. Blocks.
 
-    Raises JobFileError, and UsageError for flags that do not fit the jobs.
+    Raises JobFileError, and UsageError for flags that do not fit the jobs, or that name a file to write that must stay.
     """
     job_file = _load(request, need_keys)
     names = [job.name for job in job_file.jobs]
@@ -53,6 +54,7 @@ def load_jobs(request: Request, *, need_keys: bool = True) -> Selection:
         jobs = _limited(jobs, request.limit, job_file.root)
     if request.max_cost is not None:
         _check_prices(jobs)
+    check_written(request, job_file, jobs)
     return Selection(job_file, tuple(_allowed(job, request) for job in jobs))
 
 

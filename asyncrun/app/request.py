@@ -15,6 +15,15 @@ SECRET_NAMES = re.compile(r"(?i)(key|token|secret|password|passwd|credentials?)$
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """A path that a flag names to be written, `-` for standard output; `job` is whose rows go there, None for anything else."""
+
+    flag: str
+    path: str
+    job: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One call: which jobs of which file, with which variables.
 
@@ -22,7 +31,8 @@ class Request:
     another run of the same file to end. `from_job` leaves out what does not need that job; `limit` ends every input after so many items;
     `input` and `output` take the place of the one named job's; `max_cost` (USD) holds for all jobs together; `max_delete` overrides that
     of every job. With `refresh` the named jobs are made again. With `retry` only failed items are sent: those of `ids`, all without.
-    With `text` it is that of the job file, and no file is read. The spare ones hold for jobs that state none themselves.
+    With `text` it is that of the job file, and no file is read. The spare ones hold for jobs that state none themselves. `targets` are
+    what the call writes besides; `env_file` is where a part of `environ` comes from.
     """
 
     file: Path
@@ -47,6 +57,8 @@ class Request:
     text: str | None = field(default=None, repr=False)
     spare_workers: int | None = None
     spare_max_runtime: float | None = None
+    targets: tuple[Target, ...] = ()
+    env_file: Path | None = None
 
 
 def read_environment(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:

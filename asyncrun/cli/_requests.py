@@ -67,6 +67,16 @@ def refuse_later(*, rebuild: bool, executor: str | None) -> None:
         )
 
 
+def check_target(options: Options, output: str, state: Path, file: Path | None) -> None:
+    """Refuse an `--output` of what lies in a state folder that names what its job files read. Blocks. Raises UsageError."""
+    from asyncrun.app.request import Target
+    from asyncrun.app.written import check_export, job_files_beside
+
+    if output != "-":
+        request = build_request(options, file or state, [], targets=(Target("--output", output),))
+        check_export(request, state, [file] if file is not None else job_files_beside(state))
+
+
 def build_request(options: Options, file: Path, jobs: list[str], variables: list[str] | None = None, **more: Any) -> Request:
     """Return the request of a call. Raises UsageError for a variable without `=`, StorageError for an unreadable `--env-file`."""
     from asyncrun.app.request import Request, read_environment
@@ -79,6 +89,7 @@ def build_request(options: Options, file: Path, jobs: list[str], variables: list
         file=file,
         jobs=tuple(jobs),
         environ=read_environment(os.environ, options.env_file),
+        env_file=options.env_file,
         variables={name: value for name, _, value in pairs},
         state_dir=options.state_dir,
         **more,

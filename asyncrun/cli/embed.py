@@ -29,15 +29,17 @@ def embed(
     """
     from dataclasses import replace
 
+    from asyncrun.app.request import Target
     from asyncrun.app.single import check_embed, describe_embed, save_job_file
     from asyncrun.cli._reports import run_and_report
     from asyncrun.cli._requests import build_request
 
     folder = save.absolute().parent if save is not None else Path.cwd()
     job = describe_embed(inputs, output, embedder, folder)
-    request = build_request(options, save or Path(job.title), [], text=job.text)
+    targets = () if save is None else (Target("--save", str(save)),)
+    request = build_request(options, save or Path(job.title), [], text=job.text, targets=targets)
     check_embed(request)
     if save is not None:
         save_job_file(save, job.text)
-        request = replace(request, text=None)
+        request = replace(request, text=None, targets=())
     return run_and_report(request, options)

@@ -21,6 +21,7 @@ def export(
 
     Example: asyncrun export jobs.yaml notes -o so-far.jsonl
     """
+    from asyncrun.app.request import Target
     from asyncrun.app.results import export_rows
     from asyncrun.cli._files import job_file
     from asyncrun.cli._output import print_answer, print_document
@@ -28,7 +29,8 @@ def export(
     from asyncrun.ui.documents import document
 
     file, jobs = job_file(words, "export jobs.yaml JOB -o FILE")
-    counts = export_rows(build_request(options, file, jobs, with_needs=False), output)
+    targets = (Target("--output", output, jobs[0]),) if len(jobs) == 1 else ()
+    counts = export_rows(build_request(options, file, jobs, with_needs=False, targets=targets), output)
     missing = counts.items - counts.skipped - counts.ok
     if options.json and output != "-":
         print_document(document(rows=counts.ok, missing=missing), options)

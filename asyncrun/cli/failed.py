@@ -19,7 +19,7 @@ def failed(
     ids: Annotated[bool, typer.Option("--ids", help="Only the ids, one a line: a skip file.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is anything.")] = False,
 ) -> int:
-    """List the items that failed in the last run of each job; for a program a line each, with tabs between.
+    """List the items that failed in the last run of each job. A program gets a line each, with tabs between.
 
     Example: asyncrun failed jobs.yaml --ids > known-bad.txt
     """

@@ -51,9 +51,12 @@ def export_ledger(
     """
     from asyncrun.app import ledgers
     from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.cli._requests import check_target
     from asyncrun.ui.documents import document
 
-    vectors, answers = ledgers.export_ledger(traced_folder(file, options.state_dir), output)
+    state = traced_folder(file, options.state_dir)
+    check_target(options, output, state, file)
+    vectors, answers = ledgers.export_ledger(state, output)
     if options.json and output != "-":
         print_document(document(vectors=vectors, answers=answers), options)
     elif not options.quiet:

@@ -78,6 +78,7 @@ def run(
 
     Example: asyncrun run jobs.yaml ask
     """
+    from asyncrun.app.request import Target
     from asyncrun.cli._files import job_file
     from asyncrun.cli._reports import run_and_report
     from asyncrun.cli._requests import build_request, parse_if_running, parse_part, parse_time, refuse_later
@@ -88,6 +89,7 @@ def run(
     seconds = parse_time("--max-runtime", max_runtime)
     # What a job file says wins over the user config, not over a flag.
     spare = {name for name in ("workers", "max_runtime") if options.sources.get(name) == "user config"}
+    files = {"--summary-file": summary_file, "--log-file": log_file}
     request = build_request(
         options,
         file,
@@ -107,5 +109,6 @@ def run(
         max_delete=parse_part("--max-delete", max_delete),
         refresh=refresh,
         fail_fast=fail_fast,
+        targets=tuple(Target(flag, str(path)) for flag, path in files.items() if path is not None),
     )
     return run_and_report(request, options, skip=skip, summary_file=summary_file, log_file=log_file)

@@ -149,8 +149,11 @@ def export_trace(
     Example: asyncrun trace export --format perfetto -o trace.json
     """
     from asyncrun.app import telemetry
+    from asyncrun.cli._requests import check_target
 
-    return _write(*telemetry.export_trace(traced_folder(file, options.state_dir), run, form), output, options)
+    state = traced_folder(file, options.state_dir)
+    check_target(options, output, state, file)
+    return _write(*telemetry.export_trace(state, run, form), output, options)
 
 
 def html(
@@ -164,8 +167,11 @@ def html(
     Example: asyncrun trace html -o trace.html
     """
     from asyncrun.app import telemetry
+    from asyncrun.cli._requests import check_target
 
-    return _write(*telemetry.export_page(traced_folder(file, options.state_dir), run), output, options)
+    state = traced_folder(file, options.state_dir)
+    check_target(options, output, state, file)
+    return _write(*telemetry.export_page(state, run), output, options)
 
 
 def _write(run_id: str, text: str, output: str, options: Options) -> int:

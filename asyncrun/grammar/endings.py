@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 INPUTS = {
     **{".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown"},
@@ -33,3 +33,12 @@ def output_format(path: str) -> str | None:
     ('jsonl', None)
     """
     return OUTPUTS.get(PurePath(path).suffix.lower())
+
+
+def ids_path(path: Path) -> Path:
+    """Return where the ids of an .npy file stand.
+
+    >>> ids_path(Path("out/notes.npy")).as_posix()
+    'out/notes.ids.txt'
+    """
+    return path.with_name(f"{path.stem}.ids.txt")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 
+from asyncrun.collisions import Protected, find_collision, locate, protect_files, protect_folder
 from asyncrun.escape import printable
 from asyncrun.grammar.endings import OUTPUTS
 from asyncrun.jobfile.embedder import LOCAL_KEYS, LOCAL_MODEL, MODEL_NEEDED, EmbedderConfig
@@ -16,12 +17,15 @@ from asyncrun.jobfile.findings import Findings, listed, near
 from asyncrun.jobfile.input import Output
 from asyncrun.jobfile.jobs import Chunking, Job
 from asyncrun.jobfile.later import Names
+from asyncrun.jobfile.protected import output_files, protect_input, protect_parts
 from asyncrun.jobfile.sections import STORE_KEYS, ExecutorConfig, LlmConfig, StoreConfig
 from asyncrun.jobfile.tree import Path, Scalar, Table, show
 from asyncrun.jobfile.words import takes
+from asyncrun.paths import state_folder
 from asyncrun.registry import BUILT_IN
 
 Needs = Mapping[str, tuple[str, ...]]
+OWN_INPUT = "an input of this job: an input cannot be an output"
 
 
 def check_names(entries: Sequence[JobEntry], findings: Findings) -> None:
@@ -181,28 +185,30 @@ def written(entries: Sequence[JobEntry], root: FilePath) -> frozenset[FilePath]:
     return frozenset(path for entry in entries if (path := output_path(entry.job, root)) is not None)
 
 
-def check_outputs(entries: Sequence[JobEntry], root: FilePath, job_file: FilePath, findings: Findings) -> None:
-    """Every output is written by one job, at most one goes to stdout, and none is what the job reads."""
-    first: dict[FilePath | str, JobEntry] = {}
+def check_outputs(entries: Sequence[JobEntry], root: FilePath, job_file: FilePath, key_files: Collection[str], findings: Findings) -> None:
+    """Every output is written by one job, at most one goes to stdout, and none is what the job reads or what must stay for others."""
+    kept = [
+        protect_files("the job file", [locate(job_file)]),
+        protect_files("a key file of the job file", [locate(root / path) for path in key_files]),
+        protect_folder("in the state folder", state_folder(job_file)),
+    ]
+    kept += (each for entry in entries if entry.job is not None for each in protect_parts(entry.job, printable(entry.shown, 60), root))
+    written: list[Protected] = []
+    stdout: JobEntry | None = None
     for entry in entries:
-        output = getattr(entry.job, "output", None)
+        output: Output | None = getattr(entry.job, "output", None)
         if entry.job is None or output is None:
             continue
-        path = output_path(entry.job, root)
-        where = entry.path("output")
-        other = first.setdefault(path or "-", entry)
-        if other is not entry:
-            what = f"the job {other.shown!r} writes this output too" if path else f"the job {other.shown!r} writes to stdout already"
+        where, files = entry.path("output"), [locate(path) for path in output_files(output, root)]
+        if not files and stdout is not None:
+            findings.add(where, f"the job {stdout.shown!r} writes to stdout already", "an output of its own")
+        elif not files:
+            stdout = entry
+        elif what := find_collision(files, written):
             findings.add(where, what, "an output of its own")
-        if path is None:
-            continue
-        if path == real(job_file):
-            findings.add(where, "the output is this job file", "another path")
-        if entry.name in writers_read(entry.job, root, {path: entry.name}):
-            findings.add(where, "the job reads this file: an input cannot be an output", "another path")
-        skip = entry.job.skip
-        if skip and real(root / skip) == path:
-            findings.add(where, "the job reads this file: it is its list of ids to skip", "another path")
+        elif not findings.knows(where) and (what := find_collision(files, [protect_input(OWN_INPUT, entry.job.input, root), *kept])):
+            findings.add(where, f"the output is {what}", "another path")
+        written.append(protect_files(f"the job {entry.shown!r} writes this output too", files))
 
 
 def check_budgets(entries: Sequence[JobEntry], findings: Findings) -> None:

@@ -99,6 +99,7 @@ class Loading:
             trace=trace or TraceConfig(),
             executor=executor or ExecutorConfig(),
             notify=notify or NotifyConfig(),
+            key_files=tuple(self.folder / file for file in self.resolver.key_files.values()),
             jobs=tuple(entry.job.model_copy(update={"needs": needs[entry.name]}) for entry in entries if _is_whole(entry.job)),
         )
 
@@ -209,7 +210,7 @@ class Loading:
         checks.check_names(entries, self.findings)
         needs = checks.find_needs(entries, self.folder, self.findings)
         checks.check_cycles(entries, needs, self.findings)
-        checks.check_outputs(entries, self.folder, self.path.absolute(), self.findings)
+        checks.check_outputs(entries, self.folder, self.path.absolute(), self.resolver.key_files.values(), self.findings)
         checks.check_parts(entries, self.names, self.findings)
         checks.check_budgets(entries, self.findings)
         return needs

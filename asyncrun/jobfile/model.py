@@ -42,7 +42,7 @@ class Sections(Model):
 class JobFile:
     """A job file that is free of mistakes, as far as the selected jobs reach.
 
-    `root` is the folder where relative paths start; `jobs` keep the file's order.
+    `root` is the folder where relative paths start; `jobs` keep the file's order. `key_files` hold keys.
     """
 
     path: Path
@@ -56,6 +56,7 @@ class JobFile:
     executor: ExecutorConfig
     notify: NotifyConfig
     jobs: tuple[Job, ...]
+    key_files: tuple[Path, ...] = ()
 
     def absolute(self, path: str) -> Path:
         """Return the place that a path of the file stands for."""

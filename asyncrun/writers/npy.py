@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from asyncrun.errors import OutputError, Place, UsageError
+from asyncrun.grammar.endings import ids_path
 from asyncrun.grammar.ids import id_line
 from asyncrun.writers.atomic import AtomicFile
 
@@ -72,15 +73,6 @@ class NpyWriter:
         """Throw the temporary files away; may be called after `commit` and twice."""
         self._vectors.abort()
         self._ids.abort()
-
-
-def ids_path(path: Path) -> Path:
-    """Return where the ids of an .npy file stand.
-
-    >>> ids_path(Path("out/notes.npy")).as_posix()
-    'out/notes.ids.txt'
-    """
-    return path.with_name(f"{path.stem}.ids.txt")
 
 
 def _header(shape: tuple[int, int]) -> bytes:

@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 
 from asyncrun import registry
 from asyncrun.errors import Place, UsageError
-from asyncrun.grammar.endings import OUTPUTS, output_format
+from asyncrun.grammar.endings import OUTPUTS, ids_path, output_format
 from asyncrun.writers.interface import Writer
 from asyncrun.writers.jsonl import StdoutWriter
 
@@ -36,11 +36,7 @@ def open_writer(
 
 def companions(path: Path, format: str | None = None) -> tuple[Path, ...]:
     """Return the files that an output has beside it: an .npy file its ids."""
-    if (format or output_format(path.name)) != "npy":
-        return ()
-    from asyncrun.writers.npy import ids_path
-
-    return (ids_path(path),)
+    return (ids_path(path),) if (format or output_format(path.name)) == "npy" else ()
 
 
 def format_of(path: Path) -> str:

@@ -76,7 +76,7 @@ def test_the_kept_job_file_runs_from_its_own_folder_and_is_never_written_over(as
         (("notes.jsonl", "-o", "v.xyz"), "--output: "),
         (("notes.jsonl", "-o", "v.jsonl", "-e", "opnai/m"), "--embedder: unknown provider"),
         (("notes.jsonl", "-o", "v.jsonl", "-e", "openai"), "--embedder"),
-        (("notes.jsonl", "-o", "notes.jsonl"), "--output: the job reads this file"),
+        (("notes.jsonl", "-o", "notes.jsonl"), "--output: the output is an input of this job"),
         (("notes.jsonl",), "--output"),
     ],
 )

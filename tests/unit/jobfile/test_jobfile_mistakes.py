@@ -319,15 +319,15 @@ ONE_MISTAKE = {
     ),
     "an output that is the input": (
         "jobs: [{name: a, kind: embed, input: x.jsonl, output: §./x.jsonl}]",
-        "jobs[0].output: the job reads this file: an input cannot be an output",
+        "jobs[0].output: the output is an input of this job: an input cannot be an output",
     ),
     "an output that the input's glob takes in": (
         'jobs: [{name: a, kind: embed, input: "out/**/*.jsonl", output: §out/a/x.jsonl}]',
-        "jobs[0].output: the job reads this file",
+        "jobs[0].output: the output is an input of this job",
     ),
     "an output over the job file": (
         "jobs: [{name: a, kind: embed, input: i, output: §{path: f, format: jsonl}}]",
-        "jobs[0].output: the output is this job file",
+        "jobs[0].output: the output is the job file",
     ),
     "an unknown default": (
         "defaults: {§max_failure: 1%}\njobs: [{JOB}]",
