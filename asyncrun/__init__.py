@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from asyncrun.callbacks.handler import BaseCallbackHandler
     from asyncrun.callbacks.manager import CallbackManager
     from asyncrun.callbacks.schema import CBEvent, CBEventType, EventPayload, EventStats
+    from asyncrun.errors import StopRunError
 
 __version__ = "0.1.0"
 
@@ -29,6 +30,7 @@ _HOMES = {
     "EventStats": "callbacks.schema",
     "LlamaDebugHandler": "callbacks.debug",
     "Outcome": "aio.pool",
+    "StopRunError": "errors",
     "asyncio_run": "aio.bridge",
     "batch_gather": "aio.gather",
     "chunks": "aio.gather",
@@ -47,6 +49,7 @@ __all__ = [
     "EventStats",
     "LlamaDebugHandler",
     "Outcome",
+    "StopRunError",
     "asyncio_run",
     "batch_gather",
     "chunks",

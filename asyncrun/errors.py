@@ -18,7 +18,8 @@ AsyncrunError                    70
 │   ├── LockedError              75   another run of this job file is going on
 │   ├── QuotaError               75   billing or a daily quota, not speed
 │   ├── ThrottledError           75   told to wait longer than `max_wait`
-│   └── OutageError              75   the endpoint is down
+│   ├── OutageError              75   the endpoint is down
+│   └── StopRunError             75   a handler of events stops the work on purpose
 ├── AuthError                    77   the endpoint refused the key
 ├── MissingExtraError             2   an optional part is not installed
 ├── NestedLoopError               1   a coroutine cannot be run from here (also a RuntimeError)
@@ -231,6 +232,20 @@ class OutageError(TryLaterError):
     """The endpoint cannot be reached, or answers nothing but errors."""
 
     hint = "Check the address and the network, then run the same command again: finished items are not sent again."
+
+
+class StopRunError(TryLaterError):
+    """Raised by a handler of events that stops the work on purpose: whoever has begun it gets this error, and nothing is left running.
+
+    >>> raise StopRunError("the night is over")
+    Traceback (most recent call last):
+    asyncrun.errors.StopRunError: the night is over
+    """
+
+    hint = "Run the same command again: finished items are not sent again."
+
+    def __init__(self, message: str = "a handler has stopped the work", *, place: Place | None = None, hint: str | None = None) -> None:
+        super().__init__(message, place=place, hint=hint)
 
 
 class AuthError(AsyncrunError):

@@ -65,7 +65,8 @@ def outcomes(
         timeout: seconds that one job may take; then it is cancelled and its error is a TimeoutError.
         on_error: `raise` stops at the first error: what runs is cancelled and awaited, coroutines that have not begun are closed, and
             the error itself is raised, after the outcomes that were there before it. `collect` yields errors as outcomes; an error of
-            the iterable is raised after those of the jobs that had begun. SystemExit and KeyboardInterrupt always stop everything.
+            the iterable is raised after those of the jobs that had begun. SystemExit, KeyboardInterrupt and StopRunError always stop
+            everything.
         ahead: how many jobs may have begun without their outcomes being taken, `workers` at least; by default twice as many. This
             bounds memory, and in input order how far the others go on while the first one is slow.
         patience: seconds that a cancelled job has for its cleanup before it is cancelled again; the third time it is closed.

@@ -20,6 +20,7 @@ from asyncrun.aio.slot import Slot, roster_of_pools, slot_of_job
 from asyncrun.aio.source import NothingYetError, Source, Stream
 from asyncrun.callbacks.words import words_of
 from asyncrun.clock import Clock
+from asyncrun.errors import StopRunError
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Workers(Generic[T]):
     """Runs the jobs of `source`, at most `limit` at once, and tells `ended` of each.
 
     Args:
-        collect: whether a job's error is told to `ended` like a value; otherwise the first one stops everything.
+        collect: whether a job's error is told to `ended` like a value; otherwise, or if it is a StopRunError, it stops everything.
         clock: what seconds are measured with.
         timeout: seconds that a job may take, None without limit.
         around: see `Around`.
@@ -258,7 +259,8 @@ class Workers(Generic[T]):
         self._hire()
 
     def _tell(self, slot: Slot, value: T | None, error: BaseException | None) -> None:
-        if error is None or (self._collect and isinstance(error, Exception | asyncio.CancelledError)):
+        collected = self._collect and isinstance(error, Exception | asyncio.CancelledError) and not isinstance(error, StopRunError)
+        if error is None or collected:
             if not self.stopping:
                 self._ended(slot, value, error)
         elif not (self.stopping and isinstance(error, asyncio.CancelledError)):
@@ -275,7 +277,7 @@ class Workers(Generic[T]):
     def _fail(self, error: BaseException) -> None:
         if self.failure is None or not isinstance(error, Exception):
             self.failure = error
-        else:
+        elif not isinstance(error, StopRunError):  # a handler says so at every event
             logger.warning("another error while jobs were being stopped: %s", words_of(error))
         self.halt()
         self.notify()

@@ -32,7 +32,7 @@ from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.runner import PlannedJob, Runner
-from asyncrun.errors import LockedError, TryLaterError
+from asyncrun.errors import LockedError, StopRunError, TryLaterError
 from asyncrun.jobfile.jobs import Job
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.refreshes import open_refresh
@@ -152,8 +152,7 @@ async def _run_locked(
         if request.max_runtime is not None:
             timer = asyncio.get_running_loop().call_later(request.max_runtime, stop.request, MAX_RUNTIME)
             stack.callback(timer.cancel)
-        with manager.as_trace(run_id):
-            await _run_until_stopped(runner, stop, partial(_watch, workshop, progress, clock, stop))
+        await _run_until_stopped(runner, stop, manager.as_trace(run_id), partial(_watch, workshop, progress, clock, stop))
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
         summary = {**summary_document(result), "learned_limits": workshop.places.learned_limits()}
         end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary)
@@ -192,18 +191,23 @@ async def _enter(stack: AsyncExitStack, state: Path, file: Path, clock: Clock, p
             await clock.sleep(LOCK_INTERVAL)
 
 
-async def _run_until_stopped(runner: Runner, stop: Stop, watched: Callable[[], AbstractContextManager[None]]) -> None:
-    """Run until all jobs have ended, or a signal has cancelled them."""
+async def _run_until_stopped(
+    runner: Runner, stop: Stop, trace: AbstractContextManager[None], watched: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """Run until all jobs have ended, or a signal has cancelled them, or a handler of events has stopped them."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # inside asyncio.run
-    with handle_signals(stop, task.cancel):
-        try:
-            with watched():
-                await runner.run()
-        except asyncio.CancelledError:
-            if not stop.requested:
-                raise
-            task.uncancel()
+    try:
+        with trace, handle_signals(stop, task.cancel):
+            try:
+                with watched():
+                    await runner.run()
+            except asyncio.CancelledError:
+                if not stop.requested:
+                    raise
+                task.uncancel()
+    except StopRunError as error:
+        stop.request(str(error))
 
 
 @contextmanager

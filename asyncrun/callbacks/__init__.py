@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from asyncrun.callbacks.handler import BaseCallbackHandler
     from asyncrun.callbacks.manager import CallbackManager, current_manager
     from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, TIMESTAMP_FORMAT, CBEvent, CBEventType, EventPayload, EventStats
+    from asyncrun.errors import StopRunError
 
 __all__ = [
     "BASE_TRACE_EVENT",
@@ -27,6 +28,7 @@ __all__ = [
     "EventPayload",
     "EventStats",
     "LlamaDebugHandler",
+    "StopRunError",
     "current_manager",
 ]
 
@@ -43,6 +45,7 @@ _HOMES = {
     "EventPayload": "schema",
     "EventStats": "schema",
     "LlamaDebugHandler": "debug",
+    "StopRunError": "manager",
     "current_manager": "manager",
 }
 

@@ -20,7 +20,7 @@ class AsyncCallbackHandler(BaseCallbackHandler):
         time_limit: seconds that one call may take; a handler that takes longer, or raises, is reported once and switched off.
 
     What happens never waits for the handler. `await manager.aclose()` waits until it has been told of everything; so does the end
-    of the program.
+    of the program. Where it raises `StopRunError`, that error leaves the manager's next call about it, `flush` and `close` included.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class AsyncCallbackHandler(BaseCallbackHandler):
         self.time_limit = time_limit
 
     @abstractmethod
-    async def on_event_start(  # type: ignore[override]  # a manager awaits it, nobody else calls it
+    async def on_event_start(
         self,
         event_type: CBEventType,
         payload: dict[str, Any] | None = None,
@@ -47,7 +47,7 @@ class AsyncCallbackHandler(BaseCallbackHandler):
         """Take the start of an event."""
 
     @abstractmethod
-    async def on_event_end(  # type: ignore[override]  # as above
+    async def on_event_end(
         self,
         event_type: CBEventType,
         payload: dict[str, Any] | None = None,
@@ -56,10 +56,8 @@ class AsyncCallbackHandler(BaseCallbackHandler):
     ) -> None:
         """Take the end of an event."""
 
-    async def start_trace(self, trace_id: str | None = None) -> None:  # type: ignore[override]  # as above
+    async def start_trace(self, trace_id: str | None = None) -> None:
         """Take the start of the outermost trace."""
 
-    async def end_trace(  # type: ignore[override]  # as above
-        self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None
-    ) -> None:
+    async def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
         """Take the end of the outermost trace."""

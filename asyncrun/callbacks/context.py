@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from functools import wraps
+from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from asyncrun.callbacks.current import enter_manager, open_events
 from asyncrun.callbacks.ids import new_id
 from asyncrun.callbacks.schema import CBEventType, EventPayload
+from asyncrun.errors import StopRunError
 
 if TYPE_CHECKING:
     from asyncrun.callbacks.manager import CallbackManager
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +28,10 @@ class EventContext:
     """Sends the start and the end of one event to a manager's handlers, once each.
 
     As a context manager (`CallbackManager.event`) it starts on entry and ends on exit. The end is sent in every case: an
-    exception, a cancellation too, is in the payload of the innermost event that it leaves, as `EventPayload.EXCEPTION`.
+    exception, a cancellation too, is in the payload of the innermost event that it leaves, as `EventPayload.EXCEPTION`. That a
+    generator is closed early is none.
+
+    As a decorator it makes every call of a function, or of a coroutine function until it has returned, an event of its own.
     """
 
     __slots__ = ("_event_id", "_event_type", "_manager", "_outer", "_payload", "finished", "started")
@@ -87,22 +96,54 @@ class EventContext:
         self._outer = enter_manager(manager)
         self.started = True
         if manager.handlers:
-            self._event_id = manager.on_event_start(self._event_type, self._payload, self._event_id)
+            try:
+                self._event_id = manager.on_event_start(self._event_type, self._payload, self.event_id)
+            except StopRunError as stop:
+                self.__exit__(StopRunError, stop, None)
+                raise
         self._payload = None
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
-            if not self.finished:
-                self.on_end(None if error is None else self._note(error))
-            elif error is not None:
+            if error is None or isinstance(error, GeneratorExit):
+                self.on_end()
+            elif self.finished:
                 mark_reported(error)
+            else:
+                end_failed(self._manager, error, self.on_end, self.event_id)
+        except StopRunError:
+            # These stop the work as well, and were first.
+            if not isinstance(error, StopRunError | KeyboardInterrupt | SystemExit):
+                raise
         finally:
             enter_manager(self._outer)
 
-    def _note(self, error: BaseException) -> dict[str, Any] | None:
-        self._manager.on_event_error(self.event_id, error)
-        return {EventPayload.EXCEPTION: error} if mark_reported(error) else None
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        """Return the function with an event of this type and payload around each of its calls."""
+
+        def another() -> EventContext:
+            return EventContext(self._manager, self._event_type, self._event_id, self._payload)
+
+        @wraps(function)
+        def called(*args: P.args, **kwargs: P.kwargs) -> T:
+            with another():
+                return function(*args, **kwargs)
+
+        @wraps(function)
+        async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
+            with another():
+                return await cast("Callable[P, Awaitable[Any]]", function)(*args, **kwargs)
+
+        return cast("Callable[P, T]", awaited) if iscoroutinefunction(function) else called
+
+
+def end_failed(manager: CallbackManager, error: BaseException, on_end: Callable[[dict[str, Any] | None], None], event_id: str) -> None:
+    """Tell that an exception leaves an event, and then its end, also where being told of the first is what stops the work."""
+    try:
+        manager.on_event_error(event_id, error)
+    finally:
+        on_end({EventPayload.EXCEPTION: error} if mark_reported(error) else None)
 
 
 def mark_reported(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from asyncrun.callbacks.handler import MOST_WAITING, TIME_LIMIT
 from asyncrun.callbacks.words import words_of
+from asyncrun.errors import StopRunError
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class Courier:
         most_waiting: calls that may wait; one that comes when they do is left out.
         time_limit: seconds for one call.
 
-    A call that raises, or takes too long, is the last one: the courier is `off` then.
+    A call that raises, or takes too long, is the last one: the courier is `off` then. One that raises StopRunError is not: see `take_stop`.
     """
 
     def __init__(self, name: str, most_waiting: int = MOST_WAITING, time_limit: float = TIME_LIMIT) -> None:
@@ -39,6 +40,7 @@ class Courier:
         self._calls: deque[Coroutine[Any, Any, Any]] = deque()
         self._since: float | None = None
         self._left_out = 0
+        self._stop: StopRunError | None = None
         self._guard = threading.Lock()
         self._more = threading.Semaphore(0)
         self._thread = threading.Thread(target=self._deliver_all, name=f"asyncrun handler {name}", daemon=True)
@@ -58,6 +60,11 @@ class Courier:
             return not self.off
         self._append(call)
         return True
+
+    def take_stop(self) -> StopRunError | None:
+        """Return the stop that the handler has asked for, once."""
+        stop, self._stop = self._stop, None
+        return stop
 
     def flush(self, seconds: float) -> bool:
         """Wait until everything that was sent so far has been delivered; False when that takes longer than `seconds`."""
@@ -108,6 +115,8 @@ class Courier:
             try:
                 async with asyncio.timeout(self._time_limit) as limit:
                     await call
+            except StopRunError as stop:
+                self._stop = self._stop or stop
             except TimeoutError as error:
                 self._switch_off(f"it did not return within {self._time_limit:g} s" if limit.expired() else f"it raised {words_of(error)}")
             except BaseException as error:
@@ -120,3 +129,5 @@ def _deliver_the_rest() -> None:
     for courier in list(_couriers):
         if not courier.off:
             courier.close(TIME_LIMIT)
+        if (stop := courier.take_stop()) is not None:
+            logger.warning("a callback handler wanted to stop what had ended: %s", words_of(stop))

@@ -14,6 +14,8 @@ from asyncrun.callbacks.handler import BaseCallbackHandler
 from asyncrun.callbacks.ids import new_id
 from asyncrun.callbacks.schema import BASE_TRACE_EVENT, CBEvent, CBEventType, EventStats
 
+_WAYS_TO_KEEP = ("_unsorted", "_keep", "_sorting", "_by_type", "_by_id", "_in_order")
+
 
 class LlamaDebugHandler(BaseCallbackHandler):
     """Keeps the starts and ends of events, by type and by id.
@@ -37,14 +39,27 @@ class LlamaDebugHandler(BaseCallbackHandler):
         super().__init__(event_starts_to_ignore or [], event_ends_to_ignore or [])
         self.print_trace_on_end = print_trace_on_end
         self.logger = logger
+        self._trace_id: str | None = None
+        self._trace_map: dict[str, list[str]] = {}
+        self._begin()
+
+    def _begin(self) -> None:
         # Events are made when they are looked at: formatting a time costs more than everything else on the way here. Until then
         # four values an event lie side by side: objects that are kept make the garbage collector walk the whole heap more often.
         self._unsorted: deque[Any] = deque()
         self._keep = self._unsorted.extend
         self._sorting = threading.Lock()
-        self._trace_id: str | None = None
-        self._trace_map: dict[str, list[str]] = {}
         self.flush_event_logs()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The events as they came, in a list of the copy's own: it is not told of what is told to this one.
+        return {name: value for name, value in vars(self).items() if name not in _WAYS_TO_KEEP} | {"events": list(self.sequential_events)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._begin()
+        for event in vars(self).pop("events"):
+            self._add(event)
 
     def on_event_start(
         self,
@@ -142,10 +157,12 @@ class LlamaDebugHandler(BaseCallbackHandler):
         take = self._unsorted.popleft
         with self._sorting:
             while self._unsorted:
-                event = CBEvent(event_type=take(), payload=take(), id_=take(), tick=take())
-                self._by_type[event.event_type].append(event)
-                self._by_id[event.id_].append(event)
-                self._in_order.append(event)
+                self._add(CBEvent(event_type=take(), payload=take(), id_=take(), tick=take()))
+
+    def _add(self, event: CBEvent) -> None:
+        self._by_type[event.event_type].append(event)
+        self._by_id[event.id_].append(event)
+        self._in_order.append(event)
 
     def _print(self, line: str) -> None:
         if self.logger is not None:

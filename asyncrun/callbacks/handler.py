@@ -22,7 +22,8 @@ class BaseCallbackHandler(ABC):
         event_ends_to_ignore: types whose ends the manager does not report.
 
     The calls are made where the event happens, on the event loop or a worker thread, so they should return at once.
-    A handler that raises is switched off; the work that it watches goes on.
+    A handler that raises is switched off; the work that it watches goes on. One that raises `StopRunError` stops the work: the error
+    leaves the place where the event happens.
     """
 
     uses_trace_map: ClassVar[bool] = True
@@ -32,6 +33,7 @@ class BaseCallbackHandler(ABC):
         self.event_starts_to_ignore = tuple(event_starts_to_ignore)
         self.event_ends_to_ignore = tuple(event_ends_to_ignore)
 
+    # They return Any, so that those of a derived class may as well be coroutine functions.
     @abstractmethod
     def on_event_start(
         self,
@@ -40,7 +42,7 @@ class BaseCallbackHandler(ABC):
         event_id: str = "",
         parent_id: str = "",
         **kwargs: Any,
-    ) -> str:
+    ) -> Any:
         """Take the start of an event and return its id."""
 
     @abstractmethod
@@ -50,19 +52,19 @@ class BaseCallbackHandler(ABC):
         payload: dict[str, Any] | None = None,
         event_id: str = "",
         **kwargs: Any,
-    ) -> None:
+    ) -> Any:
         """Take the end of an event."""
 
     @abstractmethod
-    def start_trace(self, trace_id: str | None = None) -> None:
+    def start_trace(self, trace_id: str | None = None) -> Any:
         """Take the start of the outermost trace."""
 
     @abstractmethod
-    def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
+    def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> Any:
         """Take the end of the outermost trace; `trace_map` names the children of every event that has some."""
 
     # Not abstract: handlers written for LlamaIndex do not have it.
-    def on_event_error(self, event_id: str, error: BaseException) -> None:  # noqa: B027
+    def on_event_error(self, event_id: str, error: BaseException) -> Any:  # noqa: B027
         """Take an exception that leaves an event, just before its end.
 
         Every event that the exception passes through is told, whereas only the innermost has it in the payload of its end.

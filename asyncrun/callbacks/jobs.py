@@ -8,10 +8,11 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from asyncrun.callbacks.context import mark_reported
+from asyncrun.callbacks.context import end_failed
 from asyncrun.callbacks.current import current_manager, enter_manager, open_events
 from asyncrun.callbacks.ids import new_id
 from asyncrun.callbacks.schema import CBEventType, EventPayload
+from asyncrun.errors import StopRunError
 
 if TYPE_CHECKING:
     from asyncrun.callbacks.manager import CallbackManager
@@ -123,8 +124,12 @@ def report_jobs(manager: CallbackManager) -> Generator[Around[Any] | None, None,
 
 def _reported_to(manager: CallbackManager) -> Around[Any]:
     async def reported(job: Coroutine[Any, Any, Any], index: int) -> Any:
-        with manager.event(CBEventType.ASYNC_JOB, payload={"index": index, "job": getattr(job, "__qualname__", "")}):
-            return await job
+        try:
+            with manager.event(CBEventType.ASYNC_JOB, payload={"index": index, "job": getattr(job, "__qualname__", "")}):
+                return await job
+        except StopRunError:
+            job.close()  # it may not have begun
+            raise
 
     return reported
 
@@ -138,13 +143,20 @@ def _noted_in(log: JobLog, manager: CallbackManager, recorder: JobRecorder) -> A
     entered = current_manager() is manager
     reported = _reported_to(manager)
 
+    def tell_others(job: Any, index: int, event_id: str) -> None:
+        try:
+            manager.on_event_start(CBEventType.ASYNC_JOB, {"index": index, "job": job.__qualname__}, event_id, without=recorder)
+        except StopRunError as stop:
+            job.close()
+            manager.on_event_end(CBEventType.ASYNC_JOB, {EventPayload.EXCEPTION: stop}, event_id, without=recorder)
+            raise
+
     async def noted(job: Any, index: int) -> Any:
         if manager.handlers is not log.handlers or len(handlers) != number:
             return await reported(job, index)
         notes = notes_of(job.__qualname__) or log.add(job.__qualname__)
         if others:
-            payload = {"index": index, "job": job.__qualname__}
-            manager.on_event_start(CBEventType.ASYNC_JOB, payload, f"{notes.prefix}.{index}", without=recorder)
+            tell_others(job, index, f"{notes.prefix}.{index}")
         # In the job's own context, which ends with it.
         open_events.set(outer + ((notes, index),))  # noqa: RUF005  # half the time of unpacking
         if not entered:
@@ -153,23 +165,25 @@ def _noted_in(log: JobLog, manager: CallbackManager, recorder: JobRecorder) -> A
         running[index] = monotonic()
         try:
             value = await job
+        except GeneratorExit:
+            manager.on_event_end(CBEventType.ASYNC_JOB, {"status": "cancelled"}, notes.event_id(index))
+            raise
         except BaseException as error:
             event_id = notes.event_id(index)
-            manager.on_event_error(event_id, error)
-            manager.on_event_end(CBEventType.ASYNC_JOB, {EventPayload.EXCEPTION: error} if mark_reported(error) else None, event_id)
+            end_failed(manager, error, lambda payload: manager.on_event_end(CBEventType.ASYNC_JOB, payload, event_id), event_id)
             raise
         start = running.pop(index, None)
         numbers = notes.numbers
         if start is None:
             manager.on_event_end(CBEventType.ASYNC_JOB, None, notes.event_id(index))
             return value
-        if others:
-            manager.on_event_end(CBEventType.ASYNC_JOB, None, f"{notes.prefix}.{index}", without=recorder)
         numbers.append(index)
         numbers.append(start)
         numbers.append(monotonic())
         if len(numbers) >= most:
             log.relieve(log)
+        if others:
+            manager.on_event_end(CBEventType.ASYNC_JOB, None, f"{notes.prefix}.{index}", without=recorder)
         return value
 
     return noted

@@ -6,26 +6,23 @@ import logging
 import sys
 from asyncio import CancelledError
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import partial
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from asyncrun.callbacks.context import EventContext, mark_reported
+from asyncrun.callbacks.couriers import Couriers
 from asyncrun.callbacks.current import current_manager, enter_manager, open_events
 from asyncrun.callbacks.handler import BaseCallbackHandler
 from asyncrun.callbacks.ids import new_id
 from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, CBEventType, EventPayload
+from asyncrun.callbacks.traces import Trace, open_traces, trace_of
 from asyncrun.callbacks.words import words_of
+from asyncrun.errors import StopRunError
 
-if TYPE_CHECKING:
-    from asyncrun.callbacks.courier import Courier
-    from asyncrun.callbacks.current import OpenEvent
-
-__all__ = ["CallbackManager", "current_manager"]
+__all__ = ["CallbackManager", "StopRunError", "current_manager"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,19 +30,6 @@ PATIENCE = 10.0
 """Seconds that asynchronous handlers get at the end."""
 OWN_FAULTS = (Exception, CancelledError)
 """What comes of a handler itself: it is called between two turns of the loop, where nobody can have cancelled the job."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Trace:
-    """An open trace: traces of one manager that are nested share the outermost one's map."""
-
-    manager: CallbackManager
-    trace_map: dict[str, list[str]]
-    outer_stack: tuple[OpenEvent, ...]
-
-
-# A context variable gives every task and thread its own; the values are immutable, so a child cannot change its parent's.
-_traces: ContextVar[tuple[_Trace, ...]] = ContextVar("asyncrun_traces", default=())
 
 
 class CallbackManager(BaseCallbackHandler):
@@ -56,7 +40,8 @@ class CallbackManager(BaseCallbackHandler):
 
     A handler whose methods are coroutine functions (`AsyncCallbackHandler`) is told in a thread of its own: `aclose` waits for it.
     The stack of open events belongs to the running task (or thread), so concurrent jobs never mix theirs. A handler that
-    raises, or hangs, is reported once, switched off, and never breaks what it watches.
+    raises, or hangs, is reported once, switched off, and never breaks what it watches. Only a `StopRunError` does: all handlers are told
+    of what happens, and then the first such error leaves the call. A copy has the handlers and nothing of what is going on.
 
     >>> from asyncrun.callbacks.debug import LlamaDebugHandler
     >>> debug = LlamaDebugHandler(print_trace_on_end=False)
@@ -72,13 +57,22 @@ class CallbackManager(BaseCallbackHandler):
         super().__init__([], [])
         self.handlers: list[BaseCallbackHandler] = [] if handlers is None else handlers
         self._trace_map: dict[str, list[str]] = defaultdict(list)
-        self._couriers: dict[int, tuple[BaseCallbackHandler, Courier]] = {}
+        self._couriers = Couriers()
+        self.stopped: str | None = None
+        """Why a handler has stopped the work last, None where none has."""
         _make_known_to_llama_index()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_couriers", "_trace_map", "stopped")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        CallbackManager.__init__(self, state["handlers"])
+        vars(self).update(state)
 
     @property
     def trace_map(self) -> dict[str, list[str]]:
         """Return ids of events and those of their children: of the trace that is open here, else of the last one."""
-        trace = self._open_trace()
+        trace = trace_of(self)
         return trace.trace_map if trace else self._trace_map
 
     def add_handler(self, handler: BaseCallbackHandler) -> None:
@@ -95,7 +89,7 @@ class CallbackManager(BaseCallbackHandler):
 
     def flush(self, seconds: float = PATIENCE) -> bool:
         """Wait until asynchronous handlers have been told of everything so far; False when that takes longer than `seconds`."""
-        return all(courier.flush(seconds) for _, courier in list(self._couriers.values()))
+        return self._couriers.flush(seconds)
 
     async def aflush(self, seconds: float = PATIENCE) -> bool:
         """Wait as `flush` does, without holding up the event loop."""
@@ -105,8 +99,7 @@ class CallbackManager(BaseCallbackHandler):
 
     def close(self, seconds: float = PATIENCE) -> None:
         """Tell asynchronous handlers of what they have not heard yet, for `seconds` at most, and end their threads."""
-        while self._couriers:
-            self._couriers.popitem()[1][1].close(seconds)
+        self._couriers.close(seconds)
 
     async def aclose(self, seconds: float = PATIENCE) -> None:
         """Close as `close` does, without holding up the event loop."""
@@ -130,6 +123,7 @@ class CallbackManager(BaseCallbackHandler):
         """
         event_id = event_id or new_id()
         stack = open_events.get()
+        stop: StopRunError | None = None
         if self.handlers:
             # As `innermost` does, without a call.
             inner = stack[-1]
@@ -137,7 +131,7 @@ class CallbackManager(BaseCallbackHandler):
             mapped = False
             for handler in self.handlers:
                 if not mapped and getattr(handler, "uses_trace_map", True):
-                    (self.trace_map if _traces.get() else self._trace_map)[parent].append(event_id)
+                    (self.trace_map if open_traces.get() else self._trace_map)[parent].append(event_id)
                     mapped = True
                 if event_type not in handler.event_starts_to_ignore and handler is not without:
                     try:
@@ -146,12 +140,14 @@ class CallbackManager(BaseCallbackHandler):
                             told: object = handler.on_event_start(event_type, payload, event_id=event_id, parent_id=parent, **kwargs)
                         else:
                             told = handler.on_event_start(event_type, payload, event_id=event_id, parent_id=parent)
-                        if type(told) is CoroutineType:
-                            self._have_awaited(handler, told)
+                        if type(told) is CoroutineType and not self._couriers.send(handler, told):
+                            self._remove(handler)
                     except OWN_FAULTS as error:
-                        self._switch_off(handler, error)
+                        stop = self._judge(handler, error, stop)
         if event_type not in LEAF_EVENTS:
             open_events.set(stack + (event_id,))  # noqa: RUF005  # half the time of unpacking
+        if stop is not None:
+            self._raise(stop)
         return event_id
 
     def on_event_end(
@@ -166,6 +162,7 @@ class CallbackManager(BaseCallbackHandler):
         """Tell the handlers that an event ends, as its start; without `event_id` it is the innermost open one."""
         stack = open_events.get()
         ended = event_id or new_id()
+        stop: StopRunError | None = None
         for handler in self.handlers:
             if event_type not in handler.event_ends_to_ignore and handler is not without:
                 try:
@@ -173,10 +170,10 @@ class CallbackManager(BaseCallbackHandler):
                         told: object = handler.on_event_end(event_type, payload, event_id=ended, **kwargs)
                     else:
                         told = handler.on_event_end(event_type, payload, event_id=ended)
-                    if type(told) is CoroutineType:
-                        self._have_awaited(handler, told)
+                    if type(told) is CoroutineType and not self._couriers.send(handler, told):
+                        self._remove(handler)
                 except OWN_FAULTS as error:
-                    self._switch_off(handler, error)
+                    stop = self._judge(handler, error, stop)
         if stack[-1] == ended:
             open_events.set(stack[:-1])
         elif event_type not in LEAF_EVENTS:
@@ -184,23 +181,34 @@ class CallbackManager(BaseCallbackHandler):
                 open_events.set(stack[:-1])
             elif ended in stack[1:]:
                 open_events.set(stack[: stack.index(ended, 1)])
+        if stop is not None:
+            self._raise(stop)
 
     def on_event_error(self, event_id: str, error: BaseException) -> None:
         """Tell the handlers that an exception leaves an event, whose end follows."""
-        for handler in self.handlers:
-            hook = getattr(handler, "on_event_error", None)
-            if hook is not None:
-                self._tell(handler, partial(hook, event_id, error))
+        hooks = [(handler, getattr(handler, "on_event_error", None)) for handler in self.handlers]
+        self._tell((handler, partial(hook, event_id, error)) for handler, hook in hooks if hook is not None)
 
     def event(self, event_type: CBEventType, payload: dict[str, Any] | None = None, event_id: str | None = None) -> EventContext:
-        """Return a context manager that starts an event on entry and ends it on exit, if `on_end` has not been called by then."""
+        """Return a context manager that starts an event on entry and ends it on exit, if `on_end` has not been called by then.
+
+        As a decorator it does so for every call of a function or coroutine function.
+        """
         return EventContext(self, event_type, event_id, payload)
 
     @contextmanager
     def as_trace(self, trace_id: str) -> Generator[None, None, None]:
         """Open a trace for a while; an exception that no event has reported becomes an event of its own."""
         outer = enter_manager(self)
-        self.start_trace(trace_id=trace_id)
+        try:
+            with self._until_the_end(trace_id):
+                self.start_trace(trace_id=trace_id)
+                yield
+        finally:
+            enter_manager(outer)
+
+    @contextmanager
+    def _until_the_end(self, trace_id: str) -> Generator[None, None, None]:
         try:
             yield
         except Exception as error:
@@ -210,71 +218,63 @@ class CallbackManager(BaseCallbackHandler):
             raise
         finally:
             self.end_trace(trace_id=trace_id)
-            enter_manager(outer)
 
     def start_trace(self, trace_id: str | None = None) -> None:
         """Open a trace; handlers are told of the outermost one only. Without an id nothing happens."""
         if trace_id is None:
             return
-        enclosing = self._open_trace()
+        enclosing = trace_of(self)
         stack = open_events.get()
+        trace = Trace(self, enclosing.trace_map if enclosing else defaultdict(list), stack)
+        open_traces.set((*open_traces.get(), trace))
         if enclosing is None:
-            for handler in self.handlers:
-                self._tell(handler, partial(handler.start_trace, trace_id=trace_id))
             open_events.set((BASE_TRACE_EVENT,))
-        trace = _Trace(self, enclosing.trace_map if enclosing else defaultdict(list), stack)
-        _traces.set((*_traces.get(), trace))
+            self._tell((handler, partial(handler.start_trace, trace_id=trace_id)) for handler in self.handlers)
 
     def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
         """Close the innermost trace; handlers are told of the outermost one only, with its trace map."""
-        trace = self._open_trace()
+        trace = trace_of(self)
         if trace_id is None or trace is None:
             return
-        _traces.set(tuple(other for other in _traces.get() if other is not trace))
-        if self._open_trace() is not None:
+        open_traces.set(tuple(other for other in open_traces.get() if other is not trace))
+        if trace_of(self) is not None:
             return
         self._trace_map = trace.trace_map
-        for handler in self.handlers:
-            self._tell(handler, partial(handler.end_trace, trace_id=trace_id, trace_map=trace.trace_map))
         open_events.set(trace.outer_stack)
+        self._tell((handler, partial(handler.end_trace, trace_id=trace_id, trace_map=trace.trace_map)) for handler in self.handlers)
 
     def innermost(self) -> str:
         """Return the id of the innermost event that the running code is inside of."""
         event = open_events.get()[-1]
         return event if isinstance(event, str) else event[0].event_id(event[1])
 
-    def _open_trace(self) -> _Trace | None:
-        for trace in reversed(_traces.get()):
-            if trace.manager is self:
-                return trace
-        return None
-
-    def _tell(self, handler: BaseCallbackHandler, call: Callable[[], object]) -> None:
-        try:
-            told = call()
-            if type(told) is CoroutineType:
-                self._have_awaited(handler, told)
-        except OWN_FAULTS as error:
-            self._switch_off(handler, error)
-
-    def _have_awaited(self, handler: BaseCallbackHandler, call: Coroutine[Any, Any, Any]) -> None:
-        if id(handler) not in self._couriers:
-            from asyncrun.callbacks.courier import Courier
-
-            limits = {name: getattr(handler, name) for name in ("most_waiting", "time_limit") if hasattr(handler, name)}
-            self._couriers[id(handler)] = handler, Courier(type(handler).__name__, **limits)
-        _, courier = self._couriers[id(handler)]
-        if not courier.send(call):
-            # It has been reported where it failed.
-            self._remove(handler)
+    def _tell(self, calls: Iterable[tuple[BaseCallbackHandler, Callable[[], object]]]) -> None:
+        stop: StopRunError | None = None
+        for handler, call in calls:
+            try:
+                told = call()
+                if type(told) is CoroutineType and not self._couriers.send(handler, told):
+                    self._remove(handler)
+            except OWN_FAULTS as error:
+                stop = self._judge(handler, error, stop)
+        if stop is not None:
+            self._raise(stop)
 
     def _remove(self, handler: BaseCallbackHandler) -> None:
         # A new list: the one before it is being walked through.
         self.handlers = [other for other in self.handlers if other is not handler]
 
-    def _switch_off(self, handler: BaseCallbackHandler, error: BaseException) -> None:
+    def _judge(self, handler: BaseCallbackHandler, error: BaseException, stop: StopRunError | None) -> StopRunError | None:
+        """Return the first stop that a handler has asked for; a handler that raises anything else is switched off."""
+        if isinstance(error, StopRunError):
+            return stop or error
         self._remove(handler)
         logger.warning("callback handler %s is switched off: it raised %s", type(handler).__name__, words_of(error))
+        return stop
+
+    def _raise(self, stop: StopRunError) -> None:
+        self.stopped = str(stop)
+        raise stop
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, str]:

@@ -11,11 +11,12 @@ from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.slot import roster
 from asyncrun.aio.stop import Stop
 from asyncrun.aio.watch import watch_waits
+from asyncrun.callbacks.context import EventContext
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.graph import Node, blocked, startable
-from asyncrun.errors import AsyncrunError
+from asyncrun.errors import AsyncrunError, StopRunError
 from asyncrun.ports import Kind, Progress
 from asyncrun.records import Counts, ItemFailure, JobResult, Status, Usage
 
@@ -66,7 +67,7 @@ class Runner:
     Args:
         jobs: in the order in which they start when several can; needs that are not among them count as fulfilled.
         progress: who is told.
-        manager: gets one ASYNC_JOB event a job.
+        manager: gets one ASYNC_JOB event a job; when one of its handlers stops the work, the stop is requested.
         stop: once requested, no job starts.
         fail_fast: when a job fails, the stop is requested.
         clock: times the looks at what each job waits for.
@@ -133,23 +134,24 @@ class Runner:
             await self._changed.wait()
 
     async def _run_job(self, job: PlannedJob) -> None:
-        with self._manager.event(CBEventType.ASYNC_JOB, payload={"name": job.name, "kind": job.kind}) as event:
-            try:
-                kind = await asyncio.to_thread(job.open_kind)
-                result = await self._run_kind(job.name, kind)
-            except AsyncrunError as error:
-                result = JobResult(job.name, job.kind, Status.FAILED, error.exit_code, str(error), error.hint)
-            event.on_end(
-                payload={
-                    "status": str(result.status),
-                    "items": result.counts.items,
-                    "failed": result.counts.failed,
-                    "cached": result.counts.cached,
-                    "requests": result.usage.requests,
-                    "tokens": result.usage.tokens,
-                }
-            )
+        result: JobResult | None = None
+        try:
+            with self._manager.event(CBEventType.ASYNC_JOB, payload={"name": job.name, "kind": job.kind}) as event:
+                result = await self._result_of(job)
+                _tell_end(event, result)
+        except StopRunError as error:
+            result = result or JobResult(job.name, job.kind, Status.STOPPED, error.exit_code, str(error), error.hint)
+        if self._manager.stopped is not None:
+            self._stop.request(self._manager.stopped)
         self._end(result)
+
+    async def _result_of(self, job: PlannedJob) -> JobResult:
+        try:
+            return await self._run_kind(job.name, await asyncio.to_thread(job.open_kind))
+        except StopRunError:
+            raise
+        except AsyncrunError as error:
+            return JobResult(job.name, job.kind, Status.FAILED, error.exit_code, str(error), error.hint)
 
     async def _run_kind(self, name: str, kind: Kind) -> JobResult:
         told = self._running[name] = _Counted(self._progress, self._clock.monotonic())
@@ -167,3 +169,16 @@ class Runner:
         if self._fail_fast and result.status is Status.FAILED:
             self._stop.request(f"{result.name} failed")
         self._changed.set()
+
+
+def _tell_end(event: EventContext, result: JobResult) -> None:
+    event.on_end(
+        payload={
+            "status": str(result.status),
+            "items": result.counts.items,
+            "failed": result.counts.failed,
+            "cached": result.counts.cached,
+            "requests": result.usage.requests,
+            "tokens": result.usage.tokens,
+        }
+    )

@@ -21,7 +21,7 @@ from asyncrun.callbacks.ids import new_id
 from asyncrun.callbacks.jobs import JobLog
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, SystemClock
-from asyncrun.errors import StorageError
+from asyncrun.errors import StopRunError, StorageError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 from asyncrun.trace.attributes import LONGEST_TEXT, clean_values, pick_attributes
@@ -251,9 +251,9 @@ class TraceRecorder(BaseCallbackHandler):
             self._events.append((event_id, self._monotonic(), payload))
 
     def on_event_error(self, event_id: str, error: BaseException) -> None:
-        """Note that an exception leaves an event: it failed, or was cancelled."""
+        """Note that an exception leaves an event: it failed, or was cancelled, as by a handler that stops the work."""
         if self._recording:
-            status = "failed" if isinstance(error, Exception) else "cancelled"
+            status = "failed" if isinstance(error, Exception) and not isinstance(error, StopRunError) else "cancelled"
             self._events.append((event_id, {"status": status, **pick_attributes({"error": error})}))
 
     def open_jobs(self, parent_id: str) -> JobLog | None:

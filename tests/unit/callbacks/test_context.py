@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 
-from asyncrun.callbacks import CallbackManager, CBEvent, CBEventType, EventContext, EventPayload, LlamaDebugHandler
+from asyncrun.aio.pool import outcomes
+from asyncrun.callbacks import CallbackManager, CBEvent, CBEventType, EventContext, EventPayload, LlamaDebugHandler, current_manager
 
 
 def watched() -> tuple[CallbackManager, LlamaDebugHandler]:
@@ -46,7 +50,7 @@ def test_a_second_start_is_reported_and_not_sent(caplog: pytest.LogCaptureFixtur
     assert "mine already started" in caplog.text
 
 
-@pytest.mark.parametrize("error", [ValueError("odd"), asyncio.CancelledError(), KeyboardInterrupt(), SystemExit(3), GeneratorExit()])
+@pytest.mark.parametrize("error", [ValueError("odd"), asyncio.CancelledError(), KeyboardInterrupt(), SystemExit(3)])
 def test_the_end_is_sent_with_whatever_leaves_the_event(error: BaseException) -> None:
     manager, handler = watched()
     with pytest.raises(type(error)), manager.event(CBEventType.QUERY):
@@ -142,3 +146,95 @@ def test_enclosing_means_nothing_with_nobody_to_tell() -> None:
     manager = CallbackManager()
     with manager.event(CBEventType.EMBEDDING) as batch, batch.enclosing():
         assert manager.innermost() == "root"
+
+
+def test_as_a_decorator_every_call_is_an_event_of_its_own() -> None:
+    manager, handler = watched()
+
+    @manager.event(CBEventType.LLM, payload={"in": 1})
+    def double(number: int) -> int:
+        """Say twice the number."""
+        assert current_manager() is manager
+        return 2 * number
+
+    assert [double(1), double(number=2)] == [2, 4]
+    assert (double.__name__, double.__doc__) == ("double", "Say twice the number.")
+    assert [[part.payload for part in pair] for pair in handler.get_event_pairs(CBEventType.LLM)] == [[{"in": 1}, None]] * 2
+
+
+@pytest.mark.asyncio
+async def test_as_a_decorator_of_a_coroutine_function_the_event_lasts_until_it_has_returned() -> None:
+    manager, handler = watched()
+
+    @manager.event(CBEventType.QUERY)
+    async def outer(number: int) -> int:
+        await asyncio.sleep(0)
+        return await inner(number) + 1
+
+    @manager.event(CBEventType.RETRIEVE)
+    async def inner(number: int) -> int:
+        if not number:
+            raise ValueError("odd")
+        await asyncio.sleep(0)
+        return 2 * number
+
+    assert inspect.iscoroutinefunction(outer)
+    assert await asyncio.gather(outer(1), outer(2)) == [3, 5]
+    pairs = {event_id: pair[0].event_type for event_id, pair in handler.events_pairs_by_id.items() if len(pair) == 2}
+    assert [[pairs[child] for child in children] for parent, children in manager.trace_map.items() if parent in pairs] == [
+        [CBEventType.RETRIEVE]
+    ] * 2
+    with pytest.raises(ValueError, match="odd"):
+        await outer(0)
+    assert str((ends(handler)[-1] or {})[EventPayload.EXCEPTION]) == "odd"
+
+
+def test_an_id_that_was_given_is_that_of_every_call() -> None:
+    manager, handler = watched()
+    nothing = manager.event(CBEventType.QUERY, event_id="mine")(lambda: None)
+    nothing()
+    nothing()
+    assert [part.id_ for part in handler.get_events()] == ["mine"] * 4
+
+
+def test_a_generator_that_is_closed_early_is_no_failure() -> None:
+    heard: list[BaseException] = []
+
+    class Hearing(LlamaDebugHandler):
+        def on_event_error(self, event_id: str, error: BaseException) -> None:
+            heard.append(error)
+
+    handler = Hearing(print_trace_on_end=False)
+    manager = CallbackManager([handler])
+
+    def numbers() -> Iterator[int]:
+        with manager.as_trace("t"), manager.event(CBEventType.QUERY), manager.event(CBEventType.RETRIEVE) as event:
+            yield 1
+            event.on_end(payload={"all": True})
+            yield 2
+
+    for number in (1, 2):
+        stream = numbers()
+        while next(stream) != number:
+            pass
+        stream.close()  # type: ignore[attr-defined]  # as `break` does
+    assert [pair[0].event_type for pair in handler.get_event_pairs()] == [CBEventType.QUERY, CBEventType.RETRIEVE] * 2
+    assert [pair[1].payload for pair in handler.get_event_pairs()] == [None, None, None, {"all": True}]
+    assert heard == []
+
+
+@pytest.mark.asyncio
+async def test_an_asynchronous_generator_over_outcomes_that_is_closed_early_is_no_failure() -> None:
+    manager, handler = watched()
+
+    async def results() -> AsyncIterator[int]:
+        with manager.as_trace("t"), manager.event(CBEventType.QUERY):
+            async with outcomes(asyncio.sleep(0, number) for number in range(100)) as stream:
+                async for outcome in stream:
+                    yield outcome.result()
+
+    async with aclosing(results()) as stream:
+        async for result in stream:
+            if result == 3:
+                break
+    assert [[part.payload for part in pair] for pair in handler.get_event_pairs()] == [[None, None]]

@@ -15,7 +15,7 @@ from asyncrun.callbacks.debug import LlamaDebugHandler
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.engine.runner import PlannedJob, Runner
-from asyncrun.errors import OutageError
+from asyncrun.errors import OutageError, StopRunError
 from asyncrun.ports import Kind, Progress
 from asyncrun.records import Counts, JobPlan, JobResult, Status, Usage
 from asyncrun.testing.clock import FakeClock
@@ -44,6 +44,10 @@ class Stage:
     debug: LlamaDebugHandler = field(default_factory=lambda: LlamaDebugHandler(print_trace_on_end=False))
     begun: list[str] = field(default_factory=list)
     jobs: list[PlannedJob] = field(default_factory=list)
+    manager: CallbackManager = field(default_factory=CallbackManager)
+
+    def __post_init__(self) -> None:
+        self.manager.add_handler(self.debug)
 
     def add(self, name: str, *needs: str, status: Status = Status.SUCCEEDED, then: Run | None = None) -> None:
         async def script() -> JobResult:
@@ -58,7 +62,7 @@ class Stage:
         self.jobs.append(PlannedJob(name, "embed", needs, open_kind))
 
     async def run(self) -> dict[str, JobResult]:
-        runner = Runner(self.jobs, progress=Progress(), manager=CallbackManager([self.debug]), stop=self.stop)
+        runner = Runner(self.jobs, progress=Progress(), manager=self.manager, stop=self.stop)
         await runner.run()
         return {result.name: result for result in runner.results()}
 
@@ -198,3 +202,57 @@ async def test_a_job_that_is_cut_short_has_done_what_it_has_told() -> None:
     first, second = runner.results()
     assert (first.status, first.counts.ok, first.counts.failed, first.usage.tokens) == (Status.STOPPED, 2, 1, 70)
     assert (second.status, second.counts.items) == (Status.CANCELLED, 0)
+
+
+class StopsAt(LlamaDebugHandler):
+    """Stops the work when an event of a type starts or ends."""
+
+    def __init__(self, where: str, event_type: CBEventType) -> None:
+        super().__init__(print_trace_on_end=False)
+        self.where = where
+        self.event_type = event_type
+
+    def on_event_start(self, event_type, payload=None, event_id="", parent_id="", **kwargs):
+        if (self.where, self.event_type) == ("start", event_type):
+            raise StopRunError("the night is over")
+        return event_id
+
+    def on_event_end(self, event_type, payload=None, event_id="", **kwargs):
+        if (self.where, self.event_type) == ("end", event_type):
+            raise StopRunError("the night is over")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("swallowed", [False, True])
+@pytest.mark.parametrize("where", ["start", "end"])
+async def test_a_handler_that_stops_the_work_stops_the_run(where: str, swallowed: bool) -> None:
+    stage = Stage(debug=StopsAt(where, CBEventType.LLM))
+
+    async def tell() -> None:
+        try:
+            with stage.manager.event(CBEventType.LLM):
+                pass
+        except StopRunError:
+            if not swallowed:
+                raise
+
+    stage.add("first", then=tell)
+    stage.add("second", "first")
+    results = await stage.run()
+    assert stage.begun == ["first"]
+    first = results["first"]
+    expected = (Status.SUCCEEDED, 0) if swallowed else (Status.STOPPED, 75)
+    assert (first.status, first.exit_code) == expected
+    assert first.reason == (None if swallowed else "the night is over")
+    assert results["second"].status is Status.CANCELLED
+    assert results["second"].reason == ("not begun: the night is over" if swallowed else "first stopped")
+
+
+@pytest.mark.asyncio
+async def test_what_has_ended_when_a_handler_stops_the_run_counts() -> None:
+    stage = Stage(debug=StopsAt("end", CBEventType.ASYNC_JOB))
+    stage.add("first")
+    stage.add("second", "first")
+    results = await stage.run()
+    assert results["first"].status is Status.SUCCEEDED
+    assert results["second"].status is Status.CANCELLED
