@@ -21,6 +21,8 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
+from asyncrun import asyncio_run
+
 ROOT = Path(__file__).resolve().parents[1]
 GRACE = 30.0
 """Seconds that a thread, a process or a socket has to end in after its test."""
@@ -162,6 +164,16 @@ def open_files() -> Iterator[str]:
             continue
         if target.startswith(("socket:", "/")) and not target.startswith(("/dev/", "/proc/", "/sys/")):
             yield f"{target} (descriptor {descriptor.name})"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def loop_of_the_process() -> None:
+    """Have the loop that `asyncio_run` keeps for the main thread made before a test is asked what it leaves."""
+
+    async def nothing() -> None: ...
+
+    asyncio.set_event_loop(None)
+    asyncio_run(nothing())
 
 
 @pytest.fixture(autouse=True)

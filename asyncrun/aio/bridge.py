@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextvars import Context, copy_context
 from typing import Any, Generic, Literal, TypeVar
 
+from asyncrun.aio.idle import idle_runner
 from asyncrun.aio.loop import loop_factory
 from asyncrun.errors import NestedLoopError
 
@@ -28,11 +29,15 @@ def asyncio_run(coro: Awaitable[T], *, nested: Literal["thread", "patch"] = "thr
     """Run a coroutine to its end and return its result.
 
     Args:
-        coro: a coroutine, or another awaitable.
+        coro: a coroutine, or another awaitable, such as a future.
         nested: what to do when an event loop is running in this thread, as in a notebook. `thread` runs the coroutine in another thread
             with a loop of its own, while this thread waits: what belongs to the loop outside (a client, a lock, a task) cannot be
             used in it. `patch` runs it on the loop outside, with nest_asyncio, which changes asyncio for the whole process and
             works below Python 3.14 only.
+
+    Where no loop is running, it runs on the loop that this thread has set (or that a future belongs to), else in the main thread on one
+    that is kept until the program ends: clients, locks and tasks that were made in one call work in the next. Other threads get a loop
+    for the call alone, and so does a call inside of a running loop.
 
     The caller's context is seen inside, and variables that are set inside are set outside afterwards, as in a function call. The
     coroutine's own exception comes out unchanged. Ctrl-C cancels the coroutine, lets its `finally` blocks run, and is then raised.
@@ -57,7 +62,7 @@ def asyncio_run(coro: Awaitable[T], *, nested: Literal["thread", "patch"] = "thr
         outer = None
     try:
         if outer is None:
-            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            with idle_runner(coro) as runner:
                 return runner.run(main, context=context)
         if nested == "patch":
             return _run_patched(outer, main, context)

@@ -113,7 +113,8 @@ def test_no_thread_is_left(call: Callable[[Callable[[], Any]], Any]) -> None:
     call(run)
 
 
-def test_what_the_coroutine_leaves_running_is_cancelled(call: Callable[[Callable[[], Any]], Any]) -> None:
+@pytest.mark.parametrize("call", ["inside a loop", "in a thread"], indirect=True)
+def test_what_the_coroutine_leaves_running_on_a_loop_for_the_call_is_cancelled(call: Callable[[Callable[[], Any]], Any]) -> None:
     ended = []
 
     async def background() -> None:
