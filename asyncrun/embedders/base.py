@@ -136,7 +136,7 @@ class BaseEmbedding(ABC):
         return key_text(self._prefixes[input_type] + text, self.on_too_long, self.max_input_tokens)
 
     async def aembed(self, texts: Sequence[str], input_type: InputType = InputType.DOCUMENT) -> Embedded:
-        """Embed a batch that keeps to `batch`; every text ends with a proven vector or with a failure.
+        """Embed texts, `batch.max_items` at most in one request; every text ends with a proven vector or with a failure.
 
         Raises AuthError, QuotaError, ThrottledError, OutageError, EndpointError: answers about the endpoint, not about a text. What a part
         of the batch was answered before is in the error: see `records.answered_before`.
@@ -146,7 +146,10 @@ class BaseEmbedding(ABC):
             return no_vectors(failures)
         prefix = self._prefixes[input_type]
         with keeping(placed=partial(renumber, positions=ready)):
-            answer = renumber(await self._embed([prefix + texts[place] for place in ready], input_type), ready)
+            send = partial(self._embed, input_type=input_type)
+            # Whoever has packed a batch himself has it sent as it is.
+            sent = self._embed_any if len(ready) > self.batch.max_items else _at_once
+            answer = renumber(await sent([prefix + texts[place] for place in ready], send), ready)
         if self.on_too_long != "fail" and any(failure.reason == "too_long" for failure in answer.failures):
             answer = await self._mended(answer, texts, input_type)
         return merge([answer, no_vectors(failures)]) if failures else answer
@@ -266,6 +269,10 @@ class BaseEmbedding(ABC):
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.aclose()
+
+
+async def _at_once(texts: Sequence[str], send: Send) -> Embedded:
+    return await send(texts)
 
 
 def _parted(answer: Embedded) -> tuple[Embedded, list[EmbedFailure]]:

@@ -67,7 +67,7 @@ class Embedder(Protocol):
         """Return what stands for the text in its item key: the prefix included, and the policy where it changes the vector."""
 
     async def aembed(self, texts: Sequence[str], input_type: InputType = InputType.DOCUMENT) -> Embedded:
-        """Embed a batch that keeps to `batch`; every text ends with a proven vector or with a failure.
+        """Embed texts, no more than `batch` allows in one request; every text ends with a proven vector or with a failure.
 
         The policies for empty and too long texts are applied here. Raises AuthError, QuotaError, ThrottledError,
         OutageError, EndpointError: answers about the endpoint, not about a text.

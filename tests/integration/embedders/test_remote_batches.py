@@ -260,3 +260,27 @@ async def test_one_refused_text_is_found_and_named_with_the_servers_words(embed,
                 await embedder.aget_text_embedding(TEXTS[7])
     assert reasons(answer) == {7: "refused"}
     assert are_right(answer, TEXTS)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [{"embed_batch_size": 4}, {"batch": BatchLimits(max_items=4)}], ids=["embed_batch_size", "batch"])
+async def test_no_request_has_more_texts_than_a_batch_however_many_are_given(embedder_of, size):
+    texts = [*TEXTS, " ", *TEXTS[:3]]
+    async with FakeServer() as server, embedder_of(server, **size) as embedder:
+        answer = await embedder.aembed(texts)
+        rows = await embedder.aget_text_embeddings(TEXTS)
+    assert max(server.batch_sizes) <= 4
+    assert sorted(server.sent_texts) == sorted([*TEXTS, *TEXTS[:3], *TEXTS])
+    assert answer.positions == tuple(place for place in range(14) if place != 10)
+    assert are_right(answer, texts)
+    assert reasons(answer) == {10: "empty"}
+    assert rows == [vector_of(text).tolist() for text in TEXTS]
+
+
+@pytest.mark.asyncio
+async def test_what_was_answered_before_an_error_is_kept_over_many_batches(embedder_of):
+    faults = [error(401, "no", when=lambda request: TEXTS[9] in request.texts, times=None)]
+    async with FakeServer(faults=faults) as server, embedder_of(server, embed_batch_size=4) as embedder:
+        with pytest.raises(AuthError) as caught:
+            await embedder.aembed(TEXTS)
+    assert answered_before(caught.value).positions == tuple(range(8))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from asyncrun.aio.retry import RetryPolicy
+from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.errors import EndpointError
 from asyncrun.testing.faults import Fault, error
@@ -109,7 +110,7 @@ async def test_f7_recorded_litellm_hides_a_422_and_every_text_gets_its_row() -> 
         times=None,
     )
     texts = [str(number) for number in range(3000)]
-    async with FakeServer(faults=[hidden], max_items=10_000) as server, embedder_of(server) as embedder:
+    async with FakeServer(faults=[hidden], max_items=10_000) as server, embedder_of(server, batch=BatchLimits(max_items=4096)) as embedder:
         answer = await embedder.aembed(texts)
     assert len(answer.positions) == 3000
     assert are_right(answer, texts)
