@@ -14,23 +14,36 @@ class Dialect:
     """How one dialect differs from OpenAI's, which needs no translation.
 
     `path` is how addresses end, `dimensions` the field that asks for them, `cuts` says whether a request wants long texts cut,
-    `answer` and `refusal` translate OpenAI's answer, and a status with a message.
+    `answer` translates OpenAI's answer, `refusal` a status and OpenAI's error. What OpenAI has and a dialect has not (indexes, the name of
+    the model) is left out.
     """
 
     path: str
     dimensions: str
     cuts: Callable[[Mapping[str, Any]], bool]
     answer: Callable[[Mapping[str, Any]], Any]
-    refusal: Callable[[int, str], Any]
+    refusal: Callable[[int, Mapping[str, str]], Any]
 
 
 def _vectors(answer: Mapping[str, Any]) -> list[Any]:
     return [row["embedding"] for row in answer["data"]]
 
 
+def _code(error: Mapping[str, str]) -> str:
+    """Return the word for programs."""
+    return error["code"] or error["type"]
+
+
+def _with_code(error: Mapping[str, str]) -> str:
+    """Return the sentence, and with it the word for programs where the dialect has no other place for it."""
+    return f"{error['message']} ({error['code']})" if error["code"] else error["message"]
+
+
 def _tokens(answer: Mapping[str, Any]) -> int:
     return int(answer["usage"]["prompt_tokens"])
 
+
+_STATUSES = {401: "UNAUTHENTICATED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL"}
 
 OPENAI = Dialect(
     "/embeddings",
@@ -44,10 +57,10 @@ ISAACUS = Dialect(
     "dimensions",
     lambda document: document.get("overflow_strategy", "drop_end") is not None,
     lambda answer: {
-        "embeddings": [{"index": row["index"], "embedding": row["embedding"]} for row in answer["data"]],
+        "embeddings": [{name: row[name] for name in ("index", "embedding") if name in row} for row in answer["data"]],
         "usage": {"input_tokens": _tokens(answer)},
     },
-    lambda status, message: {"type": "about:blank", "title": "Refused", "status": status, "detail": message, "instance": None},
+    lambda status, error: {"type": _code(error), "title": "Refused", "status": status, "detail": error["message"], "instance": None},
 )
 _OTHERS = (
     Dialect(
@@ -59,21 +72,28 @@ _OTHERS = (
             "embeddings": {"float": _vectors(answer)},
             "meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": _tokens(answer)}},
         },
-        lambda _, message: {"message": message},
+        lambda _, error: {"message": _with_code(error)},
     ),
     Dialect(
         "/api/embed",
         "dimensions",
         lambda document: document.get("truncate") is not False,
         lambda answer: {"model": answer["model"], "embeddings": _vectors(answer), "prompt_eval_count": _tokens(answer)},
-        lambda _, message: {"error": message},
+        lambda _, error: {"error": _with_code(error)},
     ),
     Dialect(
         ":batchEmbedContents",
         "outputDimensionality",
         lambda document: True,
         lambda answer: {"embeddings": [{"values": vector} for vector in _vectors(answer)]},
-        lambda status, message: {"error": {"code": status, "message": message, "status": "INVALID_ARGUMENT"}},
+        lambda status, error: {
+            "error": {
+                "code": status,
+                "message": error["message"],
+                "status": _STATUSES.get(status, "INVALID_ARGUMENT"),
+                "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": _code(error)}],
+            }
+        },
     ),
     *(
         Dialect(
@@ -81,7 +101,7 @@ _OTHERS = (
             "dimensions",
             lambda document: document.get("truncate") is True,
             _vectors,
-            lambda _, message: {"error": message, "error_type": "Validation"},
+            lambda _, error: {"error": error["message"], "error_type": _code(error)},
         )
         for path in ("/embed", "/pipeline/feature-extraction")
     ),
@@ -126,7 +146,8 @@ def shortened(texts: Sequence[str], max_tokens: int) -> list[str]:
     return [text.encode()[: 4 * max_tokens].decode(errors="ignore") for text in texts]
 
 
-def refusal(dialect: Dialect, status: int, body: bytes) -> bytes:
-    """Return an error in OpenAI's shape in that of the dialect."""
-    translated = dialect.refusal(status, orjson.loads(body)["error"]["message"])
+def refusal(path: str, document: Any, status: int, body: bytes) -> bytes:
+    """Return an error in OpenAI's shape as it is told in the dialect of a request; where it is in none, as it is."""
+    dialect = dialect_of(path, document)
+    translated = None if dialect is None else dialect.refusal(status, orjson.loads(body)["error"])
     return body if translated is None else orjson.dumps(translated)

@@ -39,16 +39,19 @@ class Fault:
     """What happens to requests, instead of or on top of the right reply.
 
     `when` chooses requests, `times` is how many of them are hit (None: all), `after` how many are let through before.
-    A `status` or a `body` replaces the reply, `change` changes the right one's JSON, `delay` waits before the first byte,
-    `drip` waits that many seconds after each byte, `cut` closes the connection after that many bytes of the reply's body
-    (-1: before a single byte of the reply), `chunked` sends it in chunks and without its length, `repeat` sends it so many times
-    (and says no length), `hang_up` closes the connection after a whole reply, without a word.
+    A `status` or a `body` replaces the reply; a body that is `translated` is an error in OpenAI's shape, and is told in the dialect of the
+    request. `spoil` changes the right answer as OpenAI has it (`model`, `data`, `usage`), before it is put into that dialect, `change` its
+    JSON after that. `delay` waits before the first byte, `drip` waits that many seconds after each byte, `cut` closes the connection after
+    that many bytes of the reply's body (-1: before a single byte of the reply), `chunked` sends it in chunks and without its length,
+    `repeat` sends it so many times (and says no length), `hang_up` closes the connection after a whole reply, without a word.
     """
 
     status: int | None = None
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    change: Callable[[dict[str, Any]], Any] | None = None
+    translated: bool = False
+    spoil: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    change: Callable[[Any], Any] | None = None
     delay: float = 0.0
     drip: float = 0.0
     cut: int | None = None
@@ -61,8 +64,8 @@ class Fault:
 
 
 def error(status: int, message: str, *, kind: str = "invalid_request_error", code: str | None = None, **options: Any) -> Fault:
-    """Return a fault with an error in OpenAI's shape."""
-    return Fault(status=status, body=error_body(message, kind=kind, code=code), **options)
+    """Return a fault with an error, in the shape of the request's dialect."""
+    return Fault(status=status, body=error_body(message, kind=kind, code=code), translated=True, **options)
 
 
 def error_body(message: str, *, kind: str = "invalid_request_error", code: str | None = None) -> bytes:

@@ -206,7 +206,8 @@ class FakeServer:
         if latency or fault.delay:
             await asyncio.sleep(latency + fault.delay)
         if crowded:
-            answer: _Answer = 429, error_body("Model is overloaded", kind="overloaded", code="overloaded"), {}
+            body = refusal(request.path, request.document, 429, error_body("Model is overloaded", kind="overloaded", code="overloaded"))
+            answer: _Answer = 429, body, {}
         else:
             answer = self._reply(request, fault)
         return await write_reply(writer, *answer, fault)
@@ -221,15 +222,21 @@ class FakeServer:
 
     def _reply(self, request: SeenRequest, fault: Fault) -> _Answer:
         if fault.status is not None or fault.body is not None:
-            return fault.status or 200, fault.body or b"", {}
-        if (refusal := self._over_quota(request)) is not None:
-            return refusal
+            status, body = fault.status or 200, fault.body or b""
+            return status, refusal(request.path, request.document, status, body) if fault.translated else body, {}
+        if (throttle := self._over_quota(request)) is not None:
+            return 429, refusal(request.path, request.document, 429, throttle[0]), throttle[1]
         status, document = self._right_reply(request)
+        dialect = dialect_of(request.path, request.document)
+        if isinstance(document, bytes):
+            document = refusal(request.path, request.document, status, document)
+        elif dialect is not None:
+            document = dialect.answer(document if fault.spoil is None else fault.spoil(document))
         if status == 200 and fault.change is not None:
             document = fault.change(document)
         return status, document if isinstance(document, bytes) else orjson.dumps(document), self._meters.headers(time.monotonic())
 
-    def _over_quota(self, request: SeenRequest) -> _Answer | None:
+    def _over_quota(self, request: SeenRequest) -> tuple[bytes, Mapping[str, str]] | None:
         texts = request.texts or request.prompts
         now, amounts = time.monotonic(), {"requests": 1, "tokens": sum(map(tokens_of, texts)), "inputs": len(texts)}
         wait = self._meters.admit(amounts, now) if texts else 0.0
@@ -237,12 +244,13 @@ class FakeServer:
             return None
         headers = self._meters.headers(now)
         if wait == math.inf:
-            return 429, error_body("Request too large: it exceeds the limit by itself", kind="tokens", code="rate_limit_exceeded"), headers
+            return error_body("Request too large: it exceeds the limit by itself", kind="tokens", code="rate_limit_exceeded"), headers
         if self._meters.quota.told:
             headers |= {"retry-after": str(math.ceil(wait)), "retry-after-ms": str(math.ceil(wait * 1000))}
-        return 429, error_body("Rate limit reached", kind="requests", code="rate_limit_exceeded"), headers
+        return error_body("Rate limit reached", kind="requests", code="rate_limit_exceeded"), headers
 
     def _right_reply(self, request: SeenRequest) -> tuple[int, Any]:
+        """Return the reply as OpenAI has it, whatever the dialect; an error is bytes."""
         given = next((request.headers[name] for name in KEY_HEADERS if name in request.headers), "none").removeprefix("Bearer ")
         if self.key is not None and given != self.key:
             # Real servers repeat the key, a part of it masked or not; here all of it, for whoever must not pass it on.
@@ -257,8 +265,7 @@ class FakeServer:
         if not isinstance(request.document, dict) or not request.texts:
             return 400, error_body("'input' is a required property.")
         texts = shortened(request.texts, self.max_input_tokens) if dialect.cuts(request.document) else request.texts
-        status, answer = self._embed({**request.document, "dimensions": asked_dimensions(dialect, request.document)}, texts)
-        return status, dialect.answer(answer) if status == 200 else refusal(dialect, status, answer)
+        return self._embed({**request.document, "dimensions": asked_dimensions(dialect, request.document)}, texts)
 
     def _embed(self, document: Mapping[str, Any], texts: Sequence[str]) -> tuple[int, Any]:
         tokens = [tokens_of(text) for text in texts]
