@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
@@ -52,7 +51,7 @@ class LlamaIndexEmbedding(RemoteEmbedding):
         dimensions: int | None = None,
         space: str | None = None,
         extra_body: Mapping[str, Any] | None = None,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         **rest: Unpack[RemoteOptions],
     ) -> None:
         options = options or {}

@@ -55,7 +55,7 @@ class ProviderEmbedding(RemoteEmbedding):
         api_version: Of Azure's deployments.
         params: A query string; keys do not belong there.
         tokenizer: The name of one, or the path of a `tokenizer.json`.
-        environ: Where environment variables are looked for.
+        environ: Where environment variables are looked for; default: `os.environ`.
         options: See `RemoteOptions`; `model_name`, `api_base` and others of LlamaIndex's names are understood too.
 
     Raises UsageError for an address, a key or a model that cannot be used.
@@ -76,10 +76,12 @@ class ProviderEmbedding(RemoteEmbedding):
         api_version: str | None = None,
         params: Mapping[str, object] | None = None,
         tokenizer: str | None = None,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         **options: Unpack[ProviderOptions],
     ) -> None:
         other = _taken_out(options)
+        # As a default of the argument `help()` would show all of it, keys included.
+        environ = os.environ if environ is None else environ
         self.row = PROVIDERS[self.provider]
         self.echoes_model = self.row.echoes_model
         # A deployment's name goes before that of the model in it, as in LlamaIndex.

@@ -59,7 +59,7 @@ class OpenAIChat:
         api_version: Of Azure's deployments.
         params: A query string; keys do not belong there.
         extra_body: Merged into the request's JSON.
-        environ: Where the variable of the key is looked for.
+        environ: Where the variable of the key is looked for; default: `os.environ`.
         options: How the endpoint is treated: see `EndpointOptions`.
 
     >>> OpenAIChat(model="m", base_url="http://localhost:8080/v1").space.host
@@ -82,11 +82,11 @@ class OpenAIChat:
         api_version: str | None = None,
         params: Mapping[str, Any] | None = None,
         extra_body: Mapping[str, Any] | None = None,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         **options: Unpack[EndpointOptions],
     ) -> None:
         row = _row(provider)
-        address = find_address(row.vendor, base_url, api_key, environ)
+        address = find_address(row.vendor, base_url, api_key, os.environ if environ is None else environ)
         path = DEPLOYMENT if provider == "azure" and api_version else row.path
         query = {**({"api-version": api_version} if api_version else {}), **(params or {})}
         self.provider, self.model_name = provider, model

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
+import os
 import pkgutil
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -31,3 +34,27 @@ def test_every_example_is_true(modules: list[ModuleType]) -> None:
     results = {module.__name__: doctest.testmod(module) for module in modules}
     assert sum(result.attempted for result in results.values()) > 100
     assert [name for name, result in results.items() if result.failed] == []
+
+
+def signatures(modules: list[ModuleType]) -> Iterator[tuple[str, inspect.Signature]]:
+    """Yield the signature of every function, class and method, by its name."""
+    for module in modules:
+        own = [value for value in vars(module).values() if getattr(value, "__module__", None) == module.__name__]
+        classes = [value for value in own if inspect.isclass(value)]
+        members = [member for kind in classes for _, member in inspect.getmembers(kind, inspect.isroutine)]
+        for value in (*own, *members):
+            if callable(value):
+                try:
+                    yield f"{module.__name__}.{getattr(value, '__qualname__', value)}", inspect.signature(value)
+                except (ValueError, TypeError):
+                    continue  # of the interpreter, which tells none
+
+
+def test_no_signature_shows_the_environment(modules: list[ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`help()` shows the defaults of arguments, and in the environment there are keys."""
+    monkeypatch.setenv("CANARY_API_KEY", "sentinel-of-the-environment")
+    found = dict(signatures(modules))
+    assert "asyncrun.embedders.openai.OpenAIEmbedding" in found
+    assert "asyncrun.llms.openai.OpenAIChat" in found
+    secrets = ("sentinel-of-the-environment", os.environ["PATH"])
+    assert [name for name, shown in found.items() if any(secret in str(shown) for secret in secrets)] == []
