@@ -10,6 +10,7 @@ from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Limits
 from asyncrun.aio.retry import RetryBudget
 from asyncrun.clock import Clock
+from asyncrun.embedders.model_name import ModelName
 from asyncrun.embedders.providers import PROVIDERS
 from asyncrun.endpoints.address import find_address
 from asyncrun.errors import UsageError
@@ -30,6 +31,7 @@ class Manners:
     limiter: Limiter
     circuit: Circuit
     budget: RetryBudget
+    named: ModelName
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +43,7 @@ class Places:
     environ: Mapping[str, str] = field(default_factory=dict)
     models: Sequence[EndpointConfig] = ()
     _stated: dict[Identity, Limits] = field(default_factory=dict)
+    _names: dict[Identity, ModelName] = field(default_factory=dict)
     _known: dict[tuple[Identity, Limits], Manners] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -57,7 +60,8 @@ class Places:
         if (identity, limits) not in self._known:
             # With others to go to, a place that fails is given up sooner.
             circuit = Circuit() if place is None else Circuit(PATIENCE_WITH_OTHERS)
-            self._known[identity, limits] = Manners(Limiter(limits, self.clock, self.rng), circuit, RetryBudget())
+            named = self._names.setdefault(identity, ModelName())
+            self._known[identity, limits] = Manners(Limiter(limits, self.clock, self.rng), circuit, RetryBudget(), named)
         return self._known[identity, limits]
 
     def _identity(self, config: EndpointConfig, where: Endpoint | EndpointConfig) -> Identity:

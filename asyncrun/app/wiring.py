@@ -379,6 +379,7 @@ class Workshop:
                 limiter=manners.limiter,
                 circuit=manners.circuit,
                 budget=manners.budget,
+                named=manners.named,
                 clock=self.clock,
                 rng=self.rng,
                 warn=self.warn,

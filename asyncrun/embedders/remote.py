@@ -22,6 +22,7 @@ from asyncrun.embedders.ask import Answer, Rows, ask
 from asyncrun.embedders.assemble import keeping, merge, no_vectors, renumber
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.interface import Empty, TooLong
+from asyncrun.embedders.model_name import ModelName
 from asyncrun.embedders.oddities import Asked, examined
 from asyncrun.endpoints.classify import Verdict
 from asyncrun.endpoints.exchange import RefusedError
@@ -40,7 +41,10 @@ logger = logging.getLogger(__name__)
 
 
 class RemoteOptions(EndpointOptions, total=False):
-    """What every embedder behind HTTP can be given besides; the meanings are those of the job file. `warn` is told what is odd, once."""
+    """What every embedder behind HTTP can be given besides; the meanings are those of the job file. `warn` is told what is odd, once.
+
+    `named` is that of a run, shared by all that use the same model of the same endpoint; without it the embedder has its own.
+    """
 
     batch: BatchLimits | None
     on_too_long: TooLong
@@ -49,6 +53,7 @@ class RemoteOptions(EndpointOptions, total=False):
     query_prefix: str
     price_per_million_tokens: float | None
     warn: Callable[[str], object]
+    named: ModelName | None
 
 
 class RemoteEmbedding(BaseEmbedding):
@@ -90,6 +95,7 @@ class RemoteEmbedding(BaseEmbedding):
         self._asked = Asked(model if self.echoes_model else None, dimensions, self.on_too_long != "truncate")
         self._warn = options.get("warn", logger.warning)
         self._warned: set[str] = set()
+        self._named = options.get("named") or ModelName()
         self._fits = BatchLimits(max_items=2**31)
         self._refusals = Refusals()
         self._per_byte = TokensPerByte()
@@ -197,6 +203,9 @@ class RemoteEmbedding(BaseEmbedding):
                 others = self.endpoint.circuit.successes > since
                 return self._refused(error, texts, tally, others_succeeded=others)
         answer, proof = asked.value, asked.value.proof
+        usage = Usage(tally.attempts, tally.attempts - 1, answer.tokens or 0, self._cost(answer))
+        with telling_usage(lambda: usage):
+            self._named.check(answer.model, self.endpoint)
         self.endpoint.proven = True
         self._tell(answer.oddities)
         self._dimensions = proof.dimensions
@@ -204,7 +213,6 @@ class RemoteEmbedding(BaseEmbedding):
         self._most_answered = max(self._most_answered, size)
         if answer.tokens:
             self._per_byte.add(tokens=answer.tokens, size=size)
-        usage = Usage(tally.attempts, tally.attempts - 1, answer.tokens or 0, self._cost(answer))
         embedded = Embedded(proof.vectors, proof.positions, usage=usage, waits=tally.waits)
         if self.keeps_together:
             return replace(embedded, failures=tuple(EmbedFailure(place, "bad_response", why) for place, why in proof.rejected.items())), []

@@ -116,6 +116,46 @@ def test_what_is_odd_about_an_endpoint_is_said_once(asyncrun: Command, write: Ca
     assert answer.err.count("asked for the model m, it answers as another") == 1
 
 
+def other_name(after: int) -> Fault:
+    return Fault(change=lambda document: document | {"model": "m-2025-06"}, after=after, times=None)
+
+
+def test_a_model_that_changes_its_name_ends_the_job_and_what_came_before_is_kept(
+    asyncrun: Command, write: Callable[..., None], server: FakeServer, tmp_path: Path
+) -> None:
+    server.faults.append(other_name(after=4))
+    write(provider="ollama", model="m", batch={"max_items": 5})
+    answer = asyncrun("run", "--workers", "1")
+    assert answer.code == 1
+    assert "answered as m before and answers as m-2025-06" in answer.err
+    assert "another `space`" in answer.out
+    assert not (tmp_path / "out.jsonl").exists()
+    before = server.sent_texts
+    assert len(server.requests) == 5
+    server.faults.clear()
+    assert asyncrun("run").code == 0
+    # Those of the reply with the other name, and what was never sent.
+    assert set(server.sent_texts[len(before) :]) == {*TEXTS} - {*before} | {*server.requests[4].texts}
+
+
+def test_jobs_with_embedders_of_their_own_are_told_by_one_place_of_one_model(
+    asyncrun: Command, write: Callable[..., None], server: FakeServer
+) -> None:
+    server.faults.append(other_name(after=9))
+    first = {"provider": "ollama", "model": "m", "base_url": server.base_url.removesuffix("/v1"), "batch": {"max_items": 5}}
+    second = {**first, "document_prefix": "note: ", "limits": {"concurrency": 1}}
+    job = {"kind": "embed", "input": "notes.jsonl"}
+    write(
+        {**job, "name": "first", "output": "first.jsonl"},
+        {**job, "name": "second", "output": "second.jsonl", "embedder": second, "needs": ["first"]},
+        **first,
+    )
+    answer = asyncrun("run", "--workers", "1")
+    assert answer.code == 1, answer.err
+    assert len(server.requests) == 10
+    assert "answers as m-2025-06" in answer.err
+
+
 def test_a_key_in_the_query_string_is_a_mistake(asyncrun: Command, write: Callable[..., None], server: FakeServer) -> None:
     write(provider="gemini", model="m", params={"key": "sentinel-0123456789abcdef"})
     answer = asyncrun("run")

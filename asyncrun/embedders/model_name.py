@@ -1,0 +1,29 @@
+"""The name that the replies of a place give their model: one for a whole run, since two names are two models, whose vectors do not mix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asyncrun.endpoints.endpoint import Endpoint
+from asyncrun.errors import SpaceMismatchError
+
+_HINT = (
+    "Name one version of the model, and an address where nothing else answers; or give the embedder another `space`: all is embedded anew "
+    "in it. What was answered before is kept."
+)
+
+
+@dataclass(slots=True, eq=False)
+class ModelName:
+    """The name that was told `first`, None before that; it may be another one than was asked for."""
+
+    first: str | None = None
+
+    def check(self, told: str | None, endpoint: Endpoint) -> None:
+        """Raise SpaceMismatchError when a reply names another model than those before; one that names none says nothing."""
+        if told:
+            self.first = self.first or told
+            if told != self.first:
+                before, now = endpoint.shown(self.first), endpoint.shown(told)
+                words = f"{endpoint.host} answered as {before} before and answers as {now}: vectors of two models would be mixed"
+                raise SpaceMismatchError(words, hint=_HINT)
