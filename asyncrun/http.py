@@ -308,9 +308,10 @@ def _found_closed(error: Exception) -> bool:
 
 async def _read(response: httpx.Response, max_bytes: int) -> bytes:
     """Return the body, decompressed here and not by the client: that inflates whatever it gets in one step, a bomb too."""
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    told = response.headers.get("content-encoding", "identity").strip()
+    encoding = told.lower()
     if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
-        raise TransportError(Fault.ENCODING, f"the reply has the content encoding {encoding[:40]!r}, which was not asked for")
+        raise TransportError(Fault.ENCODING, f"the reply has the content encoding {told!r}, which was not asked for")
     inflater = None if encoding in ("identity", "") else zlib.decompressobj(_GZIP_OR_ZLIB)
     parts: list[bytes] = []
     left = max_bytes

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import MemberDescriptorType
 
+from asyncrun.readings import joined, readings, unescaped
+
 MASK = "***"
+PIECE = 8
+"""Characters of a secret that are as good as all of it to whoever looks for it."""
+LEAST_OF_WORDS = 12
+LONGEST_WRITTEN = 2_000
+"""Characters that a secret takes up at most where it is written with escapes."""
 
 # A sentence about the key, a variable, or the name of a file is no key.
 _NO_KEY = r"""(?!(?<=: )[a-z]{1,8} [a-z$]|["']?\$\{\w+\}(?![^\s"',;&}\]])|\{file:)"""
@@ -22,26 +29,52 @@ _SHAPES = (
 
 
 class Redactor:
-    """Replaces secrets by `***`, also as they stand in JSON, HTML and an address; the key of `Bearer KEY` and an address's password, too.
+    """Replaces secrets by `***`, however they are written, and parts of them; the key of `Bearer KEY` and an address's password, too.
 
-    >>> Redactor(["hunter2hunter2"]).redact("key hunter2hunter2 refused")
-    'key *** refused'
+    A secret is found with escapes (of JSON, addresses, HTML), in base64, also within a longer one, in hexadecimal digits, and between what
+    splits it: white space, tags, characters that are not seen. Eight characters of it are enough, of small letters alone twelve: those
+    might be a word. One of less than eight characters, and an address, are found whole. The time is linear in the length of the text.
+
+    >>> Redactor(["hunter2hunter2"]).redact("key hunter2hunter2 refused, and so is %68unter2h...")
+    'key *** refused, and so is ***...'
     >>> Redactor(["https://me:hunter%2F2@host/ping"]).redact("hunter/2 refused")
     '*** refused'
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets for part in _parts(secret) for form in _written(part)}
+        parts = {part for secret in secrets for part in _parts(secret)}
+        whole = {form for part in parts if _is_whole(part) for form in _written(part)}
         # Longest first, so that a secret that contains another leaves nothing behind; under 4 characters would mask words.
-        self._secrets = sorted((form for form in forms if len(form) >= 4), key=len, reverse=True)
+        self._whole = sorted((form for form in whole if len(form) >= 4), key=len, reverse=True)
+        self._pieces = frozenset(piece for part in parts if not _is_whole(part) for form in _forms(part) for piece in _pieces(form))
 
     def redact(self, text: str) -> str:
         """Return the text without secrets."""
-        for secret in self._secrets:
+        for secret in self._whole:
             text = text.replace(secret, MASK)
+        if self._pieces and len(text) >= PIECE:
+            text = _masked(text, [reading.span(*found) for reading in readings(text) for found in self._found(reading.text)])
         for shape, replacement in _SHAPES:
             text = shape.sub(replacement, text)
         return text
+
+    def beginning(self, text: str, most: int) -> str:
+        """Return the beginning of a text without secrets, about as many characters as are asked for; none is cut in two at its end."""
+        end = most + LONGEST_WRITTEN
+        return self.redact(text) if len(text) <= end else self.redact(text[:end])[:-LONGEST_WRITTEN]
+
+    def _found(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where a text has as much of a secret as gives it away."""
+        pieces = self._pieces
+        start = end = -1
+        for at in [at for at in range(len(text) - PIECE + 1) if text[at : at + PIECE] in pieces]:
+            if at >= end:
+                if _tells(text[start:end]):
+                    yield start, end
+                start = at
+            end = at + PIECE
+        if _tells(text[start:end]):
+            yield start, end
 
 
 def redact_error(error: BaseException, redact: Callable[[str], str]) -> None:
@@ -77,16 +110,29 @@ def _redacted(value: object, redact: Callable[[str], str]) -> object:
 
 
 def _parts(secret: str) -> Iterator[str]:
-    from urllib.parse import unquote, urlsplit
+    """Yield a secret and what else gives it away: the key of a header, the password and the long words of an address."""
+    from base64 import b64decode
+    from urllib.parse import parse_qsl, unquote, urlsplit
 
     yield secret
     scheme, _, key = secret.partition(" ")
-    if scheme.isalpha() and len(key) >= 8:
+    if scheme.isalpha() and len(key) >= PIECE:
         yield key
+        if scheme.lower() == "basic":
+            with suppress(ValueError):
+                user, _, password = b64decode(key).decode().partition(":")
+                yield password or user
     if "://" in secret:
         with suppress(ValueError):
-            password = urlsplit(secret).password or ""
-            yield from (password, unquote(password))
+            address = urlsplit(secret)
+            for word in (address.password or address.username or "", *(value for _, value in parse_qsl(address.query))):
+                yield from (word, unquote(word))
+            yield from (step for step in address.path.split("/") if len(step) >= 2 * PIECE)
+
+
+def _is_whole(part: str) -> bool:
+    """Say whether a part of a secret is only found as a whole: pieces of it are words, or those of any address."""
+    return "://" in part or not _tells(part)
 
 
 def _written(secret: str) -> Iterator[str]:
@@ -97,3 +143,37 @@ def _written(secret: str) -> Iterator[str]:
     yield secret
     yield from (dumps(secret)[1:-1], dumps(secret, ensure_ascii=False)[1:-1], escape(secret))
     yield from (quote(secret, safe=""), quote(secret), quote_plus(secret))
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret as it may stand in a reading of a text."""
+    from base64 import b64encode
+    from urllib.parse import quote_plus
+
+    data = secret.encode("utf-8", "surrogatepass")
+    yield from (secret, unescaped(joined(secret)), quote_plus(data), data.decode("latin-1"), data.hex(), data.hex().upper())
+    for before in range(3):
+        # In a longer base64 the characters at both ends depend on what stands beside the secret: each carries 6 bits.
+        first, last = -(-8 * before // 6), 8 * (before + len(data)) // 6
+        inner = b64encode(bytes(before) + data).decode()[first:last]
+        yield from (inner, inner.replace("+", "-").replace("/", "_"))
+
+
+def _pieces(form: str) -> Iterator[str]:
+    bare = joined(form)
+    yield from (bare[at : at + PIECE] for at in range(len(bare) - PIECE + 1))
+
+
+def _tells(found: str) -> bool:
+    """Say whether a piece of a secret gives it away: a short one of small letters may as well be a word."""
+    return len(found) >= PIECE and (len(found) >= LEAST_OF_WORDS or not (found.isalpha() and found[1:].islower()))
+
+
+def _masked(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    parts: list[str] = []
+    last = 0
+    for start, end in sorted(spans):
+        if start >= last:
+            parts += (text[last:start], MASK)
+        last = max(last, end)
+    return "".join((*parts, text[last:]))

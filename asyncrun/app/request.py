@@ -91,8 +91,15 @@ def environment_secrets(environ: Mapping[str, str]) -> frozenset[str]:
 
     >>> environment_secrets({"OPENAI_API_KEY": "sk-1234567", "HOME": "/home/me"})
     frozenset({'sk-1234567'})
+
+    The path of a file is none: parts of it are those of any path.
     """
-    return frozenset(value for name, value in environ.items() if len(value) >= 8 and SECRET_NAMES.search(name))
+    secrets = (value for name, value in environ.items() if len(value) >= 8 and SECRET_NAMES.search(name))
+    return frozenset(value for value in secrets if not _is_path(value))
+
+
+def _is_path(value: str) -> bool:
+    return value.startswith("/") and Path(*Path(value).parts[:2]).is_dir()
 
 
 def _unquoted(value: str) -> str:

@@ -84,6 +84,8 @@ class SeveralPlaces(BaseEmbedding):
         self.provider = first.provider
         self.keeps_together = first.keeps_together
         self._places = [_Place(embedder) for embedder in embedders]
+        for embedder in embedders:
+            embedder.endpoint.hide_secrets_of([other.endpoint for other in embedders])
         self._first = first
         self._keeper = reference
         self._reference: Vectors | None = None

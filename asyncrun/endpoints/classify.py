@@ -9,6 +9,10 @@ from typing import Any
 
 from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints.sizes import told_sizes
+from asyncrun.readings import plain
+
+MOST_WORDS = 20_000
+"""Characters of a page that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def classify(status: int, headers: dict[str, str], document: Any, text: str) -> 
     >>> classify(400, {}, None, "Invalid 'input[22]': maximum input length is 8192 tokens").guilty
     22
     """
-    words = " ".join(_words(document)) or _plain(text) or "no explanation"
+    words = " ".join(_words(document)) or plain(text)[:MOST_WORDS] or "no explanation"
     codes = " ".join(_codes(document))
     verdict = _by_body(status, words, f"{codes} {words}") or Verdict(_by_status(status, headers, codes, words), words)
     return _overridden(verdict, headers.get("x-should-retry", "").lower())
@@ -157,8 +161,3 @@ def _codes(document: Any) -> Iterator[str]:
                 yield document[name]
         for name in ("error", "details", "violations"):
             yield from _codes(document.get(name))
-
-
-def _plain(text: str) -> str:
-    """Return the text of a page without its markup."""
-    return " ".join(re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text[:20_000]).split())

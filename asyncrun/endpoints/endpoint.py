@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -58,16 +58,18 @@ class Endpoint:
     http2: bool = False
     proven: bool = False
     _connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = field(default_factory=WeakKeyDictionary)
+    _secrets: frozenset[str] = field(init=False, repr=False)
     _redactor: Redactor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_address(self.url)
-        given = self.url if urlsplit(self.url).password else ""
+        given = self.url if urlsplit(self.url).username else ""
         self.url, self.headers = keys_in_headers(self.url, self.headers)
         for name, value in self.headers.items():
             if not (name + value).isascii() or not (name + value).isprintable():
                 raise UsageError(f"the header {printable(name, 40)} cannot be sent: it holds something other than plain characters")
-        self._redactor = Redactor([*self.headers.values(), given])
+        self._secrets = frozenset([*self.headers.values(), given])
+        self._redactor = Redactor(self._secrets)
 
     @property
     def host(self) -> str:
@@ -81,11 +83,12 @@ class Endpoint:
 
     def shown(self, words: str) -> str:
         """Return a server's words on one line, short, without secrets."""
-        return printable(self.redact(words), MAX_WORDS)
+        return printable(self._redactor.beginning(words, 10 * MAX_WORDS), MAX_WORDS)
 
-    def redact(self, words: str) -> str:
-        """Return a text without the secrets of this endpoint."""
-        return self._redactor.redact(words)
+    def hide_secrets_of(self, others: Iterable[Endpoint]) -> None:
+        """Show the secrets of other endpoints as little as those of this one."""
+        self._secrets |= {secret for other in others for secret in other._secrets}
+        self._redactor = Redactor(self._secrets)
 
     async def send(self, body: bytes | None, url: str | None = None) -> Reply:
         """Send once, or ask (GET) without a body; `url` is another address of the same server. Raises TransportError."""

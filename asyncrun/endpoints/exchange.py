@@ -17,6 +17,8 @@ from asyncrun.endpoints.told import told_limits
 from asyncrun.endpoints.url import host_of
 from asyncrun.errors import AsyncrunError, AuthError, EndpointError, QuotaError
 from asyncrun.http import Fault, Reply, TransportError
+from asyncrun.readings import plain
+from asyncrun.redact import LONGEST_WRITTEN
 
 _TRANSPORT = {
     Fault.TLS: FailureClass.CONFIG,
@@ -24,6 +26,8 @@ _TRANSPORT = {
     Fault.TOO_LARGE: FailureClass.BAD_RESPONSE,
     Fault.ENCODING: FailureClass.BAD_RESPONSE,
 }
+MOST_OF_A_PAGE = 2**18
+"""Bytes of a reply without an answer in which its words are looked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,21 +92,33 @@ async def exchange(endpoint: Endpoint, body: bytes | None, url: str | None = Non
 
 def bad_reply(endpoint: Endpoint, words: str, failure: FailureClass = FailureClass.BAD_RESPONSE) -> RefusedError:
     """Return the refusal that an answer of status 200 amounts to, which is not what was asked for."""
-    return RefusedError(f"{endpoint.host} answers 200, but {words}", Verdict(failure, words), status=200)
+    return RefusedError(f"{endpoint.host} answers 200, but {endpoint.shown(words)}", Verdict(failure, words), status=200)
 
 
 def _refusal(endpoint: Endpoint, reply: Reply, document: Any) -> RefusedError:
-    # Before it is taken apart: a key that is cut, or lies between what looks like tags, would not be known any more.
-    text = endpoint.redact(reply.body[:20_000].decode("utf-8", "replace"))
     headers = dict(reply.headers)
-    verdict = classify(reply.status, headers, document, text)
+    verdict = classify(reply.status, headers, document, _page(reply.body))
     words = endpoint.shown(verdict.words)
     if 300 <= reply.status < 400:
-        words = f"it redirects to {endpoint.shown(host_of(headers.get('location', '')) or 'another address')}, which is not followed"
+        words = f"it redirects to {_host_in(endpoint.shown(headers.get('location', '')))}, which is not followed"
     elif reply.status == 200 and document is None:
         words = f"what it sends is not JSON: {words}"
     hint = wait_hint(headers, document, verdict.words, endpoint.clock.now())
     return RefusedError(f"{endpoint.host} answers {reply.status}: {words}", verdict, hint=hint, status=reply.status)
+
+
+def _host_in(location: str) -> str:
+    """Return the host of an address that a server has written, without secrets already: a host is read in small letters."""
+    try:
+        return host_of(location) or "another address"
+    except ValueError:
+        return "what is no address"
+
+
+def _page(body: bytes) -> str:
+    """Return a page; of one that is too large the text without its end, where a key may be cut in two."""
+    text = body[:MOST_OF_A_PAGE].decode("utf-8", "replace")
+    return text if len(body) <= MOST_OF_A_PAGE else plain(text)[:-LONGEST_WRITTEN]
 
 
 def _decoded(body: bytes) -> Any:

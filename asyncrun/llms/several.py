@@ -45,6 +45,8 @@ class SeveralChats:
 
     def __init__(self, llms: Sequence[OpenAIChat], *, warn: Callable[[str], object] = logger.warning) -> None:
         self._places = [_Place(llm) for llm in llms]
+        for llm in llms:
+            llm.endpoint.hide_secrets_of([other.endpoint for other in llms])
         self._first = llms[0]
         self._warn = warn
         self._tried: asyncio.Future[None] | None = None
