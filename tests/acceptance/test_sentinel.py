@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -100,8 +102,8 @@ def run(folder: Path, *words: str, program: tuple[str, ...] = ("-m", "asyncrun")
     return child.returncode, f"{shown}\n{out}\n{err}"
 
 
-def write_job(folder: Path, server: FakeServer, ping: str | None = None) -> None:
-    (folder / "notes.jsonl").write_text("".join(json.dumps({"id": f"t{n}", "text": f"text {n}"}) + "\n" for n in range(12)))
+def write_job(folder: Path, server: FakeServer, ping: str | None = None, *, texts: int = 12, batch: int = 4) -> None:
+    (folder / "notes.jsonl").write_text("".join(json.dumps({"id": f"t{n}", "text": f"text {n}"}) + "\n" for n in range(texts)))
     embedder = {
         "provider": "openai",
         "model": "m",
@@ -109,7 +111,7 @@ def write_job(folder: Path, server: FakeServer, ping: str | None = None) -> None
         "api_key": "${MY_KEY}",
         "headers": {"x-team": "${MY_HEADER}"},
     }
-    embedder |= {"batch": {"max_items": 4}, "retry": {"attempts": 2, "max_wait": "2s"}}
+    embedder |= {"batch": {"max_items": batch}, "retry": {"attempts": 2, "max_wait": "2s"}}
     job = {"name": "notes", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder, "max_failures": "100%"}
     notify = {"ping": "${PING}"} if ping else {}
     (folder / "jobs.yaml").write_text(json.dumps({"trace": {"text": True}, "notify": notify, "jobs": [job]}))
@@ -156,6 +158,48 @@ def test_c37_no_secret_is_in_anything_that_is_left_or_said(
     } - ({"exported.jsonl", "ledger.jsonl"} if fault else set())
     assert "Traceback" not in said
     assert leaks(tmp_path, said, receiver.bodies) == []
+
+
+def hidden_keys() -> list[str]:
+    """Pages in which a key is written so that it is easily missed, the last ones longer than anybody reads."""
+    in_base64 = base64.b64encode(f"user:{KEY}".encode()).decode()
+    return [
+        f"Basic {in_base64}",
+        "\n".join(re.findall(".{1,16}", in_base64)),
+        base64.urlsafe_b64encode(f"the key {HEADER}".encode()).decode(),
+        "".join(f"%{ord(each):02x}" for each in KEY),
+        json.dumps({"error": {"message": "".join(f"&#{ord(each)};" for each in KEY)}}),
+        "".join(f"\\u{ord(each):04x}" for each in KEY),
+        "\n".join(HEADER),
+        "<html><body>" + "".join(f"<b>{each}</b>" for each in HEADER) + "</body></html>",
+        "\u200b".join(HEADER) + "\x00".join(HEADER),
+        *(
+            f"<html>{'<p></p>' * (cut // 7)}<h1>502{' ' * (cut % 7 + off)}{HEADER}</h1></html>"
+            for cut in (20_000, 2**18)
+            for off in (-40, -33)
+        ),
+    ]
+
+
+def test_c37_a_key_that_a_page_hides_shows_no_eight_characters_of_itself(tmp_path: Path, receiver: Receiver) -> None:
+    pages = hidden_keys()
+    faults = [
+        Fault(status=400, body=page.encode(), when=lambda request, number=number: request.texts == [f"text {number}"], times=None)
+        for number, page in enumerate(pages, 1)
+    ]
+    with FakeServer(faults=faults).in_thread() as server:
+        write_job(tmp_path, server, receiver.address, texts=len(pages) + 2, batch=1)
+        code, said = run(tmp_path, "run", "--debug", "-v", "--log-file", "run.log", "--summary-file", "summary.json", "--json")
+        assert code == 3, said
+        said += run(tmp_path, json.dumps(LOOK), program=("-c", ONE_AFTER_ANOTHER))[1]
+    assert said.count('"type":"item_failed"') >= len(pages), said
+    assert leaks(tmp_path, said, receiver.bodies) == []
+    files = b"\n".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != KEYS)
+    everything = b"\n".join((files, said.encode(), *receiver.bodies))
+    # What stands in all of them begins with the same word.
+    told = {word[at : at + 8] for word in (KEY, HEADER) for at in range(len(word) - 7)} - {"sentinel"}
+    told |= {page[at : at + 8] for page in pages[:6] for at in range(30, min(len(page), 60) - 7)}
+    assert [piece for piece in told if piece.encode() in everything] == []
 
 
 def test_c37_a_crash_is_told_without_the_secrets_of_its_run(tmp_path: Path, receiver: Receiver) -> None:

@@ -48,7 +48,7 @@ def wrapped(text: str) -> str:
 
 
 def in_base64(key: str, rng: random.Random) -> str:
-    return base64.b64encode(bytes(rng.choices(range(32, 127), k=rng.randrange(7))) + f"{key}{'x' * rng.randrange(5)}".encode()).decode()
+    return base64.b64encode(bytes(rng.choices(range(32, 127), k=rng.randrange(7))) + f"{key}{'x' * rng.randrange(3)}".encode()).decode()
 
 
 WAYS: dict[str, Callable[[str, random.Random], str]] = {
@@ -119,17 +119,18 @@ def pieces(text: str) -> set[str]:
 
 def readings(text: str) -> Iterator[str]:
     """Yield what somebody may read in a text, by other means than the redactor's."""
-    for escaped in (text, text.encode("ascii", "backslashreplace").decode("unicode_escape", "replace") if "\\" in text else text):
+    for escaped in (text, re.sub(r"\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})", lambda code: chr(int(code[1] or code[2], 16)), text)):
         for found in (escaped, unquote(escaped), html.unescape(escaped), unquote(unquote(escaped))):
             yield found
-            yield "".join(re.sub("<[^<>]*>", "", found).split())
+            yield "".join(re.sub("<[^<>]*>|[\u200b\u00ad\ufeff\u2060\x00\x1b\x7f\u202e]", "", found).split())
 
 
 def shown_of(key: str, written: str, text: str) -> set[str]:
     """Return the pieces of a key, and of the way in which it was written, that a text shows."""
     secret = "".join(key.split())
     # Of a base64 the first characters and the last ones are those of what stands beside the key; what splits a key is none of it.
-    codes = pieces(written[2:-4]) if re.fullmatch(r"[\w+/=%\\&#;-]+", written) else set()
+    bare = re.sub("(=|%3D)+$", "", written)[2:-3]
+    codes = pieces(bare) if re.fullmatch(r"[\w+/=%\\&#;-]+", bare) else set()
     return {piece for found in readings(text) for piece in pieces(secret) if piece in found} | {piece for piece in codes if piece in text}
 
 
@@ -150,10 +151,9 @@ def test_a_key_in_a_page_of_any_length_shows_no_eight_characters_of_itself(
     key: str, way: str, page: str, filler: str, length: int, after: int, status: int, seed: int
 ) -> None:
     written = WAYS[way](key, random.Random(seed))
+    page = "HTML" if status == 200 else page  # another one might be an answer
     before = (filler * (length // len(filler) + 1))[:length] if filler else ""
     body = PAGES[page](before, written, "x" * after).encode("utf-8", "surrogatepass")
-    if (status, page) == (200, "raw JSON"):
-        return  # no error
     said = said_of(endpoint_of(key, Reply(status, {}, body)))
     assert shown_of(key, written, said) == set()
 
