@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 # White space, controls, what has no width, and the mark that stands for broken bytes.
@@ -26,34 +26,25 @@ _DEPTH = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """What can be read: character `i` of `text` stands at `begins[i]` up to `ends[i]` in the text that is read."""
+    """What can be read in a `source`, after one pattern after the other was taken out of it, or taken back."""
 
     text: str
-    begins: list[int]
-    ends: list[int]
+    source: str
+    steps: tuple[re.Pattern[str], ...] = ()
 
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        """Return where characters stand in the text that is read."""
-        return self.begins[start], self.ends[end - 1]
+    def after(self, step: re.Pattern[str]) -> Reading:
+        """Return the reading after one more step, itself where there is nothing to do."""
+        text = step.sub(_character if step is _ESCAPE else "", self.text)
+        return self if text == self.text else Reading(text, self.source, (*self.steps, step))
 
-    def rewritten(self, pattern: re.Pattern[str], write: Callable[[re.Match[str]], str]) -> Reading:
-        """Return the reading with something else for every match."""
-        parts: list[str] = []
-        begins: list[int] = []
-        ends: list[int] = []
-        last = 0
-        for match in pattern.finditer(self.text):
-            start, end = match.span()
-            written = write(match)
-            parts += (self.text[last:start], written)
-            begins += self.begins[last:start]
-            ends += self.ends[last:start]
-            begins += [self.begins[start]] * len(written)
-            ends += [self.ends[end - 1]] * len(written)
-            last = end
-        if not last:
-            return self
-        return Reading("".join((*parts, self.text[last:])), begins + self.begins[last:], ends + self.ends[last:])
+    def places(self, found: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return where parts of the reading stand in the source. Only who has found something pays for it."""
+        if not found:
+            return []
+        text, begins, ends = self.source, [*range(len(self.source))], [*range(1, len(self.source) + 1)]
+        for step in self.steps:
+            text, begins, ends = _traced(step, text, begins, ends)
+        return [(begins[start], ends[end - 1]) for start, end in found]
 
 
 def readings(text: str) -> Iterator[Reading]:
@@ -64,8 +55,7 @@ def readings(text: str) -> Iterator[Reading]:
     >>> [reading.text for reading in readings("a %41<b>&amp;</b>")]
     ['a%41<b>&amp;</b>', 'aA<b>&</b>', 'a%41&amp;', 'aA&']
     """
-    whole = Reading(text, list(range(len(text))), list(range(1, len(text) + 1)))
-    tags = False
+    whole, tags = Reading(text, text), False
     for reading in _layers(whole, _SPLITS):
         tags = tags or "<" in reading.text
         yield reading
@@ -95,16 +85,32 @@ def unescaped(text: str) -> str:
 
 
 def _layers(reading: Reading, splits: re.Pattern[str]) -> Iterator[Reading]:
-    reading = reading.rewritten(splits, lambda _: "")
+    reading = reading.after(splits)
     yield reading
     for _ in range(_DEPTH):
-        decoded = reading.rewritten(_ESCAPE, _character)
+        decoded = reading.after(_ESCAPE)
         if decoded is reading:
             return
         yield decoded
-        reading = decoded.rewritten(splits, lambda _: "")
+        reading = decoded.after(splits)
         if reading is not decoded:
             yield reading
+
+
+def _traced(step: re.Pattern[str], text: str, begins: list[int], ends: list[int]) -> tuple[str, list[int], list[int]]:
+    """Return a text after a step, and for each character of it where it begins and ends in the source."""
+    parts: list[str] = []
+    new_begins: list[int] = []
+    new_ends: list[int] = []
+    last = 0
+    for match in step.finditer(text):
+        start, end = match.span()
+        written = _character(match) if step is _ESCAPE else ""
+        parts += (text[last:start], written)
+        new_begins += begins[last:start] + begins[start : start + 1] * len(written)
+        new_ends += ends[last:start] + ends[end - 1 : end] * len(written)
+        last = end
+    return "".join((*parts, text[last:])), new_begins + begins[last:], new_ends + ends[last:]
 
 
 def _character(match: re.Match[str]) -> str:

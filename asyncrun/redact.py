@@ -12,6 +12,7 @@ from asyncrun.readings import joined, readings, unescaped
 MASK = "***"
 PIECE = 8
 """Characters of a secret that are as good as all of it to whoever looks for it."""
+HINT = 5
 LEAST_OF_WORDS = 12
 LONGEST_WRITTEN = 2_000
 """Characters that a secret takes up at most where it is written with escapes."""
@@ -46,14 +47,16 @@ class Redactor:
         whole = {form for part in parts if _is_whole(part) for form in _written(part)}
         # Longest first, so that a secret that contains another leaves nothing behind; under 4 characters would mask words.
         self._whole = sorted((form for form in whole if len(form) >= 4), key=len, reverse=True)
-        self._pieces = frozenset(piece for part in parts if not _is_whole(part) for form in _forms(part) for piece in _pieces(form))
+        forms = {joined(form) for part in parts if not _is_whole(part) for form in _forms(part)}
+        self._pieces = frozenset(piece for form in forms for piece in _pieces(form, PIECE))
+        self._hints = frozenset(piece for form in forms for piece in _pieces(form, HINT))
 
     def redact(self, text: str) -> str:
         """Return the text without secrets."""
         for secret in self._whole:
             text = text.replace(secret, MASK)
         if self._pieces and len(text) >= PIECE:
-            text = _masked(text, [reading.span(*found) for reading in readings(text) for found in self._found(reading.text)])
+            text = _masked(text, [place for reading in readings(text) for place in reading.places(self._found(reading.text))])
         for shape, replacement in _SHAPES:
             text = shape.sub(replacement, text)
         return text
@@ -63,18 +66,17 @@ class Redactor:
         end = most + LONGEST_WRITTEN
         return self.redact(text) if len(text) <= end else self.redact(text[:end])[:-LONGEST_WRITTEN]
 
-    def _found(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yield where a text has as much of a secret as gives it away."""
-        pieces = self._pieces
-        start = end = -1
-        for at in [at for at in range(len(text) - PIECE + 1) if text[at : at + PIECE] in pieces]:
-            if at >= end:
-                if _tells(text[start:end]):
-                    yield start, end
-                start = at
-            end = at + PIECE
-        if _tells(text[start:end]):
-            yield start, end
+    def _found(self, text: str) -> list[tuple[int, int]]:
+        """Return where a text has as much of a secret as gives it away."""
+        # Wherever a piece stands, one of these stands in it: most texts hold none.
+        if self._hints.isdisjoint([text[at : at + HINT] for at in range(0, len(text), PIECE - HINT + 1)]):
+            return []
+        found: list[tuple[int, int]] = []
+        for at in range(len(text) - PIECE + 1):
+            if text[at : at + PIECE] in self._pieces:
+                start = found.pop()[0] if found and at < found[-1][1] else at
+                found.append((start, at + PIECE))
+        return [(start, end) for start, end in found if _tells(text[start:end])]
 
 
 def redact_error(error: BaseException, redact: Callable[[str], str]) -> None:
@@ -159,9 +161,8 @@ def _forms(secret: str) -> Iterator[str]:
         yield from (inner, inner.replace("+", "-").replace("/", "_"))
 
 
-def _pieces(form: str) -> Iterator[str]:
-    bare = joined(form)
-    yield from (bare[at : at + PIECE] for at in range(len(bare) - PIECE + 1))
+def _pieces(form: str, size: int) -> Iterator[str]:
+    yield from (form[at : at + size] for at in range(len(form) - size + 1))
 
 
 def _tells(found: str) -> bool:

@@ -48,7 +48,8 @@ def wrapped(text: str) -> str:
 
 
 def in_base64(key: str, rng: random.Random) -> str:
-    return base64.b64encode(bytes(rng.choices(range(32, 127), k=rng.randrange(7))) + f"{key}{'x' * rng.randrange(3)}".encode()).decode()
+    before, after = "".join(rng.choices(string.ascii_lowercase, k=rng.randrange(7))), "x" * rng.randrange(3)
+    return base64.b64encode(f"{before}{key}{after}".encode()).decode()
 
 
 WAYS: dict[str, Callable[[str, random.Random], str]] = {
