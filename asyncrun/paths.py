@@ -12,6 +12,7 @@ from asyncrun.errors import StorageError, UnknownRunError, UsageError, os_words
 STATE_FOLDER = ".asyncrun"
 LEDGER = "ledger.db"
 TRACES = "traces.db"
+CLAIMS = "claims"
 ENDINGS = (".yaml", ".yml")
 """Of job files."""
 

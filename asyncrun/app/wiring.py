@@ -32,7 +32,6 @@ from asyncrun.jobfile.input import Output as OutputConfig
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
 from asyncrun.jobfile.sections import LlmConfig, StoreConfig
 from asyncrun.kinds.budget import Budget, Purse
-from asyncrun.kinds.claims import Claims
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource
 from asyncrun.kinds.embed import EmbedKind
@@ -85,7 +84,6 @@ class Workshop:
     purse: Purse | None = None
     models: Sequence[EndpointConfig] = ()
     jobs: Sequence[Job] = ()
-    claims: Claims = field(default_factory=Claims)
     forecast: Forecast = field(default_factory=Forecast)
     _embedders: dict[str, Embedder] = field(default_factory=dict)
     _llms: dict[str, Llm] = field(default_factory=dict)
@@ -229,7 +227,6 @@ class Workshop:
             skip=read_skip(self.root / job.skip) if job.skip else frozenset(),
             workers=self.workers or job.workers,
             deadline=min((moment for moment in (own, self.deadline) if moment is not None), default=None),
-            claims=self.claims,
             rate=TokenRate(tokens, size),
             forecast=self.forecast,
             budget=self._budget(job),

@@ -140,11 +140,14 @@ class Answers:
         return Settled(question, item, None)
 
     async def _ask(self, question: Question, item: Item) -> Settled:
-        since = self._context.generation.answers_since
-        answers = await asyncio.to_thread(find_answers, self._context.ledger, [question.key], since)
-        if question.key in answers:
-            return Settled(question, item, answers[question.key], cached=True)
-        completion = await ask(question, self._answering, self._context)
+        async with self._context.claims.alone(question.key, lambda: self._ended is None) as mine:
+            if not mine:
+                return Settled(question, item, None)
+            since = self._context.generation.answers_since
+            answers = await asyncio.to_thread(find_answers, self._context.ledger, [question.key], since)
+            if question.key in answers:
+                return Settled(question, item, answers[question.key], cached=True)
+            completion = await ask(question, self._answering, self._context)
         return Settled(question, item, completion.answer, completion.usage, completion.waits)
 
     def _receive(self, settled: Settled) -> list[Mapping[str, Any]]:

@@ -1,98 +1,117 @@
-"""Which texts the jobs of a run are sending: what one job sends, another one waits for."""
+"""Which texts and questions jobs are sending: what one job sends, another one waits for, in the same run or in another one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from asyncrun.aio.slot import waiting
+from asyncrun.clock import Clock
+from asyncrun.errors import TryLaterError
+from asyncrun.ledger.leases import AnswerLease, OtherLease, TextLease
 from asyncrun.records import EmbedFailure
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-
-@dataclass(eq=False, slots=True)
-class Claim:
-    """Texts of one space, by their keys, that a job is sending; `failed` says why some of them have no vector."""
-
-    space: str
-    keys: NDArray[np.void]
-    failed: dict[bytes, EmbedFailure] = field(default_factory=dict)
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+SOON, LONGEST = 0.01, 0.2
+"""Seconds between two looks at what others do: at first, and after a while."""
 
 
+@dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims of a run, for jobs on one event loop; the first to ask gets a text.
+    """The claims of a job among those of all jobs that share a folder; the first to ask gets a text. They end with their process.
 
-    >>> async def two(claims: Claims) -> tuple[list[bool], int]:
-    ...     async with claims.claim("space", [b"a" * 16]), claims.claim("space", [b"a" * 16, b"b" * 16]) as other:
-    ...         return other.mine.tolist(), len(other.others)
-    >>> asyncio.run(two(Claims()))
-    ([False, True], 1)
+    `of` is the job's name for others.
     """
 
-    def __init__(self) -> None:
-        self._open: list[Claim] = []
-        self._ended: Counter[str] = Counter()
-        self._asking = asyncio.Lock()
-
-    def ended(self, space: str) -> int:
-        """Return how many claims of a space have ended so far: what was finished under them may be missing in an index read before."""
-        return self._ended[space]
+    folder: Path
+    of: str
+    clock: Clock
 
     @asynccontextmanager
-    async def claim(self, space: str, keys: Sequence[bytes] | bytes, *, seen: int = 0) -> AsyncIterator[Share]:
-        """Claim the texts that nobody else has, for as long as the block runs. One asks at a time; looking takes place in a thread.
+    async def claim(self, space: str, keys: Sequence[bytes] | bytes) -> AsyncIterator[Share]:
+        """Claim the texts of a space that nobody else has, for as long as the block runs or until it waits for others.
 
-        `seen` is what `ended` returned before the asker looked for finished texts.
+        What was finished before it begins is in the ledger; a look that is older may have missed it. Raises StorageError.
         """
-        async with self._asking:
-            there = [claim for claim in self._open if claim.space == space and len(claim.keys)]
-            wanted, mine, others = await asyncio.to_thread(_shared, keys, there)
-            own = Claim(space, wanted[mine])
-            self._open.append(own)
+        lease = TextLease(self.folder, self.of)
+        joined = keys if isinstance(keys, bytes) else b"".join(keys)
         try:
-            yield Share(mine, own, others, outdated=self._ended[space] > seen)
+            yield Share(await self._take(lease, space, joined), lease, self.clock)
         finally:
-            self._open.remove(own)
-            self._ended[space] += 1
-            own.ended.set()
+            await asyncio.to_thread(lease.close)
 
+    async def _take(self, lease: TextLease, space: str, keys: bytes) -> NDArray[np.bool_]:
+        pauses = _Pauses(self.clock)
+        while True:
+            try:
+                return await asyncio.to_thread(lease.take, space, keys)
+            except TryLaterError:
+                # Waited for here and not in the thread, where nothing would end it.
+                await pauses.next()
 
-def _shared(keys: Sequence[bytes] | bytes, there: Sequence[Claim]) -> tuple[NDArray[np.void], NDArray[np.bool_], list[Claim]]:
-    """Return the keys as an array, which of them are in no claim, and the claims that have some."""
-    wanted = np.frombuffer(keys if isinstance(keys, bytes) else b"".join(keys), dtype="V16")
-    mine = np.ones(len(wanted), dtype=bool)
-    others = []
-    for claim in there:
-        if (taken := np.isin(wanted, claim.keys)).any():
-            mine &= ~taken
-            others.append(claim)
-    return wanted, mine, others
+    @asynccontextmanager
+    async def alone(self, key: bytes, still: Callable[[], bool]) -> AsyncIterator[bool]:
+        """Have one question to oneself while the block runs; waits as long as another job asks it, and `still` says that it matters.
+
+        Gives whether it is so. What was answered before is in the ledger. Raises StorageError.
+        """
+        lease, pauses = AnswerLease(self.folder, key), _Pauses(self.clock)
+        try:
+            while still():
+                if await asyncio.to_thread(lease.take):
+                    yield True
+                    return
+                await pauses.next()
+            yield False
+        finally:
+            await asyncio.to_thread(lease.end)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Share:
-    """Which of the keys that were asked for are this job's to send; `others` are the claims that hold the rest.
-
-    Under `outdated`, another job may have finished some of them since this one looked: it must look again.
-    """
+    """Which of the texts that were asked for are this job's to send."""
 
     mine: NDArray[np.bool_]
-    own: Claim
-    others: Sequence[Claim]
-    outdated: bool
+    _lease: TextLease
+    _clock: Clock
+
+    @property
+    def failed(self) -> dict[bytes, EmbedFailure]:
+        """Return where to say, by key, why some of them have no vector: those who wait learn it at the end."""
+        return self._lease.failed
+
+    @property
+    def others(self) -> Sequence[OtherLease]:
+        """Return where the rest is."""
+        return self._lease.others
 
     async def wait(self) -> dict[bytes, EmbedFailure]:
-        """Return when the others have ended, with what failed there."""
+        """Give up what is this job's own, then return when the others have ended, with what failed there: nobody waits for who waits."""
+        await asyncio.to_thread(self._lease.end)
         failed: dict[bytes, EmbedFailure] = {}
-        for claim in self.others:
-            await claim.ended.wait()
-            failed.update(claim.failed)
+        for other in self.others:
+            pauses = _Pauses(self._clock)
+            while not other.has_ended():
+                await pauses.next()
+            failed.update(await asyncio.to_thread(other.failed))
         return failed
+
+
+@dataclass(slots=True)
+class _Pauses:
+    """The pauses between looks at another job, which grow."""
+
+    clock: Clock
+    seconds: float = SOON
+
+    async def next(self) -> None:
+        with waiting("another job", words=lambda: "what another job is sending"):
+            await self.clock.sleep(self.seconds)
+        self.seconds = min(self.seconds * 1.5, LONGEST)

@@ -20,9 +20,11 @@ from asyncrun.kinds.retry import Retry
 from asyncrun.kinds.room import FreeSpace, free_space
 from asyncrun.ledger.ledger import KnownFailure, Ledger
 from asyncrun.ledger.refreshes import Generation
-from asyncrun.records import ItemFailure
+from asyncrun.paths import CLAIMS
+from asyncrun.records import EmbedFailure, ItemFailure
 
 T = TypeVar("T")
+Failure = TypeVar("Failure", ItemFailure, EmbedFailure)
 GRACE = 10.0
 """Seconds that requests in flight have after the deadline of a job."""
 
@@ -35,8 +37,8 @@ class JobContext:
     when every item but one may fail. `skip` holds ids that are never sent. `workers` is how many batches may be in flight, None: as many
     as the embedder can use. `deadline` is a monotonic time after which no batch starts (max_runtime).
 
-    `claims` are those of the run, `forecast` is that of a plan, `rate` is that of the job's space. With `retry` only failed
-    items are sent; with `limit` the input ends after so many items, and neither a store nor what is known of the job as a whole is changed.
+    `forecast` is that of a plan, `rate` is that of the job's space. With `retry` only failed items are sent; with `limit` the input ends
+    after so many items, and neither a store nor what is known of the job as a whole is changed.
     `redact` takes the run's secrets out of words that others have written.
     """
 
@@ -50,7 +52,6 @@ class JobContext:
     skip: frozenset[str] = field(default_factory=frozenset)
     workers: int | None = None
     deadline: float | None = None
-    claims: Claims = field(default_factory=Claims)
     rate: TokenRate = field(default_factory=TokenRate)
     forecast: Forecast = field(default_factory=Forecast)
     free_space: FreeSpace = free_space
@@ -60,6 +61,11 @@ class JobContext:
     limit: int | None = None
     redact: Callable[[str], str] = str
 
+    @property
+    def claims(self) -> Claims:
+        """Return what this job claims beside all that share the ledger."""
+        return Claims(self.ledger.folder / CLAIMS, self.failures, self.clock)
+
     def unless_stopped(self, items: Iterable[T]) -> Iterator[T]:
         """Yield items until the job must end early. Raises TryLaterError then."""
         for item in items:
@@ -67,7 +73,7 @@ class JobContext:
                 raise TryLaterError(f"stopped early: {self.stop.reason}")
             yield item
 
-    def redacted(self, failure: ItemFailure) -> ItemFailure:
+    def redacted(self, failure: Failure) -> Failure:
         """Return a failure without secrets in its words, which may be those of a plugin."""
         return replace(failure, message=self.redact(failure.message))
 
@@ -80,12 +86,18 @@ class JobContext:
         return None if self.deadline is None else max(self.deadline - self.clock.monotonic(), 0.0) + GRACE
 
     async def wait_for(self, others: Awaitable[T]) -> T:
-        """Return what other jobs of the run have done. Raises TryLaterError once this job's own time is over."""
+        """Return what other jobs have done. Raises TryLaterError as soon as this job must end early."""
+        left = None if self.deadline is None else max(self.deadline - self.clock.monotonic(), 0.0)
+        waiting, stopping = asyncio.ensure_future(others), asyncio.ensure_future(self.stop.wait())
         try:
-            async with asyncio.timeout(self.seconds_left()):
-                return await others
-        except TimeoutError:
-            raise TryLaterError(f"stopped early: {MAX_RUNTIME}") from None
+            await asyncio.wait((waiting, stopping), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                return waiting.result()
+            raise TryLaterError(f"stopped early: {self.stop.reason or MAX_RUNTIME}")
+        finally:
+            waiting.cancel()
+            stopping.cancel()
+            await asyncio.wait((waiting, stopping))
 
     def stopped(self) -> TryLaterError | None:
         """Return the error of a job that must end early, None while it need not."""

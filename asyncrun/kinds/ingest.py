@@ -29,6 +29,7 @@ from asyncrun.kinds.sending import Batch, send_all
 from asyncrun.kinds.shelf import Shelf
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex, keys_array
+from asyncrun.ledger.leases import newest_batch
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.ledger.notes import known_dimensions
 from asyncrun.ports import Progress
@@ -210,26 +211,29 @@ class IngestKind:
             tally.spend(answer.waits)
             failures.update((batch[failure.position].key, failure) for failure in answer.failures)
 
-        def look() -> list[Pending]:
-            return [pending for pending in self._missing(documents, self._index()) if pending.key not in failures]
+        space = self._space.fingerprint
 
-        space, claims = self._space.fingerprint, self.context.claims
+        def look() -> tuple[int, list[Pending]]:
+            newest = newest_batch(self.context.ledger, space)
+            return newest, [pending for pending in self._missing(documents, self._index()) if pending.key not in failures]
+
         while True:
-            seen = claims.ended(space)
-            missing = await asyncio.to_thread(look)
-            async with claims.claim(space, [pending.key for pending in missing], seen=seen) as share:
+            newest, missing = await asyncio.to_thread(look)
+            if not missing:
+                return None
+            async with self.context.claims.claim(space, [pending.key for pending in missing]) as share:
                 mine = [pending for pending, own in zip(missing, share.mine.tolist(), strict=True) if own]
-                if share.outdated:
-                    still = {pending.key for pending in await asyncio.to_thread(look)}
+                if newest != await asyncio.to_thread(newest_batch, self.context.ledger, space):
+                    still = {pending.key for pending in (await asyncio.to_thread(look))[1]}
                     mine = [pending for pending in mine if pending.key in still]
                 error = await send_some(mine, received, used=tally.use, room=room)
-                share.own.failed.update(failures)
-            if error is not None or not share.others:
-                return error
-            try:
-                failures.update(await self.context.wait_for(share.wait()))
-            except TryLaterError as stopped:
-                return stopped
+                share.failed.update((each.key, self.context.redacted(failures[each.key])) for each in mine if each.key in failures)
+                if error is not None or not share.others:
+                    return error
+                try:
+                    failures.update(await tally.wait_for(share))
+                except TryLaterError as stopped:
+                    return stopped
 
     def _missing(self, documents: list[ChunkedDocument], index: KeyIndex) -> list[Pending]:
         texts = {key: chunk.text for document in documents for key, chunk in zip(document.keys, document.chunks, strict=True)}

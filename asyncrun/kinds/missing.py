@@ -1,4 +1,4 @@
-"""Items without a finished vector are sent; what another job of the run is sending is awaited."""
+"""Items without a finished vector are sent; what another job is sending is awaited."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 async def send_missing(items: Items, scanned: Scan, index: KeyIndex, tally: Tally, room: Room) -> AsyncrunError | None:
     """Send what is not finished; every vector is durable before it is counted.
 
-    What another job of the run is sending is awaited, not sent. It ends when the first answer shows that there is no room. Returns the
-    error that ended it early. Failures are kept in the ledger in every case.
+    What another job is sending, of this run or another one, is awaited, not sent. It ends when the first answer shows that there is no
+    room. Returns the error that ended it early. Failures are kept in the ledger in every case.
     """
     send, times = scanned.missing(index)
     done = scanned.positions(index)[scanned.ready & ~scanned.open(index)]
@@ -64,23 +64,22 @@ class _Sending:
         """Send what no other job is sending, then wait for those. Returns an error that ended it, and what is still to be sent."""
         items, scanned, context = self.items, self.scanned, self.items.context
         ordinals = np.flatnonzero(send)
-        # Without `seen`: what was looked at is older than this, so that one look more follows wherever a claim has ended before.
         async with context.claims.claim(items.space.fingerprint, scanned.raw_keys_of(ordinals)) as share:
             own = ordinals[share.mine]
-            if share.outdated:
-                own = own[~await self._count_finished(own)]
+            # What was looked at is older than the claim.
+            own = own[~await self._count_finished(own)]
             mine = np.zeros_like(send)
             mine[own] = True
             pending = items.pending(scanned, mine) if mine.any() else ()
             send_some = partial(send_all, embedder=items.embedder, input_type=items.input_type, context=context)
             error = await send_some(pending, self._received, used=self.tally.use, room=self.room)
-            share.own.failed.update((scanned.key(ordinal), failure) for ordinal, failure in self.failures.items())
-        if error is not None or not share.others:
-            return error, np.zeros_like(send)
-        try:
-            failed = await context.wait_for(share.wait())
-        except TryLaterError as stopped:
-            return stopped, np.zeros_like(send)
+            share.failed.update((scanned.key(ordinal), context.redacted(failure)) for ordinal, failure in self.failures.items())
+            if error is not None or not share.others:
+                return error, np.zeros_like(send)
+            try:
+                failed = await self.tally.wait_for(share)
+            except TryLaterError as stopped:
+                return stopped, np.zeros_like(send)
         return None, await self._undone(ordinals[~share.mine], failed)
 
     def _received(self, batch: Batch, answer: Embedded) -> AsyncrunError | None:

@@ -48,9 +48,9 @@ async def check_place(embedder: Embedder, input_type: InputType, context: JobCon
     while await asyncio.to_thread(needs_probe, embedder, input_type, context):
         async with context.claims.claim(embedder.space(input_type).fingerprint, [probe.key]) as share:
             if share.others:
-                await context.wait_for(share.wait())
-                continue
-            await _ask(probe, embedder, input_type, context, tally)
+                await tally.wait_for(share)
+            elif await asyncio.to_thread(needs_probe, embedder, input_type, context):
+                await _ask(probe, embedder, input_type, context, tally)
 
 
 async def _ask(probe: Pending, embedder: Embedder, input_type: InputType, context: JobContext, tally: Tally) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 
 from asyncrun.aio.limits import Limits
 from asyncrun.errors import AsyncrunError, BudgetError, TooManyFailuresError, TryLaterError
+from asyncrun.kinds.claims import Share
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.pace import at_limits, bound_by
+from asyncrun.plural import counted
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, ItemFailure, JobResult, Status, Usage, Waits
+from asyncrun.records import Counts, EmbedFailure, ItemFailure, JobResult, Status, Usage, Waits
 
 SHOWN_FAILURES = 100
 """How many failures a result carries; the ledger has all."""
@@ -34,6 +36,7 @@ class Tally:
         self._context = context
         self._started = context.clock.monotonic()
         self._total = 0
+        self._awaited: set[str] = set()
 
     def start(self, total: int) -> None:
         """Tell how many items there are."""
@@ -78,6 +81,17 @@ class Tally:
     def spend(self, waits: Waits) -> None:
         """Add what the time of a batch was spent on."""
         self.waits += waits
+
+    async def wait_for(self, share: Share) -> dict[bytes, EmbedFailure]:
+        """Return what failed where others sent texts of this job, once they have ended; tells of each other run, once.
+
+        Raises TryLaterError as soon as this job must end early.
+        """
+        for other in share.others:
+            if not other.here and other.of not in self._awaited:
+                self._awaited.add(other.of)
+                self.say([f"waiting for another run ({other.of}), which is sending {counted(other.texts, 'text')} of this job"])
+        return await self._context.wait_for(share.wait())
 
     def too_many(self, more: int = 0) -> TooManyFailuresError | None:
         """Return the error that ends the job when more items failed than may; `more` are failed but not counted yet."""
