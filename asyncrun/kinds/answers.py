@@ -57,6 +57,7 @@ class Answers:
         self._chosen: Chosen | None = context.retry.chosen(known) if context.retry is not None else None
         self._known = known
         self._locks: dict[bytes, asyncio.Lock] = {}
+        self._declined: dict[bytes, Declined] = {}
         self._ended: AsyncrunError | None = None
         self._left = 0
         self._failed: list[tuple[KnownFailure, bool]] = []
@@ -127,7 +128,7 @@ class Answers:
             return Settled(question, item, known, cached=True)
         if self._chosen is not None and not self._chosen.has(item):
             return Settled(question, item, None)
-        # The same words under several ids are one request: who comes second waits, or finds the answer in the ledger.
+        # The same words under several ids are one request: who comes second waits, or finds what came of it.
         async with self._locks.setdefault(question.key, asyncio.Lock()):
             try:
                 if self._ended is None:
@@ -140,6 +141,8 @@ class Answers:
         return Settled(question, item, None)
 
     async def _ask(self, question: Question, item: Item) -> Settled:
+        if question.key in self._declined:
+            return Settled(question, item, self._declined[question.key])
         async with self._context.claims.alone(question.key, lambda: self._ended is None) as mine:
             if not mine:
                 return Settled(question, item, None)
@@ -148,6 +151,8 @@ class Answers:
             if question.key in answers:
                 return Settled(question, item, answers[question.key], cached=True)
             completion = await ask(question, self._answering, self._context)
+        if isinstance(completion.answer, Declined):
+            self._declined[question.key] = completion.answer
         return Settled(question, item, completion.answer, completion.usage, completion.waits)
 
     def _receive(self, settled: Settled) -> list[Mapping[str, Any]]:

@@ -168,9 +168,8 @@ class IngestKind:
     async def _rounds(self, found: DocumentScan, tally: Tally, kept: list[KnownFailure], room: Room) -> AsyncrunError | None:
         await check_place(self.embedder, InputType.DOCUMENT, self.context, tally)
         before = await asyncio.to_thread(self.context.ledger.failures, self.context.failures)
-        todo = self._rounds_of(found)
+        todo, failures = self._rounds_of(found), dict[bytes, EmbedFailure]()
         while documents := await asyncio.to_thread(next, todo, None):
-            failures: dict[bytes, EmbedFailure] = {}
             error = await self._send(documents, failures, tally, room)
             index = await asyncio.to_thread(self._index)
             for known in await self.shelf.commit(documents, failures, index, self._space, tally):
@@ -204,7 +203,7 @@ class IngestKind:
     async def _send(
         self, documents: list[ChunkedDocument], failures: dict[bytes, EmbedFailure], tally: Tally, room: Room
     ) -> AsyncrunError | None:
-        """Embed the chunks of a round that are not finished; each different text once."""
+        """Embed the chunks of a round that are neither finished nor failed; each different text once."""
         send_some = partial(send_all, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context)
 
         def received(batch: Batch, answer: Embedded) -> None:

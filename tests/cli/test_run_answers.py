@@ -184,6 +184,21 @@ def test_one_refused_question_leaves_the_others_and_is_not_asked_again(asyncrun:
         assert (summary(again)["ok"], summary(again)["cached"], summary(again)["failed"]) == (5, 5, 1)
 
 
+@pytest.mark.parametrize("workers", [1, 8])
+def test_equal_questions_that_are_refused_are_asked_once_and_all_of_them_fail(asyncrun: Command, folder: Path, workers: int) -> None:
+    equal = [{**QUESTIONS[3], "id": f"again {number}"} for number in range(12)]
+    refusal = error(400, "not allowed", when=lambda request: "3 times" in str(request.prompts), times=None)
+    with FakeServer(faults=[refusal], latency=0.02).in_thread() as server:
+        write_jobs(folder, server, input={"items": [QUESTIONS[0], *equal, QUESTIONS[1]], "metadata": ["lang"]}, workers=workers)
+        first = asyncrun("run", "--json")
+        assert (first.code, len(server.prompts)) == (3, 3)
+        assert (summary(first)["ok"], summary(first)["failed"]) == (2, 12)
+        told = [(each["reason"], each["message"].rpartition(": ")[2]) for each in first.documents if each["type"] == "item_failed"]
+        assert told == [("refused", "not allowed")] * 12
+        again = asyncrun("run", "--json")
+        assert (again.code, len(server.prompts)) == (3, 3)
+
+
 def test_a_server_error_is_asked_again_by_the_next_run(asyncrun: Command, folder: Path) -> None:
     boom = error(500, "boom", when=lambda request: "3 times" in str(request.prompts), times=None)
     with FakeServer(faults=[boom], latency=0.01).in_thread() as server:

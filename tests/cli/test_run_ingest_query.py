@@ -138,6 +138,24 @@ def test_a_document_whose_chunk_is_refused_fails_alone(asyncrun: Command, docume
     assert hits(documents)[0] == "resume.md"
 
 
+@pytest.mark.parametrize(("name", "kind"), [("document", "fill"), ("question", "ask")])
+def test_a_text_that_is_refused_is_asked_once_for_all_that_have_it(asyncrun: Command, tmp_path: Path, name: str, kind: str) -> None:
+    # More than a round of documents.
+    items = [{"id": str(number), "text": f"a poisonous {name}" if number % 300 else f"{name} {number}"} for number in range(600)]
+    refusal = error(400, "not this one", when=lambda request: f"a poisonous {name}" in request.texts, times=None)
+    with FakeServer(faults=[refusal]).in_thread() as server:
+        embedder = {"provider": "openai", "model": "m", "base_url": server.base_url, "batch": {"max_items": 1}}
+        (tmp_path / "docs").mkdir()
+        (tmp_path / "docs/one.md").write_text("One.\n")
+        job = {"input": {"items": items}, "workers": 1, "embedder": embedder}
+        write_jobs(tmp_path, server, ingest=job if kind == "fill" else {"embedder": embedder}, **(job if kind == "ask" else {}))
+        answer = asyncrun("run", "--json", *([] if kind == "ask" else ["jobs.yaml", "fill"]))
+        assert answer.code == 3
+        assert [text for text in server.sent_texts if name in text] == [f"{name} 0", f"a poisonous {name}", f"{name} 300"]
+        [told] = [job for job in answer.documents[-1]["jobs"] if job["name"] == kind]
+        assert (told["ok"], told["failed"]) == (2, 598)
+
+
 def test_a_filter_leaves_out_other_documents(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
     lines = [{"id": str(year), "text": f"a crash in {year}", "year": year} for year in (2022, 2023, 2024)]
     (tmp_path / "docs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
