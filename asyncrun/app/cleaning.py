@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from asyncrun.jobfile.model import JobFile
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.sizes import space_sizes
 from asyncrun.ledger.spaces import find_superseded, remove_from_ledger
-from asyncrun.paths import LEDGER, TRACES, is_beside, is_there, job_files_in, open_state_folder, state_folder
+from asyncrun.paths import CLAIMS, LEDGER, TRACES, is_beside, is_there, job_files_in, open_state_folder, state_folder
 from asyncrun.records import Cleaning, SpaceSize, Superseded
 from asyncrun.trace.store import TraceStore
 
@@ -42,6 +43,8 @@ def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -
         if not dry_run:
             # A run of another job file has the numbers of vectors in memory, and writes traces.
             stack.enter_context(entered_alone(open_state_folder(state), request.file))
+            # Nobody else is here: what is still claimed was left by killed runs.
+            shutil.rmtree(state / CLAIMS, ignore_errors=True)
         runs = _old_runs(state / TRACES, job_file.trace.keep if older_than is None else older_than, dry_run=dry_run)
         spaces, kept = _unused_spaces(request, state)
         unused = [space.fingerprint for space in spaces]

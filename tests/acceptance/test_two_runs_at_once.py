@@ -23,7 +23,7 @@ from asyncrun.writers.jsonl import json_line
 
 from .conftest import finish, wait_until
 
-ITEMS, BATCH, IN_FLIGHT = 600, 10, 4
+ITEMS, BATCH, IN_FLIGHT, QUESTIONS = 600, 10, 4, 60
 TEXTS = [f"text {number}" for number in range(ITEMS)]
 ROWS = b"".join(json_line({"id": str(n), "embedding": vector_of(text, 8), "text": text, "metadata": {}}) for n, text in enumerate(TEXTS))
 LEAVES: dict[str, dict[str, Any]] = {"a budget": {"budget": {"tokens": 600}}, "max runtime": {"max_runtime": "2s"}}
@@ -163,3 +163,45 @@ def test_a_run_takes_over_what_another_one_leaves(tmp_path: Path, cause: str, co
     sent = Counter(text for request in server.requests if "right" in request.headers["authorization"] for text in request.texts)
     assert set(sent.values()) == {1}
     assert (tmp_path / "b.jsonl").read_bytes() == ROWS
+
+
+def documents_file(folder: Path, name: str, server: FakeServer) -> str:
+    """Write a job file that fills a collection of its own with the folder's documents, many to a round, and has questions answered."""
+    endpoint = {"provider": "openai", "base_url": server.base_url, "limits": {"concurrency": IN_FLIGHT}}
+    store = {"store": {"path": f"{name}.db"}, "embedder": {**endpoint, "model": "m", "batch": {"max_items": BATCH}}, "workers": IN_FLIGHT}
+    fill = {"name": "fill", "kind": "ingest", "input": {"items": [{"id": text, "text": text} for text in TEXTS]}, **store}
+    questions = [f"What is {text}?" for text in TEXTS[:QUESTIONS]]
+    ask = {"name": "ask", "kind": "query", "needs": ["fill"], "input": {"items": questions}, "search": "keyword", "llm": "small", **store}
+    jobs = {"llms": {"small": {**endpoint, "model": "gpt"}}, "jobs": [fill, {**ask, "output": f"{name}.jsonl"}]}
+    (folder / f"{name}.yaml").write_text(json.dumps(jobs))
+    return f"{name}.yaml"
+
+
+def test_documents_and_answers_of_two_runs_are_paid_for_once(tmp_path: Path, server: FakeServer) -> None:
+    with runs(tmp_path, documents_file(tmp_path, "a", server), documents_file(tmp_path, "b", server)) as started:
+        for process in started:
+            code, told = finish(process)
+            assert code == 0, told
+    assert sorted(server.sent_texts) == sorted(TEXTS)
+    assert set(Counter(server.prompts).values()) == {1}
+    assert len(server.prompts) == QUESTIONS
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+    assert list((tmp_path / STATE_FOLDER / CLAIMS).iterdir()) == []
+
+
+@pytest.mark.parametrize("amid", ["documents", "answers"])
+def test_of_documents_and_answers_only_what_was_in_flight_when_a_run_was_killed_is_paid_for_twice(
+    tmp_path: Path, server: FakeServer, amid: str
+) -> None:
+    files = documents_file(tmp_path, "a", server), documents_file(tmp_path, "b", server)
+    with runs(tmp_path, *files) as (first, second):
+        sent = (lambda: len(server.sent_texts) > ITEMS // 2) if amid == "documents" else lambda: len(server.prompts) > QUESTIONS // 2
+        wait_until(sent, first)
+        first.kill()
+        code, told = finish(second)
+    assert code == 0, told
+    assert set(server.sent_texts) == set(TEXTS)
+    assert len(server.sent_texts) <= ITEMS + IN_FLIGHT * BATCH
+    assert len(set(server.prompts)) == QUESTIONS
+    assert len(server.prompts) <= QUESTIONS + IN_FLIGHT
+    assert len((tmp_path / "b.jsonl").read_text().splitlines()) == QUESTIONS

@@ -12,6 +12,7 @@ import pytest
 
 from asyncrun.ledger.lock import hold_lock
 from asyncrun.ledger.schema import open_connection
+from asyncrun.paths import CLAIMS
 from asyncrun.testing.server import FakeServer
 
 from .conftest import Command
@@ -154,6 +155,18 @@ def test_a_ledger_of_another_folder_is_left_alone(asyncrun: Command, tmp_path: P
     asyncrun("run", "--state-dir", "state")
     write("jobs.yaml", "new")
     assert "chosen with --state-dir" in asyncrun("clean", "--state-dir", "state").out
+
+
+def test_what_killed_runs_had_claimed_goes(asyncrun: Command, tmp_path: Path, write: Any) -> None:
+    write("jobs.yaml", "model")
+    assert asyncrun("run").code == 0
+    left = tmp_path / ".asyncrun" / CLAIMS / "left.texts"
+    left.write_bytes(bytes(4096))
+    assert asyncrun("clean", "--dry-run").code == 0
+    assert left.exists()
+    assert asyncrun("clean").code == 0
+    assert not left.exists()
+    assert asyncrun("run").code == 0
 
 
 def test_while_a_run_goes_on_nothing_is_removed(asyncrun: Command, tmp_path: Path, write: Any) -> None:

@@ -1,4 +1,4 @@
-"""A job whose own time is over does not wait for what another job of the run is sending."""
+"""A job whose time is over, or that is to stop, does not wait for what another job is sending."""
 
 from __future__ import annotations
 
@@ -45,6 +45,18 @@ class Ones(BaseEmbedding):
         return Embedded(np.ones((len(texts), 2), dtype=np.float32), tuple(range(len(texts))))
 
 
+class Watched(FakeClock):
+    """A clock that says when somebody has looked in vain, and looks again later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.looked.set()
+        await super().sleep(seconds)
+
+
 EMBEDDER = Ones(model="m", batch=BatchLimits(), workers=1)
 
 
@@ -72,19 +84,24 @@ async def ingest(context: JobContext, folder: Path) -> str | None:
     [(compare_places, probe_of(EMBEDDER, InputType.DOCUMENT).key), (ingest, content_key("text"))],
     ids=["the probe of a named space", "a chunk of a document"],
 )
+@pytest.mark.parametrize(("deadline", "reason"), [(0.05, "max runtime"), (None, "SIGINT")])
 @pytest.mark.asyncio
-async def test_what_another_job_sends_is_awaited_until_max_runtime_and_no_longer(
-    work: Working, sent_elsewhere: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_what_another_job_sends_is_awaited_until_this_one_must_end_and_no_longer(
+    work: Working, sent_elsewhere: bytes, tmp_path: Path, deadline: float | None, reason: str
 ) -> None:
-    monkeypatch.setattr("asyncrun.kinds.context.GRACE", 0.0)
     ledger = Ledger(tmp_path / "ledger.db", warn=lambda words: None)
-    job = partial(JobContext, "job", "jobs.yaml/job", ledger, Stop(), FakeClock(), CallbackManager())
+    clock = Watched()
+    job = partial(JobContext, "job", "jobs.yaml/job", ledger, Stop(), clock, CallbackManager())
     try:
         if work is ingest:
             assert await compare_places(job(), tmp_path) is None
-        context = job(deadline=0.05)
+        context = job(deadline=deadline)
         async with asyncio.timeout(30), context.claims.claim(EMBEDDER.space(InputType.DOCUMENT).fingerprint, [sent_elsewhere]):
-            reason = await work(context, tmp_path)
+            working = asyncio.create_task(work(context, tmp_path))
+            await clock.looked.wait()
+            if deadline is None:
+                context.stop.request("SIGINT", 2)
+            said = await working
     finally:
         await asyncio.to_thread(ledger.close)
-    assert reason == "stopped early: max runtime"
+    assert said == f"stopped early: {reason}"
