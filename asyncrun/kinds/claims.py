@@ -27,18 +27,20 @@ SOON, LONGEST = 0.01, 0.2
 class Claims:
     """The claims of a job among those of all jobs that share a folder; the first to ask gets a text. They end with their process.
 
-    `of` is the job's name for others.
+    `of` is the job's name for others. `stopped` returns the error of a job that must end early, None while it need not.
     """
 
     folder: Path
     of: str
     clock: Clock
+    stopped: Callable[[], TryLaterError | None] = lambda: None
 
     @asynccontextmanager
     async def claim(self, space: str, keys: Sequence[bytes] | bytes) -> AsyncIterator[Share]:
         """Claim the texts of a space that nobody else has, for as long as the block runs or until it waits for others.
 
-        What was finished before it begins is in the ledger; a look that is older may have missed it. Raises StorageError.
+        What was finished before it begins is in the ledger; a look that is older may have missed it. Raises StorageError,
+        and TryLaterError where the job must end while another process looks.
         """
         lease = TextLease(self.folder, self.of)
         joined = keys if isinstance(keys, bytes) else b"".join(keys)
@@ -53,7 +55,9 @@ class Claims:
             try:
                 return await asyncio.to_thread(lease.take, space, keys)
             except TryLaterError:
-                # Waited for here and not in the thread, where nothing would end it.
+                # Waited for here and not in the thread, where nothing would end it: that process may be suspended.
+                if (stopped := self.stopped()) is not None:
+                    raise stopped from None
                 await pauses.next()
 
     @asynccontextmanager

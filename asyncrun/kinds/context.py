@@ -39,7 +39,7 @@ class JobContext:
 
     `forecast` is that of a plan, `rate` is that of the job's space. With `retry` only failed items are sent; with `limit` the input ends
     after so many items, and neither a store nor what is known of the job as a whole is changed.
-    `redact` takes the run's secrets out of words that others have written.
+    `redact` takes the run's secrets out of words that others have written. `claims` are those of the job beside all that share the ledger.
     """
 
     name: str
@@ -60,11 +60,11 @@ class JobContext:
     generation: Generation = field(default_factory=Generation)
     limit: int | None = None
     redact: Callable[[str], str] = str
+    claims: Claims = field(init=False)
 
-    @property
-    def claims(self) -> Claims:
-        """Return what this job claims beside all that share the ledger."""
-        return Claims(self.ledger.folder / CLAIMS, self.failures, self.clock)
+    def __post_init__(self) -> None:
+        claims = Claims(self.ledger.folder / CLAIMS, self.failures, self.clock, self.stopped)
+        object.__setattr__(self, "claims", claims)
 
     def unless_stopped(self, items: Iterable[T]) -> Iterator[T]:
         """Yield items until the job must end early. Raises TryLaterError then."""

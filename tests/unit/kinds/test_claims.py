@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from asyncrun.errors import StorageError
+from asyncrun.errors import StorageError, TryLaterError
 from asyncrun.kinds.claims import Claims
 from asyncrun.records import EmbedFailure, content_key
 from asyncrun.testing.clock import FakeClock
@@ -113,6 +114,15 @@ async def test_a_claim_waits_while_somebody_else_looks_and_ends_when_it_is_cance
         await asyncio.wait([claiming])
     assert claiming.cancelled()
     assert list(claims.folder.iterdir()) == []
+
+
+@pytest.mark.asyncio
+async def test_a_job_that_must_end_does_not_wait_until_somebody_else_has_looked(claims: Claims) -> None:
+    claims.folder.mkdir()
+    over = iter([None, None, TryLaterError("stopped early: max runtime")])
+    with turn(claims.folder), pytest.raises(TryLaterError, match="max runtime"):
+        async with replace(claims, stopped=over.__next__).claim("space", [ONE]):
+            pytest.fail("two look at once")
 
 
 @pytest.mark.asyncio

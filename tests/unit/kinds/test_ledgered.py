@@ -40,7 +40,7 @@ class SlowDisk(Ledger):
     """A ledger whose disk answers when it is told to."""
 
     def __init__(self) -> None:
-        super().__init__(Path("unused"))
+        super().__init__(Path("/unused"))
         self.asked, self.answer = asyncio.Event(), asyncio.Event()
 
     async def put(self, space: Space, finished: Finished, also: Write | None = None) -> None:
