@@ -13,7 +13,10 @@ MASK = "***"
 PIECE = 8
 """Characters of a secret that are as good as all of it to whoever looks for it."""
 HINT = 5
+"""Characters that are looked for first: the fewer places there are where they stand, the sooner a text is known to hold no secret."""
 LEAST_OF_WORDS = 12
+"""Small letters of a secret that no ordinary word has in the same order."""
+_SCHEMES = ("bearer", "basic", "token")
 LONGEST_WRITTEN = 2_000
 """Characters that a secret takes up at most where it is written with escapes."""
 
@@ -116,14 +119,12 @@ def _parts(secret: str) -> Iterator[str]:
     from base64 import b64decode
     from urllib.parse import parse_qsl, unquote, urlsplit
 
-    yield secret
     scheme, _, key = secret.partition(" ")
-    if scheme.isalpha() and len(key) >= PIECE:
-        yield key
-        if scheme.lower() == "basic":
-            with suppress(ValueError):
-                user, _, password = b64decode(key).decode().partition(":")
-                yield password or user
+    yield key if scheme.lower() in _SCHEMES and len(key) >= PIECE else secret
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            user, _, password = b64decode(key).decode().partition(":")
+            yield password or user
     if "://" in secret:
         with suppress(ValueError):
             address = urlsplit(secret)

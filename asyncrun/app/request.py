@@ -89,7 +89,7 @@ def read_environment(environ: Mapping[str, str], env_file: Path | None) -> dict[
 def environment_secrets(environ: Mapping[str, str]) -> frozenset[str]:
     """Return the values of variables whose names say that they are secrets.
 
-    >>> environment_secrets({"OPENAI_API_KEY": "sk-1234567", "HOME": "/home/me"})
+    >>> environment_secrets({"OPENAI_API_KEY": "sk-1234567", "HOME": "/home/me", "GOOGLE_APPLICATION_CREDENTIALS": "/etc/google.json"})
     frozenset({'sk-1234567'})
 
     The path of a file is none: parts of it are those of any path.
