@@ -22,6 +22,7 @@ AsyncrunError                    70
 │   └── StopRunError             75   a handler of events stops the work on purpose
 ├── AuthError                    77   the endpoint refused the key
 ├── MissingExtraError             2   an optional part is not installed
+├── MissingKeyError               2   a model needs a key, and there is none
 ├── NestedLoopError               1   a coroutine cannot be run from here (also a RuntimeError)
 └── ItemError                     3   an answer about one item; the others go on
 """
@@ -139,6 +140,10 @@ class MissingExtraError(UsageError):
     """An optional part is named but not installed."""
 
     hint = "Install it: pip install 'asyncrun[EXTRA]'."
+
+
+class MissingKeyError(UsageError):
+    """A model needs a key, and there is none."""
 
 
 class JobFailedError(AsyncrunError):

@@ -114,12 +114,17 @@ class Space:
     host: str | None = None
     name: str | None = None
 
-    def describe(self) -> str:
-        """Return the space as canonical JSON: the same text for the same space, on every machine."""
+    @property
+    def description(self) -> dict[str, Any]:
+        """Return what the space is told apart by."""
         known = {item.name: getattr(self, item.name) for item in fields(self)}
         if self.name:
             known = {"name": self.name, "dimensions": self.dimensions, "input_type": self.input_type}
-        return json.dumps({key: value for key, value in known.items() if value}, sort_keys=True, separators=(",", ":"))
+        return {key: value for key, value in known.items() if value}
+
+    def describe(self) -> str:
+        """Return the space as canonical JSON: the same text for the same space, on every machine."""
+        return json.dumps(self.description, sort_keys=True, separators=(",", ":"))
 
     @cached_property
     def fingerprint(self) -> str:

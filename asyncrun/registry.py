@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -14,10 +15,11 @@ from asyncrun.spelling import did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Where a part is found, and which extra brings what it needs."""
+    """Where a part is found, and which extra brings the `module` that it needs."""
 
     target: str
     extra: str | None = None
+    module: str | None = None
     distribution: str = "asyncrun"
 
 
@@ -58,7 +60,7 @@ BUILT_IN: Mapping[str, Mapping[str, Part]] = {
         "lines": Part("asyncrun.readers.lines:read_lines"),
         "csv": Part("asyncrun.readers.csv:read_csv"),
         "tsv": Part("asyncrun.readers.csv:read_tsv"),
-        "parquet": Part("asyncrun.readers.parquet:read_parquet", extra="parquet"),
+        "parquet": Part("asyncrun.readers.parquet:read_parquet", extra="parquet", module="pyarrow"),
         "text": Part("asyncrun.readers.text:read_text"),
         "markdown": Part("asyncrun.readers.text:read_text"),
     },
@@ -68,7 +70,7 @@ BUILT_IN: Mapping[str, Mapping[str, Part]] = {
     },
     "writers": {
         "jsonl": Part("asyncrun.writers.jsonl:JsonlWriter"),
-        "parquet": Part("asyncrun.writers.parquet:ParquetWriter", extra="parquet"),
+        "parquet": Part("asyncrun.writers.parquet:ParquetWriter", extra="parquet", module="pyarrow"),
         "csv": Part("asyncrun.writers.csv:CsvWriter"),
         "npy": Part("asyncrun.writers.npy:NpyWriter"),
     },
@@ -101,7 +103,7 @@ def offers(version: str) -> list[Offer]:
 
 
 def _offer(port: str, point: EntryPoint) -> Offer:
-    return Offer(port, point.name, Part(point.value, None, _distribution(point)), point.dist.version if point.dist else "")
+    return Offer(port, point.name, Part(point.value, distribution=_distribution(point)), point.dist.version if point.dist else "")
 
 
 def names(port: str) -> list[str]:
@@ -114,7 +116,7 @@ def find(port: str, name: str) -> Part:
 
     Raises UsageError for a name that nobody offers, or that two distributions offer.
     """
-    offers = [Part(point.value, None, _distribution(point)) for point in _plugins(port) if point.name == name]
+    offers = [Part(point.value, distribution=_distribution(point)) for point in _plugins(port) if point.name == name]
     built_in = BUILT_IN.get(port, {}).get(name)
     if built_in is not None:
         offers.insert(0, built_in)
@@ -124,6 +126,18 @@ def find(port: str, name: str) -> Part:
     if not offers:
         raise UsageError(f"no {port} named {name!r}; known: {', '.join(names(port))}{did_you_mean(name, names(port))}")
     return offers[0]
+
+
+def missing_extra(port: str, name: str) -> MissingExtraError | None:
+    """Return the error of a built-in part whose extra is not installed, None for any other; nothing is imported.
+
+    >>> missing_extra("writers", "jsonl") is None
+    True
+    """
+    part = BUILT_IN[port].get(name)
+    if part is None or part.extra is None or part.module is None or importlib.util.find_spec(part.module) is not None:
+        return None
+    return _missing(name, part.extra)
 
 
 def load(port: str, name: str) -> Any:
@@ -140,16 +154,19 @@ def load(port: str, name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except ImportError as error:
         if part.extra:
-            raise MissingExtraError(
-                f"{name} needs the extra {part.extra!r}, which is not installed",
-                hint=f"Install it: pip install 'asyncrun[{part.extra}]'.",
-            ) from error
+            raise _missing(name, part.extra) from error
         if part.distribution == "asyncrun":
             raise
         raise UsageError(
             f"the plugin {name!r} of {part.distribution} cannot be imported: {error}",
             hint=f"Reinstall or remove {part.distribution}.",
         ) from error
+
+
+def _missing(name: str, extra: str) -> MissingExtraError:
+    return MissingExtraError(
+        f"{name} needs the extra {extra!r}, which is not installed", hint=f"Install it: pip install 'asyncrun[{extra}]'."
+    )
 
 
 def _plugins(port: str) -> Iterator[EntryPoint]:

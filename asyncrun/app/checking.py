@@ -1,13 +1,33 @@
-"""Whether a job file is free of mistakes: found out by reading it, without any of the parts that it names."""
+"""Whether a job file is free of mistakes: found out by reading it; strictly, by a look at what its jobs will find, too."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from asyncrun.app.request import Request
-from asyncrun.jobfile.load import load_job_file
+from asyncrun.jobfile.load import load_job_file, raise_mistakes
 from asyncrun.jobfile.loading import Reading
 
 
 def check_job_file(request: Request, *, strict: bool) -> list[str]:
-    """Return the names of the jobs. Raises JobFileError; `strict` also demands variables and inputs."""
+    """Return the names of the jobs. Raises JobFileError; `strict` also demands variables, inputs, and that they have the fields named."""
     reading = Reading(variables=request.variables, environ=request.environ, check_inputs=strict, resolve=strict, need_keys=strict)
-    return [job.name for job in load_job_file(request.file, reading).jobs]
+    names = [job.name for job in load_job_file(request.file, reading).jobs]
+    if strict:
+        _look_closely(request, names)
+    return names
+
+
+def _look_closely(request: Request, names: Sequence[str]) -> None:
+    """Raise JobFileError with what is wrong beside the file's own mistakes."""
+    import asyncio
+
+    from asyncrun.app.opening import open_workshop
+    from asyncrun.app.preflight import Wrong, unfitting
+
+    async def find() -> list[Wrong]:
+        async with open_workshop(request, need_keys=True) as (workshop, jobs):
+            return await asyncio.to_thread(lambda: list(unfitting(jobs, workshop)))
+
+    found = asyncio.run(find())
+    raise_mistakes(request.file, [(("jobs", names.index(each.job.name), *each.path), each.message) for each in found])

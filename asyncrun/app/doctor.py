@@ -12,6 +12,7 @@ from pathlib import Path
 from asyncrun import __version__
 from asyncrun.app.checkup import DEFAULT, ENVIRONMENT, examine
 from asyncrun.app.opening import open_workshop
+from asyncrun.app.preflight import unfitting, unready
 from asyncrun.app.request import Request, environment_secrets
 from asyncrun.app.scheduling import bare_environment, program
 from asyncrun.endpoints.url import host_of
@@ -37,7 +38,8 @@ def diagnose(request: Request | None, flags: Sequence[Setting], environ: Mapping
         return Diagnosis(settings)
     redact = Redactor(environment_secrets(request.environ)).redact
     try:
-        return Diagnosis(settings, tuple(asyncio.run(_examine(request))))
+        checkups, wrong = asyncio.run(_examine(request))
+        return Diagnosis(settings, tuple(checkups), tuple(map(redact, wrong)))
     except JobFileError as error:
         # They hold no value of a variable.
         return Diagnosis(settings, mistakes=tuple(map(str, error.mistakes)))
@@ -58,9 +60,13 @@ def diagnose_under_cron(words: Sequence[str]) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-async def _examine(request: Request) -> list[Checkup]:
+async def _examine(request: Request) -> tuple[list[Checkup], list[str]]:
+    """Return how the models do, and what else a run would be refused for."""
     async with open_workshop(request, need_keys=True) as (workshop, jobs):
-        return await examine(jobs, workshop, request.environ)
+        checkups = await examine(jobs, workshop, request.environ)
+        wrong = await asyncio.to_thread(lambda: [*unready(jobs, workshop), *unfitting(jobs, workshop)])
+    told = {checkup.error for checkup in checkups}
+    return checkups, [f"job {each.job.name}: {each.message}. {each.hint}" for each in wrong if each.refused and each.message not in told]
 
 
 def _program(request: Request | None) -> Iterator[Setting]:

@@ -15,6 +15,11 @@ def fills(job: Job, query: QueryJob, root: Path) -> bool:
     return isinstance(job, IngestJob) and _same_store(job, query, root) and job.collection == query.collection
 
 
+def filled_with(query: QueryJob, jobs: Sequence[Job], root: Path) -> tuple[str, ...]:
+    """Return the fields of metadata that jobs put into the collection that another one asks."""
+    return tuple(dict.fromkeys(name for job in jobs if fills(job, query, root) for name in job.input.metadata))
+
+
 def fill_first(query: QueryJob, jobs: Sequence[Job], file: Path, *, limited: bool) -> str | None:
     """Return what to do when the collection that a job asks is not there, given all jobs of the file; None where none fills its store.
 

@@ -7,6 +7,7 @@ import random
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -86,8 +87,9 @@ async def open_workshop(request: Request, *, need_keys: bool = False) -> AsyncIt
             path = Path(elsewhere.name) / LEDGER
         ledger = Ledger(path)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
-        models = selection.job_file.models()
-        workshop = build_workshop(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager(), models=models)
+        job_file = selection.job_file
+        build = partial(build_workshop, models=job_file.models(), jobs=job_file.jobs)
+        workshop = build(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager())
         stack.push_async_callback(workshop.aclose)
         try:
             yield workshop, selection.jobs

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
+from asyncrun.app.making import made_inputs
 from asyncrun.app.opening import open_workshop, until_interrupted
 from asyncrun.app.request import Request
-from asyncrun.app.wiring import Workshop, output_path
+from asyncrun.app.wiring import Workshop
+from asyncrun.errors import AsyncrunError, TryLaterError
 from asyncrun.jobfile.jobs import Job
-from asyncrun.jobfile.model import absolute
 from asyncrun.records import JobPlan
-from asyncrun.writers.open import STDOUT
 
 
 def plan_jobs(request: Request) -> list[JobPlan]:
@@ -25,19 +26,27 @@ async def _plan(request: Request) -> list[JobPlan]:
 
 
 async def _plan_all(jobs: Sequence[Job], workshop: Workshop) -> list[JobPlan]:
+    keyless = await asyncio.to_thread(partial(workshop.check, jobs, need_keys=False))
     makers = await asyncio.to_thread(_makers_of_missing, jobs, workshop)
-    return [
-        await (await asyncio.to_thread(workshop.open_kind, job)).plan() if job.name not in makers else _unknown(job, makers[job.name])
-        for job in jobs
-    ]
+    plans = []
+    for job in jobs:
+        try:
+            kind = await asyncio.to_thread(workshop.open_kind, job)
+            plan = _unknown(job, makers[job.name]) if job.name in makers else await kind.plan()
+        except AsyncrunError as error:
+            if error.place is None and not isinstance(error, TryLaterError):
+                error.message = f"job {job.name}: {error.message}"
+            raise
+        refused = [f"a run is refused: {keyless[job.name].message}"] if job.name in keyless else []
+        plans.append(plan.noted(*refused))
+    return plans
 
 
 def _makers_of_missing(jobs: Sequence[Job], workshop: Workshop) -> dict[str, str]:
-    """Return which jobs read a file that is not there yet, each with the job that makes it. Blocks."""
-    root = workshop.root
-    outputs = {absolute(root, path): job.name for job in jobs if (path := output_path(job)) not in (None, STDOUT)}
-    read = ((job.name, absolute(root, path)) for job in jobs for path in job.input.paths)
-    return {name: outputs[path] for name, path in read if path in outputs and not path.exists()}
+    """Return which jobs read a file that is not there yet, each with a job that makes one. Blocks."""
+    read = made_inputs(jobs, workshop.root)
+    missing = ((name, maker) for name, files in read.items() for path, maker in files.items() if not path.exists())
+    return dict(missing)
 
 
 def _unknown(job: Job, maker: str) -> JobPlan:

@@ -18,6 +18,7 @@ from asyncrun.aio.stop import MAX_RUNTIME, Stop
 from asyncrun.aio.suspend import watch_suspension
 from asyncrun.aio.watch import report, report_on_signal, watch
 from asyncrun.app.entering import entered
+from asyncrun.app.making import made_inputs
 from asyncrun.app.notices import with_notices
 from asyncrun.app.opening import build_workshop, redactor_of
 from asyncrun.app.overheard import overhear
@@ -144,7 +145,8 @@ async def _run_locked(
             await open_refresh(ledger, await asyncio.to_thread(lambda: [workshop.failures_of(job) for job in named]))
         run_id = await asyncio.to_thread(_begin, recorder, state, request.file, jobs)
         progress.run_started(run_id, [job.name for job in jobs])
-        planned = [PlannedJob(job.name, job.kind, job.needs, partial(workshop.open_kind, job)) for job in jobs]
+        made = await asyncio.to_thread(lambda: made_inputs(jobs, workshop.root))
+        planned = [PlannedJob(job.name, job.kind, job.needs, partial(workshop.open_kind, job), job.name in made) for job in jobs]
         runner = Runner(
             planned, progress=progress, manager=manager, stop=stop, fail_fast=request.fail_fast, clock=clock, redact=redactor.redact
         )

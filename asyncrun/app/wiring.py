@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from asyncrun import registry
 from asyncrun.aio.stop import Stop
 from asyncrun.app.answering import build_answering, build_llm
-from asyncrun.app.filling import fill_first, fills
+from asyncrun.app.filling import fill_first, filled_with, fills
 from asyncrun.app.manners import Places, key_of
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.chunkers.interface import Chunker, ChunkOptions
@@ -22,7 +22,7 @@ from asyncrun.chunkers.safe import SafeTokenizer
 from asyncrun.clock import Clock
 from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
-from asyncrun.errors import StorageError, UsageError, os_words
+from asyncrun.errors import MissingKeyError, StorageError, UsageError, os_words
 from asyncrun.grammar.endings import input_format
 from asyncrun.grammar.ids import parse_ids
 from asyncrun.jobfile.embedder import EmbedderConfig
@@ -103,22 +103,40 @@ class Workshop:
             return self.open_query(job)
         return cast(Kind, registry.load("kinds", job.kind)(job, self))
 
-    def check(self, jobs: Sequence[Job]) -> None:
-        """Find out what must be wrong with the jobs' formats, embedders, models and collections, before the first starts.
+    def check(self, jobs: Sequence[Job], *, need_keys: bool = True) -> dict[str, MissingKeyError]:
+        """Find out what must be wrong with the jobs' formats, chunks, collections, embedders and models, before the first starts. Blocks.
 
-        Raises UsageError.
+        Raises UsageError. Without `need_keys` a key that is missing is no mistake: the jobs are returned that miss one.
         """
+        keyless: dict[str, MissingKeyError] = {}
         for job in jobs:
             try:
-                _check_formats(job)
-                if isinstance(job, EmbedJob | IngestJob | QueryJob):
-                    self._embedder(job).check()
-                if isinstance(job, QueryJob) and not any(self._may_fill(other, job) for other in jobs):
-                    self._check_collection(job)
-                if isinstance(job, QueryJob) and job.llm is not None:
-                    build_answering(job, self._llm(job.llm), self.root).llm.check()
+                self.check_parts(job, jobs)
+                self._check_models(job, need_keys=need_keys)
             except UsageError as error:
-                raise UsageError(f"job {job.name}: {error.message}", hint=error.hint) from error
+                if not need_keys and isinstance(error, MissingKeyError):
+                    keyless[job.name] = error
+                else:
+                    raise UsageError(f"job {job.name}: {error.message}", hint=error.hint) from error
+        return keyless
+
+    def check_parts(self, job: Job, jobs: Sequence[Job]) -> None:
+        """Find out what is wrong with a job beside its models, `jobs` being all of the call. Blocks. Raises UsageError."""
+        _check_formats(job)
+        if isinstance(job, IngestJob):
+            self._chunker(job, self._embedder(job))
+        if isinstance(job, QueryJob) and not any(self._may_fill(other, job) for other in jobs):
+            self._check_collection(job)
+        if isinstance(job, QueryJob) and job.llm is not None:
+            build_answering(job, self._llm(job.llm), self.root)
+
+    def _check_models(self, job: Job, *, need_keys: bool) -> None:
+        embedder, llm = self.embedder_of(job), self.llm_of(job)
+        # A class of LlamaIndex may want its key, or load its model, when it is made.
+        if embedder is not None and (need_keys or embedder.provider != "llama-index"):
+            embedder.check()
+        if llm is not None:
+            llm.check()
 
     def embedder_of(self, job: Job) -> Embedder | None:
         """Return the embedder of a job, None for a kind that has none. Blocks."""
@@ -133,7 +151,7 @@ class Workshop:
         return fills(job, query, self.root) if isinstance(job, IngestJob) else not isinstance(job, EmbedJob | QueryJob)
 
     def _check_collection(self, job: QueryJob) -> None:
-        store = self._store(job.store)
+        store = self.open_store(job.store)
         if store.fingerprint(job.collection) is None:
             try:
                 store.search(job.collection, [])
@@ -188,7 +206,8 @@ class Workshop:
         search = Search(job.collection, job.search, job.top_k, job.filter)
         items, output = self._items(job, job.embedder, InputType.QUERY), self._output(job.output)
         answering = None if job.llm is None else build_answering(job, self._llm(job.llm), self.root)
-        return QueryKind(items, self._store(job.store), search, output, answering, fill_first=self._fill_first(job))
+        first, fields = self._fill_first(job), filled_with(job, self.jobs, self.root)
+        return QueryKind(items, self.open_store(job.store), search, output, answering, fill_first=first, filled_with=fields)
 
     def _ingest(self, job: IngestJob) -> Kind:
         from asyncrun.kinds.ingest import IngestKind
@@ -199,11 +218,11 @@ class Workshop:
         target = Target(job.collection, job.source, job.prune, job.max_delete)
         chunk = job.chunk
         return IngestKind(
-            source=self._source(job.input),
+            source=DistinctSource(self.open_source(job.input), self.limit),
             embedder=embedder,
             chunker=self._chunker(job, embedder),
             made_with=f"{chunk.by} {chunk.size} {chunk.overlap}",
-            shelf=Shelf(self._store(job.store), target, context, partial(check_writable, self.root / job.store.path)),
+            shelf=Shelf(self.open_store(job.store), target, context, partial(check_writable, self.root / job.store.path)),
             on_empty=job.embedder.on_empty,
             context=context,
         )
@@ -211,7 +230,7 @@ class Workshop:
     def _items(self, job: EmbedJob | QueryJob, config: EmbedderConfig, input_type: InputType) -> Items:
         embedder = self._embedder(job)
         context = self._context(job, embedder.space(input_type))
-        return Items(self._source(job.input), embedder, input_type, config.on_empty, context)
+        return Items(DistinctSource(self.open_source(job.input), self.limit), embedder, input_type, config.on_empty, context)
 
     def _context(self, job: Job, space: Space) -> JobContext:
         tokens, size = token_rate(self.ledger, space)
@@ -242,23 +261,21 @@ class Workshop:
             budget.spent, budget.stopped = budget.account.balance()
         return budget if budget.durable or self.purse is not None else None
 
-    def _source(self, config: Input) -> DistinctSource:
-        return DistinctSource(
-            Source(
-                base=self.root,
-                paths=config.paths,
-                inline=config.items,
-                exclude=config.exclude,
-                format=config.format,
-                text=config.text,
-                id=config.id,
-                metadata=config.metadata,
-                root=config.root,
-                duplicates=config.duplicates,
-                allow_empty=config.allow_empty,
-                stdin=self.stdin,
-            ),
-            self.limit,
+    def open_source(self, config: Input) -> Source:
+        """Return the input of a job."""
+        return Source(
+            base=self.root,
+            paths=config.paths,
+            inline=config.items,
+            exclude=config.exclude,
+            format=config.format,
+            text=config.text,
+            id=config.id,
+            metadata=config.metadata,
+            root=config.root,
+            duplicates=config.duplicates,
+            allow_empty=config.allow_empty,
+            stdin=self.stdin,
         )
 
     def open_output(self, path: str) -> Output:
@@ -271,7 +288,8 @@ class Workshop:
         writer = partial(open_writer, path or STDOUT, config.format, sys.stdout.buffer, config.columns)
         return Output(path, config.path, form, writer, () if path is None else companions(path, config.format))
 
-    def _store(self, config: StoreConfig) -> Store:
+    def open_store(self, config: StoreConfig) -> Store:
+        """Return a store, which is closed with the workshop."""
         store: Store = registry.load("stores", config.type)(self.root / config.path)
         self._stores.append(store)
         return store
@@ -387,11 +405,12 @@ class Workshop:
 
 
 def _check_formats(job: Job) -> None:
-    """Find out whether the extras are installed that the job's files need. Raises MissingExtraError."""
+    """Find out whether the extras and plugins that the job's files need can be used. Raises UsageError."""
     used = {("readers", input_format(path) if job.input.format == "auto" else job.input.format) for path in job.input.paths}
     used |= {("writers", job.output.format)} if isinstance(job, EmbedJob | QueryJob) else set()
     for port, name in used:
-        if name is not None and name in registry.BUILT_IN[port] and registry.BUILT_IN[port][name].extra:
+        built = registry.BUILT_IN[port].get(name or "jsonl")
+        if name is not None and (built is None or built.extra):
             registry.load(port, name)
 
 

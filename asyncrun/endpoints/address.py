@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from asyncrun.endpoints.url import check_address, host_of
 from asyncrun.endpoints.vendors import Vendor
-from asyncrun.errors import UsageError
+from asyncrun.errors import MissingKeyError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ def auth_header(vendor: Vendor, key: str) -> dict[str, str]:
 
 
 def check_key(vendor: Vendor, address: Address, headers: Iterable[str]) -> None:
-    """Raise UsageError when a key is needed and neither there nor in one of the headers (their names) that are given."""
+    """Raise MissingKeyError when a key is needed and neither there nor in one of the headers (their names) that are given."""
     given = {name.lower() for name in headers} & {vendor.auth, "authorization"}
     if vendor.needs_key and address.own and not address.key and not given:
         hint = f"Set the variable {' or '.join(vendor.keys)}, or api_key in the job file."
-        raise UsageError(f"no key for {host_of(address.base_url)}", hint=hint)
+        raise MissingKeyError(f"no key for {host_of(address.base_url)}", hint=hint)
 
 
 def with_scheme(address: str, usual: str | None) -> str:

@@ -16,19 +16,20 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.graph import Node, blocked, startable
-from asyncrun.errors import AsyncrunError, StopRunError
+from asyncrun.errors import AsyncrunError, JobFailedError, StopRunError, UsageError
 from asyncrun.ports import Kind, Progress
 from asyncrun.records import Counts, ItemFailure, JobResult, Status, Usage
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """A job of a run. `open_kind` wires it when its turn comes, since its input may be the output of another."""
+    """A job of a run. `open_kind` wires it when its turn comes; `fed` says whether its input is the output of another one of the run."""
 
     name: str
     kind: str
     needs: tuple[str, ...]
     open_kind: Callable[[], Kind]
+    fed: bool = False
 
 
 class _Counted(Progress):
@@ -147,11 +148,15 @@ class Runner:
 
     async def _result_of(self, job: PlannedJob) -> JobResult:
         try:
-            return await self._run_kind(job.name, await asyncio.to_thread(job.open_kind))
+            result = await self._run_kind(job.name, await asyncio.to_thread(job.open_kind))
         except StopRunError:
             raise
         except AsyncrunError as error:
-            return JobResult(job.name, job.kind, Status.FAILED, error.exit_code, str(error), error.hint)
+            result = JobResult(job.name, job.kind, Status.FAILED, error.exit_code, str(error), error.hint)
+        if job.fed and result.exit_code == UsageError.exit_code:
+            # What is wrong with an input that was made meanwhile is no mistake of the call, before which nothing ran.
+            result = replace(result, exit_code=JobFailedError.exit_code)
+        return result
 
     async def _run_kind(self, name: str, kind: Kind) -> JobResult:
         told = self._running[name] = _Counted(self._progress, self._clock.monotonic())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NoReturn, TypeAlias, cast
 
@@ -65,6 +65,22 @@ class Or:
 
 Filter: TypeAlias = Comparison | Membership | Not | And | Or
 """What a filter means; a document passes where it is true."""
+
+
+def fields_of(tree: Filter) -> Iterator[tuple[str, ...]]:
+    """Yield the fields of a filter, in its order.
+
+    >>> list(fields_of(parse_filter("lang = 'en' or not author.name in ('A')")))
+    [('lang',), ('author', 'name')]
+    """
+    match tree:
+        case Comparison() | Membership():
+            yield tree.field
+        case Not():
+            yield from fields_of(tree.term)
+        case And() | Or():
+            for term in tree.terms:
+                yield from fields_of(term)
 
 
 class FilterError(UsageError):

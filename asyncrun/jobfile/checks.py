@@ -7,12 +7,13 @@ from pathlib import Path as FilePath
 
 from asyncrun.collisions import Protected, find_collision, locate, protect_files, protect_folder
 from asyncrun.escape import printable
-from asyncrun.grammar.endings import OUTPUTS
+from asyncrun.grammar.endings import OUTPUTS, input_format
 from asyncrun.jobfile.embedder import LOCAL_KEYS, LOCAL_MODEL, MODEL_NEEDED, EmbedderConfig
 from asyncrun.jobfile.endpoint import Endpoint, EndpointConfig
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.fields import Model
 from asyncrun.jobfile.files import real
+from asyncrun.jobfile.filling import with_filling
 from asyncrun.jobfile.findings import Findings, listed, near
 from asyncrun.jobfile.input import Output
 from asyncrun.jobfile.jobs import Chunking, Job
@@ -20,7 +21,7 @@ from asyncrun.jobfile.later import Names
 from asyncrun.jobfile.protected import output_files, protect_input, protect_parts
 from asyncrun.jobfile.sections import STORE_KEYS, ExecutorConfig, LlmConfig, StoreConfig
 from asyncrun.jobfile.tree import Path, Scalar, Table, show
-from asyncrun.jobfile.words import takes
+from asyncrun.jobfile.words import input_path, takes
 from asyncrun.paths import state_folder
 from asyncrun.registry import BUILT_IN
 
@@ -37,7 +38,7 @@ def check_names(entries: Sequence[JobEntry], findings: Findings) -> None:
 
 
 def find_needs(entries: Sequence[JobEntry], root: FilePath, findings: Findings) -> Needs:
-    """Return what every job needs: the jobs it names and those whose output it reads."""
+    """Return what every job needs: the jobs it names, those whose output it reads, and those that fill the collection it asks."""
     names = {entry.name for entry in entries if entry.name}
     shown = [entry.shown for entry in entries if entry.shown]
     writers = {path: entry.name for entry in entries if (path := output_path(entry.job, root)) is not None}
@@ -50,7 +51,7 @@ def find_needs(entries: Sequence[JobEntry], root: FilePath, findings: Findings) 
                     findings.add(where, f"no job is named{findings.quoted(where)}", listed(shown), near(need, shown))
         read = [name for name in writers_read(entry.job, root, writers) if name != entry.name]
         needs[entry.name] = tuple(dict.fromkeys([*(need for need in entry.needs if need in names), *read]))
-    return needs
+    return with_filling(entries, needs, root)
 
 
 def check_cycles(entries: Sequence[JobEntry], needs: Needs, findings: Findings) -> bool:
@@ -155,7 +156,10 @@ def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -
         store: StoreConfig | None = getattr(entry.job, "store", None)
         if store is not None and isinstance(findings.node(entry.path("store")), Table):
             check_store(store, entry.path("store"), names, findings)
-        names.check("readers", "format", entry.job.input.format, entry.path("input", "format"), findings, extra=("auto",))
+        given = entry.job.input
+        names.check("readers", "format", given.format, entry.path("input", "format"), findings, extra=("auto",))
+        for position, path in enumerate(given.paths if given.format == "auto" else ()):
+            names.check_extra("readers", input_format(path) or "", input_path(entry, position, findings), findings)
         chunk: Chunking | None = getattr(entry.job, "chunk", None)
         if chunk is not None:
             names.check("chunkers", "way to cut", chunk.by, entry.path("chunk", "by"), findings)
@@ -171,7 +175,9 @@ def _check_format(output: Output, entry: JobEntry, names: Names, findings: Findi
         findings.add(where, message, ", ".join([*(ending for ending in OUTPUTS if ending != ".npy"), "'-'"]))
     elif output.format == "npy" and output.columns is not None:
         findings.add(entry.path("output", "columns"), "an .npy file holds embeddings and ids, without a choice of columns", "no columns")
-    if findings.node(stated) is not None:
+    if output.path == "-" and output.format != "jsonl":
+        findings.add(stated, f"standard output takes jsonl, not{findings.quoted(stated)}", "jsonl, or a path to a file")
+    elif findings.node(stated) is not None:
         names.check("writers", "output format", output.format, stated, findings)
     elif output.format:
         names.check("writers", "output format", output.format, where, findings)

@@ -73,9 +73,16 @@ class Names:
         """Return the names that installed plugins bring."""
         return [name for name in self.built(port) if name not in registry.BUILT_IN.get(port, {})]
 
+    def check_extra(self, port: str, value: str, path: Path, findings: Findings) -> None:
+        """Find out whether the extra is installed that a built-in name needs."""
+        missing = registry.missing_extra(port, value)
+        if missing is not None and not findings.knows(path):
+            findings.add_gap("part", path, missing.message, f"another one, or: {missing.hint}")
+
     def check(self, port: str, word: str, value: str, path: Path, findings: Findings, *, extra: tuple[str, ...] = ()) -> bool:
         """Tell whether a name can be used; if not, the findings say why. `word` is what such a name is called."""
         if value in extra or value in registry.BUILT_IN[port]:
+            self.check_extra(port, value, path, findings)
             return True  # Without a look at the installed plugins, which costs milliseconds.
         built = [*extra, *self.built(port)]
         if value in built:

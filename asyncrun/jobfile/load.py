@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from asyncrun.errors import JobFileError
 from asyncrun.jobfile.compose import compose
 from asyncrun.jobfile.excerpt import with_lines
 from asyncrun.jobfile.files import load_text
+from asyncrun.jobfile.findings import Findings
 from asyncrun.jobfile.loading import Loading, Reading
 from asyncrun.jobfile.model import JobFile
-from asyncrun.jobfile.tree import child
+from asyncrun.jobfile.tree import Path as Steps
+from asyncrun.jobfile.tree import Table, child
 
 
 def load_job_file(path: Path, reading: Reading) -> JobFile:
@@ -19,6 +22,19 @@ def load_job_file(path: Path, reading: Reading) -> JobFile:
     Raises JobFileError with every mistake, UsageError for a job that is not in the file.
     """
     return parse_job_file(load_text(path), path, reading)
+
+
+def raise_mistakes(path: Path, found: Sequence[tuple[Steps, str]]) -> None:
+    """Raise JobFileError for what was found of a job file that has no mistakes of its own: where each stands, and what it is."""
+    text = load_text(path)
+    root, _ = compose(text, str(path))
+    findings = Findings(str(path), root or Table({}, 1, 1))
+    for steps, message in found:
+        findings.add(steps, message)
+    try:
+        findings.raise_all(lambda gap: True)
+    except JobFileError as error:
+        raise JobFileError(with_lines(error.mistakes, text)) from None
 
 
 def is_job_file(path: Path) -> bool:

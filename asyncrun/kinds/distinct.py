@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from asyncrun.errors import StorageError
+from asyncrun.readers.fields import FieldWatch, LackingField
 from asyncrun.readers.files import Inventory
 from asyncrun.readers.source import Source
 from asyncrun.readers.unique import Unique
@@ -16,9 +17,10 @@ from asyncrun.records import BadItem, Item
 class DistinctSource:
     """Passes over a source several times; the files are looked up at the first pass.
 
-    Under `duplicates: fail` the first whole pass ends with UsageError if an id is repeated. Under `first` and `last` a pass of its own
-    finds out which items to keep. `unnamed` counts the items of rows without an id of their own: their line stands for them;
-    `passed_over` are the files that a glob matched and that are no input. With a `limit` the input ends after so many items.
+    The first whole pass ends with UsageError if no item has the field of its text, and under `duplicates: fail` if an id is repeated.
+    Under `first` and `last` a pass of its own finds out which items to keep. `unnamed` counts the items of rows without an id of their
+    own: their line stands for them; `passed_over` are the files that a glob matched and that are no input, `lacking` are other fields
+    that the job names and no item has. With a `limit` the input ends after so many items.
     """
 
     def __init__(self, source: Source, limit: int | None = None) -> None:
@@ -27,6 +29,7 @@ class DistinctSource:
         self._inventory: Inventory | None = None
         self._unique: Unique | None = None
         self.unnamed = 0
+        self.lacking: tuple[LackingField, ...] = ()
 
     def items(self) -> Iterator[Item | BadItem]:
         """Yield the items in input order. Blocks. Raises UsageError and StorageError as `Source.items`."""
@@ -47,18 +50,38 @@ class DistinctSource:
     def _checked(self, limit: int | None) -> Iterator[Item | BadItem]:
         self._inventory = self._source.check()
         self.unnamed = 0
-        unique = Unique(self._source.duplicates)
-        for item in islice(self._source.items(self._inventory, self._count_unnamed), limit):
+        unique, watch = Unique(self._source.duplicates), self._source.watch()
+        for item in islice(self._source.items(self._inventory, self._count_unnamed, watch), limit):
             unique.add(item.id)
             yield item
+        self.lacking = self._settled(watch, limit)
         unique.settle(lambda: islice(self._source.items(self._inventory), limit))
         self._unique = unique
+
+    def _settled(self, watch: FieldWatch, limit: int | None) -> tuple[LackingField, ...]:
+        """Return the fields that no item has; the first ones alone do not tell. Raises UsageError for one that every item needs."""
+        if limit is not None and not watch.satisfied:
+            watch = look(self._source, self._inventory)
+        lacking = tuple(watch.lacking())
+        for field in lacking:
+            if field.needed:
+                raise field.error()
+        return lacking
 
     def _keeps(self) -> Callable[[str], bool]:
         return self._unique.passage() if self._unique is not None else lambda _: True
 
     def _count_unnamed(self, _: Item) -> None:
         self.unnamed += 1
+
+
+def look(source: Source, inventory: Inventory | None = None) -> FieldWatch:
+    """Pass over an input until every field that the job names was seen, or to its end. Blocks."""
+    watch = source.watch()
+    for _ in source.items(inventory, watch=watch):
+        if watch.satisfied:
+            break
+    return watch
 
 
 def changed_input(file: str) -> StorageError:

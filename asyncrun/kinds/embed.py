@@ -43,6 +43,7 @@ class EmbedKind:
             await asyncio.to_thread(self.output.check)
             scanned = await asyncio.to_thread(self.items.scan)
             tally.start(len(scanned))
+            tally.say(map(str, self.items.source.lacking))
             index = await asyncio.to_thread(self.items.index)
             room = self.items.room(scanned, index, self.output)
             tally.say(await asyncio.to_thread(self.items.prepare, scanned, index, room))

@@ -49,7 +49,8 @@ class IngestKind:
     context: JobContext
 
     async def plan(self) -> JobPlan:
-        """Say what a run would do: documents are cut as a run cuts them, in the same rounds."""
+        """Say what a run would do: documents are cut as a run cuts them, in the same rounds. Raises what would end a run at its start."""
+        await asyncio.to_thread(self.shelf.check_space, self.embedder)
         found = await asyncio.to_thread(self._scan)
         changed, refusal = len(found.marks), self._refusal(found)
         foreseen = await asyncio.to_thread(self._foresee, found)
@@ -101,10 +102,10 @@ class IngestKind:
         """Embed and commit what is new or changed, then remove what has left the input if the job says so."""
         tally = Tally(self.context, "ingest", progress)
         try:
-            model = f"{self.embedder.provider}/{self.embedder.model_name}"
-            await asyncio.to_thread(self.shelf.check_space, self._space, model)
+            await asyncio.to_thread(self.shelf.check_space, self.embedder)
             found = await asyncio.to_thread(self._scan)
             tally.start(found.items)
+            tally.say(map(str, self.source.lacking))
             if (refusal := self._refusal(found)) is not None:
                 raise refusal
             room = self._room(len(found.marks))

@@ -60,8 +60,9 @@ def _unforeseen(items: Items, scanned: Scan, send: NDArray[np.bool_]) -> Iterato
 
 
 def input_notes(source: DistinctSource) -> tuple[str, ...]:
-    """Return warnings about items without an id of their own, and about files that a glob matched and that are not read."""
+    """Return warnings about fields that no item has, items without an id, and files that a glob matched and that are not read."""
+    notes = (*map(str, source.lacking), *passed_over(source))
     if not source.unnamed:
-        return passed_over(source)
+        return notes
     records = f"{counted(source.unnamed, 'record')} without an id"
-    return (f"{records}: file and line stand for it, so that a line put in between renames the rest", *passed_over(source))
+    return (f"{records}: file and line stand for it, so that a line put in between renames the rest", *notes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asyncrun.callbacks.schema import CBEventType, EventPayload
-from asyncrun.errors import AsyncrunError, JobFailedError, SpaceMismatchError, UsageError
+from asyncrun.errors import AsyncrunError, JobFailedError, UsageError
 from asyncrun.kinds.answer_plan import find_unanswered, likely_size, with_answers
 from asyncrun.kinds.answering import Answering, Question, answered_row, look_up
 from asyncrun.kinds.answers import Answers, Found
@@ -19,12 +19,13 @@ from asyncrun.kinds.failures import keep_failures
 from asyncrun.kinds.items import Items
 from asyncrun.kinds.missing import send_missing
 from asyncrun.kinds.outputs import Output, Row
-from asyncrun.kinds.planning import plan_items
+from asyncrun.kinds.planning import input_notes, plan_items
 from asyncrun.kinds.scan import Scan
+from asyncrun.kinds.stored import check_space, filter_notes
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, InputType, Item, JobPlan, JobResult, Waits
+from asyncrun.records import Counts, Item, JobPlan, JobResult, Waits
 from asyncrun.stores.interface import SearchMode, SearchRequest, Store
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Search:
 class QueryKind:
     """One query job, wired. Rows: id, query, hits; and answer, citations, finish_reason, usage where it answers.
 
-    `fill_first` says what to do when the collection is not there, None where nothing better is known than what the store says.
+    `fill_first` says what to do when the collection is not there, None where nothing better is known than what the store says;
+    `filled_with` are the fields of metadata that jobs of the file fill it with.
     """
 
     items: Items
@@ -54,9 +56,11 @@ class QueryKind:
     output: Output
     answering: Answering | None = None
     fill_first: str | None = None
+    filled_with: tuple[str, ...] = ()
 
     async def plan(self) -> JobPlan:
-        """Say what a run would send; sends nothing."""
+        """Say what a run would send; sends nothing. Raises what would end a run at its start."""
+        await asyncio.to_thread(self._is_filled)
         scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
         index = await asyncio.to_thread(self.items.index)
         if self.search.mode == "keyword":
@@ -64,9 +68,12 @@ class QueryKind:
             plan = JobPlan(
                 *(self.items.context.name, "query", len(scanned), 0), unchanged=ready, failed=scanned.failed, skipped=scanned.skipped
             )
+            plan = plan.noted(*input_notes(self.items.source))
         else:
             plan = await asyncio.to_thread(plan_items, self.items, "query", scanned, index, self.output)
-        return plan if self.answering is None else await asyncio.to_thread(self._plan_answers, plan, self.answering, scanned, index)
+        if self.answering is not None:
+            plan = await asyncio.to_thread(self._plan_answers, plan, self.answering, scanned, index)
+        return plan.noted(*await asyncio.to_thread(self._filter_notes))
 
     def _plan_answers(self, plan: JobPlan, answering: Answering, scanned: Scan, index: KeyIndex) -> JobPlan:
         """Return the plan with the answers in it. Blocks."""
@@ -85,6 +92,7 @@ class QueryKind:
             await asyncio.to_thread(self._check_collection)
             scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
             tally.start(len(scanned))
+            tally.say([*map(str, self.items.source.lacking), *await asyncio.to_thread(self._filter_notes)])
             if self.answering is None:
                 error = await self._send_missing(scanned, tally) or tally.too_many()
                 if error is None:
@@ -105,14 +113,12 @@ class QueryKind:
 
     def _is_filled(self) -> bool:
         """Tell whether the collection is there. Raises SpaceMismatchError for one of another space."""
-        found = self.store.fingerprint(self.search.collection)
-        space = self.items.embedder.space(InputType.DOCUMENT)
-        if self.search.mode != "keyword" and found not in (None, space.fingerprint):
-            raise SpaceMismatchError(
-                f"the collection {self.search.collection!r} was filled by another embedder than {self.items.embedder.provider}"
-                f"/{self.items.embedder.model_name}"
-            )
-        return found is not None
+        if self.search.mode != "keyword":
+            check_space(self.store, self.search.collection, self.items.embedder, self.items.context.ledger)
+        return self.store.fingerprint(self.search.collection) is not None
+
+    def _filter_notes(self) -> tuple[str, ...]:
+        return filter_notes(self.store, self.search.collection, self.search.filter, self.filled_with)
 
     def _check_collection(self) -> None:
         """Fail this job alone: others may have run, so it is no mistake of the call any more."""

@@ -10,10 +10,11 @@ import numpy as np
 
 from asyncrun.aio.slot import waiting
 from asyncrun.callbacks.schema import CBEventType
-from asyncrun.errors import SpaceMismatchError
+from asyncrun.embedders.interface import Embedder
 from asyncrun.jobfile.values import Threshold
 from asyncrun.kinds.chunked import ChunkedDocument
 from asyncrun.kinds.context import JobContext
+from asyncrun.kinds.stored import check_space
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import KnownFailure
@@ -52,10 +53,9 @@ class Shelf:
         """Whether documents that have left the input go out."""
         return self.target.prune and self.changes and self.context.retry is None
 
-    def check_space(self, space: Space, model: str) -> None:
-        """Raise SpaceMismatchError when what is stored is of another space than that of `model`. Blocks."""
-        if self.store.fingerprint(self.target.collection) not in (None, space.fingerprint):
-            raise SpaceMismatchError(f"the collection {self.target.collection!r} was filled by another embedder than {model}")
+    def check_space(self, embedder: Embedder) -> None:
+        """Raise SpaceMismatchError when what is stored is of another space than the embedder's. Blocks."""
+        check_space(self.store, self.target.collection, embedder, self.context.ledger)
 
     def marks(self) -> dict[str, str]:
         """Return what the stored documents were made from, by their ids. Blocks."""

@@ -32,6 +32,12 @@ def last_space(ledger: Ledger, job: str) -> Mapping[str, Any] | None:
     return dict(json.loads(rows[0][0])) if rows else None
 
 
+def space_of(ledger: Ledger, fingerprint: str) -> Mapping[str, Any] | None:
+    """Return what describes a space, None for one that the ledger does not know. Blocks."""
+    rows = ledger.read("SELECT description FROM spaces WHERE fingerprint = ? AND description != ''", (fingerprint,))
+    return dict(json.loads(rows[0][0])) if rows else None
+
+
 def set_last_space(connection: sqlite3.Connection, job: str, space: Space) -> None:
     """Remember the space of a job that has finished."""
     connection.execute("INSERT OR REPLACE INTO job_spaces VALUES (?, ?)", (job, space.describe()))

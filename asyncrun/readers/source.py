@@ -12,6 +12,7 @@ import orjson
 from asyncrun import registry
 from asyncrun.errors import ItemError, Place
 from asyncrun.grammar.template import MISSING, Template, parse_template, pick
+from asyncrun.readers.fields import FieldWatch
 from asyncrun.readers.files import Inventory, Search
 from asyncrun.readers.interface import BadRecord, Record
 from asyncrun.readers.unique import Duplicates
@@ -61,13 +62,23 @@ class Source:
             registry.find("readers", self.format)
         return self._search().find()
 
-    def items(self, inventory: Inventory | None = None, on_unnamed: Callable[[Item], object] | None = None) -> Iterator[Item | BadItem]:
+    def watch(self) -> FieldWatch:
+        """Return what tells, after a pass, which of the named fields no record has."""
+        return FieldWatch(parse_template(self.text), parse_template(self.id), self.metadata)
+
+    def items(
+        self,
+        inventory: Inventory | None = None,
+        on_unnamed: Callable[[Item], object] | None = None,
+        watch: FieldWatch | None = None,
+    ) -> Iterator[Item | BadItem]:
         """Yield the items in input order, from the beginning at every call; one line is in memory at a time.
 
         `inventory` is what `check` returned, so that several passes read the same files. `on_unnamed` is called with every
-        item of a row that has no id of its own. Raises what `check` raises, and StorageError when a file cannot be read to its end.
+        item of a row that has no id of its own, `watch` sees every record. Raises what `check` raises, and StorageError when a
+        file cannot be read to its end.
         """
-        make = _Maker(parse_template(self.text), parse_template(self.id), self.metadata, on_unnamed)
+        make = _Maker(parse_template(self.text), parse_template(self.id), self.metadata, on_unnamed, watch)
         for file in (inventory or self.check()).files:
             for record in registry.load("readers", file.format)(file.path, file.shown):
                 yield make.item(record, file.name)
@@ -84,12 +95,15 @@ class _Maker:
     id: Template
     metadata: tuple[str, ...]
     on_unnamed: Callable[[Item], object] | None
+    watch: FieldWatch | None
 
     def item(self, record: Record | BadRecord, name: str) -> Item | BadItem:
         place = record.place
         if isinstance(record, BadRecord):
             return BadItem(self._own_id_or_none(record) or _id_of_place(name, place), place, record.reason, record.message)
         fields, own_id = record.fields, None
+        if self.watch is not None:
+            self.watch.see(fields, place)
         try:
             own_id = self._own_id(record)
             text = _encodable(self.text.fill_text(fields), "text")

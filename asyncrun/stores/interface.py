@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from asyncrun.records import Chunk, Hit
 
@@ -92,3 +92,14 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release files and connections; may be called twice. Where a run is cancelled, a thread may still be in another method."""
+
+
+@runtime_checkable
+class FieldStore(Protocol):
+    """A store that can tell which metadata its documents have, so that a filter which can match nothing is told; nobody needs to be one."""
+
+    def has_field(self, collection: str, field: tuple[str, ...]) -> bool:
+        """Tell whether a document has something at a path of names, outermost first; true where there is no document."""
+
+    def fields(self, collection: str) -> list[str]:
+        """Return the outermost names of all documents' metadata, sorted."""

@@ -20,12 +20,14 @@ from asyncrun.stores.interface import Collection, SearchRequest, StoredDocument
 from asyncrun.stores.sqlite_file import open_existing_file, open_file, reporting, transaction
 from asyncrun.stores.sqlite_rows import (
     CollectionRow,
+    any_has_field,
     as_text,
     collection_names,
     delete_document,
     find_collection,
     insert_collection,
     insert_document,
+    metadata_names,
     touch_collection,
 )
 from asyncrun.stores.sqlite_search import SqliteSearch
@@ -117,6 +119,18 @@ class SqliteStore:
         with self._reading() as connection:
             known = find_collection(connection, collection) if connection else None
             return known.fingerprint if known else None
+
+    def has_field(self, collection: str, field: tuple[str, ...]) -> bool:
+        """Tell whether a document has something at a path of its metadata; true where there is no document."""
+        with self._reading() as connection:
+            known = find_collection(connection, collection) if connection else None
+            return connection is None or known is None or any_has_field(connection, known, field)
+
+    def fields(self, collection: str) -> list[str]:
+        """Return the outermost names of all documents' metadata, sorted; reads every document."""
+        with self._reading() as connection:
+            known = find_collection(connection, collection) if connection else None
+            return metadata_names(connection, known) if connection is not None and known is not None else []
 
     def revision(self, collection: str) -> str:
         """Return a word that every committed change of the collection replaces; empty when it is not there."""

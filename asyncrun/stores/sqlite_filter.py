@@ -19,6 +19,15 @@ class Condition:
     parameters: tuple[SqlValue, ...]
 
 
+def json_path(field: Sequence[str]) -> str:
+    """Return the path of names in SQLite's words.
+
+    >>> json_path(("author", "name"))
+    '$."author"."name"'
+    """
+    return "$" + "".join(f'."{name}"' for name in field)
+
+
 def compile_filter(tree: Filter, column: str) -> Condition:
     """Return a filter as SQL over the JSON in `column` (a column's name, never a user's word).
 
@@ -55,7 +64,7 @@ def _kind(value: Value) -> str:
 
 def _typed(column: str, field: Sequence[str], branches: Sequence[tuple[str, str, Sequence[Value]]]) -> Condition:
     """Return a CASE that compares only what has the same type; a field of any other type, or none, comes out as null."""
-    path = "$" + "".join(f'."{name}"' for name in field)
+    path = json_path(field)
     sql = "CASE"
     parameters: list[SqlValue] = []
     for kind, operator, values in branches:

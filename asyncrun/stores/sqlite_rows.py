@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asyncrun.errors import StorageError
@@ -10,6 +11,7 @@ from asyncrun.escape import printable
 from asyncrun.stores.interface import Collection, StoredDocument
 from asyncrun.stores.metadata import dump_metadata
 from asyncrun.stores.sqlite_file import words_table
+from asyncrun.stores.sqlite_filter import json_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,22 @@ def find_collection(connection: sqlite3.Connection, name: str) -> CollectionRow 
 def collection_names(connection: sqlite3.Connection) -> list[str]:
     """Return the names of all collections, sorted."""
     return [name for (name,) in connection.execute("SELECT name FROM collections ORDER BY name")]
+
+
+def any_has_field(connection: sqlite3.Connection, collection: CollectionRow, field: Sequence[str]) -> bool:
+    """Tell whether a document of the collection has something at a path of its metadata, or there is no document."""
+    there = "SELECT EXISTS (SELECT * FROM documents WHERE collection = ?)"
+    found = "SELECT EXISTS (SELECT * FROM documents WHERE collection = ? AND json_type(metadata, ?) IS NOT NULL)"
+    return (
+        bool(connection.execute(found, (collection.number, json_path(field))).fetchone()[0])
+        or not connection.execute(there, (collection.number,)).fetchone()[0]
+    )
+
+
+def metadata_names(connection: sqlite3.Connection, collection: CollectionRow) -> list[str]:
+    """Return the outermost names of all metadata of the collection, sorted."""
+    sql = "SELECT DISTINCT each.key FROM documents, json_each(documents.metadata) AS each WHERE documents.collection = ? ORDER BY each.key"
+    return [str(name) for (name,) in connection.execute(sql, (collection.number,))]
 
 
 def insert_collection(connection: sqlite3.Connection, collection: Collection) -> None:

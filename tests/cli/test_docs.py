@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -99,11 +100,12 @@ FILES = (
     "notes/a.md",
     "notes/a.txt",
     "more.jsonl",
-    "more.csv",
+    "notes/more.csv",
     "more.md",
     "docs/a.md",
     "questions.jsonl",
 )
+ROW = {"id": "a", "qid": "a", "key": "a", "text": "a", "question": "a", "title": "a", "description": "a", "lang": "en", "year": 2024}
 SMALL_FILES = ("prompt.txt", "tokenizer.json", "models/tokenizer.json", "known-bad.txt", "key.txt")
 ASK = {"items": ["a question"]}
 
@@ -113,7 +115,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asyncrun: Command) -
     """The folder that commands run in, with the files and variables that job files in the docs name."""
     for name in (*FILES, *SMALL_FILES):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text('{"id": "a", "qid": "a", "text": "a"}\n' if name.endswith(".jsonl") else "id,text\na,a\n")
+        (tmp_path / name).write_text(json.dumps(ROW) + "\n" if name.endswith(".jsonl") else "id,text\na,a\n")
     (tmp_path / "prompt.txt").write_text("{question} {context}")
     for name in {variable for block in BLOCKS for variable in re.findall(r"\$\{(\w+)\}", block.code)}:
         monkeypatch.setenv(name, "http://localhost/x" if name.endswith("URL") else "x")

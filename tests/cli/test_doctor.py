@@ -194,7 +194,8 @@ def test_a_chat_model_is_asked_for_its_list_alone(asyncrun: Command, server: Fak
             "output": "o.jsonl",
             "llm": llm,
         }
-        (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
+        fill = {"name": "f", "kind": "ingest", "input": "q.jsonl", "collection": "c", "store": {"type": "sqlite"}}
+        (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job, fill]}))
         answer = asyncrun("doctor")
         assert answer.code == code, answer.out
         assert "llm openai/fake-embedding" in answer.out

@@ -92,7 +92,7 @@ def test_what_is_not_installed_for_a_later_job_is_said_before_the_first_one_send
     write_jobs(folder, jobs[0], {**jobs[1], "needs": ["first"], **part})
     answer = asyncrun("run")
     assert (answer.code, server.requests) == (2, [])
-    assert "job second: parquet needs the extra 'parquet', which is not installed" in answer.err
+    assert f"jobs[1].{next(iter(part))}: parquet needs the extra 'parquet', which is not installed" in answer.err
     assert "pip install 'asyncrun[parquet]'" in answer.err
 
 

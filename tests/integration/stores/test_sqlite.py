@@ -42,6 +42,18 @@ def store(path):
     store.close()
 
 
+def test_it_tells_which_fields_of_metadata_its_documents_have(store):
+    assert store.has_field("notes", ("lang",))  # of no document nothing can be said
+    store.open_collection(NOTES)
+    assert store.has_field("notes", ("lang",))
+    metadata = [{"lang": "en", "author": {"name": "A"}}, {"größe": None, 'a"b': 1}, {}]
+    store.commit("notes", "docs", [make_document(f"d{n}", ["text"], [[1, 0, 0]], each) for n, each in enumerate(metadata)])
+    assert store.fields("notes") == ['a"b', "author", "größe", "lang"]
+    assert [store.has_field("notes", field) for field in (("lang",), ("author", "name"), ("größe",))] == [True] * 3
+    assert [store.has_field("notes", field) for field in (("langue",), ("author", "nam"), ("lang", "en"))] == [False] * 3
+    assert store.fields("others") == []
+
+
 def test_only_a_write_makes_the_file(tmp_path):
     store = SqliteStore(tmp_path / "made" / "index.db")
     assert store.marks("notes", "docs") == {}
