@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar, NamedTuple
 
 
@@ -87,6 +88,18 @@ def os_words(error: BaseException) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"not a text in {error.encoding.upper()}"
     return getattr(error, "strerror", None) or str(error)
+
+
+class Reason(StrEnum):
+    """Why an item failed, as a word that a program can compare; a plugin may have others."""
+
+    TOO_LONG = "too_long"
+    EMPTY = "empty"
+    BAD_RECORD = "bad_record"
+    BAD_TEXT = "bad_text"
+    REFUSED = "refused"
+    BAD_RESPONSE = "bad_response"
+    SERVER_ERROR = "server_error"
 
 
 class AsyncrunError(Exception):
@@ -269,7 +282,7 @@ class NestedLoopError(JobFailedError, RuntimeError):
 class ItemError(AsyncrunError):
     """An answer about one item: it fails, the others go on.
 
-    `reason` is a word that a program can compare: too_long, empty, bad_record, bad_text, refused, bad_response, server_error.
+    `reason` is one of `Reason`, or a plugin's own word.
     """
 
     exit_code = 3

@@ -9,6 +9,7 @@ from typing import Any
 
 from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints.sizes import told_sizes
+from asyncrun.errors import Reason
 from asyncrun.readings import plain
 
 MOST_WORDS = 20_000
@@ -30,16 +31,16 @@ class Verdict:
     share: float | None = None
 
     @property
-    def reason(self) -> str:
+    def reason(self) -> Reason:
         """Return why an item has failed about which this is said for good."""
-        return _REASONS.get(self.failure, "refused")
+        return _REASONS.get(self.failure, Reason.REFUSED)
 
 
 _REASONS = {
-    FailureClass.TOO_BIG: "too_long",
-    FailureClass.TOO_LONG: "too_long",
-    FailureClass.BAD_RESPONSE: "bad_response",
-    FailureClass.TRANSIENT: "server_error",
+    FailureClass.TOO_BIG: Reason.TOO_LONG,
+    FailureClass.TOO_LONG: Reason.TOO_LONG,
+    FailureClass.BAD_RESPONSE: Reason.BAD_RESPONSE,
+    FailureClass.TRANSIENT: Reason.SERVER_ERROR,
 }
 
 _QUOTA = re.compile(

@@ -12,6 +12,7 @@ from asyncrun.escape import cut
 from asyncrun.plural import counted
 from asyncrun.records import JobResult, RunResult, Status
 from asyncrun.trace.views.styled import Line, Part, Styled, line, style_of
+from asyncrun.ui.advice import advise, can_go_on
 from asyncrun.ui.wording import render_cost, render_duration
 
 NAMED_FAILURES = 5
@@ -39,15 +40,17 @@ def render_trouble(result: RunResult, file: Path | None = None) -> Styled:
 
 
 def _next(result: RunResult, file: Path | None) -> list[str]:
-    """Return what to do next: look at the items that failed, if they are the trouble, or run again, which goes on from there."""
-    if file is None:
-        again = "Next: the same command goes on from here; what is finished is not sent again."
-        return [again] if result.status in (Status.FAILED, Status.STOPPED, Status.CANCELLED) else []
-    words = f" {shlex.quote(str(file))}"
-    listed = f"Next: `asyncrun failed{words}` lists what failed, `asyncrun retry{words}` sends it again."
-    steps = [listed] if any(_failed_by_items(job) for job in result.jobs) else []
+    """Return what to do next: about the items that failed, if they are the trouble; or run again, at once or with a mistake corrected."""
+    words = "" if file is None else f" {shlex.quote(str(file))}"
+    again = "the same command" if file is None else f"`asyncrun run{words}`"
+    by_items = [job for job in result.jobs if _failed_by_items(job)] if file is not None else []
+    steps = [f"Next: `asyncrun failed{words}` lists what failed."] if by_items else []
+    steps += advise((failure.reason for job in by_items for failure in job.failures), words)
     if result.status in (Status.FAILED, Status.STOPPED, Status.CANCELLED):
-        steps.append(f"Next: `asyncrun run{words}` goes on from here; what is finished is not sent again.")
+        if can_go_on(job.exit_code for job in result.jobs):
+            steps.append(f"Next: {again} goes on from here; what is finished is not sent again.")
+        else:
+            steps.append(f"Next: correct that first; {again} then does the rest, and what is finished is not sent again.")
     return steps
 
 
