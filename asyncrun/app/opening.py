@@ -17,7 +17,7 @@ from asyncrun.app.request import Request, environment_secrets
 from asyncrun.app.wiring import Workshop
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
-from asyncrun.errors import StorageError, os_words
+from asyncrun.errors import Mistake, StorageError, os_words
 from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.jobs import Job
 from asyncrun.kinds.budget import Purse
@@ -40,14 +40,15 @@ def build_workshop(
     manager: CallbackManager,
     models: Sequence[EndpointConfig] = (),
     jobs: Sequence[Job] = (),
+    keyless: Sequence[Mistake] = (),
     stdin: Path | None = None,
     warn: Callable[[str], object] = NOBODY,
     redact: Callable[[str], str] = str,
 ) -> Workshop:
     """Return the workshop of a request.
 
-    `models` and `jobs` are all that its job file describes, `stdin` is where standard input was spooled to, `warn` is told what is odd,
-    `redact` takes secrets out of a text.
+    `models` and `jobs` are all that its job file describes, `keyless` says where a key is missing that it names, `stdin` is where
+    standard input was spooled to, `warn` is told what is odd, `redact` takes secrets out of a text.
     """
     return Workshop(
         file=request.file,
@@ -67,6 +68,7 @@ def build_workshop(
         purse=None if request.max_cost is None else Purse(request.max_cost),
         models=models,
         jobs=jobs,
+        keyless=keyless,
     )
 
 
@@ -88,7 +90,7 @@ async def open_workshop(request: Request, *, need_keys: bool = False) -> AsyncIt
         ledger = Ledger(path)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
         job_file = selection.job_file
-        build = partial(build_workshop, models=job_file.models(), jobs=job_file.jobs)
+        build = partial(build_workshop, models=job_file.models(), jobs=job_file.jobs, keyless=job_file.keyless)
         workshop = build(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager())
         stack.push_async_callback(workshop.aclose)
         try:

@@ -22,7 +22,7 @@ from asyncrun.chunkers.safe import SafeTokenizer
 from asyncrun.clock import Clock
 from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
-from asyncrun.errors import MissingKeyError, StorageError, UsageError, os_words
+from asyncrun.errors import MissingKeyError, Mistake, StorageError, UsageError, os_words
 from asyncrun.grammar.endings import input_format
 from asyncrun.grammar.ids import parse_ids
 from asyncrun.jobfile.embedder import EmbedderConfig
@@ -63,8 +63,8 @@ class Workshop:
     """Builds the parts of one run; embedders are built once for all jobs.
 
     `file` is the job file, `models` are all that it describes: what one states of a place's limits holds for the others; `jobs` are all
-    that stand there, by which it is told who fills a collection that is not there. After `deadline`, a monotonic time, no batch of any
-    job starts. `redact` takes the run's secrets out of a text.
+    that stand there, by which it is told who fills a collection that is not there; `keyless` says where a key is missing. After
+    `deadline`, a monotonic time, no batch of any job starts. `redact` takes the run's secrets out of a text.
     """
 
     file: Path
@@ -84,6 +84,7 @@ class Workshop:
     purse: Purse | None = None
     models: Sequence[EndpointConfig] = ()
     jobs: Sequence[Job] = ()
+    keyless: Sequence[Mistake] = ()
     forecast: Forecast = field(default_factory=Forecast)
     _embedders: dict[str, Embedder] = field(default_factory=dict)
     _llms: dict[str, Llm] = field(default_factory=dict)

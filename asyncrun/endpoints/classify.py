@@ -31,9 +31,9 @@ class Verdict:
     share: float | None = None
 
     @property
-    def reason(self) -> Reason:
+    def reason(self) -> str:
         """Return why an item has failed about which this is said for good."""
-        return _REASONS.get(self.failure, Reason.REFUSED)
+        return _REASONS.get(self.failure, Reason.REFUSED).value
 
 
 _REASONS = {

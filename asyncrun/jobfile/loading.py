@@ -38,8 +38,8 @@ class Reading:
     """How a job file is read.
 
     `variables` come before `environ`, and both before the file's `vars`. `jobs` are those that will run (none: all); only what they
-    reach must be there. `check_inputs` looks for the files, `resolve` demands values for variables, `need_keys` also for those of keys
-    and headers, and reads key files.
+    reach must be there. `check_inputs` looks for the files, `resolve` demands values for variables and reads key files, `need_keys`
+    demands keys and headers, too.
     """
 
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -100,6 +100,7 @@ class Loading:
             executor=executor or ExecutorConfig(),
             notify=notify or NotifyConfig(),
             key_files=tuple(self.folder / file for file in self.resolver.key_files.values()),
+            keyless=tuple(gap.mistake for gap in self.findings.gaps if gap.cause == "secret" and self._is_reached(gap, reached)),
             jobs=tuple(entry.job.model_copy(update={"needs": needs[entry.name]}) for entry in entries if _is_whole(entry.job)),
         )
 
@@ -223,6 +224,9 @@ class Loading:
     def _counts(self, gap: Gap, reached: frozenset[Path]) -> bool:
         if (gap.cause != "part" and not self.reading.resolve) or (gap.cause == "secret" and not self.reading.need_keys):
             return False
+        return self._is_reached(gap, reached)
+
+    def _is_reached(self, gap: Gap, reached: frozenset[Path]) -> bool:
         return gap.path[0] not in _SELECTABLE or gap.path[:2] in reached
 
     def _check_files(self, entries: Sequence[JobEntry], reached: frozenset[Path]) -> None:
@@ -238,14 +242,14 @@ class Loading:
     def _keys(self, reached: frozenset[Path]) -> dict[Path, str]:
         """Return the keys that stand in files, by the path of what they belong to."""
         found: dict[Path, str] = {}
-        wanted = self.resolver.key_files.items() if self.reading.need_keys and self.reading.resolve else ()
+        wanted = self.resolver.key_files.items() if self.reading.resolve else ()
         for path, file in wanted:
             if path[0] in _SELECTABLE and path[:2] not in reached:
                 continue
             try:
                 found[path[:-1]] = load_key(self.folder / file)
             except ValueError as error:
-                self.findings.add((*path, "file"), str(error), "a file that holds the key alone")
+                self.findings.add_gap("secret", (*path, "file"), str(error), "a file that holds the key alone")
         return found
 
     def _raise_unknown(self, needs: checks.Needs) -> None:

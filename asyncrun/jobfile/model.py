@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from asyncrun.errors import UsageError
+from asyncrun.errors import Mistake, UsageError
 from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.fields import VARIABLE_SCHEMA, Accepts, Model
 from asyncrun.jobfile.findings import near
@@ -42,7 +42,8 @@ class Sections(Model):
 class JobFile:
     """A job file that is free of mistakes, as far as the selected jobs reach.
 
-    `root` is the folder where relative paths start; `jobs` keep the file's order. `key_files` hold keys.
+    `root` is the folder where relative paths start; `jobs` keep the file's order. `key_files` hold keys; `keyless` are the mistakes that it
+    has where keys are needed, and was not refused for.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class JobFile:
     notify: NotifyConfig
     jobs: tuple[Job, ...]
     key_files: tuple[Path, ...] = ()
+    keyless: tuple[Mistake, ...] = ()
 
     def absolute(self, path: str) -> Path:
         """Return the place that a path of the file stands for."""

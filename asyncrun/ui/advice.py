@@ -25,7 +25,7 @@ GOES_ON: Mapping[int, bool] = {
     4: False,  # a budget, which counts on until the job has finished
     70: False,  # a bug
     73: False,  # an output that cannot be made
-    74: False,  # a disk or an input that fails
+    74: True,  # a disk or an input that fails, or damage: the job's own hint says what to do first
     75: True,  # another time
     77: False,  # a refused key
 }

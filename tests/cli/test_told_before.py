@@ -222,10 +222,22 @@ def test_an_input_that_a_job_of_the_run_has_made_fails_its_reader_alone(asyncrun
     assert (answer.code, "is already that of" in answer.out) == (1, True)
 
 
-def test_plan_needs_no_key_and_says_that_a_run_does(asyncrun: Command, server: FakeServer, folder: Path) -> None:
+def test_plan_needs_no_key_and_says_that_a_run_does(
+    asyncrun: Command, server: FakeServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bare = job(server)
     del bare["embedder"]["base_url"]
-    write(folder, bare)
+    for api_key, told in ((None, "no key for api.openai.com"), ("${NO_SUCH_KEY}", "jobs[0].embedder.api_key: ")):
+        write(folder, {**bare, "embedder": bare["embedder"] | ({"api_key": api_key} if api_key else {})})
+        planned = asyncrun("plan")
+        assert (planned.code, "a run is refused: " in planned.out, told in words(planned.out)) == (0, True, True)
+        assert asyncrun("run").code == 2
+    monkeypatch.setenv("NO_SUCH_KEY", "k")
+    assert "a run is refused" not in asyncrun("plan").out
+
+
+def test_a_key_file_that_is_not_there_is_said_by_plan_too(asyncrun: Command, server: FakeServer, folder: Path) -> None:
+    write(folder, job(server, embedder={**job(server)["embedder"], "api_key": {"file": "key.txt"}}))
     planned = asyncrun("plan")
-    assert (planned.code, "a run is refused: no key for api.openai.com" in planned.out) == (0, True)
+    assert (planned.code, "a run is refused" in planned.out) == (0, True)
     assert asyncrun("run").code == 2
