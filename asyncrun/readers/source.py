@@ -79,8 +79,11 @@ class Source:
         file cannot be read to its end.
         """
         make = _Maker(parse_template(self.text), parse_template(self.id), self.metadata, on_unnamed, watch)
-        for file in (inventory or self.check()).files:
-            for record in registry.load("readers", file.format)(file.path, file.shown):
+        files = (inventory or self.check()).files
+        # To look a reader up is to look at every installed package: once a format, not once a file.
+        readers = {format_: registry.load("readers", format_) for format_ in dict.fromkeys(file.format for file in files)}
+        for file in files:
+            for record in readers[file.format](file.path, file.shown):
                 yield make.item(record, file.name)
         for number, value in enumerate(self.inline, 1):
             yield make.item(_inline_record(value, Place(INLINE, number)), INLINE)

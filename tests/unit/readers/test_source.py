@@ -4,6 +4,7 @@ import gzip
 import os
 import tempfile
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -307,3 +308,21 @@ class TestUnreadable:
             Source(unprivileged, ("**/*.md",)).check()
         with pytest.raises(StorageError, match=r"^sub/b\.md: cannot be looked at: Permission denied"):
             Source(unprivileged, ("sub/b.md",)).check()
+
+
+class TestManyFiles:
+    @pytest.mark.parametrize("number", [2, 200])
+    def test_installed_packages_are_looked_at_once_a_format_not_once_a_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        put(tmp_path, {f"docs/{index}.{ending}": "a text" for index in range(number // 2) for ending in ("md", "txt")})
+        looked: list[object] = []
+
+        def looking(**chosen: str) -> metadata.EntryPoints:
+            looked.append(chosen)
+            return metadata.entry_points(**chosen)
+
+        monkeypatch.setattr("asyncrun.registry.entry_points", looking)
+        source = Source(tmp_path, ("docs/*",))
+        assert len(list(source.items())) == number
+        assert len(looked) == 3, "the known formats once, then the readers of markdown and of text"
