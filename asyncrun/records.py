@@ -147,9 +147,10 @@ def content_key(text: str) -> bytes:
 class Waits:
     """Seconds of one batch, by what they were spent on.
 
-    `queue` for a free slot, `rate` for a rate limit, `gate` after a throttle, `backoff` before another attempt; `connect` is making
-    connections, `request` the rest of a call until its last byte, `decode` reading and proving the reply; `store` is writing to a vector
-    store, or searching it, `write` the wait until vectors are durable in the ledger.
+    `queue` for a free slot or worker thread, `rate` for a rate limit, `gate` after a throttle, `backoff` before another attempt;
+    `connect` is making connections, `request` the rest of a call until its last byte, `compute` the work of a model on our own threads,
+    `decode` reading and proving the reply; `store` is writing to a vector store, or searching it, `write` the wait until vectors are
+    durable in the ledger.
     """
 
     queue: float = 0.0
@@ -158,6 +159,7 @@ class Waits:
     backoff: float = 0.0
     connect: float = 0.0
     request: float = 0.0
+    compute: float = 0.0
     decode: float = 0.0
     store: float = 0.0
     write: float = 0.0
@@ -173,8 +175,31 @@ class Waits:
         """
         return {f"waits.{item.name}": seconds for item in fields(self) if (seconds := getattr(self, item.name))}
 
+    @property
+    def in_line(self) -> float:
+        """Return the seconds in which nobody worked on the batch."""
+        return self.queue + self.rate + self.gate + self.backoff + self.connect
+
 
 _seconds = attrgetter(*(item.name for item in fields(Waits)))
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much is sent: the number of texts, and their `size` in UTF-8 bytes, those left out that a model cuts off.
+
+    >>> Load(2, 300) - Load(3, 100) + Load(1, 50)
+    Load(texts=1, size=250)
+    """
+
+    texts: int = 0
+    size: int = 0
+
+    def __add__(self, other: Load) -> Load:
+        return Load(self.texts + other.texts, self.size + other.size)
+
+    def __sub__(self, other: Load) -> Load:
+        return Load(max(self.texts - other.texts, 0), max(self.size - other.size, 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,9 @@ def roster() -> Generator[Roster, None, None]:
 
 @contextmanager
 def waiting(reason: str, *, idle: bool = True, words: Callable[[], str | None] | None = None) -> Generator[None, None, None]:
-    """Say what the job waits for while the block runs: `limiter`, `gate`, `backoff`, `connect`, `request`, `store`, `another job`.
+    """Say what the job waits for while the block runs.
+
+    It is `queue`, `limiter`, `gate`, `backoff`, `connect`, `request`, `compute`, `store`, or `another job`.
 
     Seconds of an `idle` wait count as waiting, others (a request that is under way) as running. `words` says it to a person, as it stands
     when it is called. Outside of a pool it does nothing.

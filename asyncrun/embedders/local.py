@@ -6,17 +6,20 @@ import asyncio
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
 from asyncrun.batching.pack import BatchLimits
+from asyncrun.clock import Clock, SystemClock
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.interface import Empty, TooLong
 from asyncrun.embedders.minilm import DIMENSIONS, MAX_TOKENS, MiniLM, Read
 from asyncrun.embedders.packaged import MODEL, MODEL_NAME
+from asyncrun.embedders.threads import call_on_threads
 from asyncrun.embedders.tokenizer import FileTokenizer
 from asyncrun.errors import UsageError
-from asyncrun.records import Embedded, EmbedFailure, InputType, Space, Usage
+from asyncrun.records import Embedded, EmbedFailure, InputType, Space, Usage, Waits
 
 MAX_THREADS = 4
 """More threads read the same weights from the same memory; what they add was not worth their memory."""
@@ -30,6 +33,7 @@ class LocalEmbedding(BaseEmbedding):
 
     Args:
         threads: Texts embedded at once; default: the usable processors, at most 4.
+        clock: Times how long texts wait for a thread, and are worked on.
         on_too_long: Default `truncate`: the first 256 tokens stand for the text.
 
     The other arguments are those of `BaseEmbedding`.
@@ -58,6 +62,7 @@ class LocalEmbedding(BaseEmbedding):
         on_too_long: TooLong = "truncate",
         on_empty: Empty = "fail",
         threads: int | None = None,
+        clock: Clock | None = None,
     ) -> None:
         if model != MODEL_NAME:
             raise UsageError(f"local has the model {MODEL_NAME} only, not {model!r}", hint="Leave `model` out, or choose a provider.")
@@ -79,6 +84,7 @@ class LocalEmbedding(BaseEmbedding):
         self._space = Space(self.provider, MODEL.sha256, name=space)
         self._tokenizer = FileTokenizer()
         self._model = MiniLM(self._tokenizer)
+        self._clock = clock or SystemClock()
         self._pool: ThreadPoolExecutor | None = None
 
     @property
@@ -99,14 +105,9 @@ class LocalEmbedding(BaseEmbedding):
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="asyncrun-local")
         whole = self.on_too_long != "truncate"
-        work = [asyncio.wrap_future(self._pool.submit(self._model.read, text, whole)) for text in texts]
-        try:
-            reads = await asyncio.gather(*work)
-        finally:
-            # After an error or a cancellation nothing queued is begun; what a thread is at ends within one text.
-            for future in work:
-                future.cancel()
-        return _answer(reads)
+        # After an error or a cancellation, what a thread is at ends within one text.
+        reads, waits = await call_on_threads(self._pool, partial(self._model.read, whole=whole), texts, self._clock)
+        return _answer(reads, waits)
 
     async def aclose(self) -> None:
         """End the threads and let go of the model; may be called twice, and both come back when the embedder is used again."""
@@ -124,7 +125,7 @@ def usable_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _answer(reads: Sequence[Read]) -> Embedded:
+def _answer(reads: Sequence[Read], waits: Waits) -> Embedded:
     positions = tuple(place for place, read in enumerate(reads) if read.vector is not None)
     vectors = [read.vector for read in reads if read.vector is not None]
     message = f"the text has more than {MAX_TOKENS} tokens"
@@ -134,4 +135,5 @@ def _answer(reads: Sequence[Read]) -> Embedded:
         tuple(EmbedFailure(place, "too_long", message, attempts=0) for place, read in enumerate(reads) if read.vector is None),
         frozenset(place for place in positions if reads[place].cut),
         Usage(requests=1, tokens=sum(read.tokens for read in reads), cost=0.0),
+        waits,
     )

@@ -35,4 +35,6 @@ def bound_by(waits: Waits, limit: str | None) -> str | None:
     if not told:
         return None
     longest = max(told, key=told.__getitem__).removeprefix("waits.")
+    if longest == "queue" and waits.compute:
+        longest = "compute"  # Who waits for a thread waits for the processor.
     return {"rate": limit or "rate", "queue": "concurrency"}.get(longest, longest)

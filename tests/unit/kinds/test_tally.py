@@ -96,6 +96,7 @@ def test_the_onlooker_is_told_what_requests_used_and_only_once() -> None:
         (Waits(queue=3.0, request=1.0), "concurrency"),
         (Waits(rate=1.0, gate=3.0), "gate"),
         (Waits(rate=1.0, request=3.0), "request"),
+        (Waits(queue=5.0, compute=3.0), "compute"),
     ],
 )
 def test_what_most_time_went_to_is_said_a_limit_by_its_name(waits: Waits, named: str | None) -> None:
