@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from asyncrun.records import Counts, ItemFailure, JobPlan, JobResult, RunResult, Usage
+from asyncrun.records import Counts, ItemFailure, JobPlan, JobResult, Load, RunResult, Usage, Waits
 
 
 class Progress:
@@ -27,6 +27,15 @@ class Progress:
 
     def use(self, task: str, usage: Usage) -> None:
         """Add what requests have just used."""
+
+    def expect(self, task: str, left: Load) -> None:
+        """Tell how much a task still has to send, all in all; may be told again once more is known, with nothing under way."""
+
+    def sending(self, task: str, load: Load) -> None:
+        """Tell that a call with some of it has begun."""
+
+    def received(self, task: str, load: Load, waits: Waits | None) -> None:
+        """Tell that such a call was answered, and what it waited for; None: it has ended without an answer."""
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
         """Tell that an item has failed."""

@@ -17,6 +17,7 @@ from asyncrun.aio.spending import Spending
 from asyncrun.aio.suspend import moment, seconds_suspended
 from asyncrun.aio.telling import cut_attempt, end_attempt, tell_attempt, tell_wait
 from asyncrun.clock import Clock
+from asyncrun.duration import duration
 from asyncrun.errors import OutageError, ThrottledError
 from asyncrun.records import Usage, Waits
 
@@ -156,7 +157,7 @@ async def _back_off(seconds: float, clock: Clock, tally: Tally) -> None:
     until = clock.monotonic() + seconds
 
     def words() -> str:
-        return f"another attempt {max(math.ceil(until - clock.monotonic()), 0)} s"
+        return f"another attempt {duration(max(math.ceil(until - clock.monotonic()), 0))}"
 
     with waiting("backoff", words=words), tell_wait("backoff", seconds) as told:
         await clock.sleep(seconds)
@@ -190,7 +191,7 @@ def _judge(
         # A wait that nobody will sit out must not shut the gate: others on this endpoint would hang there instead of being told.
         permit.throttled(decision.seconds if isinstance(decision, Wait) else None)
         if isinstance(decision, Wait) and tally.waits.gate + limiter.gate > policy.max_wait:
-            decision = Stop(f"the gate stays shut for {limiter.gate:.0f} s more")
+            decision = Stop(f"the gate stays shut for {duration(round(limiter.gate))} more")
         if isinstance(decision, Stop):
             raise ThrottledError(f"throttled, {decision.reason}: {error}") from error
         return decision.seconds

@@ -20,6 +20,7 @@ from asyncrun.aio.stopwatch import Stopwatch
 from asyncrun.aio.telling import tell_wait
 from asyncrun.aio.window import Rates, Sent, Told
 from asyncrun.clock import Clock
+from asyncrun.duration import duration
 from asyncrun.records import Waits
 
 DEFAULT_CONCURRENCY = 8
@@ -179,9 +180,9 @@ class Limiter:
     def waiting(self) -> str | None:
         """What the next request waits for, for the progress display; None when nothing waits, or only for a free slot."""
         if self._line and self.gate > 0:
-            return f"throttled {math.ceil(self.gate)} s"
+            return f"throttled {duration(math.ceil(self.gate))}"
         if self._blocked.reason == "rate":
-            return f"rate limit {math.ceil(self._blocked.left)} s"
+            return f"rate limit {duration(math.ceil(self._blocked.left))}"
         return None
 
     async def _admit(self, need: Mapping[str, float]) -> Waits:

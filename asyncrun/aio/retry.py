@@ -7,6 +7,8 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
+from asyncrun.duration import duration
+
 # stamina and tenacity decide and sleep in one call: the decision could neither be tested alone, nor count throttles apart from attempts,
 # nor hand its wait to the gate that all jobs share. What they would carry is the loop, a dozen lines of attempts.py.
 
@@ -99,13 +101,13 @@ def decide(
         return Stop(failure.value)
     floor = hint if hint is not None and math.isfinite(hint) and hint > 0 else 0.0
     if floor > policy.max_hint:
-        return Stop(f"the server asks to wait {round(floor):.10g} s")
+        return Stop(f"the server asks to wait {duration(round(floor))}")
     ceiling = backoff_ceiling(attempt, policy)
     if failure is FailureClass.THROTTLE:
         # Equal jitter: full jitter can draw almost nothing, which is no answer to "too fast" (aws-sdk-net#4341).
         seconds = max(floor, ceiling / 2 + rng.uniform(0.0, ceiling / 2))
         if elapsed + seconds > policy.max_wait:
-            return Stop(f"waited {elapsed:.0f} s for the rate limit of the server")
+            return Stop(f"waited {duration(round(elapsed))} for the rate limit of the server")
         return Wait(seconds, failure.value)
     allowed = policy.attempts
     if failure is FailureClass.BAD_RESPONSE:

@@ -13,6 +13,7 @@ from typing import Any
 
 from asyncrun.aio.slot import Slot
 from asyncrun.clock import Clock
+from asyncrun.duration import duration
 
 Slots = Callable[[], Iterable[Slot]]
 """Returns the slots that hold a job at the moment."""
@@ -56,7 +57,7 @@ def render_slots(slots: Iterable[Slot], now: float) -> list[str]:
         groups[group] += 1
         oldest[group] = min(oldest.get(group, slot), slot, key=lambda one: one.start)
     return [
-        f"{count} x waiting for {reason} at {place} (job {oldest[reason, place].index} for {now - oldest[reason, place].start:.0f} s)"
+        f"{count} x waiting for {reason} at {place} (job {(slot := oldest[reason, place]).index} for {duration(round(now - slot.start))})"
         for (reason, place), count in groups.most_common()
     ]
 
@@ -101,7 +102,7 @@ async def watch(slots: Slots, finished: Callable[[], int], tell: Callable[[str],
             seen, since, told = count, now, False
         elif not told and now - since >= after:
             told = True
-            tell("\n".join([f"nothing has finished for {now - since:.0f} s:", *render_slots(busy, now)]))
+            tell("\n".join([f"nothing has finished for {duration(round(now - since))}:", *render_slots(busy, now)]))
 
 
 @contextmanager

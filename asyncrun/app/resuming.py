@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from asyncrun.app.wiring import Workshop
 from asyncrun.callbacks.schema import CBEventType
+from asyncrun.duration import duration
 from asyncrun.ports import Progress
 
 
 async def resume(workshop: Workshop, progress: Progress, seconds: float) -> None:
     """Go on after `seconds` in which the machine was suspended, as its clocks say."""
-    words = f"suspended for {seconds:.0f} s"
+    words = f"suspended for {duration(round(seconds))}"
     # No time passes in it on the clock that spans are measured with: the seconds are its own.
     with workshop.manager.event(CBEventType.WAIT, payload={"name": words, "suspended": seconds}):
         pass

@@ -157,7 +157,7 @@ async def _run_locked(
         await _run_until_stopped(runner, stop, manager.as_trace(run_id), partial(_watch, workshop, progress, clock, stop))
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
         summary = {**summary_document(result), "learned_limits": workshop.places.learned_limits()}
-        end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary)
+        end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary, seconds=result.seconds)
         await asyncio.to_thread(end)
         await send_trace(sender, state, run_id, request.environ, tell)
         progress.run_finished(result)

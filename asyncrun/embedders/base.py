@@ -99,6 +99,11 @@ class BaseEmbedding(ABC):
         return None
 
     @property
+    def reads(self) -> int | None:
+        """Return how many tokens of a text are read at most, where the rest is cut off; None where a text is read whole, or not known."""
+        return self.max_input_tokens if self.on_too_long == "truncate" else None
+
+    @property
     def dimensions(self) -> int | None:
         """Return how many numbers a vector has, None before that is known."""
         return None
@@ -128,8 +133,7 @@ class BaseEmbedding(ABC):
         if self.tokenizer is None:
             return None
         count = self.tokenizer.count(self._prefixes[input_type] + text)
-        cut = self.on_too_long == "truncate" and self.max_input_tokens is not None
-        return min(count, self.max_input_tokens or count) if cut else count
+        return count if self.reads is None else min(count, self.reads)
 
     def as_sent(self, text: str, input_type: InputType) -> str:
         """Return what stands for the text in its item key: the prefix included, and the policy where it changes the vector."""

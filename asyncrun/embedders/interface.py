@@ -35,6 +35,10 @@ class Embedder(Protocol):
         """Return the model's tokenizer, None when only the safe bound (tokens <= UTF-8 bytes) is known."""
 
     @property
+    def reads(self) -> int | None:
+        """Return how many tokens of a text are read at most, where the rest is cut off; None where a text is read whole, or not known."""
+
+    @property
     def dimensions(self) -> int | None:
         """Return how many numbers a vector has, None before that is known."""
 

@@ -18,7 +18,7 @@ from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.graph import Node, blocked, startable
 from asyncrun.errors import AsyncrunError, JobFailedError, StopRunError, UsageError
 from asyncrun.ports import Kind, Progress
-from asyncrun.records import Counts, ItemFailure, JobResult, Status, Usage
+from asyncrun.records import Counts, ItemFailure, JobResult, Load, Status, Usage, Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,15 @@ class _Counted(Progress):
     def use(self, task: str, usage: Usage) -> None:
         self.usage += usage
         self._told.use(task, usage)
+
+    def expect(self, task: str, left: Load) -> None:
+        self._told.expect(task, left)
+
+    def sending(self, task: str, load: Load) -> None:
+        self._told.sending(task, load)
+
+    def received(self, task: str, load: Load, waits: Waits | None) -> None:
+        self._told.received(task, load, waits)
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
         self._told.item_failed(task, failure)
@@ -135,10 +144,12 @@ class Runner:
             await self._changed.wait()
 
     async def _run_job(self, job: PlannedJob) -> None:
-        result: JobResult | None = None
+        began, result = self._clock.monotonic(), None
         try:
             with self._manager.event(CBEventType.ASYNC_JOB, payload={"name": job.name, "kind": job.kind}) as event:
                 result = await self._result_of(job)
+                # From where the trace counts: what a job does before it can be run is part of its time.
+                result = replace(result, seconds=self._clock.monotonic() - began)
                 _tell_end(event, result)
         except StopRunError as error:
             result = result or JobResult(job.name, job.kind, Status.STOPPED, error.exit_code, str(error), error.hint)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from asyncrun.chunkers.interface import Chunker
-from asyncrun.records import Chunk, Item
+from asyncrun.embedders.interface import Embedder
+from asyncrun.kinds.estimate import load_of
+from asyncrun.records import Chunk, Item, Load
 
 LEAST_CHUNKS = 256
 """A round has at least so many chunks, if the input has."""
@@ -22,6 +24,13 @@ class ChunkedDocument:
     mark: str
     chunks: Sequence[Chunk]
     keys: Sequence[bytes]
+
+
+def load_after(documents: Sequence[ChunkedDocument], embedder: Embedder, length: int) -> Load:
+    """Return the load of documents that are not cut yet, with texts of so many characters together: an estimate after those of a round."""
+    done = load_of([len(chunk.text.encode()) for document in documents for chunk in document.chunks], embedder)
+    times = length / max(sum(len(document.item.text) for document in documents), 1)
+    return Load(round(done.texts * times), round(done.size * times))
 
 
 def rounds(

@@ -17,6 +17,7 @@ from asyncrun.records import BadItem, Item, ItemFailure
 class DocumentScan:
     """What a pass over the documents found; `marks` holds those that are new or changed, by id.
 
+    `length` is that of their texts together, in characters.
     `left` counts those that are not sent now, `gone` are ids of the store that the input no longer has.
     """
 
@@ -28,6 +29,7 @@ class DocumentScan:
     left: int
     gone: tuple[str, ...]
     failures: tuple[KnownFailure, ...]
+    length: int = 0
 
 
 def document_mark(item: Item, made_with: str) -> str:
@@ -53,7 +55,7 @@ def scan_documents(
     marks: dict[str, str] = {}
     failures: list[KnownFailure] = []
     seen: set[str] = set()
-    count = unchanged = skipped = left = 0
+    count = unchanged = skipped = left = length = 0
     for item in items:
         count += 1
         seen.add(item.id)
@@ -72,9 +74,10 @@ def scan_documents(
             left += 1
         elif isinstance(item, Item):
             marks[item.id] = mark
+            length += len(item.text)
     new = sum(1 for doc_id in marks if doc_id not in stored)
     gone = tuple(doc_id for doc_id in stored if doc_id not in seen)
-    return DocumentScan(count, unchanged, skipped, new, marks, left, gone, tuple(failures))
+    return DocumentScan(count, unchanged, skipped, new, marks, left, gone, tuple(failures), length)
 
 
 def _failure(item: Item | BadItem, mark: str, known: KnownFailure | None, *, again: bool) -> ItemFailure | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from asyncrun.embedders.interface import Embedder
 from asyncrun.ledger.spending import Amount
-from asyncrun.records import InputType
+from asyncrun.records import InputType, Load
 
 BYTES_PER_TOKEN = 4
 """Of English prose: the rule as long as no server has counted in this space."""
@@ -41,6 +41,13 @@ class TokenRate:
         if self.bytes:
             return f"{self.tokens / self.bytes:.3f} tokens a byte, as counted in this space so far"
         return f"a token for every {BYTES_PER_TOKEN} bytes of a text, since no server has counted in this space yet"
+
+
+def load_of(sizes: Sequence[int], embedder: Embedder) -> Load:
+    """Return the load of texts with these sizes in bytes; what the model cuts off takes no time."""
+    if embedder.reads is None:
+        return Load(len(sizes), sum(sizes))
+    return Load(len(sizes), sum(min(size, embedder.reads * BYTES_PER_TOKEN) for size in sizes))
 
 
 def expected(embedder: Embedder, input_type: InputType, rate: TokenRate, texts: Sequence[str], sizes: Sequence[int]) -> Amount:

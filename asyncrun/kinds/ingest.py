@@ -13,10 +13,11 @@ from asyncrun.chunkers.interface import Chunker
 from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import AsyncrunError, RefusedDeletionError, TryLaterError
 from asyncrun.kinds.bookkeeping import keep_books
-from asyncrun.kinds.chunked import ChunkedDocument, rounds
+from asyncrun.kinds.chunked import ChunkedDocument, load_after, rounds
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource, changed_input
 from asyncrun.kinds.documents import DocumentScan, document_mark, scan_documents
+from asyncrun.kinds.estimate import load_of
 from asyncrun.kinds.failures import doubted, in_doubt
 from asyncrun.kinds.forecast import Foreseen
 from asyncrun.kinds.news import news, passed_over
@@ -33,7 +34,7 @@ from asyncrun.ledger.leases import newest_batch
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.ledger.notes import known_dimensions
 from asyncrun.ports import Progress
-from asyncrun.records import Embedded, EmbedFailure, InputType, Item, JobPlan, JobResult, Space, content_key
+from asyncrun.records import Embedded, EmbedFailure, InputType, Item, JobPlan, JobResult, Load, Space, content_key
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,9 +170,10 @@ class IngestKind:
     async def _rounds(self, found: DocumentScan, tally: Tally, kept: list[KnownFailure], room: Room) -> AsyncrunError | None:
         await check_place(self.embedder, InputType.DOCUMENT, self.context, tally)
         before = await asyncio.to_thread(self.context.ledger.failures, self.context.failures)
-        todo, failures = self._rounds_of(found), dict[bytes, EmbedFailure]()
+        todo, length, failures = self._rounds_of(found), found.length, dict[bytes, EmbedFailure]()
         while documents := await asyncio.to_thread(next, todo, None):
-            error = await self._send(documents, failures, tally, room)
+            length -= sum(len(document.item.text) for document in documents)
+            error = await self._send(documents, failures, tally, room, load_after(documents, self.embedder, length))
             index = await asyncio.to_thread(self._index)
             for known in await self.shelf.commit(documents, failures, index, self._space, tally):
                 kept.append(doubted(known, before.get(known.failure.id), tally) if in_doubt(tally) else known)
@@ -202,10 +204,10 @@ class IngestKind:
         return content_key(self.embedder.as_sent(text, InputType.DOCUMENT))
 
     async def _send(
-        self, documents: list[ChunkedDocument], failures: dict[bytes, EmbedFailure], tally: Tally, room: Room
+        self, documents: list[ChunkedDocument], failures: dict[bytes, EmbedFailure], tally: Tally, room: Room, later: Load
     ) -> AsyncrunError | None:
-        """Embed the chunks of a round that are neither finished nor failed; each different text once."""
-        send_some = partial(send_all, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context)
+        """Embed the chunks of a round that are neither finished nor failed, each text once; `later` is what the rounds after it send."""
+        send_some = partial(send_all, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context, tally=tally)
 
         def received(batch: Batch, answer: Embedded) -> None:
             tally.spend(answer.waits)
@@ -226,6 +228,7 @@ class IngestKind:
                 if newest != await asyncio.to_thread(newest_batch, self.context.ledger, space):
                     still = {pending.key for pending in (await asyncio.to_thread(look))[1]}
                     mine = [pending for pending in mine if pending.key in still]
+                tally.expect(load_of([pending.size for pending in mine], self.embedder) + later)
                 error = await send_some(mine, received, used=tally.use, room=room)
                 share.failed.update((each.key, self.context.redacted(failures[each.key])) for each in mine if each.key in failures)
                 if error is not None or not share.others:

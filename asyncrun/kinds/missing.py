@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asyncrun.errors import AsyncrunError, TryLaterError
+from asyncrun.kinds.estimate import load_of
 from asyncrun.kinds.failures import keep_failures
 from asyncrun.kinds.items import Items
 from asyncrun.kinds.places import check_place
@@ -70,8 +71,9 @@ class _Sending:
             own = own[~await self._count_finished(own)]
             mine = np.zeros_like(send)
             mine[own] = True
+            self.tally.expect(load_of(scanned.sizes[mine].tolist(), items.embedder))
             pending = items.pending(scanned, mine) if mine.any() else ()
-            send_some = partial(send_all, embedder=items.embedder, input_type=items.input_type, context=context)
+            send_some = partial(send_all, embedder=items.embedder, input_type=items.input_type, context=context, tally=self.tally)
             error = await send_some(pending, self._received, used=self.tally.use, room=self.room)
             share.failed.update((scanned.key(ordinal), context.redacted(failure)) for ordinal, failure in self.failures.items())
             if error is not None or not share.others:

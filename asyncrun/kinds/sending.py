@@ -11,11 +11,13 @@ from asyncrun.batching.pack import pack
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import AsyncrunError, BudgetError
 from asyncrun.kinds.context import JobContext
+from asyncrun.kinds.estimate import load_of
 from asyncrun.kinds.ledgered import embed_batch
 from asyncrun.kinds.patience import patience
 from asyncrun.kinds.pending import Pending
 from asyncrun.kinds.room import Room
-from asyncrun.records import Embedded, InputType, Usage, answered_before
+from asyncrun.kinds.tally import Tally
+from asyncrun.records import Embedded, InputType, Load, Usage, Waits, answered_before
 
 Batch = Sequence[Pending]
 Receive = Callable[[Batch, Embedded], AsyncrunError | None]
@@ -30,12 +32,14 @@ async def send_all(
     input_type: InputType,
     context: JobContext,
     used: Callable[[Usage], object],
+    tally: Tally | None = None,
     keep: bool = True,
     room: Room | None = None,
 ) -> AsyncrunError | None:
     """Embed texts in batches, as many at a time as the job's workers, and hand each answer to `receive` as it comes.
 
-    `used` is told what requests used, also those of a batch that ends with an error. Without `keep` the vectors go to `receive` alone.
+    `used` is told what requests used, also those of a batch that ends with an error, and `tally` when a call begins and ends.
+    Without `keep` the vectors go to `receive` alone.
     `room` looks after the first answer whether all fits, and ends the sending when it does not.
 
     `pending` is read lazily in a worker thread. An AsyncrunError of the embedder or the ledger, one that `receive` returns, or a stop ends
@@ -52,7 +56,8 @@ async def send_all(
 
     async def embed(batch: Batch) -> tuple[Batch, Embedded]:
         try:
-            return batch, await _fitted(embed_batch(batch, embedder, input_type, context, used=used, keep=keep), room)
+            answer = _fitted(embed_batch(batch, embedder, input_type, context, used=used, keep=keep), room)
+            return batch, await (answer if tally is None else _told(answer, load_of([text.size for text in batch], embedder), tally))
         except BudgetError:
             if len(batch) == 1:
                 raise
@@ -82,6 +87,18 @@ async def send_all(
     except TimeoutError:
         ended = ended or context.stopped()
     return ended
+
+
+async def _told(answer: Awaitable[Embedded], load: Load, tally: Tally) -> Embedded:
+    """Return an answer, and tell of the call."""
+    tally.sending(load)
+    waits: Waits | None = None
+    try:
+        answered = await answer
+        waits = answered.waits
+        return answered
+    finally:
+        tally.received(load, waits)
 
 
 async def _fitted(answer: Awaitable[Embedded], room: Room | None) -> Embedded:

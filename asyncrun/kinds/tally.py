@@ -11,7 +11,7 @@ from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.pace import at_limits, bound_by
 from asyncrun.plural import counted
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, EmbedFailure, ItemFailure, JobResult, Status, Usage, Waits
+from asyncrun.records import Counts, EmbedFailure, ItemFailure, JobResult, Load, Status, Usage, Waits
 
 SHOWN_FAILURES = 100
 """How many failures a result carries; the ledger has all."""
@@ -92,6 +92,18 @@ class Tally:
                 self._awaited.add(other.of)
                 self.say([f"waiting for another run ({other.of}), which is sending {counted(other.texts, 'text')} of this job"])
         return await self._context.wait_for(share.wait())
+
+    def expect(self, left: Load) -> None:
+        """Tell how much is still to be sent."""
+        self._progress.expect(self.name, left)
+
+    def sending(self, load: Load) -> None:
+        """Tell that a call with some of it has begun."""
+        self._progress.sending(self.name, load)
+
+    def received(self, load: Load, waits: Waits | None) -> None:
+        """Tell that such a call was answered, and what it waited for; None: it has ended without an answer."""
+        self._progress.received(self.name, load, waits)
 
     def too_many(self, more: int = 0) -> TooManyFailuresError | None:
         """Return the error that ends the job when more items failed than may; `more` are failed but not counted yet."""

@@ -175,17 +175,17 @@ class TraceRecorder(BaseCallbackHandler):
         self._recording = self._store is not None
         return run.run_id
 
-    def end_run(self, *, status: str, exit_code: int, summary: Mapping[str, Any] | None = None) -> None:
-        """Write what is left of the run and how it ended. `summary` is kept as JSON."""
+    def end_run(self, *, status: str, exit_code: int, summary: Mapping[str, Any] | None = None, seconds: float | None = None) -> None:
+        """Write what is left of the run and how it ended: `seconds` as the run counts them (default: since it began), `summary` as JSON."""
         self._stop_recording()
         self.flush()
         store, spool = self._store, self._spool
         if store is None or spool is None:
             return
         spool.give_up()
-        seconds = self._monotonic() - self._began
+        lasted = self._monotonic() - self._began
         words = orjson.dumps(clean_values(summary or {}, self._redactor.redact)).decode()
-        end = RunEnd(spool.run.started + seconds, status, exit_code, seconds, words, self.lost)
+        end = RunEnd(spool.run.started + lasted, status, exit_code, lasted if seconds is None else seconds, words, self.lost)
         try:
             with self._writing:
                 if spool.number is not None or spool.add_run(store):

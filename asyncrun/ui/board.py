@@ -6,7 +6,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from asyncrun.records import Counts, JobResult, Status, Usage
+from asyncrun.records import Counts, JobResult, Load, Status, Usage, Waits
+from asyncrun.ui.work import Work
 
 NAMED_FAILURES = 10
 """How many failed items of a task are named; the others are counted."""
@@ -14,7 +15,10 @@ NAMED_FAILURES = 10
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """How one task stands; `started` and `ended` are seconds of the monotonic clock, None before."""
+    """How one task stands; `started` and `ended` are seconds of the monotonic clock, None before.
+
+    `work` is what it sends, None for one that has not said so, `before` how many items had ended when it began to send.
+    """
 
     name: str
     status: Status = Status.PENDING
@@ -27,6 +31,8 @@ class TaskState:
     reason: str | None = None
     started: float | None = None
     ended: float | None = None
+    work: Work | None = None
+    before: int = 0
 
     @property
     def done(self) -> int:
@@ -44,10 +50,27 @@ class TaskState:
         seconds, fresh = self.seconds(now), self.done - self.counts.cached
         return fresh / seconds if fresh > 0 and seconds > 0 else None
 
+    @property
+    def share(self) -> float | None:
+        """Return how much of the task is done, from 0 to 1: by items, or where it sends something, by what is answered of it."""
+        if not self.total:
+            return None
+        if self.work is None or self.status is not Status.RUNNING:
+            return min(self.done / self.total, 1.0)
+        before = min(self.before / self.total, 1.0)
+        return before + (1 - before) * self.work.share
+
     def left(self, now: float) -> float | None:
-        """Return how many seconds the task still takes at its present rate; None while that cannot be known."""
+        """Return how many seconds the task still takes; None while that cannot be known.
+
+        It is that of what it still has to send, or where it has not said so, that of its items at their present rate.
+        """
+        if self.status is not Status.RUNNING:
+            return None
+        if self.work is not None:
+            return self.work.seconds_left(now)
         rate = self.rate(now)
-        if rate is None or self.total is None or self.status is not Status.RUNNING:
+        if rate is None or self.total is None:
             return None
         return max(self.total - self.done, 0) / rate
 
@@ -91,6 +114,30 @@ class Board:
             task = self._of(name)
             self._tasks[name] = replace(task, usage=task.usage + usage)
 
+    def expect(self, name: str, left: Load, now: float) -> None:
+        """Note what a task still has to send."""
+        with self._lock:
+            task = self._of(name)
+            if task.work is not None:
+                self._tasks[name] = replace(task, work=task.work.expect(left))
+            elif left.texts:
+                self._tasks[name] = replace(task, work=Work(now, left), before=task.done)
+
+    def send(self, name: str, load: Load, now: float) -> None:
+        """Note that a call of a task has begun."""
+        with self._lock:
+            task = self._of(name)
+            if task.work is not None:
+                self._tasks[name] = replace(task, work=task.work.send(load, now))
+
+    def receive(self, name: str, load: Load, waits: Waits | None, now: float) -> None:
+        """Note that a call of a task has ended."""
+        with self._lock:
+            task = self._of(name)
+            if task.work is not None:
+                waited = None if waits is None else waits.in_line
+                self._tasks[name] = replace(task, work=task.work.receive(load, now, waited))
+
     def fail(self, name: str) -> bool:
         """Note a failed item; return whether it is one of those that are named."""
         with self._lock:
@@ -115,6 +162,8 @@ class Board:
                 task = replace(task, status=Status.SUCCEEDED)
             else:
                 task = replace(task, status=result.status, reason=result.reason, counts=result.counts, usage=result.usage)
+                # What it did before it could say how many items it has is part of its time.
+                task = replace(task, started=now - result.seconds)
             self._tasks[name] = task
             return task
 

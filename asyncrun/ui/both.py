@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Usage
+from asyncrun.records import Counts, ItemFailure, JobResult, Load, RunResult, Usage, Waits
 
 
 class BothProgress(Progress):
@@ -33,6 +33,21 @@ class BothProgress(Progress):
         """Tell both."""
         for each in self._both:
             each.use(task, usage)
+
+    def expect(self, task: str, left: Load) -> None:
+        """Tell both."""
+        for each in self._both:
+            each.expect(task, left)
+
+    def sending(self, task: str, load: Load) -> None:
+        """Tell both."""
+        for each in self._both:
+            each.sending(task, load)
+
+    def received(self, task: str, load: Load, waits: Waits | None) -> None:
+        """Tell both."""
+        for each in self._both:
+            each.received(task, load, waits)
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
         """Tell both."""

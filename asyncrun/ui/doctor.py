@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from asyncrun.duration import duration
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -86,7 +88,7 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
             said = checkup.error
         else:
             found = [f"{checkup.dimensions:,} dimensions"] if checkup.dimensions is not None else []
-            found += [f"{checkup.seconds:.2f} s"] if checkup.seconds is not None else []
+            found += [duration(checkup.seconds)] if checkup.seconds is not None else []
             said = ", ".join(found) or "it answers"
         yield f"{'ok   ' if checkup.error is None else 'FAIL '} {checkup.what}{at}: {said}"
         if checkup.hint is not None:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asyncrun.aio.stop import MAX_RUNTIME
+from asyncrun.duration import duration
 from asyncrun.errors import JobFailedError, TryLaterError
 from asyncrun.escape import cut
 from asyncrun.plural import counted
 from asyncrun.records import JobResult, RunResult, Status
 from asyncrun.trace.views.styled import Line, Part, Styled, line, style_of
 from asyncrun.ui.advice import advise, can_go_on
-from asyncrun.ui.wording import render_cost, render_duration
+from asyncrun.ui.wording import render_cost
 
 NAMED_FAILURES = 5
 """How many failed items of a job are named."""
@@ -27,7 +28,7 @@ def render_ending(result: RunResult, file: Path | None = None) -> Styled:
     parts += [counted(usage.requests, "request")] if usage.requests else []
     parts += [counted(usage.tokens, "token")] if usage.tokens else []
     parts += [render_cost(usage.cost)] if usage.cost is not None else []
-    told = f": {counted(counts.items, 'item')} in {render_duration(result.seconds)} ({', '.join(parts)})"
+    told = f": {counted(counts.items, 'item')} in {duration(result.seconds)} ({', '.join(parts)})"
     head = line(f"Run {result.run_id} ", _status(result.status), told)
     trouble = (told for job in result.jobs if _is_trouble(job) for told in _job_trouble(job))
     return Styled((head, *trouble, *map(line, _next(result, file))))

@@ -10,10 +10,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from asyncrun.duration import duration
 from asyncrun.escape import printable
 from asyncrun.records import Status
 from asyncrun.ui.board import TaskState
-from asyncrun.ui.wording import render_duration, render_rate, render_usage
+from asyncrun.ui.wording import render_rate, render_usage
 
 STYLES = {
     Status.PENDING: "dim",
@@ -81,9 +82,9 @@ def render_row(task: TaskState, now: float, width: int, names: int) -> Renderabl
 def _bar(task: TaskState, now: float, width: int) -> RenderableType:
     if task.status is Status.RUNNING and task.total is None:
         return ProgressBar(total=None, width=width, animation_time=now)
-    full = task.total or task.done or 1
-    whole = task.total == 0 and task.status is Status.SUCCEEDED
-    return ProgressBar(total=full, completed=full if whole else min(task.done, full), width=width)
+    if task.share is not None:
+        return ProgressBar(total=1.0, completed=task.share, width=width)
+    return ProgressBar(total=1, completed=int(task.status is Status.SUCCEEDED or (task.total is None and task.done > 0)), width=width)
 
 
 def _figures(task: TaskState, now: float, room: int) -> str:
@@ -110,8 +111,8 @@ def _known(task: TaskState, now: float, room: int) -> dict[str, int]:
     figures |= {f"{number:,} {word}": rank for word, rank in (("failed", 3), ("cached", 6)) if (number := getattr(task.counts, word))}
     figures |= {} if rate is None else {render_rate(rate): 5}
     figures |= dict.fromkeys(render_usage(task.usage), 7)
-    figures |= {} if left is None else {f"{render_duration(left)} left": 4}
-    figures |= {} if task.ended is None else {render_duration(task.seconds(now)): 1}
+    figures |= {} if left is None else {f"{duration(left)} left": 4}
+    figures |= {} if task.ended is None else {duration(task.seconds(now)): 1}
     if task.waiting:
         long = f"waiting for {printable(task.waiting)}"
         figures |= {long: 2} if cell_len(f"{done}, {long}") <= room else {printable(task.waiting): -1}

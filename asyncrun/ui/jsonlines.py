@@ -75,7 +75,7 @@ class JsonProgress(BoardProgress):
         self._spoke = now
         tasks = self._board.tasks
         counts, usage = sum((task.counts for task in tasks), Counts()), sum((task.usage for task in tasks), Usage())
-        running = [_standing(task) for task in tasks if task.status is Status.RUNNING]
+        running = [_standing(task, now) for task in tasks if task.status is Status.RUNNING]
         self._write("progress", seconds=round(now - self._began, 3), **counters(counts, usage), jobs=running)
 
     def _write(self, type_: str, /, **values: Any) -> None:
@@ -85,6 +85,8 @@ class JsonProgress(BoardProgress):
         self._out.line(json.dumps(document, separators=(",", ":")))
 
 
-def _standing(task: TaskState) -> dict[str, Any]:
-    counted = counters(task.counts, task.usage)
-    return {"name": task.name, "status": task.status.value, "total": task.total, **counted, "waiting": task.waiting}
+def _standing(task: TaskState, now: float) -> dict[str, Any]:
+    counted, left = counters(task.counts, task.usage), task.left(now)
+    stands = {"share": task.share, "seconds_left": left}
+    rounded = {name: None if number is None else round(number, 3) for name, number in stands.items()}
+    return {"name": task.name, "status": task.status.value, "total": task.total, **counted, **rounded, "waiting": task.waiting}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from asyncrun.clock import Clock
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, Usage
+from asyncrun.records import Counts, Load, Usage, Waits
 from asyncrun.ui.board import NAMED_FAILURES, Board
 
 
@@ -33,6 +33,19 @@ class BoardProgress(Progress):
     def use(self, task: str, usage: Usage) -> None:
         """Add up."""
         self._board.use(task, usage)
+
+    def expect(self, task: str, left: Load) -> None:
+        """Note what is to be sent."""
+        self._board.expect(task, left, self._clock.monotonic())
+
+    def sending(self, task: str, load: Load) -> None:
+        """Note a call."""
+        self._board.send(task, load, self._clock.monotonic())
+
+    def received(self, task: str, load: Load, waits: Waits | None) -> None:
+        """Note its end."""
+        self._board.receive(task, load, waits, self._clock.monotonic())
+        self._look()
 
     def waiting(self, task: str, reason: str | None) -> None:
         """Note what a task waits for."""

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from asyncrun.clock import Clock
+from asyncrun.duration import duration
 from asyncrun.escape import printable
 from asyncrun.ports import Progress
 from asyncrun.records import ItemFailure, JobResult, Status
 from asyncrun.ui.board import NAMED_FAILURES, TaskState
 from asyncrun.ui.onlooker import BoardProgress
 from asyncrun.ui.outlet import Outlet
-from asyncrun.ui.wording import render_counts, render_duration, render_failure, render_more_failures, render_rate, render_usage
+from asyncrun.ui.wording import render_counts, render_failure, render_more_failures, render_rate, render_usage
 
 HEARTBEAT = 60.0
 """Seconds between two signs of life."""
@@ -110,7 +111,7 @@ def render_finished(task: TaskState, now: float) -> str:
     >>> render_finished(TaskState("notes", Status.SUCCEEDED, 3, Counts(ok=3), started=1.0, ended=3.5), now=9.0)
     'notes: succeeded: 3 ok in 2.5 s'
     """
-    line = f"{printable(task.name)}: {task.status.value}: {render_counts(task.counts)} in {render_duration(task.seconds(now))}"
+    line = f"{printable(task.name)}: {task.status.value}: {render_counts(task.counts)} in {duration(task.seconds(now))}"
     return f"{line}: {printable(task.reason)}" if task.reason else line
 
 
@@ -121,13 +122,14 @@ def render_running(task: TaskState, now: float) -> str:
     >>> render_running(TaskState("notes", Status.RUNNING, 40, Counts(ok=10), started=0.0), 5.0)
     'notes 10 of 40 (25%), 2.0/s, 15 s left'
     """
-    parts = [f"{printable(task.name)} {task.done:,}" + (f" of {task.total:,} ({task.done / task.total:.0%})" if task.total else "")]
+    share = "" if task.share is None else f" of {task.total:,} ({task.share:.0%})"
+    parts = [f"{printable(task.name)} {task.done:,}{share}"]
     parts += [f"{number:,} {word}" for word in ("failed", "cached") if (number := getattr(task.counts, word))]
     rate, left = task.rate(now), task.left(now)
     if rate is not None:
         parts.append(render_rate(rate))
     if left is not None:
-        parts.append(f"{render_duration(left)} left")
+        parts.append(f"{duration(left)} left")
     parts += render_usage(task.usage)
     if task.waiting:
         parts.append(f"waiting for {printable(task.waiting)}")

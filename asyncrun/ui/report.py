@@ -6,12 +6,13 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from asyncrun.duration import duration
 from asyncrun.escape import printable
 from asyncrun.plural import counted, dollars
 from asyncrun.records import ItemFailure, JobPlan
 from asyncrun.ui.outlet import Outlet
 from asyncrun.ui.paint import break_line
-from asyncrun.ui.wording import render_duration, render_failure, render_size
+from asyncrun.ui.wording import render_failure, render_size
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -118,7 +119,7 @@ def _cost(cost: float | None) -> str:
 
 
 def _time(seconds: float | None) -> str:
-    return _UNKNOWN if seconds is None else f"~{render_duration(seconds)}"
+    return _UNKNOWN if seconds is None else f"~{duration(seconds)}"
 
 
 def _table(*words: str, numbers: Sequence[str]) -> Table:

@@ -9,22 +9,6 @@ from asyncrun.records import Counts, ItemFailure, Usage
 _MESSAGE_LIMIT = 300
 
 
-def render_duration(seconds: float) -> str:
-    """Return a duration as a person says it.
-
-    >>> [render_duration(seconds) for seconds in (0.26, 12, 84, 7500, 180000)]
-    ['0.3 s', '12 s', '1m 24s', '2h 05m', '50h 00m']
-    """
-    if seconds < 10:
-        return f"{max(seconds, 0):.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}m {whole % 60:02}s"
-    return f"{whole // 3600}h {whole % 3600 // 60:02}m"
-
-
 def render_rate(per_second: float) -> str:
     """Return a rate with as many digits as mean something.
 

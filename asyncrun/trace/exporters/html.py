@@ -11,11 +11,11 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
+from asyncrun.duration import duration
 from asyncrun.escape import printable
 from asyncrun.trace.analysis import WAITS, Node, Timing, build_forest, timings_by_job, timings_by_type
 from asyncrun.trace.exporters.pagedata import page_data
 from asyncrun.trace.records import RunRecord, Span
-from asyncrun.trace.views.text import seconds
 
 MOST_JOBS = 1000
 """Jobs that get a line of their own in the table of waits."""
@@ -63,7 +63,7 @@ def _data(forest: Sequence[Node], began: float) -> str:
 
 def _head(run: RunRecord, now: float) -> str:
     status = run.status_at(now)
-    took = "" if run.seconds is None else f"took {seconds(run.seconds)} s, "
+    took = "" if run.seconds is None else f"took {duration(run.seconds)}, "
     code = "" if run.exit_code is None else f"exit code {run.exit_code}, "
     facts = f"{took}{code}started {_time(run.started)}, asyncrun {run.version} on {run.host}, {run.job_file or 'no job file'}"
     badge = "badge" if status in ("succeeded", "running") else "badge failed"
@@ -88,9 +88,9 @@ def _table(title: str, timings: Sequence[Timing], waits: Sequence[str]) -> str:
     for timing in timings:
         spread = timing.spread
         took = [timing.total, timing.own, *(timing.waits[name] for name in waits), spread.p50, spread.p95, spread.most]
-        cells = [str(timing.count), str(timing.failed), *map(seconds, took)]
+        cells = [str(timing.count), str(timing.failed), *map(duration, took)]
         lines.append(f'<tr><th scope="row">{_text(timing.label)}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    caption = "Seconds; a job's waits are those of all below it" if title == "Job" else "Seconds, and what the events themselves waited for"
+    caption = "A job's waits are those of all below it" if title == "Job" else "Waits are what the events themselves waited for"
     head, *body = lines
     parts = [f"<caption>{_text(caption)}</caption>", f"<thead>{head}</thead>", "<tbody>", *body, "</tbody>"]
     label = f'tabindex="0" role="group" aria-label="{_text(title)}s"'

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from asyncrun.duration import duration
 from asyncrun.trace.compare import Change, Setting, changes_between, settings_between
 from asyncrun.trace.measures import measure_jobs, measure_run
 from asyncrun.trace.records import RunRecord, Span
 from asyncrun.trace.views.styled import Line, Part, Style, Styled, fit, line, style_of
 from asyncrun.trace.views.table import Column, render_table
-from asyncrun.trace.views.text import clean, seconds, shorten
+from asyncrun.trace.views.text import clean, shorten
 
 Recorded = tuple[RunRecord, Sequence[Span]]
 
@@ -41,7 +42,7 @@ def render_diff(before: Recorded, after: Recorded, width: int, now: float) -> St
 
 
 def _head(letter: str, run: RunRecord, now: float) -> Line:
-    took = "" if run.seconds is None else f" in {seconds(run.seconds)} s"
+    took = "" if run.seconds is None else f" in {duration(run.seconds)}"
     lost = ", partial trace" if run.lost else ""
     started = f"{datetime.fromtimestamp(run.started, UTC):%Y-%m-%d %H:%M:%S} UTC"
     status = run.status_at(now)
@@ -54,8 +55,8 @@ def _verdict(changes: Sequence[Change]) -> str:
     time = changes[0]
     difference = time.after - time.before
     if not time.noticeable:
-        return f"B took as long as A, within {seconds(max(abs(difference), 0.001))} s."
-    return f"B took {seconds(abs(difference))} s {'longer' if difference > 0 else 'less'} than A{_percent(time)}."
+        return f"B took as long as A, within {duration(max(abs(difference), 0.001))}."
+    return f"B took {duration(abs(difference))} {'longer' if difference > 0 else 'less'} than A{_percent(time)}."
 
 
 def _jobs(before: Sequence[Span], after: Sequence[Span]) -> list[Line]:
@@ -65,8 +66,8 @@ def _jobs(before: Sequence[Span], after: Sequence[Span]) -> list[Line]:
     lines: list[Line] = []
     for changes, name in both:
         lines += _job(_name(name), changes)
-    lines += [line(f"{_name(name)}: only in A, {seconds(job.seconds)} s") for name, job in ours.items() if name not in theirs]
-    return lines + [line(f"{_name(name)}: only in B, {seconds(job.seconds)} s") for name, job in theirs.items() if name not in ours]
+    lines += [line(f"{_name(name)}: only in A, {duration(job.seconds)}") for name, job in ours.items() if name not in theirs]
+    return lines + [line(f"{_name(name)}: only in B, {duration(job.seconds)}") for name, job in theirs.items() if name not in ours]
 
 
 def _name(job: str) -> str:
@@ -115,6 +116,6 @@ def _percent(change: Change) -> str:
 
 
 def _written(change: Change, value: float) -> str:
-    if change.unit:
-        return f"{seconds(value)} {change.unit}" if change.unit == "s" else f"{seconds(value)}{change.unit}"
-    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+    if change.unit == "s":
+        return duration(value)
+    return (f"{value:,.0f}" if value == round(value) or value >= 100 else f"{value:,.1f}") + change.unit

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
 
+from asyncrun.duration import duration
 from asyncrun.trace.analysis import Node, build_forest, number_of
 from asyncrun.trace.attributes import texts_in
 from asyncrun.trace.records import RunRecord, Span
 from asyncrun.trace.views.styled import Line, Part, Style, Styled, fit
-from asyncrun.trace.views.text import clean, seconds
+from asyncrun.trace.views.text import clean
 
 MOST_SHOWN = 50
 
@@ -68,7 +69,7 @@ def render_errors(run: RunRecord, spans: Sequence[Span], width: int) -> Styled:
     lines: list[Line] = [fit(width, Part(f"{total:,} {_plural('event', total)} of run {clean(run.run_id)} failed", Style.TITLE))]
     for failure in found[:MOST_SHOWN]:
         times = f"{failure.count:,} times, first " if failure.count > 1 else ""
-        lines.append(fit(width, f"{times}at {seconds(failure.at)} s: {clean(' > '.join(failure.path))}"))
+        lines.append(fit(width, f"{times}at {duration(failure.at)}: {clean(' > '.join(failure.path))}"))
         lines.extend(fit(width, "    ", Part(words, Style.BAD)) for words in _wrapped(_reason(failure), max(width - 4, 1)))
         lines.extend(fit(width, f"    text: {clean(text)}") for text in failure.texts)
     if len(found) > MOST_SHOWN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from asyncrun.duration import duration
 from asyncrun.trace.analysis import WAITS, Node, build_forest
 from asyncrun.trace.concurrency import concurrency_of
 from asyncrun.trace.critical import critical_path, parts_of
@@ -11,7 +12,6 @@ from asyncrun.trace.records import Span
 from asyncrun.trace.views.jobs import lanes_of
 from asyncrun.trace.views.styled import Line, Part, Style, Styled, fit
 from asyncrun.trace.views.table import Column, render_table
-from asyncrun.trace.views.text import seconds
 
 MOST_PARTS = 10
 LEAST_SHARE = 0.005
@@ -26,21 +26,21 @@ def render_path(spans: Sequence[Span], width: int) -> Styled:
     total = sum(part.seconds for part in parts)
     shown = [part for part in parts[:MOST_PARTS] if part.seconds >= LEAST_SHARE * total]
     waits = [name for name in WAITS if any(part.waits.get(name, 0.0) >= 0.0005 for part in shown)]
-    layout = [Column("on the critical path", "<", 8), Column("job", "<", 6), Column("seconds"), Column("share")]
+    layout = [Column("on the critical path", "<", 8), Column("job", "<", 6), Column("time"), Column("share")]
     layout += [Column(name, worth=sum(part.waits.get(name, 0.0) for part in shown)) for name in waits]
     rows = [
         [
             *(part.event, part.job or "-"),
-            *(seconds(part.seconds), f"{part.seconds / total:.0%}" if total else "-"),
-            *(seconds(part.waits.get(name, 0.0)) for name in waits),
+            *(duration(part.seconds), f"{part.seconds / total:.0%}" if total else "-"),
+            *(duration(part.waits.get(name, 0.0)) for name in waits),
         ]
         for part in shown
     ]
-    lines = [fit(width, Part(f"Critical path ({seconds(total)} seconds from the first start to the last end)", Style.TITLE))]
+    lines = [fit(width, Part(f"Critical path ({duration(total)} from the first start to the last end)", Style.TITLE))]
     lines += render_table(layout, rows, width)
     if len(parts) > len(shown):
         rest = sum(part.seconds for part in parts[len(shown) :])
-        lines.append(fit(width, f"and {len(parts) - len(shown)} shorter ones, {seconds(rest)} in all"))
+        lines.append(fit(width, f"and {len(parts) - len(shown)} shorter ones, {duration(rest)} in all"))
     return Styled((*lines, (), *_used(lanes_of(forest), width)))
 
 

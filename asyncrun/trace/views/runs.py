@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import tzinfo
 
+from asyncrun.duration import duration
 from asyncrun.plural import dollars
 from asyncrun.trace.records import RunRecord
 from asyncrun.trace.views.styled import Part, Styled, Word, fit, style_of
 from asyncrun.trace.views.table import Column, render_table
-from asyncrun.trace.views.text import local_time, seconds
+from asyncrun.trace.views.text import local_time
 
 _LAYOUT = (
     Column("run", "<"),
     Column("status", "<"),
     Column("exit", worth=1),
-    Column("seconds"),
+    Column("time"),
     Column("items", worth=3),
     Column("cost", worth=2),
     Column("started", "<"),
@@ -34,7 +35,7 @@ def render_runs(runs: Sequence[RunRecord], width: int, now: float, zone: tzinfo 
         [
             *(run.run_id, Part(run.status_at(now) + (", partial trace" if run.lost else ""), style_of(run.status_at(now)))),
             "-" if run.exit_code is None else str(run.exit_code),
-            "-" if run.seconds is None else seconds(run.seconds),
+            "-" if run.seconds is None else duration(run.seconds),
             f"{items:,}" if isinstance(items := run.summary.get("items"), int) else "-",
             dollars(cost) if isinstance(cost := run.summary.get("cost"), int | float) else "-",
             local_time(run.started, zone),

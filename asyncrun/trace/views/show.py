@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from asyncrun.duration import duration
 from asyncrun.trace.records import RunRecord, Span
 from asyncrun.trace.views.path import render_path
 from asyncrun.trace.views.styled import Part, Style, Styled, fit, stack, style_of
 from asyncrun.trace.views.summary import render_summary
-from asyncrun.trace.views.text import clean, seconds
+from asyncrun.trace.views.text import clean
 from asyncrun.trace.views.tree import render_tree
 
 MOST_LINES = 100
@@ -18,7 +19,7 @@ MOST_LINES = 100
 
 def render_show(run: RunRecord, spans: Sequence[Span], width: int, now: float) -> Styled:
     """Return the picture of a run, no line wider than `width`. `now` (seconds since 1970) tells a live run from a dead one."""
-    took = "" if run.seconds is None else f" in {seconds(run.seconds)} s"
+    took = "" if run.seconds is None else f" in {duration(run.seconds)}"
     code = "" if run.exit_code is None else f", exit code {run.exit_code}"
     status = run.status_at(now)
     origin = f"started {_time(run.started)}, asyncrun {run.version} on {run.host}, {run.job_file or 'no job file'}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
+from asyncrun.duration import duration
 from asyncrun.trace.analysis import DETAILS, WAITS, Node, build_forest, number_of
 from asyncrun.trace.records import UNFINISHED, Span
 from asyncrun.trace.views.styled import Part, Style, Styled, Word, fit, style_of
 from asyncrun.trace.views.table import Column, render_table
-from asyncrun.trace.views.text import clean, seconds, shorten
+from asyncrun.trace.views.text import clean, shorten
 
 LONGEST_STATUS = 12
 
@@ -35,20 +36,20 @@ def render_slow(spans: Sequence[Span], width: int, count: int = 10) -> Styled:
     waited = {name: [number_of(node.span, f"waits.{name}") for node, _ in found] for name in WAITS}
     waits = [name for name in WAITS if max(waited[name], default=0.0) >= 0.0005]
     retries = any(number_of(node.span, "retries") for node, _ in found)
-    layout = [Column("event", "<", 8), Column("seconds"), Column("at"), Column("job", "<", 8), Column("status", "<")]
+    layout = [Column("event", "<", 8), Column("time"), Column("at"), Column("job", "<", 8), Column("status", "<")]
     layout += [Column(name, worth=sum(waited[name])) for name in waits] + ([Column("retries")] if retries else [])
     rows: list[list[Word]] = [
         [
             f"{node.span.type} {node.span.name}".strip(),
-            *(seconds(node.own_seconds), seconds(node.span.start - begin)),
+            *(duration(node.own_seconds), duration(node.span.start - begin)),
             job or "-",
             _status(node.span),
-            *(seconds(number_of(node.span, f"waits.{name}")) for name in waits),
+            *(duration(number_of(node.span, f"waits.{name}")) for name in waits),
             *([f"{number_of(node.span, 'retries'):.0f}"] if retries else []),
         ]
         for node, job in found
     ]
-    title = f"The {len(found)} slowest of {_events(spans)} events (seconds without what is inside of them)"
+    title = f"The {len(found)} slowest of {_events(spans)} events (time without what is inside of them)"
     return Styled((fit(width, Part(title, Style.TITLE)), *render_table(layout, rows, width)))
 
 

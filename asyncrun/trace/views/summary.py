@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from asyncrun.duration import duration
 from asyncrun.trace.analysis import WAITS, Timing, build_forest, number_of, timings_by_job, timings_by_type
 from asyncrun.trace.records import Span
 from asyncrun.trace.views.styled import Part, Style, Styled, Word, fit, stack
 from asyncrun.trace.views.table import Column, render_table, table_fits
-from asyncrun.trace.views.text import seconds
 
 NARROWEST_LABEL = 8
 MANY = 10
@@ -21,11 +21,11 @@ _Cells = tuple[str, Callable[[Timing], Word]]
 
 
 def render_summary(spans: Sequence[Span], width: int) -> Styled:
-    """Return two tables in seconds, no line wider than `width`: jobs by their start, event types by their total.
+    """Return two tables, no line wider than `width`: jobs by their start, event types by their total.
 
     `total` sums durations (what ran at the same time counts each time), `self` leaves out the time of children. The waits
     of a job are those of all its batches; a wait that nobody had gets no column. Medians come last: they are the first to go.
-    Where even the waits do not fit, they get a table of their own.
+    Where the waits do not fit beside them, they get tables of their own.
     """
     forest = build_forest(spans)
     jobs, types = timings_by_job(forest), timings_by_type(forest)
@@ -35,9 +35,9 @@ def render_summary(spans: Sequence[Span], width: int) -> Styled:
     ]
     if not tables:
         return Styled((fit(width, "No events were recorded."),))
-    head = Styled((fit(width, Part("Timing summary (seconds)", Style.TITLE)),))
+    head = Styled((fit(width, Part("Timing summary", Style.TITLE)),))
     suspended = sum(number_of(span, "suspended") for span in spans)
-    words = f"suspended: {seconds(suspended)} s by the wall clock, which are part of no other number"
+    words = f"suspended: {duration(suspended)} by the wall clock, which are part of no other number"
     slept = [Styled((fit(width, Part(words, Style.ODD)),))] if suspended else []
     return stack(head, stack(*tables, *slept, gap=1))
 
@@ -49,14 +49,24 @@ def _tables(title: str, timings: Sequence[Timing], waits: Sequence[str], width: 
     idle = [timing for timing in timings if all(timing.waits[name] < SHORTEST for name in waits)]
     waiting = [timing for timing in timings if timing not in idle]
     tables = [_rendered(title, timings, [*times, *medians], width)]
-    return [*tables, _rendered(title, waiting, waited, width)] if waiting else tables
+    return [*tables, *(_rendered(title, waiting, cells, width) for cells in _fitting(title, waiting, waited, width))]
+
+
+def _fitting(title: str, timings: Sequence[Timing], cells: Sequence[_Cells], width: int) -> list[Sequence[_Cells]]:
+    """Return the columns in as many parts as are needed for each to fit."""
+    if not timings:
+        return []
+    if len(cells) < 2 or table_fits(*_table(title, timings, cells), width):
+        return [cells]
+    half = (len(cells) + 1) // 2
+    return [part for side in (cells[:half], cells[half:]) for part in _fitting(title, timings, side, width)]
 
 
 def _times(timings: Sequence[Timing]) -> list[_Cells]:
     cells: list[_Cells] = [
         ("count", lambda timing: str(timing.count)),
-        ("total", lambda timing: seconds(timing.total)),
-        ("self", lambda timing: seconds(timing.own)),
+        ("total", lambda timing: duration(timing.total)),
+        ("self", lambda timing: duration(timing.own)),
     ]
     if any(timing.failed for timing in timings):
         cells.append(("failed", lambda timing: Part(str(timing.failed), Style.BAD if timing.failed else Style.PLAIN)))
@@ -64,16 +74,16 @@ def _times(timings: Sequence[Timing]) -> list[_Cells]:
 
 
 def _waited(name: str) -> _Cells:
-    return name, lambda timing: seconds(timing.waits[name])
+    return name, lambda timing: duration(timing.waits[name])
 
 
 def _medians(timings: Sequence[Timing]) -> list[_Cells]:
     if not any(timing.count >= MANY for timing in timings):
         return []
     return [
-        ("p50", lambda timing: seconds(timing.spread.p50)),
-        ("p95", lambda timing: seconds(timing.spread.p95)),
-        ("max", lambda timing: seconds(timing.spread.most)),
+        ("p50", lambda timing: duration(timing.spread.p50)),
+        ("p95", lambda timing: duration(timing.spread.p95)),
+        ("max", lambda timing: duration(timing.spread.most)),
     ]
 
 

@@ -53,19 +53,6 @@ def pad(text: str, width: int, align: str = "<") -> str:
     return room + text if align == ">" else text + room
 
 
-def seconds(value: float) -> str:
-    """Return seconds with about three digits that mean something.
-
-    >>> [seconds(value) for value in (0.0004, 0.0912, 0.2, 1.239, 12.34, 5123.4)]
-    ['0', '0.091', '0.2', '1.24', '12.3', '5123']
-    """
-    if value >= 99.95:
-        return f"{value:.0f}"
-    if value >= 9.995:
-        return f"{value:.1f}"
-    return f"{value:.2f}" if value >= 0.9995 else f"{value:.3f}".rstrip("0").rstrip(".")
-
-
 def local_time(at: float, zone: tzinfo | None = None) -> str:
     """Return a time (seconds since 1970) as a clock of `zone` shows it, None for the machine's own.
 

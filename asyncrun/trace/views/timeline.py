@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from asyncrun.duration import duration
 from asyncrun.trace.analysis import Node, build_forest
 from asyncrun.trace.concurrency import concurrency_of, mean_levels, stretches_of
 from asyncrun.trace.records import UNFINISHED, Span
 from asyncrun.trace.views.jobs import lanes_of
 from asyncrun.trace.views.styled import Part, Style, Styled, Word, fit, style_of
-from asyncrun.trace.views.text import clean, columns, pad, seconds
+from asyncrun.trace.views.text import clean, columns, pad
 
 BARS = "▁▂▃▄▅▆▇█"
 IDLE = "·"
@@ -37,7 +38,7 @@ def render_timeline(spans: Sequence[Span], width: int) -> Styled:
     size = max(width - label - tail - 2, 1)
     levels = {name: _levels(heads, start, end, size) for name, heads in lanes.items()}
     top = max((level for row in levels.values() for level in row), default=0.0)
-    scale = f"{seconds(end - start)} s; a column is {seconds((end - start) / size)} s, {BARS[-1]} is {_number(top)} at once"
+    scale = f"{duration(end - start)}; a column is {duration((end - start) / size)}, {BARS[-1]} is {_number(top)} at once"
     lines: list[list[Word]] = [[Part(scale, Style.TITLE)], [" " * (label + 1) + _ruler(end - start, size).rstrip()]]
     for name, heads in lanes.items():
         bars = "".join(_mark(level, top, inside) for level, inside in zip(levels[name], _inside(heads, start, end, size), strict=True))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from asyncrun.duration import duration
 from asyncrun.trace.analysis import Node, build_forest, spread_of_nodes
 from asyncrun.trace.records import UNFINISHED, Span
 from asyncrun.trace.views.styled import Line, Part, Style, Styled, Word, fit, line, plain, style_of
-from asyncrun.trace.views.text import clean, columns, seconds, shorten
+from asyncrun.trace.views.text import clean, columns, shorten
 
 MOST_ALIKE = 8
 """Siblings of one type and name that are shown one by one; more are folded into one line."""
@@ -89,7 +90,7 @@ def _tails(group: Sequence[Node]) -> list[Line]:
     """Return the ends that a line may have, the most telling first."""
     open_count = sum(node.span.end is None for node in group)
     if len(group) == 1 and not group[0].folded:
-        took = f"{seconds(group[0].seconds)} s"
+        took = duration(group[0].seconds)
         if open_count:
             unfinished = Part(UNFINISHED, style_of(UNFINISHED))
             return [line(" -> ", unfinished, f" ({took} so far)"), line(" -> ", unfinished)]
@@ -97,14 +98,14 @@ def _tails(group: Sequence[Node]) -> list[Line]:
         said: list[Word] = [] if status == "succeeded" else [" (", Part(shorten(clean(status), 20), style_of(status)), ")"]
         return [line(f" -> {took}", *said), line(f" -> {took}")]
     count = sum(node.count for node in group)
-    sums = f" x {count} -> {seconds(sum(node.seconds for node in group))} s"
+    sums = f" x {count} -> {duration(sum(node.seconds for node in group))}"
     failed = sum(node.failed for node in group)
     odd = [Part(f"{number} {word}", style_of(word)) for number, word in ((failed, "failed"), (open_count, UNFINISHED)) if number]
     short = line(sums, *_in_brackets(odd))
     if open_count == count:
         return [short, line(sums)]
     spread = spread_of_nodes(group)
-    parts = [Part(f"p50 {seconds(spread.p50)}"), Part(f"p95 {seconds(spread.p95)}"), Part(f"max {seconds(spread.most)}")]
+    parts = [Part(f"p50 {duration(spread.p50)}"), Part(f"p95 {duration(spread.p95)}"), Part(f"max {duration(spread.most)}")]
     return [line(sums, *_in_brackets(parts + odd)), short, line(sums)]
 
 

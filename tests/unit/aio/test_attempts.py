@@ -162,7 +162,7 @@ async def test_a_server_that_asks_for_a_day_stops_the_call_at_once_and_holds_up_
     house = House()
     endpoint = house.endpoint(throttle(86400.0))
 
-    with pytest.raises(ThrottledError, match="asks to wait 86400 s") as caught:
+    with pytest.raises(ThrottledError, match="asks to wait 24h 00m") as caught:
         await house.ask(endpoint)
 
     assert isinstance(caught.value.__cause__, Refusal)

@@ -31,7 +31,7 @@ async def test_a_report_groups_slots_by_what_they_wait_for_and_names_place_and_o
     first, second, third = report(lambda: slots, clock, [None, "rate limit 3 s"]).splitlines()
 
     assert first.startswith("2 x waiting for gate at aio/test_watch.py:")
-    assert first.endswith("in deeper (job 5 for 70 s)")
+    assert first.endswith("in deeper (job 5 for 1m 10s)")
     assert second.startswith("1 x waiting for its own work at ")
     assert third == "limiter: rate limit 3 s"
     for job in jobs:
@@ -57,7 +57,7 @@ async def test_a_standstill_is_told_once_and_again_only_after_something_has_fini
     assert told == []
     await clock.advance(500)
     assert len(told) == 1
-    assert told[0].startswith("nothing has finished for 60 s:\n1 x waiting for request")
+    assert told[0].startswith("nothing has finished for 1m 00s:\n1 x waiting for request")
 
     ended[0] = 1
     await clock.advance(100)

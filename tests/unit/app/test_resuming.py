@@ -71,6 +71,6 @@ def test_a_suspension_is_told_recorded_and_shown_and_connections_are_made_anew(b
     recorder.close()
     with TraceStore(tmp_path / "traces.db", read_only=True) as store:
         spans = store.spans(run_id)
-    assert progress.words == ["suspended for 3600 s: the machine slept, or its clock was set; connections are made anew"]
+    assert progress.words == ["suspended for 1h 00m: the machine slept, or its clock was set; connections are made anew"]
     assert workshop.renewed == 1
-    assert "suspended: 3600 s" in str(render_summary(spans, 80))
+    assert "suspended: 1h 00m" in str(render_summary(spans, 80))

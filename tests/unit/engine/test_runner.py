@@ -256,3 +256,22 @@ async def test_what_has_ended_when_a_handler_stops_the_run_counts() -> None:
     results = await stage.run()
     assert results["first"].status is Status.SUCCEEDED
     assert results["second"].status is Status.CANCELLED
+
+
+@pytest.mark.asyncio
+async def test_the_seconds_of_a_job_are_all_that_its_event_lasts_whatever_it_says_itself() -> None:
+    clock = FakeClock()
+
+    async def script() -> JobResult:
+        await clock.sleep(8.0)
+        return JobResult("a", "embed", Status.SUCCEEDED, 0, seconds=0.2)
+
+    def refused() -> Kind:
+        raise OutageError("down")
+
+    jobs = [PlannedJob("a", "embed", (), lambda: Scripted(script)), PlannedJob("b", "embed", ("a",), refused)]
+    runner = Runner(jobs, progress=Progress(), manager=CallbackManager(), stop=Stop(), clock=clock)
+    running = asyncio.create_task(runner.run())
+    await clock.advance(8.0)
+    await running
+    assert [result.seconds for result in runner.results()] == [8.0, 0.0]

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.records import Counts, JobResult, Status, Usage
+from asyncrun.records import Counts, JobResult, Load, Status, Usage, Waits
 from asyncrun.ui.board import NAMED_FAILURES, Board, TaskState
 
 
@@ -56,7 +57,7 @@ def test_the_result_of_a_job_has_the_last_word() -> None:
     board.start("a", 9, now=1.0)
     board.advance("a", Counts(ok=4))
     board.wait("a", "the rate limit")
-    ended = board.finish("a", JobResult("a", "embed", Status.FAILED, 1, reason="no such model", counts=Counts(ok=5)), now=3.0)
+    ended = board.finish("a", JobResult("a", "embed", Status.FAILED, 1, reason="no such model", counts=Counts(ok=5), seconds=2.0), now=3.0)
     assert ended == TaskState("a", Status.FAILED, 9, Counts(ok=5), reason="no such model", started=1.0, ended=3.0)
 
 
@@ -87,6 +88,59 @@ def test_speed_is_unknown_before_the_first_item_and_the_end_without_a_total() ->
 
 def test_more_items_than_announced_never_leave_less_than_nothing() -> None:
     assert TaskState("a", Status.RUNNING, 5, Counts(ok=10), started=0.0).left(5.0) == 0.0
+
+
+def sending() -> Board:
+    """A task of 100 items, 60 of them done before, that has 40 texts of 10 bytes to send."""
+    board = Board()
+    board.start("a", 100, now=0.0)
+    board.advance("a", Counts(ok=60, cached=60))
+    board.expect("a", Load(40, 400), now=10.0)
+    return board
+
+
+def answer(board: Board, load: Load, *, began: float, ended: float) -> None:
+    board.send("a", load, now=began)
+    board.receive("a", load, Waits(), now=ended)
+
+
+def test_a_task_that_sends_advances_with_each_answer_though_no_item_has_ended() -> None:
+    board = sending()
+    assert (board.tasks[0].share, board.tasks[0].left(10.0)) == (0.6, None)
+    answer(board, Load(10, 100), began=10.0, ended=15.0)
+    task = board.tasks[0]
+    assert (task.done, task.share, task.left(15.0)) == (60, pytest.approx(0.7), pytest.approx(15.0))
+
+
+def test_what_was_done_before_does_not_make_the_rest_look_short() -> None:
+    board, alone = sending(), Board()
+    alone.start("a", 40, now=0.0)
+    alone.expect("a", Load(40, 400), now=10.0)
+    for each in (board, alone):
+        answer(each, Load(10, 100), began=10.0, ended=15.0)
+    assert board.tasks[0].left(15.0) == alone.tasks[0].left(15.0)
+
+
+def test_the_time_left_is_that_of_the_bytes_and_not_of_the_items() -> None:
+    board = Board()
+    board.start("a", 100, now=0.0)
+    board.expect("a", Load(100, 1_000), now=0.0)
+    answer(board, Load(99, 100), began=0.0, ended=10.0)
+    board.advance("a", Counts(ok=99))
+    assert board.tasks[0].left(10.0) == pytest.approx(90.0)
+
+
+def test_a_task_that_has_sent_all_shows_no_time_left() -> None:
+    board = sending()
+    answer(board, Load(40, 400), began=10.0, ended=20.0)
+    assert board.tasks[0].left(30.0) is None
+
+
+def test_what_a_job_did_before_it_could_say_how_many_items_it_has_is_part_of_its_time() -> None:
+    board = Board()
+    board.start("a", 9, now=8.0)
+    ended = board.finish("a", JobResult("a", "embed", Status.SUCCEEDED, 0, seconds=8.22), now=8.22)
+    assert ended.seconds(99.0) == 8.22
 
 
 def test_what_requests_use_adds_up_and_the_result_has_the_last_word() -> None:

@@ -100,6 +100,8 @@ def test_progress_comes_every_ten_seconds_at_most(progress: JsonProgress, stream
             "tokens": 500,
             "cost": 0.01,
             "cost_source": "price",
+            "share": 0.9,
+            "seconds_left": None,
             "waiting": "the rate limit",
         }
     ]

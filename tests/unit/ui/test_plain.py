@@ -24,16 +24,16 @@ def test_a_finished_task_is_one_line(progress: PlainProgress, stream: io.StringI
     progress.task_started("notes", 5)
     clock.time += 12.5
     counts = Counts(items=5, ok=4, cached=1, failed=1)
-    progress.task_finished("notes", JobResult("notes", "embed", Status.PARTIAL, 3, counts=counts))
+    progress.task_finished("notes", JobResult("notes", "embed", Status.PARTIAL, 3, counts=counts, seconds=12.5))
     progress.run_finished(RunResult("r1", (), 12.5))
     progress.close()
     progress.close()
-    assert stream.getvalue() == "notes: partial: 4 ok (1 cached), 1 failed in 12 s\n"
+    assert stream.getvalue() == "notes: partial: 4 ok (1 cached), 1 failed in 12.5 s\n"
 
 
 def test_a_job_that_failed_says_why(progress: PlainProgress, stream: io.StringIO) -> None:
     progress.task_finished("notes", JobResult("notes", "embed", Status.FAILED, 1, reason="no such model"))
-    assert stream.getvalue() == "notes: failed: 0 ok in 0.0 s: no such model\n"
+    assert stream.getvalue() == "notes: failed: 0 ok in 0 s: no such model\n"
 
 
 def test_a_library_task_ends_without_a_result(progress: PlainProgress, stream: io.StringIO, clock: Any) -> None:
@@ -41,7 +41,7 @@ def test_a_library_task_ends_without_a_result(progress: PlainProgress, stream: i
     progress.advance("squares", Counts(ok=2))
     clock.time += 1
     progress.task_finished("squares", None)
-    assert stream.getvalue() == "squares: succeeded: 2 ok in 1.0 s\n"
+    assert stream.getvalue() == "squares: succeeded: 2 ok in 1 s\n"
 
 
 def test_the_first_ten_failed_items_are_named_and_the_others_counted(
@@ -87,7 +87,7 @@ def test_nothing_is_said_while_nothing_runs(progress: PlainProgress, stream: io.
 def test_names_and_warnings_cannot_steer_a_terminal(progress: PlainProgress, stream: io.StringIO) -> None:
     progress.warn("odd \x1b[2J name\nsecond line")
     progress.task_finished("a\x1b]0;title\x07b", None)
-    assert stream.getvalue() == ("warning: odd \\x1b[2J name\\x0asecond line\na\\x1b]0;title\\x07b: succeeded: 0 ok in 0.0 s\n")
+    assert stream.getvalue() == ("warning: odd \\x1b[2J name\\x0asecond line\na\\x1b]0;title\\x07b: succeeded: 0 ok in 0 s\n")
 
 
 def test_without_progress_warnings_are_still_shown(stream: io.StringIO, failure: ItemFailure) -> None:

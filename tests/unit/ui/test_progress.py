@@ -41,11 +41,11 @@ def test_a_finished_task_leaves_its_line(stream: io.StringIO, clock: Any) -> Non
     progress.run_started("r1", ["notes", "ask"])
     progress.task_started("notes", 4)
     clock.time += 2
-    progress.task_finished("notes", JobResult("notes", "embed", Status.PARTIAL, 3, counts=Counts(ok=3, failed=1)))
+    progress.task_finished("notes", JobResult("notes", "embed", Status.PARTIAL, 3, counts=Counts(ok=3, failed=1), seconds=2.0))
     progress.close()
     progress.close()
     assert "notes partial" in stream.getvalue()
-    assert stream.getvalue().count("4/4, 1 failed, 2.0/s, 2.0 s") == 1
+    assert stream.getvalue().count("4/4, 1 failed, 2.0/s, 2 s") == 1
 
 
 def test_a_task_that_has_not_ended_leaves_its_line_too(stream: io.StringIO, clock: Any) -> None:

@@ -7,15 +7,7 @@ from hypothesis import strategies as st
 
 from asyncrun.errors import Place
 from asyncrun.records import Counts, ItemFailure
-from asyncrun.ui.wording import render_counts, render_duration, render_failure, render_rate
-
-
-def test_a_duration_just_below_a_step_is_never_said_as_sixty() -> None:
-    assert [render_duration(seconds) for seconds in (9.97, 59.4, 59.6, 3599.7)] == ["10.0 s", "59 s", "1m 00s", "1h 00m"]
-
-
-def test_a_clock_that_went_back_says_no_negative_time() -> None:
-    assert render_duration(-1.0) == "0.0 s"
+from asyncrun.ui.wording import render_counts, render_failure, render_rate
 
 
 def test_a_slow_rate_is_said_per_minute() -> None:

@@ -6,11 +6,11 @@
   const byId = (id) => document.getElementById(id);
   const tree = byId("tree"), list = byId("rows"), details = byId("details");
 
-  const seconds = (micros) => {
-    const value = micros / 1e6;
-    if (value >= 99.95) return value.toFixed(0);
-    if (value >= 9.995) return value.toFixed(1);
-    return value >= 0.9995 ? value.toFixed(2) : String(Number(value.toFixed(3)));
+  const duration = (micros) => {
+    const value = micros / 1e6, whole = Math.round(value), two = (number) => String(number).padStart(2, "0");
+    if (value < 59.95) return `${Number(value.toFixed(value < 0.9995 ? 3 : value < 9.995 ? 2 : 1))} s`;
+    if (whole < 3600) return `${Math.floor(whole / 60)}m ${two(whole % 60)}s`;
+    return `${Math.floor(whole / 3600)}h ${two(Math.floor((whole % 3600) / 60))}m`;
   };
   const kinds = new Map();
   for (const row of rows) if (!kinds.has(row[KIND])) kinds.set(row[KIND], kinds.size % 8);
@@ -83,12 +83,12 @@
     const status = texts[row[STATUS]];
     if (row[FAILED] && isMany(row)) parts.push(make("span", "failed", `${row[FAILED]} failed`));
     else if (status && status !== "succeeded") parts.push(make("span", isBad(row) ? "failed" : "", status.length > 20 ? `${status.slice(0, 19)}…` : status));
-    if (isMany(row)) parts.push(...["p50", "p95", "max"].map((name, at) => `${name} ${seconds(row[SPREAD][at])}`));
+    if (isMany(row)) parts.push(...["p50", "p95", "max"].map((name, at) => `${name} ${duration(row[SPREAD][at])}`));
     else {
-      parts.push(`at ${seconds(row[START])}`);
-      if (below[index]) parts.push(`self ${seconds(row[OWN])}`);
+      parts.push(`at ${duration(row[START])}`);
+      if (below[index]) parts.push(`self ${duration(row[OWN])}`);
     }
-    parts.push(make("span", "took", `${seconds(row[TOOK])} s`));
+    parts.push(make("span", "took", duration(row[TOOK])));
     parts.forEach((part, at) => made.append(at ? " · " : "", part));
     return made;
   }
@@ -96,8 +96,8 @@
   function describe() {
     if (chosen < 0) return;
     const row = rows[chosen], entries = make("dl");
-    const facts = [["type", texts[row[KIND]]], ["name", texts[row[NAME]]], ["status", texts[row[STATUS]]], ["start", `${seconds(row[START])} s`]];
-    facts.push(["end", `${seconds(row[END])} s`], ["total", `${seconds(row[TOOK])} s`], ["self", `${seconds(row[OWN])} s`]);
+    const facts = [["type", texts[row[KIND]]], ["name", texts[row[NAME]]], ["status", texts[row[STATUS]]], ["start", duration(row[START])]];
+    facts.push(["end", duration(row[END])], ["total", duration(row[TOOK])], ["self", duration(row[OWN])]);
     if (isMany(row)) facts.push(["events", row[COUNT]]);
     for (const [key, value] of [...facts, ...Object.entries(row[MORE] || {})]) {
       if (value !== "") entries.append(make("dt", "", key), make("dd", "", String(value)));
@@ -287,7 +287,7 @@
   });
   bars.addEventListener("pointermove", (event) => {
     const row = rows[barAt(event)];
-    readout.textContent = row ? `${texts[row[NAME]] || ""} ${texts[row[KIND]]}: ${seconds(row[START])} s to ${seconds(row[END])} s`.trim() : "";
+    readout.textContent = row ? `${texts[row[NAME]] || ""} ${texts[row[KIND]]}: ${duration(row[START])} to ${duration(row[END])}`.trim() : "";
   });
   bars.addEventListener("click", (event) => {
     const index = barAt(event);

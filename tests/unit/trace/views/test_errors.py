@@ -31,9 +31,9 @@ def test_what_fails_again_for_the_same_reason_is_counted(maker, runs: list[RunRe
         "5 events of run 20261122-021500-0a01 failed",
         "at 0 s: async_job notes",
         "    the key is refused",
-        "3 times, first at 1.00 s: async_job notes > embedding",
+        "3 times, first at 1 s: async_job notes > embedding",
         "    AuthError: 401",
-        "at 4.00 s: async_job notes > embedding",
+        "at 4 s: async_job notes > embedding",
         "    OutageError: no route",
     ]
 

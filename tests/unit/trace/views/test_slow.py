@@ -10,10 +10,10 @@ def test_what_encloses_others_counts_only_by_its_own_time(maker) -> None:
     maker.add("embedding", 0, 4, job, waits__rate=3.5, retries=2)
     maker.add("embedding", 4, 9.5, job, name="the longest")
     assert str(render_slow(maker.spans, 80, 2)).splitlines() == [
-        "The 2 slowest of 3 events (seconds without what is inside of them)",
-        "event                  seconds    at  job    status     rate  retries",
-        "embedding the longest     5.50  4.00  notes  succeeded     0        0",
-        "embedding                 4.00     0  notes  succeeded  3.50        2",
+        "The 2 slowest of 3 events (time without what is inside of them)",
+        "event                   time   at  job    status      rate  retries",
+        "embedding the longest  5.5 s  4 s  notes  succeeded    0 s        0",
+        "embedding                4 s  0 s  notes  succeeded  3.5 s        2",
     ]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from asyncrun.trace.views.styled import plain
 from asyncrun.trace.views.table import Column, render_table
-from asyncrun.trace.views.text import columns, pad, seconds, shorten, shorten_start
+from asyncrun.trace.views.text import columns, pad, shorten, shorten_start
 
 
 @given(st.text(), st.integers(0, 30))
@@ -34,14 +34,6 @@ def test_padded_text_fills_its_columns(text: str, width: int, align: str) -> Non
 @pytest.mark.parametrize(("text", "width"), [("abc", 3), ("日本語", 6), ("e\u0301", 1), ("👍", 2), ("", 0)])
 def test_columns(text: str, width: int) -> None:
     assert columns(text) == width
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0"), (0.0005, "0.001"), (0.25, "0.25"), (0.9996, "1.00"), (9.996, "10.0"), (99.96, "100"), (86_400, "86400")],
-)
-def test_seconds(value: float, text: str) -> None:
-    assert seconds(value) == text
 
 
 def test_a_table_shortens_what_may_be_shortened_and_then_leaves_out_the_last_columns() -> None:

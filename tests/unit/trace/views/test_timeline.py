@@ -12,7 +12,7 @@ def test_bars_stand_where_and_as_high_as_events_were_open(maker) -> None:
     book = maker.add("async_job", 10, 20, name="book")
     maker.add("embedding", 15, 20, book)
     head, ruler, first, second = str(render_timeline(maker.spans, 43)).splitlines()
-    assert head == "20.0 s; a column is 1.00 s, █ is 4 at once"
+    assert head == "20 s; a column is 1 s, █ is 4 at once"
     assert ruler == "      |0"
     assert first == "notes ██████████·········· most 4, mean 2"
     assert second == "book            ·····▃▃▃▃▃ most 1, mean 0.5"

@@ -15,10 +15,10 @@ def test_events_stand_below_their_parents(maker) -> None:
     maker.add("embedding", 0, 0.5, retrieve)
     maker.add("llm", 1, 2, query)
     assert lines(maker) == [
-        "    |_query -> 2.00 s",
-        "      |_retrieve -> 1.00 s",
+        "    |_query -> 2 s",
+        "      |_retrieve -> 1 s",
         "        |_embedding -> 0.5 s",
-        "      |_llm -> 1.00 s",
+        "      |_llm -> 1 s",
     ]
 
 
@@ -27,7 +27,7 @@ def test_eight_alike_are_shown_and_nine_are_folded(maker) -> None:
         maker.add("embedding", 0, 0.5)
     assert len(lines(maker)) == 8
     maker.add("embedding", 0, 4)
-    assert lines(maker) == ["    |_embedding x 9 -> 8.00 s (p50 0.5, p95 4.00, max 4.00)"]
+    assert lines(maker) == ["    |_embedding x 9 -> 8 s (p50 0.5 s, p95 4 s, max 4 s)"]
 
 
 def test_folding_names_the_failed_and_the_unfinished(maker) -> None:
@@ -35,7 +35,7 @@ def test_folding_names_the_failed_and_the_unfinished(maker) -> None:
         maker.add("embedding", 0, 1, name="batch")
     maker.add("embedding", 0, 1, name="batch", status="failed")
     maker.add("embedding", 0, None, name="batch")
-    assert lines(maker) == ["    |_embedding batch x 12 -> 12.0 s (p50 1.00, p95 1.00, max 1.00, 1 failed, 1 unfinished)"]
+    assert lines(maker) == ["    |_embedding batch x 12 -> 12 s (p50 1 s, p95 1 s, max 1 s, 1 failed, 1 unfinished)"]
 
 
 def test_other_names_are_not_folded_unless_there_are_too_many(maker) -> None:
@@ -43,7 +43,7 @@ def test_other_names_are_not_folded_unless_there_are_too_many(maker) -> None:
         maker.add("async_job", 0, 1, name=f"job-{number}")
     assert len(lines(maker)) == 50
     maker.add("async_job", 0, 1, name="one more")
-    assert lines(maker) == ["    |_async_job x 51 -> 51.0 s (p50 1.00, p95 1.00, max 1.00)"]
+    assert lines(maker) == ["    |_async_job x 51 -> 51 s (p50 1 s, p95 1 s, max 1 s)"]
 
 
 def test_children_of_the_folded_are_folded_together(maker) -> None:
@@ -51,20 +51,20 @@ def test_children_of_the_folded_are_folded_together(maker) -> None:
         job = maker.add("async_job", number, number + 1)
         maker.add("embedding", number, number + 0.5, job)
     assert lines(maker) == [
-        "    |_async_job x 10 -> 10.0 s (p50 1.00, p95 1.00, max 1.00)",
-        "      |_embedding x 10 -> 5.00 s (p50 0.5, p95 0.5, max 0.5)",
+        "    |_async_job x 10 -> 10 s (p50 1 s, p95 1 s, max 1 s)",
+        "      |_embedding x 10 -> 5 s (p50 0.5 s, p95 0.5 s, max 0.5 s)",
     ]
 
 
 def test_a_status_other_than_success_is_a_word(maker) -> None:
     maker.add("async_job", 0, 1, name="a", status="cancelled")
     maker.add("async_job", 0, None, name="b")
-    assert lines(maker) == ["    |_async_job a -> 1.00 s (cancelled)", "    |_async_job b -> unfinished (1.00 s so far)"]
+    assert lines(maker) == ["    |_async_job a -> 1 s (cancelled)", "    |_async_job b -> unfinished (1 s so far)"]
 
 
 def test_names_are_shortened_before_figures(maker) -> None:
     maker.add("async_job", 0, 1, name="a-name-that-is-longer-than-the-terminal")
-    assert str(render_tree(maker.spans, 40)).splitlines()[2] == "    |_async_job a-name-that-i… -> 1.00 s"
+    assert str(render_tree(maker.spans, 40)).splitlines()[2] == "    |_async_job a-name-that-is-l… -> 1 s"
 
 
 def test_a_trace_deeper_than_the_recursion_limit_is_rendered(maker) -> None:
@@ -85,10 +85,10 @@ def test_a_map_that_may_not_be_long_is_folded_and_then_ends_below_the_jobs(maker
 
     assert at_most(220) == lines(maker)
     assert at_most(219)[:4] == [
-        "    |_async_job job-0 -> 5.00 s",
-        "      |_embedding x 5 -> 10.0 s (p50 2.00, p95 2.00, max 2.00)",
-        "        |_attempt x 5 -> 5.00 s (p50 1.00, p95 1.00, max 1.00)",
-        "    |_async_job job-1 -> 5.00 s",
+        "    |_async_job job-0 -> 5 s",
+        "      |_embedding x 5 -> 10 s (p50 2 s, p95 2 s, max 2 s)",
+        "        |_attempt x 5 -> 5 s (p50 1 s, p95 1 s, max 1 s)",
+        "    |_async_job job-1 -> 5 s",
     ]
     assert len(at_most(60)) == 60
-    assert at_most(59) == [*(f"    |_async_job job-{number} -> 5.00 s" for number in range(20)), "    what is below them: asyncrun trace"]
+    assert at_most(59) == [*(f"    |_async_job job-{number} -> 5 s" for number in range(20)), "    what is below them: asyncrun trace"]

@@ -1,0 +1,24 @@
+"""Durations as a person reads them, everywhere in the same form; programs get seconds."""
+
+from __future__ import annotations
+
+YEAR = 365 * 24 * 3600.0
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in one form: three digits that mean something below a minute, whole seconds or minutes above.
+
+    >>> [duration(seconds) for seconds in (0.0004, 0.0912, 0.26, 8.224, 12, 12.34)]
+    ['0 s', '0.091 s', '0.26 s', '8.22 s', '12 s', '12.3 s']
+    >>> [duration(seconds) for seconds in (84, 388, 7500, 180000)]
+    ['1m 24s', '6m 28s', '2h 05m', '50h 00m']
+    """
+    digits = next((digits for below, digits in ((0.9995, 3), (9.995, 2), (59.95, 1)) if seconds < below), None)
+    if digits is not None:
+        return f"{f'{max(seconds, 0):.{digits}f}'.rstrip('0').rstrip('.')} s"
+    if seconds >= YEAR:
+        return "over a year"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02}m"
