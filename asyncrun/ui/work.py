@@ -10,7 +10,7 @@ MOST_OF_AN_OPEN_CALL = 0.95
 """As how much of it a call under way counts at most, however long it takes."""
 OWN_PACE = 0.5
 """Share of their time that calls must be worked on for; below it, a limit sets the pace and not the calls."""
-LEAST_UNLIKE = 0.01
+LEAST_UNLIKE = 0.2
 """How unlike calls must be (0: all alike, 1: not at all) before what a text costs can be told from what a byte costs."""
 
 
