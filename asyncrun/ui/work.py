@@ -10,8 +10,10 @@ MOST_OF_AN_OPEN_CALL = 0.95
 """As how much of it a call under way counts at most, however long it takes."""
 OWN_PACE = 0.5
 """Share of their time that calls must be worked on for; below it, a limit sets the pace and not the calls."""
-LEAST_UNLIKE = 0.2
+LEAST_UNLIKE = 0.01
 """How unlike calls must be (0: all alike, 1: not at all) before what a text costs can be told from what a byte costs."""
+DEAREST_TEXT = 500
+"""As much as so many bytes a text costs at most beside its own: what few calls say of it may be far off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,11 @@ class Calls:
     def seconds(self, load: Load) -> float:
         """Return how long so much is worked on: so long for each text and each byte, by least squares; at a limit's pace, by bytes."""
         tt, ts, ss, ty, sy = self.fit
-        unlike = tt * ss - ts * ts
-        if self.pace > OWN_PACE and unlike > LEAST_UNLIKE * tt * ss:
-            per_text, per_byte = (ty * ss - sy * ts) / unlike, (sy * tt - ty * ts) / unlike
-            if per_text >= 0:
-                return load.texts * per_text + load.size * per_byte if per_byte >= 0 else load.texts * ty / tt
-        return load.size * self.worked / max(self.load.size, 1)
+        unlike, per_byte = tt * ss - ts * ts, self.worked / max(self.load.size, 1)
+        if self.pace <= OWN_PACE or unlike <= LEAST_UNLIKE * tt * ss:
+            return load.size * per_byte
+        per_text = min(max((ty * ss - sy * ts) / unlike, 0.0), DEAREST_TEXT * per_byte)
+        return load.texts * per_text + load.size * max((sy - per_text * ts) / ss, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
