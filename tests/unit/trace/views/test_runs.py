@@ -21,6 +21,6 @@ def test_a_long_path_loses_its_beginning_and_never_its_name(runs: list[RunRecord
 def test_a_run_says_when_it_began_by_the_clock_on_the_wall_and_what_it_did_and_cost(runs: list[RunRecord]) -> None:
     run = replace(runs[0], started=1_795_486_525.0, summary={"items": 12_345, "cost": 0.0123}, job_file="jobs.yaml")
     head, row = str(render_runs([run], 120, 1_795_486_525.0, timezone(timedelta(hours=2)))).splitlines()
-    assert head.split() == ["run", "status", "exit", "seconds", "items", "cost", "started", "job", "file"]
+    assert head.split() == ["run", "status", "exit", "time", "items", "cost", "started", "job", "file"]
     assert row.split()[-5:] == ["12,345", "$0.0123", "2026-11-24", "04:15:25", "jobs.yaml"]
     assert str(render_runs([replace(run, summary={})], 120, 1_795_486_525.0)).splitlines()[1].split()[-5:-3] == ["-", "-"]
