@@ -33,10 +33,10 @@ def test_the_readme_shows_what_the_example_shows(shown: dict[str, list[str]], ex
 
 def test_the_seconds_of_the_critical_path_add_up_to_those_of_the_run(shown: dict[str, list[str]]) -> None:
     title, header, *rows = shown["trace"][: shown["trace"].index("")]
-    column = header.index("seconds")
-    parts = [float(row[: column + len("seconds")].split()[-1]) for row in rows if not row.startswith("and ")]
-    parts += [float(row.split()[-3]) for row in rows if row.startswith("and ")]
-    [total] = re.findall(r"\(([\d.]+) seconds", title)
+    column = header.index("time")
+    parts = [float(row[: column + len("time")].split()[-2]) for row in rows if not row.startswith("and ")]
+    parts += [float(row.split()[-4]) for row in rows if row.startswith("and ")]
+    [total] = re.findall(r"\(([\d.]+) s from", title)
     assert sum(parts) == pytest.approx(float(total), abs=0.06 * len(parts))
     [length] = re.findall(r"^([\d.]+) s;", shown["timeline"][0])
     assert length == total
