@@ -17,7 +17,7 @@ from asyncrun.kinds.patience import patience
 from asyncrun.kinds.pending import Pending
 from asyncrun.kinds.room import Room
 from asyncrun.kinds.tally import Tally
-from asyncrun.records import Embedded, InputType, Load, Usage, Waits, answered_before
+from asyncrun.records import Embedded, InputType, Usage, answered_before
 
 Batch = Sequence[Pending]
 Receive = Callable[[Batch, Embedded], AsyncrunError | None]
@@ -38,13 +38,11 @@ async def send_all(
 ) -> AsyncrunError | None:
     """Embed texts in batches, as many at a time as the job's workers, and hand each answer to `receive` as it comes.
 
-    `used` is told what requests used, also those of a batch that ends with an error, and `tally` when a call begins and ends.
-    Without `keep` the vectors go to `receive` alone.
-    `room` looks after the first answer whether all fits, and ends the sending when it does not.
-
-    `pending` is read lazily in a worker thread. An AsyncrunError of the embedder or the ledger, one that `receive` returns, or a stop ends
-    the sending: no new batch starts, those in flight are awaited and received, as is what was answered before an error: it is paid for.
-    Any other exception is a bug: it cancels what is in flight and is raised. Returns the error that ended it, None without one.
+    `used` is told what requests used, also those of a batch that ends with an error, `tally` when a call begins and ends. Without
+    `keep` the vectors go to `receive` alone. `room` ends the sending when after the first answer not all fits.
+    `pending` is read lazily in a thread. An AsyncrunError of embedder or ledger, one that `receive` returns, or a stop ends the sending: no
+    new batch starts, those in flight are awaited and received, as is what was answered before: it is paid for. Any other exception is
+    a bug: it cancels what is in flight and is raised. Returns the error that ended it, or None.
     """
     ended: AsyncrunError | None = None
     batches = pack(((text, text.size) for text in pending), embedder.batch, lambda: embedder.tokens_per_byte)
@@ -56,8 +54,8 @@ async def send_all(
 
     async def embed(batch: Batch) -> tuple[Batch, Embedded]:
         try:
-            answer = _fitted(embed_batch(batch, embedder, input_type, context, used=used, keep=keep), room)
-            return batch, await (answer if tally is None else _told(answer, load_of([text.size for text in batch], embedder), tally))
+            call = embed_batch(batch, embedder, input_type, context, used=used, keep=keep)
+            return batch, await _told(_fitted(call, room), batch, embedder, tally)
         except BudgetError:
             if len(batch) == 1:
                 raise
@@ -72,13 +70,12 @@ async def send_all(
     async def calls() -> AsyncIterator[Callable[[], Awaitable[tuple[Batch, Embedded]]]]:
         nonlocal ended
         while ended is None and (batch := await asyncio.to_thread(next, batches, None)) is not None:
-            ended = ended or context.stopped()
-            if ended is None:
+            if (ended := ended or context.stopped()) is None:
                 yield partial(embed, batch)
 
-    workers = context.workers or embedder.workers
+    answers = outcomes(calls(), workers=context.workers or embedder.workers, order="completed", on_error="collect")
     try:
-        async with patience(context), outcomes(calls(), workers=workers, order="completed", on_error="collect") as answered:
+        async with patience(context), answers as answered:
             async for outcome in answered:
                 if isinstance(outcome.error, AsyncrunError):
                     ended = ended or outcome.error
@@ -89,10 +86,12 @@ async def send_all(
     return ended
 
 
-async def _told(answer: Awaitable[Embedded], load: Load, tally: Tally) -> Embedded:
+async def _told(answer: Awaitable[Embedded], batch: Batch, embedder: Embedder, tally: Tally | None) -> Embedded:
     """Return an answer, and tell of the call."""
+    if tally is None:
+        return await answer
+    load, waits = load_of([pending.size for pending in batch], embedder), None
     tally.sending(load)
-    waits: Waits | None = None
     try:
         answered = await answer
         waits = answered.waits
