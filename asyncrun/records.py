@@ -129,7 +129,12 @@ class Space:
     @cached_property
     def fingerprint(self) -> str:
         """Return 32 hexadecimal digits that name the space."""
-        return hashlib.blake2b(self.describe().encode(), digest_size=16).hexdigest()
+        return fingerprint_of(self.describe())
+
+
+def fingerprint_of(description: str) -> str:
+    """Return what names the space that `Space.describe` describes so."""
+    return hashlib.blake2b(description.encode(), digest_size=16).hexdigest()
 
 
 def content_key(text: str) -> bytes:

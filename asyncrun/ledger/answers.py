@@ -11,12 +11,15 @@ import orjson
 
 from asyncrun.ledger.batches import add_space
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ledger.schema import checksum
+from asyncrun.ledger.schema import newest_id
+from asyncrun.ledger.sums import answer_sum, is_answer
 from asyncrun.records import Answer, Space, content_key
 
 MOST_AT_ONCE = 500
 """Keys of one statement; SQLite takes 999 parameters everywhere."""
-_PUT = "INSERT OR REPLACE INTO answers (key, answer, answer_sum, space) SELECT ?, ?, ?, id FROM spaces WHERE fingerprint = ?"
+_EMPTY = "UPDATE answers SET answer = x'', answer_sum = answer_sum(id, key, x'') WHERE id = ?"
+"""An answer that is dropped keeps its number, as a batch does."""
+_PUT = "INSERT OR REPLACE INTO answers (id, key, answer, answer_sum, space) SELECT ?, ?, ?, ?, id FROM spaces WHERE fingerprint = ?"
 
 
 def answer_key(space: Space, messages: Sequence[tuple[str, str]]) -> bytes:
@@ -34,9 +37,11 @@ def find_answers(ledger: Ledger, keys: Sequence[bytes], since: int = 0) -> dict[
     for start in range(0, len(keys), MOST_AT_ONCE):
         some = keys[start : start + MOST_AT_ONCE]
         marks = ", ".join("?" * len(some))
-        statement = f"SELECT key, answer, answer_sum FROM answers WHERE key IN ({marks}) AND id > ?"
-        for key, blob, told in ledger.read(statement, (*some, since)):
-            if checksum(blob) == told:
+        statement = f"SELECT id, key, answer, answer_sum FROM answers WHERE key IN ({marks}) AND id > ?"
+        for number, key, blob, told in ledger.read(statement, (*some, since)):
+            if not is_answer(number, key, blob, told):
+                ledger.drop(_EMPTY, (number,), f"answer {number} of the ledger", "its question is asked again")
+            elif blob:
                 found[key] = Answer(**orjson.loads(blob))
     return found
 
@@ -44,10 +49,11 @@ def find_answers(ledger: Ledger, keys: Sequence[bytes], since: int = 0) -> dict[
 async def put_answers(ledger: Ledger, space: Space, answers: Mapping[bytes, Answer]) -> None:
     """Store answers of a model in the place of former ones; returns when they are durable."""
     blobs = [(key, orjson.dumps(asdict(answer))) for key, answer in answers.items()]
-    rows = [(key, blob, checksum(blob), space.fingerprint) for key, blob in blobs]
 
     def write(connection: sqlite3.Connection) -> None:
         add_space(connection, space)
+        numbered = enumerate(blobs, newest_id(connection, "answers") + 1)
+        rows = [(number, key, blob, answer_sum(number, key, blob), space.fingerprint) for number, (key, blob) in numbered]
         connection.executemany(_PUT, rows)
 
     await ledger.write(write)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asyncrun.ledger.schema import checksum
+from asyncrun.ledger.schema import newest_id
+from asyncrun.ledger.sums import keys_sum, vectors_sum
 from asyncrun.ledger.writer import Write
 from asyncrun.records import Space
 
@@ -18,8 +19,19 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 16
 """Rows of one statement, of which SQLite makes a copy."""
-_INSERT = "INSERT INTO batches (count, dimensions, keys, keys_sum, vectors, vectors_sum, flags, space) VALUES "
-_ROW = "(?, ?, ?, ?, ?, ?, ?, (SELECT id FROM spaces WHERE fingerprint = ?))"
+_ADD_SPACE = (
+    "INSERT INTO spaces (fingerprint, description) VALUES (?, ?)"
+    " ON CONFLICT (fingerprint) DO UPDATE SET description = excluded.description WHERE description = ''"
+)
+"""Of a space that was found again in a damaged ledger no more than the fingerprint may be known."""
+EMPTY = (
+    "UPDATE batches SET count = 0, dimensions = 0, keys = x'', vectors = x'', flags = x'', (keys_sum, vectors_sum) = ("
+    "SELECT new, vectors_sum(new, 0, x'') FROM (SELECT keys_sum(batches.id,"
+    " coalesce((SELECT fingerprint FROM spaces WHERE id = batches.space), ''), 0, x'', x'') AS new)) WHERE id = ? RETURNING id"
+)
+"""Drops a batch that is damaged, but for its number."""
+_INSERT = "INSERT INTO batches (id, count, dimensions, keys, keys_sum, vectors, vectors_sum, flags, space) VALUES "
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, (SELECT id FROM spaces WHERE fingerprint = ?))"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,22 +48,24 @@ class Batch:
     flags: bytes
     also: Write | None = None
 
-    def row(self) -> tuple[object, ...]:
-        """Return the values of `_ROW`."""
-        blob = self.vectors.reshape(-1).view(np.uint8).data
-        return (*self.vectors.shape, self.keys, checksum(self.keys), blob, checksum(blob), self.flags, self.space.fingerprint)
+    def row(self, number: int) -> tuple[object, ...]:
+        """Return the values of `_ROW` for the batch of this number."""
+        count, dimensions = self.vectors.shape
+        blob, fingerprint = self.vectors.reshape(-1).view(np.uint8).data, self.space.fingerprint
+        told = keys_sum(number, fingerprint, dimensions, self.keys, self.flags)
+        return (number, count, dimensions, self.keys, told, blob, vectors_sum(told, count, blob), self.flags, fingerprint)
 
 
 def insert_batches(connection: sqlite3.Connection, batches: Sequence[Batch]) -> None:
     """Insert batches in their order, with their spaces."""
     for space in {batch.space.fingerprint: batch.space for batch in batches}.values():
         add_space(connection, space)
+    numbered = list(enumerate(batches, newest_id(connection, "batches") + 1))
     for start in range(0, len(batches), MOST_AT_ONCE):
-        some = batches[start : start + MOST_AT_ONCE]
+        some = numbered[start : start + MOST_AT_ONCE]
         statement = _INSERT + ", ".join([_ROW] * len(some))
-        last = connection.execute(statement, [value for batch in some for value in batch.row()]).lastrowid or 0
-        # The numbers of the rows of one statement follow each other.
-        flagged = [(number, batch.flags) for number, batch in enumerate(some, last - len(some) + 1) if any(batch.flags)]
+        connection.execute(statement, [value for number, batch in some for value in batch.row(number)])
+        flagged = [(number, batch.flags) for number, batch in some if any(batch.flags)]
         connection.executemany("INSERT OR REPLACE INTO flagged VALUES (?, ?)", flagged)
     for batch in batches:
         if batch.also is not None:
@@ -60,4 +74,4 @@ def insert_batches(connection: sqlite3.Connection, batches: Sequence[Batch]) -> 
 
 def add_space(connection: sqlite3.Connection, space: Space) -> None:
     """Have a row for a space."""
-    connection.execute("INSERT OR IGNORE INTO spaces (fingerprint, description) VALUES (?, ?)", (space.fingerprint, space.describe()))
+    connection.execute(_ADD_SPACE, (space.fingerprint, space.describe()))

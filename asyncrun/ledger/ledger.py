@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asyncrun.errors import DamagedStateError, Place, SpaceMismatchError, StorageError, os_words
-from asyncrun.ledger.batches import Batch, insert_batches
+from asyncrun.ledger.batches import EMPTY, Batch, insert_batches
 from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
+from asyncrun.ledger.integrity import open_sound
+from asyncrun.ledger.reading import read_keys
 from asyncrun.ledger.salvage import ask_to_mend
-from asyncrun.ledger.schema import checksum, explained, is_damage, open_connection, open_to_look
+from asyncrun.ledger.schema import MENDED_BY_A_RUN, explained, is_damage, open_connection
+from asyncrun.ledger.sums import is_whole, vectors_sum, with_sum
 from asyncrun.ledger.writer import GroupWriter, Write
 from asyncrun.records import ItemFailure, Space
 
@@ -30,9 +33,7 @@ if TYPE_CHECKING:
 
 TRUNCATED = 1
 """The flag of a vector whose text was cut to the model's limit."""
-FLOAT_BYTES = 4
 _CACHED_BYTES = 64_000_000
-_EMPTY = "UPDATE batches SET count = 0, keys = x'', keys_sum = ?, vectors = x'', vectors_sum = ?, flags = x'' WHERE id = ?"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +68,8 @@ class Ledger:
     """What is finished and durable, shared by all jobs of a folder. Reading methods block: call them in a worker thread.
 
     A row that does not fit its checksum is left out, so that its items are new. With `warn`, which may be called in any thread, it is named
-    and removed, and a file that SQLite cannot read is mended at the next start; without, for those who only look, nothing is changed.
+    and removed, and a file that SQLite cannot read is mended at the next start; without, for those who only look, nothing is changed:
+    `left_out` counts such batches, and a file that a start would mend is refused.
 
     Raises StorageError and DamagedStateError.
     """
@@ -82,6 +84,7 @@ class Ledger:
         self._dimensions: dict[str, int] = {}
         self._index: _Read | None = None
         self._warn = warn
+        self.left_out = 0
 
     @property
     def folder(self) -> Path:
@@ -93,6 +96,20 @@ class Ledger:
         with self._reading:
             return list(self._rows(statement, parameters))
 
+    def whole(self, table: str, where: str, parameters: tuple[object, ...], *, then: str) -> list[tuple[Any, ...]]:
+        """Return whole rows, without the checksum that they end with; others are removed and named, with what comes of it. Blocks."""
+        rows = self.read(f"SELECT * FROM {table} WHERE {where}", parameters)
+        damaged = [row for row in rows if not is_whole(row)]
+        for row in damaged:
+            self.drop(f"DELETE FROM {table} WHERE sum IS ?", (row[-1],), f"a row of the ledger's {table}", then)
+        return [row[:-1] for row in rows if row not in damaged]
+
+    def drop(self, statement: str, parameters: tuple[object, ...], what: str, then: str) -> None:
+        """Name what does not fit its checksum, and run the statement that drops it, unless one only looks. Blocks."""
+        if self._warn is not None:
+            self._warn(f"{what} does not fit its checksum: it is dropped, and {then}")
+            self.read(statement, parameters)
+
     async def write(self, write: Write) -> None:
         """Return when `write` is committed. For the other modules of this room."""
         await self._writer.write(write)
@@ -102,7 +119,7 @@ class Ledger:
         asked = space.fingerprint, since
         with self._reading:
             before = self._index if self._index is not None and self._index.asked == asked else None
-            counts = "SELECT count(*), coalesce(max(id), 0), total(id <= ?) FROM batches"
+            counts = "SELECT count(*), coalesce((SELECT max(id) FROM batches NOT INDEXED), 0), total(id <= ?) FROM batches"
             [(count, newest, still)] = self.read(counts, (0 if before is None else before.newest,))
             if before is None or before.count != still:
                 before = self._index = None  # two at once would be the peak of the memory
@@ -117,25 +134,14 @@ class Ledger:
     def _read_index(self, fingerprint: str, since: int, newest: int) -> KeyIndex:
         keys, flags, batches, counts = bytearray(), bytearray(), [], []
         damaged: dict[int, int] = {}
-        flagged = dict(self._rows("SELECT batch, flags FROM flagged", ()))
-        rows = self._rows(
-            "SELECT b.id, b.keys, b.keys_sum, b.dimensions, length(b.vectors) FROM batches b JOIN spaces s ON s.id = b.space"
-            " WHERE s.fingerprint = ? AND b.id > ? AND b.id <= ? ORDER BY b.id",
-            (fingerprint, since, newest),
-        )
-        for batch, blob, keys_sum, dimensions, size in rows:
-            count = len(blob) // KEY_BYTES
-            if (
-                size != count * dimensions * FLOAT_BYTES
-                or checksum(blob) != keys_sum
-                or (count > 0 and self._dimensions.setdefault(fingerprint, dimensions) != dimensions)
-            ):
-                damaged[batch] = count
+        for found in read_keys(self._rows, fingerprint, since, newest):
+            if not found.whole or (found.length and self._dimensions.setdefault(fingerprint, found.dimensions) != found.dimensions):
+                damaged[found.batch] = found.length
                 continue
-            keys += blob
-            flags += flagged.get(batch, b"").ljust(count, b"\0")[:count]
-            batches.append(batch)
-            counts.append(count)
+            keys += found.keys
+            flags += found.flags
+            batches.append(found.batch)
+            counts.append(found.length)
         self._drop(damaged)
         slots = [np.arange(count, dtype=np.int32) for count in counts]
         return KeyIndex(
@@ -167,29 +173,23 @@ class Ledger:
 
     def failures(self, job: str) -> dict[str, KnownFailure]:
         """Return the failed items of a job by item id."""
-        with self._reading:
-            rows = list(
-                self._rows(
-                    "SELECT item, file, line, reason, message, attempts, space, key FROM failures WHERE job = ? ORDER BY file, line, item",
-                    (job,),
-                )
-            )
+        rows = self.whole("failures", "job = ? ORDER BY file, line, item", (job,), then="its item is sent again")
         return {
             item: KnownFailure(ItemFailure(item, Place(file, line), reason, message, attempts), space, key)
-            for item, file, line, reason, message, attempts, space, key in rows
+            for _, item, space, key, file, line, reason, message, attempts in rows
         }
 
     async def set_failures(self, job: str, failures: Iterable[KnownFailure]) -> None:
         """Put the failures of a job in the place of its former ones."""
         rows = [
-            (job, f.id, known.space, known.key, f.place.file, f.place.line, f.reason, f.message, f.attempts)
+            with_sum(job, f.id, known.space, known.key, f.place.file, f.place.line, f.reason, f.message, f.attempts)
             for known in failures
             for f in (known.failure,)
         ]
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM failures WHERE job = ?", (job,))
-            connection.executemany("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
         await self._writer.write(write)
 
@@ -223,12 +223,12 @@ class Ledger:
         with self._reading:
             if self._reader is not None:
                 self._reader.close()
-                self._reader = None
+            self._reader = None
 
     def _rows(self, statement: str, parameters: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
         try:
             if self._reader is None:
-                self._reader = open_to_look(self._path) if self._warn is None else open_connection(self._path)
+                self._reader = open_sound(self._path) if self._warn is None else open_connection(self._path)
                 self._writer.check_file()
             yield from self._reader.execute(statement, parameters)
         except sqlite3.DatabaseError as error:
@@ -246,7 +246,7 @@ class Ledger:
                 lost = self._drop_damaged()
                 raise DamagedStateError(
                     f"the ledger {self._path} is damaged: {lost} batches, such as batch {batch}, do not fit their checksums",
-                    hint="Run the same command again: only those batches are sent again.",
+                    hint=MENDED_BY_A_RUN if self._warn is None else "Run the same command again: only those batches are sent again.",
                 )
             self._blobs[batch] = vectors
             self._blob_bytes += vectors.nbytes
@@ -257,27 +257,27 @@ class Ledger:
     def _whole(self, batch: int) -> Vectors | None:
         """Return the vectors of a batch, None if they cannot be read as they were written."""
         try:
-            row = next(self._rows("SELECT vectors, vectors_sum, count, dimensions FROM batches WHERE id = ?", (batch,)), None)
+            row = next(self._rows("SELECT vectors, vectors_sum, count, dimensions, keys_sum FROM batches WHERE id = ?", (batch,)), None)
         except DamagedStateError:
             return None
-        if row is None or not row[2] or checksum(row[0]) != row[1] or len(row[0]) != row[2] * row[3] * FLOAT_BYTES:
+        if row is None or not isinstance(row[0], bytes) or not row[2] or vectors_sum(row[4], row[2], row[0]) != row[1]:
             return None
-        vectors: Vectors = np.frombuffer(row[0], dtype="<f4").reshape(row[2:])
-        return vectors
+        vectors: Vectors = np.frombuffer(row[0], dtype="<f4")
+        return vectors.reshape(row[2:4]) if len(vectors) == row[2] * row[3] else None
 
     def _drop_damaged(self) -> int:
         """Look at every batch, so that one run finds all that is damaged; returns how many were."""
-        rows = self.read("SELECT id, length(keys) FROM batches WHERE count > 0")
-        damaged = {batch: size // KEY_BYTES for batch, size in rows if self._whole(batch) is None}
+        rows = self.read("SELECT id, length(keys) / ? FROM batches WHERE length(keys) > 0", (KEY_BYTES,))
+        damaged = {batch: count for batch, count in rows if self._whole(batch) is None}
         self._drop(damaged)
         return len(damaged)
 
     def _drop(self, damaged: Mapping[int, int]) -> None:
         """Name and empty batches, each given with how many vectors it had.
 
-        The row stays: SQLite would give the number of the newest one again, and whoever has an index would take the vectors of another
-        batch for its own, or a refresh that goes on would not see the new one.
+        The row stays: its number would be given again, and whoever has an index would take another batch's vectors, or a refresh miss it.
         """
+        self.left_out += len(damaged)
         if self._warn is None:
             return
         self._index = None
@@ -286,7 +286,8 @@ class Ledger:
             # Where its pages cannot even be given back, the whole rows go into a new file at the next start.
             with suppress(DamagedStateError):
                 list(self._rows("DELETE FROM flagged WHERE batch = ?", (batch,)))
-                list(self._rows(_EMPTY, (checksum(b""), checksum(b""), batch)))
+                if not list(self._rows(EMPTY, (batch,))):
+                    ask_to_mend(self._path)  # it stands in the table, and cannot be found by its number
 
 
 def other_size(now: int, known: int) -> SpaceMismatchError:

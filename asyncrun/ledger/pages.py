@@ -42,6 +42,8 @@ def _row(data: mmap.mmap, at: int, page_bytes: int) -> tuple[Any, ...]:
 
 
 def _payload(data: mmap.mmap, at: int, size: int, page_bytes: int) -> bytes:
+    if size > len(data):
+        raise ValueError("it is longer than the file")
     most, least = page_bytes - 35, (page_bytes - 12) * 32 // 255 - 23
     if size <= most:
         return _taken(data, at, size)

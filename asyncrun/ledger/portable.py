@@ -23,8 +23,11 @@ import orjson
 
 from asyncrun.errors import Place, StorageError
 from asyncrun.ledger.index import KEY_BYTES
-from asyncrun.ledger.ledger import FLOAT_BYTES, Finished
-from asyncrun.ledger.schema import checksum, explained, open_to_look
+from asyncrun.ledger.integrity import open_sound
+from asyncrun.ledger.ledger import Finished
+from asyncrun.ledger.reading import FLOAT_BYTES
+from asyncrun.ledger.schema import explained
+from asyncrun.ledger.sums import checksum, is_answer, is_batch
 from asyncrun.records import Answer, Space
 
 HEAD = {"format": "asyncrun-ledger", "version": 1}
@@ -40,13 +43,14 @@ def portable_lines(path: Path) -> Generator[tuple[bytes, int, int], None, None]:
     """
     yield orjson.dumps(HEAD) + b"\n", 0, 0
     statement = (
-        "SELECT description, dimensions, keys, keys_sum, vectors, vectors_sum, flags FROM batches JOIN spaces ON spaces.id = batches.space"
-        " WHERE description != '' AND count > 0 ORDER BY batches.id DESC"
+        "SELECT fingerprint, description, batches.id, count, dimensions, keys, keys_sum, vectors, vectors_sum, flags"
+        " FROM batches JOIN spaces ON spaces.id = batches.space WHERE description != '' AND count > 0 ORDER BY batches.id DESC"
     )
-    with closing(open_to_look(path)) as connection:
+    with closing(open_sound(path)) as connection:
         try:
-            for description, dimensions, keys, keys_sum, vectors, vectors_sum, flags in connection.execute(statement):
-                if (checksum(keys), checksum(vectors)) == (keys_sum, vectors_sum):
+            for fingerprint, description, *batch in connection.execute(statement):
+                if is_batch(fingerprint, tuple(batch)):
+                    _, _, dimensions, keys, _, vectors, _, flags = batch
                     yield _line(description, dimensions, keys, vectors, flags), len(keys) // KEY_BYTES, 0
             for description, answers in _answers(connection):
                 yield _line_of_answers(description, answers), 0, len(answers)
@@ -83,11 +87,11 @@ def read_portable(file: BinaryIO, shown: str) -> Iterator[tuple[Space, Batch]]:
 def _answers(connection: sqlite3.Connection) -> Iterator[tuple[str, Sequence[tuple[bytes, bytes]]]]:
     """Yield keys and answers, as many as make a line, with what describes their space."""
     statement = (
-        "SELECT description, key, answer, answer_sum FROM answers JOIN spaces ON spaces.id = answers.space WHERE description != ''"
-        " ORDER BY spaces.id, key"
+        "SELECT description, answers.id, key, answer, answer_sum FROM answers JOIN spaces ON spaces.id = answers.space"
+        " WHERE description != '' ORDER BY spaces.id, key"
     )
     for description, rows in groupby(connection.execute(statement), itemgetter(0)):
-        whole = ((key, blob) for _, key, blob, told in rows if checksum(blob) == told)
+        whole = ((key, blob) for _, number, key, blob, told in rows if blob and is_answer(number, key, blob, told))
         while some := list(islice(whole, ANSWERS_OF_A_LINE)):
             yield description, some
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.schema import newest_id
+from asyncrun.ledger.sums import is_whole, whole_row, with_sum
 
-_OPEN = "INSERT OR REPLACE INTO refreshes (job, generation, jobs, since, answers_since, open) VALUES (?, ?, ?, ?, ?, 1)"
+_PUT = "INSERT OR REPLACE INTO refreshes VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class Generation:
 
 def generation_of(ledger: Ledger, job: str) -> Generation:
     """Return the generation of a job; only while its refresh goes on are older batches and answers left out. Blocks."""
-    rows = ledger.read("SELECT generation, since * open, answers_since * open FROM refreshes WHERE job = ?", (job,))
-    return Generation(*rows[0]) if rows else Generation()
+    rows = ledger.whole("refreshes", "job = ?", (job,), then="a refresh that was not finished must be asked for again")
+    return Generation(rows[0][1], rows[0][2] * rows[0][4], rows[0][5] * rows[0][4]) if rows else Generation()
 
 
 async def open_refresh(ledger: Ledger, jobs: Sequence[str]) -> None:
@@ -38,15 +39,15 @@ async def open_refresh(ledger: Ledger, jobs: Sequence[str]) -> None:
     group = "\n".join(sorted(jobs))
 
     def write(connection: sqlite3.Connection) -> None:
-        rows = connection.execute("SELECT job, generation, jobs, open FROM refreshes").fetchall()
-        known: Mapping[str, tuple[int, str, int]] = {job: (generation, of, is_open) for job, generation, of, is_open in rows}
+        rows = [row for row in connection.execute("SELECT * FROM refreshes").fetchall() if is_whole(row)]
+        known: Mapping[str, tuple[int, str, int]] = {job: (generation, of, is_open) for job, generation, _, of, is_open, *_ in rows}
         unfinished = any(of == group and is_open for _, of, is_open in known.values())
-        newest = [newest_id(connection, table) for table in ("batches", "answers")]
+        since, answers_since = (newest_id(connection, table) for table in ("batches", "answers"))
         for job in jobs:
             generation, of, is_open = known.get(job, (0, "", 0))
             if is_open or (unfinished and of == group):
                 continue
-            connection.execute(_OPEN, (job, generation + 1, group, *newest))
+            connection.execute(_PUT, with_sum(job, generation + 1, since, group, 1, answers_since))
             connection.execute("DELETE FROM failures WHERE job = ?", (job,))
 
     await ledger.write(write)
@@ -54,4 +55,5 @@ async def open_refresh(ledger: Ledger, jobs: Sequence[str]) -> None:
 
 def close_refresh(connection: sqlite3.Connection, job: str) -> None:
     """End the refresh of a job: it has finished, and its generation stays."""
-    connection.execute("UPDATE refreshes SET open = 0 WHERE job = ?", (job,))
+    if (row := whole_row(connection, "refreshes", "job", job)) is not None:
+        connection.execute(_PUT, with_sum(*row[:4], 0, row[5]))

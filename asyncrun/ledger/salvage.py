@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
-from asyncrun.errors import DamagedStateError
+from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError
+from asyncrun.ledger.integrity import is_flipped_version, is_sound
 from asyncrun.ledger.pages import rows_of_pages
-from asyncrun.ledger.schema import PAGE_BYTES, checksum, explained, is_damage, lower_since, open_connection
+from asyncrun.ledger.salvaged_spaces import Pages, find_spaces, until_damage
+from asyncrun.ledger.schema import MIGRATIONS, PAGE_BYTES, explained, is_damage, lower_since, open_connection
+from asyncrun.ledger.sums import Row, answer_sum, checksum, is_whole, lossy_text, with_sum
 from asyncrun.plural import counted
+from asyncrun.readonly import can_write
 
 _LOGS = ("-wal", "-shm")
 _DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
-_BATCH_COLUMNS, _ANSWER_COLUMNS, _SPACE_COLUMNS = 9, 5, 3
-_INDEXED = (
-    "batches INDEXED BY batches_by_space",
-    "spaces INDEXED BY sqlite_autoindex_spaces_1",
-    "answers INDEXED BY sqlite_autoindex_answers_1",
-)
+_BATCH_COLUMNS, _ANSWER_COLUMNS = 9, 5
+_BY_THEMSELVES = ("batches", "answers", "spaces", "flagged")
 _NEWER = (
     "ON CONFLICT (key) DO UPDATE SET id = excluded.id, answer = excluded.answer, answer_sum = excluded.answer_sum, space = excluded.space"
     " WHERE excluded.id > id"
@@ -91,36 +92,50 @@ def _request(path: Path) -> Path:
 
 
 def _is_damaged(path: Path) -> bool:
-    """Tell whether SQLite cannot read the file's tables; what stands in the blobs is checked by whoever reads them."""
+    """Tell whether the file cannot be read, or its tables and indexes differ; what stands in the blobs is checked by whoever reads them."""
+    cause: BaseException | None
+    told: AsyncrunError
     try:
         with closing(open_connection(path)) as connection:
-            for tree in (*(f"{table} NOT INDEXED" for table in _tables(connection)), *_INDEXED):
-                connection.execute(f"SELECT count(*) FROM {tree}").fetchone()
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")  # refused where the file says that it must not be written
+            connection.execute("ROLLBACK")
+            return not is_sound(connection)
     except sqlite3.DatabaseError as error:
-        if not is_damage(error):
-            raise explained(error, path) from error
-        return True
-    except DamagedStateError as error:
-        if not isinstance(error.__cause__, sqlite3.DatabaseError):
-            raise
-        return True
-    return False
+        cause, told = error, explained(error, path)
+    except StorageError as error:
+        cause, told = error.__cause__, error
+    if isinstance(cause, UnicodeDecodeError):
+        damaged = True
+    elif isinstance(cause, sqlite3.DatabaseError):
+        damaged = _cannot_be_used(cause, path)
+    else:
+        damaged = isinstance(told, DamagedStateError) and is_flipped_version(path)
+    if not damaged:
+        raise told from cause
+    return True
+
+
+def _cannot_be_used(error: sqlite3.DatabaseError, path: Path) -> bool:
+    """Tell whether SQLite refuses the file for what stands in it: its words for a form that is too new, or for one that is only read."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return is_damage(error) or code == sqlite3.SQLITE_ERROR or (code == sqlite3.SQLITE_READONLY and can_write(path))
 
 
 def _copy(damaged: Path, new: Path) -> tuple[int, int, int, int]:
     """Copy what is whole. Returns how many batches, vectors and answers were kept, and how many batches were lost."""
     with closing(open_connection(new)) as target, closing(sqlite3.connect(damaged, isolation_level=None)) as source:
-        source.execute("PRAGMA writable_schema=ON")  # otherwise SQLite refuses all of a file that is shorter than it says
-        source.text_factory = lambda data: data.decode("utf-8", "replace")
+        with suppress(UnicodeDecodeError):
+            source.execute("PRAGMA writable_schema=ON")  # otherwise SQLite refuses all of a file that is shorter than it says
+        source.text_factory = lossy_text
         target.execute("BEGIN")
+        pages = partial(rows_of_pages, damaged, _page_bytes(damaged))
         for table in _tables(target):
-            if table != "batches":
-                for row in _until_damage(source, f"SELECT * FROM {table}"):
-                    _insert(target, table, row)
-        batches, vectors, lost = _copy_batches(target, source, damaged)
-        [(answers,)] = target.execute("SELECT count(*) FROM answers").fetchall()
+            if table not in _BY_THEMSELVES:
+                _copy_table(target, source, table)
+        batches, vectors, lost = _copy_batches(target, source, pages)
+        answers = _copy_answers(target, source, pages)
         # What depends on what is left: the flags of batches, and since which of them a refresh counts.
-        target.execute("DELETE FROM flagged")
         target.execute("INSERT INTO flagged SELECT id, flags FROM batches WHERE flags != zeroblob(length(flags))")
         lower_since(target)
         target.execute("COMMIT")
@@ -128,39 +143,46 @@ def _copy(damaged: Path, new: Path) -> tuple[int, int, int, int]:
     return batches, vectors, answers, lost
 
 
-def _copy_batches(target: sqlite3.Connection, source: sqlite3.Connection, damaged: Path) -> tuple[int, int, int]:
+def _copy_table(target: sqlite3.Connection, source: sqlite3.Connection, table: str) -> None:
+    """Copy the whole rows of a small table; one of a version before there were checksums gets its own."""
+    columns = [name for _, name, *_ in target.execute(f"PRAGMA table_info({table})")]
+    for row in until_damage(source, f"SELECT * FROM {table}"):
+        if columns[-1] != "sum" or (len(row) == len(columns) and is_whole(row)):
+            _insert(target, table, row)
+        elif len(row) == len(columns) - 1:
+            _insert(target, table, with_sum(*row))
+
+
+def _copy_batches(target: sqlite3.Connection, source: sqlite3.Connection, pages: Pages) -> tuple[int, int, int]:
     """Copy what SQLite still reads, which knows the log, then what stands on pages that it does not find any more."""
+    spaces = find_spaces(source, pages)
     kept: dict[int, int] = {}
-    seen: set[int] = set()
-    for row in _until_damage(source, f"SELECT {_ROW} FROM batches"):
+    seen = {batch for (batch,) in until_damage(source, "SELECT id FROM batches INDEXED BY batches_by_space")}
+    found = (row[:1] + row[2:] for row in pages() if len(row) == _BATCH_COLUMNS + 1)
+    for row in chain(until_damage(source, f"SELECT {_ROW} FROM batches NOT INDEXED"), found):
         seen.add(row[0])
-        if _is_whole(row):
-            _insert(target, "batches", row)
-            kept[row[0]] = row[2]
-    for row in rows_of_pages(damaged, _page_bytes(damaged)):
-        if len(row) == _BATCH_COLUMNS + 1:
-            batch = (row[0], *row[2:])
-            seen.add(row[0])
-            if row[0] not in kept and _is_whole(batch):
-                _insert(target, "batches", batch)
-                kept[row[0]] = batch[2]
-        elif len(row) == _ANSWER_COLUMNS + 1 and _is_answer(row):
-            _insert(target, "answers", (row[0], *row[2:]), _NEWER)
-        elif len(row) == _SPACE_COLUMNS + 1 and isinstance(row[2], bytes) and isinstance(row[3], bytes):
-            # Without its name a space is lost with all its vectors. A row of another table that looks like one does no harm.
-            _insert(target, "spaces", (row[0], row[2].decode("utf-8", "replace"), row[3].decode("utf-8", "replace")))
-    named = _until_damage(source, "SELECT id, fingerprint, '' FROM spaces INDEXED BY sqlite_autoindex_spaces_1")
-    for row in named:
-        _insert(target, "spaces", row)
+        if row[0] not in kept and (whole := spaces.whole(row)) is not None:
+            _insert(target, "batches", whole)
+            kept[row[0]] = whole[2]
+    for space in spaces.rows():
+        _insert(target, "spaces", space)
     return len(kept), sum(kept.values()), len(seen - kept.keys())
 
 
-def _is_answer(row: tuple[Any, ...]) -> bool:
-    """Tell whether a row of a page is a whole answer: id, nothing, key, answer, its checksum, space."""
-    return isinstance(row[2], bytes) and isinstance(row[3], bytes) and checksum(row[3]) == row[4]
+def _copy_answers(target: sqlite3.Connection, source: sqlite3.Connection, pages: Pages) -> int:
+    """Copy whole answers, also those on pages that SQLite does not find any more; of two with the same key the newer. Returns how many."""
+    found = (row[:1] + row[2:] for row in pages() if len(row) == _ANSWER_COLUMNS + 1)
+    for row in chain(until_damage(source, "SELECT * FROM answers NOT INDEXED"), found):
+        if len(row) != _ANSWER_COLUMNS:
+            continue
+        number, key, answer, told, space = row
+        if isinstance(key, bytes) and isinstance(answer, bytes) and told in (own := answer_sum(number, key, answer), checksum(answer)):
+            _insert(target, "answers", (number, key, answer, own, space), _NEWER)
+    [(answers,)] = target.execute("SELECT count(*) FROM answers").fetchall()
+    return int(answers)
 
 
-def _insert(target: sqlite3.Connection, table: str, row: tuple[Any, ...], conflict: str = "ON CONFLICT DO NOTHING") -> None:
+def _insert(target: sqlite3.Connection, table: str, row: Row, conflict: str = "ON CONFLICT DO NOTHING") -> None:
     try:
         target.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))}) {conflict}", row)
     except sqlite3.DatabaseError as error:
@@ -179,20 +201,6 @@ def _page_bytes(path: Path) -> int:
         size = int.from_bytes(file.read(18)[16:], "big")
     size = 65536 if size == 1 else size
     return size if size >= 512 and size & (size - 1) == 0 else PAGE_BYTES
-
-
-def _until_damage(source: sqlite3.Connection, statement: str) -> Iterator[tuple[Any, ...]]:
-    with suppress(sqlite3.DatabaseError):
-        yield from source.execute(statement)
-
-
-def _is_whole(row: tuple[Any, ...]) -> bool:
-    _, _, count, dimensions, keys, keys_sum, vectors, vectors_sum, flags = row
-    try:
-        sizes = (len(keys), len(vectors), len(flags)) == (count * 16, count * dimensions * 4, count)
-        return sizes and (checksum(keys), checksum(vectors)) == (keys_sum, vectors_sum)
-    except TypeError:
-        return False
 
 
 def _beside(path: Path, ending: str) -> Path:

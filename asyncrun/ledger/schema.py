@@ -1,11 +1,12 @@
 """The ledger's file: its tables, its migrations, and how a connection is opened.
 
 Invariants
-1. A row of `batches` is whole or absent: keys, vectors and flags of one answered request, with a checksum over each blob.
+1. A row of `batches` is whole or absent: keys, vectors and flags of one answered request. Its checksums bind them to its number and space.
 2. A vector is reported as done only after the transaction that holds it is committed with `synchronous=FULL`.
 3. Keys are unique within a space for readers: of two batches with the same key the newer one counts, of two answers the newer one stays.
 4. Texts that are sent are never stored, only the 16 bytes of `records.content_key`; what a model answers is.
-5. An answer is reported as done as a vector is; one whose checksum does not fit is as good as absent.
+5. An answer is reported as done as a vector is; one whose checksum does not fit is as good as absent, as is every row that ends with `sum`.
+6. The number of a space in a row is only how it is found: what is read is believed where its checksum fits the space's fingerprint.
 
 Write order: vectors (`batches`), the job's failures, then the output's rename, then its mark (`outputs`). A kill between two steps repeats
 the later one.
@@ -13,18 +14,19 @@ the later one.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, TryLaterError, os_words
+from asyncrun.ledger.sums import add_functions, lossy_text
 from asyncrun.readonly import address_to_look, can_write, copy_hint
 from asyncrun.wal import BUSY_SECONDS, enter_wal, is_busy
 
 PAGE_BYTES = 8192
 """Of a new file. Vectors are long: with 4096 they cost a quarter more time; with still larger pages short rows waste too much."""
+MENDED_BY_A_RUN = "`asyncrun run` sets it aside and keeps what is whole: only what is lost is sent again."
 MIGRATIONS = (
     """
     CREATE TABLE spaces (
@@ -125,16 +127,28 @@ MIGRATIONS = (
     ALTER TABLE refreshes ADD COLUMN answers_since INTEGER NOT NULL DEFAULT 0;
     UPDATE refreshes SET answers_since = (SELECT coalesce(max(id), 0) FROM answers);
     """,
+    # Checksums were those of the blobs alone. What they do not fit stays so.
+    """
+    UPDATE batches SET (keys_sum, vectors_sum) = (
+        SELECT new, iif(checksum(vectors) = vectors_sum, vectors_sum(new, count, vectors), vectors_sum)
+        FROM (SELECT keys_sum(batches.id, fingerprint, dimensions, keys, flags) AS new FROM spaces WHERE id = space)
+    ) WHERE keys_sum = checksum(keys) AND space IN (SELECT id FROM spaces);
+    UPDATE answers SET answer_sum = answer_sum(id, key, answer) WHERE answer_sum = checksum(answer);
+    ALTER TABLE failures ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
+    UPDATE failures SET sum = row_sum(job, item, space, key, file, line, reason, message, attempts);
+    ALTER TABLE spending ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
+    UPDATE spending SET sum = row_sum(job, tokens, cost, stopped_tokens, stopped_cost);
+    ALTER TABLE token_rates ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
+    UPDATE token_rates SET sum = row_sum(fingerprint, bytes, tokens);
+    ALTER TABLE refreshes ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
+    UPDATE refreshes SET sum = row_sum(job, generation, since, jobs, open, answers_since);
+    ALTER TABLE job_spaces ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
+    UPDATE job_spaces SET sum = row_sum(job, description);
+    ALTER TABLE places ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
+    UPDATE places SET sum = row_sum(fingerprint, place);
+    """,
 )
 """One script a version: database version n has the first n scripts applied."""
-
-
-def checksum(blob: bytes | memoryview) -> bytes:
-    """Return the 8 bytes that stand beside a blob in its row.
-
-    SQLite's own integrity check sees neither a flipped byte in the log nor zeros inside a blob, so each blob carries its own.
-    """
-    return hashlib.blake2b(blob, digest_size=8).digest()
 
 
 def open_connection(path: Path) -> sqlite3.Connection:
@@ -153,6 +167,7 @@ def open_connection(path: Path) -> sqlite3.Connection:
         raise StorageError(
             f"cannot open the ledger {path}: {os_words(error)}", hint="Make its folder writable, or choose another with --state-dir."
         ) from error
+    connection.text_factory = lossy_text
     with _closed_unless_it_serves(connection, path):
         connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
         enter_wal(connection)
@@ -173,6 +188,7 @@ def open_to_look(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(address, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
     except sqlite3.Error as error:
         raise StorageError(f"cannot open the ledger {path}: {error}", hint="Look as the user who runs the jobs.") from error
+    connection.text_factory = lossy_text
     with _closed_unless_it_serves(connection, path):
         _check_version(connection, path)
     return connection
@@ -187,6 +203,10 @@ def _closed_unless_it_serves(connection: sqlite3.Connection, path: Path) -> Iter
         connection.close()
         if isinstance(error, sqlite3.DatabaseError):
             raise explained(error, path) from error
+        if isinstance(error, UnicodeDecodeError):  # of SQLite's own words, in which it quotes what it cannot read
+            raise DamagedStateError(
+                f"the ledger {path} cannot be read: the names of its tables are damaged", hint=MENDED_BY_A_RUN
+            ) from error
         raise
 
 
@@ -202,7 +222,7 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > len(MIGRATIONS):
+    if not 0 <= version <= len(MIGRATIONS):
         raise DamagedStateError(
             f"the ledger {path} was written by a newer asyncrun (version {version}, this one reads up to {len(MIGRATIONS)})",
             hint="Upgrade asyncrun, or use another --state-dir.",
@@ -212,6 +232,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Apply the scripts that are missing; a script and its record are one transaction. Where none is, nobody who writes is waited for."""
+    add_functions(connection)
     if _version(connection, path) == len(MIGRATIONS):
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -222,10 +243,12 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number + 1}")
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException as error:
         # A full disk may have rolled back already.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:  # a script that fails does not fit the tables
+            raise DamagedStateError(f"the ledger {path} has not the tables of its version: {error}", hint=MENDED_BY_A_RUN) from error
         raise
 
 
@@ -237,8 +260,12 @@ def newest_id(connection: sqlite3.Connection, table: str) -> int:
 
 def lower_since(connection: sqlite3.Connection) -> None:
     """Have open refreshes see what comes after the newest batches or answers were removed: numbers that they had are given again."""
-    for column, table in (("since", "batches"), ("answers_since", "answers")):
-        connection.execute(f"UPDATE refreshes SET {column} = min({column}, ?)", (newest_id(connection, table),))
+    connection.execute(
+        "UPDATE refreshes SET (since, answers_since, sum) ="
+        " (SELECT b, a, row_sum(job, generation, b, jobs, open, a) FROM (SELECT min(since, ?) AS b, min(answers_since, ?) AS a))"
+        " WHERE sum = row_sum(job, generation, since, jobs, open, answers_since)",
+        [newest_id(connection, table) for table in ("batches", "answers")],
+    )
 
 
 def is_damage(error: BaseException) -> bool:
@@ -257,10 +284,7 @@ def removed(path: Path) -> StorageError:
 def explained(error: sqlite3.DatabaseError, path: Path) -> AsyncrunError:
     """Return what an error of SQLite means: a file that is damaged, the disk's trouble, or a mistake of ours."""
     if is_damage(error):
-        return DamagedStateError(
-            f"the ledger {path} cannot be read: {error}",
-            hint="`asyncrun run` sets it aside and keeps what is whole: only what is lost is sent again.",
-        )
+        return DamagedStateError(f"the ledger {path} cannot be read: {error}", hint=MENDED_BY_A_RUN)
     if isinstance(error, sqlite3.OperationalError):
         if not path.exists():
             return removed(path)

@@ -6,7 +6,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from asyncrun.ledger.schema import explained, open_to_look
+from asyncrun.ledger.integrity import open_sound
+from asyncrun.ledger.schema import explained
 from asyncrun.records import SpaceSize
 
 
@@ -18,7 +19,7 @@ def space_sizes(path: Path) -> list[SpaceSize]:
         " FROM batches GROUP BY space) v ON v.space = spaces.id LEFT JOIN (SELECT space, count(*) AS count,"
         " sum(length(key) + length(answer)) AS bytes FROM answers GROUP BY space) a ON a.space = spaces.id ORDER BY size DESC, fingerprint"
     )
-    with closing(open_to_look(path)) as connection:
+    with closing(open_sound(path)) as connection:
         try:
             return [SpaceSize(*row) for row in connection.execute(statement)]
         except sqlite3.DatabaseError as error:

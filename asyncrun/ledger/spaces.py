@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
-from asyncrun.ledger.schema import checksum, explained, lower_since, open_connection, open_to_look
+from asyncrun.ledger.integrity import check_sound, open_sound
+from asyncrun.ledger.reading import read_keys
+from asyncrun.ledger.schema import explained, lower_since, newest_id, open_connection
 from asyncrun.records import Superseded
 
 
@@ -20,25 +22,24 @@ def find_superseded(path: Path, removed: Collection[str] = ()) -> Superseded:
     Raises StorageError and DamagedStateError.
     """
     found = Superseded()
-    with closing(open_to_look(path)) as connection:
+    with closing(open_sound(path)) as connection:
         try:
-            for number, fingerprint in connection.execute("SELECT id, fingerprint FROM spaces").fetchall():
+            for (fingerprint,) in connection.execute("SELECT fingerprint FROM spaces").fetchall():
                 if fingerprint not in removed:
-                    here = _superseded(connection, number)
+                    here = _superseded(connection, fingerprint)
                     found = Superseded(found.batches + here.batches, found.vectors + here.vectors, found.bytes + here.bytes)
         except sqlite3.DatabaseError as error:
             raise explained(error, path) from error
     return found
 
 
-def _superseded(connection: sqlite3.Connection, space: int) -> Superseded:
-    statement = "SELECT id, keys, keys_sum, length(vectors) FROM batches WHERE space = ? AND count > 0 ORDER BY id"
+def _superseded(connection: sqlite3.Connection, fingerprint: str) -> Superseded:
     batches, keys, sizes = [], [], []
-    for batch, blob, told, size in connection.execute(statement, (space,)):
-        if checksum(blob) == told:  # one that is damaged is named and dropped by the run that needs it
-            batches.append(batch)
-            keys.append(blob)
-            sizes.append(size)
+    for found in read_keys(connection.execute, fingerprint, 0, newest_id(connection, "batches")):
+        if found.whole and found.length:  # one that is damaged is named and dropped by the run that needs it
+            batches.append(found.batch)
+            keys.append(found.keys)
+            sizes.append(found.size)
     counts = np.array([len(blob) // KEY_BYTES for blob in keys], dtype=np.int64)
     numbers = np.array(batches, dtype=np.int64)
     index = KeyIndex(keys_array(b"".join(keys)), np.repeat(numbers, counts), np.zeros(counts.sum(), dtype=np.int32))
@@ -55,6 +56,7 @@ def remove_from_ledger(path: Path, fingerprints: Collection[str], batches: Colle
     """
     with closing(open_connection(path)) as connection:
         try:
+            check_sound(connection, path)
             _remove(connection, fingerprints, batches)
             _shrink(connection)
         except sqlite3.DatabaseError as error:
@@ -66,7 +68,8 @@ def _remove(connection: sqlite3.Connection, fingerprints: Collection[str], batch
         connection.execute("BEGIN IMMEDIATE")
         for fingerprint in fingerprints:
             for table in ("batches", "answers"):
-                connection.execute(f"DELETE FROM {table} WHERE space = (SELECT id FROM spaces WHERE fingerprint = ?)", (fingerprint,))
+                own = f"DELETE FROM {table} NOT INDEXED WHERE space = (SELECT id FROM spaces WHERE fingerprint = ?)"
+                connection.execute(own, (fingerprint,))
             connection.execute("DELETE FROM spaces WHERE fingerprint = ?", (fingerprint,))
         connection.executemany("DELETE FROM batches WHERE id = ?", ((batch,) for batch in batches))
         connection.execute("DELETE FROM flagged WHERE batch NOT IN (SELECT id FROM batches)")

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from asyncrun.ledger.ledger import Ledger
+from asyncrun.ledger.sums import whole_row, with_sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +44,19 @@ class Spending:
 
     def balance(self) -> tuple[Amount, Stopped]:
         """Return what was spent since the job last finished, and at which limits it was stopped. Blocks."""
-        rows = self.ledger.read("SELECT tokens, cost, stopped_tokens, stopped_cost FROM spending WHERE job = ?", (self.job,))
+        rows = self.ledger.whole("spending", "job = ?", (self.job,), then="what a job had spent of its budget is not known any more")
         if not rows:
             return Amount(), Stopped()
-        [(tokens, cost, stopped_tokens, stopped_cost)] = rows
+        [(_, tokens, cost, stopped_tokens, stopped_cost)] = rows
         return Amount(tokens, cost), Stopped(stopped_tokens, stopped_cost)
 
     async def add(self, amount: Amount) -> None:
         """Add to the account; returns when it is durable."""
-        await self.ledger.write(lambda connection: _add(connection, self.job, amount))
+        await self.ledger.write(lambda connection: _put(connection, self.job, amount))
 
     async def stop(self, at: Stopped) -> None:
         """Remember at which limits the job was stopped."""
-
-        def write(connection: sqlite3.Connection) -> None:
-            _add(connection, self.job, Amount())
-            connection.execute("UPDATE spending SET stopped_tokens = ?, stopped_cost = ? WHERE job = ?", (at.tokens, at.cost, self.job))
-
-        await self.ledger.write(write)
+        await self.ledger.write(lambda connection: _put(connection, self.job, Amount(), at))
 
 
 def close_account(connection: sqlite3.Connection, job: str) -> None:
@@ -68,9 +64,9 @@ def close_account(connection: sqlite3.Connection, job: str) -> None:
     connection.execute("DELETE FROM spending WHERE job = ?", (job,))
 
 
-def _add(connection: sqlite3.Connection, job: str, amount: Amount) -> None:
-    connection.execute(
-        "INSERT INTO spending (job, tokens, cost) VALUES (?, ?, ?)"
-        " ON CONFLICT (job) DO UPDATE SET tokens = tokens + excluded.tokens, cost = cost + excluded.cost",
-        (job, amount.tokens, amount.cost),
-    )
+def _put(connection: sqlite3.Connection, job: str, more: Amount, stopped: Stopped | None = None) -> None:
+    _, tokens, cost, *before = whole_row(connection, "spending", "job", job) or (job, 0, 0.0, None, None)
+    # What SQLite keeps as REAL it returns as one, and the checksum is that of what it returns.
+    at = before if stopped is None else (stopped.tokens, None if stopped.cost is None else float(stopped.cost))
+    row = with_sum(job, tokens + more.tokens, float(cost + more.cost), *at)
+    connection.execute("INSERT OR REPLACE INTO spending VALUES (?, ?, ?, ?, ?, ?)", row)

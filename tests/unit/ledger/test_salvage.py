@@ -146,7 +146,7 @@ def test_c29_damage_that_only_reading_finds_is_mended_at_the_next_start(path: Pa
     data = bytearray(path.read_bytes())
     leaf = next(at for at in range(PAGE, len(data), PAGE) if data[at] == 0x0D and data[at + 4] > 2)  # of `batches`
     cell = leaf + int.from_bytes(data[leaf + 8 : leaf + 10], "big")
-    data[cell + 4 : cell + 6] = b"\xff\x7f"  # the record says that its head is longer than all of it
+    data[cell + 9 : cell + 12] = b"\xff\xff\x7f"  # the record says that its keys are longer than all of it
     path.write_bytes(data)
     assert mend(path, nobody_else) is None
     with pytest.raises(DamagedStateError, match="malformed"):

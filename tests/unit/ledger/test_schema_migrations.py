@@ -11,10 +11,16 @@ import numpy as np
 import pytest
 
 from asyncrun.errors import TryLaterError
+from asyncrun.ledger.answers import find_answers
 from asyncrun.ledger.index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.ledger.schema import MIGRATIONS, checksum, open_to_look
-from asyncrun.records import Space, content_key
+from asyncrun.ledger.notes import last_space, places, token_rate
+from asyncrun.ledger.refreshes import Generation, generation_of
+from asyncrun.ledger.salvage import mend
+from asyncrun.ledger.schema import MIGRATIONS, open_to_look
+from asyncrun.ledger.spending import Amount, Spending, Stopped
+from asyncrun.ledger.sums import checksum
+from asyncrun.records import Answer, Space, content_key
 
 SPACE = Space("local", "m")
 KEY = content_key("one")
@@ -78,3 +84,86 @@ def test_a_ledger_that_another_process_keeps_writing_is_one_for_later(tmp_path: 
         writing.execute("BEGIN IMMEDIATE")
         with pytest.raises(TryLaterError, match="another process has been writing"):
             asyncio.run(ledger.set_failures("job", []))
+
+
+BEFORE_CHECKSUMS = 6
+"""The last version whose checksums were those of the blobs alone."""
+SMALL = {
+    "failures": ("job", "x", SPACE.fingerprint, KEY, "in.jsonl", 1, "refused", "no", 2),
+    "spending": ("job", 7, 0.5, 9, None),
+    "token_rates": (SPACE.fingerprint, 12, 3),
+    "refreshes": ("job", 2, 0, "job", 1, 0),
+    "job_spaces": ("job", SPACE.describe()),
+    "places": (SPACE.fingerprint, "here"),
+}
+
+
+def test_what_an_older_version_knew_besides_vectors_is_kept(tmp_path: Path) -> None:
+    path, named = tmp_path / "ledger.db", list[str]()
+    write_ledger(path, BEFORE_CHECKSUMS)
+    answer = b'{"text":"yes","finish_reason":"stop","input_tokens":1,"output_tokens":2}'
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for table, row in SMALL.items():
+            connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+        connection.execute("INSERT INTO answers (key, answer, answer_sum, space) VALUES (?, ?, ?, 1)", (KEY, answer, checksum(answer)))
+        connection.execute("INSERT INTO flagged SELECT id, flags FROM batches")
+    with closing(Ledger(path, named.append)) as ledger:
+        assert list(ledger.failures("job")) == ["x"]
+        assert Spending(ledger, "job").balance() == (Amount(7, 0.5), Stopped(9, None))
+        assert token_rate(ledger, SPACE) == (3, 12)
+        assert generation_of(ledger, "job") == Generation(2)
+        assert last_space(ledger, "job") == {"model": "m", "provider": "local"}
+        assert places(ledger, SPACE) == {"here"}
+        assert find_answers(ledger, [KEY]) == {KEY: Answer("yes", "stop", 1, 2)}
+        index = ledger.index(SPACE)
+        assert index.flags(index.find(keys_array(KEY))).tolist() == [1]
+    assert named == []
+    assert mend(path, lambda: None) is None
+
+
+def test_what_did_not_fit_its_checksum_before_does_not_fit_it_afterwards(tmp_path: Path) -> None:
+    path, named = tmp_path / "ledger.db", list[str]()
+    write_ledger(path, BEFORE_CHECKSUMS)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE batches SET keys = zeroblob(16)")
+    with closing(Ledger(path, named.append)) as ledger:
+        assert len(ledger.index(SPACE)) == 0
+    assert ["batch 1 of the ledger does not fit" in words for words in named] == [True]
+
+
+def test_a_damaged_ledger_of_an_older_version_keeps_what_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    write_ledger(path, BEFORE_CHECKSUMS)
+    keys = [content_key(f"{number}") for number in range(40)]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for number, key in enumerate(keys):
+            vector = np.full(3000, number, dtype="<f4").tobytes()
+            values = (1, 1, 3000, key, checksum(key), vector, checksum(vector), b"\0")
+            connection.execute(f"INSERT INTO batches VALUES (NULL, {', '.join('?' * len(values))})", values)
+        connection.execute("DELETE FROM batches WHERE id = 1")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    told = mend(path, lambda: None)
+    assert told is not None
+    assert told.batches > 20
+    with closing(Ledger(path)) as ledger:
+        index = ledger.index(SPACE)
+        positions = index.find(keys_array(b"".join(keys)))
+        found = np.flatnonzero(positions >= 0)
+        assert len(found) == told.batches
+        for number, vector in zip(found.tolist(), ledger.vectors(index, positions[found]), strict=True):
+            assert (vector == number).all()
+    assert mend(path, lambda: None) is None
+
+
+def test_a_flipped_bit_of_the_version_is_mended(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    for version in [len(MIGRATIONS) ^ 1 << bit for bit in range(31)]:
+        path.unlink(missing_ok=True)
+        write_ledger(path, BEFORE_CHECKSUMS)
+        with closing(Ledger(path)) as ledger:
+            assert len(ledger.index(SPACE)) == 1
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"PRAGMA user_version = {version}")
+        assert mend(path, lambda: None) is not None, version
+        with closing(Ledger(path)) as ledger:
+            assert len(ledger.index(SPACE)) == 1
