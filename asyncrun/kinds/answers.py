@@ -15,6 +15,7 @@ from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.failures import doubted, in_doubt
 from asyncrun.kinds.patience import patience
 from asyncrun.kinds.retry import Chosen, not_done
+from asyncrun.kinds.rollcall import new_roll
 from asyncrun.kinds.scan import NO_KEY
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.answers import find_answers
@@ -48,6 +49,8 @@ class Answers:
         context: the job's surroundings.
         tally: who counts.
         known: the failures of earlier runs, by item id; one of a question that is sent as it was then stays.
+
+    `ended` are the items that have an answer, or none, `done` those that have one, which are the rows.
     """
 
     def __init__(self, answering: Answering, context: JobContext, tally: Tally, known: Mapping[str, KnownFailure]) -> None:
@@ -61,6 +64,8 @@ class Answers:
         self._ended: AsyncrunError | None = None
         self._left = 0
         self._failed: list[tuple[KnownFailure, bool]] = []
+        self.ended = new_roll()
+        self.done = new_roll()
 
     async def run(self, blocks: Iterator[Sequence[Found]], write: Write) -> AsyncrunError | None:
         """Answer the questions and write the rows of those that have an answer, in input order.
@@ -160,6 +165,7 @@ class Answers:
         self._tally.use(settled.usage)
         self._tally.spend(settled.waits)
         answer = settled.answer
+        self.ended.append(hash(settled.item.id))
         if answer is None:
             self._left += 1
         elif isinstance(answer, Declined):
@@ -170,6 +176,7 @@ class Answers:
             self._ended = self._ended or self._tally.too_many()
         else:
             self._tally.add(ok=1, cached=int(settled.cached))
+            self.done.append(hash(settled.item.id))
             if settled.question is not None:
                 return [answered_row(settled.question, answer)]
         return []

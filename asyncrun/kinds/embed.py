@@ -13,6 +13,7 @@ from asyncrun.kinds.items import Items
 from asyncrun.kinds.missing import send_missing
 from asyncrun.kinds.outputs import Output, Row
 from asyncrun.kinds.planning import plan_items
+from asyncrun.kinds.rollcall import Roll
 from asyncrun.kinds.scan import Scan
 from asyncrun.kinds.tally import Tally
 from asyncrun.ports import Progress
@@ -47,9 +48,9 @@ class EmbedKind:
             index = await asyncio.to_thread(self.items.index)
             room = self.items.room(scanned, index, self.output)
             tally.say(await asyncio.to_thread(self.items.prepare, scanned, index, room))
-            error = await send_missing(self.items, scanned, index, tally, room) or tally.too_many()
-            if error is None:
-                await self._write(scanned)
+            error, done = await send_missing(self.items, scanned, index, tally, room)
+            if (error := error or tally.too_many()) is None:
+                await self._write(scanned, done)
         except AsyncrunError as raised:
             error = raised
         error = await keep_books(context, self.items.space, error)
@@ -58,17 +59,18 @@ class EmbedKind:
     def export(self, output: Output) -> Counts:
         """Write the rows that are done now to another output; sends nothing. Blocks. Returns how many items are ok, of how many."""
         scanned = self.items.scan()
-        blocks = self.items.context.unless_stopped(self.items.rows(scanned, self.items.index()))
-        written = output.write_rows(self._rows(blocks))
-        return Counts(items=len(scanned), ok=written, skipped=scanned.skipped)
+        index = self.items.whole_index()
+        done = scanned.roll(self.items.finished(scanned, index))
+        output.write_rows(self._rows(self.items.context.unless_stopped(self.items.rows(scanned, index))), done)
+        return Counts(items=len(scanned), ok=len(done), skipped=scanned.skipped)
 
-    async def _write(self, scanned: Scan) -> None:
+    async def _write(self, scanned: Scan, done: Roll[int]) -> None:
         items = self.items
         index = await asyncio.to_thread(items.index)
         made = (items.space.fingerprint, items.present(scanned, index), str(items.context.generation.number))
         mark = self.output.mark("embed", scanned.digest, *made)
         if not await self.output.is_current(mark, items.context):
-            await self.output.write(self._rows(items.rows(scanned, index)), mark, items.context)
+            await self.output.write(self._rows(items.rows(scanned, index)), done, mark, items.context)
 
     def _rows(self, blocks: Iterable[Sequence[tuple[Item, Vectors]]]) -> Iterator[Row]:
         for block in blocks:

@@ -114,7 +114,7 @@ class IngestKind:
             error = await self._commit_changed(found, tally, room) or tally.too_many()
             if error is None:
                 await self.shelf.prune(found.gone, tally)
-                error = not_done(found.left)
+                error = not_done(found.left) or tally.left_over()
         except AsyncrunError as raised:
             error = raised
         error = await keep_books(self.context, self._space, error)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asyncrun.embedders.interface import Embedder, Empty
+from asyncrun.errors import DamagedStateError
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.distinct import DistinctSource, changed_input
 from asyncrun.kinds.news import news, passed_over
@@ -61,6 +62,15 @@ class Items:
         """Return what is finished in the space of these items, for the job's generation. Blocks."""
         return self.context.ledger.index(self.space, self.context.generation.since)
 
+    def whole_index(self) -> KeyIndex:
+        """Return the same for one who only looks. Blocks. Raises DamagedStateError where something of it is damaged."""
+        index = self.index()
+        if self.context.ledger.left_out:
+            raise DamagedStateError(
+                "the ledger is damaged: rows that are finished do not fit their checksums", hint="`asyncrun run` sends what is lost again."
+            )
+        return index
+
     def disk(self, scanned: Scan, index: KeyIndex, output: Output) -> dict[Path, int] | None:
         """Return how many bytes a run needs in the ledger's and the output's folder, None when that is not known. Blocks."""
         dimensions = self.embedder.dimensions or known_dimensions(self.context.ledger, self.space)
@@ -92,8 +102,11 @@ class Items:
 
     def present(self, scanned: Scan, index: KeyIndex) -> str:
         """Return a word for which items are finished."""
-        finished = scanned.ready & (scanned.positions(index) >= 0)
-        return hashlib.blake2b(np.packbits(finished).tobytes(), digest_size=16).hexdigest()
+        return hashlib.blake2b(np.packbits(self.finished(scanned, index)).tobytes(), digest_size=16).hexdigest()
+
+    def finished(self, scanned: Scan, index: KeyIndex) -> NDArray[np.bool_]:
+        """Return which items are finished; shape (n,)."""
+        return scanned.ready & (scanned.positions(index) >= 0)
 
     def rows(self, scanned: Scan, index: KeyIndex) -> Iterator[list[tuple[Item, Vectors]]]:
         """Yield the finished items with their vectors, in input order, in blocks. Blocks.

@@ -16,6 +16,7 @@ from asyncrun.kinds.failures import keep_failures
 from asyncrun.kinds.items import Items
 from asyncrun.kinds.places import check_place
 from asyncrun.kinds.retry import not_done
+from asyncrun.kinds.rollcall import Roll
 from asyncrun.kinds.room import Room
 from asyncrun.kinds.scan import Scan
 from asyncrun.kinds.sending import Batch, send_all
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-async def send_missing(items: Items, scanned: Scan, index: KeyIndex, tally: Tally, room: Room) -> AsyncrunError | None:
+async def send_missing(items: Items, scanned: Scan, index: KeyIndex, tally: Tally, room: Room) -> tuple[AsyncrunError | None, Roll[int]]:
     """Send what is not finished; every vector is durable before it is counted.
 
     What another job is sending, of this run or another one, is awaited, not sent. It ends when the first answer shows that there is no
-    room. Returns the error that ended it early. Failures are kept in the ledger in every case.
+    room. Returns the error that ended it early, and without one which items are done. Failures are kept in the ledger in every case.
     """
     send, times = scanned.missing(index)
     done = scanned.positions(index)[scanned.ready & ~scanned.open(index)]
@@ -45,7 +46,7 @@ async def send_missing(items: Items, scanned: Scan, index: KeyIndex, tally: Tall
             await check_place(items.embedder, items.input_type, items.context, tally)
         while error is None and send.any():
             error, send = await sending.send(send)
-        return error or not_done(left)
+        return error or not_done(left), scanned.done(sending.failures)
     finally:
         await keep_failures(items, scanned, sending.failures, tally)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.kinds.context import JobContext
+from asyncrun.kinds.rollcall import Roll, check_rows, new_roll
 from asyncrun.writers.interface import Writer
 
 Row = Mapping[str, Any]
@@ -21,13 +22,15 @@ Row = Mapping[str, Any]
 
 @dataclass(slots=True, eq=False)
 class Unfinished:
-    """An output that is being written; `whole` says whether it may take its place.
+    """An output that is being written; `done` is None until all rows are, and then the items that must each have one, in their order.
 
     Its writer is used by one thread at a time: where a job is cancelled, the thread that writes goes on.
     """
 
     writer: Writer
-    whole: bool = False
+    shown: str
+    done: Roll[int] | None = None
+    _written: Roll[int] = field(default_factory=new_roll)
     _in_use: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, rows: Iterable[Row]) -> None:
@@ -35,10 +38,12 @@ class Unfinished:
         for row in rows:
             with self._in_use:
                 self.writer.write(row)
+                self._written.append(hash(row["id"]))
 
-    def commit(self) -> os.stat_result | None:
-        """Put it in its place; returns which file it is there. Blocks. Raises OutputError and StorageError."""
+    def commit(self, done: Roll[int]) -> os.stat_result | None:
+        """Put it in its place if its rows are those of what is done; returns which file it is there. Blocks. Raises as `Output.write`."""
         with self._in_use:
+            check_rows(self.shown, self._written, done)
             return self.writer.commit()
 
     def abort(self) -> None:
@@ -76,42 +81,41 @@ class Output:
             return False
         return await asyncio.to_thread(lambda: context.ledger.output_is(path, mark) and all(file.exists() for file in self.beside))
 
-    async def write(self, rows: Iterable[Row], mark: str, context: JobContext) -> None:
-        """Write the rows in a worker thread, put the file in its place, and remember what it was made from."""
+    async def write(self, rows: Iterable[Row], done: Roll[int], mark: str, context: JobContext) -> None:
+        """Write the rows of what is done in a worker thread, put the file in its place, and remember what it was made from.
+
+        Raises DamagedStateError for other rows, OutputError and StorageError; then the former file stays.
+        """
         with context.manager.event(CBEventType.ASYNC_JOB, payload={"name": f"write {self.shown}"}):
-            _, placed = await asyncio.to_thread(self._write_rows, rows)
+            placed = await asyncio.to_thread(self.write_rows, rows, done)
             if self.path is not None:
                 await context.ledger.set_output(self.path, mark, placed)
 
     @asynccontextmanager
     async def writing(self, mark: str, context: JobContext) -> AsyncIterator[Unfinished]:
-        """Yield an output to which rows are added as they come; it takes its place at the end, when it is said to be whole.
+        """Yield an output to which rows are added as they come; it takes its place at the end, when it is said what is done.
 
-        Raises OutputError and StorageError.
+        Raises DamagedStateError when that is not what the rows are of, OutputError and StorageError.
         """
         with context.manager.event(CBEventType.ASYNC_JOB, payload={"name": f"write {self.shown}"}):
-            unfinished = Unfinished(await asyncio.to_thread(self.open_writer))
+            unfinished = Unfinished(await asyncio.to_thread(self.open_writer), self.shown)
             try:
                 yield unfinished
-                if unfinished.whole:
-                    placed = await asyncio.to_thread(unfinished.commit)
+                if unfinished.done is not None:
+                    placed = await asyncio.to_thread(unfinished.commit, unfinished.done)
                     if self.path is not None:
                         await context.ledger.set_output(self.path, mark, placed)
             finally:
                 await asyncio.to_thread(unfinished.abort)
 
-    def write_rows(self, rows: Iterable[Row]) -> int:
-        """Write the rows, put the file in its place, and return how many there were. Blocks. Raises OutputError and StorageError."""
-        count, _ = self._write_rows(rows)
-        return count
+    def write_rows(self, rows: Iterable[Row], done: Roll[int]) -> os.stat_result | None:
+        """Write the rows of what is done, put the file in its place, and return which one it is there. Blocks. Raises as `write` does.
 
-    def _write_rows(self, rows: Iterable[Row]) -> tuple[int, os.stat_result | None]:
-        writer = self.open_writer()
-        count = 0
+        `done` is looked at after the last row.
+        """
+        unfinished = Unfinished(self.open_writer(), self.shown)
         try:
-            for row in rows:
-                writer.write(row)
-                count += 1
-            return count, writer.commit()
+            unfinished.write(rows)
+            return unfinished.commit(done)
         finally:
-            writer.abort()
+            unfinished.abort()

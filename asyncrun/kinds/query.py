@@ -20,6 +20,7 @@ from asyncrun.kinds.items import Items
 from asyncrun.kinds.missing import send_missing
 from asyncrun.kinds.outputs import Output, Row
 from asyncrun.kinds.planning import input_notes, plan_items
+from asyncrun.kinds.rollcall import Roll, check_rows, new_roll
 from asyncrun.kinds.scan import Scan
 from asyncrun.kinds.stored import check_space, filter_notes
 from asyncrun.kinds.tally import Tally
@@ -94,9 +95,9 @@ class QueryKind:
             tally.start(len(scanned))
             tally.say([*map(str, self.items.source.lacking), *await asyncio.to_thread(self._filter_notes)])
             if self.answering is None:
-                error = await self._send_missing(scanned, tally) or tally.too_many()
-                if error is None:
-                    await self._write(scanned)
+                error, done = await self._send_missing(scanned, tally)
+                if (error := error or tally.too_many()) is None:
+                    await self._write(scanned, done)
             else:
                 error = await self._answer(self.answering, scanned, tally)
         except AsyncrunError as raised:
@@ -108,8 +109,19 @@ class QueryKind:
     def export(self, output: Output) -> Counts:
         """Write the rows that are done now to another output; sends nothing. Blocks. Returns how many items are ok, of how many."""
         scanned = self.items.scan(embeds=self.search.mode != "keyword")
-        written = output.write_rows(self._done(self._found_unless_stopped(scanned, self.items.index())) if self._is_filled() else ())
-        return Counts(items=len(scanned), ok=written, skipped=scanned.skipped)
+        index, done = self.items.whole_index(), new_roll()
+        if not self._is_filled():
+            output.write_rows((), done)
+        elif self.answering is not None:
+            output.write_rows(self._answered(self._found_unless_stopped(scanned, index), self.answering, done), done)
+        else:
+            done = self._roll(scanned, index)
+            output.write_rows(self._rows(self._found_unless_stopped(scanned, index)), done)
+        return Counts(items=len(scanned), ok=len(done), skipped=scanned.skipped)
+
+    def _roll(self, scanned: Scan, index: KeyIndex) -> Roll[int]:
+        """Return which questions can be asked."""
+        return scanned.done() if self.search.mode == "keyword" else scanned.roll(self.items.finished(scanned, index))
 
     def _is_filled(self) -> bool:
         """Tell whether the collection is there. Raises SpaceMismatchError for one of another space."""
@@ -129,7 +141,7 @@ class QueryKind:
         except UsageError as error:
             raise JobFailedError(error.message, hint=self.fill_first or error.hint) from None
 
-    async def _send_missing(self, scanned: Scan, tally: Tally) -> AsyncrunError | None:
+    async def _send_missing(self, scanned: Scan, tally: Tally) -> tuple[AsyncrunError | None, Roll[int]]:
         if self.search.mode != "keyword":
             index = await asyncio.to_thread(self.items.index)
             room = self.items.room(scanned, index, self.output)
@@ -137,7 +149,7 @@ class QueryKind:
             return await send_missing(self.items, scanned, index, tally, room)
         tally.add(ok=int(np.count_nonzero(scanned.ready)), skipped=scanned.skipped)
         await keep_failures(self.items, scanned, {}, tally)
-        return None
+        return None, scanned.done()
 
     async def _answer(self, answering: Answering, scanned: Scan, tally: Tally) -> AsyncrunError | None:
         """Embed the questions that need it, then answer and write; an item is done when it has its answer. Returns what ended it early."""
@@ -145,7 +157,7 @@ class QueryKind:
         known = await asyncio.to_thread(context.ledger.failures, context.failures)
         embedding = Tally(context, "query", Progress())
         embedding.start(len(scanned))
-        error = await self._send_missing(scanned, embedding)
+        error, asked = await self._send_missing(scanned, embedding)
         tally.take(embedding)
         if error := error or tally.too_many():
             return error
@@ -160,16 +172,18 @@ class QueryKind:
         try:
             async with self.output.writing(mark, context) as written:
                 error = await answers.run(self._found(scanned, index), written.write) or tally.too_many()
-                written.whole = error is None
+                if error is None:
+                    check_rows(f"the answers of {context.name}", answers.ended, asked)
+                    written.done = answers.done
         finally:
             await context.keep_failures([*unanswered.values(), *answers.failures])
         return error
 
-    async def _write(self, scanned: Scan) -> None:
+    async def _write(self, scanned: Scan, done: Roll[int]) -> None:
         index = await asyncio.to_thread(self.items.index)
         mark = await self._mark(scanned, index)
         if not await self.output.is_current(mark, self.items.context):
-            await self.output.write(self._rows(self._found(scanned, index)), mark, self.items.context)
+            await self.output.write(self._rows(self._found(scanned, index)), done, mark, self.items.context)
 
     async def _mark(self, scanned: Scan, index: KeyIndex, *more: str) -> str:
         revision = await asyncio.to_thread(self.store.revision, self.search.collection)
@@ -181,13 +195,12 @@ class QueryKind:
         for found in blocks:
             yield from ({"id": item.id, "query": item.text, "hits": [asdict(hit) for hit in hits]} for item, hits in found)
 
-    def _done(self, blocks: Iterable[Sequence[Found]]) -> Iterator[Row]:
-        if self.answering is None:
-            yield from self._rows(blocks)
-            return
+    def _answered(self, blocks: Iterable[Sequence[Found]], answering: Answering, done: Roll[int]) -> Iterator[Row]:
+        """Yield the rows of the questions that have an answer, which are added to `done`."""
         for found in blocks:
-            for _, question, answer in look_up(found, self.answering, self.items.context):
+            for item, question, answer in look_up(found, answering, self.items.context):
                 if isinstance(question, Question) and answer is not None:
+                    done.append(hash(item.id))
                     yield answered_row(question, answer)
 
     def _found_unless_stopped(self, scanned: Scan, index: KeyIndex) -> Iterator[list[Found]]:

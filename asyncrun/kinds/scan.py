@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 
 from asyncrun.kinds.retry import Chosen
+from asyncrun.kinds.rollcall import Roll, new_roll
 from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.records import BadItem, Item, ItemFailure, content_key
@@ -37,8 +38,8 @@ class Scan:
     """What a pass over the input found; position i of every array is the i-th item of the input.
 
     `raw_keys` are the content keys one after the other, `keys` the same with the shape (n, 2), `sizes` are UTF-8 bytes as sent,
-    `states` are `State`s, `held` says which items are not to be sent now. `digest` stands for the ids, keys and metadata of all items in
-    their order.
+    `states` are `State`s, `held` says which items are not to be sent now, `ids` are as in a roll. `digest` stands for the
+    ids, keys and metadata of all items in their order.
     """
 
     raw_keys: bytes
@@ -48,6 +49,7 @@ class Scan:
     failures: tuple[KnownFailure, ...]
     digest: str
     held: NDArray[np.bool_]
+    ids: NDArray[np.int64]
     _found: dict[KeyIndex, NDArray[np.int64]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -65,6 +67,15 @@ class Scan:
     def ready(self) -> NDArray[np.bool_]:
         """Return which items can be embedded; shape (n,)."""
         return np.equal(self.states, State.READY)
+
+    def roll(self, items: NDArray[np.bool_]) -> Roll[int]:
+        """Return the ids of items, given as a mask."""
+        return new_roll(self.ids[items].tobytes())
+
+    def done(self, failed: Collection[int] = ()) -> Roll[int]:
+        """Return the ids of all that can be embedded but those whose text failed; `failed` are the ordinals of such items."""
+        keys = np.frombuffer(self.raw_keys, dtype=f"V{KEY_BYTES}")
+        return self.roll(self.ready & ~np.isin(keys, keys[list(failed)]) if failed else self.ready)
 
     @property
     def skipped(self) -> int:
@@ -118,7 +129,7 @@ def scan(
     An item that failed by itself in an earlier run, with the same text and space, stays failed: it is not sent again. With `only`, the
     failures of those items do not count, and all other items are held.
     """
-    keys, sizes, states, held = bytearray(), array("q"), bytearray(), bytearray()
+    keys, sizes, states, held, ids = bytearray(), array("q"), bytearray(), bytearray(), array("q")
     failures: list[KnownFailure] = []
     digest = _Digest()
     for item in items:
@@ -143,6 +154,7 @@ def scan(
         sizes.append(size)
         states.append(state)
         held.append(only is not None and not chosen)
+        ids.append(hash(item.id))
     raw_keys = bytes(keys)
     return Scan(
         raw_keys,
@@ -152,6 +164,7 @@ def scan(
         tuple(failures),
         digest.of(raw_keys),
         np.frombuffer(bytes(held), dtype=np.bool_),
+        np.frombuffer(ids, dtype=np.int64) if ids else np.empty(0, dtype=np.int64),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from asyncrun.aio.limits import Limits
-from asyncrun.errors import AsyncrunError, BudgetError, TooManyFailuresError, TryLaterError
+from asyncrun.errors import AsyncrunError, BudgetError, DamagedStateError, TooManyFailuresError, TryLaterError
 from asyncrun.kinds.claims import Share
 from asyncrun.kinds.context import JobContext
 from asyncrun.kinds.pace import at_limits, bound_by
@@ -115,6 +115,15 @@ class Tally:
         elif failed and failed == self._total - self.counts.skipped:
             return TooManyFailuresError(f"all {failed} items failed")
         return None
+
+    def left_over(self) -> DamagedStateError | None:
+        """Return the error of a job that is done although items of it have not ended, as when their vectors were dropped meanwhile."""
+        if self.counts.items == self._total:
+            return None
+        return DamagedStateError(
+            f"{self.counts.items:,} of {self._total:,} items have ended: vectors that were finished are not in the ledger any more",
+            hint="Run the same command again: what is damaged or was dropped is sent again.",
+        )
 
     def result(self, *, limits: Limits | None = None, output: str | None = None, error: AsyncrunError | None = None) -> JobResult:
         """Return how the job ended: by an error, or with what was counted. `limits` are those of its endpoint."""
