@@ -243,9 +243,10 @@ class Ledger:
                 return self._blobs[batch]
             vectors = self._whole(batch)
             if vectors is None:
-                lost = self._drop_damaged()
+                lost = self._drop_damaged()  # 0 where another job of the run has come first
+                several = f"{lost} batches, such as batch {batch}, do not fit their checksums"
                 raise DamagedStateError(
-                    f"the ledger {self._path} is damaged: {lost} batches, such as batch {batch}, do not fit their checksums",
+                    f"the ledger {self._path} is damaged: {several if lost > 1 else f'batch {batch} does not fit its checksums'}",
                     hint=MENDED_BY_A_RUN if self._warn is None else "Run the same command again: only those batches are sent again.",
                 )
             self._blobs[batch] = vectors
