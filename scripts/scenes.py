@@ -21,7 +21,6 @@ from asyncrun.ui.choose import choose_colour
 from asyncrun.ui.ending import render_ending
 from asyncrun.ui.paint import print_styled
 from asyncrun.ui.progress import BarProgress
-from asyncrun.ui.report import print_text
 
 RUN_ID = "20261124-021500-4f2a"
 STARTED = 1_795_486_500.0
@@ -189,7 +188,7 @@ def main() -> int:
             progress.close()
             width = shutil.get_terminal_size().columns
             print_styled(map_and_summary(result, width), sys.stdout, colour=colour)
-            print_text(f"\n{render_ending(result, JOB_FILE)}", sys.stdout, colour=colour, width=width)
+            print_styled(Styled(((), *render_ending(result, JOB_FILE).lines)), sys.stdout, colour=colour, width=width)
         sys.stdin.read()
     finally:
         progress.close()

@@ -49,6 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = Counter()
+    if config.pluginmanager.has_plugin("dsession"):
+        config.pluginmanager.register(Workers())
 
 
 # What a test needs, and what it leaves out ---------------------------------------------------------------------------------------------
@@ -78,7 +80,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         watch_tasks(item)
 
 
+class Workers:
+    """What the processes of pytest-xdist tell: each of them collects all tests, so all leave out the same ones."""
+
+    def pytest_testnodedown(self, node: Any) -> None:
+        node.config.stash[LEFT_OUT].update(Counter(node.workeroutput.get("left out", {})) - node.config.stash[LEFT_OUT])
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left out"] = dict(session.config.stash[LEFT_OUT])
+        return
     if exitstatus == pytest.ExitCode.OK and session.config.getoption("--nothing-left-out") and forbidden(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -37,7 +37,7 @@ async def test_an_unreachable_endpoint_is_told_after_three_tries(embedder_of, un
         (error(404, "The model `m` does not exist", code="model_not_found"), EndpointError, "does not exist"),
         (Fault(status=307, headers={"location": "http://elsewhere.example/x"}), EndpointError, "redirects to elsewhere.example"),
         (error(429, "You have no credit", kind="insufficient_quota", code="insufficient_quota"), QuotaError, "billing"),
-        (Fault(status=429, headers={"retry-after": "86400"}), ThrottledError, "86400"),
+        (Fault(status=429, headers={"retry-after": "86400"}), ThrottledError, "24h 00m"),
     ],
 )
 async def test_answers_about_the_endpoint_stop_at_the_first(embed, fault, kind, words):

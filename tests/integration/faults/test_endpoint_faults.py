@@ -57,7 +57,7 @@ def test_c02_a_used_up_quota_stops_with_75_and_says_billing_not_speed(job: Any, 
 def test_c03_a_retry_after_of_a_day_stops_with_75_and_says_when_to_come_back(job: Any, server: FakeServer) -> None:
     server.faults.append(fault("wait_a_day"))
     assert job.run(server.base_url) == 75
-    assert "86400" in job.said
+    assert "24h 00m" in job.said
     assert len(server.requests) <= CANARY
 
 
