@@ -49,8 +49,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = Counter()
-    if config.pluginmanager.has_plugin("dsession"):
-        config.pluginmanager.register(Workers())
 
 
 # What a test needs, and what it leaves out ---------------------------------------------------------------------------------------------
@@ -80,11 +78,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         watch_tasks(item)
 
 
-class Workers:
-    """What the processes of pytest-xdist tell: each of them collects all tests, so all leave out the same ones."""
-
-    def pytest_testnodedown(self, node: Any) -> None:
-        node.config.stash[LEFT_OUT].update(Counter(node.workeroutput.get("left out", {})) - node.config.stash[LEFT_OUT])
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a process of pytest-xdist tells: each of them collects all tests, so all leave out the same ones."""
+    told, known = Counter(getattr(node, "workeroutput", {}).get("left out", {})), node.config.stash[LEFT_OUT]
+    known.update(told - known)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
