@@ -13,6 +13,7 @@ AsyncrunError                    70
 ├── OutputError                  73   an output cannot be created
 ├── StorageError                 74   reading or writing failed: input, state, disk
 │   ├── DamagedStateError        74   the state folder cannot be read as what it should be
+│   ├── DamagedStoreError        74   what a store holds is not what was put in
 │   └── ResourceError            74   the machine gives no more memory, threads or open files
 ├── TryLaterError                75   the same command may succeed later
 │   ├── LockedError              75   another run of this job file is going on
@@ -215,6 +216,12 @@ class DamagedStateError(StorageError):
     """A file of the state folder is not what it should be."""
 
     hint = "Set the file aside; deleting it loses nothing but time and money."
+
+
+class DamagedStoreError(StorageError):
+    """What a store holds is not what was put in."""
+
+    hint = "Run the ingest job that fills it: it mends the store from the ledger, and what is finished is not sent again."
 
 
 class ResourceError(StorageError):

@@ -26,14 +26,23 @@ def fill_first(query: QueryJob, jobs: Sequence[Job], file: Path, *, limited: boo
     `limited` says that the run has only the first items, which go into no store.
     """
     root = file.absolute().parent
-    there = [job for job in jobs if isinstance(job, IngestJob) and _same_store(job, query, root)]
-    filling = [job.name for job in there if job.collection == query.collection]
-    if filling:
-        command = shlex.join(["asyncrun", "run", str(file), *filling])
+    if command := _filling(query, jobs, file):
         return f"--limit fills no store: run `{command}` first, without it." if limited else f"Run `{command}` first, which fills it."
+    there = [job for job in jobs if isinstance(job, IngestJob) and _same_store(job, query, root)]
     told = ", ".join(f"{job.collection!r} by {job.name}" for job in there)
     guess = did_you_mean(query.collection, [job.collection for job in there])
     return f"No job of this file fills {query.collection!r}{guess or '.'} Filled in this store: {told}." if there else None
+
+
+def mend_first(query: QueryJob, jobs: Sequence[Job], file: Path) -> str | None:
+    """Return what to do when the collection that a job asks is damaged; None where no job of the file fills it."""
+    command = _filling(query, jobs, file)
+    return f"Run `{command}`: it mends the store from the ledger, and what is finished is not sent again." if command else None
+
+
+def _filling(query: QueryJob, jobs: Sequence[Job], file: Path) -> str | None:
+    filling = [job.name for job in jobs if fills(job, query, file.absolute().parent)]
+    return shlex.join(["asyncrun", "run", str(file), *filling]) if filling else None
 
 
 def _same_store(job: IngestJob, query: QueryJob, root: Path) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from asyncrun import registry
 from asyncrun.aio.stop import Stop
 from asyncrun.app.answering import build_answering, build_llm
-from asyncrun.app.filling import fill_first, filled_with, fills
+from asyncrun.app.filling import fill_first, filled_with, fills, mend_first
 from asyncrun.app.manners import Places, key_of
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.chunkers.interface import Chunker, ChunkOptions
@@ -152,12 +152,15 @@ class Workshop:
         return fills(job, query, self.root) if isinstance(job, IngestJob) else not isinstance(job, EmbedJob | QueryJob)
 
     def _check_collection(self, job: QueryJob) -> None:
+        from asyncrun.kinds.query import telling_how
+
         store = self.open_store(job.store)
-        if store.fingerprint(job.collection) is None:
-            try:
-                store.search(job.collection, [])
-            except UsageError as error:
-                raise UsageError(error.message, hint=self._fill_first(job) or error.hint) from error
+        with telling_how(mend_first(job, self.jobs, self.file)):
+            if store.fingerprint(job.collection) is None:
+                try:
+                    store.search(job.collection, [])
+                except UsageError as error:
+                    raise UsageError(error.message, hint=self._fill_first(job) or error.hint) from error
 
     def _fill_first(self, job: QueryJob) -> str | None:
         return fill_first(job, self.jobs, self.file, limited=self.limit is not None)
@@ -207,8 +210,8 @@ class Workshop:
         search = Search(job.collection, job.search, job.top_k, job.filter)
         items, output = self._items(job, job.embedder, InputType.QUERY), self._output(job.output)
         answering = None if job.llm is None else build_answering(job, self._llm(job.llm), self.root)
-        first, fields = self._fill_first(job), filled_with(job, self.jobs, self.root)
-        return QueryKind(items, self.open_store(job.store), search, output, answering, fill_first=first, filled_with=fields)
+        told = (self._fill_first(job), mend_first(job, self.jobs, self.file), filled_with(job, self.jobs, self.root))
+        return QueryKind(items, self.open_store(job.store), search, output, answering, *told)
 
     def _ingest(self, job: IngestJob) -> Kind:
         from asyncrun.kinds.ingest import IngestKind

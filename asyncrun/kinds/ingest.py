@@ -103,10 +103,11 @@ class IngestKind:
         """Embed and commit what is new or changed, then remove what has left the input if the job says so."""
         tally = Tally(self.context, "ingest", progress)
         try:
+            mended = await asyncio.to_thread(self.shelf.mend)
             await asyncio.to_thread(self.shelf.check_space, self.embedder)
             found = await asyncio.to_thread(self._scan)
             tally.start(found.items)
-            tally.say(map(str, self.source.lacking))
+            tally.say([*mended, *map(str, self.source.lacking)])
             if (refusal := self._refusal(found)) is not None:
                 raise refusal
             room = self._room(len(found.marks))
@@ -115,6 +116,8 @@ class IngestKind:
             if error is None:
                 await self.shelf.prune(found.gone, tally)
                 error = not_done(found.left) or tally.left_over()
+            if error is None:
+                await asyncio.to_thread(self.shelf.seal)
         except AsyncrunError as raised:
             error = raised
         error = await keep_books(self.context, self._space, error)

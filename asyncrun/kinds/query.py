@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asyncrun.callbacks.schema import CBEventType, EventPayload
-from asyncrun.errors import AsyncrunError, JobFailedError, UsageError
+from asyncrun.errors import AsyncrunError, DamagedStoreError, JobFailedError, UsageError
 from asyncrun.kinds.answer_plan import find_unanswered, likely_size, with_answers
 from asyncrun.kinds.answering import Answering, Question, answered_row, look_up
 from asyncrun.kinds.answers import Answers, Found
@@ -43,12 +44,22 @@ class Search:
     filter: str | None
 
 
+@contextmanager
+def telling_how(mend_first: str | None) -> Iterator[None]:
+    """Say of a damaged store what mends it, where that is known."""
+    try:
+        yield
+    except DamagedStoreError as error:
+        error.hint = mend_first or error.hint
+        raise
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryKind:
     """One query job, wired. Rows: id, query, hits; and answer, citations, finish_reason, usage where it answers.
 
-    `fill_first` says what to do when the collection is not there, None where nothing better is known than what the store says;
-    `filled_with` are the fields of metadata that jobs of the file fill it with.
+    `fill_first` says what to do when the collection is not there, `mend_first` when it is damaged; None where nothing better is known than
+    what the store says. `filled_with` are the fields of metadata that jobs of the file fill it with.
     """
 
     items: Items
@@ -57,10 +68,15 @@ class QueryKind:
     output: Output
     answering: Answering | None = None
     fill_first: str | None = None
+    mend_first: str | None = None
     filled_with: tuple[str, ...] = ()
 
     async def plan(self) -> JobPlan:
         """Say what a run would send; sends nothing. Raises what would end a run at its start."""
+        with telling_how(self.mend_first):
+            return await self._plan()
+
+    async def _plan(self) -> JobPlan:
         await asyncio.to_thread(self._is_filled)
         scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
         index = await asyncio.to_thread(self.items.index)
@@ -102,6 +118,8 @@ class QueryKind:
                 error = await self._answer(self.answering, scanned, tally)
         except AsyncrunError as raised:
             error = raised
+        if isinstance(error, DamagedStoreError):
+            error.hint = self.mend_first or error.hint
         error = await keep_books(context, self.items.space, error)
         asked = self.items.embedder if self.answering is None else self.answering.llm
         return tally.result(limits=asked.rate_limits, output=self.output.shown, error=error)
@@ -109,6 +127,11 @@ class QueryKind:
     def export(self, output: Output) -> Counts:
         """Write the rows that are done now to another output; sends nothing. Blocks. Returns how many items are ok, of how many."""
         scanned = self.items.scan(embeds=self.search.mode != "keyword")
+        with telling_how(self.mend_first):
+            done = self._export(scanned, output)
+        return Counts(items=len(scanned), ok=len(done), skipped=scanned.skipped)
+
+    def _export(self, scanned: Scan, output: Output) -> Roll[int]:
         index, done = self.items.whole_index(), new_roll()
         if not self._is_filled():
             output.write_rows((), done)
@@ -117,7 +140,7 @@ class QueryKind:
         else:
             done = self._roll(scanned, index)
             output.write_rows(self._rows(self._found_unless_stopped(scanned, index)), done)
-        return Counts(items=len(scanned), ok=len(done), skipped=scanned.skipped)
+        return done
 
     def _roll(self, scanned: Scan, index: KeyIndex) -> Roll[int]:
         """Return which questions can be asked."""

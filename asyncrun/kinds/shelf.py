@@ -19,7 +19,7 @@ from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.records import EmbedFailure, ItemFailure, Space, Waits
-from asyncrun.stores.interface import Collection, Store, StoredDocument
+from asyncrun.stores.interface import Collection, Mending, Store, StoredDocument
 
 COMMITTED_TOGETHER = 64
 
@@ -56,6 +56,18 @@ class Shelf:
     def check_space(self, embedder: Embedder) -> None:
         """Raise SpaceMismatchError when what is stored is of another space than the embedder's. Blocks."""
         check_space(self.store, self.target.collection, embedder, self.context.ledger)
+
+    def mend(self) -> list[str]:
+        """Have the store prove the collection before anything else is read of it; returns what to say about it. Blocks."""
+        if not isinstance(self.store, Mending) or not self.changes:
+            return []
+        mended = self.store.mend(self.target.collection)
+        return [] if mended is None else [f"{mended}. What is missing is put in again from the ledger"]
+
+    def seal(self) -> None:
+        """Have the store note that every document of the input is in it, or has failed. Blocks."""
+        if isinstance(self.store, Mending) and self.changes and self.context.retry is None:
+            self.store.seal(self.target.collection, self.target.source)
 
     def marks(self) -> dict[str, str]:
         """Return what the stored documents were made from, by their ids. Blocks."""

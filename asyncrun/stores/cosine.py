@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _SCORES_AT_ONCE = 1 << 24
 """64 MB of float32 scores: how many questions are multiplied together follows from the number of rows."""
-_ROWS_AT_ONCE = 1 << 13
+_ROWS_AT_ONCE = 1 << 9
+"""So few that they stay in the processor's cache in float64, too: a third faster than 8,192."""
 
 
 def normalise(vectors: Vectors) -> None:

@@ -103,3 +103,14 @@ class FieldStore(Protocol):
 
     def fields(self, collection: str) -> list[str]:
         """Return the outermost names of all documents' metadata, sorted."""
+
+
+@runtime_checkable
+class Mending(Protocol):
+    """What a store has besides that can tell damage: an ingest job has its collection proved first, and sealed when it has ended."""
+
+    def mend(self, collection: str) -> str | None:
+        """Take out what is not as it was put in, so that it is put in again; returns a sentence about it, None when all is whole."""
+
+    def seal(self, collection: str, source: str) -> None:
+        """Take note that all documents of a source are there; until then a collection that lost some answers nothing."""

@@ -15,22 +15,24 @@ from pathlib import Path
 from asyncrun.errors import SpaceMismatchError, UsageError
 from asyncrun.escape import printable
 from asyncrun.grammar.filter import parse_filter
+from asyncrun.readonly import can_write
 from asyncrun.records import Hit
 from asyncrun.stores.interface import Collection, SearchRequest, StoredDocument
-from asyncrun.stores.sqlite_file import open_existing_file, open_file, reporting, transaction
-from asyncrun.stores.sqlite_rows import (
+from asyncrun.stores.sqlite_collections import (
     CollectionRow,
     any_has_field,
     as_text,
-    collection_names,
-    delete_document,
     find_collection,
     insert_collection,
-    insert_document,
     metadata_names,
     touch_collection,
+    whole_collections,
 )
+from asyncrun.stores.sqlite_file import open_existing_file, open_file, reporting, transaction
+from asyncrun.stores.sqlite_rows import delete_document, insert_document
 from asyncrun.stores.sqlite_search import SqliteSearch
+from asyncrun.stores.sqlite_sums import NO_SUMS, MismatchError
+from asyncrun.stores.sqlite_words import seal_words
 
 DOCUMENTS_AT_ONCE = 100
 CHUNKS_AT_ONCE = 2_000
@@ -54,6 +56,7 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._search = SqliteSearch()
         self._in_use = threading.RLock()
+        self._looked = False
 
     def open_collection(self, collection: Collection) -> None:
         """Make the collection, or check that it has the same space. Raises SpaceMismatchError."""
@@ -85,11 +88,12 @@ class SqliteStore:
         for group in _groups(documents):
             with self._writing() as connection:
                 known = self._known(connection, collection)
+                sums = known.sums
                 for document in group:
                     _check(document, known)
-                    delete_document(connection, known, source, document.doc_id)
-                    insert_document(connection, known, source, document)
-                touch_collection(connection, known)
+                    sums -= delete_document(connection, known, source, document.doc_id) or NO_SUMS
+                    sums += insert_document(connection, known, source, document)
+                touch_collection(connection, known, sums)
 
     def remove(self, collection: str, source: str, doc_ids: Sequence[str]) -> None:
         """Delete documents, in one transaction; one that is not there is passed over."""
@@ -97,21 +101,26 @@ class SqliteStore:
             return
         with self._writing() as connection:
             known = self._known(connection, collection)
-            removed = [delete_document(connection, known, source, doc_id) for doc_id in doc_ids]
-            if any(removed):
-                touch_collection(connection, known)
+            removed = [sums for doc_id in doc_ids if (sums := delete_document(connection, known, source, doc_id)) is not None]
+            if removed:
+                touch_collection(connection, known, known.sums - sum(removed, NO_SUMS))
 
     def search(self, collection: str, requests: Sequence[SearchRequest]) -> list[list[Hit]]:
         """Return the best hits of each request, all from one state of the collection; equal scores are ordered by chunk id.
 
         `score`: the cosine, BM25, or the sum of reciprocal ranks. Raises UsageError when nothing was ingested or a filter cannot be
-        parsed, SpaceMismatchError for a vector of another size.
+        parsed, SpaceMismatchError for a vector of another size, DamagedStoreError when what the answer hangs on is not what was put in.
         """
         filters = {request.filter: parse_filter(request.filter) for request in requests if request.filter is not None}
+        if any(request.mode != "vector" for request in requests):
+            self._look_at_words(collection)
         with self._reading() as connection:
             if connection is None:
                 raise UsageError(f"nothing has been ingested: the store {_shown(self._path)} is not there", hint=_INGEST_FIRST)
             known = self._known(connection, collection)
+            if known.lacking:
+                sources = ", ".join(map(repr, known.lacking))
+                raise MismatchError(f"collection {collection!r} lacks documents of {sources} that have to be put in again")
             return self._search.search(connection, known, requests, filters)
 
     def fingerprint(self, collection: str) -> str | None:
@@ -138,6 +147,25 @@ class SqliteStore:
             known = find_collection(connection, collection) if connection else None
             return known.revision if known else ""
 
+    def mend(self, collection: str) -> str | None:
+        """Prove the file and a collection, and keep only what is whole; see `asyncrun.stores.interface.Mending`.
+
+        TryLaterError when another process writes meanwhile.
+        """
+        from asyncrun.stores.sqlite_mend import mend_file
+
+        with self._in_use:
+            self.close()
+            return mend_file(self._path, collection) if can_write(self._path) else None
+
+    def seal(self, collection: str, source: str) -> None:
+        """Say that the documents of a source are all there, and prove the word index once more if it has changed."""
+        with self._reading() as connection:
+            known = find_collection(connection, collection) if connection else None
+        if known is not None and (known.words is None or source in known.lacking) and can_write(self._path):
+            with self._writing() as connection:
+                seal_words(connection, self._known(connection, collection), source)
+
     def close(self) -> None:
         """Release the file and the vectors in memory; may be called twice, and the next call of a method opens the file again.
 
@@ -149,10 +177,18 @@ class SqliteStore:
                 self._connection.close()
                 self._connection = None
 
+    def _look_at_words(self, collection: str) -> None:
+        """Have a word index that a killed writer left, or that one is changing, prove itself, once: it takes as long as indexing does."""
+        with self._reading() as connection:
+            known = find_collection(connection, collection) if connection else None
+        if known is not None and known.words is None and not self._looked:
+            self._looked = True
+            self.seal(collection, "")
+
     def _known(self, connection: sqlite3.Connection, name: str) -> CollectionRow:
         known = find_collection(connection, name)
         if known is None:
-            others = ", ".join(map(_shown, collection_names(connection))) or "none"
+            others = ", ".join(_shown(other.name) for other in whole_collections(connection)) or "none"
             raise UsageError(f"no collection {_shown(name)} in the store {_shown(self._path)}; it has: {others}", hint=_INGEST_FIRST)
         return known
 

@@ -1,69 +1,19 @@
-"""The file of the SQLite store: its schema, its migrations, how it is opened, and what its errors mean."""
+"""The file of the SQLite store: how it is opened and brought up to date, and what its errors mean."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from asyncrun.errors import AsyncrunError, StorageError, TryLaterError, os_words
+from asyncrun.errors import AsyncrunError, DamagedStoreError, StorageError, TryLaterError, os_words
 from asyncrun.escape import printable
-from asyncrun.readonly import address_to_look, can_write
+from asyncrun.readonly import address_to_look, can_write, copy_hint
+from asyncrun.stores.sqlite_migration import add_sums
+from asyncrun.stores.sqlite_schema import APPLICATION_ID, MIGRATIONS, is_begun, schema_version
+from asyncrun.stores.sqlite_sums import MismatchError
 from asyncrun.wal import BUSY_SECONDS, enter_wal
-
-APPLICATION_ID = 0x61737972
-"""Says in the file's header that it is a store of asyncrun, so that another program's database is never touched."""
-
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE collections (
-            id INTEGER PRIMARY KEY,
-            name TEXT NOT NULL UNIQUE,
-            fingerprint TEXT NOT NULL,
-            dimensions INTEGER NOT NULL,
-            revision TEXT NOT NULL
-        )""",
-        """CREATE TABLE documents (
-            id INTEGER PRIMARY KEY,
-            collection INTEGER NOT NULL REFERENCES collections (id),
-            source TEXT NOT NULL,
-            doc_id TEXT NOT NULL,
-            mark TEXT NOT NULL,
-            metadata TEXT NOT NULL CHECK (json_valid(metadata)),
-            UNIQUE (collection, source, doc_id)
-        )""",
-        """CREATE TABLE chunks (
-            id INTEGER PRIMARY KEY,
-            document INTEGER NOT NULL REFERENCES documents (id),
-            ordinal INTEGER NOT NULL,
-            chunk_id TEXT NOT NULL,
-            start INTEGER NOT NULL,
-            "end" INTEGER NOT NULL,
-            text TEXT NOT NULL,
-            UNIQUE (document, ordinal)
-        )""",
-        # Away from the texts: a filter or a keyword search reads no vector, and loading all vectors reads no text.
-        "CREATE TABLE vectors (chunk INTEGER PRIMARY KEY REFERENCES chunks (id), vector BLOB NOT NULL)",
-    ),
-)
-"""Statements per version of the schema, oldest first; one that was released is never changed."""
-
-
-def words_table(collection: int) -> tuple[str, ...]:
-    """Return the statements that make a collection's own word index.
-
-    Each collection has one, because BM25 counts how rare a word is among all rows of the table: what other collections hold must not
-    change an answer. The view is what the index reads its texts from.
-    """
-    return (
-        f"""CREATE VIEW passages_{collection:d} AS
-            SELECT chunks.id AS id, chunks.text AS text FROM documents JOIN chunks ON chunks.document = documents.id
-            WHERE documents.collection = {collection:d}""",
-        f"""CREATE VIRTUAL TABLE words_{collection:d} USING fts5 (
-            text, content = 'passages_{collection:d}', content_rowid = 'id', tokenize = 'porter unicode61'
-        )""",
-    )
 
 
 def open_file(path: Path) -> sqlite3.Connection:
@@ -72,8 +22,8 @@ def open_file(path: Path) -> sqlite3.Connection:
     Raises StorageError for a file that is not a store of ours, and what `reporting` turns into our errors.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _closed_on_error(_connect(path)) as connection:
-        _bring_up_to_date(connection, path, MIGRATIONS)
+    with _closed_on_error(connect(path)) as connection:
+        _bring_up_to_date(connection, path)
         return connection
 
 
@@ -84,11 +34,11 @@ def open_existing_file(path: Path) -> sqlite3.Connection | None:
     """
     if not path.exists():
         return None
-    with _closed_on_error(_connect(path) if can_write(path) else _connect(address_to_look(path), uri=True)) as connection:
-        if _is_empty(connection):
+    with _closed_on_error(connect(path) if can_write(path) else connect(address_to_look(path), uri=True)) as connection:
+        if not is_begun(connection):
             connection.close()
             return None
-        _bring_up_to_date(connection, path, MIGRATIONS)
+        _bring_up_to_date(connection, path)
         return connection
 
 
@@ -101,7 +51,8 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[sqlite3.Connect
         raise
 
 
-def _connect(place: Path | str, *, uri: bool = False) -> sqlite3.Connection:
+def connect(place: Path | str, *, uri: bool = False) -> sqlite3.Connection:
+    """Open a file as it is."""
     # One thread at a time is the port's promise, not one thread for ever.
     connection = sqlite3.connect(place, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=uri)
     # Ids may be file names that are not UTF-8: they come back as they went in.
@@ -109,37 +60,25 @@ def _connect(place: Path | str, *, uri: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def _is_empty(connection: sqlite3.Connection) -> bool:
-    return not connection.execute("SELECT EXISTS (SELECT * FROM sqlite_master)").fetchone()[0]
-
-
-def _bring_up_to_date(connection: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]]) -> None:
-    if _version(connection, path, len(migrations)) < len(migrations):
+def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+    with transaction(connection, "DEFERRED"):
+        version = schema_version(connection, path)
+    if version < len(MIGRATIONS):
+        if not can_write(path):
+            raise StorageError(f"{printable(str(path))} has the form of an older asyncrun and cannot be changed", hint=copy_hint(path))
         # 8 kB hold five vectors of 384 dimensions with little room lost; it can only be chosen before the first table.
         connection.execute("PRAGMA page_size = 8192")
         enter_wal(connection)
         with transaction(connection, "IMMEDIATE"):
-            for statements in migrations[_version(connection, path, len(migrations)) :]:
+            version = schema_version(connection, path)
+            for statements in MIGRATIONS[version:]:
                 for statement in statements:
                     connection.execute(statement)
+            if version == 1:
+                add_sums(connection)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {len(migrations)}")
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     connection.execute("PRAGMA synchronous = FULL")
-
-
-def _version(connection: sqlite3.Connection, path: Path, newest: int) -> int:
-    """Return the version of the schema, 0 for an empty file; refuse a file that is not ours or newer than we are."""
-    if _is_empty(connection):
-        return 0
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise StorageError(f"{printable(str(path))} is a database of another program", hint="Choose another path for the store.")
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > newest:
-        raise StorageError(
-            f"{printable(str(path))} was written by a newer asyncrun (schema {version}, this one knows {newest})",
-            hint="Upgrade asyncrun, or choose another path for the store.",
-        )
-    return version
 
 
 @contextmanager
@@ -165,25 +104,48 @@ def reporting(path: Path) -> Iterator[None]:
         raise
     except sqlite3.DatabaseError as error:
         raise _meaning(error, path) from error
+    except (MismatchError, UnicodeDecodeError) as error:
+        raise DamagedStoreError(f"the store {printable(str(path))} is damaged: {os_words(error)}") from error
     except OSError as error:
         raise StorageError(f"cannot open the store {printable(str(path))}: {os_words(error)}") from error
 
 
 def _meaning(error: sqlite3.DatabaseError, path: Path) -> AsyncrunError:
-    name = getattr(error, "sqlite_errorname", "")
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     shown = printable(str(path))
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return TryLaterError(
             f"another process has been writing to {shown} for {BUSY_SECONDS:.0f} seconds", hint="Run the same command again later."
         )
-    if name.startswith("SQLITE_NOTADB"):
+    if code == sqlite3.SQLITE_NOTADB and not _has_our_id(path):
         return StorageError(f"{shown} is not a SQLite database", hint="Choose another path for the store, or set the file aside.")
-    if name.startswith("SQLITE_CORRUPT"):
-        return StorageError(
-            f"{shown} is damaged: {error}", hint="Set the file aside and ingest again: finished vectors are not computed again."
-        )
-    if name.startswith("SQLITE_CANTOPEN"):
+    if code == sqlite3.SQLITE_ERROR and str(error).startswith(_TOO_MUCH):
+        return StorageError(f"the store {shown} cannot answer: {error}", hint="Make the filter shorter.")
+    if code in _DAMAGE or (code == sqlite3.SQLITE_READONLY and can_write(path)):
+        return DamagedStoreError(f"the store {shown} is damaged: {error}")
+    if code == sqlite3.SQLITE_CANTOPEN:
         return StorageError(f"cannot open the store {shown}", hint="Check that it is a file and that its folder can be written.")
-    if name.startswith("SQLITE_READONLY"):
+    if code == sqlite3.SQLITE_READONLY:
         return StorageError(f"the store {shown} cannot be written", hint="Make the file and its folder writable.")
     return StorageError(f"the store {shown} failed: {error}")
+
+
+_DAMAGE = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_TOOBIG,
+    # What a statement of ours is refused for when the file is not what it was: a lost column, a broken word index, JSON that is none.
+    sqlite3.SQLITE_ERROR,
+)
+
+
+_TOO_MUCH = ("too many", "Expression tree", "parser stack")
+"""How SQLite begins to refuse a statement that is too large for it, however whole the file is."""
+
+
+def _has_our_id(path: Path) -> bool:
+    """Tell whether a file that SQLite cannot read is one of ours; its header holds the id at 68 (sqlite.org/fileformat2.html)."""
+    with path.open("rb") as file:
+        return file.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")

@@ -6,7 +6,9 @@ import itertools
 import json
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from asyncrun.errors import SpaceMismatchError
@@ -14,25 +16,40 @@ from asyncrun.grammar.filter import Filter
 from asyncrun.records import Hit
 from asyncrun.stores.fusion import fuse
 from asyncrun.stores.interface import SearchRequest, fusion_depth
-from asyncrun.stores.sqlite_filter import Condition, compile_filter
-from asyncrun.stores.sqlite_rows import CollectionRow
+from asyncrun.stores.sqlite_check import passing_documents, read_chunks
+from asyncrun.stores.sqlite_collections import CollectionRow
+from asyncrun.stores.sqlite_filter import compile_filter
+from asyncrun.stores.sqlite_words import check_words
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
-    from asyncrun.stores.sqlite_vectors import Numbers, VectorTable
+    from asyncrun.stores.sqlite_order import ChunkOrder, Numbers
+    from asyncrun.stores.sqlite_vectors import VectorTable
 
 Ranking: TypeAlias = list[tuple[int, float]]
 """Numbers of chunks with their scores, best first."""
 
+_FEW = 2_000
+"""So many chunks that tie are read one by one; reading the order of all of 100,000 takes longer."""
 _WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(slots=True)
+class Read:
+    """What was read of a collection and proved, at one revision; `passing` are the documents that passed the last filter."""
+
+    revision: str
+    words: bool = False
+    order: ChunkOrder | None = None
+    vectors: VectorTable | None = None
+    passing: tuple[str, Numbers] | None = None
 
 
 class SqliteSearch:
     """Answers requests on one collection after the other; keeps the vectors of the last one until its revision changes."""
 
     def __init__(self) -> None:
-        self._vectors: VectorTable | None = None
-        self._passing: tuple[str, Numbers] | None = None
+        self._read = Read("")
 
     def search(
         self,
@@ -41,15 +58,23 @@ class SqliteSearch:
         requests: Sequence[SearchRequest],
         filters: Mapping[str, Filter],
     ) -> list[list[Hit]]:
-        """Return the hits of each request; `filters` holds what their filters mean; the caller holds the transaction."""
+        """Return the hits of each request; `filters` holds what their filters mean; the caller holds the transaction.
+
+        Raises MismatchError when anything that the answer hangs on is not what was put in.
+        """
+        if self._read.revision != collection.revision:
+            self._read = Read(collection.revision)
+        if any(request.mode != "vector" for request in requests) and not self._read.words:
+            check_words(connection, collection)
+            self._read.words = True
         by_vector = self._rank_by_vector(connection, collection, requests, filters)
+        by_words = self._rank_by_words(connection, collection, requests, filters)
         rankings = []
         for position, request in enumerate(requests):
             ranking = by_vector.get(position, [])
             if request.mode != "vector":
-                tree = filters[request.filter] if request.filter is not None else None
-                by_words = rank_by_words(connection, collection, request.text, _depth(request), tree)
-                ranking = fuse([_chunks(ranking), _chunks(by_words)]) if request.mode == "hybrid" else by_words
+                words = by_words[position]
+                ranking = fuse([_chunks(ranking), _chunks(words)]) if request.mode == "hybrid" else words
             rankings.append(ranking[: max(0, request.top_k)])
         return _load_hits(connection, rankings)
 
@@ -78,23 +103,65 @@ class SqliteSearch:
             rankings.update(zip(positions, table.rank(questions, counts, documents), strict=True))
         return rankings
 
+    def _rank_by_words(
+        self,
+        connection: sqlite3.Connection,
+        collection: CollectionRow,
+        requests: Sequence[SearchRequest],
+        filters: Mapping[str, Filter],
+    ) -> dict[int, Ranking]:
+        """Return the rankings of the requests that ask by words, by position; equal scores are ordered by chunk id."""
+        found: dict[int, Ranking] = {}
+        asked = [(position, request) for position, request in enumerate(requests) if request.mode != "vector"]
+        allowed: dict[str | None, frozenset[int] | None] = {None: None}
+        for position, request in asked:
+            if request.filter is not None and request.filter not in allowed:
+                passing = self._documents(connection, collection, request.filter, filters[request.filter])
+                allowed[request.filter] = self._order(connection, collection).chunks_of(passing)
+            found[position] = rank_by_words(connection, collection, request.text, _depth(request), allowed[request.filter])
+        tied = sorted({chunk for ranking in found.values() for chunk in _tied(ranking)})
+        if not tied:
+            return found
+        place = self._places(connection, collection, tied)
+        for position, ranking in found.items():
+            found[position] = sorted(ranking, key=lambda row: (-row[1], place.get(row[0], 0)))[: _depth(requests[position])]
+        return found
+
+    def _places(self, connection: sqlite3.Connection, collection: CollectionRow, chunks: Sequence[int]) -> dict[int, int]:
+        """Return numbers by which chunks can be ordered by their ids: a few are read themselves, for many it is faster to read all."""
+        if self._read.order is None and len(chunks) < _FEW:
+            read = read_chunks(connection, chunks)
+            return {chunk: place for place, chunk in enumerate(sorted(chunks, key=lambda chunk: read[chunk].place))}
+        return dict(zip(chunks, self._order(connection, collection).places(chunks).tolist(), strict=True))
+
+    def _order(self, connection: sqlite3.Connection, collection: CollectionRow) -> ChunkOrder:
+        from asyncrun.stores.sqlite_order import read_order
+
+        if self._read.order is None:
+            self._read.order = read_order(connection, collection)
+        return self._read.order
+
     def _table(self, connection: sqlite3.Connection, collection: CollectionRow) -> VectorTable:
         from asyncrun.stores.sqlite_vectors import load_vectors
 
-        if self._vectors is None or self._vectors.revision != collection.revision:
-            self._passing = self._vectors = None  # Room for the new ones first: two of them may not fit into memory.
-            self._vectors = load_vectors(connection, collection)
-        return self._vectors
+        if self._read.vectors is None:
+            self._read.vectors = load_vectors(connection, collection, self._order(connection, collection))
+        return self._read.vectors
 
     def _documents(self, connection: sqlite3.Connection, collection: CollectionRow, text: str, tree: Filter) -> Numbers:
         """Return the numbers of the documents that pass a filter; a job asks all of its questions with the same one."""
-        if self._passing is None or self._passing[0] != text:
-            self._passing = (text, _filtered_documents(connection, collection, tree))
-        return self._passing[1]
+        if self._read.passing is None or self._read.passing[0] != text:
+            import numpy as np
+
+            passing = passing_documents(connection, collection, compile_filter(tree, "metadata"))
+            self._read.passing = (text, np.array(passing, dtype=np.int64))
+        return self._read.passing[1]
 
 
-def rank_by_words(connection: sqlite3.Connection, collection: CollectionRow, text: str, count: int, tree: Filter | None) -> Ranking:
-    """Return the best chunks by BM25 for any of the text's words; equal scores are ordered by chunk id.
+def rank_by_words(
+    connection: sqlite3.Connection, collection: CollectionRow, text: str, count: int, allowed: frozenset[int] | None
+) -> Ranking:
+    """Return the best chunks by BM25 for any of the text's words, and all that tie with the last of them; `allowed` restricts which.
 
     Only words reach the index, each in quotes: what its query language would take for an operator is a word like any other.
     """
@@ -102,51 +169,31 @@ def rank_by_words(connection: sqlite3.Connection, collection: CollectionRow, tex
     if not words or count <= 0:
         return []
     table = f"words_{collection.number:d}"
-    condition, joins = Condition("1", ()), ""
-    if tree is not None:
-        condition = compile_filter(tree, "documents.metadata")
-        # CROSS JOIN keeps SQLite from turning the order round and asking the index once a document.
-        joins = f"CROSS JOIN chunks ON chunks.id = {table}.rowid CROSS JOIN documents ON documents.id = chunks.document"
-    sql = f"SELECT {table}.rowid, -{table}.rank FROM {table} {joins} WHERE {table} MATCH ? AND {condition.sql} ORDER BY {table}.rank"
     query = " OR ".join(f'"{word}"' for word in words)
-    found = connection.execute(sql, (query, *condition.parameters))
+    cursor = connection.execute(f"SELECT rowid, -rank FROM {table} WHERE {table} MATCH ? ORDER BY rank", (query,))
+    # No join looks chunks up one by one: what a damaged page hides from one way to a row, another way may have found.
+    found = (row for row in cursor if allowed is None or row[0] in allowed)
     # The index sorts by itself, and rows are filtered one by one as they are drawn: drawing ends where nothing can tie with the last place.
-    best: Ranking = found.fetchmany(count)
+    best: Ranking = list(itertools.islice(found, count))
     best += itertools.takewhile(lambda row: row[1] == best[-1][1], found)
-    found.close()
-    order = {chunk: place for place, chunk in enumerate(_in_order(connection, _chunks(best)))}
-    return sorted(best, key=lambda row: (-row[1], order[row[0]]))[:count]
-
-
-def _in_order(connection: sqlite3.Connection, chunks: Sequence[int]) -> list[int]:
-    """Return the numbers of chunks in the order of the chunks' ids."""
-    sql = """
-        SELECT chunks.id FROM chunks JOIN documents ON documents.id = chunks.document
-        WHERE chunks.id IN (SELECT value FROM json_each(?)) ORDER BY chunks.chunk_id, documents.source"""
-    return [chunk for (chunk,) in connection.execute(sql, (json.dumps(chunks),))]
-
-
-def _filtered_documents(connection: sqlite3.Connection, collection: CollectionRow, tree: Filter) -> Numbers:
-    import numpy as np
-
-    condition = compile_filter(tree, "metadata")
-    sql = f"SELECT id FROM documents WHERE collection = ? AND {condition.sql}"
-    rows = connection.execute(sql, (collection.number, *condition.parameters)).fetchall()
-    return np.array(rows, dtype=np.int64).reshape(-1)
+    cursor.close()
+    return best
 
 
 def _load_hits(connection: sqlite3.Connection, rankings: Sequence[Ranking]) -> list[list[Hit]]:
-    sql = """
-        SELECT chunks.id, chunk_id, doc_id, text, metadata, start, "end" FROM chunks JOIN documents ON documents.id = chunks.document
-        WHERE chunks.id IN (SELECT value FROM json_each(?))"""
-    numbers = json.dumps(sorted({chunk for ranking in rankings for chunk, _ in ranking}))
-    rows = {row[0]: row[1:] for row in connection.execute(sql, (numbers,))}
+    chunks = read_chunks(connection, sorted({chunk for ranking in rankings for chunk, _ in ranking}))
 
-    def hit(chunk: int, score: float) -> Hit:
-        chunk_id, doc_id, text, metadata, start, end = rows[chunk]
-        return Hit(chunk_id, doc_id, score, text, json.loads(metadata), start, end)
+    def hit(number: int, score: float) -> Hit:
+        chunk = chunks[number]
+        return Hit(chunk.chunk_id, chunk.doc_id, score, chunk.text, json.loads(chunk.metadata), chunk.start, chunk.end)
 
     return [[hit(chunk, score) for chunk, score in ranking] for ranking in rankings]
+
+
+def _tied(ranking: Ranking) -> list[int]:
+    """Return the chunks whose scores are not their own."""
+    counts = Counter(score for _, score in ranking)
+    return [chunk for chunk, score in ranking if counts[score] > 1] if len(counts) < len(ranking) else []
 
 
 def _depth(request: SearchRequest) -> int:

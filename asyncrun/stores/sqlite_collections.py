@@ -1,0 +1,135 @@
+"""The collections of the SQLite store: each row with what all of its documents add up to; the caller holds the transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from asyncrun.stores.interface import Collection
+from asyncrun.stores.sqlite_filter import json_path
+from asyncrun.stores.sqlite_schema import words_table
+from asyncrun.stores.sqlite_sums import NO_SUMS, MismatchError, Sums, row_sum, signed
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRow:
+    """A collection as it stands in the file; `number` is its key.
+
+    `words` is the checksum of its word index, None since the last change until it is sealed. `lacking` names the sources of which
+    documents were lost and have not been put in again.
+    """
+
+    number: int
+    name: str
+    fingerprint: str
+    dimensions: int
+    revision: str
+    sums: Sums = NO_SUMS
+    words: int | None = None
+    lacking: tuple[str, ...] = ()
+
+
+def as_text(value: str) -> bytes:
+    """Return what to bind to `CAST(? AS TEXT)`: a text with lone surrogates cannot be bound itself."""
+    return value.encode("utf-8", "surrogatepass")
+
+
+def find_collection(connection: sqlite3.Connection, name: str) -> CollectionRow | None:
+    """Return a collection, None when it is not there. Raises MismatchError when its record may be one that is damaged."""
+    rows = _all_rows(connection)
+    found = next((row for row in rows if row is not None and row.name == name), None)
+    if found is None and None in rows:
+        raise MismatchError("the record of a collection does not fit its checksum")
+    return found
+
+
+def whole_collections(connection: sqlite3.Connection) -> list[CollectionRow]:
+    """Return the collections whose records are what was put in, sorted by name."""
+    return sorted((row for row in _all_rows(connection) if row is not None), key=lambda row: row.name)
+
+
+def salvaged_collections(connection: sqlite3.Connection) -> list[CollectionRow]:
+    """Return the collections whose names and spaces are known for sure: by the checksum, or because both copies are the same.
+
+    Where the checksum fits neither, nothing else of the record is known: it has no sums.
+    """
+    sql = _RECORDS.replace("collections.name, collections.fingerprint, collections.dimensions", _COPIES)
+    copies = {row[0]: row for row in connection.execute(sql).fetchall()}
+    found = []
+    for row in connection.execute(_RECORDS).fetchall():
+        copy = copies[row[0]]
+        whole = _whole(row) or _whole(copy)
+        if whole is None and row[1:4] == copy[1:4]:
+            whole = CollectionRow(*row[:5])
+        found += [] if whole is None else [whole]
+    return found
+
+
+def any_has_field(connection: sqlite3.Connection, collection: CollectionRow, field: Sequence[str]) -> bool:
+    """Tell whether a document of the collection has something at a path of its metadata, or there is no document."""
+    there = "SELECT EXISTS (SELECT * FROM documents WHERE collection = ?)"
+    found = "SELECT EXISTS (SELECT * FROM documents WHERE collection = ? AND json_type(metadata, ?) IS NOT NULL)"
+    return (
+        bool(connection.execute(found, (collection.number, json_path(field))).fetchone()[0])
+        or not connection.execute(there, (collection.number,)).fetchone()[0]
+    )
+
+
+def metadata_names(connection: sqlite3.Connection, collection: CollectionRow) -> list[str]:
+    """Return the outermost names of all metadata of the collection, sorted."""
+    sql = "SELECT DISTINCT each.key FROM documents, json_each(documents.metadata) AS each WHERE documents.collection = ? ORDER BY each.key"
+    return [str(name) for (name,) in connection.execute(sql, (collection.number,))]
+
+
+def insert_collection(connection: sqlite3.Connection, collection: Collection) -> CollectionRow:
+    """Make a collection and its word index."""
+    revision = _new_revision(connection)
+    sql = "INSERT INTO collections (name, fingerprint, dimensions, revision) VALUES (CAST(? AS TEXT), ?, ?, ?)"
+    row = (as_text(collection.name), collection.fingerprint, collection.dimensions, revision)
+    number = connection.execute(sql, row).lastrowid or 0
+    for statement in words_table(number):
+        connection.execute(statement)
+    made = CollectionRow(number, collection.name, collection.fingerprint, collection.dimensions, revision)
+    save_collection(connection, made)
+    return made
+
+
+def touch_collection(connection: sqlite3.Connection, collection: CollectionRow, sums: Sums) -> None:
+    """Give a collection new sums and a new revision: random, so that a file made anew cannot repeat one that a reader remembers."""
+    revision = _new_revision(connection)
+    connection.execute("UPDATE collections SET revision = ? WHERE id = ?", (revision, collection.number))
+    save_collection(connection, replace(collection, revision=revision, sums=sums, words=None))
+
+
+def save_collection(connection: sqlite3.Connection, collection: CollectionRow) -> None:
+    """Put in the checksums of a collection, in the place of the former ones."""
+    stated = (*map(signed, collection.sums.parts), collection.words, json.dumps(collection.lacking))
+    identity = (collection.number, collection.name, collection.fingerprint, collection.dimensions, collection.revision)
+    copies = (collection.number, as_text(collection.name), collection.fingerprint, collection.dimensions)
+    sql = "INSERT OR REPLACE INTO collection_sums VALUES (?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?)"
+    connection.execute(sql, (*copies, *stated, row_sum(*identity, *stated)))
+
+
+def _new_revision(connection: sqlite3.Connection) -> str:
+    return str(connection.execute("SELECT lower(hex(randomblob(8)))").fetchone()[0])
+
+
+_RECORDS = """
+    SELECT id, collections.name, collections.fingerprint, collections.dimensions, revision, documents, chunks, vectors, words, lacking, sum
+    FROM collections LEFT JOIN collection_sums ON collection = id"""
+_COPIES = "collection_sums.name, collection_sums.fingerprint, collection_sums.dimensions"
+
+
+def _all_rows(connection: sqlite3.Connection) -> list[CollectionRow | None]:
+    """Return all collections; None for one whose record is not what was put in."""
+    return [_whole(row) for row in connection.execute(_RECORDS).fetchall()]
+
+
+def _whole(row: tuple[Any, ...]) -> CollectionRow | None:
+    number, name, fingerprint, dimensions, revision, *sums, words, lacking, stated = row
+    if row_sum(*row[:-1]) != stated:
+        return None
+    return CollectionRow(number, name, fingerprint, dimensions, revision, NO_SUMS + Sums(*sums), words, tuple(json.loads(lacking)))

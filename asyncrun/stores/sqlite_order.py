@@ -1,0 +1,68 @@
+"""All chunks of a collection in the order of their ids, in which equal scores come out; read once and proved."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+from zlib import crc32
+
+import numpy as np
+
+from asyncrun.stores.sqlite_check import garbled
+from asyncrun.stores.sqlite_collections import CollectionRow
+from asyncrun.stores.sqlite_sums import MismatchError, mixed, total
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Numbers: TypeAlias = NDArray[np.int64]
+
+
+_ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChunkOrder:
+    """The numbers of all chunks with their documents, and the places of the numbers in ascending order."""
+
+    chunks: Numbers
+    documents: Numbers
+    by_number: NDArray[np.intp]
+
+    def places(self, numbers: Sequence[int]) -> NDArray[np.intp]:
+        """Return where chunks stand. Raises MismatchError for one that the collection does not have."""
+        wanted = np.array(numbers, dtype=np.int64)
+        found = np.searchsorted(self.chunks, wanted, sorter=self.by_number)
+        if found.max(initial=-1) < len(self.chunks):
+            places: NDArray[np.intp] = self.by_number[found]
+            if np.array_equal(self.chunks[places], wanted):
+                return places
+        raise MismatchError("a chunk that was found does not belong to the collection")
+
+    def chunks_of(self, documents: Numbers) -> frozenset[int]:
+        """Return the chunks of some documents."""
+        return frozenset(self.chunks[np.isin(self.documents, documents)].tolist())
+
+
+def read_order(connection: sqlite3.Connection, collection: CollectionRow) -> ChunkOrder:
+    """Read which chunks a collection has, and whose. Raises MismatchError when they are not those that were put in."""
+    sql = """
+        SELECT chunks.id, documents.id, CAST(chunk_id || char(0) || source AS BLOB)
+        FROM documents JOIN chunks ON chunks.document = documents.id
+        WHERE documents.collection = ? ORDER BY chunks.chunk_id, documents.source"""
+    parts: list[tuple[Numbers, Numbers, NDArray[np.uint64]]] = []
+    cursor = connection.execute(sql, (collection.number,))
+    with garbled("a chunk"):
+        while batch := cursor.fetchmany(_ROWS_AT_ONCE):
+            chunks, documents, names = zip(*batch, strict=True)
+            sums = np.array(list(map(crc32, names)), dtype=np.uint64)
+            parts.append((np.array(chunks, dtype=np.int64), np.array(documents, dtype=np.int64), sums))
+    if not parts:
+        parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint64))]
+    all_chunks, all_documents, all_sums = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = ChunkOrder(all_chunks, all_documents, np.argsort(all_chunks))
+    if total(mixed(order.chunks.view(np.uint64), order.documents.view(np.uint64), all_sums)) != collection.sums.chunks:
+        raise MismatchError(f"the chunks of collection {collection.name!r} do not fit their checksum")
+    return order
