@@ -24,7 +24,8 @@ HEAD = "| server | job | requests planned | requests sent | tokens planned | tok
 MOST_OFF = 0.1
 JOBS = """
 embedders:
-  remote: {provider: openai, model: m, base_url: "${SERVER}", price_per_million_tokens: 0.02, batch: {max_items: 96}}
+  remote: {provider: openai, model: m, base_url: "${SERVER}", price_per_million_tokens: 0.02, batch: {max_items: 96},
+    on_empty: skip}
   places: {provider: openai, model: m, space: two-places, batch: {max_items: 96},
     endpoints: [{base_url: "${SERVER}"}, {base_url: "${SECOND}"}]}
 jobs:
