@@ -39,7 +39,7 @@ def open_progress(options: Options, stdout_taken: bool, *, log_file: Path | None
     return BothProgress(progress, LogProgress(log_file, SystemClock()))
 
 
-def print_answer(text: str, options: Options, *, to_stderr: bool = False, sentences: bool = False) -> None:
+def print_answer(text: str, *, to_stderr: bool = False, sentences: bool = False) -> None:
     """Print a text for people; sentences go on in the next line where a terminal ends."""
     from asyncrun.ui.report import print_text
 
@@ -57,11 +57,11 @@ def print_view(view: Styled, options: Options, *, to_stderr: bool = False, sente
     print_styled(view, stream, colour=_colour(options, stream), width=columns, answer=not to_stderr)
 
 
-def print_document(document: Any, options: Options) -> None:
+def print_document(document: Any) -> None:
     """Print one JSON document."""
     import json
 
-    print_answer(json.dumps(document, ensure_ascii=False), options)
+    print_answer(json.dumps(document, ensure_ascii=False))
 
 
 def write_summary(path: Path, result: RunResult) -> None:

@@ -64,13 +64,13 @@ def _print_report(report: RunReport, options: Options, file: Path | None) -> Non
         if (trouble := render_trouble(report.result, file)).lines:
             print_view(trouble, options, to_stderr=True, sentences=True)
     elif not options.json and not report.result.jobs:
-        print_answer("nothing failed: nothing is sent", options)
+        print_answer("nothing failed: nothing is sent")
     elif not options.json:
         try:
             view = render_end_of_run(report.state, report.result.run_id, width())
         except (StorageError, UnknownRunError):
             # The run has said already that it goes without a trace, or that its trace is partial.
-            print_answer("Trace: none of this run.", options, to_stderr=report.stdout_taken)
+            print_answer("Trace: none of this run.", to_stderr=report.stdout_taken)
         else:
             print_view(view, options, to_stderr=report.stdout_taken)
         ending = Styled(((), *render_ending(report.result, file).lines))

@@ -33,7 +33,7 @@ def clean(
     seconds = parse_time("--older-than", older_than)
     cleaned = clean_folder(build_request(options, path, []), seconds, dry_run=dry_run)
     if options.json:
-        print_document(cleaning_document(cleaned), options)
+        print_document(cleaning_document(cleaned))
     elif not options.quiet:
-        print_answer(render_cleaning(cleaned), options)
+        print_answer(render_cleaning(cleaned))
     return 0

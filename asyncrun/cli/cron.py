@@ -51,11 +51,11 @@ def add(options: Options, words: Words = None, *, at: At, name: Name = None, jit
         done = f"added: {render_line(entry)}"
     if options.json:
         added = units.name if systemd else entry.name
-        print_document(rows_document([_row(each) for each in scheduled.list_entries(os.environ) if each.entry.name == added]), options)
+        print_document(rows_document([_row(each) for each in scheduled.list_entries(os.environ) if each.entry.name == added]))
     elif not options.quiet:
-        print_answer(done, options)
+        print_answer(done)
     for missing in [] if options.quiet else scheduling.missing_under_cron(wish, systemd=systemd):
-        print_answer(f"{render_warning(missing)} when it runs by itself; put it into a file for --env-file", options, to_stderr=True)
+        print_answer(f"{render_warning(missing)} when it runs by itself; put it into a file for --env-file", to_stderr=True)
     return 0
 
 
@@ -83,16 +83,16 @@ def print_entries(
                 "cron print takes no words and flags without --at", hint='Such as: asyncrun cron print jobs.yaml --at "15 2 * * *"'
             )
         if lines := scheduled.render_entries(os.environ):
-            print_answer(lines, options)
+            print_answer(lines)
         return 0
     from asyncrun.app import scheduling
 
     wish = _wish(options, words, at, name, jitter, command="print")
     if systemd:
         files = scheduling.plan_units(wish).files
-        print_answer("\n".join(f"# {file}\n{text}" for file, text in files.items()).rstrip("\n"), options)
+        print_answer("\n".join(f"# {file}\n{text}" for file, text in files.items()).rstrip("\n"))
     else:
-        print_answer(render_line(scheduling.plan_entry(wish)), options)
+        print_answer(render_line(scheduling.plan_entry(wish)))
     return 0
 
 
@@ -107,9 +107,9 @@ def list_entries(options: Options) -> int:
 
     rows = [_row(listed) for listed in scheduled.list_entries(os.environ)]
     if options.json:
-        print_document(rows_document(rows), options)
+        print_document(rows_document(rows))
     else:
-        print_answer(render_rows(rows), options, sentences=True)
+        print_answer(render_rows(rows), sentences=True)
     return 0
 
 
@@ -124,11 +124,11 @@ def remove(options: Options, name: Annotated[str, typer.Argument(metavar="NAME",
 
     removed = scheduled.remove_named(name, os.environ)
     if options.json:
-        print_document(rows_document([_row(listed) for listed in removed]), options)
+        print_document(rows_document([_row(listed) for listed in removed]))
     elif not options.quiet:
-        print_answer(f"removed: {name}", options)
+        print_answer(f"removed: {name}")
         if any(listed.kind == "systemd" for listed in removed):
-            print_answer(f"now: systemctl --user stop asyncrun-{name}.timer && systemctl --user daemon-reload", options)
+            print_answer(f"now: systemctl --user stop asyncrun-{name}.timer && systemctl --user daemon-reload")
     return 0
 
 

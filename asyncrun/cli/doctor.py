@@ -38,9 +38,9 @@ def doctor(
         words += [word for flag, value in paths if value is not None for word in (flag, str(value.absolute()))]
         code, out, err = diagnose_under_cron([*words, *(["--json"] if options.json else [])])
         if out and not (options.quiet and code == 0):
-            print_answer(out, options, sentences=not options.json)
+            print_answer(out, sentences=not options.json)
         if err:
-            print_answer(err, options, to_stderr=True)
+            print_answer(err, to_stderr=True)
         return code
     given = [Setting("job file", str(path), "flag" if file else "default")] if path is not None else []
     given += [
@@ -49,7 +49,7 @@ def doctor(
     given += [Setting(*stated) for stated in stated_for_commands(load_config(os.environ), os.environ)]
     diagnosis = diagnose(build_request(options, path, []) if path is not None else None, given, os.environ)
     if options.json:
-        print_document(describe_diagnosis(diagnosis), options)
+        print_document(describe_diagnosis(diagnosis))
     elif not (options.quiet and diagnosis.healthy):
-        print_answer(render_diagnosis(diagnosis), options, sentences=True)
+        print_answer(render_diagnosis(diagnosis), sentences=True)
     return 0 if diagnosis.healthy else 1

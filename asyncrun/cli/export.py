@@ -33,7 +33,7 @@ def export(
     counts = export_rows(build_request(options, file, jobs, with_needs=False, targets=targets), output)
     missing = counts.items - counts.skipped - counts.ok
     if options.json and output != "-":
-        print_document(document(rows=counts.ok, missing=missing), options)
+        print_document(document(rows=counts.ok, missing=missing))
     elif not options.quiet:
-        print_answer(f"{counted(counts.ok, 'row')} written, {missing:,} missing", options, to_stderr=True)
+        print_answer(f"{counted(counts.ok, 'row')} written, {missing:,} missing", to_stderr=True)
     return 3 if missing else 0

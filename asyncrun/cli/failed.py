@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -34,11 +33,10 @@ def failed(
     file, jobs = job_file(words or [], "failed jobs.yaml")
     found = failed_items(build_request(options, file, jobs, with_needs=False))
     if options.json:
-        print_document(failed_document(found), options)
+        print_document(failed_document(found))
     elif ids:
         if found:
-            # Colour would change ids that a program reads.
-            print_answer("\n".join(id_line(failure.id) for _, failure in found), replace(options, color="never"))
+            print_answer("\n".join(id_line(failure.id) for _, failure in found))
     elif not options.quiet:
-        print_answer(render_failed(found, width() if sys.stdout.isatty() else None), options)
+        print_answer(render_failed(found, width() if sys.stdout.isatty() else None))
     return int(check and bool(found))

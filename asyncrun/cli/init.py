@@ -25,7 +25,7 @@ def init(
     path = Path(file or DEFAULTS[0])
     written = write_starter(path, in_the_way=() if file else DEFAULTS)
     if options.json:
-        print_document({"schema": 1, "written": [str(each) for each in written]}, options)
+        print_document({"schema": 1, "written": [str(each) for each in written]})
     elif not options.quiet:
-        print_answer(f"{' and '.join(map(str, written))} written; now: asyncrun run{f' {file}' if file else ''}", options)
+        print_answer(f"{' and '.join(map(str, written))} written; now: asyncrun run{f' {file}' if file else ''}")
     return 0

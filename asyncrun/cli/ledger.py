@@ -33,9 +33,9 @@ def stats(options: Options, file: FileFlag = None) -> int:
 
     sizes = ledger_sizes(traced_folder(file, options.state_dir))
     if options.json:
-        print_document(sizes_document(sizes), options)
+        print_document(sizes_document(sizes))
     else:
-        print_answer(render_sizes(sizes), options)
+        print_answer(render_sizes(sizes))
     return 0
 
 
@@ -58,9 +58,9 @@ def export_ledger(
     check_target(options, output, state, file)
     vectors, answers = ledgers.export_ledger(state, output)
     if options.json and output != "-":
-        print_document(document(vectors=vectors, answers=answers), options)
+        print_document(document(vectors=vectors, answers=answers))
     elif not options.quiet:
-        print_answer(f"{counted(vectors, 'vector')} and {counted(answers, 'answer')} written", options, to_stderr=True)
+        print_answer(f"{counted(vectors, 'vector')} and {counted(answers, 'answer')} written", to_stderr=True)
     return 0
 
 
@@ -86,7 +86,7 @@ def import_ledger(
     path = only_job_file(file, "ledger import FILE -f jobs.yaml")
     imported = import_files(build_request(options, path, [job] if job else []), files)
     if options.json:
-        print_document(document(taken=imported.taken, known=imported.known), options)
+        print_document(document(taken=imported.taken, known=imported.known))
     elif not options.quiet:
-        print_answer(f"{imported.taken:,} vectors and answers taken in, {imported.known:,} were there already", options)
+        print_answer(f"{imported.taken:,} vectors and answers taken in, {imported.known:,} were there already")
     return 0

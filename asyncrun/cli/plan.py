@@ -29,7 +29,7 @@ def plan(
     file, jobs = job_file(words or [], "plan jobs.yaml")
     plans = plan_jobs(build_request(options, file, jobs))
     if options.json:
-        print_document(plan_document(plans), options)
+        print_document(plan_document(plans))
     elif not options.quiet:
-        print_answer(render_plan(plans, width()), options, sentences=True)
+        print_answer(render_plan(plans, width()), sentences=True)
     return int(check and any(each.new + each.changed + each.delete for each in plans))

@@ -16,7 +16,7 @@ def plugins(options: Options) -> int:
 
     offers = registry.offers(__version__)
     if options.json:
-        print_document(parts_document(offers), options)
+        print_document(parts_document(offers))
     else:
-        print_answer(render_parts(offers), options, sentences=True)
+        print_answer(render_parts(offers), sentences=True)
     return 0

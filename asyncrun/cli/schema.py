@@ -13,5 +13,5 @@ def schema(options: Options) -> int:
     from asyncrun.app.starting import render_schema
     from asyncrun.cli._output import print_answer
 
-    print_answer(render_schema(), options)
+    print_answer(render_schema())
     return 0

@@ -181,13 +181,13 @@ def _write(run_id: str, text: str, output: str, options: Options) -> int:
     from asyncrun.ui.documents import document
 
     if output == "-":
-        print_answer(text, options)
+        print_answer(text)
         return 0
     telemetry.write_trace(Path(output), text)
     if options.json:
-        print_document(document(run_id=run_id), options)
+        print_document(document(run_id=run_id))
     elif not options.quiet:
-        print_answer(f"run {run_id} written", options, to_stderr=True)
+        print_answer(f"run {run_id} written", to_stderr=True)
     return 0
 
 
@@ -196,7 +196,7 @@ def _answer(options: Options, describe: Callable[[], dict[str, Any]], render: Ca
     from asyncrun.cli._output import print_document, print_view, width
 
     if options.json:
-        print_document(describe(), options)
+        print_document(describe())
     else:
         print_view(render(width()), options)
     return 0

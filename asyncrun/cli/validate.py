@@ -30,7 +30,7 @@ def validate(
     path = only_job_file(file, "validate jobs.yaml")
     names = check_job_file(build_request(options, path, []), strict=strict)
     if options.json:
-        print_document(document(jobs=names), options)
+        print_document(document(jobs=names))
     elif not options.quiet:
-        print_answer(f"{path}: {len(names)} {'job' if len(names) == 1 else 'jobs'}, no mistakes", options)
+        print_answer(f"{path}: {len(names)} {'job' if len(names) == 1 else 'jobs'}, no mistakes")
     return 0
