@@ -14,11 +14,10 @@ from typing import Any
 
 from asyncrun.callbacks.context import EventContext, mark_reported
 from asyncrun.callbacks.couriers import Couriers
-from asyncrun.callbacks.current import current_manager, enter_manager, open_events
+from asyncrun.callbacks.current import Trace, current_manager, enter_manager, open_events, open_traces, trace_of
 from asyncrun.callbacks.handler import BaseCallbackHandler
 from asyncrun.callbacks.ids import new_id
 from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, CBEventType, EventPayload
-from asyncrun.callbacks.traces import Trace, open_traces, trace_of
 from asyncrun.callbacks.words import words_of
 from asyncrun.errors import StopRunError
 
