@@ -57,8 +57,9 @@ def render_slots(slots: Iterable[Slot], now: float) -> list[str]:
         groups[group] += 1
         oldest[group] = min(oldest.get(group, slot), slot, key=lambda one: one.start)
     return [
-        f"{count} x waiting for {reason} at {place} (job {(slot := oldest[reason, place]).index} for {duration(round(now - slot.start))})"
+        f"{count} x waiting for {reason} at {place} (job {slot.index} for {duration(round(now - slot.start))})"
         for (reason, place), count in groups.most_common()
+        for slot in (oldest[reason, place],)
     ]
 
 

@@ -39,8 +39,8 @@ async def _plan_all(jobs: Sequence[Job], workshop: Workshop) -> list[JobPlan]:
             raise
         refused = [f"a run is refused: {keyless[job.name].message}"] if job.name in keyless else []
         plans.append(plan.noted(*refused))
-    refused = [f"a run is refused: {mistake}" for mistake in workshop.keyless]
-    return [plan.noted(*refused) if at == 0 else plan for at, plan in enumerate(plans)]
+    # They are mistakes of the file, and no single job's.
+    return [plan.noted(*(f"a run is refused: {mistake}" for mistake in workshop.keyless)) for plan in plans[:1]] + plans[1:]
 
 
 def _makers_of_missing(jobs: Sequence[Job], workshop: Workshop) -> dict[str, str]:

@@ -413,8 +413,8 @@ def _check_formats(job: Job) -> None:
     used = {("readers", input_format(path) if job.input.format == "auto" else job.input.format) for path in job.input.paths}
     used |= {("writers", job.output.format)} if isinstance(job, EmbedJob | QueryJob) else set()
     for port, name in used:
-        built = registry.BUILT_IN[port].get(name or "jsonl")
-        if name is not None and (built is None or built.extra):
+        built_in = None if name is None else registry.BUILT_IN[port].get(name)
+        if name is not None and (built_in is None or built_in.extra):
             registry.load(port, name)
 
 

@@ -81,11 +81,16 @@ class QueryKind:
         scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
         index = await asyncio.to_thread(self.items.index)
         if self.search.mode == "keyword":
-            ready = len(scanned) - scanned.failed - scanned.skipped
             plan = JobPlan(
-                *(self.items.context.name, "query", len(scanned), 0), unchanged=ready, failed=scanned.failed, skipped=scanned.skipped
+                self.items.context.name,
+                "query",
+                items=len(scanned),
+                new=0,
+                unchanged=len(scanned) - scanned.failed - scanned.skipped,
+                failed=scanned.failed,
+                skipped=scanned.skipped,
+                notes=input_notes(self.items.source),
             )
-            plan = plan.noted(*input_notes(self.items.source))
         else:
             plan = await asyncio.to_thread(plan_items, self.items, "query", scanned, index, self.output)
         if self.answering is not None:
