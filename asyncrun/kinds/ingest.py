@@ -30,9 +30,8 @@ from asyncrun.kinds.sending import Batch, send_all
 from asyncrun.kinds.shelf import Shelf
 from asyncrun.kinds.tally import Tally
 from asyncrun.ledger.index import KeyIndex, keys_array
-from asyncrun.ledger.leases import newest_batch
 from asyncrun.ledger.ledger import KnownFailure
-from asyncrun.ledger.notes import known_dimensions
+from asyncrun.ledger.notes import known_dimensions, newest_batch
 from asyncrun.ports import Progress
 from asyncrun.records import Embedded, EmbedFailure, InputType, Item, JobPlan, JobResult, Load, Space, content_key
 

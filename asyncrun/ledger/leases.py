@@ -21,7 +21,6 @@ import orjson
 
 from asyncrun.errors import StorageError, os_words
 from asyncrun.ledger.index import KEY_BYTES
-from asyncrun.ledger.ledger import Ledger
 from asyncrun.records import EmbedFailure
 from asyncrun.turns import turn
 
@@ -175,13 +174,6 @@ class AnswerLease(Lease):
                 return True
             file.close()
             return False
-
-
-def newest_batch(ledger: Ledger, fingerprint: str) -> int:
-    """Return the number of the newest batch of a space: it has grown when anything was finished there. Blocks."""
-    statement = "SELECT coalesce(max(id), 0) FROM batches WHERE space = (SELECT id FROM spaces WHERE fingerprint = ?)"
-    [(newest,)] = ledger.read(statement, (fingerprint,))
-    return int(newest)
 
 
 def _others(folder: Path) -> Iterator[OtherLease]:

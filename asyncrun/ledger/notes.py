@@ -76,3 +76,10 @@ def vectors_in(ledger: Ledger, description: Mapping[str, Any]) -> int:
         "SELECT coalesce(sum(b.count), 0) FROM batches b JOIN spaces s ON s.id = b.space WHERE s.description = ?", (text,)
     )
     return int(count)
+
+
+def newest_batch(ledger: Ledger, fingerprint: str) -> int:
+    """Return the number of the newest batch of a space: it has grown when anything was finished there. Blocks."""
+    statement = "SELECT coalesce(max(id), 0) FROM batches WHERE space = (SELECT id FROM spaces WHERE fingerprint = ?)"
+    [(newest,)] = ledger.read(statement, (fingerprint,))
+    return int(newest)
