@@ -13,6 +13,7 @@ STATE_FOLDER = ".asyncrun"
 LEDGER = "ledger.db"
 TRACES = "traces.db"
 CLAIMS = "claims"
+LOCKS = "locks"
 ENDINGS = (".yaml", ".yml")
 """Of job files."""
 
@@ -45,7 +46,7 @@ def recorded_as(folder: Path, job_file: Path) -> str:
 
 def lock_file(folder: Path, job_file: Path) -> Path:
     """Return the lock of a job file in its state folder. Blocks."""
-    return folder / "locks" / f"{known_as(folder, job_file)}.lock"
+    return folder / LOCKS / f"{known_as(folder, job_file)}.lock"
 
 
 def open_state_folder(folder: Path) -> Path:
@@ -59,8 +60,7 @@ def open_state_folder(folder: Path) -> Path:
             with suppress(FileExistsError):
                 folder.mkdir(mode=0o700, parents=True)
                 write_private(folder / ".gitignore", b"*\n")
-        locks = folder / "locks"
-        locks.mkdir(mode=0o700, exist_ok=True)
+        (folder / LOCKS).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise StorageError(
             f"cannot write the state folder {folder}: {os_words(error)}",
@@ -111,7 +111,7 @@ def traced_folder(file: Path | None, state_dir: Path | None) -> Path:
 
 def job_files_in(folder: Path, state: Path) -> list[Path]:
     """Return what may be a job file of a folder: all YAML, and whatever has run there with this state folder. Blocks."""
-    ran = [folder / lock.stem for lock in (state / "locks").glob("*.lock")]
+    ran = [folder / lock.stem for lock in (state / LOCKS).glob("*.lock")]
     yaml = [path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and not path.is_dir()]
     return sorted({*yaml, *(path for path in ran if path.exists())})
 

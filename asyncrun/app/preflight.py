@@ -10,10 +10,9 @@ from asyncrun.app.making import made_inputs
 from asyncrun.app.wiring import Workshop
 from asyncrun.errors import AsyncrunError, SpaceMismatchError, UsageError
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
+from asyncrun.jobfile.words import STDIN
 from asyncrun.kinds.distinct import look
 from asyncrun.kinds.stored import check_space, filter_notes
-
-STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import LockedError, StopRunError, TryLaterError
 from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.words import STDIN
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.refreshes import open_refresh
 from asyncrun.paths import LEDGER, TRACES, open_state_folder, recorded_as, state_folder
@@ -47,7 +48,6 @@ from asyncrun.turns import PATIENCE
 from asyncrun.ui.documents import summary_document
 from asyncrun.writers.open import STDOUT
 
-STDIN = "-"
 SOON = 0.3
 """Seconds after which a run that was asked to stop says why it goes on."""
 LOCK_INTERVAL = 0.2

@@ -15,7 +15,7 @@ from asyncrun.jobfile.load import is_job_file, load_job_file
 from asyncrun.jobfile.loading import Reading
 from asyncrun.jobfile.model import JobFile
 from asyncrun.jobfile.protected import output_files, protect_input, protect_parts, protect_store
-from asyncrun.paths import LEDGER, TRACES, job_files_in, state_folder
+from asyncrun.paths import LEDGER, LOCKS, TRACES, job_files_in, state_folder
 from asyncrun.writers.atomic import is_stream
 from asyncrun.writers.open import STDOUT, companions
 
@@ -118,7 +118,7 @@ def _protect_state(request: Request) -> Iterator[Protected]:
             # A chosen folder that holds the job file, or that one works in: not all that is there is state.
             yield protect_database("the ledger", folder / LEDGER)
             yield protect_database("the traces", folder / TRACES)
-            yield protect_folder("in the state folder", folder / "locks")
+            yield protect_folder("in the state folder", folder / LOCKS)
         else:
             yield protect_folder("in the state folder", folder)
 

@@ -63,6 +63,7 @@ class JobContext:
     claims: Claims = field(init=False)
 
     def __post_init__(self) -> None:
+        # Here, in a worker thread, and not where they are used: the ledger's folder asks for the working directory.
         claims = Claims(self.ledger.folder / CLAIMS, self.failures, self.clock, self.stopped)
         object.__setattr__(self, "claims", claims)
 
