@@ -1,4 +1,4 @@
-"""Which jobs of a file fill the collections that others ask, and what to do when one is not there."""
+"""What the jobs that fill a collection put into it, and what to do when it is not there."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from asyncrun.jobfile.filling import fills, has_same_store
 from asyncrun.jobfile.jobs import IngestJob, Job, QueryJob
 from asyncrun.spelling import did_you_mean
-
-
-def fills(job: Job, query: QueryJob, root: Path) -> bool:
-    """Tell whether an ingest job fills the collection that another one asks; relative paths start at `root`."""
-    return isinstance(job, IngestJob) and _same_store(job, query, root) and job.collection == query.collection
 
 
 def filled_with(query: QueryJob, jobs: Sequence[Job], root: Path) -> tuple[str, ...]:
@@ -28,7 +24,7 @@ def fill_first(query: QueryJob, jobs: Sequence[Job], file: Path, *, limited: boo
     root = file.absolute().parent
     if command := _filling(query, jobs, file):
         return f"--limit fills no store: run `{command}` first, without it." if limited else f"Run `{command}` first, which fills it."
-    there = [job for job in jobs if isinstance(job, IngestJob) and _same_store(job, query, root)]
+    there = [job for job in jobs if isinstance(job, IngestJob) and has_same_store(job, query, root)]
     told = ", ".join(f"{job.collection!r} by {job.name}" for job in there)
     guess = did_you_mean(query.collection, [job.collection for job in there])
     return f"No job of this file fills {query.collection!r}{guess or '.'} Filled in this store: {told}." if there else None
@@ -43,8 +39,3 @@ def mend_first(query: QueryJob, jobs: Sequence[Job], file: Path) -> str | None:
 def _filling(query: QueryJob, jobs: Sequence[Job], file: Path) -> str | None:
     filling = [job.name for job in jobs if fills(job, query, file.absolute().parent)]
     return shlex.join(["asyncrun", "run", str(file), *filling]) if filling else None
-
-
-def _same_store(job: IngestJob, query: QueryJob, root: Path) -> bool:
-    one, other = job.store, query.store
-    return one.type == other.type and (root / one.path).resolve() == (root / other.path).resolve()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from asyncrun import registry
 from asyncrun.aio.stop import Stop
 from asyncrun.app.answering import build_answering, build_llm
-from asyncrun.app.filling import fill_first, filled_with, fills, mend_first
+from asyncrun.app.filling import fill_first, filled_with, mend_first
 from asyncrun.app.manners import Places, key_of
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.chunkers.interface import Chunker, ChunkOptions
@@ -27,6 +27,7 @@ from asyncrun.grammar.endings import input_format
 from asyncrun.grammar.ids import parse_ids
 from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.endpoint import Endpoint, EndpointConfig
+from asyncrun.jobfile.filling import fills
 from asyncrun.jobfile.input import Input
 from asyncrun.jobfile.input import Output as OutputConfig
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob

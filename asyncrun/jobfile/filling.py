@@ -7,7 +7,7 @@ from pathlib import Path
 
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import real
-from asyncrun.jobfile.jobs import IngestJob, QueryJob
+from asyncrun.jobfile.jobs import IngestJob, Job, QueryJob
 from asyncrun.jobfile.model import closure
 
 
@@ -21,12 +21,17 @@ def with_filling(entries: Sequence[JobEntry], needs: Mapping[str, tuple[str, ...
     return found
 
 
+def fills(job: Job | None, query: QueryJob, root: Path) -> bool:
+    """Tell whether an ingest job fills the collection that another one asks; relative paths start at `root`. Blocks."""
+    return isinstance(job, IngestJob) and job.collection == query.collection and has_same_store(job, query, root)
+
+
+def has_same_store(job: IngestJob, query: QueryJob, root: Path) -> bool:
+    """Tell whether two jobs have one store. Blocks."""
+    one, other = job.store, query.store
+    return one.type == other.type and real(root / one.path) == real(root / other.path)
+
+
 def _filling(entry: JobEntry, entries: Sequence[JobEntry], root: Path) -> Iterator[str]:
-    if not isinstance(entry.job, QueryJob):
-        return
-    asked = _collection(entry.job, root)
-    yield from (other.name for other in entries if isinstance(other.job, IngestJob) and _collection(other.job, root) == asked)
-
-
-def _collection(job: IngestJob | QueryJob, root: Path) -> tuple[str, Path, str]:
-    return job.store.type, real(root / job.store.path), job.collection
+    if isinstance(entry.job, QueryJob):
+        yield from (other.name for other in entries if fills(other.job, entry.job, root))
