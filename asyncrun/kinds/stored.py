@@ -7,17 +7,13 @@ from typing import Any
 
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import SpaceMismatchError
-from asyncrun.escape import printable
 from asyncrun.grammar.filter import fields_of, parse_filter
 from asyncrun.kinds.news import changes
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.notes import space_of
+from asyncrun.readers.fields import tell_fields
 from asyncrun.records import InputType
-from asyncrun.spelling import did_you_mean
 from asyncrun.stores.interface import FieldStore, Store
-
-SHOWN = 20
-"""How many fields of the documents are named."""
 
 
 def check_space(store: Store, collection: str, embedder: Embedder, ledger: Ledger) -> None:
@@ -49,9 +45,7 @@ def filter_notes(store: Store, collection: str, text: str | None, more: Iterable
 
 
 def _lacking(field: str, collection: str, known: list[str]) -> str:
-    more = ", ..." if len(known) > SHOWN else ""
-    there = f"the fields are {', '.join(printable(name, 40) for name in known[:SHOWN])}{more}" if known else "they keep no metadata"
-    return f"no document of {collection!r} has `{field}` (filter); {there}{did_you_mean(field, known)}"
+    return f"no document of {collection!r} has `{field}` (filter); {tell_fields(known, field) or 'they keep no metadata'}"
 
 
 def _named(space: Mapping[str, Any]) -> str:

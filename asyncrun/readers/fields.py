@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,14 +29,22 @@ class LackingField:
     needed: bool
 
     def __str__(self) -> str:
-        more = ", ..." if len(self.known) > SHOWN else ""
-        shown = ", ".join(printable(name, 40) for name in self.known[:SHOWN])
-        there = f"the fields are {shown}{more}" if self.known else "the records are empty"
-        return f"no item has `{self.name}` (input.{self.key}); {there}{did_you_mean(self.name, self.known)}"
+        there = tell_fields(self.known, self.name) or "the records are empty"
+        return f"no item has `{self.name}` (input.{self.key}); {there}"
 
     def error(self) -> UsageError:
         """Return the error of a job that cannot do without it."""
         return UsageError(str(self), place=Place(self.place.file), hint=f"Set `input.{self.key}` in the job file.")
+
+
+def tell_fields(known: Sequence[str], asked: str) -> str:
+    """Return which fields there are, and which of them was probably meant; nothing where there are none.
+
+    >>> tell_fields(["id", "body"], "bodi")
+    "the fields are id, body; did you mean 'body'?"
+    """
+    shown = ", ".join(printable(name, 40) for name in known[:SHOWN]) + (", ..." if len(known) > SHOWN else "")
+    return f"the fields are {shown}{did_you_mean(asked, known)}" if known else ""
 
 
 class FieldWatch:
