@@ -152,7 +152,7 @@ class Runner:
                 result = replace(result, seconds=self._clock.monotonic() - began)
                 _tell_end(event, result)
         except StopRunError as error:
-            result = result or JobResult(job.name, job.kind, Status.STOPPED, error.exit_code, str(error), error.hint)
+            result = result or replace(self._cut_short(job, str(error)), hint=error.hint)
         if self._manager.stopped is not None:
             self._stop.request(self._manager.stopped)
         self._end(result)

@@ -204,6 +204,25 @@ async def test_a_job_that_is_cut_short_has_done_what_it_has_told() -> None:
     assert (second.status, second.counts.items) == (Status.CANCELLED, 0)
 
 
+@pytest.mark.asyncio
+async def test_a_job_that_a_handler_stops_has_done_what_it_has_told() -> None:
+    @dataclass
+    class Stopped(Scripted):
+        async def run(self, progress: Progress) -> JobResult:
+            progress.advance("long", Counts(items=3, ok=2, failed=1))
+            progress.use("long", Usage(requests=2, tokens=70))
+            return await self.script()
+
+    async def stop() -> JobResult:
+        raise StopRunError("the night is over")
+
+    runner = Runner([PlannedJob("long", "embed", (), lambda: Stopped(stop))], progress=Progress(), manager=CallbackManager(), stop=Stop())
+    await runner.run()
+    [result] = runner.results()
+    assert (result.status, result.exit_code, result.reason) == (Status.STOPPED, 75, "the night is over")
+    assert (result.counts.ok, result.counts.failed, result.usage.tokens) == (2, 1, 70)
+
+
 class StopsAt(LlamaDebugHandler):
     """Stops the work when an event of a type starts or ends."""
 
@@ -271,7 +290,5 @@ async def test_the_seconds_of_a_job_are_all_that_its_event_lasts_whatever_it_say
 
     jobs = [PlannedJob("a", "embed", (), lambda: Scripted(script)), PlannedJob("b", "embed", ("a",), refused)]
     runner = Runner(jobs, progress=Progress(), manager=CallbackManager(), stop=Stop(), clock=clock)
-    running = asyncio.create_task(runner.run())
-    await clock.advance(8.0)
-    await running
+    await runner.run()
     assert [result.seconds for result in runner.results()] == [8.0, 0.0]
