@@ -74,6 +74,7 @@ async def test_of_batches_in_flight_those_of_the_first_name_are_answered(embedde
 async def test_a_reply_without_a_name_says_nothing(embedder_of):
     async with FakeServer(faults=[named("m", None, "")]) as server, embedder_of(server) as embedder:
         await embed_one_by_one(embedder, 9)
+    assert len(server.requests) == 9
 
 
 @pytest.mark.asyncio
