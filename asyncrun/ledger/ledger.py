@@ -96,7 +96,7 @@ class Ledger:
         with self._reading:
             return list(self._rows(statement, parameters))
 
-    def whole(self, table: str, where: str, parameters: tuple[object, ...], *, then: str) -> list[tuple[Any, ...]]:
+    def whole_rows(self, table: str, where: str, parameters: tuple[object, ...], *, then: str) -> list[tuple[Any, ...]]:
         """Return whole rows, without the checksum that they end with; others are removed and named, with what comes of it. Blocks."""
         rows = self.read(f"SELECT * FROM {table} WHERE {where}", parameters)
         damaged = [row for row in rows if not is_whole(row)]
@@ -173,7 +173,7 @@ class Ledger:
 
     def failures(self, job: str) -> dict[str, KnownFailure]:
         """Return the failed items of a job by item id."""
-        rows = self.whole("failures", "job = ? ORDER BY file, line, item", (job,), then="its item is sent again")
+        rows = self.whole_rows("failures", "job = ? ORDER BY file, line, item", (job,), then="its item is sent again")
         return {
             item: KnownFailure(ItemFailure(item, Place(file, line), reason, message, attempts), space, key)
             for _, item, space, key, file, line, reason, message, attempts in rows
@@ -241,7 +241,7 @@ class Ledger:
             if batch in self._blobs:
                 self._blobs.move_to_end(batch)
                 return self._blobs[batch]
-            vectors = self._whole(batch)
+            vectors = self._vectors_of(batch)
             if vectors is None:
                 lost = self._drop_damaged()  # 0 where another job of the run has come first
                 several = f"{lost} batches, such as batch {batch}, do not fit their checksums"
@@ -255,7 +255,7 @@ class Ledger:
                 self._blob_bytes -= self._blobs.popitem(last=False)[1].nbytes
             return vectors
 
-    def _whole(self, batch: int) -> Vectors | None:
+    def _vectors_of(self, batch: int) -> Vectors | None:
         """Return the vectors of a batch, None if they cannot be read as they were written."""
         try:
             row = next(self._rows("SELECT vectors, vectors_sum, count, dimensions, keys_sum FROM batches WHERE id = ?", (batch,)), None)
@@ -269,7 +269,7 @@ class Ledger:
     def _drop_damaged(self) -> int:
         """Look at every batch, so that one run finds all that is damaged; returns how many were."""
         rows = self.read("SELECT id, length(keys) / ? FROM batches WHERE length(keys) > 0", (KEY_BYTES,))
-        damaged = {batch: count for batch, count in rows if self._whole(batch) is None}
+        damaged = {batch: count for batch, count in rows if self._vectors_of(batch) is None}
         self._drop(damaged)
         return len(damaged)
 

@@ -15,7 +15,7 @@ from asyncrun.records import Space
 
 def token_rate(ledger: Ledger, space: Space) -> tuple[int, int]:
     """Return how many tokens servers have counted in a space, and in how many bytes; zeros when none did. Blocks."""
-    rows = ledger.whole("token_rates", "fingerprint = ?", (space.fingerprint,), then="tokens are counted anew")
+    rows = ledger.whole_rows("token_rates", "fingerprint = ?", (space.fingerprint,), then="tokens are counted anew")
     return (rows[0][2], rows[0][1]) if rows else (0, 0)
 
 
@@ -28,7 +28,7 @@ def add_token_rate(connection: sqlite3.Connection, space: Space, tokens: int, si
 
 def last_space(ledger: Ledger, job: str) -> Mapping[str, Any] | None:
     """Return what described the space of a job when it last finished, None when it never has. Blocks."""
-    rows = ledger.whole("job_spaces", "job = ?", (job,), then="it is not known any more which space a job last used")
+    rows = ledger.whole_rows("job_spaces", "job = ?", (job,), then="it is not known any more which space a job last used")
     return dict(json.loads(rows[0][1])) if rows else None
 
 
@@ -45,7 +45,7 @@ def set_last_space(connection: sqlite3.Connection, job: str, space: Space) -> No
 
 def places(ledger: Ledger, space: Space) -> frozenset[str]:
     """Return the places that have served a space. Blocks."""
-    rows = ledger.whole("places", "fingerprint = ?", (space.fingerprint,), then="the place is compared again")
+    rows = ledger.whole_rows("places", "fingerprint = ?", (space.fingerprint,), then="the place is compared again")
     return frozenset(place for _, place in rows)
 
 

@@ -27,7 +27,7 @@ class Generation:
 
 def generation_of(ledger: Ledger, job: str) -> Generation:
     """Return the generation of a job; only while its refresh goes on are older batches and answers left out. Blocks."""
-    rows = ledger.whole("refreshes", "job = ?", (job,), then="a refresh that was not finished must be asked for again")
+    rows = ledger.whole_rows("refreshes", "job = ?", (job,), then="a refresh that was not finished must be asked for again")
     return Generation(rows[0][1], rows[0][2] * rows[0][4], rows[0][5] * rows[0][4]) if rows else Generation()
 
 

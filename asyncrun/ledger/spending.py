@@ -44,7 +44,7 @@ class Spending:
 
     def balance(self) -> tuple[Amount, Stopped]:
         """Return what was spent since the job last finished, and at which limits it was stopped. Blocks."""
-        rows = self.ledger.whole("spending", "job = ?", (self.job,), then="what a job had spent of its budget is not known any more")
+        rows = self.ledger.whole_rows("spending", "job = ?", (self.job,), then="what a job had spent of its budget is not known any more")
         if not rows:
             return Amount(), Stopped()
         [(_, tokens, cost, stopped_tokens, stopped_cost)] = rows
