@@ -155,7 +155,7 @@ def test_ten_spans(opened: Opened, tmp_path: Path) -> None:
     assert opened.driver.title == f"Run {RUN.run_id}"
     # A click opens and closes; many that are alike are one line.
     together = opened.row("× 746")
-    assert all(part in together for part in ("p50 0.05", "p95 0.25", "max 1.00", "4 failed"))
+    assert all(part in together for part in ("p50 0.05 s", "p95 0.25 s", "max 1 s", "4 failed"))
     before = len(opened.rows())
     opened.click("× 746")
     assert len(opened.rows()) == before + 7

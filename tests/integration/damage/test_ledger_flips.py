@@ -56,8 +56,8 @@ def test_c29_one_bit_of_a_batchs_space_costs_nothing(embedded: Finished, server:
     data, before = embedded.read(LEDGER), len(server.sent_texts)
     with closing(sqlite3.connect(embedded.folder / LEDGER)) as connection:
         space, other = two_models(connection)
-        [(keys,)] = connection.execute("SELECT keys FROM batches WHERE space = ? ORDER BY id LIMIT 1", (space,)).fetchall()
-    at = data.rindex(bytes((space, 4, 16)) + keys)  # space, count, dimensions and keys follow one another
+        [(count, keys)] = connection.execute("SELECT count, keys FROM batches WHERE space = ? ORDER BY id LIMIT 1", (space,)).fetchall()
+    at = data.rindex(bytes((space, count, 16)) + keys)  # space, count, dimensions and keys follow one another
     assert (space ^ other).bit_count() == 1
     embedded.damage(LEDGER, flipped(data, at * 8 + (space ^ other) - 1))
     ends = embedded.mended()
