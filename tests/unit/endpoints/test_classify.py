@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.aio.retry import FailureClass as F
-from asyncrun.endpoints.classify import classify
+from asyncrun.endpoints.classify import MOST_WORDS, classify
 
 
 def judge(status, body, headers=None):
@@ -177,3 +177,13 @@ def test_whatever_comes_has_a_meaning(status, document):
     verdict = classify(status, {}, document, "")
     assert isinstance(verdict.failure, F)
     assert verdict.words
+
+
+@pytest.mark.parametrize("status", [200, 400, 429, 500])
+def test_of_the_longest_explanation_only_the_beginning_is_looked_at(status):
+    """Every pattern that is looked for costs time for each character, in which nothing else of the run goes on."""
+    long = "maximum input length is 8192 tokens; " + "x" * 1_000_000
+    for body in (openai(long), long, {"error": {"message": long, "code": long}}):
+        verdict = judge(status, body)
+        assert len(verdict.words) == MOST_WORDS
+        assert verdict.failure is judge(status, openai(long[:100])).failure
