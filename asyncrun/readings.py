@@ -15,7 +15,7 @@ _NOISE = (
 _MARKUP = r"<(?P<hidden>script|style)\b(?:(?!<(?:script|style)\b)[\s\S])*?</(?P=hidden)>|<[^<>]*>"
 _ESCAPE = re.compile(
     r"%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[abfnrtv\\/\"']"
-    r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
+    r"|&(?:#0{0,20}[0-9]{1,7}|#[xX]0{0,20}[0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
 )
 _SPLITS = re.compile(_NOISE)
 _SPLITS_OF_A_PAGE = re.compile(f"{_MARKUP}|{_NOISE}", re.IGNORECASE)

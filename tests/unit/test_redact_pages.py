@@ -29,7 +29,7 @@ from asyncrun.testing.clock import FakeClock
 PRINTABLE = "".join(map(chr, range(33, 127)))
 ALPHABETS = (string.ascii_lowercase, string.ascii_letters + string.digits, string.hexdigits, PRINTABLE, string.ascii_letters + "-_/+=")
 KEYS = st.sampled_from(ALPHABETS).flatmap(lambda alphabet: st.text(alphabet, min_size=16, max_size=64))
-EDGES = (200, 1_000, 2_000, 4_000, 20_000, 22_000, 2**18)
+EDGES = (200, 1_000, 2_000, 4_000, 100_000, 102_000, 2**18)
 """Lengths at which something may be cut."""
 
 
@@ -69,6 +69,8 @@ WAYS: dict[str, Callable[[str, random.Random], str]] = {
     "in HTML, parts of it": lambda key, rng: "".join(
         f"&#x{ord(each):x};" if rng.random() < 0.5 or each == "&" else html.escape(each) for each in key
     ),
+    "in HTML, with zeros before": every(lambda each: f"&#x{ord(each):07x};"),
+    "in HTML, with zeros before decimal digits": every(lambda each: f"&#{ord(each):010};"),
     "in base64": in_base64,
     "in base64 for addresses": lambda key, rng: in_base64(key, rng).replace("+", "-").replace("/", "_"),
     "in base64 on lines": lambda key, rng: wrapped(in_base64(key, rng)),
