@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +46,9 @@ def _exhaustion(error: Exception) -> ResourceError | None:
     # In these words CPython says that pthread_create has failed (Modules/_threadmodule.c).
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return ResourceError("no more threads can be started")
+    # glibc's words where the libraries of a module do not find room (elf/dl-load.c, elf/dl-map-segments.h).
+    if isinstance(error, ImportError) and re.search("failed to map segment|Cannot allocate memory", str(error)):
+        return ResourceError("there is no memory for a library of this process")
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
         return ResourceError(f"the system gives no more to this process: {os_words(error)}")
     return None

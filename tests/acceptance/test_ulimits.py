@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -31,3 +32,22 @@ def test_little_memory_ends_with_74_and_a_sentence_and_the_next_run_goes_on(tmp_
     assert any(words in told for words in ("memory", "threads", "address space")), told
     assert run(tmp_path, None).returncode == 0
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "libblas.so: failed to map segment from shared object",
+        "libblas.so: cannot create shared object descriptor: Cannot allocate memory",
+    ],
+)
+def test_a_library_that_finds_no_memory_is_no_internal_error(tmp_path: Path, words: str) -> None:
+    """How much memory it takes until a library can be loaded differs: here it never can."""
+    (tmp_path / "numpy.py").write_text(f"raise ImportError({f'IMPORTANT: please read this! {words}'!r})\n")
+    (tmp_path / "jobs.yaml").write_text("jobs: [{name: n, kind: embed, input: {items: [a text]}, output: out.jsonl}]\n")
+    command = [sys.executable, "-m", "asyncrun", "run", "jobs.yaml"]
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False, env=environ)
+    assert done.returncode == 74, done
+    assert "asyncrun: there is no memory for a library of this process" in done.stderr
+    assert "internal error" not in done.stderr
