@@ -55,7 +55,7 @@ def read_chunks(connection: sqlite3.Connection, wanted: Sequence[int]) -> dict[i
         WHERE chunks.id IN (SELECT value FROM json_each(?))"""
     found = {}
     with garbled("a text"):
-        for row in connection.execute(sql, (json.dumps(wanted),)):
+        for row in connection.execute(sql, (json.dumps(wanted),)).fetchall():
             number, document, ordinal, chunk_id, start, end, text, source, doc_id, metadata, stated = row
             if chunk_sum(f"{number} {document} {ordinal} {start} {end}", chunk_id, text, source, doc_id, metadata) != stated:
                 raise MismatchError(f"chunk {chunk_id.decode('utf-8', 'replace')[:100]!r} does not fit its checksum")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 from zlib import crc32
@@ -53,8 +54,7 @@ def read_order(connection: sqlite3.Connection, collection: CollectionRow) -> Chu
         FROM documents JOIN chunks ON chunks.document = documents.id
         WHERE documents.collection = ? ORDER BY chunks.chunk_id, documents.source"""
     parts: list[tuple[Numbers, Numbers, NDArray[np.uint64]]] = []
-    cursor = connection.execute(sql, (collection.number,))
-    with garbled("a chunk"):
+    with garbled("a chunk"), closing(connection.execute(sql, (collection.number,))) as cursor:
         while batch := cursor.fetchmany(_ROWS_AT_ONCE):
             chunks, documents, names = zip(*batch, strict=True)
             sums = np.array(list(map(crc32, names)), dtype=np.uint64)

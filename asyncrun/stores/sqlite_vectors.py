@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -45,8 +46,7 @@ def load_vectors(connection: sqlite3.Connection, collection: CollectionRow, orde
     sums = np.zeros(len(order.chunks), dtype=np.uint64)
     sql = """SELECT chunk, vector FROM documents JOIN chunks ON chunks.document = documents.id JOIN vectors ON vectors.chunk = chunks.id
              WHERE documents.collection = ?"""
-    cursor = connection.execute(sql, (collection.number,))
-    with garbled("a vector"):
+    with garbled("a vector"), closing(connection.execute(sql, (collection.number,))) as cursor:
         while batch := cursor.fetchmany(_ROWS_AT_ONCE):
             numbers, vectors = zip(*batch, strict=True)
             places = order.places(numbers)

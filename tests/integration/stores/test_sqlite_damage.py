@@ -106,6 +106,17 @@ def test_what_a_hit_says_is_proved_when_it_is_read(store: SqliteStore, damage: D
         ask(store, mode)
 
 
+def test_a_closed_store_has_no_file_open_though_its_error_is_kept(path: Path, store: SqliteStore, damage: Damage) -> None:
+    # More rows than are read at once: the reading is broken off while SQLite has more to give.
+    store.commit(NOTES.name, "many", documents(1_500, prefix="m"))
+    damage(f"UPDATE vectors SET vector = x'00' WHERE chunk = {CHUNK}")
+    with pytest.raises(DamagedStoreError) as kept:
+        ask(store)
+    store.close()
+    still_open = [descriptor.readlink() for descriptor in Path("/proc/self/fd").iterdir() if descriptor.is_symlink()]
+    assert not [file for file in still_open if str(file).startswith(str(path))], kept
+
+
 @pytest.mark.parametrize("mode", ["vector", "keyword", "hybrid"])
 def test_a_filter_works_on_what_was_put_in(store: SqliteStore, damage: Damage, mode: SearchMode) -> None:
     damage("""UPDATE documents SET metadata = '{"lang":"de"}' WHERE doc_id = 'd3'""")
