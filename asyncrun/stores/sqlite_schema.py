@@ -133,7 +133,7 @@ def _expected(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]
 
 
 def _statements(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     return [sql for name, sql in rows if _OURS.fullmatch(name)]
 
 
