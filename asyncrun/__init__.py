@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from asyncrun.aio.gather import batch_gather, chunks, run_async_tasks
     from asyncrun.aio.jobs import run_jobs
     from asyncrun.aio.pool import Outcome, outcomes
-    from asyncrun.callbacks.context import EventContext
     from asyncrun.callbacks.debug import LlamaDebugHandler
+    from asyncrun.callbacks.event_context import EventContext
     from asyncrun.callbacks.handler import BaseCallbackHandler
     from asyncrun.callbacks.manager import CallbackManager
     from asyncrun.callbacks.schema import CBEvent, CBEventType, EventPayload, EventStats
@@ -25,7 +25,7 @@ _HOMES = {
     "CBEvent": "callbacks.schema",
     "CBEventType": "callbacks.schema",
     "CallbackManager": "callbacks.manager",
-    "EventContext": "callbacks.context",
+    "EventContext": "callbacks.event_context",
     "EventPayload": "callbacks.schema",
     "EventStats": "callbacks.schema",
     "LlamaDebugHandler": "callbacks.debug",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import MemberDescriptorType
 
-from asyncrun.readings import joined, readings, unescaped
+from asyncrun.unescape import joined, readings, unescaped
 
 MASK = "***"
 PIECE = 8

@@ -25,9 +25,9 @@ class Part:
 
 BUILT_IN: Mapping[str, Mapping[str, Part]] = {
     "kinds": {
-        "embed": Part("asyncrun.kinds.embed:EmbedKind"),
-        "ingest": Part("asyncrun.kinds.ingest:IngestKind"),
-        "query": Part("asyncrun.kinds.query:QueryKind"),
+        "embed": Part("asyncrun.jobs.embed:EmbedKind"),
+        "ingest": Part("asyncrun.jobs.ingest:IngestKind"),
+        "query": Part("asyncrun.jobs.query:QueryKind"),
     },
     "embedders": {
         "local": Part("asyncrun.embedders.local:LocalEmbedding"),

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asyncrun.jobfile import job_file_schema, values
+from asyncrun.jobfile import job_file_schema, units
 from asyncrun.jobfile.jobs import Job
-from asyncrun.jobfile.later import KEYS, PLANNED, VALUES
 from asyncrun.jobfile.sections import STORE_KEYS
+from asyncrun.jobfile.unavailable import KEYS, PLANNED, VALUES
 from asyncrun.registry import BUILT_IN
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "job-file-reference.md"
@@ -24,10 +24,10 @@ TABLE = re.compile(r"(<!-- keys of (\w+) -->\n).*?(<!-- /keys -->)", re.DOTALL)
 GAPS = re.compile(r"(<!-- gaps -->\n).*?(<!-- /gaps -->)", re.DOTALL)
 LATER = "Not in this version yet."
 UNITS = {
-    values.DURATIONS: "duration",
-    values.SIZES: "size",
-    values.SHARES: "percentage",
-    values.THRESHOLDS: "count or percentage",
+    units.DURATIONS: "duration",
+    units.SIZES: "size",
+    units.SHARES: "percentage",
+    units.THRESHOLDS: "count or percentage",
 }
 DEFAULTS = {
     ("Job", "workers"): "`auto`",
@@ -123,10 +123,10 @@ def default_of(field: Mapping[str, Any]) -> str:
     default, text = field.get("default"), json.dumps(field)
     if default in (None, [], ""):
         return "–"
-    if values.DURATIONS in text:
+    if units.DURATIONS in text:
         unit, seconds = next((unit, size) for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if default % size == 0)
         return f"`{default / seconds:g}{unit}`"
-    if values.SIZES in text:
+    if units.SIZES in text:
         return f"`{default // 10**6}MB`"
     return f"`{json.dumps(default) if isinstance(default, bool) else default}`"
 

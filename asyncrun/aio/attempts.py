@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from asyncrun.aio.attempt_events import cut_attempt, end_attempt, tell_attempt, tell_wait
 from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Permit
 from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy, Stop, Wait, backoff_ceiling, decide
-from asyncrun.aio.slot import count_attempt, discount_attempt, waiting
-from asyncrun.aio.spending import Spending
 from asyncrun.aio.suspend import moment, seconds_suspended
-from asyncrun.aio.telling import cut_attempt, end_attempt, tell_attempt, tell_wait
+from asyncrun.aio.wait_times import Spending
+from asyncrun.aio.worker_state import count_attempt, discount_attempt, waiting
 from asyncrun.clock import Clock
 from asyncrun.duration import duration
 from asyncrun.errors import OutageError, ThrottledError
@@ -89,7 +89,7 @@ async def with_retries(
 
     Args:
         call: makes one attempt, counted from 1; its own total timeout is its own business (TimeoutError). What it does within
-            `asyncrun.aio.spending.spending` counts as that and not as the request.
+            `asyncrun.aio.wait_times.spending` counts as that and not as the request.
         policy: how patient this batch is.
         budget: the retries of the run.
         circuit: the endpoint's row of failures; told of successes and of batches whose attempts are used up.

@@ -7,7 +7,7 @@ import contextlib
 import logging
 
 from asyncrun import registry
-from asyncrun.callbacks.words import words_of
+from asyncrun.callbacks.error_text import words_of
 from asyncrun.ports import Progress
 from asyncrun.records import Counts
 

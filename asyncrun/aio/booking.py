@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from asyncrun.aio.attempt_events import tell_wait
 from asyncrun.aio.limits import Booking, Limiter
-from asyncrun.aio.slot import waiting
-from asyncrun.aio.telling import tell_wait
+from asyncrun.aio.worker_state import waiting
 
 
 async def book_first(limiters: Sequence[Limiter], *, tokens: float = 0, inputs: float = 0) -> tuple[int, Booking]:

@@ -8,9 +8,9 @@ from itertools import islice, zip_longest
 from typing import TypeVar
 
 from asyncrun.aio.bridge import asyncio_run
-from asyncrun.aio.drive import discard
+from asyncrun.aio.coroutine_stepper import discard
+from asyncrun.aio.job_source import Jobs, end
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.source import Jobs, end
 
 T = TypeVar("T")
 

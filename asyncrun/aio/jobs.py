@@ -7,9 +7,9 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from asyncrun.aio.bar import open_bar
-from asyncrun.aio.drive import Around
-from asyncrun.aio.slot import Slot
-from asyncrun.aio.source import Jobs, known_length, open_source
+from asyncrun.aio.coroutine_stepper import Around
+from asyncrun.aio.job_source import Jobs, known_length, open_source
+from asyncrun.aio.worker_state import Slot
 from asyncrun.aio.workers import Workers
 from asyncrun.callbacks.current import current_manager
 from asyncrun.clock import SystemClock
@@ -85,6 +85,6 @@ def _reported_to(manager: CallbackManager | None) -> AbstractContextManager[Arou
     """Return what yields the wrapper of a job into an event, None when nobody would be told."""
     if manager is None or not manager.handlers:
         return nullcontext()
-    from asyncrun.callbacks.jobs import report_jobs
+    from asyncrun.callbacks.job_events import report_jobs
 
     return report_jobs(manager)

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
+from asyncrun.aio.attempt_events import tell_wait
 from asyncrun.aio.concurrency import Concurrency
 from asyncrun.aio.gate import Gate
-from asyncrun.aio.slot import waiting
+from asyncrun.aio.rate_window import Rates, Sent, Told
 from asyncrun.aio.stopwatch import Stopwatch
-from asyncrun.aio.telling import tell_wait
-from asyncrun.aio.window import Rates, Sent, Told
+from asyncrun.aio.worker_state import waiting
 from asyncrun.clock import Clock
 from asyncrun.duration import duration
 from asyncrun.records import Waits

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Literal, TypeVar
 
-from asyncrun.aio.drive import Job
-from asyncrun.aio.slot import Slot
-from asyncrun.aio.source import Jobs, Source, Stream, open_source
+from asyncrun.aio.coroutine_stepper import Job
+from asyncrun.aio.job_source import Jobs, Source, Stream, open_source
+from asyncrun.aio.worker_state import Slot
 from asyncrun.aio.workers import Ended, Workers
 from asyncrun.clock import Clock, SystemClock
 
@@ -25,8 +25,8 @@ class Outcome(Generic[T]):
     """How one job ended.
 
     `index` is its place in the input, from 0. `error` is None when it succeeded, and then `value` is what it returned. `attempts` counts
-    tries that were reported (`asyncrun.aio.slot.count_attempt`), 1 at least. `start` is a time of the clock's `monotonic`; `wait` are
-    seconds in which it waited for permission (a limiter, a backoff, as reported with `waiting`), `run` all other seconds from then on.
+    tries that were reported (`asyncrun.aio.worker_state.count_attempt`), 1 at least. `start` is a time of the clock's `monotonic`; `wait`
+    are seconds in which it waited for permission (a limiter, a backoff, as reported with `waiting`), `run` all other seconds from then on.
     """
 
     index: int

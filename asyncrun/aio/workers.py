@@ -15,10 +15,10 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
-from asyncrun.aio.drive import Around, drive
-from asyncrun.aio.slot import Slot, roster_of_pools, slot_of_job
-from asyncrun.aio.source import NothingYetError, Source, Stream
-from asyncrun.callbacks.words import words_of
+from asyncrun.aio.coroutine_stepper import Around, drive
+from asyncrun.aio.job_source import NothingYetError, Source, Stream
+from asyncrun.aio.worker_state import Slot, roster_of_pools, slot_of_job
+from asyncrun.callbacks.error_text import words_of
 from asyncrun.clock import Clock
 from asyncrun.errors import StopRunError
 

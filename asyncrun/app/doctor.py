@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from asyncrun import __version__
-from asyncrun.app.checkup import DEFAULT, ENVIRONMENT, examine
+from asyncrun.app.model_check import DEFAULT, ENVIRONMENT, examine
 from asyncrun.app.opening import open_workshop
 from asyncrun.app.preflight import unfitting, unready
 from asyncrun.app.request import Request, environment_secrets

@@ -20,8 +20,8 @@ from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import Mistake, StorageError, os_words
 from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.jobs import Job
-from asyncrun.kinds.budget import Purse
-from asyncrun.kinds.retry import Retry
+from asyncrun.jobs.budget import Purse
+from asyncrun.jobs.retry import Retry
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.paths import LEDGER, is_there, state_folder
 from asyncrun.ports import Progress

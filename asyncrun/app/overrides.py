@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from asyncrun.app.output_checks import check_written
 from asyncrun.app.request import Request
-from asyncrun.app.written import check_written
 from asyncrun.errors import StorageError, UsageError
 from asyncrun.jobfile.input import Output
 from asyncrun.jobfile.jobs import IngestJob, Job, QueryJob
 from asyncrun.jobfile.load import load_job_file, parse_job_file
 from asyncrun.jobfile.loading import Reading
 from asyncrun.jobfile.model import JobFile, absolute, closure, unknown_job
-from asyncrun.jobfile.values import Threshold
+from asyncrun.jobfile.units import Threshold
 
 STREAM = "-"
 

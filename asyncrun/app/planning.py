@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-from asyncrun.app.making import made_inputs
 from asyncrun.app.opening import open_workshop, until_interrupted
+from asyncrun.app.produced_files import made_inputs
 from asyncrun.app.request import Request
 from asyncrun.app.wiring import Workshop
 from asyncrun.errors import AsyncrunError, TryLaterError

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from asyncrun.app.filling import filled_with
-from asyncrun.app.making import made_inputs
+from asyncrun.app.collection_fillers import filled_with
+from asyncrun.app.produced_files import made_inputs
 from asyncrun.app.wiring import Workshop
 from asyncrun.errors import AsyncrunError, SpaceMismatchError, UsageError
+from asyncrun.jobfile.job_grammar import STDIN
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
-from asyncrun.jobfile.words import STDIN
-from asyncrun.kinds.distinct import look
-from asyncrun.kinds.stored import check_space, filter_notes
+from asyncrun.jobs.collection_check import check_space, filter_notes
+from asyncrun.jobs.distinct import look
 
 
 @dataclass(frozen=True, slots=True)

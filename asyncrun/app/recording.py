@@ -11,12 +11,12 @@ from typing import Any
 from asyncrun.app.request import SECRET_NAMES
 from asyncrun.clock import Clock
 from asyncrun.errors import DamagedStateError, StorageError, TryLaterError, os_words
+from asyncrun.folder_lock import turn
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import TraceConfig
 from asyncrun.redact import MASK, Redactor
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.records import RunRecord, Span
-from asyncrun.turns import turn
 
 DAMAGED = ".damaged"
 """What is added to the name of a store that was set aside."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asyncrun.errors import Place, StorageError, UsageError, os_words
-from asyncrun.jobfile.values import Threshold
+from asyncrun.jobfile.units import Threshold
 
 SECRET_NAMES = re.compile(r"(?i)(key|token|secret|password|passwd|credentials?)$")
 """Names of variables whose values never reach an output."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncrun.errors import UsageError
+from asyncrun.folder_lock import turn
 from asyncrun.schedule.crontab import Entry, add_entry, find_entries, remove_entry, render_line
 from asyncrun.schedule.folder import home, read_units, remove_units, units_folder, write_units
 from asyncrun.schedule.program import read_crontab, write_crontab
 from asyncrun.schedule.systemd import Units
-from asyncrun.turns import turn
 
 
 @dataclass(frozen=True, slots=True)

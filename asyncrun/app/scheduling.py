@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from asyncrun.app.lacking import lacking
+from asyncrun.app.missing_variables import lacking
 from asyncrun.app.request import read_environment
 from asyncrun.errors import JobFileError, UsageError
 from asyncrun.jobfile.load import load_job_file

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from asyncrun import registry
 from asyncrun.aio.stop import Stop
-from asyncrun.app.answering import build_answering, build_llm
-from asyncrun.app.filling import fill_first, filled_with, mend_first
-from asyncrun.app.manners import Places, key_of
+from asyncrun.app.chat_models import build_answering, build_llm
+from asyncrun.app.collection_fillers import fill_first, filled_with, mend_first
+from asyncrun.app.shared_limits import Places, key_of
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.chunkers.interface import Chunker, ChunkOptions
 from asyncrun.chunkers.safe import SafeTokenizer
@@ -27,20 +27,20 @@ from asyncrun.grammar.endings import input_format
 from asyncrun.grammar.ids import parse_ids
 from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.endpoint import Endpoint, EndpointConfig
-from asyncrun.jobfile.filling import fills
+from asyncrun.jobfile.fillers import fills
 from asyncrun.jobfile.input import Input
 from asyncrun.jobfile.input import Output as OutputConfig
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
 from asyncrun.jobfile.sections import LlmConfig, StoreConfig
-from asyncrun.kinds.budget import Budget, Purse
-from asyncrun.kinds.context import JobContext
-from asyncrun.kinds.distinct import DistinctSource
-from asyncrun.kinds.embed import EmbedKind
-from asyncrun.kinds.estimate import TokenRate
-from asyncrun.kinds.forecast import Forecast
-from asyncrun.kinds.items import Items
-from asyncrun.kinds.outputs import Output
-from asyncrun.kinds.retry import Retry
+from asyncrun.jobs.budget import Budget, Purse
+from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.distinct import DistinctSource
+from asyncrun.jobs.embed import EmbedKind
+from asyncrun.jobs.estimate import TokenRate
+from asyncrun.jobs.forecast import Forecast
+from asyncrun.jobs.items import Items
+from asyncrun.jobs.outputs import Output
+from asyncrun.jobs.retry import Retry
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.notes import token_rate
 from asyncrun.ledger.references import Reference
@@ -56,7 +56,7 @@ from asyncrun.stores.interface import Store
 from asyncrun.writers.open import STDOUT, companions, open_writer
 
 if TYPE_CHECKING:
-    from asyncrun.kinds.query import QueryKind
+    from asyncrun.jobs.query import QueryKind
 
 
 @dataclass(eq=False)
@@ -153,7 +153,7 @@ class Workshop:
         return fills(job, query, self.root) if isinstance(job, IngestJob) else not isinstance(job, EmbedJob | QueryJob)
 
     def _check_collection(self, job: QueryJob) -> None:
-        from asyncrun.kinds.query import telling_how
+        from asyncrun.jobs.query import telling_how
 
         store = self.open_store(job.store)
         with telling_how(mend_first(job, self.jobs, self.file)):
@@ -206,7 +206,7 @@ class Workshop:
 
     def open_query(self, job: QueryJob) -> QueryKind:
         """Return a query job, wired. Blocks."""
-        from asyncrun.kinds.query import QueryKind, Search
+        from asyncrun.jobs.query import QueryKind, Search
 
         search = Search(job.collection, job.search, job.top_k, job.filter)
         items, output = self._items(job, job.embedder, InputType.QUERY), self._output(job.output)
@@ -215,8 +215,8 @@ class Workshop:
         return QueryKind(items, self.open_store(job.store), search, output, answering, *told)
 
     def _ingest(self, job: IngestJob) -> Kind:
-        from asyncrun.kinds.ingest import IngestKind
-        from asyncrun.kinds.shelf import Shelf, Target
+        from asyncrun.jobs.ingest import IngestKind
+        from asyncrun.jobs.store_sync import Shelf, Target
 
         embedder = self._embedder(job)
         context = self._context(job, embedder.space(InputType.DOCUMENT))

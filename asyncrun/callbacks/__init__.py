@@ -8,8 +8,8 @@ from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.callbacks.asynchronous import AsyncCallbackHandler
-    from asyncrun.callbacks.context import EventContext
     from asyncrun.callbacks.debug import LlamaDebugHandler
+    from asyncrun.callbacks.event_context import EventContext
     from asyncrun.callbacks.handler import BaseCallbackHandler
     from asyncrun.callbacks.manager import CallbackManager, current_manager
     from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, TIMESTAMP_FORMAT, CBEvent, CBEventType, EventPayload, EventStats
@@ -41,7 +41,7 @@ _HOMES = {
     "CBEvent": "schema",
     "CBEventType": "schema",
     "CallbackManager": "manager",
-    "EventContext": "context",
+    "EventContext": "event_context",
     "EventPayload": "schema",
     "EventStats": "schema",
     "LlamaDebugHandler": "debug",

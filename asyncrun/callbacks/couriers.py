@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asyncrun.callbacks.courier import Courier
+    from asyncrun.callbacks.async_delivery import Courier
     from asyncrun.callbacks.handler import BaseCallbackHandler
 
 
@@ -19,7 +19,7 @@ class Couriers:
     def send(self, handler: BaseCallbackHandler, call: Coroutine[Any, Any, Any]) -> bool:
         """Have a coroutine of this handler awaited after those before it; False when the handler is switched off."""
         if id(handler) not in self._couriers:
-            from asyncrun.callbacks.courier import Courier
+            from asyncrun.callbacks.async_delivery import Courier
 
             limits = {name: getattr(handler, name) for name in ("most_waiting", "time_limit") if hasattr(handler, name)}
             self._couriers[id(handler)] = handler, Courier(type(handler).__name__, **limits)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from asyncrun.callbacks.schema import BASE_TRACE_EVENT
 
 if TYPE_CHECKING:
-    from asyncrun.callbacks.jobs import JobNotes
+    from asyncrun.callbacks.job_events import JobNotes
     from asyncrun.callbacks.manager import CallbackManager
 
     OpenEvent = str | tuple[JobNotes, int]

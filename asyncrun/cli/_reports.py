@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from asyncrun.app.request import Request
-    from asyncrun.app.running import RunReport
+    from asyncrun.app.run import RunReport
 
 
 def run_and_report(
@@ -22,7 +22,7 @@ def run_and_report(
 ) -> int:
     """Run, print how it ended, and return the exit code; a signal is raised again. With `skip` a run that goes on is no error."""
     from asyncrun.aio.signals import raise_again
-    from asyncrun.app.running import run_jobs_of
+    from asyncrun.app.run import run_jobs_of
     from asyncrun.cli._output import open_progress, write_summary
     from asyncrun.errors import AsyncrunError, LockedError
     from asyncrun.records import winning_exit_code

@@ -12,21 +12,21 @@ from asyncrun.errors import UsageError
 
 if TYPE_CHECKING:
     from asyncrun.app.request import Request
-    from asyncrun.jobfile.values import Threshold
+    from asyncrun.jobfile.units import Threshold
 
 T = TypeVar("T")
 
 
 def parse_time(flag: str, text: str | None) -> float | None:
     """Return seconds of a flag such as `--max-runtime 2h`, None when it is not given. Raises UsageError."""
-    from asyncrun.jobfile.values import DURATIONS, parse_duration
+    from asyncrun.jobfile.units import DURATIONS, parse_duration
 
     return _parsed(flag, text, parse_duration, "not a time", DURATIONS)
 
 
 def parse_part(flag: str, text: str | None) -> Threshold | None:
     """Return a threshold of a flag such as `--max-delete 50%`, None when it is not given. Raises UsageError."""
-    from asyncrun.jobfile.values import THRESHOLDS, parse_threshold
+    from asyncrun.jobfile.units import THRESHOLDS, parse_threshold
 
     return _parsed(flag, text, parse_threshold, "neither a count nor a percentage", THRESHOLDS)
 
@@ -55,7 +55,7 @@ def parse_if_running(word: str) -> tuple[bool, float]:
 
 def refuse_later(*, rebuild: bool, executor: str | None) -> None:
     """Refuse the flags of what is not built. Raises UsageError."""
-    from asyncrun.jobfile.later import VALUES, not_yet
+    from asyncrun.jobfile.unavailable import VALUES, not_yet
 
     if rebuild:
         what = VALUES["jobs", "*", "on_new_space"]["rebuild"]
@@ -69,8 +69,8 @@ def refuse_later(*, rebuild: bool, executor: str | None) -> None:
 
 def check_target(options: Options, output: str, state: Path, file: Path | None) -> None:
     """Refuse an `--output` of what lies in a state folder that names what its job files read. Blocks. Raises UsageError."""
+    from asyncrun.app.output_checks import check_export, job_files_beside
     from asyncrun.app.request import Target
-    from asyncrun.app.written import check_export, job_files_beside
 
     if output != "-":
         request = build_request(options, file or state, [], targets=(Target("--output", output),))

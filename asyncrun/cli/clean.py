@@ -23,7 +23,7 @@ def clean(
 
     Example: asyncrun clean jobs.yaml --older-than 7d --dry-run
     """
-    from asyncrun.app.cleaning import clean_folder
+    from asyncrun.app.clean import clean_folder
     from asyncrun.cli._files import only_job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request, parse_time

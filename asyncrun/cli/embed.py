@@ -29,8 +29,8 @@ def embed(
     """
     from dataclasses import replace
 
+    from asyncrun.app.embed_command import check_embed, describe_embed, save_job_file
     from asyncrun.app.request import Target
-    from asyncrun.app.single import check_embed, describe_embed, save_job_file
     from asyncrun.cli._reports import run_and_report
     from asyncrun.cli._requests import build_request
 

@@ -18,7 +18,7 @@ def init(
 
     Example: asyncrun init && asyncrun run
     """
-    from asyncrun.app.starting import write_starter
+    from asyncrun.app.init import write_starter
     from asyncrun.cli._files import DEFAULTS
     from asyncrun.cli._output import print_answer, print_document
 

@@ -27,7 +27,7 @@ def stats(options: Options, file: FileFlag = None) -> int:
 
     Example: asyncrun ledger stats --json
     """
-    from asyncrun.app.ledgers import ledger_sizes
+    from asyncrun.app.ledger_commands import ledger_sizes
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.ui.ledger import render_sizes, sizes_document
 
@@ -49,14 +49,14 @@ def export_ledger(
 
     Example: asyncrun ledger export -o finished.jsonl
     """
-    from asyncrun.app import ledgers
+    from asyncrun.app import ledger_commands
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import check_target
     from asyncrun.ui.documents import document
 
     state = traced_folder(file, options.state_dir)
     check_target(options, output, state, file)
-    vectors, answers = ledgers.export_ledger(state, output)
+    vectors, answers = ledger_commands.export_ledger(state, output)
     if options.json and output != "-":
         print_document(document(vectors=vectors, answers=answers))
     elif not options.quiet:
@@ -77,7 +77,7 @@ def import_ledger(
 
     Example: asyncrun ledger import old/vectors.jsonl -f jobs.yaml --job notes
     """
-    from asyncrun.app.importing import import_files
+    from asyncrun.app.ledger_import import import_files
     from asyncrun.cli._files import only_job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.aio.spending import spending
+from asyncrun.aio.wait_times import spending
 from asyncrun.batching.proof import BadReplyError, Proof, prove
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.exchange import Exchanged, bad_reply, exchange

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
-from asyncrun.aio.slot import waiting
+from asyncrun.aio.worker_state import waiting
 from asyncrun.clock import Clock
 from asyncrun.records import Waits
 

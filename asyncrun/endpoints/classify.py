@@ -10,7 +10,7 @@ from typing import Any
 from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints.sizes import told_sizes
 from asyncrun.errors import Reason
-from asyncrun.readings import plain
+from asyncrun.unescape import plain
 
 MOST_WORDS = 100_000
 """Characters of an explanation that are looked at: each costs about a microsecond, in which nothing else of a run goes on."""

@@ -16,8 +16,8 @@ from weakref import WeakKeyDictionary
 from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limiter
 from asyncrun.aio.retry import RetryBudget, RetryPolicy
-from asyncrun.aio.slot import waiting
-from asyncrun.aio.spending import spending
+from asyncrun.aio.wait_times import spending
+from asyncrun.aio.worker_state import waiting
 from asyncrun.clock import Clock
 from asyncrun.endpoints.url import check_address, host_of, keys_in_headers
 from asyncrun.errors import AsyncrunError, UsageError

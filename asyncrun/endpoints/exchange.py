@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.aio.spending import spending
+from asyncrun.aio.wait_times import spending
 from asyncrun.endpoints.classify import Verdict, classify
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.hints import wait_hint
@@ -17,8 +17,8 @@ from asyncrun.endpoints.told import told_limits
 from asyncrun.endpoints.url import host_of
 from asyncrun.errors import AsyncrunError, AuthError, EndpointError, QuotaError
 from asyncrun.http import Fault, Reply, TransportError
-from asyncrun.readings import plain
 from asyncrun.redact import LONGEST_WRITTEN
+from asyncrun.unescape import plain
 
 _TRANSPORT = {
     Fault.TLS: FailureClass.CONFIG,

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
-from asyncrun.aio.window import WINDOW, Told
+from asyncrun.aio.rate_window import WINDOW, Told
 from asyncrun.endpoints.hints import EPOCH, parse_date, parse_duration
 
 # OpenAI and who follows it (Azure: plain numbers, -1 and 0 where it knows none); Mistral's names after them.

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.slot import roster
+from asyncrun.aio.stall_report import watch_waits
 from asyncrun.aio.stop import Stop
-from asyncrun.aio.watch import watch_waits
-from asyncrun.callbacks.context import EventContext
+from asyncrun.aio.worker_state import roster
+from asyncrun.callbacks.event_context import EventContext
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, SystemClock

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from asyncrun.jobfile.model import JobFile
     from asyncrun.jobfile.schema import job_file_schema
     from asyncrun.jobfile.sections import StoreConfig
-    from asyncrun.jobfile.values import Threshold
+    from asyncrun.jobfile.units import Threshold
 
 __all__ = [
     "EmbedJob",
@@ -47,7 +47,7 @@ _HOMES = {
     "QueryJob": "jobs",
     "Reading": "loading",
     "StoreConfig": "sections",
-    "Threshold": "values",
+    "Threshold": "units",
     "job_file_schema": "schema",
     "load_job_file": "load",
     "parse_job_file": "load",

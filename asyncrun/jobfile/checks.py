@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 
-from asyncrun.collisions import Protected, find_collision, locate, protect_files, protect_folder
 from asyncrun.escape import printable
 from asyncrun.grammar.endings import OUTPUTS, input_format
 from asyncrun.jobfile.embedder import LOCAL_KEYS, LOCAL_MODEL, MODEL_NEEDED, EmbedderConfig
@@ -13,15 +12,16 @@ from asyncrun.jobfile.endpoint import Endpoint, EndpointConfig
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.fields import Model
 from asyncrun.jobfile.files import real
-from asyncrun.jobfile.filling import with_filling
+from asyncrun.jobfile.fillers import with_filling
 from asyncrun.jobfile.findings import Findings, listed, near
 from asyncrun.jobfile.input import Output
+from asyncrun.jobfile.job_grammar import input_path, takes
 from asyncrun.jobfile.jobs import Chunking, Job
-from asyncrun.jobfile.later import Names
-from asyncrun.jobfile.protected import output_files, protect_input, protect_parts
+from asyncrun.jobfile.protected_files import output_files, protect_input, protect_parts
 from asyncrun.jobfile.sections import STORE_KEYS, ExecutorConfig, LlmConfig, StoreConfig
 from asyncrun.jobfile.tree import Path, Scalar, Table, show
-from asyncrun.jobfile.words import input_path, takes
+from asyncrun.jobfile.unavailable import Names
+from asyncrun.path_collisions import Protected, find_collision, locate, protect_files, protect_folder
 from asyncrun.paths import state_folder
 from asyncrun.registry import BUILT_IN
 

@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from asyncrun.endpoints.url import is_address
-from asyncrun.jobfile import values
+from asyncrun.jobfile import units
 
 VARIABLE_SCHEMA = {"type": "string", "pattern": r"\$\{"}
 """Wherever a number may stand, a variable may."""
@@ -136,17 +136,17 @@ Texts: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(one_or_more), Acc
 FilePaths: TypeAlias = Annotated[tuple[FilePath, ...], BeforeValidator(one_or_more), Accepts(({"type": "string"},))]
 Duration: TypeAlias = Annotated[
     float,
-    _unit(values.parse_duration, values.DURATIONS),
-    Written({"type": "number", "exclusiveMinimum": 0}, values.DURATIONS, r"^[0-9.]+ *(ms|s|m|h|d)?$"),
+    _unit(units.parse_duration, units.DURATIONS),
+    Written({"type": "number", "exclusiveMinimum": 0}, units.DURATIONS, r"^[0-9.]+ *(ms|s|m|h|d)?$"),
 ]
 Size: TypeAlias = Annotated[
     int,
-    _unit(values.parse_size, values.SIZES),
-    Written({"type": "integer", "minimum": 1}, values.SIZES, r"^[0-9.]+ *([kKmMgGtT]?[iI]?[bB])?$"),
+    _unit(units.parse_size, units.SIZES),
+    Written({"type": "integer", "minimum": 1}, units.SIZES, r"^[0-9.]+ *([kKmMgGtT]?[iI]?[bB])?$"),
 ]
 Limit: TypeAlias = Annotated[
-    values.Threshold,
-    _unit(values.parse_threshold, values.THRESHOLDS),
-    Written({"type": "integer", "minimum": 0}, values.THRESHOLDS, r"^[0-9]+(\.[0-9]+)? *%?$"),
+    units.Threshold,
+    _unit(units.parse_threshold, units.THRESHOLDS),
+    Written({"type": "integer", "minimum": 0}, units.THRESHOLDS, r"^[0-9]+(\.[0-9]+)? *%?$"),
 ]
-Share: TypeAlias = Annotated[float, _unit(values.parse_share, values.SHARES), Written(None, values.SHARES, r"^[0-9]+(\.[0-9]+)? *%$")]
+Share: TypeAlias = Annotated[float, _unit(units.parse_share, units.SHARES), Written(None, units.SHARES, r"^[0-9]+(\.[0-9]+)? *%$")]

@@ -14,11 +14,11 @@ from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import neighbour, not_a_file, real
 from asyncrun.jobfile.findings import Findings
 from asyncrun.jobfile.input import Input
-from asyncrun.jobfile.later import Names
+from asyncrun.jobfile.job_grammar import find_glob, input_path, parse_excluded
 from asyncrun.jobfile.model import absolute
 from asyncrun.jobfile.tree import Path as Steps
 from asyncrun.jobfile.tree import Scalar
-from asyncrun.jobfile.words import find_glob, input_path, parse_excluded
+from asyncrun.jobfile.unavailable import Names
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from asyncrun.jobfile.fields import (
 )
 from asyncrun.jobfile.input import Input, Output
 from asyncrun.jobfile.sections import LlmConfig, NotifyConfig, StoreConfig
-from asyncrun.jobfile.values import Threshold
+from asyncrun.jobfile.units import Threshold
 
 _TEXT = Accepts(({"type": "string"},))
 NAME_PATTERN = "[a-z0-9_-]+"

@@ -9,9 +9,9 @@ from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import neighbour, not_a_file
 from asyncrun.jobfile.findings import Findings, listed, near
 from asyncrun.jobfile.jobs import Prompt, QueryJob
-from asyncrun.jobfile.later import Names
 from asyncrun.jobfile.sections import LlmConfig
 from asyncrun.jobfile.tree import Path, Scalar, Table
+from asyncrun.jobfile.unavailable import Names
 
 
 def check_llm(llm: LlmConfig, path: Path, names: Names, findings: Findings) -> None:

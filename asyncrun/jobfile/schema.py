@@ -8,8 +8,8 @@ from typing import Any
 from asyncrun.jobfile.descriptions import DESCRIPTIONS
 from asyncrun.jobfile.entries import OPTIONS
 from asyncrun.jobfile.jobs import JOB_MODELS
-from asyncrun.jobfile.later import PLANNED
 from asyncrun.jobfile.model import Sections
+from asyncrun.jobfile.unavailable import PLANNED
 
 _NAMED = {
     ("EmbedderConfig", "provider"): "embedders",

@@ -20,9 +20,9 @@ import numpy as np
 import orjson
 
 from asyncrun.errors import StorageError, os_words
-from asyncrun.ledger.index import KEY_BYTES
+from asyncrun.folder_lock import turn
+from asyncrun.ledger.key_index import KEY_BYTES
 from asyncrun.records import EmbedFailure
-from asyncrun.turns import turn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

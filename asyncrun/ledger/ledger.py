@@ -17,8 +17,8 @@ import numpy as np
 
 from asyncrun.errors import DamagedStateError, Place, SpaceMismatchError, StorageError, os_words
 from asyncrun.ledger.batches import EMPTY, Batch, insert_batches
-from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
 from asyncrun.ledger.integrity import open_sound
+from asyncrun.ledger.key_index import KEY_BYTES, KeyIndex, keys_array
 from asyncrun.ledger.reading import read_keys
 from asyncrun.ledger.salvage import ask_to_mend
 from asyncrun.ledger.schema import MENDED_BY_A_RUN, explained, is_damage, open_connection

@@ -22,8 +22,8 @@ import numpy as np
 import orjson
 
 from asyncrun.errors import Place, StorageError
-from asyncrun.ledger.index import KEY_BYTES
 from asyncrun.ledger.integrity import open_sound
+from asyncrun.ledger.key_index import KEY_BYTES
 from asyncrun.ledger.ledger import Finished
 from asyncrun.ledger.reading import FLOAT_BYTES
 from asyncrun.ledger.schema import explained

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from asyncrun.ledger.index import KEY_BYTES
+from asyncrun.ledger.key_index import KEY_BYTES
 from asyncrun.ledger.sums import Row, keys_sum
 
 FLOAT_BYTES = 4

@@ -16,8 +16,8 @@ from itertools import chain
 from pathlib import Path
 
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError
+from asyncrun.ledger.btree_pages import rows_of_pages
 from asyncrun.ledger.integrity import is_flipped_version, is_sound
-from asyncrun.ledger.pages import rows_of_pages
 from asyncrun.ledger.salvaged_spaces import Pages, find_spaces, until_damage
 from asyncrun.ledger.schema import MIGRATIONS, PAGE_BYTES, explained, is_damage, lower_since, open_connection
 from asyncrun.ledger.sums import Row, answer_sum, checksum, is_whole, lossy_text, with_sum

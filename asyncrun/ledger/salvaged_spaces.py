@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import Any
 
-from asyncrun.ledger.index import KEY_BYTES
+from asyncrun.ledger.key_index import KEY_BYTES
 from asyncrun.ledger.reading import FLOAT_BYTES
 from asyncrun.ledger.sums import Row, checksum, keys_sum, lossy_text, vectors_sum
 from asyncrun.records import fingerprint_of

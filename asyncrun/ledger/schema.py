@@ -22,7 +22,7 @@ from pathlib import Path
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, TryLaterError, os_words
 from asyncrun.ledger.sums import add_functions, lossy_text
 from asyncrun.readonly import address_to_look, can_write, copy_hint
-from asyncrun.wal import BUSY_SECONDS, enter_wal, is_busy
+from asyncrun.sqlite_wal import BUSY_SECONDS, enter_wal, is_busy
 
 PAGE_BYTES = 8192
 """Of a new file. Vectors are long: with 4096 they cost a quarter more time; with still larger pages short rows waste too much."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from asyncrun.ledger.index import KEY_BYTES, KeyIndex, keys_array
 from asyncrun.ledger.integrity import check_sound, open_sound
+from asyncrun.ledger.key_index import KEY_BYTES, KeyIndex, keys_array
 from asyncrun.ledger.reading import read_keys
 from asyncrun.ledger.schema import explained, lower_since, newest_id, open_connection
 from asyncrun.records import Superseded

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from asyncrun.errors import StorageError
 from asyncrun.ledger.salvage import ask_to_mend
 from asyncrun.ledger.schema import explained, is_damage, open_connection, removed
-from asyncrun.wal import is_busy
+from asyncrun.sqlite_wal import is_busy
 
 T = TypeVar("T")
 

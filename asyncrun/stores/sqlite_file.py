@@ -10,10 +10,10 @@ from pathlib import Path
 from asyncrun.errors import AsyncrunError, DamagedStoreError, StorageError, TryLaterError, os_words
 from asyncrun.escape import printable
 from asyncrun.readonly import address_to_look, can_write, copy_hint
+from asyncrun.sqlite_wal import BUSY_SECONDS, enter_wal
 from asyncrun.stores.sqlite_migration import add_sums
 from asyncrun.stores.sqlite_schema import APPLICATION_ID, MIGRATIONS, is_begun, schema_version
 from asyncrun.stores.sqlite_sums import MismatchError
-from asyncrun.wal import BUSY_SECONDS, enter_wal
 
 
 def open_file(path: Path) -> sqlite3.Connection:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from asyncrun.errors import DamagedStoreError, TryLaterError
 from asyncrun.escape import printable
+from asyncrun.folder_lock import turn
 from asyncrun.plural import counted
 from asyncrun.stores.sqlite_collections import find_collection
 from asyncrun.stores.sqlite_file import connect, open_existing_file, open_file, reporting, transaction
 from asyncrun.stores.sqlite_proof import prove_collection, prove_file
 from asyncrun.stores.sqlite_salvage import copy_whole
 from asyncrun.stores.sqlite_words import seal_words
-from asyncrun.turns import turn
 
 _LOGS = ("-wal", "-shm")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from asyncrun.callbacks.words import own_words
+from asyncrun.callbacks.error_text import own_words
 
 Plain = bool | int | float | str
 

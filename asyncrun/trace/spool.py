@@ -10,7 +10,7 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
-from asyncrun.callbacks.jobs import JobLog
+from asyncrun.callbacks.job_events import JobLog
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import StorageError
 from asyncrun.trace.attributes import dump_attributes, read_payload

@@ -22,9 +22,9 @@ PATIENCE = 120.0
 WITHOUT_GRACE = """
 import sys
 from functools import partial
-from asyncrun.app import running
+from asyncrun.app import run
 from asyncrun.cli import main
-running.handle_signals = partial(running.handle_signals, grace=3600)
+run.handle_signals = partial(run.handle_signals, grace=3600)
 main()
 """
 """The command line, where no signal cancels in time what is in flight: what ends all the same has ended by itself."""

@@ -77,10 +77,10 @@ def _end(code: object) -> NoReturn:
 if __name__ == "__main__":
     import httpx_aiohttp  # noqa: F401
 
-    import asyncrun.app.cleaning
+    import asyncrun.app.clean
     import asyncrun.app.doctor
-    import asyncrun.app.ledgers
-    import asyncrun.app.running
+    import asyncrun.app.ledger_commands
+    import asyncrun.app.run
     import asyncrun.app.telemetry
     import asyncrun.cli._app
     import asyncrun.http  # noqa: F401

@@ -19,7 +19,7 @@ ITEMS = 2000
 SLOW = """
 import time
 from pathlib import Path
-from asyncrun.kinds.distinct import DistinctSource
+from asyncrun.jobs.distinct import DistinctSource
 from asyncrun.cli import main
 
 def items(self, former=DistinctSource.items):

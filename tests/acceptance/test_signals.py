@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from asyncrun.folder_lock import turn
 from asyncrun.testing.server import FakeServer
-from asyncrun.turns import turn
 
 from .conftest import finish, start, wait_until
 
@@ -48,8 +48,8 @@ WAITING = """
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from asyncrun import turns
-from asyncrun.app import running
+from asyncrun import folder_lock
+from asyncrun.app import run
 from asyncrun.cli import main
 
 def look():
@@ -57,7 +57,7 @@ def look():
     return 0.0
 
 turns.time = SimpleNamespace(monotonic=look, sleep=time.sleep)
-running.PATIENCE = 3600
+run.PATIENCE = 3600
 main()
 """
 """The command line, where whoever holds a folder is waited for without end; a file tells that it waits."""

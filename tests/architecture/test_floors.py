@@ -36,7 +36,7 @@ WRONG = {
     "errors": "asyncrun.cli",
     "records": "asyncrun.registry",
     "stores/interface": "asyncrun.embedders.interface",
-    "kinds/__init__": "asyncrun.engine",
+    "jobs/__init__": "asyncrun.engine",
     "engine/__init__": "rich",
 }
 

@@ -38,8 +38,8 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.http import build_client, post
-from asyncrun.kinds.context import JobContext
-from asyncrun.kinds.ledgered import Pending, embed_batch
+from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.embed_batch import Pending, embed_batch
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.records import InputType
 from asyncrun.redact import Redactor

@@ -172,7 +172,7 @@ def bare_set(folder: Path) -> None:
 def engine(folder: Path) -> None:
     """Do what a run of the finished job does between the start and the end of its process."""
     from asyncrun.app.request import Request
-    from asyncrun.app.running import run_jobs_of
+    from asyncrun.app.run import run_jobs_of
     from asyncrun.ports import Progress
 
     report = run_jobs_of(Request(file=folder / "jobs.yaml", environ=dict(os.environ)), lambda _: Progress())
@@ -208,9 +208,9 @@ def measure(name: str, folder: Path) -> tuple[float, float]:
 
 def one_way(name: str, folder: Path) -> None:
     if WAYS[name] is engine:  # what it imports is the start of its process
-        import asyncrun.app.running
+        import asyncrun.app.run
         import asyncrun.embedders.openai
-        import asyncrun.kinds.embed  # noqa: F401
+        import asyncrun.jobs.embed  # noqa: F401
     before = 0.0 if WAYS[name] is whole_run else time.process_time()
     WAYS[name](folder)
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
@@ -280,9 +280,9 @@ async def send(url: str, ledger: Ledger, size: int, in_flight: int) -> Cost:
     from asyncrun.callbacks.manager import CallbackManager
     from asyncrun.clock import SystemClock
     from asyncrun.embedders.openai import OpenAIEmbedding
-    from asyncrun.kinds.context import JobContext
-    from asyncrun.kinds.pending import Pending
-    from asyncrun.kinds.sending import send_all
+    from asyncrun.jobs.context import JobContext
+    from asyncrun.jobs.pending import Pending
+    from asyncrun.jobs.sending import send_all
     from asyncrun.records import InputType, content_key
 
     limits = Limits(concurrency=in_flight)

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asyncrun.app.request import Request
-from asyncrun.app.running import run_jobs_of
+from asyncrun.app.run import run_jobs_of
 from asyncrun.clock import SystemClock
 from asyncrun.records import Status
 from asyncrun.testing.server import FakeServer

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from asyncrun.folder_lock import turn
 from asyncrun.ledger.lock import hold_lock
 from asyncrun.testing.server import FakeServer
-from asyncrun.turns import turn
 
 Command = Callable[..., Any]
 
@@ -96,7 +96,7 @@ def test_whoever_mends_or_cleans_the_folder_is_not_waited_for_without_end(
     asyncrun: Command, slow_job: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow_job.latency = 0.0
-    monkeypatch.setattr("asyncrun.app.running.PATIENCE", 0.3)
+    monkeypatch.setattr("asyncrun.app.run.PATIENCE", 0.3)
     (tmp_path / ".asyncrun").mkdir()
     with turn(tmp_path / ".asyncrun"):
         answer = asyncrun("run")

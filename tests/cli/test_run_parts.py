@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.kinds.items import Items
+from asyncrun.jobs.items import Items
 from asyncrun.testing.faults import error
 from asyncrun.testing.server import FakeServer
 

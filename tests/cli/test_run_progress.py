@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from asyncrun.app.request import Request
-from asyncrun.app.running import run_jobs_of
+from asyncrun.app.run import run_jobs_of
 from asyncrun.ports import Progress
 from asyncrun.records import Counts, Load, Waits
 from asyncrun.testing.server import FakeServer

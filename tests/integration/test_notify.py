@@ -219,9 +219,9 @@ def test_a_failure_is_told_with_its_code_and_no_secret_stays_anywhere(tmp_path: 
 def test_a_receiver_that_is_ill_costs_one_warning_and_changes_nothing(tmp_path: Path, status: int, patience: float) -> None:
     write(tmp_path, GOOD)
     code = f"""
-import asyncrun.app.notices, asyncrun.notify.ping
+import asyncrun.app.notifications, asyncrun.notify.ping
 from asyncrun.cli import main
-asyncrun.notify.ping.TIMEOUT, asyncrun.app.notices.TRIES = {patience}, 1
+asyncrun.notify.ping.TIMEOUT, asyncrun.app.notifications.TRIES = {patience}, 1
 main()
 """
     with receiving(status) as receiver:

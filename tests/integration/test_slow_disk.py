@@ -15,9 +15,9 @@ import pytest
 
 from asyncrun.aio.stop import Stop
 from asyncrun.callbacks import CallbackManager
-from asyncrun.kinds.context import JobContext
-from asyncrun.kinds.outputs import Output
-from asyncrun.ledger.index import keys_array
+from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.outputs import Output
+from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.writer import MOST_WAITING
 from asyncrun.records import Space, content_key

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.slot import roster
+from asyncrun.aio.worker_state import roster
 from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from asyncrun.errors import AuthError
 from asyncrun.testing.faults import Fault, error

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.limits import Limiter, Limits, Permit
-from asyncrun.aio.window import Told
+from asyncrun.aio.rate_window import Told
 from asyncrun.records import Waits
 from asyncrun.testing.clock import FakeClock
 

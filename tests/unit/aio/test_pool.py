@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from asyncrun.aio.pool import Outcome, outcomes
-from asyncrun.aio.slot import count_attempt, waiting
+from asyncrun.aio.worker_state import count_attempt, waiting
 from asyncrun.testing.clock import FakeClock
 
 from .conftest import Held, collected, double, fail, other_tasks, take_into, turns

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.slot import roster
+from asyncrun.aio.worker_state import roster
 from asyncrun.embedders.threads import call_on_threads
 from asyncrun.records import Waits
 from asyncrun.testing.clock import FakeClock

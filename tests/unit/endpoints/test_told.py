@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncrun.aio.window import Told
+from asyncrun.aio.rate_window import Told
 from asyncrun.endpoints.told import told_limits
 
 NOW = 1_800_000_000.0

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.slot import waiting
 from asyncrun.aio.stop import Stop
+from asyncrun.aio.worker_state import waiting
 from asyncrun.callbacks.debug import LlamaDebugHandler
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from asyncrun.ledger.batches import MOST_AT_ONCE
-from asyncrun.ledger.index import keys_array
+from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
 from asyncrun.records import Space, content_key
 

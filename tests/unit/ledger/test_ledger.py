@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from asyncrun.errors import DamagedStateError, Place, StorageError
-from asyncrun.ledger.index import keys_array
+from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, KnownFailure, Ledger
 from asyncrun.ledger.schema import explained
 from asyncrun.records import ItemFailure, Space, content_key

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from asyncrun.errors import DamagedStateError
-from asyncrun.ledger.index import keys_array
+from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.refreshes import Generation, close_refresh, generation_of, open_refresh
 from asyncrun.records import Space, content_key

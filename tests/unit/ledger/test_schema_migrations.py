@@ -12,7 +12,7 @@ import pytest
 
 from asyncrun.errors import TryLaterError
 from asyncrun.ledger.answers import find_answers
-from asyncrun.ledger.index import keys_array
+from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.notes import last_space, places, token_rate
 from asyncrun.ledger.refreshes import Generation, generation_of

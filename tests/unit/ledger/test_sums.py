@@ -14,7 +14,7 @@ import pytest
 
 from asyncrun.errors import Place
 from asyncrun.ledger.answers import find_answers, put_answers
-from asyncrun.ledger.index import keys_array
+from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, KnownFailure, Ledger
 from asyncrun.ledger.notes import add_places, add_token_rate, last_space, places, set_last_space, token_rate
 from asyncrun.ledger.refreshes import Generation, generation_of, open_refresh

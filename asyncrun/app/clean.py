@@ -1,0 +1,105 @@
+"""Removing what is not needed any more: old traces, vectors that were made again, and what no job file of the folder uses."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from asyncrun.aio.stop import Stop
+from asyncrun.app.opening import build_workshop
+from asyncrun.app.request import Request
+from asyncrun.app.state_folder import entered_alone
+from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.clock import SystemClock
+from asyncrun.errors import AsyncrunError, JobFileError
+from asyncrun.jobfile.load import is_job_file, load_job_file
+from asyncrun.jobfile.loading import Reading
+from asyncrun.jobfile.model import JobFile
+from asyncrun.ledger.ledger import Ledger
+from asyncrun.ledger.sizes import space_sizes
+from asyncrun.ledger.spaces import find_superseded, remove_from_ledger
+from asyncrun.paths import CLAIMS, LEDGER, TRACES, is_beside, is_there, job_files_in, open_state_folder, state_folder
+from asyncrun.records import Cleaning, SpaceSize, Superseded
+from asyncrun.trace.store import TraceStore
+
+
+def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -> Cleaning:
+    """Remove runs that began more than `older_than` seconds ago (None: `trace.keep` of the job file), and what the ledger need not hold.
+
+    The latest run stays, and so do all spaces where a job file of the folder cannot be read: it may use any. Takes the lock of every job
+    file that has run here, and has those that begin meanwhile wait, except in a dry run, which changes nothing.
+
+    Raises JobFileError, TryLaterError, StorageError and DamagedStateError.
+    """
+    job_file = _load(request, request.file)
+    state = state_folder(request.file, request.state_dir)
+    if not state.exists():
+        return Cleaning(dry_run)
+    before = _size(state)
+    with ExitStack() as stack:
+        if not dry_run:
+            # A run of another job file has the numbers of vectors in memory, and writes traces.
+            stack.enter_context(entered_alone(open_state_folder(state), request.file))
+            # Nobody else is here: what is still claimed was left by killed runs.
+            shutil.rmtree(state / CLAIMS, ignore_errors=True)
+        runs = _old_runs(state / TRACES, job_file.trace.keep if older_than is None else older_than, dry_run=dry_run)
+        spaces, kept = _unused_spaces(request, state)
+        unused = [space.fingerprint for space in spaces]
+        superseded = find_superseded(state / LEDGER, unused) if is_there(state / LEDGER) else Superseded()
+        if (unused or superseded.batches) and not dry_run:
+            remove_from_ledger(state / LEDGER, unused, superseded.batches)
+        return Cleaning(dry_run, runs, spaces, 0 if dry_run else max(before - _size(state), 0), kept, superseded)
+
+
+def _load(request: Request, path: Path) -> JobFile:
+    return load_job_file(path, Reading(variables=request.variables, environ=request.environ, check_inputs=False, need_keys=False))
+
+
+def _size(state: Path) -> int:
+    return sum(path.stat().st_size for name in (LEDGER, TRACES) for path in state.glob(f"{name}*"))
+
+
+def _old_runs(path: Path, keep: float, *, dry_run: bool) -> tuple[str, ...]:
+    if not is_there(path):
+        return ()
+    now = SystemClock().now()
+    with TraceStore(path, read_only=dry_run) as store:
+        old = tuple(run.run_id for run in store.removable(now=now) if run.started < now - keep)
+        if old and not dry_run:
+            for run_id in old:
+                store.remove(run_id)
+            store.shrink()
+    return old
+
+
+def _unused_spaces(request: Request, state: Path) -> tuple[tuple[SpaceSize, ...], str | None]:
+    """Return the spaces that no job file of the folder uses; none, and why, where that cannot be told."""
+    if not is_there(state / LEDGER):
+        return (), None
+    if not is_beside(state, request.file):
+        return (), f"{state} was chosen with --state-dir: job files elsewhere may use it"
+    used: set[str] = set()
+    file = request.file.absolute()
+    for path in sorted({file, *job_files_in(file.parent, state)}):
+        try:
+            if is_job_file(path):
+                used |= asyncio.run(_spaces_of(replace(request, file=path), state))
+        except AsyncrunError as error:
+            why = str(error.mistakes[0]) if isinstance(error, JobFileError) else str(error)
+            return (), f"what {path.name} uses is not known: {why}"
+    return tuple(space for space in space_sizes(state / LEDGER) if space.fingerprint not in used), None
+
+
+async def _spaces_of(request: Request, state: Path) -> frozenset[str]:
+    job_file = await asyncio.to_thread(_load, request, request.file)
+    ledger = Ledger(state / LEDGER)
+    workshop = build_workshop(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager())
+    try:
+        found = await asyncio.to_thread(lambda: [workshop.spaces_of(job) for job in job_file.jobs])
+        return frozenset().union(*found)
+    finally:
+        await workshop.aclose()
+        await asyncio.to_thread(ledger.close)

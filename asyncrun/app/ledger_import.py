@@ -1,0 +1,171 @@
+"""A ledger as a whole, taken in from a portable file or from an output."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from asyncrun import registry
+from asyncrun.aio.stop import Stop
+from asyncrun.app.opening import build_workshop
+from asyncrun.app.overrides import load_jobs
+from asyncrun.app.request import Request
+from asyncrun.app.state_folder import entered_alone
+from asyncrun.app.wiring import Workshop
+from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.clock import SystemClock
+from asyncrun.embedders.interface import Embedder
+from asyncrun.errors import Place, StorageError, UsageError, os_words
+from asyncrun.jobfile.jobs import EmbedJob
+from asyncrun.ledger.answers import find_answers, put_answers
+from asyncrun.ledger.filesystem import check_filesystem, filesystem_of
+from asyncrun.ledger.key_index import KeyIndex, keys_array
+from asyncrun.ledger.ledger import Finished, Ledger
+from asyncrun.ledger.portable import Batch, is_portable, read_portable
+from asyncrun.paths import LEDGER, open_state_folder, state_folder
+from asyncrun.readers.interface import BadRecord
+from asyncrun.records import Answer, Imported, InputType, Space, content_key
+from asyncrun.writers.open import format_of
+
+ROWS_AT_ONCE = 256
+"""Rows of an output that become one batch of the ledger."""
+
+
+def import_files(request: Request, files: Sequence[Path]) -> Imported:
+    """Take portable ledgers in, and outputs with text and embedding as those of the request's one job.
+
+    What is finished already stays as it is. Takes the lock of every job file that has run here. Every file is checked before the first is
+    taken in. Raises UsageError, TryLaterError, JobFileError, StorageError and SpaceMismatchError.
+    """
+    state = open_state_folder(state_folder(request.file, request.state_dir))
+    check_filesystem(state, filesystem_of(state))
+    with entered_alone(state, request.file):
+        return asyncio.run(_import(request, state, files))
+
+
+async def _import(request: Request, state: Path, files: Sequence[Path]) -> Imported:
+    ledger = Ledger(state / LEDGER, warn=lambda words: None)
+    try:
+        async with _embedder(request, ledger) as embedder:
+            for file in files:
+                await asyncio.to_thread(_check, file, embedder)
+            total, taking = Imported(), _Taking(ledger)
+            for file in files:
+                batches = _batches(file, embedder)
+                while batch := await asyncio.to_thread(next, batches, None):
+                    total = _sum(total, await taking.put(*batch))
+            return total
+    finally:
+        await asyncio.to_thread(ledger.close)
+
+
+@asynccontextmanager
+async def _embedder(request: Request, ledger: Ledger) -> AsyncIterator[Embedder | None]:
+    """Open the embedder of the request's job, if it names one."""
+    if not request.jobs:
+        yield None
+        return
+    jobs = (await asyncio.to_thread(load_jobs, replace(request, with_needs=False), need_keys=False)).jobs
+    if len(jobs) != 1 or not isinstance(jobs[0], EmbedJob):
+        raise UsageError("--job takes one job of the kind embed", hint="Name the job whose output the file was.")
+    workshop: Workshop = build_workshop(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager())
+    try:
+        yield (await asyncio.to_thread(workshop.open_embed, jobs[0])).items.embedder
+    finally:
+        await workshop.aclose()
+
+
+def _check(file: Path, embedder: Embedder | None) -> None:
+    for _ in _batches(file, embedder):
+        pass
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Taking:
+    """Takes batches in. `known` are the vectors that a space had before, by its fingerprint, `taken` the keys that it has got since."""
+
+    ledger: Ledger
+    known: dict[str, KeyIndex] = field(default_factory=dict)
+    taken: defaultdict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+
+    async def put(self, space: Space, batch: Batch) -> Imported:
+        return await (self._put_vectors(space, batch) if isinstance(batch, Finished) else self._put_answers(space, batch))
+
+    async def _put_answers(self, space: Space, answers: Mapping[bytes, Answer]) -> Imported:
+        known = await asyncio.to_thread(find_answers, self.ledger, list(answers))
+        if new := {key: answer for key, answer in answers.items() if key not in known}:
+            await put_answers(self.ledger, space, new)
+        return Imported(len(new), len(answers) - len(new))
+
+    async def _put_vectors(self, space: Space, finished: Finished) -> Imported:
+        name, taken = space.fingerprint, self.taken[space.fingerprint]
+        if name not in self.known:
+            self.known[name] = await asyncio.to_thread(self.ledger.index, space)
+        lacking = np.flatnonzero(self.known[name].find(keys_array(b"".join(finished.keys))) < 0).tolist()
+        new: dict[bytes, int] = {}
+        for at in lacking:
+            if (key := finished.keys[at]) not in taken:
+                new.setdefault(key, at)
+        if new:
+            rows = list(new.values())
+            await self.ledger.put(space, Finished(list(new), finished.vectors[rows], [finished.flags[at] for at in rows]))
+            taken.update(new)
+        return Imported(len(new), len(finished.keys) - len(new))
+
+
+def _sum(one: Imported, other: Imported) -> Imported:
+    return Imported(one.taken + other.taken, one.known + other.known)
+
+
+def _batches(path: Path, embedder: Embedder | None) -> Iterator[tuple[Space, Batch]]:
+    try:
+        with path.open("rb") as file:
+            first = file.readline()
+            file.seek(0)
+            if is_portable(first):
+                yield from read_portable(file, str(path))
+                return
+    except OSError as error:
+        raise StorageError(f"cannot be read: {os_words(error)}", place=Place(str(path)), hint="Correct the path.") from error
+    if embedder is None:
+        hint = "Say with --job whose vectors they are: asyncrun ledger import out.jsonl -f jobs.yaml --job notes"
+        raise UsageError("not a portable ledger; the space of an output is that of a job", place=Place(str(path)), hint=hint)
+    yield from _batches_of_output(path, embedder)
+
+
+def _batches_of_output(path: Path, embedder: Embedder) -> Iterator[tuple[Space, Finished]]:
+    space = embedder.space(InputType.DOCUMENT)
+    rows = _rows(path, space.dimensions)
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        keys = [content_key(embedder.as_sent(text, InputType.DOCUMENT)) for text, _ in some]
+        sizes = {len(vector) for _, vector in some}
+        if len(sizes) > 1:
+            raise StorageError(f"vectors of {' and '.join(map(str, sorted(sizes)))} numbers", place=Place(str(path)))
+        yield space, Finished(keys, np.stack([vector for _, vector in some]), [0] * len(some))
+
+
+def _rows(path: Path, dimensions: int | None) -> Iterator[tuple[str, np.ndarray]]:
+    for record in registry.load("readers", format_of(path))(path, str(path)):
+        if isinstance(record, BadRecord):
+            raise StorageError(record.message, place=record.place)
+        text, embedding = record.fields.get("text"), record.fields.get("embedding")
+        try:
+            with np.errstate(over="ignore"):  # what is no float32 becomes infinite, and is refused as such
+                vector = np.array(orjson.loads(embedding) if isinstance(embedding, str) else embedding, dtype=np.float32)
+        except (ValueError, TypeError):
+            vector = np.empty(0, dtype=np.float32)
+        if not isinstance(text, str) or vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
+            raise StorageError("no text, or no embedding of finite numbers", place=record.place, hint="Nothing was taken in.")
+        if dimensions is not None and len(vector) != dimensions:
+            raise StorageError(
+                f"an embedding of {len(vector)} numbers, the space has {dimensions}", place=record.place, hint="Nothing was taken in."
+            )
+        yield text, vector

@@ -1,0 +1,145 @@
+"""What a command writes is nothing that is read or kept: asked before the first file is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from asyncrun.app.request import Request, Target
+from asyncrun.errors import JobFileError, UsageError
+from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.load import is_job_file, load_job_file
+from asyncrun.jobfile.loading import Reading
+from asyncrun.jobfile.model import JobFile
+from asyncrun.jobfile.protected_files import output_files, protect_input, protect_parts, protect_store
+from asyncrun.path_collisions import Protected, Spot, find_collision, locate, protect_database, protect_files, protect_folder
+from asyncrun.paths import LEDGER, LOCKS, TRACES, job_files_in, state_folder
+from asyncrun.writers.atomic import is_stream
+from asyncrun.writers.open import STDOUT, companions
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Files that are written together, relative to `base`, and what they are; `job` is whose rows go there."""
+
+    what: str
+    files: tuple[Path, ...]
+    base: Path
+    hint: str
+    job: str | None = None
+
+    def spots(self) -> dict[Path, Spot]:
+        """Return where the files lead; a stream is nothing that could be written over."""
+        return {file: locate(self.base / file) for file in self.files if not is_stream(self.base / file)}
+
+
+def check_written(request: Request, job_file: JobFile, jobs: Sequence[Job]) -> None:
+    """Find out whether the outputs of the selected jobs and the files that flags name are free to be written. Blocks.
+
+    What the job file states is checked with it; its own output is free for a job, also where a flag names it. Raises UsageError.
+    """
+    around = [*_protect_state(request), *_protect_call(request)]
+    kept = [*around, *_protect_job_file(job_file)]
+    if request.text is None:
+        kept.append(protect_files("the job file", [locate(request.file)]))
+    own = {job.name: _protect_output(job, job_file.root) for job in job_file.jobs}
+    for written in _written(request, job_file, jobs):
+        spots = written.spots()
+        free = written.job is not None and any(map(own[written.job].holds, spots.values()))
+        _refuse(spots, around if free else kept, written.hint)
+        named = protect_files(written.what, spots.values())
+        around, kept = [*around, named], [*kept, named]
+
+
+def check_export(request: Request, state: Path, job_files: Sequence[Path]) -> None:
+    """Find out whether the files that flags name are free to be written, beside job files that need not be readable. Blocks.
+
+    Raises UsageError.
+    """
+    kept = [*_protect_state(replace(request, state_dir=state)), *_protect_call(request)]
+    reading = Reading(variables=request.variables, environ=request.environ, check_inputs=False, resolve=False, need_keys=False)
+    for path in job_files:
+        kept.append(protect_files("the job file" if path == request.file else "a job file", [locate(path)]))
+        try:
+            kept += _protect_job_file(load_job_file(path, reading))
+        except JobFileError:
+            continue  # What it names cannot be told, and no other command runs it either.
+    for written in map(_of_flag, request.targets):
+        _refuse(written.spots(), kept, written.hint)
+
+
+def job_files_beside(state: Path) -> list[Path]:
+    """Return the job files beside a state folder and in the working directory. Blocks."""
+    found: set[Path] = set()
+    for folder in (state.absolute().parent, Path.cwd()):
+        with suppress(OSError):
+            found |= {path for path in job_files_in(folder, state) if _may_be_job_file(path)}
+    return sorted(found)
+
+
+def _may_be_job_file(path: Path) -> bool:
+    try:
+        return is_job_file(path)
+    except JobFileError:
+        return True  # One with mistakes, or that cannot be read, must stay all the same.
+
+
+def _refuse(spots: Mapping[Path, Spot], kept: Sequence[Protected], hint: str) -> None:
+    for file, spot in spots.items():
+        if what := find_collision([spot], kept):
+            raise UsageError(f"{file} is {what}", hint=hint)
+
+
+def _written(request: Request, job_file: JobFile, jobs: Sequence[Job]) -> Iterator[_Written]:
+    """Yield what is written, outputs first."""
+    redirected = [Target("--output", request.output, request.jobs[0])] if request.output is not None and request.limit is None else []
+    targets = [*redirected, *request.targets]
+    for job in jobs:
+        files = output_files(getattr(job, "output", None), Path())
+        if files and job.name not in [target.job for target in targets]:
+            yield _Written(f"the output of the job {job.name}", files, job_file.root, "Choose another path.", job.name)
+    yield from (_of_flag(target) for target in targets if target.path != STDOUT)
+
+
+def _of_flag(target: Target) -> _Written:
+    path, hint = Path(target.path), f"Choose another {target.flag}."
+    if target.job is None:
+        return _Written(f"what {target.flag} names, too", (path,), Path(), hint)
+    return _Written(f"the output of the job {target.job}", (path, *companions(path)), Path(), hint, target.job)
+
+
+def _protect_state(request: Request) -> Iterator[Protected]:
+    """Yield the protections of the state folder, and of the one beside the job file where another one was chosen."""
+    homes = [locate(folder).path for folder in (request.file.absolute().parent, Path.cwd())]
+    for folder in {state_folder(request.file), state_folder(request.file, request.state_dir)}:
+        if any(home.is_relative_to(locate(folder).path) for home in homes):
+            # A chosen folder that holds the job file, or that one works in: not all that is there is state.
+            yield protect_database("the ledger", folder / LEDGER)
+            yield protect_database("the traces", folder / TRACES)
+            yield protect_folder("in the state folder", folder / LOCKS)
+        else:
+            yield protect_folder("in the state folder", folder)
+
+
+def _protect_call(request: Request) -> Iterator[Protected]:
+    if request.env_file is not None:
+        yield protect_files("the env file", [locate(request.env_file)])
+    if request.input not in (None, STDOUT):
+        yield protect_files(f"an input of the job {request.jobs[0]}", [locate(Path(str(request.input)))])
+
+
+def _protect_job_file(job_file: JobFile) -> Iterator[Protected]:
+    yield protect_files("a key file of the job file", [locate(path) for path in job_file.key_files])
+    for job in job_file.jobs:
+        yield protect_input(f"an input of the job {job.name}", job.input, job_file.root)
+        yield from protect_parts(job, job.name, job_file.root)
+        yield _protect_output(job, job_file.root)
+    for name, store in job_file.stores.items():
+        yield from protect_store(f"the store {name}", store, job_file.root)
+
+
+def _protect_output(job: Job, root: Path) -> Protected:
+    files = output_files(getattr(job, "output", None), root)
+    return protect_files(f"the output of the job {job.name}", [locate(path) for path in files])

@@ -1,0 +1,240 @@
+"""A run from its first line to its last: lock, ledger, trace, signals, jobs, report."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from asyncrun.aio.loop import loop_factory
+from asyncrun.aio.signals import GRACE, handle_signals
+from asyncrun.aio.stall_report import report, report_on_signal, watch
+from asyncrun.aio.stop import MAX_RUNTIME, Stop
+from asyncrun.aio.suspend import watch_suspension
+from asyncrun.aio.worker_state import roster
+from asyncrun.app.captured_warnings import overhear
+from asyncrun.app.notifications import with_notices
+from asyncrun.app.opening import build_workshop, redactor_of
+from asyncrun.app.overrides import Selection, load_jobs
+from asyncrun.app.produced_files import made_inputs
+from asyncrun.app.recording import hash_of, open_recorder, settings_of
+from asyncrun.app.request import Request
+from asyncrun.app.results import with_failures
+from asyncrun.app.state_folder import entered
+from asyncrun.app.stdin import spooled_stdin
+from asyncrun.app.telemetry import open_sender, send_trace
+from asyncrun.app.wakeup import resume
+from asyncrun.app.wiring import Workshop, output_path
+from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.clock import Clock, SystemClock
+from asyncrun.engine.runner import PlannedJob, Runner
+from asyncrun.errors import LockedError, StopRunError, TryLaterError
+from asyncrun.folder_lock import PATIENCE
+from asyncrun.jobfile.job_grammar import STDIN
+from asyncrun.jobfile.jobs import Job
+from asyncrun.ledger.ledger import Ledger
+from asyncrun.ledger.refreshes import open_refresh
+from asyncrun.paths import LEDGER, TRACES, open_state_folder, recorded_as, state_folder
+from asyncrun.ports import Progress
+from asyncrun.records import RunResult
+from asyncrun.redact import Redactor, redact_error
+from asyncrun.trace.recorder import TraceRecorder
+from asyncrun.trace.records import new_run_id
+from asyncrun.ui.documents import summary_document
+from asyncrun.writers.open import STDOUT
+
+SOON = 0.3
+"""Seconds after which a run that was asked to stop says why it goes on."""
+LOCK_INTERVAL = 0.2
+"""Seconds between two looks at a lock that another run holds, or at a state folder that another process holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """How a run ended, its state folder, and whether a job wrote to standard output."""
+
+    result: RunResult
+    state: Path
+    stdout_taken: bool
+
+
+def run_jobs_of(
+    request: Request, open_progress: Callable[[bool], Progress], ended: Callable[[RunReport], object] = lambda _: None
+) -> RunReport:
+    """Run the selected jobs of a file. Raises JobFileError, TryLaterError and StorageError before anything is sent.
+
+    `open_progress` is asked for the onlooker once it is known whether a job writes its rows to standard output. `ended` is told how the
+    run has ended, in a thread of its own, before the last pings have arrived.
+    """
+    selection = load_jobs(request)
+    state = open_state_folder(state_folder(request.file, request.state_dir))
+    stdout_taken = any(output_path(job) == STDOUT for job in selection.jobs)
+    progress = open_progress(stdout_taken)
+    try:
+        # Read before there is a loop, so that Ctrl-C ends the reading at once.
+        wanted = any(STDIN in job.input.paths for job in selection.jobs)
+        with spooled_stdin(state, wanted=wanted) as stdin, asyncio.Runner(loop_factory=loop_factory()) as loop:
+            report = partial(RunReport, state=state, stdout_taken=stdout_taken)
+            return report(loop.run(_run(request, selection, state, progress, stdin, ended=lambda result: ended(report(result)))))
+    finally:
+        progress.close()
+
+
+async def _run(
+    request: Request, selection: Selection, state: Path, progress: Progress, stdin: Path | None, *, ended: Callable[[RunResult], object]
+) -> RunResult:
+    clock = SystemClock()
+    redactor = redactor_of(request, selection)
+    try:
+        # A rehearsal with the first items is no news.
+        notices = with_notices(progress, selection, redactor, clock) if request.limit is None else nullcontext(progress)
+        # Around the lock: neither the next run nor who reads the end of this one need wait for its last ping.
+        async with notices as told:
+            result = await _run_locked(request, selection, state, told, stdin, redactor=redactor, clock=clock)
+            await asyncio.to_thread(ended, result)
+            return result
+    except Exception as error:
+        # Whoever shows it does not know the secrets of this run.
+        redact_error(error, redactor.redact)
+        raise
+
+
+async def _run_locked(
+    request: Request, selection: Selection, state: Path, progress: Progress, stdin: Path | None, *, redactor: Redactor, clock: Clock
+) -> RunResult:
+    job_file, jobs, stop = selection.job_file, selection.jobs, Stop()
+    async with AsyncExitStack() as stack:
+        mended = await _enter(stack, state, request.file, clock, request.wait_for_lock)
+        # The recorder also warns from its own thread, and a progress belongs to the loop's.
+        loop = asyncio.get_running_loop()
+        sender = open_sender(request.environ)
+
+        def tell(words: str) -> None:
+            progress.warn(redactor.redact(words))
+
+        def warn(words: str) -> None:
+            loop.call_soon_threadsafe(tell, words)
+
+        stack.enter_context(overhear(warn))
+        recorder = await asyncio.to_thread(
+            open_recorder, state / TRACES, redactor, clock, job_file.trace, warn, follow=sender.offer if sender else None
+        )
+        stack.push_async_callback(asyncio.to_thread, recorder.close)
+        if sender:
+            stack.callback(sender.close)
+        if mended:
+            tell(mended)
+        ledger = Ledger(state / LEDGER, warn)
+        stack.push_async_callback(asyncio.to_thread, ledger.close)
+        manager = CallbackManager([recorder])
+        build = partial(build_workshop, models=job_file.models(), jobs=job_file.jobs, stdin=stdin, warn=tell, redact=redactor.redact)
+        workshop = build(request, ledger, stop=stop, clock=clock, manager=manager)
+        stack.push_async_callback(workshop.aclose)
+        if request.retry:
+            jobs = await asyncio.to_thread(with_failures, jobs, workshop, request.ids)
+            if not jobs:
+                return _nothing_failed(progress, clock)
+        await asyncio.to_thread(workshop.check, jobs)
+        if request.refresh:
+            named = [job for job in jobs if job.name in request.jobs]
+            await open_refresh(ledger, await asyncio.to_thread(lambda: [workshop.failures_of(job) for job in named]))
+        run_id = await asyncio.to_thread(_begin, recorder, state, request.file, jobs)
+        progress.run_started(run_id, [job.name for job in jobs])
+        made = await asyncio.to_thread(lambda: made_inputs(jobs, workshop.root))
+        planned = [PlannedJob(job.name, job.kind, job.needs, partial(workshop.open_kind, job), job.name in made) for job in jobs]
+        runner = Runner(
+            planned, progress=progress, manager=manager, stop=stop, fail_fast=request.fail_fast, clock=clock, redact=redactor.redact
+        )
+        started = clock.monotonic()
+        if request.max_runtime is not None:
+            timer = asyncio.get_running_loop().call_later(request.max_runtime, stop.request, MAX_RUNTIME)
+            stack.callback(timer.cancel)
+        await _run_until_stopped(runner, stop, manager.as_trace(run_id), partial(_watch, workshop, progress, clock, stop))
+        result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
+        summary = {**summary_document(result), "learned_limits": workshop.places.learned_limits()}
+        end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary, seconds=result.seconds)
+        await asyncio.to_thread(end)
+        await send_trace(sender, state, run_id, request.environ, tell)
+        progress.run_finished(result)
+        return result
+
+
+def _begin(recorder: TraceRecorder, state: Path, file: Path, jobs: Sequence[Job]) -> str:
+    return recorder.begin_run(job_file=recorded_as(state, file), settings=settings_of(jobs), job_file_hash=hash_of(file))
+
+
+def _nothing_failed(progress: Progress, clock: Clock) -> RunResult:
+    """Return how a retry ends that has nothing to send: it is told, and not recorded as a run."""
+    result = RunResult(new_run_id(clock.now(), secrets.token_hex(2)), (), 0.0)
+    progress.run_started(result.run_id, [])
+    progress.run_finished(result)
+    return result
+
+
+async def _enter(stack: AsyncExitStack, state: Path, file: Path, clock: Clock, patience: float) -> str | None:
+    """Enter the state folder for as long as the stack is open; returns what was mended there.
+
+    Raises LockedError if another run is in the way after `patience` seconds, TryLaterError if others are after PATIENCE at least.
+    """
+    began = clock.monotonic()
+    while True:
+        try:
+            return await asyncio.to_thread(stack.enter_context, entered(state, file))
+        except TryLaterError as error:
+            # Waited for here and not in the thread, where no signal would end it.
+            longest = patience if isinstance(error, LockedError) else max(patience, PATIENCE)
+            if clock.monotonic() - began >= longest:
+                raise
+            await clock.sleep(LOCK_INTERVAL)
+
+
+async def _run_until_stopped(
+    runner: Runner, stop: Stop, trace: AbstractContextManager[None], watched: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """Run until all jobs have ended, or a signal has cancelled them, or a handler of events has stopped them."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # inside asyncio.run
+    try:
+        with trace, handle_signals(stop, task.cancel):
+            try:
+                with watched():
+                    await runner.run()
+            except asyncio.CancelledError:
+                if not stop.requested:
+                    raise
+                task.uncancel()
+    except StopRunError as error:
+        stop.request(str(error))
+
+
+@contextmanager
+def _watch(workshop: Workshop, progress: Progress, clock: Clock, stop: Stop) -> Iterator[None]:
+    """Say what each slot waits for, when nothing has finished for a minute and on SIGUSR1, and mind signals and a suspended machine."""
+
+    def tell(text: str) -> None:
+        for line in text.splitlines():
+            progress.warn(line)
+
+    with roster() as seen, report_on_signal(lambda: tell(report(seen.slots, clock, workshop.places.waiting()))):
+        stalls = asyncio.create_task(watch(seen.slots, seen.finished, tell, clock=clock))
+        suspensions = asyncio.create_task(watch_suspension(clock, partial(resume, workshop, progress)))
+        signals = asyncio.create_task(_tell_of_signal(stop, clock, tell))
+        try:
+            yield
+        finally:
+            for each in (stalls, suspensions, signals):
+                each.cancel()
+
+
+async def _tell_of_signal(stop: Stop, clock: Clock, tell: Callable[[str], None]) -> None:
+    """Say what a first signal does, unless that is done by then."""
+    await stop.wait()
+    await clock.sleep(SOON)
+    if stop.signal is not None:
+        name = signal.Signals(stop.signal).name
+        tell(f"{name}: what is in flight has {GRACE:.0f} s to finish, so that it is not paid for again; a second signal ends it at once")

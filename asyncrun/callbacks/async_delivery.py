@@ -1,0 +1,133 @@
+"""Deliveries to one asynchronous handler: in order, in a thread of their own, so that no job ever waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+from asyncrun.callbacks.error_text import words_of
+from asyncrun.callbacks.handler import MOST_WAITING, TIME_LIMIT
+from asyncrun.errors import StopRunError
+
+logger = logging.getLogger(__name__)
+
+_couriers: weakref.WeakSet[Courier] = weakref.WeakSet()
+
+
+class Courier:
+    """Awaits the coroutines that a handler's methods return, one after the other.
+
+    Args:
+        name: what the handler is called in reports.
+        most_waiting: calls that may wait; one that comes when they do is left out.
+        time_limit: seconds for one call.
+
+    A call that raises, or takes too long, is the last one: the courier is `off` then. One that raises StopRunError is not: see `take_stop`.
+    """
+
+    def __init__(self, name: str, most_waiting: int = MOST_WAITING, time_limit: float = TIME_LIMIT) -> None:
+        self.off = False
+        self._name = name
+        self._most_waiting = most_waiting
+        self._time_limit = time_limit
+        self._calls: deque[Coroutine[Any, Any, Any]] = deque()
+        self._since: float | None = None
+        self._left_out = 0
+        self._stop: StopRunError | None = None
+        self._guard = threading.Lock()
+        self._more = threading.Semaphore(0)
+        self._thread = threading.Thread(target=self._deliver_all, name=f"asyncrun handler {name}", daemon=True)
+        self._thread.start()
+        _couriers.add(self)
+
+    def send(self, call: Coroutine[Any, Any, Any]) -> bool:
+        """Have a coroutine awaited after those before it, from whichever thread; False when the handler is switched off."""
+        since = self._since
+        if since is not None and time.monotonic() - since > self._time_limit * 2:
+            self._switch_off(f"it did not return within {self._time_limit:g} s")
+        if self.off or len(self._calls) >= self._most_waiting:
+            call.close()
+            if not self.off and not self._left_out:
+                logger.warning("callback handler %s is too slow: it is not told of everything", self._name)
+            self._left_out += 1
+            return not self.off
+        self._append(call)
+        return True
+
+    def take_stop(self) -> StopRunError | None:
+        """Return the stop that the handler has asked for, once."""
+        stop, self._stop = self._stop, None
+        return stop
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until everything that was sent so far has been delivered; False when that takes longer than `seconds`."""
+        done = threading.Event()
+
+        async def mark() -> None:
+            done.set()
+
+        if not self.off:
+            self._append(mark())
+        deadline = time.monotonic() + seconds
+        while not (self.off or done.is_set()):
+            if not done.wait(min(0.1, max(deadline - time.monotonic(), 0.0))) and time.monotonic() >= deadline:
+                return False
+        return not self.off
+
+    def close(self, seconds: float) -> None:
+        """Deliver what has been sent, for `seconds` at most, and end the thread; may be called twice."""
+        if not self.flush(seconds) and not self.off:
+            self._switch_off(f"it was not done {seconds:g} s after the end")
+        self.off = True
+        self._more.release()
+        self._thread.join(min(seconds, 1.0))
+
+    def _append(self, call: Coroutine[Any, Any, Any]) -> None:
+        self._calls.append(call)
+        self._more.release()
+
+    def _switch_off(self, why: str) -> None:
+        with self._guard:
+            if self.off:
+                return
+            self.off = True
+        logger.warning("callback handler %s is switched off: %s", self._name, why)
+
+    def _deliver_all(self) -> None:
+        with asyncio.Runner() as runner:
+            while self._more.acquire() and not self.off:
+                # Together, because a turn of the loop for each costs as much as the calls themselves.
+                runner.run(self._deliver())
+            while self._calls:
+                self._calls.popleft().close()
+
+    async def _deliver(self) -> None:
+        while self._calls and not self.off:
+            call = self._calls.popleft()
+            self._since = time.monotonic()
+            try:
+                async with asyncio.timeout(self._time_limit) as limit:
+                    await call
+            except StopRunError as stop:
+                self._stop = self._stop or stop
+            except TimeoutError as error:
+                self._switch_off(f"it did not return within {self._time_limit:g} s" if limit.expired() else f"it raised {words_of(error)}")
+            except BaseException as error:
+                self._switch_off(f"it raised {words_of(error)}")
+            self._since = None
+
+
+@atexit.register
+def _deliver_the_rest() -> None:
+    for courier in list(_couriers):
+        if not courier.off:
+            courier.close(TIME_LIMIT)
+        if (stop := courier.take_stop()) is not None:
+            logger.warning("a callback handler wanted to stop what had ended: %s", words_of(stop))

@@ -1,0 +1,182 @@
+"""Answering the questions of a job: found in the ledger or asked for, as many at a time as make sense, rows in input order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from asyncrun.aio.pool import outcomes
+from asyncrun.errors import AsyncrunError, ItemError
+from asyncrun.jobs.answering import Answering, Question, answered_row, ask, look_up
+from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.failures import doubted, in_doubt
+from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.retry import Chosen, not_done
+from asyncrun.jobs.row_check import new_roll
+from asyncrun.jobs.scan import NO_KEY
+from asyncrun.jobs.stop_timeout import patience
+from asyncrun.ledger.answers import find_answers
+from asyncrun.ledger.ledger import KnownFailure
+from asyncrun.llms.interface import Declined
+from asyncrun.records import Answer, Hit, Item, ItemFailure, Usage, Waits, usage_of
+
+Found = tuple[Item, Sequence[Hit]]
+Write = Callable[[Sequence[Mapping[str, Any]]], None]
+"""Writes rows; blocks."""
+ROWS_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settled:
+    """How a question ended: `answer` is None where it was not asked. `cached` says that the answer was there before."""
+
+    question: Question | None
+    item: Item
+    answer: Answer | Declined | None
+    usage: Usage = field(default_factory=Usage)
+    waits: Waits = field(default_factory=Waits)
+    cached: bool = False
+
+
+class Answers:
+    """The answers of one job in one run.
+
+    Args:
+        answering: how it answers.
+        context: the job's surroundings.
+        tally: who counts.
+        known: the failures of earlier runs, by item id; one of a question that is sent as it was then stays.
+
+    `ended` are the items that have an answer, or none, `done` those that have one, which are the rows.
+    """
+
+    def __init__(self, answering: Answering, context: JobContext, tally: Tally, known: Mapping[str, KnownFailure]) -> None:
+        self._answering = answering
+        self._context = context
+        self._tally = tally
+        self._chosen: Chosen | None = context.retry.chosen(known) if context.retry is not None else None
+        self._known = known
+        self._locks: dict[bytes, asyncio.Lock] = {}
+        self._declined: dict[bytes, Declined] = {}
+        self._ended: AsyncrunError | None = None
+        self._left = 0
+        self._failed: list[tuple[KnownFailure, bool]] = []
+        self.ended = new_roll()
+        self.done = new_roll()
+
+    async def run(self, blocks: Iterator[Sequence[Found]], write: Write) -> AsyncrunError | None:
+        """Answer the questions and write the rows of those that have an answer, in input order.
+
+        `blocks` is read lazily in a worker thread, and `write` called in one. An AsyncrunError or a stop ends it: no new question is asked,
+        those in flight are awaited, and their answers are durable. Returns the error that ended it, None when all were answered.
+        """
+        rows: list[Mapping[str, Any]] = []
+        workers = self._context.workers or self._answering.llm.workers
+        try:
+            async with (
+                patience(self._context),
+                outcomes(self._calls(blocks), workers=workers, order="input", on_error="collect", ahead=4 * workers) as settled,
+            ):
+                async for outcome in settled:
+                    rows += self._receive(outcome.result())
+                    if len(rows) >= ROWS_AT_ONCE and self._ended is None:
+                        await asyncio.to_thread(write, rows)
+                        rows = []
+        except TimeoutError:
+            self._ended = self._ended or self._context.stopped()
+        if self._ended is None:
+            await asyncio.to_thread(write, rows)
+        return self._ended or not_done(self._left)
+
+    @property
+    def failures(self) -> list[KnownFailure]:
+        """Return the failures, as the ledger is to know them."""
+        doubtful = in_doubt(self._tally)
+        return [
+            doubted(known, self._known.get(known.failure.id), self._tally) if new and doubtful else known for known, new in self._failed
+        ]
+
+    async def _calls(self, blocks: Iterator[Sequence[Found]]) -> AsyncIterator[Callable[[], Awaitable[Settled]]]:
+        while self._ended is None and (block := await asyncio.to_thread(self._next, blocks)) is not None:
+            for item, question, answer in block:
+                self._ended = self._ended or self._context.stopped()
+                if self._ended is not None:
+                    return
+                yield partial(self._settle, item, question, answer)
+
+    def _next(self, blocks: Iterator[Sequence[Found]]) -> list[tuple[Item, Question | None, Answer | Declined | None]] | None:
+        """Return the next questions with what is known of them. Blocks."""
+        found = next(blocks, None)
+        if found is None:
+            return None
+        return [
+            (item, None, Declined(asked.reason, asked.message, 0))
+            if isinstance(asked, ItemError)
+            else (item, asked, self._known_of(asked, answer))
+            for item, asked, answer in look_up(found, self._answering, self._context)
+        ]
+
+    def _known_of(self, question: Question, answer: Answer | None) -> Answer | Declined | None:
+        known = self._known.get(question.item.id)
+        if answer is not None or known is None or (self._chosen is not None and self._chosen.has(question.item)):
+            return answer
+        same = (known.space, known.key) == (self._answering.space.fingerprint, question.key)
+        if not same or known.failure.reason == "server_error":
+            return None
+        return Declined(known.failure.reason, known.failure.message, known.failure.attempts)
+
+    async def _settle(self, item: Item, question: Question | None, known: Answer | Declined | None) -> Settled:
+        if question is None or known is not None:
+            return Settled(question, item, known, cached=True)
+        if self._chosen is not None and not self._chosen.has(item):
+            return Settled(question, item, None)
+        # The same words under several ids are one request: who comes second waits, or finds what came of it.
+        async with self._locks.setdefault(question.key, asyncio.Lock()):
+            try:
+                if self._ended is None:
+                    return await self._ask(question, item)
+            except AsyncrunError as error:
+                self._ended = self._ended or error
+                return Settled(question, item, None, usage_of(error))
+            finally:
+                self._locks.pop(question.key, None)
+        return Settled(question, item, None)
+
+    async def _ask(self, question: Question, item: Item) -> Settled:
+        if question.key in self._declined:
+            return Settled(question, item, self._declined[question.key])
+        async with self._context.claims.alone(question.key, lambda: self._ended is None) as mine:
+            if not mine:
+                return Settled(question, item, None)
+            since = self._context.generation.answers_since
+            answers = await asyncio.to_thread(find_answers, self._context.ledger, [question.key], since)
+            if question.key in answers:
+                return Settled(question, item, answers[question.key], cached=True)
+            completion = await ask(question, self._answering, self._context)
+        if isinstance(completion.answer, Declined):
+            self._declined[question.key] = completion.answer
+        return Settled(question, item, completion.answer, completion.usage, completion.waits)
+
+    def _receive(self, settled: Settled) -> list[Mapping[str, Any]]:
+        """Count an ended question; return its row, if it has one."""
+        self._tally.use(settled.usage)
+        self._tally.spend(settled.waits)
+        answer = settled.answer
+        self.ended.append(hash(settled.item.id))
+        if answer is None:
+            self._left += 1
+        elif isinstance(answer, Declined):
+            failure = ItemFailure(settled.item.id, settled.item.place, answer.reason, answer.message, answer.attempts)
+            key = settled.question.key if settled.question is not None else NO_KEY
+            self._failed.append((KnownFailure(failure, self._answering.space.fingerprint, key), not settled.cached))
+            self._tally.fail(failure)
+            self._ended = self._ended or self._tally.too_many()
+        else:
+            self._tally.add(ok=1, cached=int(settled.cached))
+            self.done.append(hash(settled.item.id))
+            if settled.question is not None:
+                return [answered_row(settled.question, answer)]
+        return []

@@ -1,0 +1,92 @@
+"""What an ingest job finds in its input: which documents are new or changed, and which have left."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from asyncrun.jobs.retry import Chosen
+from asyncrun.ledger.ledger import KnownFailure
+from asyncrun.records import BadItem, Item, ItemFailure
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentScan:
+    """What a pass over the documents found; `marks` holds those that are new or changed, by id.
+
+    `length` is that of their texts together, in characters.
+    `left` counts those that are not sent now, `gone` are ids of the store that the input no longer has.
+    """
+
+    items: int
+    unchanged: int
+    skipped: int
+    new: int
+    marks: Mapping[str, str]
+    left: int
+    gone: tuple[str, ...]
+    failures: tuple[KnownFailure, ...]
+    length: int = 0
+
+
+def document_mark(item: Item, made_with: str) -> str:
+    """Return a word for what a document's chunks are made from: its text, its metadata, and how it is cut and embedded."""
+    content = orjson.dumps([item.text, dict(item.metadata), made_with], default=str, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def scan_documents(
+    items: Iterable[Item | BadItem],
+    *,
+    stored: Mapping[str, str],
+    made_with: str,
+    known: Mapping[str, KnownFailure],
+    skip: frozenset[str],
+    skip_empty: bool,
+    only: Chosen | None = None,
+) -> DocumentScan:
+    """Pass over the documents once; with `only`, the failures of those do not count, and all others are left.
+
+    A document that cannot be read is not gone. One that failed by itself before stays failed until its text or the settings change.
+    """
+    marks: dict[str, str] = {}
+    failures: list[KnownFailure] = []
+    seen: set[str] = set()
+    count = unchanged = skipped = left = length = 0
+    for item in items:
+        count += 1
+        seen.add(item.id)
+        if item.id in skip or (skip_empty and isinstance(item, Item) and not item.text.strip()):
+            skipped += 1
+            continue
+        mark = document_mark(item, made_with) if isinstance(item, Item) else ""
+        chosen = only is not None and only.has(item)
+        before = None if chosen else known.get(item.id)
+        failure = _failure(item, mark, before, again=only is None)
+        if failure is not None:
+            failures.append(KnownFailure(failure, "", before.key if before is not None and only is not None else mark.encode()))
+        elif stored.get(item.id) == mark:
+            unchanged += 1
+        elif only is not None and not chosen:
+            left += 1
+        elif isinstance(item, Item):
+            marks[item.id] = mark
+            length += len(item.text)
+    new = sum(1 for doc_id in marks if doc_id not in stored)
+    gone = tuple(doc_id for doc_id in stored if doc_id not in seen)
+    return DocumentScan(count, unchanged, skipped, new, marks, left, gone, tuple(failures), length)
+
+
+def _failure(item: Item | BadItem, mark: str, known: KnownFailure | None, *, again: bool) -> ItemFailure | None:
+    if isinstance(item, BadItem):
+        return ItemFailure(item.id, item.place, item.reason, item.message)
+    if not item.text.strip():
+        return ItemFailure(item.id, item.place, "empty", "the text is empty (on_empty: skip leaves it out)")
+    by_itself = known is not None and known.key == mark.encode() and known.failure.reason != "server_error"
+    if known is not None and (by_itself or not again):
+        failure = known.failure
+        return ItemFailure(item.id, item.place, failure.reason, failure.message, failure.attempts)
+    return None

@@ -1,0 +1,109 @@
+"""What every job gets: its name, the ledger, the clock, who listens, and when it must stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from asyncrun.aio.stop import MAX_RUNTIME, Stop
+from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.clock import Clock
+from asyncrun.errors import TryLaterError
+from asyncrun.jobfile.units import Threshold
+from asyncrun.jobs.budget import Budget
+from asyncrun.jobs.disk_space import FreeSpace, free_space
+from asyncrun.jobs.estimate import TokenRate
+from asyncrun.jobs.forecast import Forecast
+from asyncrun.jobs.in_flight import Claims
+from asyncrun.jobs.retry import Retry
+from asyncrun.ledger.ledger import KnownFailure, Ledger
+from asyncrun.ledger.refreshes import Generation
+from asyncrun.paths import CLAIMS
+from asyncrun.records import EmbedFailure, ItemFailure
+
+T = TypeVar("T")
+Failure = TypeVar("Failure", ItemFailure, EmbedFailure)
+GRACE = 10.0
+"""Seconds that requests in flight have after the deadline of a job."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobContext:
+    """The surroundings of one job in one run.
+
+    `failures` is the name that the job's failed items are kept under: job files of one folder share the ledger. `max_failures` is None
+    when every item but one may fail. `skip` holds ids that are never sent. `workers` is how many batches may be in flight, None: as many
+    as the embedder can use. `deadline` is a monotonic time after which no batch starts (max_runtime).
+
+    `forecast` is that of a plan, `rate` is that of the job's space. With `retry` only failed items are sent; with `limit` the input ends
+    after so many items, and neither a store nor what is known of the job as a whole is changed.
+    `redact` takes the run's secrets out of words that others have written. `claims` are those of the job beside all that share the ledger.
+    """
+
+    name: str
+    failures: str
+    ledger: Ledger
+    stop: Stop
+    clock: Clock
+    manager: CallbackManager
+    max_failures: Threshold | None = None
+    skip: frozenset[str] = field(default_factory=frozenset)
+    workers: int | None = None
+    deadline: float | None = None
+    rate: TokenRate = field(default_factory=TokenRate)
+    forecast: Forecast = field(default_factory=Forecast)
+    free_space: FreeSpace = free_space
+    budget: Budget | None = None
+    retry: Retry | None = None
+    generation: Generation = field(default_factory=Generation)
+    limit: int | None = None
+    redact: Callable[[str], str] = str
+    claims: Claims = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Here, in a worker thread, and not where they are used: the ledger's folder asks for the working directory.
+        claims = Claims(self.ledger.folder / CLAIMS, self.failures, self.clock, self.stopped)
+        object.__setattr__(self, "claims", claims)
+
+    def unless_stopped(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield items until the job must end early. Raises TryLaterError then."""
+        for item in items:
+            if self.stop.requested:
+                raise TryLaterError(f"stopped early: {self.stop.reason}")
+            yield item
+
+    def redacted(self, failure: Failure) -> Failure:
+        """Return a failure without secrets in its words, which may be those of a plugin."""
+        return replace(failure, message=self.redact(failure.message))
+
+    async def keep_failures(self, failures: Iterable[KnownFailure]) -> None:
+        """Put the failures of the job in the place of its former ones, without secrets."""
+        await self.ledger.set_failures(self.failures, [replace(known, failure=self.redacted(known.failure)) for known in failures])
+
+    def seconds_left(self) -> float | None:
+        """Return in how many seconds requests in flight are cut off, None without a deadline."""
+        return None if self.deadline is None else max(self.deadline - self.clock.monotonic(), 0.0) + GRACE
+
+    async def wait_for(self, others: Awaitable[T]) -> T:
+        """Return what other jobs have done. Raises TryLaterError as soon as this job must end early."""
+        left = None if self.deadline is None else max(self.deadline - self.clock.monotonic(), 0.0)
+        waiting, stopping = asyncio.ensure_future(others), asyncio.ensure_future(self.stop.wait())
+        try:
+            await asyncio.wait((waiting, stopping), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                return waiting.result()
+            raise TryLaterError(f"stopped early: {self.stop.reason or MAX_RUNTIME}")
+        finally:
+            waiting.cancel()
+            stopping.cancel()
+            await asyncio.wait((waiting, stopping))
+
+    def stopped(self) -> TryLaterError | None:
+        """Return the error of a job that must end early, None while it need not."""
+        if self.stop.requested:
+            return TryLaterError(f"stopped early: {self.stop.reason}")
+        if self.deadline is not None and self.clock.monotonic() >= self.deadline:
+            return TryLaterError(f"stopped early: {MAX_RUNTIME}")
+        return None

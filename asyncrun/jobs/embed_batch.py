@@ -1,0 +1,108 @@
+"""Embedding through the ledger: one request's texts in, durable vectors out, told as one event."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+
+from asyncrun.aio.worker_state import waiting
+from asyncrun.callbacks.schema import CBEventType, EventPayload
+from asyncrun.embedders.interface import Embedder
+from asyncrun.errors import AsyncrunError
+from asyncrun.jobs.budget import Reservation
+from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.estimate import expected
+from asyncrun.jobs.pending import Pending
+from asyncrun.ledger.ledger import TRUNCATED, Finished
+from asyncrun.ledger.notes import add_token_rate
+from asyncrun.ledger.spending import Amount
+from asyncrun.records import Embedded, InputType, Space, Usage, Waits, answered_before, usage_of
+
+
+async def embed_batch(
+    batch: Sequence[Pending],
+    embedder: Embedder,
+    input_type: InputType,
+    context: JobContext,
+    *,
+    used: Callable[[Usage], object] = lambda _: None,
+    keep: bool = True,
+) -> Embedded:
+    """Embed a batch and return when its vectors are durable, where they are to be kept. `used` is told what requests used, in every case.
+
+    Raises what the embedder raises, StorageError, and BudgetError before a call. What an error says was answered before it is kept as well.
+    What the call has used is settled after its vectors are durable: a kill in between counts the reservation. The answer's waits hold the
+    time that this took.
+    """
+    space = embedder.space(input_type)
+    started = {
+        EventPayload.MODEL_NAME: embedder.model_name,
+        "provider": space.provider,
+        "server.address": space.host,
+        "items": len(batch),
+        EventPayload.CHUNKS: [pending.text for pending in batch],
+    }
+    with context.manager.event(CBEventType.EMBEDDING, payload=started) as event, event.enclosing():
+        async with _paid(batch, embedder, input_type, context) as reservation:
+            try:
+                answer = await embedder.aembed([pending.text for pending in batch], input_type)
+            except AsyncrunError as error:
+                reservation.used(usage_of(error))
+                used(usage_of(error))
+                if keep and (before := answered_before(error)) is not None:
+                    await _keep(batch, before, space, context)
+                raise
+            reservation.used(answer.usage)
+            used(answer.usage)
+            answered, counted = context.clock.monotonic(), _counted(batch, answer)
+            if answer.positions and keep:
+                await _keep(batch, answer, space, context, counted)
+            answer = replace(answer, waits=answer.waits + Waits(write=context.clock.monotonic() - answered))
+        context.rate.add(*counted)
+        event.on_end(payload=_described(answer))
+    return answer
+
+
+def _counted(batch: Sequence[Pending], answer: Embedded) -> tuple[int, int]:
+    """Return the tokens that the server has counted in the texts, and their bytes; zeros where it told none, or not those of all."""
+    if not answer.usage.tokens or answer.failures:
+        return 0, 0
+    return answer.usage.tokens - answer.beside, sum(pending.size for pending in batch)
+
+
+async def _keep(batch: Sequence[Pending], answer: Embedded, space: Space, context: JobContext, counted: tuple[int, int] = (0, 0)) -> None:
+    """Return when the vectors of an answer are durable, and with them how many tokens were counted in how many bytes."""
+    flags = [TRUNCATED if position in answer.truncated else 0 for position in answer.positions]
+    keys = [batch[position].key for position in answer.positions]
+    with waiting("store", idle=False):
+        tokens, size = counted
+        also = partial(add_token_rate, space=space, tokens=tokens, size=size) if size else None
+        await context.ledger.put(space, Finished(keys, answer.vectors, flags), also)
+
+
+@asynccontextmanager
+async def _paid(batch: Sequence[Pending], embedder: Embedder, input_type: InputType, context: JobContext) -> AsyncIterator[Reservation]:
+    """Reserve what the batch will use, where there is a budget. Raises BudgetError when it would pass it."""
+    if context.budget is None:
+        yield Reservation(Amount())
+        return
+    texts, sizes = [pending.text for pending in batch], [pending.size for pending in batch]
+    foreseen = await asyncio.to_thread(expected, embedder, input_type, context.rate, texts, sizes)
+    async with context.budget.reserve(foreseen) as reservation:
+        yield reservation
+
+
+def _described(answer: Embedded) -> dict[str, object]:
+    usage = answer.usage
+    return {
+        "ok": len(answer.positions),
+        **({"dimensions": answer.vectors.shape[1]} if answer.positions else {}),
+        "failed": len(answer.failures),
+        "tokens": usage.tokens,
+        "requests": usage.requests,
+        "retries": usage.retries,
+        **answer.waits.told(),
+    }

@@ -1,0 +1,250 @@
+"""The kind `ingest`: documents in; their chunks, embedded, into a store, a document wholly or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from asyncrun.chunkers.interface import Chunker
+from asyncrun.embedders.interface import Embedder, Empty
+from asyncrun.errors import AsyncrunError, RefusedDeletionError, TryLaterError
+from asyncrun.jobs.bookkeeping import keep_books
+from asyncrun.jobs.change_notes import news, passed_over
+from asyncrun.jobs.changed_documents import DocumentScan, document_mark, scan_documents
+from asyncrun.jobs.chunked import ChunkedDocument, load_after, rounds
+from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.disk_space import Room, ledger_bytes
+from asyncrun.jobs.distinct import DistinctSource, changed_input
+from asyncrun.jobs.estimate import load_of
+from asyncrun.jobs.failures import doubted, in_doubt
+from asyncrun.jobs.forecast import Foreseen
+from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.pending import Pending
+from asyncrun.jobs.planning import input_notes, probes_foreseen
+from asyncrun.jobs.retry import not_done
+from asyncrun.jobs.sending import Batch, send_all
+from asyncrun.jobs.space_check import check_place
+from asyncrun.jobs.store_sync import Shelf
+from asyncrun.ledger.key_index import KeyIndex, keys_array
+from asyncrun.ledger.ledger import KnownFailure
+from asyncrun.ledger.notes import known_dimensions, newest_batch
+from asyncrun.ports import Progress
+from asyncrun.records import Embedded, EmbedFailure, InputType, Item, JobPlan, JobResult, Load, Space, content_key
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IngestKind:
+    """One ingest job, wired. `made_with` stands for how documents are cut."""
+
+    source: DistinctSource
+    embedder: Embedder
+    chunker: Chunker
+    made_with: str
+    shelf: Shelf
+    on_empty: Empty
+    context: JobContext
+
+    async def plan(self) -> JobPlan:
+        """Say what a run would do: documents are cut as a run cuts them, in the same rounds. Raises what would end a run at its start."""
+        await asyncio.to_thread(self.shelf.check_space, self.embedder)
+        found = await asyncio.to_thread(self._scan)
+        changed, refusal = len(found.marks), self._refusal(found)
+        foreseen = await asyncio.to_thread(self._foresee, found)
+        plan = JobPlan(
+            name=self.context.name,
+            kind="ingest",
+            items=found.items,
+            new=found.new,
+            changed=changed - found.new,
+            unchanged=found.unchanged,
+            delete=len(found.gone) if self.shelf.prunes else 0,
+            failed=len(found.failures),
+            skipped=found.skipped,
+            disk=await asyncio.to_thread(self._disk, foreseen.inputs),
+            notes=(*input_notes(self.source), *([] if refusal is None else [f"a run is refused: {refusal}"])),
+        )
+        return foreseen.on(plan).noted(*await asyncio.to_thread(news, self.context, self._space, changed, foreseen.cost))
+
+    def _room(self, changed: int) -> Room:
+        """Return who looks whether documents fit: each has a chunk at least; how many they really have is known when they are cut."""
+
+        def needs() -> dict[Path, int] | None:
+            size = self._disk(changed)
+            return None if size is None else {self.context.ledger.folder: size}
+
+        return Room(needs, self.context.free_space)
+
+    def _prepare(self, changed: int, room: Room) -> Sequence[str]:
+        """Return what to say before documents are sent, after finding out whether they can be stored. Blocks. Raises StorageError."""
+        if changed and self.shelf.changes:
+            self.shelf.check_writable()
+        room.check()
+        return *news(self.context, self._space, changed, None), *(passed_over(self.source) if changed else ())
+
+    def _disk(self, chunks: int) -> int | None:
+        """Return what so many chunks take in the ledger, None before the size of a vector is known. Blocks."""
+        dimensions = self.embedder.dimensions or known_dimensions(self.context.ledger, self._space)
+        return None if dimensions is None else ledger_bytes(chunks, dimensions)
+
+    def _foresee(self, found: DocumentScan) -> Foreseen:
+        """Count what a run would send."""
+        index, forecast = self._index(), self.context.forecast
+        cut = self._rounds_of(found) if found.marks else iter(())
+        sent = (list(forecast.unforeseen(self._space, self._missing(documents, index))) for documents in self.context.unless_stopped(cut))
+        probes = probes_foreseen(self.embedder, InputType.DOCUMENT, self.context) if found.marks else []
+        return forecast.foresee(chain(probes, sent), self.embedder, InputType.DOCUMENT, self.context.rate)
+
+    async def run(self, progress: Progress) -> JobResult:
+        """Embed and commit what is new or changed, then remove what has left the input if the job says so."""
+        tally = Tally(self.context, "ingest", progress)
+        try:
+            mended = await asyncio.to_thread(self.shelf.mend)
+            await asyncio.to_thread(self.shelf.check_space, self.embedder)
+            found = await asyncio.to_thread(self._scan)
+            tally.start(found.items)
+            tally.say([*mended, *map(str, self.source.lacking)])
+            if (refusal := self._refusal(found)) is not None:
+                raise refusal
+            room = self._room(len(found.marks))
+            tally.say(await asyncio.to_thread(self._prepare, len(found.marks), room))
+            error = await self._commit_changed(found, tally, room) or tally.too_many()
+            if error is None:
+                await self.shelf.prune(found.gone, tally)
+                error = not_done(found.left) or tally.left_over()
+            if error is None:
+                await asyncio.to_thread(self.shelf.seal)
+        except AsyncrunError as raised:
+            error = raised
+        error = await keep_books(self.context, self._space, error)
+        return tally.result(limits=self.embedder.rate_limits, output=self.shelf.target.collection, error=error)
+
+    @property
+    def _made_with(self) -> str:
+        generation = self.context.generation.number
+        return f"{self.made_with} {self._space.fingerprint}" + (f" {generation}" if generation else "")
+
+    @property
+    def _space(self) -> Space:
+        return self.embedder.space(InputType.DOCUMENT)
+
+    def _index(self) -> KeyIndex:
+        return self.context.ledger.index(self._space, self.context.generation.since)
+
+    def _scan(self) -> DocumentScan:
+        known = self.context.ledger.failures(self.context.failures)
+        return scan_documents(
+            self.context.unless_stopped(self.source.items()),
+            stored=self.shelf.marks(),
+            made_with=self._made_with,
+            known=known,
+            skip=self.context.skip,
+            skip_empty=self.on_empty == "skip",
+            only=None if self.context.retry is None else self.context.retry.chosen(known),
+        )
+
+    def _refusal(self, found: DocumentScan) -> RefusedDeletionError | None:
+        """Return the error of a run that would delete more documents than may be, None for one that would not."""
+        stored = found.unchanged + len(found.marks) - found.new + len(found.gone)
+        allowed = self.shelf.target.max_delete.of(stored)
+        if not self.shelf.prunes or len(found.gone) <= allowed:
+            return None
+        return RefusedDeletionError(
+            f"{len(found.gone)} of {stored} documents of {self.shelf.target.source!r} left the input, {allowed} may be deleted (max_delete)"
+        )
+
+    async def _commit_changed(self, found: DocumentScan, tally: Tally, room: Room) -> AsyncrunError | None:
+        tally.add(ok=found.unchanged, cached=found.unchanged, skipped=found.skipped)
+        kept = list(found.failures)
+        for known in kept:
+            tally.fail(known.failure)
+        try:
+            if not found.marks:
+                return None
+            return await self._rounds(found, tally, kept, room)
+        finally:
+            if self.shelf.changes:
+                await self.context.keep_failures(kept)
+
+    async def _rounds(self, found: DocumentScan, tally: Tally, kept: list[KnownFailure], room: Room) -> AsyncrunError | None:
+        await check_place(self.embedder, InputType.DOCUMENT, self.context, tally)
+        before = await asyncio.to_thread(self.context.ledger.failures, self.context.failures)
+        todo, length, failures = self._rounds_of(found), found.length, dict[bytes, EmbedFailure]()
+        while documents := await asyncio.to_thread(next, todo, None):
+            length -= sum(len(document.item.text) for document in documents)
+            error = await self._send(documents, failures, tally, room, load_after(documents, self.embedder, length))
+            index = await asyncio.to_thread(self._index)
+            for known in await self.shelf.commit(documents, failures, index, self._space, tally):
+                kept.append(doubted(known, before.get(known.failure.id), tally) if in_doubt(tally) else known)
+                tally.fail(known.failure)
+            if error := error or tally.too_many() or self.context.stopped():
+                return error
+        return None
+
+    def _rounds_of(self, found: DocumentScan) -> Iterator[list[ChunkedDocument]]:
+        workers = self.context.workers or self.embedder.workers
+        return rounds(self._changed(found), self.chunker, self._key, workers=workers, max_items=self.embedder.batch.max_items)
+
+    def _changed(self, found: DocumentScan) -> Iterator[tuple[Item, str]]:
+        """Yield the new and the changed documents with their marks. Raises StorageError when they are not what the scan saw."""
+        count = 0
+        for item in self.source.items():
+            mark = found.marks.get(item.id)
+            if mark is None:
+                continue
+            if not isinstance(item, Item) or document_mark(item, self._made_with) != mark:
+                raise changed_input(item.place.file)
+            count += 1
+            yield item, mark
+        if count != len(found.marks):
+            raise changed_input("the input")
+
+    def _key(self, text: str) -> bytes:
+        return content_key(self.embedder.as_sent(text, InputType.DOCUMENT))
+
+    async def _send(
+        self, documents: list[ChunkedDocument], failures: dict[bytes, EmbedFailure], tally: Tally, room: Room, later: Load
+    ) -> AsyncrunError | None:
+        """Embed the chunks of a round that are neither finished nor failed, each text once; `later` is what the rounds after it send."""
+        send_some = partial(send_all, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context, tally=tally)
+
+        def received(batch: Batch, answer: Embedded) -> None:
+            tally.spend(answer.waits)
+            failures.update((batch[failure.position].key, failure) for failure in answer.failures)
+
+        space = self._space.fingerprint
+
+        def look() -> tuple[int, list[Pending]]:
+            newest = newest_batch(self.context.ledger, space)
+            return newest, [pending for pending in self._missing(documents, self._index()) if pending.key not in failures]
+
+        while True:
+            newest, missing = await asyncio.to_thread(look)
+            if not missing:
+                return None
+            async with self.context.claims.claim(space, [pending.key for pending in missing]) as share:
+                mine = [pending for pending, own in zip(missing, share.mine.tolist(), strict=True) if own]
+                if newest != await asyncio.to_thread(newest_batch, self.context.ledger, space):
+                    still = {pending.key for pending in (await asyncio.to_thread(look))[1]}
+                    mine = [pending for pending in mine if pending.key in still]
+                tally.expect(load_of([pending.size for pending in mine], self.embedder) + later)
+                error = await send_some(mine, received, used=tally.use, room=room)
+                share.failed.update((each.key, self.context.redacted(failures[each.key])) for each in mine if each.key in failures)
+                if error is not None or not share.others:
+                    return error
+                try:
+                    failures.update(await tally.wait_for(share))
+                except TryLaterError as stopped:
+                    return stopped
+
+    def _missing(self, documents: list[ChunkedDocument], index: KeyIndex) -> list[Pending]:
+        texts = {key: chunk.text for document in documents for key, chunk in zip(document.keys, document.chunks, strict=True)}
+        found = index.find(keys_array(b"".join(texts)))
+        return [
+            Pending(key, text, len(text.encode()))
+            for (key, text), position in zip(texts.items(), found.tolist(), strict=True)
+            if position < 0
+        ]

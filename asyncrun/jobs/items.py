@@ -1,0 +1,146 @@
+"""The items of an `embed` or `query` job: passed over, looked up in the ledger, and given with their vectors in input order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from asyncrun.embedders.interface import Embedder, Empty
+from asyncrun.errors import DamagedStateError
+from asyncrun.jobs.change_notes import news, passed_over
+from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.disk_space import Room, ledger_bytes, output_bytes
+from asyncrun.jobs.distinct import DistinctSource, changed_input
+from asyncrun.jobs.outputs import Output
+from asyncrun.jobs.pending import Pending
+from asyncrun.jobs.scan import Scan, scan
+from asyncrun.ledger.key_index import KeyIndex
+from asyncrun.ledger.notes import known_dimensions
+from asyncrun.records import InputType, Item, Space, content_key
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from asyncrun.records import Vectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Items:
+    """The items of a job and the embedder that their texts go to."""
+
+    source: DistinctSource
+    embedder: Embedder
+    input_type: InputType
+    on_empty: Empty
+    context: JobContext
+
+    @property
+    def space(self) -> Space:
+        """Return the space that the items come into."""
+        return self.embedder.space(self.input_type)
+
+    def scan(self, *, embeds: bool = True) -> Scan:
+        """Pass over the input once. Blocks. Where nothing is embedded, what failed to be embedded before does not matter."""
+        known = self.context.ledger.failures(self.context.failures) if embeds else {}
+        return scan(
+            self.context.unless_stopped(self.source.items()),
+            as_sent=lambda text: self.embedder.as_sent(text, self.input_type),
+            space=self.space.fingerprint,
+            known=known,
+            skip=self.context.skip,
+            skip_empty=self.on_empty == "skip",
+            only=self.context.retry.chosen(known) if self.context.retry is not None and embeds else None,
+        )
+
+    def index(self) -> KeyIndex:
+        """Return what is finished in the space of these items, for the job's generation. Blocks."""
+        return self.context.ledger.index(self.space, self.context.generation.since)
+
+    def whole_index(self) -> KeyIndex:
+        """Return the same for one who only looks. Blocks. Raises DamagedStateError where something of it is damaged."""
+        index = self.index()
+        if self.context.ledger.left_out:
+            raise DamagedStateError(
+                "the ledger is damaged: rows that are finished do not fit their checksums", hint="`asyncrun run` sends what is lost again."
+            )
+        return index
+
+    def disk(self, scanned: Scan, index: KeyIndex, output: Output) -> dict[Path, int] | None:
+        """Return how many bytes a run needs in the ledger's and the output's folder, None when that is not known. Blocks."""
+        dimensions = self.embedder.dimensions or known_dimensions(self.context.ledger, self.space)
+        if dimensions is None:
+            return None
+        send, _ = scanned.missing(index)
+        needs = {self.context.ledger.folder: ledger_bytes(int(np.count_nonzero(send)), dimensions)}
+        if output.path is not None and send.any():
+            rows, text = int(np.count_nonzero(scanned.ready)), int(scanned.sizes[scanned.ready].sum())
+            folder = output.path.parent
+            # The rows of questions hold hits, whose size nobody knows before the search.
+            in_rows = dimensions if self.input_type is InputType.DOCUMENT else 0
+            needs[folder] = needs.get(folder, 0) + output_bytes(rows, in_rows, text, output.form.split()[0])
+        return needs
+
+    def room(self, scanned: Scan, index: KeyIndex, output: Output) -> Room:
+        """Return who looks whether a run fits on the disk."""
+        return Room(lambda: self.disk(scanned, index, output), self.context.free_space)
+
+    def prepare(self, scanned: Scan, index: KeyIndex, room: Room) -> Sequence[str]:
+        """Return what to say before items are sent, after finding out whether they fit on the disk. Blocks. Raises StorageError."""
+        send, _ = scanned.missing(index)
+        if not send.any():
+            return ()
+        price = self.embedder.price_per_million_tokens
+        cost = None if price is None else self.context.rate.of(scanned.sizes[send].tolist()) * price / 1_000_000
+        room.check()
+        return *news(self.context, self.space, int(np.count_nonzero(scanned.open(index))), cost), *passed_over(self.source)
+
+    def present(self, scanned: Scan, index: KeyIndex) -> str:
+        """Return a word for which items are finished."""
+        return hashlib.blake2b(np.packbits(self.finished(scanned, index)).tobytes(), digest_size=16).hexdigest()
+
+    def finished(self, scanned: Scan, index: KeyIndex) -> NDArray[np.bool_]:
+        """Return which items are finished; shape (n,)."""
+        return scanned.ready & (scanned.positions(index) >= 0)
+
+    def rows(self, scanned: Scan, index: KeyIndex) -> Iterator[list[tuple[Item, Vectors]]]:
+        """Yield the finished items with their vectors, in input order, in blocks. Blocks.
+
+        Raises StorageError when the input is no longer what the scan saw.
+        """
+        for block in self.blocks(scanned):
+            positions = index.find(scanned.keys[[ordinal for ordinal, _ in block]])
+            found = np.flatnonzero(positions >= 0)
+            vectors = self.context.ledger.vectors(index, positions[found])
+            yield [(block[row][1], vector) for row, vector in zip(found.tolist(), vectors, strict=True)]
+
+    def blocks(self, scanned: Scan, size: int = 256) -> Iterator[list[tuple[int, Item]]]:
+        """Yield the readable items with their ordinals, in input order, in lists of at most `size`. Blocks."""
+        ready = self._ready(scanned)
+        while block := list(islice(ready, size)):
+            yield block
+
+    def _ready(self, scanned: Scan) -> Iterator[tuple[int, Item]]:
+        ordinal, ready = -1, scanned.ready.tobytes()
+        for ordinal, item in enumerate(self.source.items()):
+            if ordinal >= len(scanned):
+                raise changed_input(item.place.file)
+            if not ready[ordinal]:
+                continue
+            key = content_key(self.embedder.as_sent(item.text, self.input_type)) if isinstance(item, Item) else b""
+            if not isinstance(item, Item) or key != scanned.key(ordinal):
+                raise changed_input(item.place.file)
+            yield ordinal, item
+        if ordinal + 1 != len(scanned):
+            raise changed_input("the input")
+
+    def pending(self, scanned: Scan, send: NDArray[np.bool_]) -> Iterator[Pending]:
+        """Yield the texts of these items, in input order. Blocks."""
+        for ordinal, item in self._ready(scanned):
+            if send[ordinal]:
+                yield Pending(scanned.key(ordinal), item.text, int(scanned.sizes[ordinal]), ordinal)

@@ -1,0 +1,150 @@
+"""How a job stands while it runs, and the result that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from asyncrun.aio.limits import Limits
+from asyncrun.errors import AsyncrunError, BudgetError, DamagedStateError, TooManyFailuresError, TryLaterError
+from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.in_flight import Share
+from asyncrun.jobs.pace import at_limits, bound_by
+from asyncrun.plural import counted
+from asyncrun.ports import Progress
+from asyncrun.records import Counts, EmbedFailure, ItemFailure, JobResult, Load, Status, Usage, Waits
+
+SHOWN_FAILURES = 100
+"""How many failures a result carries; the ledger has all."""
+
+
+class Tally:
+    """Counts the items of one job as they end, and tells the onlooker.
+
+    Args:
+        context: the job's surroundings.
+        kind: the job's kind.
+        progress: who is told.
+    """
+
+    def __init__(self, context: JobContext, kind: str, progress: Progress) -> None:
+        self.name, self.kind = context.name, kind
+        self.counts = Counts()
+        self.usage = Usage()
+        self.waits = Waits()
+        self.failures: list[ItemFailure] = []
+        self._progress = progress
+        self._context = context
+        self._started = context.clock.monotonic()
+        self._total = 0
+        self._awaited: set[str] = set()
+
+    def start(self, total: int) -> None:
+        """Tell how many items there are."""
+        self._total = total
+        self._progress.task_started(self.name, total)
+
+    def add(self, **counts: int) -> None:
+        """Add items that have ended: ok, failed, skipped, cached, removed, truncated."""
+        ended = sum(counts.get(key, 0) for key in ("ok", "failed", "skipped"))
+        more = Counts(items=ended, **counts)
+        self.counts += more
+        self._progress.advance(self.name, more)
+
+    def fail(self, failure: ItemFailure) -> None:
+        """Add an item that has failed."""
+        failure = self._context.redacted(failure)
+        if len(self.failures) < SHOWN_FAILURES:
+            self.failures.append(failure)
+        self.add(failed=1)
+        self._progress.item_failed(self.name, failure)
+
+    def take(self, other: Tally) -> None:
+        """Add what another one has counted of the same items, without those that it has done: here they are not done yet."""
+        self.use(other.usage)
+        self.spend(other.waits)
+        self.add(skipped=other.counts.skipped)
+        for failure in other.failures:
+            self.fail(failure)
+        if more := other.counts.failed - len(other.failures):
+            self.add(failed=more)
+
+    def say(self, sentences: Iterable[str]) -> None:
+        """Tell what a person should read before the job sends anything."""
+        for sentence in sentences:
+            self._progress.warn(f"{self.name}: {sentence}")
+
+    def use(self, usage: Usage) -> None:
+        """Add what requests used."""
+        self.usage += usage
+        self._progress.use(self.name, usage)
+
+    def spend(self, waits: Waits) -> None:
+        """Add what the time of a batch was spent on."""
+        self.waits += waits
+
+    async def wait_for(self, share: Share) -> dict[bytes, EmbedFailure]:
+        """Return what failed where others sent texts of this job, once they have ended; tells of each other run, once.
+
+        Raises TryLaterError as soon as this job must end early.
+        """
+        for other in share.others:
+            if not other.here and other.of not in self._awaited:
+                self._awaited.add(other.of)
+                self.say([f"waiting for another run ({other.of}), which is sending {counted(other.texts, 'text')} of this job"])
+        return await self._context.wait_for(share.wait())
+
+    def expect(self, left: Load) -> None:
+        """Tell how much is still to be sent."""
+        self._progress.expect(self.name, left)
+
+    def sending(self, load: Load) -> None:
+        """Tell that a call with some of it has begun."""
+        self._progress.sending(self.name, load)
+
+    def received(self, load: Load, waits: Waits | None) -> None:
+        """Tell that such a call was answered, and what it waited for; None: it has ended without an answer."""
+        self._progress.received(self.name, load, waits)
+
+    def too_many(self, more: int = 0) -> TooManyFailuresError | None:
+        """Return the error that ends the job when more items failed than may; `more` are failed but not counted yet."""
+        failed = self.counts.failed + more
+        if self._context.max_failures is not None:
+            allowed = self._context.max_failures.of(self._total)
+            if failed > allowed:
+                return TooManyFailuresError(f"{failed} of {self._total} items failed, {allowed} may (max_failures)")
+        elif failed and failed == self._total - self.counts.skipped:
+            return TooManyFailuresError(f"all {failed} items failed")
+        return None
+
+    def left_over(self) -> DamagedStateError | None:
+        """Return the error of a job that is done although items of it have not ended, as when their vectors were dropped meanwhile."""
+        if self.counts.items == self._total:
+            return None
+        return DamagedStateError(
+            f"{self.counts.items:,} of {self._total:,} items have ended: vectors that were finished are not in the ledger any more",
+            hint="Run the same command again: what is damaged or was dropped is sent again.",
+        )
+
+    def result(self, *, limits: Limits | None = None, output: str | None = None, error: AsyncrunError | None = None) -> JobResult:
+        """Return how the job ended: by an error, or with what was counted. `limits` are those of its endpoint."""
+        _, tightest = at_limits(limits, self.usage.requests, self.usage.tokens, self.counts.ok - self.counts.cached)
+        if error is not None:
+            status = Status.STOPPED if isinstance(error, TryLaterError | BudgetError) else Status.FAILED
+            exit_code = error.exit_code
+        else:
+            status = Status.PARTIAL if self.counts.failed else Status.SUCCEEDED
+            exit_code = 3 if self.counts.failed else 0
+        return JobResult(
+            name=self.name,
+            kind=self.kind,
+            status=status,
+            exit_code=exit_code,
+            reason=None if error is None else str(error),
+            hint=error.hint if error is not None else None,
+            counts=self.counts,
+            usage=self.usage,
+            seconds=self._context.clock.monotonic() - self._started,
+            bound_by=bound_by(self.waits, tightest),
+            output=output,
+            failures=tuple(self.failures),
+        )

@@ -1,0 +1,121 @@
+"""A job's output: written whole from rows, and left alone when it already is what it would become."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from asyncrun.callbacks.schema import CBEventType
+from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.row_check import Roll, check_rows, new_roll
+from asyncrun.writers.interface import Writer
+
+Row = Mapping[str, Any]
+
+
+@dataclass(slots=True, eq=False)
+class Unfinished:
+    """An output that is being written; `done` is None until all rows are, and then the items that must each have one, in their order.
+
+    Its writer is used by one thread at a time: where a job is cancelled, the thread that writes goes on.
+    """
+
+    writer: Writer
+    shown: str
+    done: Roll[int] | None = None
+    _written: Roll[int] = field(default_factory=new_roll)
+    _in_use: threading.Lock = field(default_factory=threading.Lock)
+
+    def write(self, rows: Iterable[Row]) -> None:
+        """Add rows. Blocks. Raises StorageError."""
+        for row in rows:
+            with self._in_use:
+                self.writer.write(row)
+                self._written.append(hash(row["id"]))
+
+    def commit(self, done: Roll[int]) -> os.stat_result | None:
+        """Put it in its place if its rows are those of what is done; returns which file it is there. Blocks. Raises as `Output.write`."""
+        with self._in_use:
+            check_rows(self.shown, self._written, done)
+            return self.writer.commit()
+
+    def abort(self) -> None:
+        """Throw it away, unless it is in its place. Blocks."""
+        with self._in_use:
+            self.writer.abort()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where rows go.
+
+    `path` is None for standard output, `shown` the path as the user knows it, `form` a word for format and columns; `beside` are the files
+    that come with it.
+    """
+
+    path: Path | None
+    shown: str
+    form: str
+    open_writer: Callable[[], Writer]
+    beside: tuple[Path, ...] = ()
+
+    def mark(self, *parts: str) -> str:
+        """Return a word for what the output is made from."""
+        return hashlib.blake2b("\0".join(("1", self.form, *parts)).encode(), digest_size=16).hexdigest()
+
+    def check(self) -> None:
+        """Find out whether the output can be created, before anything is sent. Blocks. Raises OutputError."""
+        self.open_writer().abort()
+
+    async def is_current(self, mark: str, context: JobContext) -> bool:
+        """Tell whether the file is still the one that was made from what `mark` stands for."""
+        path = self.path
+        if path is None:
+            return False
+        return await asyncio.to_thread(lambda: context.ledger.output_is(path, mark) and all(file.exists() for file in self.beside))
+
+    async def write(self, rows: Iterable[Row], done: Roll[int], mark: str, context: JobContext) -> None:
+        """Write the rows of what is done in a worker thread, put the file in its place, and remember what it was made from.
+
+        Raises DamagedStateError for other rows, OutputError and StorageError; then the former file stays.
+        """
+        with context.manager.event(CBEventType.ASYNC_JOB, payload={"name": f"write {self.shown}"}):
+            placed = await asyncio.to_thread(self.write_rows, rows, done)
+            if self.path is not None:
+                await context.ledger.set_output(self.path, mark, placed)
+
+    @asynccontextmanager
+    async def writing(self, mark: str, context: JobContext) -> AsyncIterator[Unfinished]:
+        """Yield an output to which rows are added as they come; it takes its place at the end, when it is said what is done.
+
+        Raises DamagedStateError when that is not what the rows are of, OutputError and StorageError.
+        """
+        with context.manager.event(CBEventType.ASYNC_JOB, payload={"name": f"write {self.shown}"}):
+            unfinished = Unfinished(await asyncio.to_thread(self.open_writer), self.shown)
+            try:
+                yield unfinished
+                if unfinished.done is not None:
+                    placed = await asyncio.to_thread(unfinished.commit, unfinished.done)
+                    if self.path is not None:
+                        await context.ledger.set_output(self.path, mark, placed)
+            finally:
+                await asyncio.to_thread(unfinished.abort)
+
+    def write_rows(self, rows: Iterable[Row], done: Roll[int]) -> os.stat_result | None:
+        """Write the rows of what is done, put the file in its place, and return which one it is there. Blocks. Raises as `write` does.
+
+        `done` is looked at after the last row.
+        """
+        unfinished = Unfinished(self.open_writer(), self.shown)
+        try:
+            unfinished.write(rows)
+            return unfinished.commit(done)
+        finally:
+            unfinished.abort()

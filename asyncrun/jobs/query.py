@@ -1,0 +1,262 @@
+"""The kind `query`: questions in, one row with the best hits for each and with an answer where one is wanted, in input order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from asyncrun.callbacks.schema import CBEventType, EventPayload
+from asyncrun.errors import AsyncrunError, DamagedStoreError, JobFailedError, UsageError
+from asyncrun.jobs.answer_plan import find_unanswered, likely_size, with_answers
+from asyncrun.jobs.answering import Answering, Question, answered_row, look_up
+from asyncrun.jobs.answers import Answers, Found
+from asyncrun.jobs.bookkeeping import keep_books
+from asyncrun.jobs.collection_check import check_space, filter_notes
+from asyncrun.jobs.failures import keep_failures
+from asyncrun.jobs.items import Items
+from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.missing import send_missing
+from asyncrun.jobs.outputs import Output, Row
+from asyncrun.jobs.planning import input_notes, plan_items
+from asyncrun.jobs.row_check import Roll, check_rows, new_roll
+from asyncrun.jobs.scan import Scan
+from asyncrun.ledger.key_index import KeyIndex
+from asyncrun.ports import Progress
+from asyncrun.records import Counts, Item, JobPlan, JobResult, Waits
+from asyncrun.stores.interface import SearchMode, SearchRequest, Store
+
+if TYPE_CHECKING:
+    from asyncrun.records import Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a question is asked."""
+
+    collection: str
+    mode: SearchMode
+    top_k: int
+    filter: str | None
+
+
+@contextmanager
+def telling_how(mend_first: str | None) -> Iterator[None]:
+    """Say of a damaged store what mends it, where that is known."""
+    try:
+        yield
+    except DamagedStoreError as error:
+        error.hint = mend_first or error.hint
+        raise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryKind:
+    """One query job, wired. Rows: id, query, hits; and answer, citations, finish_reason, usage where it answers.
+
+    `fill_first` says what to do when the collection is not there, `mend_first` when it is damaged; None where nothing better is known than
+    what the store says. `filled_with` are the fields of metadata that jobs of the file fill it with.
+    """
+
+    items: Items
+    store: Store
+    search: Search
+    output: Output
+    answering: Answering | None = None
+    fill_first: str | None = None
+    mend_first: str | None = None
+    filled_with: tuple[str, ...] = ()
+
+    async def plan(self) -> JobPlan:
+        """Say what a run would send; sends nothing. Raises what would end a run at its start."""
+        with telling_how(self.mend_first):
+            return await self._plan()
+
+    async def _plan(self) -> JobPlan:
+        await asyncio.to_thread(self._is_filled)
+        scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
+        index = await asyncio.to_thread(self.items.index)
+        if self.search.mode == "keyword":
+            plan = JobPlan(
+                self.items.context.name,
+                "query",
+                items=len(scanned),
+                new=0,
+                unchanged=len(scanned) - scanned.failed - scanned.skipped,
+                failed=scanned.failed,
+                skipped=scanned.skipped,
+                notes=input_notes(self.items.source),
+            )
+        else:
+            plan = await asyncio.to_thread(plan_items, self.items, "query", scanned, index, self.output)
+        if self.answering is not None:
+            plan = await asyncio.to_thread(self._plan_answers, plan, self.answering, scanned, index)
+        return plan.noted(*await asyncio.to_thread(self._filter_notes))
+
+    def _plan_answers(self, plan: JobPlan, answering: Answering, scanned: Scan, index: KeyIndex) -> JobPlan:
+        """Return the plan with the answers in it. Blocks."""
+        there = self.store.fingerprint(self.search.collection) is not None
+        known = find_unanswered(self._found_unless_stopped(scanned, index) if there else (), answering, self.items.context)
+        unsearched = plan.new if there else plan.new + plan.unchanged
+        unanswered = known.more(unsearched, likely_size(answering, self.search.top_k))
+        return with_answers(plan, unanswered, answering)
+
+    async def run(self, progress: Progress) -> JobResult:
+        """Embed the questions that need it, search, and write the output unless it is up to date."""
+        context = self.items.context
+        tally = Tally(context, "query", progress)
+        try:
+            await asyncio.to_thread(self.output.check)
+            await asyncio.to_thread(self._check_collection)
+            scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
+            tally.start(len(scanned))
+            tally.say([*map(str, self.items.source.lacking), *await asyncio.to_thread(self._filter_notes)])
+            if self.answering is None:
+                error, done = await self._send_missing(scanned, tally)
+                if (error := error or tally.too_many()) is None:
+                    await self._write(scanned, done)
+            else:
+                error = await self._answer(self.answering, scanned, tally)
+        except AsyncrunError as raised:
+            error = raised
+        if isinstance(error, DamagedStoreError):
+            error.hint = self.mend_first or error.hint
+        error = await keep_books(context, self.items.space, error)
+        asked = self.items.embedder if self.answering is None else self.answering.llm
+        return tally.result(limits=asked.rate_limits, output=self.output.shown, error=error)
+
+    def export(self, output: Output) -> Counts:
+        """Write the rows that are done now to another output; sends nothing. Blocks. Returns how many items are ok, of how many."""
+        scanned = self.items.scan(embeds=self.search.mode != "keyword")
+        with telling_how(self.mend_first):
+            done = self._export(scanned, output)
+        return Counts(items=len(scanned), ok=len(done), skipped=scanned.skipped)
+
+    def _export(self, scanned: Scan, output: Output) -> Roll[int]:
+        index, done = self.items.whole_index(), new_roll()
+        if not self._is_filled():
+            output.write_rows((), done)
+        elif self.answering is not None:
+            output.write_rows(self._answered(self._found_unless_stopped(scanned, index), self.answering, done), done)
+        else:
+            done = self._roll(scanned, index)
+            output.write_rows(self._rows(self._found_unless_stopped(scanned, index)), done)
+        return done
+
+    def _roll(self, scanned: Scan, index: KeyIndex) -> Roll[int]:
+        """Return which questions can be asked."""
+        return scanned.done() if self.search.mode == "keyword" else scanned.roll(self.items.finished(scanned, index))
+
+    def _is_filled(self) -> bool:
+        """Tell whether the collection is there. Raises SpaceMismatchError for one of another space."""
+        if self.search.mode != "keyword":
+            check_space(self.store, self.search.collection, self.items.embedder, self.items.context.ledger)
+        return self.store.fingerprint(self.search.collection) is not None
+
+    def _filter_notes(self) -> tuple[str, ...]:
+        return filter_notes(self.store, self.search.collection, self.search.filter, self.filled_with)
+
+    def _check_collection(self) -> None:
+        """Fail this job alone: others may have run, so it is no mistake of the call any more."""
+        if self._is_filled():
+            return
+        try:
+            self.store.search(self.search.collection, [])
+        except UsageError as error:
+            raise JobFailedError(error.message, hint=self.fill_first or error.hint) from None
+
+    async def _send_missing(self, scanned: Scan, tally: Tally) -> tuple[AsyncrunError | None, Roll[int]]:
+        if self.search.mode != "keyword":
+            index = await asyncio.to_thread(self.items.index)
+            room = self.items.room(scanned, index, self.output)
+            tally.say(await asyncio.to_thread(self.items.prepare, scanned, index, room))
+            return await send_missing(self.items, scanned, index, tally, room)
+        tally.add(ok=int(np.count_nonzero(scanned.ready)), skipped=scanned.skipped)
+        await keep_failures(self.items, scanned, {}, tally)
+        return None, scanned.done()
+
+    async def _answer(self, answering: Answering, scanned: Scan, tally: Tally) -> AsyncrunError | None:
+        """Embed the questions that need it, then answer and write; an item is done when it has its answer. Returns what ended it early."""
+        context = self.items.context
+        known = await asyncio.to_thread(context.ledger.failures, context.failures)
+        embedding = Tally(context, "query", Progress())
+        embedding.start(len(scanned))
+        error, asked = await self._send_missing(scanned, embedding)
+        tally.take(embedding)
+        if error := error or tally.too_many():
+            return error
+        index = await asyncio.to_thread(self.items.index)
+        failed = any(each.space == answering.space.fingerprint for each in known.values())
+        mark = await self._mark(scanned, index, answering.form)
+        if not failed and await self.output.is_current(mark, context):
+            tally.add(ok=embedding.counts.ok, cached=embedding.counts.ok)
+            return None
+        unanswered = await asyncio.to_thread(context.ledger.failures, context.failures)
+        answers = Answers(answering, context, tally, known)
+        try:
+            async with self.output.writing(mark, context) as written:
+                error = await answers.run(self._found(scanned, index), written.write) or tally.too_many()
+                if error is None:
+                    check_rows(f"the answers of {context.name}", answers.ended, asked)
+                    written.done = answers.done
+        finally:
+            await context.keep_failures([*unanswered.values(), *answers.failures])
+        return error
+
+    async def _write(self, scanned: Scan, done: Roll[int]) -> None:
+        index = await asyncio.to_thread(self.items.index)
+        mark = await self._mark(scanned, index)
+        if not await self.output.is_current(mark, self.items.context):
+            await self.output.write(self._rows(self._found(scanned, index)), done, mark, self.items.context)
+
+    async def _mark(self, scanned: Scan, index: KeyIndex, *more: str) -> str:
+        revision = await asyncio.to_thread(self.store.revision, self.search.collection)
+        present = "" if self.search.mode == "keyword" else self.items.present(scanned, index)
+        generation = str(self.items.context.generation.number)
+        return self.output.mark("query", scanned.digest, revision, repr(self.search), present, generation, *more)
+
+    def _rows(self, blocks: Iterable[Sequence[Found]]) -> Iterator[Row]:
+        for found in blocks:
+            yield from ({"id": item.id, "query": item.text, "hits": [asdict(hit) for hit in hits]} for item, hits in found)
+
+    def _answered(self, blocks: Iterable[Sequence[Found]], answering: Answering, done: Roll[int]) -> Iterator[Row]:
+        """Yield the rows of the questions that have an answer, which are added to `done`."""
+        for found in blocks:
+            for item, question, answer in look_up(found, answering, self.items.context):
+                if isinstance(question, Question) and answer is not None:
+                    done.append(hash(item.id))
+                    yield answered_row(question, answer)
+
+    def _found_unless_stopped(self, scanned: Scan, index: KeyIndex) -> Iterator[list[Found]]:
+        return self.items.context.unless_stopped(self._found(scanned, index))
+
+    def _found(self, scanned: Scan, index: KeyIndex) -> Iterator[list[Found]]:
+        """Yield the questions that can be asked with their hits, in blocks. Blocks."""
+        if self.search.mode == "keyword":
+            for items in self.items.blocks(scanned):
+                yield self._searched([item for _, item in items], [None] * len(items))
+        else:
+            for rows in self.items.rows(scanned, index):
+                yield self._searched([item for item, _ in rows], [vector for _, vector in rows])
+
+    def _searched(self, items: Sequence[Item], vectors: Sequence[Vectors | None]) -> list[Found]:
+        search = self.search
+        requests = [
+            SearchRequest(item.text, vector, search.mode, search.top_k, search.filter) for item, vector in zip(items, vectors, strict=True)
+        ]
+        started = {
+            EventPayload.TOP_K: search.top_k,
+            "items": len(requests),
+            "name": search.collection,
+            EventPayload.QUERY_STR: [item.text for item in items],
+        }
+        with self.items.context.manager.event(CBEventType.RETRIEVE, payload=started) as event:
+            before = self.items.context.clock.monotonic()
+            answers = self.store.search(search.collection, requests)
+            spent = Waits(store=self.items.context.clock.monotonic() - before)
+            event.on_end(payload={"hits": sum(map(len, answers)), **spent.told()})
+        return list(zip(items, answers, strict=True))

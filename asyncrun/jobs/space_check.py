@@ -1,0 +1,95 @@
+"""A named space and the places that serve it: each must make the same vector of one constant text, before anything else is sent there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
+from asyncrun.embedders.interface import Embedder
+from asyncrun.errors import AsyncrunError, EndpointError, SpaceMismatchError
+from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.pending import Pending
+from asyncrun.jobs.sending import Batch, send_all
+from asyncrun.ledger.key_index import keys_array
+from asyncrun.ledger.ledger import other_size
+from asyncrun.ledger.notes import add_places, places
+from asyncrun.records import Embedded, InputType, Space, content_key
+
+if TYPE_CHECKING:
+    from asyncrun.records import Vectors
+
+
+def probe_of(embedder: Embedder, input_type: InputType) -> Pending:
+    """Return the constant text by which the places of an embedder's space are compared."""
+    sent = embedder.as_sent(KNOWN_TEXT, input_type)
+    return Pending(content_key(sent), KNOWN_TEXT, len(sent.encode()))
+
+
+def needs_probe(embedder: Embedder, input_type: InputType, context: JobContext) -> bool:
+    """Tell whether a run sends the probe before all else: the space is named, and this place has not been compared yet. Blocks.
+
+    An embedder of several places compares them by itself, with the same vector.
+    """
+    space = embedder.space(input_type)
+    if not space.name or embedder.proofs:
+        return False
+    return embedder.place not in places(context.ledger, space) or _known(space, probe_of(embedder, input_type), context) is None
+
+
+async def check_place(embedder: Embedder, input_type: InputType, context: JobContext, tally: Tally) -> None:
+    """Have the first place of a named space make the vector of the probe, and every other one the same.
+
+    Jobs that run side by side ask a place once. Raises SpaceMismatchError when the vectors point apart, EndpointError when there is none,
+    TryLaterError when the time of this job ends before the other's answer is there, and what the embedder raises.
+    """
+    probe = probe_of(embedder, input_type)
+    while await asyncio.to_thread(needs_probe, embedder, input_type, context):
+        async with context.claims.claim(embedder.space(input_type).fingerprint, [probe.key]) as share:
+            if share.others:
+                await tally.wait_for(share)
+            elif await asyncio.to_thread(needs_probe, embedder, input_type, context):
+                await _ask(probe, embedder, input_type, context, tally)
+
+
+async def _ask(probe: Pending, embedder: Embedder, input_type: InputType, context: JobContext, tally: Tally) -> None:
+    space = embedder.space(input_type)
+    seen = await asyncio.to_thread(places, context.ledger, space)
+    known = await asyncio.to_thread(_known, space, probe, context)
+    if known is None and seen and embedder.place not in seen:
+        raise SpaceMismatchError(
+            f"{embedder.place} is new to the space {space.name}, and there is no vector to compare it by",
+            hint=f"Run once more with {min(seen)}, which keeps one, or give the embedder a space of its own.",
+        )
+
+    def judge(_: Batch, answer: Embedded) -> AsyncrunError | None:
+        if not answer.positions:
+            words = f"{embedder.place} makes no vector of the text that its space is compared by"
+            return EndpointError(f"{words}: {answer.failures[0].message}")
+        return None if known is None else _difference(answer.vectors[0], known, embedder.place, space)
+
+    error = await send_all([probe], judge, embedder=embedder, input_type=input_type, context=context, used=tally.use, keep=known is None)
+    if error is not None:
+        raise error
+    await add_places(context.ledger, space, [embedder.place])
+
+
+def _known(space: Space, probe: Pending, context: JobContext) -> Vectors | None:
+    """Return the vector that the space has of the probe, whatever generation the job is in. Blocks."""
+    index = context.ledger.index(space)
+    positions = index.find(keys_array(probe.key))
+    return context.ledger.vectors(index, positions)[0] if positions[0] >= 0 else None
+
+
+def _difference(vector: Vectors, known: Vectors, place: str, space: Space) -> SpaceMismatchError | None:
+    """Return the error of a place that makes another vector than the known one, None when it makes the same."""
+    if len(vector) != len(known):
+        return other_size(len(vector), len(known))
+    found = similarity(vector, known)
+    if found >= LEAST_COSINE:
+        return None
+    return SpaceMismatchError(
+        f"{place} makes another vector of a known text than the space {space.name} has (cosine {found:.3f})",
+        hint="Give the embedder a space of its own, or correct its model or base_url.",
+    )

@@ -1,0 +1,65 @@
+"""Seconds of an attempt that are not the request's own: making a connection, decoding."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from asyncrun.aio.jobs import run_jobs
+from asyncrun.aio.wait_times import Spending, spending
+from asyncrun.aio.worker_state import roster
+from asyncrun.records import Waits
+from asyncrun.testing.clock import FakeClock
+
+
+@pytest.mark.asyncio
+async def test_parts_are_counted_apart_from_the_request_also_when_they_fail() -> None:
+    clock = FakeClock()
+    with Spending(clock) as spent:
+        with pytest.raises(OSError), spending("connect"):
+            await clock.sleep(2)
+            raise OSError
+        await clock.sleep(5)
+        with spending("decode"):
+            await clock.sleep(0.5)
+    assert spent.waits() == Waits(connect=2, request=5, decode=0.5)
+
+
+@pytest.mark.asyncio
+async def test_outside_of_an_attempt_nothing_is_counted() -> None:
+    clock = FakeClock()
+    with spending("connect"):
+        await clock.sleep(2)
+    with Spending(clock) as spent:
+        pass
+    assert spent.waits() == Waits()
+
+
+@pytest.mark.asyncio
+async def test_attempts_of_different_tasks_are_kept_apart() -> None:
+    clock = FakeClock()
+
+    async def attempt(seconds: float) -> Waits:
+        with Spending(clock) as spent, spending("connect"):
+            await clock.sleep(seconds)
+        return spent.waits()
+
+    assert await asyncio.gather(attempt(1), attempt(3)) == [Waits(connect=1), Waits(connect=3)]
+
+
+@pytest.mark.asyncio
+async def test_a_slot_that_connects_says_so() -> None:
+    clock, stay, connecting = FakeClock(), asyncio.Event(), asyncio.Event()
+
+    async def job() -> None:
+        with Spending(clock), spending("connect"):
+            connecting.set()
+            await stay.wait()
+
+    with roster() as seen:
+        running = asyncio.create_task(run_jobs([job()]))
+        await connecting.wait()
+        assert [slot.waits_for for slot in seen.slots()] == ["connect"]
+        stay.set()
+        await running

@@ -1,0 +1,65 @@
+"""Limits hold for a place: whatever embedder or llm of the file states them, and however it spells the place."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from asyncrun.app.shared_limits import Places
+from asyncrun.jobfile.embedder import EmbedderConfig
+from asyncrun.testing.clock import FakeClock
+
+ENVIRON = {"OPENAI_API_KEY": "the-key"}
+STATED = {"requests_per_minute": 60, "concurrency": 3}
+
+
+def model(**settings: Any) -> EmbedderConfig:
+    return EmbedderConfig.model_validate({"provider": "openai", "model": "small", **settings})
+
+
+def places(*models: EmbedderConfig) -> Places:
+    return Places(FakeClock(), random.Random(1), ENVIRON, models)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"document_prefix": "passage: "},
+        {"base_url": "https://api.openai.com/v1"},
+        {"base_url": "https://api.openai.com/v1/"},
+        {"api_key": "the-key"},
+    ],
+    ids=str,
+)
+def test_what_one_embedder_states_holds_for_the_others_of_its_place(other: dict[str, Any]) -> None:
+    silent, stating = model(**other), model(limits=STATED)
+    for models in ((silent, stating), (stating, silent)):
+        known = places(*models)
+        assert known.manners(silent) is known.manners(stating)
+        limits = known.manners(silent).limiter.limits
+        assert (limits.requests_per_minute, limits.concurrency) == (60, 3)
+
+
+@pytest.mark.parametrize("other", [{"model": "large"}, {"api_key": "another"}, {"base_url": "http://127.0.0.1:9/v1"}], ids=str)
+def test_another_place_has_its_own(other: dict[str, Any]) -> None:
+    elsewhere, stating = model(**other), model(limits=STATED)
+    known = places(elsewhere, stating)
+    assert known.manners(elsewhere) is not known.manners(stating)
+    assert known.manners(elsewhere).limiter.limits.requests_per_minute is None
+
+
+def test_one_of_several_endpoints_is_the_place_of_whoever_names_it_alone() -> None:
+    several = model(endpoints=[{"base_url": "http://127.0.0.1:9/v1", "limits": STATED}, {"base_url": "http://127.0.0.1:8/v1"}])
+    alone = model(base_url="http://127.0.0.1:9/v1")
+    known = places(alone, several)
+    first, second = several.places()
+    assert known.manners(alone) is known.manners(several, first)
+    assert known.manners(several, second).limiter.limits.requests_per_minute is None
+
+
+def test_a_model_without_an_address_is_no_trouble_here() -> None:
+    nowhere = EmbedderConfig.model_validate({"provider": "azure", "model": "small", "limits": STATED})
+    assert places(nowhere).manners(nowhere).limiter.limits.requests_per_minute == 60

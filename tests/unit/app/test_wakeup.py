@@ -1,0 +1,76 @@
+"""A run on a machine that was suspended: it is told, recorded and shown, and connections are made anew."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from asyncrun.aio.stop import Stop
+from asyncrun.aio.suspend import watch_suspension
+from asyncrun.app.wakeup import resume
+from asyncrun.app.wiring import Workshop
+from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.ledger.ledger import Ledger
+from asyncrun.ports import Progress
+from asyncrun.redact import Redactor
+from asyncrun.testing.clock import FakeClock
+from asyncrun.trace.recorder import TraceRecorder
+from asyncrun.trace.store import TraceStore
+from asyncrun.trace.views.summary import render_summary
+
+
+class Warned(Progress):
+    """Keeps what a person should read."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.words.append(message)
+
+
+class Counting(Workshop):
+    """A workshop that counts how often connections are made anew."""
+
+    renewed = 0
+
+    async def renew_connections(self) -> None:
+        await super().renew_connections()
+        self.renewed += 1
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[[CallbackManager, FakeClock], Counting]:
+    def make(manager: CallbackManager, clock: FakeClock) -> Counting:
+        ledger = Ledger(tmp_path / "ledger.db")
+        return Counting(tmp_path / "jobs.yaml", ledger, Stop(), clock, manager, random.Random(1), {})
+
+    return make
+
+
+def test_a_suspension_is_told_recorded_and_shown_and_connections_are_made_anew(build, tmp_path: Path) -> None:
+    clock, progress = FakeClock(auto=False), Warned()
+    recorder = TraceRecorder(tmp_path / "traces.db", Redactor(), clock)
+    recorder.open()
+    run_id = recorder.begin_run()
+    workshop = build(CallbackManager([recorder]), clock)
+
+    async def run() -> None:
+        watcher = asyncio.create_task(watch_suspension(clock, lambda seconds: resume(workshop, progress, seconds)))
+        await clock.advance(5)
+        clock.jump_wall(3600)
+        await clock.advance(5)
+        watcher.cancel()
+
+    asyncio.run(run())
+    recorder.end_run(status="succeeded", exit_code=0)
+    recorder.close()
+    with TraceStore(tmp_path / "traces.db", read_only=True) as store:
+        spans = store.spans(run_id)
+    assert progress.words == ["suspended for 1h 00m: the machine slept, or its clock was set; connections are made anew"]
+    assert workshop.renewed == 1
+    assert "suspended: 1h 00m" in str(render_summary(spans, 80))
