@@ -56,7 +56,7 @@ def look():
     Path("waiting").touch()
     return 0.0
 
-turns.time = SimpleNamespace(monotonic=look, sleep=time.sleep)
+folder_lock.time = SimpleNamespace(monotonic=look, sleep=time.sleep)
 run.PATIENCE = 3600
 main()
 """
