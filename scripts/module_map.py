@@ -1,4 +1,4 @@
-"""Draws the house from the floors in pyproject.toml and the first docstring lines: its rooms in README.md, all of it in CONTRIBUTING.md.
+"""Draws the house from the floors in pyproject.toml: its rooms in README.md, every module with its first docstring line in docs/modules.md.
 
 Usage: `python scripts/module_map.py` draws both maps, `--check` says whether they are up to date (exit code 1 if not).
 """
@@ -9,13 +9,11 @@ import argparse
 import ast
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 BEGIN, END = "<!-- module map -->", "<!-- /module map -->"
 PACKAGE = "asyncrun"
-PAGES = {"README.md": "rooms", "CONTRIBUTING.md": "modules"}
-"""The pages that show a map, and how far it looks into the rooms."""
 
 
 class MapError(Exception):
@@ -38,8 +36,18 @@ def first_line(module: Path) -> str:
     return docstring.splitlines()[0]
 
 
-def rows(root: Path, depth: str) -> Iterator[tuple[str, str]]:
-    """Yield a name and a sentence for every room, floor by floor; with the depth `modules` also for what is in it."""
+def rooms(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the number of every floor that has folders, with their names; the modules beside them are told in one row."""
+    ordered = floors(root)
+    for number, names in enumerate(ordered):
+        folders = [f"{name}/" for name in names if (root / PACKAGE / name).is_dir()]
+        if folders:
+            yield f"{len(ordered) - 1 - number:2}", "  ".join(folders)
+    yield "  ", "and modules beside the folders, which those above them share"
+
+
+def modules(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield a name and a sentence for every room and every module in it, floor by floor."""
     ordered = floors(root)
     for number, names in enumerate(ordered):
         for name in names:
@@ -49,14 +57,18 @@ def rows(root: Path, depth: str) -> Iterator[tuple[str, str]]:
                 yield f"{label}.py", first_line(place.with_suffix(".py"))
                 continue
             yield f"{label}/", first_line(place / "__init__.py")
-            for module in sorted(place.rglob("*.py")) if depth == "modules" else ():
+            for module in sorted(place.rglob("*.py")):
                 if module != place / "__init__.py":
                     yield f"     {module.relative_to(place).as_posix().removesuffix('/__init__.py')}", first_line(module)
 
 
-def render_map(root: Path, depth: str) -> str:
+PAGES = {"README.md": rooms, "docs/modules.md": modules}
+"""The pages that show a map, and the rows of it."""
+
+
+def render_map(table: Iterable[tuple[str, str]]) -> str:
     """Return a map as a block of Markdown, the markers included."""
-    table = list(rows(root, depth))
+    table = list(table)
     width = max(len(name) for name, _ in table) + 2
     lines = [f"{name:{width}}{sentence}" for name, sentence in table]
     return "\n".join([BEGIN, "```text", *lines, "```", END])
@@ -79,7 +91,7 @@ def main() -> int:
     check = parser.parse_args().check
     root = Path(__file__).resolve().parents[1]
     try:
-        wanted = {root / name: with_map(root / name, render_map(root, depth)) for name, depth in PAGES.items()}
+        wanted = {root / name: with_map(root / name, render_map(rows(root))) for name, rows in PAGES.items()}
     except MapError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -27,7 +27,8 @@ def project(tmp_path: Path) -> Path:
         file = tmp_path / "asyncrun" / f"{name}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f'"""{line}"""\n')
-    for page in ("README.md", "CONTRIBUTING.md"):
+    (tmp_path / "docs").mkdir()
+    for page in ("README.md", "docs/modules.md"):
         (tmp_path / page).write_text("before\n<!-- module map -->\n<!-- /module map -->\nafter\n")
     return tmp_path
 
@@ -45,8 +46,8 @@ def shown(project: Path, page: str) -> list[str]:
 
 def test_the_maps_stand_between_their_markers_floor_by_floor(project: Path) -> None:
     assert draw(project).returncode == 0
-    assert shown(project, "README.md") == ["1 room/ A room.", "1 hall/ A hall.", "0 errors.py What goes wrong."]
-    assert shown(project, "CONTRIBUTING.md") == [
+    assert shown(project, "README.md") == ["1 room/ hall/", "and modules beside the folders, which those above them share"]
+    assert shown(project, "docs/modules.md") == [
         "1 room/ A room.",
         "chair.py A chair.",
         "1 hall/ A hall.",
@@ -67,7 +68,7 @@ def test_a_map_that_is_out_of_date_is_told_and_left_alone(project: Path) -> None
     ("file", "content", "said"),
     [
         ("README.md", "no markers\n", "README.md has no <!-- module map -->"),
-        ("CONTRIBUTING.md", "no markers\n", "CONTRIBUTING.md has no <!-- module map -->"),
+        ("docs/modules.md", "no markers\n", "modules.md has no <!-- module map -->"),
         ("asyncrun/room/chair.py", "x = 1\n", "no docstring"),
     ],
 )
