@@ -67,7 +67,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", place], check=True)
 
 
-def test_c19_where_files_may_not_grow_nothing_more_is_sent_and_the_next_run_goes_on(server: FakeServer, tmp_path: Path) -> None:
+def test_where_files_may_not_grow_nothing_more_is_sent_and_the_next_run_goes_on(server: FakeServer, tmp_path: Path) -> None:
     write_job(tmp_path, server)
     ended = run(tmp_path, before=partial(limit_files, 150_000))
     assert ended.returncode == 74, ended.stderr
@@ -81,7 +81,7 @@ def test_c19_where_files_may_not_grow_nothing_more_is_sent_and_the_next_run_goes
     assert repeated <= (IN_FLIGHT + 1) * BATCH
 
 
-def test_c19_where_not_even_a_ledger_can_be_made_the_reason_is_told(server: FakeServer, tmp_path: Path) -> None:
+def test_where_not_even_a_ledger_can_be_made_the_reason_is_told(server: FakeServer, tmp_path: Path) -> None:
     write_job(tmp_path, server)
     ended = run(tmp_path, before=partial(limit_files, 60_000))
     assert ended.returncode == 74, ended.stderr
@@ -89,7 +89,7 @@ def test_c19_where_not_even_a_ledger_can_be_made_the_reason_is_told(server: Fake
     assert server.requests == []
 
 
-def test_c19_an_output_that_may_not_grow_leaves_the_former_one(server: FakeServer, tmp_path: Path) -> None:
+def test_an_output_that_may_not_grow_leaves_the_former_one(server: FakeServer, tmp_path: Path) -> None:
     write_job(tmp_path, server)
     assert run(tmp_path).returncode == 0
     (tmp_path / "out.jsonl").write_text("former\n")
@@ -102,7 +102,7 @@ def test_c19_an_output_that_may_not_grow_leaves_the_former_one(server: FakeServe
 
 
 @pytest.mark.needs("mount")
-def test_c19_on_a_full_disk_it_stops_and_goes_on_when_there_is_room(server: FakeServer, tmp_path: Path, small_disk: Path) -> None:
+def test_on_a_full_disk_it_stops_and_goes_on_when_there_is_room(server: FakeServer, tmp_path: Path, small_disk: Path) -> None:
     write_job(tmp_path, server)
     filler = small_disk / "filler"
     filler.write_bytes(bytes(300_000))
@@ -117,7 +117,7 @@ def test_c19_on_a_full_disk_it_stops_and_goes_on_when_there_is_room(server: Fake
 
 
 @pytest.mark.needs("mount")
-def test_c19_what_cannot_fit_is_refused_before_the_first_call_once_the_size_of_a_vector_is_known(
+def test_what_cannot_fit_is_refused_before_the_first_call_once_the_size_of_a_vector_is_known(
     server: FakeServer, tmp_path: Path, small_disk: Path
 ) -> None:
     write_job(tmp_path, server, output="small/out.jsonl")
@@ -138,7 +138,7 @@ def test_c19_what_cannot_fit_is_refused_before_the_first_call_once_the_size_of_a
     assert len(server.sent_texts) == ITEMS
 
 
-def test_c19_standard_output_on_a_full_device(server: FakeServer, tmp_path: Path) -> None:
+def test_standard_output_on_a_full_device(server: FakeServer, tmp_path: Path) -> None:
     write_job(tmp_path, server, output="-")
     ended = run(tmp_path, stdout=Path("/dev/full"))
     assert ended.returncode == 74, ended.stderr
@@ -146,7 +146,7 @@ def test_c19_standard_output_on_a_full_device(server: FakeServer, tmp_path: Path
 
 
 @pytest.mark.needs("mount")
-def test_c20_an_output_folder_that_cannot_be_written_is_found_before_the_first_call(
+def test_an_output_folder_that_cannot_be_written_is_found_before_the_first_call(
     server: FakeServer, tmp_path: Path, small_disk: Path
 ) -> None:
     write_job(tmp_path, server, output="small/out.jsonl")
@@ -157,7 +157,7 @@ def test_c20_an_output_folder_that_cannot_be_written_is_found_before_the_first_c
 
 @pytest.mark.needs("mount")
 @pytest.mark.parametrize("there_before", [False, True])
-def test_c20_a_state_folder_that_cannot_be_written_is_told_before_the_first_call(
+def test_a_state_folder_that_cannot_be_written_is_told_before_the_first_call(
     server: FakeServer, tmp_path: Path, small_disk: Path, there_before: bool
 ) -> None:
     write_job(tmp_path, server)
@@ -173,21 +173,21 @@ def test_c20_a_state_folder_that_cannot_be_written_is_told_before_the_first_call
 
 
 @pytest.mark.parametrize("output", ["folder.jsonl", "items.jsonl/out.jsonl"])
-def test_c20_an_output_that_cannot_be_a_file_is_found_before_the_first_call(server: FakeServer, tmp_path: Path, output: str) -> None:
+def test_an_output_that_cannot_be_a_file_is_found_before_the_first_call(server: FakeServer, tmp_path: Path, output: str) -> None:
     write_job(tmp_path, server, output=output)
     (tmp_path / "folder.jsonl").mkdir()
     assert run(tmp_path).returncode in (2, 73)
     assert server.requests == []
 
 
-def test_c20_missing_parents_of_an_output_are_made(server: FakeServer, tmp_path: Path) -> None:
+def test_missing_parents_of_an_output_are_made(server: FakeServer, tmp_path: Path) -> None:
     write_job(tmp_path, server, output="a/b/out.jsonl")
     assert run(tmp_path).returncode == 0
     assert (tmp_path / "a" / "b" / "out.jsonl").read_bytes() == expected()
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
-def test_c40_the_state_is_private_and_outputs_follow_the_umask(server: FakeServer, tmp_path: Path, mask: int) -> None:
+def test_the_state_is_private_and_outputs_follow_the_umask(server: FakeServer, tmp_path: Path, mask: int) -> None:
     write_job(tmp_path, server)
     assert run(tmp_path, before=partial(os.umask, mask)).returncode == 0
     assert (tmp_path / "out.jsonl").stat().st_mode & 0o777 == 0o666 & ~mask

@@ -49,7 +49,7 @@ def wait_for_requests(server: FakeServer, number: int, process: subprocess.Popen
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_c21_c22_c24_a_signal_lets_what_is_in_flight_finish_and_nothing_is_sent_twice(
+def test_a_signal_lets_what_is_in_flight_finish_and_nothing_is_sent_twice(
     undisturbed: bytes, tmp_path: Path, number: int, code: int
 ) -> None:
     with FakeServer(latency=lambda request: 0.5 if request.number >= IN_FLIGHT else 0.0).in_thread() as server:
@@ -69,7 +69,7 @@ def test_c21_c22_c24_a_signal_lets_what_is_in_flight_finish_and_nothing_is_sent_
     assert (tmp_path / "out.jsonl").read_bytes() == undisturbed
 
 
-def test_c24_below_nohup_a_hangup_changes_nothing(undisturbed: bytes, tmp_path: Path) -> None:
+def test_below_nohup_a_hangup_changes_nothing(undisturbed: bytes, tmp_path: Path) -> None:
     with FakeServer(latency=0.05).in_thread() as server:
         write_jobs(tmp_path, server)
         command = ["nohup", sys.executable, "-m", "asyncrun", "run", "--json"]
@@ -83,7 +83,7 @@ def test_c24_below_nohup_a_hangup_changes_nothing(undisturbed: bytes, tmp_path: 
     assert (tmp_path / "out.jsonl").read_bytes() == undisturbed
 
 
-def test_c21_two_signals_end_it_at_once(tmp_path: Path) -> None:
+def test_two_signals_end_it_at_once(tmp_path: Path) -> None:
     with FakeServer(latency=3600).in_thread() as server:
         write_jobs(tmp_path, server)
         process = start(tmp_path, "-c", WITHOUT_GRACE)
@@ -93,7 +93,7 @@ def test_c21_two_signals_end_it_at_once(tmp_path: Path) -> None:
         assert code in (130, -signal.SIGINT), told
 
 
-def test_c28_a_second_run_of_the_same_file_is_told_who_runs(tmp_path: Path) -> None:
+def test_a_second_run_of_the_same_file_is_told_who_runs(tmp_path: Path) -> None:
     with FakeServer(latency=3600).in_thread() as server:
         write_jobs(tmp_path, server)
         first = start(tmp_path)
@@ -106,7 +106,7 @@ def test_c28_a_second_run_of_the_same_file_is_told_who_runs(tmp_path: Path) -> N
         finish(first)
 
 
-def test_c28_a_lock_whose_holder_was_killed_does_not_block(undisturbed: bytes, tmp_path: Path) -> None:
+def test_a_lock_whose_holder_was_killed_does_not_block(undisturbed: bytes, tmp_path: Path) -> None:
     with FakeServer(latency=0.5).in_thread() as server:
         write_jobs(tmp_path, server)
         first = start(tmp_path)
@@ -132,7 +132,7 @@ def test_sigusr1_shows_what_each_slot_waits_for_and_the_run_goes_on(undisturbed:
 
 
 @pytest.mark.parametrize("fault", [Fault(status=429, headers={"retry-after": "60"}, times=None), error(500, "later", times=None)])
-def test_c21_to_wait_is_not_to_be_in_flight(tmp_path: Path, fault: Fault) -> None:
+def test_to_wait_is_not_to_be_in_flight(tmp_path: Path, fault: Fault) -> None:
     with FakeServer(latency=0.02).in_thread() as server:
         write_jobs(tmp_path, server)
         process = start(tmp_path, "-c", WITHOUT_GRACE)

@@ -84,7 +84,7 @@ def rows(folder: Path) -> list[tuple[str, str]]:
     return [(row["id"], row["text"].partition(": ")[2]) for row in found]
 
 
-def test_c23_a_kill_at_every_one_of_the_writes_loses_nothing(tmp_path: Path) -> None:
+def test_a_kill_at_every_one_of_the_writes_loses_nothing(tmp_path: Path) -> None:
     most = 40
     with FakeServer(latency=0.005).in_thread() as server:
         for name in ("undisturbed", *(f"killed/{number}" for number in range(1, most + 1))):

@@ -108,7 +108,7 @@ class Loop:
         time.sleep(self.rng.random() * 0.25)
 
 
-def test_c23_kills_at_random_instants_lose_nothing_and_repeat_only_what_was_in_flight(tmp_path: Path) -> None:
+def test_kills_at_random_instants_lose_nothing_and_repeat_only_what_was_in_flight(tmp_path: Path) -> None:
     began = time.monotonic()
     seen: list[Figures] = []
     stop = threading.Event()

@@ -141,9 +141,7 @@ def leaks(folder: Path, said: str, sent: list[bytes]) -> list[str]:
     ],
     ids=["fine", "refused", "refused in plain text", "unauthorized", "redirected"],
 )
-def test_c37_no_secret_is_in_anything_that_is_left_or_said(
-    tmp_path: Path, receiver: Receiver, fault: Fault | None, codes: set[int]
-) -> None:
+def test_no_secret_is_in_anything_that_is_left_or_said(tmp_path: Path, receiver: Receiver, fault: Fault | None, codes: set[int]) -> None:
     with FakeServer(faults=[fault] if fault else []).in_thread() as server:
         write_job(tmp_path, server, receiver.address)
         code, said = run(tmp_path, "run", "--debug", "-v", "--log-file", "run.log", "--summary-file", "summary.json", "--json")
@@ -181,7 +179,7 @@ def hidden_keys() -> list[str]:
     ]
 
 
-def test_c37_a_key_that_a_page_hides_shows_no_eight_characters_of_itself(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_key_that_a_page_hides_shows_no_eight_characters_of_itself(tmp_path: Path, receiver: Receiver) -> None:
     pages = hidden_keys()
     faults = [
         Fault(status=400, body=page.encode(), when=lambda request, number=number: request.texts == [f"text {number}"], times=None)
@@ -202,7 +200,7 @@ def test_c37_a_key_that_a_page_hides_shows_no_eight_characters_of_itself(tmp_pat
     assert [piece for piece in told if piece.encode() in everything] == []
 
 
-def test_c37_a_crash_is_told_without_the_secrets_of_its_run(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_crash_is_told_without_the_secrets_of_its_run(tmp_path: Path, receiver: Receiver) -> None:
     with FakeServer().in_thread() as server:
         write_job(tmp_path, server, receiver.address)
     code, said = run(tmp_path, "run", "--debug", "--log-file", "run.log", program=("-c", CRASH))
@@ -211,7 +209,7 @@ def test_c37_a_crash_is_told_without_the_secrets_of_its_run(tmp_path: Path, rece
 
 
 @pytest.mark.needs("otel")
-def test_c37_no_secret_is_sent_to_a_collector(tmp_path: Path, receiver: Receiver) -> None:
+def test_no_secret_is_sent_to_a_collector(tmp_path: Path, receiver: Receiver) -> None:
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{receiver.address}", "OTEL_EXPORTER_OTLP_HEADERS": f"x-token={COLLECTOR}"}
     with FakeServer(faults=[error(400, f"what is {KEY} and {HEADER}?", times=None)]).in_thread() as server:
         write_job(tmp_path, server)
@@ -221,7 +219,7 @@ def test_c37_no_secret_is_sent_to_a_collector(tmp_path: Path, receiver: Receiver
     assert leaks(tmp_path, said, receiver.bodies) == []
 
 
-def test_c37_a_key_typed_into_the_job_file_is_not_repeated(tmp_path: Path) -> None:
+def test_a_key_typed_into_the_job_file_is_not_repeated(tmp_path: Path) -> None:
     with FakeServer().in_thread() as server:
         write_job(tmp_path, server)
     text = (tmp_path / "jobs.yaml").read_text().replace("${MY_KEY}", json.dumps(KEY)[1:-1])
@@ -234,7 +232,7 @@ def test_c37_a_key_typed_into_the_job_file_is_not_repeated(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["ledger.db", "traces.db", "locks/jobs.yaml.lock"])
-def test_c39_a_link_in_the_place_of_a_state_file_is_not_followed(tmp_path: Path, name: str) -> None:
+def test_a_link_in_the_place_of_a_state_file_is_not_followed(tmp_path: Path, name: str) -> None:
     other, place = tmp_path / "other", tmp_path / ".asyncrun" / name
     place.parent.mkdir(mode=0o700, parents=True)
     place.symlink_to(other)
@@ -246,7 +244,7 @@ def test_c39_a_link_in_the_place_of_a_state_file_is_not_followed(tmp_path: Path,
 
 
 @pytest.mark.parametrize("output", ["../above.jsonl", "deep/er/out.jsonl", "con", "x" * 300 + ".jsonl"])
-def test_c39_the_output_path_is_the_users_word(tmp_path: Path, output: str) -> None:
+def test_the_output_path_is_the_users_word(tmp_path: Path, output: str) -> None:
     folder = tmp_path / "jobs"
     folder.mkdir()
     with FakeServer().in_thread() as server:

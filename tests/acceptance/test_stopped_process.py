@@ -17,7 +17,7 @@ from .conftest import finish, start, wait_until
 ITEMS, BATCH = 96, 2
 
 
-def test_c27_a_run_that_is_stopped_and_continued_sends_nothing_twice_and_writes_the_same_bytes(tmp_path: Path) -> None:
+def test_a_run_that_is_stopped_and_continued_sends_nothing_twice_and_writes_the_same_bytes(tmp_path: Path) -> None:
     texts = [f"text {number}" for number in range(ITEMS)]
     with FakeServer().in_thread() as server:
         # From a quarter on an answer takes long, until the run is stopped.

@@ -1,4 +1,4 @@
-"""Rows of the fault matrix at the command line: job files that are none (C35), texts that draw on a terminal (C38), proxies (C41)."""
+"""Faults at the command line: job files that are none, texts that draw on a terminal, proxies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
-def test_c35_a_job_file_of_100_mb_is_refused_unread(asyncrun: Command, tmp_path: Path, large: Path, command: list[str]) -> None:
+def test_a_job_file_of_100_mb_is_refused_unread(asyncrun: Command, tmp_path: Path, large: Path, command: list[str]) -> None:
     (tmp_path / "asyncrun.yaml").symlink_to(large)
     answer = asyncrun(*command)
     assert answer.code == 2
@@ -43,7 +43,7 @@ def test_c35_a_job_file_of_100_mb_is_refused_unread(asyncrun: Command, tmp_path:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
-def test_c35_a_pipe_that_nobody_writes_to_is_no_job_file(asyncrun: Command, tmp_path: Path, command: list[str]) -> None:
+def test_a_pipe_that_nobody_writes_to_is_no_job_file(asyncrun: Command, tmp_path: Path, command: list[str]) -> None:
     os.mkfifo(tmp_path / "asyncrun.yaml")
     answer = asyncrun(*command)
     assert answer.code == 2
@@ -64,7 +64,7 @@ def test_c35_a_pipe_that_nobody_writes_to_is_no_job_file(asyncrun: Command, tmp_
     ],
     ids=["empty", "comments", "mark", "crlf", "utf-16", "utf-16 without its mark", "binary", "directive"],
 )
-def test_c35_a_file_of_another_kind_is_read_or_refused_at_its_place(asyncrun: Command, tmp_path: Path, content: bytes, code: int) -> None:
+def test_a_file_of_another_kind_is_read_or_refused_at_its_place(asyncrun: Command, tmp_path: Path, content: bytes, code: int) -> None:
     (tmp_path / "jobs.yaml").write_bytes(content)
     answer = asyncrun("run")
     assert answer.code == code
@@ -79,7 +79,7 @@ DRAWN = [
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
-def test_c38_text_from_a_document_and_from_a_server_is_shown_as_text(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+def test_text_from_a_document_and_from_a_server_is_shown_as_text(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
     every = "".join(DRAWN)
     server.faults.append(error(400, f"no {every}", when=lambda request: "refused" in str(request.document), times=None))
     records: list[dict[str, Any]] = [{"id": f"id {text}", "txt": text} for text in DRAWN]
@@ -106,7 +106,7 @@ def test_c38_text_from_a_document_and_from_a_server_is_shown_as_text(asyncrun: C
     assert not UNSAFE.search(page)
 
 
-def test_c41_proxies_and_certificates_of_the_environment_are_told_once(
+def test_proxies_and_certificates_of_the_environment_are_told_once(
     asyncrun: Command, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_url: str
 ) -> None:
     """The proxy answers nobody: the server on loopback is reached past it."""
@@ -127,7 +127,7 @@ def test_c41_proxies_and_certificates_of_the_environment_are_told_once(
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
-def test_c41_a_bundle_of_certificates_that_is_none_is_named_with_its_variable(
+def test_a_bundle_of_certificates_that_is_none_is_named_with_its_variable(
     asyncrun: Command, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
 ) -> None:
     job = {"name": "n", "kind": "embed", "input": {"items": ["one"]}, "output": "out.jsonl"}

@@ -83,7 +83,7 @@ def test_a_file_that_cannot_be_read_to_its_end_fails_the_job_with_74(asyncrun: C
     assert not (tmp_path / "out/vectors.jsonl").exists()
 
 
-def test_c33_a_repeated_id_is_named_with_both_places(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+def test_a_repeated_id_is_named_with_both_places(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
     (tmp_path / "notes.jsonl").write_text('{"id": 1, "text": "a"}\n{"id": 2, "text": "b"}\n{"id": 1, "text": "c"}\n')
     write_job(tmp_path, server)
     answer = asyncrun("run")

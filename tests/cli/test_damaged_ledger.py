@@ -35,7 +35,7 @@ def same(folder: Path) -> bool:
     return (folder / "out.jsonl").read_bytes() == (folder / "undisturbed.jsonl").read_bytes()
 
 
-def test_c29_a_truncated_ledger_is_set_aside_and_only_what_is_lost_is_sent_again(
+def test_a_truncated_ledger_is_set_aside_and_only_what_is_lost_is_sent_again(
     asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path
 ) -> None:
     data = ledger.read_bytes()
@@ -76,7 +76,7 @@ def test_a_ledger_that_is_removed_during_a_run_ends_it(
 
 
 @pytest.mark.parametrize("words", ["plan", "failed", "export jobs.yaml all -o rows.jsonl", "ledger stats", "clean --dry-run"])
-def test_c29_who_looks_at_a_damaged_ledger_is_told_that_a_run_mends_it(asyncrun: Command, ledger: Path, words: str) -> None:
+def test_who_looks_at_a_damaged_ledger_is_told_that_a_run_mends_it(asyncrun: Command, ledger: Path, words: str) -> None:
     data = b"no database" * 5000
     ledger.write_bytes(data)
     answer = asyncrun(*words.split())
@@ -89,7 +89,7 @@ def test_c29_who_looks_at_a_damaged_ledger_is_told_that_a_run_mends_it(asyncrun:
 
 
 @pytest.mark.parametrize("damage", ["vectors = zeroblob(length(vectors))", "count = count + 1"])
-def test_c29_damaged_rows_are_dropped_named_and_sent_again(
+def test_damaged_rows_are_dropped_named_and_sent_again(
     asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path, damage: str
 ) -> None:
     with sqlite3.connect(ledger) as connection:
@@ -105,7 +105,7 @@ def test_c29_damaged_rows_are_dropped_named_and_sent_again(
 
 
 @pytest.mark.parametrize("damage", ["keys = zeroblob(length(keys))", "dimensions = dimensions + 1"])
-def test_c29_rows_whose_keys_or_size_are_damaged_cost_nothing_but_themselves_and_once(
+def test_rows_whose_keys_or_size_are_damaged_cost_nothing_but_themselves_and_once(
     asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path, damage: str
 ) -> None:
     with sqlite3.connect(ledger) as connection:
@@ -120,7 +120,7 @@ def test_c29_rows_whose_keys_or_size_are_damaged_cost_nothing_but_themselves_and
     assert same(tmp_path)
 
 
-def test_c30_a_ledger_of_a_newer_version_is_refused_before_anything_is_sent(
+def test_a_ledger_of_a_newer_version_is_refused_before_anything_is_sent(
     asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path
 ) -> None:
     with sqlite3.connect(ledger) as connection:

@@ -55,9 +55,7 @@ def test_a_second_run_sends_nothing_and_rewrites_nothing(asyncrun: Command, serv
     assert (summary["type"], summary["ok"], summary["cached"], summary["requests"]) == ("summary", 2, 2, 0)
 
 
-def test_c32_only_what_is_new_is_sent_and_what_left_the_input_leaves_the_output(
-    asyncrun: Command, server: FakeServer, tmp_path: Path
-) -> None:
+def test_only_what_is_new_is_sent_and_what_left_the_input_leaves_the_output(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
     write_notes(tmp_path, "one", "two", "three")
     write_job(tmp_path, server)
     asyncrun("run")
@@ -68,9 +66,7 @@ def test_c32_only_what_is_new_is_sent_and_what_left_the_input_leaves_the_output(
     assert [row["text"] for row in rows(tmp_path / "out/vectors.jsonl")] == ["three", "four"]
 
 
-def test_c32_edited_reordered_grown_and_shrunk_inputs_send_the_new_texts_alone(
-    asyncrun: Command, server: FakeServer, tmp_path: Path
-) -> None:
+def test_edited_reordered_grown_and_shrunk_inputs_send_the_new_texts_alone(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
     write_job(tmp_path, server)
     texts = [f"text {number}" for number in range(8)]
     inputs = (
@@ -91,9 +87,7 @@ def test_c32_edited_reordered_grown_and_shrunk_inputs_send_the_new_texts_alone(
         assert [row["text"] for row in rows(tmp_path / "out/vectors.jsonl")] == now, name
 
 
-def test_c33_a_text_that_stands_three_times_is_sent_once_and_written_three_times(
-    asyncrun: Command, server: FakeServer, tmp_path: Path
-) -> None:
+def test_a_text_that_stands_three_times_is_sent_once_and_written_three_times(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
     write_notes(tmp_path, "same", "other", "same", "same")
     write_job(tmp_path, server)
     answer = asyncrun("run", "--json")

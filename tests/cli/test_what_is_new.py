@@ -32,7 +32,7 @@ def write(folder: Path, *jobs: dict[str, Any]) -> None:
     (folder / "jobs.yaml").write_text(json.dumps({"jobs": jobs}))
 
 
-def test_c31_another_model_is_named_with_what_it_costs_and_the_former_rows_are_kept(
+def test_another_model_is_named_with_what_it_costs_and_the_former_rows_are_kept(
     asyncrun: Command, server: FakeServer, tmp_path: Path
 ) -> None:
     notes(tmp_path, "text one", "text two", "text six")

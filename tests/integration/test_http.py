@@ -56,25 +56,25 @@ async def test_a_compressed_reply_is_inflated(client, encoding, pack):
 
 
 @pytest.mark.asyncio
-async def test_c16_a_gzip_bomb_of_20_kb_that_inflates_to_20_mb_stops_at_the_limit(client):
+async def test_a_gzip_bomb_of_20_kb_that_inflates_to_20_mb_stops_at_the_limit(client):
     bomb = gzip.compress(bytes(20 * 2**20))
     assert len(bomb) < 25_000
     assert await fault_of(client, Fault(body=bomb, headers={"content-encoding": "gzip"}), max_bytes=2**20) is Broken.TOO_LARGE
 
 
 @pytest.mark.asyncio
-async def test_c16_a_large_plain_reply_stops_at_the_limit(client):
+async def test_a_large_plain_reply_stops_at_the_limit(client):
     assert await fault_of(client, Fault(body=bytes(2**20 + 1)), max_bytes=2**20) is Broken.TOO_LARGE
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("encoding", ["gzip, gzip, gzip, gzip, gzip", "br", "zstd"])
-async def test_c16_stacked_or_unknown_encodings_are_not_inflated(client, encoding):
+async def test_stacked_or_unknown_encodings_are_not_inflated(client, encoding):
     assert await fault_of(client, Fault(body=gzip.compress(b"x"), headers={"content-encoding": encoding})) is Broken.ENCODING
 
 
 @pytest.mark.asyncio
-async def test_c16_what_only_says_that_it_is_gzip_is_told(client):
+async def test_what_only_says_that_it_is_gzip_is_told(client):
     assert await fault_of(client, Fault(body=b"plain", headers={"content-encoding": "gzip"})) is Broken.ENCODING
 
 
@@ -84,35 +84,35 @@ async def test_a_gzip_stream_that_ends_early_is_not_taken_for_whole(client):
 
 
 @pytest.mark.asyncio
-async def test_c07_one_byte_now_and_then_does_not_hold_a_request_beyond_its_time(client):
+async def test_one_byte_now_and_then_does_not_hold_a_request_beyond_its_time(client):
     assert await fault_of(client, Fault(drip=0.05, times=None), timeout=0.3) is Broken.TIMEOUT
 
 
 @pytest.mark.asyncio
-async def test_c07_a_server_that_says_nothing_is_left_in_time(client):
+async def test_a_server_that_says_nothing_is_left_in_time(client):
     assert await fault_of(client, Fault(delay=60, times=None), timeout=0.1) is Broken.TIMEOUT
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("cut", [-1, 0, 10])
-async def test_c08_a_connection_cut_before_or_within_the_reply_is_no_reply(client, cut):
+async def test_a_connection_cut_before_or_within_the_reply_is_no_reply(client, cut):
     assert await fault_of(client, Fault(cut=cut, times=None)) is Broken.RESET
 
 
 @pytest.mark.asyncio
-async def test_c08_a_length_larger_than_the_body_is_no_reply(client):
+async def test_a_length_larger_than_the_body_is_no_reply(client):
     assert await fault_of(client, Fault(body=b"{}", headers={"content-length": "99"}, cut=2)) is Broken.RESET
 
 
 @pytest.mark.asyncio
-async def test_c06_nobody_listens(client, unused_port):
+async def test_an_address_where_nobody_listens_is_told(client, unused_port):
     with pytest.raises(TransportError) as caught:
         await post(client, f"http://127.0.0.1:{unused_port}/v1", BODY, {}, timeout=60)
     assert caught.value.fault is Broken.REFUSED
 
 
 @pytest.mark.asyncio
-async def test_c06_no_such_host(client):
+async def test_a_name_that_does_not_exist_is_told(client):
     with pytest.raises(TransportError) as caught:
         await post(client, "http://nowhere.invalid/v1", BODY, {}, timeout=60)
     assert caught.value.fault in (Broken.DNS, Broken.DNS_AGAIN)
@@ -128,7 +128,7 @@ async def test_what_is_no_address_is_told(client, url):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_c17_a_redirect_is_a_reply_and_not_followed(client, status):
+async def test_a_redirect_is_a_reply_and_not_followed(client, status):
     async with (
         FakeServer() as other,
         FakeServer(faults=[Fault(status=status, headers={"location": f"{other.base_url}/embeddings"})]) as server,
@@ -139,7 +139,7 @@ async def test_c17_a_redirect_is_a_reply_and_not_followed(client, status):
 
 
 @pytest.mark.asyncio
-async def test_c18_a_self_signed_certificate_is_refused(client):
+async def test_a_self_signed_certificate_is_refused(client):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(PEM)
     async with FakeServer(tls=context) as server:
@@ -173,7 +173,7 @@ async def test_a_proxy_of_the_environment_is_honoured(monkeypatch):
 
 
 @pytest.mark.asyncio
-async def test_c43_a_kept_connection_that_the_server_has_closed_costs_nothing(client):
+async def test_a_kept_connection_that_the_server_has_closed_costs_nothing(client):
     async with FakeServer(faults=[Fault(cut=-1, after=1)]) as server:
         await send(client, server)
         assert (await send(client, server)).status == 200

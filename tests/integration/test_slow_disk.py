@@ -35,7 +35,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.mark.asyncio
-async def test_c44_calls_go_on_while_the_disk_is_busy_and_the_writes_are_committed_together(ledger: Ledger, tmp_path: Path) -> None:
+async def test_calls_go_on_while_the_disk_is_busy_and_the_writes_are_committed_together(ledger: Ledger, tmp_path: Path) -> None:
     vectors = np.ones((1, 4), dtype=np.float32)
     await ledger.put(SPACE, Finished([content_key("first")], vectors, [0]))
 

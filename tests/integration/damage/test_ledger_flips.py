@@ -15,7 +15,7 @@ LEDGER = ".asyncrun/ledger.db"
 PAGE = 8192
 
 
-def test_c29_a_flipped_bit_anywhere_never_gives_a_wrong_output_and_is_mended(embedded: Finished) -> None:
+def test_a_flipped_bit_anywhere_never_gives_a_wrong_output_and_is_mended(embedded: Finished) -> None:
     data = embedded.read(LEDGER)
     ends = []
     for bit in drawn_bits(data):
@@ -25,7 +25,7 @@ def test_c29_a_flipped_bit_anywhere_never_gives_a_wrong_output_and_is_mended(emb
     print(how_they_ended(ends))
 
 
-def test_c29_a_batch_that_its_index_loses_is_read_all_the_same(embedded: Finished) -> None:
+def test_a_batch_that_its_index_loses_is_read_all_the_same(embedded: Finished) -> None:
     """One bit in an entry of the index, and SQLite finds a batch under another space, or not at all."""
     data = embedded.read(LEDGER)
     root = page_of(data, "batches_by_space")
@@ -36,7 +36,7 @@ def test_c29_a_batch_that_its_index_loses_is_read_all_the_same(embedded: Finishe
 
 
 @pytest.mark.parametrize("column", ["space", "id"])
-def test_c29_a_batch_that_says_another_space_or_number_never_gives_its_vectors_to_another_model(
+def test_a_batch_that_says_another_space_or_number_never_gives_its_vectors_to_another_model(
     embedded: Finished, server: FakeServer, column: str
 ) -> None:
     before = len(server.sent_texts)
@@ -51,7 +51,7 @@ def test_c29_a_batch_that_says_another_space_or_number_never_gives_its_vectors_t
     assert len(set(server.sent_texts[before:])) == 4
 
 
-def test_c29_one_bit_of_a_batchs_space_costs_nothing(embedded: Finished, server: FakeServer) -> None:
+def test_one_bit_of_a_batchs_space_costs_nothing(embedded: Finished, server: FakeServer) -> None:
     """Its index says another number than the row, and the checksum which of them is right."""
     data, before = embedded.read(LEDGER), len(server.sent_texts)
     with closing(sqlite3.connect(embedded.folder / LEDGER)) as connection:
@@ -67,7 +67,7 @@ def test_c29_one_bit_of_a_batchs_space_costs_nothing(embedded: Finished, server:
 
 
 @pytest.mark.parametrize("words", ["plan", "ledger stats", "ledger export -o moved.jsonl", "export jobs.yaml first -o rows.jsonl"])
-def test_c29_who_looks_at_a_ledger_whose_tables_and_indexes_differ_is_told_who_mends_it(embedded: Finished, words: str) -> None:
+def test_who_looks_at_a_ledger_whose_tables_and_indexes_differ_is_told_who_mends_it(embedded: Finished, words: str) -> None:
     data = embedded.read(LEDGER)
     root = page_of(data, "batches_by_space")
     entry = root + int.from_bytes(data[root + 8 : root + 10], "big")

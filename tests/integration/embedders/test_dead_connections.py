@@ -48,7 +48,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("before", "after"), [(1, 1), (8, 8), (8, 1)])
-async def test_c27_a_request_that_meets_a_dead_connection_is_sent_again_and_uses_no_attempt(embedder_of, before: int, after: int) -> None:
+async def test_a_request_that_meets_a_dead_connection_is_sent_again_and_uses_no_attempt(embedder_of, before: int, after: int) -> None:
     async with FakeServer(latency=0.05) as server, Gateway(server).open() as gateway, embedder_of(gateway, retry=ONE_ATTEMPT) as embedder:
 
         async def embed(*texts: str) -> list[str]:

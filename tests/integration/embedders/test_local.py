@@ -76,7 +76,7 @@ async def test_a_long_text_is_split_into_equal_parts_whose_mean_is_one_row():
 
 
 @pytest.mark.asyncio
-async def test_c34_empty_broken_nul_and_5_mb_texts_do_not_poison_their_batch():
+async def test_empty_broken_nul_and_5_mb_texts_do_not_poison_their_batch():
     async with LocalEmbedding() as embedder:
         answer = await embedder.aembed(["good", "", " \n", "\ud800", "nul\x00nul", "word " * 1_000_000])
     assert answer.positions == (0, 4, 5)

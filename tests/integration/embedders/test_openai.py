@@ -74,7 +74,7 @@ async def test_without_a_key_nothing_is_sent_to_openai(monkeypatch):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [401, 400, 404, 500, 200])
-async def test_c37_a_key_is_in_no_error_no_log_and_no_trace_back(embed, status):
+async def test_a_key_is_in_no_error_no_log_and_no_trace_back(embed, status):
     log = io.StringIO()
     handler = logging.StreamHandler(log)
     logging.getLogger().addHandler(handler)

@@ -64,7 +64,7 @@ def changed(change, **options):
     ],
     ids=["shuffled", "index 0 left out", "no index", "no usage", "strange usage", "another name"],
 )
-async def test_c11_what_is_unusual_but_right_is_taken(embed, change):
+async def test_what_is_unusual_but_right_is_taken(embed, change):
     async with FakeServer(faults=[changed(change, times=None)]) as server:
         answer = await embed(server)
     assert len(answer.positions) == 10
@@ -87,7 +87,7 @@ async def test_c11_what_is_unusual_but_right_is_taken(embed, change):
     ids=["too few", "too many", "none", "index twice", "all null", "some without index", "200 with an error"],
 )
 @pytest.mark.parametrize("first", [0, 2], ids=["at the start", "later"])
-async def test_c10_what_is_wrong_is_rejected_as_a_whole_and_tried_again(embedder_of, change, first):
+async def test_what_is_wrong_is_rejected_as_a_whole_and_tried_again(embedder_of, change, first):
     fault = changed(change, when=lambda request: len(request.texts) > first)
     async with FakeServer(faults=[fault]) as server, embedder_of(server) as embedder:
         answer = await embedder.aembed(TEXTS)
@@ -110,7 +110,7 @@ def broken_vector(value):
     [None, [None] * 8, ["1"] * 8, [1.0] * 7, [], "AAAA", "%%", [1e39] * 8, [[1.0] * 8]],
     ids=["null", "nulls", "strings", "7 numbers", "empty", "3 bytes", "no base64", "1e39", "nested"],
 )
-async def test_c13_one_vector_that_is_none_is_asked_for_again_and_the_rest_is_kept(embed, value):
+async def test_one_vector_that_is_none_is_asked_for_again_and_the_rest_is_kept(embed, value):
     fault = changed(broken_vector(value), when=lambda request: len(request.texts) > 2)
     async with FakeServer(faults=[fault]) as server:
         answer = await embed(server)
@@ -120,7 +120,7 @@ async def test_c13_one_vector_that_is_none_is_asked_for_again_and_the_rest_is_ke
 
 
 @pytest.mark.asyncio
-async def test_c13_nan_for_one_text_every_time_fails_that_text_alone(embed):
+async def test_nan_for_one_text_every_time_fails_that_text_alone(embed):
     def change(document):
         # As Python servers write it, which is no JSON.
         return json.dumps({**document, "data": [{**row, "embedding": [math.nan] * 8} for row in document["data"]]}).encode()
@@ -134,7 +134,7 @@ async def test_c13_nan_for_one_text_every_time_fails_that_text_alone(embed):
 
 
 @pytest.mark.asyncio
-async def test_c12_another_dimension_than_asked_for_is_the_endpoints_mistake(embed):
+async def test_another_dimension_than_asked_for_is_the_endpoints_mistake(embed):
     async with FakeServer(
         faults=[changed(lambda document: [row.update(embedding=[1.0] * 6) for row in document["data"]], times=None)]
     ) as server:
@@ -146,7 +146,7 @@ MANY = [f"text {number}" for number in range(96)]
 
 
 @pytest.mark.asyncio
-async def test_c14_a_long_text_among_96_that_is_named_costs_two_calls(embedder_of):
+async def test_a_long_text_among_96_that_is_named_costs_two_calls(embedder_of):
     texts = [*MANY[:22], "x" * 400, *MANY[23:]]
     async with FakeServer(max_input_tokens=50) as server, embedder_of(server) as embedder:
         await embedder.aembed(["first"])
@@ -160,7 +160,7 @@ async def test_c14_a_long_text_among_96_that_is_named_costs_two_calls(embedder_o
 @pytest.mark.asyncio
 @pytest.mark.parametrize("place", [0, 22, 95])
 @pytest.mark.parametrize("status", [400, 500])
-async def test_c14_a_long_text_among_96_that_is_not_named_costs_at_most_15_calls(embedder_of, place, status):
+async def test_a_long_text_among_96_that_is_not_named_costs_at_most_15_calls(embedder_of, place, status):
     texts = [*MANY[:place], "long", *MANY[place + 1 :]]
     fault = error(status, "input (600 tokens) is too large to process", times=None, when=lambda request: "long" in request.texts)
     async with FakeServer(faults=[fault]) as server, embedder_of(server) as embedder:
@@ -173,7 +173,7 @@ async def test_c14_a_long_text_among_96_that_is_not_named_costs_at_most_15_calls
 
 
 @pytest.mark.asyncio
-async def test_c14_many_long_texts_that_are_not_named_cost_two_calls_each(embedder_of):
+async def test_many_long_texts_that_are_not_named_cost_two_calls_each(embedder_of):
     texts = [f"{number} {'long ' * 60 if number % 3 == 0 else ''}" for number in range(96)]
     long = error(500, "input is too large to process", times=None, when=lambda request: max(map(len, request.texts)) > 200)
     async with FakeServer(faults=[long]) as server, embedder_of(server) as embedder:
@@ -184,7 +184,7 @@ async def test_c14_many_long_texts_that_are_not_named_cost_two_calls_each(embedd
 
 
 @pytest.mark.asyncio
-async def test_c14_a_long_text_is_truncated_or_split_where_the_policy_says_so(embed):
+async def test_a_long_text_is_truncated_or_split_where_the_policy_says_so(embed):
     long = "x" * 400
     async with FakeServer(max_input_tokens=50) as server:
         cut = await embed(server, ["a", long], on_too_long="truncate")
@@ -196,7 +196,7 @@ async def test_c14_a_long_text_is_truncated_or_split_where_the_policy_says_so(em
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("policy", ["truncate", "split"])
-async def test_c14_pieces_of_a_long_text_are_not_taken_for_texts_when_an_error_ends_their_batch(embed, policy):
+async def test_pieces_of_a_long_text_are_not_taken_for_texts_when_an_error_ends_their_batch(embed, policy):
     texts = ["", "a", "x" * 400, "b", "y" * 400, "c"]
     ended = error(401, "no such key", when=lambda request: request.texts[0].startswith("y" * 10) and len(request.texts[0]) < 400)
     async with FakeServer(max_input_tokens=50, faults=[ended]) as server:
@@ -210,7 +210,7 @@ async def test_c14_pieces_of_a_long_text_are_not_taken_for_texts_when_an_error_e
 
 
 @pytest.mark.asyncio
-async def test_c15_a_request_that_is_too_big_is_halved_and_the_cap_is_learned(embedder_of):
+async def test_a_request_that_is_too_big_is_halved_and_the_cap_is_learned(embedder_of):
     texts = [f"{number:03} " + "x" * 96 for number in range(64)]  # 25 tokens each
     async with FakeServer(max_request_tokens=400) as server, embedder_of(server) as embedder:
         first = await embedder.aembed(texts)
@@ -223,7 +223,7 @@ async def test_c15_a_request_that_is_too_big_is_halved_and_the_cap_is_learned(em
 
 
 @pytest.mark.asyncio
-async def test_c15_a_cap_of_texts_that_the_server_names_is_kept(embedder_of):
+async def test_a_cap_of_texts_that_the_server_names_is_kept(embedder_of):
     async with FakeServer(max_items=10) as server, embedder_of(server, batch=BatchLimits(max_items=96)) as embedder:
         await embedder.aembed(MANY)
         before = len(server.requests)
@@ -232,7 +232,7 @@ async def test_c15_a_cap_of_texts_that_the_server_names_is_kept(embedder_of):
 
 
 @pytest.mark.asyncio
-async def test_c34_empty_broken_nul_and_5_mb_texts_do_not_poison_their_batch(embed):
+async def test_empty_broken_nul_and_5_mb_texts_do_not_poison_their_batch(embed):
     texts = ["good", "", " \n", "\ud800", "nul\x00nul", "x" * 5_000_000, "good too"]
     async with FakeServer() as server:
         answer = await embed(server, texts)

@@ -57,7 +57,7 @@ async def test_a_server_that_speaks_something_else_is_found_out_soon(embed, repl
 
 
 @pytest.mark.asyncio
-async def test_c17_a_redirect_to_another_host_gets_neither_key_nor_texts(embed):
+async def test_a_redirect_to_another_host_gets_neither_key_nor_texts(embed):
     async with FakeServer() as other:
         faults = [Fault(status=308, headers={"location": f"{other.base_url}/embeddings"})]
         async with FakeServer(faults=faults) as server:
@@ -68,7 +68,7 @@ async def test_c17_a_redirect_to_another_host_gets_neither_key_nor_texts(embed):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [500, 502, 408])
-async def test_c04_one_server_error_is_tried_again(embed, status):
+async def test_one_server_error_is_tried_again(embed, status):
     async with FakeServer(faults=[Fault(status=status, body=b"<html>Bad Gateway</html>", after=1)]) as server:
         answer = await embed(server)
     assert are_right(answer, TEXTS)
@@ -76,7 +76,7 @@ async def test_c04_one_server_error_is_tried_again(embed, status):
 
 
 @pytest.mark.asyncio
-async def test_c04_a_server_that_only_fails_is_an_outage_and_no_text_is_blamed(embed):
+async def test_a_server_that_only_fails_is_an_outage_and_no_text_is_blamed(embed):
     async with FakeServer(faults=[Fault(status=500, times=None)]) as server:
         with pytest.raises(OutageError, match="answers 500"):
             await embed(server)
@@ -84,7 +84,7 @@ async def test_c04_a_server_that_only_fails_is_an_outage_and_no_text_is_blamed(e
 
 
 @pytest.mark.asyncio
-async def test_c04_a_server_that_goes_down_in_the_middle_opens_the_circuit(embed):
+async def test_a_server_that_goes_down_in_the_middle_opens_the_circuit(embed):
     async with FakeServer(faults=[Fault(status=500, times=None, after=1)]) as server:
         with pytest.raises(OutageError, match="20 batches"):
             await embed(server, retry=RetryPolicy(attempts=1))
@@ -92,7 +92,7 @@ async def test_c04_a_server_that_goes_down_in_the_middle_opens_the_circuit(embed
 
 
 @pytest.mark.asyncio
-async def test_c01_a_throttle_makes_all_wait_and_uses_no_attempt(embed):
+async def test_a_throttle_makes_all_wait_and_uses_no_attempt(embed):
     async with FakeServer(faults=[Fault(status=429, headers={"retry-after": "0.05"}, after=1, times=1)]) as server:
         answer = await embed(server, retry=RetryPolicy(attempts=1))
     assert len(answer.positions) == 10
@@ -101,7 +101,7 @@ async def test_c01_a_throttle_makes_all_wait_and_uses_no_attempt(embed):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("cut", [-1, 0, 40])
-async def test_c08_a_cut_connection_gives_no_row_and_is_tried_again(embed, cut):
+async def test_a_cut_connection_gives_no_row_and_is_tried_again(embed, cut):
     async with FakeServer(faults=[Fault(cut=cut, after=1, times=2)]) as server:
         answer = await embed(server)
     assert len(answer.positions) == 10
@@ -109,7 +109,7 @@ async def test_c08_a_cut_connection_gives_no_row_and_is_tried_again(embed, cut):
 
 
 @pytest.mark.asyncio
-async def test_c07_a_batch_that_takes_too_long_is_sent_in_halves_and_the_next_ones_fit(embedder_of):
+async def test_a_batch_that_takes_too_long_is_sent_in_halves_and_the_next_ones_fit(embedder_of):
     told = []
     slow = Fault(delay=60, times=None, when=lambda request: len(request.texts) > 4)
     async with FakeServer(faults=[slow]) as server, embedder_of(server, timeout=1.0, warn=told.append) as embedder:
@@ -125,7 +125,7 @@ async def test_c07_a_batch_that_takes_too_long_is_sent_in_halves_and_the_next_on
 
 
 @pytest.mark.asyncio
-async def test_c07_a_text_that_a_server_hangs_on_is_found_and_the_batches_stay_as_large_as_they_were(embedder_of):
+async def test_a_text_that_a_server_hangs_on_is_found_and_the_batches_stay_as_large_as_they_were(embedder_of):
     stuck = Fault(delay=60, times=None, when=lambda request: "text 7" in request.texts)
     options = {"timeout": 1.0, "retry": RetryPolicy(attempts=1), "warn": lambda words: None}
     async with FakeServer(faults=[stuck]) as server, embedder_of(server, **options) as embedder:
@@ -138,6 +138,6 @@ async def test_c07_a_text_that_a_server_hangs_on_is_found_and_the_batches_stay_a
 
 
 @pytest.mark.asyncio
-async def test_c07_a_slow_server_is_left_and_tried_again(embed):
+async def test_a_slow_server_is_left_and_tried_again(embed):
     async with FakeServer(faults=[Fault(delay=60)]) as server:
         assert len((await embed(server, timeout=1.0)).positions) == 10

@@ -40,14 +40,14 @@ BROKEN_JSON = ["truncated", "trailing_garbage", "html", "error_in_200"]
 
 
 @pytest.mark.parametrize("name", BROKEN_JSON)
-def test_c09_a_reply_that_is_no_answer_once_is_asked_for_again(job: Any, server: FakeServer, name: str) -> None:
+def test_a_reply_that_is_no_answer_once_is_asked_for_again(job: Any, server: FakeServer, name: str) -> None:
     server.faults.append(fault(name, after=1))
     assert job.run(server.base_url) == 0
     assert job.is_whole()
 
 
 @pytest.mark.parametrize("name", BROKEN_JSON)
-def test_c09_a_text_whose_reply_is_never_an_answer_fails_alone_as_bad_response(job: Any, server: FakeServer, name: str) -> None:
+def test_a_text_whose_reply_is_never_an_answer_fails_alone_as_bad_response(job: Any, server: FakeServer, name: str) -> None:
     server.faults.append(fault(name, when=has_poison, times=None))
     assert job.run(server.base_url, retry={"attempts": 1}) == 3
     assert job.failed == {"t9": "bad_response"}
@@ -57,13 +57,13 @@ def test_c09_a_text_whose_reply_is_never_an_answer_fails_alone_as_bad_response(j
 
 
 @pytest.mark.parametrize("name", ["byte_order_mark"])
-def test_c09_a_byte_order_mark_hides_no_wrong_row(job: Any, server: FakeServer, name: str) -> None:
+def test_a_byte_order_mark_hides_no_wrong_row(job: Any, server: FakeServer, name: str) -> None:
     server.faults.append(fault(name, after=1))
     assert job.run(server.base_url) == 0
     assert job.is_whole()
 
 
-def test_c09_another_content_type_on_the_right_answer_is_no_matter(job: Any, server: FakeServer) -> None:
+def test_another_content_type_on_the_right_answer_is_no_matter(job: Any, server: FakeServer) -> None:
     server.faults.append(Fault(headers={"content-type": "text/plain"}, times=None))
     assert job.run(server.base_url) == 0
     assert job.is_whole()
@@ -71,20 +71,20 @@ def test_c09_another_content_type_on_the_right_answer_is_no_matter(job: Any, ser
 
 @pytest.mark.parametrize("after", [0, 1], ids=["at the start", "later"])
 @pytest.mark.parametrize("name", ["too_few", "too_many", "no_rows", "fused", "null_vectors"])
-def test_c10_replies_with_another_number_of_vectors_are_rejected_whole(job: Any, server: FakeServer, name: str, after: int) -> None:
+def test_replies_with_another_number_of_vectors_are_rejected_whole(job: Any, server: FakeServer, name: str, after: int) -> None:
     server.faults.append(fault(name, after=after, times=2))
     assert job.run(server.base_url) == 0
     assert job.is_whole()
 
 
-def test_c10_a_server_that_fuses_texts_for_ever_never_gives_a_row_of_several(job: Any, server: FakeServer) -> None:
+def test_a_server_that_fuses_texts_for_ever_never_gives_a_row_of_several(job: Any, server: FakeServer) -> None:
     server.faults.append(fault("fused", when=lambda request: len(request.texts) > 1, times=None))
     assert job.run(server.base_url, retry={"attempts": 1}) == 0
     assert job.is_whole()
 
 
 @pytest.mark.parametrize("name", ["shuffled", "no_index_0", "no_index"])
-def test_c11_unusual_indexes_that_are_certain_are_taken(job: Any, server: FakeServer, name: str) -> None:
+def test_unusual_indexes_that_are_certain_are_taken(job: Any, server: FakeServer, name: str) -> None:
     server.faults.append(fault(name, times=None))
     assert job.run(server.base_url) == 0
     assert job.is_whole()
@@ -92,14 +92,14 @@ def test_c11_unusual_indexes_that_are_certain_are_taken(job: Any, server: FakeSe
 
 
 @pytest.mark.parametrize("name", ["same_index", "index_out_of_range"])
-def test_c11_indexes_that_are_twice_or_out_of_range_are_rejected(job: Any, server: FakeServer, name: str) -> None:
+def test_indexes_that_are_twice_or_out_of_range_are_rejected(job: Any, server: FakeServer, name: str) -> None:
     server.faults.append(fault(name, times=3))
     assert job.run(server.base_url) == 0
     assert job.is_whole()
     assert job.summary["retries"] > 0
 
 
-def test_c12_one_vector_of_another_size_is_asked_for_again_and_is_the_texts_failure_when_it_stays(job: Any, server: FakeServer) -> None:
+def test_one_vector_of_another_size_is_asked_for_again_and_is_the_texts_failure_when_it_stays(job: Any, server: FakeServer) -> None:
     server.faults.append(fault("short_vector", after=1))
     server.faults.append(fault("short_vector", when=lambda request: request.texts == [POISON], times=None))
     server.faults.append(fault("null_vectors", when=has_poison, times=None))
@@ -109,7 +109,7 @@ def test_c12_one_vector_of_another_size_is_asked_for_again_and_is_the_texts_fail
     assert job.has_rows_of(without_poison(job))
 
 
-def test_c12_another_size_for_all_is_the_endpoints_mistake(job: Any, server: FakeServer) -> None:
+def test_another_size_for_all_is_the_endpoints_mistake(job: Any, server: FakeServer) -> None:
     server.faults.append(fault("other_dimensions", times=None, after=1))
     assert job.run(server.base_url) == 1
     assert "9 dimensions instead of 8" in job.said
@@ -118,7 +118,7 @@ def test_c12_another_size_for_all_is_the_endpoints_mistake(job: Any, server: Fak
     assert job.is_whole()
 
 
-def test_c12_a_second_run_compares_with_the_first(job: Any, server: FakeServer) -> None:
+def test_a_second_run_compares_with_the_first(job: Any, server: FakeServer) -> None:
     assert job.run(server.base_url) == 0
     job.texts.append("one more")
     server.dimensions = 9
@@ -130,7 +130,7 @@ def test_c12_a_second_run_compares_with_the_first(job: Any, server: FakeServer) 
 
 
 @pytest.mark.parametrize("name", ["null_vector", "null_number", "nan", "infinity", "too_large_number", "strings"])
-def test_c13_a_vector_that_is_none_fails_its_text_and_the_rest_is_kept(job: Any, server: FakeServer, name: str) -> None:
+def test_a_vector_that_is_none_fails_its_text_and_the_rest_is_kept(job: Any, server: FakeServer, name: str) -> None:
     server.faults.append(fault(name, when=lambda request: request.texts == [POISON], times=None))
     server.faults.append(fault("null_vectors", when=has_poison, times=None))
     assert job.run(server.base_url, retry={"attempts": 1}) == 3
@@ -146,7 +146,7 @@ def test_counts_of_tokens_that_no_request_can_have_are_not_believed(job: Any, se
     assert job.is_whole()
 
 
-def test_c13_a_vector_of_zeros_is_taken_and_told(job: Any, server: FakeServer) -> None:
+def test_a_vector_of_zeros_is_taken_and_told(job: Any, server: FakeServer) -> None:
     server.faults.append(fault("zeros", after=1))
     assert job.run(server.base_url) == 0
     assert "zero" in job.said
@@ -161,7 +161,7 @@ def test_c13_a_vector_of_zeros_is_taken_and_told(job: Any, server: FakeServer) -
     ],
     ids=["openai", "llama.cpp", "tei"],
 )
-def test_c14_one_text_of_96_that_is_too_long_fails_alone(job: Any, server: FakeServer, status: int, words: str) -> None:
+def test_one_text_of_96_that_is_too_long_fails_alone(job: Any, server: FakeServer, status: int, words: str) -> None:
     job.texts = [f"text {number}" for number in range(98)]
     server.faults.append(error(status, words, when=has_poison, times=None))
     assert job.run(server.base_url, batch={"max_items": 96}, space=None) == 3
@@ -170,7 +170,7 @@ def test_c14_one_text_of_96_that_is_too_long_fails_alone(job: Any, server: FakeS
     assert len(server.requests) <= 1 + calls_for_one(96) + 1
 
 
-def test_c14_a_text_that_is_named_costs_two_calls(job: Any) -> None:
+def test_a_text_that_is_named_costs_two_calls(job: Any) -> None:
     job.texts = [f"text {number}" for number in range(98)]
     job.texts[50] = "x" * 400
     with FakeServer(max_input_tokens=50).in_thread() as server:
@@ -189,7 +189,7 @@ def test_c14_a_text_that_is_named_costs_two_calls(job: Any) -> None:
     ],
     ids=["max_tokens_per_request", "3210", "413"],
 )
-def test_c15_a_request_that_is_too_big_is_halved_and_later_ones_fit(job: Any, server: FakeServer, refusal: Fault) -> None:
+def test_a_request_that_is_too_big_is_halved_and_later_ones_fit(job: Any, server: FakeServer, refusal: Fault) -> None:
     job.texts = [f"text {number:02}" for number in range(64)]
     too_big = Fault(status=refusal.status, body=refusal.body, when=lambda request: len(request.texts) > 8, times=None)
     server.faults.append(too_big)
@@ -200,7 +200,7 @@ def test_c15_a_request_that_is_too_big_is_halved_and_later_ones_fit(job: Any, se
 
 
 @pytest.mark.parametrize("name", ["gzip_bomb", "stacked_encodings"])
-def test_c16_a_bomb_for_one_text_fails_that_text_alone(job: Any, server: FakeServer, name: str) -> None:
+def test_a_bomb_for_one_text_fails_that_text_alone(job: Any, server: FakeServer, name: str) -> None:
     server.faults.append(fault(name, when=has_poison, times=None))
     assert job.run(server.base_url, retry={"attempts": 1}) == 3
     assert job.failed == {"t9": "bad_response"}
@@ -223,7 +223,7 @@ MEASURED = """if True:
 
 
 @pytest.mark.parametrize("name", ["gzip_bomb", "endless"])
-def test_c16_a_bomb_and_a_reply_of_1_gb_leave_memory_bounded(job: Any, server: FakeServer, name: str) -> None:
+def test_a_bomb_and_a_reply_of_1_gb_leave_memory_bounded(job: Any, server: FakeServer, name: str) -> None:
     server.faults.append(fault(name, after=1))
     job.write(server.base_url)
     ran = subprocess.run([sys.executable, "-c", MEASURED], cwd=job.folder, capture_output=True, text=True, timeout=120, check=False)

@@ -15,7 +15,7 @@ from asyncrun.testing.server import FakeServer
 SENTINEL = "sk-sentinel-0123456789abcdef"
 
 
-def test_c34_empty_blank_broken_nul_and_5_mb_texts_are_failures_or_rows_of_their_own(job: Any) -> None:
+def test_empty_blank_broken_nul_and_5_mb_texts_are_failures_or_rows_of_their_own(job: Any) -> None:
     good = ["good", "nul\x00nul", "good too"]
     job.texts = [good[0], "", " \t\n\u3000", "half \ud800 pair", good[1], "x" * 5_000_000, good[2]]
     with FakeServer().in_thread() as server:
@@ -24,7 +24,7 @@ def test_c34_empty_blank_broken_nul_and_5_mb_texts_are_failures_or_rows_of_their
     assert job.has_rows_of(good)
 
 
-def test_c34_empty_texts_are_skipped_where_the_policy_says_so(job: Any) -> None:
+def test_empty_texts_are_skipped_where_the_policy_says_so(job: Any) -> None:
     job.texts = ["good", "", "  "]
     with FakeServer().in_thread() as server:
         assert job.run(server.base_url, on_empty="skip") == 0
@@ -50,7 +50,7 @@ def left_behind(folder: Path) -> str:
     ],
     ids=["401", "400", "500", "200", "307", "429"],
 )
-def test_c37_a_key_that_the_server_repeats_is_in_nothing_that_is_said_or_left(job: Any, monkeypatch: pytest.MonkeyPatch, echo: Any) -> None:
+def test_a_key_that_the_server_repeats_is_in_nothing_that_is_said_or_left(job: Any, monkeypatch: pytest.MonkeyPatch, echo: Any) -> None:
     monkeypatch.setenv("MY_KEY", SENTINEL)
     with FakeServer(faults=[echo]).in_thread() as server:
         assert job.run(server.base_url, "--debug", api_key="${MY_KEY}", retry={"attempts": 1}) in (1, 75, 77)
@@ -60,7 +60,7 @@ def test_c37_a_key_that_the_server_repeats_is_in_nothing_that_is_said_or_left(jo
 
 
 @pytest.mark.parametrize("written", ["://user:${PASSWORD}@", "://${PASSWORD}@"])
-def test_c37_a_password_in_the_address_is_refused_and_in_nothing_that_is_said_or_left(
+def test_a_password_in_the_address_is_refused_and_in_nothing_that_is_said_or_left(
     job: Any, monkeypatch: pytest.MonkeyPatch, written: str
 ) -> None:
     monkeypatch.setenv("PASSWORD", SENTINEL)

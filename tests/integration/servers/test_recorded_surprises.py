@@ -30,7 +30,7 @@ def changed(**words: Any) -> Fault:
 
 
 @pytest.mark.asyncio
-async def test_f7_recorded_llama_server_says_500_of_a_long_text() -> None:
+async def test_llama_server_says_500_of_a_long_text() -> None:
     words = "input is too large to process. increase the physical batch size (current batch size: 512)"
     fault = Fault(
         status=500,
@@ -45,7 +45,7 @@ async def test_f7_recorded_llama_server_says_500_of_a_long_text() -> None:
 
 
 @pytest.mark.asyncio
-async def test_f7_recorded_llama_server_echoes_a_wrong_model_and_nobody_can_tell() -> None:
+async def test_llama_server_echoes_a_wrong_model_and_nobody_can_tell() -> None:
     warnings: list[str] = []
     async with FakeServer() as server, embedder_of(server, warnings) as embedder:
         answer = await embedder.aembed(TEXTS)
@@ -54,7 +54,7 @@ async def test_f7_recorded_llama_server_echoes_a_wrong_model_and_nobody_can_tell
 
 
 @pytest.mark.asyncio
-async def test_f7_recorded_another_model_than_asked_for_is_told_once() -> None:
+async def test_another_model_than_asked_for_is_told_once() -> None:
     warnings: list[str] = []
     async with FakeServer(faults=[changed(model="all-MiniLM-L6-v2")]) as server, embedder_of(server, warnings) as embedder:
         await embedder.aembed(TEXTS)
@@ -64,7 +64,7 @@ async def test_f7_recorded_another_model_than_asked_for_is_told_once() -> None:
 
 
 @pytest.mark.asyncio
-async def test_f7_recorded_xinferences_error_is_a_bare_string() -> None:
+async def test_xinferences_error_is_a_bare_string() -> None:
     words = b'"[address=127.0.0.1:9997, pid=1] The model refuses this text"'
     fault = Fault(status=400, body=words, when=lambda request: "text 7" in request.texts, times=None)
     async with FakeServer(faults=[fault]) as server, embedder_of(server) as embedder:
@@ -76,7 +76,7 @@ async def test_f7_recorded_xinferences_error_is_a_bare_string() -> None:
 
 
 @pytest.mark.asyncio
-async def test_f7_recorded_xinference_does_not_know_a_model_with_404_and_detail() -> None:
+async def test_xinference_does_not_know_a_model_with_404_and_detail() -> None:
     fault = Fault(status=404, body=b'{"detail": "Model not found in the model list, uid: m"}', times=None)
     async with FakeServer(faults=[fault]) as server, embedder_of(server) as embedder:
         with pytest.raises(EndpointError, match="Model not found in the model list, uid: m"):
@@ -85,7 +85,7 @@ async def test_f7_recorded_xinference_does_not_know_a_model_with_404_and_detail(
 
 
 @pytest.mark.asyncio
-async def test_f7_recorded_usage_in_characters_is_told_and_not_believed() -> None:
+async def test_usage_in_characters_is_told_and_not_believed() -> None:
     warnings: list[str] = []
 
     def characters(document: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +101,7 @@ async def test_f7_recorded_usage_in_characters_is_told_and_not_believed() -> Non
 
 
 @pytest.mark.asyncio
-async def test_f7_recorded_litellm_hides_a_422_and_every_text_gets_its_row() -> None:
+async def test_litellm_hides_a_422_and_every_text_gets_its_row() -> None:
     words = "litellm.BadRequestError: OpenAIException - Error code: 422. Received Model Group=m\nAvailable Model Group Fallbacks=None"
     hidden = Fault(
         status=400,
@@ -118,7 +118,7 @@ async def test_f7_recorded_litellm_hides_a_422_and_every_text_gets_its_row() -> 
 
 
 @pytest.mark.asyncio
-async def test_f7_recorded_litellm_refuses_dimensions_in_its_own_words() -> None:
+async def test_litellm_refuses_dimensions_in_its_own_words() -> None:
     words = "litellm.UnsupportedParamsError: Setting dimensions is not supported for OpenAI `text-embedding-3` and later models."
     async with FakeServer(faults=[error(400, words, code="400", times=None)]) as server, embedder_of(server, dimensions=128) as embedder:
         with pytest.raises(EndpointError, match="Setting dimensions is not supported"):

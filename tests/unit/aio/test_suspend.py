@@ -78,7 +78,7 @@ class Asleep:
 
 
 @pytest.mark.asyncio
-async def test_c27_what_a_suspension_broke_is_sent_again_and_uses_no_attempt() -> None:
+async def test_what_a_suspension_broke_is_sent_again_and_uses_no_attempt() -> None:
     asleep = Asleep([HOUR, HOUR, DAY])
     answer = await asleep.ask(attempts=1)
     assert (answer.value, answer.attempts, asleep.tally.failures) == ("ok", 1, 0)
@@ -120,7 +120,7 @@ async def test_the_outcome_of_a_job_counts_it_as_no_attempt_either() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("jump", [DAY, -DAY])
-async def test_c26_a_wall_clock_that_jumps_by_a_day_changes_no_wait(jump: float) -> None:
+async def test_a_wall_clock_that_jumps_by_a_day_changes_no_wait(jump: float) -> None:
     """A backoff, a rate and a gate last as long as without the jump."""
 
     async def times(jump: float) -> list[float]:

@@ -29,27 +29,27 @@ def test_base64_is_little_endian_float32():
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 4, 7])
-def test_c10_too_few_too_many_or_one_fused_vector_for_three_texts(rows):
+def test_too_few_too_many_or_one_fused_vector_for_three_texts_are_rejected(rows):
     with pytest.raises(BadReplyError, match=f"{rows} vectors for 3 texts"):
         prove([[1.0]] * rows, [*range(rows)], 3)
 
 
 @pytest.mark.parametrize("indexes", [[0, 0], [1, 2], [-1, 0], [0, "1"], [0, 1.0], [False, True], [1, 1], [0, 10**30]])
-def test_c11_duplicate_out_of_range_or_strange_indexes_are_rejected(indexes):
+def test_duplicate_out_of_range_or_strange_indexes_are_rejected(indexes):
     with pytest.raises(BadReplyError, match="index"):
         prove([[1.0], [2.0]], indexes, 2)
 
 
-def test_c11_an_index_that_is_not_sent_is_0_when_0_is_what_is_missing():
+def test_an_index_that_is_not_sent_is_0_when_0_is_what_is_missing():
     assert prove([[2.0], [1.0], [3.0]], [1, None, 2], 3).vectors.tolist() == [[1], [2], [3]]
 
 
-def test_c11_without_any_index_the_order_counts():
+def test_without_any_index_the_order_counts():
     assert places([None, None, None], 3, 3) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("indexes", [[None, None, 2], [None, 0, 1], [0, 1, None]])
-def test_c11_other_holes_in_the_indexes_are_rejected(indexes):
+def test_other_holes_in_the_indexes_are_rejected(indexes):
     with pytest.raises(BadReplyError):
         prove([[1.0], [2.0], [3.0]], indexes, 3)
 
@@ -80,7 +80,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN.keys())
-def test_c13_a_row_that_is_no_vector_is_rejected_alone_and_the_rest_is_kept(broken):
+def test_a_row_that_is_no_vector_is_rejected_alone_and_the_rest_is_kept(broken):
     proof = prove([[1.0, 2.0], broken, [3.0, 4.0]], [0, 1, 2], 3)
     assert proof.vectors.tolist() == [[1, 2], [3, 4]]
     assert proof.positions == (0, 2)
@@ -88,19 +88,19 @@ def test_c13_a_row_that_is_no_vector_is_rejected_alone_and_the_rest_is_kept(brok
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN.keys())
-def test_c13_when_no_row_is_a_vector_none_is_returned(broken):
+def test_when_no_row_is_a_vector_none_is_returned(broken):
     proof = prove([broken], [0], 1)
     assert (proof.positions, len(proof.vectors), proof.dimensions) == ((), 0, None)
     assert proof.rejected[0]
 
 
-def test_c12_another_dimension_than_known_is_rejected_alone_and_named():
+def test_another_dimension_than_known_is_rejected_alone_and_named():
     proof = prove([[1.0, 2.0], [1.0]], [0, 1], 2, dimensions=2)
     assert (proof.positions, proof.rejected) == ((0,), {1: "the vector has 1 dimensions instead of 2"})
     assert proof.other_dimensions == {1}
 
 
-def test_c12_different_dimensions_and_none_known_reject_the_batch():
+def test_different_dimensions_and_none_known_reject_the_batch():
     with pytest.raises(BadReplyError, match="different dimensions: 2 and 1"):
         prove([[1.0, 2.0], [1.0]], [0, 1], 2)
 

@@ -38,7 +38,7 @@ def test_the_forms_that_servers_use(headers, document, words, seconds):
 
 
 @pytest.mark.parametrize("value", ["nan", "-1", "1e400", "inf", "-inf", "", "later", "Fri, 99 Foo 2027"])
-def test_c03_nonsense_is_no_hint(value):
+def test_a_retry_after_that_makes_no_sense_is_no_hint(value):
     assert wait_hint({"retry-after": value}, None, "", NOW) is None
     assert wait_hint({"retry-after": value, "retry-after-ms": value}, {"error": value}, value, NOW) is None
 

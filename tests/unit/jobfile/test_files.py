@@ -66,7 +66,7 @@ def test_windows_line_breaks_are_read(folder):
         (b"", "my/jobs.yaml:1:1: the file is empty; allowed: a mapping with jobs"),
     ],
 )
-def test_c35_what_is_no_text_is_refused(folder, data, expected):
+def test_what_is_no_text_is_refused(folder, data, expected):
     (line,) = mistakes(folder, data)
     assert line.startswith(expected)
 

@@ -49,7 +49,7 @@ def refusal(text: str) -> str:
 
 
 @pytest.mark.parametrize(("text", "expected"), REFUSED.values(), ids=REFUSED)
-def test_c35_what_cannot_be_read_is_refused_at_its_place(each_parser, text, expected):
+def test_what_cannot_be_read_is_refused_at_its_place(each_parser, text, expected):
     text, place = marked(text)
     assert refusal(text).startswith(f"{place}: {expected}")
 
@@ -64,7 +64,7 @@ TOLD = {
 
 
 @pytest.mark.parametrize(("text", "expected"), TOLD.values(), ids=TOLD)
-def test_c35_c36_what_does_not_hide_the_rest_is_told_with_the_rest(each_parser, text, expected):
+def test_what_does_not_hide_the_rest_is_told_with_the_rest(each_parser, text, expected):
     text, place = marked(text)
     _, mistakes = compose(text, "f")
     assert [str(mistake).startswith(f"{place}: {expected}") for mistake in mistakes] == [True]
@@ -78,12 +78,12 @@ def test_an_empty_file_says_so(mistakes, text):
 
 @pytest.mark.parametrize("levels", [41, 100_000])
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
-def test_c35_deep_nesting_is_refused(each_parser, opening, levels):
+def test_deep_nesting_is_refused(each_parser, opening, levels):
     text = opening * levels
     assert "nested deeper than 40 levels" in refusal(text)
 
 
-def test_c35_aliases_that_explode_are_refused():
+def test_aliases_that_explode_are_refused():
     rows = ["a: &a [x, x, x, x, x, x, x, x, x]"]
     rows += [f"{name}: &{name} [{', '.join(['*' + before] * 9)}]" for before, name in zip("abcdefgh", "bcdefghi", strict=True)]
     assert "the aliases of this file unfold to more than 10000 values" in refusal("\n".join(rows))
@@ -125,7 +125,7 @@ def test_plain_scalars_are_read(typed, value):
         ("9" * 5000, "write the text in quotes"),
     ],
 )
-def test_c35_a_scalar_with_two_meanings_is_refused(typed, way_out):
+def test_a_scalar_with_two_meanings_is_refused(typed, way_out):
     with pytest.raises(UnclearScalarError) as caught:
         read_plain(typed)
     assert way_out in str(caught.value)

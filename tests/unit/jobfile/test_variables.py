@@ -63,7 +63,7 @@ def test_a_variable_of_vars_may_use_the_environment_but_no_other_one(load, mista
 @pytest.mark.parametrize(
     ("environ", "problem"), [({}, "is not set"), ({"SOURCE": ""}, "is empty"), ({"SOURCE": "a\udcff"}, "is not valid UTF-8")]
 )
-def test_c36_a_variable_without_a_value_is_a_mistake_with_its_place(mistakes, environ, problem):
+def test_a_variable_without_a_value_is_a_mistake_with_its_place(mistakes, environ, problem):
     (line,) = mistakes("jobs:\n- {name: a, kind: embed, input: '${SOURCE}', output: o.jsonl}", environ=environ)
     expected = f"f:2:33: jobs[0].input: the variable SOURCE {problem}; allowed: export SOURCE, pass --var SOURCE=VALUE, or write"
     assert line.startswith(expected)
@@ -97,7 +97,7 @@ def test_a_plain_variable_of_a_free_mapping_becomes_a_number(load):
     assert load(text, environ={"N": "12"}).jobs[0].embedder.extra_body == {"n": 12}
 
 
-def test_c36_the_value_of_a_variable_is_never_shown(mistakes):
+def test_the_value_of_a_variable_is_never_shown(mistakes):
     text = """\
 embedders: {e: {provider: "${S}", model: m, timeout: "${S}", limits: {concurrency: "${S}"}, api_key: "${K}", headers: {A: "${K}"}}}
 stores: {s: {type: "${S}"}}

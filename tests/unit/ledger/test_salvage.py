@@ -97,7 +97,7 @@ def test_a_whole_ledger_is_left_alone(path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_c29_flipped_bytes_anywhere_lose_a_few_batches_and_never_give_a_wrong_vector(path: Path, seed: int) -> None:
+def test_flipped_bytes_anywhere_lose_a_few_batches_and_never_give_a_wrong_vector(path: Path, seed: int) -> None:
     rng = random.Random(seed)
     data = bytearray(path.read_bytes())
     for _ in range(3):
@@ -107,7 +107,7 @@ def test_c29_flipped_bytes_anywhere_lose_a_few_batches_and_never_give_a_wrong_ve
     assert len(kept) >= BATCHES - 8
 
 
-def test_c29_a_zeroed_page_anywhere_loses_its_own_batches_only(path: Path) -> None:
+def test_a_zeroed_page_anywhere_loses_its_own_batches_only(path: Path) -> None:
     data = path.read_bytes()
     for page in range(len(data) // PAGE):
         path.write_bytes(data[: page * PAGE] + bytes(PAGE) + data[(page + 1) * PAGE :])
@@ -118,7 +118,7 @@ def test_c29_a_zeroed_page_anywhere_loses_its_own_batches_only(path: Path) -> No
 
 
 @pytest.mark.parametrize("part", [0.35, 0.5, 0.9, 0.99])
-def test_c29_a_truncated_file_is_set_aside_and_its_whole_rows_are_kept(path: Path, part: float) -> None:
+def test_a_truncated_file_is_set_aside_and_its_whole_rows_are_kept(path: Path, part: float) -> None:
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * part)])
     kept, mended, _ = until_mended(path)
@@ -129,7 +129,7 @@ def test_c29_a_truncated_file_is_set_aside_and_its_whole_rows_are_kept(path: Pat
     assert mended[0].vectors == len(kept) * SIZE
 
 
-def test_c29_all_damaged_rows_are_found_at_once_and_named(path: Path) -> None:
+def test_all_damaged_rows_are_found_at_once_and_named(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE batches SET vectors = zeroblob(length(vectors)) WHERE id IN (3, 30)")
         connection.execute("UPDATE batches SET keys = zeroblob(length(keys)) WHERE id = 20")
@@ -142,7 +142,7 @@ def test_c29_all_damaged_rows_are_found_at_once_and_named(path: Path) -> None:
     assert len(named) == 3
 
 
-def test_c29_damage_that_only_reading_finds_is_mended_at_the_next_start(path: Path) -> None:
+def test_damage_that_only_reading_finds_is_mended_at_the_next_start(path: Path) -> None:
     data = bytearray(path.read_bytes())
     leaf = next(at for at in range(PAGE, len(data), PAGE) if data[at] == 0x0D and data[at + 4] > 2)  # of `batches`
     cell = leaf + int.from_bytes(data[leaf + 8 : leaf + 10], "big")
@@ -156,7 +156,7 @@ def test_c29_damage_that_only_reading_finds_is_mended_at_the_next_start(path: Pa
     assert len(finished(path)) == told.batches >= BATCHES - 1
 
 
-def test_c29_who_only_looks_asks_for_no_mending(path: Path) -> None:
+def test_who_only_looks_asks_for_no_mending(path: Path) -> None:
     path.write_bytes(b"this is no database" * 5000)
     ledger = Ledger(path)
     with pytest.raises(DamagedStateError):
@@ -165,7 +165,7 @@ def test_c29_who_only_looks_asks_for_no_mending(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_c29_answers_on_pages_that_sqlite_does_not_find_any_more_are_kept_the_newest_of_each(path: Path) -> None:
+def test_answers_on_pages_that_sqlite_does_not_find_any_more_are_kept_the_newest_of_each(path: Path) -> None:
     keys = [content_key(f"question {number}") for number in range(400)]
     states = []
     for word in ("old", "new"):
@@ -191,7 +191,7 @@ def test_c29_answers_on_pages_that_sqlite_does_not_find_any_more_are_kept_the_ne
     ledger.close()
 
 
-def test_c29_what_is_no_database_at_all_is_set_aside(path: Path) -> None:
+def test_what_is_no_database_at_all_is_set_aside(path: Path) -> None:
     path.write_bytes(b"this is no database" * 5000)
     told = mend(path, nobody_else)
     assert told is not None
@@ -200,7 +200,7 @@ def test_c29_what_is_no_database_at_all_is_set_aside(path: Path) -> None:
     assert finished(path) == set()
 
 
-def test_c29_commits_of_a_torn_log_are_new_again_and_the_others_stay(path: Path) -> None:
+def test_commits_of_a_torn_log_are_new_again_and_the_others_stay(path: Path) -> None:
     keep = sqlite3.connect(path)  # as long as somebody has it open, the log is not taken into the file
     keep.execute("SELECT count(*) FROM batches").fetchone()
     ledger = Ledger(path)
@@ -223,7 +223,7 @@ async def _put_more(ledger: Ledger) -> None:
         await ledger.put(SPACE, Finished(keys_of(batch), vectors_of(batch), [0] * SIZE))
 
 
-def test_c29_while_another_run_uses_it_nothing_is_touched(path: Path) -> None:
+def test_while_another_run_uses_it_nothing_is_touched(path: Path) -> None:
     def somebody() -> None:
         raise LockedError("another run")
 
@@ -234,7 +234,7 @@ def test_c29_while_another_run_uses_it_nothing_is_touched(path: Path) -> None:
     assert path.read_bytes() == data
 
 
-def test_c30_a_ledger_of_a_newer_version_is_refused_and_stays_as_it_is(path: Path) -> None:
+def test_a_ledger_of_a_newer_version_is_refused_and_stays_as_it_is(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
@@ -246,13 +246,13 @@ def test_c30_a_ledger_of_a_newer_version_is_refused_and_stays_as_it_is(path: Pat
     connection.close()
 
 
-def test_c29_a_kill_between_the_two_renames_is_made_up_for(path: Path) -> None:
+def test_a_kill_between_the_two_renames_is_made_up_for(path: Path) -> None:
     path.rename(path.with_name("ledger.db.salvaged"))
     assert mend(path, nobody_else) is None
     assert finished(path) == set(range(BATCHES))
 
 
-def test_c29_where_the_disk_has_no_room_for_the_new_file_the_old_one_stays(path: Path) -> None:
+def test_where_the_disk_has_no_room_for_the_new_file_the_old_one_stays(path: Path) -> None:
     data = path.read_bytes()[:-20_000]
     path.write_bytes(data)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -300,7 +300,7 @@ def known_besides_vectors(path: Path) -> list[object]:
         ledger.close()
 
 
-def test_c29_what_is_known_besides_vectors_is_kept_too(path: Path) -> None:
+def test_what_is_known_besides_vectors_is_kept_too(path: Path) -> None:
     asyncio.run(_write_down(path))
     before = known_besides_vectors(path)
     ask_to_mend(path)
@@ -308,7 +308,7 @@ def test_c29_what_is_known_besides_vectors_is_kept_too(path: Path) -> None:
     assert known_besides_vectors(path) == before
 
 
-def test_c29_a_refresh_that_goes_on_sees_what_takes_the_place_of_lost_batches(path: Path) -> None:
+def test_a_refresh_that_goes_on_sees_what_takes_the_place_of_lost_batches(path: Path) -> None:
     asyncio.run(_write_down(path))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert mend(path, lambda: None) is not None

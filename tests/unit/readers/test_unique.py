@@ -24,7 +24,7 @@ def item(name: str, file: str = "a.jsonl", line: int | None = 1) -> Item:
     return Item(name, "text", Place(file, line))
 
 
-def test_c33_the_second_of_two_names_both_places() -> None:
+def test_the_second_of_two_names_both_places() -> None:
     items = [item("a", "x.jsonl"), item("b", "y.jsonl", 2_000_000_000), item("c"), BadItem("b", Place("z.jsonl", 7, 3), "bad_record", "")]
     with pytest.raises(UsageError) as caught:
         settled(items)
