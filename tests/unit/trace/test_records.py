@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from asyncrun.trace.records import RunRecord
+from asyncrun.trace.run_record import RunRecord
 
 HOUR = 3600.0
 
