@@ -16,9 +16,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from asyncrun.ui.formatting import render_failure
-from asyncrun.ui.plain_lines import render_warning
-from asyncrun.ui.printing import paint
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 from scenes import END, HandClock, limit, map_and_summary
@@ -30,6 +27,9 @@ from asyncrun.errors import JobFileError
 from asyncrun.records import ItemFailure
 from asyncrun.ui.frame import render_frame
 from asyncrun.ui.onlooker import BoardProgress
+from asyncrun.ui.paint import paint
+from asyncrun.ui.plain import render_warning
+from asyncrun.ui.wording import render_failure
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 WIDTH = 100

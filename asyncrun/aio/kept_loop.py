@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from threading import current_thread, main_thread
 
-from asyncrun.aio.event_loop import loop_factory
+from asyncrun.aio.loop import loop_factory
 
 
 @contextmanager

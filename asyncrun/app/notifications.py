@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from asyncrun.aio.stop import MAX_RUNTIME, Stop, handle_signals
+from asyncrun.aio.signals import handle_signals
+from asyncrun.aio.stop import MAX_RUNTIME, Stop
 from asyncrun.app.overrides import Selection
 from asyncrun.clock import Clock
 from asyncrun.errors import AsyncrunError, LockedError, UsageError
@@ -19,7 +20,7 @@ from asyncrun.ports import Progress
 from asyncrun.records import JobResult, RunResult, Status
 from asyncrun.redact import Redactor
 from asyncrun.ui.both import BothProgress
-from asyncrun.ui.run_end import render_ending, render_trouble
+from asyncrun.ui.ending import render_ending, render_trouble
 
 RUN = ""
 """Stands for the run where jobs stand by their names."""

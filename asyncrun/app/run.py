@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from asyncrun.aio.event_loop import loop_factory
+from asyncrun.aio.loop import loop_factory
+from asyncrun.aio.signals import GRACE, handle_signals
 from asyncrun.aio.stall_report import report, report_on_signal, watch
-from asyncrun.aio.stop import GRACE, MAX_RUNTIME, Stop, handle_signals
+from asyncrun.aio.stop import MAX_RUNTIME, Stop
+from asyncrun.aio.suspend import watch_suspension
 from asyncrun.aio.worker_state import roster
 from asyncrun.app.captured_warnings import overhear
 from asyncrun.app.notifications import with_notices
@@ -25,11 +27,11 @@ from asyncrun.app.request import Request
 from asyncrun.app.results import with_failures
 from asyncrun.app.state_folder import entered
 from asyncrun.app.stdin import spooled_stdin
-from asyncrun.app.trace_export import open_sender, send_trace
+from asyncrun.app.telemetry import open_sender, send_trace
 from asyncrun.app.wakeup import resume
 from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
-from asyncrun.clock import Clock, SystemClock, watch_suspension
+from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import LockedError, StopRunError, TryLaterError
 from asyncrun.folder_lock import PATIENCE
@@ -42,8 +44,8 @@ from asyncrun.ports import Progress
 from asyncrun.records import RunResult
 from asyncrun.redact import Redactor, redact_error
 from asyncrun.trace.recorder import TraceRecorder
-from asyncrun.trace.run_record import new_run_id
-from asyncrun.ui.json_documents import summary_document
+from asyncrun.trace.records import new_run_id
+from asyncrun.ui.documents import summary_document
 from asyncrun.writers.open import STDOUT
 
 SOON = 0.3

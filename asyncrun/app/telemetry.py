@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 import orjson
 
-from asyncrun.app.recorded_runs import read_trace
 from asyncrun.app.request import environment_secrets
+from asyncrun.app.tracing import read_trace
 from asyncrun.clock import SystemClock
 from asyncrun.errors import AsyncrunError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 from asyncrun.trace.exporters.html import render_html
-from asyncrun.trace.exporters.otlp_json import otlp_document
-from asyncrun.trace.exporters.otlp_sender import HEADERS, Sender, is_wanted
+from asyncrun.trace.exporters.live import HEADERS, Sender, is_wanted
+from asyncrun.trace.exporters.otlp import otlp_document
 from asyncrun.trace.exporters.perfetto import perfetto_document
 from asyncrun.trace.exporters.plain import plain_document
 from asyncrun.writers.atomic import AtomicFile

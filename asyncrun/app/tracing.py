@@ -8,13 +8,13 @@ from typing import Any
 
 from asyncrun.clock import SystemClock
 from asyncrun.paths import TRACES
-from asyncrun.trace.json_documents import runs_document, trace_document
-from asyncrun.trace.run_lookup import find_run, job_names, jobs_in
-from asyncrun.trace.run_record import RunRecord, Span
+from asyncrun.trace.documents import runs_document, trace_document
+from asyncrun.trace.lookup import find_run, job_names, jobs_in
+from asyncrun.trace.records import RunRecord, Span
 from asyncrun.trace.store import TraceStore
 from asyncrun.trace.views.runs import render_runs
 from asyncrun.trace.views.show import render_end, render_show
-from asyncrun.trace.views.styled_text import Styled, fit
+from asyncrun.trace.views.styled import Styled, fit
 
 
 def read_trace(state: Path, words: str) -> tuple[RunRecord, list[Span]]:

@@ -10,8 +10,9 @@ from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from asyncrun.callbacks.event_context import enter_manager, open_events
-from asyncrun.callbacks.schema import CBEventType, EventPayload, new_id
+from asyncrun.callbacks.current import enter_manager, open_events
+from asyncrun.callbacks.ids import new_id
+from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import StopRunError
 
 if TYPE_CHECKING:

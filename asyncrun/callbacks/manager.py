@@ -12,20 +12,13 @@ from functools import partial
 from types import CoroutineType
 from typing import Any
 
-from asyncrun.callbacks.async_delivery import Couriers
+from asyncrun.callbacks.couriers import Couriers
+from asyncrun.callbacks.current import Trace, current_manager, enter_manager, open_events, open_traces, trace_of
 from asyncrun.callbacks.error_text import words_of
-from asyncrun.callbacks.event_context import (
-    EventContext,
-    Trace,
-    current_manager,
-    enter_manager,
-    mark_reported,
-    open_events,
-    open_traces,
-    trace_of,
-)
+from asyncrun.callbacks.event_context import EventContext, mark_reported
 from asyncrun.callbacks.handler import BaseCallbackHandler
-from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, CBEventType, EventPayload, new_id
+from asyncrun.callbacks.ids import new_id
+from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, CBEventType, EventPayload
 from asyncrun.errors import StopRunError
 
 __all__ = ["CallbackManager", "StopRunError", "current_manager"]

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from asyncrun.callbacks.schema import new_id
+from asyncrun.callbacks.ids import new_id
 
 TIMESTAMP_FORMAT = "%m/%d/%Y, %H:%M:%S.%f"
 """How `CBEvent.time` is written."""

@@ -21,7 +21,7 @@ def run_and_report(
     request: Request, options: Options, *, skip: bool = False, summary_file: Path | None = None, log_file: Path | None = None
 ) -> int:
     """Run, print how it ended, and return the exit code; a signal is raised again. With `skip` a run that goes on is no error."""
-    from asyncrun.aio.stop import raise_again
+    from asyncrun.aio.signals import raise_again
     from asyncrun.app.run import run_jobs_of
     from asyncrun.cli._output import open_progress, write_summary
     from asyncrun.errors import AsyncrunError, LockedError
@@ -54,11 +54,11 @@ def run_and_report(
 
 
 def _print_report(report: RunReport, options: Options, file: Path | None) -> None:
-    from asyncrun.app.recorded_runs import render_end_of_run
+    from asyncrun.app.tracing import render_end_of_run
     from asyncrun.cli._output import print_answer, print_view, width
     from asyncrun.errors import StorageError, UnknownRunError
-    from asyncrun.trace.views.styled_text import Styled
-    from asyncrun.ui.run_end import render_ending, render_trouble
+    from asyncrun.trace.views.styled import Styled
+    from asyncrun.ui.ending import render_ending, render_trouble
 
     if options.quiet:
         if (trouble := render_trouble(report.result, file)).lines:

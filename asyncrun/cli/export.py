@@ -26,7 +26,7 @@ def export(
     from asyncrun.cli._files import job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request
-    from asyncrun.ui.json_documents import document
+    from asyncrun.ui.documents import document
 
     file, jobs = job_file(words, "export jobs.yaml JOB -o FILE")
     targets = (Target("--output", output, jobs[0]),) if len(jobs) == 1 else ()

@@ -27,8 +27,8 @@ def failed(
     from asyncrun.cli._output import print_answer, print_document, width
     from asyncrun.cli._requests import build_request
     from asyncrun.grammar.ids import id_line
-    from asyncrun.ui.json_documents import failed_document
-    from asyncrun.ui.tables import render_failed
+    from asyncrun.ui.documents import failed_document
+    from asyncrun.ui.report import render_failed
 
     file, jobs = job_file(words or [], "failed jobs.yaml")
     found = failed_items(build_request(options, file, jobs, with_needs=False))

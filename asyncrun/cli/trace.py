@@ -13,7 +13,7 @@ from asyncrun.cli._options import Options
 from asyncrun.paths import traced_folder
 
 if TYPE_CHECKING:
-    from asyncrun.trace.views.styled_text import Styled
+    from asyncrun.trace.views.styled import Styled
 
 FileFlag = Annotated[Path | None, typer.Option("-f", "--file", help="The job file, instead of the nearest .asyncrun upward.")]
 RunWord = Annotated[str, typer.Argument(metavar="RUN", autocompletion=complete_runs, help="An id, a unique prefix, latest or latest~N.")]
@@ -33,6 +33,8 @@ def show(options: Options, run: RunWord = "latest", file: FileFlag = None) -> in
 
     Example: asyncrun trace show latest~1
     """
+    from asyncrun.app import tracing
+
     state = traced_folder(file, options.state_dir)
     return _answer(options, lambda: tracing.describe_trace(state, run), lambda width: tracing.render_trace(state, run, width))
 
@@ -122,6 +124,7 @@ def list_runs(
 
     Example: asyncrun trace list --job notes --since 7d
     """
+    from asyncrun.app import tracing
     from asyncrun.cli._requests import parse_time
 
     seconds = parse_time("--since", since)
@@ -145,6 +148,7 @@ def export_trace(
 
     Example: asyncrun trace export --format perfetto -o trace.json
     """
+    from asyncrun.app import telemetry
     from asyncrun.cli._requests import check_target
 
     state = traced_folder(file, options.state_dir)
@@ -162,6 +166,7 @@ def html(
 
     Example: asyncrun trace html -o trace.html
     """
+    from asyncrun.app import telemetry
     from asyncrun.cli._requests import check_target
 
     state = traced_folder(file, options.state_dir)
@@ -171,8 +176,9 @@ def html(
 
 def _write(run_id: str, text: str, output: str, options: Options) -> int:
     """Write a run for other programs: to a file, which is told, or to standard output."""
+    from asyncrun.app import telemetry
     from asyncrun.cli._output import print_answer, print_document
-    from asyncrun.ui.json_documents import document
+    from asyncrun.ui.documents import document
 
     if output == "-":
         print_answer(text)

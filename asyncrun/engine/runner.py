@@ -15,7 +15,7 @@ from asyncrun.callbacks.event_context import EventContext
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, SystemClock
-from asyncrun.engine.runner import Node, blocked, startable
+from asyncrun.engine.graph import Node, blocked, startable
 from asyncrun.errors import AsyncrunError, JobFailedError, StopRunError, UsageError
 from asyncrun.ports import Kind, Progress
 from asyncrun.records import Counts, ItemFailure, JobResult, Load, Status, Usage, Waits

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from asyncrun.errors import Mistake
+from asyncrun.jobfile.compose import BREAK
 from asyncrun.jobfile.resolve import HIDDEN
-from asyncrun.jobfile.yaml_parser import BREAK
 from asyncrun.redact import Redactor
 
 _HIDDEN = "|".join(sorted({*HIDDEN, "vars"}))

@@ -9,7 +9,7 @@ from typing import Literal
 from asyncrun import spelling
 from asyncrun.errors import JobFileError, Mistake
 from asyncrun.escape import printable
-from asyncrun.jobfile.yaml_tree import Node, Path, Scalar, find, nearest, place, show
+from asyncrun.jobfile.tree import Node, Path, Scalar, find, nearest, place, show
 
 MAX_CANDIDATES = 300
 """Among more words than these no nearest one is looked for: a thousand mistakes in a thousand jobs would take minutes."""

@@ -13,7 +13,7 @@ from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.entries import JobEntry, Parts
 from asyncrun.jobfile.jobs import IngestJob
 from asyncrun.jobfile.sections import LlmConfig, StoreConfig
-from asyncrun.jobfile.yaml_tree import Path
+from asyncrun.jobfile.tree import Path
 
 C = TypeVar("C", EmbedderConfig, StoreConfig, LlmConfig)
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asyncrun.errors import JobFileError
+from asyncrun.jobfile.compose import compose
+from asyncrun.jobfile.excerpt import with_lines
 from asyncrun.jobfile.files import load_text
+from asyncrun.jobfile.findings import Findings
 from asyncrun.jobfile.loading import Loading, Reading
-from asyncrun.jobfile.mistakes import Findings, with_lines
 from asyncrun.jobfile.model import JobFile
-from asyncrun.jobfile.yaml_parser import compose
-from asyncrun.jobfile.yaml_tree import Path as Steps
-from asyncrun.jobfile.yaml_tree import Table, child
+from asyncrun.jobfile.tree import Path as Steps
+from asyncrun.jobfile.tree import Table, child
 
 
 def load_job_file(path: Path, reading: Reading) -> JobFile:

@@ -13,8 +13,8 @@ from pydantic import Field
 from asyncrun.errors import Mistake, UsageError
 from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.fields import VARIABLE_SCHEMA, Accepts, Model
+from asyncrun.jobfile.findings import near
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
-from asyncrun.jobfile.mistakes import near
 from asyncrun.jobfile.sections import ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
 
 VERSION = 1

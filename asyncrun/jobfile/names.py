@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from asyncrun.jobfile.compose import compose
 from asyncrun.jobfile.files import load_text
-from asyncrun.jobfile.yaml_parser import compose
-from asyncrun.jobfile.yaml_tree import Listing, Scalar, child
+from asyncrun.jobfile.tree import Listing, Scalar, child
 
 
 def job_names(path: Path) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from asyncrun.escape import printable
-from asyncrun.jobfile.mistakes import Findings, near
+from asyncrun.jobfile.findings import Findings, near
+from asyncrun.jobfile.scalars import UnclearScalarError, read_plain
+from asyncrun.jobfile.tree import Listing, Node, Path, Scalar, Table
 from asyncrun.jobfile.variables import Expanded, Variables
-from asyncrun.jobfile.yaml_tree import Listing, Node, Path, Scalar, Table, UnclearScalarError, read_plain
 
 MAX_LITERAL_KEY = 15
 """A longer key that stands in the file itself is taken for a real one."""

@@ -9,9 +9,10 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from asyncrun.escape import printable
-from asyncrun.jobfile.mistakes import Findings, near
+from asyncrun.jobfile.findings import Findings, near
 from asyncrun.jobfile.resolve import HIDDEN
-from asyncrun.jobfile.yaml_tree import Listing, Node, Path, Scalar, Table, UnclearScalarError, read_plain
+from asyncrun.jobfile.scalars import UnclearScalarError, read_plain
+from asyncrun.jobfile.tree import Listing, Node, Path, Scalar, Table
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.records import Waits
-from asyncrun.trace.run_record import Span
+from asyncrun.trace.records import Span
 from asyncrun.trace.spread import Spread, spread_of
 
 WAITS = tuple(item.name for item in fields(Waits))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from asyncrun.trace.attributes import Plain
 from asyncrun.trace.busy import Busy
-from asyncrun.trace.folding import Fold
-from asyncrun.trace.percentiles import Quantiles
+from asyncrun.trace.fold import Fold
+from asyncrun.trace.quantiles import Quantiles
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from asyncrun.trace.analysis import WAITS
 from asyncrun.trace.measures import Measures
-from asyncrun.trace.run_record import RunRecord
-from asyncrun.trace.span_tree import WAITS
+from asyncrun.trace.records import RunRecord
 
 NOTICEABLE = 0.05
 """A change by less than this share of the former value is noise."""

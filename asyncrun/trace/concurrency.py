@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from asyncrun.trace.span_tree import Node, union_seconds, walk
+from asyncrun.trace.analysis import Node, union_seconds, walk
 
 PARTS = 200
 """Parts of a job's time in which the most is looked for, where events are folded."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from asyncrun.callbacks.schema import CBEventType
-from asyncrun.trace.span_tree import WAITS, Node, number_of
+from asyncrun.trace.analysis import WAITS, Node, number_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from asyncrun.trace.run_record import RunRecord, Span
+from asyncrun.trace.records import RunRecord, Span
 
 SCHEMA = 1
 

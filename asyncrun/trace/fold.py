@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from asyncrun.trace.attributes import MOST_ATTRIBUTES, Plain
-from asyncrun.trace.percentiles import Quantiles
+from asyncrun.trace.quantiles import Quantiles
 
 if TYPE_CHECKING:
     import numpy as np

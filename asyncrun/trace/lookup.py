@@ -10,7 +10,7 @@ from typing import Any
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import UnknownRunError
 from asyncrun.escape import printable
-from asyncrun.trace.run_record import RunRecord, Span
+from asyncrun.trace.records import RunRecord, Span
 
 _LATEST = re.compile(r"latest(?:~(\d{1,9}))?")
 

@@ -17,15 +17,16 @@ import orjson
 
 from asyncrun import __version__
 from asyncrun.callbacks.handler import BaseCallbackHandler
+from asyncrun.callbacks.ids import new_id
 from asyncrun.callbacks.job_events import JobLog
-from asyncrun.callbacks.schema import CBEventType, new_id
+from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import StopRunError, StorageError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 from asyncrun.trace.attributes import LONGEST_TEXT, clean_values, pick_attributes
-from asyncrun.trace.run_record import RUNNING, RunEnd, RunRecord, Span, new_run_id
-from asyncrun.trace.span_queue import Spool
+from asyncrun.trace.records import RUNNING, RunEnd, RunRecord, Span, new_run_id
+from asyncrun.trace.spool import Spool
 from asyncrun.trace.store import TraceStore
 
 logger = logging.getLogger(__name__)

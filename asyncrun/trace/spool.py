@@ -14,10 +14,10 @@ from asyncrun.callbacks.job_events import JobLog
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import StorageError
 from asyncrun.trace.attributes import dump_attributes, read_payload
+from asyncrun.trace.branch import Node
 from asyncrun.trace.cut_short import waits_until_cut
-from asyncrun.trace.event_tree import Node
-from asyncrun.trace.folding import Fold
-from asyncrun.trace.run_record import RUNNING, RunRecord, Span
+from asyncrun.trace.fold import Fold
+from asyncrun.trace.records import RUNNING, RunRecord, Span
 from asyncrun.trace.store import Row, TraceStore, span_of
 
 MOST_ROWS_WAITING = 50_000

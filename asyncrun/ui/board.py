@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from asyncrun.records import Counts, JobResult, Load, Status, Usage, Waits
-from asyncrun.ui.time_left import Work
+from asyncrun.ui.work import Work
 
 NAMED_FAILURES = 10
 """How many failed items of a task are named; the others are counted."""

@@ -12,9 +12,9 @@ from asyncrun.errors import JobFailedError, TryLaterError
 from asyncrun.escape import cut
 from asyncrun.plural import counted
 from asyncrun.records import JobResult, RunResult, Status
-from asyncrun.trace.views.styled_text import Line, Part, Styled, line, style_of
+from asyncrun.trace.views.styled import Line, Part, Styled, line, style_of
 from asyncrun.ui.advice import advise, can_go_on
-from asyncrun.ui.formatting import render_cost
+from asyncrun.ui.wording import render_cost
 
 NAMED_FAILURES = 5
 """How many failed items of a job are named."""

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import TextIO
 
 from asyncrun.escape import printable
-from asyncrun.trace.views.styled_text import Line, Part, Style, Styled, line, plain
+from asyncrun.trace.views.styled import Line, Part, Style, Styled, line, plain
 from asyncrun.ui.outlet import Outlet
 
 CODES = {
@@ -27,7 +27,7 @@ CODES = {
 def paint(text: Styled, *, colour: bool) -> str:
     r"""Return styled text as one text; control characters in a part are written out, so that no part can colour itself.
 
-    >>> from asyncrun.trace.views.styled_text import line
+    >>> from asyncrun.trace.views.styled import line
     >>> paint(Styled((line("it ", Part("failed\x1b[0m", Style.BAD)),)), colour=True)
     'it \x1b[1;31mfailed\\x1b[0m\x1b[0m'
     """

@@ -10,10 +10,10 @@ from asyncrun.duration import duration
 from asyncrun.escape import printable
 from asyncrun.ports import Progress
 from asyncrun.records import ItemFailure, JobResult, Status
-from asyncrun.ui.formatting import render_counts, render_failure, render_more_failures, render_rate, render_usage
+from asyncrun.ui.board import NAMED_FAILURES, TaskState
 from asyncrun.ui.onlooker import BoardProgress
 from asyncrun.ui.outlet import Outlet
-from asyncrun.ui.run_state import NAMED_FAILURES, TaskState
+from asyncrun.ui.wording import render_counts, render_failure, render_more_failures, render_rate, render_usage
 
 HEARTBEAT = 60.0
 """Seconds between two signs of life."""

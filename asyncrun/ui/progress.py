@@ -13,14 +13,14 @@ from rich.text import Text
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.ports import Progress
 from asyncrun.records import ItemFailure, JobResult, RunResult
-from asyncrun.ui.formatting import render_failure, render_more_failures
+from asyncrun.ui.board import NAMED_FAILURES, TaskState
+from asyncrun.ui.choose import bars_can_move, choose_colour
 from asyncrun.ui.frame import name_width, render_frame, render_row
 from asyncrun.ui.onlooker import BoardProgress
 from asyncrun.ui.outlet import Outlet
-from asyncrun.ui.plain_lines import PlainProgress, render_warning
-from asyncrun.ui.progress_choice import bars_can_move, choose_colour
-from asyncrun.ui.run_state import NAMED_FAILURES, TaskState
-from asyncrun.ui.terminal import Screen
+from asyncrun.ui.plain import PlainProgress, render_warning
+from asyncrun.ui.screen import Screen
+from asyncrun.ui.wording import render_failure, render_more_failures
 
 
 def open_progress(stream: TextIO | None = None) -> Progress:

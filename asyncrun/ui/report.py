@@ -10,9 +10,9 @@ from asyncrun.duration import duration
 from asyncrun.escape import printable
 from asyncrun.plural import counted, dollars
 from asyncrun.records import ItemFailure, JobPlan
-from asyncrun.ui.formatting import render_failure, render_size
 from asyncrun.ui.outlet import Outlet
-from asyncrun.ui.printing import break_line
+from asyncrun.ui.paint import break_line
+from asyncrun.ui.wording import render_failure, render_size
 
 if TYPE_CHECKING:
     from rich.table import Table

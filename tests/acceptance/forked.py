@@ -75,13 +75,13 @@ def _end(code: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    import asyncrun.app.trace_export
     import httpx_aiohttp  # noqa: F401
 
     import asyncrun.app.clean
     import asyncrun.app.doctor
     import asyncrun.app.ledger_commands
     import asyncrun.app.run
+    import asyncrun.app.telemetry
     import asyncrun.cli._app
     import asyncrun.http  # noqa: F401
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from asyncrun.trace.run_record import RunRecord, Span
 
 from asyncrun.callbacks import CallbackManager, CBEventType
 from asyncrun.redact import Redactor
 from asyncrun.trace.recorder import TraceRecorder
+from asyncrun.trace.records import RunRecord, Span
 from asyncrun.trace.store import TraceStore
 
 

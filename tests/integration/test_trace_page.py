@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asyncrun.trace.run_record import RunRecord, Span
 
 from asyncrun.trace.exporters.html import render_html
+from asyncrun.trace.records import RunRecord, Span
 
 pytestmark = pytest.mark.needs("chromium")
 

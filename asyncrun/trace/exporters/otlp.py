@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asyncrun.escape import printable
-from asyncrun.trace.exporters.otel_spans import SCOPE, Telemetry, resource_of, telemetry_of, trace_id
 from asyncrun.trace.exporters.semantics import Attribute
-from asyncrun.trace.run_record import RunRecord, Span
+from asyncrun.trace.exporters.telemetry import SCOPE, Telemetry, resource_of, telemetry_of, trace_id
+from asyncrun.trace.records import RunRecord, Span
 
 INTERNAL, CLIENT = 1, 3
 OK, ERROR = 1, 2

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from asyncrun.escape import printable
+from asyncrun.trace.analysis import DETAILS
 from asyncrun.trace.exporters.semantics import Attribute, Attributes, describe_span
-from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.span_tree import DETAILS
+from asyncrun.trace.records import RunRecord, Span
 
 SCOPE = "asyncrun"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from asyncrun.trace.run_record import UNFINISHED
+from asyncrun.trace.records import UNFINISHED
 from asyncrun.trace.views.text import shorten
 
 

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from asyncrun.aio.stop import Stop, handle_signals
+from asyncrun.aio.signals import handle_signals
+from asyncrun.aio.stop import Stop
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from asyncrun.trace.run_record import RunRecord, Span
+
+from asyncrun.trace.records import RunRecord, Span
 
 GOLDEN = Path(__file__).parent / "golden"
 STARTED = 1_795_486_500.0

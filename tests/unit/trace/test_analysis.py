@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from asyncrun.trace.span_tree import build_forest, outermost_jobs, timings_by_job, timings_by_type, union_seconds, walk
 from hypothesis import given
 from hypothesis import strategies as st
+
+from asyncrun.trace.analysis import build_forest, outermost_jobs, timings_by_job, timings_by_type, union_seconds, walk
 
 moments = st.integers(0, 50)
 intervals = st.lists(st.tuples(moments, moments).map(lambda pair: (min(pair), max(pair))), max_size=12)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asyncrun.trace.span_tree import union_seconds
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncrun.trace.analysis import union_seconds
 from asyncrun.trace.busy import Busy
 
 moments = st.integers(0, 60)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from asyncrun.trace.run_comparison import Change, changes_between, settings_between
-from asyncrun.trace.run_record import RunRecord, Span
 
+from asyncrun.trace.compare import Change, changes_between, settings_between
 from asyncrun.trace.measures import measure_jobs, measure_run
+from asyncrun.trace.records import RunRecord, Span
 
 from .conftest import SpanMaker
 

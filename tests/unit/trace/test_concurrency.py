@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from asyncrun.trace.span_tree import build_forest
-from asyncrun.trace.used_concurrency import Concurrency, Stretch, concurrency_of, mean_levels, most_at_once, stretches_of
 from hypothesis import given
 from hypothesis import strategies as st
+
+from asyncrun.trace.analysis import build_forest
+from asyncrun.trace.concurrency import Concurrency, Stretch, concurrency_of, mean_levels, most_at_once, stretches_of
 
 times = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)).map(sorted), max_size=10)
 

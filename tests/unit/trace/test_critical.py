@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from asyncrun.trace.critical_path import critical_path, parts_of
-from asyncrun.trace.span_tree import build_forest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from asyncrun.trace.analysis import build_forest
+from asyncrun.trace.critical import critical_path, parts_of
 
 from .conftest import SpanMaker
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from asyncrun.trace.json_documents import runs_document, trace_document
-from asyncrun.trace.run_record import RunRecord
+from asyncrun.trace.documents import runs_document, trace_document
+from asyncrun.trace.records import RunRecord
 
 from .conftest import HOSTILE, STARTED
 

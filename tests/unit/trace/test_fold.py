@@ -8,15 +8,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from asyncrun.trace.event_tree import FIRST, MOST_FAILED, MOST_SAMPLED, SLOWEST
-from asyncrun.trace.run_record import Span
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from asyncrun.redact import Redactor
+from asyncrun.trace.branch import FIRST, MOST_FAILED, MOST_SAMPLED, SLOWEST
 from asyncrun.trace.recorder import TraceRecorder
+from asyncrun.trace.records import Span
 from asyncrun.trace.store import TraceStore
 
 from .conftest import STARTED, HandClock

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from asyncrun.trace.run_lookup import find_run, job_names
-from asyncrun.trace.run_record import RunRecord
 
 from asyncrun.errors import UnknownRunError
+from asyncrun.trace.lookup import find_run, job_names
+from asyncrun.trace.records import RunRecord
 
 IDS = ["20261122-021500-0a01", "20261123-021500-0b02", "20261123-031500-0c03", "20261124-021500-4f2a"]
 RUNS = [RunRecord(run_id, float(number), None, "running", None, None, None, "1", "here") for number, run_id in enumerate(IDS)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asyncrun.trace.percentiles import CLASSES, Quantiles
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncrun.trace.quantiles import CLASSES, Quantiles
 from asyncrun.trace.spread import percentile
 
 durations = st.lists(st.floats(0, 1e6), min_size=1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from asyncrun.trace.run_record import RunRecord
+
+from asyncrun.trace.records import RunRecord
 
 HOUR = 3600.0
 

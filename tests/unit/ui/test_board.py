@@ -3,11 +3,11 @@ from __future__ import annotations
 import threading
 
 import pytest
-from asyncrun.ui.run_state import NAMED_FAILURES, Board, TaskState
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.records import Counts, JobResult, Load, Status, Usage, Waits
+from asyncrun.ui.board import NAMED_FAILURES, Board, TaskState
 
 
 def test_tasks_keep_the_order_in_which_they_were_named() -> None:

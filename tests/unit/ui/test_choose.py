@@ -7,13 +7,13 @@ import sys
 from typing import Any
 
 import pytest
-from asyncrun.ui.bars import BarProgress
-from asyncrun.ui.json_lines import JsonProgress
-from asyncrun.ui.plain_lines import PlainProgress, WarningsOnly
-from asyncrun.ui.progress_choice import Look, choose_colour, choose_look
 
 from asyncrun.ports import Progress
 from asyncrun.ui.build import build_progress
+from asyncrun.ui.choose import Look, choose_colour, choose_look
+from asyncrun.ui.jsonlines import JsonProgress
+from asyncrun.ui.plain import PlainProgress, WarningsOnly
+from asyncrun.ui.progress import BarProgress
 
 TERMINAL = {"TERM": "xterm-256color"}
 DUMB = {"TERM": "dumb"}

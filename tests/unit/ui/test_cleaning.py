@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from asyncrun.ui.ledger_reports import cleaning_document, render_cleaning
-
 from asyncrun.records import Cleaning, Space, SpaceSize
+from asyncrun.ui.cleaning import cleaning_document, render_cleaning
 
 SPACE = SpaceSize("f" * 32, Space("openai", "small").describe(), 1200, 1_900_000)
 RUNS = ("r1", "r2", "r3", "r4")

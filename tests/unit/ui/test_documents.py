@@ -3,9 +3,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from asyncrun.ui.json_documents import counters, summary_document
-
 from asyncrun.records import Counts, JobResult, RunResult, Status, Usage
+from asyncrun.ui.documents import counters, summary_document
 
 COUNTERS = ["items", "ok", "failed", "skipped", "cached", "removed", "truncated", "requests", "retries", "tokens", "cost", "cost_source"]
 

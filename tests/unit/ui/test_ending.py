@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from asyncrun.trace.views.styled_text import Part, Style
 
 from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
+from asyncrun.trace.views.styled import Part, Style
+from asyncrun.ui import ending
 
 GOES_ON = "Next: `asyncrun run 'my jobs.yaml'` goes on from here; what is finished is not sent again."
 CORRECT = "Next: correct that first; `asyncrun run 'my jobs.yaml'` then does the rest, and what is finished is not sent again."

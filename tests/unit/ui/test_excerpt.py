@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from asyncrun.ui.mistake_excerpt import render_excerpt
 from rich.cells import cell_len
 
 from asyncrun.errors import Mistake, Place
+from asyncrun.ui.excerpt import render_excerpt
 
 
 def shown(line: str | None, column: int, width: int = 60) -> list[str]:

@@ -4,13 +4,13 @@ import io
 from dataclasses import replace
 
 import pytest
-from asyncrun.ui.run_state import TaskState
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from asyncrun.records import Counts, Status, Usage
+from asyncrun.ui.board import TaskState
 from asyncrun.ui.frame import render_frame, render_row
 
 NOTES = TaskState("notes", Status.RUNNING, 100, Counts(ok=50, cached=20, failed=2), started=0.0)

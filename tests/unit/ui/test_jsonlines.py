@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asyncrun.ui.json_lines import JsonProgress
 from jsonschema import Draft202012Validator
 
 from asyncrun.errors import Place, StorageError
 from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
+from asyncrun.ui.jsonlines import JsonProgress
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[3] / "docs" / "events.schema.json").read_text(encoding="utf-8"))
 TYPES = ["run_started", "job_started", "item_failed", "progress", "job_finished", "job_finished", "summary"]

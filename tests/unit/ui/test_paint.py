@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 
-from asyncrun.trace.views.styled_text import Part, Style, Styled, line
-from asyncrun.ui.printing import paint, print_styled
 from hypothesis import given
 from hypothesis import strategies as st
+
+from asyncrun.trace.views.styled import Part, Style, Styled, line
+from asyncrun.ui.paint import paint, print_styled
 
 
 @given(st.text(), st.sampled_from(Style))

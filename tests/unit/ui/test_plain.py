@@ -4,9 +4,9 @@ import io
 from typing import Any
 
 import pytest
-from asyncrun.ui.plain_lines import PlainProgress, WarningsOnly
 
 from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
+from asyncrun.ui.plain import PlainProgress, WarningsOnly
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import io
 from typing import Any
 
 import pytest
-from asyncrun.ui.bars import BarProgress, open_progress
-from asyncrun.ui.plain_lines import PlainProgress
 
 from asyncrun.records import Counts, ItemFailure, JobResult, Status
 from asyncrun.registry import load
+from asyncrun.ui.plain import PlainProgress
+from asyncrun.ui.progress import BarProgress, open_progress
 
 
 @pytest.fixture

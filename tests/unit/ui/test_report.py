@@ -3,10 +3,10 @@ from __future__ import annotations
 import io
 
 import pytest
-from asyncrun.ui.tables import print_text, render_failed, render_plan
 
 from asyncrun.errors import Place
 from asyncrun.records import ItemFailure, JobPlan
+from asyncrun.ui.report import print_text, render_failed, render_plan
 
 
 def test_a_text_is_written_as_it_is_and_ends_with_one_line_end() -> None:

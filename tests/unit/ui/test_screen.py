@@ -5,9 +5,10 @@ import sys
 import threading
 
 import pytest
-from asyncrun.ui.terminal import Screen
 from rich.console import Console
 from rich.text import Text
+
+from asyncrun.ui.screen import Screen
 
 
 @pytest.fixture

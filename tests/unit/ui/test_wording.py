@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import unicodedata
 
-from asyncrun.ui.formatting import render_counts, render_failure, render_rate
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.errors import Place
 from asyncrun.records import Counts, ItemFailure
+from asyncrun.ui.wording import render_counts, render_failure, render_rate
 
 
 def test_a_slow_rate_is_said_per_minute() -> None:

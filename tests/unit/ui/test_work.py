@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 import pytest
-from asyncrun.ui.time_left import Work
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.records import Load
+from asyncrun.ui.work import Work
 
 SHOWN = 0.02
 """Share of the whole time within which an estimate counts as right: at the end, a factor says nothing of use."""

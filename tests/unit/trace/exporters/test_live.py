@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 import pytest
-from asyncrun.trace.exporters.otlp_sender import Sender, is_wanted
-from asyncrun.trace.run_record import RunRecord, Span
 
 from asyncrun.errors import MissingExtraError
+from asyncrun.trace.exporters.live import Sender, is_wanted
+from asyncrun.trace.records import RunRecord, Span
 
 ENVIRON = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}
 

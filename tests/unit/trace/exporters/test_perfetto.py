@@ -8,11 +8,11 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from asyncrun.trace.run_record import RunRecord, Span
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.trace.exporters.perfetto import perfetto_document
+from asyncrun.trace.records import RunRecord, Span
 
 STARTED = 1_795_486_500.0
 NOW = STARTED + 25

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from asyncrun.trace.run_record import RunRecord, Span
 
+from asyncrun.trace.records import RunRecord, Span
 from asyncrun.trace.views.errors import render_errors
 
 

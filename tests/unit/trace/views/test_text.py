@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from asyncrun.trace.views.styled_text import plain
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncrun.trace.views.styled import plain
 from asyncrun.trace.views.table import Column, render_table
 from asyncrun.trace.views.text import columns, pad, shorten, shorten_start
 
