@@ -25,6 +25,7 @@ from asyncrun.clock import SystemClock
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import Place, StorageError, UsageError, os_words
 from asyncrun.jobfile.jobs import EmbedJob
+from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.filesystem import check_filesystem, filesystem_of
 from asyncrun.ledger.key_index import KeyIndex, keys_array
@@ -73,7 +74,7 @@ async def _embedder(request: Request, ledger: Ledger) -> AsyncIterator[Embedder 
     if not request.jobs:
         yield None
         return
-    jobs = (await asyncio.to_thread(load_jobs, replace(request, with_needs=False), need_keys=False)).jobs
+    jobs = (await asyncio.to_thread(load_jobs, replace(request, options=RunOptions(with_needs=False)), need_keys=False)).jobs
     if len(jobs) != 1 or not isinstance(jobs[0], EmbedJob):
         raise UsageError("--job takes one job of the kind embed", hint="Name the job whose output the file was.")
     workshop: Workshop = build_workshop(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager())

@@ -21,7 +21,6 @@ from asyncrun.errors import Mistake, StorageError, os_words
 from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobs.budget import Purse
-from asyncrun.jobs.retry import Retry
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.paths import LEDGER, is_there, state_folder
 from asyncrun.ports import Progress
@@ -50,6 +49,7 @@ def build_workshop(
     `models` and `jobs` are all that its job file describes, `keyless` says where a key is missing that it names, `stdin` is where
     standard input was spooled to, `warn` is told what is odd, `redact` takes secrets out of a text.
     """
+    options = request.options
     return Workshop(
         file=request.file,
         ledger=ledger,
@@ -58,14 +58,12 @@ def build_workshop(
         manager=manager,
         rng=random.Random(),  # noqa: S311  # jitter, no secret
         environ=request.environ,
-        workers=request.workers,
+        options=options,
         stdin=stdin,
         warn=warn,
         redact=redact,
-        deadline=None if request.max_runtime is None else clock.monotonic() + request.max_runtime,
-        retry=Retry(request.ids) if request.retry else None,
-        limit=request.limit,
-        purse=None if request.max_cost is None else Purse(request.max_cost),
+        deadline=None if options.max_runtime is None else clock.monotonic() + options.max_runtime,
+        purse=None if options.max_cost is None else Purse(options.max_cost),
         models=models,
         jobs=jobs,
         keyless=keyless,

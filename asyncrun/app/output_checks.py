@@ -94,7 +94,11 @@ def _refuse(spots: Mapping[Path, Spot], kept: Sequence[Protected], hint: str) ->
 
 def _written(request: Request, job_file: JobFile, jobs: Sequence[Job]) -> Iterator[_Written]:
     """Yield what is written, outputs first."""
-    redirected = [Target("--output", request.output, request.jobs[0])] if request.output is not None and request.limit is None else []
+    redirected = (
+        [Target("--output", request.options.output, request.jobs[0])]
+        if request.options.output is not None and request.options.limit is None
+        else []
+    )
     targets = [*redirected, *request.targets]
     for job in jobs:
         files = output_files(getattr(job, "output", None), Path())
@@ -126,8 +130,8 @@ def _protect_state(request: Request) -> Iterator[Protected]:
 def _protect_call(request: Request) -> Iterator[Protected]:
     if request.env_file is not None:
         yield protect_files("the env file", [locate(request.env_file)])
-    if request.input not in (None, STDOUT):
-        yield protect_files(f"an input of the job {request.jobs[0]}", [locate(Path(str(request.input)))])
+    if request.options.input not in (None, STDOUT):
+        yield protect_files(f"an input of the job {request.jobs[0]}", [locate(Path(str(request.options.input)))])
 
 
 def _protect_job_file(job_file: JobFile) -> Iterator[Protected]:

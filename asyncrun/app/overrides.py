@@ -16,6 +16,7 @@ from asyncrun.jobfile.load import load_job_file, parse_job_file
 from asyncrun.jobfile.loading import Reading
 from asyncrun.jobfile.model import JobFile, absolute, closure, unknown_job
 from asyncrun.jobfile.units import Threshold
+from asyncrun.jobs.run_options import RunOptions
 
 STREAM = "-"
 
@@ -33,29 +34,30 @@ def load_jobs(request: Request, *, need_keys: bool = True) -> Selection:
 
     Raises JobFileError, and UsageError for flags that do not fit the jobs, or that name a file to write that must stay.
     """
+    options = request.options
     job_file = _load(request, need_keys)
     names = [job.name for job in job_file.jobs]
-    if request.from_job is not None and request.from_job not in names:
-        raise unknown_job(request.from_job, names)
-    if request.refresh and not request.jobs:
+    if options.from_job is not None and options.from_job not in names:
+        raise unknown_job(options.from_job, names)
+    if options.refresh and not request.jobs:
         raise UsageError("--refresh needs the names of jobs", hint="Name what is to be made again: asyncrun run jobs.yaml JOB --refresh")
-    if request.refresh and request.limit is not None:
+    if options.refresh and options.limit is not None:
         raise UsageError("--refresh and --limit do not go together", hint="Make a job again as a whole, or try its first items.")
-    jobs = job_file.selected(request.jobs, request.with_needs)
-    if request.from_job is not None:
-        jobs = _from(request.from_job, job_file, jobs)
+    jobs = job_file.selected(request.jobs, options.with_needs)
+    if options.from_job is not None:
+        jobs = _from(options.from_job, job_file, jobs)
         if not jobs:
             raise UsageError(
-                f"none of the named jobs needs {request.from_job}", hint="Name jobs that come after it, or leave the names out."
+                f"none of the named jobs needs {options.from_job}", hint="Name jobs that come after it, or leave the names out."
             )
-    if request.input is not None or request.output is not None:
-        jobs = tuple(_redirected(job, request) if job.name == request.jobs[0] else job for job in jobs)
-    if request.limit is not None:
-        jobs = _limited(jobs, request.limit, job_file.root)
-    if request.max_cost is not None:
+    if options.input is not None or options.output is not None:
+        jobs = tuple(_redirected(job, options) if job.name == request.jobs[0] else job for job in jobs)
+    if options.limit is not None:
+        jobs = _limited(jobs, options.limit, job_file.root)
+    if options.max_cost is not None:
         _check_prices(jobs)
     check_written(request, job_file, jobs)
-    return Selection(job_file, tuple(_allowed(job, request) for job in jobs))
+    return Selection(job_file, tuple(_allowed(job, options) for job in jobs))
 
 
 def _check_prices(jobs: Sequence[Job]) -> None:
@@ -72,22 +74,24 @@ def _check_prices(jobs: Sequence[Job]) -> None:
 
 
 def _load(request: Request, need_keys: bool) -> JobFile:
+    options = request.options
+
     def load(jobs: Sequence[str], check_inputs: bool) -> JobFile:
         reading = Reading(variables=request.variables, environ=request.environ, jobs=jobs, check_inputs=check_inputs, need_keys=need_keys)
         return load_job_file(request.file, reading) if request.text is None else parse_job_file(request.text, request.file, reading)
 
-    if request.input is None and request.output is None:
+    if options.input is None and options.output is None:
         return load(request.jobs, check_inputs=True)
     if len(request.jobs) != 1:
         raise UsageError("--input and --output take one job", hint="Name it: asyncrun run jobs.yaml JOB --input FILE")
-    if request.input is None:
+    if options.input is None:
         return load(request.jobs, check_inputs=True)
     # The input that the file states need not be there; those of the jobs before must.
     job_file = load(request.jobs, check_inputs=False)
-    if before := _needs(request.jobs[0], job_file) if request.with_needs else []:
+    if before := _needs(request.jobs[0], job_file) if options.with_needs else []:
         load(before, check_inputs=True)
-    if request.input != STREAM and not Path(request.input).exists():
-        raise StorageError(f"there is no {request.input}", hint="Check the path of --input.")
+    if options.input != STREAM and not Path(options.input).exists():
+        raise StorageError(f"there is no {options.input}", hint="Check the path of --input.")
     return job_file
 
 
@@ -102,16 +106,16 @@ def _from(name: str, job_file: JobFile, jobs: Sequence[Job]) -> tuple[Job, ...]:
     return tuple(job for job in jobs if name in closure({job.name}, needs))
 
 
-def _redirected(job: Job, request: Request) -> Job:
+def _redirected(job: Job, options: RunOptions) -> Job:
     changes: dict[str, Any] = {}
-    if request.input is not None:
-        changes["input"] = job.input.model_copy(update={"paths": (_typed(request.input),), "items": (), "root": None, "exclude": ()})
-    if request.output is not None:
+    if options.input is not None:
+        changes["input"] = job.input.model_copy(update={"paths": (_typed(options.input),), "items": (), "root": None, "exclude": ()})
+    if options.output is not None:
         if not hasattr(job, "output"):
             raise UsageError(f"the job {job.name} has no output", hint="Leave --output out.")
-        changes["output"] = Output.model_validate({"path": _typed(request.output)})
+        changes["output"] = Output.model_validate({"path": _typed(options.output)})
         if not changes["output"].format:
-            raise UsageError(f"the ending of {request.output} names no format", hint="Use .jsonl, .parquet, .csv, .npy or '-'.")
+            raise UsageError(f"the ending of {options.output} names no format", hint="Use .jsonl, .parquet, .csv, .npy or '-'.")
     return job.model_copy(update=changes)
 
 
@@ -149,11 +153,11 @@ def limited_path(path: str, limit: int) -> str:
     return str(pure.with_name(f"{pure.stem}.limit-{limit}{pure.suffix}"))
 
 
-def _allowed(job: Job, request: Request) -> Job:
-    spare = {"workers": request.spare_workers, "max_runtime": request.spare_max_runtime}
+def _allowed(job: Job, options: RunOptions) -> Job:
+    spare = {"workers": options.spare_workers, "max_runtime": options.spare_max_runtime}
     changes: dict[str, Any] = {key: value for key, value in spare.items() if value is not None and key not in job.model_fields_set}
-    if request.fail_fast:
+    if options.fail_fast:
         changes["max_failures"] = Threshold(count=0)
-    if request.max_delete is not None and isinstance(job, IngestJob):
-        changes["max_delete"] = request.max_delete
+    if options.max_delete is not None and isinstance(job, IngestJob):
+        changes["max_delete"] = options.max_delete
     return job.model_copy(update=changes) if changes else job

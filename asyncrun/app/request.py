@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asyncrun.errors import Place, StorageError, UsageError, os_words
-from asyncrun.jobfile.units import Threshold
+from asyncrun.jobs.run_options import RunOptions
 
 SECRET_NAMES = re.compile(r"(?i)(key|token|secret|password|passwd|credentials?)$")
 """Names of variables whose values never reach an output."""
@@ -25,14 +25,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call: which jobs of which file, with which variables.
+    """One call: which jobs of which file, in which environment, with which options.
 
-    `workers` overrides that of every job. After `max_runtime` seconds no work starts. `wait_for_lock` is how many seconds to wait for
-    another run of the same file to end. `from_job` leaves out what does not need that job; `limit` ends every input after so many items;
-    `input` and `output` take the place of the one named job's; `max_cost` (USD) holds for all jobs together; `max_delete` overrides that
-    of every job. With `refresh` the named jobs are made again. With `retry` only failed items are sent: those of `ids`, all without.
-    With `text` it is that of the job file, and no file is read. The spare ones hold for jobs that state none themselves. `targets` are
-    what the call writes besides; `env_file` is where a part of `environ` comes from.
+    With `text` it is that of the job file, and no file is read. `targets` are what the call writes besides; `env_file` is where a part of
+    `environ` comes from.
     """
 
     file: Path
@@ -40,25 +36,10 @@ class Request:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     state_dir: Path | None = None
-    with_needs: bool = True
-    workers: int | None = None
-    max_runtime: float | None = None
-    wait_for_lock: float = 0.0
-    from_job: str | None = None
-    limit: int | None = None
-    fail_fast: bool = False
-    input: str | None = None
-    output: str | None = None
-    max_cost: float | None = None
-    max_delete: Threshold | None = None
-    refresh: bool = False
-    retry: bool = False
-    ids: frozenset[str] = frozenset()
-    text: str | None = field(default=None, repr=False)
-    spare_workers: int | None = None
-    spare_max_runtime: float | None = None
-    targets: tuple[Target, ...] = ()
     env_file: Path | None = None
+    text: str | None = field(default=None, repr=False)
+    targets: tuple[Target, ...] = ()
+    options: RunOptions = field(default_factory=RunOptions)
 
 
 def read_environment(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:

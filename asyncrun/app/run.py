@@ -92,7 +92,7 @@ async def _run(
     redactor = redactor_of(request, selection)
     try:
         # A rehearsal with the first items is no news.
-        notices = with_notices(progress, selection, redactor, clock) if request.limit is None else nullcontext(progress)
+        notices = with_notices(progress, selection, redactor, clock) if request.options.limit is None else nullcontext(progress)
         # Around the lock: neither the next run nor who reads the end of this one need wait for its last ping.
         async with notices as told:
             result = await _run_locked(request, selection, state, told, stdin, redactor=redactor, clock=clock)
@@ -109,7 +109,7 @@ async def _run_locked(
 ) -> RunResult:
     job_file, jobs, stop = selection.job_file, selection.jobs, Stop()
     async with AsyncExitStack() as stack:
-        mended = await _enter(stack, state, request.file, clock, request.wait_for_lock)
+        mended = await _enter(stack, state, request.file, clock, request.options.wait_for_lock)
         # The recorder also warns from its own thread, and a progress belongs to the loop's.
         loop = asyncio.get_running_loop()
         sender = open_sender(request.environ)
@@ -135,12 +135,12 @@ async def _run_locked(
         build = partial(build_workshop, models=job_file.models(), jobs=job_file.jobs, stdin=stdin, warn=tell, redact=redactor.redact)
         workshop = build(request, ledger, stop=stop, clock=clock, manager=manager)
         stack.push_async_callback(workshop.aclose)
-        if request.retry:
-            jobs = await asyncio.to_thread(with_failures, jobs, workshop, request.ids)
+        if request.options.retry is not None:
+            jobs = await asyncio.to_thread(with_failures, jobs, workshop, request.options.retry.ids)
             if not jobs:
                 return _nothing_failed(progress, clock)
         await asyncio.to_thread(workshop.check, jobs)
-        if request.refresh:
+        if request.options.refresh:
             named = [job for job in jobs if job.name in request.jobs]
             await open_refresh(ledger, await asyncio.to_thread(lambda: [workshop.failures_of(job) for job in named]))
         run_id = await asyncio.to_thread(_begin, recorder, state, request.file, jobs)
@@ -148,11 +148,11 @@ async def _run_locked(
         made = await asyncio.to_thread(lambda: made_inputs(jobs, workshop.root))
         planned = [PlannedJob(job.name, job.kind, job.needs, partial(workshop.open_kind, job), job.name in made) for job in jobs]
         runner = Runner(
-            planned, progress=progress, manager=manager, stop=stop, fail_fast=request.fail_fast, clock=clock, redact=redactor.redact
+            planned, progress=progress, manager=manager, stop=stop, fail_fast=request.options.fail_fast, clock=clock, redact=redactor.redact
         )
         started = clock.monotonic()
-        if request.max_runtime is not None:
-            timer = asyncio.get_running_loop().call_later(request.max_runtime, stop.request, MAX_RUNTIME)
+        if request.options.max_runtime is not None:
+            timer = asyncio.get_running_loop().call_later(request.options.max_runtime, stop.request, MAX_RUNTIME)
             stack.callback(timer.cancel)
         await _run_until_stopped(runner, stop, manager.as_trace(run_id), partial(_watch, workshop, progress, clock, stop))
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)

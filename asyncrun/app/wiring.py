@@ -40,7 +40,7 @@ from asyncrun.jobs.estimate import TokenRate
 from asyncrun.jobs.forecast import Forecast
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.outputs import Output
-from asyncrun.jobs.retry import Retry
+from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.notes import token_rate
 from asyncrun.ledger.references import Reference
@@ -75,13 +75,11 @@ class Workshop:
     manager: CallbackManager
     rng: random.Random
     environ: Mapping[str, str]
-    workers: int | None = None
     stdin: Path | None = None
     deadline: float | None = None
     warn: Callable[[str], object] = Progress().warn
     redact: Callable[[str], str] = str
-    retry: Retry | None = None
-    limit: int | None = None
+    options: RunOptions = field(default_factory=RunOptions)
     purse: Purse | None = None
     models: Sequence[EndpointConfig] = ()
     jobs: Sequence[Job] = ()
@@ -164,7 +162,7 @@ class Workshop:
                     raise UsageError(error.message, hint=self._fill_first(job) or error.hint) from error
 
     def _fill_first(self, job: QueryJob) -> str | None:
-        return fill_first(job, self.jobs, self.file, limited=self.limit is not None)
+        return fill_first(job, self.jobs, self.file, limited=self.options.limit is not None)
 
     def spaces_of(self, job: Job) -> frozenset[str]:
         """Return the fingerprints of all spaces that texts and answers of a job come into. Raises UsageError for a kind that tells none."""
@@ -223,7 +221,7 @@ class Workshop:
         target = Target(job.collection, job.source, job.prune, job.max_delete)
         chunk = job.chunk
         return IngestKind(
-            source=DistinctSource(self.open_source(job.input), self.limit),
+            source=DistinctSource(self.open_source(job.input), self.options.limit),
             embedder=embedder,
             chunker=self._chunker(job, embedder),
             made_with=f"{chunk.by} {chunk.size} {chunk.overlap}",
@@ -235,7 +233,7 @@ class Workshop:
     def _items(self, job: EmbedJob | QueryJob, config: EmbedderConfig, input_type: InputType) -> Items:
         embedder = self._embedder(job)
         context = self._context(job, embedder.space(input_type))
-        return Items(DistinctSource(self.open_source(job.input), self.limit), embedder, input_type, config.on_empty, context)
+        return Items(DistinctSource(self.open_source(job.input), self.options.limit), embedder, input_type, config.on_empty, context)
 
     def _context(self, job: Job, space: Space) -> JobContext:
         tokens, size = token_rate(self.ledger, space)
@@ -249,14 +247,13 @@ class Workshop:
             manager=self.manager,
             max_failures=job.max_failures,
             skip=read_skip(self.root / job.skip) if job.skip else frozenset(),
-            workers=self.workers or job.workers,
+            workers=self.options.workers or job.workers,
             deadline=min((moment for moment in (own, self.deadline) if moment is not None), default=None),
             rate=TokenRate(tokens, size),
             forecast=self.forecast,
             budget=self._budget(job),
-            retry=self.retry,
             generation=generation_of(self.ledger, self.failures_of(job)),
-            limit=self.limit,
+            options=self.options,
             redact=self.redact,
         )
 

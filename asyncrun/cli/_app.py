@@ -12,7 +12,7 @@ import typer
 
 from asyncrun.cli._commands import build_command, build_commands_of, build_group
 from asyncrun.cli._errors import print_refusal, show_error
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 from asyncrun.cli._settings import globals_of, load_config
 from asyncrun.errors import UsageError
 
@@ -48,7 +48,7 @@ def build_app() -> Any:
     return build_group("asyncrun", _root, {**commands, **groups}, help=_ABOUT, epilog=_SETTINGS)
 
 
-def _root(_options: Options) -> int:
+def _root(_options: GlobalOptions) -> int:
     raise UsageError("no command given", hint="See asyncrun --help.")
 
 

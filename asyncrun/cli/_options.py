@@ -37,7 +37,7 @@ FLAGS: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class GlobalOptions:
     """The global flags of one call.
 
     `sources` says where each setting comes from that is not the default: `flag`, `environment` or `user config`.
@@ -53,13 +53,13 @@ class Options:
     debug: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
 
-    def given(self, flags: Mapping[str, Any], sources: Mapping[str, str]) -> Options:
+    def given(self, flags: Mapping[str, Any], sources: Mapping[str, str]) -> GlobalOptions:
         """Return these options with those flags that are given, and where each comes from."""
         return replace(self, **flags, sources={**self.sources, **sources})
 
 
 def with_flags(function: Callable[..., int]) -> Callable[..., None]:
-    """Give a command all global flags: it receives them as its first argument, an `Options`, and returns its exit code.
+    """Give a command all global flags: it receives them as its first argument, an `GlobalOptions`, and returns its exit code.
 
     The function of a group is called only when none of its commands is.
     """
@@ -88,13 +88,13 @@ def with_flags(function: Callable[..., int]) -> Callable[..., None]:
     return command
 
 
-def _beginning(context: typer.Context) -> Options:
+def _beginning(context: typer.Context) -> GlobalOptions:
     """Return the options that no flag has touched yet: the environment over the user config; the commands' own settings get theirs, too."""
     config = load_config(os.environ)
     # Typer asks the variable of a command's own flag first, and this last.
     context.default_map = config.for_commands()
     values, sources = globals_of(config, os.environ)
-    return Options().given(values, sources)
+    return GlobalOptions().given(values, sources)
 
 
 def _source(context: typer.Context, name: str) -> str | None:

@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from asyncrun.trace.views.styled import Styled
 
 
-def open_progress(options: Options, stdout_taken: bool, *, log_file: Path | None = None) -> Progress:
+def open_progress(options: GlobalOptions, stdout_taken: bool, *, log_file: Path | None = None) -> Progress:
     """Return the onlooker that the flags, the streams and the environment call for; JSON goes to stderr when rows go to stdout.
 
     With a log file it is told everything, too. Raises OutputError when that cannot be opened.
@@ -48,7 +48,7 @@ def print_answer(text: str, *, to_stderr: bool = False, sentences: bool = False)
     print_text(text, stream, width=columns, answer=not to_stderr)
 
 
-def print_view(view: Styled, options: Options, *, to_stderr: bool = False, sentences: bool = False) -> None:
+def print_view(view: Styled, options: GlobalOptions, *, to_stderr: bool = False, sentences: bool = False) -> None:
     """Print a text whose parts may have colours; sentences go on in the next line where a terminal ends."""
     from asyncrun.ui.paint import print_styled
 
@@ -114,7 +114,7 @@ def width() -> int:
     return shutil.get_terminal_size((100, 24)).columns
 
 
-def _colour(options: Options, stream: TextIO) -> bool:
+def _colour(options: GlobalOptions, stream: TextIO) -> bool:
     from asyncrun.ui.choose import choose_colour
 
     return choose_colour(color=options.color, terminal=stream.isatty(), environ=os.environ)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from asyncrun.cli._errors import show_error
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run_and_report(
-    request: Request, options: Options, *, skip: bool = False, summary_file: Path | None = None, log_file: Path | None = None
+    request: Request, options: GlobalOptions, *, skip: bool = False, summary_file: Path | None = None, log_file: Path | None = None
 ) -> int:
     """Run, print how it ended, and return the exit code; a signal is raised again. With `skip` a run that goes on is no error."""
     from asyncrun.aio.signals import raise_again
@@ -53,7 +53,7 @@ def run_and_report(
     return winning_exit_code([result.exit_code, *codes])
 
 
-def _print_report(report: RunReport, options: Options, file: Path | None) -> None:
+def _print_report(report: RunReport, options: GlobalOptions, file: Path | None) -> None:
     from asyncrun.app.tracing import render_end_of_run
     from asyncrun.cli._output import print_answer, print_view, width
     from asyncrun.errors import StorageError, UnknownRunError

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 from asyncrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from asyncrun.app.request import Request
+    from asyncrun.app.request import Request, Target
     from asyncrun.jobfile.units import Threshold
+    from asyncrun.jobs.run_options import RunOptions
 
 T = TypeVar("T")
 
@@ -67,7 +68,7 @@ def refuse_later(*, rebuild: bool, executor: str | None) -> None:
         )
 
 
-def check_target(options: Options, output: str, state: Path, file: Path | None) -> None:
+def check_target(options: GlobalOptions, output: str, state: Path, file: Path | None) -> None:
     """Refuse an `--output` of what lies in a state folder that names what its job files read. Blocks. Raises UsageError."""
     from asyncrun.app.output_checks import check_export, job_files_beside
     from asyncrun.app.request import Target
@@ -77,9 +78,19 @@ def check_target(options: Options, output: str, state: Path, file: Path | None) 
         check_export(request, state, [file] if file is not None else job_files_beside(state))
 
 
-def build_request(options: Options, file: Path, jobs: list[str], variables: list[str] | None = None, **more: Any) -> Request:
+def build_request(
+    options: GlobalOptions,
+    file: Path,
+    jobs: list[str],
+    variables: list[str] | None = None,
+    run: RunOptions | None = None,
+    *,
+    text: str | None = None,
+    targets: tuple[Target, ...] = (),
+) -> Request:
     """Return the request of a call. Raises UsageError for a variable without `=`, StorageError for an unreadable `--env-file`."""
     from asyncrun.app.request import Request, read_environment
+    from asyncrun.jobs.run_options import RunOptions
 
     pairs = [assignment.partition("=") for assignment in variables or []]
     for name, equals, _ in pairs:
@@ -92,5 +103,7 @@ def build_request(options: Options, file: Path, jobs: list[str], variables: list
         env_file=options.env_file,
         variables={name: value for name, _, value in pairs},
         state_dir=options.state_dir,
-        **more,
+        text=text,
+        targets=targets,
+        options=run or RunOptions(),
     )

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from asyncrun.cli._complete import complete_files
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 
 
 def clean(
-    options: Options,
+    options: GlobalOptions,
     file: Annotated[str | None, typer.Argument(metavar="FILE", autocompletion=complete_files, help="The job file.")] = None,
     older_than: Annotated[
         str | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asyncrun.cli._arguments import Words
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 
 if TYPE_CHECKING:
     from asyncrun.app.scheduled import Listed
@@ -21,7 +21,7 @@ Jitter = Annotated[str | None, typer.Option("--jitter", metavar="TIME", help="Sl
 Systemd = Annotated[bool, typer.Option("--systemd", help="A service and a timer of systemd instead of a line of the crontab.")]
 
 
-def cron(options: Options) -> int:
+def cron(options: GlobalOptions) -> int:
     """Let job files run by themselves. Without a command: the list.
 
     Example: asyncrun cron
@@ -29,7 +29,7 @@ def cron(options: Options) -> int:
     return list_entries(options)
 
 
-def add(options: Options, words: Words = None, *, at: At, name: Name = None, jitter: Jitter = None, systemd: Systemd = False) -> int:
+def add(options: GlobalOptions, words: Words = None, *, at: At, name: Name = None, jitter: Jitter = None, systemd: Systemd = False) -> int:
     """Add a line to your crontab, quiet and with a lock; all that stands there stays as it is. Keys come from --env-file.
 
     Example: asyncrun cron add jobs.yaml --at "15 2 * * *" --jitter 10m
@@ -60,7 +60,7 @@ def add(options: Options, words: Words = None, *, at: At, name: Name = None, jit
 
 
 def print_entries(
-    options: Options,
+    options: GlobalOptions,
     words: Words = None,
     *,
     at: Annotated[str | None, typer.Option("--at", metavar="SCHEDULE", help="Print what `add` would write.")] = None,
@@ -96,7 +96,7 @@ def print_entries(
     return 0
 
 
-def list_entries(options: Options) -> int:
+def list_entries(options: GlobalOptions) -> int:
     """List what runs by itself: lines of your crontab and timers that `add` has made.
 
     Example: asyncrun cron list --json
@@ -113,7 +113,7 @@ def list_entries(options: Options) -> int:
     return 0
 
 
-def remove(options: Options, name: Annotated[str, typer.Argument(metavar="NAME", help="As `list` shows it.")]) -> int:
+def remove(options: GlobalOptions, name: Annotated[str, typer.Argument(metavar="NAME", help="As `list` shows it.")]) -> int:
     """Remove an entry that `add` has made, and nothing else.
 
     Example: asyncrun cron remove nightly
@@ -132,7 +132,7 @@ def remove(options: Options, name: Annotated[str, typer.Argument(metavar="NAME",
     return 0
 
 
-def _wish(options: Options, words: list[str] | None, at: str, name: str | None, jitter: str | None, *, command: str) -> Wish:
+def _wish(options: GlobalOptions, words: list[str] | None, at: str, name: str | None, jitter: str | None, *, command: str) -> Wish:
     from asyncrun.app.scheduling import Wish
     from asyncrun.cli._files import job_file
     from asyncrun.cli._requests import parse_time

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from asyncrun.cli._complete import complete_files
-from asyncrun.cli._options import FLAGS, Options
+from asyncrun.cli._options import FLAGS, GlobalOptions
 from asyncrun.cli._settings import load_config, stated_for_commands
 
 
 def doctor(
-    options: Options,
+    options: GlobalOptions,
     file: Annotated[str | None, typer.Argument(metavar="FILE", autocompletion=complete_files, help="The job file.")] = None,
     *,
     cron: Annotated[bool, typer.Option("--cron", help="Look at it as cron would: with next to no environment.")] = False,

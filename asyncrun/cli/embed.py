@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 
 
 def embed(
-    options: Options,
+    options: GlobalOptions,
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help='Files, globs, or "-": stdin (lines, JSONL).')],
     *,
     output: Annotated[str, typer.Option("-o", "--output", metavar="PATH|-", help="Where the rows go.")],

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from asyncrun.cli._complete import complete_words
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 from asyncrun.plural import counted
 
 
 def export(
-    options: Options,
+    options: GlobalOptions,
     words: Annotated[list[str], typer.Argument(metavar="FILE JOB", autocompletion=complete_words, help="The job file, and the job.")],
     *,
     output: Annotated[str, typer.Option("-o", "--output", metavar="PATH|-", help="Where the rows go.")],
@@ -26,11 +26,12 @@ def export(
     from asyncrun.cli._files import job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request
+    from asyncrun.jobs.run_options import RunOptions
     from asyncrun.ui.documents import document
 
     file, jobs = job_file(words, "export jobs.yaml JOB -o FILE")
     targets = (Target("--output", output, jobs[0]),) if len(jobs) == 1 else ()
-    counts = export_rows(build_request(options, file, jobs, with_needs=False, targets=targets), output)
+    counts = export_rows(build_request(options, file, jobs, run=RunOptions(with_needs=False), targets=targets), output)
     missing = counts.items - counts.skipped - counts.ok
     if options.json and output != "-":
         print_document(document(rows=counts.ok, missing=missing))

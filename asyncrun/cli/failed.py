@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from asyncrun.cli._arguments import Words
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 
 
 def failed(
-    options: Options,
+    options: GlobalOptions,
     words: Words = None,
     *,
     ids: Annotated[bool, typer.Option("--ids", help="Only the ids, one a line: a skip file.")] = False,
@@ -27,11 +27,12 @@ def failed(
     from asyncrun.cli._output import print_answer, print_document, width
     from asyncrun.cli._requests import build_request
     from asyncrun.grammar.ids import id_line
+    from asyncrun.jobs.run_options import RunOptions
     from asyncrun.ui.documents import failed_document
     from asyncrun.ui.report import render_failed
 
     file, jobs = job_file(words or [], "failed jobs.yaml")
-    found = failed_items(build_request(options, file, jobs, with_needs=False))
+    found = failed_items(build_request(options, file, jobs, run=RunOptions(with_needs=False)))
     if options.json:
         print_document(failed_document(found))
     elif ids:

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 
 
 def init(
-    options: Options,
+    options: GlobalOptions,
     file: Annotated[str | None, typer.Argument(metavar="FILE", help="Its name.", show_default="asyncrun.yaml")] = None,
 ) -> int:
     """Write a job file to start from. It runs as it is; its JSON Schema for editors goes beside it. No file is ever written over.

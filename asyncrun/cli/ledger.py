@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 from asyncrun.paths import traced_folder
 from asyncrun.plural import counted
 
 FileFlag = Annotated[Path | None, typer.Option("-f", "--file", help="The job file, instead of the nearest .asyncrun upward.")]
 
 
-def ledger(options: Options, file: FileFlag = None) -> int:
+def ledger(options: GlobalOptions, file: FileFlag = None) -> int:
     """Show and move what is finished. Without a command: its size by space.
 
     Example: asyncrun ledger
@@ -22,7 +22,7 @@ def ledger(options: Options, file: FileFlag = None) -> int:
     return stats(options, file)
 
 
-def stats(options: Options, file: FileFlag = None) -> int:
+def stats(options: GlobalOptions, file: FileFlag = None) -> int:
     """Show how large the ledger is, by space.
 
     Example: asyncrun ledger stats --json
@@ -40,7 +40,7 @@ def stats(options: Options, file: FileFlag = None) -> int:
 
 
 def export_ledger(
-    options: Options,
+    options: GlobalOptions,
     file: FileFlag = None,
     *,
     output: Annotated[str, typer.Option("-o", "--output", metavar="PATH|-", help="Where it goes: JSON lines.")],
@@ -65,7 +65,7 @@ def export_ledger(
 
 
 def import_ledger(
-    options: Options,
+    options: GlobalOptions,
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="Portable ledgers, or outputs (.jsonl, .csv, .parquet) with text and embedding.")
     ],

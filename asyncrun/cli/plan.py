@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from asyncrun.cli._arguments import Words
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 
 
 def plan(
-    options: Options,
+    options: GlobalOptions,
     words: Words = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is anything to do.")] = False,
 ) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 
 
-def plugins(options: Options) -> int:
+def plugins(options: GlobalOptions) -> int:
     """List what a job file can name, by distribution. Imports none of it.
 
     Example: asyncrun plugins --json

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from asyncrun.cli._arguments import Variables, Words
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 
 
 def retry(
-    options: Options,
+    options: GlobalOptions,
     words: Words = None,
     *,
     ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="Only this failed item; may be given again.")] = None,
@@ -24,7 +24,9 @@ def retry(
     from asyncrun.cli._files import job_file
     from asyncrun.cli._reports import run_and_report
     from asyncrun.cli._requests import build_request
+    from asyncrun.jobs.retry import Retry
+    from asyncrun.jobs.run_options import RunOptions
 
     file, jobs = job_file(words or [], "retry jobs.yaml")
-    request = build_request(options, file, jobs, var, with_needs=False, retry=True, ids=frozenset(ids or ()))
+    request = build_request(options, file, jobs, var, RunOptions(with_needs=False, retry=Retry(frozenset(ids or ()))))
     return run_and_report(request, options)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from asyncrun.cli._arguments import Variables, Words
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 
 NoNeeds = Annotated[bool, typer.Option("--no-needs", help="Run only the named jobs, not what they need.")]
 Workers = Annotated[
@@ -53,7 +53,7 @@ LogFile = Annotated[
 
 
 def run(
-    options: Options,
+    options: GlobalOptions,
     words: Words = None,
     *,
     no_needs: NoNeeds = False,
@@ -82,6 +82,7 @@ def run(
     from asyncrun.cli._files import job_file
     from asyncrun.cli._reports import run_and_report
     from asyncrun.cli._requests import build_request, parse_if_running, parse_part, parse_time, refuse_later
+    from asyncrun.jobs.run_options import RunOptions
 
     refuse_later(rebuild=rebuild, executor=executor)
     file, jobs = job_file(words or [], "run jobs.yaml")
@@ -90,11 +91,7 @@ def run(
     # What a job file says wins over the user config, not over a flag.
     spare = {name for name in ("workers", "max_runtime") if options.sources.get(name) == "user config"}
     files = {"--summary-file": summary_file, "--log-file": log_file}
-    request = build_request(
-        options,
-        file,
-        jobs,
-        var,
+    chosen = RunOptions(
         with_needs=not no_needs,
         workers=None if "workers" in spare else workers,
         max_runtime=None if "max_runtime" in spare else seconds,
@@ -109,6 +106,7 @@ def run(
         max_delete=parse_part("--max-delete", max_delete),
         refresh=refresh,
         fail_fast=fail_fast,
-        targets=tuple(Target(flag, str(path)) for flag, path in files.items() if path is not None),
     )
+    targets = tuple(Target(flag, str(path)) for flag, path in files.items() if path is not None)
+    request = build_request(options, file, jobs, var, chosen, targets=targets)
     return run_and_report(request, options, skip=skip, summary_file=summary_file, log_file=log_file)

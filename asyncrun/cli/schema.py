@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 
 
-def schema(options: Options) -> int:
+def schema(options: GlobalOptions) -> int:
     """Print the JSON Schema of the job file. An editor completes and checks with it.
 
     Example: asyncrun schema > asyncrun.schema.json

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from asyncrun.cli._complete import complete_runs
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 from asyncrun.paths import traced_folder
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ RunWord = Annotated[str, typer.Argument(metavar="RUN", autocompletion=complete_r
 RunStatus = Literal["succeeded", "partial", "failed", "stopped", "cancelled", "running", "unfinished"]
 
 
-def trace(options: Options, file: FileFlag = None) -> int:
+def trace(options: GlobalOptions, file: FileFlag = None) -> int:
     """Show recorded runs: where the time went. Without a command: the latest run.
 
     Example: asyncrun trace
@@ -28,7 +28,7 @@ def trace(options: Options, file: FileFlag = None) -> int:
     return show(options, "latest", file)
 
 
-def show(options: Options, run: RunWord = "latest", file: FileFlag = None) -> int:
+def show(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = None) -> int:
     """Show the trace map and the timing summary of a run.
 
     Example: asyncrun trace show latest~1
@@ -39,7 +39,7 @@ def show(options: Options, run: RunWord = "latest", file: FileFlag = None) -> in
     return _answer(options, lambda: tracing.describe_trace(state, run), lambda width: tracing.render_trace(state, run, width))
 
 
-def timeline(options: Options, run: RunWord = "latest", file: FileFlag = None) -> int:
+def timeline(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = None) -> int:
     """Show what each job had open over time.
 
     Example: asyncrun trace timeline
@@ -55,7 +55,7 @@ def timeline(options: Options, run: RunWord = "latest", file: FileFlag = None) -
 
 
 def slow(
-    options: Options,
+    options: GlobalOptions,
     run: RunWord = "latest",
     file: FileFlag = None,
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=1000, help="How many.")] = 10,
@@ -74,7 +74,7 @@ def slow(
     )
 
 
-def errors(options: Options, run: RunWord = "latest", file: FileFlag = None) -> int:
+def errors(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = None) -> int:
     """Show what failed in a run, and why.
 
     Example: asyncrun trace errors
@@ -90,7 +90,7 @@ def errors(options: Options, run: RunWord = "latest", file: FileFlag = None) -> 
 
 
 def diff(
-    options: Options,
+    options: GlobalOptions,
     first: Annotated[
         str | None, typer.Argument(metavar="A", autocompletion=complete_runs, help="The earlier run.", show_default="the one before B")
     ] = None,
@@ -114,7 +114,7 @@ def diff(
 
 
 def list_runs(
-    options: Options,
+    options: GlobalOptions,
     file: FileFlag = None,
     job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Only runs with this job.")] = None,
     status: Annotated[RunStatus | None, typer.Option("--status", help="Only runs with this status.")] = None,
@@ -137,7 +137,7 @@ def list_runs(
 
 
 def export_trace(
-    options: Options,
+    options: GlobalOptions,
     run: RunWord = "latest",
     file: FileFlag = None,
     *,
@@ -157,7 +157,7 @@ def export_trace(
 
 
 def html(
-    options: Options,
+    options: GlobalOptions,
     run: RunWord = "latest",
     file: FileFlag = None,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE|-", help="Where it goes.")] = "-",
@@ -174,7 +174,7 @@ def html(
     return _write(*telemetry.export_page(state, run), output, options)
 
 
-def _write(run_id: str, text: str, output: str, options: Options) -> int:
+def _write(run_id: str, text: str, output: str, options: GlobalOptions) -> int:
     """Write a run for other programs: to a file, which is told, or to standard output."""
     from asyncrun.app import telemetry
     from asyncrun.cli._output import print_answer, print_document
@@ -191,7 +191,7 @@ def _write(run_id: str, text: str, output: str, options: Options) -> int:
     return 0
 
 
-def _answer(options: Options, describe: Callable[[], dict[str, Any]], render: Callable[[int], Styled]) -> int:
+def _answer(options: GlobalOptions, describe: Callable[[], dict[str, Any]], render: Callable[[int], Styled]) -> int:
     """Print a document for programs, or a text for people."""
     from asyncrun.cli._output import print_document, print_view, width
 

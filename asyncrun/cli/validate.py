@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from asyncrun.cli._complete import complete_files
-from asyncrun.cli._options import Options
+from asyncrun.cli._options import GlobalOptions
 
 
 def validate(
-    options: Options,
+    options: GlobalOptions,
     file: Annotated[str | None, typer.Argument(metavar="FILE", autocompletion=complete_files, help="The job file.")] = None,
     strict: Annotated[
         bool, typer.Option("--strict", show_envvar=False, envvar="ASYNCRUN_STRICT", help="Also resolve variables and look for inputs.")

@@ -57,7 +57,7 @@ class Answers:
         self._answering = answering
         self._context = context
         self._tally = tally
-        self._chosen: Chosen | None = context.retry.chosen(known) if context.retry is not None else None
+        self._chosen: Chosen | None = context.options.retry.chosen(known) if context.options.retry is not None else None
         self._known = known
         self._locks: dict[bytes, asyncio.Lock] = {}
         self._declined: dict[bytes, Declined] = {}

@@ -23,7 +23,7 @@ async def keep_books(context: JobContext, space: Space, error: AsyncrunError | N
         close_refresh(connection, context.failures)
         set_last_space(connection, context.failures, space)
 
-    if error is not None or context.limit is not None:
+    if error is not None or context.options.limit is not None:
         return error
     try:
         await context.ledger.write(write)

@@ -17,7 +17,7 @@ from asyncrun.jobs.disk_space import FreeSpace, free_space
 from asyncrun.jobs.estimate import TokenRate
 from asyncrun.jobs.forecast import Forecast
 from asyncrun.jobs.in_flight import Claims
-from asyncrun.jobs.retry import Retry
+from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.ledger import KnownFailure, Ledger
 from asyncrun.ledger.refreshes import Generation
 from asyncrun.paths import CLAIMS
@@ -37,8 +37,7 @@ class JobContext:
     when every item but one may fail. `skip` holds ids that are never sent. `workers` is how many batches may be in flight, None: as many
     as the embedder can use. `deadline` is a monotonic time after which no batch starts (max_runtime).
 
-    `forecast` is that of a plan, `rate` is that of the job's space. With `retry` only failed items are sent; with `limit` the input ends
-    after so many items, and neither a store nor what is known of the job as a whole is changed.
+    `forecast` is that of a plan, `rate` is that of the job's space; `options` are the run's.
     `redact` takes the run's secrets out of words that others have written. `claims` are those of the job beside all that share the ledger.
     """
 
@@ -56,9 +55,8 @@ class JobContext:
     forecast: Forecast = field(default_factory=Forecast)
     free_space: FreeSpace = free_space
     budget: Budget | None = None
-    retry: Retry | None = None
     generation: Generation = field(default_factory=Generation)
-    limit: int | None = None
+    options: RunOptions = field(default_factory=RunOptions)
     redact: Callable[[str], str] = str
     claims: Claims = field(init=False)
 

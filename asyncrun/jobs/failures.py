@@ -29,7 +29,7 @@ async def keep_failures(items: Items, scanned: Scan, failures: Mapping[int, Embe
         known += new
     for each in known:
         tally.fail(each.failure)
-    if context.limit is not None:
+    if context.options.limit is not None:
         known += await asyncio.to_thread(_beyond_limit, items)
     await context.keep_failures(known)
 

@@ -143,7 +143,7 @@ class IngestKind:
             known=known,
             skip=self.context.skip,
             skip_empty=self.on_empty == "skip",
-            only=None if self.context.retry is None else self.context.retry.chosen(known),
+            only=None if self.context.options.retry is None else self.context.options.retry.chosen(known),
         )
 
     def _refusal(self, found: DocumentScan) -> RefusedDeletionError | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from asyncrun.errors import TryLaterError
-from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.records import BadItem, Item
+
+if TYPE_CHECKING:
+    from asyncrun.ledger.ledger import KnownFailure
 
 
 @dataclass(frozen=True, slots=True)

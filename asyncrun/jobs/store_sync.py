@@ -46,12 +46,12 @@ class Shelf:
     @property
     def changes(self) -> bool:
         """Whether the store is changed: a run of the first items leaves it alone."""
-        return self.context.limit is None
+        return self.context.options.limit is None
 
     @property
     def prunes(self) -> bool:
         """Whether documents that have left the input go out."""
-        return self.target.prune and self.changes and self.context.retry is None
+        return self.target.prune and self.changes and self.context.options.retry is None
 
     def check_space(self, embedder: Embedder) -> None:
         """Raise SpaceMismatchError when what is stored is of another space than the embedder's. Blocks."""
@@ -66,7 +66,7 @@ class Shelf:
 
     def seal(self) -> None:
         """Have the store note that every document of the input is in it, or has failed. Blocks."""
-        if isinstance(self.store, Mending) and self.changes and self.context.retry is None:
+        if isinstance(self.store, Mending) and self.changes and self.context.options.retry is None:
             self.store.seal(self.target.collection, self.target.source)
 
     def marks(self) -> dict[str, str]:
