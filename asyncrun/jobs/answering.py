@@ -21,7 +21,7 @@ from asyncrun.ledger.answers import answer_key, find_answers, put_answers
 from asyncrun.ledger.spending import Amount
 from asyncrun.llms.interface import Completion, Llm, Message
 from asyncrun.ports import Tokenizer
-from asyncrun.records import Answer, Hit, Item, Space, Waits, usage_of
+from asyncrun.records import Answer, Hit, Item, Space, Waits
 
 LIKELY_ANSWER = 300
 """Tokens of an answer, where no limit is stated; an estimate for budgets and plans."""
@@ -109,8 +109,8 @@ def answered_row(question: Question, answer: Answer) -> dict[str, Any]:
 
 
 async def ask(question: Question, answering: Answering, context: JobContext) -> Completion:
-    """Ask once and return when the answer is durable. Raises what the model raises, StorageError, and BudgetError before a call."""
-    llm = answering.llm
+    """Ask once and return when the answer is durable; the error that ended it early is BudgetError before a call, or StorageError, too."""
+    llm, completion = answering.llm, Completion()
     started = {
         EventPayload.MODEL_NAME: llm.model_name,
         EventPayload.MESSAGES: list(question.messages),
@@ -118,20 +118,22 @@ async def ask(question: Question, answering: Answering, context: JobContext) -> 
         "server.address": llm.space.host,
         "max_tokens": llm.max_output_tokens,
     }
-    with context.manager.event(CBEventType.LLM, payload=started) as event, event.enclosing():
-        async with _paid(question, answering, context) as reservation:
-            try:
+    try:
+        with context.manager.event(CBEventType.LLM, payload=started) as event, event.enclosing():
+            async with _paid(question, answering, context) as reservation:
                 completion = await llm.complete(question.messages)
-            except AsyncrunError as error:
-                reservation.used(usage_of(error))
-                raise
-            reservation.used(completion.usage)
-            before = context.clock.monotonic()
-            if isinstance(completion.answer, Answer):
-                with waiting("store", idle=False):
-                    await put_answers(context.ledger, answering.space, {question.key: completion.answer})
-            completion = replace(completion, waits=completion.waits + Waits(write=context.clock.monotonic() - before))
-        event.on_end(payload=_described(completion))
+                reservation.used(completion.usage)
+                if completion.error is not None:
+                    # The event and the reservation end as failed.
+                    raise completion.error
+                before = context.clock.monotonic()
+                if isinstance(completion.answer, Answer):
+                    with waiting("store", idle=False):
+                        await put_answers(context.ledger, answering.space, {question.key: completion.answer})
+                completion = replace(completion, waits=completion.waits + Waits(write=context.clock.monotonic() - before))
+            event.on_end(payload=_described(completion))
+    except AsyncrunError as error:
+        return replace(completion, answer=None, error=error)
     return completion
 
 
@@ -156,6 +158,6 @@ def _described(completion: Completion) -> dict[Any, object]:
             "output_tokens": answer.output_tokens,
             "finish_reason": answer.finish_reason,
         }
-    else:
+    elif answer is not None:
         told |= {"failed": 1, "reason": answer.reason}
     return told | completion.waits.told()

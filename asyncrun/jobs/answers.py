@@ -20,8 +20,8 @@ from asyncrun.jobs.scan import NO_KEY
 from asyncrun.jobs.stop_timeout import patience
 from asyncrun.ledger.answers import find_answers
 from asyncrun.ledger.ledger import KnownFailure
-from asyncrun.llms.interface import Declined
-from asyncrun.records import Answer, Hit, Item, ItemFailure, Usage, Waits, usage_of
+from asyncrun.llms.interface import Completion, Declined
+from asyncrun.records import Answer, Hit, Item, ItemFailure
 
 Found = tuple[Item, Sequence[Hit]]
 Write = Callable[[Sequence[Mapping[str, Any]]], None]
@@ -31,13 +31,11 @@ ROWS_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Settled:
-    """How a question ended: `answer` is None where it was not asked. `cached` says that the answer was there before."""
+    """How a question ended: an empty completion where it was not asked. `cached` says that the answer was there before."""
 
     question: Question | None
     item: Item
-    answer: Answer | Declined | None
-    usage: Usage = field(default_factory=Usage)
-    waits: Waits = field(default_factory=Waits)
+    completion: Completion = field(default_factory=Completion)
     cached: bool = False
 
 
@@ -130,9 +128,9 @@ class Answers:
 
     async def _settle(self, item: Item, question: Question | None, known: Answer | Declined | None) -> Settled:
         if question is None or known is not None:
-            return Settled(question, item, known, cached=True)
+            return Settled(question, item, Completion(known), cached=True)
         if self._chosen is not None and not self._chosen.has(item):
-            return Settled(question, item, None)
+            return Settled(question, item)
         # The same words under several ids are one request: who comes second waits, or finds what came of it.
         async with self._locks.setdefault(question.key, asyncio.Lock()):
             try:
@@ -140,31 +138,31 @@ class Answers:
                     return await self._ask(question, item)
             except AsyncrunError as error:
                 self._ended = self._ended or error
-                return Settled(question, item, None, usage_of(error))
             finally:
                 self._locks.pop(question.key, None)
-        return Settled(question, item, None)
+        return Settled(question, item)
 
     async def _ask(self, question: Question, item: Item) -> Settled:
         if question.key in self._declined:
-            return Settled(question, item, self._declined[question.key])
+            return Settled(question, item, Completion(self._declined[question.key]))
         async with self._context.claims.alone(question.key, lambda: self._ended is None) as mine:
             if not mine:
-                return Settled(question, item, None)
+                return Settled(question, item)
             since = self._context.generation.answers_since
             answers = await asyncio.to_thread(find_answers, self._context.ledger, [question.key], since)
             if question.key in answers:
-                return Settled(question, item, answers[question.key], cached=True)
+                return Settled(question, item, Completion(answers[question.key]), cached=True)
             completion = await ask(question, self._answering, self._context)
         if isinstance(completion.answer, Declined):
             self._declined[question.key] = completion.answer
-        return Settled(question, item, completion.answer, completion.usage, completion.waits)
+        self._ended = self._ended or completion.error
+        return Settled(question, item, completion)
 
     def _receive(self, settled: Settled) -> list[Mapping[str, Any]]:
         """Count an ended question; return its row, if it has one."""
-        self._tally.use(settled.usage)
-        self._tally.spend(settled.waits)
-        answer = settled.answer
+        completion, answer = settled.completion, settled.completion.answer
+        self._tally.use(completion.usage)
+        self._tally.spend(completion.waits)
         self.ended.append(hash(settled.item.id))
         if answer is None:
             self._left += 1

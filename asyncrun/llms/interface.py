@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from asyncrun.aio.limits import Limits
+from asyncrun.errors import AsyncrunError
 from asyncrun.records import Answer, Space, Usage, Waits
 
 Role = Literal["system", "user"]
@@ -47,11 +48,16 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The answer to one conversation, or why there is none, and what it took."""
+    """What came of one conversation, and what it took in every case.
 
-    answer: Answer | Declined
-    usage: Usage
-    waits: Waits
+    `answer` is the model's, or why this conversation has none; None where `error` has ended the call early, which says nothing about the
+    conversation: AuthError, QuotaError, ThrottledError, OutageError, EndpointError.
+    """
+
+    answer: Answer | Declined | None = None
+    usage: Usage = field(default_factory=Usage)
+    waits: Waits = field(default_factory=Waits)
+    error: AsyncrunError | None = None
 
 
 class Llm(Protocol):
@@ -79,9 +85,9 @@ class Llm(Protocol):
         """Return the messages that put a prompt: the system's words before it, where there are any."""
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
-        """Return the model's answer; one that ended early, was filtered or refused is an answer that says so.
+        """Return what came of a conversation; an answer that ended early, was filtered or refused is an answer that says so.
 
-        Raises AuthError, QuotaError, ThrottledError, OutageError, EndpointError: what is about the endpoint, not about this conversation.
+        Raises UsageError as `check` does. What is about the endpoint is the completion's `error`; raised, it is taken to have used nothing.
         """
 
     async def aclose(self) -> None:

@@ -20,10 +20,10 @@ from asyncrun.batching.proof import BadReplyError
 from asyncrun.endpoints.address import auth_header, check_key, find_address
 from asyncrun.endpoints.exchange import RefusedError, bad_reply, exchange
 from asyncrun.endpoints.options import EndpointOptions, build_endpoint
-from asyncrun.endpoints.persist import persist, telling_usage
+from asyncrun.endpoints.persist import persist
 from asyncrun.endpoints.refusals import Refusals
 from asyncrun.endpoints.url import fill, join, with_query
-from asyncrun.errors import OutageError, UsageError
+from asyncrun.errors import AsyncrunError, OutageError, UsageError
 from asyncrun.llms.interface import Completion, Declined, Message, Price
 from asyncrun.llms.providers import DEPLOYMENT, NEW_LIMIT, OLD_LIMIT, PROVIDERS, ChatProvider
 from asyncrun.llms.reply import CONTENT_FILTER, filtered, read_answer
@@ -133,25 +133,21 @@ class OpenAIChat:
         return self._per_byte.mean * _size(messages) + (self.max_output_tokens or 0)
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
-        """Return the model's answer, as the port says."""
+        """Return what came of a conversation, as the port says."""
         self.check()
-        circuit, since = self.endpoint.circuit, None
-        attempts, waits = 0, Waits()
-        while True:
-            tally = Tally()
-            async with self.endpoint.canary():
-                since = circuit.successes if since is None else since
-                with telling_usage(partial(_usage, attempts, tally)):
-                    asked = await self._ask(messages, tally)
-                    again = isinstance(asked, RefusedError) and self._goes_on(asked, tally, others_succeeded=circuit.successes > since)
-                attempts, waits = attempts + tally.attempts, waits + tally.waits
-                if again:
-                    continue
-            usage = Usage(attempts, attempts - 1)
-            if isinstance(asked, RefusedError):
-                return Completion(Declined(asked.verdict.reason, str(asked), attempts), usage, waits)
-            answer, cost = asked
-            return Completion(answer, replace(usage, tokens=answer.tokens, cost=cost), waits)
+        sent: list[Tally] = []
+        try:
+            asked, error = await self._ask_while_it_helps(messages, sent), None
+        except AsyncrunError as raised:
+            asked, error = None, raised
+        attempts, waits = sum(tally.attempts for tally in sent), sum((tally.waits for tally in sent), Waits())
+        usage = Usage(attempts, max(attempts - 1, 0))
+        if asked is None:
+            return Completion(None, usage, waits, error)
+        if isinstance(asked, RefusedError):
+            return Completion(Declined(asked.verdict.reason, str(asked), attempts), usage, waits)
+        answer, cost = asked
+        return Completion(answer, replace(usage, tokens=answer.tokens, cost=cost), waits)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; may be called twice."""
@@ -160,6 +156,18 @@ class OpenAIChat:
     async def renew_connections(self) -> None:
         """Have new requests make new connections, as after the machine was suspended."""
         await self.endpoint.renew_connections()
+
+    async def _ask_while_it_helps(self, messages: Sequence[Message], sent: list[Tally]) -> tuple[Answer, float | None] | RefusedError:
+        """Ask until there is an answer, or a refusal that is about the conversation; adds to `sent` what each request took."""
+        circuit, since = self.endpoint.circuit, None
+        while True:
+            async with self.endpoint.canary():
+                since = circuit.successes if since is None else since
+                sent.append(tally := Tally())
+                asked = await self._ask(messages, tally)
+                if isinstance(asked, RefusedError) and self._goes_on(asked, tally, others_succeeded=circuit.successes > since):
+                    continue
+            return asked
 
     async def _ask(self, messages: Sequence[Message], tally: Tally) -> tuple[Answer, float | None] | RefusedError:
         """Ask until there is an answer (with what it has cost) or a refusal. Raises ThrottledError, OutageError."""
@@ -221,8 +229,3 @@ class OpenAIChat:
 
 def _size(messages: Sequence[Message]) -> int:
     return sum(byte_size(message.content) for message in messages)
-
-
-def _usage(earlier: int, tally: Tally) -> Usage:
-    """Return what a call has used that was sent `earlier` times before, apart from tokens."""
-    return Usage(earlier + tally.attempts, max(earlier + tally.attempts - 1, 0))

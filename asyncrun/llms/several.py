@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asyncrun.aio.booking import book_first
 from asyncrun.aio.limits import Limits
@@ -14,7 +14,7 @@ from asyncrun.endpoints.left_out import ABOUT_ENDPOINT, none_left
 from asyncrun.errors import AsyncrunError
 from asyncrun.llms.interface import Completion, Message
 from asyncrun.llms.openai import OpenAIChat
-from asyncrun.records import Space
+from asyncrun.records import Space, Usage, Waits
 
 logger = logging.getLogger(__name__)
 
@@ -79,17 +79,20 @@ class SeveralChats:
         return self._first.messages(prompt)
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
-        """Return the model's answer, as the port says; raises what the places raise, when none is left."""
-        while True:
-            left = [place for place in self._places if place.error is None]
-            if not left:
-                raise none_left({place.llm.endpoint.host: place.error for place in self._places if place.error is not None})
-            answer = await self._complete_at(left, messages)
-            if answer is not None:
-                return answer
+        """Return what came of a conversation, as the port says; what places have used that are left out is part of it."""
+        usage, waits = Usage(), Waits()
+        while left := [place for place in self._places if place.error is None]:
+            completion = await self._complete_at(left, messages)
+            if completion is None:
+                continue
+            usage, waits = usage + completion.usage, waits + completion.waits
+            if not isinstance(completion.error, ABOUT_ENDPOINT):
+                return replace(completion, usage=usage, waits=waits)
+        error = none_left({place.llm.endpoint.host: place.error for place in self._places if place.error is not None})
+        return Completion(None, usage, waits, error)
 
     async def _complete_at(self, places: Sequence[_Place], messages: Sequence[Message]) -> Completion | None:
-        """Return an answer of one of the places, None when that is not to be had there."""
+        """Return what one of the places makes of the conversation, None where that is not to be had there any more."""
         new = next((place for place in places if not place.proven and not place.trying), None)
         if new is not None:
             new.trying = True
@@ -106,15 +109,14 @@ class SeveralChats:
         with booking.held():
             return None if proven[which].error is not None else await self._ask(proven[which], messages)
 
-    async def _ask(self, place: _Place, messages: Sequence[Message]) -> Completion | None:
-        try:
-            return await place.llm.complete(messages)
-        except ABOUT_ENDPOINT as error:
-            if place.error is None:
-                place.error = error
-                if any(other.error is None for other in self._places):
-                    self._warn(f"{place.llm.endpoint.host} is left out: {error.message}")
-            return None
+    async def _ask(self, place: _Place, messages: Sequence[Message]) -> Completion:
+        completion = await place.llm.complete(messages)
+        error = completion.error
+        if isinstance(error, ABOUT_ENDPOINT) and place.error is None:
+            place.error = error
+            if any(other.error is None for other in self._places):
+                self._warn(f"{place.llm.endpoint.host} is left out: {error.message}")
+        return completion
 
     async def _first_tried(self) -> None:
         """Wait until one of the first requests has ended."""

@@ -8,7 +8,8 @@ import asyncio
 
 import pytest
 
-from asyncrun.llms.interface import Completion, Declined, Llm
+from asyncrun.llms.interface import Completion, Llm
+from asyncrun.records import Answer
 
 PROMPTS = [f"What is {number} and {number}? Answer in one word." for number in range(5)]
 
@@ -38,7 +39,7 @@ class LlmContract:
     @pytest.mark.asyncio
     async def test_an_answer_is_a_text_or_says_why_there_is_none(self, llm: Llm) -> None:
         answer = (await answered(llm, PROMPTS[0])).answer
-        assert not isinstance(answer, Declined)
+        assert isinstance(answer, Answer)
         assert answer.text or answer.finish_reason
 
     @pytest.mark.asyncio
@@ -53,7 +54,7 @@ class LlmContract:
     async def test_many_ask_at_once_and_each_has_an_answer(self, llm: Llm) -> None:
         completions = await asyncio.gather(*(answered(llm, prompt) for prompt in PROMPTS * llm.workers))
         assert len(completions) == len(PROMPTS) * llm.workers
-        assert not any(isinstance(completion.answer, Declined) for completion in completions)
+        assert all(isinstance(completion.answer, Answer) for completion in completions)
 
     @pytest.mark.asyncio
     async def test_a_call_that_is_cancelled_ends_and_the_next_one_works(self, llm: Llm) -> None:
@@ -63,7 +64,7 @@ class LlmContract:
         assert call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert not isinstance((await answered(llm, PROMPTS[2])).answer, Declined)
+        assert isinstance((await answered(llm, PROMPTS[2])).answer, Answer)
 
     @pytest.mark.asyncio
     async def test_connections_are_renewed_and_closed_twice_and_made_again(self, llm: Llm) -> None:
@@ -72,4 +73,4 @@ class LlmContract:
         await answered(llm, PROMPTS[1])
         await llm.aclose()
         await llm.aclose()
-        assert not isinstance((await answered(llm, PROMPTS[2])).answer, Declined)
+        assert isinstance((await answered(llm, PROMPTS[2])).answer, Answer)

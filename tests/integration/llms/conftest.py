@@ -20,10 +20,7 @@ def ask():
             if one_by_one:
                 return [await llm.complete(llm.messages(prompt)) for prompt in prompts]
             calls = (llm.complete(llm.messages(prompt)) for prompt in prompts or ["Why?"])
-            found = await asyncio.gather(*calls, return_exceptions=True)
-            for error in found:
-                if isinstance(error, BaseException):
-                    raise error
+            found = await asyncio.gather(*calls)
             return found if prompts else found[0]
         finally:
             await llm.aclose()
