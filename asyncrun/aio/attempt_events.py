@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.callbacks.current import current_manager
-from asyncrun.callbacks.event_context import EventContext
+from asyncrun.callbacks.event_context import EventContext, current_manager
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.records import Waits
 

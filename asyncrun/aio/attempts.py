@@ -10,13 +10,11 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from asyncrun.aio.attempt_events import cut_attempt, end_attempt, tell_attempt, tell_wait
-from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Permit
-from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy, Stop, Wait, backoff_ceiling, decide
-from asyncrun.aio.suspend import moment, seconds_suspended
+from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy, Stop, Wait, backoff_ceiling, decide
 from asyncrun.aio.wait_times import Spending
 from asyncrun.aio.worker_state import count_attempt, discount_attempt, waiting
-from asyncrun.clock import Clock
+from asyncrun.clock import Clock, moment, seconds_suspended
 from asyncrun.duration import duration
 from asyncrun.errors import OutageError, ThrottledError
 from asyncrun.records import Usage, Waits

@@ -13,8 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextvars import Context, copy_context
 from typing import Any, Generic, Literal, TypeVar
 
-from asyncrun.aio.kept_loop import idle_runner
-from asyncrun.aio.loop import loop_factory
+from asyncrun.aio.event_loop import idle_runner, loop_factory
 from asyncrun.errors import NestedLoopError
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from asyncrun.aio.coroutine_stepper import Around
 from asyncrun.aio.job_source import Jobs, known_length, open_source
 from asyncrun.aio.worker_state import Slot
 from asyncrun.aio.workers import Workers
-from asyncrun.callbacks.current import current_manager
+from asyncrun.callbacks.event_context import current_manager
 from asyncrun.clock import SystemClock
 
 if TYPE_CHECKING:

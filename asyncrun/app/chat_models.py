@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import cast
 
 from asyncrun import registry
-from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter
-from asyncrun.aio.retry import RetryBudget
+from asyncrun.aio.retry import Circuit, RetryBudget
 from asyncrun.clock import Clock
 from asyncrun.embedders.named_tokenizer import load_tokenizer
 from asyncrun.endpoints.options import EndpointOptions

@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from asyncrun.aio.signals import handle_signals
-from asyncrun.aio.stop import MAX_RUNTIME, Stop
+from asyncrun.aio.stop import MAX_RUNTIME, Stop, handle_signals
 from asyncrun.app.overrides import Selection
 from asyncrun.clock import Clock
 from asyncrun.errors import AsyncrunError, LockedError, UsageError

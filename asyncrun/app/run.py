@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from asyncrun.aio.loop import loop_factory
-from asyncrun.aio.signals import GRACE, handle_signals
+from asyncrun.aio.event_loop import loop_factory
 from asyncrun.aio.stall_report import report, report_on_signal, watch
-from asyncrun.aio.stop import MAX_RUNTIME, Stop
-from asyncrun.aio.suspend import watch_suspension
+from asyncrun.aio.stop import GRACE, MAX_RUNTIME, Stop, handle_signals
 from asyncrun.aio.worker_state import roster
 from asyncrun.app.captured_warnings import overhear
 from asyncrun.app.notifications import with_notices
@@ -31,7 +29,7 @@ from asyncrun.app.telemetry import open_sender, send_trace
 from asyncrun.app.wakeup import resume
 from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
-from asyncrun.clock import Clock, SystemClock
+from asyncrun.clock import Clock, SystemClock, watch_suspension
 from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import LockedError, StopRunError, TryLaterError
 from asyncrun.folder_lock import PATIENCE

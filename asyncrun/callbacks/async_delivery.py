@@ -1,4 +1,4 @@
-"""Deliveries to one asynchronous handler: in order, in a thread of their own, so that no job ever waits for it."""
+"""Deliveries to asynchronous handlers: in order, in a thread for each handler, so that no job ever waits for it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asyncrun.callbacks.error_text import words_of
 from asyncrun.callbacks.handler import MOST_WAITING, TIME_LIMIT
 from asyncrun.errors import StopRunError
 
+if TYPE_CHECKING:
+    from asyncrun.callbacks.handler import BaseCallbackHandler
+
+
 logger = logging.getLogger(__name__)
 
-_couriers: weakref.WeakSet[Courier] = weakref.WeakSet()
+_all_threads: weakref.WeakSet[HandlerThread] = weakref.WeakSet()
 
 
-class Courier:
+class HandlerThread:
     """Awaits the coroutines that a handler's methods return, one after the other.
 
     Args:
@@ -29,7 +33,7 @@ class Courier:
         most_waiting: calls that may wait; one that comes when they do is left out.
         time_limit: seconds for one call.
 
-    A call that raises, or takes too long, is the last one: the courier is `off` then. One that raises StopRunError is not: see `take_stop`.
+    A call that raises, or takes too long, is the last one: the handler is `off` then. One that raises StopRunError is not: see `take_stop`.
     """
 
     def __init__(self, name: str, most_waiting: int = MOST_WAITING, time_limit: float = TIME_LIMIT) -> None:
@@ -45,7 +49,7 @@ class Courier:
         self._more = threading.Semaphore(0)
         self._thread = threading.Thread(target=self._deliver_all, name=f"asyncrun handler {name}", daemon=True)
         self._thread.start()
-        _couriers.add(self)
+        _all_threads.add(self)
 
     def send(self, call: Coroutine[Any, Any, Any]) -> bool:
         """Have a coroutine awaited after those before it, from whichever thread; False when the handler is switched off."""
@@ -126,8 +130,52 @@ class Courier:
 
 @atexit.register
 def _deliver_the_rest() -> None:
-    for courier in list(_couriers):
-        if not courier.off:
-            courier.close(TIME_LIMIT)
-        if (stop := courier.take_stop()) is not None:
+    for thread in list(_all_threads):
+        if not thread.off:
+            thread.close(TIME_LIMIT)
+        if (stop := thread.take_stop()) is not None:
             logger.warning("a callback handler wanted to stop what had ended: %s", words_of(stop))
+
+
+class HandlerThreads:
+    """The threads of a manager's asynchronous handlers, one for each, begun when it is first told of something.
+
+    A stop that a handler has asked for is raised by the next call here, once.
+    """
+
+    def __init__(self) -> None:
+        self._threads: dict[int, tuple[BaseCallbackHandler, HandlerThread]] = {}
+
+    def send(self, handler: BaseCallbackHandler, call: Coroutine[Any, Any, Any]) -> bool:
+        """Have a coroutine of this handler awaited after those before it; False when the handler is switched off."""
+        if id(handler) not in self._threads:
+            limits = {name: getattr(handler, name) for name in ("most_waiting", "time_limit") if hasattr(handler, name)}
+            self._threads[id(handler)] = handler, HandlerThread(type(handler).__name__, **limits)
+        thread = self._threads[id(handler)][1]
+        on = thread.send(call)
+        _raise_stop(thread)
+        return on
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until all that was sent so far has been delivered; False when that takes longer than `seconds`."""
+        threads = [thread for _, thread in list(self._threads.values())]
+        delivered = all(thread.flush(seconds) for thread in threads)
+        _raise_stop(*threads)
+        return delivered
+
+    def close(self, seconds: float) -> None:
+        """Deliver what has been sent, for `seconds` each at most, and end the threads."""
+        closed = []
+        while self._threads:
+            closed.append(self._threads.popitem()[1][1])
+            closed[-1].close(seconds)
+        _raise_stop(*closed)
+
+
+def _raise_stop(*threads: HandlerThread) -> None:
+    stops = [stop for thread in threads if (stop := thread.take_stop()) is not None]
+    if stops:
+        try:
+            raise stops[0]
+        finally:
+            stops.clear()  # its traceback holds this frame

@@ -11,8 +11,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from asyncrun.callbacks.handler import BaseCallbackHandler
-from asyncrun.callbacks.ids import new_id
-from asyncrun.callbacks.schema import BASE_TRACE_EVENT, CBEvent, CBEventType, EventStats
+from asyncrun.callbacks.schema import BASE_TRACE_EVENT, CBEvent, CBEventType, EventStats, new_id
 
 _WAYS_TO_KEEP = ("_unsorted", "_keep", "_sorting", "_by_type", "_by_id", "_in_order")
 

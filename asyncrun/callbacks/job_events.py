@@ -8,10 +8,8 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from asyncrun.callbacks.current import current_manager, enter_manager, open_events
-from asyncrun.callbacks.event_context import end_failed
-from asyncrun.callbacks.ids import new_id
-from asyncrun.callbacks.schema import CBEventType, EventPayload
+from asyncrun.callbacks.event_context import current_manager, end_failed, enter_manager, open_events
+from asyncrun.callbacks.schema import CBEventType, EventPayload, new_id
 from asyncrun.errors import StopRunError
 
 if TYPE_CHECKING:

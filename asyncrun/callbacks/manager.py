@@ -12,13 +12,20 @@ from functools import partial
 from types import CoroutineType
 from typing import Any
 
-from asyncrun.callbacks.couriers import Couriers
-from asyncrun.callbacks.current import Trace, current_manager, enter_manager, open_events, open_traces, trace_of
+from asyncrun.callbacks.async_delivery import HandlerThreads
 from asyncrun.callbacks.error_text import words_of
-from asyncrun.callbacks.event_context import EventContext, mark_reported
+from asyncrun.callbacks.event_context import (
+    EventContext,
+    Trace,
+    current_manager,
+    enter_manager,
+    mark_reported,
+    open_events,
+    open_traces,
+    trace_of,
+)
 from asyncrun.callbacks.handler import BaseCallbackHandler
-from asyncrun.callbacks.ids import new_id
-from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, CBEventType, EventPayload
+from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, CBEventType, EventPayload, new_id
 from asyncrun.errors import StopRunError
 
 __all__ = ["CallbackManager", "StopRunError", "current_manager"]
@@ -56,13 +63,13 @@ class CallbackManager(BaseCallbackHandler):
         super().__init__([], [])
         self.handlers: list[BaseCallbackHandler] = [] if handlers is None else handlers
         self._trace_map: dict[str, list[str]] = defaultdict(list)
-        self._couriers = Couriers()
+        self._handler_threads = HandlerThreads()
         self.stopped: str | None = None
         """Why a handler has stopped the work last, None where none has."""
         _make_known_to_llama_index()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("_couriers", "_trace_map", "stopped")}
+        return {name: value for name, value in vars(self).items() if name not in ("_handler_threads", "_trace_map", "stopped")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         CallbackManager.__init__(self, state["handlers"])
@@ -88,7 +95,7 @@ class CallbackManager(BaseCallbackHandler):
 
     def flush(self, seconds: float = PATIENCE) -> bool:
         """Wait until asynchronous handlers have been told of everything so far; False when that takes longer than `seconds`."""
-        return self._couriers.flush(seconds)
+        return self._handler_threads.flush(seconds)
 
     async def aflush(self, seconds: float = PATIENCE) -> bool:
         """Wait as `flush` does, without holding up the event loop."""
@@ -98,7 +105,7 @@ class CallbackManager(BaseCallbackHandler):
 
     def close(self, seconds: float = PATIENCE) -> None:
         """Tell asynchronous handlers of what they have not heard yet, for `seconds` at most, and end their threads."""
-        self._couriers.close(seconds)
+        self._handler_threads.close(seconds)
 
     async def aclose(self, seconds: float = PATIENCE) -> None:
         """Close as `close` does, without holding up the event loop."""
@@ -139,7 +146,7 @@ class CallbackManager(BaseCallbackHandler):
                             told: object = handler.on_event_start(event_type, payload, event_id=event_id, parent_id=parent, **kwargs)
                         else:
                             told = handler.on_event_start(event_type, payload, event_id=event_id, parent_id=parent)
-                        if type(told) is CoroutineType and not self._couriers.send(handler, told):
+                        if type(told) is CoroutineType and not self._handler_threads.send(handler, told):
                             self._remove(handler)
                     except OWN_FAULTS as error:
                         stop = self._judge(handler, error, stop)
@@ -169,7 +176,7 @@ class CallbackManager(BaseCallbackHandler):
                         told: object = handler.on_event_end(event_type, payload, event_id=ended, **kwargs)
                     else:
                         told = handler.on_event_end(event_type, payload, event_id=ended)
-                    if type(told) is CoroutineType and not self._couriers.send(handler, told):
+                    if type(told) is CoroutineType and not self._handler_threads.send(handler, told):
                         self._remove(handler)
                 except OWN_FAULTS as error:
                     stop = self._judge(handler, error, stop)
@@ -252,7 +259,7 @@ class CallbackManager(BaseCallbackHandler):
         for handler, call in calls:
             try:
                 told = call()
-                if type(told) is CoroutineType and not self._couriers.send(handler, told):
+                if type(told) is CoroutineType and not self._handler_threads.send(handler, told):
                     self._remove(handler)
             except OWN_FAULTS as error:
                 stop = self._judge(handler, error, stop)

@@ -1,14 +1,42 @@
-"""What an event is: its type, its payload's keys, and how it is kept and counted."""
+"""What an event is: its id, its type, its payload's keys, and how it is kept and counted."""
 
 from __future__ import annotations
 
+import os
 import time as clock
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from itertools import count
 from typing import Any
 
-from asyncrun.callbacks.ids import new_id
+
+def _sequence() -> Iterator[str]:
+    prefix = os.urandom(6).hex()
+    return map(f"{prefix}-%d".__mod__, count(1))
+
+
+_ids = _sequence()
+
+
+def new_id() -> str:
+    """Return a string that no other event has, in this process or another.
+
+    >>> new_id() == new_id()
+    False
+    """
+    return next(_ids)
+
+
+def _after_fork() -> None:
+    global _ids  # noqa: PLW0603 - a forked child would go on with its parent's prefix and numbers
+    _ids = _sequence()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
 
 TIMESTAMP_FORMAT = "%m/%d/%Y, %H:%M:%S.%f"
 """How `CBEvent.time` is written."""

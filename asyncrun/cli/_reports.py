@@ -21,7 +21,7 @@ def run_and_report(
     request: Request, options: GlobalOptions, *, skip: bool = False, summary_file: Path | None = None, log_file: Path | None = None
 ) -> int:
     """Run, print how it ended, and return the exit code; a signal is raised again. With `skip` a run that goes on is no error."""
-    from asyncrun.aio.signals import raise_again
+    from asyncrun.aio.stop import raise_again
     from asyncrun.app.run import run_jobs_of
     from asyncrun.cli._output import open_progress, write_summary
     from asyncrun.errors import AsyncrunError, LockedError

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TypedDict
 
-from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Limits
-from asyncrun.aio.retry import RetryBudget, RetryPolicy
+from asyncrun.aio.retry import Circuit, RetryBudget, RetryPolicy
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.errors import MissingExtraError

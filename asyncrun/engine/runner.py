@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,10 +15,41 @@ from asyncrun.callbacks.event_context import EventContext
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, SystemClock
-from asyncrun.engine.graph import Node, blocked, startable
 from asyncrun.errors import AsyncrunError, JobFailedError, StopRunError, UsageError
 from asyncrun.ports import Kind, Progress
 from asyncrun.records import Counts, ItemFailure, JobResult, Load, Status, Usage, Waits
+
+USABLE = frozenset({Status.SUCCEEDED, Status.PARTIAL})
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A job as the graph sees it."""
+
+    name: str
+    needs: tuple[str, ...] = ()
+
+
+def startable(nodes: Sequence[Node], ended: Mapping[str, JobResult], started: frozenset[str]) -> list[Node]:
+    """Return the jobs that can start now, in their given order.
+
+    >>> startable([Node("a"), Node("b", ("a",))], {}, frozenset())
+    [Node(name='a', needs=())]
+    """
+    return [
+        node for node in nodes if node.name not in started and all(need in ended and ended[need].status in USABLE for need in node.needs)
+    ]
+
+
+def blocked(nodes: Sequence[Node], ended: Mapping[str, JobResult], started: frozenset[str]) -> list[tuple[Node, JobResult]]:
+    """Return the jobs that can never start, each with the need that is in the way."""
+    return [
+        (node, ended[need])
+        for node in nodes
+        if node.name not in started
+        for need in node.needs[:]
+        if need in ended and ended[need].status not in USABLE
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,8 @@ import orjson
 
 from asyncrun import __version__
 from asyncrun.callbacks.handler import BaseCallbackHandler
-from asyncrun.callbacks.ids import new_id
 from asyncrun.callbacks.job_events import JobLog
-from asyncrun.callbacks.schema import CBEventType
+from asyncrun.callbacks.schema import CBEventType, new_id
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import StopRunError, StorageError
 from asyncrun.escape import printable

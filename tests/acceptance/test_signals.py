@@ -19,7 +19,7 @@ from .conftest import finish, start, wait_until
 
 PROGRAM = """
 import asyncio, signal, sys
-from asyncrun.aio.signals import handle_signals, raise_again
+from asyncrun.aio.stop import handle_signals, raise_again
 from asyncrun.aio.stop import Stop
 
 work, grace = float(sys.argv[1]), float(sys.argv[2])
@@ -111,7 +111,7 @@ def test_after_the_grace_it_is_cancelled() -> None:
 
 
 def test_a_shell_sees_130() -> None:
-    command = [sys.executable, "-c", "from asyncrun.aio.signals import raise_again; print('last words', end=''); raise_again(2)"]
+    command = [sys.executable, "-c", "from asyncrun.aio.stop import raise_again; print('last words', end=''); raise_again(2)"]
     shell = subprocess.run(["/bin/sh", "-c", '"$@"; echo " $?"', "sh", *command], capture_output=True, text=True, timeout=60, check=False)
 
     assert shell.stdout == "last words 130\n"

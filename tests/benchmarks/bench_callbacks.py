@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from asyncrun.aio.attempts import Tally, with_retries
-from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.limits import Limiter, Limits
 from asyncrun.aio.pool import outcomes
-from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.callbacks import BaseCallbackHandler, CallbackManager, CBEventType, LlamaDebugHandler
 from asyncrun.clock import SystemClock
 from asyncrun.redact import Redactor

@@ -17,9 +17,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Limits
-from asyncrun.aio.retry import RetryBudget, RetryPolicy
+from asyncrun.aio.retry import Circuit, RetryBudget, RetryPolicy
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.exchange import RefusedError, exchange
 from asyncrun.http import Reply

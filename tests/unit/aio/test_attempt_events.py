@@ -9,9 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from asyncrun.aio.attempts import with_retries
-from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Limits
-from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.aio.wait_times import spending
 from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from asyncrun.testing.clock import FakeClock

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from asyncrun.aio.stop import Stop
-from asyncrun.aio.suspend import watch_suspension
 from asyncrun.app.wakeup import resume
 from asyncrun.app.wiring import Workshop
 from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.clock import watch_suspension
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ports import Progress
 from asyncrun.redact import Redactor

@@ -7,7 +7,7 @@ import multiprocessing
 from datetime import datetime
 
 from asyncrun.callbacks import LEAF_EVENTS, TIMESTAMP_FORMAT, CBEvent, CBEventType, EventPayload
-from asyncrun.callbacks.ids import new_id
+from asyncrun.callbacks.schema import new_id
 
 
 def test_types_have_the_values_that_are_written_down_elsewhere() -> None:

@@ -5,9 +5,8 @@ import random
 
 import pytest
 
-from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Limits
-from asyncrun.aio.retry import RetryBudget, RetryPolicy
+from asyncrun.aio.retry import Circuit, RetryBudget, RetryPolicy
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.url import host_of
 from asyncrun.errors import AuthError, UsageError

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from asyncrun.aio.attempts import with_retries
-from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.limits import Limiter, Limits
-from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.callbacks import CallbackManager, CBEventType
 from asyncrun.redact import Redactor
 from asyncrun.testing.clock import FakeClock

@@ -8,12 +8,11 @@ import random
 import pytest
 
 from asyncrun.aio.attempts import Attempted, Tally, with_retries
-from asyncrun.aio.circuit import Circuit
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.limits import Limiter, Limits
 from asyncrun.aio.pool import outcomes
-from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy
-from asyncrun.aio.suspend import Moment, seconds_suspended, watch_suspension
+from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
+from asyncrun.clock import Moment, seconds_suspended, watch_suspension
 from asyncrun.testing.clock import FakeClock
 
 HOUR, DAY = 3600.0, 86400.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.engine.graph import Node, blocked, startable
+from asyncrun.engine.runner import Node, blocked, startable
 from asyncrun.records import JobResult, Status
 
 

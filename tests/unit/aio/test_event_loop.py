@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from asyncrun.aio.bridge import asyncio_run
-from asyncrun.aio.loop import loop_factory
+from asyncrun.aio.event_loop import loop_factory
 
 
 async def running_loop() -> asyncio.AbstractEventLoop:

@@ -1,4 +1,4 @@
-"""The event loop that a thread goes back to between two calls: the one that it has set, else in the main thread one that is kept."""
+"""Which event loop runs (uvloop where it is installed), and the one that a thread goes back to between two calls."""
 
 from __future__ import annotations
 
@@ -6,13 +6,24 @@ import asyncio
 import atexit
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from threading import current_thread, main_thread
 
-from asyncrun.aio.loop import loop_factory
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what `asyncio.Runner` takes as its `loop_factory`; None means asyncio's own.
+
+    Jobs that wait are about a fifth lighter on uvloop, jobs that do not wait are the same.
+    """
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 @contextmanager

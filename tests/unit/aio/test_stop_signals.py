@@ -4,8 +4,7 @@ import threading
 
 import pytest
 
-from asyncrun.aio.signals import handle_signals
-from asyncrun.aio.stop import Stop
+from asyncrun.aio.stop import Stop, handle_signals
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
