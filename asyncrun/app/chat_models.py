@@ -15,9 +15,8 @@ from asyncrun.embedders.named_tokenizer import load_tokenizer
 from asyncrun.endpoints.options import EndpointOptions
 from asyncrun.errors import StorageError, UsageError, os_words
 from asyncrun.grammar.prompt import DEFAULT_PROMPT, TemplateError, parse_prompt
-from asyncrun.jobfile.endpoint import Endpoint
 from asyncrun.jobfile.jobs import Prompt, QueryJob
-from asyncrun.jobfile.sections import LlmConfig
+from asyncrun.jobfile.sections import Endpoint, LlmConfig
 from asyncrun.jobs.answering import Answering
 from asyncrun.llms.interface import Llm, Price
 

@@ -9,8 +9,8 @@ from asyncrun.embedders.providers import PROVIDERS
 from asyncrun.endpoints.address import find_address
 from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import UsageError
-from asyncrun.jobfile.endpoint import Endpoint, EndpointConfig
 from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.sections import Endpoint, EndpointConfig
 from asyncrun.llms.providers import PROVIDERS as CHATS
 
 

@@ -21,9 +21,9 @@ from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.exchange import RefusedError
 from asyncrun.endpoints.probe import About, ask, beside, describe
 from asyncrun.errors import AsyncrunError, EndpointError
-from asyncrun.jobfile.endpoint import Endpoint as Place
-from asyncrun.jobfile.endpoint import EndpointConfig, Retry
 from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.sections import Endpoint as Place
+from asyncrun.jobfile.sections import EndpointConfig, Retry
 from asyncrun.llms.interface import Llm
 from asyncrun.llms.openai import OpenAIChat
 from asyncrun.llms.providers import PROVIDERS as CHATS

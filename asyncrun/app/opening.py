@@ -18,8 +18,8 @@ from asyncrun.app.wiring import Workshop
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import Mistake, StorageError, os_words
-from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.sections import EndpointConfig
 from asyncrun.jobs.budget import Purse
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.paths import LEDGER, is_there, state_folder

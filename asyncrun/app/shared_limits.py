@@ -13,8 +13,7 @@ from asyncrun.embedders.model_name import ModelName
 from asyncrun.embedders.providers import PROVIDERS
 from asyncrun.endpoints.address import find_address
 from asyncrun.errors import UsageError
-from asyncrun.jobfile.endpoint import Endpoint, EndpointConfig
-from asyncrun.jobfile.sections import LlmConfig
+from asyncrun.jobfile.sections import Endpoint, EndpointConfig, LlmConfig
 from asyncrun.llms.providers import PROVIDERS as CHATS
 
 Identity = tuple[str, str, str | None]

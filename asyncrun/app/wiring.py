@@ -25,13 +25,11 @@ from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import MissingKeyError, Mistake, StorageError, UsageError, os_words
 from asyncrun.grammar.endings import input_format
 from asyncrun.grammar.ids import parse_ids
-from asyncrun.jobfile.embedder import EmbedderConfig
-from asyncrun.jobfile.endpoint import Endpoint, EndpointConfig
 from asyncrun.jobfile.fillers import fills
 from asyncrun.jobfile.input import Input
 from asyncrun.jobfile.input import Output as OutputConfig
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
-from asyncrun.jobfile.sections import LlmConfig, StoreConfig
+from asyncrun.jobfile.sections import EmbedderConfig, Endpoint, EndpointConfig, LlmConfig, StoreConfig
 from asyncrun.jobs.budget import Budget, Purse
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.distinct import DistinctSource

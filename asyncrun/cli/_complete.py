@@ -42,6 +42,6 @@ def complete_runs(incomplete: str) -> list[str]:
 
 
 def _job_names(file: Path) -> list[str]:
-    from asyncrun.jobfile.names import job_names
+    from asyncrun.jobfile.load import job_names
 
     return job_names(file)

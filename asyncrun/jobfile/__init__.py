@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
-    from asyncrun.jobfile.embedder import EmbedderConfig
     from asyncrun.jobfile.input import Input, Output
     from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, PluginJob, QueryJob
     from asyncrun.jobfile.load import load_job_file, parse_job_file
     from asyncrun.jobfile.loading import Reading
     from asyncrun.jobfile.model import JobFile
     from asyncrun.jobfile.schema import job_file_schema
-    from asyncrun.jobfile.sections import StoreConfig
+    from asyncrun.jobfile.sections import EmbedderConfig, StoreConfig
     from asyncrun.jobfile.units import Threshold
 
 __all__ = [
@@ -37,7 +36,7 @@ __all__ = [
 
 _HOMES = {
     "EmbedJob": "jobs",
-    "EmbedderConfig": "embedder",
+    "EmbedderConfig": "sections",
     "IngestJob": "jobs",
     "Input": "input",
     "Job": "jobs",

@@ -7,20 +7,29 @@ from pathlib import Path as FilePath
 
 from asyncrun.escape import printable
 from asyncrun.grammar.endings import OUTPUTS, input_format
-from asyncrun.jobfile.embedder import LOCAL_KEYS, LOCAL_MODEL, MODEL_NEEDED, EmbedderConfig
-from asyncrun.jobfile.endpoint import Endpoint, EndpointConfig
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.fields import Model
 from asyncrun.jobfile.files import real
 from asyncrun.jobfile.fillers import with_filling
-from asyncrun.jobfile.findings import Findings, listed, near
 from asyncrun.jobfile.input import Output
 from asyncrun.jobfile.job_grammar import input_path, takes
 from asyncrun.jobfile.jobs import Chunking, Job
+from asyncrun.jobfile.mistakes import Findings, listed, near
 from asyncrun.jobfile.protected_files import output_files, protect_input, protect_parts
-from asyncrun.jobfile.sections import STORE_KEYS, ExecutorConfig, LlmConfig, StoreConfig
-from asyncrun.jobfile.tree import Path, Scalar, Table, show
+from asyncrun.jobfile.sections import (
+    LOCAL_KEYS,
+    LOCAL_MODEL,
+    MODEL_NEEDED,
+    STORE_KEYS,
+    EmbedderConfig,
+    Endpoint,
+    EndpointConfig,
+    ExecutorConfig,
+    LlmConfig,
+    StoreConfig,
+)
 from asyncrun.jobfile.unavailable import Names
+from asyncrun.jobfile.yaml_tree import Path, Scalar, Table, show
 from asyncrun.path_collisions import Protected, find_collision, locate, protect_files, protect_folder
 from asyncrun.paths import state_folder
 from asyncrun.registry import BUILT_IN

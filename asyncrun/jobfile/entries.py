@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from asyncrun.jobfile.embedder import EmbedderConfig, local_embedder, short_form
-from asyncrun.jobfile.findings import Findings, listed, near
 from asyncrun.jobfile.jobs import JOB_MODELS, Job, PartialJob, PluginJob
-from asyncrun.jobfile.sections import LlmConfig, StoreConfig
-from asyncrun.jobfile.translate import build
-from asyncrun.jobfile.tree import Path, Scalar
+from asyncrun.jobfile.mistakes import Findings, listed, near
+from asyncrun.jobfile.sections import EmbedderConfig, LlmConfig, StoreConfig, local_embedder, short_form
 from asyncrun.jobfile.unavailable import Names
+from asyncrun.jobfile.validation_errors import build
+from asyncrun.jobfile.yaml_tree import Path, Scalar
 
 MAX_JOBS = 1000
 OPTIONS = {field.alias or name for model in JOB_MODELS.values() for name, field in model.model_fields.items()} - {"name", "kind"}

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path, PurePath
 
 from asyncrun.errors import JobFileError, Mistake, Place
-from asyncrun.jobfile.findings import near
+from asyncrun.jobfile.mistakes import near
 
 MAX_BYTES = 1_000_000
 """The longest job file that is read; a thousand jobs are a tenth of it."""

@@ -12,13 +12,13 @@ from asyncrun.grammar.endings import input_format
 from asyncrun.grammar.globs import Glob, is_glob
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import neighbour, not_a_file, real
-from asyncrun.jobfile.findings import Findings
 from asyncrun.jobfile.input import Input
 from asyncrun.jobfile.job_grammar import find_glob, input_path, parse_excluded
+from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.model import absolute
-from asyncrun.jobfile.tree import Path as Steps
-from asyncrun.jobfile.tree import Scalar
 from asyncrun.jobfile.unavailable import Names
+from asyncrun.jobfile.yaml_tree import Path as Steps
+from asyncrun.jobfile.yaml_tree import Scalar
 
 
 @dataclass(frozen=True, slots=True)

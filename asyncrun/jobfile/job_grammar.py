@@ -13,10 +13,10 @@ from asyncrun.grammar.globs import Glob, is_glob, parse_exclude, parse_glob
 from asyncrun.grammar.template import parse_template
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import real
-from asyncrun.jobfile.findings import Findings
 from asyncrun.jobfile.input import Input
 from asyncrun.jobfile.jobs import QueryJob
-from asyncrun.jobfile.tree import Path as Steps
+from asyncrun.jobfile.mistakes import Findings
+from asyncrun.jobfile.yaml_tree import Path as Steps
 
 STDIN = "-"
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from asyncrun.jobfile.embedder import EmbedderConfig, local_embedder
 from asyncrun.jobfile.fields import (
     Accepts,
     Count,
@@ -22,7 +21,7 @@ from asyncrun.jobfile.fields import (
     wrong,
 )
 from asyncrun.jobfile.input import Input, Output
-from asyncrun.jobfile.sections import LlmConfig, NotifyConfig, StoreConfig
+from asyncrun.jobfile.sections import EmbedderConfig, LlmConfig, NotifyConfig, StoreConfig, local_embedder
 from asyncrun.jobfile.units import Threshold
 
 _TEXT = Accepts(({"type": "string"},))

@@ -8,12 +8,10 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
-from asyncrun.jobfile.embedder import EmbedderConfig
-from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.entries import JobEntry, Parts
 from asyncrun.jobfile.jobs import IngestJob
-from asyncrun.jobfile.sections import LlmConfig, StoreConfig
-from asyncrun.jobfile.tree import Path
+from asyncrun.jobfile.sections import EmbedderConfig, EndpointConfig, LlmConfig, StoreConfig
+from asyncrun.jobfile.yaml_tree import Path
 
 C = TypeVar("C", EmbedderConfig, StoreConfig, LlmConfig)
 

@@ -1,4 +1,4 @@
-"""Reading a job file: from a path, or from a text."""
+"""Reading a job file: from a path, from a text, or no more than the names of its jobs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asyncrun.errors import JobFileError
-from asyncrun.jobfile.compose import compose
-from asyncrun.jobfile.excerpt import with_lines
 from asyncrun.jobfile.files import load_text
-from asyncrun.jobfile.findings import Findings
 from asyncrun.jobfile.loading import Loading, Reading
+from asyncrun.jobfile.mistakes import Findings, with_lines
 from asyncrun.jobfile.model import JobFile
-from asyncrun.jobfile.tree import Path as Steps
-from asyncrun.jobfile.tree import Table, child
+from asyncrun.jobfile.yaml_parser import compose
+from asyncrun.jobfile.yaml_tree import Listing, Scalar, Table, child
+from asyncrun.jobfile.yaml_tree import Path as Steps
 
 
 def load_job_file(path: Path, reading: Reading) -> JobFile:
@@ -57,3 +56,11 @@ def parse_job_file(text: str, path: Path, reading: Reading) -> JobFile:
         return Loading(text, path, reading).load()
     except JobFileError as error:
         raise JobFileError(with_lines(error.mistakes, text)) from None
+
+
+def job_names(path: Path) -> list[str]:
+    """Return the names, in the file's order; what is no name is left out. Raises JobFileError when the file cannot be read as YAML."""
+    root, _ = compose(load_text(path), str(path))
+    jobs = child(root, "jobs") if root is not None else None
+    names = (child(item, "name") for item in jobs.items) if isinstance(jobs, Listing) else ()
+    return [name.text for name in names if isinstance(name, Scalar)]

@@ -10,24 +10,21 @@ from typing import Any, TypeGuard
 
 from asyncrun.errors import JobFileError, Mistake, Place
 from asyncrun.jobfile import checks
-from asyncrun.jobfile.compose import compose
-from asyncrun.jobfile.embedder import EmbedderConfig
-from asyncrun.jobfile.endpoint import EndpointConfig
 from asyncrun.jobfile.entries import MAX_JOBS, OPTIONS, EntryBuilder, JobEntry, Parts
 from asyncrun.jobfile.files import load_key
-from asyncrun.jobfile.findings import Findings, Gap, near
 from asyncrun.jobfile.inputs import check_inputs
 from asyncrun.jobfile.job_grammar import check_words
 from asyncrun.jobfile.jobs import Job, PartialJob
 from asyncrun.jobfile.keys import KeyRing
+from asyncrun.jobfile.mistakes import Findings, Gap, near
 from asyncrun.jobfile.model import VERSION, JobFile, Sections, closure, unknown_job
 from asyncrun.jobfile.prompts import check_answering, check_llm
-from asyncrun.jobfile.resolve import Resolver
-from asyncrun.jobfile.sections import ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
-from asyncrun.jobfile.translate import M, build
-from asyncrun.jobfile.tree import Listing, Path, Scalar, Table, children
+from asyncrun.jobfile.sections import EmbedderConfig, EndpointConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
 from asyncrun.jobfile.unavailable import Names, note_later
-from asyncrun.jobfile.variables import Variables
+from asyncrun.jobfile.validation_errors import M, build
+from asyncrun.jobfile.variables import Resolver, Variables
+from asyncrun.jobfile.yaml_parser import compose
+from asyncrun.jobfile.yaml_tree import Listing, Path, Scalar, Table, children
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SELECTABLE = {"jobs", "embedders", "stores", "llms"}

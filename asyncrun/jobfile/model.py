@@ -11,11 +11,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from asyncrun.errors import Mistake, UsageError
-from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.fields import VARIABLE_SCHEMA, Accepts, Model
-from asyncrun.jobfile.findings import near
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
-from asyncrun.jobfile.sections import ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
+from asyncrun.jobfile.mistakes import near
+from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
 
 VERSION = 1
 """The version of the job file's language that this asyncrun reads."""

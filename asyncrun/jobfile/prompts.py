@@ -7,11 +7,11 @@ from pathlib import Path as FilePath
 from asyncrun.grammar.prompt import METADATA, PLACEHOLDERS, TemplateError, parse_prompt
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import neighbour, not_a_file
-from asyncrun.jobfile.findings import Findings, listed, near
 from asyncrun.jobfile.jobs import Prompt, QueryJob
+from asyncrun.jobfile.mistakes import Findings, listed, near
 from asyncrun.jobfile.sections import LlmConfig
-from asyncrun.jobfile.tree import Path, Scalar, Table
 from asyncrun.jobfile.unavailable import Names
+from asyncrun.jobfile.yaml_tree import Path, Scalar, Table
 
 
 def check_llm(llm: LlmConfig, path: Path, names: Names, findings: Findings) -> None:

@@ -1,15 +1,166 @@
-"""The JSON Schema of the job file, from the models that check it."""
+"""The JSON Schema of the job file, from the models that check it, with a sentence on what each key is for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from asyncrun.jobfile.descriptions import DESCRIPTIONS
 from asyncrun.jobfile.entries import OPTIONS
 from asyncrun.jobfile.jobs import JOB_MODELS
 from asyncrun.jobfile.model import Sections
 from asyncrun.jobfile.unavailable import PLANNED
+
+_ENDPOINT = {
+    "provider": "Who is asked: a provider's name, or a plugin's.",
+    "model": "The model's name as the provider writes it.",
+    "base_url": "The address of a compatible server; default: the provider's own. It holds no key, no password and no query string.",
+    "endpoints": "Instead of base_url and api_key: places that serve the same model.",
+    "api_key": "A variable such as ${OPENAI_API_KEY}, or {file: PATH}; default: the provider's own variable.",
+    "api_version": "The version of the API (azure).",
+    "params": "A query string behind the address; no key may stand there.",
+    "options": "Settings of an adapter, such as class and args of llama-index.",
+    "limits": "What the endpoint allows; what is not stated is learned from its answers.",
+    "retry": "How often a batch is tried.",
+    "timeout": "The longest that one attempt may take, from its start to its last byte.",
+    "http2": "Speak HTTP/2 where the server agrees to it over TLS (extra http2).",
+    "headers": "Headers that are sent as they are; their values are shown nowhere.",
+    "extra_body": "Merged into the JSON of every request.",
+}
+_JOB = {
+    "name": "The job's name, of its own in this file.",
+    "kind": "What the job does.",
+    "needs": "Jobs that must have succeeded first, at least in part; jobs whose output is read are added.",
+    "input": "Where items come from: a path, a list of paths and globs, '-' for standard input, or a mapping.",
+    "workers": "Batches in flight of this job; auto: what limits and adaptation allow, 64 at most.",
+    "max_failures": "How many items may fail before the job does.",
+    "skip": "A file of ids that are never sent, one a line, as asyncrun failed --ids writes them.",
+    "max_runtime": "After this time the job stops cleanly; the next run goes on.",
+    "budget": "What the job may use until it has finished; it stops cleanly before the call that would pass it.",
+    "notify": "Who is told that this job has started and how it ended.",
+}
+_EMBEDDER = {"embedder": "An embedder's name, provider/model, or its settings; default: the model that comes with asyncrun."}
+_STORED = {"store": "A store's name, or its settings.", "collection": "The name of the collection; a table's name as written."}
+_OUTPUT = {"output": "Where rows go: a path that ends in .jsonl, .parquet, .csv or .npy, '-' for standard output, or a mapping."}
+
+DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
+    "Sections": {
+        "version": "The version of the job file's language.",
+        "vars": "Values of ${NAME}; --var and the environment come before them.",
+        "defaults": "Options that every job has unless it says otherwise.",
+        "embedders": "Embedders by the names that jobs use.",
+        "llms": "Models that answer, by the names that jobs use.",
+        "stores": "Stores by the names that jobs use.",
+        "trace": "How long runs are remembered.",
+        "executor": "Where jobs run.",
+        "notify": "Who is told that a run has started and how it ended.",
+        "jobs": "What is done.",
+    },
+    "Endpoint": {key: _ENDPOINT[key] for key in ("base_url", "api_key", "limits")},
+    "EmbedderConfig": {
+        **_ENDPOINT,
+        "dimensions": "How many numbers a vector has, where the model leaves a choice.",
+        "input_type": "The provider's own word for documents and queries, when the default is not wanted.",
+        "document_prefix": "Put before every document, for models that need it.",
+        "query_prefix": "Put before every query, for models that need it.",
+        "space": "A name of the vector space: equal names share vectors, whatever the endpoint.",
+        "batch": "How much one request may carry; default: what the provider takes.",
+        "on_too_long": "What becomes of a text that is too long for the model: it fails, is cut, or is embedded in equal parts.",
+        "on_empty": "What becomes of an empty text: it fails, or is skipped.",
+        "tokenizer": "all-MiniLM-L6-v2, or the path of a tokenizer.json; default: a safe bound by bytes.",
+        "price_per_million_tokens": "USD; a budget of money needs it.",
+    },
+    "LlmConfig": {
+        **_ENDPOINT,
+        "temperature": "The model's temperature.",
+        "max_output_tokens": "The longest answer.",
+        "system": "The system message.",
+        "tokenizer": "The path of a tokenizer.json that counts for context_tokens; default: a safe bound by bytes.",
+        "price_per_million_tokens": "USD; a budget of money needs it.",
+    },
+    "Batch": {"max_items": "Texts of one request.", "max_tokens": "Tokens of one request.", "max_bytes": "Bytes of one request."},
+    "Limits": {
+        "requests_per_minute": "Requests a minute.",
+        "tokens_per_minute": "Tokens a minute.",
+        "inputs_per_minute": "Texts a minute.",
+        "concurrency": "Requests in flight, over all jobs.",
+        "share": "The part of these limits that is ours, where other processes use the key too.",
+    },
+    "Retry": {
+        "attempts": "Tries of one batch, the first included; without a number a first request that reaches no server has 3.",
+        "max_wait": "How long one batch may wait for throttles in all.",
+    },
+    "Price": {"input": "USD for a million tokens of requests.", "output": "USD for a million tokens of answers."},
+    "StoreConfig": {
+        "type": "The kind of store, or a plugin's name.",
+        "path": "The file or folder of a store on this machine (sqlite, lancedb).",
+        "url": "The address of a server (pgvector, qdrant); it may hold a password, and is shown nowhere.",
+        "api_key": "The server's key: a variable such as ${QDRANT_API_KEY}, or {file: PATH}.",
+        "schema": "The schema of the tables (pgvector).",
+        "index": "The index for vectors (pgvector).",
+        "create": "Whether tables are made (pgvector).",
+        "options": "Settings of a plugin's store.",
+    },
+    "TraceConfig": {
+        "keep": "How long runs are remembered.",
+        "max_size": "How large the record of runs may become.",
+        "text": "Whether the texts of items are recorded too.",
+    },
+    "ExecutorConfig": {
+        "type": "Where jobs run.",
+        "address": "The address of a cluster (ray), or auto.",
+        "processes": "How many processes run jobs (ray).",
+    },
+    "NotifyConfig": {"ping": "An address that is called at the start and at the end; best a variable."},
+    "Input": {
+        "path": "A path or several: globs, '-' for standard input; they start at the job file's folder.",
+        "items": "Items in place: texts, or mappings with their fields.",
+        "exclude": "Globs of files that are left out; one without a slash is a name in any folder.",
+        "format": "The format of the files; auto: told by their endings.",
+        "text": "The field that is embedded, a dotted field, or a template such as '{title}. {text}'.",
+        "id": "The field or the template of the id; default: the field id, else the path, or path#line.",
+        "metadata": "Fields that rows keep, and that a filter can ask for.",
+        "root": "The folder that ids made of paths are relative to.",
+        "duplicates": "What becomes of a second item with the same id.",
+        "allow_empty": "Whether a glob may match nothing.",
+    },
+    "Output": {
+        "path": "A path, or '-' for standard output; folders that are missing are made.",
+        "format": "The format of the rows; default: told by the ending of the path.",
+        "columns": "Which columns are written, in this order.",
+    },
+    "Budget": {"tokens": "Tokens that may be sent.", "cost": "USD that may be spent; it needs a price."},
+    "Prompt": {"path": "A file with the prompt.", "text": "The prompt: {question}, {context}, {metadata.NAME}; {{ is a brace."},
+    "Chunking": {
+        "by": "How documents are cut.",
+        "size": "Tokens of a chunk, as the embedder counts them.",
+        "overlap": "Tokens that a chunk shares with the one before it.",
+    },
+    "EmbedJob": {**_JOB, **_EMBEDDER, **_OUTPUT},
+    "IngestJob": {
+        **_JOB,
+        **_EMBEDDER,
+        **_STORED,
+        "chunk": "How documents are cut.",
+        "source": "Who owns the documents; default: the job's name.",
+        "prune": "Whether documents that left the input leave the store.",
+        "max_delete": "How many documents may be deleted or replaced at most.",
+        "on_new_space": "What becomes of a collection that another embedder filled: it is refused, or filled anew.",
+    },
+    "QueryJob": {
+        **_JOB,
+        **_EMBEDDER,
+        **_STORED,
+        **_OUTPUT,
+        "top_k": "How many hits a question gets.",
+        "search": "By meaning, by words, or both.",
+        "filter": "A condition on metadata, such as lang = 'en' and year >= 2024.",
+        "llm": "A model's name or settings: it answers each question from its hits.",
+        "prompt": "The prompt: a text, {text: ...}, or {path: FILE}.",
+        "context_tokens": "How many tokens of hits a prompt holds; default: all hits.",
+    },
+}
+"""A sentence by the model and the key."""
+
 
 _NAMED = {
     ("EmbedderConfig", "provider"): "embedders",

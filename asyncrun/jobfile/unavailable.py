@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from asyncrun import registry
-from asyncrun.jobfile.findings import Findings, near
-from asyncrun.jobfile.tree import Node, Path, Scalar, children, matching
+from asyncrun.jobfile.mistakes import Findings, near
+from asyncrun.jobfile.yaml_tree import Node, Path, Scalar, children, matching
 
 PLANNED: dict[str, tuple[str, ...]] = {
     "kinds": ("embed", "ingest", "query"),

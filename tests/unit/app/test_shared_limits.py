@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asyncrun.app.shared_limits import Places
-from asyncrun.jobfile.embedder import EmbedderConfig
+from asyncrun.jobfile.sections import EmbedderConfig
 from asyncrun.testing.clock import FakeClock
 
 ENVIRON = {"OPENAI_API_KEY": "the-key"}

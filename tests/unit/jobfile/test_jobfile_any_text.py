@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from asyncrun.errors import JobFileError
 from asyncrun.jobfile import JobFile, Reading, parse_job_file
-from asyncrun.jobfile.embedder import EmbedderConfig
 from asyncrun.jobfile.jobs import JOB_MODELS
 from asyncrun.jobfile.model import Sections
+from asyncrun.jobfile.sections import EmbedderConfig
 
 KEYS = sorted(
     {*Sections.model_fields, *EmbedderConfig.model_fields, *(name for model in JOB_MODELS.values() for name in model.model_fields)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from asyncrun.errors import JobFileError
-from asyncrun.jobfile import compose as composing
-from asyncrun.jobfile.compose import compose
-from asyncrun.jobfile.scalars import UnclearScalarError, read_plain
+from asyncrun.jobfile import yaml_parser as composing
+from asyncrun.jobfile.yaml_parser import compose
+from asyncrun.jobfile.yaml_tree import UnclearScalarError, read_plain
 
 REFUSED = {
     "variable without quotes": ("a: {k: §${X}}", 'a variable inside {...} or [...] must stand in quotes; allowed: "${X}"'),

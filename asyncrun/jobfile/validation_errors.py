@@ -9,10 +9,8 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from asyncrun.escape import printable
-from asyncrun.jobfile.findings import Findings, near
-from asyncrun.jobfile.resolve import HIDDEN
-from asyncrun.jobfile.scalars import UnclearScalarError, read_plain
-from asyncrun.jobfile.tree import Listing, Node, Path, Scalar, Table
+from asyncrun.jobfile.mistakes import HIDDEN, Findings, near
+from asyncrun.jobfile.yaml_tree import Listing, Node, Path, Scalar, Table, UnclearScalarError, read_plain
 
 M = TypeVar("M", bound=BaseModel)
 

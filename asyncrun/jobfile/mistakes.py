@@ -1,16 +1,21 @@
-"""The mistakes of one job file, collected until all are known; some count only where a selected job reaches them."""
+"""The mistakes of one job file, collected until all are known, each with its line where no secret may stand in it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from asyncrun import spelling
 from asyncrun.errors import JobFileError, Mistake
 from asyncrun.escape import printable
-from asyncrun.jobfile.tree import Node, Path, Scalar, find, nearest, place, show
+from asyncrun.jobfile.yaml_parser import BREAK
+from asyncrun.jobfile.yaml_tree import Node, Path, Scalar, find, nearest, place, show
+from asyncrun.redact import Redactor
 
+HIDDEN = {"api_key", "headers", "url", "ping"}
+"""What stands below these keys is never shown."""
 MAX_CANDIDATES = 300
 """Among more words than these no nearest one is looked for: a thousand mistakes in a thousand jobs would take minutes."""
 
@@ -122,3 +127,42 @@ def listed(words: Iterable[str], limit: int = 30) -> str:
 def _position(mistake: Mistake) -> tuple[int, int]:
     where = mistake.place
     return (where.line or 0, where.column or 0) if where else (0, 0)
+
+
+_HIDDEN = "|".join(sorted({*HIDDEN, "vars"}))
+_OPENS = re.compile(rf"""(?<![\w-])["']?({_HIDDEN})["']?\s*:""")
+# A variable and the name of a file are no secrets.
+_NO_SECRET = re.compile(r"""\$\{\w+\}|\{\s*["']?file["']?\s*:[^{}]*\}""")
+_HOLDS = re.compile(rf"""{_OPENS.pattern}[\s"'{{}}\[\]]*[^\s"'{{}}\[\],#]""")
+_INDENT = re.compile(r"[ \t]*(- +)*")
+
+
+def with_lines(mistakes: Iterable[Mistake], text: str) -> list[Mistake]:
+    """Return the mistakes, each with its line where that may be shown."""
+    lines = BREAK.split(text)
+    return [replace(mistake, line=_line(mistake, lines)) for mistake in mistakes]
+
+
+def _line(mistake: Mistake, lines: Sequence[str]) -> str | None:
+    number = mistake.place.line if mistake.place else None
+    if number is None or number > len(lines):
+        return None
+    line = lines[number - 1]
+    bare = _NO_SECRET.sub("", line)
+    secret = not HIDDEN.isdisjoint(re.split(r"[.\[]", mistake.path)) or Redactor().redact(bare) != bare or _HOLDS.search(bare)
+    return None if secret or any(_OPENS.search(above) for above in _above(lines, number - 1)) else line
+
+
+def _above(lines: Sequence[str], at: int) -> Iterator[str]:
+    """Yield the lines that a line is indented below, the nearest first."""
+    depth = _depth(lines[at])
+    while at and depth:
+        at -= 1
+        if lines[at].strip() and _depth(lines[at]) < depth:
+            depth = _depth(lines[at])
+            yield lines[at]
+
+
+def _depth(line: str) -> int:
+    match = _INDENT.match(line)
+    return match.end() if match else 0

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import yaml
 
 from asyncrun.errors import JobFileError, Mistake, Place
-from asyncrun.jobfile.tree import Entry, Listing, Node, Scalar, Table, show
+from asyncrun.jobfile.yaml_tree import Entry, Listing, Node, Scalar, Table, show
 
 MAX_DEPTH = 40
 """Levels of nesting; a job file needs seven."""
