@@ -1,4 +1,4 @@
-"""Variables of the job file, `${VAR}`, `${VAR:-default}` and `$$`: filled in once, on the way from the tree to plain data; values never shown."""
+"""Variables of the job file: `${VAR}`, `${VAR:-default}`, `$$`; filled in once, where the tree becomes data, their values never shown."""
 
 from __future__ import annotations
 
