@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from asyncrun.ui.mistake_excerpt import render_excerpt
+from asyncrun.ui.excerpt import render_excerpt
 from rich.cells import cell_len
 
 from asyncrun.errors import JobFileError
