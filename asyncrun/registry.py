@@ -74,7 +74,7 @@ BUILT_IN: Mapping[str, Mapping[str, Part]] = {
         "csv": Part("asyncrun.writers.csv:CsvWriter"),
         "npy": Part("asyncrun.writers.npy:NpyWriter"),
     },
-    "progress": {"bar": Part("asyncrun.ui.progress:open_progress")},
+    "progress": {"bar": Part("asyncrun.ui.bars:open_progress")},
 }
 
 

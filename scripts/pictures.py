@@ -25,11 +25,11 @@ from asyncrun.app.validate import check_job_file
 from asyncrun.cli._errors import show_error
 from asyncrun.errors import JobFileError
 from asyncrun.records import ItemFailure
+from asyncrun.ui.formatting import render_failure
 from asyncrun.ui.frame import render_frame
 from asyncrun.ui.onlooker import BoardProgress
-from asyncrun.ui.paint import paint
-from asyncrun.ui.plain import render_warning
-from asyncrun.ui.wording import render_failure
+from asyncrun.ui.plain_lines import render_warning
+from asyncrun.ui.printing import paint
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 WIDTH = 100

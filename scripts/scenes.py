@@ -14,13 +14,13 @@ from pathlib import Path
 from asyncrun.errors import Place
 from asyncrun.ports import Progress
 from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.views.show import render_end
-from asyncrun.trace.views.styled import Styled
-from asyncrun.ui.choose import choose_colour
-from asyncrun.ui.ending import render_ending
-from asyncrun.ui.paint import print_styled
-from asyncrun.ui.progress import BarProgress
+from asyncrun.trace.views.styled_text import Styled
+from asyncrun.ui.bars import BarProgress
+from asyncrun.ui.printing import print_styled
+from asyncrun.ui.progress_choice import choose_colour
+from asyncrun.ui.run_end import render_ending
 
 RUN_ID = "20261124-021500-4f2a"
 STARTED = 1_795_486_500.0

@@ -19,7 +19,7 @@ from asyncrun.ports import Progress
 from asyncrun.records import JobResult, RunResult, Status
 from asyncrun.redact import Redactor
 from asyncrun.ui.both import BothProgress
-from asyncrun.ui.ending import render_ending, render_trouble
+from asyncrun.ui.run_end import render_ending, render_trouble
 
 RUN = ""
 """Stands for the run where jobs stand by their names."""

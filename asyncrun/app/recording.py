@@ -16,7 +16,7 @@ from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import TraceConfig
 from asyncrun.redact import MASK, Redactor
 from asyncrun.trace.recorder import TraceRecorder
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.run_record import RunRecord, Span
 
 DAMAGED = ".damaged"
 """What is added to the name of a store that was set aside."""

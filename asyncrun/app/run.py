@@ -25,7 +25,7 @@ from asyncrun.app.request import Request
 from asyncrun.app.results import with_failures
 from asyncrun.app.state_folder import entered
 from asyncrun.app.stdin import spooled_stdin
-from asyncrun.app.telemetry import open_sender, send_trace
+from asyncrun.app.trace_export import open_sender, send_trace
 from asyncrun.app.wakeup import resume
 from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
@@ -42,8 +42,8 @@ from asyncrun.ports import Progress
 from asyncrun.records import RunResult
 from asyncrun.redact import Redactor, redact_error
 from asyncrun.trace.recorder import TraceRecorder
-from asyncrun.trace.records import new_run_id
-from asyncrun.ui.documents import summary_document
+from asyncrun.trace.run_record import new_run_id
+from asyncrun.ui.json_documents import summary_document
 from asyncrun.writers.open import STDOUT
 
 SOON = 0.3

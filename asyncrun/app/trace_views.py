@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asyncrun.app.tracing import read_trace, read_traces
+from asyncrun.app.recorded_runs import read_trace, read_traces
 from asyncrun.clock import SystemClock
 from asyncrun.errors import UnknownRunError
-from asyncrun.trace.lookup import find_run
-from asyncrun.trace.records import RunRecord
 from asyncrun.trace.reports import diff_document, errors_document, slow_document, timeline_document
+from asyncrun.trace.run_lookup import find_run
+from asyncrun.trace.run_record import RunRecord
 from asyncrun.trace.views.diff import Recorded, render_diff
 from asyncrun.trace.views.errors import render_errors
 from asyncrun.trace.views.slow import render_slow
-from asyncrun.trace.views.styled import Styled
+from asyncrun.trace.views.styled_text import Styled
 from asyncrun.trace.views.timeline import render_timeline
 
 

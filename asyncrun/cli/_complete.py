@@ -33,7 +33,7 @@ def complete_runs(incomplete: str) -> list[str]:
     """Return `latest` and the ids of the recorded runs that the nearest state folder holds, the latest first."""
     found = ["latest"] if "latest".startswith(incomplete) else []
     with suppress(AsyncrunError, OSError):
-        from asyncrun.app.tracing import describe_trace_list
+        from asyncrun.app.recorded_runs import describe_trace_list
         from asyncrun.paths import traced_folder
 
         runs = describe_trace_list(traced_folder(None, None))["runs"]

@@ -23,7 +23,7 @@ def show_error(error: Exception, stream: TextIO, *, debug: bool = False) -> int:
     On a terminal the mistakes of a job file are shown in their lines, and sentences go on in the next line between words. A stream that
     takes nothing changes no exit code.
     """
-    from asyncrun.ui.report import print_text
+    from asyncrun.ui.tables import print_text
 
     redact = Redactor().redact
     if debug:
@@ -58,7 +58,7 @@ def print_refusal(error: UsageError, stream: TextIO) -> int:
     """Write one JSON document that says why nothing ran, and return its exit code."""
     import json
 
-    from asyncrun.ui.documents import refusal_document
+    from asyncrun.ui.json_documents import refusal_document
 
     Outlet(stream).line(json.dumps(refusal_document(error, Redactor().redact)))
     return error.exit_code
@@ -78,7 +78,7 @@ def _mistake_lines(error: JobFileError, redact: Callable[[str], str], width: int
     for mistake in error.mistakes:
         yield _redacted(mistake, redact)
         if width is not None:
-            from asyncrun.ui.excerpt import render_excerpt
+            from asyncrun.ui.mistake_excerpt import render_excerpt
 
             # Lines that may hold a secret are not among them.
             yield from render_excerpt(mistake, width)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from asyncrun.ports import Progress
     from asyncrun.records import RunResult
-    from asyncrun.trace.views.styled import Styled
+    from asyncrun.trace.views.styled_text import Styled
 
 
 def open_progress(options: GlobalOptions, stdout_taken: bool, *, log_file: Path | None = None) -> Progress:
@@ -24,7 +24,7 @@ def open_progress(options: GlobalOptions, stdout_taken: bool, *, log_file: Path 
     """
     from asyncrun.clock import SystemClock
     from asyncrun.ui.build import build_progress
-    from asyncrun.ui.choose import choose_colour, choose_look
+    from asyncrun.ui.progress_choice import choose_colour, choose_look
 
     terminal = sys.stderr is not None and sys.stderr.isatty()
     look = choose_look(quiet=options.quiet, json=options.json, progress=options.progress, terminal=terminal, environ=os.environ)
@@ -34,14 +34,14 @@ def open_progress(options: GlobalOptions, stdout_taken: bool, *, log_file: Path 
     if log_file is None:
         return progress
     from asyncrun.ui.both import BothProgress
-    from asyncrun.ui.log import LogProgress
+    from asyncrun.ui.log_file import LogProgress
 
     return BothProgress(progress, LogProgress(log_file, SystemClock()))
 
 
 def print_answer(text: str, *, to_stderr: bool = False, sentences: bool = False) -> None:
     """Print a text for people; sentences go on in the next line where a terminal ends."""
-    from asyncrun.ui.report import print_text
+    from asyncrun.ui.tables import print_text
 
     stream = sys.stderr if to_stderr else sys.stdout
     columns = width() if sentences and stream.isatty() else None
@@ -50,7 +50,7 @@ def print_answer(text: str, *, to_stderr: bool = False, sentences: bool = False)
 
 def print_view(view: Styled, options: GlobalOptions, *, to_stderr: bool = False, sentences: bool = False) -> None:
     """Print a text whose parts may have colours; sentences go on in the next line where a terminal ends."""
-    from asyncrun.ui.paint import print_styled
+    from asyncrun.ui.printing import print_styled
 
     stream = sys.stderr if to_stderr else sys.stdout
     columns = width() if sentences and stream.isatty() else None
@@ -71,7 +71,7 @@ def write_summary(path: Path, result: RunResult) -> None:
     """
     import json
 
-    from asyncrun.ui.documents import summary_document
+    from asyncrun.ui.json_documents import summary_document
     from asyncrun.writers.atomic import AtomicFile, is_stream
 
     line = json.dumps(summary_document(result)).encode() + b"\n"
@@ -115,6 +115,6 @@ def width() -> int:
 
 
 def _colour(options: GlobalOptions, stream: TextIO) -> bool:
-    from asyncrun.ui.choose import choose_colour
+    from asyncrun.ui.progress_choice import choose_colour
 
     return choose_colour(color=options.color, terminal=stream.isatty(), environ=os.environ)

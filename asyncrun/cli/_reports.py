@@ -54,11 +54,11 @@ def run_and_report(
 
 
 def _print_report(report: RunReport, options: GlobalOptions, file: Path | None) -> None:
-    from asyncrun.app.tracing import render_end_of_run
+    from asyncrun.app.recorded_runs import render_end_of_run
     from asyncrun.cli._output import print_answer, print_view, width
     from asyncrun.errors import StorageError, UnknownRunError
-    from asyncrun.trace.views.styled import Styled
-    from asyncrun.ui.ending import render_ending, render_trouble
+    from asyncrun.trace.views.styled_text import Styled
+    from asyncrun.ui.run_end import render_ending, render_trouble
 
     if options.quiet:
         if (trouble := render_trouble(report.result, file)).lines:

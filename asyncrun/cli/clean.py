@@ -27,7 +27,7 @@ def clean(
     from asyncrun.cli._files import only_job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request, parse_time
-    from asyncrun.ui.cleaning import cleaning_document, render_cleaning
+    from asyncrun.ui.ledger_reports import cleaning_document, render_cleaning
 
     path = only_job_file(file, "clean jobs.yaml")
     seconds = parse_time("--older-than", older_than)

@@ -38,7 +38,7 @@ def add(options: GlobalOptions, words: Words = None, *, at: At, name: Name = Non
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.schedule.crontab import render_line
     from asyncrun.ui.cron import render_enabling, rows_document
-    from asyncrun.ui.plain import render_warning
+    from asyncrun.ui.plain_lines import render_warning
 
     wish = _wish(options, words, at, name, jitter, command="add")
     if systemd:

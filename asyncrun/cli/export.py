@@ -27,7 +27,7 @@ def export(
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request
     from asyncrun.jobs.run_options import RunOptions
-    from asyncrun.ui.documents import document
+    from asyncrun.ui.json_documents import document
 
     file, jobs = job_file(words, "export jobs.yaml JOB -o FILE")
     targets = (Target("--output", output, jobs[0]),) if len(jobs) == 1 else ()

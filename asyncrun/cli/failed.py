@@ -28,8 +28,8 @@ def failed(
     from asyncrun.cli._requests import build_request
     from asyncrun.grammar.ids import id_line
     from asyncrun.jobs.run_options import RunOptions
-    from asyncrun.ui.documents import failed_document
-    from asyncrun.ui.report import render_failed
+    from asyncrun.ui.json_documents import failed_document
+    from asyncrun.ui.tables import render_failed
 
     file, jobs = job_file(words or [], "failed jobs.yaml")
     found = failed_items(build_request(options, file, jobs, run=RunOptions(with_needs=False)))

@@ -52,7 +52,7 @@ def export_ledger(
     from asyncrun.app import ledger_commands
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import check_target
-    from asyncrun.ui.documents import document
+    from asyncrun.ui.json_documents import document
 
     state = traced_folder(file, options.state_dir)
     check_target(options, output, state, file)
@@ -81,7 +81,7 @@ def import_ledger(
     from asyncrun.cli._files import only_job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request
-    from asyncrun.ui.documents import document
+    from asyncrun.ui.json_documents import document
 
     path = only_job_file(file, "ledger import FILE -f jobs.yaml")
     imported = import_files(build_request(options, path, [job] if job else []), files)

@@ -23,8 +23,8 @@ def plan(
     from asyncrun.cli._files import job_file
     from asyncrun.cli._output import print_answer, print_document, width
     from asyncrun.cli._requests import build_request
-    from asyncrun.ui.documents import plan_document
-    from asyncrun.ui.report import render_plan
+    from asyncrun.ui.json_documents import plan_document
+    from asyncrun.ui.tables import render_plan
 
     file, jobs = job_file(words or [], "plan jobs.yaml")
     plans = plan_jobs(build_request(options, file, jobs))

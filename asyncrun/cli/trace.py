@@ -13,7 +13,7 @@ from asyncrun.cli._options import GlobalOptions
 from asyncrun.paths import traced_folder
 
 if TYPE_CHECKING:
-    from asyncrun.trace.views.styled import Styled
+    from asyncrun.trace.views.styled_text import Styled
 
 FileFlag = Annotated[Path | None, typer.Option("-f", "--file", help="The job file, instead of the nearest .asyncrun upward.")]
 RunWord = Annotated[str, typer.Argument(metavar="RUN", autocompletion=complete_runs, help="An id, a unique prefix, latest or latest~N.")]
@@ -33,10 +33,10 @@ def show(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = None)
 
     Example: asyncrun trace show latest~1
     """
-    from asyncrun.app import tracing
+    from asyncrun.app import recorded_runs
 
     state = traced_folder(file, options.state_dir)
-    return _answer(options, lambda: tracing.describe_trace(state, run), lambda width: tracing.render_trace(state, run, width))
+    return _answer(options, lambda: recorded_runs.describe_trace(state, run), lambda width: recorded_runs.render_trace(state, run, width))
 
 
 def timeline(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = None) -> int:
@@ -124,15 +124,15 @@ def list_runs(
 
     Example: asyncrun trace list --job notes --since 7d
     """
-    from asyncrun.app import tracing
+    from asyncrun.app import recorded_runs
     from asyncrun.cli._requests import parse_time
 
     seconds = parse_time("--since", since)
     state = traced_folder(file, options.state_dir)
     return _answer(
         options,
-        lambda: tracing.describe_trace_list(state, job=job, status=status, since=seconds),
-        lambda width: tracing.render_trace_list(state, width, job=job, status=status, since=seconds),
+        lambda: recorded_runs.describe_trace_list(state, job=job, status=status, since=seconds),
+        lambda width: recorded_runs.render_trace_list(state, width, job=job, status=status, since=seconds),
     )
 
 
@@ -148,12 +148,12 @@ def export_trace(
 
     Example: asyncrun trace export --format perfetto -o trace.json
     """
-    from asyncrun.app import telemetry
+    from asyncrun.app import trace_export
     from asyncrun.cli._requests import check_target
 
     state = traced_folder(file, options.state_dir)
     check_target(options, output, state, file)
-    return _write(*telemetry.export_trace(state, run, form), output, options)
+    return _write(*trace_export.export_trace(state, run, form), output, options)
 
 
 def html(
@@ -166,24 +166,24 @@ def html(
 
     Example: asyncrun trace html -o trace.html
     """
-    from asyncrun.app import telemetry
+    from asyncrun.app import trace_export
     from asyncrun.cli._requests import check_target
 
     state = traced_folder(file, options.state_dir)
     check_target(options, output, state, file)
-    return _write(*telemetry.export_page(state, run), output, options)
+    return _write(*trace_export.export_page(state, run), output, options)
 
 
 def _write(run_id: str, text: str, output: str, options: GlobalOptions) -> int:
     """Write a run for other programs: to a file, which is told, or to standard output."""
-    from asyncrun.app import telemetry
+    from asyncrun.app import trace_export
     from asyncrun.cli._output import print_answer, print_document
-    from asyncrun.ui.documents import document
+    from asyncrun.ui.json_documents import document
 
     if output == "-":
         print_answer(text)
         return 0
-    telemetry.write_trace(Path(output), text)
+    trace_export.write_trace(Path(output), text)
     if options.json:
         print_document(document(run_id=run_id))
     elif not options.quiet:

@@ -25,7 +25,7 @@ def validate(
     from asyncrun.cli._files import only_job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request
-    from asyncrun.ui.documents import document
+    from asyncrun.ui.json_documents import document
 
     path = only_job_file(file, "validate jobs.yaml")
     names = check_job_file(build_request(options, path, []), strict=strict)

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from asyncrun.callbacks.schema import CBEventType
-from asyncrun.trace.analysis import DETAILS, WAITS
 from asyncrun.trace.attributes import Plain
-from asyncrun.trace.branch import Node
+from asyncrun.trace.event_tree import Node
+from asyncrun.trace.span_tree import DETAILS, WAITS
 
 _KEYS = frozenset(f"waits.{name}" for name in WAITS)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from asyncrun.trace.analysis import Node, build_forest, number_of, outermost_jobs, spread_of_nodes, union_seconds, waits_of, walk
-from asyncrun.trace.concurrency import Concurrency, concurrency_of
-from asyncrun.trace.records import Span
+from asyncrun.trace.run_record import Span
+from asyncrun.trace.span_tree import Node, build_forest, number_of, outermost_jobs, spread_of_nodes, union_seconds, waits_of, walk
 from asyncrun.trace.spread import Spread
+from asyncrun.trace.used_concurrency import Concurrency, concurrency_of
 
 
 @dataclass(frozen=True, slots=True)

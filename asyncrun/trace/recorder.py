@@ -24,8 +24,8 @@ from asyncrun.errors import StopRunError, StorageError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 from asyncrun.trace.attributes import LONGEST_TEXT, clean_values, pick_attributes
-from asyncrun.trace.records import RUNNING, RunEnd, RunRecord, Span, new_run_id
-from asyncrun.trace.spool import Spool
+from asyncrun.trace.run_record import RUNNING, RunEnd, RunRecord, Span, new_run_id
+from asyncrun.trace.span_queue import Spool
 from asyncrun.trace.store import TraceStore
 
 logger = logging.getLogger(__name__)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from asyncrun.trace.analysis import build_forest
-from asyncrun.trace.compare import changes_between, settings_between
-from asyncrun.trace.concurrency import concurrency_of, mean_levels, stretches_of
-from asyncrun.trace.documents import SCHEMA, iso
+from asyncrun.trace.json_documents import SCHEMA, iso
 from asyncrun.trace.measures import measure_jobs, measure_run
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.run_comparison import changes_between, settings_between
+from asyncrun.trace.run_record import RunRecord, Span
+from asyncrun.trace.span_tree import build_forest
+from asyncrun.trace.used_concurrency import concurrency_of, mean_levels, stretches_of
 from asyncrun.trace.views.errors import failures_of
 from asyncrun.trace.views.jobs import lanes_of
 from asyncrun.trace.views.slow import slowest

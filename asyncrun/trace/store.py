@@ -15,7 +15,7 @@ import orjson
 from asyncrun.errors import DamagedStateError, StorageError, os_words
 from asyncrun.readonly import address_to_look, can_write
 from asyncrun.sqlite_wal import BUSY_SECONDS, enter_wal
-from asyncrun.trace.records import RUNNING, RunEnd, RunRecord, Span
+from asyncrun.trace.run_record import RUNNING, RunEnd, RunRecord, Span
 
 FORMAT = 2
 """The store's `PRAGMA user_version`."""

@@ -6,9 +6,9 @@ from typing import TextIO
 
 from asyncrun.clock import Clock
 from asyncrun.ports import Progress
-from asyncrun.ui.choose import Look
-from asyncrun.ui.jsonlines import JsonProgress
-from asyncrun.ui.plain import PlainProgress, WarningsOnly
+from asyncrun.ui.json_lines import JsonProgress
+from asyncrun.ui.plain_lines import PlainProgress, WarningsOnly
+from asyncrun.ui.progress_choice import Look
 
 
 def build_progress(look: Look, *, stdout: TextIO, stderr: TextIO, clock: Clock, colour: bool = True, verbose: bool = False) -> Progress:
@@ -26,6 +26,6 @@ def build_progress(look: Look, *, stdout: TextIO, stderr: TextIO, clock: Clock, 
         case Look.PLAIN:
             return PlainProgress(stderr, clock, verbose=verbose)
         case Look.BARS:
-            from asyncrun.ui.progress import BarProgress
+            from asyncrun.ui.bars import BarProgress
 
             return BarProgress(stderr, clock, colour=colour, verbose=verbose)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncrun.escape import printable
-from asyncrun.ui.documents import document
+from asyncrun.ui.json_documents import document
 
 Row = tuple[str, str, str, str]
 """Name, `cron` or `systemd`, schedule, command."""

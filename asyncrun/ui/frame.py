@@ -13,8 +13,8 @@ from rich.text import Text
 from asyncrun.duration import duration
 from asyncrun.escape import printable
 from asyncrun.records import Status
-from asyncrun.ui.board import TaskState
-from asyncrun.ui.wording import render_rate, render_usage
+from asyncrun.ui.formatting import render_rate, render_usage
+from asyncrun.ui.run_state import TaskState
 
 STYLES = {
     Status.PENDING: "dim",

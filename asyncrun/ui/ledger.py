@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from asyncrun.records import SpaceSize
-from asyncrun.ui.cleaning import describe_space, name_space
-from asyncrun.ui.documents import document
-from asyncrun.ui.wording import render_size
+from asyncrun.ui.formatting import render_size
+from asyncrun.ui.json_documents import document
+from asyncrun.ui.ledger_reports import describe_space, name_space
 
 
 def render_sizes(sizes: Sequence[SpaceSize]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from asyncrun.clock import Clock
 from asyncrun.ports import Progress
 from asyncrun.records import Counts, Load, Usage, Waits
-from asyncrun.ui.board import NAMED_FAILURES, Board
+from asyncrun.ui.run_state import NAMED_FAILURES, Board
 
 
 class BoardProgress(Progress):

@@ -81,7 +81,7 @@ if __name__ == "__main__":
     import asyncrun.app.doctor
     import asyncrun.app.ledger_commands
     import asyncrun.app.run
-    import asyncrun.app.telemetry
+    import asyncrun.app.trace_export
     import asyncrun.cli._app
     import asyncrun.http  # noqa: F401
 

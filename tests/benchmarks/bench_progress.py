@@ -22,9 +22,9 @@ from typing import TextIO
 from asyncrun.clock import SystemClock
 from asyncrun.ports import Progress
 from asyncrun.records import Counts, Usage
-from asyncrun.ui.jsonlines import JsonProgress
-from asyncrun.ui.plain import PlainProgress
-from asyncrun.ui.progress import BarProgress
+from asyncrun.ui.bars import BarProgress
+from asyncrun.ui.json_lines import JsonProgress
+from asyncrun.ui.plain_lines import PlainProgress
 
 MILLION = 1_000_000
 DRAWING_SECONDS = 3.0

@@ -21,9 +21,9 @@ import pytest
 
 from asyncrun.errors import TryLaterError
 from asyncrun.testing.server import FakeServer
-from asyncrun.trace.exporters.live import Sender
-from asyncrun.trace.exporters.otlp import otlp_document
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.exporters.otlp_json import otlp_document
+from asyncrun.trace.exporters.otlp_sender import Sender
+from asyncrun.trace.run_record import RunRecord, Span
 
 pytestmark = pytest.mark.needs("otel")
 

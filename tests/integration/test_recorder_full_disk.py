@@ -12,7 +12,7 @@ import pytest
 from asyncrun.callbacks import CallbackManager, CBEventType
 from asyncrun.redact import Redactor
 from asyncrun.trace.recorder import TraceRecorder
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.store import TraceStore
 
 

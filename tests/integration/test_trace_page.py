@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from asyncrun.trace.exporters.html import render_html
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.run_record import RunRecord, Span
 
 pytestmark = pytest.mark.needs("chromium")
 

@@ -13,9 +13,9 @@ from string import Template
 
 from asyncrun.duration import duration
 from asyncrun.escape import printable
-from asyncrun.trace.analysis import WAITS, Node, Timing, build_forest, timings_by_job, timings_by_type
 from asyncrun.trace.exporters.pagedata import page_data
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.run_record import RunRecord, Span
+from asyncrun.trace.span_tree import WAITS, Node, Timing, build_forest, timings_by_job, timings_by_type
 
 MOST_JOBS = 1000
 """Jobs that get a line of their own in the table of waits."""

@@ -8,8 +8,8 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from asyncrun.escape import printable
-from asyncrun.trace.analysis import Node, spread_of_nodes, walk
-from asyncrun.trace.records import UNFINISHED
+from asyncrun.trace.run_record import UNFINISHED
+from asyncrun.trace.span_tree import Node, spread_of_nodes, walk
 from asyncrun.trace.views.jobs import lanes_of
 from asyncrun.trace.views.tree import alike_groups
 
@@ -56,8 +56,8 @@ def page_data(forest: Sequence[Node], began: float) -> dict[str, Any]:
 
     A lane is a job: its name, its first track and how many tracks it has. Bars on one track do not overlap.
 
-    >>> from asyncrun.trace.analysis import build_forest
-    >>> from asyncrun.trace.records import Span
+    >>> from asyncrun.trace.span_tree import build_forest
+    >>> from asyncrun.trace.run_record import Span
     >>> data = page_data(build_forest([Span("r", 1, None, "query", "", 0.5, 1.0, "succeeded")]), began=0.0)
     >>> data["texts"], data["length"], data["lanes"]
     (['others', 'query', '', 'succeeded'], 1000000, [{'name': 0, 'first': 0, 'tracks': 1}])

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from asyncrun.escape import printable
-from asyncrun.trace.analysis import Node, build_forest
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.run_record import RunRecord, Span
+from asyncrun.trace.span_tree import Node, build_forest
 from asyncrun.trace.views.jobs import lanes_of
 
 MICROSECONDS = 1_000_000

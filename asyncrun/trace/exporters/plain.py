@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asyncrun.escape import printable
-from asyncrun.trace.documents import trace_document
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.json_documents import trace_document
+from asyncrun.trace.run_record import RunRecord, Span
 
 
 def plain_document(run: RunRecord, spans: Sequence[Span], now: float) -> dict[str, Any]:

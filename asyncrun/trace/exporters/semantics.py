@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.escape import printable
-from asyncrun.trace.records import Span
+from asyncrun.trace.run_record import Span
 
 Attribute = bool | int | float | str | tuple[str, ...]
 Attributes = dict[str, Attribute]

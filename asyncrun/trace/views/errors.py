@@ -8,10 +8,10 @@ from textwrap import wrap
 from typing import Any
 
 from asyncrun.duration import duration
-from asyncrun.trace.analysis import Node, build_forest, number_of
 from asyncrun.trace.attributes import texts_in
-from asyncrun.trace.records import RunRecord, Span
-from asyncrun.trace.views.styled import Line, Part, Style, Styled, fit
+from asyncrun.trace.run_record import RunRecord, Span
+from asyncrun.trace.span_tree import Node, build_forest, number_of
+from asyncrun.trace.views.styled_text import Line, Part, Style, Styled, fit
 from asyncrun.trace.views.text import clean
 
 MOST_SHOWN = 50

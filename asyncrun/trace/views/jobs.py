@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asyncrun.trace.analysis import Node, outermost_jobs
+from asyncrun.trace.span_tree import Node, outermost_jobs
 
 MOST_LANES = 40
 """Jobs that are shown one by one; a program that makes thousands gets them summed up."""

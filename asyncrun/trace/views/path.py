@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asyncrun.duration import duration
-from asyncrun.trace.analysis import WAITS, Node, build_forest
-from asyncrun.trace.concurrency import concurrency_of
-from asyncrun.trace.critical import critical_path, parts_of
-from asyncrun.trace.records import Span
+from asyncrun.trace.critical_path import critical_path, parts_of
+from asyncrun.trace.run_record import Span
+from asyncrun.trace.span_tree import WAITS, Node, build_forest
+from asyncrun.trace.used_concurrency import concurrency_of
 from asyncrun.trace.views.jobs import lanes_of
-from asyncrun.trace.views.styled import Line, Part, Style, Styled, fit
+from asyncrun.trace.views.styled_text import Line, Part, Style, Styled, fit
 from asyncrun.trace.views.table import Column, render_table
 
 MOST_PARTS = 10

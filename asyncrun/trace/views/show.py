@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from asyncrun.duration import duration
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.views.path import render_path
-from asyncrun.trace.views.styled import Part, Style, Styled, fit, stack, style_of
+from asyncrun.trace.views.styled_text import Part, Style, Styled, fit, stack, style_of
 from asyncrun.trace.views.summary import render_summary
 from asyncrun.trace.views.text import clean
 from asyncrun.trace.views.tree import render_tree

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from asyncrun.duration import duration
-from asyncrun.trace.analysis import WAITS, Timing, build_forest, number_of, timings_by_job, timings_by_type
-from asyncrun.trace.records import Span
-from asyncrun.trace.views.styled import Part, Style, Styled, Word, fit, stack
+from asyncrun.trace.run_record import Span
+from asyncrun.trace.span_tree import WAITS, Timing, build_forest, number_of, timings_by_job, timings_by_type
+from asyncrun.trace.views.styled_text import Part, Style, Styled, Word, fit, stack
 from asyncrun.trace.views.table import Column, render_table, table_fits
 
 NARROWEST_LABEL = 8

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asyncrun.duration import duration
-from asyncrun.trace.analysis import Node, build_forest
-from asyncrun.trace.concurrency import concurrency_of, mean_levels, stretches_of
-from asyncrun.trace.records import UNFINISHED, Span
+from asyncrun.trace.run_record import UNFINISHED, Span
+from asyncrun.trace.span_tree import Node, build_forest
+from asyncrun.trace.used_concurrency import concurrency_of, mean_levels, stretches_of
 from asyncrun.trace.views.jobs import lanes_of
-from asyncrun.trace.views.styled import Part, Style, Styled, Word, fit, style_of
+from asyncrun.trace.views.styled_text import Part, Style, Styled, Word, fit, style_of
 from asyncrun.trace.views.text import clean, columns, pad
 
 BARS = "▁▂▃▄▅▆▇█"

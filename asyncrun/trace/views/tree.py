@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from asyncrun.duration import duration
-from asyncrun.trace.analysis import Node, build_forest, spread_of_nodes
-from asyncrun.trace.records import UNFINISHED, Span
-from asyncrun.trace.views.styled import Line, Part, Style, Styled, Word, fit, line, plain, style_of
+from asyncrun.trace.run_record import UNFINISHED, Span
+from asyncrun.trace.span_tree import Node, build_forest, spread_of_nodes
+from asyncrun.trace.views.styled_text import Line, Part, Style, Styled, Word, fit, line, plain, style_of
 from asyncrun.trace.views.text import clean, columns, shorten
 
 MOST_ALIKE = 8

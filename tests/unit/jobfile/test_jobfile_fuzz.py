@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from asyncrun.errors import JobFileError
 from asyncrun.escape import printable
 from asyncrun.jobfile import JobFile, Reading, parse_job_file
-from asyncrun.ui.excerpt import render_excerpt
+from asyncrun.ui.mistake_excerpt import render_excerpt
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = int(os.environ.get("ASYNCRUN_TEST_FUZZ", "1500"))

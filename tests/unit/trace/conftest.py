@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.run_record import RunRecord, Span
 
 GOLDEN = Path(__file__).parent / "golden"
 STARTED = 1_795_486_500.0

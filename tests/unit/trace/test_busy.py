@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.trace.analysis import union_seconds
 from asyncrun.trace.busy import Busy
+from asyncrun.trace.span_tree import union_seconds
 
 moments = st.integers(0, 60)
 intervals = st.lists(st.tuples(moments, moments).map(lambda pair: (float(min(pair)), float(max(pair)))), max_size=40)

@@ -15,9 +15,9 @@ from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.callbacks import CallbackManager, CBEventType
 from asyncrun.redact import Redactor
 from asyncrun.testing.clock import FakeClock
-from asyncrun.trace.analysis import build_forest, timings_by_job, timings_by_type
 from asyncrun.trace.recorder import TraceRecorder
-from asyncrun.trace.records import Span
+from asyncrun.trace.run_record import Span
+from asyncrun.trace.span_tree import build_forest, timings_by_job, timings_by_type
 from asyncrun.trace.store import TraceStore
 from asyncrun.trace.views.summary import render_summary
 

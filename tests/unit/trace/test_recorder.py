@@ -16,7 +16,7 @@ from asyncrun.errors import DamagedStateError
 from asyncrun.records import Waits
 from asyncrun.redact import Redactor
 from asyncrun.trace.recorder import TraceRecorder
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.store import TraceStore
 
 from .conftest import HOSTILE, STARTED, HandClock
@@ -410,7 +410,7 @@ def test_a_mistake_of_the_recorder_does_not_break_the_run(
 ) -> None:
     recorder.begin_run()
     events(recorder, 1)
-    monkeypatch.setattr("asyncrun.trace.spool.read_payload", lambda payload, texts: 1 / 0)
+    monkeypatch.setattr("asyncrun.trace.span_queue.read_payload", lambda payload, texts: 1 / 0)
     recorder.flush()
     events(recorder, 2)
     recorder.end_run(status="succeeded", exit_code=0)

@@ -13,7 +13,7 @@ import pytest
 
 import asyncrun.trace.store as store_module
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError
-from asyncrun.trace.records import RunEnd, RunRecord, Span
+from asyncrun.trace.run_record import RunEnd, RunRecord, Span
 from asyncrun.trace.store import FORMAT, TraceStore
 
 RUN = RunRecord("20261124-021500-4f2a", 10.0, None, "running", None, None, "jobs.yaml", "0.1.0", "here", {}, 10.0)

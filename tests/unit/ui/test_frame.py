@@ -10,8 +10,8 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from asyncrun.records import Counts, Status, Usage
-from asyncrun.ui.board import TaskState
 from asyncrun.ui.frame import render_frame, render_row
+from asyncrun.ui.run_state import TaskState
 
 NOTES = TaskState("notes", Status.RUNNING, 100, Counts(ok=50, cached=20, failed=2), started=0.0)
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.trace.exporters.html import render_html
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.run_record import RunRecord, Span
 
 STARTED = 1_795_486_500.0
 NOW = STARTED + 25

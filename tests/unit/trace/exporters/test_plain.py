@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from asyncrun.trace.exporters.plain import plain_document
-from asyncrun.trace.records import RunRecord
+from asyncrun.trace.run_record import RunRecord
 
 SCHEMA = Path(__file__).resolve().parents[4] / "docs" / "trace.schema.json"
 NOW = 1_795_486_525.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.views.diff import render_diff
 
 NOW = 1_795_486_525.0

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.views.errors import render_errors
 
 

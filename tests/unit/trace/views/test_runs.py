@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta, timezone
 
-from asyncrun.trace.records import RunRecord
+from asyncrun.trace.run_record import RunRecord
 from asyncrun.trace.views.runs import render_runs
 
 

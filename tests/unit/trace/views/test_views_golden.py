@@ -9,19 +9,19 @@ from datetime import UTC
 
 import pytest
 
-from asyncrun.trace.records import RunRecord, Span
+from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.views.diff import render_diff
 from asyncrun.trace.views.errors import render_errors
 from asyncrun.trace.views.path import render_path
 from asyncrun.trace.views.runs import render_runs
 from asyncrun.trace.views.show import render_show
 from asyncrun.trace.views.slow import render_slow
-from asyncrun.trace.views.styled import Styled, stack
+from asyncrun.trace.views.styled_text import Styled, stack
 from asyncrun.trace.views.summary import render_summary
 from asyncrun.trace.views.text import columns
 from asyncrun.trace.views.timeline import render_timeline
 from asyncrun.trace.views.tree import render_tree
-from asyncrun.ui.paint import paint
+from asyncrun.ui.printing import paint
 
 NOW = 1_795_486_525.0
 WIDTHS = (20, 40, 80, 120)

@@ -1,0 +1,100 @@
+"""Many events that are alike as one: exact counts and sums, the extremes, and what they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from asyncrun.trace.attributes import MOST_ATTRIBUTES, Plain
+from asyncrun.trace.percentiles import Quantiles
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NOT_SUMMED = frozenset({"index", "number", "dimensions", "top_k", "http.response.status_code"})
+"""Numbers that count nothing."""
+
+
+class Fold:
+    """What is known of folded events; times are those of the monotonic clock."""
+
+    __slots__ = ("_texts", "count", "failed", "first", "last", "least", "most", "own", "seconds", "sums")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.failed = 0
+        self.seconds = 0.0
+        self.own = 0.0
+        self.first = self.least = float("inf")
+        self.last = self.most = float("-inf")
+        self.sums: dict[str, int | float] = {}
+        self._texts: dict[str, str] | None = None
+
+    def add(self, start: float, end: float, own: float, attributes: Mapping[str, Plain], *, failed: bool) -> None:
+        """Fold one event."""
+        self._count(1, end - start, own)
+        self._stretch(start, end, end - start, end - start)
+        self.failed += failed
+        sums = self.sums
+        for key, value in attributes.items():
+            if isinstance(value, str):
+                continue
+            if key in sums:
+                sums[key] += value
+            elif key not in NOT_SUMMED and len(sums) < MOST_ATTRIBUTES:
+                sums[key] = value
+        if self._texts or self._texts is None:
+            self._keep({key: value for key, value in attributes.items() if isinstance(value, str)})
+
+    def add_many(self, starts: NDArray[np.float64], ends: NDArray[np.float64]) -> None:
+        """Fold many events that succeeded, have no children and no attributes; there is at least one."""
+        seconds = ends - starts
+        total = float(seconds.sum())
+        self._count(len(starts), total, total)
+        self._stretch(float(starts.min()), float(ends.max()), float(seconds.min()), float(seconds.max()))
+        self._texts = {}
+
+    def merge(self, other: Fold) -> None:
+        """Fold what the other has folded."""
+        self._count(other.count, other.seconds, other.own)
+        self._stretch(other.first, other.last, other.least, other.most)
+        self.failed += other.failed
+        self._sum(other.sums)
+        self._keep(other._texts or {})
+
+    def attributes(self, alike: Quantiles) -> dict[str, Plain]:
+        """Return what is stored of them; `alike` are the durations of all that are alike."""
+        counts = {"folded.failed": self.failed} if self.failed else {}
+        return {
+            "folded.count": self.count,
+            **counts,
+            "folded.seconds": self.seconds,
+            "folded.own": self.own,
+            "folded.min": self.least,
+            "folded.max": self.most,
+            "folded.p50": alike.at(0.5),
+            "folded.p95": alike.at(0.95),
+            **self.sums,
+            **(self._texts or {}),
+        }
+
+    def _count(self, count: int, seconds: float, own: float) -> None:
+        self.count += count
+        self.seconds += seconds
+        self.own += own
+
+    def _stretch(self, first: float, last: float, least: float, most: float) -> None:
+        self.first, self.last = min(self.first, first), max(self.last, last)
+        self.least, self.most = min(self.least, least), max(self.most, most)
+
+    def _sum(self, numbers: Mapping[str, int | float]) -> None:
+        for key, value in numbers.items():
+            if key in self.sums:
+                self.sums[key] += value
+            elif key not in NOT_SUMMED and len(self.sums) < MOST_ATTRIBUTES:
+                self.sums[key] = value
+
+    def _keep(self, texts: dict[str, str]) -> None:
+        known = texts if self._texts is None else self._texts
+        self._texts = {key: value for key, value in known.items() if texts.get(key) == value}

@@ -1,0 +1,84 @@
+"""How a cleaning is told: what was removed, or would be, and what was kept for safety."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from asyncrun.embedders.packaged import MODEL, MODEL_NAME
+from asyncrun.escape import printable
+from asyncrun.records import Cleaning, SpaceSize
+from asyncrun.ui.formatting import render_size
+from asyncrun.ui.json_documents import document
+
+
+def render_cleaning(cleaning: Cleaning) -> str:
+    """Return what was removed, or would be, a line for each sort of thing.
+
+    >>> print(render_cleaning(Cleaning(dry_run=True)))
+    nothing to remove
+    """
+    runs, spaces = cleaning.runs, cleaning.spaces
+    did = "would remove" if cleaning.dry_run else "removed"
+    lines = [f"{did} {_number(len(runs), 'trace')}: {', '.join(runs[:3])}{', ...' if len(runs) > 3 else ''}"] if runs else []
+    if spaces:
+        total = _held(sum(space.vectors for space in spaces), sum(space.answers for space in spaces))
+        size = render_size(sum(space.bytes for space in spaces))
+        lines.append(f"{did} {_number(len(spaces), 'space')} that no job file here uses: {total}, {size}")
+        lines += [f"  {name_space(space)}: {_held(space.vectors, space.answers)}, {render_size(space.bytes)}" for space in spaces]
+    if again := cleaning.superseded.vectors:
+        verb = "was" if again == 1 else "were"
+        lines.append(f"{did} {_number(again, 'vector')} that {verb} made again since: {render_size(cleaning.superseded.bytes)}")
+    if not lines:
+        lines.append("nothing to remove")
+    elif not cleaning.dry_run:
+        lines.append(f"the files are {render_size(cleaning.freed)} smaller")
+    if cleaning.kept is not None:
+        lines.append(f"no space {'would be' if cleaning.dry_run else 'is'} removed: {cleaning.kept}")
+    return "\n".join(printable(line) for line in lines)
+
+
+def cleaning_document(cleaning: Cleaning) -> dict[str, Any]:
+    """Return the same as a JSON document.
+
+    >>> cleaning_document(Cleaning(False, ("r1",), freed=10))
+    {'schema': 1, 'dry_run': False, 'runs': ['r1'], 'spaces': [], 'superseded': {'vectors': 0, 'bytes': 0}, 'freed_bytes': 10, 'kept': None}
+    """
+    found = [
+        {"space": describe_space(space), "vectors": space.vectors, "answers": space.answers, "bytes": space.bytes}
+        for space in cleaning.spaces
+    ]
+    superseded = {"vectors": cleaning.superseded.vectors, "bytes": cleaning.superseded.bytes}
+    return document(
+        dry_run=cleaning.dry_run,
+        runs=list(cleaning.runs),
+        spaces=found,
+        superseded=superseded,
+        freed_bytes=cleaning.freed,
+        kept=cleaning.kept,
+    )
+
+
+def describe_space(space: SpaceSize) -> dict[str, Any]:
+    """Return what a space is made of."""
+    try:
+        described = json.loads(space.description)
+    except ValueError:  # a ledger that was mended does not know all descriptions
+        described = {}
+    return described if isinstance(described, dict) and described else {"fingerprint": space.fingerprint}
+
+
+def name_space(space: SpaceSize) -> str:
+    """Return what a space is made of in words; the local model, which its file stands for, has its name."""
+    parts = describe_space(space)
+    if parts.get("model") == MODEL.sha256:
+        parts["model"] = f"{MODEL_NAME} ({MODEL.sha256[:8]})"
+    return printable(", ".join(f"{key} {value}" for key, value in parts.items()))
+
+
+def _held(vectors: int, answers: int) -> str:
+    return " and ".join([_number(vectors, "vector")] * (vectors > 0 or not answers) + [_number(answers, "answer")] * (answers > 0))
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -1,0 +1,82 @@
+"""How a run is told when it has ended: one line, what failed, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from asyncrun.aio.stop import MAX_RUNTIME
+from asyncrun.duration import duration
+from asyncrun.errors import JobFailedError, TryLaterError
+from asyncrun.escape import cut
+from asyncrun.plural import counted
+from asyncrun.records import JobResult, RunResult, Status
+from asyncrun.trace.views.styled_text import Line, Part, Styled, line, style_of
+from asyncrun.ui.advice import advise, can_go_on
+from asyncrun.ui.formatting import render_cost
+
+NAMED_FAILURES = 5
+"""How many failed items of a job are named."""
+
+
+def render_ending(result: RunResult, file: Path | None = None) -> Styled:
+    """Return the last lines of a run: how it ended, what failed, and the commands that help further, on the job file if known."""
+    counts, usage = result.counts, result.usage
+    parts = [f"{counts.ok:,} ok", f"{counts.cached:,} of them cached", f"{counts.failed:,} failed", f"{counts.skipped:,} skipped"]
+    parts += [f"{counts.truncated:,} truncated"] if counts.truncated else []
+    parts += [counted(usage.requests, "request")] if usage.requests else []
+    parts += [counted(usage.tokens, "token")] if usage.tokens else []
+    parts += [render_cost(usage.cost)] if usage.cost is not None else []
+    told = f": {counted(counts.items, 'item')} in {duration(result.seconds)} ({', '.join(parts)})"
+    head = line(f"Run {result.run_id} ", _status(result.status), told)
+    trouble = (told for job in result.jobs if _is_trouble(job) for told in _job_trouble(job))
+    return Styled((head, *trouble, *map(line, _next(result, file))))
+
+
+def render_trouble(result: RunResult, file: Path | None = None) -> Styled:
+    """Return one paragraph about a run that did not go well; no lines when all is well, or it ended at its planned time."""
+    planned = result.exit_code == TryLaterError.exit_code and all(_is_planned(job) for job in result.jobs if _is_trouble(job))
+    return render_ending(result, file) if result.exit_code and not planned else Styled()
+
+
+def _next(result: RunResult, file: Path | None) -> list[str]:
+    """Return what to do next: about the items that failed, if they are the trouble; or run again, at once or with a mistake corrected."""
+    words = "" if file is None else f" {shlex.quote(str(file))}"
+    again = "the same command" if file is None else f"`asyncrun run{words}`"
+    by_items = [job for job in result.jobs if _failed_by_items(job)] if file is not None else []
+    steps = [f"Next: `asyncrun failed{words}` lists what failed."] if by_items else []
+    steps += advise((failure.reason for job in by_items for failure in job.failures), words)
+    if result.status in (Status.FAILED, Status.STOPPED, Status.CANCELLED):
+        if can_go_on(job.exit_code for job in result.jobs):
+            steps.append(f"Next: {again} goes on from here; what is finished is not sent again.")
+        else:
+            steps.append(f"Next: correct that first; {again} then does the rest, and what is finished is not sent again.")
+    return steps
+
+
+def _failed_by_items(job: JobResult) -> bool:
+    """Tell whether failed items are the trouble of a job, and not a refused key, an outage or a budget that ended it."""
+    return job.counts.failed > 0 and (job.status is Status.PARTIAL or job.exit_code == JobFailedError.exit_code)
+
+
+def _is_planned(job: JobResult) -> bool:
+    return job.reason is not None and job.reason.endswith(MAX_RUNTIME)
+
+
+def _is_trouble(job: JobResult) -> bool:
+    return job.status is not Status.SUCCEEDED
+
+
+def _job_trouble(job: JobResult) -> Iterator[Line]:
+    yield line(f"{job.name} ", _status(job.status), f": {job.reason}" if job.reason else "")
+    for failure in job.failures[:NAMED_FAILURES]:
+        yield line(f"  {failure.place}: {cut(failure.id)}: {failure.reason}: {failure.message}")
+    if job.counts.failed > NAMED_FAILURES:
+        yield line(f"  and {job.counts.failed - NAMED_FAILURES:,} more")
+    if job.hint:
+        yield line(f"  {job.hint}")
+
+
+def _status(status: Status) -> Part:
+    return Part(status.value, style_of(status.value))

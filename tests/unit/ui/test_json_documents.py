@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from asyncrun.records import Counts, JobResult, RunResult, Status, Usage
+from asyncrun.ui.json_documents import counters, summary_document
+
+COUNTERS = ["items", "ok", "failed", "skipped", "cached", "removed", "truncated", "requests", "retries", "tokens", "cost", "cost_source"]
+
+
+def job(name: str, status: Status, code: int, counts: Counts, usage: Usage) -> JobResult:
+    return JobResult(name, "embed", status, code, counts=counts, usage=usage, seconds=1.25)
+
+
+def test_the_summary_has_every_promised_name() -> None:
+    document = summary_document(RunResult("r1", (job("a", Status.SUCCEEDED, 0, Counts(), Usage()),), 1.0))
+    promised = {"type", "schema", "run_id", "status", "exit_code", "seconds", "bound_by", "jobs", *COUNTERS}
+    assert promised <= document.keys()
+    assert {"name", "kind", "status", "reason", *COUNTERS} <= document["jobs"][0].keys()
+    assert json.loads(json.dumps(document)) == document
+
+
+def test_the_summary_adds_up_its_jobs() -> None:
+    jobs = (
+        job("a", Status.SUCCEEDED, 0, Counts(ok=3, cached=2, removed=1), Usage(2, 1, 30, 0.5)),
+        job("b", Status.PARTIAL, 3, Counts(ok=1, failed=2, skipped=4, truncated=1), Usage(1, 0, 12)),
+    )
+    document = summary_document(RunResult("r1", jobs, 2.0))
+    assert (document["status"], document["exit_code"]) == ("partial", 3)
+    assert [document[name] for name in COUNTERS] == [10, 4, 2, 4, 2, 1, 1, 3, 1, 42, 0.5, "price"]
+
+
+def test_an_unknown_cost_is_null_and_has_no_source() -> None:
+    known = counters(Counts(), Usage(cost=0.0))
+    unknown = counters(Counts(), Usage())
+    assert (known["cost"], known["cost_source"]) == (0.0, "price")
+    assert (unknown["cost"], unknown["cost_source"]) == (None, None)
+
+
+def test_what_bound_the_run_is_null_unless_known() -> None:
+    assert summary_document(RunResult("r1", (), 1.0))["bound_by"] is None
+    short, long = job("a", Status.SUCCEEDED, 0, Counts(), Usage()), job("b", Status.SUCCEEDED, 0, Counts(), Usage())
+    jobs = (replace(short, bound_by="write"), replace(long, seconds=short.seconds + 1, bound_by="tokens_per_minute"))
+    document = summary_document(RunResult("r1", jobs, 1.0))
+    assert [each["bound_by"] for each in document["jobs"]] == ["write", "tokens_per_minute"]
+    assert document["bound_by"] == "tokens_per_minute"
