@@ -16,14 +16,14 @@ from asyncrun.endpoints.options import EndpointOptions
 from asyncrun.errors import StorageError, UsageError, os_words
 from asyncrun.grammar.prompt import DEFAULT_PROMPT, TemplateError, parse_prompt
 from asyncrun.jobfile.jobs import Prompt, QueryJob
-from asyncrun.jobfile.sections import Endpoint, LlmConfig
+from asyncrun.jobfile.sections import EndpointConfig, LlmConfig
 from asyncrun.jobs.answering import Answering
 from asyncrun.llms.interface import Llm, Price
 
 
 def build_llm(
     config: LlmConfig,
-    place: Endpoint | None = None,
+    place: EndpointConfig | None = None,
     *,
     limiter: Limiter,
     circuit: Circuit,

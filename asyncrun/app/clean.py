@@ -15,9 +15,9 @@ from asyncrun.app.state_folder import entered_alone
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.errors import AsyncrunError, JobFileError
+from asyncrun.jobfile.job_file import JobFile
 from asyncrun.jobfile.load import is_job_file, load_job_file
-from asyncrun.jobfile.loading import Reading
-from asyncrun.jobfile.model import JobFile
+from asyncrun.jobfile.loader import LoadOptions
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.sizes import space_sizes
 from asyncrun.ledger.spaces import find_superseded, remove_from_ledger
@@ -55,7 +55,7 @@ def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -
 
 
 def _load(request: Request, path: Path) -> JobFile:
-    return load_job_file(path, Reading(variables=request.variables, environ=request.environ, check_inputs=False, need_keys=False))
+    return load_job_file(path, LoadOptions(variables=request.variables, environ=request.environ, check_inputs=False, need_keys=False))
 
 
 def _size(state: Path) -> int:

@@ -10,7 +10,7 @@ from asyncrun.endpoints.address import find_address
 from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import UsageError
 from asyncrun.jobfile.jobs import Job
-from asyncrun.jobfile.sections import Endpoint, EndpointConfig
+from asyncrun.jobfile.sections import EndpointConfig, ModelConfig
 from asyncrun.llms.providers import PROVIDERS as CHATS
 
 
@@ -20,7 +20,7 @@ def lacking(jobs: Sequence[Job], here: Mapping[str, str], there: Mapping[str, st
     for job in jobs:
         for word, rows in (("embedder", PROVIDERS), ("llm", CHATS)):
             config = getattr(job, word, None)
-            row = rows.get(config.provider) if isinstance(config, EndpointConfig) else None
+            row = rows.get(config.provider) if isinstance(config, ModelConfig) else None
             if config is None or row is None:
                 continue
             wanted = [getattr(row, "models", ())] if not config.model and _set(getattr(row, "models", ()), here) else []
@@ -34,7 +34,7 @@ def lacking(jobs: Sequence[Job], here: Mapping[str, str], there: Mapping[str, st
 
 
 def _wanted(
-    vendor: Vendor, where: Endpoint | EndpointConfig, headers: Mapping[str, object], here: Mapping[str, str]
+    vendor: Vendor, where: EndpointConfig | ModelConfig, headers: Mapping[str, object], here: Mapping[str, str]
 ) -> Iterator[tuple[str, ...]]:
     """Yield the variables of a place, those for the same thing together."""
     if vendor.addresses and not where.base_url and (vendor.base_url is None or _set(vendor.addresses, here)):

@@ -22,8 +22,8 @@ from asyncrun.endpoints.exchange import RefusedError
 from asyncrun.endpoints.probe import About, ask, beside, describe
 from asyncrun.errors import AsyncrunError, EndpointError
 from asyncrun.jobfile.jobs import Job
-from asyncrun.jobfile.sections import Endpoint as Place
-from asyncrun.jobfile.sections import EndpointConfig, Retry
+from asyncrun.jobfile.sections import EndpointConfig as Place
+from asyncrun.jobfile.sections import ModelConfig, RetryConfig
 from asyncrun.llms.interface import Llm
 from asyncrun.llms.openai import OpenAIChat
 from asyncrun.llms.providers import PROVIDERS as CHATS
@@ -43,8 +43,8 @@ _HIDDEN = {"headers", "params", "extra_body", "options"}
 
 def _hasty(job: Job) -> Job:
     """Return the job with models that are asked once, and not for long."""
-    parts = {name: part for name in ("embedder", "llm") if isinstance(part := getattr(job, name, None), EndpointConfig)}
-    once = {"retry": Retry(attempts=1, max_wait=1.0)}
+    parts = {name: part for name in ("embedder", "llm") if isinstance(part := getattr(job, name, None), ModelConfig)}
+    once = {"retry": RetryConfig(attempts=1, max_wait=1.0)}
     return job.model_copy(
         update={name: part.model_copy(update={**once, "timeout": min(part.timeout, TIMEOUT)}) for name, part in parts.items()}
     )
@@ -72,7 +72,7 @@ class _Patient:
     group: int
     jobs: tuple[str, ...]
     word: str
-    config: EndpointConfig
+    config: ModelConfig
     place: Place | None
     model: Embedder | Llm | None
     error: AsyncrunError | None = None
@@ -92,7 +92,7 @@ def _patients(jobs: Sequence[Job], workshop: Workshop) -> Iterator[_Patient]:
     users: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
         for word in ("embedder", "llm"):
-            if isinstance(config := getattr(job, word, None), EndpointConfig):
+            if isinstance(config := getattr(job, word, None), ModelConfig):
                 users.setdefault((word, _stated(config), *sorted(config.secrets())), []).append(job)
     for group, ((word, *_), those) in enumerate(users.items()):
         config, names = getattr(those[0], word), tuple(job.name for job in those)
@@ -106,7 +106,7 @@ def _patients(jobs: Sequence[Job], workshop: Workshop) -> Iterator[_Patient]:
             yield _Patient(group, names, word, config, place, member)
 
 
-def _stated(config: EndpointConfig) -> str:
+def _stated(config: ModelConfig) -> str:
     """Return what the job file says of a model; what follows from the kind of a job makes no other model of it."""
     return repr({name: getattr(config, name) for name in sorted(config.model_fields_set)})
 

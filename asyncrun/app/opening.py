@@ -19,7 +19,7 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import Mistake, StorageError, os_words
 from asyncrun.jobfile.jobs import Job
-from asyncrun.jobfile.sections import EndpointConfig
+from asyncrun.jobfile.sections import ModelConfig
 from asyncrun.jobs.budget import Purse
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.paths import LEDGER, is_there, state_folder
@@ -37,7 +37,7 @@ def build_workshop(
     stop: Stop,
     clock: Clock,
     manager: CallbackManager,
-    models: Sequence[EndpointConfig] = (),
+    models: Sequence[ModelConfig] = (),
     jobs: Sequence[Job] = (),
     keyless: Sequence[Mistake] = (),
     stdin: Path | None = None,

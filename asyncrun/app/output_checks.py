@@ -9,10 +9,10 @@ from pathlib import Path
 
 from asyncrun.app.request import Request, Target
 from asyncrun.errors import JobFileError, UsageError
+from asyncrun.jobfile.job_file import JobFile
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.load import is_job_file, load_job_file
-from asyncrun.jobfile.loading import Reading
-from asyncrun.jobfile.model import JobFile
+from asyncrun.jobfile.loader import LoadOptions
 from asyncrun.jobfile.protected_files import output_files, protect_input, protect_parts, protect_store
 from asyncrun.path_collisions import Protected, Spot, find_collision, locate, protect_database, protect_files, protect_folder
 from asyncrun.paths import LEDGER, LOCKS, TRACES, job_files_in, state_folder
@@ -59,7 +59,7 @@ def check_export(request: Request, state: Path, job_files: Sequence[Path]) -> No
     Raises UsageError.
     """
     kept = [*_protect_state(replace(request, state_dir=state)), *_protect_call(request)]
-    reading = Reading(variables=request.variables, environ=request.environ, check_inputs=False, resolve=False, need_keys=False)
+    reading = LoadOptions(variables=request.variables, environ=request.environ, check_inputs=False, resolve=False, need_keys=False)
     for path in job_files:
         kept.append(protect_files("the job file" if path == request.file else "a job file", [locate(path)]))
         try:

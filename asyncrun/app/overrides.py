@@ -10,11 +10,11 @@ from typing import Any
 from asyncrun.app.output_checks import check_written
 from asyncrun.app.request import Request
 from asyncrun.errors import StorageError, UsageError
-from asyncrun.jobfile.input import Output
+from asyncrun.jobfile.input_output import OutputConfig
+from asyncrun.jobfile.job_file import JobFile, absolute, closure, unknown_job
 from asyncrun.jobfile.jobs import IngestJob, Job, QueryJob
 from asyncrun.jobfile.load import load_job_file, parse_job_file
-from asyncrun.jobfile.loading import Reading
-from asyncrun.jobfile.model import JobFile, absolute, closure, unknown_job
+from asyncrun.jobfile.loader import LoadOptions
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.run_options import RunOptions
 
@@ -77,7 +77,9 @@ def _load(request: Request, need_keys: bool) -> JobFile:
     options = request.options
 
     def load(jobs: Sequence[str], check_inputs: bool) -> JobFile:
-        reading = Reading(variables=request.variables, environ=request.environ, jobs=jobs, check_inputs=check_inputs, need_keys=need_keys)
+        reading = LoadOptions(
+            variables=request.variables, environ=request.environ, jobs=jobs, check_inputs=check_inputs, need_keys=need_keys
+        )
         return load_job_file(request.file, reading) if request.text is None else parse_job_file(request.text, request.file, reading)
 
     if options.input is None and options.output is None:
@@ -113,7 +115,7 @@ def _redirected(job: Job, options: RunOptions) -> Job:
     if options.output is not None:
         if not hasattr(job, "output"):
             raise UsageError(f"the job {job.name} has no output", hint="Leave --output out.")
-        changes["output"] = Output.model_validate({"path": _typed(options.output)})
+        changes["output"] = OutputConfig.model_validate({"path": _typed(options.output)})
         if not changes["output"].format:
             raise UsageError(f"the ending of {options.output} names no format", hint="Use .jsonl, .parquet, .csv, .npy or '-'.")
     return job.model_copy(update=changes)
@@ -128,7 +130,7 @@ def _limited(jobs: Sequence[Job], limit: int, root: Path) -> tuple[Job, ...]:
     """Return the jobs with outputs of their own, which those that read them read, too."""
     moved: dict[Path, str] = {}
     for job in jobs:
-        output: Output | None = getattr(job, "output", None)
+        output: OutputConfig | None = getattr(job, "output", None)
         if output is not None and output.path != STREAM:
             moved[absolute(root, output.path)] = limited_path(output.path, limit)
     return tuple(_moved(job, moved, root) for job in jobs)
@@ -137,7 +139,7 @@ def _limited(jobs: Sequence[Job], limit: int, root: Path) -> tuple[Job, ...]:
 def _moved(job: Job, moved: dict[Path, str], root: Path) -> Job:
     paths = tuple(path if path == STREAM else moved.get(absolute(root, path), path) for path in job.input.paths)
     changes: dict[str, Any] = {"input": job.input.model_copy(update={"paths": paths})}
-    output: Output | None = getattr(job, "output", None)
+    output: OutputConfig | None = getattr(job, "output", None)
     if output is not None and output.path != STREAM:
         changes["output"] = output.model_copy(update={"path": moved[absolute(root, output.path)]})
     return job.model_copy(update=changes)

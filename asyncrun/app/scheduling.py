@@ -13,7 +13,7 @@ from asyncrun.app.missing_variables import lacking
 from asyncrun.app.request import read_environment
 from asyncrun.errors import JobFileError, UsageError
 from asyncrun.jobfile.load import load_job_file
-from asyncrun.jobfile.loading import Reading
+from asyncrun.jobfile.loader import LoadOptions
 from asyncrun.schedule.crontab import Entry, build_entry, find_settings
 from asyncrun.schedule.expression import Schedule, parse_schedule
 from asyncrun.schedule.program import read_crontab
@@ -68,11 +68,11 @@ def missing_under_cron(wish: Wish, *, systemd: bool) -> list[str]:
     here = {**os.environ, **there}
     told = []
     try:
-        load_job_file(wish.file, Reading(environ=there, jobs=wish.jobs, check_inputs=False))
+        load_job_file(wish.file, LoadOptions(environ=there, jobs=wish.jobs, check_inputs=False))
     except JobFileError as error:
         told = [f"{mistake.path}: {mistake.message}" for mistake in error.mistakes]
     with suppress(JobFileError):  # What is set nowhere has been told.
-        jobs = load_job_file(wish.file, Reading(environ=here, jobs=wish.jobs, check_inputs=False)).selected(wish.jobs)
+        jobs = load_job_file(wish.file, LoadOptions(environ=here, jobs=wish.jobs, check_inputs=False)).selected(wish.jobs)
         told += lacking(jobs, here, there)
     return told
 
@@ -84,7 +84,7 @@ def _plan(wish: Wish) -> tuple[Schedule, list[str]]:
         raise UsageError(f"--at {wish.at!r}: {error}", hint='Such as --at "15 2 * * *" (each night at 2:15) or --at @daily.') from error
     if wish.env_file is not None:
         read_environment({}, wish.env_file)
-    load_job_file(wish.file, Reading(environ=os.environ, jobs=wish.jobs, check_inputs=False, resolve=False))
+    load_job_file(wish.file, LoadOptions(environ=os.environ, jobs=wish.jobs, check_inputs=False, resolve=False))
     words = [*program(), "run", str(wish.file.absolute()), *wish.jobs, "--quiet", "--if-running", "skip"]
     for flag, path in (("--env-file", wish.env_file), ("--state-dir", wish.state_dir)):
         words += [flag, str(path.absolute())] if path is not None else []

@@ -13,7 +13,7 @@ from asyncrun.embedders.model_name import ModelName
 from asyncrun.embedders.providers import PROVIDERS
 from asyncrun.endpoints.address import find_address
 from asyncrun.errors import UsageError
-from asyncrun.jobfile.sections import Endpoint, EndpointConfig, LlmConfig
+from asyncrun.jobfile.sections import EndpointConfig, LlmConfig, ModelConfig
 from asyncrun.llms.providers import PROVIDERS as CHATS
 
 Identity = tuple[str, str, str | None]
@@ -39,7 +39,7 @@ class Places:
     clock: Clock
     rng: random.Random
     environ: Mapping[str, str] = field(default_factory=dict)
-    models: Sequence[EndpointConfig] = ()
+    models: Sequence[ModelConfig] = ()
     _stated: dict[Identity, Limits] = field(default_factory=dict)
     _names: dict[Identity, ModelName] = field(default_factory=dict)
     _known: dict[tuple[Identity, Limits], Manners] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Places:
                 if where.limits.model_fields_set:
                     self._stated.setdefault(self._identity(model, where), _limits_of(where))
 
-    def manners(self, config: EndpointConfig, place: Endpoint | None = None) -> Manners:
+    def manners(self, config: ModelConfig, place: EndpointConfig | None = None) -> Manners:
         """Return how a place of a model is treated: one of its `endpoints`, or its only one."""
         where = place or config
         identity, own = self._identity(config, where), _limits_of(where)
@@ -62,7 +62,7 @@ class Places:
             self._known[identity, limits] = Manners(Limiter(limits, self.clock, self.rng), circuit, RetryBudget(), named)
         return self._known[identity, limits]
 
-    def _identity(self, config: EndpointConfig, where: Endpoint | EndpointConfig) -> Identity:
+    def _identity(self, config: ModelConfig, where: EndpointConfig | ModelConfig) -> Identity:
         """Return what tells a place from others: what is not stated is what the provider goes by."""
         row = CHATS.get(config.provider) if isinstance(config, LlmConfig) else PROVIDERS.get(config.provider)
         key = key_of(where)
@@ -85,10 +85,10 @@ class Places:
         return {place: learned for place, learned in known if learned}
 
 
-def key_of(place: Endpoint | EndpointConfig) -> str | None:
+def key_of(place: EndpointConfig | ModelConfig) -> str | None:
     """Return the key that the job file has for a place."""
     return place.api_key.get_secret_value() if place.api_key else None
 
 
-def _limits_of(where: Endpoint | EndpointConfig) -> Limits:
+def _limits_of(where: EndpointConfig | ModelConfig) -> Limits:
     return Limits(**dict(where.limits))

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from asyncrun.app.request import Request
 from asyncrun.jobfile.load import load_job_file, raise_mistakes
-from asyncrun.jobfile.loading import Reading
+from asyncrun.jobfile.loader import LoadOptions
 
 
 def check_job_file(request: Request, *, strict: bool) -> list[str]:
     """Return the names of the jobs. Raises JobFileError; `strict` also demands variables, inputs, and that they have the fields named."""
-    reading = Reading(variables=request.variables, environ=request.environ, check_inputs=strict, resolve=strict, need_keys=strict)
+    reading = LoadOptions(variables=request.variables, environ=request.environ, check_inputs=strict, resolve=strict, need_keys=strict)
     names = [job.name for job in load_job_file(request.file, reading).jobs]
     if strict:
         _look_closely(request, names)

@@ -26,10 +26,9 @@ from asyncrun.errors import MissingKeyError, Mistake, StorageError, UsageError, 
 from asyncrun.grammar.endings import input_format
 from asyncrun.grammar.ids import parse_ids
 from asyncrun.jobfile.fillers import fills
-from asyncrun.jobfile.input import Input
-from asyncrun.jobfile.input import Output as OutputConfig
+from asyncrun.jobfile.input_output import InputConfig, OutputConfig
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
-from asyncrun.jobfile.sections import EmbedderConfig, Endpoint, EndpointConfig, LlmConfig, StoreConfig
+from asyncrun.jobfile.sections import EmbedderConfig, EndpointConfig, LlmConfig, ModelConfig, StoreConfig
 from asyncrun.jobs.budget import Budget, Purse
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.distinct import DistinctSource
@@ -79,7 +78,7 @@ class Workshop:
     redact: Callable[[str], str] = str
     options: RunOptions = field(default_factory=RunOptions)
     purse: Purse | None = None
-    models: Sequence[EndpointConfig] = ()
+    models: Sequence[ModelConfig] = ()
     jobs: Sequence[Job] = ()
     keyless: Sequence[Mistake] = ()
     forecast: Forecast = field(default_factory=Forecast)
@@ -261,7 +260,7 @@ class Workshop:
             budget.spent, budget.stopped = budget.account.balance()
         return budget if budget.durable or self.purse is not None else None
 
-    def open_source(self, config: Input) -> Source:
+    def open_source(self, config: InputConfig) -> Source:
         """Return the input of a job."""
         return Source(
             base=self.root,
@@ -318,7 +317,7 @@ class Workshop:
         return self._llms[name]
 
     def _build_llm(self, config: LlmConfig) -> Llm:
-        def build(place: Endpoint | None = None) -> Llm:
+        def build(place: EndpointConfig | None = None) -> Llm:
             manners = self.places.manners(config, place)
             return build_llm(
                 config,
@@ -367,7 +366,7 @@ class Workshop:
         return SeveralPlaces(several, reference=reference, warn=self.warn)
 
     def _build_place(
-        self, adapter: Callable[..., Any], config: EmbedderConfig, shared: Mapping[str, Any], place: Endpoint | None = None
+        self, adapter: Callable[..., Any], config: EmbedderConfig, shared: Mapping[str, Any], place: EndpointConfig | None = None
     ) -> Embedder:
         """Return the embedder of one place: one of the `endpoints`, or the only one."""
         where, manners = place or config, self.places.manners(config, place)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
-    from asyncrun.jobfile.input import Input, Output
+    from asyncrun.jobfile.input_output import InputConfig, OutputConfig
+    from asyncrun.jobfile.job_file import JobFile
     from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, PluginJob, QueryJob
     from asyncrun.jobfile.load import load_job_file, parse_job_file
-    from asyncrun.jobfile.loading import Reading
-    from asyncrun.jobfile.model import JobFile
+    from asyncrun.jobfile.loader import LoadOptions
     from asyncrun.jobfile.schema import job_file_schema
     from asyncrun.jobfile.sections import EmbedderConfig, StoreConfig
     from asyncrun.jobfile.units import Threshold
@@ -20,13 +20,13 @@ __all__ = [
     "EmbedJob",
     "EmbedderConfig",
     "IngestJob",
-    "Input",
+    "InputConfig",
     "Job",
     "JobFile",
-    "Output",
+    "LoadOptions",
+    "OutputConfig",
     "PluginJob",
     "QueryJob",
-    "Reading",
     "StoreConfig",
     "Threshold",
     "job_file_schema",
@@ -38,13 +38,13 @@ _HOMES = {
     "EmbedJob": "jobs",
     "EmbedderConfig": "sections",
     "IngestJob": "jobs",
-    "Input": "input",
+    "InputConfig": "input_output",
     "Job": "jobs",
-    "JobFile": "model",
-    "Output": "input",
+    "JobFile": "job_file",
+    "OutputConfig": "input_output",
     "PluginJob": "jobs",
     "QueryJob": "jobs",
-    "Reading": "loading",
+    "LoadOptions": "loader",
     "StoreConfig": "sections",
     "Threshold": "units",
     "job_file_schema": "schema",

@@ -8,10 +8,10 @@ from pathlib import Path as FilePath
 from asyncrun.escape import printable
 from asyncrun.grammar.endings import OUTPUTS, input_format
 from asyncrun.jobfile.entries import JobEntry
-from asyncrun.jobfile.fields import Model
+from asyncrun.jobfile.field_types import Model
 from asyncrun.jobfile.files import real
 from asyncrun.jobfile.fillers import with_filling
-from asyncrun.jobfile.input import Output
+from asyncrun.jobfile.input_output import OutputConfig
 from asyncrun.jobfile.job_grammar import input_path, takes
 from asyncrun.jobfile.jobs import Chunking, Job
 from asyncrun.jobfile.mistakes import Findings, listed, near
@@ -22,10 +22,10 @@ from asyncrun.jobfile.sections import (
     MODEL_NEEDED,
     STORE_KEYS,
     EmbedderConfig,
-    Endpoint,
     EndpointConfig,
     ExecutorConfig,
     LlmConfig,
+    ModelConfig,
     StoreConfig,
 )
 from asyncrun.jobfile.unavailable import Names
@@ -172,12 +172,12 @@ def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -
         chunk: Chunking | None = getattr(entry.job, "chunk", None)
         if chunk is not None:
             names.check("chunkers", "way to cut", chunk.by, entry.path("chunk", "by"), findings)
-        output: Output | None = getattr(entry.job, "output", None)
+        output: OutputConfig | None = getattr(entry.job, "output", None)
         if output is not None:
             _check_format(output, entry, names, findings)
 
 
-def _check_format(output: Output, entry: JobEntry, names: Names, findings: Findings) -> None:
+def _check_format(output: OutputConfig, entry: JobEntry, names: Names, findings: Findings) -> None:
     stated, where = entry.path("output", "format"), entry.path("output")
     if output.format == "npy" and entry.job is not None and entry.job.kind == "query":
         message = "an .npy file holds embeddings, and the rows of a query have none"
@@ -211,7 +211,7 @@ def check_outputs(entries: Sequence[JobEntry], root: FilePath, job_file: FilePat
     written: list[Protected] = []
     stdout: JobEntry | None = None
     for entry in entries:
-        output: Output | None = getattr(entry.job, "output", None)
+        output: OutputConfig | None = getattr(entry.job, "output", None)
         if entry.job is None or output is None:
             continue
         where, files = entry.path("output"), [locate(path) for path in output_files(output, root)]
@@ -239,9 +239,9 @@ def check_budgets(entries: Sequence[JobEntry], findings: Findings) -> None:
                 findings.add(entry.path("budget", "cost"), "a budget of money needs a price", f"price_per_million_tokens at the {word}")
 
 
-def check_limits(models: Mapping[Path, EndpointConfig], findings: Findings) -> None:
+def check_limits(models: Mapping[Path, ModelConfig], findings: Findings) -> None:
     """Limits hold for an endpoint, a key and a model: what two embedders or llms state about the same three must be the same."""
-    first: dict[tuple[str, str, str], tuple[Path, Endpoint | EndpointConfig]] = {}
+    first: dict[tuple[str, str, str], tuple[Path, EndpointConfig | ModelConfig]] = {}
     places = ((place, owner, model) for path, model in models.items() for place, owner in _places(path, model))
     for path, place, model in places:
         stated = place.limits.model_dump(exclude_unset=True)
@@ -254,14 +254,14 @@ def check_limits(models: Mapping[Path, EndpointConfig], findings: Findings) -> N
             findings.add((*path, "limits"), what, "the same limits, or limits at one of them", key=True)
 
 
-def _places(path: Path, model: EndpointConfig) -> Iterator[tuple[Path, Endpoint | EndpointConfig]]:
+def _places(path: Path, model: ModelConfig) -> Iterator[tuple[Path, EndpointConfig | ModelConfig]]:
     """Yield where a model is served: its endpoints, or its one address."""
     yield from (((*path, "endpoints", at), place) for at, place in enumerate(model.places()))
     if not model.endpoints:
         yield path, model
 
 
-def _key_of(path: Path, model: Endpoint | EndpointConfig, findings: Findings) -> str:
+def _key_of(path: Path, model: EndpointConfig | ModelConfig, findings: Findings) -> str:
     if model.api_key is not None:
         return model.api_key.get_secret_value()
     node = findings.node((*path, "api_key"))

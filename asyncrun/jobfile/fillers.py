@@ -7,8 +7,8 @@ from pathlib import Path
 
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import real
+from asyncrun.jobfile.job_file import closure
 from asyncrun.jobfile.jobs import IngestJob, Job, QueryJob
-from asyncrun.jobfile.model import closure
 
 
 def with_filling(entries: Sequence[JobEntry], needs: Mapping[str, tuple[str, ...]], root: Path) -> dict[str, tuple[str, ...]]:

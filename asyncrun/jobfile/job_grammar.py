@@ -13,7 +13,7 @@ from asyncrun.grammar.globs import Glob, is_glob, parse_exclude, parse_glob
 from asyncrun.grammar.template import parse_template
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import real
-from asyncrun.jobfile.input import Input
+from asyncrun.jobfile.input_output import InputConfig
 from asyncrun.jobfile.jobs import QueryJob
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.yaml_tree import Path as Steps
@@ -51,12 +51,12 @@ def find_glob(text: str, root: Path) -> Glob | None:
     return replace(glob, folder=os.path.realpath(glob.folder))
 
 
-def parse_excluded(given: Input, root: Path) -> Callable[[str], bool]:
+def parse_excluded(given: InputConfig, root: Path) -> Callable[[str], bool]:
     """Return what tells whether an absolute path is left out of an input; patterns that cannot be read leave out nothing."""
     return parse_exclude(tuple(text for text in given.exclude if _excludes(text, root)), real(root))
 
 
-def takes(given: Input, root: Path) -> Callable[[Path], bool]:
+def takes(given: InputConfig, root: Path) -> Callable[[Path], bool]:
     """Return what tells whether a real path, there or not yet, is one of an input."""
     named = {real(root / text) for text in given.paths if text != STDIN}
     globs = [glob for text in given.paths if is_glob(text) and (glob := find_glob(text, root)) is not None]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from asyncrun.jobfile.fields import (
+from asyncrun.jobfile.field_types import (
     Accepts,
     Count,
     Duration,
@@ -20,7 +20,7 @@ from asyncrun.jobfile.fields import (
     Whole,
     wrong,
 )
-from asyncrun.jobfile.input import Input, Output
+from asyncrun.jobfile.input_output import InputConfig, OutputConfig
 from asyncrun.jobfile.sections import EmbedderConfig, LlmConfig, NotifyConfig, StoreConfig, local_embedder
 from asyncrun.jobfile.units import Threshold
 
@@ -52,8 +52,8 @@ def _reference(value: object) -> object:
 _Reference = BeforeValidator(_reference)
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
 Workers = Annotated[Count | None, BeforeValidator(_workers), Accepts(({"const": "auto"},))]
-InputField = Annotated[Input, Accepts(({"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}))]
-OutputField = Annotated[Output, _TEXT]
+InputField = Annotated[InputConfig, Accepts(({"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}))]
+OutputField = Annotated[OutputConfig, _TEXT]
 EmbedderField = Annotated[EmbedderConfig, _Reference, _TEXT]
 StoreField = Annotated[StoreConfig, _Reference, _TEXT]
 
@@ -173,7 +173,7 @@ class PartialJob(PluginJob):
 
     name: Name = ""
     kind: str = ""
-    input: InputField = Field(default_factory=lambda: Input.model_validate({"items": [], "allow_empty": True}))
+    input: InputField = Field(default_factory=lambda: InputConfig.model_validate({"items": [], "allow_empty": True}))
 
 
 JOB_MODELS: dict[str, type[Job]] = {"embed": EmbedJob, "ingest": IngestJob, "query": QueryJob}

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from asyncrun.jobfile.entries import JobEntry, Parts
 from asyncrun.jobfile.jobs import IngestJob
-from asyncrun.jobfile.sections import EmbedderConfig, EndpointConfig, LlmConfig, StoreConfig
+from asyncrun.jobfile.sections import EmbedderConfig, LlmConfig, ModelConfig, StoreConfig
 from asyncrun.jobfile.yaml_tree import Path
 
 C = TypeVar("C", EmbedderConfig, StoreConfig, LlmConfig)
@@ -53,6 +53,6 @@ class KeyRing:
         changes: dict[str, Any] = {}
         if key is not None:
             changes["api_key"] = SecretStr(key)
-        if isinstance(part, EndpointConfig):
+        if isinstance(part, ModelConfig):
             changes["endpoints"] = tuple(self._with_key(each, (*path, "endpoints", at)) for at, each in enumerate(part.endpoints))
         return part.model_copy(update=changes) if part is not None and changes else part

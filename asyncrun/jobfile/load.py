@@ -7,20 +7,20 @@ from pathlib import Path
 
 from asyncrun.errors import JobFileError
 from asyncrun.jobfile.files import load_text
-from asyncrun.jobfile.loading import Loading, Reading
+from asyncrun.jobfile.job_file import JobFile
+from asyncrun.jobfile.loader import JobFileLoader, LoadOptions
 from asyncrun.jobfile.mistakes import Findings, with_lines
-from asyncrun.jobfile.model import JobFile
 from asyncrun.jobfile.yaml_parser import compose
 from asyncrun.jobfile.yaml_tree import Listing, Scalar, Table, child
 from asyncrun.jobfile.yaml_tree import Path as Steps
 
 
-def load_job_file(path: Path, reading: Reading) -> JobFile:
+def load_job_file(path: Path, options: LoadOptions) -> JobFile:
     """Read a job file; its path stands in every mistake as it is given.
 
     Raises JobFileError with every mistake, UsageError for a job that is not in the file.
     """
-    return parse_job_file(load_text(path), path, reading)
+    return parse_job_file(load_text(path), path, options)
 
 
 def raise_mistakes(path: Path, found: Sequence[tuple[Steps, str]]) -> None:
@@ -45,15 +45,15 @@ def is_job_file(path: Path) -> bool:
     return bool(mistakes) or child(root, "jobs") is not None
 
 
-def parse_job_file(text: str, path: Path, reading: Reading) -> JobFile:
+def parse_job_file(text: str, path: Path, options: LoadOptions) -> JobFile:
     """Read a job file's text as if it stood at `path`; else as `load_job_file`.
 
     >>> text = "jobs: [{name: notes, kind: embed, input: notes.jsonl, output: vectors.jsonl}]"
-    >>> parse_job_file(text, Path("jobs.yaml"), Reading(check_inputs=False)).jobs[0].name
+    >>> parse_job_file(text, Path("jobs.yaml"), LoadOptions(check_inputs=False)).jobs[0].name
     'notes'
     """
     try:
-        return Loading(text, path, reading).load()
+        return JobFileLoader(text, path, options).load()
     except JobFileError as error:
         raise JobFileError(with_lines(error.mistakes, text)) from None
 

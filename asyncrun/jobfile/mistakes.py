@@ -11,7 +11,7 @@ from asyncrun import spelling
 from asyncrun.errors import JobFileError, Mistake
 from asyncrun.escape import printable
 from asyncrun.jobfile.yaml_parser import BREAK
-from asyncrun.jobfile.yaml_tree import Node, Path, Scalar, find, nearest, place, show
+from asyncrun.jobfile.yaml_tree import Path, Scalar, YamlNode, find, nearest, place, show
 from asyncrun.redact import Redactor
 
 HIDDEN = {"api_key", "headers", "url", "ping"}
@@ -41,7 +41,7 @@ class Findings:
         mistakes: what was found while the tree was made.
     """
 
-    def __init__(self, file: str, root: Node, mistakes: Iterable[Mistake] = ()) -> None:
+    def __init__(self, file: str, root: YamlNode, mistakes: Iterable[Mistake] = ()) -> None:
         self.file = file
         self.root = root
         self.gaps: list[Gap] = []
@@ -71,7 +71,7 @@ class Findings:
         """Tell whether something is already said about a path or about what holds it."""
         return any(path[:length] in self._known for length in range(1, len(path) + 1))
 
-    def node(self, path: Path) -> Node | None:
+    def node(self, path: Path) -> YamlNode | None:
         """Return what stands at a path."""
         return find(self.root, path)
 

@@ -9,7 +9,7 @@ from asyncrun.errors import StorageError
 from asyncrun.grammar.endings import ids_path
 from asyncrun.grammar.globs import is_glob
 from asyncrun.jobfile.files import real
-from asyncrun.jobfile.input import Input, Output
+from asyncrun.jobfile.input_output import InputConfig, OutputConfig
 from asyncrun.jobfile.job_grammar import STDIN, find_glob, parse_excluded, takes
 from asyncrun.jobfile.jobs import IngestJob, Job, QueryJob
 from asyncrun.jobfile.sections import StoreConfig
@@ -18,7 +18,7 @@ from asyncrun.path_collisions import Protected, Spot, locate, protect_database, 
 STDOUT = "-"
 
 
-def protect_input(what: str, given: Input, root: Path) -> Protected:
+def protect_input(what: str, given: InputConfig, root: Path) -> Protected:
     """Return the protection of an input: its files, and what its globs would take if it were there. Blocks."""
     covers, excluded = takes(given, root), parse_excluded(given, root)
     spots = (locate(root / path) for path in given.paths if path != STDIN)
@@ -53,7 +53,7 @@ def protect_store(what: str, store: StoreConfig, root: Path) -> Iterator[Protect
         yield protect_folder(what, root / store.path)
 
 
-def output_files(output: Output | None, root: Path) -> tuple[Path, ...]:
+def output_files(output: OutputConfig | None, root: Path) -> tuple[Path, ...]:
     """Return the files that an output writes, none for stdout: an .npy file has its ids beside it.
 
     >>> [path.name for path in output_files(Output.model_validate("notes.npy"), Path("out"))]
@@ -65,7 +65,7 @@ def output_files(output: Output | None, root: Path) -> tuple[Path, ...]:
     return (path, ids_path(path)) if output.format == "npy" else (path,)
 
 
-def _found(given: Input, root: Path) -> Iterator[Path]:
+def _found(given: InputConfig, root: Path) -> Iterator[Path]:
     """Yield the files that the globs of an input find; a folder that cannot be listed has none."""
     excluded = parse_excluded(given, root)
     for text in given.paths:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from asyncrun.jobfile.entries import OPTIONS
+from asyncrun.jobfile.job_file import Sections
 from asyncrun.jobfile.jobs import JOB_MODELS
-from asyncrun.jobfile.model import Sections
 from asyncrun.jobfile.unavailable import PLANNED
 
 _ENDPOINT = {
@@ -55,7 +55,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "notify": "Who is told that a run has started and how it ended.",
         "jobs": "What is done.",
     },
-    "Endpoint": {key: _ENDPOINT[key] for key in ("base_url", "api_key", "limits")},
+    "EndpointConfig": {key: _ENDPOINT[key] for key in ("base_url", "api_key", "limits")},
     "EmbedderConfig": {
         **_ENDPOINT,
         "dimensions": "How many numbers a vector has, where the model leaves a choice.",
@@ -77,19 +77,19 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "tokenizer": "The path of a tokenizer.json that counts for context_tokens; default: a safe bound by bytes.",
         "price_per_million_tokens": "USD; a budget of money needs it.",
     },
-    "Batch": {"max_items": "Texts of one request.", "max_tokens": "Tokens of one request.", "max_bytes": "Bytes of one request."},
-    "Limits": {
+    "BatchConfig": {"max_items": "Texts of one request.", "max_tokens": "Tokens of one request.", "max_bytes": "Bytes of one request."},
+    "LimitsConfig": {
         "requests_per_minute": "Requests a minute.",
         "tokens_per_minute": "Tokens a minute.",
         "inputs_per_minute": "Texts a minute.",
         "concurrency": "Requests in flight, over all jobs.",
         "share": "The part of these limits that is ours, where other processes use the key too.",
     },
-    "Retry": {
+    "RetryConfig": {
         "attempts": "Tries of one batch, the first included; without a number a first request that reaches no server has 3.",
         "max_wait": "How long one batch may wait for throttles in all.",
     },
-    "Price": {"input": "USD for a million tokens of requests.", "output": "USD for a million tokens of answers."},
+    "PriceConfig": {"input": "USD for a million tokens of requests.", "output": "USD for a million tokens of answers."},
     "StoreConfig": {
         "type": "The kind of store, or a plugin's name.",
         "path": "The file or folder of a store on this machine (sqlite, lancedb).",
@@ -111,7 +111,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "processes": "How many processes run jobs (ray).",
     },
     "NotifyConfig": {"ping": "An address that is called at the start and at the end; best a variable."},
-    "Input": {
+    "InputConfig": {
         "path": "A path or several: globs, '-' for standard input; they start at the job file's folder.",
         "items": "Items in place: texts, or mappings with their fields.",
         "exclude": "Globs of files that are left out; one without a slash is a name in any folder.",
@@ -123,7 +123,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "duplicates": "What becomes of a second item with the same id.",
         "allow_empty": "Whether a glob may match nothing.",
     },
-    "Output": {
+    "OutputConfig": {
         "path": "A path, or '-' for standard output; folders that are missing are made.",
         "format": "The format of the rows; default: told by the ending of the path.",
         "columns": "Which columns are written, in this order.",
@@ -166,8 +166,8 @@ _NAMED = {
     ("EmbedderConfig", "provider"): "embedders",
     ("LlmConfig", "provider"): "llms",
     ("StoreConfig", "type"): "stores",
-    ("Input", "format"): "readers",
-    ("Output", "format"): "writers",
+    ("InputConfig", "format"): "readers",
+    ("OutputConfig", "format"): "writers",
     ("Chunking", "by"): "chunkers",
 }
 """The keys that hold a name of a port: an editor offers the known ones, and a plugin's stays valid."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from asyncrun.aio.retry import RetryPolicy
-from asyncrun.jobfile.fields import (
+from asyncrun.jobfile.field_types import (
     Accepts,
     Address,
     Count,
@@ -51,7 +51,7 @@ ApiKey = Annotated[Secret | None, BeforeValidator(_key), Accepts((KEY_FILE_SCHEM
 Headers = dict[str, Secret]
 
 
-class Limits(Model):
+class LimitsConfig(Model):
     """What the endpoint allows; None: not known. `share` (above 0, up to 1) is the part of it that is ours."""
 
     requests_per_minute: Rate | None = None
@@ -61,7 +61,7 @@ class Limits(Model):
     share: Share = Field(default=1.0, json_schema_extra={"default": "100%"})
 
 
-class Retry(Model):
+class RetryConfig(Model):
     """Attempts of one batch, the first included, and the seconds that it may wait for throttles in all."""
 
     attempts: Count = 6
@@ -74,27 +74,27 @@ class Retry(Model):
         return RetryPolicy(attempts=self.attempts, max_wait=self.max_wait, max_hint=self.max_wait, hasty=hasty)
 
 
-class Endpoint(Model):
+class EndpointConfig(Model):
     """One of several places that serve the same model."""
 
     base_url: Address
     api_key: ApiKey = None
-    limits: Limits = Field(default_factory=Limits)
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
 
 
-class EndpointConfig(Model):
+class ModelConfig(Model):
     """A model, where it is served, and how its endpoint is treated. `timeout` is seconds for one attempt."""
 
     provider: Text
     model: Text | None = None
     base_url: Address | None = None
-    endpoints: tuple[Endpoint, ...] = ()
+    endpoints: tuple[EndpointConfig, ...] = ()
     api_key: ApiKey = None
     api_version: Text | None = None
     params: dict[str, Any] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
-    limits: Limits = Field(default_factory=Limits)
-    retry: Retry = Field(default_factory=Retry)
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    retry: RetryConfig = Field(default_factory=RetryConfig)
     timeout: Duration = 60.0
     http2: Flag = False
     headers: Headers = Field(default_factory=dict)
@@ -109,12 +109,12 @@ class EndpointConfig(Model):
             raise wrong("two of the endpoints are the same", "each base_url with each key once")
         return self
 
-    def places(self) -> tuple[Endpoint, ...]:
+    def places(self) -> tuple[EndpointConfig, ...]:
         """Return the endpoints, each with its limits: what it does not state is as the model has it."""
         shared = {name: getattr(self.limits, name) for name in self.limits.model_fields_set}
         own = ({name: getattr(place.limits, name) for name in place.limits.model_fields_set} for place in self.endpoints)
         return tuple(
-            place.model_copy(update={"limits": Limits.model_construct(_fields_set={*shared, *stated}, **{**shared, **stated})})
+            place.model_copy(update={"limits": LimitsConfig.model_construct(_fields_set={*shared, *stated}, **{**shared, **stated})})
             for place, stated in zip(self.endpoints, own, strict=True)
         )
 
@@ -149,7 +149,7 @@ LOCAL_KEYS = frozenset(("provider", "model", "dimensions", "document_prefix", "q
 """The keys that the provider local looks at: nobody is asked, so there is no address, no key, no limit and no price."""
 
 
-class Batch(Model):
+class BatchConfig(Model):
     """How much one request may carry; None: what the provider takes."""
 
     max_items: Count | None = None
@@ -157,7 +157,7 @@ class Batch(Model):
     max_bytes: Size | None = None
 
 
-class EmbedderConfig(EndpointConfig):
+class EmbedderConfig(ModelConfig):
     """An embedder as a job uses it.
 
     `on_too_long` and `on_empty` are resolved: they hold the default of the provider and of the job's kind where the file says nothing.
@@ -168,7 +168,7 @@ class EmbedderConfig(EndpointConfig):
     document_prefix: str = ""
     query_prefix: str = ""
     space: Text | None = None
-    batch: Batch = Field(default_factory=Batch)
+    batch: BatchConfig = Field(default_factory=BatchConfig)
     on_too_long: Literal["fail", "truncate", "split"] = "fail"
     on_empty: Literal["fail", "skip"] = "fail"
     tokenizer: Text | None = None
@@ -228,21 +228,21 @@ class StoreConfig(Model):
         return frozenset(value.get_secret_value() for value in (self.url, self.api_key) if value is not None)
 
 
-class Price(Model):
+class PriceConfig(Model):
     """USD per million tokens that go in and come out."""
 
     input: Number
     output: Number
 
 
-class LlmConfig(EndpointConfig):
+class LlmConfig(ModelConfig):
     """A model that answers from hits."""
 
     temperature: Temperature | None = None
     max_output_tokens: Count | None = None
     system: str | None = None
     tokenizer: Text | None = None
-    price_per_million_tokens: Price | None = None
+    price_per_million_tokens: PriceConfig | None = None
 
 
 class TraceConfig(Model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncrun import registry
 from asyncrun.jobfile.mistakes import Findings, near
-from asyncrun.jobfile.yaml_tree import Node, Path, Scalar, children, matching
+from asyncrun.jobfile.yaml_tree import Path, Scalar, YamlNode, children, matching
 
 PLANNED: dict[str, tuple[str, ...]] = {
     "kinds": ("embed", "ingest", "query"),
@@ -97,7 +97,7 @@ class Names:
         return False
 
 
-def _empty(node: Node) -> bool:
+def _empty(node: YamlNode) -> bool:
     if isinstance(node, Scalar):
         return node.plain and node.text in ("", "~", "null")
     return not any(True for _ in children(node))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from asyncrun.escape import printable
 from asyncrun.jobfile.mistakes import HIDDEN, Findings, near
-from asyncrun.jobfile.yaml_tree import Listing, Node, Path, Scalar, Table, UnclearScalarError, read_plain
+from asyncrun.jobfile.yaml_tree import Listing, Path, Scalar, Table, UnclearScalarError, YamlNode, read_plain
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -79,7 +79,7 @@ def _report(error: Mapping[str, Any], model: type[BaseModel], source: Callable[[
         findings.add(path, message, allowed, suggestion)
 
 
-def _words(kind: str, context: Mapping[str, Any], message: str, node: Node | None) -> tuple[str, str | None, str | None]:
+def _words(kind: str, context: Mapping[str, Any], message: str, node: YamlNode | None) -> tuple[str, str | None, str | None]:
     """Return what is wrong, what is allowed, and what was probably meant."""
     if kind == "wrong":
         return context["message"] or _described(node, context["allowed"]), context["allowed"], context["suggestion"]
@@ -96,7 +96,7 @@ def _words(kind: str, context: Mapping[str, Any], message: str, node: Node | Non
     return message, None, None
 
 
-def _described(node: Node | None, expected: str | None) -> str:
+def _described(node: YamlNode | None, expected: str | None) -> str:
     """Return a few words for what stands where something else is expected; the value of a variable is not among them."""
     if isinstance(node, Table):
         return "a mapping stands here"

@@ -9,7 +9,7 @@ from typing import Any
 
 from asyncrun.escape import printable
 from asyncrun.jobfile.mistakes import HIDDEN, Findings, near
-from asyncrun.jobfile.yaml_tree import Listing, Node, Path, Scalar, Table, UnclearScalarError, read_plain
+from asyncrun.jobfile.yaml_tree import Listing, Path, Scalar, Table, UnclearScalarError, YamlNode, read_plain
 
 _TOKEN = re.compile(r"\$\$|\$\{([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -108,7 +108,7 @@ class Resolver:
         self._variables = variables
         self._findings = findings
 
-    def data(self, node: Node | None, path: Path) -> Any:
+    def data(self, node: YamlNode | None, path: Path) -> Any:
         """Return what a node stands for."""
         if isinstance(node, Table):
             if path and path[-1] == "api_key":

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import yaml
 
 from asyncrun.errors import JobFileError, Mistake, Place
-from asyncrun.jobfile.yaml_tree import Entry, Listing, Node, Scalar, Table, show
+from asyncrun.jobfile.yaml_tree import Listing, Scalar, Table, TableEntry, YamlNode, show
 
 MAX_DEPTH = 40
 """Levels of nesting; a job file needs seven."""
@@ -33,15 +33,15 @@ class _Open:
 
     event: Any
     table: bool
-    items: list[Node] = field(default_factory=list)
-    entries: dict[str, Entry] = field(default_factory=dict)
-    merged: list[Node] = field(default_factory=list)
+    items: list[YamlNode] = field(default_factory=list)
+    entries: dict[str, TableEntry] = field(default_factory=dict)
+    merged: list[YamlNode] = field(default_factory=list)
     key: Scalar | None = None
     size: int = 1
     height: int = 0
 
 
-def compose(text: str, file: str) -> tuple[Node | None, list[Mistake]]:
+def compose(text: str, file: str) -> tuple[YamlNode | None, list[Mistake]]:
     """Return the tree of a YAML text (None: there is nothing in it) and the mistakes that do not hide the rest.
 
     Raises JobFileError for what cannot be read at all: bad YAML, characters that are no text, too deep, too many aliases.
@@ -67,10 +67,10 @@ class _Builder:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.root: Node | None = None
+        self.root: YamlNode | None = None
         self.mistakes: list[Mistake] = []
         self._open: list[_Open] = []
-        self._anchors: dict[str, Node | None] = {}
+        self._anchors: dict[str, YamlNode | None] = {}
         self._aliased = 0
         self._documents = 0
 
@@ -106,7 +106,7 @@ class _Builder:
             self._anchors[event.anchor] = node
         return node
 
-    def _alias(self, event: Any) -> Node:
+    def _alias(self, event: Any) -> YamlNode:
         name = event.anchor
         if name not in self._anchors:
             self._stop(event, f"the alias *{name} has no anchor &{name} before it")
@@ -120,7 +120,7 @@ class _Builder:
             self._stop(event, TOO_DEEP)
         return node
 
-    def _add(self, event: Any, node: Node) -> None:
+    def _add(self, event: Any, node: YamlNode) -> None:
         if not self._open:
             self.root = node
             return
@@ -142,13 +142,13 @@ class _Builder:
                 what = f"written twice; the first stands on line {first.line}"
                 self.mistakes.append(Mistake(show((*self._path(), key.text)), what, None, None, Place(self.file, key.line, key.column)))
             else:
-                parent.entries[key.text] = Entry(node, key.line, key.column)
+                parent.entries[key.text] = TableEntry(node, key.line, key.column)
 
     def _close(self) -> None:
         done = self._open.pop()
         mark = done.event.start_mark
         line, column, size, height = mark.line + 1, mark.column + 1, done.size, done.height + 1
-        node: Node
+        node: YamlNode
         if done.table:
             for source in done.merged:
                 if not isinstance(source, Table):

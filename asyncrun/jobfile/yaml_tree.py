@@ -31,7 +31,7 @@ class Scalar:
 class Listing:
     """A list. `size` counts its nodes with every alias followed, `height` the levels below it."""
 
-    items: tuple[Node, ...]
+    items: tuple[YamlNode, ...]
     line: int
     column: int
     size: int = 1
@@ -39,10 +39,10 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class TableEntry:
     """One `key: value` of a table, and where its key stands."""
 
-    value: Node
+    value: YamlNode
     line: int
     column: int
 
@@ -51,17 +51,17 @@ class Entry:
 class Table:
     """A mapping of texts to nodes."""
 
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, TableEntry]
     line: int
     column: int
     size: int = 1
     height: int = 1
 
 
-Node: TypeAlias = Scalar | Listing | Table
+YamlNode: TypeAlias = Scalar | Listing | Table
 
 
-def child(node: Node | None, step: str | int) -> Node | None:
+def child(node: YamlNode | None, step: str | int) -> YamlNode | None:
     """Return what stands one step below a node, or None."""
     if isinstance(node, Table):
         entry = node.entries.get(str(step)) if isinstance(step, str) else None
@@ -71,14 +71,14 @@ def child(node: Node | None, step: str | int) -> Node | None:
     return None
 
 
-def find(node: Node | None, path: Path) -> Node | None:
+def find(node: YamlNode | None, path: Path) -> YamlNode | None:
     """Return what stands at a path below a node, or None."""
     for step in path:
         node = child(node, step)
     return node
 
 
-def nearest(node: Node, path: Path) -> Path:
+def nearest(node: YamlNode, path: Path) -> Path:
     """Return the longest beginning of a path that is in the tree."""
     for length, step in enumerate(path):
         below = child(node, step)
@@ -88,7 +88,7 @@ def nearest(node: Node, path: Path) -> Path:
     return path
 
 
-def place(node: Node, path: Path, file: str, *, key: bool = False) -> Place:
+def place(node: YamlNode, path: Path, file: str, *, key: bool = False) -> Place:
     """Return where the value at a path stands (or its key); for what is not there, where the nearest thing above it stands."""
     known = nearest(node, path)
     parent = find(node, known[:-1]) if known else None
@@ -99,7 +99,7 @@ def place(node: Node, path: Path, file: str, *, key: bool = False) -> Place:
     return Place(file, found.line, found.column)
 
 
-def children(node: Node | None) -> Iterator[tuple[str | int, Node]]:
+def children(node: YamlNode | None) -> Iterator[tuple[str | int, YamlNode]]:
     """Yield every step below a node with what stands there."""
     if isinstance(node, Table):
         yield from ((key, entry.value) for key, entry in node.entries.items())
@@ -107,7 +107,7 @@ def children(node: Node | None) -> Iterator[tuple[str | int, Node]]:
         yield from enumerate(node.items)
 
 
-def matching(node: Node | None, pattern: Path, path: Path = ()) -> Iterator[tuple[Path, Node]]:
+def matching(node: YamlNode | None, pattern: Path, path: Path = ()) -> Iterator[tuple[Path, YamlNode]]:
     """Yield the nodes at the paths that a pattern describes; `*` stands for any step."""
     if node is None:
         return

@@ -12,7 +12,7 @@ import pytest
 from asyncrun.app.recording import hash_of, open_recorder, settings_of
 from asyncrun.clock import SystemClock
 from asyncrun.jobfile.load import load_job_file
-from asyncrun.jobfile.loading import Reading
+from asyncrun.jobfile.loader import LoadOptions
 from asyncrun.jobfile.sections import TraceConfig
 from asyncrun.redact import Redactor
 from asyncrun.trace.recorder import TraceRecorder
@@ -130,7 +130,7 @@ jobs:
 def test_settings_hold_what_a_run_was_made_with_and_neither_secrets_nor_texts(tmp_path: Path) -> None:
     file = tmp_path / "jobs.yaml"
     file.write_text(JOBS)
-    settings = settings_of(load_job_file(file, Reading(environ={"K": "sk-0123456789abcdef"})).jobs)
+    settings = settings_of(load_job_file(file, LoadOptions(environ={"K": "sk-0123456789abcdef"})).jobs)
     assert settings["notes.embedder.model"] == "small"
     assert settings["notes.workers"] == 3
     assert settings["notes.input.items"] == 2

@@ -10,7 +10,7 @@ import pytest
 
 from asyncrun import registry
 from asyncrun.errors import JobFileError
-from asyncrun.jobfile import JobFile, Reading, parse_job_file
+from asyncrun.jobfile import JobFile, LoadOptions, parse_job_file
 from asyncrun.registry import Part
 
 Load = Callable[..., JobFile]
@@ -20,7 +20,7 @@ Mistakes = Callable[..., list[str]]
 @pytest.fixture
 def load() -> Load:
     def parse(text: str, path: Path = Path("f"), **options: Any) -> JobFile:
-        return parse_job_file(text, path, Reading(**{"check_inputs": False, **options}))
+        return parse_job_file(text, path, LoadOptions(**{"check_inputs": False, **options}))
 
     return parse
 

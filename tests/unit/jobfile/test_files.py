@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asyncrun.errors import JobFileError
-from asyncrun.jobfile import JobFile, Reading, load_job_file
+from asyncrun.jobfile import JobFile, LoadOptions, load_job_file
 
 JOBS = "jobs:\n  - {name: a, kind: embed, input: notes.jsonl, output: out/vectors.jsonl}\n"
 
@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def load(folder: Path, text: str | bytes, **options) -> JobFile:
     (folder / "jobs.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load_job_file(Path(os.path.relpath(folder / "jobs.yaml")), Reading(**options))
+    return load_job_file(Path(os.path.relpath(folder / "jobs.yaml")), LoadOptions(**options))
 
 
 def mistakes(folder: Path, text: str | bytes, **options) -> list[str]:
@@ -74,17 +74,17 @@ def test_what_is_no_text_is_refused(folder, data, expected):
 def test_a_missing_file_is_told_with_its_neighbour(folder):
     (folder / "jobs.yaml").write_text(JOBS)
     with pytest.raises(JobFileError, match=r"^my/job.yaml: no such file; did you mean 'my/jobs.yaml'\?$"):
-        load_job_file(Path("my/job.yaml"), Reading())
+        load_job_file(Path("my/job.yaml"), LoadOptions())
 
 
 def test_a_folder_and_a_pipe_are_no_job_files(folder):
     with pytest.raises(JobFileError, match=r"^my: a folder, not a file$"):
-        load_job_file(Path("my"), Reading())
+        load_job_file(Path("my"), LoadOptions())
     os.mkfifo(folder / "pipe")
     with pytest.raises(JobFileError, match=r"^my/pipe: not a regular file$"):
-        load_job_file(Path("my/pipe"), Reading())
+        load_job_file(Path("my/pipe"), LoadOptions())
     with pytest.raises(JobFileError, match=r"^x{300}: cannot be read"):
-        load_job_file(Path("x" * 300), Reading())
+        load_job_file(Path("x" * 300), LoadOptions())
 
 
 def test_a_file_without_permission_says_so(folder):
@@ -96,7 +96,7 @@ def test_a_file_without_permission_says_so(folder):
         os.seteuid(65534)  # root may read everything
     try:
         with pytest.raises(JobFileError, match=r"^my/jobs.yaml: cannot be read: Permission denied$"):
-            load_job_file(path, Reading())
+            load_job_file(path, LoadOptions())
     finally:
         os.seteuid(user)
 

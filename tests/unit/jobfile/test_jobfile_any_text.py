@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asyncrun.errors import JobFileError
-from asyncrun.jobfile import JobFile, Reading, parse_job_file
+from asyncrun.jobfile import JobFile, LoadOptions, parse_job_file
+from asyncrun.jobfile.job_file import Sections
 from asyncrun.jobfile.jobs import JOB_MODELS
-from asyncrun.jobfile.model import Sections
 from asyncrun.jobfile.sections import EmbedderConfig
 
 KEYS = sorted(
@@ -49,7 +49,7 @@ calm = settings(max_examples=100, suppress_health_check=list(HealthCheck))
 
 def load(text: str) -> None:
     with contextlib.suppress(JobFileError):
-        assert isinstance(parse_job_file(text, Path("f"), Reading(environ={"A": "1"}, check_inputs=False)), JobFile)
+        assert isinstance(parse_job_file(text, Path("f"), LoadOptions(environ={"A": "1"}, check_inputs=False)), JobFile)
 
 
 @given(st.text())

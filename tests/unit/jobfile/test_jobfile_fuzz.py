@@ -16,7 +16,7 @@ from rich.cells import cell_len
 
 from asyncrun.errors import JobFileError
 from asyncrun.escape import printable
-from asyncrun.jobfile import JobFile, Reading, parse_job_file
+from asyncrun.jobfile import JobFile, LoadOptions, parse_job_file
 from asyncrun.ui.mistake_excerpt import render_excerpt
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -114,7 +114,7 @@ def test_a_spoiled_job_file_is_read_or_refused(part: int) -> None:
     assert len(texts) > 3
     for number in range(part, FILES, PARTS):
         text = spoiled(texts, random.Random(SEED * 1_000_000_007 + number))
-        reading = Reading(environ={"A": "1"}, check_inputs=False, resolve=number % 2 == 0, need_keys=number % 3 == 0)
+        reading = LoadOptions(environ={"A": "1"}, check_inputs=False, resolve=number % 2 == 0, need_keys=number % 3 == 0)
         try:
             assert isinstance(parse_job_file(text, Path("f"), reading), JobFile)
         except JobFileError as error:

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from asyncrun.errors import JobFileError
-from asyncrun.jobfile import Reading, parse_job_file
+from asyncrun.jobfile import LoadOptions, parse_job_file
 
 JOBS = "\njobs: [{name: a, kind: embed, input: i, output: o.jsonl}]"
 
 
 def lines(text: str) -> list[str | None]:
     with pytest.raises(JobFileError) as caught:
-        parse_job_file(text, Path("f"), Reading(check_inputs=False))
+        parse_job_file(text, Path("f"), LoadOptions(check_inputs=False))
     return [mistake.line for mistake in caught.value.mistakes]
 
 

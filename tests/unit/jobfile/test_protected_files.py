@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.jobfile.input import Input
+from asyncrun.jobfile.input_output import InputConfig
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, QueryJob
 from asyncrun.jobfile.protected_files import protect_input, protect_parts
 from asyncrun.path_collisions import find_collision, locate
@@ -22,7 +22,7 @@ def test_an_input_is_what_its_globs_take_and_not_what_it_leaves_out(tmp_path: Pa
         (tmp_path / file).write_text(file)
     (tmp_path / "b/hard.md").hardlink_to(tmp_path / "a/1.md")
     (tmp_path / "b/left-out").hardlink_to(tmp_path / "a/out.md")
-    given = Input.model_validate({"path": ["a/*.md", "gone/*.md", "-"], "exclude": "out.md"})
+    given = InputConfig.model_validate({"path": ["a/*.md", "gone/*.md", "-"], "exclude": "out.md"})
     assert (find_collision([locate(tmp_path / name)], [protect_input("it", given, tmp_path)]) == "it") == held
 
 

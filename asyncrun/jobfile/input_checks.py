@@ -12,10 +12,10 @@ from asyncrun.grammar.endings import input_format
 from asyncrun.grammar.globs import Glob, is_glob
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import neighbour, not_a_file, real
-from asyncrun.jobfile.input import Input
+from asyncrun.jobfile.input_output import InputConfig
+from asyncrun.jobfile.job_file import absolute
 from asyncrun.jobfile.job_grammar import find_glob, input_path, parse_excluded
 from asyncrun.jobfile.mistakes import Findings
-from asyncrun.jobfile.model import absolute
 from asyncrun.jobfile.unavailable import Names
 from asyncrun.jobfile.yaml_tree import Path as Steps
 from asyncrun.jobfile.yaml_tree import Scalar
@@ -25,7 +25,7 @@ from asyncrun.jobfile.yaml_tree import Scalar
 class _Wanted:
     """What counts as an input of a job: files whose format is known or stated, and what other jobs write."""
 
-    given: Input
+    given: InputConfig
     root: Path
     written: frozenset[Path]
     names: Names

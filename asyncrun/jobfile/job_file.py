@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from asyncrun.errors import Mistake, UsageError
-from asyncrun.jobfile.fields import VARIABLE_SCHEMA, Accepts, Model
+from asyncrun.jobfile.field_types import VARIABLE_SCHEMA, Accepts, Model
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
 from asyncrun.jobfile.mistakes import near
 from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig

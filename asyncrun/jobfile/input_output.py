@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from asyncrun.grammar.endings import output_format
-from asyncrun.jobfile.fields import FilePath, FilePaths, Flag, Model, Text, Texts, wrong
+from asyncrun.jobfile.field_types import FilePath, FilePaths, Flag, Model, Text, Texts, wrong
 
 
 def _item(value: object) -> object:
@@ -19,7 +19,7 @@ def _item(value: object) -> object:
 InlineItem = Annotated[Any, BeforeValidator(_item), Field(json_schema_extra={"type": ["string", "object"]})]
 
 
-class Input(Model):
+class InputConfig(Model):
     """Where items come from: `paths` (relative ones start at the job file's folder; globs; `-` for stdin) or `items` written in place.
 
     `text` and `id` name a field, a dotted field, or a template such as `{title}. {text}`. `format` is `auto` or a reader's name.
@@ -59,7 +59,7 @@ def _format(data: dict[str, Any]) -> str:
     return "jsonl" if path == "-" else output_format(str(path)) or ""
 
 
-class Output(Model):
+class OutputConfig(Model):
     """Where rows go: a path (relative ones start at the job file's folder) or `-` for stdout.
 
     `format` is a writer's name; it follows from the path's ending where the file does not state it

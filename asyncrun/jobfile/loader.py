@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, TypeGuard
@@ -12,14 +12,14 @@ from asyncrun.errors import JobFileError, Mistake, Place
 from asyncrun.jobfile import checks
 from asyncrun.jobfile.entries import MAX_JOBS, OPTIONS, EntryBuilder, JobEntry, Parts
 from asyncrun.jobfile.files import load_key
-from asyncrun.jobfile.inputs import check_inputs
+from asyncrun.jobfile.input_checks import check_inputs
+from asyncrun.jobfile.job_file import VERSION, JobFile, Sections, closure, unknown_job
 from asyncrun.jobfile.job_grammar import check_words
 from asyncrun.jobfile.jobs import Job, PartialJob
 from asyncrun.jobfile.keys import KeyRing
 from asyncrun.jobfile.mistakes import Findings, Gap, near
-from asyncrun.jobfile.model import VERSION, JobFile, Sections, closure, unknown_job
 from asyncrun.jobfile.prompts import check_answering, check_llm
-from asyncrun.jobfile.sections import EmbedderConfig, EndpointConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
+from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, ModelConfig, NotifyConfig, StoreConfig, TraceConfig
 from asyncrun.jobfile.unavailable import Names, note_later
 from asyncrun.jobfile.validation_errors import M, build
 from asyncrun.jobfile.variables import Resolver, Variables
@@ -31,7 +31,7 @@ _SELECTABLE = {"jobs", "embedders", "stores", "llms"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class LoadOptions:
     """How a job file is read.
 
     `variables` come before `environ`, and both before the file's `vars`. `jobs` are those that will run (none: all); only what they
@@ -47,15 +47,15 @@ class Reading:
     need_keys: bool = True
 
 
-class Loading:
+class JobFileLoader:
     """The loading of one file: every method is one step of it."""
 
-    def __init__(self, text: str, path: FilePath, reading: Reading) -> None:
+    def __init__(self, text: str, path: FilePath, options: LoadOptions) -> None:
         shown = str(path)
         root, mistakes = compose(text, shown)
         if root is None or (isinstance(root, Scalar) and root.plain and not root.text):
             raise JobFileError([Mistake("", "the file is empty", "a mapping with jobs", None, Place(shown, 1, 1))])
-        self.path, self.reading = path, reading
+        self.path, self.options = path, options
         self.folder = path.absolute().parent
         self.names = Names()
         self.findings = Findings(shown, root, mistakes)
@@ -63,14 +63,18 @@ class Loading:
             self.findings.add((), "not a job file", "a mapping with jobs")
             self.findings.raise_all(lambda gap: True)
         self.vars = self._vars()
-        self.resolver = Resolver(Variables(reading.variables, reading.environ, self.vars), self.findings)
+        self.resolver = Resolver(Variables(options.variables, options.environ, self.vars), self.findings)
 
     def load(self) -> JobFile:
         """Return the job file. Raises JobFileError, UsageError."""
         version = self._version()
         self._top_keys()
         note_later(self.findings)
-        parts = Parts(self._embedders(), self._stores(), self._llms())
+        parts = Parts(
+            self._named("embedders", EmbedderConfig, checks.check_embedder),
+            self._named("stores", StoreConfig, checks.check_store),
+            self._named("llms", LlmConfig, check_llm),
+        )
         trace, executor = self._section("trace", TraceConfig), self._section("executor", ExecutorConfig)
         if executor is not None:
             checks.check_executor(executor, self.findings)
@@ -139,40 +143,23 @@ class Loading:
         node = self.findings.node((key,))
         if node is None or _nothing(node):
             return None
-        return build(model, self.resolver.data(node, (key,)), lambda path: (key, *path), self.findings)
+        return self._build(model, self.resolver.data(node, (key,)), (key,))
 
-    def _named(self, key: str, model: type[M]) -> dict[str, M | None]:
+    def _named(self, key: str, model: type[M], check: Callable[[M, Path, Names, Findings], None]) -> dict[str, M | None]:
+        """Return the parts of a section by their names, each checked; None for one that is wrong."""
         node = self.findings.node((key,))
         if node is not None and not isinstance(node, Table) and not _nothing(node):
             self.findings.add((key,), "not a mapping", "a mapping of names to settings")
         found: dict[str, M | None] = {}
         for name, value in children(node) if isinstance(node, Table) else ():
             found[str(name)] = self._build(model, self.resolver.data(value, (key, name)), (key, name))
+        for name, part in found.items():
+            if part is not None:
+                check(part, (key, name), self.names, self.findings)
         return found
 
     def _build(self, model: type[M], data: Any, above: Path) -> M | None:
         return build(model, data, lambda path: (*above, *path), self.findings)
-
-    def _embedders(self) -> dict[str, EmbedderConfig | None]:
-        found = self._named("embedders", EmbedderConfig)
-        for name, embedder in found.items():
-            if embedder is not None:
-                checks.check_embedder(embedder, ("embedders", name), self.names, self.findings)
-        return found
-
-    def _stores(self) -> dict[str, StoreConfig | None]:
-        found = self._named("stores", StoreConfig)
-        for name, store in found.items():
-            if store is not None:
-                checks.check_store(store, ("stores", name), self.names, self.findings)
-        return found
-
-    def _llms(self) -> dict[str, LlmConfig | None]:
-        found = self._named("llms", LlmConfig)
-        for name, llm in found.items():
-            if llm is not None:
-                check_llm(llm, ("llms", name), self.names, self.findings)
-        return found
 
     def _entries(self, parts: Parts) -> list[JobEntry]:
         node = self.findings.node(("jobs",))
@@ -215,11 +202,11 @@ class Loading:
 
     def _reached(self, entries: Sequence[JobEntry], needs: checks.Needs) -> frozenset[Path]:
         """Return the paths of the selected jobs, of what they need, and of the parts that these refer to."""
-        names = closure(set(self.reading.jobs or needs), needs)
+        names = closure(set(self.options.jobs or needs), needs)
         return frozenset(path for entry in entries if entry.name in names for path in (entry.path(), *entry.parts))
 
     def _counts(self, gap: Gap, reached: frozenset[Path]) -> bool:
-        if (gap.cause != "part" and not self.reading.resolve) or (gap.cause == "secret" and not self.reading.need_keys):
+        if (gap.cause != "part" and not self.options.resolve) or (gap.cause == "secret" and not self.options.need_keys):
             return False
         return self._is_reached(gap, reached)
 
@@ -227,19 +214,19 @@ class Loading:
         return gap.path[0] not in _SELECTABLE or gap.path[:2] in reached
 
     def _check_files(self, entries: Sequence[JobEntry], reached: frozenset[Path]) -> None:
-        if self.reading.check_inputs:
+        if self.options.check_inputs:
             written = checks.written(entries, self.folder)
             for entry in entries:
                 if entry.path() in reached:
                     check_inputs(entry, self.folder, written, self.names, self.findings)
         for entry in entries:
-            read = self.reading.check_inputs and entry.path() in reached
+            read = self.options.check_inputs and entry.path() in reached
             check_answering(entry, self.folder, self.names, self.findings, read=read)
 
     def _keys(self, reached: frozenset[Path]) -> dict[Path, str]:
         """Return the keys that stand in files, by the path of what they belong to."""
         found: dict[Path, str] = {}
-        wanted = self.resolver.key_files.items() if self.reading.resolve else ()
+        wanted = self.resolver.key_files.items() if self.options.resolve else ()
         for path, file in wanted:
             if path[0] in _SELECTABLE and path[:2] not in reached:
                 continue
@@ -250,7 +237,7 @@ class Loading:
         return found
 
     def _raise_unknown(self, needs: checks.Needs) -> None:
-        unknown = [name for name in self.reading.jobs if name not in needs]
+        unknown = [name for name in self.options.jobs if name not in needs]
         if unknown:
             raise unknown_job(unknown[0], list(needs))
 
@@ -267,9 +254,9 @@ def _whole(parts: Mapping[str, M | None]) -> dict[str, M]:
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def _models_by_path(parts: Parts, entries: Sequence[JobEntry]) -> dict[Path, EndpointConfig]:
+def _models_by_path(parts: Parts, entries: Sequence[JobEntry]) -> dict[Path, ModelConfig]:
     """Return embedders and llms by where their settings stand."""
-    found: dict[Path, EndpointConfig] = {("embedders", name): one for name, one in _whole(parts.embedders).items()}
+    found: dict[Path, ModelConfig] = {("embedders", name): one for name, one in _whole(parts.embedders).items()}
     found |= {("llms", name): one for name, one in _whole(parts.llms).items()}
     for entry in entries:
         llm: LlmConfig | None = getattr(entry.job, "llm", None)
