@@ -8,8 +8,8 @@ import sys
 SCRIPT = """
 import pathlib, sys
 import asyncrun.jobfile
-reading = asyncrun.jobfile.Reading(check_inputs=False)
-asyncrun.jobfile.parse_job_file("jobs: [{name: a, kind: embed, input: i, output: o.jsonl}]", pathlib.Path("f"), reading)
+options = asyncrun.jobfile.LoadOptions(check_inputs=False)
+asyncrun.jobfile.parse_job_file("jobs: [{name: a, kind: embed, input: i, output: o.jsonl}]", pathlib.Path("f"), options)
 print(*sorted({name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)))
 """
 
