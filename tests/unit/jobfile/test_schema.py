@@ -72,8 +72,8 @@ def test_every_key_says_what_it_is_for():
 
 
 OFFERED = {
-    **{"EmbedderConfig.provider": "voyage", "LlmConfig.provider": "ollama", "StoreConfig.type": "sqlite", "Input.format": "auto"},
-    **{"Output.format": "npy", "Chunking.by": "sentence", "QueryJob.search": "hybrid", "IngestJob.on_new_space": "rebuild"},
+    **{"EmbedderConfig.provider": "voyage", "LlmConfig.provider": "ollama", "StoreConfig.type": "sqlite", "InputConfig.format": "auto"},
+    **{"OutputConfig.format": "npy", "Chunking.by": "sentence", "QueryJob.search": "hybrid", "IngestJob.on_new_space": "rebuild"},
 }
 
 
