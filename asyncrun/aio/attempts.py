@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from asyncrun.aio.attempt_events import cut_attempt, end_attempt, tell_attempt, tell_wait
-from asyncrun.aio.limits import Limiter, Permit
+from asyncrun.aio.limiter import Limiter
+from asyncrun.aio.permit import Permit
 from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy, Stop, Wait, backoff_ceiling, decide
 from asyncrun.aio.wait_times import Spending
 from asyncrun.aio.worker_state import count_attempt, discount_attempt, waiting

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from asyncrun import registry
-from asyncrun.aio.limits import Limiter
+from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.retry import Circuit, RetryBudget
 from asyncrun.clock import Clock
 from asyncrun.embedders.named_tokenizer import load_tokenizer

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from asyncrun.aio.limits import Limiter
+from asyncrun.aio.limiter import Limiter
 from asyncrun.app.wiring import Workshop
 from asyncrun.clock import Clock
 from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity

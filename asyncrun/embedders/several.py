@@ -9,8 +9,8 @@ from contextvars import Context
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from asyncrun.aio.booking import book_first
-from asyncrun.aio.limits import Booking, Limits
+from asyncrun.aio.limits import Limits
+from asyncrun.aio.permit import Reservation, reserve_first
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.embedders.remote import RemoteEmbedding
@@ -168,10 +168,10 @@ class SeveralPlaces(BaseEmbedding):
             spent, self._spent = self._spent, Usage()
             return replace(answer, usage=answer.usage + spent, beside=answer.beside + spent.tokens)
 
-    async def _book(self, serving: Sequence[_Place], texts: Sequence[str]) -> tuple[_Place, Booking] | None:
+    async def _book(self, serving: Sequence[_Place], texts: Sequence[str]) -> tuple[_Place, Reservation] | None:
         """Wait for the place that may first; None when another one was compared meanwhile, and may be quicker."""
         limiters = [place.embedder.endpoint.limiter for place in serving]
-        booking = book_first(limiters, tokens=max(place.embedder.tokens_of(texts) for place in serving), inputs=len(texts))
+        booking = reserve_first(limiters, tokens=max(place.embedder.tokens_of(texts) for place in serving), inputs=len(texts))
         if not self._proofs:
             which, found = await booking
             return serving[which], found
@@ -278,7 +278,7 @@ class SeveralPlaces(BaseEmbedding):
             await place.embedder.aclose()
 
 
-async def _leave(line: asyncio.Task[tuple[int, Booking]]) -> None:
+async def _leave(line: asyncio.Task[tuple[int, Reservation]]) -> None:
     line.cancel()
     [ended] = await asyncio.gather(line, return_exceptions=True)
     if isinstance(ended, tuple):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limiter
+from asyncrun.aio.limiter import Limiter
+from asyncrun.aio.limits import DEFAULT_CONCURRENCY
 from asyncrun.aio.retry import Circuit, RetryBudget, RetryPolicy
 from asyncrun.aio.wait_times import spending
 from asyncrun.aio.worker_state import waiting

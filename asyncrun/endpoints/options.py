@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TypedDict
 
-from asyncrun.aio.limits import Limiter, Limits
+from asyncrun.aio.limiter import Limiter
+from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import Circuit, RetryBudget, RetryPolicy
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.endpoints.endpoint import Endpoint

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from asyncrun.aio.booking import book_first
 from asyncrun.aio.limits import Limits
+from asyncrun.aio.permit import reserve_first
 from asyncrun.endpoints.endpoint import MAX_WORKERS
 from asyncrun.endpoints.left_out import ABOUT_ENDPOINT, none_left
 from asyncrun.errors import AsyncrunError
@@ -105,7 +105,7 @@ class SeveralChats:
             await self._first_tried()
             return None
         tokens = max(place.llm.tokens_of(messages) for place in proven)
-        which, booking = await book_first([place.llm.endpoint.limiter for place in proven], tokens=tokens, inputs=1)
+        which, booking = await reserve_first([place.llm.endpoint.limiter for place in proven], tokens=tokens, inputs=1)
         with booking.held():
             return None if proven[which].error is not None else await self._ask(proven[which], messages)
 

@@ -22,7 +22,8 @@ from typing import Any
 
 from asyncrun.aio.attempts import Tally, with_retries
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.limits import Limiter, Limits
+from asyncrun.aio.limiter import Limiter
+from asyncrun.aio.limits import Limits
 from asyncrun.aio.pool import outcomes
 from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.callbacks import BaseCallbackHandler, CallbackManager, CBEventType, LlamaDebugHandler

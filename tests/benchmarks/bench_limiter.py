@@ -15,7 +15,8 @@ import random
 from collections import deque
 from dataclasses import dataclass, field
 
-from asyncrun.aio.limits import Limiter, Limits
+from asyncrun.aio.limiter import Limiter
+from asyncrun.aio.limits import Limits
 from asyncrun.clock import SystemClock
 
 WINDOW = 60.0

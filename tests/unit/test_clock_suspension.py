@@ -9,7 +9,8 @@ import pytest
 
 from asyncrun.aio.attempts import Attempted, Tally, with_retries
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.limits import Limiter, Limits
+from asyncrun.aio.limiter import Limiter
+from asyncrun.aio.limits import Limits
 from asyncrun.aio.pool import outcomes
 from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.clock import Moment, seconds_suspended, watch_suspension

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from asyncrun.aio.attempts import with_retries
-from asyncrun.aio.limits import Limiter, Limits
+from asyncrun.aio.limiter import Limiter
+from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.aio.wait_times import spending
 from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler

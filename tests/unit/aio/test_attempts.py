@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from asyncrun.aio.attempts import Attempted, Tally, with_retries
-from asyncrun.aio.limits import Limiter, Limits
+from asyncrun.aio.limiter import Limiter
+from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.errors import OutageError, ThrottledError
 from asyncrun.testing.clock import FakeClock

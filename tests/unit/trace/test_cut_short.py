@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from asyncrun.aio.attempts import with_retries
-from asyncrun.aio.limits import Limiter, Limits
+from asyncrun.aio.limiter import Limiter
+from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.callbacks import CallbackManager, CBEventType
 from asyncrun.redact import Redactor

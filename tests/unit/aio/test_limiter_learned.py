@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from asyncrun.aio.limits import Limiter, Limits
+from asyncrun.aio.limiter import Limiter
+from asyncrun.aio.limits import Limits
 from asyncrun.endpoints.told import told_limits
 from asyncrun.testing.clock import FakeClock
 from asyncrun.testing.quota import Meters, Quota

@@ -1,15 +1,15 @@
 import pytest
 
-from asyncrun.aio.concurrency import Concurrency
+from asyncrun.aio.throttling import AdaptiveConcurrency
 
 
-def succeed(concurrency: Concurrency, times: int) -> None:
+def succeed(concurrency: AdaptiveConcurrency, times: int) -> None:
     for _ in range(times):
         concurrency.succeeded()
 
 
 def test_it_starts_at_two_and_grows_by_one_a_window_up_to_the_cap() -> None:
-    concurrency = Concurrency(cap=4)
+    concurrency = AdaptiveConcurrency(cap=4)
     seen = [concurrency.limit]
     for window in (2, 3, 4, 4):
         succeed(concurrency, window)
@@ -19,7 +19,7 @@ def test_it_starts_at_two_and_grows_by_one_a_window_up_to_the_cap() -> None:
 
 
 def test_a_throttle_halves_it_and_one_is_the_least() -> None:
-    concurrency = Concurrency(cap=8)
+    concurrency = AdaptiveConcurrency(cap=8)
     succeed(concurrency, 2 + 3 + 4 + 5 + 6 + 7)
     seen = []
     for now in range(1, 6):
@@ -30,7 +30,7 @@ def test_a_throttle_halves_it_and_one_is_the_least() -> None:
 
 
 def test_a_timeout_takes_a_tenth() -> None:
-    concurrency = Concurrency(cap=100)
+    concurrency = AdaptiveConcurrency(cap=100)
     succeed(concurrency, sum(range(2, 20)))
     assert concurrency.limit == 20
 
@@ -40,7 +40,7 @@ def test_a_timeout_takes_a_tenth() -> None:
 
 
 def test_a_volley_of_failures_cuts_once() -> None:
-    concurrency = Concurrency(cap=8)
+    concurrency = AdaptiveConcurrency(cap=8)
     succeed(concurrency, 2 + 3 + 4 + 5 + 6 + 7)
 
     news = [concurrency.throttled(sent=0.1 * number, now=5.0) for number in range(8)]
@@ -50,7 +50,7 @@ def test_a_volley_of_failures_cuts_once() -> None:
 
 
 def test_not_adaptive_it_never_moves() -> None:
-    concurrency = Concurrency(cap=3, adaptive=False)
+    concurrency = AdaptiveConcurrency(cap=3, adaptive=False)
     succeed(concurrency, 10)
     concurrency.throttled(sent=0.0, now=1.0)
     concurrency.timed_out(sent=2.0, now=3.0)
@@ -60,4 +60,4 @@ def test_not_adaptive_it_never_moves() -> None:
 
 def test_a_cap_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="concurrency"):
-        Concurrency(cap=0)
+        AdaptiveConcurrency(cap=0)

@@ -1,0 +1,175 @@
+"""Permits: the right to send one request, waited for when it is sent, or reserved before it is written."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from asyncrun.aio.attempt_events import tell_wait
+from asyncrun.aio.worker_state import waiting
+from asyncrun.records import Waits
+
+if TYPE_CHECKING:
+    from asyncrun.aio.limiter import Limiter
+    from asyncrun.aio.limits import Sent
+
+
+class Permit:
+    """The right to send one request; made by `Limiter.permit`, held with `async with`.
+
+    `waits` tells what it took to get it: `queue` for a slot, `rate` for a limit, `gate` after a throttle; who stands behind others waits
+    for what the first in line waits for. `sent` is the monotonic time at which it was given.
+
+    A permit that is asked for while the same context holds one of this limiter does not stand in line: it borrows the slot of that one, one
+    borrower at a time, so that nested work neither waits for itself nor exceeds the concurrency. The gate and the rates hold for it too.
+    """
+
+    def __init__(self, limiter: Limiter, need: Mapping[str, float]) -> None:
+        self.waits = Waits()
+        self.sent = -math.inf
+        self._limiter = limiter
+        self._need = need
+        self._taken: Mapping[str, Sent] = {}
+        self._around: tuple[Permit | Reservation, ...] = ()
+        self._lender: Permit | None = None
+        self._lent = asyncio.Lock()
+        self._open = False
+
+    async def __aenter__(self) -> Self:
+        """Wait for the permit; when this is cancelled, nobody else notices."""
+        self._around = _held.get()
+        reservation = next((held for held in reversed(self._around) if isinstance(held, Reservation) and held.is_for(self._limiter)), None)
+        if reservation is not None:
+            self.waits, self.sent = reservation.waits, reservation.sent
+            self._taken = reservation.use(self._need)
+        else:
+            await self._wait()
+            self.sent, self._taken = self._limiter.take(self._need)
+        self._open = True
+        _held.set((*self._around, self))
+        return self
+
+    async def _wait(self) -> None:
+        limiter = self._limiter
+        permits = (held for held in reversed(self._around) if isinstance(held, Permit))
+        self._lender = next((permit for permit in permits if permit._open and permit._limiter is limiter), None)
+        reason = "gate" if limiter.gate > 0 else "limiter"
+        foreseen = limiter.foresee(tokens=self._need["tokens"], inputs=self._need["inputs"])
+        with waiting(reason, words=lambda: limiter.waiting), tell_wait(*foreseen) as told:
+            self.waits = await (limiter.admit(self._need) if self._lender is None else self._lender._lend(self._need))
+            told(self.waits)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Give the slot back."""
+        self._open = False
+        _held.set(self._around)
+        if self._lender is not None:
+            self._lender._lent.release()
+            return
+        self._limiter.release()
+
+    async def _lend(self, need: Mapping[str, float]) -> Waits:
+        asked = self._limiter.clock.monotonic()
+        await self._lent.acquire()
+        try:
+            return Waits(queue=self._limiter.clock.monotonic() - asked) + await self._limiter.admit_again(need)
+        except BaseException:
+            self._lent.release()
+            raise
+
+    def settle(self, *, tokens: float) -> None:
+        """Replace the estimate by the tokens that were really used."""
+        self._limiter.correct(self._taken, {"tokens": tokens})
+
+    def succeeded(self) -> None:
+        """Tell that the request succeeded: the concurrency may grow, and a throttle is over."""
+        self._limiter.succeeded(self.sent)
+
+    def timed_out(self) -> None:
+        """Tell that the request took too long: the concurrency shrinks a little."""
+        self._limiter.timed_out(self.sent)
+
+    def throttled(self, hint: float | None = None) -> None:
+        """Tell that the request was refused as too fast, see `Limiter.throttle`."""
+        self._limiter.throttle(hint, sent=self.sent)
+
+
+class Reservation:
+    """A permit that was got before its request is written, so that a batch can go where it may go first; made by `Limiter.reserve`.
+
+    While it is held, the first permit of its limiter that the context asks for is this one: it neither waits again nor counts twice.
+    """
+
+    def __init__(self, limiter: Limiter, waits: Waits, sent: float, taken: Mapping[str, Sent]) -> None:
+        self.waits = waits
+        self.sent = sent
+        self._limiter = limiter
+        self._taken = taken
+        self._open = True
+
+    def is_for(self, limiter: Limiter) -> bool:
+        """Tell whether a permit of this limiter may be had here."""
+        return self._open and limiter is self._limiter
+
+    def use(self, need: Mapping[str, float]) -> Mapping[str, Sent]:
+        """Hand over to a permit that needs so many units; return what `Limiter.correct` needs."""
+        self._open = False
+        self._limiter.correct(self._taken, need)
+        return self._taken
+
+    def cancel(self) -> None:
+        """Give back what was not used; may be called twice."""
+        if self._open:
+            self.use(dict.fromkeys(self._taken, 0.0))
+            self._limiter.release()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Offer the reservation to what runs inside; what is not used is given back."""
+        token = _held.set((*_held.get(), self))
+        try:
+            yield
+        finally:
+            _held.reset(token)
+            self.cancel()
+
+
+_held: ContextVar[tuple[Permit | Reservation, ...]] = ContextVar("asyncrun_permits", default=())
+"""What the running code holds, the innermost last: a nested call must find the permit that it is inside of, through code of others."""
+
+
+async def reserve_first(limiters: Sequence[Limiter], *, tokens: float = 0, inputs: float = 0) -> tuple[int, Reservation]:
+    """Return which limiter lets a request go first, and the reservation there; of several that do so at once, the first in order.
+
+    Who waits stands in the lines of all of them, so that nobody overtakes; when this is cancelled, nobody else notices.
+    """
+    foreseen = [limiter.foresee(tokens=tokens, inputs=inputs) for limiter in limiters]
+    for place, (_, seconds) in enumerate(foreseen):
+        if seconds == 0:
+            return place, await limiters[place].reserve(tokens=tokens, inputs=inputs)
+    reason, least = min(foreseen, key=lambda wait: wait[1])
+    with waiting("gate" if reason == "gate" else "limiter"), tell_wait(reason, least) as told:
+        place, reservation = await _race(limiters, tokens, inputs)
+        told(reservation.waits)
+        return place, reservation
+
+
+async def _race(limiters: Sequence[Limiter], tokens: float, inputs: float) -> tuple[int, Reservation]:
+    lines = [asyncio.create_task(limiter.reserve(tokens=tokens, inputs=inputs)) for limiter in limiters]
+    won: int | None = None
+    try:
+        await asyncio.wait(lines, return_when=asyncio.FIRST_COMPLETED)
+        won = next(place for place, line in enumerate(lines) if line.done())
+    finally:
+        for line in lines:
+            line.cancel()
+        ended = await asyncio.gather(*lines, return_exceptions=True)
+        for place, reservation in enumerate(ended):
+            if place != won and isinstance(reservation, Reservation):
+                reservation.cancel()
+    return won, lines[won].result()
