@@ -19,7 +19,7 @@ from asyncrun.trace.exporters.html import render_html
 from asyncrun.trace.exporters.otlp_json import otlp_document
 from asyncrun.trace.exporters.otlp_sender import HEADERS, Sender, is_wanted
 from asyncrun.trace.exporters.perfetto import perfetto_document
-from asyncrun.trace.exporters.plain import plain_document
+from asyncrun.trace.json_documents import plain_document
 from asyncrun.writers.atomic import AtomicFile
 
 Format = Literal["otlp", "perfetto", "json"]

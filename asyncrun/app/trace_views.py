@@ -9,7 +9,7 @@ from typing import Any
 from asyncrun.app.recorded_runs import read_trace, read_traces
 from asyncrun.clock import SystemClock
 from asyncrun.errors import UnknownRunError
-from asyncrun.trace.reports import diff_document, errors_document, slow_document, timeline_document
+from asyncrun.trace.json_documents import diff_document, errors_document, slow_document, timeline_document
 from asyncrun.trace.run_lookup import find_run
 from asyncrun.trace.run_record import RunRecord
 from asyncrun.trace.views.diff import Recorded, render_diff

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from asyncrun.trace.attributes import Plain
-from asyncrun.trace.busy import Busy
-from asyncrun.trace.folding import Fold
+from asyncrun.trace.folding import Busy, Fold
 from asyncrun.trace.percentiles import Quantiles
 
 if TYPE_CHECKING:

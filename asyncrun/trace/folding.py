@@ -1,4 +1,4 @@
-"""Many events that are alike as one: exact counts and sums, the extremes, and what they have in common."""
+"""Events that are alike as one: exact counts and sums, what they have in common, and how much time they cover."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 NOT_SUMMED = frozenset({"index", "number", "dimensions", "top_k", "http.response.status_code"})
 """Numbers that count nothing."""
+MOST_PARTS = 64
+"""Separate stretches of time that can still be joined; of earlier ones only the sum is known."""
 
 
 class Fold:
@@ -98,3 +100,54 @@ class Fold:
     def _keep(self, texts: dict[str, str]) -> None:
         known = texts if self._texts is None else self._texts
         self._texts = {key: value for key, value in known.items() if texts.get(key) == value}
+
+
+class Busy:
+    """Joins intervals as they come, about in the order of their ends.
+
+    >>> busy = Busy()
+    >>> for start, end in ((0, 2), (5, 6), (1, 3)):
+    ...     busy.add(start, end)
+    >>> busy.seconds
+    4.0
+    """
+
+    __slots__ = ("_before", "_floor", "_parts")
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[float, float]] = []
+        self._floor = float("-inf")
+        self._before = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Return how much time is covered."""
+        return self._before + sum(end - start for start, end in self._parts)
+
+    def add(self, start: float, end: float) -> None:
+        """Cover the time from `start` to `end`."""
+        start = max(start, self._floor)
+        if end <= start:
+            return
+        parts = self._parts
+        later = []
+        while parts and parts[-1][0] > end:
+            later.append(parts.pop())
+        while parts and parts[-1][1] >= start:
+            before = parts.pop()
+            start, end = min(start, before[0]), max(end, before[1])
+        parts.append((start, end))
+        parts.extend(reversed(later))
+        if len(parts) > MOST_PARTS:
+            first, self._floor = parts.pop(0)
+            self._before += self._floor - first
+
+    def add_many(self, starts: NDArray[np.float64], ends: NDArray[np.float64]) -> None:
+        """Cover many intervals; short gaps between them are not filled by what comes later."""
+        import numpy as np
+
+        order = np.argsort(starts)
+        starts, reached = starts[order], np.maximum.accumulate(ends[order])
+        gaps = np.maximum(starts[1:] - reached[:-1], 0.0).sum()
+        self.add(float(starts[0]), float(reached[-1]))
+        self._before -= float(gaps)

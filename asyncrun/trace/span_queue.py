@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections import deque
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -13,11 +13,11 @@ from typing import Any
 from asyncrun.callbacks.job_events import JobLog
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import StorageError
-from asyncrun.trace.attributes import dump_attributes, read_payload
-from asyncrun.trace.cut_short import waits_until_cut
+from asyncrun.trace.attributes import Plain, dump_attributes, read_payload
 from asyncrun.trace.event_tree import Node
 from asyncrun.trace.folding import Fold
 from asyncrun.trace.run_record import RUNNING, RunRecord, Span
+from asyncrun.trace.span_tree import DETAILS, WAITS
 from asyncrun.trace.store import Row, TraceStore, span_of
 
 MOST_ROWS_WAITING = 50_000
@@ -27,6 +27,7 @@ MOST_RECENT = 4096
 """Ended events whose ids are remembered at least."""
 FEW = 64
 """Jobs that are taken one by one, which spares a small program the import of numpy."""
+_KEYS = frozenset(f"waits.{name}" for name in WAITS)
 
 
 class Spool:
@@ -253,3 +254,30 @@ def _standing(node: Node) -> Node:
     while node.into is not None:
         node = node.into
     return node
+
+
+def waits_until_cut(node: Node) -> Mapping[str, float]:
+    """Return the waits of an ended event by their attributes; none where it has told its own.
+
+    They are its own time where it is a wait, else the sums of the attempts and waits below it.
+    """
+    if _KEYS & node.attributes.keys():
+        return {}
+    if node.type == CBEventType.WAIT.value:
+        key = f"waits.{node.name}"
+        return {key: node.seconds} if key in _KEYS else {}
+    waits: defaultdict[str, float] = defaultdict(float)
+    for branch in node.branches.values():
+        if branch.type in DETAILS:
+            for child in branch.exact.values():
+                _add(waits, child.attributes)
+            if branch.row is not None and branch.row.fold is not None:
+                _add(waits, branch.row.fold.sums)
+    return waits
+
+
+def _add(waits: defaultdict[str, float], told: Mapping[str, Plain]) -> None:
+    for key in _KEYS & told.keys():
+        seconds = told[key]
+        if isinstance(seconds, int | float):
+            waits[key] += seconds

@@ -1,4 +1,4 @@
-"""Where the time of a run went: spans as a tree, their own time, and what they waited for."""
+"""Where the time of a run went: spans as a tree, with their own time and what they waited for, by type, by job and in lanes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.records import Waits
+from asyncrun.trace.percentiles import Spread, spread_of
 from asyncrun.trace.run_record import Span
-from asyncrun.trace.spread import Spread, spread_of
 
 WAITS = tuple(item.name for item in fields(Waits))
 """What a span can wait for: its attribute `waits.<name>` has the seconds."""
@@ -16,6 +16,9 @@ DETAILS = frozenset({CBEventType.ATTEMPT.value, CBEventType.WAIT.value})
 """Types of what happens inside of a batch; the batch has the sums of it."""
 FOLDED = "folded.count"
 """The attribute of a span that stands for many events."""
+MOST_LANES = 40
+"""Jobs that are shown one by one; a program that makes thousands gets them summed up."""
+OTHERS = "others"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,3 +192,29 @@ def _horizon(spans: Sequence[Span]) -> float:
 
 def _end(span: Span, horizon: float) -> float:
     return horizon if span.end is None else span.end
+
+
+def lanes_of(forest: Sequence[Node]) -> dict[str, list[Node]]:
+    """Return the outermost jobs by their names, in the order of their start; what is in no job, or past the last lane, is one lane."""
+    jobs = outermost_jobs(forest)
+    inside = {id(job) for job in jobs}
+    lanes: dict[str, list[Node]] = {}
+    others: list[Node] = [node for node in forest if id(node) not in inside and not _holds(node, inside)]
+    for job in jobs:
+        if job.label in lanes or len(lanes) < MOST_LANES:
+            lanes.setdefault(job.label, []).append(job)
+        else:
+            others.append(job)
+    if others:
+        lanes.setdefault(OTHERS, []).extend(others)
+    return lanes
+
+
+def _holds(node: Node, wanted: set[int]) -> bool:
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        if id(current) in wanted:
+            return True
+        waiting.extend(current.children)
+    return False

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asyncrun.escape import printable
-from asyncrun.trace.exporters.otel_spans import SCOPE, Telemetry, resource_of, telemetry_of, trace_id
-from asyncrun.trace.exporters.semantics import Attribute
+from asyncrun.trace.exporters.otel_spans import SCOPE, Attribute, Telemetry, resource_of, telemetry_of, trace_id
 from asyncrun.trace.run_record import RunRecord, Span
 
 INTERNAL, CLIENT = 1, 3

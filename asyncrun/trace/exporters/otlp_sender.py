@@ -11,8 +11,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from asyncrun.errors import MissingExtraError, TryLaterError
-from asyncrun.trace.exporters.otel_spans import SCOPE, Telemetry, resource_of, telemetry_of, telemetry_of_ended, trace_id
-from asyncrun.trace.exporters.semantics import Attributes
+from asyncrun.trace.exporters.otel_spans import SCOPE, Attributes, Telemetry, resource_of, telemetry_of, telemetry_of_ended, trace_id
 from asyncrun.trace.run_record import RunRecord, Span
 
 if TYPE_CHECKING:

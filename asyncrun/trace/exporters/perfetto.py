@@ -12,8 +12,7 @@ from typing import Any
 
 from asyncrun.escape import printable
 from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.span_tree import Node, build_forest
-from asyncrun.trace.views.jobs import lanes_of
+from asyncrun.trace.span_tree import Node, build_forest, lanes_of
 
 MICROSECONDS = 1_000_000
 

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from asyncrun.duration import duration
-from asyncrun.trace.measures import measure_jobs, measure_run
-from asyncrun.trace.run_comparison import Change, Setting, changes_between, settings_between
+from asyncrun.trace.run_comparison import Change, Setting, changes_between, measure_jobs, measure_run, settings_between
 from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.views.styled_text import Line, Part, Style, Styled, fit, line, style_of
+from asyncrun.trace.views.styled_text import Line, Part, Style, Styled, clean, fit, line, shorten, style_of
 from asyncrun.trace.views.table import Column, render_table
-from asyncrun.trace.views.text import clean, shorten
 
 Recorded = tuple[RunRecord, Sequence[Span]]
 

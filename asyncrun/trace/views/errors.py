@@ -11,8 +11,7 @@ from asyncrun.duration import duration
 from asyncrun.trace.attributes import texts_in
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.span_tree import Node, build_forest, number_of
-from asyncrun.trace.views.styled_text import Line, Part, Style, Styled, fit
-from asyncrun.trace.views.text import clean
+from asyncrun.trace.views.styled_text import Line, Part, Style, Styled, clean, fit
 
 MOST_SHOWN = 50
 

@@ -8,9 +8,8 @@ from datetime import tzinfo
 from asyncrun.duration import duration
 from asyncrun.plural import dollars
 from asyncrun.trace.run_record import RunRecord
-from asyncrun.trace.views.styled_text import Part, Styled, Word, fit, style_of
+from asyncrun.trace.views.styled_text import Part, Styled, Word, fit, local_time, style_of
 from asyncrun.trace.views.table import Column, render_table
-from asyncrun.trace.views.text import local_time
 
 _LAYOUT = (
     Column("run", "<"),

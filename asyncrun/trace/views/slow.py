@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from asyncrun.duration import duration
 from asyncrun.trace.run_record import UNFINISHED, Span
 from asyncrun.trace.span_tree import DETAILS, WAITS, Node, build_forest, number_of
-from asyncrun.trace.views.styled_text import Part, Style, Styled, Word, fit, style_of
+from asyncrun.trace.views.styled_text import Part, Style, Styled, Word, clean, fit, shorten, style_of
 from asyncrun.trace.views.table import Column, render_table
-from asyncrun.trace.views.text import clean, shorten
 
 LONGEST_STATUS = 12
 

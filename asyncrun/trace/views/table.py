@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from asyncrun.trace.views.styled_text import Line, Part, Style, Word, line
-from asyncrun.trace.views.text import clean, columns, pad, shorten, shorten_start
+from asyncrun.trace.views.styled_text import Line, Part, Style, Word, clean, columns, line, pad, shorten, shorten_start
 
 GAP = "  "
 T = TypeVar("T")

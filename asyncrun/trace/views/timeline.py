@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 from asyncrun.duration import duration
 from asyncrun.trace.run_record import UNFINISHED, Span
-from asyncrun.trace.span_tree import Node, build_forest
+from asyncrun.trace.span_tree import Node, build_forest, lanes_of
 from asyncrun.trace.used_concurrency import concurrency_of, mean_levels, stretches_of
-from asyncrun.trace.views.jobs import lanes_of
-from asyncrun.trace.views.styled_text import Part, Style, Styled, Word, fit, style_of
-from asyncrun.trace.views.text import clean, columns, pad
+from asyncrun.trace.views.styled_text import Part, Style, Styled, Word, clean, columns, fit, pad, style_of
 
 BARS = "▁▂▃▄▅▆▇█"
 IDLE = "·"

@@ -8,8 +8,7 @@ from dataclasses import replace
 from asyncrun.duration import duration
 from asyncrun.trace.run_record import UNFINISHED, Span
 from asyncrun.trace.span_tree import Node, build_forest, spread_of_nodes
-from asyncrun.trace.views.styled_text import Line, Part, Style, Styled, Word, fit, line, plain, style_of
-from asyncrun.trace.views.text import clean, columns, shorten
+from asyncrun.trace.views.styled_text import Line, Part, Style, Styled, Word, clean, columns, fit, line, plain, shorten, style_of
 
 MOST_ALIKE = 8
 """Siblings of one type and name that are shown one by one; more are folded into one line."""

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.trace.percentiles import CLASSES, Quantiles
-from asyncrun.trace.spread import percentile
+from asyncrun.trace.percentiles import CLASSES, Quantiles, percentile
 
 durations = st.lists(st.floats(0, 1e6), min_size=1)
 shares = st.sampled_from([0.5, 0.95, 1.0])

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from asyncrun.trace.measures import measure_jobs, measure_run
-from asyncrun.trace.run_comparison import Change, changes_between, settings_between
+from asyncrun.trace.run_comparison import Change, changes_between, measure_jobs, measure_run, settings_between
 from asyncrun.trace.run_record import RunRecord, Span
 
 from .conftest import SpanMaker

@@ -12,13 +12,11 @@ import pytest
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.views.diff import render_diff
 from asyncrun.trace.views.errors import render_errors
-from asyncrun.trace.views.path import render_path
 from asyncrun.trace.views.runs import render_runs
-from asyncrun.trace.views.show import render_show
+from asyncrun.trace.views.show import render_path, render_show
 from asyncrun.trace.views.slow import render_slow
-from asyncrun.trace.views.styled_text import Styled, stack
+from asyncrun.trace.views.styled_text import Styled, columns, stack
 from asyncrun.trace.views.summary import render_summary
-from asyncrun.trace.views.text import columns
 from asyncrun.trace.views.timeline import render_timeline
 from asyncrun.trace.views.tree import render_tree
 from asyncrun.ui.printing import paint

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.trace.spread import Spread, percentile, spread_of
+from asyncrun.trace.percentiles import Spread, percentile, spread_of
 
 
 @given(st.lists(st.floats(0, 100), min_size=1), st.sampled_from([0.5, 0.95, 1.0]))

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from asyncrun.trace.exporters.plain import plain_document
+from asyncrun.trace.json_documents import plain_document
 from asyncrun.trace.run_record import RunRecord
 
 SCHEMA = Path(__file__).resolve().parents[4] / "docs" / "trace.schema.json"

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.trace.views.styled_text import plain
+from asyncrun.trace.views.styled_text import columns, pad, plain, shorten, shorten_start
 from asyncrun.trace.views.table import Column, render_table
-from asyncrun.trace.views.text import columns, pad, shorten, shorten_start
 
 
 @given(st.text(), st.integers(0, 30))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.trace.busy import Busy
+from asyncrun.trace.folding import Busy
 from asyncrun.trace.span_tree import union_seconds
 
 moments = st.integers(0, 60)
