@@ -17,7 +17,7 @@ from asyncrun.errors import StorageError, UsageError, os_words
 from asyncrun.grammar.prompt import DEFAULT_PROMPT, TemplateError, parse_prompt
 from asyncrun.jobfile.jobs import Prompt, QueryJob
 from asyncrun.jobfile.sections import EndpointConfig, LlmConfig
-from asyncrun.jobs.answering import Answering
+from asyncrun.jobs.questions import Answering
 from asyncrun.llms.interface import Llm, Price
 
 

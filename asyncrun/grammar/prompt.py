@@ -1,10 +1,15 @@
-"""The template of a prompt: a text with {question}, {context} and {metadata.x} in it."""
+"""The prompt of a question: its template, what fills {question}, {context} and {metadata.x}, and the hits that an answer cites; pure."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from asyncrun.grammar.braces import split_braces
+from asyncrun.grammar.template import field_text
+from asyncrun.ports import Tokenizer
+from asyncrun.records import Hit, Item
 from asyncrun.spelling import near
 
 QUESTION, CONTEXT, METADATA = "question", "context", "metadata."
@@ -16,6 +21,9 @@ numbers in brackets, such as [1]. If the passages do not hold the answer, say so
 {context}
 
 Question: {question}"""
+_SEPARATOR = "\n\n"
+_BRACKETS = re.compile(r"\[([\d\s,;–-]+)\]|【([\d\s,;–-]+)[^】]*】")
+_NUMBERS = re.compile(r"(\d{1,6})(?:\s*[–-]\s*(\d{1,6}))?")
 
 
 class TemplateError(ValueError):
@@ -28,18 +36,18 @@ class TemplateError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class PromptTemplate:
     """`literals[0] + fields[0] + literals[1] + ...`; there is one literal more than fields."""
 
     literals: tuple[str, ...]
     fields: tuple[str, ...]
 
 
-def parse_prompt(text: str) -> Template:
+def parse_prompt(text: str) -> PromptTemplate:
     """Return the template of a prompt.
 
     >>> parse_prompt("{{json}} {question}?")
-    Template(literals=('{json} ', '?'), fields=('question',))
+    PromptTemplate(literals=('{json} ', '?'), fields=('question',))
 
     Raises TemplateError for an unknown placeholder, a single brace, and a prompt without {question}.
     """
@@ -53,4 +61,79 @@ def parse_prompt(text: str) -> Template:
     names = tuple(field.name for field in fields)
     if QUESTION not in names:
         raise TemplateError("the prompt does not hold {question}", 0)
-    return Template(tuple(literals), names)
+    return PromptTemplate(tuple(literals), names)
+
+
+@dataclass(frozen=True, slots=True)
+class Passages:
+    """The hits as a model reads them: `[1]` stands before the first. `cited` are their ids, in this order."""
+
+    text: str
+    cited: tuple[str, ...]
+
+
+def fit_context(hits: Sequence[Hit], max_tokens: int | None, tokenizer: Tokenizer) -> Passages:
+    """Return the best hits that fit together into `max_tokens` (None: all of them), numbered from 1.
+
+    The first that does not fit ends the list, so that no worse hit takes the place of a better one; the very first is cut instead.
+
+    >>> from asyncrun.chunkers.safe import SafeTokenizer
+    >>> hits = [Hit("a", "a", 1.0, "one", {}, 0, 3), Hit("b", "b", 0.5, "two", {}, 0, 3)]
+    >>> fit_context(hits, 10, SafeTokenizer())
+    Passages(text='[1] one', cited=('a',))
+    """
+    passages: list[str] = []
+    used = 0
+    for number, hit in enumerate(hits, 1):
+        passage = f"[{number}] {hit.text}"
+        if max_tokens is not None:
+            used += tokenizer.count((_SEPARATOR if passages else "") + passage) - tokenizer.added
+            if used > max_tokens:
+                if not passages:
+                    ends = [end for _, end in tokenizer.offsets(passage)]
+                    passages.append(_whole_characters(passage, ends, max_tokens))
+                break
+        passages.append(passage)
+    return Passages(_SEPARATOR.join(passages), tuple(hit.id for hit in hits[: len(passages)]))
+
+
+def render_prompt(template: PromptTemplate, item: Item, context: str) -> str:
+    """Return the prompt of a question. Raises ItemError (bad_record) for a field of its metadata that is missing or no text."""
+    parts = [template.literals[0]]
+    for name, literal in zip(template.fields, template.literals[1:], strict=True):
+        parts += (_filled(name, item, context), literal)
+    return "".join(parts)
+
+
+def find_citations(text: str | None, cited: Sequence[str]) -> list[str]:
+    """Return the ids of the hits whose numbers an answer names, in the order in which it first names them.
+
+    Numbers that no passage had are left out.
+
+    >>> find_citations("It is so [2], as others say [1, 2] and [7].", ["a", "b"])
+    ['b', 'a']
+    """
+    found: dict[str, None] = {}
+    for match in _BRACKETS.finditer(text or ""):
+        for first, last in _NUMBERS.findall(match[1] or match[2]):
+            for number in range(int(first), min(int(last or first), len(cited)) + 1):
+                if 1 <= number <= len(cited):
+                    found[cited[number - 1]] = None
+    return list(found)
+
+
+def _filled(name: str, item: Item, context: str) -> str:
+    if name == QUESTION:
+        return item.text
+    if name == CONTEXT:
+        return context
+    metadata: Mapping[str, object] = item.metadata
+    return field_text(metadata, name.removeprefix(METADATA))
+
+
+def _whole_characters(passage: str, ends: Sequence[int], max_tokens: int) -> str:
+    """Return the beginning of a passage that has at most so many tokens; a character of several tokens is left out or whole."""
+    end = ends[max_tokens - 1] if max_tokens <= len(ends) else len(passage)
+    if max_tokens < len(ends) and ends[max_tokens] == end:
+        end -= 1  # the character goes on in the next token
+    return passage[:end]

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from asyncrun.aio.pool import outcomes
+from asyncrun.aio.worker_state import waiting
+from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import AsyncrunError, ItemError
-from asyncrun.jobs.answering import Answering, Question, answered_row, ask, look_up
+from asyncrun.jobs.budget import Reservation
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.failures import doubted, in_doubt
 from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.questions import Answering, Question, answered_row, look_up
 from asyncrun.jobs.retry import Chosen, not_done
 from asyncrun.jobs.row_check import new_roll
 from asyncrun.jobs.scan import NO_KEY
 from asyncrun.jobs.stop_timeout import patience
-from asyncrun.ledger.answers import find_answers
+from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.ledger import KnownFailure
+from asyncrun.ledger.spending import Amount
 from asyncrun.llms.interface import Completion, Declined
-from asyncrun.records import Answer, Hit, Item, ItemFailure
+from asyncrun.records import Answer, Hit, Item, ItemFailure, Waits
 
 Found = tuple[Item, Sequence[Hit]]
 Write = Callable[[Sequence[Mapping[str, Any]]], None]
@@ -178,3 +183,58 @@ class Answers:
             if settled.question is not None:
                 return [answered_row(settled.question, answer)]
         return []
+
+
+async def ask(question: Question, answering: Answering, context: JobContext) -> Completion:
+    """Ask once and return when the answer is durable; the error that ended it early is BudgetError before a call, or StorageError, too."""
+    llm, completion = answering.llm, Completion()
+    started = {
+        EventPayload.MODEL_NAME: llm.model_name,
+        EventPayload.MESSAGES: list(question.messages),
+        "provider": llm.provider,
+        "server.address": llm.space.host,
+        "max_tokens": llm.max_output_tokens,
+    }
+    try:
+        with context.manager.event(CBEventType.LLM, payload=started) as event, event.enclosing():
+            async with _paid(question, answering, context) as reservation:
+                completion = await llm.complete(question.messages)
+                reservation.used(completion.usage)
+                if completion.error is not None:
+                    # The event and the reservation end as failed.
+                    raise completion.error
+                before = context.clock.monotonic()
+                if isinstance(completion.answer, Answer):
+                    with waiting("store", idle=False):
+                        await put_answers(context.ledger, answering.space, {question.key: completion.answer})
+                completion = replace(completion, waits=completion.waits + Waits(write=context.clock.monotonic() - before))
+            event.on_end(payload=_described(completion))
+    except AsyncrunError as error:
+        return replace(completion, answer=None, error=error)
+    return completion
+
+
+@asynccontextmanager
+async def _paid(question: Question, answering: Answering, context: JobContext) -> AsyncIterator[Reservation]:
+    """Reserve what the question will use, where there is a budget. Raises BudgetError when it would pass it."""
+    if context.budget is None:
+        yield Reservation(Amount())
+        return
+    async with context.budget.reserve(answering.expected(question.size)) as reservation:
+        yield reservation
+
+
+def _described(completion: Completion) -> dict[Any, object]:
+    usage, answer = completion.usage, completion.answer
+    told: dict[Any, object] = {"tokens": usage.tokens, "requests": usage.requests, "retries": usage.retries}
+    if isinstance(answer, Answer):
+        told |= {
+            EventPayload.RESPONSE: answer.text,
+            "ok": 1,
+            "input_tokens": answer.input_tokens,
+            "output_tokens": answer.output_tokens,
+            "finish_reason": answer.finish_reason,
+        }
+    elif answer is not None:
+        told |= {"failed": 1, "reason": answer.reason}
+    return told | completion.waits.told()

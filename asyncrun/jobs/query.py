@@ -12,8 +12,6 @@ import numpy as np
 
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import AsyncrunError, DamagedStoreError, JobFailedError, UsageError
-from asyncrun.jobs.answer_plan import find_unanswered, likely_size, with_answers
-from asyncrun.jobs.answering import Answering, Question, answered_row, look_up
 from asyncrun.jobs.answers import Answers, Found
 from asyncrun.jobs.bookkeeping import keep_books
 from asyncrun.jobs.collection_check import check_space, filter_notes
@@ -23,6 +21,7 @@ from asyncrun.jobs.job_counters import Tally
 from asyncrun.jobs.missing import send_missing
 from asyncrun.jobs.outputs import Output, Row
 from asyncrun.jobs.planning import input_notes, plan_items
+from asyncrun.jobs.questions import Answering, Question, answered_row, find_unanswered, likely_size, look_up, with_answers
 from asyncrun.jobs.row_check import Roll, check_rows, new_roll
 from asyncrun.jobs.scan import Scan
 from asyncrun.ledger.key_index import KeyIndex

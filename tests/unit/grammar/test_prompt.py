@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from asyncrun.grammar.prompt import Template, TemplateError, parse_prompt
+from asyncrun.grammar.prompt import PromptTemplate, TemplateError, parse_prompt
 
 
 def test_double_braces_are_braces() -> None:
-    assert parse_prompt("{{x}} { question }") == Template(("{x} ", ""), ("question",))
+    assert parse_prompt("{{x}} { question }") == PromptTemplate(("{x} ", ""), ("question",))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from asyncrun.chunkers.safe import SafeTokenizer
 from asyncrun.errors import ItemError, Place
-from asyncrun.grammar.prompt import DEFAULT_PROMPT, parse_prompt
-from asyncrun.jobs.prompt import find_citations, fit_context, render_prompt
+from asyncrun.grammar.prompt import DEFAULT_PROMPT, find_citations, fit_context, parse_prompt, render_prompt
 from asyncrun.records import Hit, Item
 
 BYTES = SafeTokenizer()
