@@ -7,6 +7,9 @@ from pathlib import Path
 
 from asyncrun.errors import StorageError
 
+LOG_ENDINGS = ("-wal", "-shm")
+"""What the names of the files end in that stand beside a database with a write-ahead log: the log, and its index."""
+
 
 def can_write(path: Path) -> bool:
     """Tell whether a file can be written or made, and another one beside it, as SQLite does."""
@@ -31,7 +34,7 @@ def address_to_look(path: Path) -> str:
     SQLite reads the log only with the index of the log beside it. Without a log the file is whole by itself, but SQLite must be told
     that nobody changes it, because it cannot make the index.
     """
-    log, index = (path.with_name(path.name + ending) for ending in ("-wal", "-shm"))
+    log, index = (path.with_name(path.name + ending) for ending in LOG_ENDINGS)
     if log.exists() and index.exists():
         return f"{path.absolute().as_uri()}?mode=ro"
     if log.exists() and log.stat().st_size > 0:

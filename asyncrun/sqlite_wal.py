@@ -1,4 +1,4 @@
-"""SQLite files that several processes open and write at once: their write-ahead log, and how long one waits for another."""
+"""SQLite files that several processes open and write at once: their write-ahead log, how long one waits, and what an error is about."""
 
 from __future__ import annotations
 
@@ -11,9 +11,19 @@ BUSY_SECONDS = 30.0
 _PAUSE = 0.005
 
 
+def primary_code(error: BaseException | None) -> int:
+    """Return the primary code of an error of SQLite, without what it adds to it (sqlite.org/rescode.html); 0 for any other error."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 def is_busy(error: BaseException) -> bool:
     """Tell whether SQLite refuses something because another process holds the file."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return primary_code(error) == sqlite3.SQLITE_BUSY
+
+
+def is_damage(error: BaseException) -> bool:
+    """Tell whether it is SQLite's word for a damaged file; what it says of a statement, a row or the disk is no damage."""
+    return primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def enter_wal(connection: sqlite3.Connection) -> None:

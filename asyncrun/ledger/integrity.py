@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 
 from asyncrun.errors import DamagedStateError
-from asyncrun.ledger.schema import MENDED_BY_A_RUN, MIGRATIONS, explained, is_damage, migrate, open_to_look
+from asyncrun.ledger.schema import MENDED_BY_A_RUN, MIGRATIONS, explained, migrate, open_to_look
 from asyncrun.ledger.sums import lossy_text
 from asyncrun.records import fingerprint_of
+from asyncrun.sqlite_wal import is_damage
 
 _LED_ASTRAY = (
     "SELECT count(*) FROM batches i INDEXED BY batches_by_space LEFT JOIN batches b NOT INDEXED ON b.id = i.id WHERE b.space IS NOT i.space"

@@ -21,10 +21,11 @@ from asyncrun.ledger.integrity import open_sound
 from asyncrun.ledger.key_index import KEY_BYTES, KeyIndex, keys_array
 from asyncrun.ledger.reading import read_keys
 from asyncrun.ledger.salvage import ask_to_mend
-from asyncrun.ledger.schema import MENDED_BY_A_RUN, explained, is_damage, open_connection
+from asyncrun.ledger.schema import MENDED_BY_A_RUN, explained, open_connection
 from asyncrun.ledger.sums import is_whole, vectors_sum, with_sum
 from asyncrun.ledger.writer import GroupWriter, Write
 from asyncrun.records import ItemFailure, Space
+from asyncrun.sqlite_wal import is_damage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,12 +19,12 @@ from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError
 from asyncrun.ledger.btree_pages import rows_of_pages
 from asyncrun.ledger.integrity import is_flipped_version, is_sound
 from asyncrun.ledger.salvaged_spaces import Pages, find_spaces, until_damage
-from asyncrun.ledger.schema import MIGRATIONS, PAGE_BYTES, explained, is_damage, lower_since, open_connection
+from asyncrun.ledger.schema import MIGRATIONS, PAGE_BYTES, explained, lower_since, open_connection
 from asyncrun.ledger.sums import Row, answer_sum, checksum, is_whole, lossy_text, with_sum
 from asyncrun.plural import counted
-from asyncrun.readonly import can_write
+from asyncrun.readonly import LOG_ENDINGS, can_write
+from asyncrun.sqlite_wal import is_damage, primary_code
 
-_LOGS = ("-wal", "-shm")
 _DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _BATCH_COLUMNS, _ANSWER_COLUMNS = 9, 5
 _BY_THEMSELVES = ("batches", "answers", "spaces", "flagged")
@@ -118,7 +118,7 @@ def _is_damaged(path: Path) -> bool:
 
 def _cannot_be_used(error: sqlite3.DatabaseError, path: Path) -> bool:
     """Tell whether SQLite refuses the file for what stands in it: its words for a form that is too new, or for one that is only read."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = primary_code(error)
     return is_damage(error) or code == sqlite3.SQLITE_ERROR or (code == sqlite3.SQLITE_READONLY and can_write(path))
 
 
@@ -187,7 +187,7 @@ def _insert(target: sqlite3.Connection, table: str, row: Row, conflict: str = "O
         target.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))}) {conflict}", row)
     except sqlite3.DatabaseError as error:
         # A row of an older version, or one that makes no sense, is left out; a disk that is full leaves out nothing in silence.
-        if error.sqlite_errorcode & 0xFF in _DISK:
+        if primary_code(error) in _DISK:
             raise
 
 
@@ -208,7 +208,7 @@ def _beside(path: Path, ending: str) -> Path:
 
 
 def _logs(path: Path) -> list[Path]:
-    return [_beside(path, ending) for ending in _LOGS]
+    return [_beside(path, ending) for ending in LOG_ENDINGS]
 
 
 def _move(path: Path, target: Path) -> None:

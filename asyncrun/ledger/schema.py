@@ -22,7 +22,7 @@ from pathlib import Path
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, TryLaterError, os_words
 from asyncrun.ledger.sums import add_functions, lossy_text
 from asyncrun.readonly import address_to_look, can_write, copy_hint
-from asyncrun.sqlite_wal import BUSY_SECONDS, enter_wal, is_busy
+from asyncrun.sqlite_wal import BUSY_SECONDS, enter_wal, is_busy, is_damage
 
 PAGE_BYTES = 8192
 """Of a new file. Vectors are long: with 4096 they cost a quarter more time; with still larger pages short rows waste too much."""
@@ -266,11 +266,6 @@ def lower_since(connection: sqlite3.Connection) -> None:
         " WHERE sum = row_sum(job, generation, since, jobs, open, answers_since)",
         [newest_id(connection, table) for table in ("batches", "answers")],
     )
-
-
-def is_damage(error: BaseException) -> bool:
-    """Tell whether it is SQLite's word for a damaged file; what it says of a statement, a row or the disk is no damage."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def removed(path: Path) -> StorageError:

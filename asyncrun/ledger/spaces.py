@@ -14,6 +14,7 @@ from asyncrun.ledger.key_index import KEY_BYTES, KeyIndex, keys_array
 from asyncrun.ledger.reading import read_keys
 from asyncrun.ledger.schema import explained, lower_since, newest_id, open_connection
 from asyncrun.records import Superseded
+from asyncrun.sqlite_wal import primary_code
 
 
 def find_superseded(path: Path, removed: Collection[str] = ()) -> Superseded:
@@ -80,6 +81,6 @@ def _shrink(connection: sqlite3.Connection) -> None:
     try:
         connection.execute("VACUUM")
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
+        if primary_code(error) != sqlite3.SQLITE_FULL:
             raise
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from asyncrun.errors import SpaceMismatchError, UsageError
 from asyncrun.grammar.filter import MAX_DEPTH, Filter
 from asyncrun.records import Chunk
-from asyncrun.stores.fusion import fuse
-from asyncrun.stores.interface import Collection, SearchMode, SearchRequest, Store, StoredDocument, fusion_depth
+from asyncrun.stores.interface import Collection, SearchMode, SearchRequest, Store, StoredDocument, fuse, fusion_depth
 from asyncrun.testing.filters import filters, metadata, passes, render_filter
 
 OpenStore: TypeAlias = Callable[[], Store]

@@ -14,7 +14,7 @@ import orjson
 
 from asyncrun.errors import DamagedStateError, StorageError, os_words
 from asyncrun.readonly import address_to_look, can_write
-from asyncrun.sqlite_wal import BUSY_SECONDS, enter_wal
+from asyncrun.sqlite_wal import BUSY_SECONDS, enter_wal, is_damage, primary_code
 from asyncrun.trace.run_record import RUNNING, RunEnd, RunRecord, Span
 
 FORMAT = 2
@@ -177,7 +177,7 @@ class TraceStore:
                 self._connection.execute("VACUUM")
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             except sqlite3.OperationalError as error:
-                if _primary_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL):
+                if primary_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL):
                     raise
             finally:
                 self._connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
@@ -236,7 +236,7 @@ class TraceStore:
         try:
             yield
         except (sqlite3.Error, OSError, orjson.JSONDecodeError) as error:
-            if isinstance(error, orjson.JSONDecodeError) or _primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            if isinstance(error, orjson.JSONDecodeError) or is_damage(error):
                 raise DamagedStateError(
                     f"{self.path} is not a whole trace store: {error}",
                     hint=f"Set {self.path.name} aside (mv {self.path.name} {self.path.name}.bad): it holds only the record of past runs.",
@@ -260,8 +260,4 @@ def _run(row: Row) -> RunRecord:
 
 def _is_forbidden(error: BaseException) -> bool:
     forbidden = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
-    return isinstance(error, PermissionError) or _primary_code(error) in forbidden
-
-
-def _primary_code(error: BaseException) -> int:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return isinstance(error, PermissionError) or primary_code(error) in forbidden

@@ -14,17 +14,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from asyncrun.errors import SpaceMismatchError
 from asyncrun.grammar.filter import Filter
 from asyncrun.records import Hit
-from asyncrun.stores.fusion import fuse
-from asyncrun.stores.interface import SearchRequest, fusion_depth
-from asyncrun.stores.sqlite_check import passing_documents, read_chunks
-from asyncrun.stores.sqlite_collections import CollectionRow
-from asyncrun.stores.sqlite_filter import compile_filter
-from asyncrun.stores.sqlite_words import check_words
+from asyncrun.stores.interface import SearchRequest, fuse, fusion_depth
+from asyncrun.stores.sqlite.collections import CollectionRow, check_words
+from asyncrun.stores.sqlite.filter_sql import compile_filter
+from asyncrun.stores.sqlite.proof import passing_documents, read_chunks
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
-    from asyncrun.stores.sqlite_order import ChunkOrder, Numbers
-    from asyncrun.stores.sqlite_vectors import VectorTable
+    from asyncrun.stores.sqlite.vectors import ChunkOrder, Numbers, VectorTable
 
 Ranking: TypeAlias = list[tuple[int, float]]
 """Numbers of chunks with their scores, best first."""
@@ -135,14 +132,14 @@ class SqliteSearch:
         return dict(zip(chunks, self._order(connection, collection).places(chunks).tolist(), strict=True))
 
     def _order(self, connection: sqlite3.Connection, collection: CollectionRow) -> ChunkOrder:
-        from asyncrun.stores.sqlite_order import read_order
+        from asyncrun.stores.sqlite.vectors import read_order
 
         if self._read.order is None:
             self._read.order = read_order(connection, collection)
         return self._read.order
 
     def _table(self, connection: sqlite3.Connection, collection: CollectionRow) -> VectorTable:
-        from asyncrun.stores.sqlite_vectors import load_vectors
+        from asyncrun.stores.sqlite.vectors import load_vectors
 
         if self._read.vectors is None:
             self._read.vectors = load_vectors(connection, collection, self._order(connection, collection))

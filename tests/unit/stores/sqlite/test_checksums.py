@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.stores.sqlite_sums import NO_SUMS, Sums, chunk_sum, document_sum, mixed, numbers, signed, total
+from asyncrun.stores.sqlite.checksums import NO_SUMS, Sums, chunk_sum, document_sum, mixed, numbers, signed, total
 
 WORDS = st.integers(0, 2**64 - 1)
 SUMS = st.builds(Sums, WORDS, WORDS, WORDS)

@@ -10,10 +10,11 @@ from pathlib import Path
 from asyncrun.errors import AsyncrunError, DamagedStoreError, StorageError, TryLaterError, os_words
 from asyncrun.escape import printable
 from asyncrun.readonly import address_to_look, can_write, copy_hint
-from asyncrun.sqlite_wal import BUSY_SECONDS, enter_wal
-from asyncrun.stores.sqlite_migration import add_sums
-from asyncrun.stores.sqlite_schema import APPLICATION_ID, MIGRATIONS, is_begun, schema_version
-from asyncrun.stores.sqlite_sums import MismatchError
+from asyncrun.sqlite_wal import BUSY_SECONDS, enter_wal, primary_code
+from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError
+from asyncrun.stores.sqlite.collections import CollectionRow, from_bytes, save_collection
+from asyncrun.stores.sqlite.documents import document_numbers, find_chunks, find_head, insert_sums
+from asyncrun.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS, is_begun, schema_version
 
 
 def open_file(path: Path) -> sqlite3.Connection:
@@ -56,7 +57,7 @@ def connect(place: Path | str, *, uri: bool = False) -> sqlite3.Connection:
     # One thread at a time is the port's promise, not one thread for ever.
     connection = sqlite3.connect(place, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=uri)
     # Ids may be file names that are not UTF-8: they come back as they went in.
-    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogatepass")
+    connection.text_factory = from_bytes
     return connection
 
 
@@ -111,7 +112,7 @@ def reporting(path: Path) -> Iterator[None]:
 
 
 def _meaning(error: sqlite3.DatabaseError, path: Path) -> AsyncrunError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = primary_code(error)
     shown = printable(str(path))
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return TryLaterError(
@@ -149,3 +150,13 @@ def _has_our_id(path: Path) -> bool:
     """Tell whether a file that SQLite cannot read is one of ours; its header holds the id at 68 (sqlite.org/fileformat2.html)."""
     with path.open("rb") as file:
         return file.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
+
+
+def add_sums(connection: sqlite3.Connection) -> None:
+    """Put in the checksums of all that is there; the caller holds the transaction."""
+    rows = connection.execute("SELECT id, name, fingerprint, dimensions, revision FROM collections").fetchall()
+    for collection, name, fingerprint, dimensions, revision in rows:
+        sums = NO_SUMS
+        for number in document_numbers(connection, collection):
+            sums += insert_sums(connection, find_head(connection, number), find_chunks(connection, number))
+        save_collection(connection, CollectionRow(collection, name, fingerprint, dimensions, revision, sums))

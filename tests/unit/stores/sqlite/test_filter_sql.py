@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from asyncrun.grammar.filter import parse_filter
 from asyncrun.stores.metadata import dump_metadata
-from asyncrun.stores.sqlite_filter import compile_filter
+from asyncrun.stores.sqlite.filter_sql import compile_filter
 from asyncrun.testing.filters import filters, metadata, passes
 
 

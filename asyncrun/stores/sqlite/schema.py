@@ -10,7 +10,7 @@ from pathlib import Path
 
 from asyncrun.errors import StorageError
 from asyncrun.escape import printable
-from asyncrun.stores.sqlite_sums import MismatchError
+from asyncrun.stores.sqlite.checksums import MismatchError
 
 APPLICATION_ID = 0x61737972
 """Says in the file's header that it is a store of asyncrun, so that another program's database is never touched."""

@@ -6,7 +6,8 @@ what it puts in and takes out; each row is mixed with its number and its owner's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from zlib import crc32
@@ -21,6 +22,15 @@ _ALL = (1 << 64) - 1
 
 class MismatchError(Exception):
     """What was read is not what was written; the message says of what."""
+
+
+@contextmanager
+def garbled(what: str) -> Iterator[None]:
+    """Raise MismatchError for values that are not of the type that was put in."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError, AttributeError, IndexError) as error:
+        raise MismatchError(f"{what} cannot be what was put in") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,16 @@
-"""The collections of the SQLite store: each row with what all of its documents add up to; the caller holds the transaction."""
+"""The collections of the SQLite store: each row with what all of its documents add up to, and the checksum of its word index."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from zlib import crc32
 
 from asyncrun.stores.interface import Collection
-from asyncrun.stores.sqlite_filter import json_path
-from asyncrun.stores.sqlite_schema import words_table
-from asyncrun.stores.sqlite_sums import NO_SUMS, MismatchError, Sums, row_sum, signed
+from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError, Sums, row_sum, signed
+from asyncrun.stores.sqlite.schema import words_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,11 @@ class CollectionRow:
 def as_text(value: str) -> bytes:
     """Return what to bind to `CAST(? AS TEXT)`: a text with lone surrogates cannot be bound itself."""
     return value.encode("utf-8", "surrogatepass")
+
+
+def from_bytes(raw: bytes) -> str:
+    """Return a text that was bound so."""
+    return raw.decode("utf-8", "surrogatepass")
 
 
 def find_collection(connection: sqlite3.Connection, name: str) -> CollectionRow | None:
@@ -66,22 +70,6 @@ def salvaged_collections(connection: sqlite3.Connection) -> list[CollectionRow]:
             whole = CollectionRow(*row[:5])
         found += [] if whole is None else [whole]
     return found
-
-
-def any_has_field(connection: sqlite3.Connection, collection: CollectionRow, field: Sequence[str]) -> bool:
-    """Tell whether a document of the collection has something at a path of its metadata, or there is no document."""
-    there = "SELECT EXISTS (SELECT * FROM documents WHERE collection = ?)"
-    found = "SELECT EXISTS (SELECT * FROM documents WHERE collection = ? AND json_type(metadata, ?) IS NOT NULL)"
-    return (
-        bool(connection.execute(found, (collection.number, json_path(field))).fetchone()[0])
-        or not connection.execute(there, (collection.number,)).fetchone()[0]
-    )
-
-
-def metadata_names(connection: sqlite3.Connection, collection: CollectionRow) -> list[str]:
-    """Return the outermost names of all metadata of the collection, sorted."""
-    sql = "SELECT DISTINCT each.key FROM documents, json_each(documents.metadata) AS each WHERE documents.collection = ? ORDER BY each.key"
-    return [str(name) for (name,) in connection.execute(sql, (collection.number,))]
 
 
 def insert_collection(connection: sqlite3.Connection, collection: Collection) -> CollectionRow:
@@ -133,3 +121,42 @@ def _whole(row: tuple[Any, ...]) -> CollectionRow | None:
     if row_sum(*row[:-1]) != stated:
         return None
     return CollectionRow(number, name, fingerprint, dimensions, revision, NO_SUMS + Sums(*sums), words, tuple(json.loads(lacking)))
+
+
+def words_sum(connection: sqlite3.Connection, number: int) -> int:
+    """Return the checksum of all that the word index of a collection consists of."""
+    table = f"words_{number:d}"
+    total = 0
+    for page, block in connection.execute(f"SELECT id, CAST(block AS BLOB) FROM {table}_data ORDER BY id"):
+        total = crc32(block or b"", crc32(f"{page}".encode(), total))
+    for sql in (
+        f"SELECT segid, CAST(term AS BLOB), pgno FROM {table}_idx ORDER BY segid, term",
+        f"SELECT k, v FROM {table}_config ORDER BY k",
+        f"SELECT group_concat(id || ':' || hex(sz)) FROM (SELECT id, sz FROM {table}_docsize ORDER BY id)",
+    ):
+        total = crc32(repr(connection.execute(sql).fetchall()).encode(), total)
+    return total
+
+
+def check_words(connection: sqlite3.Connection, collection: CollectionRow) -> None:
+    """Raise MismatchError for a sealed word index that is not as it was left; the one of a writer that has not ended is not looked at."""
+    if collection.words is not None and words_sum(connection, collection.number) != collection.words:
+        raise MismatchError(f"the word index of collection {collection.name!r} does not fit its checksum")
+
+
+def _look_through(connection: sqlite3.Connection, collection: CollectionRow) -> None:
+    """Have the word index compare itself with all texts (sqlite.org/fts5.html, "The integrity-check Command")."""
+    table = f"words_{collection.number:d}"
+    connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('integrity-check', 1)")
+
+
+def seal_words(connection: sqlite3.Connection, collection: CollectionRow, done: str | None = None) -> None:
+    """Leave the checksum of a collection's word index; documents of the source `done` are not lacking any more.
+
+    An index that was changed since it was sealed is looked through first. The caller holds a transaction that may write.
+    Raises sqlite3.DatabaseError when the index does not fit the texts.
+    """
+    lacking = tuple(source for source in collection.lacking if source != done)
+    if collection.words is None:
+        _look_through(connection, collection)
+    save_collection(connection, replace(collection, words=words_sum(connection, collection.number), lacking=lacking))

@@ -18,21 +18,19 @@ from asyncrun.grammar.filter import parse_filter
 from asyncrun.readonly import can_write
 from asyncrun.records import Hit
 from asyncrun.stores.interface import Collection, SearchRequest, StoredDocument
-from asyncrun.stores.sqlite_collections import (
+from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError
+from asyncrun.stores.sqlite.collections import (
     CollectionRow,
-    any_has_field,
     as_text,
     find_collection,
     insert_collection,
-    metadata_names,
+    seal_words,
     touch_collection,
     whole_collections,
 )
-from asyncrun.stores.sqlite_file import open_existing_file, open_file, reporting, transaction
-from asyncrun.stores.sqlite_rows import delete_document, insert_document
-from asyncrun.stores.sqlite_search import SqliteSearch
-from asyncrun.stores.sqlite_sums import NO_SUMS, MismatchError
-from asyncrun.stores.sqlite_words import seal_words
+from asyncrun.stores.sqlite.documents import any_has_field, delete_document, insert_document, metadata_names
+from asyncrun.stores.sqlite.file import open_existing_file, open_file, reporting, transaction
+from asyncrun.stores.sqlite.search import SqliteSearch
 
 DOCUMENTS_AT_ONCE = 100
 CHUNKS_AT_ONCE = 2_000
@@ -152,7 +150,7 @@ class SqliteStore:
 
         TryLaterError when another process writes meanwhile.
         """
-        from asyncrun.stores.sqlite_mend import mend_file
+        from asyncrun.stores.sqlite.mend import mend_file
 
         with self._in_use:
             self.close()
