@@ -226,6 +226,15 @@ class Usage:
         )
 
 
+def cost_of(tokens: int, price: float) -> float:
+    """Return what tokens cost in USD, at a price for a million of them.
+
+    >>> cost_of(500_000, 0.5)
+    0.25
+    """
+    return tokens * price / 1e6
+
+
 def usage_of(error: AsyncrunError) -> Usage:
     """Return what requests had used when an error was raised.
 

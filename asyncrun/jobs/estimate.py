@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from asyncrun.embedders.interface import Embedder
 from asyncrun.ledger.spending import Amount
-from asyncrun.records import InputType, Load
+from asyncrun.records import InputType, Load, cost_of
 
 BYTES_PER_TOKEN = 4
 """Of English prose: the rule as long as no server has counted in this space."""
@@ -54,4 +54,4 @@ def expected(embedder: Embedder, input_type: InputType, rate: TokenRate, texts: 
     """Return what a call with these texts is expected to use; the cost is 0 where the price is not known. Blocks."""
     counts = [embedder.count_tokens(text, input_type) for text in texts]
     tokens = rate.of(sizes) if None in counts else sum(count or 0 for count in counts)
-    return Amount(tokens, tokens * (embedder.price_per_million_tokens or 0.0) / 1_000_000)
+    return Amount(tokens, cost_of(tokens, embedder.price_per_million_tokens or 0.0))

@@ -11,7 +11,7 @@ from asyncrun.embedders.interface import Embedder
 from asyncrun.jobs.estimate import TokenRate
 from asyncrun.jobs.pace import at_limits
 from asyncrun.jobs.pending import Pending
-from asyncrun.records import InputType, JobPlan, Space
+from asyncrun.records import InputType, JobPlan, Space, cost_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Forecast:
         seconds, bound = at_limits(embedder.rate_limits, requests, tokens, inputs)
         return Foreseen(
             *(inputs, requests, tokens, counting or not inputs),
-            cost=None if price is None else tokens * price / 1_000_000,
+            cost=None if price is None else cost_of(tokens, price),
             seconds=seconds,
             bound_by=bound,
             notes=notes,

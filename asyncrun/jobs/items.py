@@ -22,7 +22,7 @@ from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.scan import Scan, scan
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ledger.notes import known_dimensions
-from asyncrun.records import InputType, Item, Space, content_key
+from asyncrun.records import InputType, Item, Space, content_key, cost_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,7 +96,7 @@ class Items:
         if not send.any():
             return ()
         price = self.embedder.price_per_million_tokens
-        cost = None if price is None else self.context.rate.of(scanned.sizes[send].tolist()) * price / 1_000_000
+        cost = None if price is None else cost_of(self.context.rate.of(scanned.sizes[send].tolist()), price)
         room.check()
         return *news(self.context, self.space, int(np.count_nonzero(scanned.open(index))), cost), *passed_over(self.source)
 

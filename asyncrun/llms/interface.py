@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from asyncrun.aio.limits import Limits
 from asyncrun.errors import AsyncrunError
-from asyncrun.records import Answer, Space, Usage, Waits
+from asyncrun.records import Answer, Space, Usage, Waits, cost_of
 
 Role = Literal["system", "user"]
 
@@ -31,10 +31,10 @@ class Price:
     def of(self, input_tokens: int, output_tokens: int) -> float:
         """Return what so many tokens cost.
 
-        >>> Price(0.15, 0.6).of(1_000_000, 500_000)
-        0.45
+        >>> Price(0.25, 0.5).of(1_000_000, 500_000)
+        0.5
         """
-        return (input_tokens * self.input + output_tokens * self.output) / 1e6
+        return cost_of(input_tokens, self.input) + cost_of(output_tokens, self.output)
 
 
 @dataclass(frozen=True, slots=True)
