@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import orjson
 
@@ -15,29 +15,29 @@ from asyncrun.clock import SystemClock
 from asyncrun.errors import AsyncrunError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
-from asyncrun.trace.exporters.html import render_html
-from asyncrun.trace.exporters.otlp_json import otlp_document
-from asyncrun.trace.exporters.otlp_sender import HEADERS, Sender, is_wanted
-from asyncrun.trace.exporters.perfetto import perfetto_document
-from asyncrun.trace.json_documents import plain_document
 from asyncrun.writers.atomic import AtomicFile
 
+if TYPE_CHECKING:
+    from asyncrun.trace.exporters.otlp_sender import Sender
+
 Format = Literal["otlp", "perfetto", "json"]
-EXPORTERS: Mapping[Format, Callable[..., dict[str, Any]]] = {
-    "otlp": otlp_document,
-    "perfetto": perfetto_document,
-    "json": plain_document,
-}
 
 
 def export_trace(state: Path, words: str, form: Format) -> tuple[str, str]:
     """Return the id of one run, and the run as JSON in the form of another tool. Raises UnknownRunError and StorageError."""
+    from asyncrun.trace.exporters.otlp_json import otlp_document
+    from asyncrun.trace.exporters.perfetto import perfetto_document
+    from asyncrun.trace.json_documents import plain_document
+
+    describe = {"otlp": otlp_document, "perfetto": perfetto_document, "json": plain_document}[form]
     run, spans = read_trace(state, words)
-    return run.run_id, orjson.dumps(EXPORTERS[form](run, spans, SystemClock().now())).decode()
+    return run.run_id, orjson.dumps(describe(run, spans, SystemClock().now())).decode()
 
 
 def export_page(state: Path, words: str) -> tuple[str, str]:
     """Return the id of one run, and the run as a page of HTML that stands alone. Raises UnknownRunError and StorageError."""
+    from asyncrun.trace.exporters.html import render_html
+
     run, spans = read_trace(state, words)
     return run.run_id, render_html(run, spans, SystemClock().now())
 
@@ -54,6 +54,10 @@ def write_trace(path: Path, text: str) -> None:
 
 def open_sender(environ: Mapping[str, str]) -> Sender | None:
     """Return what sends runs to a collector, when `OTEL_EXPORTER_OTLP_ENDPOINT` is set."""
+    if not any(name.startswith("OTEL_") for name in environ):
+        return None  # What sends is loaded only where it may be wanted.
+    from asyncrun.trace.exporters.otlp_sender import Sender, is_wanted
+
     return Sender(environ) if is_wanted(environ) else None
 
 
@@ -64,6 +68,8 @@ async def send_trace(sender: Sender | None, state: Path, run_id: str, environ: M
     try:
         await asyncio.to_thread(lambda: sender.finish(*read_trace(state, run_id), SystemClock().now()))
     except Exception as error:  # a trace that another tool does not take is no failure of the run
+        from asyncrun.trace.exporters.otlp_sender import HEADERS
+
         secrets = {*environment_secrets(environ), *([environ[HEADERS]] if environ.get(HEADERS) else [])}
         hint = f"; {error.hint}" if isinstance(error, AsyncrunError) else ""
         warn(f"the trace is not sent on: {printable(Redactor(secrets).redact(str(error)), 300)}{hint}")
