@@ -8,8 +8,7 @@ from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.aio.bridge import asyncio_run
-    from asyncrun.aio.gather import batch_gather, chunks, run_async_tasks
-    from asyncrun.aio.jobs import run_jobs
+    from asyncrun.aio.jobs import batch_gather, chunks, run_async_tasks, run_jobs
     from asyncrun.aio.pool import Outcome, outcomes
     from asyncrun.callbacks.debug import LlamaDebugHandler
     from asyncrun.callbacks.event_context import EventContext
@@ -32,10 +31,10 @@ _HOMES = {
     "Outcome": "aio.pool",
     "StopRunError": "errors",
     "asyncio_run": "aio.bridge",
-    "batch_gather": "aio.gather",
-    "chunks": "aio.gather",
+    "batch_gather": "aio.jobs",
+    "chunks": "aio.jobs",
     "outcomes": "aio.pool",
-    "run_async_tasks": "aio.gather",
+    "run_async_tasks": "aio.jobs",
     "run_jobs": "aio.jobs",
 }
 

@@ -14,7 +14,7 @@ from asyncrun.spelling import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartLocation:
     """Where a part is found, and which extra brings the `module` that it needs."""
 
     target: str
@@ -23,58 +23,58 @@ class Part:
     distribution: str = "asyncrun"
 
 
-BUILT_IN: Mapping[str, Mapping[str, Part]] = {
+BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
     "kinds": {
-        "embed": Part("asyncrun.jobs.embed:EmbedKind"),
-        "ingest": Part("asyncrun.jobs.ingest:IngestKind"),
-        "query": Part("asyncrun.jobs.query:QueryKind"),
+        "embed": PartLocation("asyncrun.jobs.embed:EmbedKind"),
+        "ingest": PartLocation("asyncrun.jobs.ingest:IngestKind"),
+        "query": PartLocation("asyncrun.jobs.query:QueryKind"),
     },
     "embedders": {
-        "local": Part("asyncrun.embedders.local:LocalEmbedding"),
-        "openai": Part("asyncrun.embedders.openai:OpenAIEmbedding"),
-        "azure": Part("asyncrun.embedders.vendors:AzureOpenAIEmbedding"),
-        "cohere": Part("asyncrun.embedders.cohere:CohereEmbedding"),
-        "voyage": Part("asyncrun.embedders.vendors:VoyageEmbedding"),
-        "jina": Part("asyncrun.embedders.vendors:JinaEmbedding"),
-        "mistral": Part("asyncrun.embedders.vendors:MistralAIEmbedding"),
-        "gemini": Part("asyncrun.embedders.gemini:GeminiEmbedding"),
-        "isaacus": Part("asyncrun.embedders.isaacus:IsaacusEmbedding"),
-        "heroku": Part("asyncrun.embedders.vendors:HerokuEmbedding"),
-        "huggingface": Part("asyncrun.embedders.tei:HuggingFaceInferenceAPIEmbedding"),
-        "ollama": Part("asyncrun.embedders.ollama:OllamaEmbedding"),
-        "tei": Part("asyncrun.embedders.tei:TextEmbeddingsInference"),
-        "vllm": Part("asyncrun.embedders.vendors:VLLMEmbedding"),
-        "llamacpp": Part("asyncrun.embedders.vendors:LlamaCppEmbedding"),
-        "infinity": Part("asyncrun.embedders.vendors:InfinityEmbedding"),
-        "lmstudio": Part("asyncrun.embedders.vendors:LMStudioEmbedding"),
-        "llama-index": Part("asyncrun.embedders.llama_index:LlamaIndexEmbedding"),
-        "litellm": Part("asyncrun.embedders.vendors:LiteLLMEmbedding"),
+        "local": PartLocation("asyncrun.embedders.local:LocalEmbedding"),
+        "openai": PartLocation("asyncrun.embedders.openai:OpenAIEmbedding"),
+        "azure": PartLocation("asyncrun.embedders.vendors:AzureOpenAIEmbedding"),
+        "cohere": PartLocation("asyncrun.embedders.cohere:CohereEmbedding"),
+        "voyage": PartLocation("asyncrun.embedders.vendors:VoyageEmbedding"),
+        "jina": PartLocation("asyncrun.embedders.vendors:JinaEmbedding"),
+        "mistral": PartLocation("asyncrun.embedders.vendors:MistralAIEmbedding"),
+        "gemini": PartLocation("asyncrun.embedders.gemini:GeminiEmbedding"),
+        "isaacus": PartLocation("asyncrun.embedders.isaacus:IsaacusEmbedding"),
+        "heroku": PartLocation("asyncrun.embedders.vendors:HerokuEmbedding"),
+        "huggingface": PartLocation("asyncrun.embedders.tei:HuggingFaceInferenceAPIEmbedding"),
+        "ollama": PartLocation("asyncrun.embedders.ollama:OllamaEmbedding"),
+        "tei": PartLocation("asyncrun.embedders.tei:TextEmbeddingsInference"),
+        "vllm": PartLocation("asyncrun.embedders.vendors:VLLMEmbedding"),
+        "llamacpp": PartLocation("asyncrun.embedders.vendors:LlamaCppEmbedding"),
+        "infinity": PartLocation("asyncrun.embedders.vendors:InfinityEmbedding"),
+        "lmstudio": PartLocation("asyncrun.embedders.vendors:LMStudioEmbedding"),
+        "llama-index": PartLocation("asyncrun.embedders.llama_index:LlamaIndexEmbedding"),
+        "litellm": PartLocation("asyncrun.embedders.vendors:LiteLLMEmbedding"),
     },
     "llms": dict.fromkeys(
         ("openai", "azure", "mistral", "heroku", "gemini", "ollama", "vllm", "llamacpp", "lmstudio", "litellm"),
-        Part("asyncrun.llms.openai:OpenAIChat"),
+        PartLocation("asyncrun.llms.openai:OpenAIChat"),
     ),
-    "stores": {"sqlite": Part("asyncrun.stores.sqlite:SqliteStore")},
+    "stores": {"sqlite": PartLocation("asyncrun.stores.sqlite:SqliteStore")},
     "readers": {
-        "jsonl": Part("asyncrun.readers.jsonl:read_jsonl"),
-        "lines": Part("asyncrun.readers.lines:read_lines"),
-        "csv": Part("asyncrun.readers.csv:read_csv"),
-        "tsv": Part("asyncrun.readers.csv:read_tsv"),
-        "parquet": Part("asyncrun.readers.parquet:read_parquet", extra="parquet", module="pyarrow"),
-        "text": Part("asyncrun.readers.text:read_text"),
-        "markdown": Part("asyncrun.readers.text:read_text"),
+        "jsonl": PartLocation("asyncrun.readers.jsonl:read_jsonl"),
+        "lines": PartLocation("asyncrun.readers.lines:read_lines"),
+        "csv": PartLocation("asyncrun.readers.csv:read_csv"),
+        "tsv": PartLocation("asyncrun.readers.csv:read_tsv"),
+        "parquet": PartLocation("asyncrun.readers.parquet:read_parquet", extra="parquet", module="pyarrow"),
+        "text": PartLocation("asyncrun.readers.text:read_text"),
+        "markdown": PartLocation("asyncrun.readers.text:read_text"),
     },
     "chunkers": {
-        "sentence": Part("asyncrun.chunkers.sentence:SentenceChunker"),
-        "none": Part("asyncrun.chunkers.whole:WholeChunker"),
+        "sentence": PartLocation("asyncrun.chunkers.sentence:SentenceChunker"),
+        "none": PartLocation("asyncrun.chunkers.whole:WholeChunker"),
     },
     "writers": {
-        "jsonl": Part("asyncrun.writers.jsonl:JsonlWriter"),
-        "parquet": Part("asyncrun.writers.parquet:ParquetWriter", extra="parquet", module="pyarrow"),
-        "csv": Part("asyncrun.writers.csv:CsvWriter"),
-        "npy": Part("asyncrun.writers.npy:NpyWriter"),
+        "jsonl": PartLocation("asyncrun.writers.jsonl:JsonlWriter"),
+        "parquet": PartLocation("asyncrun.writers.parquet:ParquetWriter", extra="parquet", module="pyarrow"),
+        "csv": PartLocation("asyncrun.writers.csv:CsvWriter"),
+        "npy": PartLocation("asyncrun.writers.npy:NpyWriter"),
     },
-    "progress": {"bar": Part("asyncrun.ui.bars:open_progress")},
+    "progress": {"bar": PartLocation("asyncrun.ui.bars:open_progress")},
 }
 
 
@@ -84,7 +84,7 @@ class Offer:
 
     port: str
     name: str
-    part: Part
+    part: PartLocation
     version: str
 
 
@@ -103,7 +103,7 @@ def offers(version: str) -> list[Offer]:
 
 
 def _offer(port: str, point: EntryPoint) -> Offer:
-    return Offer(port, point.name, Part(point.value, distribution=_distribution(point)), point.dist.version if point.dist else "")
+    return Offer(port, point.name, PartLocation(point.value, distribution=_distribution(point)), point.dist.version if point.dist else "")
 
 
 def names(port: str) -> list[str]:
@@ -111,12 +111,12 @@ def names(port: str) -> list[str]:
     return sorted({*BUILT_IN.get(port, {}), *(point.name for point in _plugins(port))})
 
 
-def find(port: str, name: str) -> Part:
+def find(port: str, name: str) -> PartLocation:
     """Return where a part is found; nothing is imported.
 
     Raises UsageError for a name that nobody offers, or that two distributions offer.
     """
-    offers = [Part(point.value, distribution=_distribution(point)) for point in _plugins(port) if point.name == name]
+    offers = [PartLocation(point.value, distribution=_distribution(point)) for point in _plugins(port) if point.name == name]
     built_in = BUILT_IN.get(port, {}).get(name)
     if built_in is not None:
         offers.insert(0, built_in)

@@ -1,18 +1,23 @@
-"""Attempts and waits as events: children of the batch that they belong to, told to the manager that it is told to."""
+"""What is told of an attempt: its events and those of its waits, and where its seconds went apart from the request itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from contextvars import ContextVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self
 
 from asyncrun.aio.retry import FailureClass
+from asyncrun.aio.worker_state import waiting
 from asyncrun.callbacks.event_context import EventContext, current_manager
 from asyncrun.callbacks.schema import CBEventType, EventPayload
+from asyncrun.clock import Clock
 from asyncrun.records import Waits
 
 if TYPE_CHECKING:
     from asyncrun.callbacks.manager import CallbackManager
+
 
 SHORTEST = 0.001
 """Seconds below which a wait is no event; it counts in the batch's sums all the same."""
@@ -71,3 +76,58 @@ _UNHEARD = nullcontext(_unheard)
 def _longest(waits: Waits) -> str:
     told = waits.told()
     return max(told, key=told.__getitem__).partition(".")[2] if told else ""
+
+
+Part = Literal["connect", "decode"]
+
+
+class AttemptTimer:
+    """The parts of one attempt so far; `time_spent_on` adds to them while the block runs.
+
+    Usage: `with Spending(clock) as spent: ... spent.waits()`
+    """
+
+    __slots__ = ("_began", "_clock", "_outer", "_parts")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._parts: dict[Part, float] = {"connect": 0.0, "decode": 0.0}
+        self._outer: AttemptTimer | None = None
+
+    def __enter__(self) -> Self:
+        self._outer = _of_attempt.get()
+        _of_attempt.set(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        _of_attempt.set(self._outer)
+
+    @contextmanager
+    def on(self, part: Part) -> Generator[None, None, None]:
+        """Count the seconds of the block as those of a part, and say so of the worker."""
+        started = self._clock.monotonic()
+        try:
+            with waiting(part, idle=False):
+                yield
+        finally:
+            self._parts[part] += self._clock.monotonic() - started
+
+    def waits(self) -> Waits:
+        """Return the seconds so far; what is no part is the request."""
+        seconds = self._clock.monotonic() - self._began
+        return Waits(request=max(seconds - sum(self._parts.values()), 0.0), **self._parts)
+
+
+_of_attempt: ContextVar[AttemptTimer | None] = ContextVar("asyncrun_spending", default=None)
+
+
+@contextmanager
+def time_spent_on(part: Part) -> Generator[None, None, None]:
+    """Count the seconds of the block as part of the attempt that is being made; outside of one it does nothing."""
+    own = _of_attempt.get()
+    if own is None:
+        yield
+        return
+    with own.on(part):
+        yield

@@ -9,11 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from asyncrun.aio.attempt_events import cut_attempt, end_attempt, tell_attempt, tell_wait
+from asyncrun.aio.attempt_events import AttemptTimer, cut_attempt, end_attempt, tell_attempt, tell_wait
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.permit import Permit
-from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy, Stop, Wait, backoff_ceiling, decide
-from asyncrun.aio.wait_times import Spending
+from asyncrun.aio.retry import Backoff, CircuitBreaker, FailureClass, GiveUp, RetryBudget, RetryPolicy, backoff_ceiling, decide
 from asyncrun.aio.worker_state import count_attempt, discount_attempt, waiting
 from asyncrun.clock import Clock, moment, seconds_suspended
 from asyncrun.duration import duration
@@ -37,7 +36,7 @@ class Attempted(Generic[T]):
 
 
 @dataclass(slots=True)
-class Tally:
+class AttemptCounts:
     """What a call has cost so far; complete when it ends, also when it ends with an exception.
 
     attempts = failures + throttles, and 1 more after a success. An attempt that was lost because the machine was suspended is none;
@@ -71,7 +70,7 @@ async def with_retries(
     *,
     policy: RetryPolicy,
     budget: RetryBudget,
-    circuit: Circuit,
+    circuit: CircuitBreaker,
     limiter: Limiter,
     clock: Clock,
     rng: random.Random,
@@ -79,7 +78,7 @@ async def with_retries(
     inputs: float,
     classify: Classify,
     used: Callable[[T], float | None] | None = None,
-    tally: Tally | None = None,
+    tally: AttemptCounts | None = None,
 ) -> Attempted[T]:
     """Call until it succeeds or the decision is to stop; each attempt takes a permit, backoff is spent outside of it.
 
@@ -88,7 +87,7 @@ async def with_retries(
 
     Args:
         call: makes one attempt, counted from 1; its own total timeout is its own business (TimeoutError). What it does within
-            `asyncrun.aio.wait_times.spending` counts as that and not as the request.
+            `asyncrun.aio.attempt_events.spending` counts as that and not as the request.
         policy: how patient this batch is.
         budget: the retries of the run.
         circuit: the endpoint's row of failures; told of successes and of batches whose attempts are used up.
@@ -106,7 +105,7 @@ async def with_retries(
         ThrottledError: the server asks for a longer wait than allowed, or throttled for too long in all.
         Exception: otherwise what the last attempt raised, itself.
     """
-    tally = Tally() if tally is None else tally
+    tally = AttemptCounts() if tally is None else tally
     while True:
         if circuit.is_open:
             raise OutageError(f"the endpoint is given up: {circuit.threshold} batches failed in a row")
@@ -128,11 +127,11 @@ async def with_retries(
             await _back_off(backoff if ended.suspended else max(backoff, budget.spend(clock.monotonic())), clock, tally)
 
 
-async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, tally: Tally, classify: Classify) -> T | _Failed:
+async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, tally: AttemptCounts, classify: Classify) -> T | _Failed:
     tally.attempts += 1
     count_attempt()
     before = moment(clock)
-    with tell_attempt(tally.attempts) as event, Spending(clock) as spending:
+    with tell_attempt(tally.attempts) as event, AttemptTimer(clock) as spending:
         try:
             with waiting("request", idle=False):
                 ended: T | _Failed = await call(tally.attempts)
@@ -151,7 +150,7 @@ async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, tally: Tal
     return ended
 
 
-async def _back_off(seconds: float, clock: Clock, tally: Tally) -> None:
+async def _back_off(seconds: float, clock: Clock, tally: AttemptCounts) -> None:
     spent = Waits(backoff=seconds)
     until = clock.monotonic() + seconds
 
@@ -164,7 +163,7 @@ async def _back_off(seconds: float, clock: Clock, tally: Tally) -> None:
     tally.waits += spent
 
 
-def _forgive(tally: Tally, policy: RetryPolicy, rng: random.Random) -> float:
+def _forgive(tally: AttemptCounts, policy: RetryPolicy, rng: random.Random) -> float:
     """Return the backoff after an attempt that was lost to a suspended machine, and count it nowhere: no server has failed."""
     tally.attempts -= 1
     tally.forgiven += 1
@@ -175,10 +174,10 @@ def _forgive(tally: Tally, policy: RetryPolicy, rng: random.Random) -> float:
 def _judge(
     failed: _Failed,
     *,
-    tally: Tally,
+    tally: AttemptCounts,
     permit: Permit,
     limiter: Limiter,
-    circuit: Circuit,
+    circuit: CircuitBreaker,
     policy: RetryPolicy,
     rng: random.Random,
 ) -> float:
@@ -188,17 +187,17 @@ def _judge(
         tally.throttles += 1
         decision = decide(tally.throttles, failure, hint, tally.waits.gate, policy=policy, rng=rng)
         # A wait that nobody will sit out must not shut the gate: others on this endpoint would hang there instead of being told.
-        permit.throttled(decision.seconds if isinstance(decision, Wait) else None)
-        if isinstance(decision, Wait) and tally.waits.gate + limiter.gate > policy.max_wait:
-            decision = Stop(f"the gate stays shut for {duration(round(limiter.gate))} more")
-        if isinstance(decision, Stop):
+        permit.throttled(decision.seconds if isinstance(decision, Backoff) else None)
+        if isinstance(decision, Backoff) and tally.waits.gate + limiter.gate > policy.max_wait:
+            decision = GiveUp(f"the gate stays shut for {duration(round(limiter.gate))} more")
+        if isinstance(decision, GiveUp):
             raise ThrottledError(f"throttled, {decision.reason}: {error}") from error
         return decision.seconds
     tally.failures += 1
     if _timed_out(error):
         permit.timed_out()
     decision = decide(tally.failures, failure, hint, tally.waits.gate, policy=policy, rng=rng)
-    if isinstance(decision, Wait):
+    if isinstance(decision, Backoff):
         return decision.seconds
     if failure is FailureClass.TRANSIENT:
         circuit.failed()

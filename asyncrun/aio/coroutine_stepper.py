@@ -11,7 +11,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from asyncrun.aio.worker_state import Slot
+from asyncrun.aio.worker_state import WorkerState
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ Around = Callable[[Coroutine[Any, Any, T], int], Coroutine[Any, Any, T]]
 
 
 async def drive(
-    job: Job[T], slot: Slot, waits: Callable[[], None], seconds: float | None, around: Around[Any] | None
+    job: Job[T], worker: WorkerState, waits: Callable[[], None], seconds: float | None, around: Around[Any] | None
 ) -> tuple[T | None, BaseException | None]:
     """Run a job to its end and return its value or its error.
 
@@ -32,7 +32,7 @@ async def drive(
     try:
         # The usual case here, to spare it a call.
         coro = job if type(job) is types.CoroutineType and not job.cr_suspended else as_coroutine(job)
-        slot.job = coro = coro if around is None else around(coro, slot.index)
+        worker.job = coro = coro if around is None else around(coro, worker.index)
         context = copy_context()
         try:
             waits_for = context.run(coro.send, None)
@@ -40,31 +40,31 @@ async def drive(
             return stop.value, None
         waits()
         if seconds is None:
-            return await finish(coro, context, waits_for, slot), None
-        return await _finish_in_time(coro, context, waits_for, slot, seconds), None
+            return await finish(coro, context, waits_for, worker), None
+        return await _finish_in_time(coro, context, waits_for, worker, seconds), None
     except GeneratorExit:  # the loop is gone, and nobody waits for an answer
         raise
     except BaseException as error:
         return None, _without_engine(error)
 
 
-async def _finish_in_time(coro: Coroutine[Any, Any, T], context: Context, waits_for: Any, slot: Slot, seconds: float) -> T:
+async def _finish_in_time(coro: Coroutine[Any, Any, T], context: Context, waits_for: Any, worker: WorkerState, seconds: float) -> T:
     scope = asyncio.timeout(seconds)
     try:
         async with scope:
-            return await finish(coro, context, waits_for, slot)
+            return await finish(coro, context, waits_for, worker)
     except TimeoutError as error:
         if scope.expired() and isinstance(error.__cause__, asyncio.CancelledError):
-            raise TimeoutError(f"job {slot.index} did not end within {seconds:g} s") from error.__cause__
+            raise TimeoutError(f"job {worker.index} did not end within {seconds:g} s") from error.__cause__
         raise
 
 
 @types.coroutine
-def finish(coro: Coroutine[Any, Any, T], context: Context, waits_for: Any, slot: Slot) -> Generator[Any, Any, T]:
+def finish(coro: Coroutine[Any, Any, T], context: Context, waits_for: Any, worker: WorkerState) -> Generator[Any, Any, T]:
     """Drive a coroutine that has been stepped, and waits for something, to its end inside `context`.
 
     What it waits for is passed on to the running task; what the task gets for it (a result, an exception, a cancellation) is passed
-    back. Once the slot is given up, a cancellation closes the coroutine instead of asking it.
+    back. Once the worker is given up, a cancellation closes the coroutine instead of asking it.
     """
     while True:
         thrown: BaseException | None = None
@@ -76,7 +76,7 @@ def finish(coro: Coroutine[Any, Any, T], context: Context, waits_for: Any, slot:
         try:
             if thrown is None:
                 waits_for = context.run(coro.send, received)
-            elif slot.given_up and isinstance(thrown, asyncio.CancelledError):
+            elif worker.given_up and isinstance(thrown, asyncio.CancelledError):
                 context.run(coro.close)
                 raise thrown
             else:

@@ -20,7 +20,7 @@ class NothingYetError(Exception):
     """There is no job at hand, but there may be one later."""
 
 
-class Source(Generic[T]):
+class JobSource(Generic[T]):
     """Jobs of an iterable.
 
     All reading happens in one context, so that a generator that sets context variables, or holds a `with` block open that does, finds
@@ -44,7 +44,7 @@ class Source(Generic[T]):
         return self._context.run(end, self._jobs)
 
 
-class Stream(Generic[T]):
+class AsyncJobSource(Generic[T]):
     """Jobs of an asynchronous iterable: one task reads it from beginning to end, a job ahead at most, and only when asked."""
 
     def __init__(self, jobs: AsyncIterable[Job[T]]) -> None:
@@ -89,16 +89,16 @@ class Stream(Generic[T]):
                 await close()
 
     def close(self) -> list[asyncio.Future[Any]]:
-        """End the job that was read and not begun, as `Source.close`; the iterable is ended by the task that reads it."""
+        """End the job that was read and not begun, as `JobSource.close`; the iterable is ended by the task that reads it."""
         return end(iter([self._held.pop()] if self._held else []))
 
 
-def open_source(jobs: Jobs[T], context: Context) -> Source[T] | Stream[T]:
+def open_source(jobs: Jobs[T], context: Context) -> JobSource[T] | AsyncJobSource[T]:
     """Return a source of these jobs. Raises TypeError when they are not iterable."""
     if isinstance(jobs, AsyncIterable):
-        return Stream(jobs)
+        return AsyncJobSource(jobs)
     if isinstance(jobs, Iterable):
-        return Source(jobs, context)
+        return JobSource(jobs, context)
     discard(jobs)
     raise TypeError(f"jobs must be an iterable or an asynchronous iterable, not {type(jobs).__name__}")
 

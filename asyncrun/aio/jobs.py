@@ -1,15 +1,19 @@
-"""`run_jobs`: the results of many jobs, in the order of the input."""
+"""The results of many jobs in the order of the input: run_jobs, from synchronous code, in batches; and cutting an iterable into chunks."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Awaitable, Iterable, Iterator, Sized
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from asyncrun.aio.bar import open_bar
-from asyncrun.aio.coroutine_stepper import Around
-from asyncrun.aio.job_source import Jobs, known_length, open_source
-from asyncrun.aio.worker_state import Slot
+from asyncrun.aio.bridge import asyncio_run
+from asyncrun.aio.coroutine_stepper import Around, discard
+from asyncrun.aio.job_source import Jobs, end, known_length, open_source
+from asyncrun.aio.progress_bar import open_bar
+from asyncrun.aio.worker_state import WorkerState
 from asyncrun.aio.workers import Workers
 from asyncrun.callbacks.event_context import current_manager
 from asyncrun.clock import SystemClock
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
     from asyncrun.callbacks.manager import CallbackManager
 
 T = TypeVar("T")
+
+UNBOUNDED = sys.maxsize
+"""Workers for all jobs at once: a worker begins only when there is a job for it."""
 
 
 async def run_jobs(
@@ -31,7 +38,7 @@ async def run_jobs(
 
     Args:
         jobs: awaitables, or callables without arguments that return one, from any iterable or asynchronous iterable. It is read as
-            slots free up.
+            workers become free.
         show_progress: whether to draw a bar; without one that can be drawn, nothing changes.
         workers: jobs at once, 1 at least.
         desc: what the bar is called.
@@ -60,13 +67,13 @@ async def run_jobs(
         source.close()
         raise
 
-    def ended(slot: Slot, value: T | None, _: BaseException | None) -> None:
-        if slot.index == len(results):
+    def ended(worker: WorkerState, value: T | None, _: BaseException | None) -> None:
+        if worker.index == len(results):
             results.append(value)
         else:
             # Places of jobs that have begun and not ended; theirs are filled in later.
-            results.extend([None] * (slot.index + 1 - len(results)))
-            results[slot.index] = value
+            results.extend([None] * (worker.index + 1 - len(results)))
+            results[worker.index] = value
         if bar is not None:
             bar.step()
 
@@ -88,3 +95,75 @@ def _reported_to(manager: CallbackManager | None) -> AbstractContextManager[Arou
     from asyncrun.callbacks.job_events import report_jobs
 
     return report_jobs(manager)
+
+
+def run_async_tasks(tasks: Jobs[T], show_progress: bool = False, progress_bar_desc: str = "Running async tasks") -> list[T]:
+    """Run awaitables at once, all of them, and return their results in their order, from code that is not asynchronous.
+
+    Results and errors are the same with and without progress: the first error cancels the rest and is raised. A running event loop
+    is no hindrance, see `asyncio_run`.
+
+    >>> async def double(number: int) -> int:
+    ...     return 2 * number
+    >>> run_async_tasks([double(1), double(2)])
+    [2, 4]
+    """
+    return asyncio_run(run_jobs(tasks, show_progress=show_progress, workers=UNBOUNDED, desc=progress_bar_desc))
+
+
+async def batch_gather(tasks: Iterable[Awaitable[T] | None], batch_size: int = 10, verbose: bool = False) -> list[T]:
+    """Run awaitables in batches and return their results in their order: a batch begins when the one before it has ended.
+
+    Args:
+        tasks: any iterable, read a batch at a time; None is passed over.
+        batch_size: awaitables at once, 1 at least.
+        verbose: whether to print how many are done after each batch.
+
+    The first error cancels the rest of its batch, closes coroutines that have not begun, and is raised. Raises ValueError when
+    `batch_size` is less than 1.
+
+    >>> import asyncio
+    >>> async def double(number: int) -> int:
+    ...     return 2 * number
+    >>> asyncio.run(batch_gather([double(1), double(2), double(3)], batch_size=2, verbose=True))
+    Completed 2 out of 3 tasks
+    Completed 3 out of 3 tasks
+    [2, 4, 6]
+    """
+    remaining = iter(tasks)
+    results: list[T] = []
+    try:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
+        while batch := _next_batch(remaining, batch_size):
+            results += await run_jobs([task for task in batch if task is not None], workers=batch_size)
+            if verbose:
+                total = f" out of {len(tasks)}" if isinstance(tasks, Sized) else ""
+                print(f"Completed {len(results)}{total} tasks")  # noqa: T201 - what `verbose` asks for
+    finally:
+        end(remaining)
+    return results
+
+
+def _next_batch(tasks: Iterator[T], size: int) -> list[T]:
+    batch: list[T] = []
+    try:
+        batch.extend(islice(tasks, size))
+    except BaseException:
+        for task in batch:
+            discard(task)
+        raise
+    return batch
+
+
+def chunks(iterable: Iterable[T], size: int) -> Iterator[tuple[T | None, ...]]:
+    """Cut an iterable into tuples of `size`, lazily; the last one is filled up with None.
+
+    Raises ValueError when `size` is less than 1.
+
+    >>> list(chunks("abc", 2))
+    [('a', 'b'), ('c', None)]
+    """
+    if size < 1:
+        raise ValueError(f"size must be 1 or more, not {size}")
+    return zip_longest(*[iter(iterable)] * size, fillvalue=None)

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Generic, Literal, TypeVar
 
 from asyncrun.aio.coroutine_stepper import Job
-from asyncrun.aio.job_source import Jobs, Source, Stream, open_source
-from asyncrun.aio.worker_state import Slot
+from asyncrun.aio.job_source import AsyncJobSource, Jobs, JobSource, open_source
+from asyncrun.aio.worker_state import WorkerState
 from asyncrun.aio.workers import Ended, Workers
 from asyncrun.clock import Clock, SystemClock
 
@@ -59,7 +59,7 @@ def outcomes(
 
     Args:
         jobs: awaitables, or callables without arguments that return one, from any iterable or asynchronous iterable. It is read as
-            slots free up, so it may be endless; it is read on the event loop, so it should not block.
+            workers become free, so it may be endless; it is read on the event loop, so it should not block.
         workers: jobs at once, 1 at least.
         order: `input`, or `completed` as they end.
         timeout: seconds that one job may take; then it is cancelled and its error is a TimeoutError.
@@ -119,7 +119,9 @@ def _check(workers: int, ahead: int, timeout: float | None, order: str, on_error
 class Outcomes(AsyncIterator[Outcome[T]]):
     """The outcomes of one pool, to be iterated over once, by one task; nothing begins before that. See `outcomes`."""
 
-    def __init__(self, source: Source[T] | Stream[T], begin: Callable[[Ended[T]], Workers[T]], *, ahead: int, in_order: bool) -> None:
+    def __init__(
+        self, source: JobSource[T] | AsyncJobSource[T], begin: Callable[[Ended[T]], Workers[T]], *, ahead: int, in_order: bool
+    ) -> None:
         self._source = source
         self._begin = begin
         self._ahead = ahead
@@ -182,12 +184,12 @@ class _Waiting(Generic[T]):
         self._taken = 0
         self._outcomes: dict[int, Outcome[T]] = {}
 
-    def put(self, slot: Slot, value: T | None, error: BaseException | None) -> None:
-        """Keep the outcome of the job in this slot until its turn."""
-        run = slot.end - slot.start - slot.waited
-        turn = slot.index if self._in_order else self._put
+    def put(self, worker: WorkerState, value: T | None, error: BaseException | None) -> None:
+        """Keep the outcome of the job in this worker until its turn."""
+        run = worker.end - worker.start - worker.waited
+        turn = worker.index if self._in_order else self._put
         self._put += 1
-        self._outcomes[turn] = Outcome(slot.index, value, error, max(slot.attempts, 1), slot.start, slot.waited, run)
+        self._outcomes[turn] = Outcome(worker.index, value, error, max(worker.attempts, 1), worker.start, worker.waited, run)
         if turn == self._taken:
             self.arrived()
 

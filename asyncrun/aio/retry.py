@@ -65,7 +65,7 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Backoff:
     """Send again after `seconds`."""
 
     seconds: float
@@ -73,7 +73,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class GiveUp:
     """Do not send again; `reason` completes "stopped: ..."."""
 
     reason: str
@@ -81,7 +81,7 @@ class Stop:
 
 def decide(
     attempt: int, failure: FailureClass, hint: float | None, elapsed: float, *, policy: RetryPolicy, rng: random.Random
-) -> Wait | Stop:
+) -> Backoff | GiveUp:
     """Decide what follows on a failed attempt.
 
     Args:
@@ -98,23 +98,23 @@ def decide(
     Stop(reason='6 attempts failed')
     """
     if failure not in (FailureClass.THROTTLE, FailureClass.TRANSIENT, FailureClass.BAD_RESPONSE):
-        return Stop(failure.value)
+        return GiveUp(failure.value)
     floor = hint if hint is not None and math.isfinite(hint) and hint > 0 else 0.0
     if floor > policy.max_hint:
-        return Stop(f"the server asks to wait {duration(round(floor))}")
+        return GiveUp(f"the server asks to wait {duration(round(floor))}")
     ceiling = backoff_ceiling(attempt, policy)
     if failure is FailureClass.THROTTLE:
         # Equal jitter: full jitter can draw almost nothing, which is no answer to "too fast" (aws-sdk-net#4341).
         seconds = max(floor, ceiling / 2 + rng.uniform(0.0, ceiling / 2))
         if elapsed + seconds > policy.max_wait:
-            return Stop(f"waited {duration(round(elapsed))} for the rate limit of the server")
-        return Wait(seconds, failure.value)
+            return GiveUp(f"waited {duration(round(elapsed))} for the rate limit of the server")
+        return Backoff(seconds, failure.value)
     allowed = policy.attempts
     if failure is FailureClass.BAD_RESPONSE:
         allowed = min(allowed, 1 + policy.bad_response_retries)
     if attempt >= allowed:
-        return Stop(f"{attempt} attempts failed" if attempt > 1 else "1 attempt failed")
-    return Wait(max(floor, rng.uniform(0.0, ceiling)), failure.value)
+        return GiveUp(f"{attempt} attempts failed" if attempt > 1 else "1 attempt failed")
+    return Backoff(max(floor, rng.uniform(0.0, ceiling)), failure.value)
 
 
 def backoff_ceiling(retry: int, policy: RetryPolicy) -> float:
@@ -163,10 +163,10 @@ class RetryBudget:
         self._left = min(self._capacity, self._left + (self._cost if retried else 1.0))
 
 
-class Circuit:
+class CircuitBreaker:
     """Counts batches that failed in a row, over all jobs that use an endpoint; at `threshold` it opens and stays open.
 
-    >>> circuit = Circuit(threshold=2)
+    >>> circuit = CircuitBreaker(threshold=2)
     >>> circuit.failed(); circuit.succeeded(); circuit.failed(); circuit.is_open
     False
     >>> circuit.failed(); circuit.is_open

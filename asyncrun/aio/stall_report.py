@@ -1,4 +1,4 @@
-"""Help when nothing moves: what each slot waits for, and where its coroutine stands; by itself after a while, or on SIGUSR1."""
+"""Help when nothing moves: what each worker waits for, and where its coroutine stands; by itself after a while, or on SIGUSR1."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from asyncrun.aio.worker_state import Slot
+from asyncrun.aio.worker_state import WorkerState
 from asyncrun.clock import Clock
 from asyncrun.duration import duration
 
-Slots = Callable[[], Iterable[Slot]]
-"""Returns the slots that hold a job at the moment."""
+BusyWorkers = Callable[[], Iterable[WorkerState]]
+"""Returns the workers that hold a job at the moment."""
 
 
 def standing(job: object) -> str:
@@ -45,65 +45,67 @@ def _short(path: str) -> str:
     return "/".join(Path(path).parts[-2:])
 
 
-def render_slots(slots: Iterable[Slot], now: float) -> list[str]:
+def render_workers(workers: Iterable[WorkerState], now: float) -> list[str]:
     """Return a line for each kind of standstill, the most frequent first; `now` is monotonic.
 
-    A line says how many slots wait for the same thing in the same place, and the job that has been at it for longest.
+    A line says how many workers wait for the same thing in the same place, and the job that has been at it for longest.
     """
     groups: Counter[tuple[str, str]] = Counter()
-    oldest: dict[tuple[str, str], Slot] = {}
-    for slot in slots:
-        group = (slot.waits_for or "its own work", standing(slot.job))
+    oldest: dict[tuple[str, str], WorkerState] = {}
+    for worker in workers:
+        group = (worker.waits_for or "its own work", standing(worker.job))
         groups[group] += 1
-        oldest[group] = min(oldest.get(group, slot), slot, key=lambda one: one.start)
+        oldest[group] = min(oldest.get(group, worker), worker, key=lambda one: one.start)
     return [
-        f"{count} x waiting for {reason} at {place} (job {slot.index} for {duration(round(now - slot.start))})"
+        f"{count} x waiting for {reason} at {place} (job {worker.index} for {duration(round(now - worker.start))})"
         for (reason, place), count in groups.most_common()
-        for slot in (oldest[reason, place],)
+        for worker in (oldest[reason, place],)
     ]
 
 
-def report(slots: Slots, clock: Clock, limiters: Iterable[str | None] = ()) -> str:
-    """Return the lines of `render_slots` as one text; `limiters` adds what limiters wait for (`Limiter.waiting`)."""
-    lines = render_slots(slots(), clock.monotonic()) or ["no job is running"]
+def report(workers: BusyWorkers, clock: Clock, limiters: Iterable[str | None] = ()) -> str:
+    """Return the lines of `render_workers` as one text; `limiters` adds what limiters wait for (`Limiter.waiting`)."""
+    lines = render_workers(workers(), clock.monotonic()) or ["no job is running"]
     return "\n".join([*lines, *(f"limiter: {reason}" for reason in limiters if reason)])
 
 
-def wait_of(slots: Iterable[Slot]) -> str | None:
-    """Return in words what holds a job up: a limit, as soon as one of its slots stands in line; another wait, when no slot is at work.
+def wait_of(workers: Iterable[WorkerState]) -> str | None:
+    """Return in words what holds a job up: a limit, as soon as one of its workers stands in line; another wait, when no worker is at work.
 
     >>> from asyncrun.clock import SystemClock
-    >>> wait_of([Slot(SystemClock(), waits_for="limiter", words=lambda: "rate limit 3 s"), Slot(SystemClock())])
+    >>> wait_of([WorkerState(SystemClock(), waits_for="limiter", words=lambda: "rate limit 3 s"), WorkerState(SystemClock())])
     'rate limit 3 s'
     """
-    slots = list(slots)
-    told = [(slot, words) for slot in slots if slot.words is not None and (words := slot.words()) is not None]
-    limits = [words for slot, words in told if slot.waits_for in ("limiter", "gate")]
-    return next(iter(limits or ([words for _, words in told] if all(slot.idle for slot in slots) else [])), None)
+    workers = list(workers)
+    told = [(worker, words) for worker in workers if worker.words is not None and (words := worker.words()) is not None]
+    limits = [words for worker, words in told if worker.waits_for in ("limiter", "gate")]
+    return next(iter(limits or ([words for _, words in told] if all(worker.idle for worker in workers) else [])), None)
 
 
-async def watch_waits(slots: Slots, tell: Callable[[str | None], None], *, clock: Clock, every: float = 1.0) -> None:
+async def watch_waits(workers: BusyWorkers, tell: Callable[[str | None], None], *, clock: Clock, every: float = 1.0) -> None:
     """Tell what holds a job up, every so many seconds, changed or not: it is a sign of life too. Runs until it is cancelled."""
     while True:
         await clock.sleep(every)
-        tell(wait_of(slots()))
+        tell(wait_of(workers()))
 
 
-async def watch(slots: Slots, finished: Callable[[], int], tell: Callable[[str], None], *, clock: Clock, after: float = 60.0) -> None:
-    """Tell once per standstill that nothing has finished for `after` seconds, and what the slots do. Runs until it is cancelled.
+async def watch(
+    workers: BusyWorkers, finished: Callable[[], int], tell: Callable[[str], None], *, clock: Clock, after: float = 60.0
+) -> None:
+    """Tell once per standstill that nothing has finished for `after` seconds, and what the workers do. Runs until it is cancelled.
 
-    `finished` returns how many jobs have ended so far. A run without a job in a slot does not stand still.
+    `finished` returns how many jobs have ended so far. A run without a job in a worker does not stand still.
     """
     seen, since, told = finished(), clock.monotonic(), False
     while True:
         await clock.sleep(after / 4)
         count, now = finished(), clock.monotonic()
-        busy = list(slots())
+        busy = list(workers())
         if count != seen or not busy:
             seen, since, told = count, now, False
         elif not told and now - since >= after:
             told = True
-            tell("\n".join([f"nothing has finished for {duration(round(now - since))}:", *render_slots(busy, now)]))
+            tell("\n".join([f"nothing has finished for {duration(round(now - since))}:", *render_workers(busy, now)]))
 
 
 @contextmanager

@@ -15,13 +15,13 @@ MAX_RUNTIME = "max runtime"
 """The reason of a stop that the user has planned: it is no trouble."""
 
 
-class Stop:
+class StopRequest:
     """Says whether a run must end early, and why: no new work starts, what is in flight may finish.
 
     The first reason stays. A signal that comes later is kept too, because the exit code speaks of it first.
     Use it from the thread of the run's event loop.
 
-    >>> stop = Stop()
+    >>> stop = StopRequest()
     >>> stop.requested
     False
     >>> stop.request("max runtime"); stop.requested, stop.reason
@@ -67,7 +67,7 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 @contextmanager
-def handle_signals(stop: Stop, cancel: Callable[[], object], *, grace: float = GRACE) -> Iterator[bool]:
+def handle_signals(stop: StopRequest, cancel: Callable[[], object], *, grace: float = GRACE) -> Iterator[bool]:
     """Handle SIGINT, SIGTERM and SIGHUP while the block runs, inside a running event loop.
 
     The first signal requests the stop. `cancel` (which cancels the main task) is called `grace` seconds later if the block still runs, and

@@ -6,13 +6,13 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from asyncrun.clock import Clock
 
 
 @dataclass(slots=True, eq=False)
-class Slot:
+class WorkerState:
     """One worker, as the code that runs in it and an onlooker see it.
 
     `index` is that of the job, `start` and `end` are its times, `attempts` how many were counted, `waited` the seconds it has waited
@@ -36,63 +36,85 @@ class Slot:
     given_up: bool = False
 
 
-slot_of_job: ContextVar[Slot | None] = ContextVar("asyncrun_slot", default=None)
-"""The slot that the running code is in; None outside of a pool."""
+class WorkerMonitor:
+    """The workers of the pools that begin inside of `monitor_workers`, for an onlooker such as the stall report.
 
+    A monitor around has them too.
+    """
 
-class Roster:
-    """The slots of the pools that begin inside of `roster`, for an onlooker such as the stall report; a roster around has them too."""
-
-    def __init__(self, around: Roster | None = None) -> None:
+    def __init__(self, around: WorkerMonitor | None = None) -> None:
         self._around = around
-        self._slots: set[Slot] = set()
+        self._workers: set[WorkerState] = set()
         self._finished = 0
 
-    def slots(self) -> list[Slot]:
-        """Return the slots that hold a job at the moment."""
-        return [slot for slot in self._slots if slot.job is not None]
+    def busy(self) -> list[WorkerState]:
+        """Return the workers that hold a job at the moment."""
+        return [worker for worker in self._workers if worker.job is not None]
 
     def finished(self) -> int:
         """Return how many jobs have ended so far."""
         return self._finished
 
-    def enter(self, slot: Slot) -> None:
-        """Add a slot."""
-        self._slots.add(slot)
+    def enter(self, worker: WorkerState) -> None:
+        """Add a worker."""
+        self._workers.add(worker)
         if self._around is not None:
-            self._around.enter(slot)
+            self._around.enter(worker)
 
-    def leave(self, slot: Slot) -> None:
-        """Remove a slot; it may be gone already."""
-        self._slots.discard(slot)
+    def leave(self, worker: WorkerState) -> None:
+        """Remove a worker; it may be gone already."""
+        self._workers.discard(worker)
         if self._around is not None:
-            self._around.leave(slot)
+            self._around.leave(worker)
 
-    def count(self, slot: Slot) -> None:
-        """Count the job in this slot as ended."""
-        slot.job = None
+    def count(self, worker: WorkerState) -> None:
+        """Count the job in this worker as ended."""
+        worker.job = None
         self._finished += 1
         if self._around is not None:
-            self._around.count(slot)
+            self._around.count(worker)
 
 
-roster_of_pools: ContextVar[Roster | None] = ContextVar("asyncrun_roster", default=None)
-"""Where a pool that begins here enters its slots; None when nobody looks on."""
+class _Around(NamedTuple):
+    """What the running code is inside of: a worker, and who looks on at the pools that it begins."""
+
+    worker: WorkerState | None = None
+    monitor: WorkerMonitor | None = None
+
+
+_OUTSIDE = _Around()
+_around: ContextVar[_Around] = ContextVar("asyncrun_worker", default=_OUTSIDE)
+"""A job says what it waits for, and begins pools, through code of others (an embedder, a store) that knows neither."""
+
+
+def current_worker() -> WorkerState | None:
+    """Return the worker that the running code is in; None outside of a pool."""
+    return _around.get().worker
+
+
+def current_monitor() -> WorkerMonitor | None:
+    """Return where a pool that begins here enters its workers; None when nobody looks on."""
+    return _around.get().monitor
+
+
+def enter_worker(worker: WorkerState) -> None:
+    """Make this the worker of the context."""
+    _around.set(_around.get()._replace(worker=worker))
 
 
 @contextmanager
-def roster() -> Generator[Roster, None, None]:
-    """Open a roster for the pools that begin while the block runs, those in tasks and jobs that it begins included.
+def monitor_workers() -> Generator[WorkerMonitor, None, None]:
+    """Watch the workers of pools that begin while the block runs, those in tasks and jobs that it begins included.
 
-    Usage: `with roster() as seen: ... watch(seen.slots, seen.finished, ...)`
+    Usage: `with monitor_workers() as monitor: ... watch(monitor.busy, monitor.finished, ...)`
     """
-    before = roster_of_pools.get()
-    seen = Roster(before)
-    roster_of_pools.set(seen)
+    around = _around.get()
+    monitor = WorkerMonitor(around.monitor)
+    _around.set(around._replace(monitor=monitor))
     try:
-        yield seen
+        yield monitor
     finally:
-        roster_of_pools.set(before)
+        _around.set(around)
 
 
 @contextmanager
@@ -104,40 +126,40 @@ def waiting(reason: str, *, idle: bool = True, words: Callable[[], str | None] |
     Seconds of an `idle` wait count as waiting, others (a request that is under way) as running. `words` says it to a person, as it stands
     when it is called. Outside of a pool it does nothing.
     """
-    slot = slot_of_job.get()
-    if slot is None:
+    worker = _around.get().worker
+    if worker is None:
         yield
         return
-    slot.reasons = (*slot.reasons, reason)
-    slot.waits_for = reason
-    slot.words = words
+    worker.reasons = (*worker.reasons, reason)
+    worker.waits_for = reason
+    worker.words = words
     if idle:
-        if not slot.idle:
-            slot.idle_since = slot.clock.monotonic()
-        slot.idle += 1
+        if not worker.idle:
+            worker.idle_since = worker.clock.monotonic()
+        worker.idle += 1
     try:
         yield
     finally:
         # Tasks of one job may wait side by side, and end in any order: seconds are counted once, from the first to the last.
-        place = slot.reasons.index(reason)
-        slot.reasons = slot.reasons[:place] + slot.reasons[place + 1 :]
-        slot.waits_for = slot.reasons[-1] if slot.reasons else None
-        slot.words = None
+        place = worker.reasons.index(reason)
+        worker.reasons = worker.reasons[:place] + worker.reasons[place + 1 :]
+        worker.waits_for = worker.reasons[-1] if worker.reasons else None
+        worker.words = None
         if idle:
-            slot.idle -= 1
-            if not slot.idle:
-                slot.waited += slot.clock.monotonic() - slot.idle_since
+            worker.idle -= 1
+            if not worker.idle:
+                worker.waited += worker.clock.monotonic() - worker.idle_since
 
 
 def count_attempt() -> None:
     """Count one attempt of the running job; outside of a pool it does nothing."""
-    slot = slot_of_job.get()
-    if slot is not None:
-        slot.attempts += 1
+    worker = _around.get().worker
+    if worker is not None:
+        worker.attempts += 1
 
 
 def discount_attempt() -> None:
     """Take back the attempt that was counted last; outside of a pool it does nothing."""
-    slot = slot_of_job.get()
-    if slot is not None:
-        slot.attempts -= 1
+    worker = _around.get().worker
+    if worker is not None:
+        worker.attempts -= 1

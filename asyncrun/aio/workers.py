@@ -1,4 +1,4 @@
-"""The workers of a pool: so many jobs at once, each in a context of its own, taken from the source as slots free up.
+"""The workers of a pool: so many jobs at once, each in a context of its own, taken from the source as workers become free.
 
 A task per job would cost more than the rest together, so a worker steps the coroutines of its jobs itself. To a job the worker's task
 is its own: once a job has waited for anything, its task takes no other job. Whoever still holds that task (a timeout that was left
@@ -16,8 +16,8 @@ from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 from asyncrun.aio.coroutine_stepper import Around, drive
-from asyncrun.aio.job_source import NothingYetError, Source, Stream
-from asyncrun.aio.worker_state import Slot, roster_of_pools, slot_of_job
+from asyncrun.aio.job_source import AsyncJobSource, JobSource, NothingYetError
+from asyncrun.aio.worker_state import WorkerState, current_monitor, enter_worker
 from asyncrun.callbacks.error_text import words_of
 from asyncrun.clock import Clock
 from asyncrun.errors import StopRunError
@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Ended = Callable[[Slot, T | None, BaseException | None], None]
-"""Is told of a job that has ended, with its value or its error; the slot tells the rest, and then belongs to the next job."""
+Ended = Callable[[WorkerState, T | None, BaseException | None], None]
+"""Is told of a job that has ended, with its value or its error; the worker tells the rest, and then takes the next job."""
 
 SLICE = 0.005
 """Seconds after which a worker whose jobs never wait gives the rest of the loop a turn."""
@@ -48,7 +48,7 @@ class Workers(Generic[T]):
 
     def __init__(
         self,
-        source: Source[T] | Stream[T],
+        source: JobSource[T] | AsyncJobSource[T],
         limit: int,
         ended: Ended[T],
         *,
@@ -73,15 +73,15 @@ class Workers(Generic[T]):
         self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
-        self._roster = roster_of_pools.get()
+        self._monitor = current_monitor()
         self._open = True
         self._begun = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._slots: dict[asyncio.Task[None], Slot] = {}
+        self._workers: dict[asyncio.Task[None], WorkerState] = {}
         # Workers that look for a job, or run one that has not waited yet.
         self._looking: set[asyncio.Task[None]] = set()
         self._change: asyncio.Future[None] | None = None
-        if isinstance(source, Stream):
+        if isinstance(source, AsyncJobSource):
             self._launch(source.read(self.fill), copy_context())
 
     @property
@@ -190,22 +190,22 @@ class Workers(Generic[T]):
             raise cancelled
 
     def _insist(self, *, give_up: bool) -> None:
-        for slot in self._slots.values():
-            slot.given_up = give_up
-            what = getattr(slot.job, "__qualname__", slot.job)
+        for worker in self._workers.values():
+            worker.given_up = give_up
+            what = getattr(worker.job, "__qualname__", worker.job)
             then = "it is closed" if give_up else "it is cancelled again"
-            logger.warning("job %d (%s) has not ended %g s after it was cancelled: %s", slot.index, what, self._patience, then)
+            logger.warning("job %d (%s) has not ended %g s after it was cancelled: %s", worker.index, what, self._patience, then)
 
     def _hire(self) -> None:
-        if self._open and len(self._slots) < self._limit and self._begun < self.horizon and self._source.ready():
-            slot = Slot(self._clock)
+        if self._open and len(self._workers) < self._limit and self._begun < self.horizon and self._source.ready():
+            worker = WorkerState(self._clock)
             context = self._context.copy()
-            context.run(slot_of_job.set, slot)
-            task = self._launch(self._work(slot), context)
-            self._slots[task] = slot
+            context.run(enter_worker, worker)
+            task = self._launch(self._work(worker), context)
+            self._workers[task] = worker
             self._looking.add(task)
-            if self._roster is not None:
-                self._roster.enter(slot)
+            if self._monitor is not None:
+                self._monitor.enter(worker)
 
     def _launch(self, coro: Coroutine[Any, Any, None], context: Context) -> asyncio.Task[None]:
         # Not by the loop's task factory: an eager one would begin workers inside of each other.
@@ -214,7 +214,7 @@ class Workers(Generic[T]):
         task.add_done_callback(self._left)
         return task
 
-    async def _work(self, slot: Slot) -> None:
+    async def _work(self, worker: WorkerState) -> None:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         waits = partial(self._waits, task)
         # Looked up once: each costs as much as the rest of a step, when jobs are that small.
@@ -231,22 +231,22 @@ class Workers(Generic[T]):
             except BaseException as failure:
                 self._source_failed(failure)
                 break
-            slot.index = self._begun
+            worker.index = self._begun
             self._begun += 1
-            slot.attempts = 0
-            slot.waited = 0.0
-            slot.start = monotonic()
-            value, error = await drive(job, slot, waits, self._timeout, self._around)
-            slot.end = monotonic()
-            if self._roster is not None:
-                self._roster.count(slot)
+            worker.attempts = 0
+            worker.waited = 0.0
+            worker.start = monotonic()
+            value, error = await drive(job, worker, waits, self._timeout, self._around)
+            worker.end = monotonic()
+            if self._monitor is not None:
+                self._monitor.count(worker)
             if error is None and not self.stopping:
-                ended(slot, value, None)
+                ended(worker, value, None)
             else:
-                self._tell(slot, value, error)
+                self._tell(worker, value, error)
             if task not in self._looking or task.cancelling():
                 break
-            if slot.end > turn_ends:
+            if worker.end > turn_ends:
                 await asyncio.sleep(0)
                 turn_ends = monotonic() + SLICE
         self._release(task)
@@ -258,11 +258,11 @@ class Workers(Generic[T]):
         self._hire()
         self._hire()
 
-    def _tell(self, slot: Slot, value: T | None, error: BaseException | None) -> None:
+    def _tell(self, worker: WorkerState, value: T | None, error: BaseException | None) -> None:
         collected = self._collect and isinstance(error, Exception | asyncio.CancelledError) and not isinstance(error, StopRunError)
         if error is None or collected:
             if not self.stopping:
-                self._ended(slot, value, error)
+                self._ended(worker, value, error)
         elif not (self.stopping and isinstance(error, asyncio.CancelledError)):
             self._fail(error)
 
@@ -283,10 +283,10 @@ class Workers(Generic[T]):
         self.notify()
 
     def _release(self, task: asyncio.Task[None]) -> None:
-        slot = self._slots.pop(task, None)
+        worker = self._workers.pop(task, None)
         self._looking.discard(task)
-        if slot is not None and self._roster is not None:
-            self._roster.leave(slot)
+        if worker is not None and self._monitor is not None:
+            self._monitor.leave(worker)
 
     def _left(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -9,7 +9,7 @@ from typing import cast
 
 from asyncrun import registry
 from asyncrun.aio.limiter import Limiter
-from asyncrun.aio.retry import Circuit, RetryBudget
+from asyncrun.aio.retry import CircuitBreaker, RetryBudget
 from asyncrun.clock import Clock
 from asyncrun.embedders.named_tokenizer import load_tokenizer
 from asyncrun.endpoints.options import EndpointOptions
@@ -26,7 +26,7 @@ def build_llm(
     place: EndpointConfig | None = None,
     *,
     limiter: Limiter,
-    circuit: Circuit,
+    circuit: CircuitBreaker,
     budget: RetryBudget,
     clock: Clock,
     rng: random.Random,

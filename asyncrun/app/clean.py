@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from asyncrun.aio.stop import Stop
+from asyncrun.aio.stop import StopRequest
 from asyncrun.app.opening import build_workshop
 from asyncrun.app.request import Request
 from asyncrun.app.state_folder import entered_alone
@@ -96,7 +96,7 @@ def _unused_spaces(request: Request, state: Path) -> tuple[tuple[SpaceSize, ...]
 async def _spaces_of(request: Request, state: Path) -> frozenset[str]:
     job_file = await asyncio.to_thread(_load, request, request.file)
     ledger = Ledger(state / LEDGER)
-    workshop = build_workshop(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager())
+    workshop = build_workshop(request, ledger, stop=StopRequest(), clock=SystemClock(), manager=CallbackManager())
     try:
         found = await asyncio.to_thread(lambda: [workshop.spaces_of(job) for job in job_file.jobs])
         return frozenset().union(*found)

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from asyncrun import registry
-from asyncrun.aio.stop import Stop
+from asyncrun.aio.stop import StopRequest
 from asyncrun.app.opening import build_workshop
 from asyncrun.app.overrides import load_jobs
 from asyncrun.app.request import Request
@@ -77,7 +77,7 @@ async def _embedder(request: Request, ledger: Ledger) -> AsyncIterator[Embedder 
     jobs = (await asyncio.to_thread(load_jobs, replace(request, options=RunOptions(with_needs=False)), need_keys=False)).jobs
     if len(jobs) != 1 or not isinstance(jobs[0], EmbedJob):
         raise UsageError("--job takes one job of the kind embed", hint="Name the job whose output the file was.")
-    workshop: Workshop = build_workshop(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager())
+    workshop: Workshop = build_workshop(request, ledger, stop=StopRequest(), clock=SystemClock(), manager=CallbackManager())
     try:
         yield (await asyncio.to_thread(workshop.open_embed, jobs[0])).items.embedder
     finally:

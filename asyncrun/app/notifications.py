@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from asyncrun.aio.stop import MAX_RUNTIME, Stop, handle_signals
+from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
 from asyncrun.app.overrides import Selection
 from asyncrun.clock import Clock
 from asyncrun.errors import AsyncrunError, LockedError, UsageError
@@ -104,7 +104,7 @@ class Notices(Progress):
         task = asyncio.current_task()
         if not self._pings or task is None:
             return
-        with handle_signals(Stop(), task.cancel, grace=0.0):
+        with handle_signals(StopRequest(), task.cancel, grace=0.0):
             try:
                 await asyncio.wait(self._pings)
             except asyncio.CancelledError:

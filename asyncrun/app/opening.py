@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from asyncrun.aio.stop import Stop
+from asyncrun.aio.stop import StopRequest
 from asyncrun.app.overrides import Selection, load_jobs
 from asyncrun.app.request import Request, environment_secrets
 from asyncrun.app.wiring import Workshop
@@ -34,7 +34,7 @@ def build_workshop(
     request: Request,
     ledger: Ledger,
     *,
-    stop: Stop,
+    stop: StopRequest,
     clock: Clock,
     manager: CallbackManager,
     models: Sequence[ModelConfig] = (),
@@ -89,7 +89,7 @@ async def open_workshop(request: Request, *, need_keys: bool = False) -> AsyncIt
         stack.push_async_callback(asyncio.to_thread, ledger.close)
         job_file = selection.job_file
         build = partial(build_workshop, models=job_file.models(), jobs=job_file.jobs, keyless=job_file.keyless)
-        workshop = build(request, ledger, stop=Stop(), clock=SystemClock(), manager=CallbackManager())
+        workshop = build(request, ledger, stop=StopRequest(), clock=SystemClock(), manager=CallbackManager())
         stack.push_async_callback(workshop.aclose)
         try:
             yield workshop, selection.jobs
@@ -99,7 +99,7 @@ async def open_workshop(request: Request, *, need_keys: bool = False) -> AsyncIt
             raise
 
 
-async def until_interrupted(work: Coroutine[Any, Any, T], stop: Stop) -> T:
+async def until_interrupted(work: Coroutine[Any, Any, T], stop: StopRequest) -> T:
     """Return what the work returns. When it is cancelled, as by Ctrl-C, it is told to stop and waited for: no thread can be cancelled."""
     task = asyncio.create_task(work)
     try:

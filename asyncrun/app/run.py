@@ -13,8 +13,8 @@ from pathlib import Path
 
 from asyncrun.aio.event_loop import loop_factory
 from asyncrun.aio.stall_report import report, report_on_signal, watch
-from asyncrun.aio.stop import GRACE, MAX_RUNTIME, Stop, handle_signals
-from asyncrun.aio.worker_state import roster
+from asyncrun.aio.stop import GRACE, MAX_RUNTIME, StopRequest, handle_signals
+from asyncrun.aio.worker_state import monitor_workers
 from asyncrun.app.captured_warnings import overhear
 from asyncrun.app.notifications import with_notices
 from asyncrun.app.opening import build_workshop, redactor_of
@@ -105,7 +105,7 @@ async def _run(
 async def _run_locked(
     request: Request, selection: Selection, state: Path, progress: Progress, stdin: Path | None, *, redactor: Redactor, clock: Clock
 ) -> RunResult:
-    job_file, jobs, stop = selection.job_file, selection.jobs, Stop()
+    job_file, jobs, stop = selection.job_file, selection.jobs, StopRequest()
     async with AsyncExitStack() as stack:
         mended = await _enter(stack, state, request.file, clock, request.options.wait_for_lock)
         # The recorder also warns from its own thread, and a progress belongs to the loop's.
@@ -192,7 +192,7 @@ async def _enter(stack: AsyncExitStack, state: Path, file: Path, clock: Clock, p
 
 
 async def _run_until_stopped(
-    runner: Runner, stop: Stop, trace: AbstractContextManager[None], watched: Callable[[], AbstractContextManager[None]]
+    runner: Runner, stop: StopRequest, trace: AbstractContextManager[None], watched: Callable[[], AbstractContextManager[None]]
 ) -> None:
     """Run until all jobs have ended, or a signal has cancelled them, or a handler of events has stopped them."""
     task = asyncio.current_task()
@@ -211,15 +211,15 @@ async def _run_until_stopped(
 
 
 @contextmanager
-def _watch(workshop: Workshop, progress: Progress, clock: Clock, stop: Stop) -> Iterator[None]:
-    """Say what each slot waits for, when nothing has finished for a minute and on SIGUSR1, and mind signals and a suspended machine."""
+def _watch(workshop: Workshop, progress: Progress, clock: Clock, stop: StopRequest) -> Iterator[None]:
+    """Say what each worker waits for, when nothing has finished for a minute and on SIGUSR1, and mind signals and a suspended machine."""
 
     def tell(text: str) -> None:
         for line in text.splitlines():
             progress.warn(line)
 
-    with roster() as seen, report_on_signal(lambda: tell(report(seen.slots, clock, workshop.places.waiting()))):
-        stalls = asyncio.create_task(watch(seen.slots, seen.finished, tell, clock=clock))
+    with monitor_workers() as seen, report_on_signal(lambda: tell(report(seen.busy, clock, workshop.places.waiting()))):
+        stalls = asyncio.create_task(watch(seen.busy, seen.finished, tell, clock=clock))
         suspensions = asyncio.create_task(watch_suspension(clock, partial(resume, workshop, progress)))
         signals = asyncio.create_task(_tell_of_signal(stop, clock, tell))
         try:
@@ -229,7 +229,7 @@ def _watch(workshop: Workshop, progress: Progress, clock: Clock, stop: Stop) -> 
                 each.cancel()
 
 
-async def _tell_of_signal(stop: Stop, clock: Clock, tell: Callable[[str], None]) -> None:
+async def _tell_of_signal(stop: StopRequest, clock: Clock, tell: Callable[[str], None]) -> None:
     """Say what a first signal does, unless that is done by then."""
     await stop.wait()
     await clock.sleep(SOON)

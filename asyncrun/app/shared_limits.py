@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import Circuit, RetryBudget
+from asyncrun.aio.retry import CircuitBreaker, RetryBudget
 from asyncrun.clock import Clock
 from asyncrun.embedders.model_name import ModelName
 from asyncrun.embedders.providers import PROVIDERS
@@ -28,7 +28,7 @@ class Manners:
     """How one place is treated, by all jobs together."""
 
     limiter: Limiter
-    circuit: Circuit
+    circuit: CircuitBreaker
     budget: RetryBudget
     named: ModelName
 
@@ -58,7 +58,7 @@ class Places:
         limits = own if where.limits.model_fields_set else self._stated.get(identity, own)
         if (identity, limits) not in self._known:
             # With others to go to, a place that fails is given up sooner.
-            circuit = Circuit() if place is None else Circuit(PATIENCE_WITH_OTHERS)
+            circuit = CircuitBreaker() if place is None else CircuitBreaker(PATIENCE_WITH_OTHERS)
             named = self._names.setdefault(identity, ModelName())
             self._known[identity, limits] = Manners(Limiter(limits, self.clock, self.rng), circuit, RetryBudget(), named)
         return self._known[identity, limits]

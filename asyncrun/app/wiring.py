@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from asyncrun import registry
-from asyncrun.aio.stop import Stop
+from asyncrun.aio.stop import StopRequest
 from asyncrun.app.chat_models import build_answering, build_llm
 from asyncrun.app.collection_fillers import fill_first, filled_with, mend_first
 from asyncrun.app.shared_limits import Places, key_of
@@ -67,7 +67,7 @@ class Workshop:
 
     file: Path
     ledger: Ledger
-    stop: Stop
+    stop: StopRequest
     clock: Clock
     manager: CallbackManager
     rng: random.Random

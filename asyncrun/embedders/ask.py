@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from asyncrun.aio.attempt_events import time_spent_on
 from asyncrun.aio.retry import FailureClass
-from asyncrun.aio.wait_times import spending
 from asyncrun.batching.proof import BadReplyError, Proof, prove
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.exchange import Exchanged, bad_reply, exchange
@@ -57,7 +57,7 @@ async def ask(endpoint: Endpoint, body: bytes, read: Read, count: int, dimension
 def judge(endpoint: Endpoint, exchanged: Exchanged, read: Read, count: int, dimensions: int | None) -> Answer:
     """Return the proven vectors of a reply to `count` texts. Raises RefusedError when it holds none."""
     try:
-        with spending("decode"):
+        with time_spent_on("decode"):
             rows = read(exchanged.document)
             proof = prove(rows.vectors, rows.indexes, count, dimensions)
     except BadReplyError as error:

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 
 import orjson
 
-from asyncrun.aio.attempts import Attempted, Tally
+from asyncrun.aio.attempts import AttemptCounts, Attempted
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
 from asyncrun.batching.pack import BatchLimits, byte_size, pack
@@ -195,7 +195,7 @@ class RemoteEmbedding(BaseEmbedding):
 
         `since` is how many batches had succeeded when these texts were first sent.
         """
-        tally = Tally()
+        tally = AttemptCounts()
         with telling_usage(lambda: tally.usage):
             try:
                 asked = await self._attempts(texts, write, tally)
@@ -223,7 +223,7 @@ class RemoteEmbedding(BaseEmbedding):
         """Send a request for `count` vectors once. Raises RefusedError."""
         return await ask(self.endpoint, orjson.dumps(request), self._read, count, self._dimensions)
 
-    async def _attempts(self, texts: Sequence[str], write: Write, tally: Tally) -> Attempted[Answer]:
+    async def _attempts(self, texts: Sequence[str], write: Write, tally: AttemptCounts) -> Attempted[Answer]:
         """Send a batch until it is answered or refused. Raises RefusedError, ThrottledError, OutageError."""
 
         async def attempt(_: int) -> Answer:
@@ -245,7 +245,7 @@ class RemoteEmbedding(BaseEmbedding):
         )
 
     def _refused(
-        self, error: RefusedError, texts: Sequence[str], tally: Tally, *, others_succeeded: bool
+        self, error: RefusedError, texts: Sequence[str], tally: AttemptCounts, *, others_succeeded: bool
     ) -> tuple[Embedded, list[list[int]]]:
         """Return what follows on a refused batch, or raise what the refusal says about the endpoint."""
         failure = error.verdict.failure

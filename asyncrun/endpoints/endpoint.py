@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from asyncrun.aio.attempt_events import time_spent_on
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import DEFAULT_CONCURRENCY
-from asyncrun.aio.retry import Circuit, RetryBudget, RetryPolicy
-from asyncrun.aio.wait_times import spending
+from asyncrun.aio.retry import CircuitBreaker, RetryBudget, RetryPolicy
 from asyncrun.aio.worker_state import waiting
 from asyncrun.clock import Clock
 from asyncrun.endpoints.url import check_address, host_of, keys_in_headers
@@ -49,7 +49,7 @@ class Endpoint:
     url: str
     headers: Mapping[str, str] = field(repr=False)
     limiter: Limiter
-    circuit: Circuit
+    circuit: CircuitBreaker
     budget: RetryBudget
     policy: RetryPolicy
     clock: Clock
@@ -96,7 +96,7 @@ class Endpoint:
 
         if body is None:
             return await get(await self._client(), url or self.url, self.headers, timeout=self.timeout)
-        connecting = partial(spending, "connect")
+        connecting = partial(time_spent_on, "connect")
         return await post(await self._client(), url or self.url, body, self.headers, timeout=self.timeout, connecting=connecting)
 
     async def renew_connections(self) -> None:

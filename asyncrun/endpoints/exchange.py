@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
+from asyncrun.aio.attempt_events import time_spent_on
 from asyncrun.aio.retry import FailureClass
-from asyncrun.aio.wait_times import spending
 from asyncrun.endpoints.classify import Verdict, classify
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.hints import wait_hint
@@ -83,7 +83,7 @@ async def exchange(endpoint: Endpoint, body: bytes | None, url: str | None = Non
         late = error.fault is Fault.TIMEOUT
         raise RefusedError(f"{where}: {words}", Verdict(failure, words), reached=reached, timed_out=late) from error
     endpoint.limiter.learn(told_limits(reply.headers, endpoint.clock.now()))
-    with spending("decode"):
+    with time_spent_on("decode"):
         document = _decoded(reply.body)
     if reply.status != 200 or document is None or (isinstance(document, dict) and document.get("error")):
         raise _refusal(endpoint, reply, document)

@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import Circuit, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, RetryBudget, RetryPolicy
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.errors import MissingExtraError
@@ -27,7 +27,7 @@ class EndpointOptions(TypedDict, total=False):
     http2: bool
     headers: Mapping[str, str]
     limiter: Limiter | None
-    circuit: Circuit | None
+    circuit: CircuitBreaker | None
     budget: RetryBudget | None
     clock: Clock
     rng: random.Random
@@ -47,7 +47,7 @@ def build_endpoint(url: str, auth: Mapping[str, str], options: EndpointOptions) 
         url=url,
         headers={**auth, **options.get("headers", {})},
         limiter=options.get("limiter") or Limiter(options.get("limits") or Limits(), clock, rng),
-        circuit=options.get("circuit") or Circuit(),
+        circuit=options.get("circuit") or CircuitBreaker(),
         budget=options.get("budget") or RetryBudget(),
         policy=options.get("retry") or RetryPolicy(hasty=True),
         clock=clock,

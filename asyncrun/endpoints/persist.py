@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from asyncrun.aio.attempts import Attempted, Tally, with_retries
+from asyncrun.aio.attempts import AttemptCounts, Attempted, with_retries
 from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.exchange import RefusedError
@@ -27,7 +27,7 @@ async def persist(
     tokens: float,
     inputs: float,
     used: Callable[[T], float | None],
-    tally: Tally,
+    tally: AttemptCounts,
 ) -> Attempted[T]:
     """Make attempts until one is answered or refused.
 

@@ -9,8 +9,8 @@ from functools import partial
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.stall_report import watch_waits
-from asyncrun.aio.stop import Stop
-from asyncrun.aio.worker_state import roster
+from asyncrun.aio.stop import StopRequest
+from asyncrun.aio.worker_state import monitor_workers
 from asyncrun.callbacks.event_context import EventContext
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
@@ -23,17 +23,17 @@ USABLE = frozenset({Status.SUCCEEDED, Status.PARTIAL})
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class JobNode:
     """A job as the graph sees it."""
 
     name: str
     needs: tuple[str, ...] = ()
 
 
-def startable(nodes: Sequence[Node], ended: Mapping[str, JobResult], started: frozenset[str]) -> list[Node]:
+def startable(nodes: Sequence[JobNode], ended: Mapping[str, JobResult], started: frozenset[str]) -> list[JobNode]:
     """Return the jobs that can start now, in their given order.
 
-    >>> startable([Node("a"), Node("b", ("a",))], {}, frozenset())
+    >>> startable([JobNode("a"), JobNode("b", ("a",))], {}, frozenset())
     [Node(name='a', needs=())]
     """
     return [
@@ -41,7 +41,7 @@ def startable(nodes: Sequence[Node], ended: Mapping[str, JobResult], started: fr
     ]
 
 
-def blocked(nodes: Sequence[Node], ended: Mapping[str, JobResult], started: frozenset[str]) -> list[tuple[Node, JobResult]]:
+def blocked(nodes: Sequence[JobNode], ended: Mapping[str, JobResult], started: frozenset[str]) -> list[tuple[JobNode, JobResult]]:
     """Return the jobs that can never start, each with the need that is in the way."""
     return [
         (node, ended[need])
@@ -121,14 +121,14 @@ class Runner:
         *,
         progress: Progress,
         manager: CallbackManager,
-        stop: Stop,
+        stop: StopRequest,
         fail_fast: bool = False,
         clock: Clock | None = None,
         redact: Callable[[str], str] = str,
     ) -> None:
         names = {job.name for job in jobs}
         self._jobs = {job.name: job for job in jobs}
-        self._nodes = [Node(job.name, tuple(need for need in job.needs if need in names)) for job in jobs]
+        self._nodes = [JobNode(job.name, tuple(need for need in job.needs if need in names)) for job in jobs]
         self._progress = progress
         self._manager = manager
         self._stop = stop
@@ -202,8 +202,8 @@ class Runner:
 
     async def _run_kind(self, name: str, kind: Kind) -> JobResult:
         told = self._running[name] = _Counted(self._progress, self._clock.monotonic())
-        with roster() as seen:
-            waits = asyncio.create_task(watch_waits(seen.slots, partial(told.waiting, name), clock=self._clock))
+        with monitor_workers() as seen:
+            waits = asyncio.create_task(watch_waits(seen.busy, partial(told.waiting, name), clock=self._clock))
             try:
                 return await kind.run(told)
             finally:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from asyncrun.aio.stop import MAX_RUNTIME, Stop
+from asyncrun.aio.stop import MAX_RUNTIME, StopRequest
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock
 from asyncrun.errors import TryLaterError
@@ -44,7 +44,7 @@ class JobContext:
     name: str
     failures: str
     ledger: Ledger
-    stop: Stop
+    stop: StopRequest
     clock: Clock
     manager: CallbackManager
     max_failures: Threshold | None = None

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from asyncrun.aio.worker_state import Roster, roster
+from asyncrun.aio.worker_state import WorkerMonitor, monitor_workers
 from asyncrun.jobs.context import JobContext
 
 LOOK_EVERY = 0.05
@@ -19,7 +19,7 @@ async def patience(context: JobContext) -> AsyncIterator[None]:
 
     To wait for a rate limit, the end of a throttle or another attempt is not to be in flight: nothing is lost when that ends at once.
     """
-    with roster() as seen:
+    with monitor_workers() as seen:
         async with asyncio.timeout(context.seconds_left()) as limit:
             watching = asyncio.create_task(_cut_short(context, seen, limit))
             try:
@@ -29,8 +29,8 @@ async def patience(context: JobContext) -> AsyncIterator[None]:
                 await asyncio.wait([watching])
 
 
-async def _cut_short(context: JobContext, seen: Roster, limit: asyncio.Timeout) -> None:
+async def _cut_short(context: JobContext, seen: WorkerMonitor, limit: asyncio.Timeout) -> None:
     await context.stop.wait()
-    while any(not slot.idle for slot in seen.slots()):
+    while any(not worker.idle for worker in seen.busy()):
         await context.clock.sleep(LOOK_EVERY)
     limit.reschedule(asyncio.get_running_loop().time())

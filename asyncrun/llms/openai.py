@@ -11,7 +11,7 @@ from typing import Any, Unpack
 
 import orjson
 
-from asyncrun.aio.attempts import Tally
+from asyncrun.aio.attempts import AttemptCounts
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
 from asyncrun.batching.pack import byte_size
@@ -135,7 +135,7 @@ class OpenAIChat:
     async def complete(self, messages: Sequence[Message]) -> Completion:
         """Return what came of a conversation, as the port says."""
         self.check()
-        sent: list[Tally] = []
+        sent: list[AttemptCounts] = []
         try:
             asked, error = await self._ask_while_it_helps(messages, sent), None
         except AsyncrunError as raised:
@@ -157,19 +157,21 @@ class OpenAIChat:
         """Have new requests make new connections, as after the machine was suspended."""
         await self.endpoint.renew_connections()
 
-    async def _ask_while_it_helps(self, messages: Sequence[Message], sent: list[Tally]) -> tuple[Answer, float | None] | RefusedError:
+    async def _ask_while_it_helps(
+        self, messages: Sequence[Message], sent: list[AttemptCounts]
+    ) -> tuple[Answer, float | None] | RefusedError:
         """Ask until there is an answer, or a refusal that is about the conversation; adds to `sent` what each request took."""
         circuit, since = self.endpoint.circuit, None
         while True:
             async with self.endpoint.canary():
                 since = circuit.successes if since is None else since
-                sent.append(tally := Tally())
+                sent.append(tally := AttemptCounts())
                 asked = await self._ask(messages, tally)
                 if isinstance(asked, RefusedError) and self._goes_on(asked, tally, others_succeeded=circuit.successes > since):
                     continue
             return asked
 
-    async def _ask(self, messages: Sequence[Message], tally: Tally) -> tuple[Answer, float | None] | RefusedError:
+    async def _ask(self, messages: Sequence[Message], tally: AttemptCounts) -> tuple[Answer, float | None] | RefusedError:
         """Ask until there is an answer (with what it has cost) or a refusal. Raises ThrottledError, OutageError."""
         attempt = partial(self._attempt, messages)
         try:
@@ -202,7 +204,7 @@ class OpenAIChat:
         except BadReplyError as error:
             raise bad_reply(self.endpoint, str(error)) from error
 
-    def _goes_on(self, error: RefusedError, tally: Tally, *, others_succeeded: bool) -> bool:
+    def _goes_on(self, error: RefusedError, tally: AttemptCounts, *, others_succeeded: bool) -> bool:
         """Tell whether the same messages are worth another try; raise what the refusal says about the endpoint."""
         if (fatal := error.about_endpoint()) is not None:
             raise fatal from error

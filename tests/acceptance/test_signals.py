@@ -20,7 +20,7 @@ from .conftest import finish, start, wait_until
 PROGRAM = """
 import asyncio, signal, sys
 from asyncrun.aio.stop import handle_signals, raise_again
-from asyncrun.aio.stop import Stop
+from asyncrun.aio.stop import StopRequest
 
 work, grace = float(sys.argv[1]), float(sys.argv[2])
 
@@ -34,7 +34,7 @@ async def main(stop):
         await asyncio.sleep(work)
         print("finished", flush=True)
 
-stop = Stop()
+stop = StopRequest()
 try:
     asyncio.run(main(stop))
 except asyncio.CancelledError:

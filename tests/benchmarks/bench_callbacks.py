@@ -20,12 +20,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from asyncrun.aio.attempts import Tally, with_retries
+from asyncrun.aio.attempts import AttemptCounts, with_retries
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.pool import outcomes
-from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.callbacks import BaseCallbackHandler, CallbackManager, CBEventType, LlamaDebugHandler
 from asyncrun.clock import SystemClock
 from asyncrun.redact import Redactor
@@ -147,7 +147,7 @@ def batches(manager: CallbackManager, number: int) -> None:
     """Send so many batches to an endpoint that answers at once: eight at a time, four requests in flight."""
     rng, clock = random.Random(1), SystemClock()
     limiter = Limiter(Limits(concurrency=4), clock, rng)
-    house: dict[str, Any] = {"limiter": limiter, "clock": clock, "rng": rng, "circuit": Circuit(), "budget": RetryBudget(1e9)}
+    house: dict[str, Any] = {"limiter": limiter, "clock": clock, "rng": rng, "circuit": CircuitBreaker(), "budget": RetryBudget(1e9)}
     started = {"model_name": "text-embedding-3-small", "provider": "openai", "server.address": "api.openai.com", "items": 64}
 
     async def request(_: int) -> None:
@@ -156,7 +156,7 @@ def batches(manager: CallbackManager, number: int) -> None:
             raise Refused("the server says no, and why")
 
     async def batch() -> None:
-        policy, tally = RetryPolicy(base=0.0005, max_backoff=0.002), Tally()
+        policy, tally = RetryPolicy(base=0.0005, max_backoff=0.002), AttemptCounts()
         with manager.event(CBEventType.EMBEDDING, payload=started) as event, event.enclosing():
             await with_retries(
                 request, policy=policy, tokens=1, inputs=1, classify=lambda error: (FailureClass.TRANSIENT, None), tally=tally, **house

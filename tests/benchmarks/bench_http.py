@@ -32,7 +32,7 @@ import orjson
 
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.pool import outcomes
-from asyncrun.aio.stop import Stop
+from asyncrun.aio.stop import StopRequest
 from asyncrun.batching.pack import BatchLimits, pack
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
@@ -139,7 +139,7 @@ async def our_job(url: str, encoding: str) -> AsyncIterator[Send]:
             recorder.begin_run(job_file="jobs.yaml")
             # The ledger is never opened.
             ledger, manager = Ledger(Path(folder) / "ledger.db"), CallbackManager([recorder])
-            context = JobContext("bench", "bench", ledger, Stop(), SystemClock(), manager, workers=IN_FLIGHT)
+            context = JobContext("bench", "bench", ledger, StopRequest(), SystemClock(), manager, workers=IN_FLIGHT)
 
             async def send(requests: int) -> None:
                 pending = (Pending(b"", text, len(text)) for text in texts_of(requests))

@@ -275,7 +275,7 @@ async def compare(folder: Path, size: int, dimensions: int, in_flight: int) -> t
 async def send(url: str, ledger: Ledger, size: int, in_flight: int) -> Cost:
     """Send a round of requests as a job does."""
     from asyncrun.aio.limits import Limits
-    from asyncrun.aio.stop import Stop
+    from asyncrun.aio.stop import StopRequest
     from asyncrun.batching.pack import BatchLimits
     from asyncrun.callbacks.manager import CallbackManager
     from asyncrun.clock import SystemClock
@@ -287,7 +287,7 @@ async def send(url: str, ledger: Ledger, size: int, in_flight: int) -> Cost:
 
     limits = Limits(concurrency=in_flight)
     embedder = OpenAIEmbedding(model="m", base_url=url, space="throughput", batch=BatchLimits(max_items=size), limits=limits)
-    context = JobContext("bench", "bench", ledger, Stop(), SystemClock(), CallbackManager(), workers=in_flight)
+    context = JobContext("bench", "bench", ledger, StopRequest(), SystemClock(), CallbackManager(), workers=in_flight)
     texts = (text_of(number % (size * 8)) for number in range(REQUESTS * size))
     pending = (Pending(content_key(f"{at}"), text, len(text), at) for at, text in enumerate(texts))
     answered: list[object] = []

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from asyncrun.aio.stop import Stop
+from asyncrun.aio.stop import StopRequest
 from asyncrun.callbacks import CallbackManager
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.outputs import Output
@@ -83,7 +83,7 @@ async def test_an_output_is_thrown_away_once_its_last_rows_are_written_also_wher
             seen.append("thrown away")
 
     with closing(Ledger(tmp_path / "ledger.db")) as ledger:
-        context = JobContext("job", "jobs.yaml/job", ledger, Stop(), FakeClock(), CallbackManager())
+        context = JobContext("job", "jobs.yaml/job", ledger, StopRequest(), FakeClock(), CallbackManager())
 
         async def write() -> None:
             async with Output(tmp_path / "out", "out", "slow", Slow).writing("mark", context) as unfinished:

@@ -7,12 +7,12 @@ import random
 
 import pytest
 
-from asyncrun.aio.attempts import Attempted, Tally, with_retries
+from asyncrun.aio.attempts import AttemptCounts, Attempted, with_retries
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.pool import outcomes
-from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.clock import Moment, seconds_suspended, watch_suspension
 from asyncrun.testing.clock import FakeClock
 
@@ -52,7 +52,7 @@ class Asleep:
 
     def __init__(self, jumps: list[float], failure: FailureClass = FailureClass.TRANSIENT) -> None:
         self.clock, self.jumps, self.failure = FakeClock(), jumps, failure
-        self.tally, self.budget, self.circuit = Tally(), RetryBudget(), Circuit(2)
+        self.tally, self.budget, self.circuit = AttemptCounts(), RetryBudget(), CircuitBreaker(2)
 
     async def call(self, _: int) -> str:
         await self.clock.sleep(1)

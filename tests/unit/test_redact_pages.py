@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import Circuit, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, RetryBudget, RetryPolicy
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.exchange import RefusedError, exchange
 from asyncrun.http import Reply
@@ -106,7 +106,9 @@ def endpoint_of(key: str, reply: Reply) -> Answering:
     clock, rng = FakeClock(), random.Random(1)
     limiter = Limiter(Limits(), clock, rng)
     headers = {"authorization": f"Bearer {key}"}
-    return Answering("http://host/v1", headers, limiter, Circuit(), RetryBudget(), RetryPolicy(), clock, rng, timeout=1.0, reply=reply)
+    return Answering(
+        "http://host/v1", headers, limiter, CircuitBreaker(), RetryBudget(), RetryPolicy(), clock, rng, timeout=1.0, reply=reply
+    )
 
 
 def said_of(endpoint: Endpoint) -> str:
@@ -212,6 +214,6 @@ def test_places_of_one_model_hide_the_keys_of_each_other() -> None:
 def test_a_key_in_an_address_is_known_as_well(address: str, key: str) -> None:
     written = base64.b64encode(f"me:{key}".encode()).decode()
     clock, rng = FakeClock(), random.Random(1)
-    policy = (Limiter(Limits(), clock, rng), Circuit(), RetryBudget(), RetryPolicy(), clock, rng)
+    policy = (Limiter(Limits(), clock, rng), CircuitBreaker(), RetryBudget(), RetryPolicy(), clock, rng)
     endpoint = Answering(address.format(key), {}, *policy, timeout=1.0, reply=Reply(400, {}, f"{key} or {written}".encode()))
     assert shown_of(key, written, said_of(endpoint)) == set()

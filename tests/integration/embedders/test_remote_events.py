@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.worker_state import roster
+from asyncrun.aio.worker_state import monitor_workers
 from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from asyncrun.errors import AuthError
 from asyncrun.testing.faults import Fault, error
@@ -70,10 +70,10 @@ async def test_a_slot_that_connects_says_so(embedder_of):
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     server.base_url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     async with server, embedder_of(server) as embedder:
-        with roster() as seen:
+        with monitor_workers() as seen:
             running = asyncio.create_task(run_jobs([embedder.aembed(["a"])]))
             await greeted.wait()
-            assert [slot.waits_for for slot in seen.slots()] == ["connect"]
+            assert [worker.waits_for for worker in seen.busy()] == ["connect"]
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running

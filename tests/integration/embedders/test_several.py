@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import Circuit, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, RetryPolicy
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.several import SeveralPlaces
@@ -41,7 +41,7 @@ def other_model(data):
 
 
 def place(server, **options):
-    options = {"retry": HASTY, "circuit": Circuit(3), **options}
+    options = {"retry": HASTY, "circuit": CircuitBreaker(3), **options}
     return OpenAIEmbedding(model="m", base_url=server.base_url, rng=random.Random(1), **options)
 
 

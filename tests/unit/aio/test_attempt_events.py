@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from asyncrun.aio.attempt_events import time_spent_on
 from asyncrun.aio.attempts import with_retries
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
-from asyncrun.aio.wait_times import spending
+from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from asyncrun.testing.clock import FakeClock
 
@@ -36,7 +36,7 @@ class Tried:
         self.manager = CallbackManager([self.handler])
 
     async def call(self, _: int) -> str:
-        with spending("connect"):
+        with time_spent_on("connect"):
             await self.clock.sleep(0.25)
         await self.clock.sleep(1)
         answer = self.answers.pop(0)
@@ -49,7 +49,7 @@ class Tried:
             self.call,
             policy=RetryPolicy(attempts=2),
             budget=RetryBudget(),
-            circuit=Circuit(),
+            circuit=CircuitBreaker(),
             limiter=self.limiter,
             clock=self.clock,
             rng=random.Random(1),

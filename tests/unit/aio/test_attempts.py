@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from asyncrun.aio.attempts import Attempted, Tally, with_retries
+from asyncrun.aio.attempts import AttemptCounts, Attempted, with_retries
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.errors import OutageError, ThrottledError
 from asyncrun.testing.clock import FakeClock
 
@@ -47,14 +47,16 @@ class House:
     def __init__(self, policy: RetryPolicy | None = None, threshold: int = 20, capacity: float = 500.0, **limits: float) -> None:
         self.clock = FakeClock()
         self.policy = policy or RetryPolicy()
-        self.circuit = Circuit(threshold)
+        self.circuit = CircuitBreaker(threshold)
         self.budget = RetryBudget(capacity)
         self.limiter = Limiter(Limits(**limits), self.clock, random.Random(1))
 
     def endpoint(self, *script: Exception | str) -> Endpoint:
         return Endpoint(self.clock, script)
 
-    async def ask(self, endpoint: Endpoint, tally: Tally | None = None, tokens: float = 0, used: int | None = None) -> Attempted[str]:
+    async def ask(
+        self, endpoint: Endpoint, tally: AttemptCounts | None = None, tokens: float = 0, used: int | None = None
+    ) -> Attempted[str]:
         return await with_retries(
             endpoint,
             policy=self.policy,
@@ -98,7 +100,7 @@ async def test_a_transient_failure_is_tried_again_after_a_backoff_outside_the_pe
 @pytest.mark.asyncio
 @pytest.mark.parametrize("failure", [FailureClass.AUTH, FailureClass.TOO_LONG, FailureClass.UNKNOWN])
 async def test_what_cannot_change_raises_the_exception_itself_at_once(failure: FailureClass) -> None:
-    house, error, tally = House(), Refusal(failure), Tally()
+    house, error, tally = House(), Refusal(failure), AttemptCounts()
     endpoint = house.endpoint(error)
 
     with pytest.raises(Refusal) as caught:
@@ -111,7 +113,7 @@ async def test_what_cannot_change_raises_the_exception_itself_at_once(failure: F
 
 @pytest.mark.asyncio
 async def test_attempts_used_up_raise_the_last_exception_and_count_for_the_circuit() -> None:
-    house, tally = House(threshold=2), Tally()
+    house, tally = House(threshold=2), AttemptCounts()
     errors = [transient() for _ in range(6)]
 
     with pytest.raises(Refusal) as caught:
@@ -195,7 +197,7 @@ async def test_a_timeout_is_an_attempt_and_shrinks_the_concurrency() -> None:
     house = House(concurrency=8)
     assert house.limiter.concurrency == 2
 
-    tally = Tally()
+    tally = AttemptCounts()
     with pytest.raises(Refusal):
         await house.ask(house.endpoint(TimeoutError(), Refusal(FailureClass.AUTH)), tally)
 

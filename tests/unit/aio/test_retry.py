@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy, Stop, Wait, decide
+from asyncrun.aio.retry import Backoff, FailureClass, GiveUp, RetryBudget, RetryPolicy, decide
 
 POLICY = RetryPolicy()
 HINTS = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True))
@@ -20,30 +20,30 @@ FINAL = [
 ]
 
 
-def ask(failure: FailureClass, attempt: int = 1, hint: float | None = None, elapsed: float = 0.0, seed: int = 1) -> Wait | Stop:
+def ask(failure: FailureClass, attempt: int = 1, hint: float | None = None, elapsed: float = 0.0, seed: int = 1) -> Backoff | GiveUp:
     return decide(attempt, failure, hint, elapsed, policy=POLICY, rng=random.Random(seed))
 
 
 @pytest.mark.parametrize("failure", FINAL)
 def test_an_answer_that_does_not_change_is_never_asked_for_again(failure: FailureClass) -> None:
-    assert ask(failure) == Stop(failure.value)
+    assert ask(failure) == GiveUp(failure.value)
 
 
 @given(attempt=st.integers(1, 5), seed=st.integers())
 def test_a_transient_failure_backs_off_by_full_jitter(attempt: int, seed: int) -> None:
     decision = ask(FailureClass.TRANSIENT, attempt, seed=seed)
 
-    assert isinstance(decision, Wait)
+    assert isinstance(decision, Backoff)
     assert 0 <= decision.seconds <= min(60, 0.5 * 2**attempt)
 
 
 def test_the_sixth_transient_failure_is_the_last() -> None:
-    assert isinstance(ask(FailureClass.TRANSIENT, 5), Wait)
-    assert isinstance(ask(FailureClass.TRANSIENT, 6), Stop)
+    assert isinstance(ask(FailureClass.TRANSIENT, 5), Backoff)
+    assert isinstance(ask(FailureClass.TRANSIENT, 6), GiveUp)
 
 
 def test_a_bad_response_is_asked_for_twice_more() -> None:
-    assert [type(ask(FailureClass.BAD_RESPONSE, attempt)) for attempt in (1, 2, 3)] == [Wait, Wait, Stop]
+    assert [type(ask(FailureClass.BAD_RESPONSE, attempt)) for attempt in (1, 2, 3)] == [Backoff, Backoff, GiveUp]
 
 
 @given(attempt=st.integers(1, 100_000), seed=st.integers())
@@ -51,7 +51,7 @@ def test_a_throttle_waits_at_least_half_the_backoff_and_uses_no_attempts(attempt
     decision = ask(FailureClass.THROTTLE, attempt, seed=seed)
     ceiling = min(60, 0.5 * 2 ** min(attempt, 20))
 
-    assert isinstance(decision, Wait)
+    assert isinstance(decision, Backoff)
     assert ceiling / 2 <= decision.seconds <= ceiling
 
 
@@ -59,14 +59,14 @@ def test_a_throttle_waits_at_least_half_the_backoff_and_uses_no_attempts(attempt
 def test_the_server_s_hint_is_the_least_wait(failure: FailureClass) -> None:
     decision = ask(failure, hint=100.0)
 
-    assert isinstance(decision, Wait)
+    assert isinstance(decision, Backoff)
     assert decision.seconds == 100.0
 
 
 @pytest.mark.parametrize("failure", [FailureClass.THROTTLE, FailureClass.TRANSIENT])
 def test_a_hint_beyond_patience_stops(failure: FailureClass) -> None:
-    assert ask(failure, hint=86400.0) == Stop("the server asks to wait 24h 00m")
-    assert ask(failure, hint=1e308) == Stop("the server asks to wait over a year")
+    assert ask(failure, hint=86400.0) == GiveUp("the server asks to wait 24h 00m")
+    assert ask(failure, hint=1e308) == GiveUp("the server asks to wait over a year")
 
 
 @pytest.mark.parametrize("hint", [math.nan, math.inf, -math.inf, -1.0])
@@ -75,8 +75,8 @@ def test_a_hint_that_is_no_time_counts_as_none(hint: float) -> None:
 
 
 def test_throttles_end_at_max_wait() -> None:
-    assert isinstance(ask(FailureClass.THROTTLE, elapsed=890.0, hint=5.0), Wait)
-    assert isinstance(ask(FailureClass.THROTTLE, elapsed=890.0, hint=11.0), Stop)
+    assert isinstance(ask(FailureClass.THROTTLE, elapsed=890.0, hint=5.0), Backoff)
+    assert isinstance(ask(FailureClass.THROTTLE, elapsed=890.0, hint=11.0), GiveUp)
 
 
 @given(attempt=st.integers(1, 10**9), failure=st.sampled_from(FailureClass), hint=HINTS, elapsed=st.floats(0, 1e6), seed=st.integers())
@@ -85,7 +85,7 @@ def test_every_decision_is_a_finite_wait_within_max_wait_or_a_stop(
 ) -> None:
     decision = decide(attempt, failure, hint, elapsed, policy=POLICY, rng=random.Random(seed))
 
-    if isinstance(decision, Wait):
+    if isinstance(decision, Backoff):
         assert 0 <= decision.seconds <= max(60, POLICY.max_hint)
         assert failure is not FailureClass.THROTTLE or elapsed + decision.seconds <= POLICY.max_wait
     else:

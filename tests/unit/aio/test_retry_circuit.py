@@ -1,10 +1,10 @@
 import pytest
 
-from asyncrun.aio.retry import Circuit
+from asyncrun.aio.retry import CircuitBreaker
 
 
 def test_it_opens_after_twenty_failed_batches_in_a_row() -> None:
-    circuit = Circuit()
+    circuit = CircuitBreaker()
     for _ in range(19):
         circuit.failed()
     assert not circuit.is_open
@@ -14,7 +14,7 @@ def test_it_opens_after_twenty_failed_batches_in_a_row() -> None:
 
 
 def test_one_success_ends_the_row() -> None:
-    circuit = Circuit(threshold=2)
+    circuit = CircuitBreaker(threshold=2)
     for _ in range(10):
         circuit.failed()
         circuit.succeeded()
@@ -24,7 +24,7 @@ def test_one_success_ends_the_row() -> None:
 
 
 def test_once_open_it_stays_open() -> None:
-    circuit = Circuit(threshold=1)
+    circuit = CircuitBreaker(threshold=1)
     circuit.failed()
     circuit.succeeded()
 
@@ -33,4 +33,4 @@ def test_once_open_it_stays_open() -> None:
 
 def test_a_threshold_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="threshold"):
-        Circuit(threshold=0)
+        CircuitBreaker(threshold=0)

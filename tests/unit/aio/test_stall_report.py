@@ -3,8 +3,8 @@ import signal
 
 import pytest
 
-from asyncrun.aio.stall_report import render_slots, report, report_on_signal, standing, wait_of, watch, watch_waits
-from asyncrun.aio.worker_state import Slot
+from asyncrun.aio.stall_report import render_workers, report, report_on_signal, standing, wait_of, watch, watch_waits
+from asyncrun.aio.worker_state import WorkerState
 from asyncrun.testing.clock import FakeClock
 
 
@@ -22,13 +22,13 @@ async def test_a_report_groups_slots_by_what_they_wait_for_and_names_place_and_o
     jobs = [deep(loop.create_future()) for _ in range(3)]
     for job in jobs:
         job.send(None)
-    slots = [
-        Slot(clock, index=7, start=40.0, waits_for="gate", job=jobs[0]),
-        Slot(clock, index=5, start=30.0, waits_for="gate", job=jobs[1]),
-        Slot(clock, index=9, start=90.0, job=jobs[2]),
+    workers = [
+        WorkerState(clock, index=7, start=40.0, waits_for="gate", job=jobs[0]),
+        WorkerState(clock, index=5, start=30.0, waits_for="gate", job=jobs[1]),
+        WorkerState(clock, index=9, start=90.0, job=jobs[2]),
     ]
 
-    first, second, third = report(lambda: slots, clock, [None, "rate limit 3 s"]).splitlines()
+    first, second, third = report(lambda: workers, clock, [None, "rate limit 3 s"]).splitlines()
 
     assert first.startswith("2 x waiting for gate at aio/test_stall_report.py:")
     assert first.endswith("in deeper (job 5 for 1m 10s)")
@@ -43,15 +43,15 @@ def test_a_job_that_has_not_begun_or_has_ended_stands_nowhere() -> None:
     coroutine.close()
 
     assert standing(coroutine) == standing(None) == "not begun or ended"
-    assert render_slots([], now=0.0) == []
+    assert render_workers([], now=0.0) == []
     assert report(list, FakeClock()) == "no job is running"
 
 
 @pytest.mark.asyncio
 async def test_a_standstill_is_told_once_and_again_only_after_something_has_finished() -> None:
     clock, told, ended = FakeClock(auto=False), [], [0]
-    slots = [Slot(clock, index=0, start=0.0, waits_for="request")]
-    task = asyncio.create_task(watch(lambda: slots, lambda: ended[0], told.append, clock=clock, after=60.0))
+    workers = [WorkerState(clock, index=0, start=0.0, waits_for="request")]
+    task = asyncio.create_task(watch(lambda: workers, lambda: ended[0], told.append, clock=clock, after=60.0))
 
     await clock.advance(59)
     assert told == []
@@ -63,7 +63,7 @@ async def test_a_standstill_is_told_once_and_again_only_after_something_has_fini
     await clock.advance(100)
     assert len(told) == 2
 
-    slots.clear()
+    workers.clear()
     ended[0] = 2
     await clock.advance(1000)
     assert len(told) == 2
@@ -86,38 +86,38 @@ async def test_each_sigusr1_shows_the_report_and_the_former_handler_is_back_afte
     assert signal.getsignal(signal.SIGUSR1) == former
 
 
-def slot(waits_for: str | None = None, words: str | None = None, *, idle: int = 0) -> Slot:
-    return Slot(FakeClock(), waits_for=waits_for, words=None if words is None else lambda: words, idle=idle)
+def worker(waits_for: str | None = None, words: str | None = None, *, idle: int = 0) -> WorkerState:
+    return WorkerState(FakeClock(), waits_for=waits_for, words=None if words is None else lambda: words, idle=idle)
 
 
 @pytest.mark.parametrize(
-    ("slots", "told"),
+    ("workers", "told"),
     [
         ([], None),
-        ([slot("request")], None),
-        ([slot("request"), slot("limiter", "rate limit 3 s", idle=1)], "rate limit 3 s"),
-        ([slot("request"), slot("backoff", "another attempt 2 s", idle=1)], None),
-        ([slot("backoff", "another attempt 2 s", idle=1)], "another attempt 2 s"),
-        ([slot("backoff", "another attempt 2 s", idle=1), slot("gate", "throttled 9 s", idle=1)], "throttled 9 s"),
-        ([slot("limiter", None, idle=1)], None),
+        ([worker("request")], None),
+        ([worker("request"), worker("limiter", "rate limit 3 s", idle=1)], "rate limit 3 s"),
+        ([worker("request"), worker("backoff", "another attempt 2 s", idle=1)], None),
+        ([worker("backoff", "another attempt 2 s", idle=1)], "another attempt 2 s"),
+        ([worker("backoff", "another attempt 2 s", idle=1), worker("gate", "throttled 9 s", idle=1)], "throttled 9 s"),
+        ([worker("limiter", None, idle=1)], None),
     ],
 )
-def test_a_limit_holds_a_job_up_at_once_and_another_wait_when_nothing_is_at_work(slots: list[Slot], told: str | None) -> None:
-    assert wait_of(slots) == told
+def test_a_limit_holds_a_job_up_at_once_and_another_wait_when_nothing_is_at_work(workers: list[WorkerState], told: str | None) -> None:
+    assert wait_of(workers) == told
 
 
 @pytest.mark.asyncio
 async def test_what_a_job_waits_for_is_told_every_second_changed_or_not() -> None:
     clock, told = FakeClock(), []
-    waiter = slot("limiter", "rate limit 3 s", idle=1)
-    slots = [waiter]
+    waiter = worker("limiter", "rate limit 3 s", idle=1)
+    workers = [waiter]
 
     async def look() -> None:
         await clock.sleep(2.5)
-        slots.clear()
+        workers.clear()
         await clock.sleep(1.0)
 
-    watching = asyncio.create_task(watch_waits(lambda: slots, told.append, clock=clock))
+    watching = asyncio.create_task(watch_waits(lambda: workers, told.append, clock=clock))
     await look()
     watching.cancel()
     assert told == ["rate limit 3 s", "rate limit 3 s", None]

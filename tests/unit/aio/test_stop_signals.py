@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from asyncrun.aio.stop import Stop, handle_signals
+from asyncrun.aio.stop import StopRequest, handle_signals
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -13,7 +13,7 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 async def test_former_handlers_are_back_after_the_block() -> None:
     before = [signal.getsignal(number) for number in NUMBERS]
 
-    with handle_signals(Stop(), lambda: None) as handled:
+    with handle_signals(StopRequest(), lambda: None) as handled:
         assert handled
         assert [signal.getsignal(number) for number in NUMBERS] != before
 
@@ -22,7 +22,7 @@ async def test_former_handlers_are_back_after_the_block() -> None:
 
 @pytest.mark.asyncio
 async def test_the_first_signal_stops_the_next_cancel() -> None:
-    stop, cancelled = Stop(), []
+    stop, cancelled = StopRequest(), []
     with handle_signals(stop, lambda: cancelled.append(True), grace=3600):
         signal.raise_signal(signal.SIGTERM)
         await stop.wait()
@@ -38,7 +38,7 @@ async def test_the_first_signal_stops_the_next_cancel() -> None:
 async def test_an_ignored_hangup_stays_ignored() -> None:
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with handle_signals(Stop(), lambda: None):
+        with handle_signals(StopRequest(), lambda: None):
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, former)
@@ -48,7 +48,7 @@ def test_off_the_main_thread_nothing_is_handled() -> None:
     seen: list[bool] = []
 
     async def main() -> None:
-        with handle_signals(Stop(), lambda: None) as handled:
+        with handle_signals(StopRequest(), lambda: None) as handled:
             seen.append(handled)
 
     thread = threading.Thread(target=lambda: asyncio.run(main()))

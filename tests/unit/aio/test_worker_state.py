@@ -4,14 +4,14 @@ import pytest
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.pool import outcomes
-from asyncrun.aio.worker_state import count_attempt, roster, slot_of_job, waiting
+from asyncrun.aio.worker_state import count_attempt, current_worker, monitor_workers, waiting
 from asyncrun.testing.clock import FakeClock
 
 from .conftest import turns
 
 
 @pytest.mark.asyncio
-async def test_a_roster_shows_the_jobs_of_all_pools_inside_and_what_they_wait_for() -> None:
+async def test_a_monitor_shows_the_jobs_of_all_pools_inside_and_what_they_wait_for() -> None:
     gate = asyncio.Event()
 
     async def inner() -> None:
@@ -21,14 +21,14 @@ async def test_a_roster_shows_the_jobs_of_all_pools_inside_and_what_they_wait_fo
     async def outer() -> None:
         await run_jobs([inner(), inner()])
 
-    with roster() as seen:
+    with monitor_workers() as seen:
         calling = asyncio.create_task(run_jobs([outer(), outer()], workers=1))
         await turns()
-        assert sorted((slot.index, str(slot.waits_for)) for slot in seen.slots()) == [(0, "None"), (0, "request"), (1, "request")]
+        assert sorted((worker.index, str(worker.waits_for)) for worker in seen.busy()) == [(0, "None"), (0, "request"), (1, "request")]
         assert seen.finished() == 0
         gate.set()
         await calling
-    assert seen.slots() == []
+    assert seen.busy() == []
     assert seen.finished() == 6
 
 
@@ -37,11 +37,11 @@ async def test_pools_outside_of_the_block_are_not_shown() -> None:
     gate = asyncio.Event()
     before = asyncio.create_task(run_jobs([gate.wait()]))
     await turns()
-    with roster() as seen:
+    with monitor_workers() as seen:
         pass
     after = asyncio.create_task(run_jobs([gate.wait()]))
     await turns()
-    assert seen.slots() == []
+    assert seen.busy() == []
     gate.set()
     await asyncio.gather(before, after)
     assert seen.finished() == 0
@@ -52,14 +52,14 @@ async def test_what_is_waited_for_is_told_from_the_inside_out() -> None:
     seen = []
 
     async def job() -> None:
-        slot = slot_of_job.get()
-        assert slot is not None
+        worker = current_worker()
+        assert worker is not None
         with waiting("limiter"):
-            seen.append(slot.waits_for)
+            seen.append(worker.waits_for)
             with waiting("gate"):
-                seen.append(slot.waits_for)
-            seen.append(slot.waits_for)
-        seen.append(slot.waits_for)
+                seen.append(worker.waits_for)
+            seen.append(worker.waits_for)
+        seen.append(worker.waits_for)
 
     await run_jobs([job()])
     assert seen == ["limiter", "gate", "limiter", None]
@@ -68,7 +68,7 @@ async def test_what_is_waited_for_is_told_from_the_inside_out() -> None:
 @pytest.mark.asyncio
 async def test_seconds_of_waiting_are_counted_once_however_waits_overlap() -> None:
     clock = FakeClock()
-    slots = []
+    workers = []
 
     async def wait(reason: str, begin: float, end: float) -> None:
         await clock.sleep(begin)
@@ -82,11 +82,11 @@ async def test_seconds_of_waiting_are_counted_once_however_waits_overlap() -> No
 
     async def side_by_side() -> None:
         await asyncio.gather(wait("limiter", 0, 4), wait("backoff", 1, 3), wait("gate", 2, 5))
-        slots.append(slot_of_job.get())
+        workers.append(current_worker())
 
     async for outcome in outcomes([nested(), side_by_side()], workers=1, clock=clock):
         assert (outcome.wait, outcome.run) == [(4.0, 0.0), (5.0, 0.0)][outcome.index]
-    assert slots[0].waits_for is None
+    assert workers[0].waits_for is None
 
 
 @pytest.mark.asyncio
@@ -95,16 +95,16 @@ async def test_outside_of_a_pool_nothing_is_told() -> None:
     count_attempt()
     with waiting("limiter"):
         await clock.sleep(1)
-    assert slot_of_job.get() is None
+    assert current_worker() is None
 
 
 @pytest.mark.asyncio
-async def test_a_roster_around_another_has_its_slots_and_its_ends_too() -> None:
+async def test_a_monitor_around_another_has_its_slots_and_its_ends_too() -> None:
     async def job() -> int:
-        return len(outer.slots()) * 10 + len(inner.slots())
+        return len(outer.busy()) * 10 + len(inner.busy())
 
-    with roster() as outer:
-        with roster() as inner:
+    with monitor_workers() as outer:
+        with monitor_workers() as inner:
             [counted] = await run_jobs([job()], workers=1)
         await run_jobs([job()], workers=1)
     assert counted == 11

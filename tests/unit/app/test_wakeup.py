@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncrun.aio.stop import Stop
+from asyncrun.aio.stop import StopRequest
 from asyncrun.app.wakeup import resume
 from asyncrun.app.wiring import Workshop
 from asyncrun.callbacks.manager import CallbackManager
@@ -47,7 +47,7 @@ class Counting(Workshop):
 def build(tmp_path: Path) -> Callable[[CallbackManager, FakeClock], Counting]:
     def make(manager: CallbackManager, clock: FakeClock) -> Counting:
         ledger = Ledger(tmp_path / "ledger.db")
-        return Counting(tmp_path / "jobs.yaml", ledger, Stop(), clock, manager, random.Random(1), {})
+        return Counting(tmp_path / "jobs.yaml", ledger, StopRequest(), clock, manager, random.Random(1), {})
 
     return make
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.worker_state import roster
+from asyncrun.aio.worker_state import monitor_workers
 from asyncrun.embedders.threads import call_on_threads
 from asyncrun.records import Waits
 from asyncrun.testing.clock import FakeClock
@@ -65,13 +65,13 @@ async def test_the_time_in_line_and_the_time_at_work_are_told_apart() -> None:
 async def test_an_onlooker_sees_who_stands_in_line_and_who_is_at_work() -> None:
     pool, clock = ByHand(), FakeClock()
     calls = [call_on_threads(pool, str, [1, 2], clock), call_on_threads(pool, str, [3], clock)]
-    with roster() as seen:
+    with monitor_workers() as seen:
         running = asyncio.create_task(run_jobs(calls, workers=2))
         await turns()
-        assert [slot.waits_for for slot in sorted(seen.slots(), key=lambda slot: slot.index)] == ["queue", "queue"]
+        assert [worker.waits_for for worker in sorted(seen.busy(), key=lambda worker: worker.index)] == ["queue", "queue"]
         pool.do_one()
         await turns()
-        assert [slot.waits_for for slot in sorted(seen.slots(), key=lambda slot: slot.index)] == ["compute", "queue"]
+        assert [worker.waits_for for worker in sorted(seen.busy(), key=lambda worker: worker.index)] == ["compute", "queue"]
         pool.do_one()
         pool.do_one()
         await running

@@ -7,7 +7,7 @@ import pytest
 
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import Circuit, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, RetryBudget, RetryPolicy
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.url import host_of
 from asyncrun.errors import AuthError, UsageError
@@ -19,7 +19,7 @@ KEY = "sentinel-0123456789"
 def make(url="http://host/v1", **headers):
     clock, rng = FakeClock(), random.Random(1)
     limiter = Limiter(Limits(), clock, rng)
-    return Endpoint(url, headers, limiter, Circuit(), RetryBudget(), RetryPolicy(), clock, rng, timeout=1.0)
+    return Endpoint(url, headers, limiter, CircuitBreaker(), RetryBudget(), RetryPolicy(), clock, rng, timeout=1.0)
 
 
 @pytest.mark.parametrize(

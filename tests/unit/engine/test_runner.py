@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.stop import Stop
+from asyncrun.aio.stop import StopRequest
 from asyncrun.aio.worker_state import waiting
 from asyncrun.callbacks.debug import LlamaDebugHandler
 from asyncrun.callbacks.manager import CallbackManager
@@ -40,7 +40,7 @@ class Scripted:
 class Stage:
     """Jobs that note when they begin."""
 
-    stop: Stop = field(default_factory=Stop)
+    stop: StopRequest = field(default_factory=StopRequest)
     debug: LlamaDebugHandler = field(default_factory=lambda: LlamaDebugHandler(print_trace_on_end=False))
     begun: list[str] = field(default_factory=list)
     jobs: list[PlannedJob] = field(default_factory=list)
@@ -169,7 +169,7 @@ async def test_the_onlooker_is_told_what_each_job_waits_for() -> None:
         return JobResult("a", "embed", Status.SUCCEEDED, 0)
 
     jobs = [PlannedJob("a", "embed", (), lambda: Scripted(script))]
-    await Runner(jobs, progress=Onlooker(), manager=CallbackManager(), stop=Stop(), clock=clock).run()
+    await Runner(jobs, progress=Onlooker(), manager=CallbackManager(), stop=StopRequest(), clock=clock).run()
     assert told == [("a", "rate limit 3 s"), ("a", None)]
 
 
@@ -190,7 +190,7 @@ async def test_a_job_that_is_cut_short_has_done_what_it_has_told() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    clock, stop = FakeClock(), Stop()
+    clock, stop = FakeClock(), StopRequest()
     jobs = [PlannedJob("long", "embed", (), lambda: Endless(for_ever)), PlannedJob("next", "embed", ("long",), lambda: Endless(for_ever))]
     runner = Runner(jobs, progress=Progress(), manager=CallbackManager(), stop=stop, clock=clock)
     task = asyncio.create_task(runner.run())
@@ -216,7 +216,9 @@ async def test_a_job_that_a_handler_stops_has_done_what_it_has_told() -> None:
     async def stop() -> JobResult:
         raise StopRunError("the night is over")
 
-    runner = Runner([PlannedJob("long", "embed", (), lambda: Stopped(stop))], progress=Progress(), manager=CallbackManager(), stop=Stop())
+    runner = Runner(
+        [PlannedJob("long", "embed", (), lambda: Stopped(stop))], progress=Progress(), manager=CallbackManager(), stop=StopRequest()
+    )
     await runner.run()
     [result] = runner.results()
     assert (result.status, result.exit_code, result.reason) == (Status.STOPPED, 75, "the night is over")
@@ -289,6 +291,6 @@ async def test_the_seconds_of_a_job_are_all_that_its_event_lasts_whatever_it_say
         raise OutageError("down")
 
     jobs = [PlannedJob("a", "embed", (), lambda: Scripted(script)), PlannedJob("b", "embed", ("a",), refused)]
-    runner = Runner(jobs, progress=Progress(), manager=CallbackManager(), stop=Stop(), clock=clock)
+    runner = Runner(jobs, progress=Progress(), manager=CallbackManager(), stop=StopRequest(), clock=clock)
     await runner.run()
     assert [result.seconds for result in runner.results()] == [8.0, 0.0]

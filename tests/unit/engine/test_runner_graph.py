@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.engine.runner import Node, blocked, startable
+from asyncrun.engine.runner import JobNode, blocked, startable
 from asyncrun.records import JobResult, Status
 
 
@@ -13,11 +13,11 @@ def ended(**statuses: Status) -> dict[str, JobResult]:
     return {name: JobResult(name, "embed", status, 0) for name, status in statuses.items()}
 
 
-CHAIN = [Node("a"), Node("b", ("a",)), Node("c", ("a", "b"))]
+CHAIN = [JobNode("a"), JobNode("b", ("a",)), JobNode("c", ("a", "b"))]
 
 
 def test_without_needs_all_start() -> None:
-    assert [node.name for node in startable([Node("a"), Node("b")], {}, frozenset())] == ["a", "b"]
+    assert [node.name for node in startable([JobNode("a"), JobNode("b")], {}, frozenset())] == ["a", "b"]
 
 
 def test_a_job_waits_for_all_that_it_needs() -> None:

@@ -11,7 +11,7 @@ import pytest
 from asyncrun import registry
 from asyncrun.errors import JobFileError
 from asyncrun.jobfile import JobFile, LoadOptions, parse_job_file
-from asyncrun.registry import Part
+from asyncrun.registry import PartLocation
 
 Load = Callable[..., JobFile]
 Mistakes = Callable[..., list[str]]
@@ -28,7 +28,9 @@ def load() -> Load:
 @pytest.fixture
 def vault(monkeypatch: pytest.MonkeyPatch) -> None:
     """A type of store that takes a key."""
-    monkeypatch.setattr(registry, "BUILT_IN", {**registry.BUILT_IN, "stores": {**registry.BUILT_IN["stores"], "vault": Part("x:y")}})
+    monkeypatch.setattr(
+        registry, "BUILT_IN", {**registry.BUILT_IN, "stores": {**registry.BUILT_IN["stores"], "vault": PartLocation("x:y")}}
+    )
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from asyncrun import registry
 from asyncrun.errors import UsageError
 from asyncrun.jobfile import EmbedJob, IngestJob, PluginJob, QueryJob, Threshold
-from asyncrun.registry import Part
+from asyncrun.registry import PartLocation
 
 SHORT = """\
 jobs:
@@ -231,7 +231,9 @@ def test_paths_start_at_the_folder_of_the_job_file(load, tmp_path: Path):
 
 
 def test_a_plugins_kind_keeps_its_own_keys(load, monkeypatch):
-    monkeypatch.setattr(registry, "BUILT_IN", {**registry.BUILT_IN, "kinds": {**registry.BUILT_IN["kinds"], "translate": Part("x:y")}})
+    monkeypatch.setattr(
+        registry, "BUILT_IN", {**registry.BUILT_IN, "kinds": {**registry.BUILT_IN["kinds"], "translate": PartLocation("x:y")}}
+    )
     (job,) = load("jobs: [{name: a, kind: translate, input: a.md, language: fr}]").jobs
     assert isinstance(job, PluginJob)
     assert job.options == {"language": "fr"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asyncrun.aio.stop import Stop
+from asyncrun.aio.stop import StopRequest
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.chunkers.whole import WholeChunker
@@ -91,7 +91,7 @@ async def test_what_another_job_sends_is_awaited_until_this_one_must_end_and_no_
 ) -> None:
     ledger = Ledger(tmp_path / "ledger.db", warn=lambda words: None)
     clock = Watched()
-    job = partial(JobContext, "job", "jobs.yaml/job", ledger, Stop(), clock, CallbackManager())
+    job = partial(JobContext, "job", "jobs.yaml/job", ledger, StopRequest(), clock, CallbackManager())
     try:
         if work is ingest:
             assert await compare_places(job(), tmp_path) is None

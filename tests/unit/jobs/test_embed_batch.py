@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.stop import Stop
-from asyncrun.aio.worker_state import roster
+from asyncrun.aio.stop import StopRequest
+from asyncrun.aio.worker_state import monitor_workers
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
@@ -51,13 +51,13 @@ class SlowDisk(Ledger):
 @pytest.mark.asyncio
 async def test_a_slot_that_waits_until_its_vectors_are_durable_waits_for_the_store() -> None:
     disk = SlowDisk()
-    context = JobContext("job", "jobs.yaml/job", disk, Stop(), SystemClock(), CallbackManager())
+    context = JobContext("job", "jobs.yaml/job", disk, StopRequest(), SystemClock(), CallbackManager())
     embedder = Ones(model="m", batch=BatchLimits(), workers=1)
-    with roster() as seen:
+    with monitor_workers() as seen:
         jobs = [embed_batch([Pending(bytes(16), "text", 4)], embedder, InputType.DOCUMENT, context)]
         running = asyncio.create_task(run_jobs(jobs))
         await disk.asked.wait()
-        assert [slot.waits_for for slot in seen.slots()] == ["store"]
+        assert [worker.waits_for for worker in seen.busy()] == ["store"]
         disk.answer.set()
         [answer] = await running
     assert answer.positions == (0,)

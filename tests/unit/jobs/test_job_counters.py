@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.stop import Stop
+from asyncrun.aio.stop import StopRequest
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.errors import AuthError, OutageError, Place
@@ -20,7 +20,7 @@ from asyncrun.records import ItemFailure, Status, Usage, Waits
 
 
 def tally(total: int, max_failures: Threshold | None = None) -> Tally:
-    context = JobContext("job", "jobs.yaml/job", Ledger(Path("unused")), Stop(), SystemClock(), CallbackManager(), max_failures)
+    context = JobContext("job", "jobs.yaml/job", Ledger(Path("unused")), StopRequest(), SystemClock(), CallbackManager(), max_failures)
     made = Tally(context, "embed", Progress())
     made.start(total)
     return made
@@ -79,7 +79,7 @@ def test_the_onlooker_is_told_what_requests_used_and_only_once() -> None:
         def use(self, task: str, usage: Usage) -> None:
             used.append(usage)
 
-    context = JobContext("job", "jobs.yaml/job", Ledger(Path("unused")), Stop(), SystemClock(), CallbackManager(), None)
+    context = JobContext("job", "jobs.yaml/job", Ledger(Path("unused")), StopRequest(), SystemClock(), CallbackManager(), None)
     made, inner = Tally(context, "query", Onlooker()), Tally(context, "embed", Progress())
     made.use(Usage(requests=1, tokens=10))
     inner.use(Usage(requests=2, tokens=5))

@@ -12,7 +12,7 @@ import pytest
 from asyncrun.aio.attempts import with_retries
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import Circuit, FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.callbacks import CallbackManager, CBEventType
 from asyncrun.redact import Redactor
 from asyncrun.testing.clock import FakeClock
@@ -47,7 +47,7 @@ class Told:
             lambda _: call(),
             policy=RetryPolicy(attempts=3),
             budget=RetryBudget(),
-            circuit=Circuit(),
+            circuit=CircuitBreaker(),
             limiter=limiter or Limiter(Limits(), self.clock, random.Random(1)),
             clock=self.clock,
             rng=random.Random(1),

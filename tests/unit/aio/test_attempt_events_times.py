@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
+from asyncrun.aio.attempt_events import AttemptTimer, time_spent_on
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.wait_times import Spending, spending
-from asyncrun.aio.worker_state import roster
+from asyncrun.aio.worker_state import monitor_workers
 from asyncrun.records import Waits
 from asyncrun.testing.clock import FakeClock
 
@@ -16,12 +16,12 @@ from asyncrun.testing.clock import FakeClock
 @pytest.mark.asyncio
 async def test_parts_are_counted_apart_from_the_request_also_when_they_fail() -> None:
     clock = FakeClock()
-    with Spending(clock) as spent:
-        with pytest.raises(OSError), spending("connect"):
+    with AttemptTimer(clock) as spent:
+        with pytest.raises(OSError), time_spent_on("connect"):
             await clock.sleep(2)
             raise OSError
         await clock.sleep(5)
-        with spending("decode"):
+        with time_spent_on("decode"):
             await clock.sleep(0.5)
     assert spent.waits() == Waits(connect=2, request=5, decode=0.5)
 
@@ -29,9 +29,9 @@ async def test_parts_are_counted_apart_from_the_request_also_when_they_fail() ->
 @pytest.mark.asyncio
 async def test_outside_of_an_attempt_nothing_is_counted() -> None:
     clock = FakeClock()
-    with spending("connect"):
+    with time_spent_on("connect"):
         await clock.sleep(2)
-    with Spending(clock) as spent:
+    with AttemptTimer(clock) as spent:
         pass
     assert spent.waits() == Waits()
 
@@ -41,7 +41,7 @@ async def test_attempts_of_different_tasks_are_kept_apart() -> None:
     clock = FakeClock()
 
     async def attempt(seconds: float) -> Waits:
-        with Spending(clock) as spent, spending("connect"):
+        with AttemptTimer(clock) as spent, time_spent_on("connect"):
             await clock.sleep(seconds)
         return spent.waits()
 
@@ -53,13 +53,13 @@ async def test_a_slot_that_connects_says_so() -> None:
     clock, stay, connecting = FakeClock(), asyncio.Event(), asyncio.Event()
 
     async def job() -> None:
-        with Spending(clock), spending("connect"):
+        with AttemptTimer(clock), time_spent_on("connect"):
             connecting.set()
             await stay.wait()
 
-    with roster() as seen:
+    with monitor_workers() as seen:
         running = asyncio.create_task(run_jobs([job()]))
         await connecting.wait()
-        assert [slot.waits_for for slot in seen.slots()] == ["connect"]
+        assert [worker.waits_for for worker in seen.busy()] == ["connect"]
         stay.set()
         await running

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from asyncrun import registry
-from asyncrun.aio.gather import batch_gather, chunks, run_async_tasks
+from asyncrun.aio.jobs import batch_gather, chunks, run_async_tasks
 from asyncrun.errors import NestedLoopError
 from asyncrun.ports import Progress
 

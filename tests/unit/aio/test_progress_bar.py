@@ -31,7 +31,7 @@ class Tally(Progress):
 @pytest.mark.asyncio
 async def test_progress_counts_the_jobs_and_is_told_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     tally = Tally()
-    monkeypatch.setattr("asyncrun.aio.bar.INTERVAL", 0)
+    monkeypatch.setattr("asyncrun.aio.progress_bar.INTERVAL", 0)
     monkeypatch.setattr(registry, "load", lambda port, name: {("progress", "bar"): lambda: tally}[port, name])
     await run_jobs([at_once(number) for number in range(1_000)], show_progress=True, desc="Embedding")
     assert tally.calls[0] == ("started", "Embedding", 1_000)
