@@ -13,7 +13,7 @@ import pytest
 from asyncrun.trace.json_documents import plain_document
 from asyncrun.trace.run_record import RunRecord
 
-SCHEMA = Path(__file__).resolve().parents[4] / "docs" / "trace.schema.json"
+SCHEMA = Path(__file__).resolve().parents[3] / "docs" / "trace.schema.json"
 NOW = 1_795_486_525.0
 
 
