@@ -16,7 +16,7 @@ from asyncrun.ports import Progress
 from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.views.show import render_end
-from asyncrun.trace.views.styled_text import Styled
+from asyncrun.trace.views.styled_text import StyledText
 from asyncrun.ui.bars import BarProgress
 from asyncrun.ui.printing import print_styled
 from asyncrun.ui.progress_choice import choose_colour
@@ -171,7 +171,7 @@ def trace(result: RunResult) -> tuple[RunRecord, list[Span]]:
     return RunRecord(RUN_ID, STARTED, *end, str(JOB_FILE), "0.1.0", "here"), spans
 
 
-def map_and_summary(result: RunResult, width: int) -> Styled:
+def map_and_summary(result: RunResult, width: int) -> StyledText:
     """Return what is shown of the trace of a run that has just ended."""
     return render_end(*trace(result), width)
 
@@ -188,7 +188,7 @@ def main() -> int:
             progress.close()
             width = shutil.get_terminal_size().columns
             print_styled(map_and_summary(result, width), sys.stdout, colour=colour)
-            print_styled(Styled(((), *render_ending(result, JOB_FILE).lines)), sys.stdout, colour=colour, width=width)
+            print_styled(StyledText(((), *render_ending(result, JOB_FILE).lines)), sys.stdout, colour=colour, width=width)
         sys.stdin.read()
     finally:
         progress.close()

@@ -14,7 +14,7 @@ from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.store import TraceStore
 from asyncrun.trace.views.runs import render_runs
 from asyncrun.trace.views.show import render_end, render_show
-from asyncrun.trace.views.styled_text import Styled, fit
+from asyncrun.trace.views.styled_text import StyledText, fit
 
 
 def read_trace(state: Path, words: str) -> tuple[RunRecord, list[Span]]:
@@ -29,12 +29,12 @@ def read_traces(state: Path, choose: Callable[[Sequence[RunRecord]], Sequence[Ru
         return [(run, store.spans(run.run_id)) for run in choose(store.runs())]
 
 
-def render_trace(state: Path, words: str, width: int) -> Styled:
+def render_trace(state: Path, words: str, width: int) -> StyledText:
     """Return the trace map and the timing summary of one run, with its head. Raises UnknownRunError and StorageError."""
     return render_show(*read_trace(state, words), width, SystemClock().now())
 
 
-def render_end_of_run(state: Path, run_id: str, width: int) -> Styled:
+def render_end_of_run(state: Path, run_id: str, width: int) -> StyledText:
     """Return the trace map and the timing summary of the run that has just ended. Raises UnknownRunError when none was recorded."""
     return render_end(*read_trace(state, run_id), width)
 
@@ -44,12 +44,14 @@ def describe_trace(state: Path, words: str) -> dict[str, Any]:
     return trace_document(*read_trace(state, words), SystemClock().now())
 
 
-def render_trace_list(state: Path, width: int, *, job: str | None = None, status: str | None = None, since: float | None = None) -> Styled:
+def render_trace_list(
+    state: Path, width: int, *, job: str | None = None, status: str | None = None, since: float | None = None
+) -> StyledText:
     """Return the table of recorded runs: those with this job, with this status, begun in the last `since` seconds."""
     now = SystemClock().now()
     runs = _selected(state, now, job, status, since)
     if not runs and (job, status, since) != (None, None, None):
-        return Styled((fit(width, "No run matches."),))
+        return StyledText((fit(width, "No run matches."),))
     return render_runs(runs, width, now)
 
 

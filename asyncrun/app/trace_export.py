@@ -18,7 +18,7 @@ from asyncrun.redact import Redactor
 from asyncrun.writers.atomic import AtomicFile
 
 if TYPE_CHECKING:
-    from asyncrun.trace.exporters.otlp_sender import Sender
+    from asyncrun.trace.exporters.otlp_sender import OtlpSender
 
 Format = Literal["otlp", "perfetto", "json"]
 
@@ -52,16 +52,18 @@ def write_trace(path: Path, text: str) -> None:
         file.abort()
 
 
-def open_sender(environ: Mapping[str, str]) -> Sender | None:
+def open_sender(environ: Mapping[str, str]) -> OtlpSender | None:
     """Return what sends runs to a collector, when `OTEL_EXPORTER_OTLP_ENDPOINT` is set."""
     if not any(name.startswith("OTEL_") for name in environ):
         return None  # What sends is loaded only where it may be wanted.
-    from asyncrun.trace.exporters.otlp_sender import Sender, is_wanted
+    from asyncrun.trace.exporters.otlp_sender import OtlpSender, is_wanted
 
-    return Sender(environ) if is_wanted(environ) else None
+    return OtlpSender(environ) if is_wanted(environ) else None
 
 
-async def send_trace(sender: Sender | None, state: Path, run_id: str, environ: Mapping[str, str], warn: Callable[[str], object]) -> None:
+async def send_trace(
+    sender: OtlpSender | None, state: Path, run_id: str, environ: Mapping[str, str], warn: Callable[[str], object]
+) -> None:
     """Send what the collector has not been sent of the run that has ended; `warn` is told when that fails."""
     if sender is None:
         return

@@ -15,11 +15,11 @@ from asyncrun.trace.run_record import RunRecord
 from asyncrun.trace.views.diff import Recorded, render_diff
 from asyncrun.trace.views.errors import render_errors
 from asyncrun.trace.views.slow import render_slow
-from asyncrun.trace.views.styled_text import Styled
+from asyncrun.trace.views.styled_text import StyledText
 from asyncrun.trace.views.timeline import render_timeline
 
 
-def render_trace_timeline(state: Path, words: str, width: int) -> Styled:
+def render_trace_timeline(state: Path, words: str, width: int) -> StyledText:
     """Return what each job of a run had open over time. Raises UnknownRunError and StorageError, as all of these do."""
     return render_timeline(read_trace(state, words)[1], width)
 
@@ -29,7 +29,7 @@ def describe_trace_timeline(state: Path, words: str) -> dict[str, Any]:
     return timeline_document(*read_trace(state, words))
 
 
-def render_trace_slow(state: Path, words: str, count: int, width: int) -> Styled:
+def render_trace_slow(state: Path, words: str, count: int, width: int) -> StyledText:
     """Return the slowest events of a run."""
     return render_slow(read_trace(state, words)[1], width, count)
 
@@ -39,7 +39,7 @@ def describe_trace_slow(state: Path, words: str, count: int) -> dict[str, Any]:
     return slow_document(*read_trace(state, words), count)
 
 
-def render_trace_errors(state: Path, words: str, width: int) -> Styled:
+def render_trace_errors(state: Path, words: str, width: int) -> StyledText:
     """Return what failed in a run."""
     return render_errors(*read_trace(state, words), width)
 
@@ -49,7 +49,7 @@ def describe_trace_errors(state: Path, words: str) -> dict[str, Any]:
     return errors_document(*read_trace(state, words))
 
 
-def render_trace_diff(state: Path, first: str | None, second: str | None, width: int) -> Styled:
+def render_trace_diff(state: Path, first: str | None, second: str | None, width: int) -> StyledText:
     """Return what changed between two runs."""
     return render_diff(*_pair(state, first, second), width, SystemClock().now())
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from asyncrun.ports import Progress
     from asyncrun.records import RunResult
-    from asyncrun.trace.views.styled_text import Styled
+    from asyncrun.trace.views.styled_text import StyledText
 
 
 def open_progress(options: GlobalOptions, stdout_taken: bool, *, log_file: Path | None = None) -> Progress:
@@ -48,7 +48,7 @@ def print_answer(text: str, *, to_stderr: bool = False, sentences: bool = False)
     print_text(text, stream, width=columns, answer=not to_stderr)
 
 
-def print_view(view: Styled, options: GlobalOptions, *, to_stderr: bool = False, sentences: bool = False) -> None:
+def print_view(view: StyledText, options: GlobalOptions, *, to_stderr: bool = False, sentences: bool = False) -> None:
     """Print a text whose parts may have colours; sentences go on in the next line where a terminal ends."""
     from asyncrun.ui.printing import print_styled
 

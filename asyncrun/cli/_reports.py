@@ -60,7 +60,7 @@ def _print_report(report: RunReport, options: GlobalOptions, file: Path | None) 
     from asyncrun.app.recorded_runs import render_end_of_run
     from asyncrun.cli._output import print_answer, print_view, width
     from asyncrun.errors import StorageError, UnknownRunError
-    from asyncrun.trace.views.styled_text import Styled
+    from asyncrun.trace.views.styled_text import StyledText
     from asyncrun.ui.run_end import render_ending, render_trouble
 
     if options.quiet:
@@ -76,5 +76,5 @@ def _print_report(report: RunReport, options: GlobalOptions, file: Path | None) 
             print_answer("Trace: none of this run.", to_stderr=report.stdout_taken)
         else:
             print_view(view, options, to_stderr=report.stdout_taken)
-        ending = Styled(((), *render_ending(report.result, file).lines))
+        ending = StyledText(((), *render_ending(report.result, file).lines))
         print_view(ending, options, to_stderr=report.stdout_taken, sentences=True)

@@ -13,7 +13,7 @@ from asyncrun.cli._options import GlobalOptions
 from asyncrun.paths import traced_folder
 
 if TYPE_CHECKING:
-    from asyncrun.trace.views.styled_text import Styled
+    from asyncrun.trace.views.styled_text import StyledText
 
 FileFlag = Annotated[Path | None, typer.Option("-f", "--file", help="The job file, instead of the nearest .asyncrun upward.")]
 RunWord = Annotated[str, typer.Argument(metavar="RUN", autocompletion=complete_runs, help="An id, a unique prefix, latest or latest~N.")]
@@ -191,7 +191,7 @@ def _write(run_id: str, text: str, output: str, options: GlobalOptions) -> int:
     return 0
 
 
-def _answer(options: GlobalOptions, describe: Callable[[], dict[str, Any]], render: Callable[[int], Styled]) -> int:
+def _answer(options: GlobalOptions, describe: Callable[[], dict[str, Any]], render: Callable[[int], StyledText]) -> int:
     """Print a document for programs, or a text for people."""
     from asyncrun.cli._output import print_document, print_view, width
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from asyncrun.callbacks.schema import CBEventType
-from asyncrun.trace.span_tree import WAITS, Node, number_of
+from asyncrun.trace.span_tree import WAITS, SpanNode, number_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,8 +16,8 @@ class Piece:
 
     start: float
     end: float
-    node: Node | None
-    job: Node | None
+    node: SpanNode | None
+    job: SpanNode | None
 
     @property
     def seconds(self) -> float:
@@ -26,7 +26,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PathPart:
     """All pieces of one job and one sort of event: seconds on the path, and the share of its waits that lies there."""
 
     job: str
@@ -39,12 +39,12 @@ class Part:
 class _Visit:
     start: float
     end: float
-    node: Node | None
-    job: Node | None
+    node: SpanNode | None
+    job: SpanNode | None
     within: bool
 
 
-def critical_path(forest: Sequence[Node]) -> tuple[Piece, ...]:
+def critical_path(forest: Sequence[SpanNode]) -> tuple[Piece, ...]:
     """Return the pieces of the path from the first start to the last end, without gaps, by their time.
 
     It is followed from the end: the child that ended last, then the one that ended last before that one started, and so on;
@@ -64,7 +64,7 @@ def critical_path(forest: Sequence[Node]) -> tuple[Piece, ...]:
     return tuple(reversed(pieces))
 
 
-def parts_of(path: Sequence[Piece]) -> tuple[Part, ...]:
+def parts_of(path: Sequence[Piece]) -> tuple[PathPart, ...]:
     """Return the path summed up by job and sort of event, the longest first."""
     seconds: dict[tuple[str, str], float] = {}
     waits: dict[tuple[str, str], dict[str, float]] = {}
@@ -76,11 +76,11 @@ def parts_of(path: Sequence[Piece]) -> tuple[Part, ...]:
             sums = waits.setdefault(key, {})
             for name in WAITS:
                 sums[name] = sums.get(name, 0.0) + share * number_of(piece.node.span, f"waits.{name}")
-    parts = [Part(*key, total, waits.get(key, {})) for key, total in seconds.items()]
+    parts = [PathPart(*key, total, waits.get(key, {})) for key, total in seconds.items()]
     return tuple(sorted(parts, key=lambda part: (-part.seconds, part.job, part.event)))
 
 
-def _backwards(visit: _Visit, children: Sequence[Node]) -> list[_Visit]:
+def _backwards(visit: _Visit, children: Sequence[SpanNode]) -> list[_Visit]:
     """Return what the path visits below one event, from its end to its start."""
     exact = sorted((child for child in children if not child.folded), key=lambda child: child.end)
     ends = [child.end for child in exact]
@@ -100,7 +100,7 @@ def _backwards(visit: _Visit, children: Sequence[Node]) -> list[_Visit]:
     return found
 
 
-def _between(visit: _Visit, folds: Sequence[Node], start: float, end: float) -> list[_Visit]:
+def _between(visit: _Visit, folds: Sequence[SpanNode], start: float, end: float) -> list[_Visit]:
     if end <= start:
         return []
     covering = [fold for fold in folds if fold.span.start < end and fold.end > start]
@@ -115,7 +115,7 @@ def _between(visit: _Visit, folds: Sequence[Node], start: float, end: float) -> 
     ]
 
 
-def _job(visit: _Visit, child: Node) -> Node | None:
+def _job(visit: _Visit, child: SpanNode) -> SpanNode | None:
     return visit.job or (child if child.span.type == CBEventType.ASYNC_JOB.value else None)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from asyncrun.trace.attributes import MOST_ATTRIBUTES, Plain
-from asyncrun.trace.percentiles import Quantiles
+from asyncrun.trace.percentiles import DurationHistogram
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ MOST_PARTS = 64
 """Separate stretches of time that can still be joined; of earlier ones only the sum is known."""
 
 
-class Fold:
+class FoldedEvents:
     """What is known of folded events; times are those of the monotonic clock."""
 
     __slots__ = ("_texts", "count", "failed", "first", "last", "least", "most", "own", "seconds", "sums")
@@ -57,7 +57,7 @@ class Fold:
         self._stretch(float(starts.min()), float(ends.max()), float(seconds.min()), float(seconds.max()))
         self._texts = {}
 
-    def merge(self, other: Fold) -> None:
+    def merge(self, other: FoldedEvents) -> None:
         """Fold what the other has folded."""
         self._count(other.count, other.seconds, other.own)
         self._stretch(other.first, other.last, other.least, other.most)
@@ -65,7 +65,7 @@ class Fold:
         self._sum(other.sums)
         self._keep(other._texts or {})
 
-    def attributes(self, alike: Quantiles) -> dict[str, Plain]:
+    def attributes(self, alike: DurationHistogram) -> dict[str, Plain]:
         """Return what is stored of them; `alike` are the durations of all that are alike."""
         counts = {"folded.failed": self.failed} if self.failed else {}
         return {
@@ -102,10 +102,10 @@ class Fold:
         self._texts = {key: value for key, value in known.items() if texts.get(key) == value}
 
 
-class Busy:
+class CoveredTime:
     """Joins intervals as they come, about in the order of their ends.
 
-    >>> busy = Busy()
+    >>> busy = CoveredTime()
     >>> for start, end in ((0, 2), (5, 6), (1, 3)):
     ...     busy.add(start, end)
     >>> busy.seconds

@@ -19,10 +19,10 @@ CLASSES = 1000
 WIDTH = log(1.04)
 
 
-class Quantiles:
+class DurationHistogram:
     """Counts durations by size, in classes of which each is 4 % wider than the one before: an answer is within 2 %.
 
-    >>> quantiles = Quantiles()
+    >>> quantiles = DurationHistogram()
     >>> for seconds in (0.1, 0.2, 0.3, 0.4):
     ...     quantiles.add(seconds)
     >>> round(quantiles.at(0.5), 2)
@@ -49,7 +49,7 @@ class Quantiles:
         for index in np.flatnonzero(counts).tolist():
             self._add(index, int(counts[index]))
 
-    def merge(self, other: Quantiles) -> None:
+    def merge(self, other: DurationHistogram) -> None:
         """Count what the other has counted."""
         for index, number in other._counts.items():
             self._add(index, number)
@@ -69,8 +69,8 @@ class Quantiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
-    """How the durations of events that have ended are spread, in seconds; all 0 when none has."""
+class Percentiles:
+    """How the durations of events that have ended are percentiles, in seconds; all 0 when none has."""
 
     p50: float = 0.0
     p95: float = 0.0
@@ -88,25 +88,25 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(rank, 1) - 1]
 
 
-def spread_of(seconds: Iterable[float], folds: Sequence[Mapping[str, object]] = ()) -> Spread:
-    """Return how durations are spread; `folds` are the attributes of spans that stand for many more.
+def percentiles_of(seconds: Iterable[float], folds: Sequence[Mapping[str, object]] = ()) -> Percentiles:
+    """Return how durations are percentiles; `folds` are the attributes of spans that stand for many more.
 
-    >>> spread_of([0.3, 0.1, 0.2])
-    Spread(p50=0.2, p95=0.3, most=0.3)
+    >>> percentiles_of([0.3, 0.1, 0.2])
+    Percentiles(p50=0.2, p95=0.3, most=0.3)
     """
     exact = sorted(seconds)
     if not folds:
-        return Spread(percentile(exact, 0.5), percentile(exact, 0.95), exact[-1]) if exact else Spread()
+        return Percentiles(percentile(exact, 0.5), percentile(exact, 0.95), exact[-1]) if exact else Percentiles()
     parts = [{key: _number(fold, f"folded.{key}") for key in ("count", "min", "max", "p50", "p95")} for fold in folds]
     most = max([part["max"] for part in parts] + exact[-1:])
     if len(parts) == 1:
         # Its quantiles are those of all that are alike, and the exact ones are among them.
-        return Spread(min(parts[0]["p50"], most), min(parts[0]["p95"], most), most)
+        return Percentiles(min(parts[0]["p50"], most), min(parts[0]["p95"], most), most)
     points = [(value, 1.0) for value in exact]
     for part in parts:
         points += [(part["min"], part["count"] * 0.25), (part["p50"], part["count"] * 0.5), (part["p95"], part["count"] * 0.25)]
     points.sort()
-    return Spread(_weighted(points, 0.5), _weighted(points, 0.95), most)
+    return Percentiles(_weighted(points, 0.5), _weighted(points, 0.95), most)
 
 
 def _weighted(points: Sequence[tuple[float, float]], share: float) -> float:

@@ -25,7 +25,7 @@ from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 from asyncrun.trace.attributes import LONGEST_TEXT, clean_values, pick_attributes
 from asyncrun.trace.run_record import RUNNING, RunEnd, RunRecord, Span, new_run_id
-from asyncrun.trace.span_queue import Spool
+from asyncrun.trace.span_queue import SpanQueue
 from asyncrun.trace.store import TraceStore
 
 logger = logging.getLogger(__name__)
@@ -92,19 +92,19 @@ class TraceRecorder(BaseCallbackHandler):
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._store: TraceStore | None = None
-        self._spool: Spool | None = None
+        self._queue: SpanQueue | None = None
         self._began = 0.0
         self._warned = False
 
     @property
     def run_id(self) -> str | None:
         """Return the id of the run that is being recorded, or was last."""
-        return self._spool.run.run_id if self._spool else None
+        return self._queue.run.run_id if self._queue else None
 
     @property
     def lost(self) -> int:
         """Return how many spans of the run could not be written."""
-        return self._spool.lost if self._spool else 0
+        return self._queue.lost if self._queue else 0
 
     def open(self) -> None:
         """Open the store and start the writer's thread. Raises StorageError and DamagedStateError as `TraceStore` does."""
@@ -164,9 +164,9 @@ class TraceRecorder(BaseCallbackHandler):
                     settings=clean_values(settings or {}, self._redactor.redact),
                     job_file_hash=job_file_hash,
                 )
-                self._spool = Spool(run, now - self._began, self._clean, texts=self._texts)
+                self._queue = SpanQueue(run, now - self._began, self._clean, texts=self._texts)
                 try:
-                    if self._store is None or self._spool.add_run(self._store):
+                    if self._store is None or self._queue.add_run(self._store):
                         break
                 except StorageError as error:
                     self._warn(error)
@@ -178,32 +178,32 @@ class TraceRecorder(BaseCallbackHandler):
         """Write what is left of the run and how it ended: `seconds` as the run counts them (default: since it began), `summary` as JSON."""
         self._stop_recording()
         self.flush()
-        store, spool = self._store, self._spool
-        if store is None or spool is None:
+        store, queue = self._store, self._queue
+        if store is None or queue is None:
             return
-        spool.give_up()
+        queue.give_up()
         lasted = self._monotonic() - self._began
         words = orjson.dumps(clean_values(summary or {}, self._redactor.redact)).decode()
-        end = RunEnd(spool.run.started + lasted, status, exit_code, lasted if seconds is None else seconds, words, self.lost)
+        end = RunEnd(queue.run.started + lasted, status, exit_code, lasted if seconds is None else seconds, words, self.lost)
         try:
             with self._writing:
-                if spool.number is not None or spool.add_run(store):
-                    store.end_run(spool.number or 0, end)
+                if queue.number is not None or queue.add_run(store):
+                    store.end_run(queue.number or 0, end)
         except StorageError as error:
             self._warn(error)
 
     def flush(self) -> None:
         """Write now what has been recorded so far."""
         with self._writing:
-            spool, store = self._spool, self._store
-            if spool is None or store is None:
+            queue, store = self._queue, self._store
+            if queue is None or store is None:
                 return
             try:
-                self._collect(spool)
+                self._collect(queue)
                 full = not self._has_space(store)
-                ended = spool.write(store, self._clock.now(), self.lost, full=full, pin=self._follow is not None)
+                ended = queue.write(store, self._clock.now(), self.lost, full=full, pin=self._follow is not None)
                 if self._follow is not None and ended:
-                    self._follow(spool.run, ended)
+                    self._follow(queue.run, ended)
             except StorageError as error:
                 self._warn(error)
             except Exception as error:
@@ -211,16 +211,16 @@ class TraceRecorder(BaseCallbackHandler):
                 self._recording = False
                 self._warn(f"{type(error).__name__}: {error}")
 
-    def _collect(self, spool: Spool) -> None:
+    def _collect(self, queue: SpanQueue) -> None:
         logs = list(self._logs.values())
         # Jobs that are open now are events from now on; what encloses them is among the events already.
         for notes in [notes for log in logs for notes in list(log.notes.values())]:
             for index in list(notes.open):
                 notes.event_id(index)
         for _ in range(0, len(self._events) + RELIEF, RELIEF):
-            spool.take(self._events, RELIEF)
+            queue.take(self._events, RELIEF)
         for log in logs:
-            spool.take_jobs(log)
+            queue.take_jobs(log)
 
     def on_event_start(
         self,
@@ -280,13 +280,13 @@ class TraceRecorder(BaseCallbackHandler):
 
     def _relieve(self) -> None:
         """Keep the queue short where the other thread is slow, or waits for the disk: nothing is dropped, nothing grows."""
-        if len(self._events) >= MOST_EVENTS_WAITING and self._spool is not None:
-            self._spool.take(self._events, RELIEF)
+        if len(self._events) >= MOST_EVENTS_WAITING and self._queue is not None:
+            self._queue.take(self._events, RELIEF)
 
     def _relieve_of(self, log: JobLog) -> None:
         # Here rather than in the other thread, which would fight a busy loop for the interpreter over each piece: that costs more.
-        if self._spool is not None:
-            self._spool.take_jobs(log)
+        if self._queue is not None:
+            self._queue.take_jobs(log)
 
     def _has_space(self, store: TraceStore) -> bool:
         if self._max_size is None or store.size() <= self._max_size:

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from asyncrun.trace.percentiles import Spread
+from asyncrun.trace.percentiles import Percentiles
 from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.span_tree import WAITS, Node, build_forest, number_of, outermost_jobs, spread_of_nodes, union_seconds, waits_of, walk
-from asyncrun.trace.used_concurrency import Concurrency, concurrency_of
+from asyncrun.trace.span_tree import (
+    WAITS,
+    SpanNode,
+    build_forest,
+    number_of,
+    outermost_jobs,
+    percentiles_of_nodes,
+    union_seconds,
+    waits_of,
+    walk,
+)
+from asyncrun.trace.used_concurrency import UsedConcurrency, concurrency_of
 
 NOTICEABLE = 0.05
 """A change by less than this share of the former value is noise."""
@@ -45,7 +55,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class SettingChange:
     """One setting that is not the same in both runs; None where it is not known."""
 
     name: str
@@ -78,11 +88,11 @@ def changes_between(before: Measures, after: Measures) -> tuple[Change, ...]:
     )
 
 
-def settings_between(before: RunRecord, after: RunRecord) -> tuple[Setting, ...]:
+def settings_between(before: RunRecord, after: RunRecord) -> tuple[SettingChange, ...]:
     """Return what is not the same about the two runs themselves: version, host, job file, and the settings that they recorded."""
     ours, theirs = _settings(before), _settings(after)
     names = list(dict.fromkeys([*ours, *theirs]))
-    return tuple(Setting(name, ours.get(name), theirs.get(name)) for name in names if ours.get(name) != theirs.get(name))
+    return tuple(SettingChange(name, ours.get(name), theirs.get(name)) for name in names if ours.get(name) != theirs.get(name))
 
 
 def _settings(run: RunRecord) -> dict[str, str]:
@@ -99,7 +109,7 @@ def _settings(run: RunRecord) -> dict[str, str]:
 class Measures:
     """Numbers of a run or of a job.
 
-    `seconds` is the time in which it was open, `batch` how the durations of its requests are spread, `used` how many events were
+    `seconds` is the time in which it was open, `batch` how the durations of its requests are percentiles, `used` how many events were
     open at once, `suspended` for how many seconds the machine was, which is part of no other number.
     """
 
@@ -111,8 +121,8 @@ class Measures:
     retries: float
     failed: float
     waits: Mapping[str, float]
-    batch: Spread
-    used: Concurrency
+    batch: Percentiles
+    used: UsedConcurrency
     suspended: float = 0.0
 
     @property
@@ -132,13 +142,13 @@ def measure_run(spans: Sequence[Span]) -> Measures:
 
 def measure_jobs(spans: Sequence[Span]) -> dict[str, Measures]:
     """Return the numbers of each job by its name, in the order of their start."""
-    jobs: dict[str, list[Node]] = {}
+    jobs: dict[str, list[SpanNode]] = {}
     for head in outermost_jobs(build_forest(spans, details=False)):
         jobs.setdefault(head.label, []).append(head)
     return {name: _measure(heads) for name, heads in jobs.items()}
 
 
-def _measure(heads: Sequence[Node], suspended: float = 0.0) -> Measures:
+def _measure(heads: Sequence[SpanNode], suspended: float = 0.0) -> Measures:
     nodes = list(walk(heads))
     leaves = [node for node in nodes if not node.children]
     outermost = {id(head) for head in heads}
@@ -153,21 +163,21 @@ def _measure(heads: Sequence[Node], suspended: float = 0.0) -> Measures:
         retries=sum(number_of(node.span, "retries") for node in leaves),
         failed=_sum(heads, leaves, "failed"),
         waits=waits_of(nodes),
-        batch=spread_of_nodes(requests),
+        batch=percentiles_of_nodes(requests),
         used=concurrency_of(heads),
         suspended=suspended,
     )
 
 
-def _sum(heads: Sequence[Node], leaves: Sequence[Node], key: str) -> float:
+def _sum(heads: Sequence[SpanNode], leaves: Sequence[SpanNode], key: str) -> float:
     """Return what the jobs say at their end; of one that has not ended, what its requests say."""
     if all(key in head.span.attributes for head in heads):
         return sum(number_of(head.span, key) for head in heads)
     return sum(number_of(node.span, key) for node in leaves)
 
 
-def _longest_type(nodes: Sequence[Node]) -> list[Node]:
-    groups: dict[str, list[Node]] = {}
+def _longest_type(nodes: Sequence[SpanNode]) -> list[SpanNode]:
+    groups: dict[str, list[SpanNode]] = {}
     for node in nodes:
         groups.setdefault(node.span.type, []).append(node)
     return max(groups.values(), key=lambda group: sum(node.seconds for node in group), default=[])

@@ -14,8 +14,8 @@ from asyncrun.callbacks.job_events import JobLog
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import StorageError
 from asyncrun.trace.attributes import Plain, dump_attributes, read_payload
-from asyncrun.trace.event_tree import Node
-from asyncrun.trace.folding import Fold
+from asyncrun.trace.event_tree import EventNode
+from asyncrun.trace.folding import FoldedEvents
 from asyncrun.trace.run_record import RUNNING, RunRecord, Span
 from asyncrun.trace.span_tree import DETAILS, WAITS
 from asyncrun.trace.store import Row, TraceStore, span_of
@@ -27,10 +27,10 @@ MOST_RECENT = 4096
 """Ended events whose ids are remembered at least."""
 FEW = 64
 """Jobs that are taken one by one, which spares a small program the import of numpy."""
-_KEYS = frozenset(f"waits.{name}" for name in WAITS)
+_WAIT_KEYS = frozenset(f"waits.{name}" for name in WAITS)
 
 
-class Spool:
+class SpanQueue:
     """Turns a run's events into rows of the store.
 
     Args:
@@ -51,12 +51,12 @@ class Spool:
         self._clean = clean
         self._texts = texts
         self._count = 0
-        self._top = Node(0, None, "", "", 0.0)
-        self._open: dict[str, Node] = {}
+        self._root = EventNode(0, None, "", "", 0.0)
+        self._open: dict[str, EventNode] = {}
         # Ids of events that have ended, in two generations: a child may start a little later than its parent ends.
-        self._recent: dict[str, Node] = {}
-        self._older: dict[str, Node] = {}
-        self._waiting: dict[int, Node] = {}
+        self._recent: dict[str, EventNode] = {}
+        self._older: dict[str, EventNode] = {}
+        self._waiting: dict[int, EventNode] = {}
         self._gone: set[int] = set()
         # Held for moments only, and never while the disk is waited for.
         self._taking = threading.Lock()
@@ -92,10 +92,10 @@ class Spool:
     def _take_jobs(self, log: JobLog) -> None:
         for notes in list(log.notes.values()):
             numbers = notes.take()
-            parent = self._find(log.parent) or self._top
+            parent = self._find(log.parent) or self._root
             if len(numbers) <= FEW * 3:
                 for position in range(0, len(numbers), 3):
-                    self._settle(self._job(parent, notes.name, numbers, position))
+                    self._add_ended(self._job(parent, notes.name, numbers, position))
             else:
                 self._take_many(parent, notes.name, numbers)
 
@@ -120,7 +120,7 @@ class Spool:
                 span_of(self.run.run_id, row) for row, (node, _) in zip(rows, nodes, strict=True) if node.end is not None and node.pin()
             ]
 
-    def _hand_over(self, full: bool) -> tuple[list[Row], list[tuple[Node, int]], set[int]]:
+    def _hand_over(self, full: bool) -> tuple[list[Row], list[tuple[EventNode, int]], set[int]]:
         """Return what is to be written, and how much of each span was before."""
         for node in [node for node in self._waiting.values() if full and not node.written]:
             self._lose(node)
@@ -128,15 +128,15 @@ class Spool:
         gone, self._gone, self._waiting = self._gone, set(), {}
         before = [(node, node.written) for node in nodes]
         for node in nodes:
-            node.written = node.fold.count if node.fold else 1
+            node.written = node.folded.count if node.folded else 1
         return [self._row(node) for node in nodes], before, gone
 
-    def _take_back(self, nodes: list[tuple[Node, int]], gone: set[int]) -> None:
+    def _take_back(self, nodes: list[tuple[EventNode, int]], gone: set[int]) -> None:
         self._gone |= gone
-        waiting: dict[int, Node] = {}
+        waiting: dict[int, EventNode] = {}
         for node, before in nodes:
             node.written = before
-            if node.into is None and (node.end is not None or node.fold is not None):
+            if node.folded_into is None and (node.end is not None or node.folded is not None):
                 waiting[node.id] = node
         self._waiting = waiting | self._waiting
         for node in list(self._waiting.values())[MOST_ROWS_WAITING:]:
@@ -154,74 +154,75 @@ class Spool:
                 self._lose(node)
             self.lost += sum(not node.written for node in self._open.values())
 
-    def keep(self, node: Node) -> None:
+    def keep(self, node: EventNode) -> None:
         """Write a span, or write it again."""
         self._waiting[node.id] = node
 
-    def drop(self, node: Node) -> None:
+    def drop(self, node: EventNode) -> None:
         """Do not write a span, or remove it."""
         self._waiting.pop(node.id, None)
         if node.written:
             self._gone.add(node.id)
 
-    def new_fold(self, parent: Node, kind: str, name: str) -> Node:
+    def new_folded(self, parent: EventNode, kind: str, name: str) -> EventNode:
         """Return a span for what is folded below `parent`."""
         node = self._new(parent, kind, name, 0.0)
-        node.fold = Fold()
+        node.folded = FoldedEvents()
         node.status = "succeeded"
         return node
 
-    def _new(self, parent: Node, kind: str, name: str, start: float) -> Node:
+    def _new(self, parent: EventNode, kind: str, name: str, start: float) -> EventNode:
         self._count += 1
-        return Node(self._count, parent, kind, name, start)
+        return EventNode(self._count, parent, kind, name, start)
 
     def _start(self, event_id: str, time: float, event_type: Any, parent: str, payload: Any) -> None:
         kind = str(event_type.value if isinstance(event_type, Enum) else event_type)
         attributes = read_payload(payload, texts=self._texts)
         name = str(attributes.pop("name", "") or attributes.pop("job", ""))
-        above = self._find(parent) or self._top
+        above = self._find(parent) or self._root
         above.open_children += 1
         self._open[event_id] = node = self._new(above, kind, name, time)
         node.attributes = attributes
 
-    def _end(self, node: Node, event_id: str, time: float, payload: Any) -> None:
+    def _end(self, node: EventNode, event_id: str, time: float, payload: Any) -> None:
         del self._open[event_id]
         if len(self._recent) >= MOST_RECENT:
             self._older, self._recent = self._recent, {}
         self._recent[event_id] = node
-        node.attributes |= node.error
+        if node.error:
+            node.attributes |= node.error
         node.attributes |= read_payload(payload, texts=self._texts)
         node.name = str(node.attributes.pop("name", node.name))
         node.status = str(node.attributes.pop("status", "failed" if "error.type" in node.attributes else "succeeded"))
-        node.odd = node.odd or node.status != "succeeded"
+        node.has_failure = node.has_failure or node.status != "succeeded"
         node.end = time
         if node.status != "succeeded":
             node.attributes |= waits_until_cut(node)
         if node.parent is not None:
             node.parent.open_children -= 1
-        if node.busy is not None and any(branch.row for branch in node.branches.values()):
-            node.attributes["folded.below"] = min(node.busy.seconds, node.seconds)
-        self._settle(node)
+        if node.covered_time is not None and any(group.folded for group in node.groups.values()):
+            node.attributes["folded.below"] = min(node.covered_time.seconds, node.seconds)
+        self._add_ended(node)
 
-    def _settle(self, node: Node) -> None:
+    def _add_ended(self, node: EventNode) -> None:
         # The parent may have ended before, and been folded.
-        above = _standing(node.parent or self._top)
+        above = _final_node(node.parent or self._root)
         node.parent = above
         above.covered().add(node.start, node.start + node.seconds)
         # An attempt that failed is made good by the next one, or its batch fails too.
-        above.odd = above.odd or (node.odd and node.type != CBEventType.ATTEMPT.value)
-        above.branch(node.type, node.name).settle(node, self)
+        above.has_failure = above.has_failure or (node.has_failure and node.type != CBEventType.ATTEMPT.value)
+        above.group(node.type, node.name).add(node, self)
 
-    def _take_many(self, parent: Node, name: str, numbers: array[float]) -> None:
+    def _take_many(self, parent: EventNode, name: str, numbers: array[float]) -> None:
         import numpy as np
 
         table = np.frombuffer(numbers, dtype=np.float64).reshape(-1, 3)
         starts, ends = table[:, 1], np.maximum(table[:, 1], table[:, 2])
         parent.covered().add_many(starts, ends)
         make = partial(self._job, parent, name, numbers)
-        parent.branch(CBEventType.ASYNC_JOB.value, name).settle_many(starts, ends, lambda position: make(position * 3), self)
+        parent.group(CBEventType.ASYNC_JOB.value, name).add_many(starts, ends, lambda position: make(position * 3), self)
 
-    def _job(self, parent: Node, name: str, numbers: array[float], position: int) -> Node:
+    def _job(self, parent: EventNode, name: str, numbers: array[float], position: int) -> EventNode:
         index, start, end = numbers[position : position + 3]
         node = self._new(parent, CBEventType.ASYNC_JOB.value, name, start)
         node.attributes = {"index": int(index)}
@@ -229,19 +230,19 @@ class Spool:
         node.status = "succeeded"
         return node
 
-    def _find(self, event_id: str) -> Node | None:
+    def _find(self, event_id: str) -> EventNode | None:
         node = self._open.get(event_id) or self._recent.get(event_id) or self._older.get(event_id)
-        return None if node is None else _standing(node)
+        return None if node is None else _final_node(node)
 
-    def _lose(self, node: Node) -> None:
+    def _lose(self, node: EventNode) -> None:
         del self._waiting[node.id]
-        self.lost += (node.fold.count if node.fold else 1) - node.written
+        self.lost += (node.folded.count if node.folded else 1) - node.written
 
-    def _row(self, node: Node) -> Row:
+    def _row(self, node: EventNode) -> Row:
         clean, attributes = self._clean, node.attributes
         start, end = node.start, node.end
-        if node.fold is not None and node.alike is not None:
-            start, end, attributes = node.fold.first, node.fold.last, node.fold.attributes(node.alike)
+        if node.folded is not None and node.durations is not None:
+            start, end, attributes = node.folded.first, node.folded.last, node.folded.attributes(node.durations)
         parent = node.parent.id or None if node.parent else None
         return (
             *(node.id, parent, clean(node.type), clean(node.name) if node.name else ""),
@@ -250,34 +251,34 @@ class Spool:
         )
 
 
-def _standing(node: Node) -> Node:
-    while node.into is not None:
-        node = node.into
+def _final_node(node: EventNode) -> EventNode:
+    while node.folded_into is not None:
+        node = node.folded_into
     return node
 
 
-def waits_until_cut(node: Node) -> Mapping[str, float]:
+def waits_until_cut(node: EventNode) -> Mapping[str, float]:
     """Return the waits of an ended event by their attributes; none where it has told its own.
 
     They are its own time where it is a wait, else the sums of the attempts and waits below it.
     """
-    if _KEYS & node.attributes.keys():
+    if _WAIT_KEYS & node.attributes.keys():
         return {}
     if node.type == CBEventType.WAIT.value:
         key = f"waits.{node.name}"
-        return {key: node.seconds} if key in _KEYS else {}
+        return {key: node.seconds} if key in _WAIT_KEYS else {}
     waits: defaultdict[str, float] = defaultdict(float)
-    for branch in node.branches.values():
-        if branch.type in DETAILS:
-            for child in branch.exact.values():
-                _add(waits, child.attributes)
-            if branch.row is not None and branch.row.fold is not None:
-                _add(waits, branch.row.fold.sums)
+    for group in node.groups.values():
+        if group.type in DETAILS:
+            for child in group.kept.values():
+                _sum_waits(waits, child.attributes)
+            if group.folded is not None and group.folded.folded is not None:
+                _sum_waits(waits, group.folded.folded.sums)
     return waits
 
 
-def _add(waits: defaultdict[str, float], told: Mapping[str, Plain]) -> None:
-    for key in _KEYS & told.keys():
+def _sum_waits(waits: defaultdict[str, float], told: Mapping[str, Plain]) -> None:
+    for key in _WAIT_KEYS & told.keys():
         seconds = told[key]
         if isinstance(seconds, int | float):
             waits[key] += seconds

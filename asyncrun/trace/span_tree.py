@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.records import Waits
-from asyncrun.trace.percentiles import Spread, spread_of
+from asyncrun.trace.percentiles import Percentiles, percentiles_of
 from asyncrun.trace.run_record import Span
 
 WAITS = tuple(item.name for item in fields(Waits))
@@ -22,7 +22,7 @@ OTHERS = "others"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Node:
+class SpanNode:
     """A span with its children.
 
     `seconds` is its duration (of an open span the time up to the last thing that the trace knows, of folded events the sum),
@@ -31,7 +31,7 @@ class Node:
     """
 
     span: Span
-    children: tuple[Node, ...]
+    children: tuple[SpanNode, ...]
     seconds: float
     own_seconds: float
     end: float
@@ -58,11 +58,11 @@ class Timing:
     total: float
     own: float
     waits: Mapping[str, float]
-    spread: Spread
+    percentiles: Percentiles
     failed: int = 0
 
 
-def build_forest(spans: Sequence[Span], *, details: bool = True) -> tuple[Node, ...]:
+def build_forest(spans: Sequence[Span], *, details: bool = True) -> tuple[SpanNode, ...]:
     """Return the outermost spans, each with its children, all by their start; without `details` a batch counts as one thing.
 
     `spans` are ordered by id. A span whose parent is not there, or does not stand before it, counts as outermost.
@@ -76,15 +76,15 @@ def build_forest(spans: Sequence[Span], *, details: bool = True) -> tuple[Node, 
         children.setdefault(span.parent if span.parent in known else None, []).append(span)
         known.add(span.id)
     # From the last to the first: a span's children come after it, so they are ready when it is built.
-    built: dict[int, Node] = {}
+    built: dict[int, SpanNode] = {}
     for span in reversed(spans):
         built[span.id] = _node(span, tuple(built[child.id] for child in children.get(span.id, [])), horizon)
     return tuple(built[span.id] for span in children.get(None, []))
 
 
-def outermost_jobs(forest: Sequence[Node]) -> tuple[Node, ...]:
+def outermost_jobs(forest: Sequence[SpanNode]) -> tuple[SpanNode, ...]:
     """Return the jobs (spans of type async_job) that are in no other job, by their start."""
-    found: list[Node] = []
+    found: list[SpanNode] = []
     waiting = list(reversed(forest))
     while waiting:
         node = waiting.pop()
@@ -109,8 +109,8 @@ def union_seconds(intervals: Iterable[tuple[float, float]]) -> float:
     return covered
 
 
-def spread_of_nodes(nodes: Iterable[Node]) -> Spread:
-    """Return how the durations of those that have ended are spread."""
+def percentiles_of_nodes(nodes: Iterable[SpanNode]) -> Percentiles:
+    """Return how the durations of those that have ended are percentiles."""
     exact: list[float] = []
     folds: list[Mapping[str, object]] = []
     for node in nodes:
@@ -118,21 +118,21 @@ def spread_of_nodes(nodes: Iterable[Node]) -> Spread:
             folds.append(node.span.attributes)
         elif node.span.end is not None:
             exact.append(node.seconds)
-    return spread_of(exact, folds)
+    return percentiles_of(exact, folds)
 
 
-def timings_by_type(forest: Sequence[Node]) -> tuple[Timing, ...]:
+def timings_by_type(forest: Sequence[SpanNode]) -> tuple[Timing, ...]:
     """Return a timing for each event type, the longest in total first; waits are those that the spans themselves report."""
-    groups: dict[str, list[Node]] = {}
+    groups: dict[str, list[SpanNode]] = {}
     for node in walk(forest):
         groups.setdefault(node.span.type, []).append(node)
     timings = [_timing(label, nodes, nodes) for label, nodes in groups.items()]
     return tuple(sorted(timings, key=lambda timing: (-timing.total, timing.label)))
 
 
-def timings_by_job(forest: Sequence[Node]) -> tuple[Timing, ...]:
+def timings_by_job(forest: Sequence[SpanNode]) -> tuple[Timing, ...]:
     """Return a timing for each job (an outermost span of type async_job), by their start; waits are those of all below it."""
-    jobs: dict[str, tuple[list[Node], list[Node]]] = {}
+    jobs: dict[str, tuple[list[SpanNode], list[SpanNode]]] = {}
     for head in outermost_jobs(forest):
         heads, below = jobs.setdefault(head.label, ([], []))
         heads.append(head)
@@ -140,7 +140,7 @@ def timings_by_job(forest: Sequence[Node]) -> tuple[Timing, ...]:
     return tuple(_timing(label, heads, below) for label, (heads, below) in jobs.items())
 
 
-def walk(forest: Iterable[Node]) -> Iterable[Node]:
+def walk(forest: Iterable[SpanNode]) -> Iterable[SpanNode]:
     """Yield all nodes, a parent before its children."""
     waiting = list(forest)[::-1]
     while waiting:
@@ -155,33 +155,33 @@ def number_of(span: Span, key: str) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def waits_of(nodes: Iterable[Node]) -> dict[str, float]:
+def waits_of(nodes: Iterable[SpanNode]) -> dict[str, float]:
     """Return the seconds that the spans themselves report, by what they waited for."""
     spans = [node.span for node in nodes]
     return {name: sum(number_of(span, f"waits.{name}") for span in spans) for name in WAITS}
 
 
-def _node(span: Span, below: tuple[Node, ...], horizon: float) -> Node:
+def _node(span: Span, below: tuple[SpanNode, ...], horizon: float) -> SpanNode:
     end = _end(span, horizon)
     if FOLDED in span.attributes:
         count, failed = round(number_of(span, FOLDED)), round(number_of(span, "folded.failed"))
-        return Node(span, below, number_of(span, "folded.seconds"), number_of(span, "folded.own"), end, count, failed)
+        return SpanNode(span, below, number_of(span, "folded.seconds"), number_of(span, "folded.own"), end, count, failed)
     seconds = max(end - span.start, 0.0)
     # Where children are folded their intervals are lost, but not how much time they cover.
     covered = span.attributes.get("folded.below")
     if not isinstance(covered, int | float):
         covered = union_seconds((max(child.span.start, span.start), min(child.end, end)) for child in below)
-    return Node(span, below, seconds, max(seconds - covered, 0.0), end, 1, int(span.status == "failed"))
+    return SpanNode(span, below, seconds, max(seconds - covered, 0.0), end, 1, int(span.status == "failed"))
 
 
-def _timing(label: str, heads: Sequence[Node], all_nodes: Sequence[Node]) -> Timing:
+def _timing(label: str, heads: Sequence[SpanNode], all_nodes: Sequence[SpanNode]) -> Timing:
     return Timing(
         label,
         sum(node.count for node in heads),
         sum(node.seconds for node in heads),
         sum(node.own_seconds for node in heads),
         waits_of(all_nodes),
-        spread_of_nodes(heads),
+        percentiles_of_nodes(heads),
         sum(node.failed for node in heads),
     )
 
@@ -194,12 +194,12 @@ def _end(span: Span, horizon: float) -> float:
     return horizon if span.end is None else span.end
 
 
-def lanes_of(forest: Sequence[Node]) -> dict[str, list[Node]]:
+def lanes_of(forest: Sequence[SpanNode]) -> dict[str, list[SpanNode]]:
     """Return the outermost jobs by their names, in the order of their start; what is in no job, or past the last lane, is one lane."""
     jobs = outermost_jobs(forest)
     inside = {id(job) for job in jobs}
-    lanes: dict[str, list[Node]] = {}
-    others: list[Node] = [node for node in forest if id(node) not in inside and not _holds(node, inside)]
+    lanes: dict[str, list[SpanNode]] = {}
+    others: list[SpanNode] = [node for node in forest if id(node) not in inside and not _holds(node, inside)]
     for job in jobs:
         if job.label in lanes or len(lanes) < MOST_LANES:
             lanes.setdefault(job.label, []).append(job)
@@ -210,7 +210,7 @@ def lanes_of(forest: Sequence[Node]) -> dict[str, list[Node]]:
     return lanes
 
 
-def _holds(node: Node, wanted: set[int]) -> bool:
+def _holds(node: SpanNode, wanted: set[int]) -> bool:
     waiting = [node]
     while waiting:
         current = waiting.pop()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from asyncrun.trace.span_tree import Node, union_seconds, walk
+from asyncrun.trace.span_tree import SpanNode, union_seconds, walk
 
 PARTS = 200
 """Parts of a job's time in which the most is looked for, where events are folded."""
@@ -23,19 +23,19 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Concurrency:
+class UsedConcurrency:
     """How many events were open at once: `most`, and `mean` over the time in which the job itself was open."""
 
     most: float
     mean: float
 
 
-def stretches_of(heads: Iterable[Node]) -> list[Stretch]:
+def stretches_of(heads: Iterable[SpanNode]) -> list[Stretch]:
     """Return when the innermost events at or below `heads` were open."""
     return [_stretch(node) for node in walk(heads) if not node.children]
 
 
-def concurrency_of(heads: Sequence[Node]) -> Concurrency:
+def concurrency_of(heads: Sequence[SpanNode]) -> UsedConcurrency:
     """Return how much was going on at once inside of a job; where events are folded the most may have been more."""
     stretches = stretches_of(heads)
     seconds = union_seconds((head.span.start, head.end) for head in heads)
@@ -44,7 +44,7 @@ def concurrency_of(heads: Sequence[Node]) -> Concurrency:
     if any(stretch.folded for stretch in stretches):
         first, last = min(head.span.start for head in heads), max(head.end for head in heads)
         most = max(most, round(max(mean_levels(stretches, first, last, PARTS)), 6))
-    return Concurrency(most, work / seconds if seconds > 0 else 0.0)
+    return UsedConcurrency(most, work / seconds if seconds > 0 else 0.0)
 
 
 def most_at_once(stretches: Iterable[Stretch]) -> float:
@@ -120,7 +120,7 @@ def _fill(levels: list[float], shares: Sequence[tuple[int, float]], amount: floa
         levels[part] += share * max(surface - levels[part], 0.0)
 
 
-def _stretch(node: Node) -> Stretch:
+def _stretch(node: SpanNode) -> Stretch:
     seconds = node.end - node.span.start
     if not node.folded:
         return Stretch(node.span.start, node.end)

@@ -1,4 +1,4 @@
-"""Styled text as a terminal shows it: each style has its colour here."""
+"""StyledText text as a terminal shows it: each style has its colour here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import TextIO
 
 from asyncrun.escape import printable
-from asyncrun.trace.views.styled_text import Line, Part, Style, Styled, line, plain
+from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, line, plain
 from asyncrun.ui.outlet import Outlet
 
 CODES = {
@@ -24,23 +24,23 @@ CODES = {
 """Parameters of SGR, "select graphic rendition" (ECMA-48, 8.3.117), out of the eight colours that every terminal has."""
 
 
-def paint(text: Styled, *, colour: bool) -> str:
+def paint(text: StyledText, *, colour: bool) -> str:
     r"""Return styled text as one text; control characters in a part are written out, so that no part can colour itself.
 
     >>> from asyncrun.trace.views.styled_text import line
-    >>> paint(Styled((line("it ", Part("failed\x1b[0m", Style.BAD)),)), colour=True)
+    >>> paint(StyledText((line("it ", StyledPart("failed\x1b[0m", Style.BAD)),)), colour=True)
     'it \x1b[1;31mfailed\\x1b[0m\x1b[0m'
     """
     return "\n".join("".join(_painted(part, colour) for part in line) for line in text.lines)
 
 
-def print_styled(text: Styled, stream: TextIO, *, colour: bool = False, width: int | None = None, answer: bool = True) -> None:
+def print_styled(text: StyledText, stream: TextIO, *, colour: bool = False, width: int | None = None, answer: bool = True) -> None:
     """Write styled text; lines longer than `width` go on in the next one, between words.
 
     Raises StorageError when an answer cannot be written (a full disk); a reader that goes away is no error.
     """
     if width is not None:
-        text = Styled(tuple(part for whole in text.lines for part in _broken(whole, width)))
+        text = StyledText(tuple(part for whole in text.lines for part in _broken(whole, width)))
     Outlet(stream, answer=answer).line(paint(text, colour=colour))
 
 
@@ -56,16 +56,16 @@ def break_line(text: str, width: int | None) -> str:
     return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def _broken(whole: Line, width: int) -> Iterator[Line]:
-    parts = line(*(Part(printable(part.text), part.style) for part in whole))
+def _broken(whole: StyledLine, width: int) -> Iterator[StyledLine]:
+    parts = line(*(StyledPart(printable(part.text), part.style) for part in whole))
     # Breaking a line moves nothing but its spaces.
     styles = iter([part.style for part in parts for letter in part.text if not letter.isspace()])
     for text in break_line(plain(parts), width).split("\n"):
         letters = [(Style.PLAIN if letter.isspace() else next(styles), letter) for letter in text]
-        yield tuple(Part("".join(letter for _, letter in group), style) for style, group in groupby(letters, key=itemgetter(0)))
+        yield tuple(StyledPart("".join(letter for _, letter in group), style) for style, group in groupby(letters, key=itemgetter(0)))
 
 
-def _painted(part: Part, colour: bool) -> str:
+def _painted(part: StyledPart, colour: bool) -> str:
     shown = printable(part.text)
     code = CODES.get(part.style) if colour and shown.strip() else None
     return shown if code is None else f"\x1b[{code}m{shown}\x1b[0m"

@@ -12,7 +12,7 @@ from asyncrun.errors import JobFailedError, TryLaterError
 from asyncrun.escape import cut
 from asyncrun.plural import counted
 from asyncrun.records import JobResult, RunResult, Status
-from asyncrun.trace.views.styled_text import Line, Part, Styled, line, style_of
+from asyncrun.trace.views.styled_text import StyledLine, StyledPart, StyledText, line, style_of
 from asyncrun.ui.advice import advise, can_go_on
 from asyncrun.ui.formatting import render_cost
 
@@ -20,7 +20,7 @@ NAMED_FAILURES = 5
 """How many failed items of a job are named."""
 
 
-def render_ending(result: RunResult, file: Path | None = None) -> Styled:
+def render_ending(result: RunResult, file: Path | None = None) -> StyledText:
     """Return the last lines of a run: how it ended, what failed, and the commands that help further, on the job file if known."""
     counts, usage = result.counts, result.usage
     parts = [f"{counts.ok:,} ok", f"{counts.cached:,} of them cached", f"{counts.failed:,} failed", f"{counts.skipped:,} skipped"]
@@ -31,13 +31,13 @@ def render_ending(result: RunResult, file: Path | None = None) -> Styled:
     told = f": {counted(counts.items, 'item')} in {duration(result.seconds)} ({', '.join(parts)})"
     head = line(f"Run {result.run_id} ", _status(result.status), told)
     trouble = (told for job in result.jobs if _is_trouble(job) for told in _job_trouble(job))
-    return Styled((head, *trouble, *map(line, _next(result, file))))
+    return StyledText((head, *trouble, *map(line, _next(result, file))))
 
 
-def render_trouble(result: RunResult, file: Path | None = None) -> Styled:
+def render_trouble(result: RunResult, file: Path | None = None) -> StyledText:
     """Return one paragraph about a run that did not go well; no lines when all is well, or it ended at its planned time."""
     planned = result.exit_code == TryLaterError.exit_code and all(_is_planned(job) for job in result.jobs if _is_trouble(job))
-    return render_ending(result, file) if result.exit_code and not planned else Styled()
+    return render_ending(result, file) if result.exit_code and not planned else StyledText()
 
 
 def _next(result: RunResult, file: Path | None) -> list[str]:
@@ -68,7 +68,7 @@ def _is_trouble(job: JobResult) -> bool:
     return job.status is not Status.SUCCEEDED
 
 
-def _job_trouble(job: JobResult) -> Iterator[Line]:
+def _job_trouble(job: JobResult) -> Iterator[StyledLine]:
     yield line(f"{job.name} ", _status(job.status), f": {job.reason}" if job.reason else "")
     for failure in job.failures[:NAMED_FAILURES]:
         yield line(f"  {failure.place}: {cut(failure.id)}: {failure.reason}: {failure.message}")
@@ -78,5 +78,5 @@ def _job_trouble(job: JobResult) -> Iterator[Line]:
         yield line(f"  {job.hint}")
 
 
-def _status(status: Status) -> Part:
-    return Part(status.value, style_of(status.value))
+def _status(status: Status) -> StyledPart:
+    return StyledPart(status.value, style_of(status.value))

@@ -157,7 +157,7 @@ def test_export_mistakes(asyncrun: Command, notes: Path) -> None:
 
 def test_a_run_whose_trace_cannot_be_sent_on_goes_well_and_says_so(asyncrun: Command, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2hunter2@127.0.0.1:9")
-    monkeypatch.setattr("asyncrun.trace.exporters.otlp_sender.Sender.finish", lambda *given: 1 / 0)
+    monkeypatch.setattr("asyncrun.trace.exporters.otlp_sender.OtlpSender.finish", lambda *given: 1 / 0)
     answer = asyncrun("run", "--progress", "never")
     assert answer.code == 0
     assert "the trace is not sent on" in answer.err

@@ -22,7 +22,7 @@ import pytest
 from asyncrun.errors import TryLaterError
 from asyncrun.testing.server import FakeServer
 from asyncrun.trace.exporters.otlp_json import otlp_document
-from asyncrun.trace.exporters.otlp_sender import Sender
+from asyncrun.trace.exporters.otlp_sender import OtlpSender
 from asyncrun.trace.run_record import RunRecord, Span
 
 pytestmark = pytest.mark.needs("otel")
@@ -96,7 +96,7 @@ def values(attributes: Sequence[Any]) -> dict[str, Any]:
 
 
 def send(spans: Sequence[Span], environ: Mapping[str, str]) -> int:
-    sender = Sender(environ, patience=120)
+    sender = OtlpSender(environ, patience=120)
     try:
         return sender.finish(RUN, spans, NOW)
     finally:
@@ -170,7 +170,7 @@ def test_a_collector_that_refuses_is_told_in_a_sentence(collector: Collector, ca
 
 
 def test_what_has_ended_is_sent_while_the_run_goes_on_and_once(collector: Collector) -> None:
-    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, patience=120)
+    sender = OtlpSender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, patience=120)
     sender.offer(RUN, SPANS[1:2])
     eventually(collector.spans)
     assert [span.name for span in collector.spans()] == ["embeddings m"]
@@ -183,7 +183,7 @@ def test_what_has_ended_is_sent_while_the_run_goes_on_and_once(collector: Collec
 
 def test_what_a_collector_did_not_take_on_the_way_it_gets_at_the_end(collector: Collector) -> None:
     collector.status = 400
-    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, patience=120)
+    sender = OtlpSender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, patience=120)
     sender.offer(RUN, SPANS[1:2])
     eventually(lambda: collector.bodies)
     collector.status = 200
@@ -204,7 +204,7 @@ def test_what_a_collector_refuses_while_the_run_is_ending_it_gets_with_the_rest(
 
     collector.status = 400
     collector.answering.clear()
-    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, patience=120)
+    sender = OtlpSender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, patience=120)
     sender.offer(RUN, SPANS[1:2])
     eventually(lambda: collector.bodies)
     collector.bodies.clear()
@@ -216,7 +216,7 @@ def test_what_a_collector_refuses_while_the_run_is_ending_it_gets_with_the_rest(
 def test_a_slow_collector_gets_what_was_too_much_at_the_end(collector: Collector) -> None:
     spans = [Span(RUN.run_id, number, None, "query", "", STARTED, STARTED + 1, "succeeded") for number in range(1, 3000)]
     collector.answering.clear()
-    sender = Sender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, patience=120)
+    sender = OtlpSender({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, patience=120)
     for first in range(0, len(spans), 50):
         sender.offer(RUN, spans[first : first + 50])
     collector.answering.set()

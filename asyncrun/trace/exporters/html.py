@@ -17,7 +17,17 @@ from typing import Any, NamedTuple
 from asyncrun.duration import duration
 from asyncrun.escape import printable
 from asyncrun.trace.run_record import UNFINISHED, RunRecord, Span
-from asyncrun.trace.span_tree import WAITS, Node, Timing, build_forest, lanes_of, spread_of_nodes, timings_by_job, timings_by_type, walk
+from asyncrun.trace.span_tree import (
+    WAITS,
+    SpanNode,
+    Timing,
+    build_forest,
+    lanes_of,
+    percentiles_of_nodes,
+    timings_by_job,
+    timings_by_type,
+    walk,
+)
 from asyncrun.trace.views.tree import alike_groups
 
 MOST_JOBS = 1000
@@ -59,7 +69,7 @@ def _policy(style: str, script: str) -> str:
     return f"default-src 'none'; style-src {hashes[0]}; script-src {hashes[1]}; base-uri 'none'; form-action 'none'"
 
 
-def _data(forest: Sequence[Node], began: float) -> str:
+def _data(forest: Sequence[SpanNode], began: float) -> str:
     text = json.dumps(page_data(forest, began), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # No text can end the script element, or begin a comment in it.
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
@@ -79,7 +89,7 @@ def _head(run: RunRecord, now: float) -> str:
     return "\n".join(lines)
 
 
-def _tables(forest: Sequence[Node]) -> str:
+def _tables(forest: Sequence[SpanNode]) -> str:
     jobs, types = timings_by_job(forest)[:MOST_JOBS], timings_by_type(forest)
     waits = [name for name in WAITS if any(timing.waits[name] >= 0.0005 for timing in (*jobs, *types))]
     tables = [_table(title, timings, waits) for title, timings in (("Job", jobs), ("Event type", types)) if timings]
@@ -90,8 +100,8 @@ def _table(title: str, timings: Sequence[Timing], waits: Sequence[str]) -> str:
     names = [title, "count", "failed", "total", "self", *waits, "p50", "p95", "max"]
     lines = ["<tr>" + "".join(f'<th scope="col">{_text(name)}</th>' for name in names) + "</tr>"]
     for timing in timings:
-        spread = timing.spread
-        took = [timing.total, timing.own, *(timing.waits[name] for name in waits), spread.p50, spread.p95, spread.most]
+        percentiles = timing.percentiles
+        took = [timing.total, timing.own, *(timing.waits[name] for name in waits), percentiles.p50, percentiles.p95, percentiles.most]
         cells = [str(timing.count), str(timing.failed), *map(duration, took)]
         lines.append(f'<tr><th scope="row">{_text(timing.label)}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     caption = "A job's waits are those of all below it" if title == "Job" else "Waits are what the events themselves waited for"
@@ -109,11 +119,11 @@ def _time(moment: float) -> str:
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-class Row(NamedTuple):
+class PageRow(NamedTuple):
     """One line of the tree: an event, or many that are alike; times are microseconds since the run's start.
 
     `kind`, `name` and `status` are places in the list of texts. `track` is the event's track in the timeline, -1 for none.
-    `spread` (p50, p95, max) is there only for many events.
+    `percentiles` (p50, p95, max) is there only for many events.
     """
 
     level: int
@@ -127,7 +137,7 @@ class Row(NamedTuple):
     events: int
     failed: int
     track: int
-    spread: tuple[int, int, int] | None
+    percentiles: tuple[int, int, int] | None
     attributes: dict[str, Any] | None
 
 
@@ -144,7 +154,7 @@ class _Texts:
         return list(self._numbers)
 
 
-def page_data(forest: Sequence[Node], began: float) -> dict[str, Any]:
+def page_data(forest: Sequence[SpanNode], began: float) -> dict[str, Any]:
     """Return `{texts, rows, lanes, length}`; `began` is the run's start in seconds since 1970.
 
     A lane is a job: its name, its first track and how many tracks it has. Bars on one track do not overlap.
@@ -167,7 +177,7 @@ def page_data(forest: Sequence[Node], began: float) -> dict[str, Any]:
     return {"texts": texts.all(), "rows": rows, "lanes": lanes, "length": max((row.end for row in rows), default=0)}
 
 
-def _place(heads: Iterable[Node], first: int, tracks: dict[int, int]) -> int:
+def _place(heads: Iterable[SpanNode], first: int, tracks: dict[int, int]) -> int:
     """Give each event the lowest track that is free when it starts, and return how many tracks that took."""
     free: list[int] = []
     busy: list[tuple[float, int]] = []
@@ -184,7 +194,7 @@ def _place(heads: Iterable[Node], first: int, tracks: dict[int, int]) -> int:
     return count
 
 
-def _rows(forest: Sequence[Node], tracks: Mapping[int, int], texts: _Texts, began: float) -> Iterable[Row]:
+def _rows(forest: Sequence[SpanNode], tracks: Mapping[int, int], texts: _Texts, began: float) -> Iterable[PageRow]:
     waiting = [(group, 0) for group in reversed(alike_groups(forest))]
     while waiting:
         group, level = waiting.pop()
@@ -193,12 +203,12 @@ def _rows(forest: Sequence[Node], tracks: Mapping[int, int], texts: _Texts, bega
         waiting.extend((inner, level + 1) for inner in reversed(below))
 
 
-def _row(group: Sequence[Node], level: int, tracks: Mapping[int, int], texts: _Texts, began: float) -> Row:
+def _row(group: Sequence[SpanNode], level: int, tracks: Mapping[int, int], texts: _Texts, began: float) -> PageRow:
     span, alone = group[0].span, len(group) == 1
     name = span.name if all(node.span.name == span.name for node in group) else ""
     status = UNFINISHED if any(node.span.end is None for node in group) else span.status if alone else ""
-    spread = spread_of_nodes(group) if not alone or group[0].folded else None
-    return Row(
+    percentiles = percentiles_of_nodes(group) if not alone or group[0].folded else None
+    return PageRow(
         level,
         texts.number(span.type),
         texts.number(name),
@@ -210,7 +220,7 @@ def _row(group: Sequence[Node], level: int, tracks: Mapping[int, int], texts: _T
         sum(node.count for node in group),
         sum(node.failed for node in group),
         tracks.get(span.id, -1) if alone else -1,
-        None if spread is None else (_micros(spread.p50), _micros(spread.p95), _micros(spread.most)),
+        None if percentiles is None else (_micros(percentiles.p50), _micros(percentiles.p95), _micros(percentiles.most)),
         ({printable(key): _shown(value) for key, value in span.attributes.items()} or None) if alone else None,
     )
 

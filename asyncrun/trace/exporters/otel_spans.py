@@ -52,7 +52,7 @@ _MODEL = {CBEventType.EMBEDDING.value: "embedding.model_name", CBEventType.LLM.v
 
 
 @dataclass(frozen=True, slots=True)
-class Telemetry:
+class OtelSpan:
     """One span, ready to be encoded; `start` and `end` are nanoseconds since 1970, `message` says why a failed one failed."""
 
     id: int
@@ -71,7 +71,7 @@ def trace_id(run: RunRecord) -> int:
     return _hash(f"{run.run_id}\0{run.host}\0{run.started!r}", 16)
 
 
-def telemetry_of(run: RunRecord, spans: Sequence[Span], now: float) -> list[Telemetry]:
+def otel_spans_of(run: RunRecord, spans: Sequence[Span], now: float) -> list[OtelSpan]:
     """Return the run as a span and its spans below it; what has not ended ends at the last time that is known.
 
     Attempts and waits are left out: by the conventions one span covers an operation with its retries.
@@ -82,8 +82,8 @@ def telemetry_of(run: RunRecord, spans: Sequence[Span], now: float) -> list[Tele
     return [_run(run, root, last, now), *(_span(run, span, root, last, known) for span in spans if span.type not in DETAILS)]
 
 
-def telemetry_of_ended(run: RunRecord, spans: Sequence[Span]) -> list[Telemetry]:
-    """Return spans that have ended, as `telemetry_of` does when the run has; their parents need not be among them."""
+def ended_otel_spans_of(run: RunRecord, spans: Sequence[Span]) -> list[OtelSpan]:
+    """Return spans that have ended, as `otel_spans_of` does when the run has; their parents need not be among them."""
     root = _hash(f"{run.run_id}\0run", 8)
     return [_span(run, span, root, span.end or span.start, {span.parent or 0}) for span in spans if span.type not in DETAILS]
 
@@ -98,7 +98,7 @@ def resource_of(run: RunRecord) -> Attributes:
     }
 
 
-def _run(run: RunRecord, root: int, last: float, now: float) -> Telemetry:
+def _run(run: RunRecord, root: int, last: float, now: float) -> OtelSpan:
     attributes: Attributes = {"openinference.span.kind": "CHAIN", "asyncrun.run_id": printable(run.run_id)}
     attributes["asyncrun.status"] = printable(run.status_at(now))
     if run.exit_code is not None:
@@ -109,10 +109,10 @@ def _run(run: RunRecord, root: int, last: float, now: float) -> Telemetry:
         attributes["asyncrun.lost_spans"] = run.lost
     failed = run.ended is not None and run.status == "failed"
     message = f"exit code {run.exit_code}" if failed else ""
-    return Telemetry(root, None, "asyncrun run", False, _nanoseconds(run.started), _nanoseconds(last), attributes, failed, message)
+    return OtelSpan(root, None, "asyncrun run", False, _nanoseconds(run.started), _nanoseconds(last), attributes, failed, message)
 
 
-def _span(run: RunRecord, span: Span, root: int, last: float, known: set[int]) -> Telemetry:
+def _span(run: RunRecord, span: Span, root: int, last: float, known: set[int]) -> OtelSpan:
     described = describe_span(span)
     attributes: Attributes = dict(described.attributes)
     if span.end is None:
@@ -125,7 +125,7 @@ def _span(run: RunRecord, span: Span, root: int, last: float, known: set[int]) -
     end = max(last if span.end is None else span.end, span.start)
     message = printable(str(span.attributes.get("error.message", ""))) if failed else ""
     name, client = described.name, described.client
-    return Telemetry(_id(run, span.id), parent, name, client, _nanoseconds(span.start), _nanoseconds(end), attributes, failed, message)
+    return OtelSpan(_id(run, span.id), parent, name, client, _nanoseconds(span.start), _nanoseconds(end), attributes, failed, message)
 
 
 def _id(run: RunRecord, number: int) -> int:

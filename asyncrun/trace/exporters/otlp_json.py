@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asyncrun.escape import printable
-from asyncrun.trace.exporters.otel_spans import SCOPE, Attribute, Telemetry, resource_of, telemetry_of, trace_id
+from asyncrun.trace.exporters.otel_spans import SCOPE, Attribute, OtelSpan, otel_spans_of, resource_of, trace_id
 from asyncrun.trace.run_record import RunRecord, Span
 
 INTERNAL, CLIENT = 1, 3
@@ -27,12 +27,12 @@ def otlp_document(run: RunRecord, spans: Sequence[Span], now: float) -> dict[str
     """
     trace = f"{trace_id(run):032x}"
     scope = {"name": SCOPE, "version": printable(run.version)}
-    encoded = [_span(trace, span) for span in telemetry_of(run, spans, now)]
+    encoded = [_span(trace, span) for span in otel_spans_of(run, spans, now)]
     resource = {"attributes": _attributes(resource_of(run))}
     return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": scope, "spans": encoded}]}]}
 
 
-def _span(trace: str, span: Telemetry) -> dict[str, Any]:
+def _span(trace: str, span: OtelSpan) -> dict[str, Any]:
     status: dict[str, Any] = {"code": ERROR, **({"message": span.message} if span.message else {})} if span.failed else {"code": OK}
     parent = {} if span.parent is None else {"parentSpanId": f"{span.parent:016x}"}
     return {

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from asyncrun.errors import MissingExtraError, TryLaterError
-from asyncrun.trace.exporters.otel_spans import SCOPE, Attributes, Telemetry, resource_of, telemetry_of, telemetry_of_ended, trace_id
+from asyncrun.trace.exporters.otel_spans import SCOPE, Attributes, OtelSpan, ended_otel_spans_of, otel_spans_of, resource_of, trace_id
 from asyncrun.trace.run_record import RunRecord, Span
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
     return bool(environ.get(ENDPOINT, "").strip()) and not off
 
 
-class Sender:
+class OtlpSender:
     """Sends spans to a collector in a thread of its own, while the run goes on, and at its end what is left.
 
     Args:
@@ -63,7 +63,7 @@ class Sender:
     def __init__(self, environ: Mapping[str, str], patience: float = PATIENCE) -> None:
         self._environ = environ
         self._patience = patience
-        self._batches: SimpleQueue[tuple[RunRecord, Sequence[Telemetry], bool] | None] = SimpleQueue()
+        self._batches: SimpleQueue[tuple[RunRecord, Sequence[OtelSpan], bool] | None] = SimpleQueue()
         self._taken: set[int] = set()
         self._changed = threading.Condition()
         self._steps = 0
@@ -77,7 +77,7 @@ class Sender:
     def offer(self, run: RunRecord, spans: Sequence[Span]) -> None:
         """Have spans sent that have ended, and whose parents will be sent. Returns at once; what is too much waits for the end."""
         if self._batches.qsize() < MOST_WAITING:
-            self._send(run, telemetry_of_ended(run, spans), at_end=False)
+            self._send(run, ended_otel_spans_of(run, spans), at_end=False)
 
     def finish(self, run: RunRecord, spans: Sequence[Span], now: float) -> int:
         """Send what the collector has not taken of a run, and return how many spans it has taken in all.
@@ -86,7 +86,7 @@ class Sender:
         when the collector refuses, or takes nothing for `patience` seconds.
         """
         self._ending = True
-        self._send(run, telemetry_of(run, spans, now), at_end=True)
+        self._send(run, otel_spans_of(run, spans, now), at_end=True)
         self._batches.put(None)
         with self._changed:
             # The import of OpenTelemetry is not the collector's fault.
@@ -110,7 +110,7 @@ class Sender:
         if self._exporter is not None:
             self._exporter.shutdown()
 
-    def _send(self, run: RunRecord, spans: Sequence[Telemetry], *, at_end: bool) -> None:
+    def _send(self, run: RunRecord, spans: Sequence[OtelSpan], *, at_end: bool) -> None:
         for first in range(0, len(spans), SENT_TOGETHER):
             self._batches.put((run, spans[first : first + SENT_TOGETHER], at_end))
         if self._thread is None:
@@ -134,7 +134,7 @@ class Sender:
                     self._ended = True
                     self._changed.notify()
 
-    def _export(self, exporter: SpanExporter, run: RunRecord, batch: Sequence[Telemetry], at_end: bool) -> None:
+    def _export(self, exporter: SpanExporter, run: RunRecord, batch: Sequence[OtelSpan], at_end: bool) -> None:
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         left = [span for span in batch if span.id not in self._taken]
@@ -164,7 +164,7 @@ def _exporter(environ: Mapping[str, str]) -> SpanExporter:
     return OTLPSpanExporter(endpoint=address, headers=headers)
 
 
-def _readable(run: RunRecord, spans: Sequence[Telemetry], environ: Mapping[str, str]) -> Generator[ReadableSpan, None, None]:
+def _readable(run: RunRecord, spans: Sequence[OtelSpan], environ: Mapping[str, str]) -> Generator[ReadableSpan, None, None]:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope

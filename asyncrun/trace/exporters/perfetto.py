@@ -12,7 +12,7 @@ from typing import Any
 
 from asyncrun.escape import printable
 from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.span_tree import Node, build_forest, lanes_of
+from asyncrun.trace.span_tree import SpanNode, build_forest, lanes_of
 
 MICROSECONDS = 1_000_000
 
@@ -21,7 +21,7 @@ MICROSECONDS = 1_000_000
 class _Slice:
     """One event on a track; `start` and `end` in microseconds."""
 
-    node: Node
+    node: SpanNode
     parent: int | None
     start: int
     end: int
@@ -80,7 +80,7 @@ def perfetto_document(run: RunRecord, spans: Sequence[Span], now: float) -> dict
     }
 
 
-def _process(process: int, name: str, heads: Sequence[Node], began: float) -> list[dict[str, Any]]:
+def _process(process: int, name: str, heads: Sequence[SpanNode], began: float) -> list[dict[str, Any]]:
     tracks = _Tracks()
     events = [_complete(process, tracks.place(piece) + 1, piece) for piece in _by_start(heads, began)]
     names = [_name("process_name", process, 0, name)]
@@ -88,9 +88,9 @@ def _process(process: int, name: str, heads: Sequence[Node], began: float) -> li
     return [*names, *events]
 
 
-def _by_start(heads: Sequence[Node], began: float) -> list[_Slice]:
+def _by_start(heads: Sequence[SpanNode], began: float) -> list[_Slice]:
     found: list[_Slice] = []
-    waiting: list[tuple[Node, int | None]] = [(head, None) for head in heads]
+    waiting: list[tuple[SpanNode, int | None]] = [(head, None) for head in heads]
     while waiting:
         node, parent = waiting.pop()
         start, end = (round((moment - began) * MICROSECONDS) for moment in (node.span.start, node.end))

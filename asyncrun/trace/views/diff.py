@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from asyncrun.duration import duration
-from asyncrun.trace.run_comparison import Change, Setting, changes_between, measure_jobs, measure_run, settings_between
+from asyncrun.trace.run_comparison import Change, SettingChange, changes_between, measure_jobs, measure_run, settings_between
 from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.views.styled_text import Line, Part, Style, Styled, clean, fit, line, shorten, style_of
+from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, clean, fit, line, shorten, style_of
 from asyncrun.trace.views.table import Column, render_table
 
 Recorded = tuple[RunRecord, Sequence[Span]]
@@ -17,7 +17,7 @@ MOST_SETTINGS = 20
 LONGEST_NAME = 40
 
 
-def render_diff(before: Recorded, after: Recorded, width: int, now: float) -> Styled:
+def render_diff(before: Recorded, after: Recorded, width: int, now: float) -> StyledText:
     """Return what changed from the run `before` to the run `after`, no line wider than `width`.
 
     First the jobs that took longer or less long, each with its reasons: the work, then the rate, the waits, the time of a batch,
@@ -27,7 +27,7 @@ def render_diff(before: Recorded, after: Recorded, width: int, now: float) -> St
     lines = [
         _head("A", before[0], now),
         _head("B", after[0], now),
-        line(Part(_verdict(total), Style.TITLE)),
+        line(StyledPart(_verdict(total), Style.TITLE)),
         (),
         *_jobs(before[1], after[1]),
     ]
@@ -36,15 +36,15 @@ def render_diff(before: Recorded, after: Recorded, width: int, now: float) -> St
     settings = settings_between(before[0], after[0])
     if settings:
         lines += [(), *_settings(settings, width)]
-    return Styled(tuple(fit(width, *words) for words in lines))
+    return StyledText(tuple(fit(width, *words) for words in lines))
 
 
-def _head(letter: str, run: RunRecord, now: float) -> Line:
+def _head(letter: str, run: RunRecord, now: float) -> StyledLine:
     took = "" if run.seconds is None else f" in {duration(run.seconds)}"
     lost = ", partial trace" if run.lost else ""
     started = f"{datetime.fromtimestamp(run.started, UTC):%Y-%m-%d %H:%M:%S} UTC"
     status = run.status_at(now)
-    return line(f"{letter}  {clean(run.run_id)}: ", Part(clean(status), style_of(status)), f"{took}{lost}, started {started}")
+    return line(f"{letter}  {clean(run.run_id)}: ", StyledPart(clean(status), style_of(status)), f"{took}{lost}, started {started}")
 
 
 def _verdict(changes: Sequence[Change]) -> str:
@@ -57,11 +57,11 @@ def _verdict(changes: Sequence[Change]) -> str:
     return f"B took {duration(abs(difference))} {'longer' if difference > 0 else 'less'} than A{_percent(time)}."
 
 
-def _jobs(before: Sequence[Span], after: Sequence[Span]) -> list[Line]:
+def _jobs(before: Sequence[Span], after: Sequence[Span]) -> list[StyledLine]:
     ours, theirs = measure_jobs(before), measure_jobs(after)
     both = [(changes_between(ours[name], theirs[name]), name) for name in ours if name in theirs]
     both.sort(key=lambda pair: -(pair[0][0].after - pair[0][0].before if pair[0] else 0.0))
-    lines: list[Line] = []
+    lines: list[StyledLine] = []
     for changes, name in both:
         lines += _job(_name(name), changes)
     lines += [line(f"{_name(name)}: only in A, {duration(job.seconds)}") for name, job in ours.items() if name not in theirs]
@@ -72,7 +72,7 @@ def _name(job: str) -> str:
     return shorten(clean(job), LONGEST_NAME)
 
 
-def _job(name: str, changes: Sequence[Change]) -> list[Line]:
+def _job(name: str, changes: Sequence[Change]) -> list[StyledLine]:
     time = changes[0] if changes and changes[0].group == "time" else Change("time", "seconds", 0.0, 0.0, "s")
     if not time.noticeable:
         return [line(f"{name}: {_written(time, time.before)} -> {_written(time, time.after)}, no change")]
@@ -80,7 +80,7 @@ def _job(name: str, changes: Sequence[Change]) -> list[Line]:
     for change in changes[1:]:
         if change.noticeable:
             groups.setdefault(change.group, []).append(_words(change))
-    share = Part(_percent(time), Style.BAD if time.after > time.before else Style.GOOD)
+    share = StyledPart(_percent(time), Style.BAD if time.after > time.before else Style.GOOD)
     head = line(f"{name}: {_written(time, time.before)} -> {_written(time, time.after)}", share)
     if not groups:
         return [head, line("  nothing that is measured explains it")]
@@ -92,7 +92,7 @@ def _words(change: Change) -> str:
     return f"{label}{_written(change, change.before)} -> {_written(change, change.after)}{_percent(change)}"
 
 
-def _table(changes: Sequence[Change], width: int) -> list[Line]:
+def _table(changes: Sequence[Change], width: int) -> list[StyledLine]:
     layout = [Column("the runs as a whole", "<", 8), Column("A"), Column("B"), Column("change")]
     rows = []
     for change in changes:
@@ -102,7 +102,7 @@ def _table(changes: Sequence[Change], width: int) -> list[Line]:
     return render_table(layout, rows, width)
 
 
-def _settings(found: Sequence[Setting], width: int) -> list[Line]:
+def _settings(found: Sequence[SettingChange], width: int) -> list[StyledLine]:
     layout = [Column("setting", "<", 8), Column("A", "<", 6), Column("B", "<", 6)]
     rows = [[shorten(clean(setting.name), LONGEST_NAME), setting.before or "-", setting.after or "-"] for setting in found[:MOST_SETTINGS]]
     more = [line(f"and {len(found) - MOST_SETTINGS} more")] if len(found) > MOST_SETTINGS else []

@@ -8,10 +8,11 @@ from textwrap import wrap
 from typing import Any
 
 from asyncrun.duration import duration
+from asyncrun.plural import counted
 from asyncrun.trace.attributes import texts_in
 from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.span_tree import Node, build_forest, number_of
-from asyncrun.trace.views.styled_text import Line, Part, Style, Styled, clean, fit
+from asyncrun.trace.span_tree import SpanNode, build_forest, number_of
+from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, clean, fit
 
 MOST_SHOWN = 50
 
@@ -41,7 +42,7 @@ def failures_of(run: RunRecord, spans: Sequence[Span]) -> list[Failure]:
     reasons = _job_reasons(run.summary)
     begin = min((span.start for span in spans), default=0.0)
     found: dict[tuple[tuple[str, ...], str, str], Failure] = {}
-    waiting: list[tuple[Node, tuple[str, ...]]] = [(node, ()) for node in reversed(build_forest(spans, details=False))]
+    waiting: list[tuple[SpanNode, tuple[str, ...]]] = [(node, ()) for node in reversed(build_forest(spans, details=False))]
     while waiting:
         node, above = waiting.pop()
         path = (*above, f"{node.span.type} {node.span.name}".strip())
@@ -57,23 +58,23 @@ def failures_of(run: RunRecord, spans: Sequence[Span]) -> list[Failure]:
     return sorted(found.values(), key=lambda failure: failure.span.id)
 
 
-def render_errors(run: RunRecord, spans: Sequence[Span], width: int) -> Styled:
+def render_errors(run: RunRecord, spans: Sequence[Span], width: int) -> StyledText:
     """Return the events that failed, no line wider than `width`; when there are none, one line says so."""
     found = failures_of(run, spans)
     items = _failed_items(spans)
     more = f"{items:,} {'item failed by itself' if items == 1 else 'items failed by themselves'}: see `asyncrun failed`" if items else ""
     if not found:
-        return Styled((fit(width, "; ".join(part for part in (f"No event of run {clean(run.run_id)} failed", more) if part) + "."),))
+        return StyledText((fit(width, "; ".join(part for part in (f"No event of run {clean(run.run_id)} failed", more) if part) + "."),))
     total = sum(failure.count for failure in found)
-    lines: list[Line] = [fit(width, Part(f"{total:,} {_plural('event', total)} of run {clean(run.run_id)} failed", Style.TITLE))]
+    lines: list[StyledLine] = [fit(width, StyledPart(f"{counted(total, 'event')} of run {clean(run.run_id)} failed", Style.TITLE))]
     for failure in found[:MOST_SHOWN]:
         times = f"{failure.count:,} times, first " if failure.count > 1 else ""
         lines.append(fit(width, f"{times}at {duration(failure.at)}: {clean(' > '.join(failure.path))}"))
-        lines.extend(fit(width, "    ", Part(words, Style.BAD)) for words in _wrapped(_reason(failure), max(width - 4, 1)))
+        lines.extend(fit(width, "    ", StyledPart(words, Style.BAD)) for words in _wrapped(_reason(failure), max(width - 4, 1)))
         lines.extend(fit(width, f"    text: {clean(text)}") for text in failure.texts)
     if len(found) > MOST_SHOWN:
         lines.append(fit(width, f"and {len(found) - MOST_SHOWN:,} more, in `asyncrun trace errors --json`"))
-    return Styled((*lines, *([fit(width, more + ".")] if more else [])))
+    return StyledText((*lines, *([fit(width, more + ".")] if more else [])))
 
 
 def _reason(failure: Failure) -> str:
@@ -93,7 +94,3 @@ def _job_reasons(summary: Mapping[str, Any]) -> dict[str, str]:
 def _failed_items(spans: Sequence[Span]) -> int:
     # The jobs know: what fails before it is sent is in no request.
     return round(sum(number_of(span, "failed") for span in spans if span.parent is None))
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"

@@ -8,7 +8,7 @@ from datetime import tzinfo
 from asyncrun.duration import duration
 from asyncrun.plural import dollars
 from asyncrun.trace.run_record import RunRecord
-from asyncrun.trace.views.styled_text import Part, Styled, Word, fit, local_time, style_of
+from asyncrun.trace.views.styled_text import StyledPart, StyledText, Word, fit, local_time, style_of
 from asyncrun.trace.views.table import Column, render_table
 
 _LAYOUT = (
@@ -23,16 +23,16 @@ _LAYOUT = (
 )
 
 
-def render_runs(runs: Sequence[RunRecord], width: int, now: float, zone: tzinfo | None = None) -> Styled:
+def render_runs(runs: Sequence[RunRecord], width: int, now: float, zone: tzinfo | None = None) -> StyledText:
     """Return a line for each run, the latest first, no line wider than `width`. `now` (seconds since 1970) tells live runs.
 
     `zone` is that of the times, None for the machine's own.
     """
     if not runs:
-        return Styled((fit(width, "No runs are recorded yet."),))
+        return StyledText((fit(width, "No runs are recorded yet."),))
     rows: list[list[Word]] = [
         [
-            *(run.run_id, Part(run.status_at(now) + (", partial trace" if run.lost else ""), style_of(run.status_at(now)))),
+            *(run.run_id, StyledPart(run.status_at(now) + (", partial trace" if run.lost else ""), style_of(run.status_at(now)))),
             "-" if run.exit_code is None else str(run.exit_code),
             "-" if run.seconds is None else duration(run.seconds),
             f"{items:,}" if isinstance(items := run.summary.get("items"), int) else "-",
@@ -42,4 +42,4 @@ def render_runs(runs: Sequence[RunRecord], width: int, now: float, zone: tzinfo 
         ]
         for run in reversed(runs)
     ]
-    return Styled(tuple(render_table(_LAYOUT, rows, width)))
+    return StyledText(tuple(render_table(_LAYOUT, rows, width)))

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from asyncrun.duration import duration
 from asyncrun.trace.critical_path import critical_path, parts_of
 from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.span_tree import WAITS, Node, build_forest, lanes_of
+from asyncrun.trace.span_tree import WAITS, SpanNode, build_forest, lanes_of
 from asyncrun.trace.used_concurrency import concurrency_of
-from asyncrun.trace.views.styled_text import Line, Part, Style, Styled, clean, fit, stack, style_of
+from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, clean, fit, stack, style_of
 from asyncrun.trace.views.summary import render_summary
 from asyncrun.trace.views.table import Column, render_table
 from asyncrun.trace.views.tree import render_tree
@@ -21,21 +21,21 @@ MOST_PARTS = 10
 LEAST_SHARE = 0.005
 
 
-def render_show(run: RunRecord, spans: Sequence[Span], width: int, now: float) -> Styled:
+def render_show(run: RunRecord, spans: Sequence[Span], width: int, now: float) -> StyledText:
     """Return the picture of a run, no line wider than `width`. `now` (seconds since 1970) tells a live run from a dead one."""
     took = "" if run.seconds is None else f" in {duration(run.seconds)}"
     code = "" if run.exit_code is None else f", exit code {run.exit_code}"
     status = run.status_at(now)
     origin = f"started {_time(run.started)}, asyncrun {run.version} on {run.host}, {run.job_file or 'no job file'}"
     head = [
-        fit(width, Part(f"Run {clean(run.run_id)}", Style.TITLE), ": ", Part(clean(status), style_of(status)), f"{took}{code}"),
+        fit(width, StyledPart(f"Run {clean(run.run_id)}", Style.TITLE), ": ", StyledPart(clean(status), style_of(status)), f"{took}{code}"),
         fit(width, clean(origin)),
     ]
-    shown = stack(Styled(tuple(head)), _gaps(run, width), render_tree(spans, width), render_summary(spans, width))
+    shown = stack(StyledText(tuple(head)), _gaps(run, width), render_tree(spans, width), render_summary(spans, width))
     return stack(shown, render_path(spans, width), gap=1)
 
 
-def render_end(run: RunRecord, spans: Sequence[Span], width: int) -> Styled:
+def render_end(run: RunRecord, spans: Sequence[Span], width: int) -> StyledText:
     """Return the trace map and the timing summary of a run that has just ended, and what the trace lacks; no line wider than `width`.
 
     The map has `MOST_LINES` at most where the run has no more jobs; `render_show` has it whole.
@@ -43,25 +43,25 @@ def render_end(run: RunRecord, spans: Sequence[Span], width: int) -> Styled:
     return stack(stack(render_tree(spans, width, MOST_LINES), _gaps(run, width)), render_summary(spans, width), gap=1)
 
 
-def _gaps(run: RunRecord, width: int) -> Styled:
+def _gaps(run: RunRecord, width: int) -> StyledText:
     """Return what is known to be missing."""
     lines = []
     if run.ended is None:
         lines.append(f"no end is recorded; the last sign of life was at {_time(run.seen)}")
     if run.lost:
         lines.append(f"this trace is partial: {run.lost} spans could not be written")
-    return Styled(tuple(fit(width, Part(words, Style.ODD)) for words in lines))
+    return StyledText(tuple(fit(width, StyledPart(words, Style.ODD)) for words in lines))
 
 
 def _time(moment: float) -> str:
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def render_path(spans: Sequence[Span], width: int) -> Styled:
+def render_path(spans: Sequence[Span], width: int) -> StyledText:
     """Return two tables, no line wider than `width`: what the end of the run waited for, and what each job had open at once."""
     forest = build_forest(spans, details=False)
     if not forest:
-        return Styled()
+        return StyledText()
     parts = parts_of(critical_path(forest))
     total = sum(part.seconds for part in parts)
     shown = [part for part in parts[:MOST_PARTS] if part.seconds >= LEAST_SHARE * total]
@@ -76,15 +76,15 @@ def render_path(spans: Sequence[Span], width: int) -> Styled:
         ]
         for part in shown
     ]
-    lines = [fit(width, Part(f"Critical path ({duration(total)} from the first start to the last end)", Style.TITLE))]
+    lines = [fit(width, StyledPart(f"Critical path ({duration(total)} from the first start to the last end)", Style.TITLE))]
     lines += render_table(layout, rows, width)
     if len(parts) > len(shown):
         rest = sum(part.seconds for part in parts[len(shown) :])
         lines.append(fit(width, f"and {len(parts) - len(shown)} shorter ones, {duration(rest)} in all"))
-    return Styled((*lines, (), *_used(lanes_of(forest), width)))
+    return StyledText((*lines, (), *_used(lanes_of(forest), width)))
 
 
-def _used(lanes: dict[str, list[Node]], width: int) -> list[Line]:
+def _used(lanes: dict[str, list[SpanNode]], width: int) -> list[StyledLine]:
     rows = []
     for name, heads in lanes.items():
         used = concurrency_of(heads)

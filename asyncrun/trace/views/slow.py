@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 from asyncrun.duration import duration
 from asyncrun.trace.run_record import UNFINISHED, Span
-from asyncrun.trace.span_tree import DETAILS, WAITS, Node, build_forest, number_of
-from asyncrun.trace.views.styled_text import Part, Style, Styled, Word, clean, fit, shorten, style_of
+from asyncrun.trace.span_tree import DETAILS, WAITS, SpanNode, build_forest, number_of
+from asyncrun.trace.views.styled_text import Style, StyledPart, StyledText, Word, clean, fit, shorten, style_of
 from asyncrun.trace.views.table import Column, render_table
 
 LONGEST_STATUS = 12
 
 
-def slowest(spans: Sequence[Span], count: int) -> list[tuple[Node, str]]:
+def slowest(spans: Sequence[Span], count: int) -> list[tuple[SpanNode, str]]:
     """Return the `count` events that took longest by themselves, without what is inside of them, each with its outermost job's name."""
-    found: list[tuple[Node, str]] = []
+    found: list[tuple[SpanNode, str]] = []
     waiting = [(node, "") for node in build_forest(spans, details=False)]
     while waiting:
         node, job = waiting.pop()
@@ -26,10 +26,10 @@ def slowest(spans: Sequence[Span], count: int) -> list[tuple[Node, str]]:
     return heapq.nsmallest(count, found, key=lambda pair: (-pair[0].own_seconds, pair[0].span.id))
 
 
-def render_slow(spans: Sequence[Span], width: int, count: int = 10) -> Styled:
+def render_slow(spans: Sequence[Span], width: int, count: int = 10) -> StyledText:
     """Return a table of the slowest events, no line wider than `width`; `at` is when they started, in seconds since the first event."""
     if not spans:
-        return Styled((fit(width, "No events were recorded."),))
+        return StyledText((fit(width, "No events were recorded."),))
     found = slowest(spans, count)
     begin = min(span.start for span in spans)
     waited = {name: [number_of(node.span, f"waits.{name}") for node, _ in found] for name in WAITS}
@@ -49,12 +49,12 @@ def render_slow(spans: Sequence[Span], width: int, count: int = 10) -> Styled:
         for node, job in found
     ]
     title = f"The {len(found)} slowest of {_events(spans)} events (time without what is inside of them)"
-    return Styled((fit(width, Part(title, Style.TITLE)), *render_table(layout, rows, width)))
+    return StyledText((fit(width, StyledPart(title, Style.TITLE)), *render_table(layout, rows, width)))
 
 
-def _status(span: Span) -> Part:
+def _status(span: Span) -> StyledPart:
     status = UNFINISHED if span.end is None else span.status
-    return Part(shorten(clean(status), LONGEST_STATUS), style_of(status))
+    return StyledPart(shorten(clean(status), LONGEST_STATUS), style_of(status))
 
 
 def _events(spans: Sequence[Span]) -> str:

@@ -27,46 +27,46 @@ class Style(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StyledPart:
     """A piece of a line, without a line break."""
 
     text: str
     style: Style = Style.PLAIN
 
 
-Word = str | Part
-Line = tuple[Part, ...]
+Word = str | StyledPart
+StyledLine = tuple[StyledPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Styled:
+class StyledText:
     r"""Lines of styled parts; `str` gives the plain text.
 
-    >>> str(Styled((line("a", Part("b", Style.BAD)), line("c"))))
+    >>> str(StyledText((line("a", StyledPart("b", Style.BAD)), line("c"))))
     'ab\nc'
     """
 
-    lines: tuple[Line, ...] = ()
+    lines: tuple[StyledLine, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(map(plain, self.lines))
 
 
-def line(*words: Word) -> Line:
+def line(*words: Word) -> StyledLine:
     """Return a line of words, a text counting as plain; empty ones are left out."""
-    parts = (word if isinstance(word, Part) else Part(word) for word in words)
+    parts = (word if isinstance(word, StyledPart) else StyledPart(word) for word in words)
     return tuple(part for part in parts if part.text)
 
 
-def plain(parts: Line) -> str:
+def plain(parts: StyledLine) -> str:
     """Return the text of a line."""
     return "".join(part.text for part in parts)
 
 
-def fit(width: int, *words: Word) -> Line:
+def fit(width: int, *words: Word) -> StyledLine:
     """Return a line in at most `width` columns, cut with an ellipsis.
 
-    >>> plain(fit(6, "embed", Part("-notes", Style.BAD)))
+    >>> plain(fit(6, "embed", StyledPart("-notes", Style.BAD)))
     'embed…'
     """
     parts = line(*words)
@@ -74,18 +74,18 @@ def fit(width: int, *words: Word) -> Line:
     kept = []
     for part in parts:
         # What is cut ends in an ellipsis, which takes the place of at least one character.
-        kept.append(Part(rest[: len(part.text)], part.style))
+        kept.append(StyledPart(rest[: len(part.text)], part.style))
         rest = rest[len(part.text) :]
     return line(*kept)
 
 
-def stack(*texts: Styled, gap: int = 0) -> Styled:
+def stack(*texts: StyledText, gap: int = 0) -> StyledText:
     """Return texts below each other, those without lines left out, with `gap` empty lines between them."""
-    lines: list[Line] = []
+    lines: list[StyledLine] = []
     for text in texts:
         if text.lines:
             lines += [*([()] * gap if lines else []), *text.lines]
-    return Styled(tuple(lines))
+    return StyledText(tuple(lines))
 
 
 def style_of(status: str) -> Style:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from asyncrun.duration import duration
 from asyncrun.trace.run_record import Span
 from asyncrun.trace.span_tree import WAITS, Timing, build_forest, number_of, timings_by_job, timings_by_type
-from asyncrun.trace.views.styled_text import Part, Style, Styled, Word, fit, stack
+from asyncrun.trace.views.styled_text import Style, StyledPart, StyledText, Word, fit, stack
 from asyncrun.trace.views.table import Column, render_table, table_fits
 
 NARROWEST_LABEL = 8
@@ -20,7 +20,7 @@ _Cells = tuple[str, Callable[[Timing], Word]]
 """A column: its header, and what it says of one timing."""
 
 
-def render_summary(spans: Sequence[Span], width: int) -> Styled:
+def render_summary(spans: Sequence[Span], width: int) -> StyledText:
     """Return two tables, no line wider than `width`: jobs by their start, event types by their total.
 
     `total` sums durations (what ran at the same time counts each time), `self` leaves out the time of children. The waits
@@ -34,15 +34,15 @@ def render_summary(spans: Sequence[Span], width: int) -> Styled:
         table for title, timings in (("job", jobs), ("event type", types)) if timings for table in _tables(title, timings, waits, width)
     ]
     if not tables:
-        return Styled((fit(width, "No events were recorded."),))
-    head = Styled((fit(width, Part("Timing summary", Style.TITLE)),))
+        return StyledText((fit(width, "No events were recorded."),))
+    head = StyledText((fit(width, StyledPart("Timing summary", Style.TITLE)),))
     suspended = sum(number_of(span, "suspended") for span in spans)
     words = f"suspended: {duration(suspended)} by the wall clock, which are part of no other number"
-    slept = [Styled((fit(width, Part(words, Style.ODD)),))] if suspended else []
+    slept = [StyledText((fit(width, StyledPart(words, Style.ODD)),))] if suspended else []
     return stack(head, stack(*tables, *slept, gap=1))
 
 
-def _tables(title: str, timings: Sequence[Timing], waits: Sequence[str], width: int) -> list[Styled]:
+def _tables(title: str, timings: Sequence[Timing], waits: Sequence[str], width: int) -> list[StyledText]:
     times, waited, medians = _times(timings), [_waited(name) for name in waits], _medians(timings)
     if table_fits(*_table(title, timings, [*times, *waited]), width):
         return [_rendered(title, timings, [*times, *waited, *medians], width)]
@@ -69,7 +69,7 @@ def _times(timings: Sequence[Timing]) -> list[_Cells]:
         ("self", lambda timing: duration(timing.own)),
     ]
     if any(timing.failed for timing in timings):
-        cells.append(("failed", lambda timing: Part(str(timing.failed), Style.BAD if timing.failed else Style.PLAIN)))
+        cells.append(("failed", lambda timing: StyledPart(str(timing.failed), Style.BAD if timing.failed else Style.PLAIN)))
     return cells
 
 
@@ -81,9 +81,9 @@ def _medians(timings: Sequence[Timing]) -> list[_Cells]:
     if not any(timing.count >= MANY for timing in timings):
         return []
     return [
-        ("p50", lambda timing: duration(timing.spread.p50)),
-        ("p95", lambda timing: duration(timing.spread.p95)),
-        ("max", lambda timing: duration(timing.spread.most)),
+        ("p50", lambda timing: duration(timing.percentiles.p50)),
+        ("p95", lambda timing: duration(timing.percentiles.p95)),
+        ("max", lambda timing: duration(timing.percentiles.most)),
     ]
 
 
@@ -92,5 +92,5 @@ def _table(title: str, timings: Sequence[Timing], cells: Sequence[_Cells]) -> tu
     return layout, [[timing.label, *(cell(timing) for _, cell in cells)] for timing in timings]
 
 
-def _rendered(title: str, timings: Sequence[Timing], cells: Sequence[_Cells], width: int) -> Styled:
-    return Styled(tuple(render_table(*_table(title, timings, cells), width)))
+def _rendered(title: str, timings: Sequence[Timing], cells: Sequence[_Cells], width: int) -> StyledText:
+    return StyledText(tuple(render_table(*_table(title, timings, cells), width)))

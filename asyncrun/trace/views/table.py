@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from asyncrun.trace.views.styled_text import Line, Part, Style, Word, clean, columns, line, pad, shorten, shorten_start
+from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, Word, clean, columns, line, pad, shorten, shorten_start
 
 GAP = "  "
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class Column:
     keeps_end: bool = False
 
 
-def render_table(layout: Sequence[Column], rows: Sequence[Sequence[Word]], width: int) -> list[Line]:
+def render_table(layout: Sequence[Column], rows: Sequence[Sequence[Word]], width: int) -> list[StyledLine]:
     """Return the lines of a table, the header first, none wider than `width`.
 
     Columns with a `least` are shortened; where that is not enough, columns are left out: those with a `worth`, then from the right; the
@@ -62,31 +62,31 @@ def _without(parts: Sequence[T], gone: int) -> list[T]:
     return [part for index, part in enumerate(parts) if index != gone]
 
 
-def _cells(layout: Sequence[Column], rows: Sequence[Sequence[Word]]) -> list[list[Part]]:
-    return [[Part(column.header, Style.HEAD) for column in layout], *([_cell(cell) for cell in row] for row in rows)]
+def _cells(layout: Sequence[Column], rows: Sequence[Sequence[Word]]) -> list[list[StyledPart]]:
+    return [[StyledPart(column.header, Style.HEAD) for column in layout], *([_cell(cell) for cell in row] for row in rows)]
 
 
-def _sizes(layout: Sequence[Column], cells: Sequence[Sequence[Part]]) -> tuple[list[int], list[int]]:
+def _sizes(layout: Sequence[Column], cells: Sequence[Sequence[StyledPart]]) -> tuple[list[int], list[int]]:
     """Return how wide each column would be, and how narrow it may be made."""
     natural = [max(columns(row[index].text) for row in cells) for index in range(len(layout))]
     return natural, [size if column.least is None else min(size, column.least) for size, column in zip(natural, layout, strict=True)]
 
 
-def _cell(cell: Word) -> Part:
-    return Part(clean(cell.text), cell.style) if isinstance(cell, Part) else Part(clean(cell))
+def _cell(cell: Word) -> StyledPart:
+    return StyledPart(clean(cell.text), cell.style) if isinstance(cell, StyledPart) else StyledPart(clean(cell))
 
 
-def _row(cells: Sequence[tuple[Part, int, Column]]) -> Line:
+def _row(cells: Sequence[tuple[StyledPart, int, Column]]) -> StyledLine:
     words: list[Word] = []
     for cell, size, column in cells:
-        words += [GAP, Part(pad(_shortened(cell, size, column), size, column.align), cell.style)]
+        words += [GAP, StyledPart(pad(_shortened(cell, size, column), size, column.align), cell.style)]
     cell, size, column = cells[-1]
     if column.align == "<":
-        words[-1] = Part(_shortened(cell, size, column), cell.style)
+        words[-1] = StyledPart(_shortened(cell, size, column), cell.style)
     return line(*words[1:])
 
 
-def _shortened(cell: Part, size: int, column: Column) -> str:
+def _shortened(cell: StyledPart, size: int, column: Column) -> str:
     return shorten_start(cell.text, size) if column.keeps_end and cell.style is not Style.HEAD else shorten(cell.text, size)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from asyncrun.duration import duration
 from asyncrun.trace.run_record import UNFINISHED, Span
-from asyncrun.trace.span_tree import Node, build_forest, lanes_of
+from asyncrun.trace.span_tree import SpanNode, build_forest, lanes_of
 from asyncrun.trace.used_concurrency import concurrency_of, mean_levels, stretches_of
-from asyncrun.trace.views.styled_text import Part, Style, Styled, Word, clean, columns, fit, pad, style_of
+from asyncrun.trace.views.styled_text import Style, StyledPart, StyledText, Word, clean, columns, fit, pad, style_of
 
 BARS = "▁▂▃▄▅▆▇█"
 IDLE = "·"
@@ -16,7 +16,7 @@ NARROWEST_BAR = 10
 WIDEST_LABEL = 24
 
 
-def render_timeline(spans: Sequence[Span], width: int) -> Styled:
+def render_timeline(spans: Sequence[Span], width: int) -> StyledText:
     """Return a line for each job with what it did over time, no line wider than `width`.
 
     A column is a stretch of time; its bar is as high as there were events open at once in the job, on average, and `·` stands for
@@ -24,7 +24,7 @@ def render_timeline(spans: Sequence[Span], width: int) -> Styled:
     """
     forest = build_forest(spans, details=False)
     if not forest:
-        return Styled((fit(width, "No events were recorded."),))
+        return StyledText((fit(width, "No events were recorded."),))
     lanes = lanes_of(forest)
     start, end = min(node.span.start for node in forest), max(node.end for node in forest)
     labels = {name: clean(name) for name in lanes}
@@ -37,24 +37,24 @@ def render_timeline(spans: Sequence[Span], width: int) -> Styled:
     levels = {name: _levels(heads, start, end, size) for name, heads in lanes.items()}
     top = max((level for row in levels.values() for level in row), default=0.0)
     scale = f"{duration(end - start)}; a column is {duration((end - start) / size)}, {BARS[-1]} is {_number(top)} at once"
-    lines: list[list[Word]] = [[Part(scale, Style.TITLE)], [" " * (label + 1) + _ruler(end - start, size).rstrip()]]
+    lines: list[list[Word]] = [[StyledPart(scale, Style.TITLE)], [" " * (label + 1) + _ruler(end - start, size).rstrip()]]
     for name, heads in lanes.items():
         bars = "".join(_mark(level, top, inside) for level, inside in zip(levels[name], _inside(heads, start, end, size), strict=True))
         end_of_line = f" {tails[name]}" if tail > 0 else ""
-        lines.append([f"{pad(labels[name], label)} ", Part(bars if end_of_line else bars.rstrip(), Style.BAR), *_ending(end_of_line)])
-    return Styled(tuple(fit(width, *words) for words in lines))
+        lines.append([f"{pad(labels[name], label)} ", StyledPart(bars if end_of_line else bars.rstrip(), Style.BAR), *_ending(end_of_line)])
+    return StyledText(tuple(fit(width, *words) for words in lines))
 
 
 def _ending(words: str) -> list[Word]:
     told = words.removesuffix(UNFINISHED)
-    return [told, Part(UNFINISHED, style_of(UNFINISHED))] if told != words else [words]
+    return [told, StyledPart(UNFINISHED, style_of(UNFINISHED))] if told != words else [words]
 
 
-def _levels(heads: Sequence[Node], start: float, end: float, size: int) -> list[float]:
+def _levels(heads: Sequence[SpanNode], start: float, end: float, size: int) -> list[float]:
     return mean_levels(stretches_of(heads), start, end, size)
 
 
-def _inside(heads: Sequence[Node], start: float, end: float, size: int) -> list[bool]:
+def _inside(heads: Sequence[SpanNode], start: float, end: float, size: int) -> list[bool]:
     part = (end - start) / size
     if part <= 0:
         return [True] * size
@@ -73,7 +73,7 @@ def _mark(level: float, top: float, inside: bool) -> str:
     return IDLE if inside else " "
 
 
-def _tail(heads: Sequence[Node]) -> str:
+def _tail(heads: Sequence[SpanNode]) -> str:
     used = concurrency_of(heads)
     words = f"most {_number(used.most)}, mean {_number(used.mean)}"
     return f"{words}, {UNFINISHED}" if any(head.span.end is None for head in heads) else words

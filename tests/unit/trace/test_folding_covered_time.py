@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.trace.folding import Busy
+from asyncrun.trace.folding import CoveredTime
 from asyncrun.trace.span_tree import union_seconds
 
 moments = st.integers(0, 60)
@@ -16,7 +16,7 @@ intervals = st.lists(st.tuples(moments, moments).map(lambda pair: (float(min(pai
 
 @given(intervals)
 def test_it_is_the_union_whatever_the_order(parts: list[tuple[float, float]]) -> None:
-    busy = Busy()
+    busy = CoveredTime()
     for start, end in parts:
         busy.add(start, end)
     assert busy.seconds == union_seconds(parts)
@@ -24,13 +24,13 @@ def test_it_is_the_union_whatever_the_order(parts: list[tuple[float, float]]) ->
 
 @given(intervals.filter(bool))
 def test_many_at_once_are_their_union(parts: list[tuple[float, float]]) -> None:
-    busy = Busy()
+    busy = CoveredTime()
     busy.add_many(np.array([start for start, _ in parts]), np.array([end for _, end in parts]))
     assert busy.seconds == pytest.approx(union_seconds(parts))
 
 
 def test_a_million_separate_stretches_are_summed() -> None:
-    busy = Busy()
+    busy = CoveredTime()
     for number in range(10_000):
         busy.add(number, number + 0.5)
     assert busy.seconds == pytest.approx(5000)

@@ -1,4 +1,4 @@
-"""Quantiles from a few counters: near the exact ones, whatever was counted, in one part or several."""
+"""DurationHistogram from a few counters: near the exact ones, whatever was counted, in one part or several."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.trace.percentiles import CLASSES, Quantiles, percentile
+from asyncrun.trace.percentiles import CLASSES, DurationHistogram, percentile
 
 durations = st.lists(st.floats(0, 1e6), min_size=1)
 shares = st.sampled_from([0.5, 0.95, 1.0])
 
 
-def counted(seconds: list[float]) -> Quantiles:
-    quantiles = Quantiles()
+def counted(seconds: list[float]) -> DurationHistogram:
+    quantiles = DurationHistogram()
     for value in seconds:
         quantiles.add(value)
     return quantiles
@@ -27,7 +27,7 @@ def test_they_are_within_two_percent(seconds: list[float], share: float) -> None
 
 @given(durations, shares)
 def test_many_at_once_are_counted_as_one_by_one(seconds: list[float], share: float) -> None:
-    quantiles = Quantiles()
+    quantiles = DurationHistogram()
     quantiles.add_many(np.array(seconds))
     assert quantiles.count == len(seconds)
     assert quantiles.at(share) == pytest.approx(counted(seconds).at(share), rel=0.04)
@@ -41,6 +41,6 @@ def test_two_merge_into_what_one_would_be(some: list[float], others: list[float]
 
 
 def test_nothing_and_the_unthinkable() -> None:
-    assert Quantiles().at(0.5) == 0
+    assert DurationHistogram().at(0.5) == 0
     assert counted([1e300]).at(0.5) > 1e9
     assert CLASSES == 1000

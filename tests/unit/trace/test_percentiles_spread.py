@@ -1,11 +1,11 @@
-"""Quantiles of durations: values that a person will act on, also where most events are folded."""
+"""DurationHistogram of durations: values that a person will act on, also where most events are folded."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.trace.percentiles import Spread, percentile, spread_of
+from asyncrun.trace.percentiles import Percentiles, percentile, percentiles_of
 
 
 @given(st.lists(st.floats(0, 100), min_size=1), st.sampled_from([0.5, 0.95, 1.0]))
@@ -25,16 +25,16 @@ def fold(count: int, low: float, p50: float, p95: float, high: float) -> dict[st
 
 
 def test_nothing_has_ended() -> None:
-    assert spread_of([]) == Spread(0, 0, 0)
+    assert percentiles_of([]) == Percentiles(0, 0, 0)
 
 
 def test_one_fold_knows_the_quantiles_of_all_that_are_alike() -> None:
-    assert spread_of([0.1, 9.0], [fold(100, 0.2, 0.5, 0.8, 1.0)]) == Spread(0.5, 0.8, 9.0)
+    assert percentiles_of([0.1, 9.0], [fold(100, 0.2, 0.5, 0.8, 1.0)]) == Percentiles(0.5, 0.8, 9.0)
 
 
 def test_several_folds_count_by_how_many_they_stand_for() -> None:
-    spread = spread_of([], [fold(1000, 0.2, 0.5, 0.8, 1.0), fold(10, 2.0, 3.0, 4.0, 5.0)])
-    assert (spread.p50, spread.p95, spread.most) == (0.5, 0.8, 5.0)
+    percentiles = percentiles_of([], [fold(1000, 0.2, 0.5, 0.8, 1.0), fold(10, 2.0, 3.0, 4.0, 5.0)])
+    assert (percentiles.p50, percentiles.p95, percentiles.most) == (0.5, 0.8, 5.0)
 
 
 finite = st.floats(0, 1e6)
@@ -43,5 +43,5 @@ folds = st.builds(lambda count, values: fold(count, *sorted(values)), st.integer
 
 @given(st.lists(finite, max_size=5), st.lists(folds, min_size=1, max_size=4))
 def test_quantiles_lie_in_order_between_the_extremes(exact: list[float], many: list[dict[str, float]]) -> None:
-    spread = spread_of(exact, many)
-    assert spread.p50 <= spread.p95 <= spread.most
+    percentiles = percentiles_of(exact, many)
+    assert percentiles.p50 <= percentiles.p95 <= percentiles.most

@@ -89,7 +89,7 @@ def test_folded_events_count_as_what_they_stand_for(maker) -> None:
     by_type = {timing.label: timing for timing in timings_by_type(build_forest(maker.spans))}
     embedding = by_type["embedding"]
     assert (embedding.count, embedding.total, embedding.own, embedding.failed) == (100, 52.0, 52.0, 4)
-    assert (embedding.spread.p50, embedding.spread.p95, embedding.spread.most) == (0.5, 0.75, 2.0)
+    assert (embedding.percentiles.p50, embedding.percentiles.p95, embedding.percentiles.most) == (0.5, 0.75, 2.0)
     assert notes.waits["rate"] == embedding.waits["rate"] == 5.0
     assert notes.own == 0.5
 

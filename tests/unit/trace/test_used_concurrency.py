@@ -1,4 +1,4 @@
-"""Concurrency that was used: most and mean, over time, also where events are folded."""
+"""UsedConcurrency that was used: most and mean, over time, also where events are folded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.trace.span_tree import build_forest
-from asyncrun.trace.used_concurrency import Concurrency, Stretch, concurrency_of, mean_levels, most_at_once, stretches_of
+from asyncrun.trace.used_concurrency import Stretch, UsedConcurrency, concurrency_of, mean_levels, most_at_once, stretches_of
 
 times = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)).map(sorted), max_size=10)
 
@@ -47,7 +47,7 @@ def test_folded_events_do_not_add_to_the_most_of_those_that_they_shared_workers_
         for _ in range(4):
             maker.add("embedding", start, start + 1, job)
     maker.add("embedding", 0, 10, job, folded__count=240, folded__seconds=24.0)
-    assert concurrency_of(build_forest(maker.spans)) == Concurrency(4, 4)
+    assert concurrency_of(build_forest(maker.spans)) == UsedConcurrency(4, 4)
 
 
 def test_only_the_innermost_events_count(maker) -> None:
@@ -55,7 +55,7 @@ def test_only_the_innermost_events_count(maker) -> None:
     outer = maker.add("async_job", 0, 4, job)
     maker.add("embedding", 0, 2, outer)
     maker.add("embedding", 1, 3, outer)
-    assert concurrency_of(build_forest(maker.spans)) == Concurrency(2, 1)
+    assert concurrency_of(build_forest(maker.spans)) == UsedConcurrency(2, 1)
 
 
 def test_folded_events_count_as_many_as_were_open_on_average(maker) -> None:
@@ -63,10 +63,10 @@ def test_folded_events_count_as_many_as_were_open_on_average(maker) -> None:
     maker.add("embedding", 0, 10, job, folded__count=400, folded__seconds=40.0)
     [stretch] = stretches_of(build_forest(maker.spans))
     assert stretch.level == 4
-    assert concurrency_of(build_forest(maker.spans)) == Concurrency(4, 4)
+    assert concurrency_of(build_forest(maker.spans)) == UsedConcurrency(4, 4)
 
 
 def test_nothing_took_any_time(maker) -> None:
     maker.add("async_job", 1, 1)
-    assert concurrency_of(build_forest(maker.spans)) == Concurrency(0, 0)
+    assert concurrency_of(build_forest(maker.spans)) == UsedConcurrency(0, 0)
     assert mean_levels([], 1, 1, 3) == [0, 0, 0]

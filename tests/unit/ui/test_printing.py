@@ -1,4 +1,4 @@
-"""Styled text on a terminal: colour comes from the style alone, never from the text."""
+"""StyledText text on a terminal: colour comes from the style alone, never from the text."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.trace.views.styled_text import Part, Style, Styled, line
+from asyncrun.trace.views.styled_text import Style, StyledPart, StyledText, line
 from asyncrun.ui.printing import paint, print_styled
 
 
 @given(st.text(), st.sampled_from(Style))
 def test_no_text_reaches_the_terminal_as_a_control_sequence(text: str, style: Style) -> None:
-    shown = Styled((line(Part(text, style)),))
+    shown = StyledText((line(StyledPart(text, style)),))
     bare = paint(shown, colour=False)
     assert "\x1b" not in bare
     assert "\n" not in bare
@@ -23,18 +23,18 @@ def test_no_text_reaches_the_terminal_as_a_control_sequence(text: str, style: St
 
 
 def test_without_colour_a_style_is_not_seen() -> None:
-    shown = Styled((line("run ", Part("failed", Style.BAD)), (), line(Part("A", Style.TITLE))))
+    shown = StyledText((line("run ", StyledPart("failed", Style.BAD)), (), line(StyledPart("A", Style.TITLE))))
     assert paint(shown, colour=False) == "run failed\n\nA"
     assert paint(shown, colour=True) == "run \x1b[1;31mfailed\x1b[0m\n\n\x1b[1mA\x1b[0m"
 
 
 def test_a_printed_view_ends_its_line() -> None:
     stream = io.StringIO()
-    print_styled(Styled((line("one"), line("two"))), stream)
+    print_styled(StyledText((line("one"), line("two"))), stream)
     assert stream.getvalue() == "one\ntwo\n"
 
 
 def test_a_sentence_goes_on_between_words_and_keeps_its_colours() -> None:
     stream = io.StringIO()
-    print_styled(Styled((line("notes ", Part("failed", Style.BAD), ": the server says\x1b no"),)), stream, colour=True, width=20)
+    print_styled(StyledText((line("notes ", StyledPart("failed", Style.BAD), ": the server says\x1b no"),)), stream, colour=True, width=20)
     assert stream.getvalue() == "notes \x1b[1;31mfailed\x1b[0m: the\n  server says\\x1b no\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
-from asyncrun.trace.views.styled_text import Part, Style
+from asyncrun.trace.views.styled_text import Style, StyledPart
 from asyncrun.ui import run_end
 
 GOES_ON = "Next: `asyncrun run 'my jobs.yaml'` goes on from here; what is finished is not sent again."
@@ -98,10 +98,10 @@ def test_a_quiet_run_says_the_same(failure: ItemFailure) -> None:
 
 def test_a_status_has_its_colour_and_a_count_of_failures_has_none(failure: ItemFailure) -> None:
     well = run_end.render_ending(ended(Status.SUCCEEDED, 0)).lines
-    assert [part for line in well for part in line if part.style is not Style.PLAIN] == [Part("succeeded", Style.GOOD)]
+    assert [part for line in well for part in line if part.style is not Style.PLAIN] == [StyledPart("succeeded", Style.GOOD)]
     said = replace(failure, message="the server has failed")
     ill = run_end.render_ending(ended(Status.FAILED, 1, said, reason="all failed")).lines
-    assert [part for line in ill for part in line if part.style is not Style.PLAIN] == [Part("failed", Style.BAD)] * 2
+    assert [part for line in ill for part in line if part.style is not Style.PLAIN] == [StyledPart("failed", Style.BAD)] * 2
 
 
 @pytest.mark.parametrize(("cost", "said"), [(None, "7 tokens)"), (0.0, "7 tokens, $0)"), (0.0246, "7 tokens, $0.0246)")])

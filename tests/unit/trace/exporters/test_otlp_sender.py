@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from asyncrun.errors import MissingExtraError
-from asyncrun.trace.exporters.otlp_sender import Sender, is_wanted
+from asyncrun.trace.exporters.otlp_sender import OtlpSender, is_wanted
 from asyncrun.trace.run_record import RunRecord, Span
 
 ENVIRON = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}
@@ -33,5 +33,5 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     with pytest.raises(MissingExtraError) as caught:
-        Sender(ENVIRON).finish(runs[0], nightly, 0.0)
+        OtlpSender(ENVIRON).finish(runs[0], nightly, 0.0)
     assert "asyncrun[otel]" in caught.value.hint

@@ -15,7 +15,7 @@ from asyncrun.trace.views.errors import render_errors
 from asyncrun.trace.views.runs import render_runs
 from asyncrun.trace.views.show import render_path, render_show
 from asyncrun.trace.views.slow import render_slow
-from asyncrun.trace.views.styled_text import Styled, columns, stack
+from asyncrun.trace.views.styled_text import StyledText, columns, stack
 from asyncrun.trace.views.summary import render_summary
 from asyncrun.trace.views.timeline import render_timeline
 from asyncrun.trace.views.tree import render_tree
@@ -23,7 +23,7 @@ from asyncrun.ui.printing import paint
 
 NOW = 1_795_486_525.0
 WIDTHS = (20, 40, 80, 120)
-View = Callable[[list[RunRecord], list[Span], int], Styled]
+View = Callable[[list[RunRecord], list[Span], int], StyledText]
 OF_FAILURES = ("errors", "failing", "failing-slow", "failing-timeline")
 WHOLLY_HOSTILE = "hostile-"
 
