@@ -20,7 +20,7 @@ from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import Mistake, StorageError, os_words
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import ModelConfig
-from asyncrun.jobs.budget import Purse
+from asyncrun.jobs.budget import RunBudget
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.paths import LEDGER, is_there, state_folder
 from asyncrun.ports import Progress
@@ -63,7 +63,7 @@ def build_workshop(
         warn=warn,
         redact=redact,
         deadline=None if options.max_runtime is None else clock.monotonic() + options.max_runtime,
-        purse=None if options.max_cost is None else Purse(options.max_cost),
+        run_budget=None if options.max_cost is None else RunBudget(options.max_cost),
         models=models,
         jobs=jobs,
         keyless=keyless,

@@ -29,7 +29,7 @@ from asyncrun.jobfile.fillers import fills
 from asyncrun.jobfile.input_output import InputConfig, OutputConfig
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
 from asyncrun.jobfile.sections import EmbedderConfig, EndpointConfig, LlmConfig, ModelConfig, StoreConfig
-from asyncrun.jobs.budget import Budget, Purse
+from asyncrun.jobs.budget import JobBudget, RunBudget
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.distinct import DistinctSource
 from asyncrun.jobs.embed import EmbedKind
@@ -42,7 +42,7 @@ from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.notes import token_rate
 from asyncrun.ledger.references import Reference
 from asyncrun.ledger.refreshes import generation_of
-from asyncrun.ledger.spending import Spending
+from asyncrun.ledger.spending import SpendingAccount
 from asyncrun.llms.interface import Llm
 from asyncrun.paths import known_as
 from asyncrun.ports import Kind, Progress
@@ -77,7 +77,7 @@ class Workshop:
     warn: Callable[[str], object] = Progress().warn
     redact: Callable[[str], str] = str
     options: RunOptions = field(default_factory=RunOptions)
-    purse: Purse | None = None
+    run_budget: RunBudget | None = None
     models: Sequence[ModelConfig] = ()
     jobs: Sequence[Job] = ()
     keyless: Sequence[Mistake] = ()
@@ -254,11 +254,11 @@ class Workshop:
             redact=self.redact,
         )
 
-    def _budget(self, job: Job) -> Budget | None:
-        budget = Budget(Spending(self.ledger, self.failures_of(job)), job.budget.tokens, job.budget.cost, self.purse)
+    def _budget(self, job: Job) -> JobBudget | None:
+        budget = JobBudget(SpendingAccount(self.ledger, self.failures_of(job)), job.budget.tokens, job.budget.cost, self.run_budget)
         if budget.durable:
             budget.spent, budget.stopped = budget.account.balance()
-        return budget if budget.durable or self.purse is not None else None
+        return budget if budget.durable or self.run_budget is not None else None
 
     def open_source(self, config: InputConfig) -> Source:
         """Return the input of a job."""

@@ -13,7 +13,7 @@ from asyncrun.aio.pool import outcomes
 from asyncrun.aio.worker_state import waiting
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import AsyncrunError, ItemError
-from asyncrun.jobs.budget import Reservation
+from asyncrun.jobs.budget import ReservedAmount
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.failures import doubted, in_doubt
 from asyncrun.jobs.job_counters import Tally
@@ -215,10 +215,10 @@ async def ask(question: Question, answering: Answering, context: JobContext) -> 
 
 
 @asynccontextmanager
-async def _paid(question: Question, answering: Answering, context: JobContext) -> AsyncIterator[Reservation]:
+async def _paid(question: Question, answering: Answering, context: JobContext) -> AsyncIterator[ReservedAmount]:
     """Reserve what the question will use, where there is a budget. Raises BudgetError when it would pass it."""
     if context.budget is None:
-        yield Reservation(Amount())
+        yield ReservedAmount(Amount())
         return
     async with context.budget.reserve(answering.expected(question.size)) as reservation:
         yield reservation

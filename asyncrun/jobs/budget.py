@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from asyncrun.errors import AsyncrunError, BudgetError
-from asyncrun.ledger.spending import Amount, Spending, Stopped
+from asyncrun.ledger.spending import Amount, SpendingAccount, Stopped
 from asyncrun.plural import dollars
 from asyncrun.records import Usage
 
 
 @dataclass(slots=True)
-class Purse:
+class RunBudget:
     """Money for all jobs of a run together (`--max-cost`, USD); `spent` holds what is reserved, too."""
 
     limit: float
@@ -21,7 +21,7 @@ class Purse:
 
 
 @dataclass(slots=True)
-class Reservation:
+class ReservedAmount:
     """What a call is expected to use, until `used` says what it did use."""
 
     expected: Amount
@@ -34,17 +34,17 @@ class Reservation:
 
 
 @dataclass(slots=True)
-class Budget:
+class JobBudget:
     """The budget of one job in one run.
 
     `tokens` and `cost` (USD) are its limits, None without one; `spent` was spent since the job last finished; `stopped` are the limits at
     which it was stopped before: until they are raised it spends nothing.
     """
 
-    account: Spending
+    account: SpendingAccount
     tokens: int | None = None
     cost: float | None = None
-    purse: Purse | None = None
+    run_budget: RunBudget | None = None
     spent: Amount = field(default_factory=Amount)
     stopped: Stopped = field(default_factory=Stopped)
 
@@ -54,7 +54,7 @@ class Budget:
         return self.tokens is not None or self.cost is not None
 
     @asynccontextmanager
-    async def reserve(self, expected: Amount) -> AsyncIterator[Reservation]:
+    async def reserve(self, expected: Amount) -> AsyncIterator[ReservedAmount]:
         """Reserve for a call, which runs inside of the block. Raises BudgetError when it would pass a limit; then nothing is reserved.
 
         A call that ends with an answer about the endpoint has used nothing. A kill or a cancellation leaves what was reserved, since the
@@ -66,7 +66,7 @@ class Budget:
                 await self.account.stop(reached)
             raise BudgetError(reason)
         await self._add(expected)
-        reservation = Reservation(expected)
+        reservation = ReservedAmount(expected)
         try:
             yield reservation
         except AsyncrunError:
@@ -84,15 +84,15 @@ class Budget:
         if self.cost is not None and (after.cost > self.cost or _not_raised(self.cost, self.stopped.cost)):
             needs = f"{dollars(spent.cost)} used, the next call needs about {dollars(expected.cost)}"
             return f"the budget of {dollars(self.cost)} is reached: {needs}", Stopped(cost=self.cost)
-        if self.purse is not None and self.purse.spent + expected.cost > self.purse.limit:
-            needs = f"{dollars(self.purse.spent)} used, the next call needs about {dollars(expected.cost)}"
-            return f"--max-cost {self.purse.limit:g} is reached: {needs}", None
+        if self.run_budget is not None and self.run_budget.spent + expected.cost > self.run_budget.limit:
+            needs = f"{dollars(self.run_budget.spent)} used, the next call needs about {dollars(expected.cost)}"
+            return f"--max-cost {self.run_budget.limit:g} is reached: {needs}", None
         return None
 
     async def _add(self, amount: Amount) -> None:
         self.spent += amount
-        if self.purse is not None:
-            self.purse.spent += amount.cost
+        if self.run_budget is not None:
+            self.run_budget.spent += amount.cost
         if self.durable:
             await self.account.add(amount)
 

@@ -12,7 +12,7 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock
 from asyncrun.errors import TryLaterError
 from asyncrun.jobfile.units import Threshold
-from asyncrun.jobs.budget import Budget
+from asyncrun.jobs.budget import JobBudget
 from asyncrun.jobs.disk_space import FreeSpace, free_space
 from asyncrun.jobs.estimate import TokenRate
 from asyncrun.jobs.forecast import Forecast
@@ -54,7 +54,7 @@ class JobContext:
     rate: TokenRate = field(default_factory=TokenRate)
     forecast: Forecast = field(default_factory=Forecast)
     free_space: FreeSpace = free_space
-    budget: Budget | None = None
+    budget: JobBudget | None = None
     generation: Generation = field(default_factory=Generation)
     options: RunOptions = field(default_factory=RunOptions)
     redact: Callable[[str], str] = str

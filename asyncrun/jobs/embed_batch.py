@@ -12,7 +12,7 @@ from asyncrun.aio.worker_state import waiting
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import AsyncrunError
-from asyncrun.jobs.budget import Reservation
+from asyncrun.jobs.budget import ReservedAmount
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.estimate import expected
 from asyncrun.jobs.pending import Pending
@@ -84,10 +84,10 @@ async def _keep(batch: Sequence[Pending], answer: Embedded, space: Space, contex
 
 
 @asynccontextmanager
-async def _paid(batch: Sequence[Pending], embedder: Embedder, input_type: InputType, context: JobContext) -> AsyncIterator[Reservation]:
+async def _paid(batch: Sequence[Pending], embedder: Embedder, input_type: InputType, context: JobContext) -> AsyncIterator[ReservedAmount]:
     """Reserve what the batch will use, where there is a budget. Raises BudgetError when it would pass it."""
     if context.budget is None:
-        yield Reservation(Amount())
+        yield ReservedAmount(Amount())
         return
     texts, sizes = [pending.text for pending in batch], [pending.size for pending in batch]
     foreseen = await asyncio.to_thread(expected, embedder, input_type, context.rate, texts, sizes)

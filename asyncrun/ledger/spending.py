@@ -36,7 +36,7 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
+class SpendingAccount:
     """The account of one job; `job` is the name that the ledger knows it by."""
 
     ledger: Ledger

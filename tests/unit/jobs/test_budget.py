@@ -9,26 +9,26 @@ from pathlib import Path
 import pytest
 
 from asyncrun.errors import BudgetError, OutageError
-from asyncrun.jobs.budget import Budget, Purse
+from asyncrun.jobs.budget import JobBudget, RunBudget
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ledger.spending import Amount, Spending, Stopped
+from asyncrun.ledger.spending import Amount, SpendingAccount, Stopped
 from asyncrun.records import Usage
 
 
 @pytest.fixture
-def account(tmp_path: Path) -> Iterator[Spending]:
+def account(tmp_path: Path) -> Iterator[SpendingAccount]:
     ledger = Ledger(tmp_path / "ledger.db")
-    yield Spending(ledger, "jobs.yaml/n")
+    yield SpendingAccount(ledger, "jobs.yaml/n")
     ledger.close()
 
 
-async def balance(account: Spending) -> tuple[Amount, Stopped]:
+async def balance(account: SpendingAccount) -> tuple[Amount, Stopped]:
     return await asyncio.to_thread(account.balance)
 
 
 @pytest.mark.asyncio
-async def test_a_reservation_is_durable_before_the_call_and_corrected_after_it(account: Spending) -> None:
-    budget = Budget(account, tokens=100)
+async def test_a_reservation_is_durable_before_the_call_and_corrected_after_it(account: SpendingAccount) -> None:
+    budget = JobBudget(account, tokens=100)
     async with budget.reserve(Amount(40)) as reservation:
         assert (await balance(account))[0] == Amount(40)
         reservation.used(Usage(tokens=25))
@@ -36,15 +36,15 @@ async def test_a_reservation_is_durable_before_the_call_and_corrected_after_it(a
 
 
 @pytest.mark.asyncio
-async def test_what_no_server_has_counted_stays_as_it_was_expected(account: Spending) -> None:
-    async with Budget(account, tokens=100).reserve(Amount(40)) as reservation:
+async def test_what_no_server_has_counted_stays_as_it_was_expected(account: SpendingAccount) -> None:
+    async with JobBudget(account, tokens=100).reserve(Amount(40)) as reservation:
         reservation.used(Usage(tokens=0))
     assert (await balance(account))[0] == Amount(40)
 
 
 @pytest.mark.asyncio
-async def test_an_answer_about_the_endpoint_frees_it_and_a_cancellation_does_not(account: Spending) -> None:
-    budget = Budget(account, tokens=100)
+async def test_an_answer_about_the_endpoint_frees_it_and_a_cancellation_does_not(account: SpendingAccount) -> None:
+    budget = JobBudget(account, tokens=100)
     with pytest.raises(OutageError):
         async with budget.reserve(Amount(40)):
             raise OutageError("down")
@@ -56,45 +56,45 @@ async def test_an_answer_about_the_endpoint_frees_it_and_a_cancellation_does_not
 
 
 @pytest.mark.asyncio
-async def test_the_limits_at_which_it_stopped_are_remembered_until_they_are_raised(account: Spending) -> None:
+async def test_the_limits_at_which_it_stopped_are_remembered_until_they_are_raised(account: SpendingAccount) -> None:
     with pytest.raises(BudgetError) as refused:
-        async with Budget(account, tokens=100).reserve(Amount(101)):
+        async with JobBudget(account, tokens=100).reserve(Amount(101)):
             pass
     assert refused.value.exit_code == 4
     spent, stopped = await balance(account)
     assert (spent, stopped) == (Amount(), Stopped(tokens=100))
     with pytest.raises(BudgetError):
-        async with Budget(account, tokens=100, spent=spent, stopped=stopped).reserve(Amount(1)):
+        async with JobBudget(account, tokens=100, spent=spent, stopped=stopped).reserve(Amount(1)):
             pass
-    async with Budget(account, tokens=101, spent=spent, stopped=stopped).reserve(Amount(1)):
+    async with JobBudget(account, tokens=101, spent=spent, stopped=stopped).reserve(Amount(1)):
         pass
 
 
 @pytest.mark.asyncio
-async def test_jobs_share_the_purse_of_a_run_which_is_not_kept(account: Spending) -> None:
-    purse = Purse(1.0)
-    async with Budget(account, purse=purse).reserve(Amount(1, 0.75)) as reservation:
+async def test_jobs_share_the_budget_of_a_run_which_is_not_kept(account: SpendingAccount) -> None:
+    run_budget = RunBudget(1.0)
+    async with JobBudget(account, run_budget=run_budget).reserve(Amount(1, 0.75)) as reservation:
         reservation.used(Usage(tokens=1, cost=0.5))
-    assert purse.spent == 0.5
+    assert run_budget.spent == 0.5
     with pytest.raises(BudgetError, match="--max-cost"):
-        async with Budget(account, purse=purse).reserve(Amount(1, 0.75)):
+        async with JobBudget(account, run_budget=run_budget).reserve(Amount(1, 0.75)):
             pass
     assert (await balance(account)) == (Amount(), Stopped())
 
 
 @pytest.mark.asyncio
-async def test_raising_the_limit_that_was_reached_is_enough(account: Spending) -> None:
+async def test_raising_the_limit_that_was_reached_is_enough(account: SpendingAccount) -> None:
     with pytest.raises(BudgetError, match="100 tokens"):
-        async with Budget(account, tokens=100, cost=1.0).reserve(Amount(101, 0.1)):
+        async with JobBudget(account, tokens=100, cost=1.0).reserve(Amount(101, 0.1)):
             pass
     _, stopped = await balance(account)
-    async with Budget(account, tokens=200, cost=1.0, stopped=stopped).reserve(Amount(101, 0.1)):
+    async with JobBudget(account, tokens=200, cost=1.0, stopped=stopped).reserve(Amount(101, 0.1)):
         pass
 
 
 @pytest.mark.asyncio
-async def test_the_limit_of_a_run_does_not_stop_the_next_one(account: Spending) -> None:
+async def test_the_limit_of_a_run_does_not_stop_the_next_one(account: SpendingAccount) -> None:
     with pytest.raises(BudgetError, match="--max-cost"):
-        async with Budget(account, tokens=100, purse=Purse(0.1)).reserve(Amount(10, 0.2)):
+        async with JobBudget(account, tokens=100, run_budget=RunBudget(0.1)).reserve(Amount(10, 0.2)):
             pass
     assert (await balance(account))[1] == Stopped()

@@ -20,7 +20,7 @@ from asyncrun.ledger.ledger import TRUNCATED, Finished, KnownFailure, Ledger
 from asyncrun.ledger.notes import add_places, add_token_rate, last_space, places, set_last_space, token_rate
 from asyncrun.ledger.refreshes import generation_of, open_refresh
 from asyncrun.ledger.salvage import Salvaged, ask_to_mend, mend
-from asyncrun.ledger.spending import Amount, Spending
+from asyncrun.ledger.spending import Amount, SpendingAccount
 from asyncrun.records import Answer, ItemFailure, Space, content_key
 
 SPACE = Space("local", "model-a")
@@ -272,7 +272,7 @@ async def _write_down(path: Path) -> None:
     cut = Finished([content_key("cut")], np.ones((1, DIMENSIONS), np.float32), [TRUNCATED])
     await ledger.put(SPACE, cut)
     await put_answers(ledger, SPACE, {b"k" * 16: Answer("yes", "stop", 1, 2)})
-    await Spending(ledger, "jobs.yaml/a").add(Amount(7, 0.5))
+    await SpendingAccount(ledger, "jobs.yaml/a").add(Amount(7, 0.5))
     await open_refresh(ledger, ["jobs.yaml/a"])
     await add_places(ledger, SPACE, ["here"])
     await ledger.write(lambda connection: add_token_rate(connection, SPACE, 3, 12))
@@ -289,7 +289,7 @@ def known_besides_vectors(path: Path) -> list[object]:
         return [
             index.flags(index.find(keys_array(content_key("cut")))).tolist(),
             find_answers(ledger, [b"k" * 16]),
-            Spending(ledger, "jobs.yaml/a").balance(),
+            SpendingAccount(ledger, "jobs.yaml/a").balance(),
             generation_of(ledger, "jobs.yaml/a"),
             places(ledger, SPACE),
             token_rate(ledger, SPACE),

@@ -18,7 +18,7 @@ from asyncrun.ledger.notes import last_space, places, token_rate
 from asyncrun.ledger.refreshes import Generation, generation_of
 from asyncrun.ledger.salvage import mend
 from asyncrun.ledger.schema import MIGRATIONS, open_to_look
-from asyncrun.ledger.spending import Amount, Spending, Stopped
+from asyncrun.ledger.spending import Amount, SpendingAccount, Stopped
 from asyncrun.ledger.sums import checksum
 from asyncrun.records import Answer, Space, content_key
 
@@ -109,7 +109,7 @@ def test_what_an_older_version_knew_besides_vectors_is_kept(tmp_path: Path) -> N
         connection.execute("INSERT INTO flagged SELECT id, flags FROM batches")
     with closing(Ledger(path, named.append)) as ledger:
         assert list(ledger.failures("job")) == ["x"]
-        assert Spending(ledger, "job").balance() == (Amount(7, 0.5), Stopped(9, None))
+        assert SpendingAccount(ledger, "job").balance() == (Amount(7, 0.5), Stopped(9, None))
         assert token_rate(ledger, SPACE) == (3, 12)
         assert generation_of(ledger, "job") == Generation(2)
         assert last_space(ledger, "job") == {"model": "m", "provider": "local"}

@@ -19,7 +19,7 @@ from asyncrun.ledger.ledger import TRUNCATED, Finished, KnownFailure, Ledger
 from asyncrun.ledger.notes import add_places, add_token_rate, last_space, places, set_last_space, token_rate
 from asyncrun.ledger.refreshes import Generation, generation_of, open_refresh
 from asyncrun.ledger.salvage import mend
-from asyncrun.ledger.spending import Amount, Spending, Stopped
+from asyncrun.ledger.spending import Amount, SpendingAccount, Stopped
 from asyncrun.records import Answer, ItemFailure, Space, content_key
 
 SPACE, OTHER = Space("local", "a"), Space("local", "b")
@@ -28,7 +28,7 @@ FAILURE = KnownFailure(ItemFailure("x", Place("in.jsonl", 1), "server_error", "n
 
 KNOWN: dict[str, tuple[Callable[[Ledger], Any], Any]] = {
     "failures": (lambda ledger: ledger.failures("job"), {}),
-    "spending": (lambda ledger: Spending(ledger, "job").balance(), (Amount(), Stopped())),
+    "spending": (lambda ledger: SpendingAccount(ledger, "job").balance(), (Amount(), Stopped())),
     "token_rates": (lambda ledger: token_rate(ledger, SPACE), (0, 0)),
     "refreshes": (lambda ledger: generation_of(ledger, "job"), Generation()),
     "job_spaces": (lambda ledger: last_space(ledger, "job"), None),
@@ -76,8 +76,8 @@ async def write_down(path: Path) -> None:
     for space, value in ((SPACE, 1.0), (OTHER, 2.0)):
         await ledger.put(space, Finished([content_key("one"), content_key("two")], np.full((2, 3), value, np.float32), [0, TRUNCATED]))
     await put_answers(ledger, SPACE, {QUESTION: Answer("yes", "stop", 1, 2)})
-    await Spending(ledger, "job").add(Amount(7, 0.5))
-    await Spending(ledger, "job").stop(Stopped(9, 1))
+    await SpendingAccount(ledger, "job").add(Amount(7, 0.5))
+    await SpendingAccount(ledger, "job").stop(Stopped(9, 1))
     await open_refresh(ledger, ["job"])
     await add_places(ledger, SPACE, ["http://127.0.0.1:8000"])
     await ledger.write(lambda connection: add_token_rate(connection, SPACE, 3, 12))
@@ -122,8 +122,8 @@ def test_who_only_looks_believes_it_no_more_and_leaves_it(path: Path, table: str
 
 def test_a_damaged_account_is_not_added_to(path: Path, ledger: Ledger) -> None:
     damage(path, "UPDATE spending SET tokens = tokens + 1048576")
-    asyncio.run(Spending(ledger, "job").add(Amount(5, 0.25)))
-    assert Spending(ledger, "job").balance() == (Amount(5, 0.25), Stopped())
+    asyncio.run(SpendingAccount(ledger, "job").add(Amount(5, 0.25)))
+    assert SpendingAccount(ledger, "job").balance() == (Amount(5, 0.25), Stopped())
 
 
 def vectors(ledger: Ledger, space: Space) -> dict[str, list[float]]:
