@@ -57,7 +57,7 @@ BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
     "stores": {"sqlite": PartLocation("asyncrun.stores.sqlite:SqliteStore")},
     "readers": {
         "jsonl": PartLocation("asyncrun.readers.jsonl:read_jsonl"),
-        "lines": PartLocation("asyncrun.readers.lines:read_lines"),
+        "lines": PartLocation("asyncrun.readers.text:read_lines"),
         "csv": PartLocation("asyncrun.readers.csv:read_csv"),
         "tsv": PartLocation("asyncrun.readers.csv:read_tsv"),
         "parquet": PartLocation("asyncrun.readers.parquet:read_parquet", extra="parquet", module="pyarrow"),
@@ -65,8 +65,8 @@ BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
         "markdown": PartLocation("asyncrun.readers.text:read_text"),
     },
     "chunkers": {
-        "sentence": PartLocation("asyncrun.chunkers.sentence:SentenceChunker"),
-        "none": PartLocation("asyncrun.chunkers.whole:WholeChunker"),
+        "sentence": PartLocation("asyncrun.chunkers.sentence_chunker:SentenceChunker"),
+        "none": PartLocation("asyncrun.chunkers.interface:WholeChunker"),
     },
     "writers": {
         "jsonl": PartLocation("asyncrun.writers.jsonl:JsonlWriter"),

@@ -22,10 +22,10 @@ def export_ledger(state: Path, output: str) -> tuple[int, int]:
 
     Raises UsageError, OutputError and StorageError.
     """
+    from asyncrun.grammar.file_formats import STDOUT
     from asyncrun.ledger.portable import portable_lines
     from asyncrun.writers.atomic import AtomicFile
-    from asyncrun.writers.open import STDOUT
-    from asyncrun.writers.stdout import StdoutFile
+    from asyncrun.writers.jsonl import StdoutFile
 
     if not is_there(state / LEDGER):
         raise UsageError(f"there is no ledger in {state}", hint="Run a job first, or name its job file with -f.")

@@ -34,7 +34,7 @@ from asyncrun.ledger.portable import Batch, is_portable, read_portable
 from asyncrun.paths import LEDGER, open_state_folder, state_folder
 from asyncrun.readers.interface import BadRecord
 from asyncrun.records import Answer, Imported, InputType, Space, content_key
-from asyncrun.writers.open import format_of
+from asyncrun.writers.open_output import format_of
 
 ROWS_AT_ONCE = 256
 """Rows of an output that become one batch of the ledger."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from asyncrun.app.request import Request, Target
 from asyncrun.errors import JobFileError, UsageError
+from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.jobfile.job_file import JobFile
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.load import is_job_file, load_job_file
@@ -17,7 +18,7 @@ from asyncrun.jobfile.protected_files import output_files, protect_input, protec
 from asyncrun.path_collisions import Protected, Spot, find_collision, locate, protect_database, protect_files, protect_folder
 from asyncrun.paths import LEDGER, LOCKS, TRACES, job_files_in, state_folder
 from asyncrun.writers.atomic import is_stream
-from asyncrun.writers.open import STDOUT, companions
+from asyncrun.writers.open_output import companions
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from asyncrun.app.collection_fillers import filled_with
 from asyncrun.app.produced_files import made_inputs
 from asyncrun.app.wiring import Workshop
 from asyncrun.errors import AsyncrunError, SpaceMismatchError, UsageError
-from asyncrun.jobfile.job_grammar import STDIN
+from asyncrun.grammar.file_formats import STDIN
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
 from asyncrun.jobs.collection_check import check_space, filter_notes
 from asyncrun.jobs.distinct import look

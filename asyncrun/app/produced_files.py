@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asyncrun.app.wiring import output_path
+from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.jobfile.files import real
 from asyncrun.jobfile.job_grammar import takes
 from asyncrun.jobfile.jobs import Job
-from asyncrun.writers.open import STDOUT
 
 
 def made_inputs(jobs: Sequence[Job], root: Path) -> dict[str, dict[Path, str]]:

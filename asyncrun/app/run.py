@@ -33,7 +33,7 @@ from asyncrun.clock import Clock, SystemClock, watch_suspension
 from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import LockedError, StopRunError, TryLaterError
 from asyncrun.folder_lock import PATIENCE
-from asyncrun.jobfile.job_grammar import STDIN
+from asyncrun.grammar.file_formats import STDIN, STDOUT
 from asyncrun.jobfile.jobs import Job
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.refreshes import open_refresh
@@ -44,7 +44,6 @@ from asyncrun.redact import Redactor, redact_error
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import new_run_id
 from asyncrun.ui.json_documents import summary_document
-from asyncrun.writers.open import STDOUT
 
 SOON = 0.3
 """Seconds after which a run that was asked to stop says why it goes on."""

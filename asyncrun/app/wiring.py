@@ -17,14 +17,14 @@ from asyncrun.app.chat_models import build_answering, build_llm
 from asyncrun.app.collection_fillers import fill_first, filled_with, mend_first
 from asyncrun.app.shared_limits import Places, key_of
 from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.chunkers.byte_tokenizer import ByteTokenizer
 from asyncrun.chunkers.interface import Chunker, ChunkOptions
-from asyncrun.chunkers.safe import SafeTokenizer
 from asyncrun.clock import Clock
 from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import MissingKeyError, Mistake, StorageError, UsageError, os_words
-from asyncrun.grammar.endings import input_format
-from asyncrun.grammar.ids import parse_ids
+from asyncrun.grammar.file_formats import STDOUT, input_format
+from asyncrun.grammar.id_lines import parse_ids
 from asyncrun.jobfile.fillers import fills
 from asyncrun.jobfile.input_output import InputConfig, OutputConfig
 from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
@@ -46,11 +46,11 @@ from asyncrun.ledger.spending import SpendingAccount
 from asyncrun.llms.interface import Llm
 from asyncrun.paths import known_as
 from asyncrun.ports import Kind, Progress
-from asyncrun.readers.source import Source
+from asyncrun.readers.item_source import ItemSource
 from asyncrun.readonly import check_writable
 from asyncrun.records import InputType, Space
 from asyncrun.stores.interface import Store
-from asyncrun.writers.open import STDOUT, companions, open_writer
+from asyncrun.writers.open_output import companions, open_writer
 
 if TYPE_CHECKING:
     from asyncrun.jobs.query import QueryKind
@@ -260,9 +260,9 @@ class Workshop:
             budget.spent, budget.stopped = budget.account.balance()
         return budget if budget.durable or self.run_budget is not None else None
 
-    def open_source(self, config: InputConfig) -> Source:
+    def open_source(self, config: InputConfig) -> ItemSource:
         """Return the input of a job."""
-        return Source(
+        return ItemSource(
             base=self.root,
             paths=config.paths,
             inline=config.items,
@@ -295,7 +295,7 @@ class Workshop:
 
     def _chunker(self, job: IngestJob, embedder: Embedder) -> Chunker:
         options = ChunkOptions(job.chunk.size, job.chunk.overlap)
-        return cast(Chunker, registry.load("chunkers", job.chunk.by)(embedder.tokenizer or SafeTokenizer(), options))
+        return cast(Chunker, registry.load("chunkers", job.chunk.by)(embedder.tokenizer or ByteTokenizer(), options))
 
     def _embedder(self, job: EmbedJob | IngestJob | QueryJob) -> Embedder:
         config = job.embedder

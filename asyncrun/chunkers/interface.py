@@ -1,4 +1,4 @@
-"""The chunker port: a document's text in, its chunks out."""
+"""The chunker port: a document's text in, its chunks out; and the chunker that does not cut."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from asyncrun.ports import Tokenizer
 from asyncrun.records import Chunk
 
 
@@ -25,3 +26,19 @@ class Chunker(Protocol):
 
     def __call__(self, text: str) -> Iterator[Chunk]:
         """Yield the chunks in the order of the text."""
+
+
+class WholeChunker:
+    """Gives the whole text as one chunk; tokenizer and sizes are taken as by the other chunkers and not used.
+
+    >>> [chunk.text for chunk in WholeChunker()("All of it. ")]
+    ['All of it. ']
+    """
+
+    def __init__(self, tokenizer: Tokenizer | None = None, options: ChunkOptions | None = None) -> None:
+        pass
+
+    def __call__(self, text: str) -> Iterator[Chunk]:
+        """Yield the text, nothing for white space alone."""
+        if text and not text.isspace():
+            yield Chunk(text, 0, len(text), 0)

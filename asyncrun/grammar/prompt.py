@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from asyncrun.grammar.braces import split_braces
-from asyncrun.grammar.template import field_text
+from asyncrun.grammar.template import field_text, split_braces
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Hit, Item
 from asyncrun.spelling import near
@@ -77,9 +76,9 @@ def fit_context(hits: Sequence[Hit], max_tokens: int | None, tokenizer: Tokenize
 
     The first that does not fit ends the list, so that no worse hit takes the place of a better one; the very first is cut instead.
 
-    >>> from asyncrun.chunkers.safe import SafeTokenizer
+    >>> from asyncrun.chunkers.byte_tokenizer import ByteTokenizer
     >>> hits = [Hit("a", "a", 1.0, "one", {}, 0, 3), Hit("b", "b", 0.5, "two", {}, 0, 3)]
-    >>> fit_context(hits, 10, SafeTokenizer())
+    >>> fit_context(hits, 10, ByteTokenizer())
     Passages(text='[1] one', cited=('a',))
     """
     passages: list[str] = []

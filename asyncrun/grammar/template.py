@@ -1,14 +1,44 @@
-"""Fields of a record: one picked by its dotted name, or several put together by a template such as `"{title}. {text}"`."""
+"""Templates: texts with fields of a record in braces, such as `"{title}. {text}"`, and one field picked by its dotted name."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from asyncrun.errors import ItemError, UsageError
-from asyncrun.grammar.braces import split_braces
 from asyncrun.spelling import did_you_mean
+
+_PIECE = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]|[^{}]+")
+
+
+class BraceField(NamedTuple):
+    """A field of a text: its name, how it is written, and where it begins, in characters from 0. The name of a single brace is empty."""
+
+    name: str
+    written: str
+    offset: int
+
+
+def split_braces(text: str) -> tuple[list[str], list[BraceField]]:
+    """Return the literals of a text and the fields between them; there is one literal more than fields. `{{` and `}}` are braces.
+
+    >>> split_braces("{{json}} { title }?")
+    (['{json} ', '?'], [BraceField(name='title', written='{ title }', offset=9)])
+    """
+    literals, fields = [""], []
+    for match in _PIECE.finditer(text):
+        piece = match[0]
+        if piece in ("{{", "}}"):
+            literals[-1] += piece[0]
+        elif piece[0] in "{}":
+            fields.append(BraceField(piece.strip("{}").strip(), piece, match.start()))
+            literals.append("")
+        else:
+            literals[-1] += piece
+    return literals, fields
+
 
 MISSING = object()
 """What `pick` returns for a field that a record does not have."""

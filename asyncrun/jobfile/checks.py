@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 
 from asyncrun.escape import printable
-from asyncrun.grammar.endings import OUTPUTS, input_format
+from asyncrun.grammar.file_formats import OUTPUTS, input_format
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.field_types import Model
 from asyncrun.jobfile.files import real

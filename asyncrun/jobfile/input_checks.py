@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncrun.errors import StorageError
-from asyncrun.grammar.endings import input_format
+from asyncrun.grammar.file_formats import STDIN, input_format
 from asyncrun.grammar.globs import Glob, is_glob
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import neighbour, not_a_file, real
@@ -41,7 +41,7 @@ def check_inputs(entry: JobEntry, root: Path, written: frozenset[Path], names: N
     given = entry.job.input
     for position, text in enumerate(given.paths):
         path = input_path(entry, position, findings)
-        if text == "-" or findings.knows(path):
+        if text == STDIN or findings.knows(path):
             continue
         found = input_format(text)
         if given.format == "auto" and found is not None and found not in names.built("readers"):

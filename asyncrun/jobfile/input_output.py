@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from asyncrun.grammar.endings import output_format
+from asyncrun.grammar.file_formats import STDOUT, output_format
 from asyncrun.jobfile.field_types import FilePath, FilePaths, Flag, Model, Text, Texts, wrong
 
 
@@ -55,8 +55,8 @@ class InputConfig(Model):
 
 
 def _format(data: dict[str, Any]) -> str:
-    path = data.get("path", "-")
-    return "jsonl" if path == "-" else output_format(str(path)) or ""
+    path = data.get("path", STDOUT)
+    return "jsonl" if path == STDOUT else output_format(str(path)) or ""
 
 
 class OutputConfig(Model):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asyncrun.errors import UsageError
+from asyncrun.grammar.file_formats import STDIN
 from asyncrun.grammar.filter import FilterError, parse_filter
 from asyncrun.grammar.globs import Glob, is_glob, parse_exclude, parse_glob
 from asyncrun.grammar.template import parse_template
@@ -17,8 +18,6 @@ from asyncrun.jobfile.input_output import InputConfig
 from asyncrun.jobfile.jobs import QueryJob
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.yaml_tree import Path as Steps
-
-STDIN = "-"
 
 
 def check_words(entry: JobEntry, root: Path, findings: Findings) -> None:

@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asyncrun.errors import StorageError
-from asyncrun.grammar.endings import ids_path
+from asyncrun.grammar.file_formats import STDIN, STDOUT, ids_path
 from asyncrun.grammar.globs import is_glob
 from asyncrun.jobfile.files import real
 from asyncrun.jobfile.input_output import InputConfig, OutputConfig
-from asyncrun.jobfile.job_grammar import STDIN, find_glob, parse_excluded, takes
+from asyncrun.jobfile.job_grammar import find_glob, parse_excluded, takes
 from asyncrun.jobfile.jobs import IngestJob, Job, QueryJob
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.path_collisions import Protected, Spot, locate, protect_database, protect_files, protect_folder
-
-STDOUT = "-"
 
 
 def protect_input(what: str, given: InputConfig, root: Path) -> Protected:

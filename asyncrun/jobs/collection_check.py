@@ -11,7 +11,7 @@ from asyncrun.grammar.filter import fields_of, parse_filter
 from asyncrun.jobs.change_notes import changes
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.notes import space_of
-from asyncrun.readers.fields import tell_fields
+from asyncrun.readers.lacking_fields import tell_fields
 from asyncrun.records import InputType
 from asyncrun.stores.interface import FieldStore, Store
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from asyncrun.errors import StorageError
-from asyncrun.readers.fields import FieldWatch, LackingField
-from asyncrun.readers.files import Inventory
-from asyncrun.readers.source import Source
-from asyncrun.readers.unique import Unique
+from asyncrun.readers.input_files import Inventory
+from asyncrun.readers.item_source import ItemSource
+from asyncrun.readers.lacking_fields import FieldWatch, LackingField
+from asyncrun.readers.unique_ids import Unique
 from asyncrun.records import BadItem, Item
 
 
@@ -23,7 +23,7 @@ class DistinctSource:
     that the job names and no item has. With a `limit` the input ends after so many items.
     """
 
-    def __init__(self, source: Source, limit: int | None = None) -> None:
+    def __init__(self, source: ItemSource, limit: int | None = None) -> None:
         self._source = source
         self._limit = None if limit is None else min(limit, sys.maxsize)
         self._inventory: Inventory | None = None
@@ -75,7 +75,7 @@ class DistinctSource:
         self.unnamed += 1
 
 
-def look(source: Source, inventory: Inventory | None = None) -> FieldWatch:
+def look(source: ItemSource, inventory: Inventory | None = None) -> FieldWatch:
     """Pass over an input until every field that the job names was seen, or to its end. Blocks."""
     watch = source.watch()
     for _ in source.items(inventory, watch=watch):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from asyncrun.batching.pack import byte_size
-from asyncrun.chunkers.safe import SafeTokenizer
+from asyncrun.chunkers.byte_tokenizer import ByteTokenizer
 from asyncrun.errors import ItemError
 from asyncrun.grammar.prompt import PromptTemplate, find_citations, fit_context, render_prompt
 from asyncrun.jobs.context import JobContext
@@ -68,7 +68,7 @@ class Answering:
 
     def question(self, item: Item, hits: Sequence[Hit]) -> Question:
         """Return a question as it is sent. Raises ItemError when its metadata do not fill the prompt."""
-        context = fit_context(hits, self.context_tokens, self.tokenizer or SafeTokenizer())
+        context = fit_context(hits, self.context_tokens, self.tokenizer or ByteTokenizer())
         messages = self.llm.messages(render_prompt(self.template, item, context.text))
         sent = [(message.role, message.content) for message in messages]
         return Question(item, hits, context.cited, messages, answer_key(self.space, sent))

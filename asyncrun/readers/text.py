@@ -1,4 +1,4 @@
-"""Reader of text documents: a file, plain or Markdown, is one record with the field `text`."""
+"""Readers of text files: plain or Markdown, a file a record, or every line that is not blank; the field is `text`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asyncrun.errors import Place
+from asyncrun.readers.byte_lines import decode, numbered_lines, too_long, whole
 from asyncrun.readers.interface import BadRecord, Record
-from asyncrun.readers.stream import decode, too_long, whole
 
 
 def read_text(path: Path, shown: str) -> Iterator[Record | BadRecord]:
@@ -20,3 +20,22 @@ def read_text(path: Path, shown: str) -> Iterator[Record | BadRecord]:
         yield Record({"text": decode(data, "file")}, Place(shown))
     except UnicodeError as error:
         yield BadRecord(Place(shown), "bad_text", str(error))
+
+
+def read_lines(path: Path, shown: str) -> Iterator[Record | BadRecord]:
+    """Yield a record a line, without its line end; blank lines are no records but are counted.
+
+    Raises StorageError when the file cannot be read to its end.
+    """
+    for number, line in numbered_lines(path, shown):
+        place = Place(shown, number)
+        if line is None:
+            yield BadRecord(place, "bad_record", too_long("line"))
+            continue
+        try:
+            text = decode(line, "line")
+        except UnicodeError as error:
+            yield BadRecord(place, "bad_text", str(error))
+            continue
+        if text and not text.isspace():
+            yield Record({"text": text}, place)

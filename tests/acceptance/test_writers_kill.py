@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 import numpy as np
-from asyncrun.writers.open import open_writer
+from asyncrun.writers.open_output import open_writer
 
 writer = open_writer(Path(sys.argv[1]))
 number = 0
@@ -26,7 +26,7 @@ while True:
 
 WRITE_TO_STDOUT = """
 import sys
-from asyncrun.writers.open import open_writer
+from asyncrun.writers.open_output import open_writer
 
 writer = open_writer("-", None, sys.stdout.buffer)
 for number in range(100_000):
@@ -49,7 +49,8 @@ def test_a_kill_in_the_middle_leaves_the_former_output(tmp_path: Path, name: str
     left = max((path for path in tmp_path.iterdir() if path != output), key=lambda path: path.stat().st_size)
     assert left.stat().st_size > 0
 
-    again = "import sys; from pathlib import Path; from asyncrun.writers.open import open_writer; open_writer(Path(sys.argv[1])).commit()"
+    opening = "from asyncrun.writers.open_output import open_writer"
+    again = f"import sys; from pathlib import Path; {opening}; open_writer(Path(sys.argv[1])).commit()"
     subprocess.run([sys.executable, "-c", again, str(output)], check=True)
     assert sorted(tmp_path.iterdir()) == sorted({output, output.with_name("out.ids.txt")} if name == "out.npy" else {output})
     assert output.read_bytes() != b"former"

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.chunkers.safe import SafeTokenizer
+from asyncrun.chunkers.byte_tokenizer import ByteTokenizer
 from asyncrun.errors import ItemError, Place
 from asyncrun.grammar.prompt import DEFAULT_PROMPT, find_citations, fit_context, parse_prompt, render_prompt
 from asyncrun.records import Hit, Item
 
-BYTES = SafeTokenizer()
+BYTES = ByteTokenizer()
 
 
 def hit(name, text):

@@ -13,7 +13,7 @@ import pytest
 from asyncrun.aio.stop import StopRequest
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.callbacks.manager import CallbackManager
-from asyncrun.chunkers.whole import WholeChunker
+from asyncrun.chunkers.interface import WholeChunker
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.errors import AsyncrunError
 from asyncrun.jobfile.units import Threshold
@@ -25,7 +25,7 @@ from asyncrun.jobs.space_check import check_place, probe_of
 from asyncrun.jobs.store_sync import Shelf, Target
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ports import Progress
-from asyncrun.readers.source import Source
+from asyncrun.readers.item_source import ItemSource
 from asyncrun.records import Embedded, InputType, Space, content_key
 from asyncrun.stores.sqlite import SqliteStore
 from asyncrun.testing.clock import FakeClock
@@ -71,7 +71,7 @@ async def compare_places(context: JobContext, folder: Path) -> str | None:
 async def ingest(context: JobContext, folder: Path) -> str | None:
     store = SqliteStore(folder / "index.db")
     shelf = Shelf(store, Target("docs", "job", prune=False, max_delete=Threshold(0)), context, lambda: None)
-    source = DistinctSource(Source(folder, inline=("text",)))
+    source = DistinctSource(ItemSource(folder, inline=("text",)))
     kind = IngestKind(source, EMBEDDER, WholeChunker(), "none", shelf, "skip", context)
     try:
         return (await kind.run(Progress())).reason

@@ -9,13 +9,13 @@ import pytest
 
 from asyncrun.errors import UsageError
 from asyncrun.jobs.distinct import DistinctSource
-from asyncrun.readers.source import Source
+from asyncrun.readers.item_source import ItemSource
 
 INLINE = ({"id": "a", "text": "first"}, {"id": "b", "text": "only"}, {"id": "a", "text": "last"})
 
 
 def source(**more: Any) -> DistinctSource:
-    return DistinctSource(Source(Path(), inline=more.pop("inline", INLINE), **more))
+    return DistinctSource(ItemSource(Path(), inline=more.pop("inline", INLINE), **more))
 
 
 def texts(made: DistinctSource) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from asyncrun.errors import DamagedStateError
 from asyncrun.jobs.outputs import Output
 from asyncrun.jobs.row_check import new_roll
-from asyncrun.writers.open import open_writer
+from asyncrun.writers.open_output import open_writer
 
 DONE = ("a", "b", "c")
 

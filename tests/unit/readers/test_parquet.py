@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from asyncrun.errors import StorageError
+from asyncrun.readers.item_source import ItemSource
 from asyncrun.readers.parquet import read_parquet
-from asyncrun.readers.source import Source
 from asyncrun.records import Item
 
 WITHIN = pa.struct([("made", pa.timestamp("ns")), ("price", pa.decimal128(5, 2))])
@@ -72,7 +72,7 @@ def test_texts_that_an_older_writer_did_not_call_so_are_read_as_utf_8_and_what_i
         name: pa.array(values, kind) for name, values in {"id": [b"a", b"b", b"\xff"], "text": ["né".encode(), b"\xff", b"c"]}.items()
     }
     pq.write_table(pa.table({**columns, "picture": pa.array([b"\x89PNG", None, None], kind)}), tmp_path / "a.parquet")
-    good, *bad = Source(tmp_path, ("a.parquet",)).items()
+    good, *bad = ItemSource(tmp_path, ("a.parquet",)).items()
     assert isinstance(good, Item)
     assert (good.id, good.text) == ("a", "né")
     assert [(item.id, str(item.place), getattr(item, "message", None)) for item in bad] == [

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from asyncrun import ports
-from asyncrun.chunkers.interface import ChunkOptions
-from asyncrun.chunkers.sentence import SentenceChunker
-from asyncrun.chunkers.whole import WholeChunker
+from asyncrun.chunkers.interface import ChunkOptions, WholeChunker
+from asyncrun.chunkers.sentence_chunker import SentenceChunker
 from asyncrun.errors import UsageError
 from asyncrun.records import Chunk
 

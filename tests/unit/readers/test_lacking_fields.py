@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from asyncrun.errors import Place
 from asyncrun.grammar.template import MISSING, parse_template, pick
-from asyncrun.readers.fields import FieldWatch
+from asyncrun.readers.lacking_fields import FieldWatch
 
 NAMES = st.sampled_from(["a", "b", "c", "a.b"])
 RECORDS = st.lists(st.dictionaries(st.sampled_from("abc"), st.one_of(st.none(), st.just("x"), st.just({"b": 1}))), min_size=1)

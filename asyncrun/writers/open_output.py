@@ -8,11 +8,9 @@ from typing import BinaryIO, cast
 
 from asyncrun import registry
 from asyncrun.errors import Place, UsageError
-from asyncrun.grammar.endings import OUTPUTS, ids_path, output_format
+from asyncrun.grammar.file_formats import OUTPUTS, STDOUT, ids_path, output_format
 from asyncrun.writers.interface import Writer
 from asyncrun.writers.jsonl import StdoutWriter
-
-STDOUT = "-"
 
 
 def open_writer(

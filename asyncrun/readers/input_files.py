@@ -10,11 +10,9 @@ from pathlib import Path
 
 from asyncrun import registry
 from asyncrun.errors import Place, StorageError, UsageError, os_words
-from asyncrun.grammar.endings import input_format
+from asyncrun.grammar.file_formats import STDIN, input_format
 from asyncrun.grammar.globs import is_glob, parse_exclude, parse_glob
 from asyncrun.spelling import did_you_mean
-
-STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class Inventory:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class FileSearch:
     """What to look for: `paths` in order, each a path, a glob or `-`, relative to `base`.
 
     The files of one glob come in the order of their paths, a file that several name comes once, where it is named first.

@@ -1,9 +1,13 @@
-"""What the ending of a file's name says about its format."""
+"""Formats of files, as the endings of their names say them, and the path that is no file: `-`."""
 
 from __future__ import annotations
 
 from pathlib import Path, PurePath
 
+STDIN = "-"
+"""The path that stands for standard input."""
+STDOUT = "-"
+"""The path that stands for standard output."""
 INPUTS = {
     **{".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown"},
     **{".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".html": "html", ".htm": "html", ".pdf": "pdf", ".docx": "docx"},

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.chunkers.boundaries import split_sentences
+from asyncrun.chunkers.sentence_boundaries import split_sentences
 
 
 def pieces(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.errors import Place, UsageError
-from asyncrun.readers.unique import Duplicates, Unique
+from asyncrun.readers.unique_ids import Duplicates, Unique
 from asyncrun.records import BadItem, Item
 
 

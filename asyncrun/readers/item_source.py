@@ -12,17 +12,17 @@ import orjson
 from asyncrun import registry
 from asyncrun.errors import ItemError, Place
 from asyncrun.grammar.template import MISSING, Template, parse_template, pick
-from asyncrun.readers.fields import FieldWatch
-from asyncrun.readers.files import Inventory, Search
+from asyncrun.readers.input_files import FileSearch, Inventory
 from asyncrun.readers.interface import BadRecord, Record
-from asyncrun.readers.unique import Duplicates
+from asyncrun.readers.lacking_fields import FieldWatch
+from asyncrun.readers.unique_ids import Duplicates
 from asyncrun.records import BadItem, Item
 
 INLINE = "items"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ItemSource:
     """The input of a job: files and inline items, and which of their fields make an item.
 
     `paths` are paths, globs or `-`, relative to `base`, the job file's folder; `inline` holds strings and mappings. `text` is a
@@ -88,8 +88,8 @@ class Source:
         for number, value in enumerate(self.inline, 1):
             yield make.item(_inline_record(value, Place(INLINE, number)), INLINE)
 
-    def _search(self) -> Search:
-        return Search(self.base, self.paths, self.exclude, self.format, self.root, self.allow_empty, self.stdin)
+    def _search(self) -> FileSearch:
+        return FileSearch(self.base, self.paths, self.exclude, self.format, self.root, self.allow_empty, self.stdin)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from asyncrun.errors import Place, StorageError, UsageError
-from asyncrun.readers.source import Source
+from asyncrun.readers.item_source import ItemSource
 from asyncrun.records import BadItem, Item
 
 
@@ -24,7 +24,7 @@ def put(base: Path, files: dict[str, str | bytes]) -> None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-def told(source: Source) -> list[tuple[str, str]]:
+def told(source: ItemSource) -> list[tuple[str, str]]:
     """Return id and text of each item, for a bad one its reason and message."""
     return [(item.id, item.text if isinstance(item, Item) else f"{item.reason}: {item.message}") for item in source.items()]
 
@@ -34,54 +34,54 @@ class TestIds:
         put(
             tmp_path, {"data/a.jsonl": '{"id": "x", "text": "1"}\n\n{"text": "3"}\n{"id": null, "text": "4"}\n{"id": "", "text": "5"}\nbad'}
         )
-        source = Source(tmp_path, ("data/a.jsonl",))
+        source = ItemSource(tmp_path, ("data/a.jsonl",))
         assert [item.id for item in source.items()] == ["x", "a.jsonl#3", "a.jsonl#4", "a.jsonl#5", "a.jsonl#6"]
         assert [str(item.place) for item in source.items()][:2] == ["data/a.jsonl:1", "data/a.jsonl:3"]
 
     def test_numbers_become_strings(self, tmp_path: Path) -> None:
         rows = [f'{{"id": {number}, "text": "t"}}' for number in ("7", "12345678901234567890", "1.5", "0")]
         put(tmp_path, {"a.jsonl": "\n".join(rows)})
-        assert [item.id for item in Source(tmp_path, ("a.jsonl",)).items()] == ["7", "12345678901234567890", "1.5", "0"]
+        assert [item.id for item in ItemSource(tmp_path, ("a.jsonl",)).items()] == ["7", "12345678901234567890", "1.5", "0"]
 
     def test_an_id_that_is_no_text_fails_the_item_under_its_line(self, tmp_path: Path) -> None:
         put(tmp_path, {"a.jsonl": '{"id": [1], "text": "1"}\n{"id": 123456789012345678901, "text": "2"}'})
-        assert told(Source(tmp_path, ("a.jsonl",))) == [
+        assert told(ItemSource(tmp_path, ("a.jsonl",))) == [
             ("a.jsonl#1", "bad_record: the field 'id' is a list, not a text"),
             ("a.jsonl#2", "bad_record: the field 'id' is a number too large to be read exactly; put it in quotes"),
         ]
 
     def test_they_may_be_a_field_or_a_template(self, tmp_path: Path) -> None:
         put(tmp_path, {"a.jsonl": '{"meta": {"key": "k"}, "n": 1, "text": "t"}'})
-        assert told(Source(tmp_path, ("a.jsonl",), id="meta.key")) == [("k", "t")]
-        assert told(Source(tmp_path, ("a.jsonl",), id="{meta.key}/{n}")) == [("k/1", "t")]
-        assert told(Source(tmp_path, ("a.jsonl",), id="{m}/{n}")) == [("a.jsonl#1", "bad_record: no field 'm'; known: meta, n, text")]
+        assert told(ItemSource(tmp_path, ("a.jsonl",), id="meta.key")) == [("k", "t")]
+        assert told(ItemSource(tmp_path, ("a.jsonl",), id="{meta.key}/{n}")) == [("k/1", "t")]
+        assert told(ItemSource(tmp_path, ("a.jsonl",), id="{m}/{n}")) == [("a.jsonl#1", "bad_record: no field 'm'; known: meta, n, text")]
 
     def test_a_document_is_its_path_below_the_first_wildcard_or_the_root(self, tmp_path: Path) -> None:
         put(tmp_path, {"docs/a.md": "A", "docs/deep/b.md": "B", "other/c.txt": "C"})
         paths = ("docs/**/*.md", "other/c.txt")
-        assert told(Source(tmp_path, paths)) == [("a.md", "A"), ("deep/b.md", "B"), ("c.txt", "C")]
-        assert told(Source(tmp_path, paths, root=".")) == [("docs/a.md", "A"), ("docs/deep/b.md", "B"), ("other/c.txt", "C")]
-        assert told(Source(tmp_path, (str(tmp_path / "docs/**/*.md"),), root="docs")) == [("a.md", "A"), ("deep/b.md", "B")]
+        assert told(ItemSource(tmp_path, paths)) == [("a.md", "A"), ("deep/b.md", "B"), ("c.txt", "C")]
+        assert told(ItemSource(tmp_path, paths, root=".")) == [("docs/a.md", "A"), ("docs/deep/b.md", "B"), ("other/c.txt", "C")]
+        assert told(ItemSource(tmp_path, (str(tmp_path / "docs/**/*.md"),), root="docs")) == [("a.md", "A"), ("deep/b.md", "B")]
         with pytest.raises(UsageError, match=r"other/c\.txt: is not under the root 'docs'"):
-            told(Source(tmp_path, paths, root="docs"))
+            told(ItemSource(tmp_path, paths, root="docs"))
 
     def test_rows_below_a_glob_are_named_by_their_file(self, tmp_path: Path) -> None:
         put(tmp_path, {"in/x/a.txt": "one\n\nthree", "in/b.txt": "four"})
-        assert told(Source(tmp_path, ("in/**/*.txt",), format="lines")) == [
+        assert told(ItemSource(tmp_path, ("in/**/*.txt",), format="lines")) == [
             ("b.txt#1", "four"),
             ("x/a.txt#1", "one"),
             ("x/a.txt#3", "three"),
         ]
 
     def test_inline_items_are_counted(self, tmp_path: Path) -> None:
-        source = Source(tmp_path, inline=("one", {"text": "two", "id": "x"}, {"text": "three"}))
+        source = ItemSource(tmp_path, inline=("one", {"text": "two", "id": "x"}, {"text": "three"}))
         assert told(source) == [("items#1", "one"), ("x", "two"), ("items#3", "three")]
         assert [item.place for item in source.items()][2] == Place("items", 3)
 
     def test_those_without_one_are_told(self, tmp_path: Path) -> None:
         put(tmp_path, {"a.jsonl": '{"id": 1, "text": "a"}\n{"text": "b"}\nbad\n', "b.md": "doc"})
         unnamed: list[Item] = []
-        list(Source(tmp_path, ("a.jsonl", "b.md"), inline=("c",)).items(on_unnamed=unnamed.append))
+        list(ItemSource(tmp_path, ("a.jsonl", "b.md"), inline=("c",)).items(on_unnamed=unnamed.append))
         assert [item.id for item in unnamed] == ["a.jsonl#2", "items#1"]
 
     def test_a_file_name_that_is_not_utf8_makes_an_id_that_is(self, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ class TestIds:
             (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_text("x")
         except OSError:
             pytest.skip("this file system takes UTF-8 names only")
-        (item,) = Source(tmp_path, ("*.txt",)).items()
+        (item,) = ItemSource(tmp_path, ("*.txt",)).items()
         assert item.id == "caf\\udce9.txt"
         str(item.place).encode()
 
@@ -97,25 +97,25 @@ class TestIds:
 class TestTexts:
     def test_a_field_that_is_missing_fails_the_item_and_names_what_is_there(self, tmp_path: Path) -> None:
         put(tmp_path, {"a.jsonl": '{"id": "x", "txt": "1"}\n{"id": "y", "text": "2"}\n'})
-        bad, good = Source(tmp_path, ("a.jsonl",)).items()
+        bad, good = ItemSource(tmp_path, ("a.jsonl",)).items()
         assert bad == BadItem("x", Place("a.jsonl", 1), "bad_record", "no field 'text'; known: id, txt; did you mean 'txt'?")
         assert isinstance(good, Item)
 
     def test_a_template_takes_several_fields(self, tmp_path: Path) -> None:
         put(tmp_path, {"a.jsonl": '{"title": "T", "text": "x", "year": 1999}'})
-        assert told(Source(tmp_path, ("a.jsonl",), text="{title}. {text} ({year})")) == [("a.jsonl#1", "T. x (1999)")]
+        assert told(ItemSource(tmp_path, ("a.jsonl",), text="{title}. {text} ({year})")) == [("a.jsonl#1", "T. x (1999)")]
 
     def test_a_template_of_blank_fields_is_an_empty_text_and_no_punctuation(self, tmp_path: Path) -> None:
         put(tmp_path, {"a.jsonl": '{"title": " ", "text": ""}\n{"title": "", "text": "x"}\n'})
-        assert told(Source(tmp_path, ("a.jsonl",), text="{title}. {text}")) == [("a.jsonl#1", ""), ("a.jsonl#2", ". x")]
+        assert told(ItemSource(tmp_path, ("a.jsonl",), text="{title}. {text}")) == [("a.jsonl#1", ""), ("a.jsonl#2", ". x")]
 
     def test_empty_and_control_characters_are_passed_on(self, tmp_path: Path) -> None:
         put(tmp_path, {"a.jsonl": rb'{"text": ""}' + b"\n" + rb'{"text": "a\u0000b\u001b"}'})
-        assert told(Source(tmp_path, ("a.jsonl",))) == [("a.jsonl#1", ""), ("a.jsonl#2", "a\0b\x1b")]
+        assert told(ItemSource(tmp_path, ("a.jsonl",))) == [("a.jsonl#1", ""), ("a.jsonl#2", "a\0b\x1b")]
 
     def test_half_of_a_surrogate_pair_fails_the_item(self, tmp_path: Path) -> None:
         put(tmp_path, {"a.jsonl": rb'{"text": "a\ud83d"}' + b"\n" + rb'{"text": "\ud83d\ude00"}'})
-        bad, good = Source(tmp_path, ("a.jsonl",)).items()
+        bad, good = ItemSource(tmp_path, ("a.jsonl",)).items()
         assert isinstance(bad, BadItem)
         assert bad.reason == "bad_text"
         assert isinstance(good, Item)
@@ -124,7 +124,7 @@ class TestTexts:
     def test_a_record_with_half_of_a_surrogate_pair_keeps_the_id_that_it_has(self, tmp_path: Path) -> None:
         lines = [rb'{"id": "n1", "text": "\ud83d"}', rb'{"id": "\ud83d", "text": "x"}', rb'{"id": "n3", "text": "\ud83d"', rb'["\ud83d"]']
         put(tmp_path, {"a.jsonl": b"\n".join(lines)})
-        assert [item.id for item in Source(tmp_path, ("a.jsonl",)).items()] == ["n1", "a.jsonl#2", "a.jsonl#3", "a.jsonl#4"]
+        assert [item.id for item in ItemSource(tmp_path, ("a.jsonl",)).items()] == ["n1", "a.jsonl#2", "a.jsonl#3", "a.jsonl#4"]
 
     @pytest.mark.parametrize(
         ("value", "reason"),
@@ -138,7 +138,7 @@ class TestTexts:
         ],
     )
     def test_inline_items_that_are_none_are_set_aside(self, tmp_path: Path, value: Any, reason: str) -> None:
-        first, second = Source(tmp_path, inline=(value, 7)).items()
+        first, second = ItemSource(tmp_path, inline=(value, 7)).items()
         assert isinstance(first, BadItem)
         assert (first.id, first.reason) == ("items#1", reason)
         assert isinstance(second, Item)
@@ -146,7 +146,7 @@ class TestTexts:
 
     def test_metadata_are_the_fields_named_as_they_are(self, tmp_path: Path) -> None:
         put(tmp_path, {"a.jsonl": '{"text": "t", "lang": "en", "author": {"name": "N"}, "tags": [1, null], "other": 1}'})
-        (item,) = Source(tmp_path, ("a.jsonl",), metadata=("lang", "author.name", "tags", "none")).items()
+        (item,) = ItemSource(tmp_path, ("a.jsonl",), metadata=("lang", "author.name", "tags", "none")).items()
         assert isinstance(item, Item)
         assert item.metadata == {"lang": "en", "author.name": "N", "tags": [1, None]}
 
@@ -155,7 +155,7 @@ class TestFiles:
     def test_metadata_that_no_output_can_hold_fail_the_item_before_it_is_sent(self, tmp_path: Path) -> None:
         table = pa.table({"id": ["a", "b"], "text": ["one", "two"], "picture": [b"\xff\xd8", None]})
         pq.write_table(table, tmp_path / "a.parquet")
-        assert told(Source(tmp_path, ("a.parquet",), metadata=("picture",))) == [
+        assert told(ItemSource(tmp_path, ("a.parquet",), metadata=("picture",))) == [
             ("a", "bad_record: the metadata cannot be written: Type is not JSON serializable: bytes"),
             ("b", "two"),
         ]
@@ -173,39 +173,39 @@ class TestFiles:
                 "g.txt.gz": gzip.compress(b"g"),
             },
         )
-        texts = [item.text for item in Source(tmp_path, ("*",)).items() if isinstance(item, Item)]
+        texts = [item.text for item in ItemSource(tmp_path, ("*",)).items() if isinstance(item, Item)]
         assert texts == ["a", "b", "c\nc", "# d", "e", "f", "g"]
 
     def test_what_a_glob_matches_but_cannot_be_read_is_counted(self, tmp_path: Path) -> None:
         put(tmp_path, {"d/a.md": "a", "d/.b.md": "b", "d/c.exe": "c", "d/sub/none": "", ".git/d.md": "d"})
         (tmp_path / "d/link.md").symlink_to(tmp_path / "d/a.md")
         os.mkfifo(tmp_path / "d/pipe.md")
-        found = Source(tmp_path, ("**/*",)).check()
+        found = ItemSource(tmp_path, ("**/*",)).check()
         assert [file.shown for file in found.files] == ["d/a.md"]
         assert sorted(found.skipped) == ["d/.b.md", "d/c.exe", "d/link.md", "d/pipe.md", "d/sub/none"]
 
     def test_order_is_that_of_the_paths_and_a_file_comes_once(self, tmp_path: Path) -> None:
         put(tmp_path, {name: name for name in ("b.md", "a.md", "z/a.md", "a/z.md")})
-        found = Source(tmp_path, ("z/*.md", "**/*.md", "./a.md", str(tmp_path / "b.md"))).check()
+        found = ItemSource(tmp_path, ("z/*.md", "**/*.md", "./a.md", str(tmp_path / "b.md"))).check()
         assert [file.shown for file in found.files] == ["z/a.md", "a.md", "a/z.md", "b.md"]
 
     def test_excluded_files_are_left_out_and_not_counted(self, tmp_path: Path) -> None:
         put(tmp_path, {name: name for name in ("docs/a.md", "docs/drafts/b.md", "docs/CHANGELOG.md")})
-        found = Source(tmp_path, ("docs/**/*.md",), exclude=("drafts", "docs/CHANGE*.md")).check()
+        found = ItemSource(tmp_path, ("docs/**/*.md",), exclude=("drafts", "docs/CHANGE*.md")).check()
         assert ([file.name for file in found.files], found.skipped) == (["a.md"], ())
 
     def test_a_literal_symbolic_link_is_read(self, tmp_path: Path) -> None:
         put(tmp_path, {"a.md": "a"})
         (tmp_path / "link.md").symlink_to("a.md")
-        assert told(Source(tmp_path, ("link.md",))) == [("link.md", "a")]
+        assert told(ItemSource(tmp_path, ("link.md",))) == [("link.md", "a")]
 
     def test_a_name_with_wildcards_in_it_that_exists_is_a_name(self, tmp_path: Path) -> None:
         put(tmp_path, {"a[1].md": "brackets", "a1.md": "one"})
-        assert told(Source(tmp_path, ("a[1].md",))) == [("a[1].md", "brackets")]
+        assert told(ItemSource(tmp_path, ("a[1].md",))) == [("a[1].md", "brackets")]
 
     def test_several_passes_read_the_same_files(self, tmp_path: Path) -> None:
         put(tmp_path, {"a.md": "a"})
-        source = Source(tmp_path, ("*.md",))
+        source = ItemSource(tmp_path, ("*.md",))
         found = source.check()
         put(tmp_path, {"b.md": "b"})
         assert [item.id for item in source.items(found)] == ["a.md"]
@@ -235,46 +235,46 @@ class TestMistakes:
         put(tmp_path, {"notes.jsonl": "", "docs/a.md": "", "docs/x.bin": ""})
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(UsageError) as caught:
-            Source(tmp_path, (path,)).check()
+            ItemSource(tmp_path, (path,)).check()
         assert str(caught.value) == message
         assert caught.value.hint
         with pytest.raises(UsageError):
-            list(Source(tmp_path, (path,)).items())
+            list(ItemSource(tmp_path, (path,)).items())
 
     def test_a_glob_may_be_empty_when_that_is_allowed(self, tmp_path: Path) -> None:
-        assert Source(tmp_path, ("*.md", "none/*.md"), allow_empty=True).check().files == ()
+        assert ItemSource(tmp_path, ("*.md", "none/*.md"), allow_empty=True).check().files == ()
         with pytest.raises(UsageError):
-            Source(tmp_path, ("a.md",), allow_empty=True).check()
+            ItemSource(tmp_path, ("a.md",), allow_empty=True).check()
 
     def test_braces_get_a_hint_of_their_own(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError) as caught:
-            Source(tmp_path, ("*.{md,txt}",)).check()
+            ItemSource(tmp_path, ("*.{md,txt}",)).check()
         assert caught.value.hint == "Braces are not expanded: write a list of patterns."
 
     @pytest.mark.parametrize("changed", [{"format": "jsnol"}, {"text": "{"}, {"id": ""}])
     def test_settings_that_cannot_be_used(self, tmp_path: Path, changed: dict[str, Any]) -> None:
         put(tmp_path, {"a.md": ""})
         with pytest.raises(UsageError):
-            Source(tmp_path, ("a.md",), **changed).check()
+            ItemSource(tmp_path, ("a.md",), **changed).check()
 
     @pytest.mark.parametrize("path", ["a\0b.md", "\ud800.md", "x" * 300 + ".md"])
     def test_a_path_that_no_file_can_have_is_an_error_of_ours(self, tmp_path: Path, path: str) -> None:
         with pytest.raises((UsageError, StorageError)):
-            Source(tmp_path, (path,)).check()
+            ItemSource(tmp_path, (path,)).check()
 
 
 class TestStandardInput:
     def test_it_is_jsonl_or_lines_unless_the_format_says_so(self, tmp_path: Path) -> None:
-        source = Source(tmp_path, ("-",), stdin=tmp_path / "spool")
+        source = ItemSource(tmp_path, ("-",), stdin=tmp_path / "spool")
         put(tmp_path, {"spool": '\n {"text": "a"}\n{"id": "x", "text": "b"}'})
         assert told(source) == [("-#2", "a"), ("x", "b")]
         put(tmp_path, {"spool": "plain\nwords"})
         assert told(source) == [("-#1", "plain"), ("-#2", "words")]
-        assert told(Source(tmp_path, ("-",), format="text", stdin=tmp_path / "spool")) == [("-", "plain\nwords")]
+        assert told(ItemSource(tmp_path, ("-",), format="text", stdin=tmp_path / "spool")) == [("-", "plain\nwords")]
 
     def test_nothing_is_no_item(self, tmp_path: Path) -> None:
         put(tmp_path, {"spool": ""})
-        assert told(Source(tmp_path, ("-",), stdin=tmp_path / "spool")) == []
+        assert told(ItemSource(tmp_path, ("-",), stdin=tmp_path / "spool")) == []
 
 
 @pytest.fixture
@@ -299,15 +299,15 @@ class TestUnreadable:
         put(unprivileged, {"a.md": "a"})
         (unprivileged / "a.md").chmod(0)
         with pytest.raises(StorageError, match=r"^a\.md: cannot be read to its end: Permission denied"):
-            list(Source(unprivileged, ("a.md",)).items())
+            list(ItemSource(unprivileged, ("a.md",)).items())
 
     def test_a_folder_that_may_not_be_listed_is_named_and_not_taken_for_empty(self, unprivileged: Path) -> None:
         put(unprivileged, {"a.md": "a", "sub/b.md": "b"})
         (unprivileged / "sub").chmod(0)
         with pytest.raises(StorageError, match=r"^sub: the folder cannot be listed: Permission denied"):
-            Source(unprivileged, ("**/*.md",)).check()
+            ItemSource(unprivileged, ("**/*.md",)).check()
         with pytest.raises(StorageError, match=r"^sub/b\.md: cannot be looked at: Permission denied"):
-            Source(unprivileged, ("sub/b.md",)).check()
+            ItemSource(unprivileged, ("sub/b.md",)).check()
 
 
 class TestManyFiles:
@@ -323,6 +323,6 @@ class TestManyFiles:
             return metadata.entry_points(**chosen)
 
         monkeypatch.setattr("asyncrun.registry.entry_points", looking)
-        source = Source(tmp_path, ("docs/*",))
+        source = ItemSource(tmp_path, ("docs/*",))
         assert len(list(source.items())) == number
         assert len(looked) == 3, "the known formats once, then the readers of markdown and of text"

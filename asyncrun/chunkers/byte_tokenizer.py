@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 
-class SafeTokenizer:
+class ByteTokenizer:
     """Counts every UTF-8 byte as a token.
 
-    >>> SafeTokenizer().count("naïve")
+    >>> ByteTokenizer().count("naïve")
     6
     """
 

@@ -1,4 +1,4 @@
-r"""Ids in a text file, one a line: as they are, or as a JSON string where a line could not hold them."""
+"""Ids in a text file, one a line: as they are, or as a JSON string where a line could not hold them."""
 
 from __future__ import annotations
 
