@@ -25,9 +25,9 @@ class PartLocation:
 
 BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
     "kinds": {
-        "embed": PartLocation("asyncrun.jobs.embed:EmbedKind"),
-        "ingest": PartLocation("asyncrun.jobs.ingest:IngestKind"),
-        "query": PartLocation("asyncrun.jobs.query:QueryKind"),
+        "embed": PartLocation("asyncrun.jobs.embed.kind:EMBED"),
+        "ingest": PartLocation("asyncrun.jobs.ingest.kind:INGEST"),
+        "query": PartLocation("asyncrun.jobs.query.kind:QUERY"),
     },
     "embedders": {
         "local": PartLocation("asyncrun.embedders.local:LocalEmbedding"),
@@ -140,15 +140,18 @@ def missing_extra(port: str, name: str) -> MissingExtraError | None:
     return _missing(name, part.extra)
 
 
-def load(port: str, name: str) -> Any:
+def load(port: str, name: str, *, clash: bool = True) -> Any:
     """Import a part and return it.
 
     >>> load("embedders", "local").__name__
     'LocalEmbedding'
 
+    Without `clash` a built-in part is found without a look at the installed ones, which costs milliseconds.
+
     Raises UsageError as `find`, MissingExtraError when an extra is not installed.
     """
-    part = find(port, name)
+    part = None if clash else BUILT_IN[port].get(name)
+    part = part or find(port, name)
     module, _, attribute = part.target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)

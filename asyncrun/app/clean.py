@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asyncrun.aio.stop import StopRequest
+from asyncrun.app.jobs import spaces_of
 from asyncrun.app.opening import build_workshop
 from asyncrun.app.request import Request
 from asyncrun.app.state_folder import entered_alone
@@ -98,7 +99,7 @@ async def _spaces_of(request: Request, state: Path) -> frozenset[str]:
     ledger = Ledger(state / LEDGER)
     workshop = build_workshop(request, ledger, stop=StopRequest(), clock=SystemClock(), manager=CallbackManager())
     try:
-        found = await asyncio.to_thread(lambda: [workshop.spaces_of(job) for job in job_file.jobs])
+        found = await asyncio.to_thread(lambda: [spaces_of(job, workshop) for job in job_file.jobs])
         return frozenset().union(*found)
     finally:
         await workshop.aclose()

@@ -66,7 +66,7 @@ async def _examine(request: Request) -> tuple[list[Checkup], list[str]]:
         checkups = await examine(jobs, workshop, request.environ)
         wrong = await asyncio.to_thread(lambda: [*unready(jobs, workshop), *unfitting(jobs, workshop)])
     told = {checkup.error for checkup in checkups}
-    return checkups, [f"job {each.job.name}: {each.message}. {each.hint}" for each in wrong if each.refused and each.message not in told]
+    return checkups, [f"job {job.name}: {each.message}. {each.hint}" for job, each in wrong if each.refused and each.message not in told]
 
 
 def _program(request: Request | None) -> Iterator[Setting]:

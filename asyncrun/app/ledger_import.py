@@ -15,16 +15,15 @@ import orjson
 
 from asyncrun import registry
 from asyncrun.aio.stop import StopRequest
+from asyncrun.app.builder import Workshop
 from asyncrun.app.opening import build_workshop
 from asyncrun.app.overrides import load_jobs
 from asyncrun.app.request import Request
 from asyncrun.app.state_folder import entered_alone
-from asyncrun.app.wiring import Workshop
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import Place, StorageError, UsageError, os_words
-from asyncrun.jobfile.jobs import EmbedJob
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.filesystem import check_filesystem, filesystem_of
@@ -75,11 +74,11 @@ async def _embedder(request: Request, ledger: Ledger) -> AsyncIterator[Embedder 
         yield None
         return
     jobs = (await asyncio.to_thread(load_jobs, replace(request, options=RunOptions(with_needs=False)), need_keys=False)).jobs
-    if len(jobs) != 1 or not isinstance(jobs[0], EmbedJob):
+    if len(jobs) != 1 or not jobs[0].rows_hold_vectors:
         raise UsageError("--job takes one job of the kind embed", hint="Name the job whose output the file was.")
     workshop: Workshop = build_workshop(request, ledger, stop=StopRequest(), clock=SystemClock(), manager=CallbackManager())
     try:
-        yield (await asyncio.to_thread(workshop.open_embed, jobs[0])).items.embedder
+        yield await asyncio.to_thread(workshop.embedder, jobs[0])
     finally:
         await workshop.aclose()
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from asyncrun.aio.limiter import Limiter
-from asyncrun.app.wiring import Workshop
+from asyncrun.app.builder import Workshop
+from asyncrun.app.jobs import embedder_of, llm_of
 from asyncrun.clock import Clock
 from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.embedders.interface import Embedder
@@ -97,7 +98,7 @@ def _patients(jobs: Sequence[Job], workshop: Workshop) -> Iterator[_Patient]:
     for group, ((word, *_), those) in enumerate(users.items()):
         config, names = getattr(those[0], word), tuple(job.name for job in those)
         try:
-            model: Any = (workshop.embedder_of if word == "embedder" else workshop.llm_of)(_hasty(those[0]))
+            model: Any = (embedder_of if word == "embedder" else llm_of)(_hasty(those[0]), workshop)
         except AsyncrunError as error:
             yield _Patient(group, names, word, config, None, None, error)
             continue

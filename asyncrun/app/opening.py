@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from asyncrun.aio.stop import StopRequest
+from asyncrun.app.builder import Workshop
 from asyncrun.app.overrides import Selection, load_jobs
 from asyncrun.app.request import Request, environment_secrets
-from asyncrun.app.wiring import Workshop
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import Mistake, StorageError, os_words

@@ -12,9 +12,10 @@ from asyncrun.app.request import Request
 from asyncrun.errors import StorageError, UsageError
 from asyncrun.jobfile.input_output import OutputConfig
 from asyncrun.jobfile.job_file import JobFile, absolute, closure, unknown_job
-from asyncrun.jobfile.jobs import IngestJob, Job, QueryJob
+from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.load import load_job_file, parse_job_file
 from asyncrun.jobfile.loader import LoadOptions
+from asyncrun.jobfile.sections import LlmConfig
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.run_options import RunOptions
 
@@ -67,7 +68,8 @@ def _check_prices(jobs: Sequence[Job]) -> None:
                 f"--max-cost needs a price, and the embedder of the job {job.name} has none",
                 hint="Set price_per_million_tokens at the embedder.",
             )
-        if isinstance(job, QueryJob) and job.llm is not None and job.llm.price_per_million_tokens is None:
+        llm: LlmConfig | None = getattr(job, "llm", None)
+        if llm is not None and llm.price_per_million_tokens is None:
             raise UsageError(
                 f"--max-cost needs a price, and the llm of the job {job.name} has none", hint="Set price_per_million_tokens at the llm."
             )
@@ -160,6 +162,6 @@ def _allowed(job: Job, options: RunOptions) -> Job:
     changes: dict[str, Any] = {key: value for key, value in spare.items() if value is not None and key not in job.model_fields_set}
     if options.fail_fast:
         changes["max_failures"] = Threshold(count=0)
-    if options.max_delete is not None and isinstance(job, IngestJob):
+    if options.max_delete is not None and "max_delete" in type(job).model_fields:
         changes["max_delete"] = options.max_delete
     return job.model_copy(update=changes) if changes else job

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
+from asyncrun.app.builder import Workshop
+from asyncrun.app.jobs import check_jobs, open_job
 from asyncrun.app.opening import open_workshop, until_interrupted
 from asyncrun.app.produced_files import made_inputs
 from asyncrun.app.request import Request
-from asyncrun.app.wiring import Workshop
 from asyncrun.errors import AsyncrunError, TryLaterError
 from asyncrun.jobfile.jobs import Job
 from asyncrun.records import JobPlan
@@ -26,12 +27,12 @@ async def _plan(request: Request) -> list[JobPlan]:
 
 
 async def _plan_all(jobs: Sequence[Job], workshop: Workshop) -> list[JobPlan]:
-    keyless = await asyncio.to_thread(partial(workshop.check, jobs, need_keys=False))
+    keyless = await asyncio.to_thread(partial(check_jobs, jobs, workshop, need_keys=False))
     makers = await asyncio.to_thread(_makers_of_missing, jobs, workshop)
     plans = []
     for job in jobs:
         try:
-            kind = await asyncio.to_thread(workshop.open_kind, job)
+            kind = await asyncio.to_thread(open_job, job, workshop)
             plan = _unknown(job, makers[job.name]) if job.name in makers else await kind.plan()
         except AsyncrunError as error:
             if error.place is None and not isinstance(error, TryLaterError):

@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from asyncrun.app.collection_fillers import filled_with
+from asyncrun.app.builder import Workshop
+from asyncrun.app.jobs import check_parts
 from asyncrun.app.produced_files import made_inputs
-from asyncrun.app.wiring import Workshop
-from asyncrun.errors import AsyncrunError, SpaceMismatchError, UsageError
+from asyncrun.errors import AsyncrunError
 from asyncrun.grammar.file_formats import STDIN
-from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
-from asyncrun.jobs.collection_check import check_space, filter_notes
+from asyncrun.jobfile.jobs import Job
 from asyncrun.jobs.distinct import look
+from asyncrun.jobs.interface import JobProblem, find_kind
 
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """One thing that is wrong with a job, at a path of its keys; `refused` says whether a run of it cannot begin."""
-
-    job: Job
-    path: tuple[str, ...]
-    message: str
-    hint: str = ""
-    refused: bool = True
+Wrong = tuple[Job, JobProblem]
+"""A job, and one thing that is wrong with it."""
 
 
 def unready(jobs: Sequence[Job], workshop: Workshop) -> Iterator[Wrong]:
     """Yield which jobs have parts that cannot be used, or ask a collection that nobody fills. Blocks."""
     for job in jobs:
         try:
-            workshop.check_parts(job, jobs)
+            check_parts(job, jobs, workshop)
         except AsyncrunError as error:
-            yield Wrong(job, (), str(error), error.hint)
+            yield job, JobProblem((), str(error), error.hint)
 
 
 def unfitting(jobs: Sequence[Job], workshop: Workshop) -> Iterator[Wrong]:
@@ -42,31 +33,17 @@ def unfitting(jobs: Sequence[Job], workshop: Workshop) -> Iterator[Wrong]:
     """
     made = made_inputs(jobs, workshop.root)
     for job in jobs:
-        if isinstance(job, IngestJob | QueryJob):
-            yield from _stored(job, workshop)
-        if isinstance(job, EmbedJob | IngestJob | QueryJob) and job.name not in made and STDIN not in job.input.paths:
-            yield from _fields(job, workshop)
+        if (inspect := find_kind(job.kind).inspect) is not None:
+            yield from ((job, problem) for problem in inspect(job, workshop))
+        if job.declared and job.name not in made and STDIN not in job.input.paths:
+            yield from ((job, problem) for problem in _fields(job, workshop))
 
 
-def _stored(job: IngestJob | QueryJob, workshop: Workshop) -> Iterator[Wrong]:
-    store = workshop.open_store(job.store)
+def _fields(job: Job, workshop: Workshop) -> Iterator[JobProblem]:
     try:
-        if (embedder := workshop.embedder_of(job)) is not None and (isinstance(job, IngestJob) or job.search != "keyword"):
-            check_space(store, job.collection, embedder, workshop.ledger)
-    except SpaceMismatchError as error:
-        yield Wrong(job, ("collection",), error.message, error.hint)
-    except UsageError:
-        pass  # An embedder that cannot be made is told where parts are checked.
-    if isinstance(job, QueryJob):
-        notes = filter_notes(store, job.collection, job.filter, filled_with(job, workshop.jobs, workshop.root))
-        yield from (Wrong(job, ("filter",), note, refused=False) for note in notes)
-
-
-def _fields(job: Job, workshop: Workshop) -> Iterator[Wrong]:
-    try:
-        lacking = list(look(workshop.open_source(job.input)).lacking())
+        lacking = list(look(workshop.whole_source(job.input)).lacking())
     except AsyncrunError as error:
-        yield Wrong(job, ("input",), str(error), error.hint)
+        yield JobProblem(("input",), str(error), error.hint)
         return
     for field in lacking:
-        yield Wrong(job, ("input", field.key), f"{field.place.file}: {field}", field.error().hint, field.needed)
+        yield JobProblem(("input", field.key), f"{field.place.file}: {field}", field.error().hint, field.needed)

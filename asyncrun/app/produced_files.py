@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from asyncrun.app.wiring import output_path
 from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.jobfile.files import real
+from asyncrun.jobfile.input_output import OutputConfig
 from asyncrun.jobfile.job_grammar import takes
 from asyncrun.jobfile.jobs import Job
+
+
+def output_path(job: Job) -> str | None:
+    """Return the path of a job's output as the job file has it, None for a job without one."""
+    output: OutputConfig | None = getattr(job, "output", None)
+    return None if output is None else output.path
 
 
 def made_inputs(jobs: Sequence[Job], root: Path) -> dict[str, dict[Path, str]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable
 
+from asyncrun.app.builder import Workshop
+from asyncrun.app.jobs import export_job
 from asyncrun.app.opening import open_workshop, until_interrupted
 from asyncrun.app.request import Request
-from asyncrun.app.wiring import Workshop
 from asyncrun.errors import UsageError
 from asyncrun.escape import cut
-from asyncrun.jobfile.jobs import EmbedJob, Job, QueryJob
+from asyncrun.jobfile.jobs import Job
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.records import Counts, ItemFailure
 
@@ -53,13 +54,4 @@ async def _export_rows(request: Request, output: str) -> Counts:
         if len(named) != 1:
             raise UsageError("export takes one job", hint="Name it: asyncrun export jobs.yaml JOB -o FILE")
         [job] = named
-        if not isinstance(job, EmbedJob | QueryJob):
-            raise UsageError(
-                f"the job {job.name} is of the kind {job.kind}, which has no rows", hint="Name one of the kind embed or query."
-            )
-        return await until_interrupted(asyncio.to_thread(_export, workshop, job, output), workshop.stop)
-
-
-def _export(workshop: Workshop, job: EmbedJob | QueryJob, output: str) -> Counts:
-    kind = workshop.open_embed(job) if isinstance(job, EmbedJob) else workshop.open_query(job)
-    return kind.export(workshop.open_output(output))
+        return await until_interrupted(asyncio.to_thread(export_job, job, workshop, output), workshop.stop)

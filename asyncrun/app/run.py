@@ -15,11 +15,13 @@ from asyncrun.aio.event_loop import loop_factory
 from asyncrun.aio.stall_report import report, report_on_signal, watch
 from asyncrun.aio.stop import GRACE, MAX_RUNTIME, StopRequest, handle_signals
 from asyncrun.aio.worker_state import monitor_workers
+from asyncrun.app.builder import Workshop
 from asyncrun.app.captured_warnings import overhear
+from asyncrun.app.jobs import check_jobs, open_job
 from asyncrun.app.notifications import with_notices
 from asyncrun.app.opening import build_workshop, redactor_of
 from asyncrun.app.overrides import Selection, load_jobs
-from asyncrun.app.produced_files import made_inputs
+from asyncrun.app.produced_files import made_inputs, output_path
 from asyncrun.app.recording import hash_of, open_recorder, settings_of
 from asyncrun.app.request import Request
 from asyncrun.app.results import with_failures
@@ -27,7 +29,6 @@ from asyncrun.app.state_folder import entered
 from asyncrun.app.stdin import spooled_stdin
 from asyncrun.app.trace_export import open_sender, send_trace
 from asyncrun.app.wakeup import resume
-from asyncrun.app.wiring import Workshop, output_path
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock, watch_suspension
 from asyncrun.engine.runner import PlannedJob, Runner
@@ -136,14 +137,14 @@ async def _run_locked(
             jobs = await asyncio.to_thread(with_failures, jobs, workshop, request.options.retry.ids)
             if not jobs:
                 return _nothing_failed(progress, clock)
-        await asyncio.to_thread(workshop.check, jobs)
+        await asyncio.to_thread(check_jobs, jobs, workshop)
         if request.options.refresh:
             named = [job for job in jobs if job.name in request.jobs]
             await open_refresh(ledger, await asyncio.to_thread(lambda: [workshop.failures_of(job) for job in named]))
         run_id = await asyncio.to_thread(_begin, recorder, state, request.file, jobs)
         progress.run_started(run_id, [job.name for job in jobs])
         made = await asyncio.to_thread(lambda: made_inputs(jobs, workshop.root))
-        planned = [PlannedJob(job.name, job.kind, job.needs, partial(workshop.open_kind, job), job.name in made) for job in jobs]
+        planned = [PlannedJob(job.name, job.kind, job.needs, partial(open_job, job, workshop), job.name in made) for job in jobs]
         runner = Runner(
             planned, progress=progress, manager=manager, stop=stop, fail_fast=request.options.fail_fast, clock=clock, redact=redactor.redact
         )

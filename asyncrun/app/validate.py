@@ -30,4 +30,4 @@ def _look_closely(request: Request, names: Sequence[str]) -> None:
             return await asyncio.to_thread(lambda: list(unfitting(jobs, workshop)))
 
     found = asyncio.run(find())
-    raise_mistakes(request.file, [(("jobs", names.index(each.job.name), *each.path), each.message) for each in found])
+    raise_mistakes(request.file, [(("jobs", names.index(job.name), *each.path), each.message) for job, each in found])

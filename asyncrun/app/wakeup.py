@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncrun.app.wiring import Workshop
+from asyncrun.app.builder import Workshop
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.duration import duration
 from asyncrun.ports import Progress

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.jobfile.input_output import InputConfig, OutputConfig
     from asyncrun.jobfile.job_file import JobFile
-    from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, PluginJob, QueryJob
+    from asyncrun.jobfile.jobs import Job, PluginJob
     from asyncrun.jobfile.load import load_job_file, parse_job_file
     from asyncrun.jobfile.loader import LoadOptions
     from asyncrun.jobfile.schema import job_file_schema
     from asyncrun.jobfile.sections import EmbedderConfig, StoreConfig
     from asyncrun.jobfile.units import Threshold
+    from asyncrun.jobs import EmbedJob, IngestJob, QueryJob
 
 __all__ = [
     "EmbedJob",
@@ -35,15 +36,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "EmbedJob": "jobs",
     "EmbedderConfig": "sections",
-    "IngestJob": "jobs",
     "InputConfig": "input_output",
     "Job": "jobs",
     "JobFile": "job_file",
     "OutputConfig": "input_output",
     "PluginJob": "jobs",
-    "QueryJob": "jobs",
     "LoadOptions": "loader",
     "StoreConfig": "sections",
     "Threshold": "units",
@@ -52,8 +50,18 @@ _HOMES = {
     "parse_job_file": "load",
 }
 
+_KINDS = {"EmbedJob": "embed", "IngestJob": "ingest", "QueryJob": "query"}
+
 # Imported on use: who reads a duration needs neither YAML nor the models.
-__getattr__ = load_on_use(__name__, _HOMES)
+_load = load_on_use(__name__, _HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _KINDS:
+        return _load(name)
+    from asyncrun.jobfile.kinds import job_model
+
+    return job_model(_KINDS[name])
 
 
 def __dir__() -> list[str]:

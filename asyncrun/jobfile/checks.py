@@ -129,6 +129,15 @@ def check_store(store: StoreConfig, path: Path, names: Names, findings: Findings
         _check_unused(store, STORE_KEYS[store.type], f"the store type {store.type}", path, findings)
 
 
+def check_llm(llm: LlmConfig, path: Path, names: Names, findings: Findings) -> None:
+    """A chat model's provider is known, and its model is named."""
+    usable = names.check("llms", "provider", llm.provider, (*path, "provider"), findings)
+    if not usable:
+        return
+    if llm.model is None and not findings.knows((*path, "model")):
+        findings.add(path, "missing", "a model's name, such as gpt-4o-mini", missing="model")
+
+
 def check_executor(executor: ExecutorConfig, findings: Findings) -> None:
     """An address and processes belong to an executor elsewhere."""
     if executor.type == "local":
@@ -179,8 +188,8 @@ def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -
 
 def _check_format(output: OutputConfig, entry: JobEntry, names: Names, findings: Findings) -> None:
     stated, where = entry.path("output", "format"), entry.path("output")
-    if output.format == "npy" and entry.job is not None and entry.job.kind == "query":
-        message = "an .npy file holds embeddings, and the rows of a query have none"
+    if output.format == "npy" and entry.model.declared and not entry.model.rows_hold_vectors and entry.job is not None:
+        message = f"an .npy file holds embeddings, and the rows of a {entry.job.kind} have none"
         findings.add(where, message, ", ".join([*(ending for ending in OUTPUTS if ending != ".npy"), "'-'"]))
     elif output.format == "npy" and output.columns is not None:
         findings.add(entry.path("output", "columns"), "an .npy file holds embeddings and ids, without a choice of columns", "no columns")

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from asyncrun.jobfile.jobs import JOB_MODELS, Job, PartialJob, PluginJob
+from asyncrun.jobfile.jobs import Job, PartialJob
+from asyncrun.jobfile.kinds import job_model, job_options, keys_of
 from asyncrun.jobfile.mistakes import Findings, listed, near
 from asyncrun.jobfile.sections import EmbedderConfig, LlmConfig, StoreConfig, local_embedder, short_form
 from asyncrun.jobfile.unavailable import Names
@@ -14,8 +15,6 @@ from asyncrun.jobfile.validation_errors import build
 from asyncrun.jobfile.yaml_tree import Path, Scalar
 
 MAX_JOBS = 1000
-OPTIONS = {field.alias or name for model in JOB_MODELS.values() for name, field in model.model_fields.items()} - {"name", "kind"}
-"""What may stand under `defaults`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class JobEntry:
 
     `shown` is the name as it was typed, with variables unfilled. `job` is None when too much of it is wrong. `parts` are the paths of
     the parts that it refers to by name, `embedder` that of its embedder's settings (None: not in the file). `inherited` are the keys
-    that come from the defaults, `needs` the stated ones.
+    that come from the defaults, `needs` the stated ones. `model` is that of its kind.
     """
 
     position: int
@@ -44,6 +43,7 @@ class JobEntry:
     embedder: Path | None
     inherited: frozenset[str]
     needs: tuple[str, ...]
+    model: type[Job]
 
     def path(self, *rest: str | int) -> Path:
         """Return the path of something in this entry, or in the defaults that it takes it from."""
@@ -79,21 +79,22 @@ class EntryBuilder:
             embedder=None,
             inherited=frozenset(self._defaults.keys() - data.keys()),
             needs=stated,
+            model=PartialJob,
         )
-        model: type[Job] = PartialJob
         if "kind" not in data:
             self._findings.add(path, "missing", ", ".join(self._names.built("kinds")), missing="kind")
         elif not isinstance(kind, str):
             self._findings.add((*path, "kind"), "not a kind of job", ", ".join(self._names.built("kinds")))
         elif self._names.check("kinds", "kind", kind, (*path, "kind"), self._findings):
-            model = JOB_MODELS.get(kind, PluginJob)
-        if model is PartialJob and not self._names.plugins("kinds"):
-            for key in data.keys() - OPTIONS - {"name", "kind"}:
-                self._findings.add((*path, key), "unknown key", listed(sorted(OPTIONS)), near(key, OPTIONS), key=True)
-        return self._filled(blank, data, model)
+            blank = replace(blank, model=job_model(kind))
+        if blank.model is PartialJob and not self._names.plugins("kinds"):
+            options = job_options()
+            for key in data.keys() - options - {"name", "kind"}:
+                self._findings.add((*path, key), "unknown key", listed(sorted(options)), near(key, options), key=True)
+        return self._filled(blank, data)
 
-    def _filled(self, blank: JobEntry, own: Mapping[str, Any], model: type[Job]) -> JobEntry:
-        known = {field.alias or name for name, field in model.model_fields.items()}
+    def _filled(self, blank: JobEntry, own: Mapping[str, Any]) -> JobEntry:
+        known = keys_of(blank.model)
         data = {key: value for key, value in self._defaults.items() if key in known} | dict(own)
         parts: set[Path] = set()
         embedder = self._embedder(blank, data, parts) if "embedder" in data and "embedder" in known else None
@@ -102,7 +103,7 @@ class EntryBuilder:
                 data[key] = self._named(blank.path(key), data[key], section, parts)
         for key in [key for key in data if key in ("embedder", "store", "llm") and data[key] is None]:
             del data[key]
-        job: Job | None = build(model, data, lambda path: blank.path(*path), self._findings)
+        job: Job | None = build(blank.model, data, lambda path: blank.path(*path), self._findings)
         if job is None:
             job = build(PartialJob, data, lambda path: blank.path(*path), self._findings)
         return replace(blank, job=job, parts=frozenset(parts), embedder=embedder)

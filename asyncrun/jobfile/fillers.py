@@ -6,13 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from asyncrun.jobfile.entries import JobEntry
-from asyncrun.jobfile.files import real
 from asyncrun.jobfile.job_file import closure
-from asyncrun.jobfile.jobs import IngestJob, Job, QueryJob
 
 
 def with_filling(entries: Sequence[JobEntry], needs: Mapping[str, tuple[str, ...]], root: Path) -> dict[str, tuple[str, ...]]:
-    """Return what every job needs, a query job also what fills its collection; not what itself needs the query."""
+    """Return what every job needs, one that asks a collection also what fills it; not what itself needs that job."""
     found = dict(needs)
     for entry in entries:
         for name in _filling(entry, entries, root):
@@ -21,17 +19,9 @@ def with_filling(entries: Sequence[JobEntry], needs: Mapping[str, tuple[str, ...
     return found
 
 
-def fills(job: Job | None, query: QueryJob, root: Path) -> bool:
-    """Tell whether an ingest job fills the collection that another one asks; relative paths start at `root`. Blocks."""
-    return isinstance(job, IngestJob) and job.collection == query.collection and has_same_store(job, query, root)
-
-
-def has_same_store(job: IngestJob, query: QueryJob, root: Path) -> bool:
-    """Tell whether two jobs have one store. Blocks."""
-    one, other = job.store, query.store
-    return one.type == other.type and real(root / one.path) == real(root / other.path)
-
-
 def _filling(entry: JobEntry, entries: Sequence[JobEntry], root: Path) -> Iterator[str]:
-    if isinstance(entry.job, QueryJob):
-        yield from (other.name for other in entries if fills(other.job, entry.job, root))
+    asked = entry.job.asks if entry.job is not None else None
+    for other in entries if asked is not None else ():
+        filled = other.job.fills if other.job is not None else None
+        if asked is not None and filled is not None and filled.is_same(asked, root):
+            yield other.name

@@ -12,14 +12,12 @@ from pydantic import Field
 
 from asyncrun.errors import Mistake, UsageError
 from asyncrun.jobfile.field_types import VARIABLE_SCHEMA, Accepts, Model
-from asyncrun.jobfile.jobs import EmbedJob, IngestJob, Job, QueryJob
+from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.mistakes import near
 from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
 
 VERSION = 1
 """The version of the job file's language that this asyncrun reads."""
-
-AnyJob = Annotated[EmbedJob | IngestJob | QueryJob, Field(discriminator="kind")]
 
 
 class Sections(Model):
@@ -34,7 +32,7 @@ class Sections(Model):
     trace: TraceConfig = Field(default_factory=TraceConfig)
     executor: ExecutorConfig = Field(default_factory=ExecutorConfig)
     notify: NotifyConfig = Field(default_factory=NotifyConfig)
-    jobs: tuple[AnyJob, ...] = Field(min_length=1)
+    jobs: tuple[Job, ...] = Field(min_length=1)
 
 
 @dataclass(frozen=True, slots=True)

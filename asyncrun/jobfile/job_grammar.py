@@ -1,4 +1,4 @@
-"""The small languages inside a job: its globs, the templates of its input, its filter."""
+"""The small languages inside a job: its globs and the templates of its input."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from pathlib import Path
 
 from asyncrun.errors import UsageError
 from asyncrun.grammar.file_formats import STDIN
-from asyncrun.grammar.filter import FilterError, parse_filter
 from asyncrun.grammar.globs import Glob, is_glob, parse_exclude, parse_glob
 from asyncrun.grammar.template import parse_template
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import real
 from asyncrun.jobfile.input_output import InputConfig
-from asyncrun.jobfile.jobs import QueryJob
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.yaml_tree import Path as Steps
 
 
 def check_words(entry: JobEntry, root: Path, findings: Findings) -> None:
-    """Every glob, template and filter of a job can be read."""
+    """Every glob and template of a job can be read."""
     job = entry.job
     if job is None:
         return
@@ -37,8 +35,6 @@ def check_words(entry: JobEntry, root: Path, findings: Findings) -> None:
         if not _is_template(getattr(given, key)) and not findings.knows(path):
             allowed = "a field such as text, or a template such as '{title}. {text}'; {{ and }} are braces"
             findings.add(path, f"not a template{findings.quoted(path)}: a brace or a name of a field is missing", allowed)
-    if isinstance(job, QueryJob) and job.filter is not None:
-        _check_filter(job.filter, entry.path("filter"), findings)
 
 
 def find_glob(text: str, root: Path) -> Glob | None:
@@ -94,17 +90,3 @@ def _is_template(text: str) -> bool:
 def _refuse_pattern(path: Steps, findings: Findings) -> None:
     if not findings.knows(path):
         findings.add(path, f"the pattern{findings.quoted(path)} cannot be used: it has a range that ends before it begins", "[a-z]")
-
-
-def _check_filter(text: str, path: Steps, findings: Findings) -> None:
-    if findings.knows(path):
-        return
-    try:
-        parse_filter(text)
-    except FilterError as error:
-        # What was found may be the value of a variable.
-        why = error.why if findings.quoted(path) else "it cannot be read on"
-        findings.add(path, f"not a filter: position {error.position}: {why}", FILTERS)
-
-
-FILTERS = "lang = 'en' and (year >= 2024 or not draft = true), with texts in single quotes"

@@ -1,9 +1,12 @@
-"""The jobs of a job file, one model a kind."""
+"""What every job of a job file has, and what the models of kinds are made of."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -12,7 +15,6 @@ from asyncrun.jobfile.field_types import (
     Count,
     Duration,
     FilePath,
-    Flag,
     Limit,
     Model,
     Number,
@@ -20,9 +22,14 @@ from asyncrun.jobfile.field_types import (
     Whole,
     wrong,
 )
+from asyncrun.jobfile.files import real
 from asyncrun.jobfile.input_output import InputConfig, OutputConfig
 from asyncrun.jobfile.sections import EmbedderConfig, LlmConfig, NotifyConfig, StoreConfig, local_embedder
-from asyncrun.jobfile.units import Threshold
+
+if TYPE_CHECKING:
+    from asyncrun.jobfile.entries import JobEntry
+    from asyncrun.jobfile.mistakes import Findings
+    from asyncrun.jobfile.unavailable import Names
 
 _TEXT = Accepts(({"type": "string"},))
 NAME_PATTERN = "[a-z0-9_-]+"
@@ -56,6 +63,7 @@ InputField = Annotated[InputConfig, Accepts(({"type": "string"}, {"type": "array
 OutputField = Annotated[OutputConfig, _TEXT]
 EmbedderField = Annotated[EmbedderConfig, _Reference, _TEXT]
 StoreField = Annotated[StoreConfig, _Reference, _TEXT]
+LlmField = Annotated[LlmConfig, _Reference, _TEXT]
 
 
 class Budget(Model):
@@ -82,6 +90,9 @@ def _prompt(value: object) -> object:
     return {"text": value} if isinstance(value, str) else value
 
 
+PromptField = Annotated[Prompt, BeforeValidator(_prompt), _TEXT]
+
+
 class Chunking(Model):
     """How documents are cut; `size` and `overlap` count tokens of the embedder, its own added tokens included."""
 
@@ -98,11 +109,52 @@ class Chunking(Model):
         return value
 
 
-class Job(Model):
-    """What every job has. `workers` is None for `auto`; `max_failures` None: any number of items may fail, but not all.
+@dataclass(frozen=True, slots=True)
+class StoredCollection:
+    """A collection in a store."""
 
-    `needs` also holds the jobs whose output is read here.
+    store: StoreConfig
+    name: str
+
+    def is_in_store_of(self, other: StoredCollection, root: Path) -> bool:
+        """Tell whether two collections are in one store; relative paths start at `root`. Blocks."""
+        one, two = self.store, other.store
+        return one.type == two.type and real(root / one.path) == real(root / two.path)
+
+    def is_same(self, other: StoredCollection, root: Path) -> bool:
+        """Tell whether two are one collection. Blocks."""
+        return self.name == other.name and self.is_in_store_of(other, root)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryReader:
+    """What a job's own checks work with: the job file's folder, the names that can be used, and where mistakes go.
+
+    With `read` the files that it names are looked into, too.
     """
+
+    root: Path
+    names: Names
+    findings: Findings
+    read: bool
+
+
+class Job(Model):
+    """What every job has; the model of a kind adds its own keys, and says what they mean for others.
+
+    `workers` is None for `auto`; `max_failures` None: any number of items may fail, but not all. `needs` also holds the jobs whose output
+    is read here. A key of a model means the same in every kind: `output` is where its rows go, `store` what it reads or fills, `llm` the
+    model that it asks, `chunk` how its input is cut.
+    """
+
+    declared: ClassVar[bool] = True
+    """Whether the model tells all that the job uses; of a kind without a model of its own nobody knows."""
+    descriptions: ClassVar[Mapping[str, str]] = {}
+    """A sentence for each key of its own, for the JSON Schema."""
+    skips_empty: ClassVar[bool] = False
+    """Whether an empty text is skipped where the embedder does not say `on_empty`."""
+    rows_hold_vectors: ClassVar[bool] = False
+    """Whether its rows are those of its items, each with its vector."""
 
     name: Name
     kind: str
@@ -116,46 +168,30 @@ class Job(Model):
     notify: NotifyConfig = Field(default_factory=NotifyConfig)
     embedder: EmbedderField = Field(default_factory=local_embedder, json_schema_extra={"default": "local"})
 
+    @property
+    def fills(self) -> StoredCollection | None:
+        """Return the collection that it fills, None where it fills none."""
+        return None
 
-class EmbedJob(Job):
-    """Embeds items into a file."""
+    @property
+    def asks(self) -> StoredCollection | None:
+        """Return the collection that it asks, which is to be filled before."""
+        return None
 
-    kind: Literal["embed"]
-    output: OutputField
+    @property
+    def files(self) -> Mapping[str, str | None]:
+        """Return the files that it reads beside its input, by what they are."""
+        return {"skip file": self.skip}
 
-
-class IngestJob(Job):
-    """Cuts, embeds and commits documents into a store; `source` owns them."""
-
-    kind: Literal["ingest"]
-    chunk: Chunking = Field(default_factory=Chunking)
-    store: StoreField = Field(default_factory=StoreConfig)
-    collection: Text = "documents"
-    source: Text = Field(default_factory=lambda data: data.get("name", ""))
-    prune: Flag = False
-    max_delete: Limit = Field(default=Threshold(percent=20.0), json_schema_extra={"default": "20%"})
-    on_new_space: Literal["refuse", "rebuild"] = "refuse"
-
-
-class QueryJob(Job):
-    """Asks a store; `output` gets one row a question."""
-
-    kind: Literal["query"]
-    store: StoreField = Field(default_factory=StoreConfig)
-    collection: Text = "documents"
-    top_k: Count = 5
-    search: Literal["vector", "keyword", "hybrid"] = "vector"
-    filter: Text | None = None
-    llm: Annotated[LlmConfig, _Reference, _TEXT] | None = None
-    prompt: Annotated[Prompt, BeforeValidator(_prompt), _TEXT] | None = None
-    context_tokens: Count | None = None
-    output: OutputField
+    def check(self, entry: JobEntry, reader: EntryReader) -> None:
+        """Add what is wrong with the keys of this kind to the findings of the reader."""
 
 
 class PluginJob(Job):
     """A job of a kind that an installed plugin brings; its own keys are the plugin's to check."""
 
     model_config = ConfigDict(extra="allow")
+    declared: ClassVar[bool] = False
 
     store: StoreField = Field(default_factory=StoreConfig)
     output: OutputField | None = None
@@ -174,6 +210,3 @@ class PartialJob(PluginJob):
     name: Name = ""
     kind: str = ""
     input: InputField = Field(default_factory=lambda: InputConfig.model_validate({"items": [], "allow_empty": True}))
-
-
-JOB_MODELS: dict[str, type[Job]] = {"embed": EmbedJob, "ingest": IngestJob, "query": QueryJob}

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from asyncrun.jobfile.entries import JobEntry, Parts
-from asyncrun.jobfile.jobs import IngestJob
 from asyncrun.jobfile.sections import EmbedderConfig, LlmConfig, ModelConfig, StoreConfig
 from asyncrun.jobfile.yaml_tree import Path
 
@@ -36,8 +35,7 @@ class KeyRing:
         if job is None:
             return entry
         embedder = self._with_key(job.embedder, entry.embedder or ())
-        # A document that is empty is no failure: there is nothing in it to find.
-        if isinstance(job, IngestJob) and "on_empty" not in embedder.model_fields_set:
+        if job.skips_empty and "on_empty" not in embedder.model_fields_set:
             embedder = embedder.model_copy()
             object.__setattr__(embedder, "on_empty", "skip")  # a default, and not stated
         changes = {"embedder": embedder}

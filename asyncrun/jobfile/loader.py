@@ -10,15 +10,15 @@ from typing import Any, TypeGuard
 
 from asyncrun.errors import JobFileError, Mistake, Place
 from asyncrun.jobfile import checks
-from asyncrun.jobfile.entries import MAX_JOBS, OPTIONS, EntryBuilder, JobEntry, Parts
+from asyncrun.jobfile.entries import MAX_JOBS, EntryBuilder, JobEntry, Parts
 from asyncrun.jobfile.files import load_key
 from asyncrun.jobfile.input_checks import check_inputs
 from asyncrun.jobfile.job_file import VERSION, JobFile, Sections, closure, unknown_job
 from asyncrun.jobfile.job_grammar import check_words
-from asyncrun.jobfile.jobs import Job, PartialJob
+from asyncrun.jobfile.jobs import EntryReader, Job, PartialJob
 from asyncrun.jobfile.keys import KeyRing
+from asyncrun.jobfile.kinds import job_options
 from asyncrun.jobfile.mistakes import Findings, Gap, near
-from asyncrun.jobfile.prompts import check_answering, check_llm
 from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, ModelConfig, NotifyConfig, StoreConfig, TraceConfig
 from asyncrun.jobfile.unavailable import Names, note_later
 from asyncrun.jobfile.validation_errors import M, build
@@ -73,7 +73,7 @@ class JobFileLoader:
         parts = Parts(
             self._named("embedders", EmbedderConfig, checks.check_embedder),
             self._named("stores", StoreConfig, checks.check_store),
-            self._named("llms", LlmConfig, check_llm),
+            self._named("llms", LlmConfig, checks.check_llm),
         )
         trace, executor = self._section("trace", TraceConfig), self._section("executor", ExecutorConfig)
         if executor is not None:
@@ -185,8 +185,9 @@ class JobFileLoader:
             self.findings.add(("defaults",), "not a mapping", "a mapping of options that a job may have")
             return {}
         for key in data or ():
-            if key not in OPTIONS and not self.names.plugins("kinds"):
-                self.findings.add(("defaults", key), "no option of a job", ", ".join(sorted(OPTIONS)), near(key, OPTIONS), key=True)
+            options = job_options()
+            if key not in options and not self.names.plugins("kinds"):
+                self.findings.add(("defaults", key), "no option of a job", ", ".join(sorted(options)), near(key, options), key=True)
         return data or {}
 
     def _needs(self, entries: Sequence[JobEntry]) -> checks.Needs:
@@ -220,8 +221,9 @@ class JobFileLoader:
                 if entry.path() in reached:
                     check_inputs(entry, self.folder, written, self.names, self.findings)
         for entry in entries:
-            read = self.options.check_inputs and entry.path() in reached
-            check_answering(entry, self.folder, self.names, self.findings, read=read)
+            if entry.job is not None:
+                read = self.options.check_inputs and entry.path() in reached
+                entry.job.check(entry, EntryReader(self.folder, self.names, self.findings, read))
 
     def _keys(self, reached: frozenset[Path]) -> dict[Path, str]:
         """Return the keys that stand in files, by the path of what they belong to."""

@@ -11,7 +11,7 @@ from asyncrun.grammar.globs import is_glob
 from asyncrun.jobfile.files import real
 from asyncrun.jobfile.input_output import InputConfig, OutputConfig
 from asyncrun.jobfile.job_grammar import find_glob, parse_excluded, takes
-from asyncrun.jobfile.jobs import IngestJob, Job, QueryJob
+from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.path_collisions import Protected, Spot, locate, protect_database, protect_files, protect_folder
 
@@ -31,13 +31,12 @@ def protect_input(what: str, given: InputConfig, root: Path) -> Protected:
 
 def protect_parts(job: Job, shown: str, root: Path) -> Iterator[Protected]:
     """Yield the protections of what a job reads beside its input, and of its store. Blocks."""
-    prompt = job.prompt if isinstance(job, QueryJob) else None
-    files = {"skip file": job.skip, "prompt": prompt and prompt.path}
+    files = dict(job.files)
     for word in ("embedder", "llm"):
         tokenizer = getattr(getattr(job, word, None), "tokenizer", None)
         files[f"{word}'s tokenizer"] = tokenizer if tokenizer and tokenizer.endswith(".json") else None
     yield from (protect_files(f"the {word} of the job {shown}", [locate(root / path)]) for word, path in files.items() if path)
-    if isinstance(job, IngestJob | QueryJob) or "store" in job.model_fields_set:
+    if job.declared or "store" in job.model_fields_set:
         store: StoreConfig | None = getattr(job, "store", None)
         if store is not None:
             yield from protect_store(f"the store of the job {shown}", store, root)
@@ -54,7 +53,7 @@ def protect_store(what: str, store: StoreConfig, root: Path) -> Iterator[Protect
 def output_files(output: OutputConfig | None, root: Path) -> tuple[Path, ...]:
     """Return the files that an output writes, none for stdout: an .npy file has its ids beside it.
 
-    >>> [path.name for path in output_files(Output.model_validate("notes.npy"), Path("out"))]
+    >>> [path.name for path in output_files(OutputConfig.model_validate("notes.npy"), Path("out"))]
     ['notes.npy', 'notes.ids.txt']
     """
     if output is None or output.path == STDOUT:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Union
 
-from asyncrun.jobfile.entries import OPTIONS
+from pydantic import Field, create_model
+
 from asyncrun.jobfile.job_file import Sections
-from asyncrun.jobfile.jobs import JOB_MODELS
+from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.kinds import built_in_models, job_options
 from asyncrun.jobfile.unavailable import PLANNED
 
 _ENDPOINT = {
@@ -26,7 +28,7 @@ _ENDPOINT = {
     "headers": "Headers that are sent as they are; their values are shown nowhere.",
     "extra_body": "Merged into the JSON of every request.",
 }
-_JOB = {
+_JOB_KEYS = {
     "name": "The job's name, of its own in this file.",
     "kind": "What the job does.",
     "needs": "Jobs that must have succeeded first, at least in part; jobs whose output is read are added.",
@@ -37,10 +39,12 @@ _JOB = {
     "max_runtime": "After this time the job stops cleanly; the next run goes on.",
     "budget": "What the job may use until it has finished; it stops cleanly before the call that would pass it.",
     "notify": "Who is told that this job has started and how it ended.",
+    "embedder": "An embedder's name, provider/model, or its settings; default: the model that comes with asyncrun.",
+    "store": "A store's name, or its settings.",
+    "collection": "The name of the collection; a table's name as written.",
+    "output": "Where rows go: a path that ends in .jsonl, .parquet, .csv or .npy, '-' for standard output, or a mapping.",
 }
-_EMBEDDER = {"embedder": "An embedder's name, provider/model, or its settings; default: the model that comes with asyncrun."}
-_STORED = {"store": "A store's name, or its settings.", "collection": "The name of the collection; a table's name as written."}
-_OUTPUT = {"output": "Where rows go: a path that ends in .jsonl, .parquet, .csv or .npy, '-' for standard output, or a mapping."}
+"""Of the keys that kinds share; those of its own stand in the model of a kind."""
 
 DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     "Sections": {
@@ -135,29 +139,6 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "size": "Tokens of a chunk, as the embedder counts them.",
         "overlap": "Tokens that a chunk shares with the one before it.",
     },
-    "EmbedJob": {**_JOB, **_EMBEDDER, **_OUTPUT},
-    "IngestJob": {
-        **_JOB,
-        **_EMBEDDER,
-        **_STORED,
-        "chunk": "How documents are cut.",
-        "source": "Who owns the documents; default: the job's name.",
-        "prune": "Whether documents that left the input leave the store.",
-        "max_delete": "How many documents may be deleted or replaced at most.",
-        "on_new_space": "What becomes of a collection that another embedder filled: it is refused, or filled anew.",
-    },
-    "QueryJob": {
-        **_JOB,
-        **_EMBEDDER,
-        **_STORED,
-        **_OUTPUT,
-        "top_k": "How many hits a question gets.",
-        "search": "By meaning, by words, or both.",
-        "filter": "A condition on metadata, such as lang = 'en' and year >= 2024.",
-        "llm": "A model's name or settings: it answers each question from its hits.",
-        "prompt": "The prompt: a text, {text: ...}, or {path: FILE}.",
-        "context_tokens": "How many tokens of hits a prompt holds; default: all hits.",
-    },
 }
 """A sentence by the model and the key."""
 
@@ -179,18 +160,28 @@ def job_file_schema() -> dict[str, Any]:
     >>> job_file_schema()["title"]
     'asyncrun job file'
     """
-    schema = Sections.model_json_schema(by_alias=True, mode="validation")
+    jobs = built_in_models()
+    schema = _with_jobs(jobs).model_json_schema(by_alias=True, mode="validation")
+    sentences = {**DESCRIPTIONS, **{job.__name__: {**_JOB_KEYS, **job.descriptions} for job in jobs}}
     for model, part in {"Sections": schema, **schema["$defs"]}.items():
         properties = part.get("properties", {})
         for key, field in properties.items():
-            properties[key] = _described(field, DESCRIPTIONS[model][key], _NAMED.get((model, key)))
-    schema["properties"]["defaults"] |= {"properties": _options(schema["$defs"]), "additionalProperties": False}
+            properties[key] = _described(field, sentences[model][key], _NAMED.get((model, key)))
+    options = _options([schema["$defs"][job.__name__]["properties"] for job in jobs])
+    schema["properties"]["defaults"] |= {"properties": options, "additionalProperties": False}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "asyncrun job file"}
 
 
-def _options(models: Mapping[str, Any]) -> dict[str, Any]:
-    jobs = (models[model.__name__]["properties"] for model in reversed(JOB_MODELS.values()))
-    return {key: field for properties in jobs for key, field in properties.items() if key in OPTIONS}
+def _with_jobs(jobs: Sequence[type[Job]]) -> type[Sections]:
+    """Return the model of the sections with the models of the kinds in it."""
+    union: Any = Annotated[Union[tuple(jobs)], Field(discriminator="kind")]  # noqa: UP007  # of as many as there are
+    several: Any = tuple.__class_getitem__((union, ...))
+    return create_model("Sections", __base__=Sections, __doc__=Sections.__doc__, jobs=(several, Field(min_length=1)))
+
+
+def _options(jobs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    known = job_options()
+    return {key: field for properties in reversed(jobs) for key, field in properties.items() if key in known}
 
 
 def _described(field: dict[str, Any], sentence: str, port: str | None) -> dict[str, Any]:

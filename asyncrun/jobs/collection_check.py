@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from asyncrun.embedders.interface import Embedder
-from asyncrun.errors import SpaceMismatchError
+from asyncrun.errors import SpaceMismatchError, UsageError
 from asyncrun.grammar.filter import fields_of, parse_filter
+from asyncrun.jobfile.jobs import Job
 from asyncrun.jobs.change_notes import changes
+from asyncrun.jobs.interface import Builder, JobProblem
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.notes import space_of
 from asyncrun.readers.lacking_fields import tell_fields
@@ -27,6 +29,16 @@ def check_space(store: Store, collection: str, embedder: Embedder, ledger: Ledge
     raise SpaceMismatchError(
         f"the collection {collection!r} was filled by another embedder than {embedder.provider}/{embedder.model_name}{whose}"
     )
+
+
+def space_problems(store: Store, collection: str, job: Job, builder: Builder) -> Iterator[JobProblem]:
+    """Yield what is wrong with a job's collection if it holds vectors of another space than the job's embedder makes. Blocks."""
+    try:
+        check_space(store, collection, builder.embedder(job), builder.ledger)
+    except SpaceMismatchError as error:
+        yield JobProblem(("collection",), error.message, error.hint)
+    except UsageError:
+        pass  # An embedder that cannot be made is told where parts are checked.
 
 
 def filter_notes(store: Store, collection: str, text: str | None, more: Iterable[str] = ()) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ for words in json.loads(sys.argv[1]):
 """
 CRASH = f"""
 from asyncrun.cli import main
-from asyncrun.jobs.embed import EmbedKind
+from asyncrun.jobs.embed.run import EmbedKind
 async def crash(*_):
     try:
         raise ValueError(open("{KEYS}").read())

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from asyncrun.aio.stop import StopRequest
+from asyncrun.app.builder import Workshop
 from asyncrun.app.wakeup import resume
-from asyncrun.app.wiring import Workshop
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import watch_suspension
 from asyncrun.ledger.ledger import Ledger

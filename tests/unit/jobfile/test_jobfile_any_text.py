@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 from asyncrun.errors import JobFileError
 from asyncrun.jobfile import JobFile, LoadOptions, parse_job_file
 from asyncrun.jobfile.job_file import Sections
-from asyncrun.jobfile.jobs import JOB_MODELS
+from asyncrun.jobfile.kinds import built_in_models
 from asyncrun.jobfile.sections import EmbedderConfig
 
-KEYS = sorted(
-    {*Sections.model_fields, *EmbedderConfig.model_fields, *(name for model in JOB_MODELS.values() for name in model.model_fields)}
-)
+KEYS = sorted({*Sections.model_fields, *EmbedderConfig.model_fields, *(name for model in built_in_models() for name in model.model_fields)})
 WORDS = ["a", "local", "openai/m", "-", "*.md", "**", "out/a.jsonl", "auto", "embed", "ingest", "query"]
 WORDS += ["5%", "2h", "10MB", "${A}", "${B:-x}", "$$", "${", "no", "0123", "12:30"]
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(WORDS)

@@ -232,7 +232,9 @@ def test_paths_start_at_the_folder_of_the_job_file(load, tmp_path: Path):
 
 def test_a_plugins_kind_keeps_its_own_keys(load, monkeypatch):
     monkeypatch.setattr(
-        registry, "BUILT_IN", {**registry.BUILT_IN, "kinds": {**registry.BUILT_IN["kinds"], "translate": PartLocation("x:y")}}
+        registry,
+        "BUILT_IN",
+        {**registry.BUILT_IN, "kinds": {**registry.BUILT_IN["kinds"], "translate": PartLocation("x:y", distribution="translate")}},
     )
     (job,) = load("jobs: [{name: a, kind: translate, input: a.md, language: fr}]").jobs
     assert isinstance(job, PluginJob)

@@ -19,7 +19,7 @@ from asyncrun.errors import AsyncrunError
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.distinct import DistinctSource
-from asyncrun.jobs.ingest import IngestKind
+from asyncrun.jobs.ingest.run import IngestKind
 from asyncrun.jobs.job_counters import Tally
 from asyncrun.jobs.space_check import check_place, probe_of
 from asyncrun.jobs.store_sync import Shelf, Target

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from asyncrun.jobs.job_counters import Tally
 from asyncrun.jobs.missing import send_missing
 from asyncrun.jobs.outputs import Output, Row
 from asyncrun.jobs.planning import input_notes, plan_items
+from asyncrun.jobs.query.fillers import telling_how
 from asyncrun.jobs.questions import Answering, Question, answered_row, find_unanswered, likely_size, look_up, with_answers
 from asyncrun.jobs.row_check import Roll, check_rows, new_roll
 from asyncrun.jobs.scan import Scan
@@ -41,16 +41,6 @@ class Search:
     mode: SearchMode
     top_k: int
     filter: str | None
-
-
-@contextmanager
-def telling_how(mend_first: str | None) -> Iterator[None]:
-    """Say of a damaged store what mends it, where that is known."""
-    try:
-        yield
-    except DamagedStoreError as error:
-        error.hint = mend_first or error.hint
-        raise
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,50 +1,57 @@
-"""Whether a job can answer from its hits: its model, its prompt, and that they come together."""
+"""Whether a query job's own keys can be used: its filter, its model, its prompt, and that these two come together."""
 
 from __future__ import annotations
 
-from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
 
+from asyncrun.grammar.filter import FilterError, parse_filter
 from asyncrun.grammar.prompt import METADATA, PLACEHOLDERS, TemplateError, parse_prompt
+from asyncrun.jobfile.checks import check_llm
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import neighbour, not_a_file
-from asyncrun.jobfile.jobs import Prompt, QueryJob
+from asyncrun.jobfile.jobs import EntryReader, Prompt
 from asyncrun.jobfile.mistakes import Findings, listed, near
-from asyncrun.jobfile.sections import LlmConfig
-from asyncrun.jobfile.unavailable import Names
 from asyncrun.jobfile.yaml_tree import Path, Scalar, Table
 
+if TYPE_CHECKING:
+    from asyncrun.jobs.query.kind import QueryJob
 
-def check_llm(llm: LlmConfig, path: Path, names: Names, findings: Findings) -> None:
-    """A chat model's provider is known, and its model is named."""
-    usable = names.check("llms", "provider", llm.provider, (*path, "provider"), findings)
-    if not usable:
-        return
-    if llm.model is None and not findings.knows((*path, "model")):
-        findings.add(path, "missing", "a model's name, such as gpt-4o-mini", missing="model")
+FILTERS = "lang = 'en' and (year >= 2024 or not draft = true), with texts in single quotes"
 
 
-def check_answering(entry: JobEntry, root: FilePath, names: Names, findings: Findings, *, read: bool) -> None:
-    """A prompt belongs to a model and is a template; `read` looks into a prompt's file too."""
-    job = entry.job
-    if not isinstance(job, QueryJob):
-        return
+def check_keys(job: QueryJob, entry: JobEntry, reader: EntryReader) -> None:
+    """The filter can be read; a prompt belongs to a model and is a template."""
+    findings = reader.findings
+    if job.filter is not None:
+        _check_filter(job.filter, entry.path("filter"), findings)
     if job.llm is not None and isinstance(findings.node(entry.path("llm")), Table):
-        check_llm(job.llm, entry.path("llm"), names, findings)
+        check_llm(job.llm, entry.path("llm"), reader.names, findings)
     for key in ("prompt", "context_tokens"):
         # A default may stand there for the jobs that answer.
         if getattr(job, key) is not None and job.llm is None and key not in entry.inherited and not findings.knows(entry.path("llm")):
             findings.add(entry.path(key), "nobody answers: the job has no llm", "an llm, or no " + key, key=True)
     if job.prompt is not None:
-        _check_prompt(job.prompt, entry, root, findings, read=read)
+        _check_prompt(job.prompt, entry, reader)
 
 
-def _check_prompt(prompt: Prompt, entry: JobEntry, root: FilePath, findings: Findings, *, read: bool) -> None:
-    path = entry.path("prompt")
+def _check_filter(text: str, path: Path, findings: Findings) -> None:
+    if findings.knows(path):
+        return
+    try:
+        parse_filter(text)
+    except FilterError as error:
+        # What was found may be the value of a variable.
+        why = error.why if findings.quoted(path) else "it cannot be read on"
+        findings.add(path, f"not a filter: position {error.position}: {why}", FILTERS)
+
+
+def _check_prompt(prompt: Prompt, entry: JobEntry, reader: EntryReader) -> None:
+    path, findings = entry.path("prompt"), reader.findings
     if prompt.text is not None:
         whole = (*path, "text") if isinstance(findings.node(path), Table) else path
         _check_template(prompt.text, "", entry, whole, findings)
-    elif prompt.path is not None and read and not findings.knows((*path, "path")):
-        where, place = (*path, "path"), root / prompt.path
+    elif prompt.path is not None and reader.read and not findings.knows((*path, "path")):
+        where, place = (*path, "path"), reader.root / prompt.path
         node = findings.node(where)
         typed = node.text if isinstance(node, Scalar) else prompt.path
         if not place.is_file():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncrun.jobfile.jobs import QueryJob
+from asyncrun.jobfile import QueryJob
 
 LLMS = "llms: {small: {provider: openai, model: gpt}}"
 

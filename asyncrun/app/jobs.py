@@ -1,0 +1,95 @@
+"""What is done with a job of any kind: checked before the first starts, opened, asked for its spaces, exported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from asyncrun import registry
+from asyncrun.app.builder import Workshop
+from asyncrun.embedders.interface import Embedder
+from asyncrun.errors import MissingKeyError, UsageError
+from asyncrun.grammar.file_formats import input_format
+from asyncrun.jobfile.input_output import OutputConfig
+from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.sections import LlmConfig
+from asyncrun.jobs.interface import find_kind
+from asyncrun.llms.interface import Llm
+from asyncrun.ports import Kind
+from asyncrun.records import Counts
+
+
+def open_job(job: Job, workshop: Workshop) -> Kind:
+    """Return a job with all that it needs. Blocks. Raises what its parts raise."""
+    return find_kind(job.kind).open(job, workshop)
+
+
+def check_jobs(jobs: Sequence[Job], workshop: Workshop, *, need_keys: bool = True) -> dict[str, MissingKeyError]:
+    """Find out what must be wrong with the jobs' formats, chunks, collections, embedders and models, before the first starts. Blocks.
+
+    Raises UsageError. Without `need_keys` a key that is missing is no mistake: the jobs are returned that miss one.
+    """
+    keyless: dict[str, MissingKeyError] = {}
+    for job in jobs:
+        try:
+            check_parts(job, jobs, workshop)
+            _check_models(job, workshop, need_keys=need_keys)
+        except UsageError as error:
+            if not need_keys and isinstance(error, MissingKeyError):
+                keyless[job.name] = error
+            else:
+                raise UsageError(f"job {job.name}: {error.message}", hint=error.hint) from error
+    return keyless
+
+
+def check_parts(job: Job, jobs: Sequence[Job], workshop: Workshop) -> None:
+    """Find out what is wrong with a job beside its models, `jobs` being all of the call. Blocks. Raises UsageError."""
+    _check_formats(job)
+    if (check := find_kind(job.kind).check) is not None:
+        check(job, workshop, jobs)
+
+
+def embedder_of(job: Job, workshop: Workshop) -> Embedder | None:
+    """Return the embedder of a job, None where its kind does not tell whether it has one. Blocks."""
+    return workshop.embedder(job) if job.declared else None
+
+
+def llm_of(job: Job, workshop: Workshop) -> Llm | None:
+    """Return the chat model of a job, None when it asks none. Blocks."""
+    config: LlmConfig | None = getattr(job, "llm", None)
+    return None if config is None else workshop.llm(config)
+
+
+def spaces_of(job: Job, workshop: Workshop) -> frozenset[str]:
+    """Return the fingerprints of all spaces that texts and answers of a job come into. Raises UsageError for a kind that tells none."""
+    spaces = find_kind(job.kind).spaces
+    if spaces is None:
+        raise UsageError(f"job {job.name} is of the kind {job.kind}, which does not tell the spaces of its vectors")
+    return frozenset(space.fingerprint for space in spaces(job, workshop))
+
+
+def export_job(job: Job, workshop: Workshop, output: str) -> Counts:
+    """Write the rows of a job that are done now; sends nothing. Blocks. Raises UsageError for a job without rows of its own."""
+    export = find_kind(job.kind).export
+    if export is None:
+        raise UsageError(f"the job {job.name} is of the kind {job.kind}, which has no rows", hint="Name one of the kind embed or query.")
+    return export(job, workshop, workshop.output_at(output))
+
+
+def _check_models(job: Job, workshop: Workshop, *, need_keys: bool) -> None:
+    embedder, llm = embedder_of(job, workshop), llm_of(job, workshop)
+    # A class of LlamaIndex may want its key, or load its model, when it is made.
+    if embedder is not None and (need_keys or embedder.provider != "llama-index"):
+        embedder.check()
+    if llm is not None:
+        llm.check()
+
+
+def _check_formats(job: Job) -> None:
+    """Find out whether the extras and plugins that the job's files need can be used. Raises UsageError."""
+    used = {("readers", input_format(path) if job.input.format == "auto" else job.input.format) for path in job.input.paths}
+    output: OutputConfig | None = getattr(job, "output", None)
+    used |= set() if output is None else {("writers", output.format)}
+    for port, name in used:
+        built_in = None if name is None else registry.BUILT_IN[port].get(name)
+        if name is not None and (built_in is None or built_in.extra):
+            registry.load(port, name)

@@ -1,0 +1,1 @@
+"""The kind `embed`: items in, one row with its vector for each."""

@@ -1,0 +1,36 @@
+"""What an embed job holds, and how it is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from asyncrun.jobfile.jobs import Job, OutputField
+from asyncrun.jobs.interface import Builder, JobKind, embedder_spaces
+from asyncrun.records import Counts, InputType
+
+if TYPE_CHECKING:
+    from asyncrun.jobs.embed.run import EmbedKind
+    from asyncrun.jobs.outputs import Output
+
+
+class EmbedJob(Job):
+    """Embeds items into a file."""
+
+    rows_hold_vectors: ClassVar[bool] = True
+
+    kind: Literal["embed"]
+    output: OutputField
+
+
+def open_embed(job: EmbedJob, builder: Builder) -> EmbedKind:
+    """Return an embed job with all that it needs. Blocks."""
+    from asyncrun.jobs.embed.run import EmbedKind
+
+    return EmbedKind(builder.items(job, InputType.DOCUMENT), builder.output(job.output))
+
+
+def _export(job: EmbedJob, builder: Builder, output: Output) -> Counts:
+    return open_embed(job, builder).export(output)
+
+
+EMBED = JobKind(EmbedJob, open_embed, spaces=embedder_spaces, export=_export)

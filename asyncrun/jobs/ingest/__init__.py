@@ -1,0 +1,1 @@
+"""The kind `ingest`: documents in, their chunks with vectors into a store."""
