@@ -15,7 +15,7 @@ from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.embedders.remote import RemoteEmbedding
 from asyncrun.endpoints.endpoint import MAX_WORKERS
-from asyncrun.endpoints.left_out import ABOUT_ENDPOINT, none_left
+from asyncrun.endpoints.replicas import ABOUT_ENDPOINT, none_left
 from asyncrun.errors import AsyncrunError, EndpointError, OutageError, SpaceMismatchError
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, InputType, Space, Usage

@@ -1,17 +1,14 @@
-"""Several places that serve one chat model, as one: each conversation goes where it may go first."""
+"""Several endpoints that serve one chat model, as one model: each conversation goes where it may go first."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.permit import reserve_first
-from asyncrun.endpoints.endpoint import MAX_WORKERS
-from asyncrun.endpoints.left_out import ABOUT_ENDPOINT, none_left
-from asyncrun.errors import AsyncrunError
+from asyncrun.endpoints.replicas import ABOUT_ENDPOINT, Replica, Replicas, reserve_at_first
 from asyncrun.llms.interface import Completion, Message
 from asyncrun.llms.openai import OpenAIChat
 from asyncrun.records import Space, Usage, Waits
@@ -19,103 +16,84 @@ from asyncrun.records import Space, Usage, Waits
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False)
-class _Place:
-    """One of the places; `trying` says that its first request is on its way, `error` why it is left out."""
-
-    llm: OpenAIChat
-    trying: bool = False
-    error: AsyncrunError | None = None
-
-    @property
-    def proven(self) -> bool:
-        return self.llm.endpoint.proven and self.error is None
-
-
 class SeveralChats:
-    """Answers with several places at once, each with its own limiter and circuit.
+    """Answers at several endpoints at once, each with its own limiter and circuit.
 
-    A place that is down or refuses is left out for the rest of the run, with a warning; its conversations go to the others. Answers of one
-    model differ from call to call anyway, so that nothing is compared. The space is that of the first place.
+    One that is down or refuses is left out for the rest of the run, with a warning; its conversations go to the others. Answers of one
+    model differ from call to call anyway, so that nothing is compared. The space is that of the first.
 
     Args:
-        llms: One a place, alike in all but address, key and limits; one or more.
-        warn: Is told which places are left out, and why.
+        llms: One an endpoint, alike in all but address, key and limits; one or more.
+        warn: Is told which are left out, and why.
     """
 
     def __init__(self, llms: Sequence[OpenAIChat], *, warn: Callable[[str], object] = logger.warning) -> None:
-        self._places = [_Place(llm) for llm in llms]
-        for llm in llms:
-            llm.endpoint.hide_secrets_of([other.endpoint for other in llms])
+        self._replicas = Replicas(llms, warn)
         self._first = llms[0]
-        self._warn = warn
+        self._trying: set[Replica[OpenAIChat]] = set()
         self._tried: asyncio.Future[None] | None = None
         self.provider, self.model_name = self._first.provider, self._first.model_name
-        self.workers = min(sum(llm.workers for llm in llms), MAX_WORKERS)
+        self.workers = self._replicas.workers
         self.max_output_tokens, self.price = self._first.max_output_tokens, self._first.price
 
     @property
     def rate_limits(self) -> Limits:
-        """Return what is stated about the limits of all places together."""
-        return Limits.together([place.llm.rate_limits for place in self._places])
+        """Return what is known of the limits of all endpoints together."""
+        return self._replicas.rate_limits
 
     @property
     def space(self) -> Space:
-        """Return the space of the first place."""
+        """Return the space of the first one."""
         return self._first.space
 
     @property
     def llms(self) -> list[OpenAIChat]:
-        """Return the places, in their order."""
-        return [place.llm for place in self._places]
+        """Return the models, in the order of their endpoints."""
+        return self._replicas.models
 
     def check(self) -> None:
-        """Raise UsageError for what is known to be wrong with one of the places."""
-        for place in self._places:
-            place.llm.check()
+        """Raise UsageError for what is known to be wrong with one of them."""
+        self._replicas.check()
 
     def messages(self, prompt: str) -> tuple[Message, ...]:
         """Return the messages that put a prompt."""
         return self._first.messages(prompt)
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
-        """Return what came of a conversation, as the port says; what places have used that are left out is part of it."""
+        """Return what came of a conversation, as the port says; what was used at endpoints that are left out is part of it."""
         usage, waits = Usage(), Waits()
-        while left := [place for place in self._places if place.error is None]:
-            completion = await self._complete_at(left, messages)
+        while serving := self._replicas.serving:
+            completion = await self._complete_at(serving, messages)
             if completion is None:
                 continue
             usage, waits = usage + completion.usage, waits + completion.waits
             if not isinstance(completion.error, ABOUT_ENDPOINT):
                 return replace(completion, usage=usage, waits=waits)
-        error = none_left({place.llm.endpoint.host: place.error for place in self._places if place.error is not None})
-        return Completion(None, usage, waits, error)
+        return Completion(None, usage, waits, self._replicas.none_left())
 
-    async def _complete_at(self, places: Sequence[_Place], messages: Sequence[Message]) -> Completion | None:
-        """Return what one of the places makes of the conversation, None where that is not to be had there any more."""
-        new = next((place for place in places if not place.proven and not place.trying), None)
+    async def _complete_at(self, serving: Sequence[Replica[OpenAIChat]], messages: Sequence[Message]) -> Completion | None:
+        """Return what one of the endpoints makes of the conversation, None where that is not to be had there any more."""
+        proven = [replica for replica in serving if replica.model.endpoint.proven]
+        new = next((replica for replica in serving if replica not in proven and replica not in self._trying), None)
         if new is not None:
-            new.trying = True
+            self._trying.add(new)
             try:
                 return await self._ask(new, messages)
             finally:
-                new.trying = False
+                self._trying.discard(new)
                 self._wake()
-        if not (proven := [place for place in places if place.proven]):
+        if not proven:
             await self._first_tried()
             return None
-        tokens = max(place.llm.tokens_of(messages) for place in proven)
-        which, booking = await reserve_first([place.llm.endpoint.limiter for place in proven], tokens=tokens, inputs=1)
-        with booking.held():
-            return None if proven[which].error is not None else await self._ask(proven[which], messages)
+        tokens = max(replica.model.tokens_of(messages) for replica in proven)
+        chosen, reservation = await reserve_at_first(proven, tokens=tokens, inputs=1)
+        with reservation.held():
+            return None if chosen.error is not None else await self._ask(chosen, messages)
 
-    async def _ask(self, place: _Place, messages: Sequence[Message]) -> Completion:
-        completion = await place.llm.complete(messages)
-        error = completion.error
-        if isinstance(error, ABOUT_ENDPOINT) and place.error is None:
-            place.error = error
-            if any(other.error is None for other in self._places):
-                self._warn(f"{place.llm.endpoint.host} is left out: {error.message}")
+    async def _ask(self, replica: Replica[OpenAIChat], messages: Sequence[Message]) -> Completion:
+        completion = await replica.model.complete(messages)
+        if isinstance(completion.error, ABOUT_ENDPOINT):
+            self._replicas.leave_out(replica, completion.error)
         return completion
 
     async def _first_tried(self) -> None:
@@ -130,10 +108,8 @@ class SeveralChats:
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; may be called twice."""
-        for place in self._places:
-            await place.llm.aclose()
+        await self._replicas.aclose()
 
     async def renew_connections(self) -> None:
         """Have new requests make new connections, as after the machine was suspended."""
-        for place in self._places:
-            await place.llm.renew_connections()
+        await self._replicas.renew_connections()
