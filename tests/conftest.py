@@ -22,14 +22,16 @@ from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
 from asyncrun import asyncio_run
+from tests.depth import DEEP
 
 ROOT = Path(__file__).resolve().parents[1]
 GRACE = 30.0
 """Seconds that a thread, a process or a socket has to end in after its test."""
 
 # No example has to be made or tried within a time: the machine may be busy.
-settings.register_profile("asyncrun", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("asyncrun")
+for profile, examples in {"quick": 25, "deep": 100}.items():
+    settings.register_profile(profile, deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples)
+settings.load_profile("deep" if DEEP else "quick")
 
 # A script that starts the tests in the background has them ignore Ctrl-C, and with them every process that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -49,6 +51,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = Counter()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Let named files, or what `-k` chooses, run in this process: that ends before others have started. Else: a process a core."""
+    few = config.getoption("keyword") or all(Path(word.partition("::")[0]).is_file() for word in config.args)
+    return 0 if few else None
 
 
 # What a test needs, and what it leaves out ---------------------------------------------------------------------------------------------

@@ -23,8 +23,9 @@ from asyncrun.testing.faults import Fault
 from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import vector_of
 from asyncrun.writers.jsonl import json_line
+from tests.depth import asked_for
 
-SCRIPTS = int(os.environ.get("ASYNCRUN_TEST_SCRIPTS", "3"))
+SCRIPTS = asked_for("ASYNCRUN_TEST_SCRIPTS", quick=1, deep=3)
 SEED = int(os.environ.get("ASYNCRUN_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 BATCH, DIMENSIONS = 3, 4
 FAULTS = {

@@ -27,10 +27,11 @@ from asyncrun.records import Hit
 from asyncrun.stores.interface import SearchMode, SearchRequest
 from asyncrun.stores.sqlite import SqliteStore
 from asyncrun.testing.server import FakeServer
+from tests.depth import asked_for
 
 Command = Callable[..., "Answer"]
 
-FLIPS = int(os.environ.get("ASYNCRUN_TEST_FLIPS", "200"))
+FLIPS = asked_for("ASYNCRUN_TEST_FLIPS", quick=40, deep=200)
 SEED = int(os.environ.get("ASYNCRUN_TEST_SEED", random.randrange(1 << 32)))
 AT_ONCE, PAGE, DIMENSIONS = 50, 8192, 48
 LEFT_BESIDE = ("-wal", "-shm", ".damaged", ".damaged-wal", ".damaged-shm", ".mending")

@@ -20,8 +20,9 @@ import pytest
 from asyncrun.cli import main
 from asyncrun.testing.faults import Fault
 from asyncrun.testing.server import FakeServer
+from tests.depth import asked_for
 
-FLIPS = int(os.environ.get("ASYNCRUN_TEST_FLIPS", "200"))
+FLIPS = asked_for("ASYNCRUN_TEST_FLIPS", quick=40, deep=200)
 SEED = int(os.environ.get("ASYNCRUN_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 MOST_RUNS = 4
 """Runs after which a damage must be mended."""

@@ -12,6 +12,7 @@ from asyncrun.aio.limits import Limits, StatedLimit
 from asyncrun.aio.permit import Permit
 from asyncrun.records import Waits
 from asyncrun.testing.clock import FakeClock
+from tests.depth import times
 
 Sent = list[tuple[float, int]]
 
@@ -28,7 +29,7 @@ async def send(limiter: Limiter, clock: FakeClock, log: Sent, name: int, *, seco
         permit.succeeded()
 
 
-@settings(max_examples=40)
+@settings(max_examples=times(quick=15, deep=40))
 @given(
     limit=st.integers(1, 60),
     arrivals=st.lists(st.tuples(st.floats(0, 200), st.floats(0, 30), st.integers(0, 300)), min_size=1, max_size=60),
@@ -121,7 +122,7 @@ async def test_a_slot_is_given_back_when_the_holder_fails_or_is_cancelled() -> N
     await send(limiter, clock, [], 1)
 
 
-@settings(max_examples=30)
+@settings(max_examples=times(quick=15, deep=30))
 @given(cancelled=st.sets(st.integers(0, 19)), at=st.floats(0, 12))
 def test_whoever_is_cancelled_the_others_are_all_served_in_order(cancelled: set[int], at: float) -> None:
     async def main() -> None:

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.pool import Outcome, Outcomes, outcomes
+from tests.depth import times
 
 PATIENCE = 30
 """Seconds that the pool gives a cancelled job, of `run_jobs` too."""
@@ -428,4 +429,4 @@ class Pool(RuleBasedStateMachine):
 
 
 def test_a_pool_keeps_its_promises_whatever_happens_in_whatever_order() -> None:
-    run_state_machine_as_test(Pool, settings=settings(max_examples=200, stateful_step_count=30))
+    run_state_machine_as_test(Pool, settings=settings(max_examples=times(quick=30, deep=200), stateful_step_count=30))

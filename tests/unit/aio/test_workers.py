@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.pool import Outcome, Outcomes, outcomes
+from tests.depth import times
 
 from .conftest import Gauge, Held, at_once, collected, double, fail, other_tasks, turns
 
@@ -229,7 +230,7 @@ class World:
             await self.take(stream, cancel=step == "cancel")
 
 
-@settings(max_examples=150)
+@settings(max_examples=times(quick=40, deep=150))
 @given(
     script=scripts,
     workers=st.integers(1, 6),

@@ -14,6 +14,7 @@ from asyncrun.chunkers.interface import ChunkOptions, WholeChunker
 from asyncrun.chunkers.sentence_chunker import SentenceChunker
 from asyncrun.errors import UsageError
 from asyncrun.records import Chunk
+from tests.depth import times
 
 
 class Words:
@@ -80,7 +81,7 @@ texts = st.lists(words, max_size=120).map(" ".join) | st.lists(words, max_size=6
 options = st.integers(3, 30).flatmap(lambda size: st.builds(ChunkOptions, st.just(size), st.integers(0, size - 3)))
 
 
-@settings(max_examples=300)
+@settings(max_examples=times(quick=60, deep=300))
 @given(text=texts, options=options, tokenizer=st.sampled_from([Words(), Pieces(), Bytes()]))
 @example(text="a a a \n\n End. Word", options=ChunkOptions(size=8, overlap=2), tokenizer=Pieces())
 def test_every_text_is_cut_as_promised(text: str, options: ChunkOptions, tokenizer: Words) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from asyncrun.errors import UsageError
 from asyncrun.grammar.globs import parse_exclude, parse_glob
+from tests.depth import times
 
 NAMES = ["b.md", "a.txt", "A", ".h", ".h.md", "x[1].md", "a-b", "é.md", "]", "^"]
 PARTS = [
@@ -49,7 +50,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base
 
 
-@settings(max_examples=300)
+@settings(max_examples=times(quick=60, deep=300))
 @given(parts=st.lists(st.sampled_from(PARTS), min_size=1, max_size=4))
 def test_matches_the_files_that_glob_matches(tree: Path, parts: list[str]) -> None:
     pattern = "/".join(parts)

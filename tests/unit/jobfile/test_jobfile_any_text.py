@@ -14,6 +14,7 @@ from asyncrun.jobfile import JobFile, LoadOptions, parse_job_file
 from asyncrun.jobfile.job_file import Sections
 from asyncrun.jobfile.kinds import built_in_models
 from asyncrun.jobfile.sections import EmbedderConfig
+from tests.depth import times
 
 KEYS = sorted({*Sections.model_fields, *EmbedderConfig.model_fields, *(name for model in built_in_models() for name in model.model_fields)})
 WORDS = ["a", "local", "openai/m", "-", "*.md", "**", "out/a.jsonl", "auto", "embed", "ingest", "query"]
@@ -42,7 +43,7 @@ jobs = st.fixed_dictionaries(
 files = nested | st.fixed_dictionaries(
     {"jobs": st.lists(jobs, min_size=1, max_size=3)}, optional={key: nested for key in Sections.model_fields if key != "jobs"}
 )
-calm = settings(max_examples=100, suppress_health_check=list(HealthCheck))
+calm = settings(max_examples=times(quick=20, deep=100), suppress_health_check=list(HealthCheck))
 
 
 def load(text: str) -> None:

@@ -18,9 +18,10 @@ from asyncrun.errors import JobFileError
 from asyncrun.escape import printable
 from asyncrun.jobfile import JobFile, LoadOptions, parse_job_file
 from asyncrun.ui.mistake_excerpt import render_excerpt
+from tests.depth import asked_for
 
 ROOT = Path(__file__).resolve().parents[3]
-FILES = int(os.environ.get("ASYNCRUN_TEST_FUZZ", "1500"))
+FILES = asked_for("ASYNCRUN_TEST_FUZZ", quick=300, deep=1500)
 SEED = int(os.environ.get("ASYNCRUN_TEST_SEED", "1"))
 PARTS = 10
 """So that a failure tells roughly where, and a long run can be seen to go on."""

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncrun.stores.cosine import best_rows, normalise
+from tests.depth import times
 
 
 def units_of(count, dimensions, seed=1):
@@ -14,7 +15,7 @@ def units_of(count, dimensions, seed=1):
     return vectors
 
 
-@settings(max_examples=60)
+@settings(max_examples=times(quick=30, deep=60))
 @given(
     count=st.integers(0, 60),
     questions=st.integers(1, 5),

@@ -18,6 +18,7 @@ from asyncrun.trace.event_tree import FIRST, MOST_FAILED, MOST_SAMPLED, SLOWEST
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import Span
 from asyncrun.trace.store import TraceStore
+from tests.depth import times
 
 from .conftest import STARTED, HandClock
 
@@ -217,7 +218,7 @@ def test_names_without_number_fold_by_type(record) -> None:
     assert [span.name for span in spans if "folded.count" in span.attributes] == [""]
 
 
-@settings(max_examples=30)
+@settings(max_examples=times(quick=10, deep=30))
 @given(
     st.lists(
         st.tuples(st.sampled_from(["query", "embedding", "llm"]), st.integers(0, 40), st.booleans(), st.booleans(), st.booleans()),

@@ -12,6 +12,7 @@ from asyncrun.grammar.filter import parse_filter
 from asyncrun.stores.metadata import dump_metadata
 from asyncrun.stores.sqlite.filter_sql import compile_filter
 from asyncrun.testing.filters import filters, metadata, passes
+from tests.depth import times
 
 
 def answer(tree, about):
@@ -24,7 +25,7 @@ def answer(tree, about):
     return None if value is None else bool(value)
 
 
-@settings(max_examples=400)
+@settings(max_examples=times(quick=80, deep=400))
 @given(filters(), metadata())
 def test_sqlite_answers_as_the_language_says(tree, about):
     assert answer(tree, about) is passes(tree, about)

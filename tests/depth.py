@@ -1,0 +1,17 @@
+"""How much the tests try: what a developer can wait for or, where `ASYNCRUN_TEST_DEEP` is set as in `.ci/run`, all that they can."""
+
+from __future__ import annotations
+
+import os
+
+DEEP = bool(os.environ.get("ASYNCRUN_TEST_DEEP"))
+
+
+def times(*, quick: int, deep: int) -> int:
+    """Return how often a test tries what it tries."""
+    return deep if DEEP else quick
+
+
+def asked_for(name: str, *, quick: int, deep: int) -> int:
+    """Return how often it does, where a variable of the environment may say so, too."""
+    return int(os.environ.get(name) or times(quick=quick, deep=deep))
