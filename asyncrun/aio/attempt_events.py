@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.aio.worker_state import waiting
+from asyncrun.aio.worker_state import surroundings, waiting
 from asyncrun.callbacks.event_context import EventContext, current_manager
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.clock import Clock
@@ -84,7 +83,7 @@ Part = Literal["connect", "decode"]
 class AttemptTimer:
     """The parts of one attempt so far; `time_spent_on` adds to them while the block runs.
 
-    Usage: `with Spending(clock) as spent: ... spent.waits()`
+    Usage: `with AttemptTimer(clock) as timer: ... timer.waits()`
     """
 
     __slots__ = ("_began", "_clock", "_outer", "_parts")
@@ -96,12 +95,13 @@ class AttemptTimer:
         self._outer: AttemptTimer | None = None
 
     def __enter__(self) -> Self:
-        self._outer = _of_attempt.get()
-        _of_attempt.set(self)
+        around = surroundings.get()
+        self._outer = around.timer
+        surroundings.set(around._replace(timer=self))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        _of_attempt.set(self._outer)
+        surroundings.set(surroundings.get()._replace(timer=self._outer))
 
     @contextmanager
     def on(self, part: Part) -> Generator[None, None, None]:
@@ -119,13 +119,10 @@ class AttemptTimer:
         return Waits(request=max(seconds - sum(self._parts.values()), 0.0), **self._parts)
 
 
-_of_attempt: ContextVar[AttemptTimer | None] = ContextVar("asyncrun_spending", default=None)
-
-
 @contextmanager
 def time_spent_on(part: Part) -> Generator[None, None, None]:
     """Count the seconds of the block as part of the attempt that is being made; outside of one it does nothing."""
-    own = _of_attempt.get()
+    own = surroundings.get().timer
     if own is None:
         yield
         return

@@ -93,9 +93,9 @@ def decide(
         rng: the source of jitter.
 
     >>> decide(1, FailureClass.AUTH, None, 0.0, policy=RetryPolicy(), rng=random.Random(1))
-    Stop(reason='auth')
+    GiveUp(reason='auth')
     >>> decide(6, FailureClass.TRANSIENT, None, 0.0, policy=RetryPolicy(), rng=random.Random(1))
-    Stop(reason='6 attempts failed')
+    GiveUp(reason='6 attempts failed')
     """
     if failure not in (FailureClass.THROTTLE, FailureClass.TRANSIENT, FailureClass.BAD_RESPONSE):
         return GiveUp(failure.value)

@@ -6,9 +6,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncrun.clock import Clock
+
+if TYPE_CHECKING:
+    from asyncrun.aio.attempt_events import AttemptTimer
 
 
 @dataclass(slots=True, eq=False)
@@ -75,31 +78,32 @@ class WorkerMonitor:
             self._around.count(worker)
 
 
-class _Around(NamedTuple):
-    """What the running code is inside of: a worker, and who looks on at the pools that it begins."""
+class Surroundings(NamedTuple):
+    """What the running code is inside of: a worker, who looks on at the pools that it begins, and the timer of an attempt."""
 
     worker: WorkerState | None = None
     monitor: WorkerMonitor | None = None
+    timer: AttemptTimer | None = None
 
 
-_OUTSIDE = _Around()
-_around: ContextVar[_Around] = ContextVar("asyncrun_worker", default=_OUTSIDE)
-"""A job says what it waits for, and begins pools, through code of others (an embedder, a store) that knows neither."""
+_OUTSIDE = Surroundings()
+surroundings: ContextVar[Surroundings] = ContextVar("asyncrun_surroundings", default=_OUTSIDE)
+"""A job says what it waits for, counts attempts and begins pools through code of others (an embedder, a store) that hands nothing on."""
 
 
 def current_worker() -> WorkerState | None:
     """Return the worker that the running code is in; None outside of a pool."""
-    return _around.get().worker
+    return surroundings.get().worker
 
 
 def current_monitor() -> WorkerMonitor | None:
     """Return where a pool that begins here enters its workers; None when nobody looks on."""
-    return _around.get().monitor
+    return surroundings.get().monitor
 
 
 def enter_worker(worker: WorkerState) -> None:
     """Make this the worker of the context."""
-    _around.set(_around.get()._replace(worker=worker))
+    surroundings.set(surroundings.get()._replace(worker=worker))
 
 
 @contextmanager
@@ -108,13 +112,13 @@ def monitor_workers() -> Generator[WorkerMonitor, None, None]:
 
     Usage: `with monitor_workers() as monitor: ... watch(monitor.busy, monitor.finished, ...)`
     """
-    around = _around.get()
-    monitor = WorkerMonitor(around.monitor)
-    _around.set(around._replace(monitor=monitor))
+    around = surroundings.get().monitor
+    monitor = WorkerMonitor(around)
+    surroundings.set(surroundings.get()._replace(monitor=monitor))
     try:
         yield monitor
     finally:
-        _around.set(around)
+        surroundings.set(surroundings.get()._replace(monitor=around))
 
 
 @contextmanager
@@ -126,7 +130,7 @@ def waiting(reason: str, *, idle: bool = True, words: Callable[[], str | None] |
     Seconds of an `idle` wait count as waiting, others (a request that is under way) as running. `words` says it to a person, as it stands
     when it is called. Outside of a pool it does nothing.
     """
-    worker = _around.get().worker
+    worker = surroundings.get().worker
     if worker is None:
         yield
         return
@@ -153,13 +157,13 @@ def waiting(reason: str, *, idle: bool = True, words: Callable[[], str | None] |
 
 def count_attempt() -> None:
     """Count one attempt of the running job; outside of a pool it does nothing."""
-    worker = _around.get().worker
+    worker = surroundings.get().worker
     if worker is not None:
         worker.attempts += 1
 
 
 def discount_attempt() -> None:
     """Take back the attempt that was counted last; outside of a pool it does nothing."""
-    worker = _around.get().worker
+    worker = surroundings.get().worker
     if worker is not None:
         worker.attempts -= 1

@@ -32,12 +32,14 @@ class Trace:
     outer_stack: tuple[OpenEvent, ...]
 
 
-# Context variables, so that every task and every thread has its own; their values are immutable, so a task cannot change its parent's.
+# Their values are immutable, so a task cannot change its parent's. Three and not one: a record of them, made twice an event, would cost a
+# tenth of the event.
 _manager: ContextVar[CallbackManager | None] = ContextVar("asyncrun_manager", default=None)
+"""The innermost manager. Programs of users say once who is told (`as_trace`), and call code of others that knows no manager."""
 open_events: ContextVar[tuple[OpenEvent, ...]] = ContextVar("asyncrun_stack", default=(BASE_TRACE_EVENT,))
-"""The events that the running code is inside of, the innermost last."""
+"""The events that the running code is inside of, the innermost last: tasks and threads of one program have each their own parents."""
 open_traces: ContextVar[tuple[Trace, ...]] = ContextVar("asyncrun_traces", default=())
-"""The traces that the running code is inside of, the innermost last."""
+"""The traces that the running code is inside of, the innermost last: `start_trace` and `end_trace` are calls without a handle."""
 
 
 def current_manager() -> CallbackManager | None:

@@ -34,7 +34,7 @@ def startable(nodes: Sequence[JobNode], ended: Mapping[str, JobResult], started:
     """Return the jobs that can start now, in their given order.
 
     >>> startable([JobNode("a"), JobNode("b", ("a",))], {}, frozenset())
-    [Node(name='a', needs=())]
+    [JobNode(name='a', needs=())]
     """
     return [
         node for node in nodes if node.name not in started and all(need in ended and ended[need].status in USABLE for need in node.needs)
