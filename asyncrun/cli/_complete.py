@@ -33,11 +33,12 @@ def complete_runs(incomplete: str) -> list[str]:
     """Return `latest` and the ids of the recorded runs that the nearest state folder holds, the latest first."""
     found = ["latest"] if "latest".startswith(incomplete) else []
     with suppress(AsyncrunError, OSError):
-        from asyncrun.app.recorded_runs import describe_trace_list
+        from asyncrun.app.recorded_runs import select_runs
+        from asyncrun.clock import SystemClock
         from asyncrun.paths import traced_folder
 
-        runs = describe_trace_list(traced_folder(None, None))["runs"]
-        found += [run["run_id"] for run in runs if run["run_id"].startswith(incomplete)]
+        runs = select_runs(traced_folder(None, None), SystemClock().now())
+        found += [run.run_id for run in runs if run.run_id.startswith(incomplete)]
     return found
 
 

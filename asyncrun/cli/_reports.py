@@ -57,9 +57,10 @@ def run_and_report(
 
 
 def _print_report(report: RunReport, options: GlobalOptions, file: Path | None) -> None:
-    from asyncrun.app.recorded_runs import render_end_of_run
+    from asyncrun.app.recorded_runs import read_trace
     from asyncrun.cli._output import print_answer, print_view, width
     from asyncrun.errors import StorageError, UnknownRunError
+    from asyncrun.trace.views.show import render_end
     from asyncrun.trace.views.styled_text import StyledText
     from asyncrun.ui.run_end import render_ending, render_trouble
 
@@ -70,7 +71,7 @@ def _print_report(report: RunReport, options: GlobalOptions, file: Path | None) 
         print_answer("nothing failed: nothing is sent")
     elif not options.json:
         try:
-            view = render_end_of_run(report.state, report.result.run_id, width())
+            view = render_end(*read_trace(report.state, report.result.run_id), width())
         except (StorageError, UnknownRunError):
             # The run has said already that it goes without a trace, or that its trace is partial.
             print_answer("Trace: none of this run.", to_stderr=report.stdout_taken)

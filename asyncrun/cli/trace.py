@@ -33,10 +33,13 @@ def show(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = None)
 
     Example: asyncrun trace show latest~1
     """
-    from asyncrun.app import recorded_runs
+    from asyncrun.app.recorded_runs import read_trace
+    from asyncrun.clock import SystemClock
+    from asyncrun.trace.json_documents import trace_document
+    from asyncrun.trace.views.show import render_show
 
-    state = traced_folder(file, options.state_dir)
-    return _answer(options, lambda: recorded_runs.describe_trace(state, run), lambda width: recorded_runs.render_trace(state, run, width))
+    found, now = read_trace(traced_folder(file, options.state_dir), run), SystemClock().now()
+    return _answer(options, lambda: trace_document(*found, now), lambda width: render_show(*found, width, now))
 
 
 def timeline(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = None) -> int:
@@ -44,14 +47,12 @@ def timeline(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = N
 
     Example: asyncrun trace timeline
     """
-    from asyncrun.app import trace_views
+    from asyncrun.app.recorded_runs import read_trace
+    from asyncrun.trace.json_documents import timeline_document
+    from asyncrun.trace.views.timeline import render_timeline
 
-    state = traced_folder(file, options.state_dir)
-    return _answer(
-        options,
-        lambda: trace_views.describe_trace_timeline(state, run),
-        lambda width: trace_views.render_trace_timeline(state, run, width),
-    )
+    record, spans = read_trace(traced_folder(file, options.state_dir), run)
+    return _answer(options, lambda: timeline_document(record, spans), lambda width: render_timeline(spans, width))
 
 
 def slow(
@@ -64,14 +65,12 @@ def slow(
 
     Example: asyncrun trace slow -n 20
     """
-    from asyncrun.app import trace_views
+    from asyncrun.app.recorded_runs import read_trace
+    from asyncrun.trace.json_documents import slow_document
+    from asyncrun.trace.views.slow import render_slow
 
-    state = traced_folder(file, options.state_dir)
-    return _answer(
-        options,
-        lambda: trace_views.describe_trace_slow(state, run, count),
-        lambda width: trace_views.render_trace_slow(state, run, count, width),
-    )
+    record, spans = read_trace(traced_folder(file, options.state_dir), run)
+    return _answer(options, lambda: slow_document(record, spans, count), lambda width: render_slow(spans, width, count))
 
 
 def errors(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = None) -> int:
@@ -79,14 +78,12 @@ def errors(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = Non
 
     Example: asyncrun trace errors
     """
-    from asyncrun.app import trace_views
+    from asyncrun.app.recorded_runs import read_trace
+    from asyncrun.trace.json_documents import errors_document
+    from asyncrun.trace.views.errors import render_errors
 
-    state = traced_folder(file, options.state_dir)
-    return _answer(
-        options,
-        lambda: trace_views.describe_trace_errors(state, run),
-        lambda width: trace_views.render_trace_errors(state, run, width),
-    )
+    found = read_trace(traced_folder(file, options.state_dir), run)
+    return _answer(options, lambda: errors_document(*found), lambda width: render_errors(*found, width))
 
 
 def diff(
@@ -103,14 +100,13 @@ def diff(
 
     Example: asyncrun trace diff latest~7 latest
     """
-    from asyncrun.app import trace_views
+    from asyncrun.app.recorded_runs import read_two_traces
+    from asyncrun.clock import SystemClock
+    from asyncrun.trace.json_documents import diff_document
+    from asyncrun.trace.views.diff import render_diff
 
-    state = traced_folder(file, options.state_dir)
-    return _answer(
-        options,
-        lambda: trace_views.describe_trace_diff(state, first, second),
-        lambda width: trace_views.render_trace_diff(state, first, second, width),
-    )
+    before, after = read_two_traces(traced_folder(file, options.state_dir), first, second)
+    return _answer(options, lambda: diff_document(before, after), lambda width: render_diff(before, after, width, SystemClock().now()))
 
 
 def list_runs(
@@ -124,16 +120,16 @@ def list_runs(
 
     Example: asyncrun trace list --job notes --since 7d
     """
-    from asyncrun.app import recorded_runs
+    from asyncrun.app.recorded_runs import select_runs
     from asyncrun.cli._requests import parse_time
+    from asyncrun.clock import SystemClock
+    from asyncrun.trace.json_documents import runs_document
+    from asyncrun.trace.views.runs import render_runs
 
-    seconds = parse_time("--since", since)
-    state = traced_folder(file, options.state_dir)
-    return _answer(
-        options,
-        lambda: recorded_runs.describe_trace_list(state, job=job, status=status, since=seconds),
-        lambda width: recorded_runs.render_trace_list(state, width, job=job, status=status, since=seconds),
-    )
+    seconds, now = parse_time("--since", since), SystemClock().now()
+    runs = select_runs(traced_folder(file, options.state_dir), now, job=job, status=status, since=seconds)
+    is_filtered = (job, status, since) != (None, None, None)
+    return _answer(options, lambda: runs_document(runs, now), lambda width: render_runs(runs, width, now, is_filtered=is_filtered))
 
 
 def export_trace(

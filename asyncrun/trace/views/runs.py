@@ -23,13 +23,13 @@ _LAYOUT = (
 )
 
 
-def render_runs(runs: Sequence[RunRecord], width: int, now: float, zone: tzinfo | None = None) -> StyledText:
+def render_runs(runs: Sequence[RunRecord], width: int, now: float, zone: tzinfo | None = None, *, is_filtered: bool = False) -> StyledText:
     """Return a line for each run, the latest first, no line wider than `width`. `now` (seconds since 1970) tells live runs.
 
-    `zone` is that of the times, None for the machine's own.
+    `zone` is that of the times, None for the machine's own. `is_filtered` says that there may be other runs.
     """
     if not runs:
-        return StyledText((fit(width, "No runs are recorded yet."),))
+        return StyledText((fit(width, "No run matches." if is_filtered else "No runs are recorded yet."),))
     rows: list[list[Word]] = [
         [
             *(run.run_id, StyledPart(run.status_at(now) + (", partial trace" if run.lost else ""), style_of(run.status_at(now)))),
