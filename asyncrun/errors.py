@@ -106,14 +106,11 @@ class Reason(StrEnum):
 class AsyncrunError(Exception):
     """The root of all errors that asyncrun raises on purpose.
 
-    `message` is one sentence, `place` where it happened, `hint` what to do about it. `used` is what requests had used when it was
-    raised (`records.Usage`), None where none was made. `answered` is what the call had been answered before (`records.Embedded`), None
-    for nothing.
+    `message` is one sentence, `place` where it happened, `hint` what to do about it. What was answered or used before is none of its
+    business: an outcome holds it.
     """
 
     exit_code: ClassVar[int] = 70
-    used: object | None = None
-    answered: object | None = None
     hint: str = "Run again with --debug to see where it happened."
 
     def __init__(self, message: str, *, place: Place | None = None, hint: str | None = None) -> None:

@@ -215,17 +215,17 @@ async def _connection_made(*_: object) -> None:
         making[0].close()
 
 
-async def post(
+async def send(
     client: Client,
     url: str,
-    body: bytes,
+    body: bytes | None,
     headers: Mapping[str, str],
     *,
     timeout: float,  # noqa: ASYNC109 (the total of one attempt is part of what the function promises)
     max_bytes: int = MAX_REPLY,
     connecting: Connecting = nullcontext,
 ) -> Reply:
-    """Send a body and return the whole reply, whatever its status.
+    """Send a body (POST), or ask (GET) without one, and return the whole reply, whatever its status.
 
     Args:
         client: From `build_client`.
@@ -239,54 +239,31 @@ async def post(
 
     Raises TransportError.
     """
-    sent = {"content-type": "application/json", **headers}
-    return await _send(client, "POST", url, body, sent, timeout=timeout, max_bytes=max_bytes, connecting=connecting)
-
-
-async def get(client: Client, url: str, headers: Mapping[str, str], *, timeout: float, max_bytes: int = MAX_REPLY) -> Reply:  # noqa: ASYNC109
-    """Ask and return the whole reply, else as `post`. Raises TransportError."""
-    return await _send(client, "GET", url, b"", headers, timeout=timeout, max_bytes=max_bytes, connecting=nullcontext)
-
-
-async def _send(
-    client: Client,
-    method: str,
-    url: str,
-    body: bytes,
-    headers: Mapping[str, str],
-    *,
-    timeout: float,  # noqa: ASYNC109
-    max_bytes: int,
-    connecting: Connecting,
-) -> Reply:
     import aiohttp
     import httpx
 
-    sent = {"accept": "application/json", "accept-encoding": "gzip", **headers}
-    exchange = partial(_exchange, client, method, url, body, headers=sent, max_bytes=max_bytes)
+    method, sent = "GET", {"accept": "application/json", "accept-encoding": "gzip", **headers}
+    if body is not None:
+        method, sent = "POST", {"content-type": "application/json", **sent, "content-length": str(len(body))}
     try:
         with ExitStack() as making:
             _making.set((making, connecting))
             async with asyncio.timeout(timeout):
-                try:
-                    reply = await exchange()
-                except (httpx.HTTPError, aiohttp.ClientError) as error:
-                    if not (client.replies and _found_closed(error)):
-                        raise
-                    reply = await exchange()
+                for last in (False, True):
+                    content = body if body is None or len(body) <= SLICE else _slices(body)
+                    try:
+                        async with client.connections() as http, http.stream(method, url, content=content, headers=sent) as got:
+                            reply = Reply(got.status_code, dict(got.headers.items()), await _read(got, max_bytes))
+                        break
+                    except (httpx.HTTPError, aiohttp.ClientError) as error:
+                        if last or not (client.replies and _found_closed(error)):
+                            raise
     except TimeoutError as error:
         raise TransportError(Fault.TIMEOUT, f"no whole reply within {timeout:g} s") from error
     except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
         raise _transport_error(error) from error
     client.replies += 1
     return reply
-
-
-async def _exchange(client: Client, method: str, url: str, body: bytes, *, headers: Mapping[str, str], max_bytes: int) -> Reply:
-    content = body if len(body) <= SLICE else _slices(body)
-    sized = headers if method == "GET" else {**headers, "content-length": str(len(body))}
-    async with client.connections() as http, http.stream(method, url, content=content, headers=sized) as response:
-        return Reply(response.status_code, dict(response.headers.items()), await _read(response, max_bytes))
 
 
 async def _slices(body: bytes) -> AsyncIterator[bytes]:

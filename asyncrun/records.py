@@ -235,24 +235,6 @@ def cost_of(tokens: int, price: float) -> float:
     return tokens * price / 1e6
 
 
-def usage_of(error: AsyncrunError) -> Usage:
-    """Return what requests had used when an error was raised.
-
-    >>> usage_of(AsyncrunError("no")).requests
-    0
-    """
-    return error.used if isinstance(error.used, Usage) else Usage()
-
-
-def answered_before(error: AsyncrunError) -> Embedded | None:
-    """Return the vectors that a call had got when an error ended it, None for none: they are paid for. Other texts may be in no part of it.
-
-    >>> answered_before(AsyncrunError("no")) is None
-    True
-    """
-    return error.answered if isinstance(error.answered, Embedded) and error.answered.positions else None
-
-
 @dataclass(frozen=True, slots=True)
 class EmbedFailure:
     """Why the text at `position` of a call has no vector."""
@@ -265,11 +247,12 @@ class EmbedFailure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """The answer to one call of an embedder.
+    """What came of one call of an embedder.
 
     `vectors` has the shape (len(positions), dimensions), float32; row `i` belongs to the text at `positions[i]` of the call.
     Every position of the call is either in `positions` or in `failures`. `truncated` holds positions that were cut to the limit.
-    `beside` are those tokens of `usage` that other texts than those of the call had.
+    `beside` are those tokens of `usage` that other texts than those of the call had. `error` is what ended the call early, None when
+    nothing did; then positions may be in neither, and what is there is paid for all the same.
     """
 
     vectors: Vectors
@@ -279,6 +262,13 @@ class Embedded:
     usage: Usage = Usage()
     waits: Waits = Waits()
     beside: int = 0
+    error: AsyncrunError | None = None
+
+    def or_raise(self) -> Embedded:
+        """Return it, or raise the error that ended the call early."""
+        if self.error is not None:
+            raise self.error
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from asyncrun.embedders.provider import Provider
-from asyncrun.embedders.providers import PROVIDERS
+from asyncrun.embedders.providers import PROVIDERS, Provider
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "providers.md"
 HEAD = """\

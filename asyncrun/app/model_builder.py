@@ -144,7 +144,7 @@ class ModelBuilder:
             return cast(Embedder, adapter(**shared))
         if not config.endpoints:
             return self._build_place(adapter, config, shared)
-        from asyncrun.embedders.remote import RemoteEmbedding
+        from asyncrun.embedders.http_embedder import RemoteEmbedding
         from asyncrun.embedders.several import SeveralPlaces
 
         embedders = [self._build_place(adapter, config, shared, place) for place in config.places()]

@@ -15,12 +15,12 @@ from asyncrun.app.jobs import embedder_of, llm_of
 from asyncrun.clock import Clock
 from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.embedders.interface import Embedder
-from asyncrun.embedders.provided import ProviderEmbedding
+from asyncrun.embedders.provider_classes import ProviderEmbedding
 from asyncrun.embedders.providers import PROVIDERS
 from asyncrun.embedders.several import SeveralPlaces
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.exchange import RefusedError
-from asyncrun.endpoints.probe import About, ask, beside, describe
+from asyncrun.endpoints.probe import About, beside, describe
 from asyncrun.errors import AsyncrunError, EndpointError
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import EndpointConfig as Place
@@ -124,7 +124,7 @@ async def _visit(patient: _Patient, environ: Mapping[str, str], clock: Clock) ->
         model.check()
         if isinstance(model, OpenAIChat):
             # An answer costs money; that the server lists its models says enough.
-            about = describe(await ask(model.endpoint, beside(model.endpoint.url, "/chat/completions", "/models")))
+            about = describe((await model.endpoint.exchange(None, beside(model.endpoint.url, "/chat/completions", "/models"))).document)
         else:
             vector = await _embedded(model)
             checkup = replace(checkup, dimensions=len(vector), seconds=clock.monotonic() - started)
@@ -143,7 +143,7 @@ def _failed(checkup: Checkup, error: AsyncrunError | None) -> Checkup:
 
 
 async def _embedded(model: Any) -> Vectors:
-    answer = await model.aembed([KNOWN_TEXT])
+    answer = (await model.aembed([KNOWN_TEXT])).or_raise()
     if not answer.positions:
         raise EndpointError(answer.failures[0].message)
     vector: Vectors = answer.vectors[0]
@@ -154,8 +154,9 @@ async def _about(model: Embedder | Llm) -> About | None:
     """Return what the server says of itself; not to say anything is no fault."""
     if not isinstance(model, ProviderEmbedding):
         return None
-    url, path, body = model.endpoint.url, model.row.path, None
-    match model.row.dialect:
+    row, url, body = PROVIDERS[model.provider], model.endpoint.url, None
+    path = row.path
+    match row.dialect:
         case "ollama":
             where, body = beside(url, path, "/api/show"), orjson.dumps({"model": model.model_name})
         case "tei":
@@ -165,7 +166,7 @@ async def _about(model: Embedder | Llm) -> About | None:
         case _:
             return None
     try:
-        return describe(await ask(model.endpoint, where, body))
+        return describe((await model.endpoint.exchange(body, where)).document)
     except RefusedError:
         return None
 

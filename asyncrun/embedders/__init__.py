@@ -8,23 +8,24 @@ from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.embedders.base import BaseEmbedding
-    from asyncrun.embedders.cohere import CohereEmbedding
     from asyncrun.embedders.compare import SimilarityMode, similarity
-    from asyncrun.embedders.gemini import GeminiEmbedding
-    from asyncrun.embedders.isaacus import IsaacusEmbedding
     from asyncrun.embedders.local import LocalEmbedding
-    from asyncrun.embedders.ollama import OllamaEmbedding
-    from asyncrun.embedders.openai import OpenAIEmbedding
-    from asyncrun.embedders.tei import HuggingFaceInferenceAPIEmbedding, TextEmbeddingsInference
-    from asyncrun.embedders.vendors import (
+    from asyncrun.embedders.provider_classes import (
         AzureOpenAIEmbedding,
+        CohereEmbedding,
+        GeminiEmbedding,
         HerokuEmbedding,
+        HuggingFaceInferenceAPIEmbedding,
         InfinityEmbedding,
+        IsaacusEmbedding,
         JinaEmbedding,
         LiteLLMEmbedding,
         LlamaCppEmbedding,
         LMStudioEmbedding,
         MistralAIEmbedding,
+        OllamaEmbedding,
+        OpenAIEmbedding,
+        TextEmbeddingsInference,
         VLLMEmbedding,
         VoyageEmbedding,
     )
@@ -54,26 +55,26 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AzureOpenAIEmbedding": "vendors",
+    "AzureOpenAIEmbedding": "provider_classes",
     "BaseEmbedding": "base",
-    "CohereEmbedding": "cohere",
-    "GeminiEmbedding": "gemini",
-    "HerokuEmbedding": "vendors",
-    "HuggingFaceInferenceAPIEmbedding": "tei",
-    "InfinityEmbedding": "vendors",
-    "IsaacusEmbedding": "isaacus",
-    "JinaEmbedding": "vendors",
-    "LMStudioEmbedding": "vendors",
-    "LiteLLMEmbedding": "vendors",
-    "LlamaCppEmbedding": "vendors",
+    "CohereEmbedding": "provider_classes",
+    "GeminiEmbedding": "provider_classes",
+    "HerokuEmbedding": "provider_classes",
+    "HuggingFaceInferenceAPIEmbedding": "provider_classes",
+    "InfinityEmbedding": "provider_classes",
+    "IsaacusEmbedding": "provider_classes",
+    "JinaEmbedding": "provider_classes",
+    "LMStudioEmbedding": "provider_classes",
+    "LiteLLMEmbedding": "provider_classes",
+    "LlamaCppEmbedding": "provider_classes",
     "LocalEmbedding": "local",
-    "MistralAIEmbedding": "vendors",
-    "OllamaEmbedding": "ollama",
-    "OpenAIEmbedding": "openai",
+    "MistralAIEmbedding": "provider_classes",
+    "OllamaEmbedding": "provider_classes",
+    "OpenAIEmbedding": "provider_classes",
     "SimilarityMode": "compare",
-    "TextEmbeddingsInference": "tei",
-    "VLLMEmbedding": "vendors",
-    "VoyageEmbedding": "vendors",
+    "TextEmbeddingsInference": "provider_classes",
+    "VLLMEmbedding": "provider_classes",
+    "VoyageEmbedding": "provider_classes",
     "similarity": "compare",
 }
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from asyncrun.batching.pack import BatchLimits, byte_size, pack, safe_bound
-from asyncrun.embedders.assemble import keeping, merge, no_vectors, renumber
 from asyncrun.embedders.compare import SimilarityMode, Vector, similarity
 from asyncrun.embedders.interface import Empty, TooLong
-from asyncrun.embedders.mend import Mender
-from asyncrun.embedders.policy import key_text, sort_out
-from asyncrun.errors import ItemError
+from asyncrun.embedders.outcome import merge, no_vectors, renumber
+from asyncrun.embedders.text_policies import LongTexts, key_text, sort_out
+from asyncrun.errors import AsyncrunError, ItemError
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from asyncrun.aio.limits import Limits
 
 T = TypeVar("T")
-Send = Callable[[Sequence[str]], Awaitable[Embedded]]
 
 
 class BaseEmbedding(ABC):
@@ -70,7 +68,10 @@ class BaseEmbedding(ABC):
 
     @abstractmethod
     async def _embed(self, texts: Sequence[str], input_type: InputType) -> Embedded:
-        """Embed texts as they are, prefix included; one that does not fit fails as `too_long`, unless the adapter truncates by itself."""
+        """Embed texts as they are, prefix included; one that does not fit fails as `too_long`, unless the adapter truncates by itself.
+
+        What ends it early may be raised, or be the outcome's `error` beside what was answered before.
+        """
 
     @abstractmethod
     def space(self, input_type: InputType) -> Space:
@@ -142,57 +143,61 @@ class BaseEmbedding(ABC):
     async def aembed(self, texts: Sequence[str], input_type: InputType = InputType.DOCUMENT) -> Embedded:
         """Embed texts, `batch.max_items` at most in one request; every text ends with a proven vector or with a failure.
 
-        Raises AuthError, QuotaError, ThrottledError, OutageError, EndpointError: answers about the endpoint, not about a text. What a part
-        of the batch was answered before is in the error: see `records.answered_before`.
+        What is about the endpoint and not about a text (AuthError, QuotaError, ThrottledError, OutageError, EndpointError), or about how it
+        is used, ends the call early: it is the outcome's `error`, beside what was answered before.
         """
         ready, failures = sort_out(texts, self.on_empty)
         if not ready:
             return no_vectors(failures)
         prefix = self._prefixes[input_type]
-        with keeping(placed=partial(renumber, positions=ready)):
-            send = partial(self._embed, input_type=input_type)
+        sent = [prefix + texts[place] for place in ready]
+        try:
             # Whoever has packed a batch himself has it sent as it is.
-            sent = self._embed_any if len(ready) > self.batch.max_items else _at_once
-            answer = renumber(await sent([prefix + texts[place] for place in ready], send), ready)
-        if self.on_too_long != "fail" and any(failure.reason == "too_long" for failure in answer.failures):
-            answer = await self._mended(answer, texts, input_type)
+            if len(sent) <= self.batch.max_items:
+                answer = await self._embed(sent, input_type)
+            else:
+                answer = await self._embed_in_batches(sent, input_type)
+        except AsyncrunError as error:
+            answer = no_vectors(error=error)
+        answer = renumber(answer, ready)
+        if self.on_too_long != "fail" and answer.error is None and any(failure.reason == "too_long" for failure in answer.failures):
+            answer = await self._with_long_texts(answer, texts, input_type)
         return merge([answer, no_vectors(failures)]) if failures else answer
 
-    async def _mended(self, answer: Embedded, texts: Sequence[str], input_type: InputType) -> Embedded:
+    async def _embed_in_batches(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
+        """Embed texts that together may be more than one batch, until an error ends it; `cut` has the endpoint cut what is too long."""
+        answers: list[Embedded] = []
+        for batch in self._batches(texts):
+            try:
+                answer = await (self._embed_cut if cut else self._embed)([texts[place] for place in batch], input_type)
+            except AsyncrunError as error:
+                answer = no_vectors(error=error)
+            answers.append(renumber(answer, batch))
+            if answer.error is not None:
+                break
+        return merge(answers)
+
+    async def _with_long_texts(self, answer: Embedded, texts: Sequence[str], input_type: InputType) -> Embedded:
         """Return the answer with vectors for the texts that were too long, by the policy."""
         prefix = self._prefixes[input_type]
         whole, too_long = _parted(answer)
         parts = [whole]
         if self.on_too_long == "truncate" and self.cuts:
             places = [failure.position for failure in too_long]
-
-            def placed(cut: Embedded) -> Embedded:
-                return renumber(replace(cut, truncated=frozenset(cut.positions)), places)
-
-            with keeping(parts, placed):
-                cut = await self._embed_any([prefix + texts[place] for place in places], partial(self._embed_cut, input_type=input_type))
-            cut, too_long = _parted(placed(cut))
+            cut = await self._embed_in_batches([prefix + texts[place] for place in places], input_type, cut=True)
+            cut, too_long = _parted(renumber(replace(cut, truncated=frozenset(cut.positions)), places))
             parts.append(cut)
-        mender = Mender(
-            partial(self._embed_any, send=partial(self._embed, input_type=input_type)), prefix, self.tokenizer, self.max_input_tokens
-        )
-        mend = mender.split if self.on_too_long == "split" else mender.truncate
+        long_texts = LongTexts(partial(self._embed_in_batches, input_type=input_type), prefix, self.tokenizer, self.max_input_tokens)
+        embed = long_texts.split if self.on_too_long == "split" else long_texts.truncate
         for failure in too_long:
-            with keeping(parts):
-                parts.append(renumber(await mend(texts[failure.position], failure), [failure.position]))
+            if parts[-1].error is not None:
+                break
+            parts.append(renumber(await embed(texts[failure.position], failure), [failure.position]))
         return merge(parts)
 
     async def _embed_cut(self, texts: Sequence[str], input_type: InputType) -> Embedded:
         """Embed texts and let the endpoint cut them; for adapters where it `cuts`."""
         raise NotImplementedError
-
-    async def _embed_any(self, texts: Sequence[str], send: Send) -> Embedded:
-        """Embed texts that together may be more than one batch."""
-        answers: list[Embedded] = []
-        for batch in self._batches(texts):
-            with keeping(answers, partial(renumber, positions=batch)):
-                answers.append(renumber(await send([texts[place] for place in batch]), batch))
-        return merge(answers)
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
         if self.keeps_together:
@@ -275,10 +280,6 @@ class BaseEmbedding(ABC):
         await self.aclose()
 
 
-async def _at_once(texts: Sequence[str], send: Send) -> Embedded:
-    return await send(texts)
-
-
 def _parted(answer: Embedded) -> tuple[Embedded, list[EmbedFailure]]:
     """Return an answer without the failures of texts that are too long, and these."""
     too_long = [failure for failure in answer.failures if failure.reason == "too_long"]
@@ -286,7 +287,8 @@ def _parted(answer: Embedded) -> tuple[Embedded, list[EmbedFailure]]:
 
 
 def _rows(answer: Embedded, count: int, numbers: Sequence[int] | None = None) -> list[list[float]]:
-    """Return all rows as lists, or raise the first failure; `numbers` says which text of the caller each position is."""
+    """Return all rows as lists, or raise the error or the first failure; `numbers` says which text of the caller each position is."""
+    answer.or_raise()
     if answer.failures:
         failure = answer.failures[0]
         number = failure.position if numbers is None else numbers[failure.position]

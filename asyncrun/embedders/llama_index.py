@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
+from urllib.parse import urlsplit
+
+import orjson
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.embedders.ask import Answer, Rows, judge
-from asyncrun.embedders.remote import RemoteEmbedding, RemoteOptions
-from asyncrun.embedders.replies import list_of
+from asyncrun.batching.pack import BatchLimits
+from asyncrun.embedders.dialects import list_of
+from asyncrun.embedders.http_embedder import HttpEmbedder, HttpOptions, Service
+from asyncrun.embedders.reply_checks import ReplyRows
 from asyncrun.endpoints.classify import Verdict, classify
+from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.exchange import Exchanged, RefusedError
+from asyncrun.endpoints.options import build_endpoint
 from asyncrun.errors import MissingExtraError, UsageError
 from asyncrun.escape import printable
 from asyncrun.records import InputType, Space
@@ -22,7 +27,7 @@ EXTRA = "Install it: pip install 'asyncrun[llama-index]'."
 _SECRETS = ("key", "token", "secret", "password")
 
 
-class LlamaIndexEmbedding(RemoteEmbedding):
+class LlamaIndexEmbedding(HttpEmbedder):
     """Embeds with a class of LlamaIndex, in threads, since most of them block.
 
     Args:
@@ -33,13 +38,12 @@ class LlamaIndexEmbedding(RemoteEmbedding):
         space: A name of the vector space; without it the class and all of its arguments make the space.
         extra_body: Not used: what a request holds is the class's own business.
         environ: Not used: the class looks for its variables itself.
-        rest: See `RemoteOptions`.
+        rest: See `HttpOptions`.
 
     Raises UsageError for a class that is not there, or that does not take its arguments, MissingExtraError without LlamaIndex.
     """
 
     provider = "llama-index"
-    echoes_model = False
 
     def __init__(
         self,
@@ -52,7 +56,7 @@ class LlamaIndexEmbedding(RemoteEmbedding):
         space: str | None = None,
         extra_body: Mapping[str, Any] | None = None,
         environ: Mapping[str, str] | None = None,
-        **rest: Unpack[RemoteOptions],
+        **rest: Unpack[HttpOptions],
     ) -> None:
         options = options or {}
         path, args = str(options.get("class", "")), dict(options.get("args") or {})
@@ -64,49 +68,72 @@ class LlamaIndexEmbedding(RemoteEmbedding):
         if unknown := options.keys() - {"class", "args"}:
             raise UsageError(f"options has no {min(unknown)}", hint="It has `class` and `args`.")
         named = {"model_name": model, "api_key": api_key}
-        self._class = _find(path)
-        self._args = {**args, **{name: value for name, value in named.items() if value is not None}}
+        cls = _find(path)
         # Nothing is posted there: the name of the class stands for the host in messages, and the key is known there to be masked in them.
         auth = {"authorization": api_key} if api_key else {}
-        super().__init__(model=model or path, url=f"http://{self._class.__name__}", auth=auth, dimensions=dimensions, **rest)
-        self._space = Space(self.provider, path, dimensions, input_type, {**args, "model_name": model}, None, space)
+        endpoint = cast(_Threads, build_endpoint(f"http://{cls.__name__}", auth, rest, _Threads))
+        endpoint.make = lambda: cls(**{**args, **{name: value for name, value in named.items() if value is not None}})
+        whole = Space(self.provider, path, dimensions, input_type, {**args, "model_name": model}, None, space)
+        super().__init__(
+            Service(
+                model=model or path,
+                endpoint=endpoint,
+                dialect=_Dialect(),
+                # The same for documents and queries, as LlamaIndex has it.
+                spaces=dict.fromkeys(InputType, whole),
+                check=endpoint.instance,
+                batch=rest.get("batch") or BatchLimits(),
+                dimensions=dimensions,
+                echoes_model=False,
+            ),
+            **rest,
+        )
 
-    def check(self) -> None:
-        """Raise UsageError when the class does not take its arguments."""
-        _ = self._instance
 
-    def space(self, input_type: InputType) -> Space:
-        """Return the vector space, the same for documents and queries, as LlamaIndex has it."""
-        return self._space
+class _Dialect:
+    """Texts and what they are; a list of vectors."""
 
-    @cached_property
-    def _instance(self) -> Any:
-        try:
-            return self._class(**self._args)
-        except Exception as error:
-            # Whatever it is: of a class that cannot be made there is nothing to try again.
-            words = self.endpoint.shown(str(error))
-            raise UsageError(f"{self._class.__name__} cannot be made: {words}", hint="Correct options.args of the embedder.") from error
-
-    def _request(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> dict[str, Any]:
+    def write(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> dict[str, Any]:
         return {"texts": list(texts), "query": input_type is InputType.QUERY}
 
-    def _read(self, document: Any) -> Rows:
-        return Rows([list(map(float, row)) if isinstance(row, Sequence) else row for row in list_of(document)])
+    def read(self, document: Any) -> ReplyRows:
+        return ReplyRows([list(map(float, row)) if isinstance(row, Sequence) else row for row in list_of(document)])
 
-    async def _ask(self, request: dict[str, Any], count: int) -> Answer:
+    def after(self, verdict: Verdict) -> None:
+        return None
+
+
+class _Threads(Endpoint):
+    """Has requests answered by an instance of the class, which is made for the first one, in threads of this process."""
+
+    make: Callable[[], Any]
+    _instance: Any = None
+
+    def instance(self) -> Any:
+        """Return the instance. Raises UsageError when the class does not take its arguments."""
+        if self._instance is None:
+            try:
+                self._instance = self.make()
+            except Exception as error:
+                # Whatever it is: of a class that cannot be made there is nothing to try again.
+                words = self.shown(str(error))
+                hint = "Correct options.args of the embedder."
+                raise UsageError(f"{urlsplit(self.url).netloc} cannot be made: {words}", hint=hint) from error
+        return self._instance
+
+    async def exchange(self, body: bytes | None, url: str | None = None) -> Exchanged:
+        """Have one request answered. Raises RefusedError."""
         try:
-            async with asyncio.timeout(self.endpoint.timeout):
-                vectors = await asyncio.to_thread(self._embed_here, **request)
+            async with asyncio.timeout(self.timeout):
+                return Exchanged(await asyncio.to_thread(self._embed, **orjson.loads(body or b"{}")), None)
         except Exception as error:
             verdict = _verdict(error)
-            raise RefusedError(f"{self.endpoint.host}: {self.endpoint.shown(verdict.words)}", verdict) from error
-        return judge(self.endpoint, Exchanged(vectors, None), self._read, count, self._dimensions)
+            raise RefusedError(f"{self.host}: {self.shown(verdict.words)}", verdict) from error
 
-    def _embed_here(self, texts: list[str], *, query: bool) -> list[Any]:
+    def _embed(self, texts: list[str], *, query: bool) -> list[Any]:
         if query:
-            return [self._instance.get_query_embedding(text) for text in texts]
-        vectors: list[Any] = self._instance.get_text_embedding_batch(texts)
+            return [self.instance().get_query_embedding(text) for text in texts]
+        vectors: list[Any] = self.instance().get_text_embedding_batch(texts)
         return vectors
 
 

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
+from asyncrun.aio.worker_state import waiting
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.interface import Empty, TooLong
 from asyncrun.embedders.minilm import DIMENSIONS, MAX_TOKENS, MiniLM, Read
 from asyncrun.embedders.packaged import MODEL, MODEL_NAME
-from asyncrun.embedders.threads import call_on_threads
 from asyncrun.embedders.tokenizer import FileTokenizer
 from asyncrun.errors import UsageError
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space, Usage, Waits
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 MAX_THREADS = 4
 """More threads read the same weights from the same memory; what they add was not worth their memory."""
@@ -137,3 +141,33 @@ def _answer(reads: Sequence[Read], waits: Waits) -> Embedded:
         Usage(requests=1, tokens=sum(read.tokens for read in reads), cost=0.0),
         waits,
     )
+
+
+async def call_on_threads(pool: Executor, call: Callable[[A], T], arguments: Sequence[A], clock: Clock) -> tuple[list[T], Waits]:
+    """Call once for each argument and return the results in their order, with what they waited for.
+
+    `queue` is the time before the first call began, `compute` that from then to the end of the last: a pool begins calls in the order
+    in which they were given, so that one of these is always at work. Raises what a call raises; after that, or when it is cancelled,
+    nothing that is still in line is begun.
+    """
+    if not arguments:
+        return [], Waits()
+    loop, begun, asked = asyncio.get_running_loop(), asyncio.Event(), clock.monotonic()
+    first: list[float] = []
+
+    def timed(argument: A) -> T:
+        if not first:
+            first.append(clock.monotonic())
+            loop.call_soon_threadsafe(begun.set)
+        return call(argument)
+
+    work = [asyncio.wrap_future(pool.submit(timed, argument)) for argument in arguments]
+    try:
+        with waiting("queue"):
+            await begun.wait()
+        with waiting("compute", idle=False):
+            results = await asyncio.gather(*work)
+    finally:
+        for future in work:
+            future.cancel()
+    return results, Waits(queue=first[0] - asked, compute=clock.monotonic() - first[0])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.errors import SpaceMismatchError
+
+if TYPE_CHECKING:
+    from asyncrun.endpoints.endpoint import Endpoint
 
 _HINT = (
     "Name one version of the model, and an address where nothing else answers; or give the embedder another `space`: all is embedded anew "
@@ -19,11 +22,11 @@ class ModelName:
 
     first: str | None = None
 
-    def check(self, told: str | None, endpoint: Endpoint) -> None:
-        """Raise SpaceMismatchError when a reply names another model than those before; one that names none says nothing."""
-        if told:
-            self.first = self.first or told
-            if told != self.first:
-                before, now = endpoint.shown(self.first), endpoint.shown(told)
-                words = f"{endpoint.host} answered as {before} before and answers as {now}: vectors of two models would be mixed"
-                raise SpaceMismatchError(words, hint=_HINT)
+    def mismatch(self, told: str | None, endpoint: Endpoint) -> SpaceMismatchError | None:
+        """Return the error when a reply names another model than those before; one that names none says nothing."""
+        self.first = self.first or told or None
+        if not told or told == self.first or self.first is None:
+            return None
+        before, now = endpoint.shown(self.first), endpoint.shown(told)
+        words = f"{endpoint.host} answered as {before} before and answers as {now}: vectors of two models would be mixed"
+        return SpaceMismatchError(words, hint=_HINT)

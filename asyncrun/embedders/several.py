@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,7 +13,8 @@ from asyncrun.aio.limits import Limits
 from asyncrun.aio.permit import Reservation, reserve_first
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
-from asyncrun.embedders.remote import RemoteEmbedding
+from asyncrun.embedders.http_embedder import HttpEmbedder
+from asyncrun.embedders.outcome import merge, no_vectors, renumber
 from asyncrun.endpoints.endpoint import MAX_WORKERS
 from asyncrun.endpoints.replicas import ABOUT_ENDPOINT, none_left
 from asyncrun.errors import AsyncrunError, EndpointError, OutageError, SpaceMismatchError
@@ -28,7 +29,7 @@ GRACE = 1.0
 logger = logging.getLogger(__name__)
 
 
-class Reference(Protocol):
+class KnownVector(Protocol):
     """Where the vector of the known text is kept from run to run."""
 
     def known(self) -> tuple[Vectors | None, bool]:
@@ -42,7 +43,7 @@ class Reference(Protocol):
 class _Place:
     """One of the places: `proven` when its vectors are those of the others, `error` says why it is left out."""
 
-    embedder: RemoteEmbedding
+    embedder: HttpEmbedder
     proven: bool = False
     error: AsyncrunError | None = None
 
@@ -59,14 +60,14 @@ class SeveralPlaces(BaseEmbedding):
         reference: Where the vector of the known text is kept; None: nowhere.
         warn: Is told which places are left out, and why.
 
-    Its methods raise what the places raise, when none is left.
+    A call ends with what has ended the places, when none is left.
     """
 
     def __init__(
         self,
-        embedders: Sequence[RemoteEmbedding],
+        embedders: Sequence[HttpEmbedder],
         *,
-        reference: Reference | None = None,
+        reference: KnownVector | None = None,
         warn: Callable[[str], object] = logger.warning,
     ) -> None:
         first = embedders[0]
@@ -110,7 +111,7 @@ class SeveralPlaces(BaseEmbedding):
         return self._first.place
 
     @property
-    def embedders(self) -> list[RemoteEmbedding]:
+    def embedders(self) -> list[HttpEmbedder]:
         """Return the embedders of the places, in their order."""
         return [place.embedder for place in self._places]
 
@@ -144,29 +145,39 @@ class SeveralPlaces(BaseEmbedding):
         """Return how many requests a run sends to compare the places."""
         return len(self._places)
 
-    async def _embed(self, texts: Sequence[str], input_type: InputType) -> Embedded:
-        return await self._send(texts, lambda embedder: embedder.embed_as_is(texts, input_type))
+    def _embed(self, texts: Sequence[str], input_type: InputType) -> Coroutine[Any, Any, Embedded]:
+        return self._embed_somewhere(texts, input_type)
 
-    async def _embed_cut(self, texts: Sequence[str], input_type: InputType) -> Embedded:
-        return await self._send(texts, lambda embedder: embedder.embed_as_is(texts, input_type, cut=True))
+    def _embed_cut(self, texts: Sequence[str], input_type: InputType) -> Coroutine[Any, Any, Embedded]:
+        return self._embed_somewhere(texts, input_type, cut=True)
 
-    async def _send(self, texts: Sequence[str], send: Callable[[RemoteEmbedding], Awaitable[Embedded]]) -> Embedded:
-        """Have the texts embedded by the place that may first, and by another one where that fails."""
+    async def _embed_somewhere(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
+        """Have the texts embedded by the place that may first, and what it leaves open by another one where it fails."""
         self.check()
-        while True:
-            if (booked := await self._book(await self._serving(), texts)) is None:
+        outcomes: list[Embedded] = []
+        left: Sequence[int] = range(len(texts))
+        while left:
+            sent = [texts[place] for place in left]
+            try:
+                booked = await self._book(await self._serving(), sent)
+            except AsyncrunError as error:
+                outcomes.append(no_vectors(error=error))
+                break
+            if booked is None:
                 continue
             place, booking = booked
             with booking.held():
                 if place.error is not None:
                     continue
-                try:
-                    answer = await send(place.embedder)
-                except ABOUT_ENDPOINT as error:
-                    self._leave_out(place, error)
-                    continue
-            spent, self._spent = self._spent, Usage()
-            return replace(answer, usage=answer.usage + spent, beside=answer.beside + spent.tokens)
+                outcome = renumber(await place.embedder.embed_as_is(sent, input_type, cut=cut), left)
+            if not isinstance(outcome.error, ABOUT_ENDPOINT):
+                outcomes.append(outcome)
+                break
+            self._leave_out(place, outcome.error)
+            outcomes.append(replace(outcome, failures=(), error=None))
+            left = [number for number in left if number not in outcome.positions]
+        answer, spent, self._spent = merge(outcomes), self._spent, Usage()
+        return replace(answer, usage=answer.usage + spent, beside=answer.beside + spent.tokens)
 
     async def _book(self, serving: Sequence[_Place], texts: Sequence[str]) -> tuple[_Place, Reservation] | None:
         """Wait for the place that may first; None when another one was compared meanwhile, and may be quicker."""
@@ -241,22 +252,25 @@ class SeveralPlaces(BaseEmbedding):
     async def _prove(self, place: _Place) -> None:
         """Have the known text embedded and compare; the first vector is the reference."""
         embedder = place.embedder
-        try:
-            answer = await embedder.embed_as_is([embedder.prefix(InputType.DOCUMENT) + KNOWN_TEXT], InputType.DOCUMENT)
-            self._spent += answer.usage
-            if not answer.positions:
-                raise EndpointError(answer.failures[0].message)
-            [vector] = answer.vectors
+        outcome = await embedder.embed_as_is([embedder.prefix(InputType.DOCUMENT) + KNOWN_TEXT], InputType.DOCUMENT)
+        self._spent += outcome.usage
+        error = outcome.error
+        if error is None and not outcome.positions:
+            error = EndpointError(outcome.failures[0].message)
+        elif error is None:
+            [vector] = outcome.vectors
             if self._reference is None:
                 if self._keeper is not None:
                     await self._keeper.keep(vector)
                 self._reference = vector
             elif not _alike(vector, self._reference):
-                raise SpaceMismatchError("it makes another vector of a known text than the first place", hint=_HINT)
-        except (*ABOUT_ENDPOINT, SpaceMismatchError) as error:
+                error = SpaceMismatchError("it makes another vector of a known text than the first place", hint=_HINT)
+        if error is None:
+            place.proven = True
+        elif isinstance(error, (*ABOUT_ENDPOINT, SpaceMismatchError)):
             self._leave_out(place, error)
         else:
-            place.proven = True
+            raise error
 
     def _leave_out(self, place: _Place, error: AsyncrunError) -> None:
         if place.error is None:

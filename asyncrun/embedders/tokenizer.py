@@ -1,4 +1,4 @@
-"""The tokenizer of the local model: counts, places and numbers tokens, without loading the model."""
+"""Tokenizers, by name or from a `tokenizer.json`: they count, place and number tokens, without loading a model."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asyncrun.embedders.packaged import TOKENIZER
-from asyncrun.errors import ResourceError
+from asyncrun.embedders.packaged import MODEL_NAME, TOKENIZER
+from asyncrun.errors import ResourceError, UsageError
+from asyncrun.escape import printable
+from asyncrun.ports import Tokenizer
 
 if TYPE_CHECKING:
     import tokenizers
@@ -113,3 +115,28 @@ def pieces(text: str, size: int = PIECE) -> Iterator[tuple[int, str]]:
             end += 1
         yield start, text[start:end]
         start = end
+
+
+def load_tokenizer(name: str) -> Tokenizer:
+    """Return the tokenizer of a name. Blocks while a file is read.
+
+    >>> load_tokenizer("all-MiniLM-L6-v2").count("hello world")
+    4
+
+    Raises UsageError for a name that nobody knows and a path where no tokenizer is.
+    """
+    if name == MODEL_NAME:
+        return FileTokenizer()
+    path = Path(name).expanduser()
+    if not name.endswith(".json"):
+        raise UsageError(f"no tokenizer is named {name!r}", hint=f"Name {MODEL_NAME}, or the path of the model's tokenizer.json.")
+    if not path.is_file():
+        raise UsageError(f"there is no tokenizer at {path}", hint="Correct the path of the embedder's tokenizer.")
+    tokenizer = FileTokenizer(lambda: path)
+    try:
+        tokenizer.added = tokenizer.special_tokens()
+    except ResourceError:
+        raise
+    except Exception as error:  # the library knows no other class
+        raise UsageError(f"{path} is no tokenizer: {printable(str(error), 100)}", hint="Take the tokenizer.json of the model.") from error
+    return tokenizer

@@ -1,34 +1,69 @@
-"""One place that serves a model: its address and key, its limiter and circuit, and the connections of each event loop."""
+"""One place that serves a model: its address and key, its limiter and circuit, its connections, and the one call that uses them."""
 
 from __future__ import annotations
 
 import asyncio
 import copy
 import random
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from asyncrun import http
 from asyncrun.aio.attempt_events import time_spent_on
+from asyncrun.aio.attempts import AttemptCounts, with_retries
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import DEFAULT_CONCURRENCY
-from asyncrun.aio.retry import CircuitBreaker, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.aio.worker_state import waiting
+from asyncrun.batching.proof import BadReplyError
 from asyncrun.clock import Clock
+from asyncrun.endpoints.classify import Verdict
+from asyncrun.endpoints.exchange import Exchanged, RefusedError, bad_reply, not_reached, read_reply
+from asyncrun.endpoints.told import told_limits
 from asyncrun.endpoints.url import check_address, host_of, keys_in_headers
-from asyncrun.errors import AsyncrunError, UsageError
+from asyncrun.errors import AsyncrunError, OutageError, UsageError
 from asyncrun.escape import printable
+from asyncrun.plural import counted
+from asyncrun.records import Usage, Waits
 from asyncrun.redact import Redactor
 
 if TYPE_CHECKING:
-    from asyncrun.http import Client, Reply
+    from asyncrun.http import Client
 
+T = TypeVar("T")
 MAX_WORDS = 200
 MAX_WORKERS = 64
+FIRST_ATTEMPTS = 3
+FIRST_BACKOFF = 1.0
+"""Of the first request: whoever waits at the start has nothing to lose, so an address where nobody listens is told within seconds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replied(Generic[T]):
+    """A call that was answered: `value` is what was read from the reply. `usage` counts requests, not tokens."""
+
+    value: T
+    usage: Usage
+    waits: Waits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refused:
+    """A call that brought no answer, with what its last refusal means.
+
+    `error` is that of a run where the refusal is about the endpoint, whatever was sent; None: it may be about this request.
+    """
+
+    message: str
+    verdict: Verdict
+    usage: Usage
+    waits: Waits
+    error: AsyncrunError | None = None
 
 
 @dataclass(slots=True)
@@ -90,14 +125,96 @@ class Endpoint:
         self._secrets |= {secret for other in others for secret in other._secrets}
         self._redactor = Redactor(self._secrets)
 
-    async def send(self, body: bytes | None, url: str | None = None) -> Reply:
-        """Send once, or ask (GET) without a body; `url` is another address of the same server. Raises TransportError."""
-        from asyncrun.http import get, post
+    async def call(
+        self,
+        body: bytes,
+        read: Callable[[Exchanged], T],
+        *,
+        tokens: float,
+        inputs: int = 1,
+        used: Callable[[T], float | None] = lambda _: None,
+        divisible: bool = False,
+    ) -> Replied[T] | Refused:
+        """Send a request until it is answered or refused, with a permit for each attempt.
 
-        if body is None:
-            return await get(await self._client(), url or self.url, self.headers, timeout=self.timeout)
-        connecting = partial(time_spent_on, "connect")
-        return await post(await self._client(), url or self.url, body, self.headers, timeout=self.timeout, connecting=connecting)
+        Args:
+            body: The request's JSON.
+            read: Reads a decoded reply; raises BadReplyError or RefusedError when it is no answer.
+            tokens: What one attempt is expected to use.
+            inputs: How many texts it carries.
+            used: Says how many tokens the answer really used, None if it does not tell.
+            divisible: Whether it could be sent in parts: sent whole again it would most likely take too long again.
+        """
+        counts = AttemptCounts()
+        attempt = partial(self._attempt, body, read, divisible and self.proven)
+        send = partial(
+            with_retries,
+            attempt,
+            budget=self.budget,
+            circuit=self.circuit,
+            limiter=self.limiter,
+            clock=self.clock,
+            rng=self.rng,
+            tokens=tokens,
+            inputs=inputs,
+            classify=_meaning,
+            used=used,
+            tally=counts,
+        )
+        try:
+            if not self.proven:
+                try:
+                    return Replied((await send(policy=self._hasty())).value, counts.usage, counts.waits)
+                except RefusedError as error:
+                    if self._is_enough(error, counts):
+                        raise
+            return Replied((await send(policy=self.policy)).value, counts.usage, counts.waits)
+        except RefusedError as error:
+            fatal = self._fatal(error, counts)
+            return Refused(str(error), error.verdict, counts.usage, counts.waits, fatal)
+        except AsyncrunError as error:
+            return Refused(str(error), Verdict(FailureClass.TRANSIENT, error.message), counts.usage, counts.waits, error)
+
+    async def exchange(self, body: bytes | None, url: str | None = None) -> Exchanged:
+        """Send once, or ask (GET) without a body; `url` is another address of the same server. Raises RefusedError."""
+        client, connecting = await self._client(), partial(time_spent_on, "connect")
+        try:
+            reply = await http.send(client, url or self.url, body, self.headers, timeout=self.timeout, connecting=connecting)
+        except http.TransportError as error:
+            raise not_reached(self, error) from error
+        self.limiter.learn(told_limits(reply.headers, self.clock.now()))
+        with time_spent_on("decode"):
+            return read_reply(self, reply)
+
+    async def _attempt(self, body: bytes, read: Callable[[Exchanged], T], divisible: bool, _: int) -> T:
+        try:
+            exchanged = await self.exchange(body)
+            with time_spent_on("decode"):
+                return read(exchanged)
+        except BadReplyError as error:
+            raise bad_reply(self, str(error)) from error
+        except RefusedError as error:
+            if divisible and error.timed_out:
+                error.verdict = replace(error.verdict, failure=FailureClass.TOO_SLOW)
+            raise
+
+    def _hasty(self) -> RetryPolicy:
+        policy = self.policy
+        return replace(policy, attempts=min(policy.attempts, FIRST_ATTEMPTS), max_backoff=min(policy.max_backoff, FIRST_BACKOFF))
+
+    def _is_enough(self, error: RefusedError, counts: AttemptCounts) -> bool:
+        """Tell whether the first request is not sent again after it was refused, whatever attempts are left."""
+        given_up = self.policy.hasty and not error.reached
+        return error.verdict.failure is not FailureClass.TRANSIENT or given_up or counts.failures >= self.policy.attempts
+
+    def _fatal(self, error: RefusedError, counts: AttemptCounts) -> AsyncrunError | None:
+        """Return the error of a run that a refusal amounts to, None where it may be about the request."""
+        fatal = error.about_endpoint()
+        if fatal is None and error.verdict.failure is FailureClass.TRANSIENT and not self.proven:
+            fatal = OutageError(f"{error} ({counted(counts.attempts, 'attempt')})")
+        if fatal is not None:
+            fatal.__cause__ = error
+        return fatal
 
     async def renew_connections(self) -> None:
         """Close the running loop's connections, as after a suspension: new requests make new ones, those under way keep theirs."""
@@ -118,9 +235,7 @@ class Endpoint:
                 try:
                     yield
                 except AsyncrunError as error:
-                    told = copy.copy(error)
-                    told.used = told.answered = None  # that is the canary's own
-                    own.set_exception(told)
+                    own.set_exception(copy.copy(error))
                     own.exception()  # nobody may be waiting for it
                     raise
                 finally:
@@ -152,11 +267,11 @@ class Endpoint:
         if connections.client is None:
             concurrency = self.limiter.limits.concurrency or DEFAULT_CONCURRENCY
             # Importing the client and reading the CA bundle take a tenth of a second: not on the loop.
-            connections.client = asyncio.ensure_future(asyncio.to_thread(_build_client, concurrency, http2=self.http2))
+            connections.client = asyncio.ensure_future(asyncio.to_thread(http.build_client, concurrency, http2=self.http2))
         return await asyncio.shield(connections.client)
 
 
-def _build_client(concurrency: int, *, http2: bool) -> Client:
-    from asyncrun.http import build_client
-
-    return build_client(concurrency, http2=http2)
+def _meaning(error: Exception) -> tuple[FailureClass, float | None]:
+    if isinstance(error, RefusedError):
+        return error.verdict.failure, error.hint
+    raise error

@@ -1,24 +1,24 @@
-"""One request and its reply: posted, judged; what comes back is a decoded answer or a refusal with its meaning."""
+"""What a reply is: an answer, decoded, or a refusal with its meaning."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from asyncrun.aio.attempt_events import time_spent_on
 from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints.classify import Verdict, classify
-from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.hints import wait_hint
-from asyncrun.endpoints.told import told_limits
 from asyncrun.endpoints.url import host_of
 from asyncrun.errors import AsyncrunError, AuthError, EndpointError, QuotaError
 from asyncrun.http import Fault, Reply, TransportError
 from asyncrun.redact import LONGEST_WRITTEN
 from asyncrun.unescape import plain
+
+if TYPE_CHECKING:
+    from asyncrun.endpoints.endpoint import Endpoint
 
 _TRANSPORT = {
     Fault.TLS: FailureClass.CONFIG,
@@ -69,22 +69,20 @@ class RefusedError(Exception):
         return EndpointError(str(self)) if failure is FailureClass.CONFIG else None
 
 
-async def exchange(endpoint: Endpoint, body: bytes | None, url: str | None = None) -> Exchanged:
-    """Send a request once, or ask (GET) without a body; `url` is another address of the same server. Raises RefusedError."""
-    try:
-        reply = await endpoint.send(body, url)
-    except TransportError as error:
-        # A name that does not exist is a mistake of the job file, but only at the start: later it is the network.
-        mistaken = error.fault is Fault.DNS and not endpoint.proven
-        failure = FailureClass.CONFIG if mistaken else _TRANSPORT.get(error.fault, FailureClass.TRANSIENT)
-        words = endpoint.shown(str(error))
-        reached = error.fault in (Fault.TOO_LARGE, Fault.ENCODING)
-        where = f"cannot reach {endpoint.host}" if error.fault in (Fault.REFUSED, Fault.DNS, Fault.DNS_AGAIN) else endpoint.host
-        late = error.fault is Fault.TIMEOUT
-        raise RefusedError(f"{where}: {words}", Verdict(failure, words), reached=reached, timed_out=late) from error
-    endpoint.limiter.learn(told_limits(reply.headers, endpoint.clock.now()))
-    with time_spent_on("decode"):
-        document = _decoded(reply.body)
+def not_reached(endpoint: Endpoint, error: TransportError) -> RefusedError:
+    """Return the refusal that a request amounts to which no whole reply came to."""
+    # A name that does not exist is a mistake of the job file, but only at the start: later it is the network.
+    mistaken = error.fault is Fault.DNS and not endpoint.proven
+    failure = FailureClass.CONFIG if mistaken else _TRANSPORT.get(error.fault, FailureClass.TRANSIENT)
+    words = endpoint.shown(str(error))
+    reached = error.fault in (Fault.TOO_LARGE, Fault.ENCODING)
+    where = f"cannot reach {endpoint.host}" if error.fault in (Fault.REFUSED, Fault.DNS, Fault.DNS_AGAIN) else endpoint.host
+    return RefusedError(f"{where}: {words}", Verdict(failure, words), reached=reached, timed_out=error.fault is Fault.TIMEOUT)
+
+
+def read_reply(endpoint: Endpoint, reply: Reply) -> Exchanged:
+    """Return the answer that a reply holds, decoded. Raises RefusedError when it holds none."""
+    document = _decoded(reply.body)
     if reply.status != 200 or document is None or (isinstance(document, dict) and document.get("error")):
         raise _refusal(endpoint, reply, document)
     return Exchanged(document, _cost(reply), _tokens(reply))

@@ -33,8 +33,8 @@ class EndpointOptions(TypedDict, total=False):
     rng: random.Random
 
 
-def build_endpoint(url: str, auth: Mapping[str, str], options: EndpointOptions) -> Endpoint:
-    """Return the endpoint; `auth` is the header that carries the key.
+def build_endpoint(url: str, auth: Mapping[str, str], options: EndpointOptions, kind: type[Endpoint] = Endpoint) -> Endpoint:
+    """Return the endpoint, of this kind; `auth` is the header that carries the key.
 
     Raises UsageError for an address or a header that cannot be used, MissingExtraError for HTTP/2 without the extra.
     """
@@ -43,7 +43,7 @@ def build_endpoint(url: str, auth: Mapping[str, str], options: EndpointOptions) 
         raise MissingExtraError("http2 needs the extra 'http2', which is not installed", hint="Install it: pip install 'asyncrun[http2]'.")
     clock = options.get("clock") or SystemClock()
     rng = options.get("rng") or random.Random()  # noqa: S311 (jitter, no secret)
-    return Endpoint(
+    return kind(
         url=url,
         headers={**auth, **options.get("headers", {})},
         limiter=options.get("limiter") or Limiter(options.get("limits") or Limits(), clock, rng),

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from asyncrun.endpoints.endpoint import Endpoint
-from asyncrun.endpoints.exchange import exchange
-
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -41,11 +38,6 @@ def beside(url: str, path: str, other: str) -> str:
     """
     bare = urlsplit(url)._replace(query="", fragment="").geturl()
     return bare.removesuffix(path) + other
-
-
-async def ask(endpoint: Endpoint, url: str, body: bytes | None = None) -> Any:
-    """Return the JSON that the server has at another address of its own (GET, or POST where there is a body). Raises RefusedError."""
-    return (await exchange(endpoint, body, url)).document
 
 
 def describe(document: Any) -> About | None:

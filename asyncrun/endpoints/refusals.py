@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.endpoints.exchange import RefusedError
+from asyncrun.endpoints.classify import Verdict
 from asyncrun.errors import EndpointError
 
 SAME_REFUSALS = 3
@@ -18,10 +18,11 @@ class Refusals:
     def __init__(self) -> None:
         self._words: list[str] = []
 
-    def add(self, error: RefusedError) -> None:
-        """Add a refusal that came before the first success. Raises EndpointError when it is the endpoint that is wrong."""
-        if error.verdict.failure not in (FailureClass.UNKNOWN, FailureClass.BAD_RESPONSE):
-            return
-        self._words.append(re.sub(r"[0-9a-f-]{8,}|\d+", "", str(error)))
+    def add(self, message: str, verdict: Verdict) -> EndpointError | None:
+        """Add a refusal that came before the first success; return the error of a run when it is the endpoint that is wrong."""
+        if verdict.failure not in (FailureClass.UNKNOWN, FailureClass.BAD_RESPONSE):
+            return None
+        self._words.append(re.sub(r"[0-9a-f-]{8,}|\d+", "", message))
         if len(self._words) >= SAME_REFUSALS and len(set(self._words[-SAME_REFUSALS:])) == 1:
-            raise EndpointError(f"{error} (the same for {SAME_REFUSALS} texts, and none was accepted)") from error
+            return EndpointError(f"{message} (the same for {SAME_REFUSALS} texts, and none was accepted)")
+        return None

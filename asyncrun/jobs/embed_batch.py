@@ -11,6 +11,7 @@ from functools import partial
 from asyncrun.aio.worker_state import waiting
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.embedders.interface import Embedder
+from asyncrun.embedders.outcome import no_vectors
 from asyncrun.errors import AsyncrunError
 from asyncrun.jobs.budget import ReservedAmount
 from asyncrun.jobs.context import JobContext
@@ -19,7 +20,7 @@ from asyncrun.jobs.pending import Pending
 from asyncrun.ledger.ledger import TRUNCATED, Finished
 from asyncrun.ledger.notes import add_token_rate
 from asyncrun.ledger.spending import Amount
-from asyncrun.records import Embedded, InputType, Space, Usage, Waits, answered_before, usage_of
+from asyncrun.records import Embedded, InputType, Space, Usage, Waits
 
 
 async def embed_batch(
@@ -33,8 +34,8 @@ async def embed_batch(
 ) -> Embedded:
     """Embed a batch and return when its vectors are durable, where they are to be kept. `used` is told what requests used, in every case.
 
-    Raises what the embedder raises, StorageError, and BudgetError before a call. What an error says was answered before it is kept as well.
-    What the call has used is settled after its vectors are durable: a kill in between counts the reservation. The answer's waits hold the
+    What ends it early (the embedder's error, StorageError, BudgetError before a call) is the outcome's `error`.
+    What the call has used is settled after its vectors are durable: a kill in between counts the reservation. The outcome's waits hold the
     time that this took.
     """
     space = embedder.space(input_type)
@@ -45,30 +46,30 @@ async def embed_batch(
         "items": len(batch),
         EventPayload.CHUNKS: [pending.text for pending in batch],
     }
-    with context.manager.event(CBEventType.EMBEDDING, payload=started) as event, event.enclosing():
-        async with _paid(batch, embedder, input_type, context) as reservation:
-            try:
+    outcome = no_vectors()
+    try:
+        with context.manager.event(CBEventType.EMBEDDING, payload=started) as event, event.enclosing():
+            async with _paid(batch, embedder, input_type, context) as reservation:
                 answer = await embedder.aembed([pending.text for pending in batch], input_type)
-            except AsyncrunError as error:
-                reservation.used(usage_of(error))
-                used(usage_of(error))
-                if keep and (before := answered_before(error)) is not None:
-                    await _keep(batch, before, space, context)
-                raise
-            reservation.used(answer.usage)
-            used(answer.usage)
-            answered, counted = context.clock.monotonic(), _counted(batch, answer)
-            if answer.positions and keep:
-                await _keep(batch, answer, space, context, counted)
-            answer = replace(answer, waits=answer.waits + Waits(write=context.clock.monotonic() - answered))
-        context.rate.add(*counted)
-        event.on_end(payload=_described(answer))
-    return answer
+                reservation.used(answer.usage)
+                used(answer.usage)
+                answered, counted = context.clock.monotonic(), _counted(batch, answer)
+                if answer.positions and keep:
+                    await _keep(batch, answer, space, context, counted)
+                outcome = replace(answer, waits=answer.waits + Waits(write=context.clock.monotonic() - answered))
+                if answer.error is not None:
+                    # The event and the reservation end as failed.
+                    raise answer.error
+            context.rate.add(*counted)
+            event.on_end(payload=_described(outcome))
+    except AsyncrunError as error:
+        return replace(outcome, failures=(), error=error)
+    return outcome
 
 
 def _counted(batch: Sequence[Pending], answer: Embedded) -> tuple[int, int]:
     """Return the tokens that the server has counted in the texts, and their bytes; zeros where it told none, or not those of all."""
-    if not answer.usage.tokens or answer.failures:
+    if not answer.usage.tokens or answer.failures or answer.error is not None:
         return 0, 0
     return answer.usage.tokens - answer.beside, sum(pending.size for pending in batch)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from functools import partial
+from dataclasses import dataclass
 
 from asyncrun.aio.pool import outcomes
 from asyncrun.batching.pack import pack
 from asyncrun.embedders.interface import Embedder
-from asyncrun.errors import AsyncrunError, BudgetError
+from asyncrun.errors import AsyncrunError, BudgetError, StopRunError
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import Room
 from asyncrun.jobs.embed_batch import embed_batch
@@ -17,7 +17,7 @@ from asyncrun.jobs.estimate import load_of
 from asyncrun.jobs.job_counters import Tally
 from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.stop_timeout import patience
-from asyncrun.records import Embedded, InputType, Usage, answered_before
+from asyncrun.records import Embedded, InputType, Usage
 
 Batch = Sequence[Pending]
 Receive = Callable[[Batch, Embedded], AsyncrunError | None]
@@ -44,65 +44,68 @@ async def send_all(
     new batch starts, those in flight are awaited and received, as is what was answered before: it is paid for. Any other exception is
     a bug: it cancels what is in flight and is raised. Returns the error that ended it, or None.
     """
-    ended: AsyncrunError | None = None
-    batches = pack(((text, text.size) for text in pending), embedder.batch, lambda: embedder.tokens_per_byte)
-
-    def take(batch: Batch, answered: Embedded) -> None:
-        nonlocal ended
-        error = receive(batch, answered) or (room.error if room is not None else None)
-        ended = ended or error
-
-    async def embed(batch: Batch) -> tuple[Batch, Embedded]:
-        try:
-            call = embed_batch(batch, embedder, input_type, context, used=used, keep=keep)
-            return batch, await _told(_fitted(call, room), batch, embedder, tally)
-        except BudgetError:
-            if len(batch) == 1:
-                raise
-        except AsyncrunError as error:
-            if (before := answered_before(error)) is not None:
-                take(batch, before)
-            raise
-        # What is left of a budget pays for a part of the batch.
-        take(*await embed(batch[: len(batch) // 2]))
-        return await embed(batch[len(batch) // 2 :])
-
-    async def calls() -> AsyncIterator[Callable[[], Awaitable[tuple[Batch, Embedded]]]]:
-        nonlocal ended
-        while ended is None and (batch := await asyncio.to_thread(next, batches, None)) is not None:
-            if (ended := ended or context.stopped()) is None:
-                yield partial(embed, batch)
-
-    answers = outcomes(calls(), workers=context.workers or embedder.workers, order="completed", on_error="collect")
+    sending = _Sending(receive, embedder, input_type, context, used, tally, keep, room)
+    answers = outcomes(sending.calls(pending), workers=context.workers or embedder.workers, order="completed", on_error="collect")
     try:
         async with patience(context), answers as answered:
             async for outcome in answered:
-                if isinstance(outcome.error, AsyncrunError):
-                    ended = ended or outcome.error
-                else:
-                    take(*outcome.result())
+                sending.take(*outcome.result())
     except TimeoutError:
-        ended = ended or context.stopped()
-    return ended
+        return sending.ended or context.stopped()
+    return sending.ended
 
 
-async def _told(answer: Awaitable[Embedded], batch: Batch, embedder: Embedder, tally: Tally | None) -> Embedded:
-    """Return an answer, and tell of the call."""
-    if tally is None:
-        return await answer
-    load, waits = load_of([pending.size for pending in batch], embedder), None
-    tally.sending(load)
-    try:
-        answered = await answer
-        waits = answered.waits
-        return answered
-    finally:
-        tally.received(load, waits)
+@dataclass(slots=True, eq=False)
+class _Sending:
+    """Sends batches; `ended` is the error that ends it. The other fields are those of `send_all`."""
 
+    receive: Receive
+    embedder: Embedder
+    input_type: InputType
+    context: JobContext
+    used: Callable[[Usage], object]
+    tally: Tally | None
+    keep: bool
+    room: Room | None
+    ended: AsyncrunError | None = None
 
-async def _fitted(answer: Awaitable[Embedded], room: Room | None) -> Embedded:
-    """Return an answer once it is known whether there is room for the others."""
-    answered = await answer
-    if room is not None:
-        await room.look()
-    return answered
+    async def calls(self, pending: Iterable[Pending]) -> AsyncIterator[Awaitable[tuple[Batch, Embedded]]]:
+        """Yield a call for each batch, as long as nothing ends the sending."""
+        batches = pack(((text, text.size) for text in pending), self.embedder.batch, lambda: self.embedder.tokens_per_byte)
+        while self.ended is None and (batch := await asyncio.to_thread(next, batches, None)) is not None:
+            self.ended = self.ended or self.context.stopped()
+            if self.ended is None:
+                yield self.embed(batch)
+
+    async def embed(self, batch: Batch) -> tuple[Batch, Embedded]:
+        """Embed a batch, or what is left of it after a part was paid with the rest of a budget. Raises StopRunError."""
+        load, waits = load_of([each.size for each in batch], self.embedder), None
+        if self.tally is not None:
+            self.tally.sending(load)
+        try:
+            outcome = await embed_batch(batch, self.embedder, self.input_type, self.context, used=self.used, keep=self.keep)
+            if outcome.error is None:
+                waits = outcome.waits
+                if self.room is not None:
+                    await self.room.look()
+        finally:
+            if self.tally is not None:
+                self.tally.received(load, waits)
+        if isinstance(outcome.error, StopRunError):
+            self.take(batch, outcome)
+            raise outcome.error
+        if not isinstance(outcome.error, BudgetError) or len(batch) == 1:
+            return batch, outcome
+        # What is left of a budget pays for a part of the batch.
+        first, outcome = await self.embed(batch[: len(batch) // 2])
+        if outcome.error is not None:
+            return first, outcome
+        self.take(first, outcome)
+        return await self.embed(batch[len(batch) // 2 :])
+
+    def take(self, batch: Batch, outcome: Embedded) -> None:
+        """Hand on what was answered: it is paid for, also before an error."""
+        if outcome.positions or outcome.error is None:
+            error = self.receive(batch, outcome) or (self.room.error if self.room is not None else None)
+            self.ended = self.ended or error
+        self.ended = self.ended or outcome.error

@@ -11,23 +11,19 @@ from typing import Any, Unpack
 
 import orjson
 
-from asyncrun.aio.attempts import AttemptCounts
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
 from asyncrun.batching.pack import byte_size
 from asyncrun.batching.per_byte import TokensPerByte
-from asyncrun.batching.proof import BadReplyError
 from asyncrun.endpoints.address import auth_header, check_key, find_address
-from asyncrun.endpoints.exchange import RefusedError, bad_reply, exchange
+from asyncrun.endpoints.endpoint import Refused, Replied
 from asyncrun.endpoints.options import EndpointOptions, build_endpoint
-from asyncrun.endpoints.persist import persist
 from asyncrun.endpoints.refusals import Refusals
 from asyncrun.endpoints.url import fill, join, with_query
-from asyncrun.errors import AsyncrunError, OutageError, UsageError
+from asyncrun.errors import AsyncrunError, UsageError
 from asyncrun.llms.interface import Completion, Declined, Message, Price
 from asyncrun.llms.providers import DEPLOYMENT, NEW_LIMIT, OLD_LIMIT, PROVIDERS, ChatProvider
 from asyncrun.llms.reply import CONTENT_FILTER, filtered, read_answer
-from asyncrun.plural import counted
 from asyncrun.records import Answer, Space, Usage, Waits
 from asyncrun.spelling import did_you_mean
 
@@ -135,18 +131,24 @@ class OpenAIChat:
     async def complete(self, messages: Sequence[Message]) -> Completion:
         """Return what came of a conversation, as the port says."""
         self.check()
-        sent: list[AttemptCounts] = []
+        circuit, since = self.endpoint.circuit, None
+        requests, waits, came, ended = 0, Waits(), None, None
         try:
-            asked, error = await self._ask_while_it_helps(messages, sent), None
-        except AsyncrunError as raised:
-            asked, error = None, raised
-        attempts, waits = sum(tally.attempts for tally in sent), sum((tally.waits for tally in sent), Waits())
-        usage = Usage(attempts, max(attempts - 1, 0))
-        if asked is None:
-            return Completion(None, usage, waits, error)
-        if isinstance(asked, RefusedError):
-            return Completion(Declined(asked.verdict.reason, str(asked), attempts), usage, waits)
-        answer, cost = asked
+            while came is None:
+                async with self.endpoint.canary():
+                    since = circuit.successes if since is None else since
+                    came = await self._ask(messages)
+                    requests, waits = requests + came.usage.requests, waits + came.waits
+                    if isinstance(came, Refused) and self._goes_on(came, others_succeeded=circuit.successes > since):
+                        came = None
+        except AsyncrunError as error:
+            ended = error
+        usage = Usage(requests, max(requests - 1, 0))
+        if ended is not None or came is None:
+            return Completion(None, usage, waits, ended)
+        if isinstance(came, Refused):
+            return Completion(Declined(came.verdict.reason, came.message, requests), usage, waits)
+        answer, cost = came.value
         return Completion(answer, replace(usage, tokens=answer.tokens, cost=cost), waits)
 
     async def aclose(self) -> None:
@@ -157,71 +159,43 @@ class OpenAIChat:
         """Have new requests make new connections, as after the machine was suspended."""
         await self.endpoint.renew_connections()
 
-    async def _ask_while_it_helps(
-        self, messages: Sequence[Message], sent: list[AttemptCounts]
-    ) -> tuple[Answer, float | None] | RefusedError:
-        """Ask until there is an answer, or a refusal that is about the conversation; adds to `sent` what each request took."""
-        circuit, since = self.endpoint.circuit, None
-        while True:
-            async with self.endpoint.canary():
-                since = circuit.successes if since is None else since
-                sent.append(tally := AttemptCounts())
-                asked = await self._ask(messages, tally)
-                if isinstance(asked, RefusedError) and self._goes_on(asked, tally, others_succeeded=circuit.successes > since):
-                    continue
-            return asked
-
-    async def _ask(self, messages: Sequence[Message], tally: AttemptCounts) -> tuple[Answer, float | None] | RefusedError:
-        """Ask until there is an answer (with what it has cost) or a refusal. Raises ThrottledError, OutageError."""
-        attempt = partial(self._attempt, messages)
-        try:
-            asked = await persist(
-                self.endpoint,
-                attempt,
-                tokens=self.tokens_of(messages),
-                inputs=1,
-                used=lambda value: value[0].tokens or None,
-                tally=tally,
-            )
-        except RefusedError as error:
-            if not filtered(error.verdict.words) or error.verdict.failure not in (FailureClass.UNKNOWN, FailureClass.ITEM):
-                return error
-            answer, told_cost = Answer(None, CONTENT_FILTER), None
-        else:
-            answer, told_cost = asked.value
-            if answer.input_tokens:
-                self._per_byte.add(tokens=answer.input_tokens, size=_size(messages))
-        self.endpoint.proven = True
-        cost = told_cost if told_cost is not None or self.price is None else self.price.of(answer.input_tokens, answer.output_tokens)
-        return answer, cost
-
-    async def _attempt(self, messages: Sequence[Message], _: int) -> tuple[Answer, float | None]:
+    async def _ask(self, messages: Sequence[Message]) -> Replied[tuple[Answer, float | None]] | Refused:
+        """Ask until there is an answer (with what it has cost) or a refusal."""
         limit = {} if self.max_output_tokens is None else {self._limit: self.max_output_tokens}
         body = {**self._body, "messages": [asdict(message) for message in messages], **limit, "stream": False, **self._extra}
-        exchanged = await exchange(self.endpoint, orjson.dumps(body))
-        try:
-            return read_answer(exchanged.document), exchanged.cost
-        except BadReplyError as error:
-            raise bad_reply(self.endpoint, str(error)) from error
+        came = await self.endpoint.call(
+            orjson.dumps(body),
+            lambda exchanged: (read_answer(exchanged.document), exchanged.cost),
+            tokens=self.tokens_of(messages),
+            used=lambda value: value[0].tokens or None,
+        )
+        if isinstance(came, Refused):
+            if not filtered(came.verdict.words) or came.verdict.failure not in (FailureClass.UNKNOWN, FailureClass.ITEM):
+                return came
+            came = Replied((Answer(None, CONTENT_FILTER), None), came.usage, came.waits)
+        self.endpoint.proven = True
+        answer, cost = came.value
+        if answer.input_tokens:
+            self._per_byte.add(tokens=answer.input_tokens, size=_size(messages))
+        if cost is None and self.price is not None:
+            cost = self.price.of(answer.input_tokens, answer.output_tokens)
+        return replace(came, value=(answer, cost))
 
-    def _goes_on(self, error: RefusedError, tally: AttemptCounts, *, others_succeeded: bool) -> bool:
+    def _goes_on(self, refused: Refused, *, others_succeeded: bool) -> bool:
         """Tell whether the same messages are worth another try; raise what the refusal says about the endpoint."""
-        if (fatal := error.about_endpoint()) is not None:
-            raise fatal from error
-        if error.verdict.failure is FailureClass.TRANSIENT:
-            if not self.endpoint.proven:
-                raise OutageError(f"{error} ({counted(tally.attempts, 'attempt')})") from error
+        if refused.error is not None:
+            raise refused.error
+        if refused.verdict.failure is FailureClass.TRANSIENT:
             # When nothing has succeeded meanwhile it says nothing about this conversation; the circuit counts how often this happens.
             return not others_succeeded
-        if self._learn_limit(error):
+        if self._learn_limit(refused.verdict.words):
             return True
-        if not self.endpoint.proven:
-            self._refusals.add(error)
+        if not self.endpoint.proven and (same := self._refusals.add(refused.message, refused.verdict)) is not None:
+            raise same
         return False
 
-    def _learn_limit(self, error: RefusedError) -> bool:
+    def _learn_limit(self, words: str) -> bool:
         """Use the other name for the most tokens of an answer when the server does not know this one; once."""
-        words = error.verdict.words
         if self._limit_is_learned or self.max_output_tokens is None or self._limit not in words or not _UNKNOWN_NAME.search(words):
             return False
         self._limit = OLD_LIMIT if self._limit == NEW_LIMIT else NEW_LIMIT

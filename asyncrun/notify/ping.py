@@ -15,7 +15,7 @@ from asyncrun.aio.retry import RetryPolicy, backoff_ceiling
 from asyncrun.clock import Clock
 from asyncrun.endpoints.url import keys_in_headers
 from asyncrun.escape import printable
-from asyncrun.http import TransportError, post
+from asyncrun.http import TransportError, send
 
 if TYPE_CHECKING:
     from asyncrun.http import Client
@@ -65,7 +65,7 @@ async def _try(client: Client, address: str, body: bytes) -> tuple[str | None, b
     """Return why a try failed, None when it did not, and whether another one may help."""
     bare, headers = keys_in_headers(address, {"content-type": "text/plain; charset=utf-8"})
     try:
-        reply = await post(client, bare, body, headers, timeout=TIMEOUT, max_bytes=MAX_REPLY)
+        reply = await send(client, bare, body, headers, timeout=TIMEOUT, max_bytes=MAX_REPLY)
     except TransportError as error:
         return str(error), True
     if 200 <= reply.status < 300:

@@ -54,7 +54,7 @@ def test_no_signature_shows_the_environment(modules: list[ModuleType], monkeypat
     """`help()` shows the defaults of arguments, and in the environment there are keys."""
     monkeypatch.setenv("CANARY_API_KEY", "sentinel-of-the-environment")
     found = dict(signatures(modules))
-    assert "asyncrun.embedders.openai.OpenAIEmbedding" in found
+    assert "asyncrun.embedders.provider_classes.OpenAIEmbedding" in found
     assert "asyncrun.llms.openai.OpenAIChat" in found
     secrets = ("sentinel-of-the-environment", os.environ["PATH"])
     assert [name for name, shown in found.items() if any(secret in str(shown) for secret in secrets)] == []

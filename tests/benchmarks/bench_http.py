@@ -37,7 +37,7 @@ from asyncrun.batching.pack import BatchLimits, pack
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders import OpenAIEmbedding
-from asyncrun.http import build_client, post
+from asyncrun.http import build_client
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.embed_batch import Pending, embed_batch
 from asyncrun.ledger.ledger import Ledger
@@ -108,7 +108,7 @@ async def our_http(url: str, encoding: str) -> AsyncIterator[Send]:
 
     async def send() -> object:
         body = orjson.dumps({"model": "m", "input": texts, "encoding_format": encoding})
-        return orjson.loads((await post(client, f"{url}/embeddings", body, {}, timeout=60)).body)
+        return orjson.loads((await send(client, f"{url}/embeddings", body, {}, timeout=60)).body)
 
     yield functools.partial(in_flight, send)
     await client.aclose()

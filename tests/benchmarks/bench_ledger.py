@@ -50,7 +50,7 @@ def text_of(number: int) -> str:
 
 def fill(path: Path, items: int) -> None:
     """Write the vectors of all items into a ledger, as the batches of a run would come, and print what it took."""
-    from asyncrun.embedders.openai import OpenAIEmbedding
+    from asyncrun.embedders.provider_classes import OpenAIEmbedding
     from asyncrun.ledger.ledger import Finished, Ledger
     from asyncrun.records import InputType, content_key
 
@@ -209,7 +209,7 @@ def measure(name: str, folder: Path) -> tuple[float, float]:
 def one_way(name: str, folder: Path) -> None:
     if WAYS[name] is engine:  # what it imports is the start of its process
         import asyncrun.app.run
-        import asyncrun.embedders.openai
+        import asyncrun.embedders.provider_classes
         import asyncrun.jobs.embed.run  # noqa: F401
     before = 0.0 if WAYS[name] is whole_run else time.process_time()
     WAYS[name](folder)
@@ -279,7 +279,7 @@ async def send(url: str, ledger: Ledger, size: int, in_flight: int) -> Cost:
     from asyncrun.batching.pack import BatchLimits
     from asyncrun.callbacks.manager import CallbackManager
     from asyncrun.clock import SystemClock
-    from asyncrun.embedders.openai import OpenAIEmbedding
+    from asyncrun.embedders.provider_classes import OpenAIEmbedding
     from asyncrun.jobs.context import JobContext
     from asyncrun.jobs.pending import Pending
     from asyncrun.jobs.sending import send_all

@@ -19,7 +19,7 @@ import asyncio
 from dataclasses import replace
 
 from asyncrun import CallbackManager, LlamaDebugHandler, run_jobs
-from asyncrun.embedders.openai import OpenAIEmbedding
+from asyncrun.embedders.provider_classes import OpenAIEmbedding
 from asyncrun.errors import Place
 from asyncrun.llms.interface import Declined
 from asyncrun.llms.openai import OpenAIChat

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from asyncrun.http import Fault as Broken
-from asyncrun.http import TransportError, build_client, post
+from asyncrun.http import TransportError, build_client, send
 from asyncrun.testing.faults import Fault
 from asyncrun.testing.server import FakeServer
 
@@ -26,22 +26,22 @@ async def client(request):
     await made.aclose()
 
 
-async def send(client, server, timeout=60.0, **options):
-    return await post(client, f"{server.base_url}/embeddings", BODY, {"x-mark": "1"}, timeout=timeout, **options)
+async def sent(client, server, timeout=60.0, **options):
+    return await send(client, f"{server.base_url}/embeddings", BODY, {"x-mark": "1"}, timeout=timeout, **options)
 
 
 async def fault_of(client, *faults, timeout=60.0, **options):
     async with FakeServer(faults=faults) as server:
         with pytest.raises(TransportError) as caught:
-            await send(client, server, timeout, **options)
+            await sent(client, server, timeout, **options)
     return caught.value.fault
 
 
 @pytest.mark.asyncio
 async def test_a_reply_is_whole_whatever_its_status(client):
     async with FakeServer(faults=[Fault(status=418, body=b"teapot", headers={"X-Word": "yes"})]) as server:
-        refused = await send(client, server)
-        reply = await send(client, server)
+        refused = await sent(client, server)
+        reply = await sent(client, server)
     assert (refused.status, refused.body, refused.headers["x-word"]) == (418, b"teapot", "yes")
     assert reply.status == 200
     assert server.requests[0].headers["x-mark"] == "1"
@@ -52,7 +52,7 @@ async def test_a_reply_is_whole_whatever_its_status(client):
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
 async def test_a_compressed_reply_is_inflated(client, encoding, pack):
     async with FakeServer(faults=[Fault(body=pack(b"x" * 10**6), headers={"content-encoding": encoding})]) as server:
-        assert (await send(client, server)).body == b"x" * 10**6
+        assert (await sent(client, server)).body == b"x" * 10**6
 
 
 @pytest.mark.asyncio
@@ -107,14 +107,14 @@ async def test_a_length_larger_than_the_body_is_no_reply(client):
 @pytest.mark.asyncio
 async def test_an_address_where_nobody_listens_is_told(client, unused_port):
     with pytest.raises(TransportError) as caught:
-        await post(client, f"http://127.0.0.1:{unused_port}/v1", BODY, {}, timeout=60)
+        await send(client, f"http://127.0.0.1:{unused_port}/v1", BODY, {}, timeout=60)
     assert caught.value.fault is Broken.REFUSED
 
 
 @pytest.mark.asyncio
 async def test_a_name_that_does_not_exist_is_told(client):
     with pytest.raises(TransportError) as caught:
-        await post(client, "http://nowhere.invalid/v1", BODY, {}, timeout=60)
+        await send(client, "http://nowhere.invalid/v1", BODY, {}, timeout=60)
     assert caught.value.fault in (Broken.DNS, Broken.DNS_AGAIN)
 
 
@@ -122,7 +122,7 @@ async def test_a_name_that_does_not_exist_is_told(client):
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://", "nonsense"])
 async def test_what_is_no_address_is_told(client, url):
     with pytest.raises(TransportError) as caught:
-        await post(client, url, BODY, {}, timeout=60)
+        await send(client, url, BODY, {}, timeout=60)
     assert caught.value.fault is Broken.ADDRESS
 
 
@@ -133,7 +133,7 @@ async def test_a_redirect_is_a_reply_and_not_followed(client, status):
         FakeServer() as other,
         FakeServer(faults=[Fault(status=status, headers={"location": f"{other.base_url}/embeddings"})]) as server,
     ):
-        reply = await send(client, server)
+        reply = await sent(client, server)
     assert reply.status == status
     assert other.requests == []
 
@@ -144,7 +144,7 @@ async def test_a_self_signed_certificate_is_refused(client):
     context.load_cert_chain(PEM)
     async with FakeServer(tls=context) as server:
         with pytest.raises(TransportError, match="certificate") as caught:
-            await send(client, server)
+            await sent(client, server)
     assert caught.value.fault is Broken.TLS
     assert server.requests == []
 
@@ -156,7 +156,7 @@ async def test_a_ca_bundle_of_the_environment_is_honoured(monkeypatch):
     context.load_cert_chain(PEM)
     client = build_client(1)
     async with FakeServer(tls=context) as server:
-        assert (await send(client, server)).status == 200
+        assert (await sent(client, server)).status == 200
         await client.aclose()
 
 
@@ -167,7 +167,7 @@ async def test_a_proxy_of_the_environment_is_honoured(monkeypatch):
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         client = build_client(1)
-        reply = await post(client, "http://embeddings.example/v1/embeddings", BODY, {}, timeout=60)
+        reply = await send(client, "http://embeddings.example/v1/embeddings", BODY, {}, timeout=60)
         await client.aclose()
     assert reply.body == b"by proxy"
 
@@ -175,21 +175,21 @@ async def test_a_proxy_of_the_environment_is_honoured(monkeypatch):
 @pytest.mark.asyncio
 async def test_a_kept_connection_that_the_server_has_closed_costs_nothing(client):
     async with FakeServer(faults=[Fault(cut=-1, after=1)]) as server:
-        await send(client, server)
-        assert (await send(client, server)).status == 200
+        await sent(client, server)
+        assert (await sent(client, server)).status == 200
     assert server.connections == 2
 
 
 @pytest.mark.asyncio
 async def test_cancelling_leaves_the_client_usable(client):
     async with FakeServer(faults=[Fault(delay=60)]) as server:
-        task = asyncio.create_task(send(client, server))
+        task = asyncio.create_task(sent(client, server))
         while not server.requests:
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (await send(client, server)).status == 200
+        assert (await sent(client, server)).status == 200
 
 
 class Made:
@@ -212,8 +212,8 @@ class Made:
 async def test_making_a_connection_is_told_once_for_all_requests_that_use_it(client):
     made = Made()
     async with FakeServer() as server:
-        await send(client, server, connecting=made)
-        await send(client, server, connecting=made)
+        await sent(client, server, connecting=made)
+        await sent(client, server, connecting=made)
     assert (made.begun, made.open) == (1, 0)
 
 
@@ -221,19 +221,19 @@ async def test_making_a_connection_is_told_once_for_all_requests_that_use_it(cli
 async def test_a_connection_that_cannot_be_made_is_told_to_its_end(client, unused_port):
     made = Made()
     with pytest.raises(TransportError):
-        await post(client, f"http://127.0.0.1:{unused_port}/v1", BODY, {}, timeout=60, connecting=made)
+        await send(client, f"http://127.0.0.1:{unused_port}/v1", BODY, {}, timeout=60, connecting=made)
     assert (made.begun, made.open) == (1, 0)
 
 
 @pytest.mark.asyncio
 async def test_renewed_connections_are_new_and_a_request_that_is_under_way_keeps_its_own(client):
     async with FakeServer(faults=[Fault(delay=0.2, times=1)]) as server:
-        slow = asyncio.create_task(send(client, server))
+        slow = asyncio.create_task(sent(client, server))
         while not server.requests:
             await asyncio.sleep(0.01)
         await client.renew()
-        assert (await send(client, server)).status == 200
+        assert (await sent(client, server)).status == 200
         assert (await slow).status == 200
         await client.renew()
-        assert (await send(client, server)).status == 200
+        assert (await sent(client, server)).status == 200
         assert server.connections == 3

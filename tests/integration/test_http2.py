@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from asyncrun.embedders import OpenAIEmbedding
-from asyncrun.http import Fault, TransportError, build_client, post
+from asyncrun.http import Fault, TransportError, build_client, send
 from asyncrun.testing.faults import SeenRequest
 from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import vector_of
@@ -111,7 +111,7 @@ async def test_a_kept_connection_that_the_server_has_closed_costs_nothing():
     client = build_client(4, http2=True)
     async with server.running():
         for _ in range(2):
-            reply = await post(client, f"{server.url}/embeddings", b'{"input": ["a"]}', {}, timeout=60)
+            reply = await send(client, f"{server.url}/embeddings", b'{"input": ["a"]}', {}, timeout=60)
             assert reply.status == 200
         await client.aclose()
     assert server.connections == 2
@@ -132,7 +132,7 @@ async def test_a_certificate_that_is_not_in_the_bundle_is_refused(monkeypatch):
     client = build_client(1, http2=True)
     async with server.running():
         with pytest.raises(TransportError, match="certificate") as caught:
-            await post(client, server.url, b"{}", {}, timeout=60)
+            await send(client, server.url, b"{}", {}, timeout=60)
         await client.aclose()
     assert caught.value.fault is Fault.TLS
 
@@ -210,7 +210,7 @@ async def test_a_pool_has_as_many_connections_as_requests_may_be_in_flight(http2
     async with FakeServer(latency=lambda request: 1.0 if request.number < 5 else 0.0) as server:
         client = build_client(5, http2=http2)
         url = f"{server.base_url}/embeddings"
-        replies = await asyncio.gather(*(post(client, url, b'{"input": ["a"]}', {}, timeout=60) for _ in range(15)))
+        replies = await asyncio.gather(*(send(client, url, b'{"input": ["a"]}', {}, timeout=60) for _ in range(15)))
         await client.aclose()
     assert [reply.status for reply in replies] == [200] * 15
     assert (server.connections, server.most_in_flight) == (5, 5)

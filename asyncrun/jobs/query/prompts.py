@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asyncrun.embedders.named_tokenizer import load_tokenizer
+from asyncrun.embedders.tokenizer import load_tokenizer
 from asyncrun.errors import StorageError, UsageError, os_words
 from asyncrun.grammar.prompt import DEFAULT_PROMPT, TemplateError, parse_prompt
 from asyncrun.jobfile.jobs import Prompt

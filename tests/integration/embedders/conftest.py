@@ -26,6 +26,6 @@ def embed(embedder_of):
 
     async def embed(server, texts=tuple(f"text {number}" for number in range(10)), **options):
         async with embedder_of(server, **options) as embedder:
-            return await embedder.aembed(texts)
+            return (await embedder.aembed(texts)).or_raise()
 
     return embed

@@ -266,7 +266,7 @@ async def test_a_refusal_about_the_endpoint_ends_the_run_with_the_servers_words(
         embedder_for(name, server, api_key=KEY) as embedder,
     ):
         with pytest.raises(expected) as caught:
-            await embedder.aembed(["a", "b"])
+            (await embedder.aembed(["a", "b"])).or_raise()
     assert f"answers {status}: " in str(caught.value)
     assert len(server.requests) == 1
 

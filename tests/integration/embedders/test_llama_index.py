@@ -72,7 +72,7 @@ async def test_what_passes_is_tried_again_and_a_refused_key_ends_it(embedder_of)
         assert (len(answer.positions), answer.usage.retries) == (1, 2)
     async with embedder_of(args={"errors": [StatusError(401, "bad key")]}) as embedder:
         with pytest.raises(AuthError, match="letters: bad key"):
-            await embedder.aembed(["a"])
+            (await embedder.aembed(["a"])).or_raise()
 
 
 def test_a_class_with_other_arguments_is_another_space(embedder_of):

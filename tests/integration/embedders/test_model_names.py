@@ -7,7 +7,6 @@ import pytest
 
 from asyncrun.embedders.several import SeveralPlaces
 from asyncrun.errors import SpaceMismatchError
-from asyncrun.records import answered_before, usage_of
 from asyncrun.testing.faults import Fault
 from asyncrun.testing.server import FakeServer
 
@@ -22,7 +21,7 @@ def named(*names, after=0):
 
 async def embed_one_by_one(embedder, count):
     for number in range(count):
-        await embedder.aembed([f"text {number}"])
+        (await embedder.aembed([f"text {number}"])).or_raise()
 
 
 @pytest.mark.asyncio
@@ -33,12 +32,13 @@ async def test_a_reply_that_names_another_model_than_those_before_is_not_taken(e
         embedder_of(server, warn=lambda _: None) as embedder,
     ):
         await embed_one_by_one(embedder, 3)
+        answer = await embedder.aembed(["another"])
         with pytest.raises(SpaceMismatchError, match=f"answered as {before} .* answers as m-2025-06") as caught:
-            await embedder.aembed(["another"])
+            answer.or_raise()
     assert caught.value.exit_code == 1
     assert "`space`" in caught.value.hint
-    assert answered_before(caught.value) is None
-    assert (usage_of(caught.value).requests, usage_of(caught.value).tokens) == (1, 2)
+    assert answer.positions == ()
+    assert (answer.usage.requests, answer.usage.tokens) == (1, 2)
 
 
 @pytest.mark.asyncio
@@ -52,9 +52,9 @@ async def test_names_that_alternate_are_two_models(embedder_of):
 @pytest.mark.asyncio
 async def test_what_the_same_call_was_answered_before_is_kept(embedder_of):
     async with FakeServer(faults=[named("other", after=1)]) as server, embedder_of(server) as embedder:
-        with pytest.raises(SpaceMismatchError) as caught:
-            await embedder.aembed(TEXTS)
-    assert answered_before(caught.value).positions == (0, 1)
+        answer = await embedder.aembed(TEXTS)
+    assert isinstance(answer.error, SpaceMismatchError)
+    assert answer.positions == (0, 1)
 
 
 @pytest.mark.asyncio
@@ -66,8 +66,8 @@ async def test_of_batches_in_flight_those_of_the_first_name_are_answered(embedde
         embedder_of(server) as embedder,
     ):
         await embedder.aembed(["first"])
-        answers = await asyncio.gather(*(embedder.aembed([text]) for text in ("a", "odd", "b", "c")), return_exceptions=True)
-    assert [isinstance(answer, SpaceMismatchError) for answer in answers] == [False, True, False, False]
+        answers = await asyncio.gather(*(embedder.aembed([text]) for text in ("a", "odd", "b", "c")))
+    assert [isinstance(answer.error, SpaceMismatchError) for answer in answers] == [False, True, False, False]
 
 
 @pytest.mark.asyncio
@@ -86,8 +86,8 @@ async def test_several_places_may_each_have_a_name_of_their_own_and_keep_it(embe
             await asyncio.gather(*(several.aembed([f"text {number}"]) for number in range(20)))
             assert all(len(server.requests) > 2 for server in servers)
             servers[1].faults[:] = [named("m")]
-            ended = await asyncio.gather(*(several.aembed([f"text {number}"]) for number in range(20, 60)), return_exceptions=True)
-    said = {str(error).partition(" ")[2] for error in ended if isinstance(error, BaseException)}
+            ended = await asyncio.gather(*(several.aembed([f"text {number}"]) for number in range(20, 60)))
+    said = {str(answer.error).partition(" ")[2] for answer in ended if answer.error is not None}
     assert said == {"answered as deployment before and answers as m: vectors of two models would be mixed"}
 
 
@@ -97,5 +97,5 @@ async def test_the_names_are_shown_without_secrets_and_on_one_line(embedder_of):
     async with FakeServer(faults=[named("m", f"other\n{key}")]) as server, embedder_of(server, api_key=key) as embedder:
         await embedder.aembed(["a"])
         with pytest.raises(SpaceMismatchError) as caught:
-            await embedder.aembed(["b"])
+            (await embedder.aembed(["b"])).or_raise()
     assert "answers as other\\x0a***" in caught.value.message

@@ -69,7 +69,7 @@ async def test_without_a_key_nothing_is_sent_to_openai(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     async with OpenAIEmbedding(model="text-embedding-3-small") as embedder:
         with pytest.raises(UsageError, match=r"no key for api\.openai\.com"):
-            await embedder.aembed(["x"])
+            (await embedder.aembed(["x"])).or_raise()
 
 
 @pytest.mark.asyncio

@@ -10,7 +10,6 @@ import pytest
 from asyncrun.aio.retry import RetryPolicy
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.errors import AuthError, EndpointError, ItemError
-from asyncrun.records import answered_before
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import are_right, vector_of
@@ -196,13 +195,12 @@ async def test_a_long_text_is_truncated_or_split_where_the_policy_says_so(embed)
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("policy", ["truncate", "split"])
-async def test_pieces_of_a_long_text_are_not_taken_for_texts_when_an_error_ends_their_batch(embed, policy):
+async def test_pieces_of_a_long_text_are_not_taken_for_texts_when_an_error_ends_their_batch(embedder_of, policy):
     texts = ["", "a", "x" * 400, "b", "y" * 400, "c"]
     ended = error(401, "no such key", when=lambda request: request.texts[0].startswith("y" * 10) and len(request.texts[0]) < 400)
-    async with FakeServer(max_input_tokens=50, faults=[ended]) as server:
-        with pytest.raises(AuthError) as raised:
-            await embed(server, texts, on_too_long=policy)
-    before = answered_before(raised.value)
+    async with FakeServer(max_input_tokens=50, faults=[ended]) as server, embedder_of(server, on_too_long=policy) as embedder:
+        before = await embedder.aembed(texts)
+    assert isinstance(before.error, AuthError)
     assert before.positions == (1, 2, 3, 5)
     assert before.truncated == ({2} if policy == "truncate" else set())
     assert before.vectors[[0, 2, 3]] == pytest.approx(np.stack([vector_of(text) for text in "abc"]), abs=1e-6)
@@ -281,6 +279,6 @@ async def test_no_request_has_more_texts_than_a_batch_however_many_are_given(emb
 async def test_what_was_answered_before_an_error_is_kept_over_many_batches(embedder_of):
     faults = [error(401, "no", when=lambda request: TEXTS[9] in request.texts, times=None)]
     async with FakeServer(faults=faults) as server, embedder_of(server, embed_batch_size=4) as embedder:
-        with pytest.raises(AuthError) as caught:
-            await embedder.aembed(TEXTS)
-    assert answered_before(caught.value).positions == tuple(range(8))
+        answer = await embedder.aembed(TEXTS)
+    assert isinstance(answer.error, AuthError)
+    assert answer.positions == tuple(range(8))

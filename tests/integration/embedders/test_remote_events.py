@@ -20,7 +20,7 @@ def debug():
 async def embed_told(embedder, debug, texts=("a", "b")):
     manager = CallbackManager([debug])
     with manager.event(CBEventType.EMBEDDING) as batch, batch.enclosing():
-        return await embedder.aembed(list(texts)), manager.trace_map[batch.event_id]
+        return (await embedder.aembed(list(texts))).or_raise(), manager.trace_map[batch.event_id]
 
 
 @pytest.mark.asyncio

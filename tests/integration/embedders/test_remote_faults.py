@@ -18,8 +18,8 @@ QUICK = RetryPolicy(base=0.001, max_backoff=0.01)
 @pytest.mark.asyncio
 async def test_a_bad_key_costs_one_call_whoever_waits(embedder_of):
     async with FakeServer(key="another") as server, embedder_of(server, api_key=KEY) as embedder:
-        answers = await asyncio.gather(*(embedder.aembed(TEXTS) for _ in range(8)), return_exceptions=True)
-    assert {type(answer) for answer in answers} == {AuthError}
+        answers = await asyncio.gather(*(embedder.aembed(TEXTS) for _ in range(8)))
+    assert {type(answer.error) for answer in answers} == {AuthError}
     assert server.batch_sizes == [2]
 
 
@@ -27,7 +27,7 @@ async def test_a_bad_key_costs_one_call_whoever_waits(embedder_of):
 async def test_an_unreachable_endpoint_is_told_after_three_tries(embedder_of, unused_port):
     async with embedder_of(FakeServer(port=unused_port)) as embedder:
         with pytest.raises(OutageError, match=r"cannot reach 127\.0\.0\.1:\d+: the connection is refused"):
-            await embedder.aembed(TEXTS)
+            (await embedder.aembed(TEXTS)).or_raise()
 
 
 @pytest.mark.asyncio

@@ -132,7 +132,7 @@ async def test_the_error_comes_when_no_place_is_left_and_names_all():
         )
         async with several(servers) as embedder:
             with pytest.raises(AuthError) as caught:
-                await embedder.aembed(["a"])
+                (await embedder.aembed(["a"])).or_raise()
     assert all(str(server.base_url.split(":")[2].removesuffix("/v1")) in str(caught.value) for server in servers)
 
 
@@ -166,7 +166,7 @@ async def test_what_the_first_run_kept_decides_also_when_only_the_wrong_place_is
         servers[0].faults.append(fault("unavailable", times=None))
         async with several(servers, reference=kept, options=options) as embedder:
             with pytest.raises(SpaceMismatchError):
-                await embedder.aembed(["a"])
+                (await embedder.aembed(["a"])).or_raise()
     assert batches_at(servers[1]) == []
 
 
@@ -176,7 +176,7 @@ async def test_where_vectors_are_and_no_reference_the_first_place_must_answer_on
         servers = await started(stack, FakeServer(faults=[fault("unavailable", times=None)]), FakeServer())
         async with several(servers, reference=Kept(vectors=True)) as embedder:
             with pytest.raises(OutageError, match="nothing to compare"):
-                await embedder.aembed(["a"])
+                (await embedder.aembed(["a"])).or_raise()
         servers[0].faults.clear()
         async with several(servers, reference=Kept(vectors=True)) as embedder:
             await embed_all(embedder, 4)
@@ -192,7 +192,7 @@ async def test_a_full_disk_is_told_as_such():
         servers = await started(stack, FakeServer(), FakeServer())
         async with several(servers, reference=Full()) as embedder:
             with pytest.raises(OSError, match="no space left"):
-                await embedder.aembed(["a"])
+                (await embedder.aembed(["a"])).or_raise()
 
 
 @pytest.mark.asyncio

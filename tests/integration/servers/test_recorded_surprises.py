@@ -80,7 +80,7 @@ async def test_xinference_does_not_know_a_model_with_404_and_detail() -> None:
     fault = Fault(status=404, body=b'{"detail": "Model not found in the model list, uid: m"}', times=None)
     async with FakeServer(faults=[fault]) as server, embedder_of(server) as embedder:
         with pytest.raises(EndpointError, match="Model not found in the model list, uid: m"):
-            await embedder.aembed(TEXTS)
+            (await embedder.aembed(TEXTS)).or_raise()
     assert len(server.requests) == 1
 
 
@@ -122,5 +122,5 @@ async def test_litellm_refuses_dimensions_in_its_own_words() -> None:
     words = "litellm.UnsupportedParamsError: Setting dimensions is not supported for OpenAI `text-embedding-3` and later models."
     async with FakeServer(faults=[error(400, words, code="400", times=None)]) as server, embedder_of(server, dimensions=128) as embedder:
         with pytest.raises(EndpointError, match="Setting dimensions is not supported"):
-            await embedder.aembed(TEXTS)
+            (await embedder.aembed(TEXTS)).or_raise()
     assert len(server.requests) < 10

@@ -193,7 +193,7 @@ async def test_a_refusal_is_understood_by_those_who_speak_the_dialect(dialect: s
         options = {"model": "m", "api_key": "k", "base_url": server.base_url, "retry": retry, "rng": random.Random(1)}
         async with ADAPTERS[dialect](**options) as embedder:
             with pytest.raises(REFUSALS[name][2]):
-                await embedder.aembed(TEXTS)
+                (await embedder.aembed(TEXTS)).or_raise()
 
 
 @pytest.mark.parametrize(

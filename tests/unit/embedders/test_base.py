@@ -174,6 +174,24 @@ async def test_a_failed_text_of_a_batch_is_named_by_its_number():
 
 
 @pytest.mark.asyncio
-async def test_what_is_wrong_with_the_endpoint_is_raised_as_it_is():
-    with pytest.raises(OutageError, match="down"):
-        await Letters(down=True).aembed(["a"])
+async def test_what_is_wrong_with_the_endpoint_ends_the_call_and_is_raised_as_it_is_by_the_methods_for_users():
+    down = Letters(down=True)
+    answer = await down.aembed(["a", " "])
+    assert isinstance(answer.error, OutageError)
+    assert (answer.positions, [failure.reason for failure in answer.failures]) == ((), ["empty"])
+    for call in (down.aget_text_embedding("a"), down.aget_text_embedding_batch(["a"] * 9), down.aget_query_embedding("a")):
+        with pytest.raises(OutageError, match="down"):
+            await call
+
+
+@pytest.mark.asyncio
+async def test_what_was_answered_before_an_error_is_part_of_the_outcome():
+    class Ending(Letters):
+        async def _embed(self, texts, input_type):
+            self.down = len(self.calls) == 2
+            return await super()._embed(texts, input_type)
+
+    answer = await Ending(max_items=2).aembed(["a", " ", "b!", "ab", "aa", "b", "bb"])
+    assert isinstance(answer.error, OutageError)
+    assert (answer.positions, answer.usage.requests) == ((0, 3, 4), 2)
+    assert {failure.position: failure.reason for failure in answer.failures} == {1: "empty", 2: "refused"}

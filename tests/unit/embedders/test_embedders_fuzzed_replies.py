@@ -228,7 +228,7 @@ class Server:
         self.done: Counter[str] = Counter()
         self.honest = True
 
-    async def post(self, client: Any, url: str, body: bytes, headers: Any, **_: Any) -> Reply:
+    async def send(self, client: Any, url: str, body: bytes, headers: Any, **_: Any) -> Reply:
         self.replies += 1
         asked, rng = orjson.loads(body), self.rng
         rows: list[Row] = [
@@ -278,7 +278,7 @@ class NoClient:
 async def fuzz(dialect: Dialect, replies: int, rng: random.Random, monkeypatch: pytest.MonkeyPatch) -> tuple[Counter[str], list[str]]:
     """Embed until the server has sent so many replies; return what was done and met, and the wrong rows."""
     server = Server(dialect, rng)
-    monkeypatch.setattr(http, "post", server.post)
+    monkeypatch.setattr(http, "send", server.send)
     monkeypatch.setattr(http, "build_client", lambda concurrency, http2: NoClient())
     wrong: list[str] = []
     while server.replies < replies:
@@ -287,7 +287,7 @@ async def fuzz(dialect: Dialect, replies: int, rng: random.Random, monkeypatch: 
             for number in range(20):
                 texts = [f"{number}.{place} {rng.random()}" for place in range(rng.randint(1, 6))]
                 try:
-                    answer = await embedder.aembed(texts)
+                    answer = (await embedder.aembed(texts)).or_raise()
                 except AsyncrunError as error:
                     server.done[type(error).__name__] += 1
                     break

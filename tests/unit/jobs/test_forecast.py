@@ -8,7 +8,7 @@ import pytest
 
 from asyncrun.aio.limits import Limits
 from asyncrun.batching.pack import BatchLimits
-from asyncrun.embedders.openai import OpenAIEmbedding
+from asyncrun.embedders.provider_classes import OpenAIEmbedding
 from asyncrun.jobs.estimate import TokenRate
 from asyncrun.jobs.forecast import Forecast, Foreseen
 from asyncrun.jobs.pace import at_limits

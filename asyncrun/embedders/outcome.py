@@ -1,20 +1,24 @@
-"""Puts answers together: renumbers the positions of a part, and merges the parts of one call."""
+"""What came of a call, put together from its parts: positions are renumbered, and the parts of one call are merged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from asyncrun.errors import AsyncrunError
-from asyncrun.records import Embedded, EmbedFailure, Usage, Waits, answered_before
+from asyncrun.records import Embedded, EmbedFailure, Usage, Waits
+
+_NOTHING = Usage()
+_NO_WAITS = Waits()
 
 
-def no_vectors(failures: Sequence[EmbedFailure] = ()) -> Embedded:
-    """Return an answer without a single vector."""
-    return Embedded(np.empty((0, 0), np.float32), (), tuple(failures))
+def no_vectors(
+    failures: Sequence[EmbedFailure] = (), usage: Usage = _NOTHING, waits: Waits = _NO_WAITS, error: AsyncrunError | None = None
+) -> Embedded:
+    """Return an outcome without a single vector."""
+    return Embedded(np.empty((0, 0), np.float32), (), tuple(failures), usage=usage, waits=waits, error=error)
 
 
 def renumber(answer: Embedded, positions: Sequence[int]) -> Embedded:
@@ -32,7 +36,7 @@ def renumber(answer: Embedded, positions: Sequence[int]) -> Embedded:
 
 
 def merge(parts: Sequence[Embedded]) -> Embedded:
-    """Return several answers about different texts of one call as one, in the order of positions.
+    """Return several answers about different texts of one call as one, in the order of positions; of several errors it has the first.
 
     Raises ValueError when a position is answered twice or the vectors differ in dimension.
     """
@@ -54,19 +58,5 @@ def merge(parts: Sequence[Embedded]) -> Embedded:
         sum((part.usage for part in parts), Usage()),
         sum((part.waits for part in parts), Waits()),
         sum(part.beside for part in parts),
+        next((part.error for part in parts if part.error is not None), None),
     )
-
-
-@contextmanager
-def keeping(answers: Sequence[Embedded] = (), placed: Callable[[Embedded], Embedded] | None = None) -> Iterator[None]:
-    """Have an error that ends the block carry the vectors of `answers`, and what it carries already, put in its place by `placed`.
-
-    Without `placed` what it carries already is dropped: vectors of pieces of a text stand for nothing. So are failures, which cost nothing.
-    """
-    try:
-        yield
-    except AsyncrunError as error:
-        before = answered_before(error)
-        kept = [*answers, placed(before)] if before is not None and placed is not None else answers
-        error.answered = merge([replace(answer, failures=()) for answer in kept])
-        raise

@@ -4,7 +4,7 @@ import pytest
 import tokenizers
 
 from asyncrun.embedders import OpenAIEmbedding
-from asyncrun.embedders.named_tokenizer import load_tokenizer
+from asyncrun.embedders.tokenizer import load_tokenizer
 from asyncrun.errors import UsageError
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncrun.embedders.policy import key_text, sort_out
+from asyncrun.embedders.text_policies import key_text, sort_out
 
 
 def test_empty_and_broken_texts_are_set_aside_and_the_rest_goes_on():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.embedders.too_long import equal_parts, parts_needed, shortened, weighted_mean, weights
+from asyncrun.embedders.text_policies import equal_parts, parts_needed, shortened, weighted_mean, weights
 
 
 class Words:

@@ -1,15 +1,18 @@
-"""What is odd about an answer that stood the proof: vectors of zeros, another model, a usage that counts something else than tokens."""
+"""What a decoded reply with vectors is worth: vectors are proven before any is believed, and what is odd about the rest is told."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from asyncrun.aio.retry import FailureClass
 from asyncrun.batching.pack import byte_size
-from asyncrun.embedders.ask import Answer
+from asyncrun.batching.proof import Proof, prove
+from asyncrun.endpoints.endpoint import Endpoint
+from asyncrun.endpoints.exchange import Exchanged, bad_reply
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
@@ -26,6 +29,46 @@ UNIT = 0.01
 """How far the length of a vector may be from 1: float16 and int8 models are within this."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReplyRows:
+    """What a dialect finds in a reply: vectors as decoded, their indexes (None: the dialect has none), tokens used (None: not told).
+
+    `model` is the name that the reply gives, `warnings` are the server's own.
+    """
+
+    vectors: Sequence[object]
+    indexes: Sequence[object] | None = None
+    tokens: int | None = None
+    model: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProvenReply:
+    """Vectors that stood the proof, with what they used; `cost` in USD where the server says it.
+
+    `model` and `warnings` are what the reply says, `oddities` what is odd about it: a sentence by kind.
+    """
+
+    proof: Proof
+    tokens: int | None
+    cost: float | None
+    model: str | None = None
+    warnings: tuple[str, ...] = ()
+    oddities: Mapping[str, str] = field(default_factory=dict)
+
+
+def prove_reply(endpoint: Endpoint, exchanged: Exchanged, rows: ReplyRows, count: int, dimensions: int | None) -> ProvenReply:
+    """Return the proven vectors of a reply to `count` texts. Raises BadReplyError or RefusedError when it holds none."""
+    proof = prove(rows.vectors, rows.indexes, count, dimensions)
+    if not proof.positions:
+        # Several vectors of one other size are another model's. So is a single one before the first success; later it may be an accident.
+        mistaken = len(proof.other_dimensions) == 1 and (count > 1 or not endpoint.proven)
+        failure = FailureClass.CONFIG if mistaken else FailureClass.BAD_RESPONSE
+        raise bad_reply(endpoint, next(iter(proof.rejected.values())), failure)
+    return ProvenReply(proof, rows.tokens if rows.tokens is not None else exchanged.tokens, exchanged.cost, rows.model, rows.warnings)
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What was asked for: `model` is None where an answer may name it otherwise, `whole` says that no text should be cut."""
@@ -35,7 +78,7 @@ class Asked:
     whole: bool
 
 
-def examined(answer: Answer, texts: Sequence[str], asked: Asked) -> Answer:
+def examined(answer: ProvenReply, texts: Sequence[str], asked: Asked) -> ProvenReply:
     """Return the answer with what is odd about it, by kind; a usage that counts characters is taken away.
 
     Neither a limit nor a bill can be reckoned with characters.
@@ -44,7 +87,7 @@ def examined(answer: Answer, texts: Sequence[str], asked: Asked) -> Answer:
     return replace(answer, tokens=None if "characters" in oddities else answer.tokens, oddities=oddities)
 
 
-def _oddities(answer: Answer, texts: Sequence[str], asked: Asked) -> Iterator[tuple[str, str]]:
+def _oddities(answer: ProvenReply, texts: Sequence[str], asked: Asked) -> Iterator[tuple[str, str]]:
     if answer.warnings:
         yield "server", f"it warns: {'; '.join(answer.warnings)}"
     if asked.model and answer.model and not _same_model(asked.model, answer.model):

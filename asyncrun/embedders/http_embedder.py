@@ -1,0 +1,275 @@
+"""The embedder behind HTTP, the same for all providers: a dialect writes and reads, an endpoint is called, a splitter says what is next."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Unpack
+
+import orjson
+
+from asyncrun.aio.limits import Limits
+from asyncrun.aio.retry import FailureClass
+from asyncrun.batching.pack import BatchLimits, byte_size
+from asyncrun.batching.per_byte import TokensPerByte
+from asyncrun.embedders.base import BaseEmbedding
+from asyncrun.embedders.dialects import Dialect
+from asyncrun.embedders.interface import Empty, TooLong
+from asyncrun.embedders.model_name import ModelName
+from asyncrun.embedders.outcome import merge, no_vectors, renumber
+from asyncrun.embedders.reply_checks import Asked, ProvenReply, examined, prove_reply
+from asyncrun.embedders.splitter import FIRST_ITEMS, Capacity, Part, Splitter
+from asyncrun.endpoints.endpoint import Endpoint, Refused, Replied
+from asyncrun.endpoints.exchange import Exchanged
+from asyncrun.endpoints.options import EndpointOptions
+from asyncrun.endpoints.refusals import Refusals
+from asyncrun.errors import AsyncrunError
+from asyncrun.ports import Tokenizer
+from asyncrun.records import Embedded, EmbedFailure, InputType, Space, cost_of
+
+logger = logging.getLogger(__name__)
+
+
+class HttpOptions(EndpointOptions, total=False):
+    """What every embedder behind HTTP can be given besides; the meanings are those of the job file. `warn` is told what is odd, once.
+
+    `named` is that of a run, shared by all that use the same model of the same endpoint; without it the embedder has its own.
+    """
+
+    batch: BatchLimits | None
+    on_too_long: TooLong
+    on_empty: Empty
+    document_prefix: str
+    query_prefix: str
+    price_per_million_tokens: float | None
+    warn: Callable[[str], object]
+    named: ModelName | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Service:
+    """What an embedder asks, and what is known of it before it answers.
+
+    Attributes:
+        model: The provider's name of the model.
+        endpoint: Where requests go.
+        dialect: How they are written, and replies read.
+        spaces: The vector space of documents and of queries.
+        check: Raises UsageError for what is known to be wrong before anything is sent.
+        batch: How much one request may carry.
+        dimensions: How many numbers a vector must have; None: as many as the first has.
+        max_input_tokens: The longest text that the model takes, where it is known; `max_characters` is the same in characters.
+        tokenizer: The one that was named.
+        cuts: Whether the endpoint cuts too long texts by itself when it is told to.
+        together: Whether the texts of one request have a part in each other's vectors.
+        echoes_model: Whether a reply names the model as it was asked for.
+    """
+
+    model: str
+    endpoint: Endpoint
+    dialect: Dialect
+    spaces: Mapping[InputType, Space]
+    check: Callable[[], object]
+    batch: BatchLimits = field(default_factory=BatchLimits)
+    dimensions: int | None = None
+    max_input_tokens: int | None = None
+    max_characters: int | None = None
+    tokenizer: Tokenizer | None = None
+    cuts: bool = False
+    together: bool = False
+    echoes_model: bool = True
+
+
+class HttpEmbedder(BaseEmbedding):
+    """Embeds with a service behind HTTP. See `HttpOptions` for the options."""
+
+    def __init__(self, service: Service, **options: Unpack[HttpOptions]) -> None:
+        super().__init__(
+            model=service.model,
+            batch=service.batch,
+            workers=service.endpoint.workers,
+            on_too_long=options.get("on_too_long", "fail"),
+            on_empty=options.get("on_empty", "fail"),
+            document_prefix=options.get("document_prefix", ""),
+            query_prefix=options.get("query_prefix", ""),
+            price_per_million_tokens=options.get("price_per_million_tokens"),
+            max_input_tokens=service.max_input_tokens,
+        )
+        self.endpoint = service.endpoint
+        self.keeps_together = service.together
+        self._service = service
+        self._dialect = service.dialect
+        self._dimensions = service.dimensions
+        self._asked = Asked(service.model if service.echoes_model else None, service.dimensions, self.on_too_long != "truncate")
+        self._warn = options.get("warn", logger.warning)
+        self._warned: set[str] = set()
+        self._named = options.get("named") or ModelName()
+        self._capacity = Capacity()
+        self._refusals = Refusals()
+        self._per_byte = TokensPerByte()
+        self._counts_characters = False
+
+    def check(self) -> None:
+        """Raise UsageError for what is known to be wrong before anything is sent, such as a key that is not set."""
+        self._service.check()
+
+    def space(self, input_type: InputType) -> Space:
+        """Return the vector space; for providers that tell documents and queries apart, one for each."""
+        return self._service.spaces[input_type]
+
+    @property
+    def cuts(self) -> bool:
+        """Say whether the endpoint cuts too long texts by itself when it is told to."""
+        return self._service.cuts
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """Return the tokenizer that was named."""
+        return self._service.tokenizer
+
+    @property
+    def dimensions(self) -> int | None:
+        """Return how many numbers a vector has, None before that is known."""
+        return self._dimensions
+
+    @property
+    def place(self) -> str:
+        """Return provider, model and host."""
+        return f"{self.provider}/{self.model_name} at {self.endpoint.host}"
+
+    @property
+    def rate_limits(self) -> Limits | None:
+        """Return what is known of the endpoint's limits."""
+        return self.endpoint.limiter.known
+
+    @property
+    def first_items(self) -> int | None:
+        """Return how many texts the first request carries: it shows what the endpoint makes of requests."""
+        return None if self.keeps_together else FIRST_ITEMS
+
+    @property
+    def tokens_per_byte(self) -> float:
+        """Return how many tokens a byte of text stands for at most, as far as is known: 1.0 is the safe bound."""
+        return self._per_byte.bound
+
+    def tokens_of(self, texts: Sequence[str]) -> float:
+        """Return how many tokens the texts are expected to have, for the limiter: by what the server has counted so far, else by a rule."""
+        return self._per_byte.mean * sum(map(byte_size, texts))
+
+    def _embed(self, texts: Sequence[str], input_type: InputType) -> Coroutine[Any, Any, Embedded]:
+        return self.embed_as_is(texts, input_type)
+
+    def _embed_cut(self, texts: Sequence[str], input_type: InputType) -> Coroutine[Any, Any, Embedded]:
+        return self.embed_as_is(texts, input_type, cut=True)
+
+    async def embed_as_is(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
+        """Embed texts whose prefix and policies somebody else has seen to; `cut` has the endpoint cut what is too long, where it `cuts`."""
+        self.check()
+        failures = self._with_too_many_characters(texts)
+        fitting = [place for place in range(len(texts)) if place not in failures] if failures else None
+        splitter = Splitter(list(map(byte_size, texts)), fitting, together=self.keeps_together)
+        outcomes = [no_vectors(list(failures.values()))]
+        endpoint, ended = self.endpoint, None
+        try:
+            while splitter.left:
+                async with endpoint.canary():
+                    part = splitter.take(self._capacity, proven=endpoint.proven, successes=endpoint.circuit.successes)
+                    sent, sizes = [texts[place] for place in part.places], splitter.sizes_of(part)
+                    came = await endpoint.call(
+                        orjson.dumps(self._dialect.write(sent, input_type, cut=cut)),
+                        partial(self._proven, sent),
+                        tokens=self._per_byte.mean * sum(sizes),
+                        inputs=len(sent),
+                        used=lambda reply: reply.tokens,
+                        divisible=len(sent) > 1 and not self.keeps_together,
+                    )
+                    outcome = self._answered(came, part, splitter) if isinstance(came, Replied) else self._refused(came, part, splitter)
+                    outcomes.append(renumber(outcome, part.places))
+                    if outcome.error is not None:
+                        # Who waits for this request is told why it has failed.
+                        raise outcome.error
+        except AsyncrunError as error:
+            ended = error
+        return replace(merge(outcomes), error=ended)
+
+    def _with_too_many_characters(self, texts: Sequence[str]) -> dict[int, EmbedFailure]:
+        most = self._service.max_characters
+        if most is None:
+            return {}
+        words = f"{self.provider} takes {most} characters. Given: "
+        return {
+            place: EmbedFailure(place, "too_long", f"{words}{len(text)}", attempts=0)
+            for place, text in enumerate(texts)
+            if len(text) > most
+        }
+
+    def _proven(self, texts: Sequence[str], exchanged: Exchanged) -> ProvenReply:
+        """Return the proven vectors of a reply to these texts, without its count of tokens where the server counts characters."""
+        rows = self._dialect.read(exchanged.document)
+        reply = examined(prove_reply(self.endpoint, exchanged, rows, len(texts), self._dimensions), texts, self._asked)
+        if "characters" in reply.oddities:
+            self._counts_characters = True
+            self._per_byte = TokensPerByte()
+        return replace(reply, tokens=None) if self._counts_characters else reply
+
+    def _answered(self, came: Replied[ProvenReply], part: Part, splitter: Splitter) -> Embedded:
+        """Return what an answer to a part holds, and learn from it."""
+        endpoint, reply, proof = self.endpoint, came.value, came.value.proof
+        usage = replace(came.usage, tokens=reply.tokens or 0, cost=self._cost(reply))
+        if (error := self._named.mismatch(reply.model, endpoint)) is not None:
+            return no_vectors((), usage, came.waits, error)
+        endpoint.proven = True
+        self._tell(reply.oddities)
+        self._dimensions = proof.dimensions
+        size = sum(splitter.sizes_of(part))
+        self._capacity = replace(self._capacity, answered=max(self._capacity.answered, size))
+        if reply.tokens:
+            self._per_byte.add(tokens=reply.tokens, size=size)
+        failed = splitter.answered(part, proof.rejected, successes=endpoint.circuit.successes)
+        failures = tuple(EmbedFailure(index, reason, proof.rejected[index]) for index, reason in failed.items())
+        return Embedded(proof.vectors, proof.positions, failures, usage=usage, waits=came.waits)
+
+    def _refused(self, came: Refused, part: Part, splitter: Splitter) -> Embedded:
+        """Return what a refusal of a part means for its texts, and learn from it."""
+        endpoint, successes, alone = self.endpoint, self.endpoint.circuit.successes, len(part.places) == 1
+        spent = no_vectors((), came.usage, came.waits, came.error)
+        if came.error is not None:
+            return spent
+        self._learn(came, splitter.sizes_of(part))
+        if not endpoint.proven:
+            if (dialect := self._dialect.after(came.verdict)) is not None:
+                self._dialect = dialect
+                splitter.again(part, proven=False, successes=successes)
+                return spent
+            if alone and (error := self._refusals.add(came.message, came.verdict)) is not None:
+                return replace(spent, error=error)
+        failed = splitter.refused(part, came.verdict, successes=successes)
+        return replace(spent, failures=tuple(EmbedFailure(index, why, came.message, came.usage.requests) for index, why in failed.items()))
+
+    def _learn(self, came: Refused, sizes: Sequence[int]) -> None:
+        self._capacity = self._capacity.after(came.verdict, sizes)
+        if came.verdict.failure is FailureClass.TOO_SLOW:
+            within = f"within the timeout of {self.endpoint.timeout:g} s"
+            self._tell(
+                {"slow": f"no whole reply to {len(sizes)} texts {within}: they are sent in halves; a smaller batch or more time helps"}
+            )
+
+    def _tell(self, oddities: Mapping[str, str]) -> None:
+        for kind, sentence in oddities.items():
+            if kind not in self._warned:
+                self._warned.add(kind)
+                self._warn(f"{self.endpoint.host}: {self.endpoint.shown(sentence)}")
+
+    def _cost(self, reply: ProvenReply) -> float | None:
+        if reply.cost is not None or self.price_per_million_tokens is None or reply.tokens is None:
+            return reply.cost
+        return cost_of(reply.tokens, self.price_per_million_tokens)
+
+    async def renew_connections(self) -> None:
+        """Close the connections that are open, as after the machine was suspended; requests under way keep theirs."""
+        await self.endpoint.renew_connections()
+
+    async def _leave_loop(self) -> None:
+        await self.endpoint.leave_loop()

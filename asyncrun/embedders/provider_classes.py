@@ -1,0 +1,262 @@
+"""One class a provider, by the names that LlamaIndex's users know: each settles what is asked and how, and adds nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any, Unpack, cast
+
+from asyncrun.embedders.dialects import DIALECTS
+from asyncrun.embedders.http_embedder import HttpEmbedder, HttpOptions, Service
+from asyncrun.embedders.providers import PROVIDERS, Provider
+from asyncrun.embedders.tokenizer import load_tokenizer
+from asyncrun.endpoints.address import Address, auth_header, check_key, find_address
+from asyncrun.endpoints.options import build_endpoint
+from asyncrun.endpoints.url import with_query
+from asyncrun.errors import UsageError
+from asyncrun.records import InputType, Space
+
+_ELSEWHERE = {
+    "model_name": "model",
+    "api_base": "base_url",
+    "azure_endpoint": "base_url",
+    "auth_token": "api_key",
+    "token": "api_key",
+}
+"""Arguments under the names that LlamaIndex has for them."""
+
+
+class ProviderOptions(HttpOptions, total=False):
+    """What every embedder of a provider can be given besides, LlamaIndex's other names for the arguments among them."""
+
+    model_name: str
+    deployment_name: str
+    api_base: str
+    azure_endpoint: str
+    auth_token: str
+    token: str
+    embed_batch_size: int
+
+
+class ProviderEmbedding(HttpEmbedder):
+    """An embedder of a provider in the table; its classes add its name.
+
+    Args:
+        model: The provider's name of the model; left out where the provider has one to go by.
+        api_key: Default: the provider's own environment variable, for the provider's own address only; elsewhere no key is sent unless it
+            is given here.
+        base_url: Default: the provider's, or what its environment variable says.
+        dimensions: Asked for, where the model has a choice; the vectors must then have that many numbers.
+        input_type: The provider's own word for what the texts are, instead of its words for documents and queries.
+        space: A name of the vector space, for endpoints that give the same vectors.
+        extra_body: Merged into the request's JSON.
+        api_version: Of Azure's deployments.
+        params: A query string; keys do not belong there.
+        tokenizer: The name of one, or the path of a `tokenizer.json`.
+        environ: Where environment variables are looked for; default: `os.environ`.
+        options: See `HttpOptions`; `model_name`, `api_base` and others of LlamaIndex's names are understood too.
+
+    Raises UsageError for an address, a key or a model that cannot be used.
+    """
+
+    provider: str
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        dimensions: int | None = None,
+        input_type: str | None = None,
+        space: str | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        api_version: str | None = None,
+        params: Mapping[str, object] | None = None,
+        tokenizer: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        **options: Unpack[ProviderOptions],
+    ) -> None:
+        other = _taken_out(options)
+        http = cast(HttpOptions, options)
+        row, extra = PROVIDERS[self.provider], dict(extra_body or {})
+        # As a default of the argument `help()` would show all of it, keys included.
+        environ = os.environ if environ is None else environ
+        # A deployment's name goes before that of the model in it, as in LlamaIndex.
+        model = other.get("deployment_name") or model or other.get("model") or _usual_model(row, environ)
+        address = find_address(row.vendor, base_url or other.get("base_url"), api_key or other.get("api_key"), environ)
+        url = with_query(row.url(address.base_url, model, api_version), dict(params or {}))
+        endpoint = build_endpoint(url, auth_header(row.vendor, address.key), http)
+        batch = http.get("batch") or row.batch
+        if "embed_batch_size" in other:
+            batch = replace(batch, max_items=other["embed_batch_size"])
+        together = any(extra.get(switch) for switch in row.mixing)
+        words = {kind: row.word(model, kind) if input_type is None else input_type for kind in InputType}
+        host = endpoint.host if row.vendor.self_hosted or not address.own else None
+
+        super().__init__(
+            Service(
+                model=model,
+                endpoint=endpoint,
+                dialect=DIALECTS[row.dialect](
+                    model,
+                    {(kind, cut): row.fields(words[kind], dimensions, cut=cut) for kind in InputType for cut in (False, True)},
+                    extra,
+                    base64=row.base64 and "encoding_format" not in extra,
+                ),
+                spaces={kind: Space(self.provider, model, dimensions, words[kind], extra, host, space) for kind in InputType},
+                check=partial(_check, row, model, address, list(http.get("headers", {}))),
+                # Alone, a text has the same vector whatever else there is to embed, also after an interruption.
+                batch=replace(batch, max_items=1) if together else batch,
+                dimensions=dimensions,
+                max_input_tokens=row.max_input_tokens(model),
+                max_characters=row.input_characters,
+                tokenizer=None if tokenizer is None else load_tokenizer(tokenizer),
+                cuts=bool(row.cut),
+                together=together,
+                echoes_model=row.echoes_model,
+            ),
+            **http,
+        )
+
+
+def _taken_out(options: ProviderOptions) -> dict[str, Any]:
+    """Take out of the options what has another name here. Raises TypeError for a name that nobody knows."""
+    untyped = cast(dict[str, Any], options)
+    if unknown := untyped.keys() - ProviderOptions.__optional_keys__:
+        raise TypeError(f"unknown argument {min(unknown)!r}")
+    other = {name: untyped.pop(name) for name in ("deployment_name", "embed_batch_size") if name in untyped}
+    return other | {_ELSEWHERE[name]: untyped.pop(name) for name in _ELSEWHERE if name in untyped}
+
+
+def _usual_model(row: Provider, environ: Mapping[str, str]) -> str:
+    told = next((value for name in row.models if (value := environ.get(name, "").strip())), row.model)
+    if told is None and row.needs_model:
+        names = "".join(f", or the variable {name}" for name in row.models)
+        raise UsageError(f"{row.vendor.name} needs the name of a model", hint=f"Set model{names}.")
+    return told or ""
+
+
+def _check(row: Provider, model: str, address: Address, headers: Sequence[str]) -> None:
+    """Raise UsageError when the model is one of groups of texts, or the provider's own address is meant and there is no key."""
+    if any(fnmatchcase(model, pattern) for pattern in row.groups):
+        hint = f"Choose a model of single texts, such as {row.single}."
+        raise UsageError(f"{model} embeds groups of texts, which cannot be asked for here", hint=hint)
+    check_key(row.vendor, address, headers)
+
+
+class OpenAIEmbedding(ProviderEmbedding):
+    """Embeds with OpenAI, or with any server that has its `/embeddings` (vLLM, llama.cpp, infinity, LiteLLM, ...).
+
+    The arguments are those of `ProviderEmbedding`, here and below; the key's variable is OPENAI_API_KEY.
+
+    >>> OpenAIEmbedding(model="m", base_url="http://localhost:8080/v1").space(InputType.DOCUMENT).host
+    'localhost:8080'
+    """
+
+    provider = "openai"
+
+
+class AzureOpenAIEmbedding(ProviderEmbedding):
+    """Embeds with Azure OpenAI; `model` (or `deployment_name`) is the deployment, `base_url` (or `azure_endpoint`) the resource.
+
+    The variables are AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY.
+    """
+
+    provider = "azure"
+
+
+class CohereEmbedding(ProviderEmbedding):
+    """Embeds with Cohere, or with a server that has its `/v2/embed`; the key's variables are CO_API_KEY and COHERE_API_KEY."""
+
+    provider = "cohere"
+
+
+class VoyageEmbedding(ProviderEmbedding):
+    """Embeds with Voyage AI; the variable is VOYAGE_API_KEY."""
+
+    provider = "voyage"
+
+
+class JinaEmbedding(ProviderEmbedding):
+    """Embeds with Jina AI; the variable is JINA_API_KEY.
+
+    With `extra_body={"late_chunking": True}` the texts of one call have a part in each other's vectors, and are sent together.
+    """
+
+    provider = "jina"
+
+
+class MistralAIEmbedding(ProviderEmbedding):
+    """Embeds with Mistral AI; the variable is MISTRAL_API_KEY."""
+
+    provider = "mistral"
+
+
+class GeminiEmbedding(ProviderEmbedding):
+    """Embeds with Google's Gemini; the key's variables are GEMINI_API_KEY and GOOGLE_API_KEY."""
+
+    provider = "gemini"
+
+
+class IsaacusEmbedding(ProviderEmbedding):
+    """Embeds with Isaacus; the default model is kanon-2-embedder, the variables are ISAACUS_API_KEY and ISAACUS_BASE_URL."""
+
+    provider = "isaacus"
+
+
+class HerokuEmbedding(ProviderEmbedding):
+    """Embeds with Heroku's inference add-on; the variables are EMBEDDING_URL, EMBEDDING_KEY and EMBEDDING_MODEL_ID."""
+
+    provider = "heroku"
+
+
+class HuggingFaceInferenceAPIEmbedding(ProviderEmbedding):
+    """Embeds with Hugging Face's inference service; the key's variable is HF_TOKEN."""
+
+    provider = "huggingface"
+
+
+class OllamaEmbedding(ProviderEmbedding):
+    """Embeds with Ollama; the variables are OLLAMA_HOST and OLLAMA_API_KEY."""
+
+    provider = "ollama"
+
+
+class TextEmbeddingsInference(ProviderEmbedding):
+    """Embeds with a server of Text Embeddings Inference, by its own form, which says what becomes of texts that are too long."""
+
+    provider = "tei"
+
+
+class VLLMEmbedding(ProviderEmbedding):
+    """Embeds with vLLM's server."""
+
+    provider = "vllm"
+
+
+class LlamaCppEmbedding(ProviderEmbedding):
+    """Embeds with llama.cpp's llama-server."""
+
+    provider = "llamacpp"
+
+
+class InfinityEmbedding(ProviderEmbedding):
+    """Embeds with infinity."""
+
+    provider = "infinity"
+
+
+class LMStudioEmbedding(ProviderEmbedding):
+    """Embeds with LM Studio."""
+
+    provider = "lmstudio"
+
+
+class LiteLLMEmbedding(ProviderEmbedding):
+    """Embeds through a LiteLLM proxy."""
+
+    provider = "litellm"
