@@ -13,7 +13,7 @@ from typing import Any
 import httpx_aiohttp
 import pytest
 
-from asyncrun.aio.stop import Stop
+from asyncrun.aio.stop import StopRequest
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
@@ -59,7 +59,7 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 async def embed(folder: Path, texts: list[str]) -> None:
     """Have the texts embedded and kept, as a job has."""
     ledger = Ledger(folder / "ledger.db")
-    context = JobContext("job", "jobs.yaml/job", ledger, Stop(), SystemClock(), CallbackManager())
+    context = JobContext("job", "jobs.yaml/job", ledger, StopRequest(), SystemClock(), CallbackManager())
     pending = [Pending(content_key(text), text, len(text)) for text in texts]
     used: list[Usage] = []
     try:
