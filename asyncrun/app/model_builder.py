@@ -144,13 +144,13 @@ class ModelBuilder:
             return cast(Embedder, adapter(**shared))
         if not config.endpoints:
             return self._build_place(adapter, config, shared)
-        from asyncrun.embedders.http_embedder import RemoteEmbedding
+        from asyncrun.embedders.http_embedder import HttpEmbedder
         from asyncrun.embedders.several import SeveralPlaces
 
         embedders = [self._build_place(adapter, config, shared, place) for place in config.places()]
-        if not all(isinstance(embedder, RemoteEmbedding) for embedder in embedders):
+        if not all(isinstance(embedder, HttpEmbedder) for embedder in embedders):
             raise UsageError(f"the provider {config.provider} has no endpoints to choose from", hint="Leave `endpoints` out.")
-        several = cast(list[RemoteEmbedding], embedders)
+        several = cast(list[HttpEmbedder], embedders)
         first, documents = several[0], InputType.DOCUMENT
         reference = Reference(self._ledger, first.space(documents), first.as_sent(KNOWN_TEXT, documents))
         return SeveralPlaces(several, reference=reference, warn=self._warn)
