@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from asyncrun.cli._app import build_app
-from asyncrun.cli._commands import EVERYWHERE
+from asyncrun.cli._app import EVERYWHERE, build_app
 from asyncrun.cli._settings import SETTINGS, twin
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "commands.md"

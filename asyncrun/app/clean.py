@@ -12,7 +12,7 @@ from asyncrun.aio.stop import StopRequest
 from asyncrun.app.jobs import spaces_of
 from asyncrun.app.opening import build_workshop
 from asyncrun.app.request import Request
-from asyncrun.app.state_folder import entered_alone
+from asyncrun.app.state_folder import enter_alone
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.errors import AsyncrunError, JobFileError
@@ -43,7 +43,7 @@ def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -
     with ExitStack() as stack:
         if not dry_run:
             # A run of another job file has the numbers of vectors in memory, and writes traces.
-            stack.enter_context(entered_alone(open_state_folder(state), request.file))
+            stack.enter_context(enter_alone(open_state_folder(state), request.file))
             # Nobody else is here: what is still claimed was left by killed runs.
             shutil.rmtree(state / CLAIMS, ignore_errors=True)
         runs = _old_runs(state / TRACES, job_file.trace.keep if older_than is None else older_than, dry_run=dry_run)

@@ -19,7 +19,7 @@ from asyncrun.app.builder import Workshop
 from asyncrun.app.opening import build_workshop
 from asyncrun.app.overrides import load_jobs
 from asyncrun.app.request import Request
-from asyncrun.app.state_folder import entered_alone
+from asyncrun.app.state_folder import enter_alone
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders.interface import Embedder
@@ -47,7 +47,7 @@ def import_files(request: Request, files: Sequence[Path]) -> Imported:
     """
     state = open_state_folder(state_folder(request.file, request.state_dir))
     check_filesystem(state, filesystem_of(state))
-    with entered_alone(state, request.file):
+    with enter_alone(state, request.file):
         return asyncio.run(_import(request, state, files))
 
 

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from asyncrun.aio.event_loop import loop_factory
-from asyncrun.aio.stall_report import report, report_on_signal, watch
-from asyncrun.aio.stop import GRACE, MAX_RUNTIME, StopRequest, handle_signals
-from asyncrun.aio.worker_state import monitor_workers
-from asyncrun.app.builder import Workshop
-from asyncrun.app.captured_warnings import overhear
+from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
 from asyncrun.app.jobs import check_jobs, open_job
 from asyncrun.app.notifications import with_notices
 from asyncrun.app.opening import build_workshop, redactor_of
@@ -25,12 +20,11 @@ from asyncrun.app.produced_files import made_inputs, output_path
 from asyncrun.app.recording import hash_of, open_recorder, settings_of
 from asyncrun.app.request import Request
 from asyncrun.app.results import with_failures
-from asyncrun.app.state_folder import entered
-from asyncrun.app.stdin import spooled_stdin
+from asyncrun.app.run_watch import capture_warnings, watch_run
+from asyncrun.app.state_folder import enter_state_folder, spooled_stdin
 from asyncrun.app.trace_export import open_sender, send_trace
-from asyncrun.app.wakeup import resume
 from asyncrun.callbacks.manager import CallbackManager
-from asyncrun.clock import Clock, SystemClock, watch_suspension
+from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import LockedError, StopRunError, TryLaterError
 from asyncrun.folder_lock import PATIENCE
@@ -46,8 +40,6 @@ from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import new_run_id
 from asyncrun.ui.json_documents import summary_document
 
-SOON = 0.3
-"""Seconds after which a run that was asked to stop says why it goes on."""
 LOCK_INTERVAL = 0.2
 """Seconds between two looks at a lock that another run holds, or at a state folder that another process holds."""
 
@@ -118,7 +110,7 @@ async def _run_locked(
         def warn(words: str) -> None:
             loop.call_soon_threadsafe(tell, words)
 
-        stack.enter_context(overhear(warn))
+        stack.enter_context(capture_warnings(warn))
         recorder = await asyncio.to_thread(
             open_recorder, state / TRACES, redactor, clock, job_file.trace, warn, follow=sender.offer if sender else None
         )
@@ -152,7 +144,7 @@ async def _run_locked(
         if request.options.max_runtime is not None:
             timer = asyncio.get_running_loop().call_later(request.options.max_runtime, stop.request, MAX_RUNTIME)
             stack.callback(timer.cancel)
-        await _run_until_stopped(runner, stop, manager.as_trace(run_id), partial(_watch, workshop, progress, clock, stop))
+        await _run_until_stopped(runner, stop, manager.as_trace(run_id), partial(watch_run, workshop, progress, clock, stop))
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
         summary = {**summary_document(result), "learned_limits": workshop.places.learned_limits()}
         end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary, seconds=result.seconds)
@@ -182,7 +174,7 @@ async def _enter(stack: AsyncExitStack, state: Path, file: Path, clock: Clock, p
     began = clock.monotonic()
     while True:
         try:
-            return await asyncio.to_thread(stack.enter_context, entered(state, file))
+            return await asyncio.to_thread(stack.enter_context, enter_state_folder(state, file))
         except TryLaterError as error:
             # Waited for here and not in the thread, where no signal would end it.
             longest = patience if isinstance(error, LockedError) else max(patience, PATIENCE)
@@ -208,31 +200,3 @@ async def _run_until_stopped(
                 task.uncancel()
     except StopRunError as error:
         stop.request(str(error))
-
-
-@contextmanager
-def _watch(workshop: Workshop, progress: Progress, clock: Clock, stop: StopRequest) -> Iterator[None]:
-    """Say what each worker waits for, when nothing has finished for a minute and on SIGUSR1, and mind signals and a suspended machine."""
-
-    def tell(text: str) -> None:
-        for line in text.splitlines():
-            progress.warn(line)
-
-    with monitor_workers() as seen, report_on_signal(lambda: tell(report(seen.busy, clock, workshop.places.waiting()))):
-        stalls = asyncio.create_task(watch(seen.busy, seen.finished, tell, clock=clock))
-        suspensions = asyncio.create_task(watch_suspension(clock, partial(resume, workshop, progress)))
-        signals = asyncio.create_task(_tell_of_signal(stop, clock, tell))
-        try:
-            yield
-        finally:
-            for each in (stalls, suspensions, signals):
-                each.cancel()
-
-
-async def _tell_of_signal(stop: StopRequest, clock: Clock, tell: Callable[[str], None]) -> None:
-    """Say what a first signal does, unless that is done by then."""
-    await stop.wait()
-    await clock.sleep(SOON)
-    if stop.signal is not None:
-        name = signal.Signals(stop.signal).name
-        tell(f"{name}: what is in flight has {GRACE:.0f} s to finish, so that it is not paid for again; a second signal ends it at once")

@@ -1,22 +1,27 @@
-"""Entering a state folder: with others, over a ledger that is mended first if it is damaged, or alone."""
+"""The state folder of a run: entered with others, over a ledger that is mended first, or alone; standard input is kept there as a file."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from asyncrun.clock import SystemClock
-from asyncrun.errors import LockedError
+from asyncrun.errors import LockedError, StorageError, os_words
 from asyncrun.folder_lock import turn
 from asyncrun.ledger.filesystem import check_filesystem, filesystem_of
 from asyncrun.ledger.lock import hold_lock
 from asyncrun.ledger.salvage import mend
-from asyncrun.paths import LEDGER, lock_file
+from asyncrun.paths import LEDGER, lock_file, write_private
+
+_SPOOL = "stdin."
 
 
 @contextmanager
-def entered(state: Path, job_file: Path) -> Iterator[str | None]:
+def enter_state_folder(state: Path, job_file: Path) -> Iterator[str | None]:
     """Hold the lock of a job file for as long as the block runs, over a ledger that can be read; gives what was mended, None for nothing.
 
     One enters at a time: of two that find the ledger damaged, neither has the lock that the other must have to mend it. Blocks while it
@@ -33,7 +38,7 @@ def entered(state: Path, job_file: Path) -> Iterator[str | None]:
 
 
 @contextmanager
-def entered_alone(state: Path, job_file: Path) -> Iterator[None]:
+def enter_alone(state: Path, job_file: Path) -> Iterator[None]:
     """Hold the lock of every job file that has run in a state folder, and have those that begin meanwhile wait. Blocks.
 
     Raises TryLaterError, LockedError among it, when somebody else is there.
@@ -66,3 +71,39 @@ def _others(state: Path, job_file: Path) -> Iterator[None]:
             if path != own:
                 stack.enter_context(hold_lock(path, SystemClock().now(), of=path.stem))
         yield
+
+
+@contextmanager
+def spooled_stdin(state: Path, *, wanted: bool) -> Iterator[Path | None]:
+    """Copy standard input into the state folder for as long as the block runs, if it is wanted. Raises StorageError.
+
+    The file is named by this process, so that runs side by side keep apart, and is private. One that a killed run has left is removed.
+    """
+    for old in state.glob(f"{_SPOOL}*"):
+        if not _is_alive(old.name.removeprefix(_SPOOL)):
+            old.unlink(missing_ok=True)
+    if not wanted:
+        yield None
+        return
+    spool = state / f"{_SPOOL}{os.getpid()}"
+    try:
+        try:
+            spool.unlink(missing_ok=True)
+            write_private(spool, b"")
+            with spool.open("wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+        except OSError as error:
+            raise StorageError(f"cannot keep standard input in {spool}: {os_words(error)}") from error
+        yield spool
+    finally:
+        spool.unlink(missing_ok=True)
+
+
+def _is_alive(number: str) -> bool:
+    try:
+        os.kill(int(number), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True  # another user's
+    return True

@@ -1,18 +1,24 @@
-"""The commands, put together; a command returns its exit code."""
+"""The command line: its commands, and how each is put together when it is called for; a command returns its exit code.
+
+Typer takes longer for the flags of them all than most take to run.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections import UserDict
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
+from importlib import import_module
 from typing import Any
 
 import typer
+import typer.main
 
-from asyncrun.cli._commands import build_command, build_commands_of, build_group
 from asyncrun.cli._errors import print_refusal, show_error
-from asyncrun.cli._options import GlobalOptions
+from asyncrun.cli._options import FLAGS, GlobalOptions, with_flags
 from asyncrun.cli._settings import globals_of, load_config
 from asyncrun.errors import UsageError
 
@@ -39,6 +45,14 @@ _GROUPS = {
     "cron": {"add": "add", "list": "list_entries", "remove": "remove", "print": "print_entries"},
 }
 """A file each, with a function for every command, and one of the file's name for the group alone."""
+
+
+# Plain help: Typer's Rich help alone doubles the start-up time.
+_plain_typer = partial(typer.Typer, rich_markup_mode=None, pretty_exceptions_enable=False, add_help_option=False)
+
+
+EVERYWHERE = "All commands take --quiet, --json, --state-dir and more: see asyncrun --help."
+"""Stands below the help of a command in the place of the flags that all of them take: they would fill half a screen each time."""
 
 
 def build_app() -> Any:
@@ -82,3 +96,69 @@ def _told_by_typer(error: Exception) -> Exception:
     context: typer.Context | None = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "asyncrun"
     return UsageError(" ".join(str(tell()).replace("Value error, ", "").split()), hint=f"See {command} --help.")
+
+
+class Commands(UserDict[str, Any]):
+    """Typer's commands by their names, made of what builds them: each is built when it is first looked up."""
+
+    def __getitem__(self, name: str) -> Any:
+        return self.data[name]()
+
+
+def build_command(file: str, function: str, name: str) -> Any:
+    """Return Typer's command of this name: a function in a file of this room."""
+    app = _plain_typer(add_completion=False)
+    app.command(name, add_help_option=False, epilog=EVERYWHERE)(with_flags(_load(file, function)))
+    return _telling_its_own(_reading_little(typer.main.get_command(app)))
+
+
+def build_commands_of(file: str, functions: Mapping[str, str]) -> Any:
+    """Return Typer's group of the functions in a file, by the names of their commands; alone, it is the function of the file's name."""
+    builders = {name: partial(build_command, file, function, name) for name, function in functions.items()}
+    return _telling_its_own(build_group(file, _load(file, file), builders, add_completion=False, epilog=EVERYWHERE))
+
+
+def build_group(name: str, alone: Callable[..., int], builders: Mapping[str, Callable[[], Any]], **about: Any) -> Any:
+    """Return Typer's group of the commands that are to be built; `alone` is called where none of them is."""
+    app = _plain_typer(name=name, **about)
+    app.callback(invoke_without_command=True)(with_flags(alone))
+    group: Any = typer.main.get_command(app)
+    group.commands = Commands({name: cache(build) for name, build in builders.items()})
+    return _reading_little(group)
+
+
+def _load(file: str, function: str) -> Callable[..., int]:
+    loaded: Callable[..., int] = getattr(import_module(f"asyncrun.cli.{file}"), function)
+    return loaded
+
+
+def _telling_its_own(command: Any) -> Any:
+    """Return Typer's command, which then has no line of help for a flag that all commands take; it is still completed."""
+    for parameter in command.params:
+        if parameter.name in {*FLAGS, "version"}:
+            parameter.get_help_record = _nothing
+    return command
+
+
+def _nothing(_: typer.Context) -> None:
+    return None
+
+
+def _reading_little(command: Any) -> Any:
+    """Return Typer's command, which then reads only what needs it: it loads pydantic to read even what is not given."""
+    for parameter in command.params:
+        parameter.process_value = partial(_process_value, parameter, parameter.process_value)
+    return command
+
+
+def _process_value(parameter: Any, read: Callable[..., Any], context: typer.Context, value: Any) -> Any:
+    if value is parameter.default and not parameter.required:
+        return value
+    if isinstance(value, str) and _wanted(parameter) is str:
+        return value
+    return read(context, value)
+
+
+def _wanted(parameter: Any) -> Any:
+    # Typer before 0.29 knows no descriptor, and no pydantic.
+    return getattr(getattr(parameter, "type_descriptor", None), "annotation", None)

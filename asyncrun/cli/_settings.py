@@ -12,7 +12,7 @@ from asyncrun.errors import Place, UsageError, os_words
 from asyncrun.spelling import did_you_mean
 
 
-class Setting(NamedTuple):
+class KnownSetting(NamedTuple):
     """One setting: what it takes (`flag`, `path`, `text`, `number`, or one of some words), and the commands whose flag it is."""
 
     takes: str | tuple[str, ...]
@@ -20,30 +20,30 @@ class Setting(NamedTuple):
 
 
 WHEN = ("auto", "always", "never")
-GLOBAL: Mapping[str, Setting] = {
-    "quiet": Setting("flag"),
-    "verbose": Setting("flag"),
-    "json": Setting("flag"),
-    "progress": Setting(WHEN),
-    "color": Setting(WHEN),
-    "state-dir": Setting("path"),
-    "env-file": Setting("path"),
-    "debug": Setting("flag"),
+GLOBAL: Mapping[str, KnownSetting] = {
+    "quiet": KnownSetting("flag"),
+    "verbose": KnownSetting("flag"),
+    "json": KnownSetting("flag"),
+    "progress": KnownSetting(WHEN),
+    "color": KnownSetting(WHEN),
+    "state-dir": KnownSetting("path"),
+    "env-file": KnownSetting("path"),
+    "debug": KnownSetting("flag"),
 }
 """Settings of every command, by the names of their flags."""
-OWN: Mapping[str, Setting] = {
-    "workers": Setting("number", ("run",)),
-    "max-runtime": Setting("text", ("run",)),
-    "if-running": Setting("text", ("run",)),
-    "fail-fast": Setting("flag", ("run",)),
-    "executor": Setting("text", ("run",)),
-    "summary-file": Setting("path", ("run",)),
-    "log-file": Setting("path", ("run",)),
-    "embedder": Setting("text", ("embed",)),
-    "strict": Setting("flag", ("validate",)),
+OWN: Mapping[str, KnownSetting] = {
+    "workers": KnownSetting("number", ("run",)),
+    "max-runtime": KnownSetting("text", ("run",)),
+    "if-running": KnownSetting("text", ("run",)),
+    "fail-fast": KnownSetting("flag", ("run",)),
+    "executor": KnownSetting("text", ("run",)),
+    "summary-file": KnownSetting("path", ("run",)),
+    "log-file": KnownSetting("path", ("run",)),
+    "embedder": KnownSetting("text", ("embed",)),
+    "strict": KnownSetting("flag", ("validate",)),
 }
 """Settings of one command each."""
-SETTINGS: Mapping[str, Setting] = {**GLOBAL, **OWN}
+SETTINGS: Mapping[str, KnownSetting] = {**GLOBAL, **OWN}
 _TYPES: Mapping[str, tuple[type, str]] = {
     "flag": (bool, "true or false"),
     "text": (str, "a text"),
@@ -134,7 +134,7 @@ def stated_for_commands(config: Config, environ: Mapping[str, str]) -> Iterator[
             yield f"{' '.join(setting.commands)} --{name}", str(value), source
 
 
-def _from_environment(name: str, text: str, setting: Setting) -> Any:
+def _from_environment(name: str, text: str, setting: KnownSetting) -> Any:
     takes = setting.takes
     if takes == "path":
         return Path(text)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._complete import complete_files
+from asyncrun.cli._arguments import complete_files
 from asyncrun.cli._options import GlobalOptions
 
 
@@ -24,9 +24,8 @@ def clean(
     Example: asyncrun clean jobs.yaml --older-than 7d --dry-run
     """
     from asyncrun.app.clean import clean_folder
-    from asyncrun.cli._files import only_job_file
     from asyncrun.cli._output import print_answer, print_document
-    from asyncrun.cli._requests import build_request, parse_time
+    from asyncrun.cli._requests import build_request, only_job_file, parse_time
     from asyncrun.ui.ledger_reports import cleaning_document, render_cleaning
 
     path = only_job_file(file, "clean jobs.yaml")

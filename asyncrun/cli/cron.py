@@ -134,8 +134,7 @@ def remove(options: GlobalOptions, name: Annotated[str, typer.Argument(metavar="
 
 def _wish(options: GlobalOptions, words: list[str] | None, at: str, name: str | None, jitter: str | None, *, command: str) -> Wish:
     from asyncrun.app.scheduling import Wish
-    from asyncrun.cli._files import job_file
-    from asyncrun.cli._requests import parse_time
+    from asyncrun.cli._requests import job_file, parse_time
 
     file, jobs = job_file(words or [], f'cron {command} jobs.yaml --at "{at}"')
     return Wish(file, at, tuple(jobs), name, parse_time("--jitter", jitter), options.env_file, options.state_dir)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._complete import complete_files
+from asyncrun.cli._arguments import complete_files
 from asyncrun.cli._options import FLAGS, GlobalOptions
 from asyncrun.cli._settings import load_config, stated_for_commands
 
@@ -25,9 +25,8 @@ def doctor(
     from pathlib import Path
 
     from asyncrun.app.doctor import diagnose, diagnose_under_cron
-    from asyncrun.cli._files import DEFAULTS, only_job_file
     from asyncrun.cli._output import print_answer, print_document
-    from asyncrun.cli._requests import build_request
+    from asyncrun.cli._requests import DEFAULTS, build_request, only_job_file
     from asyncrun.ui.doctor import Setting, describe_diagnosis, render_diagnosis
 
     found = file is not None or any(Path(name).exists() for name in DEFAULTS)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._complete import complete_words
+from asyncrun.cli._arguments import complete_words
 from asyncrun.cli._options import GlobalOptions
 from asyncrun.plural import counted
 
@@ -23,9 +23,8 @@ def export(
     """
     from asyncrun.app.request import Target
     from asyncrun.app.results import export_rows
-    from asyncrun.cli._files import job_file
     from asyncrun.cli._output import print_answer, print_document
-    from asyncrun.cli._requests import build_request
+    from asyncrun.cli._requests import build_request, job_file
     from asyncrun.jobs.run_options import RunOptions
     from asyncrun.ui.json_documents import document
 

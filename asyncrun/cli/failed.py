@@ -23,9 +23,8 @@ def failed(
     Example: asyncrun failed jobs.yaml --ids > known-bad.txt
     """
     from asyncrun.app.results import failed_items
-    from asyncrun.cli._files import job_file
     from asyncrun.cli._output import print_answer, print_document, width
-    from asyncrun.cli._requests import build_request
+    from asyncrun.cli._requests import build_request, job_file
     from asyncrun.grammar.id_lines import id_line
     from asyncrun.jobs.run_options import RunOptions
     from asyncrun.ui.json_documents import failed_document

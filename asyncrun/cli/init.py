@@ -19,8 +19,8 @@ def init(
     Example: asyncrun init && asyncrun run
     """
     from asyncrun.app.init import write_starter
-    from asyncrun.cli._files import DEFAULTS
     from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.cli._requests import DEFAULTS
 
     path = Path(file or DEFAULTS[0])
     written = write_starter(path, in_the_way=() if file else DEFAULTS)

@@ -78,9 +78,8 @@ def import_ledger(
     Example: asyncrun ledger import old/vectors.jsonl -f jobs.yaml --job notes
     """
     from asyncrun.app.ledger_import import import_files
-    from asyncrun.cli._files import only_job_file
     from asyncrun.cli._output import print_answer, print_document
-    from asyncrun.cli._requests import build_request
+    from asyncrun.cli._requests import build_request, only_job_file
     from asyncrun.ui.json_documents import document
 
     path = only_job_file(file, "ledger import FILE -f jobs.yaml")

@@ -21,9 +21,8 @@ def retry(
 
     Example: asyncrun retry jobs.yaml notes --id n-17
     """
-    from asyncrun.cli._files import job_file
     from asyncrun.cli._reports import run_and_report
-    from asyncrun.cli._requests import build_request
+    from asyncrun.cli._requests import build_request, job_file
     from asyncrun.jobs.retry import Retry
     from asyncrun.jobs.run_options import RunOptions
 

@@ -79,9 +79,8 @@ def run(
     Example: asyncrun run jobs.yaml ask
     """
     from asyncrun.app.request import Target
-    from asyncrun.cli._files import job_file
     from asyncrun.cli._reports import run_and_report
-    from asyncrun.cli._requests import build_request, parse_if_running, parse_part, parse_time, refuse_later
+    from asyncrun.cli._requests import build_request, job_file, parse_if_running, parse_part, parse_time, refuse_later
     from asyncrun.jobs.run_options import RunOptions
 
     refuse_later(rebuild=rebuild, executor=executor)

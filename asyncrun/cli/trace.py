@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from asyncrun.cli._complete import complete_runs
+from asyncrun.cli._arguments import complete_runs
 from asyncrun.cli._options import GlobalOptions
 from asyncrun.paths import traced_folder
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._complete import complete_files
+from asyncrun.cli._arguments import complete_files
 from asyncrun.cli._options import GlobalOptions
 
 
@@ -22,9 +22,8 @@ def validate(
     Example: asyncrun validate jobs.yaml
     """
     from asyncrun.app.validate import check_job_file
-    from asyncrun.cli._files import only_job_file
     from asyncrun.cli._output import print_answer, print_document
-    from asyncrun.cli._requests import build_request
+    from asyncrun.cli._requests import build_request, only_job_file
     from asyncrun.ui.json_documents import document
 
     path = only_job_file(file, "validate jobs.yaml")

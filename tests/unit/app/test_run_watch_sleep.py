@@ -11,7 +11,7 @@ import pytest
 
 from asyncrun.aio.stop import StopRequest
 from asyncrun.app.builder import Workshop
-from asyncrun.app.wakeup import resume
+from asyncrun.app.run_watch import resume
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import watch_suspension
 from asyncrun.ledger.ledger import Ledger

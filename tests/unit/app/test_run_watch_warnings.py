@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from asyncrun.app.captured_warnings import overhear
+from asyncrun.app.run_watch import capture_warnings
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,6 @@ from asyncrun.app.captured_warnings import overhear
 )
 def test_a_warning_whose_words_do_not_fit_its_values_is_told_all_the_same(words: str, values: tuple[object, ...], told: str) -> None:
     heard: list[str] = []
-    with overhear(heard.append):
+    with capture_warnings(heard.append):
         logging.getLogger("asyncrun.plugin").warning(words, *values)
     assert heard == [told]

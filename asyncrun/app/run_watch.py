@@ -1,0 +1,91 @@
+"""What a run says of itself while it goes on: warnings of its parts, work that stalls, a signal, a machine that slept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from asyncrun.aio.stall_report import report, report_on_signal, watch
+from asyncrun.aio.stop import GRACE, StopRequest
+from asyncrun.aio.worker_state import monitor_workers
+from asyncrun.app.builder import Workshop
+from asyncrun.callbacks.schema import CBEventType
+from asyncrun.clock import Clock, watch_suspension
+from asyncrun.duration import duration
+from asyncrun.ports import Progress
+
+SOON = 0.3
+"""Seconds after which a run that was asked to stop says why it goes on."""
+
+
+@contextmanager
+def watch_run(workshop: Workshop, progress: Progress, clock: Clock, stop: StopRequest) -> Iterator[None]:
+    """Say what each slot waits for when work stalls and on SIGUSR1; say what a signal does, and that the machine slept."""
+
+    def tell(text: str) -> None:
+        for line in text.splitlines():
+            progress.warn(line)
+
+    with monitor_workers() as seen, report_on_signal(lambda: tell(report(seen.busy, clock, workshop.places.waiting()))):
+        stalls = asyncio.create_task(watch(seen.busy, seen.finished, tell, clock=clock))
+        suspensions = asyncio.create_task(watch_suspension(clock, partial(resume, workshop, progress)))
+        signals = asyncio.create_task(_tell_of_signal(stop, clock, tell))
+        try:
+            yield
+        finally:
+            for each in (stalls, suspensions, signals):
+                each.cancel()
+
+
+async def _tell_of_signal(stop: StopRequest, clock: Clock, tell: Callable[[str], None]) -> None:
+    """Say what a first signal does, unless that is done by then."""
+    await stop.wait()
+    await clock.sleep(SOON)
+    if stop.signal is not None:
+        name = signal.Signals(stop.signal).name
+        tell(f"{name}: what is in flight has {GRACE:.0f} s to finish, so that it is not paid for again; a second signal ends it at once")
+
+
+async def resume(workshop: Workshop, progress: Progress, seconds: float) -> None:
+    """Go on after `seconds` in which the machine was suspended, as its clocks say."""
+    words = f"suspended for {duration(round(seconds))}"
+    # No time passes in it on the clock that spans are measured with: the seconds are its own.
+    with workshop.manager.event(CBEventType.WAIT, payload={"name": words, "suspended": seconds}):
+        pass
+    progress.warn(f"{words}: the machine slept, or its clock was set; connections are made anew")
+    await workshop.renew_connections()
+
+
+@contextmanager
+def capture_warnings(tell: Callable[[str], object]) -> Iterator[None]:
+    """Hand warnings to `tell`, which may be called in any thread; nobody else gets them meanwhile."""
+    logger, handler = logging.getLogger("asyncrun"), _WarningHandler(tell)
+    before = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = before
+        logger.removeHandler(handler)
+
+
+class _WarningHandler(logging.Handler):
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._tell(_message(record))
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return a record's message, or its parts where they do not fit together: whoever warns must not fail by it."""
+    try:
+        return record.getMessage()
+    except Exception:
+        return f"{record.msg} {record.args}"
