@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from asyncrun.records import Counts, ItemFailure, JobPlan, JobResult, Load, RunResult, Usage, Waits
+from asyncrun.records import ItemFailure
+from asyncrun.results import Counts, JobPlan, JobResult, RunResult
+from asyncrun.usage import Load, Usage, Waits
 
 
 class Progress:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from asyncrun.errors import Place
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
+from asyncrun.records import ItemFailure
+from asyncrun.results import Counts, JobResult, RunResult, Status
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.views.show import render_end
 from asyncrun.trace.views.styled_text import StyledText
@@ -21,6 +22,7 @@ from asyncrun.ui.bars import BarProgress
 from asyncrun.ui.printing import print_styled
 from asyncrun.ui.progress_choice import choose_colour
 from asyncrun.ui.run_end import render_ending
+from asyncrun.usage import Usage
 
 RUN_ID = "20261124-021500-4f2a"
 STARTED = 1_795_486_500.0

@@ -12,7 +12,7 @@ from asyncrun.aio.worker_state import surroundings, waiting
 from asyncrun.callbacks.event_context import EventContext, current_manager
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.clock import Clock
-from asyncrun.records import Waits
+from asyncrun.usage import Waits
 
 if TYPE_CHECKING:
     from asyncrun.callbacks.manager import CallbackManager

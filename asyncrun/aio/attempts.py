@@ -17,7 +17,7 @@ from asyncrun.aio.worker_state import count_attempt, discount_attempt, waiting
 from asyncrun.clock import Clock, moment, seconds_suspended
 from asyncrun.duration import duration
 from asyncrun.errors import OutageError, ThrottledError
-from asyncrun.records import Usage, Waits
+from asyncrun.usage import Usage, Waits
 
 MOST_FORGIVEN = 20
 """Attempts of one call that may be lost to a suspended machine: a wall clock that runs too fast must not keep it going for ever."""

@@ -13,7 +13,7 @@ from asyncrun.aio.throttling import AdaptiveConcurrency, Gate
 from asyncrun.aio.waiting_line import Obstacle, WaitingLine
 from asyncrun.clock import Clock
 from asyncrun.duration import duration
-from asyncrun.records import Waits
+from asyncrun.usage import Waits
 
 
 class Limiter:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from asyncrun.aio.attempt_events import tell_wait
 from asyncrun.aio.worker_state import waiting
-from asyncrun.records import Waits
+from asyncrun.usage import Waits
 
 if TYPE_CHECKING:
     from asyncrun.aio.limiter import Limiter

@@ -9,7 +9,7 @@ import logging
 from asyncrun import registry
 from asyncrun.callbacks.error_text import words_of
 from asyncrun.ports import Progress
-from asyncrun.records import Counts
+from asyncrun.results import Counts
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from asyncrun.clock import Clock
-from asyncrun.records import Waits
+from asyncrun.usage import Waits
 
 Obstacle = tuple[str, float]
 """What holds a request back (queue, rate or gate), and for how many seconds; infinite when it waits for an event."""

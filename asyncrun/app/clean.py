@@ -23,7 +23,7 @@ from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.sizes import space_sizes
 from asyncrun.ledger.spaces import find_superseded, remove_from_ledger
 from asyncrun.paths import CLAIMS, LEDGER, TRACES, is_beside, is_there, job_files_in, open_state_folder, state_folder
-from asyncrun.records import Cleaning, SpaceSize, Superseded
+from asyncrun.results import Cleaning, SpaceSize, Superseded
 from asyncrun.trace.store import TraceStore
 
 

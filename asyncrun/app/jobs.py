@@ -15,7 +15,7 @@ from asyncrun.jobfile.sections import LlmConfig
 from asyncrun.jobs.interface import find_kind
 from asyncrun.llms.interface import Llm
 from asyncrun.ports import Kind
-from asyncrun.records import Counts
+from asyncrun.results import Counts
 
 
 def open_job(job: Job, workshop: Workshop) -> Kind:

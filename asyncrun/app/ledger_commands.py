@@ -9,7 +9,7 @@ from pathlib import Path
 from asyncrun.errors import UsageError
 from asyncrun.ledger.sizes import space_sizes
 from asyncrun.paths import LEDGER, is_there
-from asyncrun.records import SpaceSize
+from asyncrun.results import SpaceSize
 
 
 def ledger_sizes(state: Path) -> list[SpaceSize]:

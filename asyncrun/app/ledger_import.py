@@ -32,7 +32,8 @@ from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.portable import Batch, is_portable, read_portable
 from asyncrun.paths import LEDGER, open_state_folder, state_folder
 from asyncrun.readers.interface import BadRecord
-from asyncrun.records import Answer, Imported, InputType, Space, content_key
+from asyncrun.records import Answer, InputType, Space, content_key
+from asyncrun.results import Imported
 from asyncrun.writers.open_output import format_of
 
 ROWS_AT_ONCE = 256

@@ -16,8 +16,8 @@ from asyncrun.errors import AsyncrunError, LockedError, UsageError
 from asyncrun.http import Client, build_client
 from asyncrun.notify.ping import FAIL, START, SUCCESS, TRIES, ping_address, ping_body, send_ping
 from asyncrun.ports import Progress
-from asyncrun.records import JobResult, RunResult, Status
 from asyncrun.redact import Redactor
+from asyncrun.results import JobResult, RunResult, Status
 from asyncrun.ui.both import BothProgress
 from asyncrun.ui.run_end import render_ending, render_trouble
 

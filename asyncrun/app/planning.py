@@ -13,7 +13,7 @@ from asyncrun.app.produced_files import made_inputs
 from asyncrun.app.request import Request
 from asyncrun.errors import AsyncrunError, TryLaterError
 from asyncrun.jobfile.jobs import Job
-from asyncrun.records import JobPlan
+from asyncrun.results import JobPlan
 
 
 def plan_jobs(request: Request) -> list[JobPlan]:

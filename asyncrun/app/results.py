@@ -13,7 +13,8 @@ from asyncrun.errors import UsageError
 from asyncrun.escape import cut
 from asyncrun.jobfile.jobs import Job
 from asyncrun.ledger.ledger import KnownFailure
-from asyncrun.records import Counts, ItemFailure
+from asyncrun.records import ItemFailure
+from asyncrun.results import Counts
 
 
 def failed_items(request: Request) -> list[tuple[str, ItemFailure]]:

@@ -34,8 +34,8 @@ from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.refreshes import open_refresh
 from asyncrun.paths import LEDGER, TRACES, open_state_folder, recorded_as, state_folder
 from asyncrun.ports import Progress
-from asyncrun.records import RunResult
 from asyncrun.redact import Redactor, redact_error
+from asyncrun.results import RunResult
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import new_run_id
 from asyncrun.ui.json_documents import summary_document

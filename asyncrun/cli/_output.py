@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from asyncrun.ports import Progress
-    from asyncrun.records import RunResult
+    from asyncrun.results import RunResult
     from asyncrun.trace.views.styled_text import StyledText
 
 

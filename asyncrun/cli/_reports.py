@@ -26,7 +26,7 @@ def run_and_report(
     from asyncrun.app.run import run_jobs_of
     from asyncrun.cli._output import open_progress, write_summary
     from asyncrun.errors import AsyncrunError, LockedError
-    from asyncrun.records import winning_exit_code
+    from asyncrun.results import winning_exit_code
 
     # What the start has made stays: it is not looked through again, in the run and at its end.
     gc.freeze()

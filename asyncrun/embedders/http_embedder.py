@@ -27,7 +27,8 @@ from asyncrun.endpoints.options import EndpointOptions
 from asyncrun.endpoints.refusals import Refusals
 from asyncrun.errors import AsyncrunError
 from asyncrun.ports import Tokenizer
-from asyncrun.records import Embedded, EmbedFailure, InputType, Space, cost_of
+from asyncrun.records import Embedded, EmbedFailure, InputType, Space
+from asyncrun.usage import cost_of
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ from asyncrun.embedders.minilm import DIMENSIONS, MAX_TOKENS, MiniLM, Read
 from asyncrun.embedders.packaged import MODEL, MODEL_NAME
 from asyncrun.embedders.tokenizer import FileTokenizer
 from asyncrun.errors import UsageError
-from asyncrun.records import Embedded, EmbedFailure, InputType, Space, Usage, Waits
+from asyncrun.records import Embedded, EmbedFailure, InputType, Space
+from asyncrun.usage import Usage, Waits
 
 A = TypeVar("A")
 T = TypeVar("T")

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from asyncrun.errors import AsyncrunError
-from asyncrun.records import Embedded, EmbedFailure, Usage, Waits
+from asyncrun.records import Embedded, EmbedFailure
+from asyncrun.usage import Usage, Waits
 
 _NOTHING = Usage()
 _NO_WAITS = Waits()

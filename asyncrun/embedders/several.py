@@ -19,7 +19,8 @@ from asyncrun.endpoints.endpoint import MAX_WORKERS
 from asyncrun.endpoints.replicas import ABOUT_ENDPOINT, none_left
 from asyncrun.errors import AsyncrunError, EndpointError, OutageError, SpaceMismatchError
 from asyncrun.ports import Tokenizer
-from asyncrun.records import Embedded, InputType, Space, Usage
+from asyncrun.records import Embedded, InputType, Space
+from asyncrun.usage import Usage
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors

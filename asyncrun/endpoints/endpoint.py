@@ -29,8 +29,8 @@ from asyncrun.endpoints.url import check_address, host_of, keys_in_headers
 from asyncrun.errors import AsyncrunError, OutageError, UsageError
 from asyncrun.escape import printable
 from asyncrun.plural import counted
-from asyncrun.records import Usage, Waits
 from asyncrun.redact import Redactor
+from asyncrun.usage import Usage, Waits
 
 if TYPE_CHECKING:
     from asyncrun.http import Client

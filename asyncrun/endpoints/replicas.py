@@ -10,7 +10,7 @@ from asyncrun.aio.limits import Limits
 from asyncrun.aio.permit import Reservation, reserve_first
 from asyncrun.endpoints.endpoint import MAX_WORKERS, Endpoint
 from asyncrun.errors import AsyncrunError, AuthError, EndpointError, OutageError, QuotaError, ThrottledError
-from asyncrun.records import winning_exit_code
+from asyncrun.results import winning_exit_code
 
 ABOUT_ENDPOINT = (AuthError, QuotaError, ThrottledError, OutageError, EndpointError)
 """Answers about an endpoint, whatever was sent: another one may take the same request."""

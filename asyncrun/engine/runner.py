@@ -17,7 +17,9 @@ from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import AsyncrunError, JobFailedError, StopRunError, UsageError
 from asyncrun.ports import Kind, Progress
-from asyncrun.records import Counts, ItemFailure, JobResult, Load, Status, Usage, Waits
+from asyncrun.records import ItemFailure
+from asyncrun.results import Counts, JobResult, Status
+from asyncrun.usage import Load, Usage, Waits
 
 USABLE = frozenset({Status.SUCCEEDED, Status.PARTIAL})
 

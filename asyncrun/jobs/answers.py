@@ -26,7 +26,8 @@ from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.ledger.spending import Amount
 from asyncrun.llms.interface import Completion, Declined
-from asyncrun.records import Answer, Hit, Item, ItemFailure, Waits
+from asyncrun.records import Answer, Hit, Item, ItemFailure
+from asyncrun.usage import Waits
 
 Found = tuple[Item, Sequence[Hit]]
 Write = Callable[[Sequence[Mapping[str, Any]]], None]

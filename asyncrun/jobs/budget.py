@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from asyncrun.errors import AsyncrunError, BudgetError
 from asyncrun.ledger.spending import Amount, SpendingAccount, Stopped
 from asyncrun.plural import dollars
-from asyncrun.records import Usage
+from asyncrun.usage import Usage
 
 
 @dataclass(slots=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from asyncrun.chunkers.interface import Chunker
 from asyncrun.embedders.interface import Embedder
 from asyncrun.jobs.estimate import load_of
-from asyncrun.records import Chunk, Item, Load
+from asyncrun.records import Chunk, Item
+from asyncrun.usage import Load
 
 LEAST_CHUNKS = 256
 """A round has at least so many chunks, if the input has."""

@@ -20,7 +20,8 @@ from asyncrun.jobs.pending import Pending
 from asyncrun.ledger.ledger import TRUNCATED, Finished
 from asyncrun.ledger.notes import add_token_rate
 from asyncrun.ledger.spending import Amount
-from asyncrun.records import Embedded, InputType, Space, Usage, Waits
+from asyncrun.records import Embedded, InputType, Space
+from asyncrun.usage import Usage, Waits
 
 
 async def embed_batch(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from asyncrun.embedders.interface import Embedder
 from asyncrun.ledger.spending import Amount
-from asyncrun.records import InputType, Load, cost_of
+from asyncrun.records import InputType
+from asyncrun.usage import Load, cost_of
 
 BYTES_PER_TOKEN = 4
 """Of English prose: the rule as long as no server has counted in this space."""

@@ -11,7 +11,9 @@ from asyncrun.embedders.interface import Embedder
 from asyncrun.jobs.estimate import TokenRate
 from asyncrun.jobs.pace import at_limits
 from asyncrun.jobs.pending import Pending
-from asyncrun.records import InputType, JobPlan, Space, cost_of
+from asyncrun.records import InputType, Space
+from asyncrun.results import JobPlan
+from asyncrun.usage import cost_of
 
 
 @dataclass(frozen=True, slots=True)

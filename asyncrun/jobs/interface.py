@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from asyncrun.ports import Kind
-from asyncrun.records import Counts, InputType, Space
+from asyncrun.records import InputType, Space
+from asyncrun.results import Counts
 
 if TYPE_CHECKING:
     from asyncrun.chunkers.interface import Chunker

@@ -22,7 +22,8 @@ from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.scan import Scan, scan
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ledger.notes import known_dimensions
-from asyncrun.records import InputType, Item, Space, content_key, cost_of
+from asyncrun.records import InputType, Item, Space, content_key
+from asyncrun.usage import cost_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,9 @@ from asyncrun.jobs.in_flight import Share
 from asyncrun.jobs.pace import at_limits, bound_by
 from asyncrun.plural import counted
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, EmbedFailure, ItemFailure, JobResult, Load, Status, Usage, Waits
+from asyncrun.records import EmbedFailure, ItemFailure
+from asyncrun.results import Counts, JobResult, Status
+from asyncrun.usage import Load, Usage, Waits
 
 SHOWN_FAILURES = 100
 """How many failures a result carries; the ledger has all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncrun.aio.limits import Limits
-from asyncrun.records import Waits
+from asyncrun.usage import Waits
 
 
 def at_limits(limits: Limits | None, requests: int, tokens: int, inputs: int) -> tuple[float | None, str | None]:

@@ -17,7 +17,8 @@ from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.space_check import needs_probe, probe_of
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.plural import counted
-from asyncrun.records import InputType, JobPlan
+from asyncrun.records import InputType
+from asyncrun.results import JobPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,8 @@ from asyncrun.ledger.answers import answer_key, find_answers
 from asyncrun.ledger.spending import Amount
 from asyncrun.llms.interface import Llm, Message
 from asyncrun.ports import Tokenizer
-from asyncrun.records import Answer, Hit, Item, JobPlan, Space
+from asyncrun.records import Answer, Hit, Item, Space
+from asyncrun.results import JobPlan
 
 LIKELY_ANSWER = 300
 """Tokens of an answer, where no limit is stated; an estimate for budgets and plans."""

@@ -17,7 +17,8 @@ from asyncrun.jobs.estimate import load_of
 from asyncrun.jobs.job_counters import Tally
 from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.stop_timeout import patience
-from asyncrun.records import Embedded, InputType, Usage
+from asyncrun.records import Embedded, InputType
+from asyncrun.usage import Usage
 
 Batch = Sequence[Pending]
 Receive = Callable[[Batch, Embedded], AsyncrunError | None]

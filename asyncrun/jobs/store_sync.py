@@ -18,8 +18,9 @@ from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.job_counters import Tally
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import KnownFailure
-from asyncrun.records import EmbedFailure, ItemFailure, Space, Waits
+from asyncrun.records import EmbedFailure, ItemFailure, Space
 from asyncrun.stores.interface import Collection, Mending, Store, StoredDocument
+from asyncrun.usage import Waits
 
 COMMITTED_TOGETHER = 64
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from asyncrun.ledger.integrity import open_sound
 from asyncrun.ledger.schema import explained
-from asyncrun.records import SpaceSize
+from asyncrun.results import SpaceSize
 
 
 def space_sizes(path: Path) -> list[SpaceSize]:

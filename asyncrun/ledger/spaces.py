@@ -13,7 +13,7 @@ from asyncrun.ledger.integrity import check_sound, open_sound
 from asyncrun.ledger.key_index import KEY_BYTES, KeyIndex, keys_array
 from asyncrun.ledger.reading import read_keys
 from asyncrun.ledger.schema import explained, lower_since, newest_id, open_connection
-from asyncrun.records import Superseded
+from asyncrun.results import Superseded
 from asyncrun.sqlite_wal import primary_code
 
 

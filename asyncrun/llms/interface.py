@@ -8,7 +8,8 @@ from typing import Literal, Protocol
 
 from asyncrun.aio.limits import Limits
 from asyncrun.errors import AsyncrunError
-from asyncrun.records import Answer, Space, Usage, Waits, cost_of
+from asyncrun.records import Answer, Space
+from asyncrun.usage import Usage, Waits, cost_of
 
 Role = Literal["system", "user"]
 

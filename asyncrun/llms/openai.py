@@ -24,8 +24,9 @@ from asyncrun.errors import AsyncrunError, UsageError
 from asyncrun.llms.interface import Completion, Declined, Message, Price
 from asyncrun.llms.providers import DEPLOYMENT, NEW_LIMIT, OLD_LIMIT, PROVIDERS, ChatProvider
 from asyncrun.llms.reply import CONTENT_FILTER, filtered, read_answer
-from asyncrun.records import Answer, Space, Usage, Waits
+from asyncrun.records import Answer, Space
 from asyncrun.spelling import did_you_mean
+from asyncrun.usage import Usage, Waits
 
 _UNKNOWN_NAME = re.compile(r"unsupported|unrecognized|unknown|unexpected|not (supported|permitted|allowed)|extra|additional", re.IGNORECASE)
 

@@ -11,7 +11,8 @@ from asyncrun.aio.limits import Limits
 from asyncrun.endpoints.replicas import ABOUT_ENDPOINT, Replica, Replicas, reserve_at_first
 from asyncrun.llms.interface import Completion, Message
 from asyncrun.llms.openai import OpenAIChat
-from asyncrun.records import Space, Usage, Waits
+from asyncrun.records import Space
+from asyncrun.usage import Usage, Waits
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from asyncrun.callbacks.schema import CBEventType
-from asyncrun.records import Waits
 from asyncrun.trace.percentiles import Percentiles, percentiles_of
 from asyncrun.trace.run_record import Span
+from asyncrun.usage import Waits
 
 WAITS = tuple(item.name for item in fields(Waits))
 """What a span can wait for: its attribute `waits.<name>` has the seconds."""

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.ports import Progress
-from asyncrun.records import ItemFailure, JobResult, RunResult
+from asyncrun.records import ItemFailure
+from asyncrun.results import JobResult, RunResult
 from asyncrun.ui.formatting import render_failure, render_more_failures
 from asyncrun.ui.frame import name_width, render_frame, render_row
 from asyncrun.ui.onlooker import BoardProgress

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, ItemFailure, JobResult, Load, RunResult, Usage, Waits
+from asyncrun.records import ItemFailure
+from asyncrun.results import Counts, JobResult, RunResult
+from asyncrun.usage import Load, Usage, Waits
 
 
 class BothProgress(Progress):

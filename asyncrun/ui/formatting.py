@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from asyncrun.escape import LONGEST_ID, printable
 from asyncrun.plural import counted
-from asyncrun.records import Counts, ItemFailure, Usage
+from asyncrun.records import ItemFailure
+from asyncrun.results import Counts
+from asyncrun.usage import Usage
 
 _MESSAGE_LIMIT = 300
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from asyncrun.duration import duration
 from asyncrun.escape import printable
-from asyncrun.records import Status
+from asyncrun.results import Status
 from asyncrun.ui.formatting import render_rate, render_usage
 from asyncrun.ui.run_state import TaskState
 

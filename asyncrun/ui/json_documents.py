@@ -7,7 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from asyncrun.errors import JobFileError, Mistake, UsageError
-from asyncrun.records import Counts, ItemFailure, JobPlan, JobResult, RunResult, Usage
+from asyncrun.records import ItemFailure
+from asyncrun.results import Counts, JobPlan, JobResult, RunResult
+from asyncrun.usage import Usage
 
 SCHEMA = 1
 """The version of the documents: it changes when a name is taken away or means something else."""

@@ -8,11 +8,13 @@ from typing import Any, TextIO
 
 from asyncrun.clock import Clock
 from asyncrun.escape import printable
-from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
+from asyncrun.records import ItemFailure
+from asyncrun.results import Counts, JobResult, RunResult, Status
 from asyncrun.ui.json_documents import counters, document, failure_event, job_document, summary_document
 from asyncrun.ui.onlooker import BoardProgress
 from asyncrun.ui.outlet import Outlet
 from asyncrun.ui.run_state import TaskState
+from asyncrun.usage import Usage
 
 INTERVAL = 10.0
 """Seconds between two lines of progress."""

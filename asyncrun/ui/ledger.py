@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from asyncrun.records import SpaceSize
+from asyncrun.results import SpaceSize
 from asyncrun.ui.formatting import render_size
 from asyncrun.ui.json_documents import document
 from asyncrun.ui.ledger_reports import describe_space, name_space

@@ -13,7 +13,7 @@ from typing import TextIO, cast
 
 from asyncrun.clock import Clock
 from asyncrun.errors import OutputError, os_words
-from asyncrun.records import RunResult
+from asyncrun.results import RunResult
 from asyncrun.ui.plain_lines import PlainProgress
 
 

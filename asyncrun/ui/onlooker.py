@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from asyncrun.clock import Clock
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, Load, Usage, Waits
+from asyncrun.results import Counts
 from asyncrun.ui.run_state import NAMED_FAILURES, Board
+from asyncrun.usage import Load, Usage, Waits
 
 
 class BoardProgress(Progress):

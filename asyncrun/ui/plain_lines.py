@@ -9,7 +9,8 @@ from asyncrun.clock import Clock
 from asyncrun.duration import duration
 from asyncrun.escape import printable
 from asyncrun.ports import Progress
-from asyncrun.records import ItemFailure, JobResult, Status
+from asyncrun.records import ItemFailure
+from asyncrun.results import JobResult, Status
 from asyncrun.ui.formatting import render_counts, render_failure, render_more_failures, render_rate, render_usage
 from asyncrun.ui.onlooker import BoardProgress
 from asyncrun.ui.outlet import Outlet

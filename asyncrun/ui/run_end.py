@@ -11,7 +11,7 @@ from asyncrun.duration import duration
 from asyncrun.errors import JobFailedError, TryLaterError
 from asyncrun.escape import cut
 from asyncrun.plural import counted
-from asyncrun.records import JobResult, RunResult, Status
+from asyncrun.results import JobResult, RunResult, Status
 from asyncrun.trace.views.styled_text import StyledLine, StyledPart, StyledText, line, style_of
 from asyncrun.ui.advice import advise, can_go_on
 from asyncrun.ui.formatting import render_cost

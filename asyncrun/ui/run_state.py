@@ -6,8 +6,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from asyncrun.records import Counts, JobResult, Load, Status, Usage, Waits
+from asyncrun.results import Counts, JobResult, Status
 from asyncrun.ui.time_left import Work
+from asyncrun.usage import Load, Usage, Waits
 
 NAMED_FAILURES = 10
 """How many failed items of a task are named; the others are counted."""

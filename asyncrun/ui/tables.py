@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TextIO
 from asyncrun.duration import duration
 from asyncrun.escape import printable
 from asyncrun.plural import counted, dollars
-from asyncrun.records import ItemFailure, JobPlan
+from asyncrun.records import ItemFailure
+from asyncrun.results import JobPlan
 from asyncrun.ui.formatting import render_failure, render_size
 from asyncrun.ui.outlet import Outlet
 from asyncrun.ui.printing import break_line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from asyncrun.records import Load
+from asyncrun.usage import Load
 
 MOST_OF_AN_OPEN_CALL = 0.95
 """As how much of it a call under way counts at most, however long it takes."""

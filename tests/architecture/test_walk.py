@@ -22,8 +22,9 @@ from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.sending import send_all
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.records import InputType, Usage, content_key
+from asyncrun.records import InputType, content_key
 from asyncrun.testing.server import FakeServer
+from asyncrun.usage import Usage
 
 PACKAGE = Path(__file__).resolve().parents[2] / "asyncrun"
 MOST_FRAMES = 14

@@ -21,10 +21,11 @@ from typing import TextIO
 
 from asyncrun.clock import SystemClock
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, Usage
+from asyncrun.results import Counts
 from asyncrun.ui.bars import BarProgress
 from asyncrun.ui.json_lines import JsonProgress
 from asyncrun.ui.plain_lines import PlainProgress
+from asyncrun.usage import Usage
 
 MILLION = 1_000_000
 DRAWING_SECONDS = 3.0

@@ -22,7 +22,7 @@ from pathlib import Path
 from asyncrun.app.request import Request
 from asyncrun.app.run import run_jobs_of
 from asyncrun.clock import SystemClock
-from asyncrun.records import Status
+from asyncrun.results import Status
 from asyncrun.testing.server import FakeServer
 from asyncrun.ui.onlooker import BoardProgress
 

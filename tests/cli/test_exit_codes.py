@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from asyncrun.ledger.lock import hold_lock
-from asyncrun.records import winning_exit_code
+from asyncrun.results import winning_exit_code
 from asyncrun.testing.faults import error
 from asyncrun.testing.server import FakeServer
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from asyncrun.app.request import Request
 from asyncrun.app.run import run_jobs_of
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, Load, Waits
+from asyncrun.results import Counts
 from asyncrun.testing.server import FakeServer
+from asyncrun.usage import Load, Waits
 
 JOBS = """
 jobs:

@@ -13,7 +13,7 @@ import pytest
 
 PROGRAM = """
 import sys
-from asyncrun.records import Counts
+from asyncrun.results import Counts
 from asyncrun.ui.bars import open_progress
 progress = open_progress()
 progress.task_started("notes", 2000)

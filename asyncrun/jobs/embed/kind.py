@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from asyncrun.jobfile.jobs import Job, OutputField
 from asyncrun.jobs.interface import Builder, JobKind, embedder_spaces
-from asyncrun.records import Counts, InputType
+from asyncrun.records import InputType
+from asyncrun.results import Counts
 
 if TYPE_CHECKING:
     from asyncrun.jobs.embed.run import EmbedKind

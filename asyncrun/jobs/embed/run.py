@@ -17,7 +17,8 @@ from asyncrun.jobs.planning import plan_items
 from asyncrun.jobs.row_check import Roll
 from asyncrun.jobs.scan import Scan
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, Item, JobPlan, JobResult
+from asyncrun.records import Item
+from asyncrun.results import Counts, JobPlan, JobResult
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors

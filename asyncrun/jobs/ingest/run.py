@@ -33,7 +33,9 @@ from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.ledger.notes import known_dimensions, newest_batch
 from asyncrun.ports import Progress
-from asyncrun.records import Embedded, EmbedFailure, InputType, Item, JobPlan, JobResult, Load, Space, content_key
+from asyncrun.records import Embedded, EmbedFailure, InputType, Item, Space, content_key
+from asyncrun.results import JobPlan, JobResult
+from asyncrun.usage import Load
 
 
 @dataclass(frozen=True, slots=True, eq=False)

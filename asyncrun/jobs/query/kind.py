@@ -11,7 +11,8 @@ from asyncrun.jobfile.field_types import Count, Text
 from asyncrun.jobfile.jobs import EntryReader, Job, LlmField, OutputField, PromptField, StoredCollection, StoreField
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobs.interface import Builder, JobKind, JobProblem, embedder_spaces
-from asyncrun.records import Counts, InputType, Space
+from asyncrun.records import InputType, Space
+from asyncrun.results import Counts
 
 if TYPE_CHECKING:
     from asyncrun.jobfile.entries import JobEntry

@@ -26,8 +26,10 @@ from asyncrun.jobs.row_check import Roll, check_rows, new_roll
 from asyncrun.jobs.scan import Scan
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ports import Progress
-from asyncrun.records import Counts, Item, JobPlan, JobResult, Waits
+from asyncrun.records import Item
+from asyncrun.results import Counts, JobPlan, JobResult
 from asyncrun.stores.interface import SearchMode, SearchRequest, Store
+from asyncrun.usage import Waits
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors

@@ -6,10 +6,11 @@ from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import RetryPolicy
 from asyncrun.errors import AuthError, EndpointError, OutageError, QuotaError, ThrottledError
 from asyncrun.llms.interface import Declined, Price
-from asyncrun.records import Answer, Usage
+from asyncrun.records import Answer
 from asyncrun.testing.chat import Chat, answer_of
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
+from asyncrun.usage import Usage
 
 KEY = "sentinel-0123456789abcdef"
 

@@ -9,8 +9,8 @@ import pytest
 from asyncrun.aio.attempt_events import AttemptTimer, time_spent_on
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.worker_state import monitor_workers
-from asyncrun.records import Waits
 from asyncrun.testing.clock import FakeClock
+from asyncrun.usage import Waits
 
 
 @pytest.mark.asyncio

@@ -10,8 +10,8 @@ from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits, StatedLimit
 from asyncrun.aio.permit import Permit
-from asyncrun.records import Waits
 from asyncrun.testing.clock import FakeClock
+from asyncrun.usage import Waits
 from tests.depth import times
 
 Sent = list[tuple[float, int]]

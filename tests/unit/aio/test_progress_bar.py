@@ -9,7 +9,7 @@ import pytest
 from asyncrun import registry
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.ports import Progress
-from asyncrun.records import Counts
+from asyncrun.results import Counts
 
 from .conftest import at_once, double, fail
 

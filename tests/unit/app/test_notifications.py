@@ -12,7 +12,7 @@ import pytest
 from asyncrun.aio.stop import MAX_RUNTIME
 from asyncrun.app.notifications import OVERLAP, RUN, Notices
 from asyncrun.errors import OutageError
-from asyncrun.records import Counts, JobResult, RunResult, Status
+from asyncrun.results import Counts, JobResult, RunResult, Status
 
 RID = uuid.UUID(int=1)
 ADDRESSES = {RUN: "https://hc.example/run", "notes": "https://hc.example/notes"}

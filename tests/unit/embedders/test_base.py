@@ -6,7 +6,8 @@ import pytest
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders import BaseEmbedding
 from asyncrun.errors import ItemError, OutageError
-from asyncrun.records import Embedded, EmbedFailure, InputType, Space, Usage
+from asyncrun.records import Embedded, EmbedFailure, InputType, Space
+from asyncrun.usage import Usage
 
 LIMIT = 10
 

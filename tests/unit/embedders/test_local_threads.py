@@ -13,8 +13,8 @@ import pytest
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.worker_state import monitor_workers
 from asyncrun.embedders.local import call_on_threads
-from asyncrun.records import Waits
 from asyncrun.testing.clock import FakeClock
+from asyncrun.usage import Waits
 
 
 class ByHand(Executor):

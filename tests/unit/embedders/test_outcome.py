@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from asyncrun.embedders.outcome import merge, no_vectors, renumber
-from asyncrun.records import Embedded, EmbedFailure, Usage, Waits
+from asyncrun.records import Embedded, EmbedFailure
+from asyncrun.usage import Usage, Waits
 
 NOTHING = Usage()
 

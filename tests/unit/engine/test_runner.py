@@ -17,8 +17,9 @@ from asyncrun.callbacks.schema import CBEventType
 from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import OutageError, StopRunError
 from asyncrun.ports import Kind, Progress
-from asyncrun.records import Counts, JobPlan, JobResult, Status, Usage
+from asyncrun.results import Counts, JobPlan, JobResult, Status
 from asyncrun.testing.clock import FakeClock
+from asyncrun.usage import Usage
 
 Run = Callable[[], Awaitable[JobResult]]
 

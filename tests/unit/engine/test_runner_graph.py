@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.engine.runner import JobNode, blocked, startable
-from asyncrun.records import JobResult, Status
+from asyncrun.results import JobResult, Status
 
 
 def ended(**statuses: Status) -> dict[str, JobResult]:

@@ -12,7 +12,7 @@ from asyncrun.errors import BudgetError, OutageError
 from asyncrun.jobs.budget import JobBudget, RunBudget
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.spending import Amount, SpendingAccount, Stopped
-from asyncrun.records import Usage
+from asyncrun.usage import Usage
 
 
 @pytest.fixture

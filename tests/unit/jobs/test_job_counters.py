@@ -16,7 +16,9 @@ from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.job_counters import Tally
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ports import Progress
-from asyncrun.records import ItemFailure, Status, Usage, Waits
+from asyncrun.records import ItemFailure
+from asyncrun.results import Status
+from asyncrun.usage import Usage, Waits
 
 
 def tally(total: int, max_failures: Threshold | None = None) -> Tally:

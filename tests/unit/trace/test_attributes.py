@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.callbacks import CBEventType, EventPayload
-from asyncrun.records import Status, Waits
+from asyncrun.results import Status
 from asyncrun.trace.attributes import dump_attributes, pick_attributes, read_payload, texts_in
+from asyncrun.usage import Waits
 
 SECRET_TEXT = "the text of a document"
 

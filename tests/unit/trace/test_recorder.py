@@ -13,11 +13,11 @@ import pytest
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.callbacks import CallbackManager, CBEventType, EventPayload
 from asyncrun.errors import DamagedStateError
-from asyncrun.records import Waits
 from asyncrun.redact import Redactor
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.store import TraceStore
+from asyncrun.usage import Waits
 
 from .conftest import HOSTILE, STARTED, HandClock
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from asyncrun.records import Counts, ItemFailure, JobResult, Status
+from asyncrun.records import ItemFailure
 from asyncrun.registry import load
+from asyncrun.results import Counts, JobResult, Status
 from asyncrun.ui.bars import BarProgress, open_progress
 from asyncrun.ui.plain_lines import PlainProgress
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.errors import Place
-from asyncrun.records import Counts, ItemFailure
+from asyncrun.records import ItemFailure
+from asyncrun.results import Counts
 from asyncrun.ui.formatting import render_counts, render_failure, render_rate
 
 

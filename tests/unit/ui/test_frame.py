@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from asyncrun.records import Counts, Status, Usage
+from asyncrun.results import Counts, Status
 from asyncrun.ui.frame import render_frame, render_row
 from asyncrun.ui.run_state import TaskState
+from asyncrun.usage import Usage
 
 NOTES = TaskState("notes", Status.RUNNING, 100, Counts(ok=50, cached=20, failed=2), started=0.0)
 

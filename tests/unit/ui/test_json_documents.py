@@ -3,8 +3,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from asyncrun.records import Counts, JobResult, RunResult, Status, Usage
+from asyncrun.results import Counts, JobResult, RunResult, Status
 from asyncrun.ui.json_documents import counters, summary_document
+from asyncrun.usage import Usage
 
 COUNTERS = ["items", "ok", "failed", "skipped", "cached", "removed", "truncated", "requests", "retries", "tokens", "cost", "cost_source"]
 

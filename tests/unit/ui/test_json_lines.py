@@ -11,8 +11,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from asyncrun.errors import Place, StorageError
-from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
+from asyncrun.records import ItemFailure
+from asyncrun.results import Counts, JobResult, RunResult, Status
 from asyncrun.ui.json_lines import JsonProgress
+from asyncrun.usage import Usage
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[3] / "docs" / "events.schema.json").read_text(encoding="utf-8"))
 TYPES = ["run_started", "job_started", "item_failed", "progress", "job_finished", "job_finished", "summary"]

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
+from asyncrun.records import ItemFailure
+from asyncrun.results import Counts, JobResult, RunResult, Status
 from asyncrun.ui.plain_lines import PlainProgress, WarningsOnly
+from asyncrun.usage import Usage
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from asyncrun.records import Counts, ItemFailure, JobResult, RunResult, Status, Usage
+from asyncrun.records import ItemFailure
+from asyncrun.results import Counts, JobResult, RunResult, Status
 from asyncrun.trace.views.styled_text import Style, StyledPart
 from asyncrun.ui import run_end
+from asyncrun.usage import Usage
 
 GOES_ON = "Next: `asyncrun run 'my jobs.yaml'` goes on from here; what is finished is not sent again."
 CORRECT = "Next: correct that first; `asyncrun run 'my jobs.yaml'` then does the rest, and what is finished is not sent again."

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.records import Counts, JobResult, Load, Status, Usage, Waits
+from asyncrun.results import Counts, JobResult, Status
 from asyncrun.ui.run_state import NAMED_FAILURES, Board, TaskState
+from asyncrun.usage import Load, Usage, Waits
 
 
 def test_tasks_keep_the_order_in_which_they_were_named() -> None:

@@ -5,7 +5,8 @@ import io
 import pytest
 
 from asyncrun.errors import Place
-from asyncrun.records import ItemFailure, JobPlan
+from asyncrun.records import ItemFailure
+from asyncrun.results import JobPlan
 from asyncrun.ui.tables import print_text, render_failed, render_plan
 
 

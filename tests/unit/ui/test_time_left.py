@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.records import Load
 from asyncrun.ui.time_left import Work
+from asyncrun.usage import Load
 
 SHOWN = 0.02
 """Share of the whole time within which an estimate counts as right: at the end, a factor says nothing of use."""
