@@ -32,6 +32,7 @@ class FakeClock:
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._watched: asyncio.AbstractEventLoop | None = None
+        self._advancing = False
 
     def now(self) -> float:
         """Return virtual seconds since 1970."""
@@ -49,31 +50,37 @@ class FakeClock:
             return
         woken: asyncio.Future[None] = loop.create_future()
         heapq.heappush(self._sleepers, (self._time + seconds, next(self._order), woken))
-        if self._auto:
-            self._watch(loop)
+        self._watch(loop)
         await woken
 
     async def advance(self, seconds: float) -> None:
         """Let virtual time pass, waking each sleeper at its time and letting it run as far as it gets."""
         end = self._time + seconds
-        await _settle()
-        while (at := self._next()) is not None and at <= end:
-            self._wake(at)
+        # Who waits until the loop is idle keeps it busy: of the watcher and this, one alone may.
+        self._advancing = True
+        try:
             await _settle()
-        self._time = max(self._time, end)
+            while (at := self._next()) is not None and at <= end:
+                self._wake(at)
+                await _settle()
+            self._time = max(self._time, end)
+        finally:
+            self._advancing = False
+            self._watch(asyncio.get_running_loop())
 
     def jump_wall(self, seconds: float) -> None:
         """Move the wall clock alone, as a person, a time server or a suspended machine does."""
         self._wall += seconds
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._watched is not loop:  # another loop: the former one was closed, and its watcher with it
+        # In another loop than before: the former one was closed, and its watcher with it.
+        if self._auto and not self._advancing and self._watched is not loop:
             self._watched = loop
             loop.call_soon(self._look, loop, 0, 0)
 
     def _look(self, loop: asyncio.AbstractEventLoop, quiet: int, turns: int) -> None:
         at = self._next()
-        if at is None:
+        if at is None or self._advancing:
             self._watched = None
             return
         quiet = quiet + 1 if _is_idle(loop) else 0
@@ -82,7 +89,7 @@ class FakeClock:
             quiet = turns = 0
         elif turns >= PATIENCE:
             self._watched = None
-            self._sleepers[0][2].set_exception(RuntimeError("virtual time cannot pass: a task never waits, or two clocks share a loop"))
+            self._sleepers[0][2].set_exception(_never_idle())
             return
         loop.call_soon(self._look, loop, quiet, turns + 1)
 
@@ -106,6 +113,13 @@ async def _settle() -> None:
     """Let all tasks run until each waits."""
     loop = asyncio.get_running_loop()
     quiet = 0
-    while quiet < _QUIET:
+    for _ in range(PATIENCE):
         await asyncio.sleep(0)
         quiet = quiet + 1 if _is_idle(loop) else 0
+        if quiet >= _QUIET:
+            return
+    raise _never_idle()
+
+
+def _never_idle() -> RuntimeError:
+    return RuntimeError("virtual time cannot pass: a task never waits, or two clocks share a loop")

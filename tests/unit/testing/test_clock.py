@@ -94,3 +94,34 @@ async def test_a_task_that_never_waits_is_an_error_and_no_hang(monkeypatch: pyte
     with pytest.raises(RuntimeError, match="never waits"):
         await FakeClock().sleep(1)
     task.cancel()
+
+
+@pytest.mark.asyncio
+async def test_time_that_moves_by_itself_can_be_moved_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asyncrun.testing.clock.PATIENCE", 100)
+    clock, woken = FakeClock(), []
+
+    async def ticker() -> None:
+        for _ in range(4):
+            await clock.sleep(10)
+            woken.append(clock.monotonic())
+
+    task = asyncio.create_task(ticker())
+    await clock.advance(25)
+    assert (woken, clock.monotonic()) == ([10.0, 20.0], 25.0)
+    await task
+    assert woken == [10.0, 20.0, 30.0, 40.0]
+
+
+@pytest.mark.asyncio
+async def test_moving_time_beside_a_task_that_never_waits_is_an_error_and_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asyncrun.testing.clock.PATIENCE", 100)
+
+    async def spin() -> None:
+        while True:
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(spin())
+    with pytest.raises(RuntimeError, match="never waits"):
+        await FakeClock(auto=False).advance(1)
+    task.cancel()
