@@ -1,4 +1,4 @@
-"""The protocols that floors share: Kind, Progress, Tokenizer."""
+"""The protocols that floors share: JobRun, Progress, Tokenizer."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Progress:
         """Leave the screen as a finished line; may be called twice."""
 
 
-class Kind(Protocol):
+class JobRun(Protocol):
     """One job, wired with all that it needs: it can be planned, and it can be run."""
 
     async def plan(self) -> JobPlan:

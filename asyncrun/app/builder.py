@@ -32,7 +32,7 @@ from asyncrun.jobs.distinct import DistinctSource
 from asyncrun.jobs.estimate import TokenRate
 from asyncrun.jobs.forecast import Forecast
 from asyncrun.jobs.items import Items
-from asyncrun.jobs.outputs import Output as JobOutput
+from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.notes import token_rate
@@ -48,7 +48,7 @@ from asyncrun.writers.open_output import companions, open_writer
 
 
 @dataclass(eq=False)
-class Workshop:
+class JobBuilder:
     """Builds the parts of one run; models are built once for all jobs.
 
     `file` is the job file, `models` are all that it describes: what one states of a place's limits holds for the others; `jobs` are all

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from asyncrun.aio.stop import StopRequest
 from asyncrun.app.jobs import spaces_of
-from asyncrun.app.opening import build_workshop
+from asyncrun.app.opening import create_builder
 from asyncrun.app.request import Request
 from asyncrun.app.state_folder import enter_alone
 from asyncrun.callbacks.manager import CallbackManager
@@ -97,10 +97,10 @@ def _unused_spaces(request: Request, state: Path) -> tuple[tuple[SpaceSize, ...]
 async def _spaces_of(request: Request, state: Path) -> frozenset[str]:
     job_file = await asyncio.to_thread(_load, request, request.file)
     ledger = Ledger(state / LEDGER)
-    workshop = build_workshop(request, ledger, stop=StopRequest(), clock=SystemClock(), manager=CallbackManager())
+    builder = create_builder(request, ledger, stop=StopRequest(), clock=SystemClock(), manager=CallbackManager())
     try:
-        found = await asyncio.to_thread(lambda: [spaces_of(job, workshop) for job in job_file.jobs])
+        found = await asyncio.to_thread(lambda: [spaces_of(job, builder) for job in job_file.jobs])
         return frozenset().union(*found)
     finally:
-        await workshop.aclose()
+        await builder.aclose()
         await asyncio.to_thread(ledger.close)

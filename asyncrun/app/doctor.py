@@ -11,7 +11,7 @@ from pathlib import Path
 
 from asyncrun import __version__
 from asyncrun.app.model_check import DEFAULT, ENVIRONMENT, examine
-from asyncrun.app.opening import open_workshop
+from asyncrun.app.opening import open_builder
 from asyncrun.app.preflight import unfitting, unready
 from asyncrun.app.request import Request, environment_secrets
 from asyncrun.app.scheduling import bare_environment, program
@@ -62,9 +62,9 @@ def diagnose_under_cron(words: Sequence[str]) -> tuple[int, str, str]:
 
 async def _examine(request: Request) -> tuple[list[Checkup], list[str]]:
     """Return how the models do, and what else a run would be refused for."""
-    async with open_workshop(request, need_keys=True) as (workshop, jobs):
-        checkups = await examine(jobs, workshop, request.environ)
-        wrong = await asyncio.to_thread(lambda: [*unready(jobs, workshop), *unfitting(jobs, workshop)])
+    async with open_builder(request, need_keys=True) as (builder, jobs):
+        checkups = await examine(jobs, builder, request.environ)
+        wrong = await asyncio.to_thread(lambda: [*unready(jobs, builder), *unfitting(jobs, builder)])
     told = {checkup.error for checkup in checkups}
     return checkups, [f"job {job.name}: {each.message}. {each.hint}" for job, each in wrong if each.refused and each.message not in told]
 

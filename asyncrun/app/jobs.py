@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asyncrun import registry
-from asyncrun.app.builder import Workshop
+from asyncrun.app.builder import JobBuilder
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import MissingKeyError, UsageError
 from asyncrun.grammar.file_formats import input_format
@@ -14,16 +14,16 @@ from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import LlmConfig
 from asyncrun.jobs.interface import find_kind
 from asyncrun.llms.interface import Llm
-from asyncrun.ports import Kind
+from asyncrun.ports import JobRun
 from asyncrun.results import Counts
 
 
-def open_job(job: Job, workshop: Workshop) -> Kind:
+def open_job(job: Job, builder: JobBuilder) -> JobRun:
     """Return a job with all that it needs. Blocks. Raises what its parts raise."""
-    return find_kind(job.kind).open(job, workshop)
+    return find_kind(job.kind).open(job, builder)
 
 
-def check_jobs(jobs: Sequence[Job], workshop: Workshop, *, need_keys: bool = True) -> dict[str, MissingKeyError]:
+def check_jobs(jobs: Sequence[Job], builder: JobBuilder, *, need_keys: bool = True) -> dict[str, MissingKeyError]:
     """Find out what must be wrong with the jobs' formats, chunks, collections, embedders and models, before the first starts. Blocks.
 
     Raises UsageError. Without `need_keys` a key that is missing is no mistake: the jobs are returned that miss one.
@@ -31,8 +31,8 @@ def check_jobs(jobs: Sequence[Job], workshop: Workshop, *, need_keys: bool = Tru
     keyless: dict[str, MissingKeyError] = {}
     for job in jobs:
         try:
-            check_parts(job, jobs, workshop)
-            _check_models(job, workshop, need_keys=need_keys)
+            check_parts(job, jobs, builder)
+            _check_models(job, builder, need_keys=need_keys)
         except UsageError as error:
             if not need_keys and isinstance(error, MissingKeyError):
                 keyless[job.name] = error
@@ -41,42 +41,42 @@ def check_jobs(jobs: Sequence[Job], workshop: Workshop, *, need_keys: bool = Tru
     return keyless
 
 
-def check_parts(job: Job, jobs: Sequence[Job], workshop: Workshop) -> None:
+def check_parts(job: Job, jobs: Sequence[Job], builder: JobBuilder) -> None:
     """Find out what is wrong with a job beside its models, `jobs` being all of the call. Blocks. Raises UsageError."""
     _check_formats(job)
     if (check := find_kind(job.kind).check) is not None:
-        check(job, workshop, jobs)
+        check(job, builder, jobs)
 
 
-def embedder_of(job: Job, workshop: Workshop) -> Embedder | None:
+def embedder_of(job: Job, builder: JobBuilder) -> Embedder | None:
     """Return the embedder of a job, None where its kind does not tell whether it has one. Blocks."""
-    return workshop.embedder(job) if job.declared else None
+    return builder.embedder(job) if job.declared else None
 
 
-def llm_of(job: Job, workshop: Workshop) -> Llm | None:
+def llm_of(job: Job, builder: JobBuilder) -> Llm | None:
     """Return the chat model of a job, None when it asks none. Blocks."""
     config: LlmConfig | None = getattr(job, "llm", None)
-    return None if config is None else workshop.llm(config)
+    return None if config is None else builder.llm(config)
 
 
-def spaces_of(job: Job, workshop: Workshop) -> frozenset[str]:
+def spaces_of(job: Job, builder: JobBuilder) -> frozenset[str]:
     """Return the fingerprints of all spaces that texts and answers of a job come into. Raises UsageError for a kind that tells none."""
     spaces = find_kind(job.kind).spaces
     if spaces is None:
         raise UsageError(f"job {job.name} is of the kind {job.kind}, which does not tell the spaces of its vectors")
-    return frozenset(space.fingerprint for space in spaces(job, workshop))
+    return frozenset(space.fingerprint for space in spaces(job, builder))
 
 
-def export_job(job: Job, workshop: Workshop, output: str) -> Counts:
+def export_job(job: Job, builder: JobBuilder, output: str) -> Counts:
     """Write the rows of a job that are done now; sends nothing. Blocks. Raises UsageError for a job without rows of its own."""
     export = find_kind(job.kind).export
     if export is None:
         raise UsageError(f"the job {job.name} is of the kind {job.kind}, which has no rows", hint="Name one of the kind embed or query.")
-    return export(job, workshop, workshop.output_at(output))
+    return export(job, builder, builder.output_at(output))
 
 
-def _check_models(job: Job, workshop: Workshop, *, need_keys: bool) -> None:
-    embedder, llm = embedder_of(job, workshop), llm_of(job, workshop)
+def _check_models(job: Job, builder: JobBuilder, *, need_keys: bool) -> None:
+    embedder, llm = embedder_of(job, builder), llm_of(job, builder)
     # A class of LlamaIndex may want its key, or load its model, when it is made.
     if embedder is not None and (need_keys or embedder.provider != "llama-index"):
         embedder.check()

@@ -15,8 +15,8 @@ import orjson
 
 from asyncrun import registry
 from asyncrun.aio.stop import StopRequest
-from asyncrun.app.builder import Workshop
-from asyncrun.app.opening import build_workshop
+from asyncrun.app.builder import JobBuilder
+from asyncrun.app.opening import create_builder
 from asyncrun.app.overrides import load_jobs
 from asyncrun.app.request import Request
 from asyncrun.app.state_folder import enter_alone
@@ -77,11 +77,11 @@ async def _embedder(request: Request, ledger: Ledger) -> AsyncIterator[Embedder 
     jobs = (await asyncio.to_thread(load_jobs, replace(request, options=RunOptions(with_needs=False)), need_keys=False)).jobs
     if len(jobs) != 1 or not jobs[0].rows_hold_vectors:
         raise UsageError("--job takes one job of the kind embed", hint="Name the job whose output the file was.")
-    workshop: Workshop = build_workshop(request, ledger, stop=StopRequest(), clock=SystemClock(), manager=CallbackManager())
+    builder: JobBuilder = create_builder(request, ledger, stop=StopRequest(), clock=SystemClock(), manager=CallbackManager())
     try:
-        yield await asyncio.to_thread(workshop.embedder, jobs[0])
+        yield await asyncio.to_thread(builder.embedder, jobs[0])
     finally:
-        await workshop.aclose()
+        await builder.aclose()
 
 
 def _check(file: Path, embedder: Embedder | None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from asyncrun.aio.limiter import Limiter
-from asyncrun.app.builder import Workshop
+from asyncrun.app.builder import JobBuilder
 from asyncrun.app.jobs import embedder_of, llm_of
 from asyncrun.clock import Clock
 from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
@@ -51,10 +51,10 @@ def _hasty(job: Job) -> Job:
     )
 
 
-async def examine(jobs: Sequence[Job], workshop: Workshop, environ: Mapping[str, str]) -> list[Checkup]:
+async def examine(jobs: Sequence[Job], builder: JobBuilder, environ: Mapping[str, str]) -> list[Checkup]:
     """Return a checkup for each place of each model of the jobs, in the order of the jobs."""
-    patients = await asyncio.to_thread(lambda: list(_patients(jobs, workshop)))
-    visits = await asyncio.gather(*(_visit(patient, environ, workshop.clock) for patient in patients))
+    patients = await asyncio.to_thread(lambda: list(_patients(jobs, builder)))
+    visits = await asyncio.gather(*(_visit(patient, environ, builder.clock) for patient in patients))
     first: dict[int, Vectors] = {}
     checkups = []
     for patient, (checkup, vector) in zip(patients, visits, strict=True):
@@ -89,7 +89,7 @@ class _Patient:
         return (PROVIDERS if self.word == "embedder" else CHATS).get(self.config.provider)
 
 
-def _patients(jobs: Sequence[Job], workshop: Workshop) -> Iterator[_Patient]:
+def _patients(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[_Patient]:
     users: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
         for word in ("embedder", "llm"):
@@ -98,7 +98,7 @@ def _patients(jobs: Sequence[Job], workshop: Workshop) -> Iterator[_Patient]:
     for group, ((word, *_), those) in enumerate(users.items()):
         config, names = getattr(those[0], word), tuple(job.name for job in those)
         try:
-            model: Any = (embedder_of if word == "embedder" else llm_of)(_hasty(those[0]), workshop)
+            model: Any = (embedder_of if word == "embedder" else llm_of)(_hasty(those[0]), builder)
         except AsyncrunError as error:
             yield _Patient(group, names, word, config, None, None, error)
             continue

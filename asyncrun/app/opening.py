@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from asyncrun.aio.stop import StopRequest
-from asyncrun.app.builder import Workshop
+from asyncrun.app.builder import JobBuilder
 from asyncrun.app.overrides import Selection, load_jobs
 from asyncrun.app.request import Request, environment_secrets
 from asyncrun.callbacks.manager import CallbackManager
@@ -30,7 +30,7 @@ T = TypeVar("T")
 NOBODY = Progress().warn
 
 
-def build_workshop(
+def create_builder(
     request: Request,
     ledger: Ledger,
     *,
@@ -43,14 +43,14 @@ def build_workshop(
     stdin: Path | None = None,
     warn: Callable[[str], object] = NOBODY,
     redact: Callable[[str], str] = str,
-) -> Workshop:
-    """Return the workshop of a request.
+) -> JobBuilder:
+    """Return the builder of a request.
 
     `models` and `jobs` are all that its job file describes, `keyless` says where a key is missing that it names, `stdin` is where
     standard input was spooled to, `warn` is told what is odd, `redact` takes secrets out of a text.
     """
     options = request.options
-    return Workshop(
+    return JobBuilder(
         file=request.file,
         ledger=ledger,
         stop=stop,
@@ -76,7 +76,7 @@ def redactor_of(request: Request, selection: Selection) -> Redactor:
 
 
 @asynccontextmanager
-async def open_workshop(request: Request, *, need_keys: bool = False) -> AsyncIterator[tuple[Workshop, tuple[Job, ...]]]:
+async def open_builder(request: Request, *, need_keys: bool = False) -> AsyncIterator[tuple[JobBuilder, tuple[Job, ...]]]:
     """Open what the selected jobs of a file need, for looking only: no lock, and nothing is written beside the job file."""
     async with AsyncExitStack() as stack:
         selection, path = await asyncio.to_thread(_look, request, need_keys)
@@ -88,11 +88,11 @@ async def open_workshop(request: Request, *, need_keys: bool = False) -> AsyncIt
         ledger = Ledger(path)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
         job_file = selection.job_file
-        build = partial(build_workshop, models=job_file.models(), jobs=job_file.jobs, keyless=job_file.keyless)
-        workshop = build(request, ledger, stop=StopRequest(), clock=SystemClock(), manager=CallbackManager())
-        stack.push_async_callback(workshop.aclose)
+        build = partial(create_builder, models=job_file.models(), jobs=job_file.jobs, keyless=job_file.keyless)
+        builder = build(request, ledger, stop=StopRequest(), clock=SystemClock(), manager=CallbackManager())
+        stack.push_async_callback(builder.aclose)
         try:
-            yield workshop, selection.jobs
+            yield builder, selection.jobs
         except Exception as error:
             # Whoever shows it does not know the secrets of this job file.
             redact_error(error, redactor_of(request, selection).redact)

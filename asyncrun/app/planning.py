@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-from asyncrun.app.builder import Workshop
+from asyncrun.app.builder import JobBuilder
 from asyncrun.app.jobs import check_jobs, open_job
-from asyncrun.app.opening import open_workshop, until_interrupted
+from asyncrun.app.opening import open_builder, until_interrupted
 from asyncrun.app.produced_files import made_inputs
 from asyncrun.app.request import Request
 from asyncrun.errors import AsyncrunError, TryLaterError
@@ -22,17 +22,17 @@ def plan_jobs(request: Request) -> list[JobPlan]:
 
 
 async def _plan(request: Request) -> list[JobPlan]:
-    async with open_workshop(request) as (workshop, jobs):
-        return await until_interrupted(_plan_all(jobs, workshop), workshop.stop)
+    async with open_builder(request) as (builder, jobs):
+        return await until_interrupted(_plan_all(jobs, builder), builder.stop)
 
 
-async def _plan_all(jobs: Sequence[Job], workshop: Workshop) -> list[JobPlan]:
-    keyless = await asyncio.to_thread(partial(check_jobs, jobs, workshop, need_keys=False))
-    makers = await asyncio.to_thread(_makers_of_missing, jobs, workshop)
+async def _plan_all(jobs: Sequence[Job], builder: JobBuilder) -> list[JobPlan]:
+    keyless = await asyncio.to_thread(partial(check_jobs, jobs, builder, need_keys=False))
+    makers = await asyncio.to_thread(_makers_of_missing, jobs, builder)
     plans = []
     for job in jobs:
         try:
-            kind = await asyncio.to_thread(open_job, job, workshop)
+            kind = await asyncio.to_thread(open_job, job, builder)
             plan = _unknown(job, makers[job.name]) if job.name in makers else await kind.plan()
         except AsyncrunError as error:
             if error.place is None and not isinstance(error, TryLaterError):
@@ -41,12 +41,12 @@ async def _plan_all(jobs: Sequence[Job], workshop: Workshop) -> list[JobPlan]:
         refused = [f"a run is refused: {keyless[job.name].message}"] if job.name in keyless else []
         plans.append(plan.noted(*refused))
     # They are mistakes of the file, and no single job's.
-    return [plan.noted(*(f"a run is refused: {mistake}" for mistake in workshop.keyless)) for plan in plans[:1]] + plans[1:]
+    return [plan.noted(*(f"a run is refused: {mistake}" for mistake in builder.keyless)) for plan in plans[:1]] + plans[1:]
 
 
-def _makers_of_missing(jobs: Sequence[Job], workshop: Workshop) -> dict[str, str]:
+def _makers_of_missing(jobs: Sequence[Job], builder: JobBuilder) -> dict[str, str]:
     """Return which jobs read a file that is not there yet, each with a job that makes one. Blocks."""
-    read = made_inputs(jobs, workshop.root)
+    read = made_inputs(jobs, builder.root)
     missing = ((name, maker) for name, files in read.items() for path, maker in files.items() if not path.exists())
     return dict(missing)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from asyncrun.app.builder import Workshop
+from asyncrun.app.builder import JobBuilder
 from asyncrun.app.jobs import check_parts
 from asyncrun.app.produced_files import made_inputs
 from asyncrun.errors import AsyncrunError
@@ -17,31 +17,31 @@ Wrong = tuple[Job, JobProblem]
 """A job, and one thing that is wrong with it."""
 
 
-def unready(jobs: Sequence[Job], workshop: Workshop) -> Iterator[Wrong]:
+def unready(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[Wrong]:
     """Yield which jobs have parts that cannot be used, or ask a collection that nobody fills. Blocks."""
     for job in jobs:
         try:
-            check_parts(job, jobs, workshop)
+            check_parts(job, jobs, builder)
         except AsyncrunError as error:
             yield job, JobProblem((), str(error), error.hint)
 
 
-def unfitting(jobs: Sequence[Job], workshop: Workshop) -> Iterator[Wrong]:
+def unfitting(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[Wrong]:
     """Yield which jobs have a collection of another embedder, or name fields that are not there. Blocks.
 
     Inputs are read until every field was seen. What another of these jobs will write is not looked for.
     """
-    made = made_inputs(jobs, workshop.root)
+    made = made_inputs(jobs, builder.root)
     for job in jobs:
         if (inspect := find_kind(job.kind).inspect) is not None:
-            yield from ((job, problem) for problem in inspect(job, workshop))
+            yield from ((job, problem) for problem in inspect(job, builder))
         if job.declared and job.name not in made and STDIN not in job.input.paths:
-            yield from ((job, problem) for problem in _fields(job, workshop))
+            yield from ((job, problem) for problem in _fields(job, builder))
 
 
-def _fields(job: Job, workshop: Workshop) -> Iterator[JobProblem]:
+def _fields(job: Job, builder: JobBuilder) -> Iterator[JobProblem]:
     try:
-        lacking = list(look(workshop.whole_source(job.input)).lacking())
+        lacking = list(look(builder.whole_source(job.input)).lacking())
     except AsyncrunError as error:
         yield JobProblem(("input",), str(error), error.hint)
         return

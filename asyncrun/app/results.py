@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable
 
-from asyncrun.app.builder import Workshop
+from asyncrun.app.builder import JobBuilder
 from asyncrun.app.jobs import export_job
-from asyncrun.app.opening import open_workshop, until_interrupted
+from asyncrun.app.opening import open_builder, until_interrupted
 from asyncrun.app.request import Request
 from asyncrun.errors import UsageError
 from asyncrun.escape import cut
@@ -30,29 +30,29 @@ def export_rows(request: Request, output: str) -> Counts:
     return asyncio.run(_export_rows(request, output))
 
 
-def with_failures(jobs: Iterable[Job], workshop: Workshop, ids: Collection[str]) -> tuple[Job, ...]:
+def with_failures(jobs: Iterable[Job], builder: JobBuilder, ids: Collection[str]) -> tuple[Job, ...]:
     """Return the jobs that have failed items, of these ids where some are named. Blocks. Raises UsageError for an id that did not fail."""
-    failures = _failures(jobs, workshop)
+    failures = _failures(jobs, builder)
     known = {name for found in failures.values() for name in found}
     if unknown := sorted(set(ids) - known):
         raise UsageError(f"no failed item has the id {cut(unknown[0])!r}", hint="List them with `asyncrun failed`.")
     return tuple(job for job in jobs if (failures[job.name].keys() & set(ids) if ids else failures[job.name]))
 
 
-def _failures(jobs: Iterable[Job], workshop: Workshop) -> dict[str, dict[str, KnownFailure]]:
-    return {job.name: workshop.ledger.failures(workshop.failures_of(job)) for job in jobs}
+def _failures(jobs: Iterable[Job], builder: JobBuilder) -> dict[str, dict[str, KnownFailure]]:
+    return {job.name: builder.ledger.failures(builder.failures_of(job)) for job in jobs}
 
 
 async def _failed_items(request: Request) -> list[tuple[str, ItemFailure]]:
-    async with open_workshop(request) as (workshop, jobs):
-        found = await asyncio.to_thread(_failures, jobs, workshop)
+    async with open_builder(request) as (builder, jobs):
+        found = await asyncio.to_thread(_failures, jobs, builder)
     return [(name, known.failure) for name, failures in found.items() for known in failures.values()]
 
 
 async def _export_rows(request: Request, output: str) -> Counts:
-    async with open_workshop(request) as (workshop, jobs):
+    async with open_builder(request) as (builder, jobs):
         named = [job for job in jobs if job.name in request.jobs]
         if len(named) != 1:
             raise UsageError("export takes one job", hint="Name it: asyncrun export jobs.yaml JOB -o FILE")
         [job] = named
-        return await until_interrupted(asyncio.to_thread(export_job, job, workshop, output), workshop.stop)
+        return await until_interrupted(asyncio.to_thread(export_job, job, builder, output), builder.stop)

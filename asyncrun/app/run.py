@@ -14,7 +14,7 @@ from asyncrun.aio.event_loop import loop_factory
 from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
 from asyncrun.app.jobs import check_jobs, open_job
 from asyncrun.app.notifications import with_notices
-from asyncrun.app.opening import build_workshop, redactor_of
+from asyncrun.app.opening import create_builder, redactor_of
 from asyncrun.app.overrides import Selection, load_jobs
 from asyncrun.app.produced_files import made_inputs, output_path
 from asyncrun.app.recording import hash_of, open_recorder, settings_of
@@ -122,21 +122,21 @@ async def _run_locked(
         ledger = Ledger(state / LEDGER, warn)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
         manager = CallbackManager([recorder])
-        build = partial(build_workshop, models=job_file.models(), jobs=job_file.jobs, stdin=stdin, warn=tell, redact=redactor.redact)
-        workshop = build(request, ledger, stop=stop, clock=clock, manager=manager)
-        stack.push_async_callback(workshop.aclose)
+        build = partial(create_builder, models=job_file.models(), jobs=job_file.jobs, stdin=stdin, warn=tell, redact=redactor.redact)
+        builder = build(request, ledger, stop=stop, clock=clock, manager=manager)
+        stack.push_async_callback(builder.aclose)
         if request.options.retry is not None:
-            jobs = await asyncio.to_thread(with_failures, jobs, workshop, request.options.retry.ids)
+            jobs = await asyncio.to_thread(with_failures, jobs, builder, request.options.retry.ids)
             if not jobs:
                 return _nothing_failed(progress, clock)
-        await asyncio.to_thread(check_jobs, jobs, workshop)
+        await asyncio.to_thread(check_jobs, jobs, builder)
         if request.options.refresh:
             named = [job for job in jobs if job.name in request.jobs]
-            await open_refresh(ledger, await asyncio.to_thread(lambda: [workshop.failures_of(job) for job in named]))
+            await open_refresh(ledger, await asyncio.to_thread(lambda: [builder.failures_of(job) for job in named]))
         run_id = await asyncio.to_thread(_begin, recorder, state, request.file, jobs)
         progress.run_started(run_id, [job.name for job in jobs])
-        made = await asyncio.to_thread(lambda: made_inputs(jobs, workshop.root))
-        planned = [PlannedJob(job.name, job.kind, job.needs, partial(open_job, job, workshop), job.name in made) for job in jobs]
+        made = await asyncio.to_thread(lambda: made_inputs(jobs, builder.root))
+        planned = [PlannedJob(job.name, job.kind, job.needs, partial(open_job, job, builder), job.name in made) for job in jobs]
         runner = Runner(
             planned, progress=progress, manager=manager, stop=stop, fail_fast=request.options.fail_fast, clock=clock, redact=redactor.redact
         )
@@ -144,9 +144,9 @@ async def _run_locked(
         if request.options.max_runtime is not None:
             timer = asyncio.get_running_loop().call_later(request.options.max_runtime, stop.request, MAX_RUNTIME)
             stack.callback(timer.cancel)
-        await _run_until_stopped(runner, stop, manager.as_trace(run_id), partial(watch_run, workshop, progress, clock, stop))
+        await _run_until_stopped(runner, stop, manager.as_trace(run_id), partial(watch_run, builder, progress, clock, stop))
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
-        summary = {**summary_document(result), "learned_limits": workshop.places.learned_limits()}
+        summary = {**summary_document(result), "learned_limits": builder.places.learned_limits()}
         end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary, seconds=result.seconds)
         await asyncio.to_thread(end)
         await send_trace(sender, state, run_id, request.environ, tell)

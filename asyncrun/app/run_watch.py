@@ -12,7 +12,7 @@ from functools import partial
 from asyncrun.aio.stall_report import report, report_on_signal, watch
 from asyncrun.aio.stop import GRACE, StopRequest
 from asyncrun.aio.worker_state import monitor_workers
-from asyncrun.app.builder import Workshop
+from asyncrun.app.builder import JobBuilder
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, watch_suspension
 from asyncrun.duration import duration
@@ -23,16 +23,16 @@ SOON = 0.3
 
 
 @contextmanager
-def watch_run(workshop: Workshop, progress: Progress, clock: Clock, stop: StopRequest) -> Iterator[None]:
+def watch_run(builder: JobBuilder, progress: Progress, clock: Clock, stop: StopRequest) -> Iterator[None]:
     """Say what each slot waits for when work stalls and on SIGUSR1; say what a signal does, and that the machine slept."""
 
     def tell(text: str) -> None:
         for line in text.splitlines():
             progress.warn(line)
 
-    with monitor_workers() as seen, report_on_signal(lambda: tell(report(seen.busy, clock, workshop.places.waiting()))):
+    with monitor_workers() as seen, report_on_signal(lambda: tell(report(seen.busy, clock, builder.places.waiting()))):
         stalls = asyncio.create_task(watch(seen.busy, seen.finished, tell, clock=clock))
-        suspensions = asyncio.create_task(watch_suspension(clock, partial(resume, workshop, progress)))
+        suspensions = asyncio.create_task(watch_suspension(clock, partial(resume, builder, progress)))
         signals = asyncio.create_task(_tell_of_signal(stop, clock, tell))
         try:
             yield
@@ -50,14 +50,14 @@ async def _tell_of_signal(stop: StopRequest, clock: Clock, tell: Callable[[str],
         tell(f"{name}: what is in flight has {GRACE:.0f} s to finish, so that it is not paid for again; a second signal ends it at once")
 
 
-async def resume(workshop: Workshop, progress: Progress, seconds: float) -> None:
+async def resume(builder: JobBuilder, progress: Progress, seconds: float) -> None:
     """Go on after `seconds` in which the machine was suspended, as its clocks say."""
     words = f"suspended for {duration(round(seconds))}"
     # No time passes in it on the clock that spans are measured with: the seconds are its own.
-    with workshop.manager.event(CBEventType.WAIT, payload={"name": words, "suspended": seconds}):
+    with builder.manager.event(CBEventType.WAIT, payload={"name": words, "suspended": seconds}):
         pass
     progress.warn(f"{words}: the machine slept, or its clock was set; connections are made anew")
-    await workshop.renew_connections()
+    await builder.renew_connections()
 
 
 @contextmanager

@@ -22,12 +22,12 @@ def _look_closely(request: Request, names: Sequence[str]) -> None:
     """Raise JobFileError with what is wrong beside the file's own mistakes."""
     import asyncio
 
-    from asyncrun.app.opening import open_workshop
+    from asyncrun.app.opening import open_builder
     from asyncrun.app.preflight import Wrong, unfitting
 
     async def find() -> list[Wrong]:
-        async with open_workshop(request, need_keys=True) as (workshop, jobs):
-            return await asyncio.to_thread(lambda: list(unfitting(jobs, workshop)))
+        async with open_builder(request, need_keys=True) as (builder, jobs):
+            return await asyncio.to_thread(lambda: list(unfitting(jobs, builder)))
 
     found = asyncio.run(find())
     raise_mistakes(request.file, [(("jobs", names.index(job.name), *each.path), each.message) for job, each in found])

@@ -16,7 +16,7 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import AsyncrunError, JobFailedError, StopRunError, UsageError
-from asyncrun.ports import Kind, Progress
+from asyncrun.ports import JobRun, Progress
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobResult, Status
 from asyncrun.usage import Load, Usage, Waits
@@ -56,12 +56,12 @@ def blocked(nodes: Sequence[JobNode], ended: Mapping[str, JobResult], started: f
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """A job of a run. `open_kind` wires it when its turn comes; `fed` says whether its input is the output of another one of the run."""
+    """A job of a run. `open_job` wires it when its turn comes; `fed` says whether its input is the output of another one of the run."""
 
     name: str
     kind: str
     needs: tuple[str, ...]
-    open_kind: Callable[[], Kind]
+    open_job: Callable[[], JobRun]
     fed: bool = False
 
 
@@ -192,7 +192,7 @@ class Runner:
 
     async def _result_of(self, job: PlannedJob) -> JobResult:
         try:
-            result = await self._run_kind(job.name, await asyncio.to_thread(job.open_kind))
+            result = await self._run_opened(job.name, await asyncio.to_thread(job.open_job))
         except StopRunError:
             raise
         except AsyncrunError as error:
@@ -202,12 +202,12 @@ class Runner:
             result = replace(result, exit_code=JobFailedError.exit_code)
         return result
 
-    async def _run_kind(self, name: str, kind: Kind) -> JobResult:
+    async def _run_opened(self, name: str, opened: JobRun) -> JobResult:
         told = self._running[name] = _Counted(self._progress, self._clock.monotonic())
         with monitor_workers() as seen:
             waits = asyncio.create_task(watch_waits(seen.busy, partial(told.waiting, name), clock=self._clock))
             try:
-                return await kind.run(told)
+                return await opened.run(told)
             finally:
                 waits.cancel()
 

@@ -16,10 +16,10 @@ from asyncrun.errors import AsyncrunError, ItemError
 from asyncrun.jobs.budget import ReservedAmount
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.failures import doubted, in_doubt
-from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.questions import Answering, Question, answered_row, look_up
 from asyncrun.jobs.retry import Chosen, not_done
-from asyncrun.jobs.row_check import new_roll
+from asyncrun.jobs.row_check import new_row_ids
 from asyncrun.jobs.scan import NO_KEY
 from asyncrun.jobs.stop_timeout import patience
 from asyncrun.ledger.answers import find_answers, put_answers
@@ -51,16 +51,16 @@ class Answers:
     Args:
         answering: how it answers.
         context: the job's surroundings.
-        tally: who counts.
+        counters: who counts.
         known: the failures of earlier runs, by item id; one of a question that is sent as it was then stays.
 
     `ended` are the items that have an answer, or none, `done` those that have one, which are the rows.
     """
 
-    def __init__(self, answering: Answering, context: JobContext, tally: Tally, known: Mapping[str, KnownFailure]) -> None:
+    def __init__(self, answering: Answering, context: JobContext, counters: JobCounters, known: Mapping[str, KnownFailure]) -> None:
         self._answering = answering
         self._context = context
-        self._tally = tally
+        self._counters = counters
         self._chosen: Chosen | None = context.options.retry.chosen(known) if context.options.retry is not None else None
         self._known = known
         self._locks: dict[bytes, asyncio.Lock] = {}
@@ -68,8 +68,8 @@ class Answers:
         self._ended: AsyncrunError | None = None
         self._left = 0
         self._failed: list[tuple[KnownFailure, bool]] = []
-        self.ended = new_roll()
-        self.done = new_roll()
+        self.ended = new_row_ids()
+        self.done = new_row_ids()
 
     async def run(self, blocks: Iterator[Sequence[Found]], write: Write) -> AsyncrunError | None:
         """Answer the questions and write the rows of those that have an answer, in input order.
@@ -98,9 +98,9 @@ class Answers:
     @property
     def failures(self) -> list[KnownFailure]:
         """Return the failures, as the ledger is to know them."""
-        doubtful = in_doubt(self._tally)
+        doubtful = in_doubt(self._counters)
         return [
-            doubted(known, self._known.get(known.failure.id), self._tally) if new and doubtful else known for known, new in self._failed
+            doubted(known, self._known.get(known.failure.id), self._counters) if new and doubtful else known for known, new in self._failed
         ]
 
     async def _calls(self, blocks: Iterator[Sequence[Found]]) -> AsyncIterator[Callable[[], Awaitable[Settled]]]:
@@ -167,8 +167,8 @@ class Answers:
     def _receive(self, settled: Settled) -> list[Mapping[str, Any]]:
         """Count an ended question; return its row, if it has one."""
         completion, answer = settled.completion, settled.completion.answer
-        self._tally.use(completion.usage)
-        self._tally.spend(completion.waits)
+        self._counters.use(completion.usage)
+        self._counters.spend(completion.waits)
         self.ended.append(hash(settled.item.id))
         if answer is None:
             self._left += 1
@@ -176,10 +176,10 @@ class Answers:
             failure = ItemFailure(settled.item.id, settled.item.place, answer.reason, answer.message, answer.attempts)
             key = settled.question.key if settled.question is not None else NO_KEY
             self._failed.append((KnownFailure(failure, self._answering.space.fingerprint, key), not settled.cached))
-            self._tally.fail(failure)
-            self._ended = self._ended or self._tally.too_many()
+            self._counters.fail(failure)
+            self._ended = self._ended or self._counters.too_many()
         else:
-            self._tally.add(ok=1, cached=int(settled.cached))
+            self._counters.add(ok=1, cached=int(settled.cached))
             self.done.append(hash(settled.item.id))
             if settled.question is not None:
                 return [answered_row(settled.question, answer)]

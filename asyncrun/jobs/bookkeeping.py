@@ -12,7 +12,7 @@ from asyncrun.ledger.spending import close_account
 from asyncrun.records import Space
 
 
-async def keep_books(context: JobContext, space: Space, error: AsyncrunError | None) -> AsyncrunError | None:
+async def finish_job(context: JobContext, space: Space, error: AsyncrunError | None) -> AsyncrunError | None:
     """Write it down, in one transaction, unless `error` has ended the job, or only a part of it was run (`--limit`).
 
     Returns the error, or that of the ledger's disk.

@@ -43,7 +43,7 @@ def output_bytes(rows: int, dimensions: int, text: int, form: str) -> int:
     return rows * (dimensions * NUMBER_BYTES.get(form, 4) + ROW_EXTRA) + text
 
 
-class Room:
+class DiskCheck:
     """Looks once whether a job fits; `error` is what ends it when a look after an answer has found that it does not.
 
     Args:
@@ -74,10 +74,10 @@ class Room:
     def _look(self, then: str) -> None:
         needs = self._needs()
         self._settled = needs is not None
-        check_room(needs or {}, self._free, then)
+        check_disk_space(needs or {}, self._free, then)
 
 
-def check_room(needs: Mapping[Path, int], free: FreeSpace, then: str) -> None:
+def check_disk_space(needs: Mapping[Path, int], free: FreeSpace, then: str) -> None:
     """Find out whether what is needed in each folder fits on its disk; `then` ends the sentence. Blocks. Raises StorageError."""
     by_disk: Counter[int] = Counter()
     folders: dict[int, Path] = {}

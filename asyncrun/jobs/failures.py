@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from asyncrun.jobs.items import Items
-from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.scan import Scan
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.records import EmbedFailure, ItemFailure
@@ -16,35 +16,35 @@ DOUBT = b"?"
 """Stands before the key of a failure in doubt, so that it is no text's key."""
 
 
-async def keep_failures(items: Items, scanned: Scan, failures: Mapping[int, EmbedFailure], tally: Tally) -> None:
+async def keep_failures(items: Items, scanned: Scan, failures: Mapping[int, EmbedFailure], counters: JobCounters) -> None:
     """Store and count the failures of the scan and of the answers, which are given by the item's ordinal."""
     context = items.context
     by_key = {scanned.key(ordinal): failure for ordinal, failure in failures.items()}
     known = list(scanned.failures)
     if by_key:
         new = await asyncio.to_thread(lambda: list(_failed(items, scanned, by_key)))
-        if in_doubt(tally):
+        if in_doubt(counters):
             before = await asyncio.to_thread(context.ledger.failures, context.failures)
-            new = [doubted(each, before.get(each.failure.id), tally) for each in new]
+            new = [doubted(each, before.get(each.failure.id), counters) for each in new]
         known += new
     for each in known:
-        tally.fail(each.failure)
+        counters.fail(each.failure)
     if context.options.limit is not None:
         known += await asyncio.to_thread(_beyond_limit, items)
     await context.keep_failures(known)
 
 
-def in_doubt(tally: Tally) -> bool:
+def in_doubt(counters: JobCounters) -> bool:
     """Tell whether refusals may be the endpoint's fault: it has accepted nothing in this run."""
-    return tally.counts.ok == tally.counts.cached
+    return counters.counts.ok == counters.counts.cached
 
 
-def doubted(known: KnownFailure, before: KnownFailure | None, tally: Tally) -> KnownFailure:
+def doubted(known: KnownFailure, before: KnownFailure | None, counters: JobCounters) -> KnownFailure:
     """Return a failure in doubt as one that the next run asks again, given how the item failed before.
 
     What was refused before, the same text with the same settings, is no longer in doubt where others have been accepted before.
     """
-    sure = (known.key, DOUBT + known.key) if tally.counts.cached else (known.key,)
+    sure = (known.key, DOUBT + known.key) if counters.counts.cached else (known.key,)
     if before is not None and (before.space, before.failure.reason) == (known.space, known.failure.reason) and before.key in sure:
         return known
     return replace(known, key=DOUBT + known.key)

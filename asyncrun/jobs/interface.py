@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from asyncrun.ports import Kind
+from asyncrun.ports import JobRun
 from asyncrun.records import InputType, Space
 from asyncrun.results import Counts
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from asyncrun.jobs.context import JobContext
     from asyncrun.jobs.distinct import DistinctSource
     from asyncrun.jobs.items import Items
-    from asyncrun.jobs.outputs import Output as JobOutput
+    from asyncrun.jobs.outputs import JobOutput
     from asyncrun.jobs.run_options import RunOptions
     from asyncrun.ledger.ledger import Ledger
     from asyncrun.llms.interface import Llm
@@ -108,7 +108,7 @@ class JobKind(Generic[J]):
     """
 
     model: type[J]
-    open: Callable[[J, Builder], Kind]
+    open: Callable[[J, Builder], JobRun]
     check: Callable[[J, Builder, Sequence[Job]], None] | None = None
     inspect: Callable[[J, Builder], Iterable[JobProblem]] | None = None
     spaces: Callable[[J, Builder], Collection[Space]] | None = None

@@ -15,9 +15,9 @@ from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import DamagedStateError
 from asyncrun.jobs.change_notes import news, passed_over
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.disk_space import Room, ledger_bytes, output_bytes
+from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes, output_bytes
 from asyncrun.jobs.distinct import DistinctSource, changed_input
-from asyncrun.jobs.outputs import Output
+from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.scan import Scan, scan
 from asyncrun.ledger.key_index import KeyIndex
@@ -72,7 +72,7 @@ class Items:
             )
         return index
 
-    def disk(self, scanned: Scan, index: KeyIndex, output: Output) -> dict[Path, int] | None:
+    def disk(self, scanned: Scan, index: KeyIndex, output: JobOutput) -> dict[Path, int] | None:
         """Return how many bytes a run needs in the ledger's and the output's folder, None when that is not known. Blocks."""
         dimensions = self.embedder.dimensions or known_dimensions(self.context.ledger, self.space)
         if dimensions is None:
@@ -87,18 +87,18 @@ class Items:
             needs[folder] = needs.get(folder, 0) + output_bytes(rows, in_rows, text, output.form.split()[0])
         return needs
 
-    def room(self, scanned: Scan, index: KeyIndex, output: Output) -> Room:
+    def disk_check(self, scanned: Scan, index: KeyIndex, output: JobOutput) -> DiskCheck:
         """Return who looks whether a run fits on the disk."""
-        return Room(lambda: self.disk(scanned, index, output), self.context.free_space)
+        return DiskCheck(lambda: self.disk(scanned, index, output), self.context.free_space)
 
-    def prepare(self, scanned: Scan, index: KeyIndex, room: Room) -> Sequence[str]:
+    def prepare(self, scanned: Scan, index: KeyIndex, disk_check: DiskCheck) -> Sequence[str]:
         """Return what to say before items are sent, after finding out whether they fit on the disk. Blocks. Raises StorageError."""
         send, _ = scanned.missing(index)
         if not send.any():
             return ()
         price = self.embedder.price_per_million_tokens
         cost = None if price is None else cost_of(self.context.rate.of(scanned.sizes[send].tolist()), price)
-        room.check()
+        disk_check.check()
         return *news(self.context, self.space, int(np.count_nonzero(scanned.open(index))), cost), *passed_over(self.source)
 
     def present(self, scanned: Scan, index: KeyIndex) -> str:

@@ -19,7 +19,7 @@ SHOWN_FAILURES = 100
 """How many failures a result carries; the ledger has all."""
 
 
-class Tally:
+class JobCounters:
     """Counts the items of one job as they end, and tells the onlooker.
 
     Args:
@@ -60,7 +60,7 @@ class Tally:
         self.add(failed=1)
         self._progress.item_failed(self.name, failure)
 
-    def take(self, other: Tally) -> None:
+    def take(self, other: JobCounters) -> None:
         """Add what another one has counted of the same items, without those that it has done: here they are not done yet."""
         self.use(other.usage)
         self.spend(other.waits)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asyncrun.errors import AsyncrunError, TryLaterError
-from asyncrun.jobs.disk_space import Room
+from asyncrun.jobs.disk_space import DiskCheck
 from asyncrun.jobs.estimate import load_of
 from asyncrun.jobs.failures import keep_failures
 from asyncrun.jobs.items import Items
-from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.retry import not_done
-from asyncrun.jobs.row_check import Roll
+from asyncrun.jobs.row_check import RowIds
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.sending import Batch, send_all
 from asyncrun.jobs.space_check import check_place
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-async def send_missing(items: Items, scanned: Scan, index: KeyIndex, tally: Tally, room: Room) -> tuple[AsyncrunError | None, Roll[int]]:
+async def send_missing(
+    items: Items, scanned: Scan, index: KeyIndex, counters: JobCounters, disk_check: DiskCheck
+) -> tuple[AsyncrunError | None, RowIds[int]]:
     """Send what is not finished; every vector is durable before it is counted.
 
     What another job is sending, of this run or another one, is awaited, not sent. It ends when the first answer shows that there is no
@@ -38,17 +40,17 @@ async def send_missing(items: Items, scanned: Scan, index: KeyIndex, tally: Tall
     send, times = scanned.missing(index)
     done = scanned.positions(index)[scanned.ready & ~scanned.open(index)]
     left = int(np.count_nonzero(scanned.open(index))) - int(times.sum())
-    tally.add(ok=len(done), cached=len(done), skipped=scanned.skipped, truncated=int(np.count_nonzero(index.flags(done) & TRUNCATED)))
-    sending = _Sending(items, scanned, times, tally, room)
+    counters.add(ok=len(done), cached=len(done), skipped=scanned.skipped, truncated=int(np.count_nonzero(index.flags(done) & TRUNCATED)))
+    sending = _Sending(items, scanned, times, counters, disk_check)
     try:
-        error: AsyncrunError | None = tally.too_many(more=len(scanned.failures))
+        error: AsyncrunError | None = counters.too_many(more=len(scanned.failures))
         if error is None and send.any():
-            await check_place(items.embedder, items.input_type, items.context, tally)
+            await check_place(items.embedder, items.input_type, items.context, counters)
         while error is None and send.any():
             error, send = await sending.send(send)
         return error or not_done(left), scanned.done(sending.failures)
     finally:
-        await keep_failures(items, scanned, sending.failures, tally)
+        await keep_failures(items, scanned, sending.failures, counters)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,8 +60,8 @@ class _Sending:
     items: Items
     scanned: Scan
     times: NDArray[np.int64]
-    tally: Tally
-    room: Room
+    counters: JobCounters
+    disk_check: DiskCheck
     failures: dict[int, EmbedFailure] = field(default_factory=dict)
 
     async def send(self, send: NDArray[np.bool_]) -> tuple[AsyncrunError | None, NDArray[np.bool_]]:
@@ -72,28 +74,28 @@ class _Sending:
             own = own[~await self._count_finished(own)]
             mine = np.zeros_like(send)
             mine[own] = True
-            self.tally.expect(load_of(scanned.sizes[mine].tolist(), items.embedder))
+            self.counters.expect(load_of(scanned.sizes[mine].tolist(), items.embedder))
             pending = items.pending(scanned, mine) if mine.any() else ()
-            send_some = partial(send_all, embedder=items.embedder, input_type=items.input_type, context=context, tally=self.tally)
-            error = await send_some(pending, self._received, used=self.tally.use, room=self.room)
+            send_some = partial(send_all, embedder=items.embedder, input_type=items.input_type, context=context, counters=self.counters)
+            error = await send_some(pending, self._received, used=self.counters.use, disk_check=self.disk_check)
             share.failed.update((scanned.key(ordinal), context.redacted(failure)) for ordinal, failure in self.failures.items())
             if error is not None or not share.others:
                 return error, np.zeros_like(send)
             try:
-                failed = await self.tally.wait_for(share)
+                failed = await self.counters.wait_for(share)
             except TryLaterError as stopped:
                 return stopped, np.zeros_like(send)
         return None, await self._undone(ordinals[~share.mine], failed)
 
     def _received(self, batch: Batch, answer: Embedded) -> AsyncrunError | None:
-        self.tally.add(
+        self.counters.add(
             ok=sum(int(self.times[batch[position].ordinal]) for position in answer.positions),
             truncated=sum(int(self.times[batch[position].ordinal]) for position in answer.truncated),
         )
-        self.tally.spend(answer.waits)
+        self.counters.spend(answer.waits)
         self.failures.update((batch[failure.position].ordinal, failure) for failure in answer.failures)
         failed = len(self.scanned.failures) + sum(int(self.times[ordinal]) for ordinal in self.failures)
-        return self.tally.too_many(more=failed) if answer.failures else None
+        return self.counters.too_many(more=failed) if answer.failures else None
 
     async def _undone(self, ordinals: NDArray[np.intp], failed: Mapping[bytes, EmbedFailure]) -> NDArray[np.bool_]:
         """Count what other jobs have finished, or could not; returns what they have left undone."""
@@ -114,5 +116,5 @@ class _Sending:
         found = positions >= 0
         done = self.times[ordinals[found]]
         truncated = index.flags(positions[found]) & TRUNCATED > 0
-        self.tally.add(ok=int(done.sum()), cached=int(done.sum()), truncated=int(done[truncated].sum()))
+        self.counters.add(ok=int(done.sum()), cached=int(done.sum()), truncated=int(done[truncated].sum()))
         return found

@@ -14,7 +14,7 @@ from typing import Any
 
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.row_check import Roll, check_rows, new_roll
+from asyncrun.jobs.row_check import RowIds, check_rows, new_row_ids
 from asyncrun.writers.interface import Writer
 
 Row = Mapping[str, Any]
@@ -29,8 +29,8 @@ class Unfinished:
 
     writer: Writer
     shown: str
-    done: Roll[int] | None = None
-    _written: Roll[int] = field(default_factory=new_roll)
+    done: RowIds[int] | None = None
+    _written: RowIds[int] = field(default_factory=new_row_ids)
     _in_use: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, rows: Iterable[Row]) -> None:
@@ -40,8 +40,8 @@ class Unfinished:
                 self.writer.write(row)
                 self._written.append(hash(row["id"]))
 
-    def commit(self, done: Roll[int]) -> os.stat_result | None:
-        """Put it in its place if its rows are those of what is done; returns which file it is there. Blocks. Raises as `Output.write`."""
+    def commit(self, done: RowIds[int]) -> os.stat_result | None:
+        """Put it in its place if its rows are those of what is done; returns which file it is there. Blocks. Raises as `write`."""
         with self._in_use:
             check_rows(self.shown, self._written, done)
             return self.writer.commit()
@@ -53,7 +53,7 @@ class Unfinished:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class JobOutput:
     """Where rows go.
 
     `path` is None for standard output, `shown` the path as the user knows it, `form` a word for format and columns; `beside` are the files
@@ -81,7 +81,7 @@ class Output:
             return False
         return await asyncio.to_thread(lambda: context.ledger.output_is(path, mark) and all(file.exists() for file in self.beside))
 
-    async def write(self, rows: Iterable[Row], done: Roll[int], mark: str, context: JobContext) -> None:
+    async def write(self, rows: Iterable[Row], done: RowIds[int], mark: str, context: JobContext) -> None:
         """Write the rows of what is done in a worker thread, put the file in its place, and remember what it was made from.
 
         Raises DamagedStateError for other rows, OutputError and StorageError; then the former file stays.
@@ -108,7 +108,7 @@ class Output:
             finally:
                 await asyncio.to_thread(unfinished.abort)
 
-    def write_rows(self, rows: Iterable[Row], done: Roll[int]) -> os.stat_result | None:
+    def write_rows(self, rows: Iterable[Row], done: RowIds[int]) -> os.stat_result | None:
         """Write the rows of what is done, put the file in its place, and return which one it is there. Blocks. Raises as `write` does.
 
         `done` is looked at after the last row.

@@ -12,7 +12,7 @@ from asyncrun.jobs.change_notes import news, passed_over
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.distinct import DistinctSource
 from asyncrun.jobs.items import Items
-from asyncrun.jobs.outputs import Output
+from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.space_check import needs_probe, probe_of
 from asyncrun.ledger.key_index import KeyIndex
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from asyncrun.jobs.pending import Pending
 
 
-def plan_items(items: Items, kind: str, scanned: Scan, index: KeyIndex, output: Output) -> JobPlan:
+def plan_items(items: Items, kind: str, scanned: Scan, index: KeyIndex, output: JobOutput) -> JobPlan:
     """Return the plan of a job whose items are its requests' texts. Blocks."""
     context = items.context
     send, _ = scanned.missing(index)

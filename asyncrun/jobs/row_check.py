@@ -6,22 +6,22 @@ from array import array
 
 from asyncrun.errors import DamagedStateError
 
-Roll = array  # of the type code "q"
+RowIds = array  # of the type code "q"
 """Ids of items in their order, each as its hash in this process: eight bytes an item, which cost less than reading its line."""
 
 
-def new_roll(hashes: bytes = b"") -> Roll[int]:
+def new_row_ids(hashes: bytes = b"") -> RowIds[int]:
     """Return a roll, given the hashes as 8 bytes each.
 
-    >>> roll = new_roll()
+    >>> roll = new_row_ids()
     >>> roll.append(hash("a"))
-    >>> roll == new_roll(roll.tobytes())
+    >>> roll == new_row_ids(roll.tobytes())
     True
     """
     return array("q", hashes)
 
 
-def check_rows(shown: str, written: Roll[int], done: Roll[int]) -> None:
+def check_rows(shown: str, written: RowIds[int], done: RowIds[int]) -> None:
     """Raise DamagedStateError unless the rows written are those of the items that are done; `shown` is the output.
 
     Nothing that is known to happen leads here: it is the last look before a good file is replaced.

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from asyncrun.jobs.retry import Chosen
-from asyncrun.jobs.row_check import Roll, new_roll
+from asyncrun.jobs.row_check import RowIds, new_row_ids
 from asyncrun.ledger.key_index import KEY_BYTES, KeyIndex, keys_array
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.records import BadItem, Item, ItemFailure, content_key
@@ -68,14 +68,14 @@ class Scan:
         """Return which items can be embedded; shape (n,)."""
         return np.equal(self.states, State.READY)
 
-    def roll(self, items: NDArray[np.bool_]) -> Roll[int]:
+    def row_ids(self, items: NDArray[np.bool_]) -> RowIds[int]:
         """Return the ids of items, given as a mask."""
-        return new_roll(self.ids[items].tobytes())
+        return new_row_ids(self.ids[items].tobytes())
 
-    def done(self, failed: Collection[int] = ()) -> Roll[int]:
+    def done(self, failed: Collection[int] = ()) -> RowIds[int]:
         """Return the ids of all that can be embedded but those whose text failed; `failed` are the ordinals of such items."""
         keys = np.frombuffer(self.raw_keys, dtype=f"V{KEY_BYTES}")
-        return self.roll(self.ready & ~np.isin(keys, keys[list(failed)]) if failed else self.ready)
+        return self.row_ids(self.ready & ~np.isin(keys, keys[list(failed)]) if failed else self.ready)
 
     @property
     def skipped(self) -> int:

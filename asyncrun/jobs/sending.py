@@ -11,10 +11,10 @@ from asyncrun.batching.pack import pack
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import AsyncrunError, BudgetError, StopRunError
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.disk_space import Room
+from asyncrun.jobs.disk_space import DiskCheck
 from asyncrun.jobs.embed_batch import embed_batch
 from asyncrun.jobs.estimate import load_of
-from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.stop_timeout import patience
 from asyncrun.records import Embedded, InputType
@@ -33,19 +33,19 @@ async def send_all(
     input_type: InputType,
     context: JobContext,
     used: Callable[[Usage], object],
-    tally: Tally | None = None,
+    counters: JobCounters | None = None,
     keep: bool = True,
-    room: Room | None = None,
+    disk_check: DiskCheck | None = None,
 ) -> AsyncrunError | None:
     """Embed texts in batches, as many at a time as the job's workers, and hand each answer to `receive` as it comes.
 
-    `used` is told what requests used, also those of a batch that ends with an error, `tally` when a call begins and ends. Without
-    `keep` the vectors go to `receive` alone. `room` ends the sending when after the first answer not all fits.
+    `used` is told what requests used, also those of a batch that ends with an error, `counters` when a call begins and ends. Without
+    `keep` the vectors go to `receive` alone. `disk_check` ends the sending when after the first answer not all fits.
     `pending` is read lazily in a thread. An AsyncrunError of embedder or ledger, one that `receive` returns, or a stop ends the sending: no
     new batch starts, those in flight are awaited and received, as is what was answered before: it is paid for. Any other exception is
     a bug: it cancels what is in flight and is raised. Returns the error that ended it, or None.
     """
-    sending = _Sending(receive, embedder, input_type, context, used, tally, keep, room)
+    sending = _Sending(receive, embedder, input_type, context, used, counters, keep, disk_check)
     answers = outcomes(sending.calls(pending), workers=context.workers or embedder.workers, order="completed", on_error="collect")
     try:
         async with patience(context), answers as answered:
@@ -65,9 +65,9 @@ class _Sending:
     input_type: InputType
     context: JobContext
     used: Callable[[Usage], object]
-    tally: Tally | None
+    counters: JobCounters | None
     keep: bool
-    room: Room | None
+    disk_check: DiskCheck | None
     ended: AsyncrunError | None = None
 
     async def calls(self, pending: Iterable[Pending]) -> AsyncIterator[Awaitable[tuple[Batch, Embedded]]]:
@@ -81,17 +81,17 @@ class _Sending:
     async def embed(self, batch: Batch) -> tuple[Batch, Embedded]:
         """Embed a batch, or what is left of it after a part was paid with the rest of a budget. Raises StopRunError."""
         load, waits = load_of([each.size for each in batch], self.embedder), None
-        if self.tally is not None:
-            self.tally.sending(load)
+        if self.counters is not None:
+            self.counters.sending(load)
         try:
             outcome = await embed_batch(batch, self.embedder, self.input_type, self.context, used=self.used, keep=self.keep)
             if outcome.error is None:
                 waits = outcome.waits
-                if self.room is not None:
-                    await self.room.look()
+                if self.disk_check is not None:
+                    await self.disk_check.look()
         finally:
-            if self.tally is not None:
-                self.tally.received(load, waits)
+            if self.counters is not None:
+                self.counters.received(load, waits)
         if isinstance(outcome.error, StopRunError):
             self.take(batch, outcome)
             raise outcome.error
@@ -107,6 +107,6 @@ class _Sending:
     def take(self, batch: Batch, outcome: Embedded) -> None:
         """Hand on what was answered: it is paid for, also before an error."""
         if outcome.positions or outcome.error is None:
-            error = self.receive(batch, outcome) or (self.room.error if self.room is not None else None)
+            error = self.receive(batch, outcome) or (self.disk_check.error if self.disk_check is not None else None)
             self.ended = self.ended or error
         self.ended = self.ended or outcome.error

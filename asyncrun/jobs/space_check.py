@@ -9,7 +9,7 @@ from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import AsyncrunError, EndpointError, SpaceMismatchError
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.sending import Batch, send_all
 from asyncrun.ledger.key_index import keys_array
@@ -38,7 +38,7 @@ def needs_probe(embedder: Embedder, input_type: InputType, context: JobContext) 
     return embedder.place not in places(context.ledger, space) or _known(space, probe_of(embedder, input_type), context) is None
 
 
-async def check_place(embedder: Embedder, input_type: InputType, context: JobContext, tally: Tally) -> None:
+async def check_place(embedder: Embedder, input_type: InputType, context: JobContext, counters: JobCounters) -> None:
     """Have the first place of a named space make the vector of the probe, and every other one the same.
 
     Jobs that run side by side ask a place once. Raises SpaceMismatchError when the vectors point apart, EndpointError when there is none,
@@ -48,12 +48,12 @@ async def check_place(embedder: Embedder, input_type: InputType, context: JobCon
     while await asyncio.to_thread(needs_probe, embedder, input_type, context):
         async with context.claims.claim(embedder.space(input_type).fingerprint, [probe.key]) as share:
             if share.others:
-                await tally.wait_for(share)
+                await counters.wait_for(share)
             elif await asyncio.to_thread(needs_probe, embedder, input_type, context):
-                await _ask(probe, embedder, input_type, context, tally)
+                await _ask(probe, embedder, input_type, context, counters)
 
 
-async def _ask(probe: Pending, embedder: Embedder, input_type: InputType, context: JobContext, tally: Tally) -> None:
+async def _ask(probe: Pending, embedder: Embedder, input_type: InputType, context: JobContext, counters: JobCounters) -> None:
     space = embedder.space(input_type)
     seen = await asyncio.to_thread(places, context.ledger, space)
     known = await asyncio.to_thread(_known, space, probe, context)
@@ -69,7 +69,7 @@ async def _ask(probe: Pending, embedder: Embedder, input_type: InputType, contex
             return EndpointError(f"{words}: {answer.failures[0].message}")
         return None if known is None else _difference(answer.vectors[0], known, embedder.place, space)
 
-    error = await send_all([probe], judge, embedder=embedder, input_type=input_type, context=context, used=tally.use, keep=known is None)
+    error = await send_all([probe], judge, embedder=embedder, input_type=input_type, context=context, used=counters.use, keep=known is None)
     if error is not None:
         raise error
     await add_places(context.ledger, space, [embedder.place])

@@ -15,7 +15,7 @@ from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.chunked import ChunkedDocument
 from asyncrun.jobs.collection_check import check_space
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.records import EmbedFailure, ItemFailure, Space
@@ -26,7 +26,7 @@ COMMITTED_TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class StoreTarget:
     """Where documents go: `source` owns them; of the stored ones at most `max_delete` may be removed in one run."""
 
     collection: str
@@ -36,11 +36,11 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shelf:
+class StoreSync:
     """The place of a job's documents in its store. `check_writable` raises StorageError for a store that cannot be written."""
 
     store: Store
-    target: Target
+    target: StoreTarget
     context: JobContext
     check_writable: Callable[[], None]
 
@@ -75,7 +75,12 @@ class Shelf:
         return self.store.marks(self.target.collection, self.target.source)
 
     async def commit(
-        self, documents: Sequence[ChunkedDocument], failures: Mapping[bytes, EmbedFailure], index: KeyIndex, space: Space, tally: Tally
+        self,
+        documents: Sequence[ChunkedDocument],
+        failures: Mapping[bytes, EmbedFailure],
+        index: KeyIndex,
+        space: Space,
+        counters: JobCounters,
     ) -> list[KnownFailure]:
         """Commit the documents whose chunks are all finished; returns those that failed. Others stay as they were."""
         failed, whole = [], []
@@ -91,17 +96,17 @@ class Shelf:
             for start in range(0, len(whole), COMMITTED_TOGETHER):
                 with waiting("store", idle=False):
                     ok, writing = await asyncio.to_thread(self._put, whole[start : start + COMMITTED_TOGETHER], index, space)
-                tally.add(ok=ok)
+                counters.add(ok=ok)
                 spent += Waits(store=writing)
-            tally.spend(spent)
+            counters.spend(spent)
             event.on_end(payload=spent.told())
         return failed
 
-    async def prune(self, gone: Sequence[str], tally: Tally) -> None:
+    async def prune(self, gone: Sequence[str], counters: JobCounters) -> None:
         """Remove documents that have left the input, if the job says so."""
         if self.prunes and gone:
             await asyncio.to_thread(self.store.remove, self.target.collection, self.target.source, gone)
-            tally.add(removed=len(gone))
+            counters.add(removed=len(gone))
 
     def _put(self, documents: Sequence[ChunkedDocument], index: KeyIndex, space: Space) -> tuple[int, float]:
         """Commit those documents whose vectors are all in the ledger; returns how many, and the seconds that the store took."""

@@ -45,13 +45,13 @@ for words in json.loads(sys.argv[1]):
 """
 CRASH = f"""
 from asyncrun.cli import main
-from asyncrun.jobs.embed.run import EmbedKind
+from asyncrun.jobs.embed.run import EmbedRun
 async def crash(*_):
     try:
         raise ValueError(open("{KEYS}").read())
     except ValueError as error:
         raise RuntimeError("Bearer " + {KEY!r}) from error
-EmbedKind.run = crash
+EmbedRun.run = crash
 main()
 """
 

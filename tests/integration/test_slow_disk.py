@@ -16,7 +16,7 @@ import pytest
 from asyncrun.aio.stop import StopRequest
 from asyncrun.callbacks import CallbackManager
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.outputs import Output
+from asyncrun.jobs.outputs import JobOutput
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.writer import MOST_WAITING
@@ -86,7 +86,7 @@ async def test_an_output_is_thrown_away_once_its_last_rows_are_written_also_wher
         context = JobContext("job", "jobs.yaml/job", ledger, StopRequest(), FakeClock(), CallbackManager())
 
         async def write() -> None:
-            async with Output(tmp_path / "out", "out", "slow", Slow).writing("mark", context) as unfinished:
+            async with JobOutput(tmp_path / "out", "out", "slow", Slow).writing("mark", context) as unfinished:
                 await asyncio.to_thread(unfinished.write, [{"id": "a"}])
 
         writing = asyncio.create_task(write())

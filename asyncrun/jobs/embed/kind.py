@@ -10,8 +10,8 @@ from asyncrun.records import InputType
 from asyncrun.results import Counts
 
 if TYPE_CHECKING:
-    from asyncrun.jobs.embed.run import EmbedKind
-    from asyncrun.jobs.outputs import Output
+    from asyncrun.jobs.embed.run import EmbedRun
+    from asyncrun.jobs.outputs import JobOutput
 
 
 class EmbedJob(Job):
@@ -23,14 +23,14 @@ class EmbedJob(Job):
     output: OutputField
 
 
-def open_embed(job: EmbedJob, builder: Builder) -> EmbedKind:
+def open_embed(job: EmbedJob, builder: Builder) -> EmbedRun:
     """Return an embed job with all that it needs. Blocks."""
-    from asyncrun.jobs.embed.run import EmbedKind
+    from asyncrun.jobs.embed.run import EmbedRun
 
-    return EmbedKind(builder.items(job, InputType.DOCUMENT), builder.output(job.output))
+    return EmbedRun(builder.items(job, InputType.DOCUMENT), builder.output(job.output))
 
 
-def _export(job: EmbedJob, builder: Builder, output: Output) -> Counts:
+def _export(job: EmbedJob, builder: Builder, output: JobOutput) -> Counts:
     return open_embed(job, builder).export(output)
 
 

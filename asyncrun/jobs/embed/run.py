@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from asyncrun.errors import AsyncrunError
-from asyncrun.jobs.bookkeeping import keep_books
+from asyncrun.jobs.bookkeeping import finish_job
 from asyncrun.jobs.items import Items
-from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.missing import send_missing
-from asyncrun.jobs.outputs import Output, Row
+from asyncrun.jobs.outputs import JobOutput, Row
 from asyncrun.jobs.planning import plan_items
-from asyncrun.jobs.row_check import Roll
+from asyncrun.jobs.row_check import RowIds
 from asyncrun.jobs.scan import Scan
 from asyncrun.ports import Progress
 from asyncrun.records import Item
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EmbedKind:
+class EmbedRun:
     """One embed job, wired. Rows: id, embedding, text, metadata."""
 
     items: Items
-    output: Output
+    output: JobOutput
 
     async def plan(self) -> JobPlan:
         """Say what a run would send; sends nothing."""
@@ -40,32 +40,32 @@ class EmbedKind:
     async def run(self, progress: Progress) -> JobResult:
         """Embed what is missing, then write the output unless it is up to date."""
         context = self.items.context
-        tally = Tally(context, "embed", progress)
+        counters = JobCounters(context, "embed", progress)
         try:
             await asyncio.to_thread(self.output.check)
             scanned = await asyncio.to_thread(self.items.scan)
-            tally.start(len(scanned))
-            tally.say(map(str, self.items.source.lacking))
+            counters.start(len(scanned))
+            counters.say(map(str, self.items.source.lacking))
             index = await asyncio.to_thread(self.items.index)
-            room = self.items.room(scanned, index, self.output)
-            tally.say(await asyncio.to_thread(self.items.prepare, scanned, index, room))
-            error, done = await send_missing(self.items, scanned, index, tally, room)
-            if (error := error or tally.too_many()) is None:
+            disk_check = self.items.disk_check(scanned, index, self.output)
+            counters.say(await asyncio.to_thread(self.items.prepare, scanned, index, disk_check))
+            error, done = await send_missing(self.items, scanned, index, counters, disk_check)
+            if (error := error or counters.too_many()) is None:
                 await self._write(scanned, done)
         except AsyncrunError as raised:
             error = raised
-        error = await keep_books(context, self.items.space, error)
-        return tally.result(limits=self.items.embedder.rate_limits, output=self.output.shown, error=error)
+        error = await finish_job(context, self.items.space, error)
+        return counters.result(limits=self.items.embedder.rate_limits, output=self.output.shown, error=error)
 
-    def export(self, output: Output) -> Counts:
+    def export(self, output: JobOutput) -> Counts:
         """Write the rows that are done now to another output; sends nothing. Blocks. Returns how many items are ok, of how many."""
         scanned = self.items.scan()
         index = self.items.whole_index()
-        done = scanned.roll(self.items.finished(scanned, index))
+        done = scanned.row_ids(self.items.finished(scanned, index))
         output.write_rows(self._rows(self.items.context.unless_stopped(self.items.rows(scanned, index))), done)
         return Counts(items=len(scanned), ok=len(done), skipped=scanned.skipped)
 
-    async def _write(self, scanned: Scan, done: Roll[int]) -> None:
+    async def _write(self, scanned: Scan, done: RowIds[int]) -> None:
         items = self.items
         index = await asyncio.to_thread(items.index)
         made = (items.space.fingerprint, items.present(scanned, index), str(items.context.generation.number))

@@ -16,7 +16,7 @@ from asyncrun.jobs.interface import Builder, JobKind, JobProblem, embedder_space
 from asyncrun.records import InputType
 
 if TYPE_CHECKING:
-    from asyncrun.jobs.ingest.run import IngestKind
+    from asyncrun.jobs.ingest.run import IngestRun
 
 
 class IngestJob(Job):
@@ -47,20 +47,20 @@ class IngestJob(Job):
         return StoredCollection(self.store, self.collection)
 
 
-def _open(job: IngestJob, builder: Builder) -> IngestKind:
-    from asyncrun.jobs.ingest.run import IngestKind
-    from asyncrun.jobs.store_sync import Shelf, Target
+def _open(job: IngestJob, builder: Builder) -> IngestRun:
+    from asyncrun.jobs.ingest.run import IngestRun
+    from asyncrun.jobs.store_sync import StoreSync, StoreTarget
     from asyncrun.readonly import check_writable
 
     embedder = builder.embedder(job)
     context = builder.context(job, embedder.space(InputType.DOCUMENT))
-    target = Target(job.collection, job.source, job.prune, job.max_delete)
-    return IngestKind(
+    target = StoreTarget(job.collection, job.source, job.prune, job.max_delete)
+    return IngestRun(
         source=builder.source(job.input),
         embedder=embedder,
         chunker=builder.chunker(job.chunk, embedder),
         made_with=f"{job.chunk.by} {job.chunk.size} {job.chunk.overlap}",
-        shelf=Shelf(builder.store(job.store), target, context, partial(check_writable, builder.root / job.store.path)),
+        sync=StoreSync(builder.store(job.store), target, context, partial(check_writable, builder.root / job.store.path)),
         on_empty=job.embedder.on_empty,
         context=context,
     )

@@ -12,23 +12,23 @@ from pathlib import Path
 from asyncrun.chunkers.interface import Chunker
 from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import AsyncrunError, RefusedDeletionError, TryLaterError
-from asyncrun.jobs.bookkeeping import keep_books
+from asyncrun.jobs.bookkeeping import finish_job
 from asyncrun.jobs.change_notes import news, passed_over
 from asyncrun.jobs.changed_documents import DocumentScan, document_mark, scan_documents
 from asyncrun.jobs.chunked import ChunkedDocument, load_after, rounds
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.disk_space import Room, ledger_bytes
+from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes
 from asyncrun.jobs.distinct import DistinctSource, changed_input
 from asyncrun.jobs.estimate import load_of
 from asyncrun.jobs.failures import doubted, in_doubt
 from asyncrun.jobs.forecast import Foreseen
-from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.planning import input_notes, probes_foreseen
 from asyncrun.jobs.retry import not_done
 from asyncrun.jobs.sending import Batch, send_all
 from asyncrun.jobs.space_check import check_place
-from asyncrun.jobs.store_sync import Shelf
+from asyncrun.jobs.store_sync import StoreSync
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import KnownFailure
 from asyncrun.ledger.notes import known_dimensions, newest_batch
@@ -39,20 +39,20 @@ from asyncrun.usage import Load
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class IngestKind:
+class IngestRun:
     """One ingest job, wired. `made_with` stands for how documents are cut."""
 
     source: DistinctSource
     embedder: Embedder
     chunker: Chunker
     made_with: str
-    shelf: Shelf
+    sync: StoreSync
     on_empty: Empty
     context: JobContext
 
     async def plan(self) -> JobPlan:
         """Say what a run would do: documents are cut as a run cuts them, in the same rounds. Raises what would end a run at its start."""
-        await asyncio.to_thread(self.shelf.check_space, self.embedder)
+        await asyncio.to_thread(self.sync.check_space, self.embedder)
         found = await asyncio.to_thread(self._scan)
         changed, refusal = len(found.marks), self._refusal(found)
         foreseen = await asyncio.to_thread(self._foresee, found)
@@ -63,7 +63,7 @@ class IngestKind:
             new=found.new,
             changed=changed - found.new,
             unchanged=found.unchanged,
-            delete=len(found.gone) if self.shelf.prunes else 0,
+            delete=len(found.gone) if self.sync.prunes else 0,
             failed=len(found.failures),
             skipped=found.skipped,
             disk=await asyncio.to_thread(self._disk, foreseen.inputs),
@@ -71,20 +71,20 @@ class IngestKind:
         )
         return foreseen.on(plan).noted(*await asyncio.to_thread(news, self.context, self._space, changed, foreseen.cost))
 
-    def _room(self, changed: int) -> Room:
+    def _disk_check(self, changed: int) -> DiskCheck:
         """Return who looks whether documents fit: each has a chunk at least; how many they really have is known when they are cut."""
 
         def needs() -> dict[Path, int] | None:
             size = self._disk(changed)
             return None if size is None else {self.context.ledger.folder: size}
 
-        return Room(needs, self.context.free_space)
+        return DiskCheck(needs, self.context.free_space)
 
-    def _prepare(self, changed: int, room: Room) -> Sequence[str]:
+    def _prepare(self, changed: int, disk_check: DiskCheck) -> Sequence[str]:
         """Return what to say before documents are sent, after finding out whether they can be stored. Blocks. Raises StorageError."""
-        if changed and self.shelf.changes:
-            self.shelf.check_writable()
-        room.check()
+        if changed and self.sync.changes:
+            self.sync.check_writable()
+        disk_check.check()
         return *news(self.context, self._space, changed, None), *(passed_over(self.source) if changed else ())
 
     def _disk(self, chunks: int) -> int | None:
@@ -102,27 +102,27 @@ class IngestKind:
 
     async def run(self, progress: Progress) -> JobResult:
         """Embed and commit what is new or changed, then remove what has left the input if the job says so."""
-        tally = Tally(self.context, "ingest", progress)
+        counters = JobCounters(self.context, "ingest", progress)
         try:
-            mended = await asyncio.to_thread(self.shelf.mend)
-            await asyncio.to_thread(self.shelf.check_space, self.embedder)
+            mended = await asyncio.to_thread(self.sync.mend)
+            await asyncio.to_thread(self.sync.check_space, self.embedder)
             found = await asyncio.to_thread(self._scan)
-            tally.start(found.items)
-            tally.say([*mended, *map(str, self.source.lacking)])
+            counters.start(found.items)
+            counters.say([*mended, *map(str, self.source.lacking)])
             if (refusal := self._refusal(found)) is not None:
                 raise refusal
-            room = self._room(len(found.marks))
-            tally.say(await asyncio.to_thread(self._prepare, len(found.marks), room))
-            error = await self._commit_changed(found, tally, room) or tally.too_many()
+            disk_check = self._disk_check(len(found.marks))
+            counters.say(await asyncio.to_thread(self._prepare, len(found.marks), disk_check))
+            error = await self._commit_changed(found, counters, disk_check) or counters.too_many()
             if error is None:
-                await self.shelf.prune(found.gone, tally)
-                error = not_done(found.left) or tally.left_over()
+                await self.sync.prune(found.gone, counters)
+                error = not_done(found.left) or counters.left_over()
             if error is None:
-                await asyncio.to_thread(self.shelf.seal)
+                await asyncio.to_thread(self.sync.seal)
         except AsyncrunError as raised:
             error = raised
-        error = await keep_books(self.context, self._space, error)
-        return tally.result(limits=self.embedder.rate_limits, output=self.shelf.target.collection, error=error)
+        error = await finish_job(self.context, self._space, error)
+        return counters.result(limits=self.embedder.rate_limits, output=self.sync.target.collection, error=error)
 
     @property
     def _made_with(self) -> str:
@@ -140,7 +140,7 @@ class IngestKind:
         known = self.context.ledger.failures(self.context.failures)
         return scan_documents(
             self.context.unless_stopped(self.source.items()),
-            stored=self.shelf.marks(),
+            stored=self.sync.marks(),
             made_with=self._made_with,
             known=known,
             skip=self.context.skip,
@@ -151,38 +151,40 @@ class IngestKind:
     def _refusal(self, found: DocumentScan) -> RefusedDeletionError | None:
         """Return the error of a run that would delete more documents than may be, None for one that would not."""
         stored = found.unchanged + len(found.marks) - found.new + len(found.gone)
-        allowed = self.shelf.target.max_delete.of(stored)
-        if not self.shelf.prunes or len(found.gone) <= allowed:
+        allowed = self.sync.target.max_delete.of(stored)
+        if not self.sync.prunes or len(found.gone) <= allowed:
             return None
         return RefusedDeletionError(
-            f"{len(found.gone)} of {stored} documents of {self.shelf.target.source!r} left the input, {allowed} may be deleted (max_delete)"
+            f"{len(found.gone)} of {stored} documents of {self.sync.target.source!r} left the input, {allowed} may be deleted (max_delete)"
         )
 
-    async def _commit_changed(self, found: DocumentScan, tally: Tally, room: Room) -> AsyncrunError | None:
-        tally.add(ok=found.unchanged, cached=found.unchanged, skipped=found.skipped)
+    async def _commit_changed(self, found: DocumentScan, counters: JobCounters, disk_check: DiskCheck) -> AsyncrunError | None:
+        counters.add(ok=found.unchanged, cached=found.unchanged, skipped=found.skipped)
         kept = list(found.failures)
         for known in kept:
-            tally.fail(known.failure)
+            counters.fail(known.failure)
         try:
             if not found.marks:
                 return None
-            return await self._rounds(found, tally, kept, room)
+            return await self._rounds(found, counters, kept, disk_check)
         finally:
-            if self.shelf.changes:
+            if self.sync.changes:
                 await self.context.keep_failures(kept)
 
-    async def _rounds(self, found: DocumentScan, tally: Tally, kept: list[KnownFailure], room: Room) -> AsyncrunError | None:
-        await check_place(self.embedder, InputType.DOCUMENT, self.context, tally)
+    async def _rounds(
+        self, found: DocumentScan, counters: JobCounters, kept: list[KnownFailure], disk_check: DiskCheck
+    ) -> AsyncrunError | None:
+        await check_place(self.embedder, InputType.DOCUMENT, self.context, counters)
         before = await asyncio.to_thread(self.context.ledger.failures, self.context.failures)
         todo, length, failures = self._rounds_of(found), found.length, dict[bytes, EmbedFailure]()
         while documents := await asyncio.to_thread(next, todo, None):
             length -= sum(len(document.item.text) for document in documents)
-            error = await self._send(documents, failures, tally, room, load_after(documents, self.embedder, length))
+            error = await self._send(documents, failures, counters, disk_check, load_after(documents, self.embedder, length))
             index = await asyncio.to_thread(self._index)
-            for known in await self.shelf.commit(documents, failures, index, self._space, tally):
-                kept.append(doubted(known, before.get(known.failure.id), tally) if in_doubt(tally) else known)
-                tally.fail(known.failure)
-            if error := error or tally.too_many() or self.context.stopped():
+            for known in await self.sync.commit(documents, failures, index, self._space, counters):
+                kept.append(doubted(known, before.get(known.failure.id), counters) if in_doubt(counters) else known)
+                counters.fail(known.failure)
+            if error := error or counters.too_many() or self.context.stopped():
                 return error
         return None
 
@@ -208,13 +210,18 @@ class IngestKind:
         return content_key(self.embedder.as_sent(text, InputType.DOCUMENT))
 
     async def _send(
-        self, documents: list[ChunkedDocument], failures: dict[bytes, EmbedFailure], tally: Tally, room: Room, later: Load
+        self,
+        documents: list[ChunkedDocument],
+        failures: dict[bytes, EmbedFailure],
+        counters: JobCounters,
+        disk_check: DiskCheck,
+        later: Load,
     ) -> AsyncrunError | None:
         """Embed the chunks of a round that are neither finished nor failed, each text once; `later` is what the rounds after it send."""
-        send_some = partial(send_all, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context, tally=tally)
+        send_some = partial(send_all, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context, counters=counters)
 
         def received(batch: Batch, answer: Embedded) -> None:
-            tally.spend(answer.waits)
+            counters.spend(answer.waits)
             failures.update((batch[failure.position].key, failure) for failure in answer.failures)
 
         space = self._space.fingerprint
@@ -232,13 +239,13 @@ class IngestKind:
                 if newest != await asyncio.to_thread(newest_batch, self.context.ledger, space):
                     still = {pending.key for pending in (await asyncio.to_thread(look))[1]}
                     mine = [pending for pending in mine if pending.key in still]
-                tally.expect(load_of([pending.size for pending in mine], self.embedder) + later)
-                error = await send_some(mine, received, used=tally.use, room=room)
+                counters.expect(load_of([pending.size for pending in mine], self.embedder) + later)
+                error = await send_some(mine, received, used=counters.use, disk_check=disk_check)
                 share.failed.update((each.key, self.context.redacted(failures[each.key])) for each in mine if each.key in failures)
                 if error is not None or not share.others:
                     return error
                 try:
-                    failures.update(await tally.wait_for(share))
+                    failures.update(await counters.wait_for(share))
                 except TryLaterError as stopped:
                     return stopped
 

@@ -16,8 +16,8 @@ from asyncrun.results import Counts
 
 if TYPE_CHECKING:
     from asyncrun.jobfile.entries import JobEntry
-    from asyncrun.jobs.outputs import Output
-    from asyncrun.jobs.query.run import QueryKind
+    from asyncrun.jobs.outputs import JobOutput
+    from asyncrun.jobs.query.run import QueryRun
     from asyncrun.jobs.questions import Answering
 
 
@@ -61,12 +61,12 @@ class QueryJob(Job):
         check_keys(self, entry, reader)
 
 
-def open_query(job: QueryJob, builder: Builder) -> QueryKind:
+def open_query(job: QueryJob, builder: Builder) -> QueryRun:
     """Return a query job with all that it needs. Blocks."""
     from asyncrun.jobs.query.fillers import fill_first, filled_with, mend_first
-    from asyncrun.jobs.query.run import QueryKind, Search
+    from asyncrun.jobs.query.run import QueryRun, Search
 
-    return QueryKind(
+    return QueryRun(
         items=builder.items(job, InputType.QUERY),
         store=builder.store(job.store),
         search=Search(job.collection, job.search, job.top_k, job.filter),
@@ -106,7 +106,7 @@ def _spaces(job: QueryJob, builder: Builder) -> list[Space]:
     return [*embedder_spaces(job, builder), *([] if job.llm is None else [builder.llm(job.llm).space])]
 
 
-def _export(job: QueryJob, builder: Builder, output: Output) -> Counts:
+def _export(job: QueryJob, builder: Builder, output: JobOutput) -> Counts:
     return open_query(job, builder).export(output)
 
 

@@ -12,17 +12,17 @@ import numpy as np
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import AsyncrunError, DamagedStoreError, JobFailedError, UsageError
 from asyncrun.jobs.answers import Answers, Found
-from asyncrun.jobs.bookkeeping import keep_books
+from asyncrun.jobs.bookkeeping import finish_job
 from asyncrun.jobs.collection_check import check_space, filter_notes
 from asyncrun.jobs.failures import keep_failures
 from asyncrun.jobs.items import Items
-from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.missing import send_missing
-from asyncrun.jobs.outputs import Output, Row
+from asyncrun.jobs.outputs import JobOutput, Row
 from asyncrun.jobs.planning import input_notes, plan_items
 from asyncrun.jobs.query.fillers import telling_how
 from asyncrun.jobs.questions import Answering, Question, answered_row, find_unanswered, likely_size, look_up, with_answers
-from asyncrun.jobs.row_check import Roll, check_rows, new_roll
+from asyncrun.jobs.row_check import RowIds, check_rows, new_row_ids
 from asyncrun.jobs.scan import Scan
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ports import Progress
@@ -46,7 +46,7 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class QueryKind:
+class QueryRun:
     """One query job, wired. Rows: id, query, hits; and answer, citations, finish_reason, usage where it answers.
 
     `fill_first` says what to do when the collection is not there, `mend_first` when it is damaged; None where nothing better is known than
@@ -56,7 +56,7 @@ class QueryKind:
     items: Items
     store: Store
     search: Search
-    output: Output
+    output: JobOutput
     answering: Answering | None = None
     fill_first: str | None = None
     mend_first: str | None = None
@@ -99,48 +99,48 @@ class QueryKind:
     async def run(self, progress: Progress) -> JobResult:
         """Embed the questions that need it, search, and write the output unless it is up to date."""
         context = self.items.context
-        tally = Tally(context, "query", progress)
+        counters = JobCounters(context, "query", progress)
         try:
             await asyncio.to_thread(self.output.check)
             await asyncio.to_thread(self._check_collection)
             scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
-            tally.start(len(scanned))
-            tally.say([*map(str, self.items.source.lacking), *await asyncio.to_thread(self._filter_notes)])
+            counters.start(len(scanned))
+            counters.say([*map(str, self.items.source.lacking), *await asyncio.to_thread(self._filter_notes)])
             if self.answering is None:
-                error, done = await self._send_missing(scanned, tally)
-                if (error := error or tally.too_many()) is None:
+                error, done = await self._send_missing(scanned, counters)
+                if (error := error or counters.too_many()) is None:
                     await self._write(scanned, done)
             else:
-                error = await self._answer(self.answering, scanned, tally)
+                error = await self._answer(self.answering, scanned, counters)
         except AsyncrunError as raised:
             error = raised
         if isinstance(error, DamagedStoreError):
             error.hint = self.mend_first or error.hint
-        error = await keep_books(context, self.items.space, error)
+        error = await finish_job(context, self.items.space, error)
         asked = self.items.embedder if self.answering is None else self.answering.llm
-        return tally.result(limits=asked.rate_limits, output=self.output.shown, error=error)
+        return counters.result(limits=asked.rate_limits, output=self.output.shown, error=error)
 
-    def export(self, output: Output) -> Counts:
+    def export(self, output: JobOutput) -> Counts:
         """Write the rows that are done now to another output; sends nothing. Blocks. Returns how many items are ok, of how many."""
         scanned = self.items.scan(embeds=self.search.mode != "keyword")
         with telling_how(self.mend_first):
             done = self._export(scanned, output)
         return Counts(items=len(scanned), ok=len(done), skipped=scanned.skipped)
 
-    def _export(self, scanned: Scan, output: Output) -> Roll[int]:
-        index, done = self.items.whole_index(), new_roll()
+    def _export(self, scanned: Scan, output: JobOutput) -> RowIds[int]:
+        index, done = self.items.whole_index(), new_row_ids()
         if not self._is_filled():
             output.write_rows((), done)
         elif self.answering is not None:
             output.write_rows(self._answered(self._found_unless_stopped(scanned, index), self.answering, done), done)
         else:
-            done = self._roll(scanned, index)
+            done = self._row_ids(scanned, index)
             output.write_rows(self._rows(self._found_unless_stopped(scanned, index)), done)
         return done
 
-    def _roll(self, scanned: Scan, index: KeyIndex) -> Roll[int]:
+    def _row_ids(self, scanned: Scan, index: KeyIndex) -> RowIds[int]:
         """Return which questions can be asked."""
-        return scanned.done() if self.search.mode == "keyword" else scanned.roll(self.items.finished(scanned, index))
+        return scanned.done() if self.search.mode == "keyword" else scanned.row_ids(self.items.finished(scanned, index))
 
     def _is_filled(self) -> bool:
         """Tell whether the collection is there. Raises SpaceMismatchError for one of another space."""
@@ -160,37 +160,37 @@ class QueryKind:
         except UsageError as error:
             raise JobFailedError(error.message, hint=self.fill_first or error.hint) from None
 
-    async def _send_missing(self, scanned: Scan, tally: Tally) -> tuple[AsyncrunError | None, Roll[int]]:
+    async def _send_missing(self, scanned: Scan, counters: JobCounters) -> tuple[AsyncrunError | None, RowIds[int]]:
         if self.search.mode != "keyword":
             index = await asyncio.to_thread(self.items.index)
-            room = self.items.room(scanned, index, self.output)
-            tally.say(await asyncio.to_thread(self.items.prepare, scanned, index, room))
-            return await send_missing(self.items, scanned, index, tally, room)
-        tally.add(ok=int(np.count_nonzero(scanned.ready)), skipped=scanned.skipped)
-        await keep_failures(self.items, scanned, {}, tally)
+            disk_check = self.items.disk_check(scanned, index, self.output)
+            counters.say(await asyncio.to_thread(self.items.prepare, scanned, index, disk_check))
+            return await send_missing(self.items, scanned, index, counters, disk_check)
+        counters.add(ok=int(np.count_nonzero(scanned.ready)), skipped=scanned.skipped)
+        await keep_failures(self.items, scanned, {}, counters)
         return None, scanned.done()
 
-    async def _answer(self, answering: Answering, scanned: Scan, tally: Tally) -> AsyncrunError | None:
+    async def _answer(self, answering: Answering, scanned: Scan, counters: JobCounters) -> AsyncrunError | None:
         """Embed the questions that need it, then answer and write; an item is done when it has its answer. Returns what ended it early."""
         context = self.items.context
         known = await asyncio.to_thread(context.ledger.failures, context.failures)
-        embedding = Tally(context, "query", Progress())
+        embedding = JobCounters(context, "query", Progress())
         embedding.start(len(scanned))
         error, asked = await self._send_missing(scanned, embedding)
-        tally.take(embedding)
-        if error := error or tally.too_many():
+        counters.take(embedding)
+        if error := error or counters.too_many():
             return error
         index = await asyncio.to_thread(self.items.index)
         failed = any(each.space == answering.space.fingerprint for each in known.values())
         mark = await self._mark(scanned, index, answering.form)
         if not failed and await self.output.is_current(mark, context):
-            tally.add(ok=embedding.counts.ok, cached=embedding.counts.ok)
+            counters.add(ok=embedding.counts.ok, cached=embedding.counts.ok)
             return None
         unanswered = await asyncio.to_thread(context.ledger.failures, context.failures)
-        answers = Answers(answering, context, tally, known)
+        answers = Answers(answering, context, counters, known)
         try:
             async with self.output.writing(mark, context) as written:
-                error = await answers.run(self._found(scanned, index), written.write) or tally.too_many()
+                error = await answers.run(self._found(scanned, index), written.write) or counters.too_many()
                 if error is None:
                     check_rows(f"the answers of {context.name}", answers.ended, asked)
                     written.done = answers.done
@@ -198,7 +198,7 @@ class QueryKind:
             await context.keep_failures([*unanswered.values(), *answers.failures])
         return error
 
-    async def _write(self, scanned: Scan, done: Roll[int]) -> None:
+    async def _write(self, scanned: Scan, done: RowIds[int]) -> None:
         index = await asyncio.to_thread(self.items.index)
         mark = await self._mark(scanned, index)
         if not await self.output.is_current(mark, self.items.context):
@@ -214,7 +214,7 @@ class QueryKind:
         for found in blocks:
             yield from ({"id": item.id, "query": item.text, "hits": [asdict(hit) for hit in hits]} for item, hits in found)
 
-    def _answered(self, blocks: Iterable[Sequence[Found]], answering: Answering, done: Roll[int]) -> Iterator[Row]:
+    def _answered(self, blocks: Iterable[Sequence[Found]], answering: Answering, done: RowIds[int]) -> Iterator[Row]:
         """Yield the rows of the questions that have an answer, which are added to `done`."""
         for found in blocks:
             for item, question, answer in look_up(found, answering, self.items.context):

@@ -14,7 +14,7 @@ from asyncrun.results import Counts
 from .conftest import at_once, double, fail
 
 
-class Tally(Progress):
+class JobCounters(Progress):
     def __init__(self) -> None:
         self.calls: list[Any] = []
 
@@ -30,13 +30,13 @@ class Tally(Progress):
 
 @pytest.mark.asyncio
 async def test_progress_counts_the_jobs_and_is_told_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    tally = Tally()
+    counters = JobCounters()
     monkeypatch.setattr("asyncrun.aio.progress_bar.INTERVAL", 0)
-    monkeypatch.setattr(registry, "load", lambda port, name: {("progress", "bar"): lambda: tally}[port, name])
+    monkeypatch.setattr(registry, "load", lambda port, name: {("progress", "bar"): lambda: counters}[port, name])
     await run_jobs([at_once(number) for number in range(1_000)], show_progress=True, desc="Embedding")
-    assert tally.calls[0] == ("started", "Embedding", 1_000)
-    assert tally.calls[-1] == "closed"
-    counted = [call for call in tally.calls if isinstance(call, int)]
+    assert counters.calls[0] == ("started", "Embedding", 1_000)
+    assert counters.calls[-1] == "closed"
+    counted = [call for call in counters.calls if isinstance(call, int)]
     assert sum(counted) == 1_000
     assert len(counted) < 100
 
@@ -56,7 +56,7 @@ async def test_cancelling_the_caller_while_the_bar_is_opened_leaves_no_coroutine
 async def test_a_call_that_fails_is_not_shown_as_one_that_went_well(
     error: Exception | None, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Finished(Tally):
+    class Finished(JobCounters):
         def task_finished(self, task: str, result: object) -> None:
             self.calls.append("finished")
 
@@ -68,7 +68,7 @@ async def test_a_call_that_fails_is_not_shown_as_one_that_went_well(
     assert shown.calls[-1] == "closed"
 
 
-class Broken(Tally):
+class Broken(JobCounters):
     def __init__(self, where: str) -> None:
         super().__init__()
         self._where = where

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from asyncrun.aio.stop import StopRequest
-from asyncrun.app.builder import Workshop
+from asyncrun.app.builder import JobBuilder
 from asyncrun.app.run_watch import resume
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import watch_suspension
@@ -33,8 +33,8 @@ class Warned(Progress):
         self.words.append(message)
 
 
-class Counting(Workshop):
-    """A workshop that counts how often connections are made anew."""
+class Counting(JobBuilder):
+    """A builder that counts how often connections are made anew."""
 
     renewed = 0
 
@@ -57,10 +57,10 @@ def test_a_suspension_is_told_recorded_and_shown_and_connections_are_made_anew(b
     recorder = TraceRecorder(tmp_path / "traces.db", Redactor(), clock)
     recorder.open()
     run_id = recorder.begin_run()
-    workshop = build(CallbackManager([recorder]), clock)
+    builder = build(CallbackManager([recorder]), clock)
 
     async def run() -> None:
-        watcher = asyncio.create_task(watch_suspension(clock, lambda seconds: resume(workshop, progress, seconds)))
+        watcher = asyncio.create_task(watch_suspension(clock, lambda seconds: resume(builder, progress, seconds)))
         await clock.advance(5)
         clock.jump_wall(3600)
         await clock.advance(5)
@@ -72,5 +72,5 @@ def test_a_suspension_is_told_recorded_and_shown_and_connections_are_made_anew(b
     with TraceStore(tmp_path / "traces.db", read_only=True) as store:
         spans = store.spans(run_id)
     assert progress.words == ["suspended for 1h 00m: the machine slept, or its clock was set; connections are made anew"]
-    assert workshop.renewed == 1
+    assert builder.renewed == 1
     assert "suspended: 1h 00m" in str(render_summary(spans, 80))

@@ -16,7 +16,7 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import OutageError, StopRunError
-from asyncrun.ports import Kind, Progress
+from asyncrun.ports import JobRun, Progress
 from asyncrun.results import Counts, JobPlan, JobResult, Status
 from asyncrun.testing.clock import FakeClock
 from asyncrun.usage import Usage
@@ -57,10 +57,10 @@ class Stage:
                 await then()
             return JobResult(name, "embed", status, 0 if status is Status.SUCCEEDED else 1)
 
-        def open_kind() -> Kind:
+        def open_job() -> JobRun:
             return Scripted(script)
 
-        self.jobs.append(PlannedJob(name, "embed", needs, open_kind))
+        self.jobs.append(PlannedJob(name, "embed", needs, open_job))
 
     async def run(self) -> dict[str, JobResult]:
         runner = Runner(self.jobs, progress=Progress(), manager=self.manager, stop=self.stop)
@@ -130,7 +130,7 @@ async def test_after_a_stop_no_job_begins() -> None:
 async def test_a_job_that_cannot_be_wired_fails_alone() -> None:
     stage = Stage()
 
-    def broken() -> Kind:
+    def broken() -> JobRun:
         raise OutageError("no such host")
 
     stage.jobs.append(PlannedJob("broken", "embed", (), broken))
@@ -288,7 +288,7 @@ async def test_the_seconds_of_a_job_are_all_that_its_event_lasts_whatever_it_say
         await clock.sleep(8.0)
         return JobResult("a", "embed", Status.SUCCEEDED, 0, seconds=0.2)
 
-    def refused() -> Kind:
+    def refused() -> JobRun:
         raise OutageError("down")
 
     jobs = [PlannedJob("a", "embed", (), lambda: Scripted(script)), PlannedJob("b", "embed", ("a",), refused)]

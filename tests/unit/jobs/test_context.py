@@ -19,10 +19,10 @@ from asyncrun.errors import AsyncrunError
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.distinct import DistinctSource
-from asyncrun.jobs.ingest.run import IngestKind
-from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.ingest.run import IngestRun
+from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.space_check import check_place, probe_of
-from asyncrun.jobs.store_sync import Shelf, Target
+from asyncrun.jobs.store_sync import StoreSync, StoreTarget
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ports import Progress
 from asyncrun.readers.item_source import ItemSource
@@ -62,7 +62,7 @@ EMBEDDER = Ones(model="m", batch=BatchLimits(), workers=1)
 
 async def compare_places(context: JobContext, folder: Path) -> str | None:
     try:
-        await check_place(EMBEDDER, InputType.DOCUMENT, context, Tally(context, "embed", Progress()))
+        await check_place(EMBEDDER, InputType.DOCUMENT, context, JobCounters(context, "embed", Progress()))
     except AsyncrunError as error:
         return str(error)
     return None
@@ -70,9 +70,9 @@ async def compare_places(context: JobContext, folder: Path) -> str | None:
 
 async def ingest(context: JobContext, folder: Path) -> str | None:
     store = SqliteStore(folder / "index.db")
-    shelf = Shelf(store, Target("docs", "job", prune=False, max_delete=Threshold(0)), context, lambda: None)
+    store_sync = StoreSync(store, StoreTarget("docs", "job", prune=False, max_delete=Threshold(0)), context, lambda: None)
     source = DistinctSource(ItemSource(folder, inline=("text",)))
-    kind = IngestKind(source, EMBEDDER, WholeChunker(), "none", shelf, "skip", context)
+    kind = IngestRun(source, EMBEDDER, WholeChunker(), "none", store_sync, "skip", context)
     try:
         return (await kind.run(Progress())).reason
     finally:

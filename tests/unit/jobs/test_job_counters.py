@@ -13,7 +13,7 @@ from asyncrun.clock import SystemClock
 from asyncrun.errors import AuthError, OutageError, Place
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.job_counters import Tally
+from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ports import Progress
 from asyncrun.records import ItemFailure
@@ -21,20 +21,20 @@ from asyncrun.results import Status
 from asyncrun.usage import Usage, Waits
 
 
-def tally(total: int, max_failures: Threshold | None = None) -> Tally:
+def counters(total: int, max_failures: Threshold | None = None) -> JobCounters:
     context = JobContext("job", "jobs.yaml/job", Ledger(Path("unused")), StopRequest(), SystemClock(), CallbackManager(), max_failures)
-    made = Tally(context, "embed", Progress())
+    made = JobCounters(context, "embed", Progress())
     made.start(total)
     return made
 
 
-def fail(made: Tally, times: int) -> None:
+def fail(made: JobCounters, times: int) -> None:
     for number in range(times):
         made.fail(ItemFailure(str(number), Place("a"), "refused", "no"))
 
 
 def test_all_ok_is_succeeded_and_some_failed_is_partial() -> None:
-    made = tally(3)
+    made = counters(3)
     made.add(ok=3, cached=1)
     assert (made.result().status, made.result().exit_code) == (Status.SUCCEEDED, 0)
     fail(made, 1)
@@ -55,19 +55,19 @@ def test_all_ok_is_succeeded_and_some_failed_is_partial() -> None:
     ],
 )
 def test_past_max_failures_a_job_has_failed(max_failures: Threshold | None, failed: int, too_many: bool) -> None:
-    made = tally(10, max_failures)
+    made = counters(10, max_failures)
     fail(made, failed)
     assert (made.too_many() is not None) == too_many
 
 
 def test_an_outage_stops_a_job_and_a_refused_key_fails_it() -> None:
-    assert tally(1).result(error=OutageError("down")).status is Status.STOPPED
-    refused = tally(1).result(error=AuthError("no"))
+    assert counters(1).result(error=OutageError("down")).status is Status.STOPPED
+    refused = counters(1).result(error=AuthError("no"))
     assert (refused.status, refused.exit_code) == (Status.FAILED, 77)
 
 
 def test_failures_beyond_what_is_shown_are_still_counted() -> None:
-    made = tally(500, Threshold(count=500))
+    made = counters(500, Threshold(count=500))
     fail(made, 300)
     result = made.result()
     assert result.counts.failed == 300
@@ -82,7 +82,7 @@ def test_the_onlooker_is_told_what_requests_used_and_only_once() -> None:
             used.append(usage)
 
     context = JobContext("job", "jobs.yaml/job", Ledger(Path("unused")), StopRequest(), SystemClock(), CallbackManager(), None)
-    made, inner = Tally(context, "query", Onlooker()), Tally(context, "embed", Progress())
+    made, inner = JobCounters(context, "query", Onlooker()), JobCounters(context, "embed", Progress())
     made.use(Usage(requests=1, tokens=10))
     inner.use(Usage(requests=2, tokens=5))
     made.take(inner)
@@ -102,7 +102,7 @@ def test_the_onlooker_is_told_what_requests_used_and_only_once() -> None:
     ],
 )
 def test_what_most_time_went_to_is_said_a_limit_by_its_name(waits: Waits, named: str | None) -> None:
-    made = tally(2)
+    made = counters(2)
     made.use(Usage(requests=2, tokens=1000))
     made.spend(waits)
     made.spend(waits)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from asyncrun.errors import DamagedStateError
-from asyncrun.jobs.outputs import Output
-from asyncrun.jobs.row_check import new_roll
+from asyncrun.jobs.outputs import JobOutput
+from asyncrun.jobs.row_check import new_row_ids
 from asyncrun.writers.open_output import open_writer
 
 DONE = ("a", "b", "c")
@@ -36,18 +36,18 @@ def test_rows_other_than_those_of_what_is_done_leave_the_former_file(tmp_path: P
     if ending == "parquet":
         pytest.importorskip("pyarrow")
     path = tmp_path / f"out.{ending}"
-    output = Output(path, path.name, ending, lambda: open_writer(path))
-    output.write_rows(rows(DONE), roll(DONE))
+    output = JobOutput(path, path.name, ending, lambda: open_writer(path))
+    output.write_rows(rows(DONE), row_ids(DONE))
     former = {file: file.read_bytes() for file in tmp_path.iterdir()}
     with pytest.raises(DamagedStateError, match=words) as caught:
-        output.write_rows(rows(written), roll(DONE))
+        output.write_rows(rows(written), row_ids(DONE))
     assert caught.value.exit_code == 74
     assert "Run the same command again" in (caught.value.hint or "")
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == former
 
 
-def roll(ids: Sequence[str]) -> Any:
-    found = new_roll()
+def row_ids(ids: Sequence[str]) -> Any:
+    found = new_row_ids()
     for each in ids:
         found.append(hash(each))
     return found
