@@ -11,11 +11,11 @@ RowIds = array  # of the type code "q"
 
 
 def new_row_ids(hashes: bytes = b"") -> RowIds[int]:
-    """Return a roll, given the hashes as 8 bytes each.
+    """Return ids of rows, given the hashes as 8 bytes each.
 
-    >>> roll = new_row_ids()
-    >>> roll.append(hash("a"))
-    >>> roll == new_row_ids(roll.tobytes())
+    >>> ids = new_row_ids()
+    >>> ids.append(hash("a"))
+    >>> ids == new_row_ids(ids.tobytes())
     True
     """
     return array("q", hashes)

@@ -38,7 +38,7 @@ class Scan:
     """What a pass over the input found; position i of every array is the i-th item of the input.
 
     `raw_keys` are the content keys one after the other, `keys` the same with the shape (n, 2), `sizes` are UTF-8 bytes as sent,
-    `states` are `State`s, `held` says which items are not to be sent now, `ids` are as in a roll. `digest` stands for the
+    `states` are `State`s, `held` says which items are not to be sent now, `ids` are as in `RowIds`. `digest` stands for the
     ids, keys and metadata of all items in their order.
     """
 
