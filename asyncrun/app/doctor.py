@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from asyncrun import __version__
+from asyncrun.app.cron import bare_environment, program
 from asyncrun.app.model_check import DEFAULT, ENVIRONMENT, examine
 from asyncrun.app.opening import open_builder
 from asyncrun.app.preflight import unfitting, unready
 from asyncrun.app.request import Request, environment_secrets
-from asyncrun.app.scheduling import bare_environment, program
 from asyncrun.endpoints.url import host_of
 from asyncrun.errors import AsyncrunError, JobFileError
 from asyncrun.paths import state_folder

@@ -11,8 +11,8 @@ from asyncrun.cli._arguments import Words
 from asyncrun.cli._options import GlobalOptions
 
 if TYPE_CHECKING:
-    from asyncrun.app.scheduled import Listed
-    from asyncrun.app.scheduling import Wish
+    from asyncrun.app.cron import ScheduledRun
+    from asyncrun.schedule.entries import InstalledEntry
     from asyncrun.ui.cron import Row
 
 At = Annotated[str, typer.Option("--at", metavar="SCHEDULE", help='When, as in a crontab: "15 2 * * *", or @daily.')]
@@ -34,27 +34,28 @@ def add(options: GlobalOptions, words: Words = None, *, at: At, name: Name = Non
 
     Example: asyncrun cron add jobs.yaml --at "15 2 * * *" --jitter 10m
     """
-    from asyncrun.app import scheduled, scheduling
+    from asyncrun.app.cron import missing_under_cron, plan_entry, plan_units
     from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.schedule import entries
     from asyncrun.schedule.crontab import render_line
     from asyncrun.ui.cron import render_enabling, rows_document
     from asyncrun.ui.plain_lines import render_warning
 
-    wish = _wish(options, words, at, name, jitter, command="add")
+    run = _scheduled_run(options, words, at, name, jitter, command="add")
     if systemd:
-        units = scheduling.plan_units(wish)
-        paths = scheduled.install_units(units, os.environ)
+        units = plan_units(run)
+        paths = entries.install_units(units, os.environ)
         done = render_enabling(paths)
     else:
-        entry = scheduling.plan_entry(wish)
-        scheduled.install_entry(entry, os.environ)
+        entry = plan_entry(run)
+        entries.install_entry(entry, os.environ)
         done = f"added: {render_line(entry)}"
     if options.json:
         added = units.name if systemd else entry.name
-        print_document(rows_document([_row(each) for each in scheduled.list_entries(os.environ) if each.entry.name == added]))
+        print_document(rows_document([_row(each) for each in entries.list_entries(os.environ) if each.entry.name == added]))
     elif not options.quiet:
         print_answer(done)
-    for missing in [] if options.quiet else scheduling.missing_under_cron(wish, systemd=systemd):
+    for missing in [] if options.quiet else missing_under_cron(run, systemd=systemd):
         print_answer(f"{render_warning(missing)} when it runs by itself; put it into a file for --env-file", to_stderr=True)
     return 0
 
@@ -72,9 +73,9 @@ def print_entries(
 
     Example: asyncrun cron print jobs.yaml --at @daily
     """
-    from asyncrun.app import scheduled
     from asyncrun.cli._output import print_answer
     from asyncrun.errors import UsageError
+    from asyncrun.schedule import entries
     from asyncrun.schedule.crontab import render_line
 
     if at is None:
@@ -82,17 +83,17 @@ def print_entries(
             raise UsageError(
                 "cron print takes no words and flags without --at", hint='Such as: asyncrun cron print jobs.yaml --at "15 2 * * *"'
             )
-        if lines := scheduled.render_entries(os.environ):
+        if lines := entries.render_entries(os.environ):
             print_answer(lines)
         return 0
-    from asyncrun.app import scheduling
+    from asyncrun.app.cron import plan_entry, plan_units
 
-    wish = _wish(options, words, at, name, jitter, command="print")
+    run = _scheduled_run(options, words, at, name, jitter, command="print")
     if systemd:
-        files = scheduling.plan_units(wish).files
+        files = plan_units(run).files
         print_answer("\n".join(f"# {file}\n{text}" for file, text in files.items()).rstrip("\n"))
     else:
-        print_answer(render_line(scheduling.plan_entry(wish)))
+        print_answer(render_line(plan_entry(run)))
     return 0
 
 
@@ -101,11 +102,11 @@ def list_entries(options: GlobalOptions) -> int:
 
     Example: asyncrun cron list --json
     """
-    from asyncrun.app import scheduled
     from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.schedule import entries
     from asyncrun.ui.cron import render_rows, rows_document
 
-    rows = [_row(listed) for listed in scheduled.list_entries(os.environ)]
+    rows = [_row(listed) for listed in entries.list_entries(os.environ)]
     if options.json:
         print_document(rows_document(rows))
     else:
@@ -118,11 +119,11 @@ def remove(options: GlobalOptions, name: Annotated[str, typer.Argument(metavar="
 
     Example: asyncrun cron remove nightly
     """
-    from asyncrun.app import scheduled
     from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.schedule import entries
     from asyncrun.ui.cron import rows_document
 
-    removed = scheduled.remove_named(name, os.environ)
+    removed = entries.remove_named(name, os.environ)
     if options.json:
         print_document(rows_document([_row(listed) for listed in removed]))
     elif not options.quiet:
@@ -132,13 +133,15 @@ def remove(options: GlobalOptions, name: Annotated[str, typer.Argument(metavar="
     return 0
 
 
-def _wish(options: GlobalOptions, words: list[str] | None, at: str, name: str | None, jitter: str | None, *, command: str) -> Wish:
-    from asyncrun.app.scheduling import Wish
+def _scheduled_run(
+    options: GlobalOptions, words: list[str] | None, at: str, name: str | None, jitter: str | None, *, command: str
+) -> ScheduledRun:
+    from asyncrun.app.cron import ScheduledRun
     from asyncrun.cli._requests import job_file, parse_time
 
     file, jobs = job_file(words or [], f'cron {command} jobs.yaml --at "{at}"')
-    return Wish(file, at, tuple(jobs), name, parse_time("--jitter", jitter), options.env_file, options.state_dir)
+    return ScheduledRun(file, at, tuple(jobs), name, parse_time("--jitter", jitter), options.env_file, options.state_dir)
 
 
-def _row(listed: Listed) -> Row:
+def _row(listed: InstalledEntry) -> Row:
     return listed.entry.name, listed.kind, listed.entry.schedule, listed.entry.command

@@ -1,4 +1,4 @@
-"""What runs by itself: lines of the crontab and pairs of units, put there, listed and taken away.
+"""Entries that are installed: lines of the crontab and pairs of units, put there, listed and taken away.
 
 A crontab can only be read whole and replaced whole: whoever changes it holds the user's home meanwhile.
 """
@@ -18,7 +18,7 @@ from asyncrun.schedule.systemd import Units
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class InstalledEntry:
     """An entry that is there, and where: `cron` or `systemd`."""
 
     entry: Entry
@@ -42,16 +42,19 @@ def install_units(units: Units, environ: Mapping[str, str]) -> list[Path]:
         return write_units(units_folder(environ), units)
 
 
-def list_entries(environ: Mapping[str, str]) -> list[Listed]:
+def list_entries(environ: Mapping[str, str]) -> list[InstalledEntry]:
     """Return what is there, the crontab's first. A machine without crontab has the units alone. Raises StorageError."""
     try:
         lines = find_entries(read_crontab())
     except UsageError:
         lines = []
-    return [*(Listed(line, "cron") for line in lines), *(Listed(unit, "systemd") for unit in read_units(units_folder(environ)))]
+    return [
+        *(InstalledEntry(line, "cron") for line in lines),
+        *(InstalledEntry(unit, "systemd") for unit in read_units(units_folder(environ))),
+    ]
 
 
-def remove_named(name: str, environ: Mapping[str, str]) -> list[Listed]:
+def remove_named(name: str, environ: Mapping[str, str]) -> list[InstalledEntry]:
     """Take away what has that name and return it. Raises UsageError when nothing has."""
     with turn(home(environ)):
         there = list_entries(environ)
