@@ -122,15 +122,19 @@ def fingerprint_of(description: str) -> str:
     return hashlib.blake2b(description.encode(), digest_size=16).hexdigest()
 
 
+KEY_BYTES = 16
+"""The size of what stands for a text, a question or an answer."""
+
+
 def content_key(text: str) -> bytes:
-    """Return the 16 bytes that stand for a text as it is sent.
+    """Return the KEY_BYTES bytes that stand for a text as it is sent.
 
     BLAKE2b with 128 bits: a billion different texts collide with a probability below 1e-20.
 
     >>> len(content_key("a text"))
     16
     """
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,7 @@ from asyncrun.jobfile.job_file import JobFile
 from asyncrun.jobfile.load import is_job_file, load_job_file
 from asyncrun.jobfile.loader import LoadOptions
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ledger.sizes import space_sizes
-from asyncrun.ledger.spaces import find_superseded, remove_from_ledger
+from asyncrun.ledger.spaces import find_superseded, remove_from_ledger, space_sizes
 from asyncrun.paths import CLAIMS, LEDGER, TRACES, is_beside, is_there, job_files_in, open_state_folder, state_folder
 from asyncrun.results import Cleaning, SpaceSize, Superseded
 from asyncrun.trace.store import TraceStore

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from asyncrun.errors import UsageError
-from asyncrun.ledger.sizes import space_sizes
+from asyncrun.ledger.spaces import space_sizes
 from asyncrun.paths import LEDGER, is_there
 from asyncrun.results import SpaceSize
 

@@ -26,10 +26,10 @@ from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import Place, StorageError, UsageError, os_words
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.answers import find_answers, put_answers
-from asyncrun.ledger.filesystem import check_filesystem, filesystem_of
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.ledger.portable import Batch, is_portable, read_portable
+from asyncrun.ledger.network_filesystem import check_filesystem, filesystem_of
+from asyncrun.ledger.portable import PortableBatch, is_portable, read_portable
 from asyncrun.paths import LEDGER, open_state_folder, state_folder
 from asyncrun.readers.interface import BadRecord
 from asyncrun.records import Answer, InputType, Space, content_key
@@ -97,7 +97,7 @@ class _Taking:
     known: dict[str, KeyIndex] = field(default_factory=dict)
     taken: defaultdict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
 
-    async def put(self, space: Space, batch: Batch) -> Imported:
+    async def put(self, space: Space, batch: PortableBatch) -> Imported:
         return await (self._put_vectors(space, batch) if isinstance(batch, Finished) else self._put_answers(space, batch))
 
     async def _put_answers(self, space: Space, answers: Mapping[bytes, Answer]) -> Imported:
@@ -126,7 +126,7 @@ def _sum(one: Imported, other: Imported) -> Imported:
     return Imported(one.taken + other.taken, one.known + other.known)
 
 
-def _batches(path: Path, embedder: Embedder | None) -> Iterator[tuple[Space, Batch]]:
+def _batches(path: Path, embedder: Embedder | None) -> Iterator[tuple[Space, PortableBatch]]:
     try:
         with path.open("rb") as file:
             first = file.readline()

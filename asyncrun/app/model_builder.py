@@ -17,7 +17,7 @@ from asyncrun.endpoints.options import EndpointOptions
 from asyncrun.errors import UsageError
 from asyncrun.jobfile.sections import EmbedderConfig, EndpointConfig, LlmConfig, ModelConfig
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ledger.references import Reference
+from asyncrun.ledger.space_records import Reference
 from asyncrun.llms.interface import Llm, Price
 from asyncrun.records import InputType
 

@@ -30,8 +30,8 @@ from asyncrun.errors import LockedError, StopRunError, TryLaterError
 from asyncrun.folder_lock import PATIENCE
 from asyncrun.grammar.file_formats import STDIN, STDOUT
 from asyncrun.jobfile.jobs import Job
+from asyncrun.ledger.job_records import open_refresh
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ledger.refreshes import open_refresh
 from asyncrun.paths import LEDGER, TRACES, open_state_folder, recorded_as, state_folder
 from asyncrun.ports import Progress
 from asyncrun.redact import Redactor, redact_error

@@ -23,8 +23,8 @@ from asyncrun.jobs.row_check import new_row_ids
 from asyncrun.jobs.scan import NO_KEY
 from asyncrun.jobs.stop_timeout import patience
 from asyncrun.ledger.answers import find_answers, put_answers
+from asyncrun.ledger.job_records import Amount
 from asyncrun.ledger.ledger import KnownFailure
-from asyncrun.ledger.spending import Amount
 from asyncrun.llms.interface import Completion, Declined
 from asyncrun.records import Answer, Hit, Item, ItemFailure
 from asyncrun.usage import Waits

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from asyncrun.errors import AsyncrunError, StorageError
 from asyncrun.jobs.context import JobContext
-from asyncrun.ledger.notes import set_last_space
-from asyncrun.ledger.refreshes import close_refresh
-from asyncrun.ledger.spending import close_account
+from asyncrun.ledger.job_records import finish_job
 from asyncrun.records import Space
 
 
@@ -17,16 +13,10 @@ async def finish_job(context: JobContext, space: Space, error: AsyncrunError | N
 
     Returns the error, or that of the ledger's disk.
     """
-
-    def write(connection: sqlite3.Connection) -> None:
-        close_account(connection, context.failures)
-        close_refresh(connection, context.failures)
-        set_last_space(connection, context.failures, space)
-
     if error is not None or context.options.limit is not None:
         return error
     try:
-        await context.ledger.write(write)
+        await finish_job(context.ledger, context.failures, space)
     except StorageError as raised:
         return raised
     return None

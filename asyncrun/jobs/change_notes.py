@@ -8,7 +8,8 @@ from typing import Any
 
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.distinct import DistinctSource
-from asyncrun.ledger.notes import last_space, vectors_in
+from asyncrun.ledger.job_records import last_space
+from asyncrun.ledger.space_records import vectors_in
 from asyncrun.plural import counted, dollars
 from asyncrun.records import Space
 

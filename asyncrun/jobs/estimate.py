@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asyncrun.embedders.interface import Embedder
-from asyncrun.ledger.spending import Amount
+from asyncrun.ledger.job_records import Amount
 from asyncrun.records import InputType
 from asyncrun.usage import Load, cost_of
 

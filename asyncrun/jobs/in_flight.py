@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from asyncrun.aio.worker_state import waiting
 from asyncrun.clock import Clock
 from asyncrun.errors import TryLaterError
-from asyncrun.ledger.leases import AnswerLease, OtherLease, TextLease
+from asyncrun.ledger.file_leases import AnswerLease, OtherLease, TextLease
 from asyncrun.records import EmbedFailure
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.scan import Scan, scan
 from asyncrun.ledger.key_index import KeyIndex
-from asyncrun.ledger.notes import known_dimensions
+from asyncrun.ledger.space_records import known_dimensions
 from asyncrun.records import InputType, Item, Space, content_key
 from asyncrun.usage import cost_of
 

@@ -14,7 +14,7 @@ from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.estimate import BYTES_PER_TOKEN
 from asyncrun.jobs.pace import at_limits
 from asyncrun.ledger.answers import answer_key, find_answers
-from asyncrun.ledger.spending import Amount
+from asyncrun.ledger.job_records import Amount
 from asyncrun.llms.interface import Llm, Message
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Answer, Hit, Item, Space

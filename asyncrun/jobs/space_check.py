@@ -14,7 +14,7 @@ from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.sending import Batch, send_all
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import other_size
-from asyncrun.ledger.notes import add_places, places
+from asyncrun.ledger.space_records import add_places, places
 from asyncrun.records import Embedded, InputType, Space, content_key
 
 if TYPE_CHECKING:

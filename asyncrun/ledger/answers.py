@@ -10,12 +10,12 @@ from dataclasses import asdict
 import orjson
 
 from asyncrun.ledger.batches import add_space
+from asyncrun.ledger.checksums import answer_sum, is_answer
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.schema import newest_id
-from asyncrun.ledger.sums import answer_sum, is_answer
 from asyncrun.records import Answer, Space, content_key
 
-MOST_AT_ONCE = 500
+KEYS_AT_ONCE = 500
 """Keys of one statement; SQLite takes 999 parameters everywhere."""
 _EMPTY = "UPDATE answers SET answer = x'', answer_sum = answer_sum(id, key, x'') WHERE id = ?"
 """An answer that is dropped keeps its number, as a batch does."""
@@ -34,8 +34,8 @@ def answer_key(space: Space, messages: Sequence[tuple[str, str]]) -> bytes:
 def find_answers(ledger: Ledger, keys: Sequence[bytes], since: int = 0) -> dict[bytes, Answer]:
     """Return the answers that are finished; those up to the number `since` are left out. Blocks."""
     found: dict[bytes, Answer] = {}
-    for start in range(0, len(keys), MOST_AT_ONCE):
-        some = keys[start : start + MOST_AT_ONCE]
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        some = keys[start : start + KEYS_AT_ONCE]
         marks = ", ".join("?" * len(some))
         statement = f"SELECT id, key, answer, answer_sum FROM answers WHERE key IN ({marks}) AND id > ?"
         for number, key, blob, told in ledger.read(statement, (*some, since)):

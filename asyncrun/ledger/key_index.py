@@ -9,8 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KEY_BYTES = 16
-
 
 def keys_array(keys: bytes | bytearray) -> NDArray[np.uint64]:
     """Return concatenated 16-byte keys as an array of shape (n, 2): high and low half."""

@@ -5,27 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asyncrun.errors import DamagedStateError, Place, SpaceMismatchError, StorageError, os_words
-from asyncrun.ledger.batches import EMPTY, Batch, insert_batches
-from asyncrun.ledger.integrity import open_sound
-from asyncrun.ledger.key_index import KEY_BYTES, KeyIndex, keys_array
-from asyncrun.ledger.reading import read_keys
+from asyncrun.ledger.batches import EMPTY, BatchRow, insert_batches, read_keys
+from asyncrun.ledger.checksums import vectors_sum, with_sum
+from asyncrun.ledger.group_writer import Write
+from asyncrun.ledger.key_index import KeyIndex, keys_array
+from asyncrun.ledger.ledger_file import LedgerFile
 from asyncrun.ledger.salvage import ask_to_mend
-from asyncrun.ledger.schema import MENDED_BY_A_RUN, explained, open_connection
-from asyncrun.ledger.sums import is_whole, vectors_sum, with_sum
-from asyncrun.ledger.writer import GroupWriter, Write
-from asyncrun.records import ItemFailure, Space
-from asyncrun.sqlite_wal import is_damage
+from asyncrun.ledger.schema import MENDED_BY_A_RUN
+from asyncrun.records import KEY_BYTES, ItemFailure, Space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +62,7 @@ class _Read:
     index: KeyIndex
 
 
-class Ledger:
+class Ledger(LedgerFile):
     """What is finished and durable, shared by all jobs of a folder. Reading methods block: call them in a worker thread.
 
     A row that does not fit its checksum is left out, so that its items are new. With `warn`, which may be called in any thread, it is named
@@ -76,44 +73,12 @@ class Ledger:
     """
 
     def __init__(self, path: Path, warn: Callable[[str], object] | None = None) -> None:
-        self._path = path
-        self._writer = GroupWriter(path)
-        self._reader: sqlite3.Connection | None = None
-        self._reading = threading.RLock()
+        super().__init__(path, warn)
         self._blobs: OrderedDict[int, Vectors] = OrderedDict()
         self._blob_bytes = 0
         self._dimensions: dict[str, int] = {}
         self._index: _Read | None = None
-        self._warn = warn
         self.left_out = 0
-
-    @property
-    def folder(self) -> Path:
-        """Return the folder of the ledger's file."""
-        return self._path.absolute().parent
-
-    def read(self, statement: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        """Return the rows of a query. Blocks. For the other modules of this room."""
-        with self._reading:
-            return list(self._rows(statement, parameters))
-
-    def whole_rows(self, table: str, where: str, parameters: tuple[object, ...], *, then: str) -> list[tuple[Any, ...]]:
-        """Return whole rows, without the checksum that they end with; others are removed and named, with what comes of it. Blocks."""
-        rows = self.read(f"SELECT * FROM {table} WHERE {where}", parameters)
-        damaged = [row for row in rows if not is_whole(row)]
-        for row in damaged:
-            self.drop(f"DELETE FROM {table} WHERE sum IS ?", (row[-1],), f"a row of the ledger's {table}", then)
-        return [row[:-1] for row in rows if row not in damaged]
-
-    def drop(self, statement: str, parameters: tuple[object, ...], what: str, then: str) -> None:
-        """Name what does not fit its checksum, and run the statement that drops it, unless one only looks. Blocks."""
-        if self._warn is not None:
-            self._warn(f"{what} does not fit its checksum: it is dropped, and {then}")
-            self.read(statement, parameters)
-
-    async def write(self, write: Write) -> None:
-        """Return when `write` is committed. For the other modules of this room."""
-        await self._writer.write(write)
 
     def index(self, space: Space, since: int = 0) -> KeyIndex:
         """Return the finished keys of a space; those of batches up to the number `since` are left out."""
@@ -169,7 +134,7 @@ class Ledger:
         known = self._dimensions.setdefault(space.fingerprint, vectors.shape[1])
         if vectors.shape[1] != known:
             raise other_size(vectors.shape[1], known)
-        batch = Batch(space, b"".join(finished.keys), vectors, bytes(finished.flags), also)
+        batch = BatchRow(space, b"".join(finished.keys), vectors, bytes(finished.flags), also)
         await self._writer.write_together(insert_batches, batch)
 
     def failures(self, job: str) -> dict[str, KnownFailure]:
@@ -217,25 +182,6 @@ class Ledger:
             connection.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)", (str(path), mark, found.st_size, found.st_mtime_ns))
 
         await self._writer.write(write)
-
-    def close(self) -> None:
-        """Commit what waits and close the file; may be called twice."""
-        self._writer.close()
-        with self._reading:
-            if self._reader is not None:
-                self._reader.close()
-            self._reader = None
-
-    def _rows(self, statement: str, parameters: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
-        try:
-            if self._reader is None:
-                self._reader = open_sound(self._path) if self._warn is None else open_connection(self._path)
-                self._writer.check_file()
-            yield from self._reader.execute(statement, parameters)
-        except sqlite3.DatabaseError as error:
-            if self._warn is not None and is_damage(error):
-                ask_to_mend(self._path)
-            raise explained(error, self._path) from error
 
     def _blob(self, batch: int) -> Vectors:
         with self._reading:

@@ -22,17 +22,15 @@ import numpy as np
 import orjson
 
 from asyncrun.errors import Place, StorageError
-from asyncrun.ledger.integrity import open_sound
-from asyncrun.ledger.key_index import KEY_BYTES
+from asyncrun.ledger.batches import FLOAT_BYTES
+from asyncrun.ledger.checksums import checksum, is_answer, is_batch
+from asyncrun.ledger.connection import explained, open_sound
 from asyncrun.ledger.ledger import Finished
-from asyncrun.ledger.reading import FLOAT_BYTES
-from asyncrun.ledger.schema import explained
-from asyncrun.ledger.sums import checksum, is_answer, is_batch
-from asyncrun.records import Answer, Space
+from asyncrun.records import KEY_BYTES, Answer, Space
 
 HEAD = {"format": "asyncrun-ledger", "version": 1}
 ANSWERS_OF_A_LINE = 500
-Batch = Finished | Mapping[bytes, Answer]
+PortableBatch = Finished | Mapping[bytes, Answer]
 """What a line holds: vectors, or answers by key."""
 
 
@@ -67,7 +65,7 @@ def is_portable(first_line: bytes) -> bool:
     return isinstance(head, dict) and head.get("format") == HEAD["format"]
 
 
-def read_portable(file: BinaryIO, shown: str) -> Iterator[tuple[Space, Batch]]:
+def read_portable(file: BinaryIO, shown: str) -> Iterator[tuple[Space, PortableBatch]]:
     """Yield the batches of a portable ledger. Blocks. Raises StorageError, with the place, for what is not as it was written."""
     for number, line in enumerate(file, 1):
         place = Place(shown, number)

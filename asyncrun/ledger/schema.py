@@ -1,4 +1,4 @@
-"""The ledger's file: its tables, its migrations, and how a connection is opened.
+"""The ledger's tables and their migrations; what holds at every instant.
 
 Invariants
 1. A row of `batches` is whole or absent: keys, vectors and flags of one answered request. Its checksums bind them to its number and space.
@@ -15,17 +15,11 @@ the later one.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, TryLaterError, os_words
-from asyncrun.ledger.sums import add_functions, lossy_text
-from asyncrun.readonly import address_to_look, can_write, copy_hint
-from asyncrun.sqlite_wal import BUSY_SECONDS, enter_wal, is_busy, is_damage
+from asyncrun.errors import DamagedStateError
+from asyncrun.ledger.checksums import add_functions
 
-PAGE_BYTES = 8192
-"""Of a new file. Vectors are long: with 4096 they cost a quarter more time; with still larger pages short rows waste too much."""
 MENDED_BY_A_RUN = "`asyncrun run` sets it aside and keeps what is whole: only what is lost is sent again."
 MIGRATIONS = (
     """
@@ -151,76 +145,8 @@ MIGRATIONS = (
 """One script a version: database version n has the first n scripts applied."""
 
 
-def open_connection(path: Path) -> sqlite3.Connection:
-    """Open the ledger at `path`, made and migrated as needed.
-
-    Raises StorageError when it cannot be opened, DamagedStateError when it is no ledger or one of a newer version.
-    """
-    try:
-        # Not opened with O_NOFOLLOW: closing a file that SQLite has open drops its locks (sqlite.org/howtocorrupt.html, 2.2).
-        if path.is_symlink():
-            raise OSError("it is a symbolic link")
-        if not path.exists():
-            path.touch(mode=0o600)
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    except (OSError, sqlite3.Error) as error:
-        raise StorageError(
-            f"cannot open the ledger {path}: {os_words(error)}", hint="Make its folder writable, or choose another with --state-dir."
-        ) from error
-    connection.text_factory = lossy_text
-    with _closed_unless_it_serves(connection, path):
-        connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
-        enter_wal(connection)
-        connection.execute("PRAGMA synchronous=FULL")
-        migrate(connection, path)
-    return connection
-
-
-def open_to_look(path: Path) -> sqlite3.Connection:
-    """Open the ledger at `path` for one who changes nothing: as `open_connection` does, and only to read where nothing can be written.
-
-    Raises as that does, and StorageError where reading would need writing.
-    """
-    if can_write(path):
-        return open_connection(path)
-    address = address_to_look(path)
-    try:
-        connection = sqlite3.connect(address, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
-    except sqlite3.Error as error:
-        raise StorageError(f"cannot open the ledger {path}: {error}", hint="Look as the user who runs the jobs.") from error
-    connection.text_factory = lossy_text
-    with _closed_unless_it_serves(connection, path):
-        _check_version(connection, path)
-    return connection
-
-
-@contextmanager
-def _closed_unless_it_serves(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
-    """Close a connection whose first use fails, and say what SQLite's error means."""
-    try:
-        yield
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, sqlite3.DatabaseError):
-            raise explained(error, path) from error
-        if isinstance(error, UnicodeDecodeError):  # of SQLite's own words, in which it quotes what it cannot read
-            raise DamagedStateError(
-                f"the ledger {path} cannot be read: the names of its tables are damaged", hint=MENDED_BY_A_RUN
-            ) from error
-        raise
-
-
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
-    version = _version(connection, path)
-    if version < len(MIGRATIONS):
-        raise StorageError(
-            f"the ledger {path} has the form of an older asyncrun (version {version}, this one reads {len(MIGRATIONS)}) and cannot be"
-            " changed where nothing can be written",
-            hint=copy_hint(path),
-        )
-
-
-def _version(connection: sqlite3.Connection, path: Path) -> int:
+def ledger_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of the file. Raises DamagedStateError for one of a newer asyncrun."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if not 0 <= version <= len(MIGRATIONS):
         raise DamagedStateError(
@@ -233,11 +159,11 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Apply the scripts that are missing; a script and its record are one transaction. Where none is, nobody who writes is waited for."""
     add_functions(connection)
-    if _version(connection, path) == len(MIGRATIONS):
+    if ledger_version(connection, path) == len(MIGRATIONS):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = _version(connection, path)
+        version = ledger_version(connection, path)
         for number in range(version, len(MIGRATIONS)):
             for statement in filter(str.strip, MIGRATIONS[number].split(";")):
                 connection.execute(statement)
@@ -265,28 +191,4 @@ def lower_since(connection: sqlite3.Connection) -> None:
         " (SELECT b, a, row_sum(job, generation, b, jobs, open, a) FROM (SELECT min(since, ?) AS b, min(answers_since, ?) AS a))"
         " WHERE sum = row_sum(job, generation, since, jobs, open, answers_since)",
         [newest_id(connection, table) for table in ("batches", "answers")],
-    )
-
-
-def removed(path: Path) -> StorageError:
-    """Return the error for a ledger that was in use when its file went away."""
-    return StorageError(
-        f"the ledger {path} was removed or replaced while it was in use: what was finished may not be in it",
-        hint="Leave it alone during a run. Put it back if you can, and run the same command again: what is not in it is sent again.",
-    )
-
-
-def explained(error: sqlite3.DatabaseError, path: Path) -> AsyncrunError:
-    """Return what an error of SQLite means: a file that is damaged, the disk's trouble, or a mistake of ours."""
-    if is_damage(error):
-        return DamagedStateError(f"the ledger {path} cannot be read: {error}", hint=MENDED_BY_A_RUN)
-    if isinstance(error, sqlite3.OperationalError):
-        if not path.exists():
-            return removed(path)
-        if is_busy(error):
-            return TryLaterError(f"another process has been writing to the ledger {path} for {BUSY_SECONDS:.0f} seconds")
-        return StorageError(f"cannot use the ledger {path}: {error}", hint="Check the disk and the folder's permissions.")
-    return AsyncrunError(
-        f"internal error: SQLite refuses what was asked of the ledger {path}: {error}",
-        hint="This is a bug. Nothing that was finished is lost. Run again with --debug and report what it shows.",
     )

@@ -1,4 +1,4 @@
-"""The spaces of a ledger as a whole: removing what nobody needs."""
+"""The spaces of a ledger as a whole: how large each is, and removing what nobody needs."""
 
 from __future__ import annotations
 
@@ -7,14 +7,25 @@ from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
-
-from asyncrun.ledger.integrity import check_sound, open_sound
-from asyncrun.ledger.key_index import KEY_BYTES, KeyIndex, keys_array
-from asyncrun.ledger.reading import read_keys
-from asyncrun.ledger.schema import explained, lower_since, newest_id, open_connection
-from asyncrun.results import Superseded
+from asyncrun.ledger.connection import check_sound, explained, open_connection, open_sound
+from asyncrun.ledger.schema import lower_since, newest_id
+from asyncrun.records import KEY_BYTES, SpaceSize, Superseded
 from asyncrun.sqlite_wal import primary_code
+
+
+def space_sizes(path: Path) -> list[SpaceSize]:
+    """Return the spaces of a ledger, the largest first. Blocks. Raises StorageError and DamagedStateError."""
+    statement = (
+        "SELECT fingerprint, description, coalesce(v.count, 0), coalesce(v.bytes, 0) + coalesce(a.bytes, 0) AS size, coalesce(a.count, 0)"
+        " FROM spaces LEFT JOIN (SELECT space, sum(count) AS count, sum(length(keys) + length(vectors) + length(flags)) AS bytes"
+        " FROM batches GROUP BY space) v ON v.space = spaces.id LEFT JOIN (SELECT space, count(*) AS count,"
+        " sum(length(key) + length(answer)) AS bytes FROM answers GROUP BY space) a ON a.space = spaces.id ORDER BY size DESC, fingerprint"
+    )
+    with closing(open_sound(path)) as connection:
+        try:
+            return [SpaceSize(*row) for row in connection.execute(statement)]
+        except sqlite3.DatabaseError as error:
+            raise explained(error, path) from error
 
 
 def find_superseded(path: Path, removed: Collection[str] = ()) -> Superseded:
@@ -35,6 +46,12 @@ def find_superseded(path: Path, removed: Collection[str] = ()) -> Superseded:
 
 
 def _superseded(connection: sqlite3.Connection, fingerprint: str) -> Superseded:
+    # Who asks only how large spaces are needs no NumPy.
+    import numpy as np
+
+    from asyncrun.ledger.batches import read_keys
+    from asyncrun.ledger.key_index import KeyIndex, keys_array
+
     batches, keys, sizes = [], [], []
     for found in read_keys(connection.execute, fingerprint, 0, newest_id(connection, "batches")):
         if found.whole and found.length:  # one that is damaged is named and dropped by the run that needs it

@@ -247,8 +247,8 @@ class Cost:
 
 async def compare(folder: Path, size: int, dimensions: int, in_flight: int) -> tuple[list[Cost], list[Cost]]:
     """Return what requests cost without the ledger and with it, a pair a round; the two take turns at being the first."""
+    from asyncrun.ledger.group_writer import Write
     from asyncrun.ledger.ledger import Finished, Ledger
-    from asyncrun.ledger.writer import Write
     from asyncrun.records import Space
 
     class Forgetful(Ledger):

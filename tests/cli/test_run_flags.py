@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from asyncrun.folder_lock import turn
-from asyncrun.ledger.lock import hold_lock
+from asyncrun.ledger.run_lock import hold_lock
 from asyncrun.testing.server import FakeServer
 
 Command = Callable[..., Any]

@@ -19,7 +19,7 @@ from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.outputs import JobOutput
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.ledger.writer import MOST_WAITING
+from asyncrun.ledger.group_writer import MOST_WAITING
 from asyncrun.records import Space, content_key
 from asyncrun.testing.clock import FakeClock
 

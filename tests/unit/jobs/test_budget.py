@@ -11,7 +11,7 @@ import pytest
 from asyncrun.errors import BudgetError, OutageError
 from asyncrun.jobs.budget import JobBudget, RunBudget
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ledger.spending import Amount, SpendingAccount, Stopped
+from asyncrun.ledger.job_records import Amount, SpendingAccount, Stopped
 from asyncrun.usage import Usage
 
 

@@ -19,8 +19,8 @@ from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.embed_batch import embed_batch
 from asyncrun.jobs.pending import Pending
+from asyncrun.ledger.group_writer import Write
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.ledger.writer import Write
 from asyncrun.records import Embedded, InputType, Space
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from asyncrun.ledger.connection import explained
 
 from asyncrun.errors import DamagedStateError, Place, StorageError
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, KnownFailure, Ledger
-from asyncrun.ledger.schema import explained
 from asyncrun.records import ItemFailure, Space, content_key
 
 SPACE = Space("local", "model-a")

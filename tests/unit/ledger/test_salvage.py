@@ -15,12 +15,11 @@ import pytest
 
 from asyncrun.errors import DamagedStateError, LockedError, Place, StorageError
 from asyncrun.ledger.answers import find_answers, put_answers
+from asyncrun.ledger.job_records import Amount, SpendingAccount, finish_job, generation_of, last_space, open_refresh
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, KnownFailure, Ledger
-from asyncrun.ledger.notes import add_places, add_token_rate, last_space, places, set_last_space, token_rate
-from asyncrun.ledger.refreshes import generation_of, open_refresh
 from asyncrun.ledger.salvage import Salvaged, ask_to_mend, mend
-from asyncrun.ledger.spending import Amount, SpendingAccount
+from asyncrun.ledger.space_records import add_places, add_token_rate, places, token_rate
 from asyncrun.records import Answer, ItemFailure, Space, content_key
 
 SPACE = Space("local", "model-a")
@@ -276,7 +275,7 @@ async def _write_down(path: Path) -> None:
     await open_refresh(ledger, ["jobs.yaml/a"])
     await add_places(ledger, SPACE, ["here"])
     await ledger.write(lambda connection: add_token_rate(connection, SPACE, 3, 12))
-    await ledger.write(lambda connection: set_last_space(connection, "jobs.yaml/b", SPACE))
+    await finish_job(ledger, "jobs.yaml/b", SPACE)
     failure = KnownFailure(ItemFailure("x", Place("in.jsonl", 1), "refused", "no"), SPACE.fingerprint, bytes(16))
     await ledger.set_failures("jobs.yaml/a", [failure])
     await asyncio.to_thread(ledger.close)

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from asyncrun.ledger.connection import open_to_look
 
 from asyncrun.errors import TryLaterError
 from asyncrun.ledger.answers import find_answers
+from asyncrun.ledger.checksums import checksum
+from asyncrun.ledger.job_records import Amount, Generation, SpendingAccount, Stopped, generation_of, last_space
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.ledger.notes import last_space, places, token_rate
-from asyncrun.ledger.refreshes import Generation, generation_of
 from asyncrun.ledger.salvage import mend
-from asyncrun.ledger.schema import MIGRATIONS, open_to_look
-from asyncrun.ledger.spending import Amount, SpendingAccount, Stopped
-from asyncrun.ledger.sums import checksum
+from asyncrun.ledger.schema import MIGRATIONS
+from asyncrun.ledger.space_records import places, token_rate
 from asyncrun.records import Answer, Space, content_key
 
 SPACE = Space("local", "m")

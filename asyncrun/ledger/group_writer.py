@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from asyncrun.errors import StorageError
+from asyncrun.ledger.connection import explained, open_connection, removed
 from asyncrun.ledger.salvage import ask_to_mend
-from asyncrun.ledger.schema import explained, open_connection, removed
 from asyncrun.sqlite_wal import is_busy, is_damage
 
 T = TypeVar("T")

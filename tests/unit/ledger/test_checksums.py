@@ -14,12 +14,11 @@ import pytest
 
 from asyncrun.errors import Place
 from asyncrun.ledger.answers import find_answers, put_answers
+from asyncrun.ledger.job_records import Amount, Generation, SpendingAccount, Stopped, finish_job, generation_of, last_space, open_refresh
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, KnownFailure, Ledger
-from asyncrun.ledger.notes import add_places, add_token_rate, last_space, places, set_last_space, token_rate
-from asyncrun.ledger.refreshes import Generation, generation_of, open_refresh
 from asyncrun.ledger.salvage import mend
-from asyncrun.ledger.spending import Amount, SpendingAccount, Stopped
+from asyncrun.ledger.space_records import add_places, add_token_rate, places, token_rate
 from asyncrun.records import Answer, ItemFailure, Space, content_key
 
 SPACE, OTHER = Space("local", "a"), Space("local", "b")
@@ -76,12 +75,12 @@ async def write_down(path: Path) -> None:
     for space, value in ((SPACE, 1.0), (OTHER, 2.0)):
         await ledger.put(space, Finished([content_key("one"), content_key("two")], np.full((2, 3), value, np.float32), [0, TRUNCATED]))
     await put_answers(ledger, SPACE, {QUESTION: Answer("yes", "stop", 1, 2)})
+    await finish_job(ledger, "job", SPACE)
     await SpendingAccount(ledger, "job").add(Amount(7, 0.5))
     await SpendingAccount(ledger, "job").stop(Stopped(9, 1))
     await open_refresh(ledger, ["job"])
     await add_places(ledger, SPACE, ["http://127.0.0.1:8000"])
     await ledger.write(lambda connection: add_token_rate(connection, SPACE, 3, 12))
-    await ledger.write(lambda connection: set_last_space(connection, "job", SPACE))
     await ledger.set_failures("job", [FAILURE])
     await asyncio.to_thread(ledger.close)
 

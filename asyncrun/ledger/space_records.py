@@ -1,16 +1,24 @@
-"""Small things that the ledger knows of spaces and jobs: tokens per byte, where a space was served, which space a job last used."""
+"""What the ledger knows of a space: tokens per byte, places that have served it, its size, and the vector of the known text."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from asyncrun.ledger.ledger import Ledger
-from asyncrun.ledger.reading import FLOAT_BYTES
-from asyncrun.ledger.sums import whole_row, with_sum
-from asyncrun.records import Space
+import numpy as np
+
+from asyncrun.errors import DamagedStateError
+from asyncrun.ledger.batches import FLOAT_BYTES
+from asyncrun.ledger.checksums import whole_row, with_sum
+from asyncrun.ledger.key_index import keys_array
+from asyncrun.ledger.ledger import Finished, Ledger
+from asyncrun.records import Space, content_key
+
+if TYPE_CHECKING:
+    from asyncrun.records import Vectors
 
 
 def token_rate(ledger: Ledger, space: Space) -> tuple[int, int]:
@@ -26,21 +34,10 @@ def add_token_rate(connection: sqlite3.Connection, space: Space, tokens: int, si
     connection.execute("INSERT OR REPLACE INTO token_rates VALUES (?, ?, ?, ?)", row)
 
 
-def last_space(ledger: Ledger, job: str) -> Mapping[str, Any] | None:
-    """Return what described the space of a job when it last finished, None when it never has. Blocks."""
-    rows = ledger.whole_rows("job_spaces", "job = ?", (job,), then="it is not known any more which space a job last used")
-    return dict(json.loads(rows[0][1])) if rows else None
-
-
 def space_of(ledger: Ledger, fingerprint: str) -> Mapping[str, Any] | None:
     """Return what describes a space, None for one that the ledger does not know. Blocks."""
     rows = ledger.read("SELECT description FROM spaces WHERE fingerprint = ? AND description != ''", (fingerprint,))
     return dict(json.loads(rows[0][0])) if rows else None
-
-
-def set_last_space(connection: sqlite3.Connection, job: str, space: Space) -> None:
-    """Remember the space of a job that has finished."""
-    connection.execute("INSERT OR REPLACE INTO job_spaces VALUES (?, ?, ?)", with_sum(job, space.describe()))
 
 
 def places(ledger: Ledger, space: Space) -> frozenset[str]:
@@ -83,3 +80,28 @@ def newest_batch(ledger: Ledger, fingerprint: str) -> int:
     statement = "SELECT coalesce(max(id), 0) FROM batches WHERE space = (SELECT id FROM spaces WHERE fingerprint = ?)"
     [(newest,)] = ledger.read(statement, (fingerprint,))
     return int(newest)
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceReference:
+    """The reference of a space; `sent` is the known text as it is sent."""
+
+    ledger: Ledger
+    space: Space
+    sent: str
+
+    def known(self) -> tuple[Vectors | None, bool]:
+        """Return the vector, None when there is none, and whether the space has vectors at all. Blocks."""
+        index = self.ledger.index(self.space)
+        positions = index.find(keys_array(content_key(self.sent)))
+        if positions[0] < 0:
+            return None, len(index) > 0
+        try:
+            [vector] = self.ledger.vectors(index, positions)
+        except DamagedStateError:
+            return None, True
+        return np.asarray(vector), True
+
+    async def keep(self, vector: Vectors) -> None:
+        """Make a vector, shape (dimensions,), the reference; returns when it is durable."""
+        await self.ledger.put(self.space, Finished([content_key(self.sent)], vector.reshape(1, -1), [0]))

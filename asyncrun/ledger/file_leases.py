@@ -21,8 +21,7 @@ import orjson
 
 from asyncrun.errors import StorageError, os_words
 from asyncrun.folder_lock import turn
-from asyncrun.ledger.key_index import KEY_BYTES
-from asyncrun.records import EmbedFailure
+from asyncrun.records import KEY_BYTES, EmbedFailure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from asyncrun.errors import StorageError
-from asyncrun.ledger.writer import GroupWriter
+from asyncrun.ledger.group_writer import GroupWriter
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from asyncrun.errors import DamagedStateError
+from asyncrun.ledger.job_records import Generation, finish_job, generation_of, open_refresh
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.ledger.refreshes import Generation, close_refresh, generation_of, open_refresh
 from asyncrun.records import Space, content_key
 
 SPACE = Space("local", "m")
@@ -32,7 +32,7 @@ async def finished(ledger: Ledger, since: int) -> int:
 
 
 async def finish(ledger: Ledger, job: str) -> None:
-    await ledger.write(lambda connection: close_refresh(connection, job))
+    await finish_job(ledger, job, SPACE)
 
 
 @pytest.mark.asyncio

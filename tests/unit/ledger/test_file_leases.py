@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncrun.ledger.leases import AnswerLease, TextLease
+from asyncrun.ledger.file_leases import AnswerLease, TextLease
 from asyncrun.records import EmbedFailure, content_key
 
 ONE, TWO = content_key("one"), content_key("two")

@@ -1,0 +1,133 @@
+"""What the ledger knows of a job: its refresh, what it has spent since it last finished, and the space it last used."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asyncrun.ledger.checksums import is_whole, whole_row, with_sum
+from asyncrun.ledger.ledger import Ledger
+from asyncrun.ledger.schema import newest_id
+from asyncrun.records import Space
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Tokens, and their cost in USD.
+
+    >>> Amount(5, 0.5) - Amount(2, 0.25)
+    Amount(tokens=3, cost=0.25)
+    """
+
+    tokens: int = 0
+    cost: float = 0.0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.tokens + other.tokens, self.cost + other.cost)
+
+    def __sub__(self, other: Amount) -> Amount:
+        return Amount(self.tokens - other.tokens, self.cost - other.cost)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The limits at which a job was stopped; None where it had none."""
+
+    tokens: int | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingAccount:
+    """The account of one job; `job` is the name that the ledger knows it by."""
+
+    ledger: Ledger
+    job: str
+
+    def balance(self) -> tuple[Amount, Stopped]:
+        """Return what was spent since the job last finished, and at which limits it was stopped. Blocks."""
+        rows = self.ledger.whole_rows("spending", "job = ?", (self.job,), then="what a job had spent of its budget is not known any more")
+        if not rows:
+            return Amount(), Stopped()
+        [(_, tokens, cost, stopped_tokens, stopped_cost)] = rows
+        return Amount(tokens, cost), Stopped(stopped_tokens, stopped_cost)
+
+    async def add(self, amount: Amount) -> None:
+        """Add to the account; returns when it is durable."""
+        await self.ledger.write(lambda connection: _put(connection, self.job, amount))
+
+    async def stop(self, at: Stopped) -> None:
+        """Remember at which limits the job was stopped."""
+        await self.ledger.write(lambda connection: _put(connection, self.job, Amount(), at))
+
+
+def _put(connection: sqlite3.Connection, job: str, more: Amount, stopped: Stopped | None = None) -> None:
+    _, tokens, cost, *before = whole_row(connection, "spending", "job", job) or (job, 0, 0.0, None, None)
+    # What SQLite keeps as REAL it returns as one, and the checksum is that of what it returns.
+    at = before if stopped is None else (stopped.tokens, None if stopped.cost is None else float(stopped.cost))
+    row = with_sum(job, tokens + more.tokens, float(cost + more.cost), *at)
+    connection.execute("INSERT OR REPLACE INTO spending VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+_PUT = "INSERT OR REPLACE INTO refreshes VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How often a job was made anew, and what of the ledger counts for it.
+
+    That is batches with a higher number than `since`, answers with a higher one than `answers_since`.
+    """
+
+    number: int = 0
+    since: int = 0
+    answers_since: int = 0
+
+
+def generation_of(ledger: Ledger, job: str) -> Generation:
+    """Return the generation of a job; only while its refresh goes on are older batches and answers left out. Blocks."""
+    rows = ledger.whole_rows("refreshes", "job = ?", (job,), then="a refresh that was not finished must be asked for again")
+    return Generation(rows[0][1], rows[0][2] * rows[0][4], rows[0][5] * rows[0][4]) if rows else Generation()
+
+
+async def open_refresh(ledger: Ledger, jobs: Sequence[str]) -> None:
+    """Open a new generation for jobs, and forget their failures.
+
+    A refresh of the same jobs that was not finished goes on: those that are done are not made again.
+    """
+    group = "\n".join(sorted(jobs))
+
+    def write(connection: sqlite3.Connection) -> None:
+        rows = [row for row in connection.execute("SELECT * FROM refreshes").fetchall() if is_whole(row)]
+        known: Mapping[str, tuple[int, str, int]] = {job: (generation, of, is_open) for job, generation, _, of, is_open, *_ in rows}
+        unfinished = any(of == group and is_open for _, of, is_open in known.values())
+        since, answers_since = (newest_id(connection, table) for table in ("batches", "answers"))
+        for job in jobs:
+            generation, of, is_open = known.get(job, (0, "", 0))
+            if is_open or (unfinished and of == group):
+                continue
+            connection.execute(_PUT, with_sum(job, generation + 1, since, group, 1, answers_since))
+            connection.execute("DELETE FROM failures WHERE job = ?", (job,))
+
+    await ledger.write(write)
+
+
+def last_space(ledger: Ledger, job: str) -> Mapping[str, Any] | None:
+    """Return what described the space of a job when it last finished, None when it never has. Blocks."""
+    rows = ledger.whole_rows("job_spaces", "job = ?", (job,), then="it is not known any more which space a job last used")
+    return dict(json.loads(rows[0][1])) if rows else None
+
+
+async def finish_job(ledger: Ledger, job: str, space: Space) -> None:
+    """Write down, in one transaction, that a job has finished: its refresh has ended, its budget is whole again, it last used `space`."""
+
+    def write(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM spending WHERE job = ?", (job,))
+        if (row := whole_row(connection, "refreshes", "job", job)) is not None:
+            connection.execute(_PUT, with_sum(*row[:4], 0, row[5]))  # its generation stays
+        connection.execute("INSERT OR REPLACE INTO job_spaces VALUES (?, ?, ?)", with_sum(job, space.describe()))
+
+    await ledger.write(write)
