@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asyncrun.ledger.connection import open_connection
 
+from asyncrun.ledger.connection import open_connection
 from asyncrun.ledger.run_lock import hold_lock
 from asyncrun.paths import CLAIMS
 from asyncrun.testing.server import FakeServer

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asyncrun.ledger.connection import explained
 
 from asyncrun.errors import DamagedStateError, Place, StorageError
+from asyncrun.ledger.connection import explained
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, KnownFailure, Ledger
 from asyncrun.records import ItemFailure, Space, content_key

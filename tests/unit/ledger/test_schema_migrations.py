@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asyncrun.ledger.connection import open_to_look
 
 from asyncrun.errors import TryLaterError
 from asyncrun.ledger.answers import find_answers
 from asyncrun.ledger.checksums import checksum
+from asyncrun.ledger.connection import open_to_look
 from asyncrun.ledger.job_records import Amount, Generation, SpendingAccount, Stopped, generation_of, last_space
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
