@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from asyncrun.ledger.checksums import Row, keys_sum, vectors_sum
-from asyncrun.ledger.group_writer import Write
 from asyncrun.ledger.schema import newest_id
 from asyncrun.records import KEY_BYTES, Space
 
 if TYPE_CHECKING:
+    from asyncrun.ledger.group_writer import Write
     from asyncrun.records import Vectors
 
 ROWS_AT_ONCE = 16

@@ -58,7 +58,7 @@ def test_an_older_ledger_is_read_and_written_on(tmp_path: Path, version: int) ->
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nobody wait for another who writes."""
-    monkeypatch.setattr("asyncrun.ledger.schema.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("asyncrun.ledger.connection.BUSY_SECONDS", 0.0)
 
 
 @pytest.mark.usefixtures("impatient")
