@@ -34,10 +34,9 @@ from asyncrun.jobs.forecast import Forecast
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.run_options import RunOptions
+from asyncrun.ledger.job_records import SpendingAccount, generation_of
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.space_records import token_rate
-from asyncrun.ledger.job_records import generation_of
-from asyncrun.ledger.job_records import SpendingAccount
 from asyncrun.llms.interface import Llm
 from asyncrun.paths import known_as
 from asyncrun.ports import Progress

@@ -17,7 +17,7 @@ from asyncrun.endpoints.options import EndpointOptions
 from asyncrun.errors import UsageError
 from asyncrun.jobfile.sections import EmbedderConfig, EndpointConfig, LlmConfig, ModelConfig
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ledger.space_records import Reference
+from asyncrun.ledger.space_records import SpaceReference
 from asyncrun.llms.interface import Llm, Price
 from asyncrun.records import InputType
 
@@ -152,7 +152,7 @@ class ModelBuilder:
             raise UsageError(f"the provider {config.provider} has no endpoints to choose from", hint="Leave `endpoints` out.")
         several = cast(list[HttpEmbedder], embedders)
         first, documents = several[0], InputType.DOCUMENT
-        reference = Reference(self._ledger, first.space(documents), first.as_sent(KNOWN_TEXT, documents))
+        reference = SpaceReference(self._ledger, first.space(documents), first.as_sent(KNOWN_TEXT, documents))
         return SeveralPlaces(several, reference=reference, warn=self._warn)
 
     def _build_place(
