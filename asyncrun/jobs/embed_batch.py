@@ -17,9 +17,9 @@ from asyncrun.jobs.budget import ReservedAmount
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.estimate import expected
 from asyncrun.jobs.pending import Pending
+from asyncrun.ledger.job_records import Amount
 from asyncrun.ledger.ledger import TRUNCATED, Finished
 from asyncrun.ledger.space_records import add_token_rate
-from asyncrun.ledger.job_records import Amount
 from asyncrun.records import Embedded, InputType, Space
 from asyncrun.usage import Usage, Waits
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from asyncrun.ledger.connection import check_sound, explained, open_connection, open_sound
 from asyncrun.ledger.schema import lower_since, newest_id
-from asyncrun.records import KEY_BYTES, SpaceSize, Superseded
+from asyncrun.records import KEY_BYTES
+from asyncrun.results import SpaceSize, Superseded
 from asyncrun.sqlite_wal import primary_code
 
 

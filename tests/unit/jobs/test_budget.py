@@ -10,8 +10,8 @@ import pytest
 
 from asyncrun.errors import BudgetError, OutageError
 from asyncrun.jobs.budget import JobBudget, RunBudget
-from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.job_records import Amount, SpendingAccount, Stopped
+from asyncrun.ledger.ledger import Ledger
 from asyncrun.usage import Usage
 
 
