@@ -17,9 +17,9 @@ from asyncrun.aio.stop import StopRequest
 from asyncrun.callbacks import CallbackManager
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.outputs import JobOutput
+from asyncrun.ledger.group_writer import MOST_WAITING
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.ledger.group_writer import MOST_WAITING
 from asyncrun.records import Space, content_key
 from asyncrun.testing.clock import FakeClock
 
