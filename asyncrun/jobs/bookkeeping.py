@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncrun.errors import AsyncrunError, StorageError
 from asyncrun.jobs.context import JobContext
-from asyncrun.ledger.job_records import finish_job
+from asyncrun.ledger.job_records import record_finished
 from asyncrun.records import Space
 
 
@@ -16,7 +16,7 @@ async def finish_job(context: JobContext, space: Space, error: AsyncrunError | N
     if error is not None or context.options.limit is not None:
         return error
     try:
-        await finish_job(context.ledger, context.failures, space)
+        await record_finished(context.ledger, context.failures, space)
     except StorageError as raised:
         return raised
     return None

@@ -14,9 +14,9 @@ import orjson
 
 from asyncrun.jobs.retry import Chosen
 from asyncrun.jobs.row_check import RowIds, new_row_ids
-from asyncrun.ledger.key_index import KEY_BYTES, KeyIndex, keys_array
+from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import KnownFailure
-from asyncrun.records import BadItem, Item, ItemFailure, content_key
+from asyncrun.records import KEY_BYTES, BadItem, Item, ItemFailure, content_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -121,7 +121,7 @@ def last_space(ledger: Ledger, job: str) -> Mapping[str, Any] | None:
     return dict(json.loads(rows[0][1])) if rows else None
 
 
-async def finish_job(ledger: Ledger, job: str, space: Space) -> None:
+async def record_finished(ledger: Ledger, job: str, space: Space) -> None:
     """Write down, in one transaction, that a job has finished: its refresh has ended, its budget is whole again, it last used `space`."""
 
     def write(connection: sqlite3.Connection) -> None:

@@ -14,7 +14,16 @@ import pytest
 
 from asyncrun.errors import Place
 from asyncrun.ledger.answers import find_answers, put_answers
-from asyncrun.ledger.job_records import Amount, Generation, SpendingAccount, Stopped, finish_job, generation_of, last_space, open_refresh
+from asyncrun.ledger.job_records import (
+    Amount,
+    Generation,
+    SpendingAccount,
+    Stopped,
+    generation_of,
+    last_space,
+    open_refresh,
+    record_finished,
+)
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, KnownFailure, Ledger
 from asyncrun.ledger.salvage import mend
@@ -75,7 +84,7 @@ async def write_down(path: Path) -> None:
     for space, value in ((SPACE, 1.0), (OTHER, 2.0)):
         await ledger.put(space, Finished([content_key("one"), content_key("two")], np.full((2, 3), value, np.float32), [0, TRUNCATED]))
     await put_answers(ledger, SPACE, {QUESTION: Answer("yes", "stop", 1, 2)})
-    await finish_job(ledger, "job", SPACE)
+    await record_finished(ledger, "job", SPACE)
     await SpendingAccount(ledger, "job").add(Amount(7, 0.5))
     await SpendingAccount(ledger, "job").stop(Stopped(9, 1))
     await open_refresh(ledger, ["job"])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from asyncrun.errors import DamagedStateError
-from asyncrun.ledger.job_records import Generation, finish_job, generation_of, open_refresh
+from asyncrun.ledger.job_records import Generation, generation_of, open_refresh, record_finished
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.records import Space, content_key
@@ -32,7 +32,7 @@ async def finished(ledger: Ledger, since: int) -> int:
 
 
 async def finish(ledger: Ledger, job: str) -> None:
-    await finish_job(ledger, job, SPACE)
+    await record_finished(ledger, job, SPACE)
 
 
 @pytest.mark.asyncio

@@ -15,7 +15,7 @@ import pytest
 
 from asyncrun.errors import DamagedStateError, LockedError, Place, StorageError
 from asyncrun.ledger.answers import find_answers, put_answers
-from asyncrun.ledger.job_records import Amount, SpendingAccount, finish_job, generation_of, last_space, open_refresh
+from asyncrun.ledger.job_records import Amount, SpendingAccount, generation_of, last_space, open_refresh, record_finished
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, KnownFailure, Ledger
 from asyncrun.ledger.salvage import Salvaged, ask_to_mend, mend
@@ -275,7 +275,7 @@ async def _write_down(path: Path) -> None:
     await open_refresh(ledger, ["jobs.yaml/a"])
     await add_places(ledger, SPACE, ["here"])
     await ledger.write(lambda connection: add_token_rate(connection, SPACE, 3, 12))
-    await finish_job(ledger, "jobs.yaml/b", SPACE)
+    await record_finished(ledger, "jobs.yaml/b", SPACE)
     failure = KnownFailure(ItemFailure("x", Place("in.jsonl", 1), "refused", "no"), SPACE.fingerprint, bytes(16))
     await ledger.set_failures("jobs.yaml/a", [failure])
     await asyncio.to_thread(ledger.close)
