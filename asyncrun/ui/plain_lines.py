@@ -108,7 +108,7 @@ def render_begun(task: str, total: int | None) -> str:
 def render_finished(task: TaskState, now: float) -> str:
     """Return one line that says how a task ended.
 
-    >>> from asyncrun.records import Counts
+    >>> from asyncrun.results import Counts
     >>> render_finished(TaskState("notes", Status.SUCCEEDED, 3, Counts(ok=3), started=1.0, ended=3.5), now=9.0)
     'notes: succeeded: 3 ok in 2.5 s'
     """
@@ -119,7 +119,7 @@ def render_finished(task: TaskState, now: float) -> str:
 def render_running(task: TaskState, now: float) -> str:
     """Return how a running task stands, without an end of line.
 
-    >>> from asyncrun.records import Counts
+    >>> from asyncrun.results import Counts
     >>> render_running(TaskState("notes", Status.RUNNING, 40, Counts(ok=10), started=0.0), 5.0)
     'notes 10 of 40 (25%), 2.0/s, 15 s left'
     """
