@@ -12,7 +12,7 @@ from asyncrun.app.request import Request
 from asyncrun.errors import UsageError
 from asyncrun.escape import cut
 from asyncrun.jobfile.jobs import Job
-from asyncrun.ledger.ledger import KnownFailure
+from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts
 

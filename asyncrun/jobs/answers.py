@@ -24,7 +24,7 @@ from asyncrun.jobs.scan import NO_KEY
 from asyncrun.jobs.stop_timeout import patience
 from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.job_records import Amount
-from asyncrun.ledger.ledger import KnownFailure
+from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.llms.interface import Completion, Declined
 from asyncrun.records import Answer, Hit, Item, ItemFailure
 from asyncrun.usage import Waits
@@ -127,8 +127,7 @@ class Answers:
         known = self._known.get(question.item.id)
         if answer is not None or known is None or (self._chosen is not None and self._chosen.has(question.item)):
             return answer
-        same = (known.space, known.key) == (self._answering.space.fingerprint, question.key)
-        if not same or known.failure.reason == "server_error":
+        if not known.holds_for(question.key, self._answering.space.fingerprint):
             return None
         return Declined(known.failure.reason, known.failure.message, known.failure.attempts)
 

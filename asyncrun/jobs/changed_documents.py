@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import orjson
 
 from asyncrun.jobs.retry import Chosen
-from asyncrun.ledger.ledger import KnownFailure
+from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.records import BadItem, Item, ItemFailure
 
 
@@ -85,8 +85,7 @@ def _failure(item: Item | BadItem, mark: str, known: KnownFailure | None, *, aga
         return ItemFailure(item.id, item.place, item.reason, item.message)
     if not item.text.strip():
         return ItemFailure(item.id, item.place, "empty", "the text is empty (on_empty: skip leaves it out)")
-    by_itself = known is not None and known.key == mark.encode() and known.failure.reason != "server_error"
-    if known is not None and (by_itself or not again):
+    if known is not None and (known.holds_for(mark.encode(), "") or not again):
         failure = known.failure
         return ItemFailure(item.id, item.place, failure.reason, failure.message, failure.attempts)
     return None

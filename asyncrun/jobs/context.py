@@ -19,7 +19,8 @@ from asyncrun.jobs.forecast import Forecast
 from asyncrun.jobs.in_flight import Claims
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.job_records import Generation
-from asyncrun.ledger.ledger import KnownFailure, Ledger
+from asyncrun.ledger.known_failures import KnownFailure
+from asyncrun.ledger.ledger import Ledger
 from asyncrun.paths import CLAIMS
 from asyncrun.records import EmbedFailure, ItemFailure
 

@@ -9,11 +9,8 @@ from dataclasses import replace
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.scan import Scan
-from asyncrun.ledger.ledger import KnownFailure
+from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.records import EmbedFailure, ItemFailure
-
-DOUBT = b"?"
-"""Stands before the key of a failure in doubt, so that it is no text's key."""
 
 
 async def keep_failures(items: Items, scanned: Scan, failures: Mapping[int, EmbedFailure], counters: JobCounters) -> None:
@@ -44,10 +41,9 @@ def doubted(known: KnownFailure, before: KnownFailure | None, counters: JobCount
 
     What was refused before, the same text with the same settings, is no longer in doubt where others have been accepted before.
     """
-    sure = (known.key, DOUBT + known.key) if counters.counts.cached else (known.key,)
-    if before is not None and (before.space, before.failure.reason) == (known.space, known.failure.reason) and before.key in sure:
-        return known
-    return replace(known, key=DOUBT + known.key)
+    if before is None or (before.space, before.key, before.failure.reason) != (known.space, known.key, known.failure.reason):
+        return replace(known, in_doubt=True)
+    return replace(known, in_doubt=before.in_doubt and not counters.counts.cached)
 
 
 def _beyond_limit(items: Items) -> list[KnownFailure]:

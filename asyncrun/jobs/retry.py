@@ -10,7 +10,7 @@ from asyncrun.errors import TryLaterError
 from asyncrun.records import BadItem, Item
 
 if TYPE_CHECKING:
-    from asyncrun.ledger.ledger import KnownFailure
+    from asyncrun.ledger.known_failures import KnownFailure
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import orjson
 from asyncrun.jobs.retry import Chosen
 from asyncrun.jobs.row_check import RowIds, new_row_ids
 from asyncrun.ledger.key_index import KeyIndex, keys_array
-from asyncrun.ledger.ledger import KnownFailure
+from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.records import KEY_BYTES, BadItem, Item, ItemFailure, content_key
 
 if TYPE_CHECKING:
@@ -194,10 +194,9 @@ class _Digest:
 
 def _after(known: KnownFailure | None, item: Item, key: bytes, space: str, failures: list[KnownFailure], *, again: bool) -> State:
     """Return the state of a readable item, given how it failed before; `again` says whether what failed by transport is sent again."""
-    by_itself = known is not None and (known.key, known.space) == (key, space) and known.failure.reason != "server_error"
-    if known is not None and (by_itself or not again):
+    if known is not None and (known.holds_for(key, space) or not again):
         before = ItemFailure(item.id, item.place, known.failure.reason, known.failure.message, known.failure.attempts)
-        failures.append(KnownFailure(before, known.space, known.key))
+        failures.append(replace(known, failure=before))
         return State.FAILED
     if not item.text.strip():
         failures.append(

@@ -17,7 +17,7 @@ from asyncrun.jobs.collection_check import check_space
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.ledger.key_index import KeyIndex, keys_array
-from asyncrun.ledger.ledger import KnownFailure
+from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.records import EmbedFailure, ItemFailure, Space
 from asyncrun.stores.interface import Collection, Mending, Store, StoredDocument
 from asyncrun.usage import Waits

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asyncrun.errors import DamagedStateError, Place, SpaceMismatchError, StorageError, os_words
+from asyncrun.errors import DamagedStateError, SpaceMismatchError, StorageError, os_words
 from asyncrun.ledger.batches import EMPTY, BatchRow, insert_batches, read_keys
 from asyncrun.ledger.checksums import vectors_sum, with_sum
 from asyncrun.ledger.group_writer import Write
 from asyncrun.ledger.key_index import KeyIndex, keys_array
+from asyncrun.ledger.known_failures import KnownFailure, read_failure
 from asyncrun.ledger.ledger_file import LedgerFile
 from asyncrun.ledger.salvage import ask_to_mend
 from asyncrun.ledger.schema import MENDED_BY_A_RUN
-from asyncrun.records import KEY_BYTES, ItemFailure, Space
+from asyncrun.records import KEY_BYTES, Space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,15 +42,6 @@ class Finished:
     keys: Sequence[bytes]
     vectors: Vectors
     flags: Sequence[int]
-
-
-@dataclass(frozen=True, slots=True)
-class KnownFailure:
-    """A failure of an earlier run, with the key and the space of the text that failed."""
-
-    failure: ItemFailure
-    space: str
-    key: bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,18 +132,11 @@ class Ledger(LedgerFile):
     def failures(self, job: str) -> dict[str, KnownFailure]:
         """Return the failed items of a job by item id."""
         rows = self.whole_rows("failures", "job = ? ORDER BY file, line, item", (job,), then="its item is sent again")
-        return {
-            item: KnownFailure(ItemFailure(item, Place(file, line), reason, message, attempts), space, key)
-            for _, item, space, key, file, line, reason, message, attempts in rows
-        }
+        return {known.failure.id: known for known in map(read_failure, rows)}
 
     async def set_failures(self, job: str, failures: Iterable[KnownFailure]) -> None:
         """Put the failures of a job in the place of its former ones."""
-        rows = [
-            with_sum(job, f.id, known.space, known.key, f.place.file, f.place.line, f.reason, f.message, f.attempts)
-            for known in failures
-            for f in (known.failure,)
-        ]
+        rows = [with_sum(*known.row(job)) for known in failures]
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM failures WHERE job = ?", (job,))

@@ -30,7 +30,7 @@ from asyncrun.jobs.sending import Batch, send_all
 from asyncrun.jobs.space_check import check_place
 from asyncrun.jobs.store_sync import StoreSync
 from asyncrun.ledger.key_index import KeyIndex, keys_array
-from asyncrun.ledger.ledger import KnownFailure
+from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.ledger.space_records import known_dimensions, newest_batch
 from asyncrun.ports import Progress
 from asyncrun.records import Embedded, EmbedFailure, InputType, Item, Space, content_key

@@ -25,7 +25,8 @@ from asyncrun.ledger.job_records import (
     record_finished,
 )
 from asyncrun.ledger.key_index import keys_array
-from asyncrun.ledger.ledger import TRUNCATED, Finished, KnownFailure, Ledger
+from asyncrun.ledger.known_failures import KnownFailure
+from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
 from asyncrun.ledger.salvage import mend
 from asyncrun.ledger.space_records import add_places, add_token_rate, places, token_rate
 from asyncrun.records import Answer, ItemFailure, Space, content_key

@@ -14,7 +14,8 @@ import pytest
 from asyncrun.errors import DamagedStateError, Place, StorageError
 from asyncrun.ledger.connection import explained
 from asyncrun.ledger.key_index import keys_array
-from asyncrun.ledger.ledger import Finished, KnownFailure, Ledger
+from asyncrun.ledger.known_failures import KnownFailure
+from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.records import ItemFailure, Space, content_key
 
 SPACE = Space("local", "model-a")

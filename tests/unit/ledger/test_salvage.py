@@ -17,7 +17,8 @@ from asyncrun.errors import DamagedStateError, LockedError, Place, StorageError
 from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.job_records import Amount, SpendingAccount, generation_of, last_space, open_refresh, record_finished
 from asyncrun.ledger.key_index import keys_array
-from asyncrun.ledger.ledger import TRUNCATED, Finished, KnownFailure, Ledger
+from asyncrun.ledger.known_failures import KnownFailure
+from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
 from asyncrun.ledger.salvage import Salvaged, ask_to_mend, mend
 from asyncrun.ledger.space_records import add_places, add_token_rate, places, token_rate
 from asyncrun.records import Answer, ItemFailure, Space, content_key
