@@ -8,20 +8,37 @@ from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.jobs.embed.kind import EmbedJob
+    from asyncrun.jobs.embed.run import Blocks, EmbedRun
     from asyncrun.jobs.ingest.kind import IngestJob
-    from asyncrun.jobs.interface import Builder, JobKind, JobProblem
+    from asyncrun.jobs.interface import Builder, JobKind, JobProblem, embedder_spaces
+    from asyncrun.jobs.outputs import JobOutput
     from asyncrun.jobs.query.kind import QueryJob
 
 _HOMES = {
+    "Blocks": "embed.run",
     "Builder": "interface",
     "EmbedJob": "embed.kind",
+    "EmbedRun": "embed.run",
     "IngestJob": "ingest.kind",
     "JobKind": "interface",
+    "JobOutput": "outputs",
     "JobProblem": "interface",
     "QueryJob": "query.kind",
+    "embedder_spaces": "interface",
 }
 
-__all__ = ["Builder", "EmbedJob", "IngestJob", "JobKind", "JobProblem", "QueryJob"]
+__all__ = [
+    "Blocks",
+    "Builder",
+    "EmbedJob",
+    "EmbedRun",
+    "IngestJob",
+    "JobKind",
+    "JobOutput",
+    "JobProblem",
+    "QueryJob",
+    "embedder_spaces",
+]
 
 __getattr__ = load_on_use(__name__, _HOMES)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,23 +24,45 @@ if TYPE_CHECKING:
     from asyncrun.records import Vectors
 
 
+Blocks = Iterable[Sequence[tuple[Item, "Vectors"]]]
+"""Items with their vectors, in input order."""
+
+
+def rows_with_vectors(blocks: Blocks) -> Iterator[Row]:
+    """Yield a row for each item: id, embedding, text, metadata."""
+    for block in blocks:
+        for item, vector in block:
+            yield {"id": item.id, "embedding": vector, "text": item.text, "metadata": dict(item.metadata)}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbedRun:
-    """One embed job, wired. Rows: id, embedding, text, metadata."""
+    """One job in one run whose rows are made from the vectors of its items, one row for each item that has one.
+
+    Args:
+        items: what is embedded.
+        output: where the rows go.
+        kind: the job's kind.
+        make_rows: yields the row of every item that it gets, each with the item's id, in input order. Blocks.
+        made_with: stands for what the rows depend on besides: with another word the output is written anew.
+    """
 
     items: Items
     output: JobOutput
+    kind: str = "embed"
+    make_rows: Callable[[Blocks], Iterable[Row]] = rows_with_vectors
+    made_with: str = ""
 
     async def plan(self) -> JobPlan:
         """Say what a run would send; sends nothing."""
         scanned = await asyncio.to_thread(self.items.scan)
         index = await asyncio.to_thread(self.items.index)
-        return await asyncio.to_thread(plan_items, self.items, "embed", scanned, index, self.output)
+        return await asyncio.to_thread(plan_items, self.items, self.kind, scanned, index, self.output)
 
     async def run(self, progress: Progress) -> JobResult:
         """Embed what is missing, then write the output unless it is up to date."""
         context = self.items.context
-        counters = JobCounters(context, "embed", progress)
+        counters = JobCounters(context, self.kind, progress)
         try:
             await asyncio.to_thread(self.output.check)
             scanned = await asyncio.to_thread(self.items.scan)
@@ -62,18 +84,13 @@ class EmbedRun:
         scanned = self.items.scan()
         index = self.items.whole_index()
         done = scanned.row_ids(self.items.finished(scanned, index))
-        output.write_rows(self._rows(self.items.context.unless_stopped(self.items.rows(scanned, index))), done)
+        output.write_rows(self.make_rows(self.items.context.unless_stopped(self.items.rows(scanned, index))), done)
         return Counts(items=len(scanned), ok=len(done), skipped=scanned.skipped)
 
     async def _write(self, scanned: Scan, done: RowIds[int]) -> None:
         items = self.items
         index = await asyncio.to_thread(items.index)
         made = (items.space.fingerprint, items.present(scanned, index), str(items.context.generation.number))
-        mark = self.output.mark("embed", scanned.digest, *made)
+        mark = self.output.mark(self.kind, scanned.digest, *made, *([self.made_with] if self.made_with else []))
         if not await self.output.is_current(mark, items.context):
-            await self.output.write(self._rows(items.rows(scanned, index)), done, mark, items.context)
-
-    def _rows(self, blocks: Iterable[Sequence[tuple[Item, Vectors]]]) -> Iterator[Row]:
-        for block in blocks:
-            for item, vector in block:
-                yield {"id": item.id, "embedding": vector, "text": item.text, "metadata": dict(item.metadata)}
+            await self.output.write(self.make_rows(items.rows(scanned, index)), done, mark, items.context)
