@@ -1,4 +1,4 @@
-"""Streams that nobody reads any more: how they are known, and pointed at nothing."""
+"""Text streams whose reader may go away: how that is known, and how writing goes on into nothing instead of ending a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO, Any, TextIO
+
+from asyncrun.errors import StorageError, os_words
 
 
 def is_gone(stream: IO[Any], error: Exception) -> bool:
@@ -34,3 +36,66 @@ def silence(stream: IO[Any]) -> None:
             os.dup2(nowhere, descriptor)
         finally:
             os.close(nowhere)
+
+
+class OutputStream:
+    """Writes to a stream until nobody reads it any more; from then on it is silent.
+
+    With `answer=True` what is written is what the user asked for: a full disk raises StorageError once. Otherwise it is a courtesy, and any
+    failure is silence.
+
+    >>> import io
+    >>> OutputStream(io.StringIO()).write("a line")
+    6
+    """
+
+    def __init__(self, stream: TextIO, *, answer: bool = False) -> None:
+        self._stream = stream
+        self._answer = answer
+        self._open = True
+
+    @property
+    def encoding(self) -> str:
+        """Return the encoding of the stream."""
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        """Return whether the stream is a terminal."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor of the stream."""
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        """Write a text and count its characters; a character that the stream's encoding lacks is written out as an escape."""
+        if self._open:
+            try:
+                try:
+                    self._stream.write(text)
+                except UnicodeEncodeError:
+                    self._stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
+            except (OSError, ValueError) as error:
+                self._lost(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand over what is buffered."""
+        if self._open:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError) as error:
+                self._lost(error)
+
+    def line(self, text: str) -> None:
+        """Write one line and hand it over at once."""
+        self.write(text + "\n")
+        self.flush()
+
+    def _lost(self, error: OSError | ValueError) -> None:
+        """Go silent. A ValueError is what Python raises for a stream that is closed."""
+        self._open = False
+        gone = is_gone(self._stream, error)
+        silence(self._stream)
+        if self._answer and isinstance(error, OSError) and not gone:
+            raise StorageError(f"cannot write to standard output: {os_words(error)}") from error

@@ -25,11 +25,11 @@ from asyncrun.app.validate import check_job_file
 from asyncrun.cli._errors import show_error
 from asyncrun.errors import JobFileError
 from asyncrun.records import ItemFailure
+from asyncrun.ui.bars import render_frame
 from asyncrun.ui.formatting import render_failure
-from asyncrun.ui.frame import render_frame
-from asyncrun.ui.onlooker import BoardProgress
 from asyncrun.ui.plain_lines import render_warning
 from asyncrun.ui.printing import paint
+from asyncrun.ui.run_state import TrackingProgress
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 WIDTH = 100
@@ -77,7 +77,7 @@ class Screen(io.StringIO):
         return True
 
 
-class Watched(BoardProgress):
+class Watched(TrackingProgress):
     """What bars show at one moment: the picture at the foot, and the lines above it."""
 
     def __init__(self, clock: HandClock) -> None:
@@ -94,7 +94,7 @@ class Watched(BoardProgress):
 
     def picture(self) -> list[RenderableType]:
         """Return all lines."""
-        return [*self.above, render_frame(self._board.tasks, self._clock.monotonic(), WIDTH)]
+        return [*self.above, render_frame(self._state.tasks, self._clock.monotonic(), WIDTH)]
 
 
 def a_run() -> list[RenderableType]:

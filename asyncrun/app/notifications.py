@@ -18,7 +18,7 @@ from asyncrun.notify.ping import FAIL, START, SUCCESS, TRIES, ping_address, ping
 from asyncrun.ports import Progress
 from asyncrun.redact import Redactor
 from asyncrun.results import JobResult, RunResult, Status
-from asyncrun.ui.both import BothProgress
+from asyncrun.ui.combined_progress import CombinedProgress
 from asyncrun.ui.run_end import render_ending, render_trouble
 
 RUN = ""
@@ -150,7 +150,7 @@ async def with_notices(progress: Progress, selection: Selection, redactor: Redac
 
     notices = Notices(addresses, send=send, redact=redactor.redact, warn=progress.warn, rid=uuid.uuid4())
     try:
-        yield BothProgress(progress, notices)
+        yield CombinedProgress(progress, notices)
     except LockedError:
         raise
     except Exception as error:

@@ -14,7 +14,7 @@ from asyncrun.errors import AsyncrunError, JobFileError, Mistake, ResourceError,
 from asyncrun.escape import printable
 from asyncrun.plural import counted
 from asyncrun.redact import Redactor
-from asyncrun.ui.outlet import Outlet
+from asyncrun.streams import OutputStream
 
 
 def show_error(error: Exception, stream: TextIO, *, debug: bool = False) -> int:
@@ -23,11 +23,11 @@ def show_error(error: Exception, stream: TextIO, *, debug: bool = False) -> int:
     On a terminal the mistakes of a job file are shown in their lines, and sentences go on in the next line between words. A stream that
     takes nothing changes no exit code.
     """
-    from asyncrun.ui.tables import print_text
+    from asyncrun.ui.printing import print_text
 
     redact = Redactor().redact
     if debug:
-        Outlet(stream).write(redact("".join(traceback.format_exception(error))))
+        OutputStream(stream).write(redact("".join(traceback.format_exception(error))))
     error = _exhaustion(error) or error
     width = shutil.get_terminal_size((100, 24)).columns if stream.isatty() else None
     if isinstance(error, JobFileError):
@@ -60,7 +60,7 @@ def print_refusal(error: UsageError, stream: TextIO) -> int:
 
     from asyncrun.ui.json_documents import refusal_document
 
-    Outlet(stream).line(json.dumps(refusal_document(error, Redactor().redact)))
+    OutputStream(stream).line(json.dumps(refusal_document(error, Redactor().redact)))
     return error.exit_code
 
 

@@ -121,9 +121,9 @@ def _tell(text: str) -> None:
     """Write an answer and end. Raises StorageError where it cannot be written, which Typer's own flags do not know."""
     import sys
 
-    from asyncrun.ui.outlet import Outlet
+    from asyncrun.streams import OutputStream
 
-    Outlet(sys.stdout, answer=True).line(text)
+    OutputStream(sys.stdout, answer=True).line(text)
     raise typer.Exit
 
 

@@ -23,8 +23,7 @@ def open_progress(options: GlobalOptions, stdout_taken: bool, *, log_file: Path 
     With a log file it is told everything, too. Raises OutputError when that cannot be opened.
     """
     from asyncrun.clock import SystemClock
-    from asyncrun.ui.build import build_progress
-    from asyncrun.ui.progress_choice import choose_colour, choose_look
+    from asyncrun.ui.progress_choice import build_progress, choose_colour, choose_look
 
     terminal = sys.stderr is not None and sys.stderr.isatty()
     look = choose_look(quiet=options.quiet, json=options.json, progress=options.progress, terminal=terminal, environ=os.environ)
@@ -33,15 +32,15 @@ def open_progress(options: GlobalOptions, stdout_taken: bool, *, log_file: Path 
     progress = build_progress(look, stdout=stdout, stderr=sys.stderr, clock=SystemClock(), colour=colour, verbose=options.verbose)
     if log_file is None:
         return progress
-    from asyncrun.ui.both import BothProgress
+    from asyncrun.ui.combined_progress import CombinedProgress
     from asyncrun.ui.log_file import LogProgress
 
-    return BothProgress(progress, LogProgress(log_file, SystemClock()))
+    return CombinedProgress(progress, LogProgress(log_file, SystemClock()))
 
 
 def print_answer(text: str, *, to_stderr: bool = False, sentences: bool = False) -> None:
     """Print a text for people; sentences go on in the next line where a terminal ends."""
-    from asyncrun.ui.tables import print_text
+    from asyncrun.ui.printing import print_text
 
     stream = sys.stderr if to_stderr else sys.stdout
     columns = width() if sentences and stream.isatty() else None

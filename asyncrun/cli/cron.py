@@ -13,7 +13,7 @@ from asyncrun.cli._options import GlobalOptions
 if TYPE_CHECKING:
     from asyncrun.app.cron import ScheduledRun
     from asyncrun.schedule.entries import InstalledEntry
-    from asyncrun.ui.cron import Row
+    from asyncrun.ui.listings import Row
 
 At = Annotated[str, typer.Option("--at", metavar="SCHEDULE", help='When, as in a crontab: "15 2 * * *", or @daily.')]
 Name = Annotated[str | None, typer.Option("--name", help="What the entry is called.", show_default="the job file's name")]
@@ -38,7 +38,7 @@ def add(options: GlobalOptions, words: Words = None, *, at: At, name: Name = Non
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.schedule import entries
     from asyncrun.schedule.crontab import render_line
-    from asyncrun.ui.cron import render_enabling, rows_document
+    from asyncrun.ui.listings import render_enabling, rows_document
     from asyncrun.ui.plain_lines import render_warning
 
     run = _scheduled_run(options, words, at, name, jitter, command="add")
@@ -104,7 +104,7 @@ def list_entries(options: GlobalOptions) -> int:
     """
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.schedule import entries
-    from asyncrun.ui.cron import render_rows, rows_document
+    from asyncrun.ui.listings import render_rows, rows_document
 
     rows = [_row(listed) for listed in entries.list_entries(os.environ)]
     if options.json:
@@ -121,7 +121,7 @@ def remove(options: GlobalOptions, name: Annotated[str, typer.Argument(metavar="
     """
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.schedule import entries
-    from asyncrun.ui.cron import rows_document
+    from asyncrun.ui.listings import rows_document
 
     removed = entries.remove_named(name, os.environ)
     if options.json:

@@ -29,7 +29,7 @@ def stats(options: GlobalOptions, file: FileFlag = None) -> int:
     """
     from asyncrun.app.ledger_commands import ledger_sizes
     from asyncrun.cli._output import print_answer, print_document
-    from asyncrun.ui.ledger import render_sizes, sizes_document
+    from asyncrun.ui.ledger_reports import render_sizes, sizes_document
 
     sizes = ledger_sizes(traced_folder(file, options.state_dir))
     if options.json:

@@ -12,7 +12,7 @@ def plugins(options: GlobalOptions) -> int:
     """
     from asyncrun import __version__, registry
     from asyncrun.cli._output import print_answer, print_document
-    from asyncrun.ui.plugins import parts_document, render_parts
+    from asyncrun.ui.listings import parts_document, render_parts
 
     offers = registry.offers(__version__)
     if options.json:

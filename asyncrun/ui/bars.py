@@ -1,42 +1,44 @@
-"""Progress as bars that move on a terminal, one line a task."""
+"""Progress as bars that move on a terminal: one line a task, with what fits into it."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import IO, TextIO, cast
 
-from rich.console import Console, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
-from asyncrun.clock import Clock, SystemClock
-from asyncrun.ports import Progress
+from asyncrun.clock import Clock
+from asyncrun.duration import duration
+from asyncrun.escape import printable
 from asyncrun.records import ItemFailure
-from asyncrun.results import JobResult, RunResult
-from asyncrun.ui.formatting import render_failure, render_more_failures
-from asyncrun.ui.frame import name_width, render_frame, render_row
-from asyncrun.ui.onlooker import BoardProgress
-from asyncrun.ui.outlet import Outlet
-from asyncrun.ui.plain_lines import PlainProgress, render_warning
-from asyncrun.ui.progress_choice import bars_can_move, choose_colour
-from asyncrun.ui.run_state import NAMED_FAILURES, TaskState
+from asyncrun.results import JobResult, RunResult, Status
+from asyncrun.streams import OutputStream
+from asyncrun.ui.formatting import render_failure, render_more_failures, render_rate, render_usage
+from asyncrun.ui.plain_lines import render_warning
+from asyncrun.ui.run_state import NAMED_FAILURES, TaskState, TrackingProgress
 from asyncrun.ui.terminal import Screen
 
+STYLES = {
+    Status.PENDING: "dim",
+    Status.RUNNING: "cyan",
+    Status.SUCCEEDED: "green",
+    Status.PARTIAL: "yellow",
+    Status.FAILED: "bold red",
+    Status.STOPPED: "yellow",
+    Status.CANCELLED: "yellow",
+}
+_STATUS_WIDTH = max(map(len, Status))
+_NARROWEST_WITH_BAR = 48
+"""Cells beside name and status below which figures get all of them."""
+_LONGEST_NAME = 32
 
-def open_progress(stream: TextIO | None = None) -> Progress:
-    """Return bars where they can move, plain lines elsewhere; `stream` defaults to stderr.
 
-    Close it: bars own the last lines of the screen until then.
-    """
-    stream = sys.stderr if stream is None else stream
-    terminal = stream.isatty()
-    if not bars_can_move(terminal=terminal, environ=os.environ):
-        return PlainProgress(stream, SystemClock())
-    return BarProgress(stream, SystemClock(), colour=choose_colour(color="auto", terminal=terminal, environ=os.environ))
-
-
-class BarProgress(BoardProgress):
+class BarProgress(TrackingProgress):
     """Draws the tasks at the foot of the screen; what has ended, and every message, scrolls away above.
 
     A call changes numbers and nothing else: one thread draws, from the first task on until `close`.
@@ -45,8 +47,8 @@ class BarProgress(BoardProgress):
     def __init__(self, stream: TextIO, clock: Clock, *, colour: bool = True, verbose: bool = False) -> None:
         super().__init__(clock, named=None if verbose else NAMED_FAILURES)
         self._console = Console(
-            # An Outlet has what Console uses of a stream: write, flush, isatty, fileno, encoding.
-            file=cast("IO[str]", Outlet(stream)),
+            # An OutputStream has what Console uses of a stream: write, flush, isatty, fileno, encoding.
+            file=cast("IO[str]", OutputStream(stream)),
             force_terminal=True,
             no_color=not colour,
             highlight=False,
@@ -67,12 +69,12 @@ class BarProgress(BoardProgress):
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
         """Name the item above the bars, or count it."""
-        if self._board.fail(task):
+        if self._state.fail(task):
             self._screen.say(Text(render_failure(task, failure)))
 
     def task_finished(self, task: str, result: JobResult | None) -> None:
         """Leave the task's last line above the bars."""
-        state = self._board.finish(task, result, self._clock.monotonic())
+        state = self._state.finish(task, result, self._clock.monotonic())
         if state.unnamed_failures:
             self._screen.say(Text(render_more_failures(task, state.unnamed_failures)))
         self._screen.say(self._row(state))
@@ -87,14 +89,102 @@ class BarProgress(BoardProgress):
 
     def close(self) -> None:
         """Stop drawing; a task that has not ended leaves its line too. May be called twice."""
-        for task in self._board.close(self._clock.monotonic()):
+        for task in self._state.close(self._clock.monotonic()):
             self._screen.say(self._row(task))
         self._screen.close()
 
     def _picture(self) -> RenderableType:
         width, height = self._console.size
-        return render_frame(self._board.tasks, self._clock.monotonic(), width, max(height - 1, 1))
+        return render_frame(self._state.tasks, self._clock.monotonic(), width, max(height - 1, 1))
 
     def _row(self, task: TaskState) -> RenderableType:
         width = self._console.width
-        return render_row(task, self._clock.monotonic(), width, name_width(self._board.tasks, width))
+        return render_row(task, self._clock.monotonic(), width, name_width(self._state.tasks, width))
+
+
+def render_frame(tasks: Sequence[TaskState], now: float, width: int, height: int = 24) -> RenderableType:
+    """Return the tasks that have not ended, one line each: at most `height` lines of `width` cells.
+
+    Running tasks come first; the last line counts those that find no room. `now` is seconds of the monotonic clock.
+    """
+    running = [task for task in tasks if task.status is Status.RUNNING]
+    open_tasks = running + [task for task in tasks if task.status is Status.PENDING]
+    shown = open_tasks if len(open_tasks) <= height else open_tasks[: max(height - 1, 0)]
+    lines: list[RenderableType] = [render_row(task, now, width, name_width(tasks, width)) for task in shown]
+    if folded := open_tasks[len(shown) :]:
+        lines.append(Text(_more(folded), style="dim", no_wrap=True, overflow="ellipsis"))
+    return Group(*lines)
+
+
+def _more(tasks: Sequence[TaskState]) -> str:
+    statuses = [task.status for task in tasks]
+    counted = ((statuses.count(status), status.value) for status in (Status.RUNNING, Status.PENDING))
+    return f"and {len(tasks):,} more: " + ", ".join(f"{number:,} {word}" for number, word in counted if number)
+
+
+def name_width(tasks: Sequence[TaskState], width: int) -> int:
+    """Return how many cells the names get: what the longest needs, a third of the line at most."""
+    longest = max((Text(printable(task.name)).cell_len for task in tasks), default=0)
+    return max(min(longest, _LONGEST_NAME, width // 3), 1)
+
+
+def render_row(task: TaskState, now: float, width: int, names: int) -> RenderableType:
+    """Return the line of one task: name, status, bar, figures. `names` is the width of the column of names.
+
+    A narrow screen loses the bar first, since the same is in the figures, then the figures that matter least; none is cut in two.
+    """
+    row = Table.grid(padding=(0, 1), pad_edge=False)
+    row.add_column(width=names, no_wrap=True, overflow="ellipsis")
+    row.add_column(width=_STATUS_WIDTH, no_wrap=True)
+    # A Text is never read as markup, so a name such as "[red]" stays what it is.
+    cells: list[RenderableType] = [Text(printable(task.name)), Text(task.status.value, style=STYLES[task.status])]
+    room = width - names - _STATUS_WIDTH - 2
+    if room >= _NARROWEST_WITH_BAR:
+        bar = room // 6
+        row.add_column(width=bar)
+        cells.append(_bar(task, now, bar))
+        room -= bar + 1
+    row.add_column(width=max(room, 1), no_wrap=True, overflow="ellipsis")
+    cells.append(Text(_figures(task, now, max(room, 1))))
+    row.add_row(*cells)
+    return row
+
+
+def _bar(task: TaskState, now: float, width: int) -> RenderableType:
+    if task.status is Status.RUNNING and task.total is None:
+        return ProgressBar(total=None, width=width, animation_time=now)
+    if task.share is not None:
+        return ProgressBar(total=1.0, completed=task.share, width=width)
+    return ProgressBar(total=1, completed=int(task.status is Status.SUCCEEDED or (task.total is None and task.done > 0)), width=width)
+
+
+def _figures(task: TaskState, now: float, room: int) -> str:
+    """Return what is known of a task, in the order of reading; where the room is short, what matters least is left out."""
+    if task.status is Status.PENDING:
+        return ""
+    figures = _known(task, now, room)
+    kept: list[str] = []
+    for words in sorted(figures, key=figures.__getitem__):
+        wanted = [*kept, words]
+        if not kept or cell_len(", ".join(wanted)) <= room:
+            kept = wanted
+    return ", ".join(words for words in figures if words in kept)
+
+
+def _known(task: TaskState, now: float, room: int) -> dict[str, int]:
+    """Return what is known of a task, in the order of reading, each with its rank: what matters most has the lowest.
+
+    What a task waits for is said shorter where the room is short, and before what is done: that stands still meanwhile.
+    """
+    rate, left = task.rate(now), task.left(now)
+    done = f"{task.done:,}/{task.total:,}" if task.total is not None else f"{task.done:,}"
+    figures = {done: 0}
+    figures |= {f"{number:,} {word}": rank for word, rank in (("failed", 3), ("cached", 6)) if (number := getattr(task.counts, word))}
+    figures |= {} if rate is None else {render_rate(rate): 5}
+    figures |= dict.fromkeys(render_usage(task.usage), 7)
+    figures |= {} if left is None else {f"{duration(left)} left": 4}
+    figures |= {} if task.ended is None else {duration(task.seconds(now)): 1}
+    if task.waiting:
+        long = f"waiting for {printable(task.waiting)}"
+        figures |= {long: 2} if cell_len(f"{done}, {long}") <= room else {printable(task.waiting): -1}
+    return figures | ({} if not task.reason else {printable(task.reason): 2})

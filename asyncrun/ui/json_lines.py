@@ -10,17 +10,16 @@ from asyncrun.clock import Clock
 from asyncrun.escape import printable
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobResult, RunResult, Status
+from asyncrun.streams import OutputStream
 from asyncrun.ui.json_documents import counters, document, failure_event, job_document, summary_document
-from asyncrun.ui.onlooker import BoardProgress
-from asyncrun.ui.outlet import Outlet
-from asyncrun.ui.run_state import TaskState
+from asyncrun.ui.run_state import TaskState, TrackingProgress
 from asyncrun.usage import Usage
 
 INTERVAL = 10.0
 """Seconds between two lines of progress."""
 
 
-class JsonProgress(BoardProgress):
+class JsonProgress(TrackingProgress):
     """Writes one JSON object a line: run_started, job_started, progress, item_failed, job_finished, summary.
 
     The lines are pure ASCII, so that no locale and no terminal can spoil them. Warnings are for persons: they go to `warnings`.
@@ -29,8 +28,8 @@ class JsonProgress(BoardProgress):
 
     def __init__(self, stream: TextIO, clock: Clock, warnings: TextIO | None = None) -> None:
         super().__init__(clock)
-        self._out = Outlet(stream, answer=True)
-        self._warnings = None if warnings is None else Outlet(warnings)
+        self._out = OutputStream(stream, answer=True)
+        self._warnings = None if warnings is None else OutputStream(warnings)
         self._run_id: str | None = None
         self._began = self._spoke = clock.monotonic()
 
@@ -52,7 +51,7 @@ class JsonProgress(BoardProgress):
 
     def task_finished(self, task: str, result: JobResult | None) -> None:
         """Write `job_finished` with the counters of the job."""
-        state = self._board.finish(task, result, self._clock.monotonic())
+        state = self._state.finish(task, result, self._clock.monotonic())
         if result is None:
             result = JobResult(task, "", state.status, 0, counts=state.counts, seconds=state.seconds(self._clock.monotonic()))
         self._write("job_finished", **job_document(result))
@@ -70,12 +69,12 @@ class JsonProgress(BoardProgress):
         """Hand over what is buffered."""
         self._out.flush()
 
-    def _look(self) -> None:
+    def _report_if_due(self) -> None:
         now = self._clock.monotonic()
         if now - self._spoke < INTERVAL:
             return
         self._spoke = now
-        tasks = self._board.tasks
+        tasks = self._state.tasks
         counts, usage = sum((task.counts for task in tasks), Counts()), sum((task.usage for task in tasks), Usage())
         running = [_standing(task, now) for task in tasks if task.status is Status.RUNNING]
         self._write("progress", seconds=round(now - self._began, 3), **counters(counts, usage), jobs=running)

@@ -1,8 +1,9 @@
-"""How a cleaning is told: what was removed, or would be, and what was kept for safety."""
+"""What a ledger's spaces hold, and what a cleaning has removed, or would: as texts and as JSON documents."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from asyncrun.embedders.packaged import MODEL, MODEL_NAME
@@ -82,3 +83,35 @@ def _held(vectors: int, answers: int) -> str:
 
 def _number(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def render_sizes(sizes: Sequence[SpaceSize]) -> str:
+    """Return a line for each space, the largest first, and one for all.
+
+    >>> print(render_sizes([SpaceSize("1f", '{"model":"m","provider":"openai"}', 1000, 1_500_000)]))
+         vectors   answers      size  space
+           1,000         0    1.5 MB  model m, provider openai
+    """
+    if not sizes:
+        return "the ledger is empty"
+    rows = [(f"{size.vectors:,}", f"{size.answers:,}", render_size(size.bytes), name_space(size)) for size in sizes]
+    if len(sizes) > 1:
+        vectors, answers = sum(size.vectors for size in sizes), sum(size.answers for size in sizes)
+        rows.append((f"{vectors:,}", f"{answers:,}", render_size(sum(size.bytes for size in sizes)), "all"))
+    head = ("vectors", "answers", "size", "space")
+    return "\n".join(f"{vectors:>12}  {answers:>8}  {size:>8}  {name}" for vectors, answers, size, name in [head, *rows])
+
+
+def sizes_document(sizes: Sequence[SpaceSize]) -> dict[str, Any]:
+    """Return the same as a JSON document."""
+    spaces = [
+        {
+            "space": describe_space(size),
+            "fingerprint": size.fingerprint,
+            "vectors": size.vectors,
+            "answers": size.answers,
+            "bytes": size.bytes,
+        }
+        for size in sizes
+    ]
+    return document(spaces=spaces)

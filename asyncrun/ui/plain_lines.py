@@ -11,10 +11,9 @@ from asyncrun.escape import printable
 from asyncrun.ports import Progress
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobResult, Status
+from asyncrun.streams import OutputStream
 from asyncrun.ui.formatting import render_counts, render_failure, render_more_failures, render_rate, render_usage
-from asyncrun.ui.onlooker import BoardProgress
-from asyncrun.ui.outlet import Outlet
-from asyncrun.ui.run_state import NAMED_FAILURES, TaskState
+from asyncrun.ui.run_state import NAMED_FAILURES, TaskState, TrackingProgress
 
 HEARTBEAT = 60.0
 """Seconds between two signs of life."""
@@ -24,14 +23,14 @@ class WarningsOnly(Progress):
     """Shows warnings and nothing else."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._out = Outlet(stream)
+        self._out = OutputStream(stream)
 
     def warn(self, message: str) -> None:
         """Write one line."""
         self._out.line(render_warning(message))
 
 
-class PlainProgress(BoardProgress):
+class PlainProgress(TrackingProgress):
     """Writes lines without colour and without moving the cursor.
 
     A line for every finished task, for the first failed items of a task (the others are counted), for every warning,
@@ -41,7 +40,7 @@ class PlainProgress(BoardProgress):
 
     def __init__(self, stream: TextIO, clock: Clock, *, verbose: bool = False) -> None:
         super().__init__(clock, named=None if verbose else NAMED_FAILURES)
-        self._out = Outlet(stream)
+        self._out = OutputStream(stream)
         self._verbose = verbose
         self._spoke = clock.monotonic()
 
@@ -58,13 +57,13 @@ class PlainProgress(BoardProgress):
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
         """Name the item, or count it."""
-        if self._board.fail(task):
+        if self._state.fail(task):
             self._out.line(render_failure(task, failure))
 
     def task_finished(self, task: str, result: JobResult | None) -> None:
         """Write how the task ended."""
         now = self._clock.monotonic()
-        state = self._board.finish(task, result, now)
+        state = self._state.finish(task, result, now)
         if state.unnamed_failures:
             self._out.line(render_more_failures(task, state.unnamed_failures))
         self._out.line(render_finished(state, now))
@@ -77,12 +76,12 @@ class PlainProgress(BoardProgress):
         """Hand over what is buffered."""
         self._out.flush()
 
-    def _look(self) -> None:
+    def _report_if_due(self) -> None:
         now = self._clock.monotonic()
         if now - self._spoke < HEARTBEAT:
             return
         self._spoke = now
-        running = [render_running(task, now) for task in self._board.tasks if task.status is Status.RUNNING]
+        running = [render_running(task, now) for task in self._state.tasks if task.status is Status.RUNNING]
         if running:
             self._out.line("running: " + "; ".join(running))
 

@@ -9,8 +9,8 @@ from operator import itemgetter
 from typing import TextIO
 
 from asyncrun.escape import printable
+from asyncrun.streams import OutputStream
 from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, line, plain
-from asyncrun.ui.outlet import Outlet
 
 CODES = {
     Style.TITLE: "1",
@@ -41,7 +41,21 @@ def print_styled(text: StyledText, stream: TextIO, *, colour: bool = False, widt
     """
     if width is not None:
         text = StyledText(tuple(part for whole in text.lines for part in _broken(whole, width)))
-    Outlet(stream, answer=answer).line(paint(text, colour=colour))
+    OutputStream(stream, answer=answer).line(paint(text, colour=colour))
+
+
+def print_text(text: str, stream: TextIO, *, width: int | None = None, answer: bool = True) -> None:
+    r"""Write a text of one or more lines, its control characters made visible.
+
+    Longer lines than `width` go on in the next one, between words.
+    Raises StorageError when an answer cannot be written (a full disk); a reader that goes away is no error.
+
+    >>> import sys
+    >>> print_text("a\x1b[2Jb", sys.stdout)
+    a\x1b[2Jb
+    """
+    lines = "\n".join(break_line(printable(line), width) for line in text.rstrip("\n").split("\n"))
+    OutputStream(stream, answer=answer).line(lines)
 
 
 def break_line(text: str, width: int | None) -> str:

@@ -1,10 +1,15 @@
-"""Which kind of progress is shown, and whether in colour: decided from the flags, the streams and the environment."""
+"""Which kind of progress is shown, and whether in colour: decided from the flags, the streams and the environment, and built."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from enum import Enum
-from typing import Literal
+from typing import Literal, TextIO
+
+from asyncrun.clock import Clock, SystemClock
+from asyncrun.ports import Progress
 
 When = Literal["auto", "always", "never"]
 
@@ -58,3 +63,41 @@ def choose_colour(*, color: When, terminal: bool, environ: Mapping[str, str]) ->
     if environ.get("FORCE_COLOR"):
         return True
     return terminal and environ.get("TERM") != "dumb"
+
+
+def build_progress(look: Look, *, stdout: TextIO, stderr: TextIO, clock: Clock, colour: bool = True, verbose: bool = False) -> Progress:
+    """Return the progress that shows itself in this way. JSON lines go to stdout, all else to stderr.
+
+    `colour` matters to bars alone; `verbose` names every failed item, and without bars the jobs that begin, too.
+    """
+    match look:
+        case Look.NOTHING:
+            return Progress()
+        case Look.WARNINGS:
+            from asyncrun.ui.plain_lines import WarningsOnly
+
+            return WarningsOnly(stderr)
+        case Look.JSON:
+            from asyncrun.ui.json_lines import JsonProgress
+
+            return JsonProgress(stdout, clock, stderr)
+        case Look.PLAIN:
+            from asyncrun.ui.plain_lines import PlainProgress
+
+            return PlainProgress(stderr, clock, verbose=verbose)
+        case Look.BARS:
+            from asyncrun.ui.bars import BarProgress
+
+            return BarProgress(stderr, clock, colour=colour, verbose=verbose)
+
+
+def open_progress(stream: TextIO | None = None) -> Progress:
+    """Return bars where they can move, plain lines elsewhere; `stream` defaults to stderr.
+
+    Close it: bars own the last lines of the screen until then.
+    """
+    stream = sys.stderr if stream is None else stream
+    terminal = stream.isatty()
+    look = Look.BARS if bars_can_move(terminal=terminal, environ=os.environ) else Look.PLAIN
+    colour = choose_colour(color="auto", terminal=terminal, environ=os.environ)
+    return build_progress(look, stdout=stream, stderr=stream, clock=SystemClock(), colour=colour)

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from asyncrun.clock import Clock
+from asyncrun.ports import Progress
 from asyncrun.results import Counts, JobResult, Status
-from asyncrun.ui.time_left import Work
+from asyncrun.ui.time_left import Workload
 from asyncrun.usage import Load, Usage, Waits
 
 NAMED_FAILURES = 10
@@ -32,7 +34,7 @@ class TaskState:
     reason: str | None = None
     started: float | None = None
     ended: float | None = None
-    work: Work | None = None
+    work: Workload | None = None
     before: int = 0
 
     @property
@@ -76,7 +78,7 @@ class TaskState:
         return max(self.total - self.done, 0) / rate
 
 
-class Board:
+class RunState:
     """Keeps the state of every task. Any thread may call it; `tasks` is a snapshot.
 
     Of each task the first failed items are named, `named` of them, all of them when it is None.
@@ -122,7 +124,7 @@ class Board:
             if task.work is not None:
                 self._tasks[name] = replace(task, work=task.work.expect(left))
             elif left.texts:
-                self._tasks[name] = replace(task, work=Work(now, left), before=task.done)
+                self._tasks[name] = replace(task, work=Workload(now, left), before=task.done)
 
     def send(self, name: str, load: Load, now: float) -> None:
         """Note that a call of a task has begun."""
@@ -181,3 +183,49 @@ class Board:
 
     def _of(self, name: str) -> TaskState:
         return self._tasks.get(name) or TaskState(name)
+
+
+class TrackingProgress(Progress):
+    """Keeps where every task stands, and looks at it after each change; of each task the first `named` failures are named."""
+
+    def __init__(self, clock: Clock, *, named: int | None = NAMED_FAILURES) -> None:
+        self._clock = clock
+        self._state = RunState(named)
+
+    def run_started(self, run_id: str, tasks: Sequence[str]) -> None:
+        """Note the tasks."""
+        self._state.announce(tasks)
+
+    def task_started(self, task: str, total: int | None) -> None:
+        """Note that a task has begun."""
+        self._state.start(task, total, self._clock.monotonic())
+
+    def advance(self, task: str, counts: Counts) -> None:
+        """Count."""
+        self._state.advance(task, counts)
+        self._report_if_due()
+
+    def use(self, task: str, usage: Usage) -> None:
+        """Add up."""
+        self._state.use(task, usage)
+
+    def expect(self, task: str, left: Load) -> None:
+        """Note what is to be sent."""
+        self._state.expect(task, left, self._clock.monotonic())
+
+    def sending(self, task: str, load: Load) -> None:
+        """Note a call."""
+        self._state.send(task, load, self._clock.monotonic())
+
+    def received(self, task: str, load: Load, waits: Waits | None) -> None:
+        """Note its end."""
+        self._state.receive(task, load, waits, self._clock.monotonic())
+        self._report_if_due()
+
+    def waiting(self, task: str, reason: str | None) -> None:
+        """Note what a task waits for."""
+        self._state.wait(task, reason)
+        self._report_if_due()
+
+    def _report_if_due(self) -> None:
+        """Say how the tasks stand, where that is due."""

@@ -1,10 +1,10 @@
-"""What a run or a command answers on stdout: the texts of a run, and the tables of a plan and of failed items."""
+"""The tables of a plan and of failed items; where a terminal is too narrow for them, paragraphs."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from asyncrun.duration import duration
 from asyncrun.escape import printable
@@ -12,7 +12,6 @@ from asyncrun.plural import counted, dollars
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobPlan
 from asyncrun.ui.formatting import render_failure, render_size
-from asyncrun.ui.outlet import Outlet
 from asyncrun.ui.printing import break_line
 
 if TYPE_CHECKING:
@@ -23,20 +22,6 @@ _OFTEN_NOTHING = ("changed", "delete", "failed", "skipped")
 _NARROW = 60
 _WIDEST = 10_000
 """Columns of a table that is drawn as wide as it is."""
-
-
-def print_text(text: str, stream: TextIO, *, width: int | None = None, answer: bool = True) -> None:
-    r"""Write a text of one or more lines, its control characters made visible.
-
-    Longer lines than `width` go on in the next one, between words.
-    Raises StorageError when an answer cannot be written (a full disk); a reader that goes away is no error.
-
-    >>> import sys
-    >>> print_text("a\x1b[2Jb", sys.stdout)
-    a\x1b[2Jb
-    """
-    lines = "\n".join(break_line(printable(line), width) for line in text.rstrip("\n").split("\n"))
-    Outlet(stream, answer=answer).line(lines)
 
 
 def render_plan(plans: Sequence[JobPlan], width: int) -> str:

@@ -17,7 +17,7 @@ DEAREST_TEXT = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Calls:
+class AnsweredCalls:
     """Calls that were answered: their load, the seconds that they took, how many of these they were worked on, and sums for a fit."""
 
     load: Load = field(default_factory=Load)
@@ -25,12 +25,12 @@ class Calls:
     worked: float = 0.0
     fit: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0)
 
-    def and_one(self, load: Load, took: float, worked: float) -> Calls:
+    def and_one(self, load: Load, took: float, worked: float) -> AnsweredCalls:
         """Return these with one more."""
         texts, size = load.texts, load.size
         products = (texts * texts, texts * size, size * size, texts * worked, size * worked)
         fit = tuple(before + more for before, more in zip(self.fit, products, strict=True))
-        return Calls(self.load + load, self.took + took, self.worked + worked, fit)
+        return AnsweredCalls(self.load + load, self.took + took, self.worked + worked, fit)
 
     @property
     def pace(self) -> float:
@@ -48,7 +48,7 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Workload:
     """What a task sends: `left` is not answered yet, calls under way included; `under_way` are those, each with its beginning.
 
     `began` is when it began to send, `heard` when the last answer came. `first` is a first call that had nothing beside it (a small
@@ -59,20 +59,20 @@ class Work:
 
     began: float
     left: Load = field(default_factory=Load)
-    answered: Calls = field(default_factory=Calls)
+    answered: AnsweredCalls = field(default_factory=AnsweredCalls)
     under_way: tuple[tuple[Load, float], ...] = ()
     heard: float = 0.0
     first: Load = field(default_factory=Load)
 
-    def expect(self, left: Load) -> Work:
+    def expect(self, left: Load) -> Workload:
         """Return this with so much left."""
         return replace(self, left=left)
 
-    def send(self, load: Load, now: float) -> Work:
+    def send(self, load: Load, now: float) -> Workload:
         """Return this with one more call under way."""
         return replace(self, under_way=(*self.under_way, (load, now)))
 
-    def receive(self, load: Load, now: float, waited: float | None) -> Work:
+    def receive(self, load: Load, now: float, waited: float | None) -> Workload:
         """Return this with a call of that load answered that `waited` so long in lines; None: it ended without an answer."""
         place = next((place for place, (other, _) in enumerate(self.under_way) if other == load), None)
         if place is None:

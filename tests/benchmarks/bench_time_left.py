@@ -24,7 +24,7 @@ from asyncrun.app.run import run_jobs_of
 from asyncrun.clock import SystemClock
 from asyncrun.results import Status
 from asyncrun.testing.server import FakeServer
-from asyncrun.ui.onlooker import BoardProgress
+from asyncrun.ui.run_state import TrackingProgress
 
 SECONDS = 20.0
 SHORT, LONG = 1200, 60
@@ -39,7 +39,7 @@ ORDERS: dict[str, Callable[[list[int]], object]] = {
 ENDS = {"embed": "output: out.jsonl", "ingest": "store: {type: sqlite, path: store.db}, collection: docs"}
 
 
-class Watched(BoardProgress):
+class Watched(TrackingProgress):
     """Reads the time left while the block runs: `read` has the moment and the seconds that were shown, None for nothing."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Watched(BoardProgress):
         def look() -> None:
             while not ended.wait(EVERY):
                 now = time.monotonic()
-                self.read += [(now, task.left(now)) for task in self._board.tasks if task.status is Status.RUNNING]
+                self.read += [(now, task.left(now)) for task in self._state.tasks if task.status is Status.RUNNING]
 
         reader = threading.Thread(target=look)
         self.began = time.monotonic()

@@ -14,7 +14,7 @@ import pytest
 PROGRAM = """
 import sys
 from asyncrun.results import Counts
-from asyncrun.ui.bars import open_progress
+from asyncrun.ui.progress_choice import open_progress
 progress = open_progress()
 progress.task_started("notes", 2000)
 for _ in range(2000):

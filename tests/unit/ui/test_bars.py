@@ -8,8 +8,9 @@ import pytest
 from asyncrun.records import ItemFailure
 from asyncrun.registry import load
 from asyncrun.results import Counts, JobResult, Status
-from asyncrun.ui.bars import BarProgress, open_progress
+from asyncrun.ui.bars import BarProgress
 from asyncrun.ui.plain_lines import PlainProgress
+from asyncrun.ui.progress_choice import open_progress
 
 
 @pytest.fixture

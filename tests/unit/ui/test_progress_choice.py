@@ -10,10 +10,9 @@ import pytest
 
 from asyncrun.ports import Progress
 from asyncrun.ui.bars import BarProgress
-from asyncrun.ui.build import build_progress
 from asyncrun.ui.json_lines import JsonProgress
 from asyncrun.ui.plain_lines import PlainProgress, WarningsOnly
-from asyncrun.ui.progress_choice import Look, choose_colour, choose_look
+from asyncrun.ui.progress_choice import Look, build_progress, choose_colour, choose_look
 
 TERMINAL = {"TERM": "xterm-256color"}
 DUMB = {"TERM": "dumb"}
@@ -84,9 +83,7 @@ def test_every_look_is_built_and_can_be_closed(look: Look, kind: type, clock: An
     assert bool(stdout.getvalue()) is (look is Look.JSON)
 
 
-@pytest.mark.parametrize(
-    "module", ["run_state", "progress_choice", "json_documents", "json_lines", "outlet", "plain_lines", "tables", "formatting"]
-)
+@pytest.mark.parametrize("module", ["run_state", "progress_choice", "json_documents", "json_lines", "plain_lines", "tables", "formatting"])
 def test_lines_need_no_rich(module: str) -> None:
     program = f"import asyncrun.ui.{module}, sys; sys.exit('rich' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], env={**os.environ}, check=False).returncode == 0

@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.results import Counts, JobResult, Status
-from asyncrun.ui.run_state import NAMED_FAILURES, Board, TaskState
+from asyncrun.ui.run_state import NAMED_FAILURES, RunState, TaskState
 from asyncrun.usage import Load, Usage, Waits
 
 
 def test_tasks_keep_the_order_in_which_they_were_named() -> None:
-    board = Board()
+    board = RunState()
     board.announce(["b", "a"])
     board.start("a", 3, now=0.0)
     assert [(task.name, task.status) for task in board.tasks] == [("b", Status.PENDING), ("a", Status.RUNNING)]
 
 
 def test_a_task_that_begins_again_begins_at_nothing() -> None:
-    board = Board()
+    board = RunState()
     board.start("a", 3, now=0.0)
     board.advance("a", Counts(ok=2))
     board.start("a", 5, now=7.0)
@@ -28,7 +28,7 @@ def test_a_task_that_begins_again_begins_at_nothing() -> None:
 
 @given(st.lists(st.builds(Counts, ok=st.integers(0, 9), failed=st.integers(0, 9), skipped=st.integers(0, 9))))
 def test_every_ended_item_is_counted_once(steps: list[Counts]) -> None:
-    board = Board()
+    board = RunState()
     board.start("a", None, now=0.0)
     for step in steps:
         board.advance("a", step)
@@ -36,7 +36,7 @@ def test_every_ended_item_is_counted_once(steps: list[Counts]) -> None:
 
 
 def test_calls_from_several_threads_lose_nothing() -> None:
-    board = Board()
+    board = RunState()
     board.start("a", None, now=0.0)
     threads = [threading.Thread(target=lambda: [board.advance("a", Counts(ok=1)) for _ in range(500)]) for _ in range(4)]
     for thread in threads:
@@ -47,14 +47,14 @@ def test_calls_from_several_threads_lose_nothing() -> None:
 
 
 def test_only_the_first_failures_are_named() -> None:
-    board = Board()
+    board = RunState()
     named = [board.fail("a") for _ in range(NAMED_FAILURES + 3)]
     assert named == [True] * NAMED_FAILURES + [False] * 3
     assert board.tasks[0].unnamed_failures == 3
 
 
 def test_the_result_of_a_job_has_the_last_word() -> None:
-    board = Board()
+    board = RunState()
     board.start("a", 9, now=1.0)
     board.advance("a", Counts(ok=4))
     board.wait("a", "the rate limit")
@@ -63,12 +63,12 @@ def test_the_result_of_a_job_has_the_last_word() -> None:
 
 
 def test_a_task_that_ends_without_having_begun_took_no_time() -> None:
-    ended = Board().finish("a", JobResult("a", "embed", Status.CANCELLED, 0), now=3.0)
+    ended = RunState().finish("a", JobResult("a", "embed", Status.CANCELLED, 0), now=3.0)
     assert (ended.status, ended.seconds(99.0)) == (Status.CANCELLED, 0.0)
 
 
 def test_a_task_that_still_runs_at_the_end_is_stopped() -> None:
-    board = Board()
+    board = RunState()
     board.announce(["a", "b"])
     board.start("a", None, now=0.0)
     assert [task.name for task in board.close(now=2.0)] == ["a"]
@@ -91,16 +91,16 @@ def test_more_items_than_announced_never_leave_less_than_nothing() -> None:
     assert TaskState("a", Status.RUNNING, 5, Counts(ok=10), started=0.0).left(5.0) == 0.0
 
 
-def sending() -> Board:
+def sending() -> RunState:
     """A task of 100 items, 60 of them done before, that has 40 texts of 10 bytes to send."""
-    board = Board()
+    board = RunState()
     board.start("a", 100, now=0.0)
     board.advance("a", Counts(ok=60, cached=60))
     board.expect("a", Load(40, 400), now=10.0)
     return board
 
 
-def answer(board: Board, load: Load, *, began: float, ended: float) -> None:
+def answer(board: RunState, load: Load, *, began: float, ended: float) -> None:
     board.send("a", load, now=began)
     board.receive("a", load, Waits(), now=ended)
 
@@ -114,7 +114,7 @@ def test_a_task_that_sends_advances_with_each_answer_though_no_item_has_ended() 
 
 
 def test_what_was_done_before_does_not_make_the_rest_look_short() -> None:
-    board, alone = sending(), Board()
+    board, alone = sending(), RunState()
     alone.start("a", 40, now=0.0)
     alone.expect("a", Load(40, 400), now=10.0)
     for each in (board, alone):
@@ -123,7 +123,7 @@ def test_what_was_done_before_does_not_make_the_rest_look_short() -> None:
 
 
 def test_the_time_left_is_that_of_the_bytes_and_not_of_the_items() -> None:
-    board = Board()
+    board = RunState()
     board.start("a", 100, now=0.0)
     board.expect("a", Load(100, 1_000), now=0.0)
     answer(board, Load(99, 100), began=0.0, ended=10.0)
@@ -138,14 +138,14 @@ def test_a_task_that_has_sent_all_shows_no_time_left() -> None:
 
 
 def test_what_a_job_did_before_it_could_say_how_many_items_it_has_is_part_of_its_time() -> None:
-    board = Board()
+    board = RunState()
     board.start("a", 9, now=8.0)
     ended = board.finish("a", JobResult("a", "embed", Status.SUCCEEDED, 0, seconds=8.22), now=8.22)
     assert ended.seconds(99.0) == 8.22
 
 
 def test_what_requests_use_adds_up_and_the_result_has_the_last_word() -> None:
-    board = Board()
+    board = RunState()
     board.start("a", 9, now=0.0)
     board.use("a", Usage(requests=1, tokens=10))
     board.use("a", Usage(requests=1, tokens=20, cost=0.5))
@@ -154,7 +154,7 @@ def test_what_requests_use_adds_up_and_the_result_has_the_last_word() -> None:
 
 
 def test_a_task_that_has_ended_waits_for_nothing() -> None:
-    board = Board()
+    board = RunState()
     board.start("a", 9, now=0.0)
     board.finish("a", None, now=1.0)
     board.wait("a", "rate limit 3 s")
@@ -162,6 +162,6 @@ def test_a_task_that_has_ended_waits_for_nothing() -> None:
 
 
 def test_all_failures_are_named_when_that_is_asked_for() -> None:
-    board = Board(named=None)
+    board = RunState(named=None)
     assert all(board.fail("a") for _ in range(NAMED_FAILURES + 3))
     assert board.tasks[0].unnamed_failures == 0

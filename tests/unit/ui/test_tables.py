@@ -7,7 +7,8 @@ import pytest
 from asyncrun.errors import Place
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobPlan
-from asyncrun.ui.tables import print_text, render_failed, render_plan
+from asyncrun.ui.printing import print_text
+from asyncrun.ui.tables import render_failed, render_plan
 
 
 def test_a_text_is_written_as_it_is_and_ends_with_one_line_end() -> None:

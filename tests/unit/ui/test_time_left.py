@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.ui.time_left import Work
+from asyncrun.ui.time_left import Workload
 from asyncrun.usage import Load
 
 SHOWN = 0.02
@@ -61,7 +61,7 @@ def worst(calls: Sequence[Call]) -> float:
     """Return by which factor the time left is wrong at most, from a fifth of the time on; where none is known yet, none is wrong."""
     whole = max(call.ended for call in calls)
     events = sorted([(call.began, 1, call) for call in calls] + [(call.ended, 0, call) for call in calls], key=lambda event: event[:2])
-    work, found = Work(0.0, sum((call.load for call in calls), Load())), 1.0
+    work, found = Workload(0.0, sum((call.load for call in calls), Load())), 1.0
     for percent in range(1, 100):
         now = whole * percent / 100
         while events and events[0][0] <= now:
@@ -93,7 +93,7 @@ def test_what_a_text_costs_beside_its_tokens_is_learned(workers: int) -> None:
 
 
 def test_nothing_is_said_before_the_first_answer_and_after_the_last() -> None:
-    work = Work(0.0, Load(2, 20)).send(Load(1, 10), 0.0)
+    work = Workload(0.0, Load(2, 20)).send(Load(1, 10), 0.0)
     assert work.seconds_left(5.0) is None
     work = work.receive(Load(1, 10), 10.0, 0.0)
     assert work.seconds_left(10.0) == pytest.approx(10.0)
@@ -101,12 +101,12 @@ def test_nothing_is_said_before_the_first_answer_and_after_the_last() -> None:
 
 
 def test_a_call_without_an_answer_is_still_to_be_sent() -> None:
-    work = Work(0.0, Load(2, 20)).send(Load(2, 20), 0.0).receive(Load(2, 20), 5.0, None)
+    work = Workload(0.0, Load(2, 20)).send(Load(2, 20), 0.0).receive(Load(2, 20), 5.0, None)
     assert (work.left, work.share, work.under_way) == (Load(2, 20), 0.0, ())
 
 
 def test_the_last_call_takes_its_own_time_however_fast_many_were_at_once() -> None:
-    work = Work(0.0, Load(11, 2_000))
+    work = Workload(0.0, Load(11, 2_000))
     for _ in range(10):
         work = work.send(Load(1, 100), 0.0)
     for _ in range(10):
@@ -115,7 +115,7 @@ def test_the_last_call_takes_its_own_time_however_fast_many_were_at_once() -> No
 
 
 def test_what_is_found_to_be_there_already_shortens_the_rest_and_is_no_speed() -> None:
-    work = Work(0.0, Load(4, 40)).send(Load(1, 10), 0.0).receive(Load(1, 10), 10.0, 0.0)
+    work = Workload(0.0, Load(4, 40)).send(Load(1, 10), 0.0).receive(Load(1, 10), 10.0, 0.0)
     assert work.seconds_left(10.0) == pytest.approx(30.0)
     assert work.expect(Load(1, 10)).seconds_left(10.0) == pytest.approx(10.0)
 
@@ -125,7 +125,7 @@ loads = st.builds(Load, st.integers(1, 500), st.integers(0, 10**7))
 
 @given(st.lists(st.tuples(loads, st.floats(0, 1e4), st.one_of(st.none(), st.floats(0, 1e5))), max_size=20), loads, st.floats(0, 1e6))
 def test_it_is_never_below_nothing(calls: list[tuple[Load, float, float | None]], left: Load, later: float) -> None:
-    work = Work(0.0, left)
+    work = Workload(0.0, left)
     for load, seconds, waited in calls:
         work = work.send(load, 0.0).receive(load, seconds, waited)
     said = work.send(left, 0.0).seconds_left(later)

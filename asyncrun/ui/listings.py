@@ -1,12 +1,14 @@
-"""How the entries of cron and systemd are told: a table, a document, and what is to be done next."""
+"""Lists of what is there: the entries of cron and systemd, and the installed parts by the distribution that brings them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from asyncrun.escape import printable
+from asyncrun.registry import Offer
 from asyncrun.ui.json_documents import document
 
 Row = tuple[str, str, str, str]
@@ -37,3 +39,34 @@ def render_enabling(paths: Sequence[Path]) -> str:
     timer = next(path.name for path in paths if path.suffix == ".timer")
     written = "\n".join(f"written: {path}" for path in paths)
     return f"{written}\nnow: systemctl --user daemon-reload && systemctl --user enable --now {timer}"
+
+
+def render_parts(offers: Iterable[Offer]) -> str:
+    """Return the names of all parts by distribution and port; one that needs an extra has it in brackets."""
+    lines: list[str] = []
+    for distribution, own in groupby(sorted(offers, key=_order), lambda offer: f"{offer.part.distribution} {offer.version}".rstrip()):
+        lines += [distribution]
+        for port, group in groupby(own, lambda offer: offer.port):
+            names = (f"{offer.name} [{offer.part.extra}]" if offer.part.extra else offer.name for offer in group)
+            lines.append(f"  {port:<10} {', '.join(names)}")
+    return "\n".join(lines)
+
+
+def parts_document(offers: Iterable[Offer]) -> dict[str, Any]:
+    """Return the same as a JSON document."""
+    parts = [
+        {
+            "port": offer.port,
+            "name": offer.name,
+            "distribution": offer.part.distribution,
+            "version": offer.version,
+            "target": offer.part.target,
+            "extra": offer.part.extra,
+        }
+        for offer in sorted(offers, key=_order)
+    ]
+    return {"schema": 1, "parts": parts}
+
+
+def _order(offer: Offer) -> tuple[bool, str, str, str]:
+    return offer.part.distribution != "asyncrun", offer.part.distribution, offer.port, offer.name

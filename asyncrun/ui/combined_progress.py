@@ -10,7 +10,7 @@ from asyncrun.results import Counts, JobResult, RunResult
 from asyncrun.usage import Load, Usage, Waits
 
 
-class BothProgress(Progress):
+class CombinedProgress(Progress):
     """Tells two onlookers everything, in order."""
 
     def __init__(self, first: Progress, second: Progress) -> None:

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from asyncrun.errors import StorageError
-from asyncrun.ui.outlet import Outlet
+from asyncrun.streams import OutputStream
 
 
 class Failing(io.StringIO):
@@ -26,14 +26,14 @@ class Failing(io.StringIO):
 @pytest.mark.parametrize("answer", [True, False])
 def test_a_reader_that_goes_away_ends_nothing(answer: bool) -> None:
     stream = Failing(errno.EPIPE)
-    outlet = Outlet(stream, answer=answer)
+    outlet = OutputStream(stream, answer=answer)
     outlet.line("one")
     outlet.line("two")
     assert stream.tried == 1
 
 
 def test_a_full_disk_is_told_once_where_the_lines_are_the_answer() -> None:
-    outlet = Outlet(Failing(errno.ENOSPC), answer=True)
+    outlet = OutputStream(Failing(errno.ENOSPC), answer=True)
     with pytest.raises(StorageError, match="No space left"):
         outlet.line("one")
     outlet.line("two")
@@ -41,7 +41,7 @@ def test_a_full_disk_is_told_once_where_the_lines_are_the_answer() -> None:
 
 def test_a_full_disk_is_silence_where_the_lines_are_a_courtesy() -> None:
     stream = Failing(errno.ENOSPC)
-    outlet = Outlet(stream)
+    outlet = OutputStream(stream)
     outlet.line("one")
     outlet.line("two")
     assert stream.tried == 1
@@ -50,21 +50,20 @@ def test_a_full_disk_is_silence_where_the_lines_are_a_courtesy() -> None:
 def test_a_closed_stream_is_silence() -> None:
     stream = io.StringIO()
     stream.close()
-    Outlet(stream).line("one")
+    OutputStream(stream).line("one")
     assert stream.closed
 
 
 def test_a_character_that_the_encoding_lacks_is_written_out() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    Outlet(stream).line("Zürich")
+    OutputStream(stream).line("Zürich")
     assert raw.getvalue() == b"Z\\xfcrich\n"
 
 
 def test_a_process_whose_reader_went_away_ends_with_its_own_exit_code() -> None:
-    program = (
-        "import sys; from asyncrun.ui.outlet import Outlet; o = Outlet(sys.stdout); [o.line('x' * 1000) for _ in range(999)]; sys.exit(3)"
-    )
+    imports = "import sys; from asyncrun.streams import OutputStream"
+    program = f"{imports}; o = OutputStream(sys.stdout); [o.line('x' * 1000) for _ in range(999)]; sys.exit(3)"
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered) as child:
         assert child.stdout is not None

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from asyncrun.results import Counts, Status
-from asyncrun.ui.frame import render_frame, render_row
+from asyncrun.ui.bars import render_frame, render_row
 from asyncrun.ui.run_state import TaskState
 from asyncrun.usage import Usage
 

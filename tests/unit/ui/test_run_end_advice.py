@@ -12,7 +12,7 @@ import asyncrun
 from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints.classify import Verdict
 from asyncrun.errors import AsyncrunError, Reason
-from asyncrun.ui.advice import ADVICE, GOES_ON, advise, can_go_on
+from asyncrun.ui.run_end import ADVICE, GOES_ON, advise, can_go_on
 
 POSITIONS = {"EmbedFailure": 1, "BadRecord": 1, "BadItem": 2, "ItemFailure": 2, "ItemError": 1}
 """Where a reason stands among the arguments of what tells of a failed item."""
