@@ -62,7 +62,7 @@ class StopRequest:
 
 
 GRACE = 10.0
-"""Seconds that work in flight has after the first signal."""
+"""Seconds that work in flight has after the first signal, or after the deadline of a job."""
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from asyncrun.app.overrides import load_jobs
 from asyncrun.app.request import Request
 from asyncrun.errors import JobFileError, OutputError, Place, UsageError, os_words
+from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.paths import write_new
 
-STREAM = "-"
 _WORDS = {"input": "INPUT", "output": "--output", "embedder": "--embedder"}
 """What the keys of the job are called on the command line."""
 
@@ -83,7 +83,7 @@ def _sentence(mistake: str, key: str) -> str:
 
 
 def _seen_from(folder: Path, path: str) -> str:
-    if path == STREAM or path.startswith("/") or folder == Path.cwd():
+    if path == STDOUT or path.startswith("/") or folder == Path.cwd():
         return path
     return os.path.relpath(path, folder)
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asyncrun.app.request import Request, Target
+from asyncrun.app.request import Request, WrittenPath
 from asyncrun.errors import JobFileError, UsageError
 from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.jobfile.job_file import JobFile
@@ -67,7 +67,7 @@ def check_export(request: Request, state: Path, job_files: Sequence[Path]) -> No
             kept += _protect_job_file(load_job_file(path, reading))
         except JobFileError:
             continue  # What it names cannot be told, and no other command runs it either.
-    for written in map(_of_flag, request.targets):
+    for written in map(_of_flag, request.written_paths):
         _refuse(written.spots(), kept, written.hint)
 
 
@@ -96,19 +96,19 @@ def _refuse(spots: Mapping[Path, Spot], kept: Sequence[Protected], hint: str) ->
 def _written(request: Request, job_file: JobFile, jobs: Sequence[Job]) -> Iterator[_Written]:
     """Yield what is written, outputs first."""
     redirected = (
-        [Target("--output", request.options.output, request.jobs[0])]
+        [WrittenPath("--output", request.options.output, request.jobs[0])]
         if request.options.output is not None and request.options.limit is None
         else []
     )
-    targets = [*redirected, *request.targets]
+    written_paths = [*redirected, *request.written_paths]
     for job in jobs:
         files = output_files(getattr(job, "output", None), Path())
-        if files and job.name not in [target.job for target in targets]:
+        if files and job.name not in [target.job for target in written_paths]:
             yield _Written(f"the output of the job {job.name}", files, job_file.root, "Choose another path.", job.name)
-    yield from (_of_flag(target) for target in targets if target.path != STDOUT)
+    yield from (_of_flag(target) for target in written_paths if target.path != STDOUT)
 
 
-def _of_flag(target: Target) -> _Written:
+def _of_flag(target: WrittenPath) -> _Written:
     path, hint = Path(target.path), f"Choose another {target.flag}."
     if target.job is None:
         return _Written(f"what {target.flag} names, too", (path,), Path(), hint)

@@ -10,6 +10,7 @@ from typing import Any
 from asyncrun.app.output_checks import check_written
 from asyncrun.app.request import Request
 from asyncrun.errors import StorageError, UsageError
+from asyncrun.grammar.file_formats import STDIN, STDOUT
 from asyncrun.jobfile.input_output import OutputConfig
 from asyncrun.jobfile.job_file import JobFile, absolute, closure, unknown_job
 from asyncrun.jobfile.jobs import Job
@@ -18,8 +19,6 @@ from asyncrun.jobfile.loader import LoadOptions
 from asyncrun.jobfile.sections import LlmConfig
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.run_options import RunOptions
-
-STREAM = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def _load(request: Request, need_keys: bool) -> JobFile:
     job_file = load(request.jobs, check_inputs=False)
     if before := _needs(request.jobs[0], job_file) if options.with_needs else []:
         load(before, check_inputs=True)
-    if options.input != STREAM and not Path(options.input).exists():
+    if options.input != STDIN and not Path(options.input).exists():
         raise StorageError(f"there is no {options.input}", hint="Check the path of --input.")
     return job_file
 
@@ -125,7 +124,7 @@ def _redirected(job: Job, options: RunOptions) -> Job:
 
 def _typed(path: str) -> str:
     """Return a path of the command line: it starts at the working directory, not at the job file's folder."""
-    return path if path == STREAM else str(Path(path).absolute())
+    return path if path == STDIN else str(Path(path).absolute())
 
 
 def _limited(jobs: Sequence[Job], limit: int, root: Path) -> tuple[Job, ...]:
@@ -133,16 +132,16 @@ def _limited(jobs: Sequence[Job], limit: int, root: Path) -> tuple[Job, ...]:
     moved: dict[Path, str] = {}
     for job in jobs:
         output: OutputConfig | None = getattr(job, "output", None)
-        if output is not None and output.path != STREAM:
+        if output is not None and output.path != STDOUT:
             moved[absolute(root, output.path)] = limited_path(output.path, limit)
     return tuple(_moved(job, moved, root) for job in jobs)
 
 
 def _moved(job: Job, moved: dict[Path, str], root: Path) -> Job:
-    paths = tuple(path if path == STREAM else moved.get(absolute(root, path), path) for path in job.input.paths)
+    paths = tuple(path if path == STDIN else moved.get(absolute(root, path), path) for path in job.input.paths)
     changes: dict[str, Any] = {"input": job.input.model_copy(update={"paths": paths})}
     output: OutputConfig | None = getattr(job, "output", None)
-    if output is not None and output.path != STREAM:
+    if output is not None and output.path != STDOUT:
         changes["output"] = output.model_copy(update={"path": moved[absolute(root, output.path)]})
     return job.model_copy(update=changes)
 

@@ -15,7 +15,7 @@ SECRET_NAMES = re.compile(r"(?i)(key|token|secret|password|passwd|credentials?)$
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class WrittenPath:
     """A path that a flag names to be written, `-` for standard output; `job` is whose rows go there, None for anything else."""
 
     flag: str
@@ -27,8 +27,8 @@ class Target:
 class Request:
     """One call: which jobs of which file, in which environment, with which options.
 
-    With `text` it is that of the job file, and no file is read. `targets` are what the call writes besides; `env_file` is where a part of
-    `environ` comes from.
+    With `text` it is that of the job file, and no file is read. `written_paths` are what the call writes besides; `env_file` is where a part
+    of `environ` comes from.
     """
 
     file: Path
@@ -38,7 +38,7 @@ class Request:
     state_dir: Path | None = None
     env_file: Path | None = None
     text: str | None = field(default=None, repr=False)
-    targets: tuple[Target, ...] = ()
+    written_paths: tuple[WrittenPath, ...] = ()
     options: RunOptions = field(default_factory=RunOptions)
 
 

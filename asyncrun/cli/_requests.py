@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from asyncrun.cli._options import GlobalOptions
 from asyncrun.errors import UsageError
+from asyncrun.grammar.file_formats import STDOUT
 
 if TYPE_CHECKING:
-    from asyncrun.app.request import Request, Target
+    from asyncrun.app.request import Request, WrittenPath
     from asyncrun.jobfile.units import Threshold
     from asyncrun.jobs.run_options import RunOptions
 
@@ -102,10 +103,10 @@ def refuse_later(*, rebuild: bool, executor: str | None) -> None:
 def check_target(options: GlobalOptions, output: str, state: Path, file: Path | None) -> None:
     """Refuse an `--output` of what lies in a state folder that names what its job files read. Blocks. Raises UsageError."""
     from asyncrun.app.output_checks import check_export, job_files_beside
-    from asyncrun.app.request import Target
+    from asyncrun.app.request import WrittenPath
 
-    if output != "-":
-        request = build_request(options, file or state, [], targets=(Target("--output", output),))
+    if output != STDOUT:
+        request = build_request(options, file or state, [], written_paths=(WrittenPath("--output", output),))
         check_export(request, state, [file] if file is not None else job_files_beside(state))
 
 
@@ -117,7 +118,7 @@ def build_request(
     run: RunOptions | None = None,
     *,
     text: str | None = None,
-    targets: tuple[Target, ...] = (),
+    written_paths: tuple[WrittenPath, ...] = (),
 ) -> Request:
     """Return the request of a call. Raises UsageError for a variable without `=`, StorageError for an unreadable `--env-file`."""
     from asyncrun.app.request import Request, read_environment
@@ -135,6 +136,6 @@ def build_request(
         variables={name: value for name, _, value in pairs},
         state_dir=options.state_dir,
         text=text,
-        targets=targets,
+        written_paths=written_paths,
         options=run or RunOptions(),
     )

@@ -30,16 +30,16 @@ def embed(
     from dataclasses import replace
 
     from asyncrun.app.embed_command import check_embed, describe_embed, save_job_file
-    from asyncrun.app.request import Target
+    from asyncrun.app.request import WrittenPath
     from asyncrun.cli._reports import run_and_report
     from asyncrun.cli._requests import build_request
 
     folder = save.absolute().parent if save is not None else Path.cwd()
     job = describe_embed(inputs, output, embedder, folder)
-    targets = () if save is None else (Target("--save", str(save)),)
-    request = build_request(options, save or Path(job.title), [], text=job.text, targets=targets)
+    written_paths = () if save is None else (WrittenPath("--save", str(save)),)
+    request = build_request(options, save or Path(job.title), [], text=job.text, written_paths=written_paths)
     check_embed(request)
     if save is not None:
         save_job_file(save, job.text)
-        request = replace(request, text=None, targets=())
+        request = replace(request, text=None, written_paths=())
     return run_and_report(request, options)

@@ -8,6 +8,7 @@ import typer
 
 from asyncrun.cli._arguments import complete_words
 from asyncrun.cli._options import GlobalOptions
+from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.plural import counted
 
 
@@ -21,7 +22,7 @@ def export(
 
     Example: asyncrun export jobs.yaml notes -o so-far.jsonl
     """
-    from asyncrun.app.request import Target
+    from asyncrun.app.request import WrittenPath
     from asyncrun.app.results import export_rows
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request, job_file
@@ -29,10 +30,10 @@ def export(
     from asyncrun.ui.json_documents import document
 
     file, jobs = job_file(words, "export jobs.yaml JOB -o FILE")
-    targets = (Target("--output", output, jobs[0]),) if len(jobs) == 1 else ()
-    counts = export_rows(build_request(options, file, jobs, run=RunOptions(with_needs=False), targets=targets), output)
+    written_paths = (WrittenPath("--output", output, jobs[0]),) if len(jobs) == 1 else ()
+    counts = export_rows(build_request(options, file, jobs, run=RunOptions(with_needs=False), written_paths=written_paths), output)
     missing = counts.items - counts.skipped - counts.ok
-    if options.json and output != "-":
+    if options.json and output != STDOUT:
         print_document(document(rows=counts.ok, missing=missing))
     elif not options.quiet:
         print_answer(f"{counted(counts.ok, 'row')} written, {missing:,} missing", to_stderr=True)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from asyncrun.cli._options import GlobalOptions
+from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.paths import traced_folder
 from asyncrun.plural import counted
 
@@ -57,7 +58,7 @@ def export_ledger(
     state = traced_folder(file, options.state_dir)
     check_target(options, output, state, file)
     vectors, answers = ledger_commands.export_ledger(state, output)
-    if options.json and output != "-":
+    if options.json and output != STDOUT:
         print_document(document(vectors=vectors, answers=answers))
     elif not options.quiet:
         print_answer(f"{counted(vectors, 'vector')} and {counted(answers, 'answer')} written", to_stderr=True)

@@ -78,7 +78,7 @@ def run(
 
     Example: asyncrun run jobs.yaml ask
     """
-    from asyncrun.app.request import Target
+    from asyncrun.app.request import WrittenPath
     from asyncrun.cli._reports import run_and_report
     from asyncrun.cli._requests import build_request, job_file, parse_if_running, parse_part, parse_time, refuse_later
     from asyncrun.jobs.run_options import RunOptions
@@ -106,6 +106,6 @@ def run(
         refresh=refresh,
         fail_fast=fail_fast,
     )
-    targets = tuple(Target(flag, str(path)) for flag, path in files.items() if path is not None)
-    request = build_request(options, file, jobs, var, chosen, targets=targets)
+    written_paths = tuple(WrittenPath(flag, str(path)) for flag, path in files.items() if path is not None)
+    request = build_request(options, file, jobs, var, chosen, written_paths=written_paths)
     return run_and_report(request, options, skip=skip, summary_file=summary_file, log_file=log_file)

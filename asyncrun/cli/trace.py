@@ -10,6 +10,7 @@ import typer
 
 from asyncrun.cli._arguments import complete_runs
 from asyncrun.cli._options import GlobalOptions
+from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.paths import traced_folder
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def export_trace(
     file: FileFlag = None,
     *,
     form: Annotated[Literal["otlp", "perfetto", "json"], typer.Option("--format", help="What reads it.")],
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE|-", help="Where it goes.")] = "-",
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE|-", help="Where it goes.")] = STDOUT,
 ) -> int:
     """Write a run for another tool: OTLP/JSON, Perfetto or plain JSON.
 
@@ -156,7 +157,7 @@ def html(
     options: GlobalOptions,
     run: RunWord = "latest",
     file: FileFlag = None,
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE|-", help="Where it goes.")] = "-",
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE|-", help="Where it goes.")] = STDOUT,
 ) -> int:
     """Write a run as one page for a browser. It has tree, timeline and waits, and loads nothing.
 
@@ -176,7 +177,7 @@ def _write(run_id: str, text: str, output: str, options: GlobalOptions) -> int:
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.ui.json_documents import document
 
-    if output == "-":
+    if output == STDOUT:
         print_answer(text)
         return 0
     trace_export.write_trace(Path(output), text)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from asyncrun.aio.stop import MAX_RUNTIME, StopRequest
+from asyncrun.aio.stop import GRACE, MAX_RUNTIME, StopRequest
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock
 from asyncrun.errors import TryLaterError
@@ -26,8 +26,6 @@ from asyncrun.records import EmbedFailure, ItemFailure
 
 T = TypeVar("T")
 Failure = TypeVar("Failure", ItemFailure, EmbedFailure)
-GRACE = 10.0
-"""Seconds that requests in flight have after the deadline of a job."""
 
 
 @dataclass(frozen=True, slots=True)
