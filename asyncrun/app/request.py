@@ -27,8 +27,8 @@ class WrittenPath:
 class Request:
     """One call: which jobs of which file, in which environment, with which options.
 
-    With `text` it is that of the job file, and no file is read. `written_paths` are what the call writes besides; `env_file` is where a part
-    of `environ` comes from.
+    With `text` it is that of the job file, and no file is read. `written_paths` are what the call writes besides; `env_file` is where a
+    part of `environ` comes from.
     """
 
     file: Path
