@@ -1,6 +1,6 @@
 """What a kind of job is: the model of its jobs, and how one is checked, opened, planned, run and exported.
 
-A kind stands under its name in the registry, or under the entry point group `asyncrun.jobs`; both are opened by the same call and get
+A kind stands under its name in the registry, or under the entry point group `asyncrun.kinds`; both are opened by the same call and get
 the same builder. Only the kinds that a job file uses are imported: the module of a `JobKind` imports what runs it inside of its functions.
 """
 
