@@ -130,7 +130,7 @@ Rate: TypeAlias = Annotated[
 ]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag), _NUMBER]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
-Address: TypeAlias = Annotated[str, AfterValidator(_address)]
+ServerAddress: TypeAlias = Annotated[str, AfterValidator(_address)]
 FilePath: TypeAlias = Annotated[str, AfterValidator(_path)]
 Texts: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(one_or_more), Accepts(({"type": "string"},))]
 FilePaths: TypeAlias = Annotated[tuple[FilePath, ...], BeforeValidator(one_or_more), Accepts(({"type": "string"},))]
@@ -144,9 +144,9 @@ Size: TypeAlias = Annotated[
     _unit(units.parse_size, units.SIZES),
     Written({"type": "integer", "minimum": 1}, units.SIZES, r"^[0-9.]+ *([kKmMgGtT]?[iI]?[bB])?$"),
 ]
-Limit: TypeAlias = Annotated[
+CountOrPercent: TypeAlias = Annotated[
     units.Threshold,
     _unit(units.parse_threshold, units.THRESHOLDS),
     Written({"type": "integer", "minimum": 0}, units.THRESHOLDS, r"^[0-9]+(\.[0-9]+)? *%?$"),
 ]
-Share: TypeAlias = Annotated[float, _unit(units.parse_share, units.SHARES), Written(None, units.SHARES, r"^[0-9]+(\.[0-9]+)? *%$")]
+Percentage: TypeAlias = Annotated[float, _unit(units.parse_share, units.SHARES), Written(None, units.SHARES, r"^[0-9]+(\.[0-9]+)? *%$")]

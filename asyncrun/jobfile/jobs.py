@@ -15,7 +15,7 @@ from asyncrun.jobfile.field_types import (
     Count,
     Duration,
     FilePath,
-    Limit,
+    CountOrPercent,
     Model,
     Number,
     Text,
@@ -161,7 +161,7 @@ class Job(Model):
     needs: tuple[Name, ...] = ()
     input: InputField
     workers: Workers = None
-    max_failures: Limit | None = None
+    max_failures: CountOrPercent | None = None
     skip: FilePath | None = None
     max_runtime: Duration | None = None
     budget: Budget = Field(default_factory=Budget)

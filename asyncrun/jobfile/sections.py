@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from asyncrun.aio.retry import RetryPolicy
 from asyncrun.jobfile.field_types import (
     Accepts,
-    Address,
+    ServerAddress,
     Count,
     Duration,
     FilePath,
@@ -18,7 +18,7 @@ from asyncrun.jobfile.field_types import (
     Model,
     Number,
     Rate,
-    Share,
+    Percentage,
     Size,
     Temperature,
     Text,
@@ -58,7 +58,7 @@ class LimitsConfig(Model):
     tokens_per_minute: Rate | None = None
     inputs_per_minute: Rate | None = None
     concurrency: Count | None = None
-    share: Share = Field(default=1.0, json_schema_extra={"default": "100%"})
+    share: Percentage = Field(default=1.0, json_schema_extra={"default": "100%"})
 
 
 class RetryConfig(Model):
@@ -77,7 +77,7 @@ class RetryConfig(Model):
 class EndpointConfig(Model):
     """One of several places that serve the same model."""
 
-    base_url: Address
+    base_url: ServerAddress
     api_key: ApiKey = None
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
 
@@ -87,7 +87,7 @@ class ModelConfig(Model):
 
     provider: Text
     model: Text | None = None
-    base_url: Address | None = None
+    base_url: ServerAddress | None = None
     endpoints: tuple[EndpointConfig, ...] = ()
     api_key: ApiKey = None
     api_version: Text | None = None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from asyncrun.ledger.group_writer import Write
     from asyncrun.records import Vectors
 
-ROWS_AT_ONCE = 16
+BATCHES_AT_ONCE = 16
 """Rows of one statement, of which SQLite makes a copy."""
 _ADD_SPACE = (
     "INSERT INTO spaces (fingerprint, description) VALUES (?, ?)"
@@ -61,8 +61,8 @@ def insert_batches(connection: sqlite3.Connection, batches: Sequence[BatchRow]) 
     for space in {batch.space.fingerprint: batch.space for batch in batches}.values():
         add_space(connection, space)
     numbered = list(enumerate(batches, newest_id(connection, "batches") + 1))
-    for start in range(0, len(batches), ROWS_AT_ONCE):
-        some = numbered[start : start + ROWS_AT_ONCE]
+    for start in range(0, len(batches), BATCHES_AT_ONCE):
+        some = numbered[start : start + BATCHES_AT_ONCE]
         statement = _INSERT + ", ".join([_ROW] * len(some))
         connection.execute(statement, [value for number, batch in some for value in batch.row(number)])
         flagged = [(number, batch.flags) for number, batch in some if any(batch.flags)]

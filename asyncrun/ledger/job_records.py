@@ -57,14 +57,14 @@ class SpendingAccount:
 
     async def add(self, amount: Amount) -> None:
         """Add to the account; returns when it is durable."""
-        await self.ledger.write(lambda connection: _put(connection, self.job, amount))
+        await self.ledger.write(lambda connection: _add_spent(connection, self.job, amount))
 
     async def stop(self, at: Stopped) -> None:
         """Remember at which limits the job was stopped."""
-        await self.ledger.write(lambda connection: _put(connection, self.job, Amount(), at))
+        await self.ledger.write(lambda connection: _add_spent(connection, self.job, Amount(), at))
 
 
-def _put(connection: sqlite3.Connection, job: str, more: Amount, stopped: Stopped | None = None) -> None:
+def _add_spent(connection: sqlite3.Connection, job: str, more: Amount, stopped: Stopped | None = None) -> None:
     _, tokens, cost, *before = whole_row(connection, "spending", "job", job) or (job, 0, 0.0, None, None)
     # What SQLite keeps as REAL it returns as one, and the checksum is that of what it returns.
     at = before if stopped is None else (stopped.tokens, None if stopped.cost is None else float(stopped.cost))
@@ -72,7 +72,7 @@ def _put(connection: sqlite3.Connection, job: str, more: Amount, stopped: Stoppe
     connection.execute("INSERT OR REPLACE INTO spending VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
-_PUT = "INSERT OR REPLACE INTO refreshes VALUES (?, ?, ?, ?, ?, ?, ?)"
+_PUT_REFRESH = "INSERT OR REPLACE INTO refreshes VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ async def open_refresh(ledger: Ledger, jobs: Sequence[str]) -> None:
             generation, of, is_open = known.get(job, (0, "", 0))
             if is_open or (unfinished and of == group):
                 continue
-            connection.execute(_PUT, with_sum(job, generation + 1, since, group, 1, answers_since))
+            connection.execute(_PUT_REFRESH, with_sum(job, generation + 1, since, group, 1, answers_since))
             connection.execute("DELETE FROM failures WHERE job = ?", (job,))
 
     await ledger.write(write)
@@ -127,7 +127,7 @@ async def record_finished(ledger: Ledger, job: str, space: Space) -> None:
     def write(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM spending WHERE job = ?", (job,))
         if (row := whole_row(connection, "refreshes", "job", job)) is not None:
-            connection.execute(_PUT, with_sum(*row[:4], 0, row[5]))  # its generation stays
+            connection.execute(_PUT_REFRESH, with_sum(*row[:4], 0, row[5]))  # its generation stays
         connection.execute("INSERT OR REPLACE INTO job_spaces VALUES (?, ?, ?)", with_sum(job, space.describe()))
 
     await ledger.write(write)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from asyncrun.jobfile.field_types import Flag, Limit, Text
+from asyncrun.jobfile.field_types import Flag, CountOrPercent, Text
 from asyncrun.jobfile.jobs import Chunking, Job, StoredCollection, StoreField
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobfile.units import Threshold
@@ -38,7 +38,7 @@ class IngestJob(Job):
     collection: Text = "documents"
     source: Text = Field(default_factory=lambda data: data.get("name", ""))
     prune: Flag = False
-    max_delete: Limit = Field(default=Threshold(percent=20.0), json_schema_extra={"default": "20%"})
+    max_delete: CountOrPercent = Field(default=Threshold(percent=20.0), json_schema_extra={"default": "20%"})
     on_new_space: Literal["refuse", "rebuild"] = "refuse"
 
     @property

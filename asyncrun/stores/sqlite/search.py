@@ -32,7 +32,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(slots=True)
-class Read:
+class ProvedReads:
     """What was read of a collection and proved, at one revision; `passing` are the documents that passed the last filter."""
 
     revision: str
@@ -46,7 +46,7 @@ class SqliteSearch:
     """Answers requests on one collection after the other; keeps the vectors of the last one until its revision changes."""
 
     def __init__(self) -> None:
-        self._read = Read("")
+        self._read = ProvedReads("")
 
     def search(
         self,
@@ -60,7 +60,7 @@ class SqliteSearch:
         Raises MismatchError when anything that the answer hangs on is not what was put in.
         """
         if self._read.revision != collection.revision:
-            self._read = Read(collection.revision)
+            self._read = ProvedReads(collection.revision)
         if any(request.mode != "vector" for request in requests) and not self._read.words:
             check_words(connection, collection)
             self._read.words = True

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asyncrun.ledger.batches import ROWS_AT_ONCE
+from asyncrun.ledger.batches import BATCHES_AT_ONCE
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
 from asyncrun.records import Space, content_key
@@ -17,7 +17,7 @@ from asyncrun.records import Space, content_key
 SPACES = (Space("local", "a"), Space("local", "b"))
 
 
-NUMBERS = range(2 * ROWS_AT_ONCE + 3)
+NUMBERS = range(2 * BATCHES_AT_ONCE + 3)
 
 
 def test_batches_that_waited_together_keep_their_own_vectors_spaces_and_flags(tmp_path: Path) -> None:
