@@ -13,9 +13,9 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Validat
 from asyncrun.jobfile.field_types import (
     Accepts,
     Count,
+    CountOrPercent,
     Duration,
     FilePath,
-    CountOrPercent,
     Model,
     Number,
     Text,

@@ -10,15 +10,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from asyncrun.aio.retry import RetryPolicy
 from asyncrun.jobfile.field_types import (
     Accepts,
-    ServerAddress,
     Count,
     Duration,
     FilePath,
     Flag,
     Model,
     Number,
-    Rate,
     Percentage,
+    Rate,
+    ServerAddress,
     Size,
     Temperature,
     Text,

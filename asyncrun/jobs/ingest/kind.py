@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from asyncrun.jobfile.field_types import Flag, CountOrPercent, Text
+from asyncrun.jobfile.field_types import CountOrPercent, Flag, Text
 from asyncrun.jobfile.jobs import Chunking, Job, StoredCollection, StoreField
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobfile.units import Threshold
