@@ -32,7 +32,7 @@ class ItemSource:
 
     An item whose record has no id gets `<path>#<line>`, `items#<n>` or `-#<line>`, a document its path.
 
-    >>> source = Source(Path("."), inline=("one", {"id": 7, "text": "two"}))
+    >>> source = ItemSource(Path("."), inline=("one", {"id": 7, "text": "two"}))
     >>> [(item.id, item.text) for item in source.items()]
     [('items#1', 'one'), ('7', 'two')]
     """

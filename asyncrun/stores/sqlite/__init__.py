@@ -12,3 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["SqliteStore"]
 
 __getattr__ = load_on_use(__name__, {"SqliteStore": "store"})
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
