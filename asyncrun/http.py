@@ -31,7 +31,7 @@ PIECE = 2**18
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
-class Fault(StrEnum):
+class TransportFault(StrEnum):
     """Why there is no whole reply."""
 
     REFUSED = "refused"
@@ -48,7 +48,7 @@ class Fault(StrEnum):
 class TransportError(Exception):
     """No whole reply came back; `fault` says at which step. The message holds no header and no URL."""
 
-    def __init__(self, fault: Fault, message: str) -> None:
+    def __init__(self, fault: TransportFault, message: str) -> None:
         super().__init__(message)
         self.fault = fault
 
@@ -259,7 +259,7 @@ async def send(
                         if last or not (client.replies and _found_closed(error)):
                             raise
     except TimeoutError as error:
-        raise TransportError(Fault.TIMEOUT, f"no whole reply within {timeout:g} s") from error
+        raise TransportError(TransportFault.TIMEOUT, f"no whole reply within {timeout:g} s") from error
     except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
         raise _transport_error(error) from error
     client.replies += 1
@@ -288,7 +288,7 @@ async def _read(response: httpx.Response, max_bytes: int) -> bytes:
     told = response.headers.get("content-encoding", "identity").strip()
     encoding = told.lower()
     if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
-        raise TransportError(Fault.ENCODING, f"the reply has the content encoding {told!r}, which was not asked for")
+        raise TransportError(TransportFault.ENCODING, f"the reply has the content encoding {told!r}, which was not asked for")
     inflater = None if encoding in ("identity", "") else zlib.decompressobj(_GZIP_OR_ZLIB)
     parts: list[bytes] = []
     left = max_bytes
@@ -296,10 +296,10 @@ async def _read(response: httpx.Response, max_bytes: int) -> bytes:
         for part in (chunk,) if inflater is None else _inflated(inflater, chunk, left + 1):
             left -= len(part)
             if left < 0:
-                raise TransportError(Fault.TOO_LARGE, f"the reply is larger than {max_bytes} bytes")
+                raise TransportError(TransportFault.TOO_LARGE, f"the reply is larger than {max_bytes} bytes")
             parts.append(part)
     if inflater is not None and not inflater.eof:
-        raise TransportError(Fault.RESET, "the compressed reply ends early")
+        raise TransportError(TransportFault.RESET, "the compressed reply ends early")
     return b"".join(parts)
 
 
@@ -307,7 +307,7 @@ def _inflated(inflater: zlib._Decompress, chunk: bytes, most: int) -> Iterator[b
     try:
         yield inflater.decompress(chunk, most)
     except zlib.error as error:
-        raise TransportError(Fault.ENCODING, "the reply is not compressed as it says") from error
+        raise TransportError(TransportFault.ENCODING, "the reply is not compressed as it says") from error
 
 
 def _transport_error(error: BaseException) -> TransportError:
@@ -318,22 +318,24 @@ def _transport_error(error: BaseException) -> TransportError:
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
             again = cause.errno == socket.EAI_AGAIN
-            return TransportError(Fault.DNS_AGAIN if again else Fault.DNS, f"the host name cannot be resolved: {cause.strerror or cause}")
+            return TransportError(
+                TransportFault.DNS_AGAIN if again else TransportFault.DNS, f"the host name cannot be resolved: {cause.strerror or cause}"
+            )
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return TransportError(Fault.TLS, f"the certificate is refused: {cause.verify_message or cause.reason}")
+            return TransportError(TransportFault.TLS, f"the certificate is refused: {cause.verify_message or cause.reason}")
         if isinstance(cause, ssl.SSLError):
-            return TransportError(Fault.TLS, f"no encrypted connection: {cause.reason or cause}")
+            return TransportError(TransportFault.TLS, f"no encrypted connection: {cause.reason or cause}")
         if isinstance(cause, ConnectionRefusedError):
-            return TransportError(Fault.REFUSED, "the connection is refused")
+            return TransportError(TransportFault.REFUSED, "the connection is refused")
         if isinstance(cause, aiohttp.ConnectionTimeoutError):
-            return TransportError(Fault.REFUSED, f"no connection within {CONNECT_TIMEOUT:g} s")
+            return TransportError(TransportFault.REFUSED, f"no connection within {CONNECT_TIMEOUT:g} s")
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | aiohttp.InvalidURL | ValueError):
-        return TransportError(Fault.ADDRESS, "the address is not one that can be posted to")
+        return TransportError(TransportFault.ADDRESS, "the address is not one that can be posted to")
     if isinstance(error, httpx.ConnectTimeout) and not isinstance(error.__cause__, aiohttp.ClientError):
-        return TransportError(Fault.REFUSED, f"no connection within {CONNECT_TIMEOUT:g} s")
+        return TransportError(TransportFault.REFUSED, f"no connection within {CONNECT_TIMEOUT:g} s")
     if isinstance(error, httpx.ConnectError):
-        return TransportError(Fault.REFUSED, f"no connection: {_last_words(error)}")
-    return TransportError(Fault.RESET, f"the connection ended before the whole reply was there ({_last_words(error)})")
+        return TransportError(TransportFault.REFUSED, f"no connection: {_last_words(error)}")
+    return TransportError(TransportFault.RESET, f"the connection ended before the whole reply was there ({_last_words(error)})")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

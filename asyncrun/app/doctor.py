@@ -15,7 +15,7 @@ from asyncrun.app.model_check import DEFAULT, ENVIRONMENT, examine
 from asyncrun.app.opening import open_builder
 from asyncrun.app.preflight import unfitting, unready
 from asyncrun.app.request import Request, environment_secrets
-from asyncrun.endpoints.url import host_of
+from asyncrun.endpoints.address import host_of
 from asyncrun.errors import AsyncrunError, JobFileError
 from asyncrun.paths import state_folder
 from asyncrun.redact import Redactor

@@ -19,8 +19,8 @@ from asyncrun.embedders.provider_classes import ProviderEmbedding
 from asyncrun.embedders.providers import PROVIDERS
 from asyncrun.embedders.several import SeveralPlaces
 from asyncrun.endpoints.endpoint import Endpoint
-from asyncrun.endpoints.exchange import RefusedError
 from asyncrun.endpoints.probe import About, beside, describe
+from asyncrun.endpoints.replies import RefusedError
 from asyncrun.errors import AsyncrunError, EndpointError
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import EndpointConfig as Place

@@ -22,9 +22,8 @@ from asyncrun.embedders.outcome import merge, no_vectors, renumber
 from asyncrun.embedders.reply_checks import Asked, ProvenReply, examined, prove_reply
 from asyncrun.embedders.splitter import FIRST_ITEMS, Capacity, Part, Splitter
 from asyncrun.endpoints.endpoint import Endpoint, Refused, Replied
-from asyncrun.endpoints.exchange import Exchanged
 from asyncrun.endpoints.options import EndpointOptions
-from asyncrun.endpoints.refusals import Refusals
+from asyncrun.endpoints.replies import DecodedReply, Refusals
 from asyncrun.errors import AsyncrunError
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
@@ -206,7 +205,7 @@ class HttpEmbedder(BaseEmbedding):
             if len(text) > most
         }
 
-    def _proven(self, texts: Sequence[str], exchanged: Exchanged) -> ProvenReply:
+    def _proven(self, texts: Sequence[str], exchanged: DecodedReply) -> ProvenReply:
         """Return the proven vectors of a reply to these texts, without its count of tokens where the server counts characters."""
         rows = self._dialect.read(exchanged.document)
         reply = examined(prove_reply(self.endpoint, exchanged, rows, len(texts), self._dimensions), texts, self._asked)

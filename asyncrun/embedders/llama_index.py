@@ -17,8 +17,8 @@ from asyncrun.embedders.http_embedder import HttpEmbedder, HttpOptions, Service
 from asyncrun.embedders.reply_checks import ReplyRows
 from asyncrun.endpoints.classify import Verdict, classify
 from asyncrun.endpoints.endpoint import Endpoint
-from asyncrun.endpoints.exchange import Exchanged, RefusedError
 from asyncrun.endpoints.options import build_endpoint
+from asyncrun.endpoints.replies import DecodedReply, RefusedError
 from asyncrun.errors import MissingExtraError, UsageError
 from asyncrun.escape import printable
 from asyncrun.records import InputType, Space
@@ -121,11 +121,11 @@ class _Threads(Endpoint):
                 raise UsageError(f"{urlsplit(self.url).netloc} cannot be made: {words}", hint=hint) from error
         return self._instance
 
-    async def exchange(self, body: bytes | None, url: str | None = None) -> Exchanged:
+    async def exchange(self, body: bytes | None, url: str | None = None) -> DecodedReply:
         """Have one request answered. Raises RefusedError."""
         try:
             async with asyncio.timeout(self.timeout):
-                return Exchanged(await asyncio.to_thread(self._embed, **orjson.loads(body or b"{}")), None)
+                return DecodedReply(await asyncio.to_thread(self._embed, **orjson.loads(body or b"{}")), None)
         except Exception as error:
             verdict = _verdict(error)
             raise RefusedError(f"{self.host}: {self.shown(verdict.words)}", verdict) from error

@@ -16,7 +16,7 @@ from asyncrun.batching.pack import BatchLimits
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.interface import Empty, TooLong
-from asyncrun.embedders.minilm import DIMENSIONS, MAX_TOKENS, MiniLM, Read
+from asyncrun.embedders.minilm import DIMENSIONS, MAX_TOKENS, MiniLM, TextVector
 from asyncrun.embedders.packaged import MODEL, MODEL_NAME
 from asyncrun.embedders.tokenizer import FileTokenizer
 from asyncrun.errors import UsageError
@@ -130,7 +130,7 @@ def usable_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _answer(reads: Sequence[Read], waits: Waits) -> Embedded:
+def _answer(reads: Sequence[TextVector], waits: Waits) -> Embedded:
     positions = tuple(place for place, read in enumerate(reads) if read.vector is not None)
     vectors = [read.vector for read in reads if read.vector is not None]
     message = f"the text has more than {MAX_TOKENS} tokens"

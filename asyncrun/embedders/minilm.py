@@ -27,7 +27,7 @@ MAX_TOKENS = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Read:
+class TextVector:
     """What the model made of one text; no vector when it was to be read whole and is too long."""
 
     vector: Vectors | None
@@ -44,21 +44,21 @@ class MiniLM:
         self._loading = threading.Lock()
         self._session: Any = None
 
-    def read(self, text: str, whole: bool) -> Read:
+    def read(self, text: str, whole: bool) -> TextVector:
         """Return the vector of one text; blocks for tens of milliseconds. With `whole` a text that does not fit is refused, not cut.
 
         Raises StorageError when a file of the model is not the right one, ResourceError when there is no memory for it.
         """
         ids, cut = self._tokenizer.ids(text, MAX_TOKENS)
         if cut and whole:
-            return Read(None, 0, cut=False)
+            return TextVector(None, 0, cut=False)
         numbers = np.array([ids], dtype=np.int64)
         inputs = {"input_ids": numbers, "attention_mask": np.ones_like(numbers), "token_type_ids": np.zeros_like(numbers)}
         with _enough_memory():
             states = self._loaded().run(None, inputs)[0][0]
         mean = states.mean(axis=0, dtype=np.float32)
         vector: Vectors = mean / np.linalg.norm(mean)
-        return Read(vector, len(ids), cut)
+        return TextVector(vector, len(ids), cut)
 
     def unload(self) -> None:
         """Let go of the model's memory."""

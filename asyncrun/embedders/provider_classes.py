@@ -13,9 +13,8 @@ from asyncrun.embedders.dialects import DIALECTS
 from asyncrun.embedders.http_embedder import HttpEmbedder, HttpOptions, Service
 from asyncrun.embedders.providers import PROVIDERS, Provider
 from asyncrun.embedders.tokenizer import load_tokenizer
-from asyncrun.endpoints.address import Address, auth_header, check_key, find_address
+from asyncrun.endpoints.address import Address, auth_header, check_key, find_address, with_query
 from asyncrun.endpoints.options import build_endpoint
-from asyncrun.endpoints.url import with_query
 from asyncrun.errors import UsageError
 from asyncrun.records import InputType, Space
 

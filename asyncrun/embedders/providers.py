@@ -12,7 +12,7 @@ from typing import Literal
 
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.endpoints import vendors
-from asyncrun.endpoints.url import fill, join, with_query
+from asyncrun.endpoints.address import fill, join, with_query
 from asyncrun.endpoints.vendors import Vendor
 from asyncrun.records import InputType
 

@@ -12,7 +12,7 @@ from asyncrun.aio.retry import FailureClass
 from asyncrun.batching.pack import byte_size
 from asyncrun.batching.proof import Proof, prove
 from asyncrun.endpoints.endpoint import Endpoint
-from asyncrun.endpoints.exchange import Exchanged, bad_reply
+from asyncrun.endpoints.replies import DecodedReply, bad_reply
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
@@ -58,7 +58,7 @@ class ProvenReply:
     oddities: Mapping[str, str] = field(default_factory=dict)
 
 
-def prove_reply(endpoint: Endpoint, exchanged: Exchanged, rows: ReplyRows, count: int, dimensions: int | None) -> ProvenReply:
+def prove_reply(endpoint: Endpoint, exchanged: DecodedReply, rows: ReplyRows, count: int, dimensions: int | None) -> ProvenReply:
     """Return the proven vectors of a reply to `count` texts. Raises BadReplyError or RefusedError when it holds none."""
     proof = prove(rows.vectors, rows.indexes, count, dimensions)
     if not proof.positions:

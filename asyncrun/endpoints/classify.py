@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.endpoints.sizes import told_sizes
 from asyncrun.errors import Reason
 from asyncrun.unescape import plain
 
@@ -43,6 +42,8 @@ _REASONS = {
     FailureClass.TRANSIENT: Reason.SERVER_ERROR,
 }
 
+# Seen: "maximum context length is 8192 tokens, however you requested 9001 tokens" (OpenAI), "less than 512 tokens. Given: 700" (TEI).
+_TOKENS = re.compile(r"(\d[\d,]*)\s*tokens|given:?\s*(\d[\d,]*)", re.IGNORECASE)
 _QUOTA = re.compile(
     r"insufficient_quota|credit_balance_exhausted|(organization|project)_(spend|usage)_limit_exceeded|billing_|per_?day"
     r"|monthly (limit|quota)|calls */ *month|per month|payment required",
@@ -162,3 +163,13 @@ def _codes(document: Any) -> Iterator[str]:
                 yield document[name]
         for name in ("error", "details", "violations"):
             yield from _codes(document.get(name))
+
+
+def told_sizes(message: str) -> tuple[int, int] | None:
+    """Return (tokens of the text, tokens allowed) where a server's message tells both.
+
+    >>> told_sizes("`inputs` must have less than 512 tokens. Given: 700")
+    (700, 512)
+    """
+    numbers = {int("".join(found).replace(",", "")) for found in _TOKENS.findall(message)} - {0}
+    return (max(numbers), min(numbers)) if len(numbers) > 1 else None

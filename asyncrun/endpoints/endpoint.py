@@ -22,10 +22,10 @@ from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryP
 from asyncrun.aio.worker_state import waiting
 from asyncrun.batching.proof import BadReplyError
 from asyncrun.clock import Clock
+from asyncrun.endpoints.address import check_address, host_of, keys_in_headers
 from asyncrun.endpoints.classify import Verdict
-from asyncrun.endpoints.exchange import Exchanged, RefusedError, bad_reply, not_reached, read_reply
-from asyncrun.endpoints.told import told_limits
-from asyncrun.endpoints.url import check_address, host_of, keys_in_headers
+from asyncrun.endpoints.rate_headers import told_limits
+from asyncrun.endpoints.replies import DecodedReply, RefusedError, bad_reply, not_reached, read_reply
 from asyncrun.errors import AsyncrunError, OutageError, UsageError
 from asyncrun.escape import printable
 from asyncrun.plural import counted
@@ -128,7 +128,7 @@ class Endpoint:
     async def call(
         self,
         body: bytes,
-        read: Callable[[Exchanged], T],
+        read: Callable[[DecodedReply], T],
         *,
         tokens: float,
         inputs: int = 1,
@@ -175,7 +175,7 @@ class Endpoint:
         except AsyncrunError as error:
             return Refused(str(error), Verdict(FailureClass.TRANSIENT, error.message), counts.usage, counts.waits, error)
 
-    async def exchange(self, body: bytes | None, url: str | None = None) -> Exchanged:
+    async def exchange(self, body: bytes | None, url: str | None = None) -> DecodedReply:
         """Send once, or ask (GET) without a body; `url` is another address of the same server. Raises RefusedError."""
         client, connecting = await self._client(), partial(time_spent_on, "connect")
         try:
@@ -186,11 +186,11 @@ class Endpoint:
         with time_spent_on("decode"):
             return read_reply(self, reply)
 
-    async def _attempt(self, body: bytes, read: Callable[[Exchanged], T], divisible: bool, _: int) -> T:
+    async def _attempt(self, body: bytes, read: Callable[[DecodedReply], T], divisible: bool, _: int) -> T:
         try:
-            exchanged = await self.exchange(body)
+            reply = await self.exchange(body)
             with time_spent_on("decode"):
-                return read(exchanged)
+                return read(reply)
         except BadReplyError as error:
             raise bad_reply(self, str(error)) from error
         except RefusedError as error:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from asyncrun.endpoints.url import is_address
+from asyncrun.endpoints.address import is_address
 from asyncrun.jobfile import units
 
 VARIABLE_SCHEMA = {"type": "string", "pattern": r"\$\{"}

@@ -15,11 +15,10 @@ from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
 from asyncrun.batching.pack import byte_size
 from asyncrun.batching.per_byte import TokensPerByte
-from asyncrun.endpoints.address import auth_header, check_key, find_address
+from asyncrun.endpoints.address import auth_header, check_key, fill, find_address, join, with_query
 from asyncrun.endpoints.endpoint import Refused, Replied
 from asyncrun.endpoints.options import EndpointOptions, build_endpoint
-from asyncrun.endpoints.refusals import Refusals
-from asyncrun.endpoints.url import fill, join, with_query
+from asyncrun.endpoints.replies import Refusals
 from asyncrun.errors import AsyncrunError, UsageError
 from asyncrun.llms.interface import Completion, Declined, Message, Price
 from asyncrun.llms.providers import DEPLOYMENT, NEW_LIMIT, OLD_LIMIT, PROVIDERS, ChatProvider

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from asyncrun.aio.retry import RetryPolicy, backoff_ceiling
 from asyncrun.clock import Clock
-from asyncrun.endpoints.url import keys_in_headers
+from asyncrun.endpoints.address import keys_in_headers
 from asyncrun.escape import printable
 from asyncrun.http import TransportError, send
 

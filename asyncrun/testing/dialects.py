@@ -10,7 +10,7 @@ import orjson
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class FakeDialect:
     """How one dialect differs from OpenAI's, which needs no translation.
 
     `path` is how addresses end, `dimensions` the field that asks for them, `cuts` says whether a request wants long texts cut,
@@ -45,14 +45,14 @@ def _tokens(answer: Mapping[str, Any]) -> int:
 
 _STATUSES = {401: "UNAUTHENTICATED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL"}
 
-OPENAI = Dialect(
+OPENAI = FakeDialect(
     "/embeddings",
     "dimensions",
     lambda document: True in (document.get("truncate"), document.get("truncation")),
     lambda answer: answer,
     lambda _, __: None,
 )
-ISAACUS = Dialect(
+ISAACUS = FakeDialect(
     "/embeddings",
     "dimensions",
     lambda document: document.get("overflow_strategy", "drop_end") is not None,
@@ -63,7 +63,7 @@ ISAACUS = Dialect(
     lambda status, error: {"type": _code(error), "title": "Refused", "status": status, "detail": error["message"], "instance": None},
 )
 _OTHERS = (
-    Dialect(
+    FakeDialect(
         "/v2/embed",
         "output_dimension",
         lambda document: document.get("truncate", "END") != "NONE",
@@ -74,14 +74,14 @@ _OTHERS = (
         },
         lambda _, error: {"message": _with_code(error)},
     ),
-    Dialect(
+    FakeDialect(
         "/api/embed",
         "dimensions",
         lambda document: document.get("truncate") is not False,
         lambda answer: {"model": answer["model"], "embeddings": _vectors(answer), "prompt_eval_count": _tokens(answer)},
         lambda _, error: {"error": _with_code(error)},
     ),
-    Dialect(
+    FakeDialect(
         ":batchEmbedContents",
         "outputDimensionality",
         lambda document: True,
@@ -96,7 +96,7 @@ _OTHERS = (
         },
     ),
     *(
-        Dialect(
+        FakeDialect(
             path,
             "dimensions",
             lambda document: document.get("truncate") is True,
@@ -108,7 +108,7 @@ _OTHERS = (
 )
 
 
-def dialect_of(path: str, document: Any) -> Dialect | None:
+def dialect_of(path: str, document: Any) -> FakeDialect | None:
     """Return the dialect that a request is in, None for a path that is none.
 
     >>> dialect_of("/v2/embed?a=b", {}).dimensions
@@ -134,7 +134,7 @@ def texts_in(document: Any) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 
 
-def asked_dimensions(dialect: Dialect, document: Mapping[str, Any]) -> int | None:
+def asked_dimensions(dialect: FakeDialect, document: Mapping[str, Any]) -> int | None:
     """Return how many dimensions a request asks for, None when it does not say."""
     first = document.get("requests") or [document]
     asked = first[0].get(dialect.dimensions)

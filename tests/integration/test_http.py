@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from asyncrun.http import Fault as Broken
-from asyncrun.http import TransportError, build_client, send
+from asyncrun.http import TransportError, TransportFault, build_client, send
 from asyncrun.testing.faults import Fault
 from asyncrun.testing.server import FakeServer
 
@@ -59,63 +58,63 @@ async def test_a_compressed_reply_is_inflated(client, encoding, pack):
 async def test_a_gzip_bomb_of_20_kb_that_inflates_to_20_mb_stops_at_the_limit(client):
     bomb = gzip.compress(bytes(20 * 2**20))
     assert len(bomb) < 25_000
-    assert await fault_of(client, Fault(body=bomb, headers={"content-encoding": "gzip"}), max_bytes=2**20) is Broken.TOO_LARGE
+    assert await fault_of(client, Fault(body=bomb, headers={"content-encoding": "gzip"}), max_bytes=2**20) is TransportFault.TOO_LARGE
 
 
 @pytest.mark.asyncio
 async def test_a_large_plain_reply_stops_at_the_limit(client):
-    assert await fault_of(client, Fault(body=bytes(2**20 + 1)), max_bytes=2**20) is Broken.TOO_LARGE
+    assert await fault_of(client, Fault(body=bytes(2**20 + 1)), max_bytes=2**20) is TransportFault.TOO_LARGE
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("encoding", ["gzip, gzip, gzip, gzip, gzip", "br", "zstd"])
 async def test_stacked_or_unknown_encodings_are_not_inflated(client, encoding):
-    assert await fault_of(client, Fault(body=gzip.compress(b"x"), headers={"content-encoding": encoding})) is Broken.ENCODING
+    assert await fault_of(client, Fault(body=gzip.compress(b"x"), headers={"content-encoding": encoding})) is TransportFault.ENCODING
 
 
 @pytest.mark.asyncio
 async def test_what_only_says_that_it_is_gzip_is_told(client):
-    assert await fault_of(client, Fault(body=b"plain", headers={"content-encoding": "gzip"})) is Broken.ENCODING
+    assert await fault_of(client, Fault(body=b"plain", headers={"content-encoding": "gzip"})) is TransportFault.ENCODING
 
 
 @pytest.mark.asyncio
 async def test_a_gzip_stream_that_ends_early_is_not_taken_for_whole(client):
-    assert await fault_of(client, Fault(body=gzip.compress(b"x" * 999)[:-12], headers={"content-encoding": "gzip"})) is Broken.RESET
+    assert await fault_of(client, Fault(body=gzip.compress(b"x" * 999)[:-12], headers={"content-encoding": "gzip"})) is TransportFault.RESET
 
 
 @pytest.mark.asyncio
 async def test_one_byte_now_and_then_does_not_hold_a_request_beyond_its_time(client):
-    assert await fault_of(client, Fault(drip=0.05, times=None), timeout=0.3) is Broken.TIMEOUT
+    assert await fault_of(client, Fault(drip=0.05, times=None), timeout=0.3) is TransportFault.TIMEOUT
 
 
 @pytest.mark.asyncio
 async def test_a_server_that_says_nothing_is_left_in_time(client):
-    assert await fault_of(client, Fault(delay=60, times=None), timeout=0.1) is Broken.TIMEOUT
+    assert await fault_of(client, Fault(delay=60, times=None), timeout=0.1) is TransportFault.TIMEOUT
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("cut", [-1, 0, 10])
 async def test_a_connection_cut_before_or_within_the_reply_is_no_reply(client, cut):
-    assert await fault_of(client, Fault(cut=cut, times=None)) is Broken.RESET
+    assert await fault_of(client, Fault(cut=cut, times=None)) is TransportFault.RESET
 
 
 @pytest.mark.asyncio
 async def test_a_length_larger_than_the_body_is_no_reply(client):
-    assert await fault_of(client, Fault(body=b"{}", headers={"content-length": "99"}, cut=2)) is Broken.RESET
+    assert await fault_of(client, Fault(body=b"{}", headers={"content-length": "99"}, cut=2)) is TransportFault.RESET
 
 
 @pytest.mark.asyncio
 async def test_an_address_where_nobody_listens_is_told(client, unused_port):
     with pytest.raises(TransportError) as caught:
         await send(client, f"http://127.0.0.1:{unused_port}/v1", BODY, {}, timeout=60)
-    assert caught.value.fault is Broken.REFUSED
+    assert caught.value.fault is TransportFault.REFUSED
 
 
 @pytest.mark.asyncio
 async def test_a_name_that_does_not_exist_is_told(client):
     with pytest.raises(TransportError) as caught:
         await send(client, "http://nowhere.invalid/v1", BODY, {}, timeout=60)
-    assert caught.value.fault in (Broken.DNS, Broken.DNS_AGAIN)
+    assert caught.value.fault in (TransportFault.DNS, TransportFault.DNS_AGAIN)
 
 
 @pytest.mark.asyncio
@@ -123,7 +122,7 @@ async def test_a_name_that_does_not_exist_is_told(client):
 async def test_what_is_no_address_is_told(client, url):
     with pytest.raises(TransportError) as caught:
         await send(client, url, BODY, {}, timeout=60)
-    assert caught.value.fault is Broken.ADDRESS
+    assert caught.value.fault is TransportFault.ADDRESS
 
 
 @pytest.mark.asyncio
@@ -145,7 +144,7 @@ async def test_a_self_signed_certificate_is_refused(client):
     async with FakeServer(tls=context) as server:
         with pytest.raises(TransportError, match="certificate") as caught:
             await sent(client, server)
-    assert caught.value.fault is Broken.TLS
+    assert caught.value.fault is TransportFault.TLS
     assert server.requests == []
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from asyncrun.embedders import OpenAIEmbedding
-from asyncrun.http import Fault, TransportError, build_client, send
+from asyncrun.http import TransportError, TransportFault, build_client, send
 from asyncrun.testing.faults import SeenRequest
 from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import vector_of
@@ -134,7 +134,7 @@ async def test_a_certificate_that_is_not_in_the_bundle_is_refused(monkeypatch):
         with pytest.raises(TransportError, match="certificate") as caught:
             await send(client, server.url, b"{}", {}, timeout=60)
         await client.aclose()
-    assert caught.value.fault is Fault.TLS
+    assert caught.value.fault is TransportFault.TLS
 
 
 class Tunnel:

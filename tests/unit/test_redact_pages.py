@@ -19,7 +19,7 @@ from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import CircuitBreaker, RetryBudget, RetryPolicy
 from asyncrun.endpoints.endpoint import Endpoint
-from asyncrun.endpoints.exchange import RefusedError, read_reply
+from asyncrun.endpoints.replies import RefusedError, read_reply
 from asyncrun.http import Reply
 from asyncrun.redact import Redactor
 from asyncrun.testing.clock import FakeClock

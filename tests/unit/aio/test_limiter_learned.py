@@ -7,7 +7,7 @@ import pytest
 
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.endpoints.told import told_limits
+from asyncrun.endpoints.rate_headers import told_limits
 from asyncrun.testing.clock import FakeClock
 from asyncrun.testing.quota import Meters, Quota
 

@@ -8,8 +8,8 @@ import pytest
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import CircuitBreaker, RetryBudget, RetryPolicy
+from asyncrun.endpoints.address import host_of
 from asyncrun.endpoints.endpoint import Endpoint
-from asyncrun.endpoints.url import host_of
 from asyncrun.errors import AuthError, UsageError
 from asyncrun.testing.clock import FakeClock
 

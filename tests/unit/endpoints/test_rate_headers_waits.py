@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.endpoints.hints import parse_duration, wait_hint
+from asyncrun.endpoints.rate_headers import parse_duration, wait_hint
 
 NOW = 1_800_000_000.0
 DATE = "Fri, 15 Jan 2027 08:00:00 GMT"  # NOW

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncrun.endpoints.sizes import told_sizes
+from asyncrun.endpoints.classify import told_sizes
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,20 @@
-"""What a reply is: an answer, decoded, or a refusal with its meaning."""
+"""What a reply is: an answer, decoded, or a refusal with its meaning; and when refusals are about the endpoint itself."""
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from asyncrun.aio.retry import FailureClass
+from asyncrun.endpoints.address import host_of
 from asyncrun.endpoints.classify import Verdict, classify
-from asyncrun.endpoints.hints import wait_hint
-from asyncrun.endpoints.url import host_of
+from asyncrun.endpoints.rate_headers import wait_hint
 from asyncrun.errors import AsyncrunError, AuthError, EndpointError, QuotaError
-from asyncrun.http import Fault, Reply, TransportError
+from asyncrun.http import Reply, TransportError, TransportFault
 from asyncrun.redact import LONGEST_WRITTEN
 from asyncrun.unescape import plain
 
@@ -21,17 +22,19 @@ if TYPE_CHECKING:
     from asyncrun.endpoints.endpoint import Endpoint
 
 _TRANSPORT = {
-    Fault.TLS: FailureClass.CONFIG,
-    Fault.ADDRESS: FailureClass.CONFIG,
-    Fault.TOO_LARGE: FailureClass.BAD_RESPONSE,
-    Fault.ENCODING: FailureClass.BAD_RESPONSE,
+    TransportFault.TLS: FailureClass.CONFIG,
+    TransportFault.ADDRESS: FailureClass.CONFIG,
+    TransportFault.TOO_LARGE: FailureClass.BAD_RESPONSE,
+    TransportFault.ENCODING: FailureClass.BAD_RESPONSE,
 }
+SAME_REFUSALS = 3
+"""So many single texts refused with the same words, and none ever accepted: then it is not the texts."""
 MOST_OF_A_PAGE = 2**18
 """Bytes of a reply without an answer in which its words are looked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Exchanged:
+class DecodedReply:
     """A reply of status 200 that reports no error: its JSON, and what its headers tell: cost in USD, tokens; None where they do not."""
 
     document: Any
@@ -72,20 +75,24 @@ class RefusedError(Exception):
 def not_reached(endpoint: Endpoint, error: TransportError) -> RefusedError:
     """Return the refusal that a request amounts to which no whole reply came to."""
     # A name that does not exist is a mistake of the job file, but only at the start: later it is the network.
-    mistaken = error.fault is Fault.DNS and not endpoint.proven
+    mistaken = error.fault is TransportFault.DNS and not endpoint.proven
     failure = FailureClass.CONFIG if mistaken else _TRANSPORT.get(error.fault, FailureClass.TRANSIENT)
     words = endpoint.shown(str(error))
-    reached = error.fault in (Fault.TOO_LARGE, Fault.ENCODING)
-    where = f"cannot reach {endpoint.host}" if error.fault in (Fault.REFUSED, Fault.DNS, Fault.DNS_AGAIN) else endpoint.host
-    return RefusedError(f"{where}: {words}", Verdict(failure, words), reached=reached, timed_out=error.fault is Fault.TIMEOUT)
+    reached = error.fault in (TransportFault.TOO_LARGE, TransportFault.ENCODING)
+    where = (
+        f"cannot reach {endpoint.host}"
+        if error.fault in (TransportFault.REFUSED, TransportFault.DNS, TransportFault.DNS_AGAIN)
+        else endpoint.host
+    )
+    return RefusedError(f"{where}: {words}", Verdict(failure, words), reached=reached, timed_out=error.fault is TransportFault.TIMEOUT)
 
 
-def read_reply(endpoint: Endpoint, reply: Reply) -> Exchanged:
+def read_reply(endpoint: Endpoint, reply: Reply) -> DecodedReply:
     """Return the answer that a reply holds, decoded. Raises RefusedError when it holds none."""
     document = _decoded(reply.body)
     if reply.status != 200 or document is None or (isinstance(document, dict) and document.get("error")):
         raise _refusal(endpoint, reply, document)
-    return Exchanged(document, _cost(reply), _tokens(reply))
+    return DecodedReply(document, _cost(reply), _tokens(reply))
 
 
 def bad_reply(endpoint: Endpoint, words: str, failure: FailureClass = FailureClass.BAD_RESPONSE) -> RefusedError:
@@ -139,3 +146,19 @@ def _cost(reply: Reply) -> float | None:
     except (KeyError, ValueError):
         return None
     return cost if math.isfinite(cost) and cost >= 0 else None
+
+
+class Refusals:
+    """Counts refusals of single texts with the same words, numbers in them left out."""
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
+
+    def add(self, message: str, verdict: Verdict) -> EndpointError | None:
+        """Add a refusal that came before the first success; return the error of a run when it is the endpoint that is wrong."""
+        if verdict.failure not in (FailureClass.UNKNOWN, FailureClass.BAD_RESPONSE):
+            return None
+        self._words.append(re.sub(r"[0-9a-f-]{8,}|\d+", "", message))
+        if len(self._words) >= SAME_REFUSALS and len(set(self._words[-SAME_REFUSALS:])) == 1:
+            return EndpointError(f"{message} (the same for {SAME_REFUSALS} texts, and none was accepted)")
+        return None

@@ -3,7 +3,7 @@
 import pytest
 
 from asyncrun.aio.limits import StatedLimit
-from asyncrun.endpoints.told import told_limits
+from asyncrun.endpoints.rate_headers import told_limits
 
 NOW = 1_800_000_000.0
 

@@ -2,7 +2,7 @@
 
 from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints.classify import Verdict
-from asyncrun.endpoints.refusals import Refusals
+from asyncrun.endpoints.replies import Refusals
 from asyncrun.errors import EndpointError
 
 
