@@ -58,6 +58,78 @@ class Progress:
         """Leave the screen as a finished line; may be called twice."""
 
 
+class CombinedProgress(Progress):
+    """Several onlookers as one, such as a terminal and a log file: each is told everything, in order."""
+
+    def __init__(self, *members: Progress) -> None:
+        self._members = members
+
+    def run_started(self, run_id: str, tasks: Sequence[str]) -> None:
+        """Tell each."""
+        for member in self._members:
+            member.run_started(run_id, tasks)
+
+    def task_started(self, task: str, total: int | None) -> None:
+        """Tell each."""
+        for member in self._members:
+            member.task_started(task, total)
+
+    def advance(self, task: str, counts: Counts) -> None:
+        """Tell each."""
+        for member in self._members:
+            member.advance(task, counts)
+
+    def use(self, task: str, usage: Usage) -> None:
+        """Tell each."""
+        for member in self._members:
+            member.use(task, usage)
+
+    def expect(self, task: str, left: Load) -> None:
+        """Tell each."""
+        for member in self._members:
+            member.expect(task, left)
+
+    def sending(self, task: str, load: Load) -> None:
+        """Tell each."""
+        for member in self._members:
+            member.sending(task, load)
+
+    def received(self, task: str, load: Load, waits: Waits | None) -> None:
+        """Tell each."""
+        for member in self._members:
+            member.received(task, load, waits)
+
+    def item_failed(self, task: str, failure: ItemFailure) -> None:
+        """Tell each."""
+        for member in self._members:
+            member.item_failed(task, failure)
+
+    def waiting(self, task: str, reason: str | None) -> None:
+        """Tell each."""
+        for member in self._members:
+            member.waiting(task, reason)
+
+    def task_finished(self, task: str, result: JobResult | None) -> None:
+        """Tell each."""
+        for member in self._members:
+            member.task_finished(task, result)
+
+    def run_finished(self, result: RunResult) -> None:
+        """Tell each."""
+        for member in self._members:
+            member.run_finished(result)
+
+    def warn(self, message: str) -> None:
+        """Tell each."""
+        for member in self._members:
+            member.warn(message)
+
+    def close(self) -> None:
+        """Close each."""
+        for member in self._members:
+            member.close()
+
+
 class JobRun(Protocol):
     """One job, wired with all that it needs: it can be planned, and it can be run."""
 

@@ -15,10 +15,9 @@ from asyncrun.clock import Clock
 from asyncrun.errors import AsyncrunError, LockedError, UsageError
 from asyncrun.http import Client, build_client
 from asyncrun.notify.ping import FAIL, START, SUCCESS, TRIES, ping_address, ping_body, send_ping
-from asyncrun.ports import Progress
+from asyncrun.ports import CombinedProgress, Progress
 from asyncrun.redact import Redactor
 from asyncrun.results import JobResult, RunResult, Status
-from asyncrun.ui.combined_progress import CombinedProgress
 from asyncrun.ui.run_end import render_ending, render_trouble
 
 RUN = ""

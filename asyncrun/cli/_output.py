@@ -32,7 +32,7 @@ def open_progress(options: GlobalOptions, stdout_taken: bool, *, log_file: Path 
     progress = build_progress(look, stdout=stdout, stderr=sys.stderr, clock=SystemClock(), colour=colour, verbose=options.verbose)
     if log_file is None:
         return progress
-    from asyncrun.ui.combined_progress import CombinedProgress
+    from asyncrun.ports import CombinedProgress
     from asyncrun.ui.log_file import LogProgress
 
     return CombinedProgress(progress, LogProgress(log_file, SystemClock()))

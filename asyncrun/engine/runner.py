@@ -16,10 +16,9 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import AsyncrunError, JobFailedError, StopRunError, UsageError
-from asyncrun.ports import JobRun, Progress
-from asyncrun.records import ItemFailure
+from asyncrun.ports import CombinedProgress, JobRun, Progress
 from asyncrun.results import Counts, JobResult, Status
-from asyncrun.usage import Load, Usage, Waits
+from asyncrun.usage import Usage
 
 USABLE = frozenset({Status.SUCCEEDED, Status.PARTIAL})
 
@@ -49,7 +48,7 @@ def blocked(nodes: Sequence[JobNode], ended: Mapping[str, JobResult], started: f
         (node, ended[need])
         for node in nodes
         if node.name not in started
-        for need in node.needs[:]
+        for need in node.needs
         if need in ended and ended[need].status not in USABLE
     ]
 
@@ -65,43 +64,19 @@ class PlannedJob:
     fed: bool = False
 
 
-class _Counted(Progress):
-    """Passes on what a job tells of itself, and keeps its counters: one that is cancelled returns none."""
+class _JobCounters(Progress):
+    """Keeps what a job tells of its items and requests: one that is cancelled returns none."""
 
-    def __init__(self, told: Progress, started: float) -> None:
-        self._told = told
+    def __init__(self, started: float) -> None:
         self.started = started
         self.counts = Counts()
         self.usage = Usage()
 
-    def task_started(self, task: str, total: int | None) -> None:
-        self._told.task_started(task, total)
-
     def advance(self, task: str, counts: Counts) -> None:
         self.counts += counts
-        self._told.advance(task, counts)
 
     def use(self, task: str, usage: Usage) -> None:
         self.usage += usage
-        self._told.use(task, usage)
-
-    def expect(self, task: str, left: Load) -> None:
-        self._told.expect(task, left)
-
-    def sending(self, task: str, load: Load) -> None:
-        self._told.sending(task, load)
-
-    def received(self, task: str, load: Load, waits: Waits | None) -> None:
-        self._told.received(task, load, waits)
-
-    def item_failed(self, task: str, failure: ItemFailure) -> None:
-        self._told.item_failed(task, failure)
-
-    def waiting(self, task: str, reason: str | None) -> None:
-        self._told.waiting(task, reason)
-
-    def warn(self, message: str) -> None:
-        self._told.warn(message)
 
 
 class Runner:
@@ -139,7 +114,7 @@ class Runner:
         self._redact = redact
         self._ended: dict[str, JobResult] = {}
         self._started: set[str] = set()
-        self._running: dict[str, _Counted] = {}
+        self._running: dict[str, _JobCounters] = {}
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -158,9 +133,9 @@ class Runner:
         if job.name not in self._started:
             return JobResult(job.name, job.kind, Status.CANCELLED, 0, f"not begun: {reason}")
         result = JobResult(job.name, job.kind, Status.STOPPED, 75, reason)
-        if (told := self._running.get(job.name)) is None:
+        if (counters := self._running.get(job.name)) is None:
             return result
-        return replace(result, counts=told.counts, usage=told.usage, seconds=self._clock.monotonic() - told.started)
+        return replace(result, counts=counters.counts, usage=counters.usage, seconds=self._clock.monotonic() - counters.started)
 
     async def _ready(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
         while len(self._ended) < len(self._nodes):
@@ -203,11 +178,12 @@ class Runner:
         return result
 
     async def _run_opened(self, name: str, opened: JobRun) -> JobResult:
-        told = self._running[name] = _Counted(self._progress, self._clock.monotonic())
+        counters = self._running[name] = _JobCounters(self._clock.monotonic())
+        progress = CombinedProgress(counters, self._progress)
         with monitor_workers() as seen:
-            waits = asyncio.create_task(watch_waits(seen.busy, partial(told.waiting, name), clock=self._clock))
+            waits = asyncio.create_task(watch_waits(seen.busy, partial(progress.waiting, name), clock=self._clock))
             try:
-                return await opened.run(told)
+                return await opened.run(progress)
             finally:
                 waits.cancel()
 
