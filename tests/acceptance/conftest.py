@@ -19,14 +19,7 @@ from asyncrun.testing.server import FakeServer
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0
 """Seconds until what is waited for does not come any more."""
-WITHOUT_GRACE = """
-import sys
-from functools import partial
-from asyncrun.app import run
-from asyncrun.cli import main
-run.handle_signals = partial(run.handle_signals, grace=3600)
-main()
-"""
+WITHOUT_GRACE = str(ROOT / "tests" / "programs" / "without_grace.py")
 """The command line, where no signal cancels in time what is in flight: what ends all the same has ended by itself."""
 
 

@@ -3,75 +3,23 @@
 import signal
 import subprocess
 import sys
-import textwrap
-from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-HEAD = """
-    import asyncio, sys, threading, time
-    from asyncrun.aio.bridge import asyncio_run
-
-    def say(*words):
-        print(*words, flush=True)
-
-    async def work():
-        try:
-            say("ready")
-            await asyncio.sleep(60)
-        finally:
-            await asyncio.sleep(0.01)
-            say("cleaned up")
-
-    def call(coroutine):
-        try:
-            asyncio_run(coroutine)
-        except KeyboardInterrupt:
-            say("interrupted with", threading.active_count(), "thread")
-            raise
-"""
-CALLERS = {
-    "no loop": "call(work())",
-    "asyncio.run": """
-        async def main():
-            call(work())
-        asyncio.run(main())
-    """,
-    "a task of asyncio.run": """
-        async def child():
-            call(work())
-        async def main():
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(child())
-        asyncio.run(main())
-    """,
-    "a thread inside of a thread": """
-        async def middle():
-            asyncio_run(work())
-        async def main():
-            call(middle())
-        asyncio.run(main())
-    """,
-    "a handler of the program's own": """
-        import signal
-        def handler(number, frame):
-            raise KeyboardInterrupt
-        async def main():
-            signal.signal(signal.SIGINT, handler)
-            call(work())
-        asyncio.run(main())
-    """,
-    "a loop without a Runner": """
-        async def main():
-            call(work())
-        asyncio.new_event_loop().run_until_complete(main())
-    """,
-}
+PROGRAMS = Path(__file__).resolve().parents[1] / "programs"
+CALLERS = (
+    "no loop",
+    "asyncio.run",
+    "a task of asyncio.run",
+    "a thread inside of a thread",
+    "a handler of its own",
+    "a loop without a Runner",
+)
 
 
-def start(*parts: str) -> subprocess.Popen[str]:
-    code = "\n".join(textwrap.dedent(part) for part in parts)
-    command: Sequence[str] = [sys.executable, "-c", code]
+def start(program: str, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(PROGRAMS / program), *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -92,7 +40,7 @@ def wait_for_line(process: subprocess.Popen[str]) -> str:
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_ctrl_c_cancels_the_coroutine_lets_it_clean_up_and_is_raised(caller: str) -> None:
-    process = start(HEAD, CALLERS[caller])
+    process = start("call_and_wait.py", caller, "cleans up")
     assert wait_for_line(process) == "ready"
     process.send_signal(signal.SIGINT)
     out, err = end(process)
@@ -102,15 +50,7 @@ def test_ctrl_c_cancels_the_coroutine_lets_it_clean_up_and_is_raised(caller: str
 
 
 def test_ctrl_c_is_raised_even_when_the_coroutine_swallows_its_cancellation() -> None:
-    swallow = """
-        async def work():
-            say("ready")
-            try:
-                await asyncio.sleep(60)
-            except asyncio.CancelledError:
-                say("swallowed")
-    """
-    process = start(HEAD, swallow, CALLERS["asyncio.run"])
+    process = start("call_and_wait.py", "asyncio.run", "swallows")
     assert wait_for_line(process) == "ready"
     process.send_signal(signal.SIGINT)
     out, _ = end(process)
@@ -118,16 +58,7 @@ def test_ctrl_c_is_raised_even_when_the_coroutine_swallows_its_cancellation() ->
 
 
 def test_a_coroutine_that_ignores_everything_is_left_behind_at_the_third_ctrl_c() -> None:
-    ignore = """
-        async def work():
-            say("ready")
-            while True:
-                try:
-                    await asyncio.sleep(60)
-                except asyncio.CancelledError:
-                    say("ignored")
-    """
-    process = start(HEAD, ignore, CALLERS["asyncio.run"])
+    process = start("call_and_wait.py", "asyncio.run", "ignores")
     assert wait_for_line(process) == "ready"
     for _ in range(2):
         process.send_signal(signal.SIGINT)
@@ -138,42 +69,12 @@ def test_a_coroutine_that_ignores_everything_is_left_behind_at_the_third_ctrl_c(
 
 
 def test_the_interrupt_handler_from_before_is_put_back() -> None:
-    code = """
-        import signal
-        async def nothing():
-            pass
-        async def main():
-            before = signal.getsignal(signal.SIGINT)
-            asyncio_run(nothing())
-            say(signal.getsignal(signal.SIGINT) is before)
-        asyncio.run(main())
-    """
-    out, err = end(start(HEAD, code))
+    out, err = end(start("keep_the_handler.py"))
     assert (out, err) == (["True"], "")
 
 
 def test_patching_runs_the_coroutine_on_the_loop_outside() -> None:
-    code = """
-        from contextvars import ContextVar
-        variable = ContextVar("variable")
-        async def use(lock):
-            variable.set("inside")
-            async with lock:
-                return asyncio.get_running_loop()
-        async def fail():
-            raise LookupError("mine")
-        async def main():
-            lock = asyncio.Lock()
-            await lock.acquire()
-            asyncio.get_running_loop().call_later(0.01, lock.release)
-            say(asyncio_run(use(lock), nested="patch") is asyncio.get_running_loop(), variable.get())
-            try:
-                asyncio_run(fail(), nested="patch")
-            except LookupError as error:
-                say(error)
-        asyncio.run(main())
-    """
-    out, err = end(start(HEAD, code))
+    out, err = end(start("patched_loop.py"))
     if sys.version_info >= (3, 14):
         assert "NestedLoopError: nested='patch' needs nest_asyncio, which does not work from Python 3.14 on" in err
     else:

@@ -16,21 +16,7 @@ from asyncrun.testing.server import FakeServer
 from .conftest import finish, start, wait_until
 
 ITEMS = 2000
-SLOW = """
-import time
-from pathlib import Path
-from asyncrun.jobs.distinct import DistinctSource
-from asyncrun.cli import main
-
-def items(self, former=DistinctSource.items):
-    for item in former(self):
-        Path("reading").touch()
-        time.sleep(0.001)
-        yield item
-
-DistinctSource.items = items
-main()
-"""
+SLOW = Path(__file__).resolve().parents[1] / "programs" / "slow_input.py"
 """The command line, where an input takes as long as a large one; a file tells that it is read."""
 
 
@@ -51,7 +37,7 @@ def embedded(tmp_path: Path) -> Path:
 
 def begin(folder: Path, *command: str) -> subprocess.Popen[str]:
     (folder / "reading").unlink()
-    words = [sys.executable, "-c", SLOW, *command]
+    words = [sys.executable, SLOW, *command]
     return subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -86,7 +86,7 @@ def test_below_nohup_a_hangup_changes_nothing(undisturbed: bytes, tmp_path: Path
 def test_two_signals_end_it_at_once(tmp_path: Path) -> None:
     with FakeServer(latency=3600).in_thread() as server:
         write_jobs(tmp_path, server)
-        process = start(tmp_path, "-c", WITHOUT_GRACE)
+        process = start(tmp_path, WITHOUT_GRACE)
         wait_for_requests(server, 1, process)
         send_signal_twice(process, signal.SIGINT)
         code, told = finish(process)
@@ -135,7 +135,7 @@ def test_sigusr1_shows_what_each_slot_waits_for_and_the_run_goes_on(undisturbed:
 def test_to_wait_is_not_to_be_in_flight(tmp_path: Path, fault: Fault) -> None:
     with FakeServer(latency=0.02).in_thread() as server:
         write_jobs(tmp_path, server)
-        process = start(tmp_path, "-c", WITHOUT_GRACE)
+        process = start(tmp_path, WITHOUT_GRACE)
         wait_for_requests(server, 4, process)
         server.faults.append(fault)
         wait_for_requests(server, len(server.requests) + 2, process)

@@ -12,59 +12,7 @@ from pathlib import Path
 from asyncrun.testing.server import FakeServer
 
 ITEMS, BATCH, IN_FLIGHT = 13, 3, 2
-RUNS = """
-import contextlib, json, os, signal, sqlite3, sys, warnings
-from pathlib import Path
-from asyncrun.cli import main
-
-warnings.simplefilter("ignore")  # of a fork, that there were threads before
-connect, commits, at = sqlite3.connect, 0, 0
-
-
-def count(statement):
-    global commits
-    if statement == "COMMIT":
-        commits += 1
-        if commits == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def counting(path, *args, **options):
-    connection = connect(path, *args, **options)
-    if Path(path).name == "ledger.db":
-        connection.set_trace_callback(count)
-    return connection
-
-
-def run(folder):
-    os.chdir(folder)
-    sys.argv = ["asyncrun", "run", "--quiet"]
-    try:
-        main()
-    except SystemExit as ending:
-        return ending.code or 0
-    return 0
-
-
-def forked(folder, kill_at):
-    global commits, at
-    child = os.fork()
-    if not child:
-        commits, at = 0, kill_at
-        os._exit(run(folder))
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-sqlite3.connect = counting
-undisturbed, folders = sys.argv[1], Path(sys.argv[2])
-assert run(undisturbed) == 0
-number, killed = 0, True
-while killed:  # until there are not so many writes
-    number += 1
-    first, second = forked(folders / str(number), number), forked(folders / str(number), 0)
-    print(json.dumps([first, second]), flush=True)
-    killed = first == -signal.SIGKILL
-"""
+RUNS = Path(__file__).resolve().parents[1] / "programs" / "kill_at_writes.py"
 
 
 def write_job(folder: Path, server: FakeServer) -> None:
@@ -89,7 +37,7 @@ def test_a_kill_at_every_one_of_the_writes_loses_nothing(tmp_path: Path) -> None
     with FakeServer(latency=0.005).in_thread() as server:
         for name in ("undisturbed", *(f"killed/{number}" for number in range(1, most + 1))):
             write_job(tmp_path / name, server)
-        command = [sys.executable, "-c", RUNS, str(tmp_path / "undisturbed"), str(tmp_path / "killed")]
+        command = [sys.executable, str(RUNS), str(tmp_path / "undisturbed"), str(tmp_path / "killed")]
         ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         times = Counter(server.sent_texts)
     assert ran.returncode == 0, ran.stderr

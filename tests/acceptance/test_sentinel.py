@@ -33,27 +33,8 @@ LOOK = [
     *(["ledger", "stats"], ["ledger", "export", "-o", "ledger.jsonl"], ["export", "notes", "-o", "exported.jsonl"], ["doctor", "--json"]),
     *(["cron", "print", "--at", "@daily"], ["cron", "add", "--at", "@daily", "--systemd"], ["clean", "--dry-run"], ["run", "--limit", "1"]),
 ]
-ONE_AFTER_ANOTHER = """
-import json, sys
-from asyncrun.cli import main
-for words in json.loads(sys.argv[1]):
-    sys.argv = ["asyncrun", *words]
-    try:
-        main()
-    except SystemExit:
-        pass
-"""
-CRASH = f"""
-from asyncrun.cli import main
-from asyncrun.jobs.embed.run import EmbedRun
-async def crash(*_):
-    try:
-        raise ValueError(open("{KEYS}").read())
-    except ValueError as error:
-        raise RuntimeError("Bearer " + {KEY!r}) from error
-EmbedRun.run = crash
-main()
-"""
+ONE_AFTER_ANOTHER = Path(__file__).resolve().parents[1] / "programs" / "commands_in_turn.py"
+CRASH = Path(__file__).resolve().parents[1] / "programs" / "crash_with_secrets.py"
 
 
 class Receiver(ThreadingHTTPServer):
@@ -148,7 +129,7 @@ def test_no_secret_is_in_anything_that_is_left_or_said(tmp_path: Path, receiver:
         assert code in codes, said
         assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
         assert server.requests[0].headers["x-team"] == HEADER
-        said += run(tmp_path, json.dumps(LOOK), program=("-c", ONE_AFTER_ANOTHER))[1]
+        said += run(tmp_path, json.dumps(LOOK), program=(str(ONE_AFTER_ANOTHER),))[1]
     assert len(receiver.bodies) == 2, said
     assert {path.name for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size} >= {
         *("run.log", "summary.json", "trace.html", "trace.otlp", "trace.perfetto", "trace.json", "exported.jsonl", "ledger.jsonl"),
@@ -189,7 +170,7 @@ def test_a_key_that_a_page_hides_shows_no_eight_characters_of_itself(tmp_path: P
         write_job(tmp_path, server, receiver.address, texts=len(pages) + 2, batch=1)
         code, said = run(tmp_path, "run", "--debug", "-v", "--log-file", "run.log", "--summary-file", "summary.json", "--json")
         assert code == 3, said
-        said += run(tmp_path, json.dumps(LOOK), program=("-c", ONE_AFTER_ANOTHER))[1]
+        said += run(tmp_path, json.dumps(LOOK), program=(str(ONE_AFTER_ANOTHER),))[1]
     assert said.count('"type":"item_failed"') >= len(pages), said
     assert leaks(tmp_path, said, receiver.bodies) == []
     files = b"\n".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != KEYS)
@@ -203,7 +184,7 @@ def test_a_key_that_a_page_hides_shows_no_eight_characters_of_itself(tmp_path: P
 def test_a_crash_is_told_without_the_secrets_of_its_run(tmp_path: Path, receiver: Receiver) -> None:
     with FakeServer().in_thread() as server:
         write_job(tmp_path, server, receiver.address)
-    code, said = run(tmp_path, "run", "--debug", "--log-file", "run.log", program=("-c", CRASH))
+    code, said = run(tmp_path, "run", "--debug", "--log-file", "run.log", program=(str(CRASH), KEYS, KEY))
     assert (code, "Traceback" in said, "RuntimeError: Bearer ***" in said) == (70, True, True), said
     assert leaks(tmp_path, said, receiver.bodies) == []
 

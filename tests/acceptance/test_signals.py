@@ -17,55 +17,14 @@ from asyncrun.testing.server import FakeServer
 
 from .conftest import finish, start, wait_until
 
-PROGRAM = """
-import asyncio, signal, sys
-from asyncrun.aio.stop import handle_signals, raise_again
-from asyncrun.aio.stop import StopRequest
-
-work, grace = float(sys.argv[1]), float(sys.argv[2])
-
-async def main(stop):
-    with handle_signals(stop, asyncio.current_task().cancel, grace=grace) as handled:
-        print("ready", handled, flush=True)
-        waiting = asyncio.create_task(stop.wait())
-        await asyncio.wait([waiting], timeout=60)
-        waiting.cancel()
-        print("stopping", stop.reason, flush=True)
-        await asyncio.sleep(work)
-        print("finished", flush=True)
-
-stop = StopRequest()
-try:
-    asyncio.run(main(stop))
-except asyncio.CancelledError:
-    print("cancelled", flush=True)
-finally:
-    print("cleaned up")
-if stop.signal is not None:
-    raise_again(stop.signal)
-"""
-WAITING = """
-import time
-from pathlib import Path
-from types import SimpleNamespace
-from asyncrun import folder_lock
-from asyncrun.app import run
-from asyncrun.cli import main
-
-def look():
-    Path("waiting").touch()
-    return 0.0
-
-folder_lock.time = SimpleNamespace(monotonic=look, sleep=time.sleep)
-run.PATIENCE = 3600
-main()
-"""
+PROGRAM = Path(__file__).resolve().parents[1] / "programs" / "stop_on_signal.py"
+WAITING = Path(__file__).resolve().parents[1] / "programs" / "wait_for_folder.py"
 """The command line, where whoever holds a folder is waited for without end; a file tells that it waits."""
 
 
 @contextmanager
 def started(work: float, grace: float, *before: str) -> Iterator[subprocess.Popen[str]]:
-    command = [*before, sys.executable, "-c", PROGRAM, str(work), str(grace)]
+    command = [*before, sys.executable, str(PROGRAM), str(work), str(grace)]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -132,7 +91,7 @@ def test_a_run_that_waits_for_whoever_mends_or_cleans_its_folder_is_ended_by_a_s
     (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
     (tmp_path / ".asyncrun").mkdir()
     with turn(tmp_path / ".asyncrun"):
-        process = start(tmp_path, "-c", WAITING)
+        process = start(tmp_path, str(WAITING))
         wait_until((tmp_path / "waiting").exists, process)
         process.send_signal(signal.SIGINT)
         code, told = finish(process)

@@ -8,39 +8,16 @@ from pathlib import Path
 
 import pytest
 
-WRITE_FOREVER = """
-import os
-import sys
-from pathlib import Path
-import numpy as np
-from asyncrun.writers.open_output import open_writer
+WRITE_FOREVER = Path(__file__).resolve().parents[1] / "programs" / "write_forever.py"
 
-writer = open_writer(Path(sys.argv[1]))
-number = 0
-while True:
-    writer.write({"id": str(number), "embedding": np.full(64, number, dtype=np.float32), "text": os.urandom(500).hex(), "metadata": {}})
-    number += 1
-    if number == 10_000:
-        print("writing", flush=True)
-"""
-
-WRITE_TO_STDOUT = """
-import sys
-from asyncrun.writers.open_output import open_writer
-
-writer = open_writer("-", None, sys.stdout.buffer)
-for number in range(100_000):
-    writer.write({"id": str(number)})
-writer.commit()
-print("done", file=sys.stderr)
-"""
+WRITE_TO_STDOUT = Path(__file__).resolve().parents[1] / "programs" / "write_to_stdout.py"
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.parquet", "out.csv", "out.npy"])
 def test_a_kill_in_the_middle_leaves_the_former_output(tmp_path: Path, name: str) -> None:
     output = tmp_path / name
     output.write_bytes(b"former")
-    with subprocess.Popen([sys.executable, "-c", WRITE_FOREVER, str(output)], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, str(WRITE_FOREVER), str(output)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"writing\n"
         process.kill()
@@ -57,7 +34,7 @@ def test_a_kill_in_the_middle_leaves_the_former_output(tmp_path: Path, name: str
 
 
 def test_a_reader_that_leaves_early_gets_its_lines_and_no_complaint() -> None:
-    with subprocess.Popen([sys.executable, "-c", WRITE_TO_STDOUT], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, str(WRITE_TO_STDOUT)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline() == b'{"id":"0"}\n'

@@ -4,53 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-SCRIPT = """
-import asyncio
-from {module} import asyncio_run
-
-
-async def running_loop():
-    return asyncio.get_running_loop()
-
-
-async def later():
-    await asyncio.sleep(0.001)
-    return 7
-
-
-async def begin():
-    return asyncio.create_task(later())
-
-
-async def listen():
-    return await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
-
-
-async def ask(server):
-    async with server:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        writer.close()
-        return await reader.read()
-
-
-print("the loop is the same", asyncio_run(running_loop()) is asyncio_run(running_loop()))
-print("a task goes on", asyncio_run(asyncio_run(begin())))
-print("a server answers", asyncio_run(ask(asyncio_run(listen()))))
-loop = asyncio.new_event_loop()
-asyncio.set_event_loop(loop)
-print("the set loop is used", asyncio_run(running_loop()) is loop)
-future = loop.create_future()
-loop.call_soon(future.set_result, 5)
-print("a future is taken", asyncio_run(future), loop.is_closed())
-loop.close()
-print("a closed loop is not used", asyncio_run(running_loop()) is not loop)
-asyncio.set_event_loop(None)
-asyncio.run(running_loop())
-print("after asyncio.run", asyncio_run(later()))
-"""
+PROGRAM = Path(__file__).resolve().parents[1] / "programs" / "outside_of_loops.py"
 EXPECTED = """the loop is the same True
 a task goes on 7
 a server answers b''
@@ -61,10 +19,9 @@ after asyncio.run 7
 """
 
 
-def said_with(*options: str, **names: str) -> str:
-    process = subprocess.run(
-        [sys.executable, *options, "-c", SCRIPT.format(**names)], capture_output=True, text=True, timeout=120, check=False
-    )
+def said_with(*options: str, module: str) -> str:
+    command = [sys.executable, *options, str(PROGRAM), module]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert process.stderr == ""
     return process.stdout
 

@@ -11,20 +11,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = """
-import sys
-from asyncrun.results import Counts
-from asyncrun.ui.progress_choice import open_progress
-progress = open_progress()
-progress.task_started("notes", 2000)
-for _ in range(2000):
-    progress.advance("notes", Counts(ok=1))
-print("a line on stdout")
-print("a line on stderr", file=sys.stderr)
-progress.task_finished("notes", None)
-progress.close()
-print(type(progress).__name__)
-"""
+PROGRAM = Path(__file__).resolve().parents[1] / "programs" / "show_bars.py"
 
 
 def run_on_terminal(stdout: Path, **environ: str) -> bytes:
@@ -33,7 +20,7 @@ def run_on_terminal(stdout: Path, **environ: str) -> bytes:
     inherited = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR", "FORCE_COLOR", "TERM")}
     try:
         with stdout.open("wb") as file:
-            child = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=file, stderr=theirs, env={**inherited, **environ})
+            child = subprocess.Popen([sys.executable, str(PROGRAM)], stdout=file, stderr=theirs, env={**inherited, **environ})
         os.close(theirs)
         received = b"".join(read_all(ours))
         assert child.wait() == 0

@@ -218,14 +218,9 @@ def test_a_failure_is_told_with_its_code_and_no_secret_stays_anywhere(tmp_path: 
 @pytest.mark.parametrize(("status", "patience"), [(404, 60), (307, 60), (0, 2)])
 def test_a_receiver_that_is_ill_costs_one_warning_and_changes_nothing(tmp_path: Path, status: int, patience: float) -> None:
     write(tmp_path, GOOD)
-    code = f"""
-import asyncrun.app.notifications, asyncrun.notify.ping
-from asyncrun.cli import main
-asyncrun.notify.ping.TIMEOUT, asyncrun.app.notifications.TRIES = {patience}, 1
-main()
-"""
+    program = Path(__file__).resolve().parents[1] / "programs" / "impatient_pings.py"
     with receiving(status) as receiver:
-        command = [sys.executable, "-c", code, "run", "jobs.yaml", "--json"]
+        command = [sys.executable, str(program), str(patience), "run", "jobs.yaml", "--json"]
         environ = {**os.environ, "HEALTHCHECK_URL": receiver.url}
         done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0

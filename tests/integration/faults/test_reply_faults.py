@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -207,26 +208,14 @@ def test_a_bomb_for_one_text_fails_that_text_alone(job: Any, server: FakeServer,
     assert job.has_rows_of(without_poison(job))
 
 
-# As its own process, which says at its end how much memory it had at most.
-MEASURED = """if True:
-    import sys
-    from pathlib import Path
-    from asyncrun.cli import main
-
-    sys.argv = ["asyncrun", "run", "--quiet"]
-    try:
-        main()
-    finally:
-        [most] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-        print(most.split()[1])
-"""
+MEASURED = Path(__file__).resolve().parents[2] / "programs" / "measured_run.py"
 
 
 @pytest.mark.parametrize("name", ["gzip_bomb", "endless"])
 def test_a_bomb_and_a_reply_of_1_gb_leave_memory_bounded(job: Any, server: FakeServer, name: str) -> None:
     server.faults.append(fault(name, after=1))
     job.write(server.base_url)
-    ran = subprocess.run([sys.executable, "-c", MEASURED], cwd=job.folder, capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run([sys.executable, str(MEASURED)], cwd=job.folder, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr
     assert job.is_whole()
     # Kilobytes. 64 MiB are taken at most, and joined once; the program itself takes about a hundred.

@@ -262,39 +262,14 @@ def test_closing_waits_for_what_another_thread_is_writing(store):
     assert store.marks("notes", "docs") == {"a": "new"}
 
 
-CHILD = """
-import itertools, sys
-from dataclasses import replace
-from pathlib import Path
-from asyncrun.stores.interface import Collection
-from asyncrun.stores.sqlite import SqliteStore
-from asyncrun.testing.stores import make_document
-
-path, turn = Path(sys.argv[1]), int(sys.argv[2])
-store = SqliteStore(path)
-store.open_collection(Collection("before", "b" * 32, 3))
-store.commit("before", "docs", [make_document("a", ["other words"], [[1, 0, 0]])])
-store.open_collection(Collection("notes", "a" * 32, 3))
-for number in itertools.count():
-    made = []
-    for name in range(number % 37, number % 37 + 5):
-        count = (number + name + turn) % 9
-        mark = f"v{turn}x{number}x{count}"
-        texts = [f"{mark} name{name} part{part}" for part in range(count)]
-        made.append(make_document(f"doc{name}", texts, [[part + 1, name + 1, 1] for part in range(count)], {"chunks": count}, mark))
-    store.commit("notes", "docs", made)
-    if number % 3 == 0:
-        store.remove("notes", "docs", [f"doc{number % 41}"])
-    if number == 0:
-        print("ready", flush=True)
-"""
+CHILD = Path(__file__).resolve().parents[2] / "programs" / "write_documents.py"
 
 
 def test_a_kill_leaves_every_document_whole_or_absent(path):
     environment = {**os.environ, "PYTHONPATH": str(Path(asyncrun.__file__).parent.parent)}
     chance = random.Random(17)
     for turn in range(5):
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(path), str(turn)], env=environment, stdout=subprocess.PIPE)
+        child = subprocess.Popen([sys.executable, str(CHILD), str(path), str(turn)], env=environment, stdout=subprocess.PIPE)
         assert child.stdout is not None
         child.stdout.readline()
         time.sleep(chance.uniform(0.02, 0.25))

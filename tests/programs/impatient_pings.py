@@ -1,0 +1,10 @@
+"""The command line, where pings are tried once, and waited for as many seconds as the first word says."""
+
+import sys
+
+import asyncrun.app.notifications
+import asyncrun.notify.ping
+from asyncrun.cli import main
+
+asyncrun.notify.ping.TIMEOUT, asyncrun.app.notifications.TRIES = float(sys.argv.pop(1)), 1
+main()

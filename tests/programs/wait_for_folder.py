@@ -1,0 +1,19 @@
+"""The command line, where whoever holds a folder is waited for without end; a file tells that it waits."""
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+from asyncrun import folder_lock
+from asyncrun.app import run
+from asyncrun.cli import main
+
+
+def look():
+    Path("waiting").touch()
+    return 0.0
+
+
+folder_lock.time = SimpleNamespace(monotonic=look, sleep=time.sleep)
+run.PATIENCE = 3600
+main()
