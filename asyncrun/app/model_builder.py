@@ -145,7 +145,7 @@ class ModelBuilder:
         if not config.endpoints:
             return self._build_place(adapter, config, shared)
         from asyncrun.embedders.http_embedder import HttpEmbedder
-        from asyncrun.embedders.several import SeveralPlaces
+        from asyncrun.embedders.several import SeveralEmbedders
 
         embedders = [self._build_place(adapter, config, shared, place) for place in config.places()]
         if not all(isinstance(embedder, HttpEmbedder) for embedder in embedders):
@@ -153,7 +153,7 @@ class ModelBuilder:
         several = cast(list[HttpEmbedder], embedders)
         first, documents = several[0], InputType.DOCUMENT
         reference = SpaceReference(self._ledger, first.space(documents), first.as_sent(KNOWN_TEXT, documents))
-        return SeveralPlaces(several, reference=reference, warn=self._warn)
+        return SeveralEmbedders(several, reference=reference, warn=self._warn)
 
     def _build_place(
         self, adapter: Callable[..., Any], config: EmbedderConfig, shared: Mapping[str, Any], place: EndpointConfig | None = None

@@ -17,7 +17,7 @@ from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.embedders.interface import Embedder
 from asyncrun.embedders.provider_classes import ProviderEmbedding
 from asyncrun.embedders.providers import PROVIDERS
-from asyncrun.embedders.several import SeveralPlaces
+from asyncrun.embedders.several import SeveralEmbedders
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.probe import About, beside, describe
 from asyncrun.endpoints.replies import RefusedError
@@ -102,7 +102,7 @@ def _patients(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[_Patient]:
         except AsyncrunError as error:
             yield _Patient(group, names, word, config, None, None, error)
             continue
-        members = model.embedders if isinstance(model, SeveralPlaces) else model.llms if isinstance(model, SeveralChats) else [model]
+        members = model.embedders if isinstance(model, SeveralEmbedders) else model.llms if isinstance(model, SeveralChats) else [model]
         for place, member in zip(config.places() or (None,), members, strict=True):
             yield _Patient(group, names, word, config, place, member)
 

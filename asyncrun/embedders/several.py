@@ -1,4 +1,4 @@
-"""Several places that serve one model, as one embedder: each batch goes where it may go first, and all are proven to be alike."""
+"""Several endpoints that serve one model, as one embedder: each batch goes where it may go first, and all are proven to be alike."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.permit import Reservation, reserve_first
+from asyncrun.aio.permit import Reservation
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.embedders.http_embedder import HttpEmbedder
 from asyncrun.embedders.outcome import merge, no_vectors, renumber
-from asyncrun.endpoints.endpoint import MAX_WORKERS
-from asyncrun.endpoints.replicas import ABOUT_ENDPOINT, none_left
+from asyncrun.endpoints.replicas import ABOUT_ENDPOINT, Replica, Replicas, reserve_at_first
 from asyncrun.errors import AsyncrunError, EndpointError, OutageError, SpaceMismatchError
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, InputType, Space
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from asyncrun.records import Vectors
 
 GRACE = 1.0
-"""Seconds that the first batch waits for places to be compared while there is one that could take it."""
+"""Seconds that the first batch waits for endpoints to be compared while there is one that could take it."""
 logger = logging.getLogger(__name__)
 
 
@@ -40,28 +39,19 @@ class KnownVector(Protocol):
         """Keep the vector."""
 
 
-@dataclass(slots=True, eq=False)
-class _Place:
-    """One of the places: `proven` when its vectors are those of the others, `error` says why it is left out."""
+class SeveralEmbedders(BaseEmbedding):
+    """Embeds with several endpoints at once, each with its own limiter and circuit.
 
-    embedder: HttpEmbedder
-    proven: bool = False
-    error: AsyncrunError | None = None
-
-
-class SeveralPlaces(BaseEmbedding):
-    """Embeds with several places at once, each with its own limiter and circuit.
-
-    A place gets batches once its vector of a known text agrees with the reference (cosine 0.999 or more): that of earlier runs, or in a
-    space without vectors that of the first place that answers. A place that is down, refuses, or makes other vectors is left out for the
-    rest of the run, with a warning; its batches go to the others. The space is that of the first place.
+    An endpoint gets batches once its vector of a known text agrees with the reference (cosine 0.999 or more): that of earlier runs, or in a
+    space without vectors that of the first endpoint that answers. An endpoint that is down, refuses, or makes other vectors is left out for the
+    rest of the run, with a warning; its batches go to the others. The space is that of the first endpoint.
 
     Args:
-        embedders: One a place, alike in all but address, key and limits; one or more.
+        embedders: One an endpoint, alike in all but address, key and limits; one or more.
         reference: Where the vector of the known text is kept; None: nowhere.
-        warn: Is told which places are left out, and why.
+        warn: Is told which endpoints are left out, and why.
 
-    A call ends with what has ended the places, when none is left.
+    A call ends with what has ended the endpoints, when none is left.
     """
 
     def __init__(
@@ -71,11 +61,11 @@ class SeveralPlaces(BaseEmbedding):
         reference: KnownVector | None = None,
         warn: Callable[[str], object] = logger.warning,
     ) -> None:
-        first = embedders[0]
+        first, self._replicas = embedders[0], Replicas(embedders, warn)
         super().__init__(
             model=first.model_name,
             batch=first.batch,
-            workers=min(sum(embedder.workers for embedder in embedders), MAX_WORKERS),
+            workers=self._replicas.workers,
             on_too_long=first.on_too_long,
             on_empty=first.on_empty,
             document_prefix=first.prefix(InputType.DOCUMENT),
@@ -85,40 +75,36 @@ class SeveralPlaces(BaseEmbedding):
         )
         self.provider = first.provider
         self.keeps_together = first.keeps_together
-        self._places = [_Place(embedder) for embedder in embedders]
-        for embedder in embedders:
-            embedder.endpoint.hide_secrets_of([other.endpoint for other in embedders])
         self._first = first
         self._keeper = reference
         self._reference: Vectors | None = None
-        self._warn = warn
+        self._alike: set[Replica[HttpEmbedder]] = set()
         self._proofs: set[asyncio.Task[None]] = set()
         self._opening: asyncio.Task[None] | None = None
         self._broken: BaseException | None = None
         self._spent = Usage()
 
     def check(self) -> None:
-        """Raise UsageError for what is known to be wrong with one of the places."""
-        for place in self._places:
-            place.embedder.check()
+        """Raise UsageError for what is known to be wrong with one of the endpoints."""
+        self._replicas.check()
 
     def space(self, input_type: InputType) -> Space:
-        """Return the vector space of the first place."""
+        """Return the vector space of the first endpoint."""
         return self._first.space(input_type)
 
     @property
     def place(self) -> str:
-        """Return the first place: the others serve what it serves."""
+        """Return the first endpoint: the others serve what it serves."""
         return self._first.place
 
     @property
     def embedders(self) -> list[HttpEmbedder]:
-        """Return the embedders of the places, in their order."""
-        return [place.embedder for place in self._places]
+        """Return the embedders of the endpoints, in their order."""
+        return self._replicas.models
 
     @property
     def cuts(self) -> bool:
-        """Say whether the places cut too long texts by themselves when they are told to."""
+        """Say whether the endpoints cut too long texts by themselves when they are told to."""
         return self._first.cuts
 
     @property
@@ -129,22 +115,22 @@ class SeveralPlaces(BaseEmbedding):
     @property
     def dimensions(self) -> int | None:
         """Return how many numbers a vector has, None before that is known."""
-        return next((found for place in self._places if (found := place.embedder.dimensions) is not None), None)
+        return next((found for model in self._replicas.models if (found := model.dimensions) is not None), None)
 
     @property
     def tokens_per_byte(self) -> float:
-        """Return how many tokens a byte of text stands for at most, as far as every place in use knows."""
-        return max((place.embedder.tokens_per_byte for place in self._places if place.proven), default=super().tokens_per_byte)
+        """Return how many tokens a byte of text stands for at most, as far as every endpoint in use knows."""
+        return max((replica.model.tokens_per_byte for replica in self._alike), default=super().tokens_per_byte)
 
     @property
     def rate_limits(self) -> Limits | None:
-        """Return what is known of the limits of all places together; what is not known of one of them is not known."""
-        return Limits.together([place.embedder.endpoint.limiter.known for place in self._places])
+        """Return what is known of the limits of all endpoints together; what is not known of one of them is not known."""
+        return self._replicas.rate_limits
 
     @property
     def proofs(self) -> int:
-        """Return how many requests a run sends to compare the places."""
-        return len(self._places)
+        """Return how many requests a run sends to compare the endpoints."""
+        return len(self._replicas.all)
 
     def _embed(self, texts: Sequence[str], input_type: InputType) -> Coroutine[Any, Any, Embedded]:
         return self._embed_somewhere(texts, input_type)
@@ -153,12 +139,12 @@ class SeveralPlaces(BaseEmbedding):
         return self._embed_somewhere(texts, input_type, cut=True)
 
     async def _embed_somewhere(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
-        """Have the texts embedded by the place that may first, and what it leaves open by another one where it fails."""
+        """Have the texts embedded by the endpoint that may first, and what it leaves open by another one where it fails."""
         self.check()
         outcomes: list[Embedded] = []
         left: Sequence[int] = range(len(texts))
         while left:
-            sent = [texts[place] for place in left]
+            sent = [texts[position] for position in left]
             try:
                 booked = await self._book(await self._serving(), sent)
             except AsyncrunError as error:
@@ -166,27 +152,27 @@ class SeveralPlaces(BaseEmbedding):
                 break
             if booked is None:
                 continue
-            place, booking = booked
-            with booking.held():
-                if place.error is not None:
+            replica, reservation = booked
+            with reservation.held():
+                if replica.error is not None:
                     continue
-                outcome = renumber(await place.embedder.embed_as_is(sent, input_type, cut=cut), left)
+                outcome = renumber(await replica.model.embed_as_is(sent, input_type, cut=cut), left)
             if not isinstance(outcome.error, ABOUT_ENDPOINT):
                 outcomes.append(outcome)
                 break
-            self._leave_out(place, outcome.error)
+            self._replicas.leave_out(replica, outcome.error)
             outcomes.append(replace(outcome, failures=(), error=None))
             left = [number for number in left if number not in outcome.positions]
         answer, spent, self._spent = merge(outcomes), self._spent, Usage()
         return replace(answer, usage=answer.usage + spent, beside=answer.beside + spent.tokens)
 
-    async def _book(self, serving: Sequence[_Place], texts: Sequence[str]) -> tuple[_Place, Reservation] | None:
-        """Wait for the place that may first; None when another one was compared meanwhile, and may be quicker."""
-        limiters = [place.embedder.endpoint.limiter for place in serving]
-        booking = reserve_first(limiters, tokens=max(place.embedder.tokens_of(texts) for place in serving), inputs=len(texts))
+    async def _book(
+        self, serving: Sequence[Replica[HttpEmbedder]], texts: Sequence[str]
+    ) -> tuple[Replica[HttpEmbedder], Reservation] | None:
+        """Wait for the endpoint that may first; None when another one was compared meanwhile, and may be quicker."""
+        booking = reserve_at_first(serving, tokens=max(replica.model.tokens_of(texts) for replica in serving), inputs=len(texts))
         if not self._proofs:
-            which, found = await booking
-            return serving[which], found
+            return await booking
         line = asyncio.create_task(booking)
         try:
             await asyncio.wait([line, *self._proofs], return_when=asyncio.FIRST_COMPLETED)
@@ -196,14 +182,13 @@ class SeveralPlaces(BaseEmbedding):
         if not line.done():
             await _leave(line)
             return None
-        which, found = line.result()
-        return serving[which], found
+        return line.result()
 
-    async def _serving(self) -> list[_Place]:
-        """Return the places that batches may go to, one at least. Raises what the places raised when all are left out."""
-        while not (serving := [place for place in self._places if place.proven and place.error is None]) or self._opening is not None:
-            if all(place.error is not None for place in self._places):
-                raise none_left({place.embedder.endpoint.host: place.error for place in self._places if place.error is not None})
+    async def _serving(self) -> list[Replica[HttpEmbedder]]:
+        """Return the endpoints that batches may go to, one at least. Raises what ended them when all are left out."""
+        while not (serving := [replica for replica in self._replicas.serving if replica in self._alike]) or self._opening is not None:
+            if not self._replicas.serving:
+                raise self._replicas.none_left()
             if not self._proofs:
                 self._opening = self._begin(self._prove_all())
             await asyncio.wait(list(self._proofs), return_when=asyncio.FIRST_COMPLETED)
@@ -223,26 +208,26 @@ class SeveralPlaces(BaseEmbedding):
         if proof is self._opening:
             self._opening = None
         if not proof.cancelled():
-            # Not an answer of a place: a full disk, or a bug.
+            # Not an answer of an endpoint: a full disk, or a bug.
             self._broken = self._broken or proof.exception()
 
     async def _prove_all(self) -> None:
-        """Find a reference, then compare the places with it, all at the same time; one that takes long joins later."""
+        """Find a reference, then compare the endpoints with it, all at the same time; one that takes long joins later."""
         any_vectors = False
         if self._reference is None and self._keeper is not None:
             self._reference, any_vectors = await asyncio.to_thread(self._keeper.known)
-        unproven = [place for place in self._places if not place.proven and place.error is None]
+        unproven = [replica for replica in self._replicas.serving if replica not in self._alike]
         while self._reference is None and unproven:
-            place = unproven.pop(0)
-            await self._prove(place)
-            if any_vectors and place.error is not None:
+            replica = unproven.pop(0)
+            await self._prove(replica)
+            if any_vectors and replica.error is not None:
                 # Its vectors are there, and nothing to compare the others with.
                 for other in unproven:
-                    self._leave_out(
+                    self._replicas.leave_out(
                         other, OutageError("there is nothing to compare its vectors with before the first place has answered once")
                     )
                 return
-        if proofs := [self._begin(self._prove(place)) for place in unproven]:
+        if proofs := [self._begin(self._prove(replica)) for replica in unproven]:
             all_done, grace = asyncio.ensure_future(asyncio.wait(proofs)), asyncio.ensure_future(self._first.endpoint.clock.sleep(GRACE))
             try:
                 await asyncio.wait([all_done, grace], return_when=asyncio.FIRST_COMPLETED)
@@ -250,9 +235,9 @@ class SeveralPlaces(BaseEmbedding):
                 all_done.cancel()
                 grace.cancel()
 
-    async def _prove(self, place: _Place) -> None:
+    async def _prove(self, replica: Replica[HttpEmbedder]) -> None:
         """Have the known text embedded and compare; the first vector is the reference."""
-        embedder = place.embedder
+        embedder = replica.model
         outcome = await embedder.embed_as_is([embedder.prefix(InputType.DOCUMENT) + KNOWN_TEXT], InputType.DOCUMENT)
         self._spent += outcome.usage
         error = outcome.error
@@ -267,33 +252,25 @@ class SeveralPlaces(BaseEmbedding):
             elif not _alike(vector, self._reference):
                 error = SpaceMismatchError("it makes another vector of a known text than the first place", hint=_HINT)
         if error is None:
-            place.proven = True
+            self._alike.add(replica)
         elif isinstance(error, (*ABOUT_ENDPOINT, SpaceMismatchError)):
-            self._leave_out(place, error)
+            self._replicas.leave_out(replica, error)
         else:
             raise error
 
-    def _leave_out(self, place: _Place, error: AsyncrunError) -> None:
-        if place.error is None:
-            place.error = error
-            if any(other.error is None for other in self._places):
-                self._warn(f"{place.embedder.endpoint.host} is left out: {error.message}")
-
     async def renew_connections(self) -> None:
         """Close the connections that are open, as after the machine was suspended; requests under way keep theirs."""
-        for place in self._places:
-            await place.embedder.renew_connections()
+        await self._replicas.renew_connections()
 
     async def _leave_loop(self) -> None:
         proofs = list(self._proofs)
         for proof in proofs:
             proof.cancel()
         await asyncio.gather(*proofs, return_exceptions=True)
-        for place in self._places:
-            await place.embedder.aclose()
+        await self._replicas.aclose()
 
 
-async def _leave(line: asyncio.Task[tuple[int, Reservation]]) -> None:
+async def _leave(line: asyncio.Task[tuple[Replica[HttpEmbedder], Reservation]]) -> None:
     line.cancel()
     [ended] = await asyncio.gather(line, return_exceptions=True)
     if isinstance(ended, tuple):

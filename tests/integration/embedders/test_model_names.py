@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from asyncrun.embedders.several import SeveralPlaces
+from asyncrun.embedders.several import SeveralEmbedders
 from asyncrun.errors import SpaceMismatchError
 from asyncrun.testing.faults import Fault
 from asyncrun.testing.server import FakeServer
@@ -81,7 +81,7 @@ async def test_a_reply_without_a_name_says_nothing(embedder_of):
 async def test_several_places_may_each_have_a_name_of_their_own_and_keep_it(embedder_of):
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(FakeServer(latency=0.01, faults=[named(name)])) for name in ("m", "deployment")]
-        several = SeveralPlaces([embedder_of(server) for server in servers], warn=lambda _: None)
+        several = SeveralEmbedders([embedder_of(server) for server in servers], warn=lambda _: None)
         async with several:
             await asyncio.gather(*(several.aembed([f"text {number}"]) for number in range(20)))
             assert all(len(server.requests) > 2 for server in servers)

@@ -11,7 +11,7 @@ from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import CircuitBreaker, RetryPolicy
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.embedders.compare import KNOWN_TEXT
-from asyncrun.embedders.several import SeveralPlaces
+from asyncrun.embedders.several import SeveralEmbedders
 from asyncrun.errors import AuthError, OutageError, SpaceMismatchError
 from asyncrun.testing.faults import Fault
 from asyncrun.testing.named import fault
@@ -48,7 +48,7 @@ def place(server, **options):
 def several(servers, *, reference=None, said=None, options=()):
     options = options or [{} for _ in servers]
     warn = (said if said is not None else []).append
-    return SeveralPlaces([place(server, **own) for server, own in zip(servers, options, strict=True)], reference=reference, warn=warn)
+    return SeveralEmbedders([place(server, **own) for server, own in zip(servers, options, strict=True)], reference=reference, warn=warn)
 
 
 async def started(stack, *fakes):
@@ -208,7 +208,7 @@ async def test_one_request_at_a_time_at_each_place_is_kept_to():
 async def test_the_policies_for_texts_hold_as_with_one_place():
     async with AsyncExitStack() as stack:
         servers = await started(stack, FakeServer(max_input_tokens=20), FakeServer(max_input_tokens=20))
-        embedder = SeveralPlaces([place(server, on_too_long="split", document_prefix="passage: ") for server in servers])
+        embedder = SeveralEmbedders([place(server, on_too_long="split", document_prefix="passage: ") for server in servers])
         async with embedder:
             answer = await embedder.aembed(["short", " ", "long words " * 20])
     assert answer.positions == (0, 2)
