@@ -43,7 +43,7 @@ class SeveralEmbedders(BaseEmbedding):
     """Embeds with several endpoints at once, each with its own limiter and circuit.
 
     An endpoint gets batches once its vector of a known text agrees with the reference (cosine 0.999 or more): that of earlier runs, or in a
-    space without vectors that of the first endpoint that answers. An endpoint that is down, refuses, or makes other vectors is left out for the
+    space without vectors that of the first endpoint that answers. One that is down, refuses, or makes other vectors is left out for the
     rest of the run, with a warning; its batches go to the others. The space is that of the first endpoint.
 
     Args:
