@@ -29,8 +29,7 @@ from asyncrun.jobfile.sections import LlmConfig, ModelConfig, StoreConfig
 from asyncrun.jobs.budget import JobBudget, RunBudget
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.distinct import DistinctSource
-from asyncrun.jobs.estimate import TokenRate
-from asyncrun.jobs.forecast import Forecast
+from asyncrun.jobs.forecast import Forecast, TokenRate
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.run_options import RunOptions

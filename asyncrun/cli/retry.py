@@ -23,8 +23,7 @@ def retry(
     """
     from asyncrun.cli._reports import run_and_report
     from asyncrun.cli._requests import build_request, job_file
-    from asyncrun.jobs.retry import Retry
-    from asyncrun.jobs.run_options import RunOptions
+    from asyncrun.jobs.run_options import Retry, RunOptions
 
     file, jobs = job_file(words or [], "retry jobs.yaml")
     request = build_request(options, file, jobs, var, RunOptions(with_needs=False, retry=Retry(frozenset(ids or ()))))

@@ -14,8 +14,7 @@ from asyncrun.errors import TryLaterError
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.budget import JobBudget
 from asyncrun.jobs.disk_space import FreeSpace, free_space
-from asyncrun.jobs.estimate import TokenRate
-from asyncrun.jobs.forecast import Forecast
+from asyncrun.jobs.forecast import Forecast, TokenRate
 from asyncrun.jobs.in_flight import Claims
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.job_records import Generation

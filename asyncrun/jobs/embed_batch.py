@@ -15,7 +15,7 @@ from asyncrun.embedders.outcome import no_vectors
 from asyncrun.errors import AsyncrunError
 from asyncrun.jobs.budget import ReservedAmount
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.estimate import expected
+from asyncrun.jobs.forecast import expected
 from asyncrun.jobs.pending import Pending
 from asyncrun.ledger.job_records import Amount
 from asyncrun.ledger.ledger import TRUNCATED, Finished

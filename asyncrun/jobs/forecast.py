@@ -1,19 +1,100 @@
-"""What a run would send, counted as a run counts it: requests, tokens, cost, time at the limits; nothing is sent to know it."""
+"""What a run would send, counted as a run counts it: tokens, requests, cost, time at the limits; nothing is sent to know it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from asyncrun.aio.limits import Limits
 from asyncrun.batching.pack import pack
 from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
-from asyncrun.jobs.estimate import TokenRate
-from asyncrun.jobs.pace import at_limits
 from asyncrun.jobs.pending import Pending
+from asyncrun.ledger.job_records import Amount
 from asyncrun.records import InputType, Space
 from asyncrun.results import JobPlan
-from asyncrun.usage import cost_of
+from asyncrun.usage import Load, Waits, cost_of
+
+BYTES_PER_TOKEN = 4
+"""Of English prose: the rule as long as no server has counted in this space."""
+
+
+@dataclass(slots=True)
+class TokenRate:
+    """Tokens that servers have counted in a space, and the UTF-8 bytes that they had."""
+
+    tokens: int = 0
+    bytes: int = 0
+
+    def add(self, tokens: int, size: int) -> None:
+        """Add what a server has counted."""
+        self.tokens += tokens
+        self.bytes += size
+
+    def of(self, sizes: Sequence[int]) -> int:
+        """Return the tokens of texts with these sizes in bytes, an estimate.
+
+        >>> TokenRate().of([4, 5]), TokenRate(tokens=10, bytes=20).of([4, 5])
+        (3, 5)
+        """
+        if not self.bytes:
+            return sum(-(-size // BYTES_PER_TOKEN) for size in sizes)
+        return -(-sum(sizes) * self.tokens // self.bytes)
+
+    @property
+    def basis(self) -> str:
+        """Return what the estimate rests on."""
+        if self.bytes:
+            return f"{self.tokens / self.bytes:.3f} tokens a byte, as counted in this space so far"
+        return f"a token for every {BYTES_PER_TOKEN} bytes of a text, since no server has counted in this space yet"
+
+
+def load_of(sizes: Sequence[int], embedder: Embedder) -> Load:
+    """Return the load of texts with these sizes in bytes; what the model cuts off takes no time."""
+    if embedder.reads is None:
+        return Load(len(sizes), sum(sizes))
+    return Load(len(sizes), sum(min(size, embedder.reads * BYTES_PER_TOKEN) for size in sizes))
+
+
+def expected(embedder: Embedder, input_type: InputType, rate: TokenRate, texts: Sequence[str], sizes: Sequence[int]) -> Amount:
+    """Return what a call with these texts is expected to use; the cost is 0 where the price is not known. Blocks."""
+    counts = [embedder.count_tokens(text, input_type) for text in texts]
+    tokens = rate.of(sizes) if None in counts else sum(count or 0 for count in counts)
+    return Amount(tokens, cost_of(tokens, embedder.price_per_million_tokens or 0.0))
+
+
+def at_limits(limits: Limits | None, requests: int, tokens: int, inputs: int) -> tuple[float | None, str | None]:
+    """Return how many seconds it takes at least by what is known per minute, and which limit says so; None when nothing is known.
+
+    >>> at_limits(Limits(requests_per_minute=60, tokens_per_minute=1000), 10, 1000, 5)
+    (60.0, 'tokens_per_minute')
+    >>> at_limits(None, 0, 0, 0)
+    (0.0, None)
+    """
+    if not requests:
+        return 0.0, None
+    amounts = {"requests": requests, "tokens": tokens, "inputs": inputs}
+    known = {} if limits is None else {unit: rate for unit, rate in limits.per_minute().items() if rate is not None}
+    seconds = {f"{unit}_per_minute": 60.0 * amounts[unit] / rate for unit, rate in known.items()}
+    bound = max(seconds, key=seconds.__getitem__, default=None)
+    return (None, None) if bound is None else (seconds[bound], bound)
+
+
+def bound_by(waits: Waits, limit: str | None) -> str | None:
+    """Return what most of the time of all batches went to, None when nothing is known of it.
+
+    A limit has its name in the job file (`limit` is the tightest rate), all else the name that traces have for it.
+
+    >>> bound_by(Waits(rate=2.0, request=1.0), "tokens_per_minute"), bound_by(Waits(queue=2.0, request=1.0), None)
+    ('tokens_per_minute', 'concurrency')
+    """
+    told = waits.told()
+    if not told:
+        return None
+    longest = max(told, key=told.__getitem__).removeprefix("waits.")
+    if longest == "queue" and waits.compute:
+        longest = "compute"  # Who waits for a thread waits for the processor.
+    return {"rate": limit or "rate", "queue": "concurrency"}.get(longest, longest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from asyncrun.aio.limits import Limits
 from asyncrun.errors import AsyncrunError, BudgetError, DamagedStateError, TooManyFailuresError, TryLaterError
 from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.forecast import at_limits, bound_by
 from asyncrun.jobs.in_flight import Share
-from asyncrun.jobs.pace import at_limits, bound_by
 from asyncrun.plural import counted
 from asyncrun.ports import Progress
 from asyncrun.records import EmbedFailure, ItemFailure

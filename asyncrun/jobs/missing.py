@@ -12,12 +12,12 @@ import numpy as np
 
 from asyncrun.errors import AsyncrunError, TryLaterError
 from asyncrun.jobs.disk_space import DiskCheck
-from asyncrun.jobs.estimate import load_of
 from asyncrun.jobs.failures import keep_failures
+from asyncrun.jobs.forecast import load_of
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.job_counters import JobCounters
-from asyncrun.jobs.retry import not_done
-from asyncrun.jobs.row_check import RowIds
+from asyncrun.jobs.outputs import RowIds
+from asyncrun.jobs.run_options import not_done
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.sending import Batch, send_all
 from asyncrun.jobs.space_check import check_place

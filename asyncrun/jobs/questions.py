@@ -11,8 +11,7 @@ from asyncrun.chunkers.byte_tokenizer import ByteTokenizer
 from asyncrun.errors import ItemError
 from asyncrun.grammar.prompt import PromptTemplate, find_citations, fit_context, render_prompt
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.estimate import BYTES_PER_TOKEN
-from asyncrun.jobs.pace import at_limits
+from asyncrun.jobs.forecast import BYTES_PER_TOKEN, at_limits
 from asyncrun.ledger.answers import answer_key, find_answers
 from asyncrun.ledger.job_records import Amount
 from asyncrun.llms.interface import Llm, Message

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import orjson
 
-from asyncrun.jobs.retry import Chosen
-from asyncrun.jobs.row_check import RowIds, new_row_ids
+from asyncrun.jobs.outputs import RowIds, new_row_ids
+from asyncrun.jobs.run_options import Chosen
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.records import KEY_BYTES, BadItem, Item, ItemFailure, content_key

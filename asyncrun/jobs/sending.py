@@ -13,7 +13,7 @@ from asyncrun.errors import AsyncrunError, BudgetError, StopRunError
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck
 from asyncrun.jobs.embed_batch import embed_batch
-from asyncrun.jobs.estimate import load_of
+from asyncrun.jobs.forecast import load_of
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.stop_timeout import patience

@@ -12,9 +12,9 @@ from asyncrun.aio.worker_state import waiting
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.embedders.interface import Embedder
 from asyncrun.jobfile.units import Threshold
-from asyncrun.jobs.chunked import ChunkedDocument
 from asyncrun.jobs.collection_check import check_space
 from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.ingest.documents import ChunkedDocument
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.known_failures import KnownFailure

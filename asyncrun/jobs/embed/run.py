@@ -12,9 +12,8 @@ from asyncrun.jobs.bookkeeping import finish_job
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.missing import send_missing
-from asyncrun.jobs.outputs import JobOutput, Row
+from asyncrun.jobs.outputs import JobOutput, Row, RowIds
 from asyncrun.jobs.planning import plan_items
-from asyncrun.jobs.row_check import RowIds
 from asyncrun.jobs.scan import Scan
 from asyncrun.ports import Progress
 from asyncrun.records import Item

@@ -14,18 +14,16 @@ from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import AsyncrunError, RefusedDeletionError, TryLaterError
 from asyncrun.jobs.bookkeeping import finish_job
 from asyncrun.jobs.change_notes import news, passed_over
-from asyncrun.jobs.changed_documents import DocumentScan, document_mark, scan_documents
-from asyncrun.jobs.chunked import ChunkedDocument, load_after, rounds
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes
 from asyncrun.jobs.distinct import DistinctSource, changed_input
-from asyncrun.jobs.estimate import load_of
 from asyncrun.jobs.failures import doubted, in_doubt
-from asyncrun.jobs.forecast import Foreseen
+from asyncrun.jobs.forecast import Foreseen, load_of
+from asyncrun.jobs.ingest.documents import ChunkedDocument, DocumentScan, document_mark, load_after, rounds, scan_documents
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.planning import input_notes, probes_foreseen
-from asyncrun.jobs.retry import not_done
+from asyncrun.jobs.run_options import not_done
 from asyncrun.jobs.sending import Batch, send_all
 from asyncrun.jobs.space_check import check_place
 from asyncrun.jobs.store_sync import StoreSync

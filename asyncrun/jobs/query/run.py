@@ -18,11 +18,10 @@ from asyncrun.jobs.failures import keep_failures
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.missing import send_missing
-from asyncrun.jobs.outputs import JobOutput, Row
+from asyncrun.jobs.outputs import JobOutput, Row, RowIds, check_rows, new_row_ids
 from asyncrun.jobs.planning import input_notes, plan_items
 from asyncrun.jobs.query.fillers import telling_how
 from asyncrun.jobs.questions import Answering, Question, answered_row, find_unanswered, likely_size, look_up, with_answers
-from asyncrun.jobs.row_check import RowIds, check_rows, new_row_ids
 from asyncrun.jobs.scan import Scan
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ports import Progress

@@ -9,9 +9,7 @@ import pytest
 from asyncrun.aio.limits import Limits
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders.provider_classes import OpenAIEmbedding
-from asyncrun.jobs.estimate import TokenRate
-from asyncrun.jobs.forecast import Forecast, Foreseen
-from asyncrun.jobs.pace import at_limits
+from asyncrun.jobs.forecast import Forecast, Foreseen, TokenRate, at_limits
 from asyncrun.jobs.pending import Pending
 from asyncrun.records import InputType, Space, content_key
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from asyncrun.errors import DamagedStateError
-from asyncrun.jobs.outputs import JobOutput
-from asyncrun.jobs.row_check import new_row_ids
+from asyncrun.jobs.outputs import JobOutput, new_row_ids
 from asyncrun.writers.open_output import open_writer
 
 DONE = ("a", "b", "c")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from asyncrun.errors import Place
-from asyncrun.jobs.chunked import rounds
+from asyncrun.jobs.ingest.documents import rounds
 from asyncrun.records import Chunk, Item, content_key
 
 
