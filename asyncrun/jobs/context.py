@@ -10,18 +10,18 @@ from typing import TypeVar
 from asyncrun.aio.stop import GRACE, MAX_RUNTIME, StopRequest
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock
-from asyncrun.errors import TryLaterError
+from asyncrun.errors import AsyncrunError, StorageError, TryLaterError
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.budget import JobBudget
 from asyncrun.jobs.disk_space import FreeSpace, free_space
 from asyncrun.jobs.forecast import Forecast, TokenRate
 from asyncrun.jobs.in_flight import Claims
 from asyncrun.jobs.run_options import RunOptions
-from asyncrun.ledger.job_records import Generation
+from asyncrun.ledger.job_records import Generation, record_finished
 from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.paths import CLAIMS
-from asyncrun.records import EmbedFailure, ItemFailure
+from asyncrun.records import EmbedFailure, ItemFailure, Space
 
 T = TypeVar("T")
 Failure = TypeVar("Failure", ItemFailure, EmbedFailure)
@@ -77,6 +77,19 @@ class JobContext:
     async def keep_failures(self, failures: Iterable[KnownFailure]) -> None:
         """Put the failures of the job in the place of its former ones, without secrets."""
         await self.ledger.set_failures(self.failures, [replace(known, failure=self.redacted(known.failure)) for known in failures])
+
+    async def finish(self, space: Space, error: AsyncrunError | None) -> AsyncrunError | None:
+        """Record that the job has finished, and its space, unless `error` has ended it or only its first items were run (`--limit`).
+
+        Returns the error, or that of the ledger's disk.
+        """
+        if error is not None or self.options.limit is not None:
+            return error
+        try:
+            await record_finished(self.ledger, self.failures, space)
+        except StorageError as raised:
+            return raised
+        return None
 
     def seconds_left(self) -> float | None:
         """Return in how many seconds requests in flight are cut off, None without a deadline."""

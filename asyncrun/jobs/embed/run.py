@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from asyncrun.errors import AsyncrunError
-from asyncrun.jobs.bookkeeping import finish_job
-from asyncrun.jobs.items import Items
+from asyncrun.jobs.items import Items, plan_items
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.missing import send_missing
 from asyncrun.jobs.outputs import JobOutput, Row, RowIds
-from asyncrun.jobs.planning import plan_items
 from asyncrun.jobs.scan import Scan
 from asyncrun.ports import Progress
 from asyncrun.records import Item
@@ -75,7 +73,7 @@ class EmbedRun:
                 await self._write(scanned, done)
         except AsyncrunError as raised:
             error = raised
-        error = await finish_job(context, self.items.space, error)
+        error = await context.finish(self.items.space, error)
         return counters.result(limits=self.items.embedder.rate_limits, output=self.output.shown, error=error)
 
     def export(self, output: JobOutput) -> Counts:

@@ -49,7 +49,7 @@ class IngestJob(Job):
 
 def _open(job: IngestJob, builder: Builder) -> IngestRun:
     from asyncrun.jobs.ingest.run import IngestRun
-    from asyncrun.jobs.store_sync import StoreSync, StoreTarget
+    from asyncrun.jobs.ingest.store_sync import StoreSync, StoreTarget
     from asyncrun.readonly import check_writable
 
     embedder = builder.embedder(job)

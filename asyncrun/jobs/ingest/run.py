@@ -12,7 +12,6 @@ from pathlib import Path
 from asyncrun.chunkers.interface import Chunker
 from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import AsyncrunError, RefusedDeletionError, TryLaterError
-from asyncrun.jobs.bookkeeping import finish_job
 from asyncrun.jobs.change_notes import news, passed_over
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes
@@ -20,13 +19,13 @@ from asyncrun.jobs.distinct import DistinctSource, changed_input
 from asyncrun.jobs.failures import doubted, in_doubt
 from asyncrun.jobs.forecast import Foreseen, load_of
 from asyncrun.jobs.ingest.documents import ChunkedDocument, DocumentScan, document_mark, load_after, rounds, scan_documents
+from asyncrun.jobs.ingest.store_sync import StoreSync
+from asyncrun.jobs.items import input_notes, probes_foreseen
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.pending import Pending
-from asyncrun.jobs.planning import input_notes, probes_foreseen
 from asyncrun.jobs.run_options import not_done
 from asyncrun.jobs.sending import Batch, send_all
 from asyncrun.jobs.space_check import check_place
-from asyncrun.jobs.store_sync import StoreSync
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.ledger.space_records import known_dimensions, newest_batch
@@ -119,7 +118,7 @@ class IngestRun:
                 await asyncio.to_thread(self.sync.seal)
         except AsyncrunError as raised:
             error = raised
-        error = await finish_job(self.context, self._space, error)
+        error = await self.context.finish(self._space, error)
         return counters.result(limits=self.embedder.rate_limits, output=self.sync.target.collection, error=error)
 
     @property

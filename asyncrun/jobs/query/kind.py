@@ -17,8 +17,8 @@ from asyncrun.results import Counts
 if TYPE_CHECKING:
     from asyncrun.jobfile.entries import JobEntry
     from asyncrun.jobs.outputs import JobOutput
+    from asyncrun.jobs.query.questions import Answering
     from asyncrun.jobs.query.run import QueryRun
-    from asyncrun.jobs.questions import Answering
 
 
 class QueryJob(Job):
@@ -79,7 +79,7 @@ def open_query(job: QueryJob, builder: Builder) -> QueryRun:
 
 
 def _answering(job: QueryJob, builder: Builder) -> Answering | None:
-    from asyncrun.jobs.query.prompts import build_answering
+    from asyncrun.jobs.query.questions import build_answering
 
     return None if job.llm is None else build_answering(job, builder.llm(job.llm), builder.root)
 

@@ -11,17 +11,15 @@ import numpy as np
 
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import AsyncrunError, DamagedStoreError, JobFailedError, UsageError
-from asyncrun.jobs.answers import Answers, Found
-from asyncrun.jobs.bookkeeping import finish_job
 from asyncrun.jobs.collection_check import check_space, filter_notes
 from asyncrun.jobs.failures import keep_failures
-from asyncrun.jobs.items import Items
+from asyncrun.jobs.items import Items, input_notes, plan_items
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.missing import send_missing
 from asyncrun.jobs.outputs import JobOutput, Row, RowIds, check_rows, new_row_ids
-from asyncrun.jobs.planning import input_notes, plan_items
+from asyncrun.jobs.query.answers import Answers, Found
 from asyncrun.jobs.query.fillers import telling_how
-from asyncrun.jobs.questions import Answering, Question, answered_row, find_unanswered, likely_size, look_up, with_answers
+from asyncrun.jobs.query.questions import Answering, Question, answered_row, find_unanswered, likely_size, look_up, with_answers
 from asyncrun.jobs.scan import Scan
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ports import Progress
@@ -115,7 +113,7 @@ class QueryRun:
             error = raised
         if isinstance(error, DamagedStoreError):
             error.hint = self.mend_first or error.hint
-        error = await finish_job(context, self.items.space, error)
+        error = await context.finish(self.items.space, error)
         asked = self.items.embedder if self.answering is None else self.answering.llm
         return counters.result(limits=asked.rate_limits, output=self.output.shown, error=error)
 

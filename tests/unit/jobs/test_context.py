@@ -20,9 +20,9 @@ from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.distinct import DistinctSource
 from asyncrun.jobs.ingest.run import IngestRun
+from asyncrun.jobs.ingest.store_sync import StoreSync, StoreTarget
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.space_check import check_place, probe_of
-from asyncrun.jobs.store_sync import StoreSync, StoreTarget
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ports import Progress
 from asyncrun.readers.item_source import ItemSource

@@ -18,7 +18,7 @@ from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.failures import doubted, in_doubt
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.outputs import new_row_ids
-from asyncrun.jobs.questions import Answering, Question, answered_row, look_up
+from asyncrun.jobs.query.questions import Answering, Question, answered_row, look_up
 from asyncrun.jobs.run_options import Chosen, not_done
 from asyncrun.jobs.scan import NO_KEY
 from asyncrun.jobs.stop_timeout import patience

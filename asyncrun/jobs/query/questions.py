@@ -1,15 +1,18 @@
-"""Questions with their hits as a chat model gets them: what is known of each, its output row, and what asking the others would take."""
+"""Questions with their hits as a chat model gets them: how a job answers, what is known of each, its row, and what the others would take."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from asyncrun.batching.pack import byte_size
 from asyncrun.chunkers.byte_tokenizer import ByteTokenizer
-from asyncrun.errors import ItemError
-from asyncrun.grammar.prompt import PromptTemplate, find_citations, fit_context, render_prompt
+from asyncrun.embedders.tokenizer import load_tokenizer
+from asyncrun.errors import ItemError, StorageError, UsageError, os_words
+from asyncrun.grammar.prompt import DEFAULT_PROMPT, PromptTemplate, TemplateError, find_citations, fit_context, parse_prompt, render_prompt
+from asyncrun.jobfile.jobs import Prompt
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.forecast import BYTES_PER_TOKEN, at_limits
 from asyncrun.ledger.answers import answer_key, find_answers
@@ -18,6 +21,10 @@ from asyncrun.llms.interface import Llm, Message
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Answer, Hit, Item, Space
 from asyncrun.results import JobPlan
+
+if TYPE_CHECKING:
+    from asyncrun.jobs.query.kind import QueryJob
+
 
 LIKELY_ANSWER = 300
 """Tokens of an answer, where no limit is stated; an estimate for budgets and plans."""
@@ -167,3 +174,27 @@ def with_answers(plan: JobPlan, unanswered: Unanswered, answering: Answering) ->
         bound_by=max(known, key=lambda pace: pace[0])[1] if known else None,
         notes=(*plan.notes, note, *notes),
     )
+
+
+def build_answering(job: QueryJob, llm: Llm, root: Path) -> Answering:
+    """Return how a job answers. Blocks.
+
+    Raises StorageError for a prompt that cannot be read, UsageError for one that is no template, and for a tokenizer that is not there.
+    """
+    try:
+        template = parse_prompt(_prompt(job.prompt, root))
+    except TemplateError as error:
+        raise UsageError(f"the prompt of the job {job.name} cannot be used: {error}", hint="Correct `prompt` in the job file.") from error
+    name = job.llm.tokenizer if job.llm is not None else None
+    tokenizer = None if name is None else load_tokenizer(str(root / name) if name.endswith(".json") else name)
+    return Answering(llm, template, job.context_tokens, tokenizer, name)
+
+
+def _prompt(prompt: Prompt | None, root: Path) -> str:
+    if prompt is None or prompt.path is None:
+        return DEFAULT_PROMPT if prompt is None or prompt.text is None else prompt.text
+    path = root / prompt.path
+    try:
+        return path.read_text(encoding="utf-8-sig").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"cannot read the prompt {path}: {os_words(error)}", hint="Correct `prompt` in the job file.") from error
