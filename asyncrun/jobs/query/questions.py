@@ -1,4 +1,4 @@
-"""Questions with their hits as a chat model gets them: how a job answers, what is known of each, its row, and what the others would take."""
+"""Questions with their hits as a chat model gets them: how a job answers, what is known of each, its row, what the others would take."""
 
 from __future__ import annotations
 
