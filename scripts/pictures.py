@@ -26,8 +26,7 @@ from asyncrun.cli._errors import show_error
 from asyncrun.errors import JobFileError
 from asyncrun.records import ItemFailure
 from asyncrun.ui.bars import render_frame
-from asyncrun.ui.formatting import render_failure
-from asyncrun.ui.plain_lines import render_warning
+from asyncrun.ui.formatting import render_failure, render_warning
 from asyncrun.ui.printing import paint
 from asyncrun.ui.run_state import TrackingProgress
 

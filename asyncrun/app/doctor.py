@@ -19,7 +19,7 @@ from asyncrun.endpoints.address import host_of
 from asyncrun.errors import AsyncrunError, JobFileError
 from asyncrun.paths import state_folder
 from asyncrun.redact import Redactor
-from asyncrun.ui.doctor import Checkup, Diagnosis, Setting
+from asyncrun.ui.doctor import Checkup, Diagnosis, DoctorSetting
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 BUNDLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -27,7 +27,7 @@ PATIENCE = 600.0
 """Seconds for the doctor's double under cron."""
 
 
-def diagnose(request: Request | None, flags: Sequence[Setting], environ: Mapping[str, str]) -> Diagnosis:
+def diagnose(request: Request | None, flags: Sequence[DoctorSetting], environ: Mapping[str, str]) -> Diagnosis:
     """Look at the environment and, where there is a job file, at every place of every model that its jobs use. Blocks.
 
     A short text is embedded at each place; of a chat model only the list of models is asked for. `flags` are the settings of the call,
@@ -69,24 +69,24 @@ async def _examine(request: Request) -> tuple[list[Checkup], list[str]]:
     return checkups, [f"job {job.name}: {each.message}. {each.hint}" for job, each in wrong if each.refused and each.message not in told]
 
 
-def _program(request: Request | None) -> Iterator[Setting]:
-    yield Setting("asyncrun", f"{__version__}, Python {platform.python_version()}, {platform.system()}")
+def _program(request: Request | None) -> Iterator[DoctorSetting]:
+    yield DoctorSetting("asyncrun", f"{__version__}, Python {platform.python_version()}, {platform.system()}")
     if request is None:
-        yield Setting("job file", "none here", DEFAULT)
+        yield DoctorSetting("job file", "none here", DEFAULT)
         return
     folder = state_folder(request.file, request.state_dir).absolute()
     if not os.access(folder if folder.exists() else request.file.absolute().parent, os.W_OK):
-        yield Setting("state", f"{folder} cannot be written")
+        yield DoctorSetting("state", f"{folder} cannot be written")
 
 
-def _network(environ: Mapping[str, str]) -> Iterator[Setting]:
+def _network(environ: Mapping[str, str]) -> Iterator[DoctorSetting]:
     """Yield what connections take from the environment."""
     for name in (*PROXIES, *BUNDLES):
         value = environ.get(name.lower() if name in PROXIES else name) or environ.get(name)
         if not value:
             continue
         if name in BUNDLES:
-            yield Setting(name, value if Path(value).exists() else f"{value} is not there", ENVIRONMENT)
+            yield DoctorSetting(name, value if Path(value).exists() else f"{value} is not there", ENVIRONMENT)
         else:
             # The address of a proxy may hold a password.
-            yield Setting(name, value if name == "NO_PROXY" else host_of(value if "://" in value else f"//{value}"), ENVIRONMENT)
+            yield DoctorSetting(name, value if name == "NO_PROXY" else host_of(value if "://" in value else f"//{value}"), ENVIRONMENT)

@@ -29,7 +29,7 @@ from asyncrun.llms.interface import Llm
 from asyncrun.llms.openai import OpenAIChat
 from asyncrun.llms.providers import PROVIDERS as CHATS
 from asyncrun.llms.several import SeveralChats
-from asyncrun.ui.doctor import Checkup, Setting
+from asyncrun.ui.doctor import Checkup, DoctorSetting
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
@@ -171,49 +171,49 @@ async def _about(model: Embedder | Llm) -> About | None:
         return None
 
 
-def _settings(patient: _Patient, environ: Mapping[str, str]) -> Iterator[Setting]:
+def _settings(patient: _Patient, environ: Mapping[str, str]) -> Iterator[DoctorSetting]:
     config, row = patient.config, patient.row
     where = patient.place or config
     if patient.endpoint is not None and row is not None:
         told = next((name for name in row.vendor.addresses if environ.get(name, "").strip()), None)
         source = FILE if where.base_url else f"{ENVIRONMENT}, {told}" if told else DEFAULT
-        yield Setting("address", where.base_url or patient.endpoint.host, source)
+        yield DoctorSetting("address", where.base_url or patient.endpoint.host, source)
         yield _key(patient, row, environ)
     named = next((name for name in getattr(row, "models", ()) if environ.get(name, "").strip()), None)
     if patient.model is not None and patient.model.model_name:
         source = FILE if config.model else f"{ENVIRONMENT}, {named}" if named else DEFAULT
-        yield Setting("model", patient.model.model_name, source)
+        yield DoctorSetting("model", patient.model.model_name, source)
     for name in sorted(where.limits.model_fields_set):
-        yield Setting(name.replace("_", " "), f"{getattr(where.limits, name):,g}", FILE)
+        yield DoctorSetting(name.replace("_", " "), f"{getattr(where.limits, name):,g}", FILE)
     for name in sorted(config.model_fields_set - _SPECIAL):
         value = getattr(config, name)
         if value not in (None, "", {}, ()):
             shown = ", ".join(sorted(value)) if name in _HIDDEN else _shown(config.model_dump(mode="json", include={name})[name])
-            yield Setting(name.replace("_", " "), shown, FILE)
+            yield DoctorSetting(name.replace("_", " "), shown, FILE)
 
 
-def _key(patient: _Patient, row: Any, environ: Mapping[str, str]) -> Setting:
+def _key(patient: _Patient, row: Any, environ: Mapping[str, str]) -> DoctorSetting:
     """Return whether there is a key and where it comes from; never the key."""
     if (patient.place or patient.config).api_key is not None:
-        return Setting("key", "present", FILE)
+        return DoctorSetting("key", "present", FILE)
     headers = patient.endpoint.headers if patient.endpoint else {}
     if any(name.lower() == row.vendor.auth for name in headers):
         known = next((name for name in row.vendor.keys if environ.get(name, "").strip()), None)
         stated = row.vendor.auth in map(str.lower, patient.config.headers)
-        return Setting("key", "present", f"{ENVIRONMENT}, {known}" if known and not stated else FILE)
-    return Setting("key", "none is sent", DEFAULT)
+        return DoctorSetting("key", "present", f"{ENVIRONMENT}, {known}" if known and not stated else FILE)
+    return DoctorSetting("key", "none is sent", DEFAULT)
 
 
-def _told(about: About, model: str, limiter: Limiter | None) -> Iterator[Setting]:
+def _told(about: About, model: str, limiter: Limiter | None) -> Iterator[DoctorSetting]:
     for unit, limit in sorted(limiter.learned.items()) if limiter else ():
-        yield Setting(f"{unit} per minute", f"{limit:,g}", SERVER)
+        yield DoctorSetting(f"{unit} per minute", f"{limit:,g}", SERVER)
     if (listed := about.lists(model)) is not None and model:
-        yield Setting("known", "it lists the model" if listed else "it does not list the model", SERVER)
+        yield DoctorSetting("known", "it lists the model" if listed else "it does not list the model", SERVER)
     if about.max_items is not None:
-        yield Setting("one request", f"{about.max_items:,} texts", SERVER)
+        yield DoctorSetting("one request", f"{about.max_items:,} texts", SERVER)
     if about.max_input_tokens is not None:
         cuts = "" if about.cuts is None else ", a longer one is cut" if about.cuts else ", a longer one is refused"
-        yield Setting("one text", f"{about.max_input_tokens:,} tokens{cuts}", SERVER)
+        yield DoctorSetting("one text", f"{about.max_input_tokens:,} tokens{cuts}", SERVER)
 
 
 def _shown(value: object) -> str:

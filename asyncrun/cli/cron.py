@@ -38,8 +38,8 @@ def add(options: GlobalOptions, words: Words = None, *, at: At, name: Name = Non
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.schedule import entries
     from asyncrun.schedule.crontab import render_line
+    from asyncrun.ui.formatting import render_warning
     from asyncrun.ui.listings import render_enabling, rows_document
-    from asyncrun.ui.plain_lines import render_warning
 
     run = _scheduled_run(options, words, at, name, jitter, command="add")
     if systemd:

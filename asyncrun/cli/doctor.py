@@ -27,7 +27,7 @@ def doctor(
     from asyncrun.app.doctor import diagnose, diagnose_under_cron
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import DEFAULTS, build_request, only_job_file
-    from asyncrun.ui.doctor import Setting, describe_diagnosis, render_diagnosis
+    from asyncrun.ui.doctor import DoctorSetting, describe_diagnosis, render_diagnosis
 
     found = file is not None or any(Path(name).exists() for name in DEFAULTS)
     path = only_job_file(file, "doctor jobs.yaml") if found else None
@@ -41,11 +41,13 @@ def doctor(
         if err:
             print_answer(err, to_stderr=True)
         return code
-    given = [Setting("job file", str(path), "flag" if file else "default")] if path is not None else []
+    given = [DoctorSetting("job file", str(path), "flag" if file else "default")] if path is not None else []
     given += [
-        Setting(name.replace("_", "-"), str(getattr(options, name)), options.sources[name]) for name in FLAGS if name in options.sources
+        DoctorSetting(name.replace("_", "-"), str(getattr(options, name)), options.sources[name])
+        for name in FLAGS
+        if name in options.sources
     ]
-    given += [Setting(*stated) for stated in stated_for_commands(load_config(os.environ), os.environ)]
+    given += [DoctorSetting(*stated) for stated in stated_for_commands(load_config(os.environ), os.environ)]
     diagnosis = diagnose(build_request(options, path, []) if path is not None else None, given, os.environ)
     if options.json:
         print_document(describe_diagnosis(diagnosis))

@@ -16,7 +16,7 @@ from asyncrun.trace.views.errors import failures_of
 from asyncrun.trace.views.slow import slowest
 
 SCHEMA = 1
-PARTS = 100
+TIMELINE_PARTS = 100
 """Parts of a run's time for each of which a timeline says what was going on."""
 
 
@@ -84,7 +84,7 @@ def timeline_document(run: RunRecord, spans: Sequence[Span]) -> dict[str, Any]:
         {
             "job": name,
             **asdict(concurrency_of(heads)),
-            "levels": [round(level, 3) for level in mean_levels(stretches_of(heads), start, end, PARTS)],
+            "levels": [round(level, 3) for level in mean_levels(stretches_of(heads), start, end, TIMELINE_PARTS)],
         }
         for name, heads in lanes_of(forest).items()
     ]

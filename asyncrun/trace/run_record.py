@@ -26,6 +26,9 @@ RUNNING = "running"
 UNFINISHED = "unfinished"
 """The status of a run, or a span, whose end was never recorded: the process was killed, or its disk was full."""
 
+MICROSECONDS = 1_000_000
+"""In a second."""
+
 SILENCE = 15.0
 """Seconds without a sign of life after which a run without an end counts as unfinished; the recorder gives one every 5 s."""
 
@@ -58,6 +61,11 @@ class Span:
     end: float | None
     status: str
     attributes: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """Return its type, and its name where it has one."""
+        return f"{self.type} {self.name}".strip()
 
     @property
     def seconds(self) -> float | None:

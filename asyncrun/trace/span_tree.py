@@ -12,6 +12,8 @@ from asyncrun.usage import Waits
 
 WAITS = tuple(item.name for item in fields(Waits))
 """What a span can wait for: its attribute `waits.<name>` has the seconds."""
+SHORTEST_WAIT = 0.0005
+"""Seconds of a wait that are shown as something other than 0."""
 DETAILS = frozenset({CBEventType.ATTEMPT.value, CBEventType.WAIT.value})
 """Types of what happens inside of a batch; the batch has the sums of it."""
 FOLDED = "folded.count"

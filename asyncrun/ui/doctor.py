@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from asyncrun.duration import duration
+from asyncrun.ui.json_documents import document
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class DoctorSetting:
     """A value that holds, and where it comes from: flag, environment, job file, default, server; empty where that is no question."""
 
     name: str
@@ -30,7 +31,7 @@ class Checkup:
 
     what: str
     where: str | None
-    settings: tuple[Setting, ...] = ()
+    settings: tuple[DoctorSetting, ...] = ()
     jobs: tuple[str, ...] = ()
     dimensions: int | None = None
     seconds: float | None = None
@@ -42,7 +43,7 @@ class Checkup:
 class Diagnosis:
     """All that was found: settings of the whole, a checkup for each place of each model, mistakes of the job file."""
 
-    settings: tuple[Setting, ...]
+    settings: tuple[DoctorSetting, ...]
     checkups: tuple[Checkup, ...] = ()
     mistakes: tuple[str, ...] = ()
 
@@ -55,7 +56,8 @@ class Diagnosis:
 def render_diagnosis(diagnosis: Diagnosis) -> str:
     """Return the text.
 
-    >>> print(render_diagnosis(Diagnosis((Setting("job file", "jobs.yaml", "flag"),), (Checkup("embedder local/m", None, dimensions=3),))))
+    >>> settings, checkups = (DoctorSetting("job file", "jobs.yaml", "flag"),), (Checkup("embedder local/m", None, dimensions=3),)
+    >>> print(render_diagnosis(Diagnosis(settings, checkups)))
     job file  jobs.yaml (flag)
     ok    embedder local/m: 3 dimensions
     """
@@ -69,13 +71,12 @@ def describe_diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
     {'schema': 1, 'ok': True, 'settings': [], 'models': [], 'mistakes': []}
     """
     models = [{"ok": checkup.error is None, **asdict(checkup), "jobs": list(checkup.jobs)} for checkup in diagnosis.checkups]
-    return {
-        "schema": 1,
-        "ok": diagnosis.healthy,
-        "settings": [asdict(setting) for setting in diagnosis.settings],
-        "models": [{**model, "settings": list(model["settings"])} for model in models],
-        "mistakes": list(diagnosis.mistakes),
-    }
+    return document(
+        ok=diagnosis.healthy,
+        settings=[asdict(setting) for setting in diagnosis.settings],
+        models=[{**model, "settings": list(model["settings"])} for model in models],
+        mistakes=list(diagnosis.mistakes),
+    )
 
 
 def _lines(diagnosis: Diagnosis) -> Iterator[str]:
@@ -93,11 +94,11 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"{'ok   ' if checkup.error is None else 'FAIL '} {checkup.what}{at}: {said}"
         if checkup.hint is not None:
             yield f"      {checkup.hint}"
-        used_by = (Setting("jobs", ", ".join(checkup.jobs)),) if checkup.jobs else ()
+        used_by = (DoctorSetting("jobs", ", ".join(checkup.jobs)),) if checkup.jobs else ()
         yield from _table((*used_by, *checkup.settings), "      ")
 
 
-def _table(settings: tuple[Setting, ...], indent: str) -> Iterator[str]:
+def _table(settings: tuple[DoctorSetting, ...], indent: str) -> Iterator[str]:
     width = max((len(setting.name) for setting in settings), default=0)
     for setting in settings:
         yield f"{indent}{setting.name:<{width}}  {setting.value}" + (f" ({setting.source})" if setting.source else "")

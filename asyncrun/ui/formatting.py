@@ -1,4 +1,4 @@
-"""How durations, numbers, counts and failures are said in words."""
+"""How numbers, sizes, costs, counts, failures and warnings are written for people."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def render_size(size: int) -> str:
     ['1 byte', '999 bytes', '4.1 KB', '18.4 MB', '123 GB']
     """
     if size < 1000:
-        return f"{size} byte{'' if size == 1 else 's'}"
+        return counted(size, "byte")
     number, unit = next((size / power, unit) for power, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "KB")) if size >= power)
     return f"{number:.0f} {unit}" if number >= 99.95 else f"{number:.1f} {unit}"
 
@@ -102,3 +102,12 @@ def render_more_failures(task: str, number: int) -> str:
     'notes: 3 more items failed'
     """
     return f"{printable(task)}: {counted(number, 'more item')} failed"
+
+
+def render_warning(message: str) -> str:
+    """Return a warning as one line.
+
+    >>> render_warning("two items share an id")
+    'warning: two items share an id'
+    """
+    return f"warning: {printable(message)}"

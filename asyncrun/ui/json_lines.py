@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from asyncrun.clock import Clock
-from asyncrun.escape import printable
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobResult, RunResult, Status
 from asyncrun.streams import OutputStream
+from asyncrun.ui.formatting import render_warning
 from asyncrun.ui.json_documents import counters, document, failure_event, job_document, summary_document
 from asyncrun.ui.run_state import TaskState, TrackingProgress
 from asyncrun.usage import Usage
 
-INTERVAL = 10.0
+PROGRESS_EVERY = 10.0
 """Seconds between two lines of progress."""
 
 
@@ -63,7 +63,7 @@ class JsonProgress(TrackingProgress):
     def warn(self, message: str) -> None:
         """Write one line for a person."""
         if self._warnings is not None:
-            self._warnings.line(f"warning: {printable(message)}")
+            self._warnings.line(render_warning(message))
 
     def close(self) -> None:
         """Hand over what is buffered."""
@@ -71,7 +71,7 @@ class JsonProgress(TrackingProgress):
 
     def _report_if_due(self) -> None:
         now = self._clock.monotonic()
-        if now - self._spoke < INTERVAL:
+        if now - self._spoke < PROGRESS_EVERY:
             return
         self._spoke = now
         tasks = self._state.tasks

@@ -8,6 +8,7 @@ from typing import Any
 
 from asyncrun.embedders.packaged import MODEL, MODEL_NAME
 from asyncrun.escape import printable
+from asyncrun.plural import counted
 from asyncrun.results import Cleaning, SpaceSize
 from asyncrun.ui.formatting import render_size
 from asyncrun.ui.json_documents import document
@@ -21,15 +22,15 @@ def render_cleaning(cleaning: Cleaning) -> str:
     """
     runs, spaces = cleaning.runs, cleaning.spaces
     did = "would remove" if cleaning.dry_run else "removed"
-    lines = [f"{did} {_number(len(runs), 'trace')}: {', '.join(runs[:3])}{', ...' if len(runs) > 3 else ''}"] if runs else []
+    lines = [f"{did} {counted(len(runs), 'trace')}: {', '.join(runs[:3])}{', ...' if len(runs) > 3 else ''}"] if runs else []
     if spaces:
         total = _held(sum(space.vectors for space in spaces), sum(space.answers for space in spaces))
         size = render_size(sum(space.bytes for space in spaces))
-        lines.append(f"{did} {_number(len(spaces), 'space')} that no job file here uses: {total}, {size}")
+        lines.append(f"{did} {counted(len(spaces), 'space')} that no job file here uses: {total}, {size}")
         lines += [f"  {name_space(space)}: {_held(space.vectors, space.answers)}, {render_size(space.bytes)}" for space in spaces]
     if again := cleaning.superseded.vectors:
         verb = "was" if again == 1 else "were"
-        lines.append(f"{did} {_number(again, 'vector')} that {verb} made again since: {render_size(cleaning.superseded.bytes)}")
+        lines.append(f"{did} {counted(again, 'vector')} that {verb} made again since: {render_size(cleaning.superseded.bytes)}")
     if not lines:
         lines.append("nothing to remove")
     elif not cleaning.dry_run:
@@ -78,11 +79,7 @@ def name_space(space: SpaceSize) -> str:
 
 
 def _held(vectors: int, answers: int) -> str:
-    return " and ".join([_number(vectors, "vector")] * (vectors > 0 or not answers) + [_number(answers, "answer")] * (answers > 0))
-
-
-def _number(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+    return " and ".join([counted(vectors, "vector")] * (vectors > 0 or not answers) + [counted(answers, "answer")] * (answers > 0))
 
 
 def render_sizes(sizes: Sequence[SpaceSize]) -> str:

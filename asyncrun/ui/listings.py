@@ -65,7 +65,7 @@ def parts_document(offers: Iterable[Offer]) -> dict[str, Any]:
         }
         for offer in sorted(offers, key=_order)
     ]
-    return {"schema": 1, "parts": parts}
+    return document(parts=parts)
 
 
 def _order(offer: Offer) -> tuple[bool, str, str, str]:

@@ -8,11 +8,12 @@ from typing import TextIO
 from asyncrun.clock import Clock
 from asyncrun.duration import duration
 from asyncrun.escape import printable
+from asyncrun.plural import counted
 from asyncrun.ports import Progress
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobResult, Status
 from asyncrun.streams import OutputStream
-from asyncrun.ui.formatting import render_counts, render_failure, render_more_failures, render_rate, render_usage
+from asyncrun.ui.formatting import render_counts, render_failure, render_more_failures, render_rate, render_usage, render_warning
 from asyncrun.ui.run_state import NAMED_FAILURES, TaskState, TrackingProgress
 
 HEARTBEAT = 60.0
@@ -86,22 +87,13 @@ class PlainProgress(TrackingProgress):
             self._out.line("running: " + "; ".join(running))
 
 
-def render_warning(message: str) -> str:
-    """Return a warning as one line.
-
-    >>> render_warning("two items share an id")
-    'warning: two items share an id'
-    """
-    return f"warning: {printable(message)}"
-
-
 def render_begun(task: str, total: int | None) -> str:
     """Return one line that says that a task begins.
 
     >>> render_begun("notes", 1200)
     'notes: begins, 1,200 items'
     """
-    return f"{printable(task)}: begins" + ("" if total is None else f", {total:,} item{'' if total == 1 else 's'}")
+    return f"{printable(task)}: begins" + ("" if total is None else f", {counted(total, 'item')}")
 
 
 def render_finished(task: TaskState, now: float) -> str:

@@ -15,7 +15,7 @@ from asyncrun.results import JobResult, RunResult, Status
 from asyncrun.trace.views.styled_text import StyledLine, StyledPart, StyledText, line, style_of
 from asyncrun.ui.formatting import render_cost
 
-NAMED_FAILURES = 5
+SHOWN_FAILURES = 5
 """How many failed items of a job are named."""
 _AGAIN = "`asyncrun retry{words}` sends it again, in case the answer is another one now"
 ADVICE: Mapping[Reason, str] = {
@@ -93,10 +93,10 @@ def _is_trouble(job: JobResult) -> bool:
 
 def _job_trouble(job: JobResult) -> Iterator[StyledLine]:
     yield line(f"{job.name} ", _status(job.status), f": {job.reason}" if job.reason else "")
-    for failure in job.failures[:NAMED_FAILURES]:
+    for failure in job.failures[:SHOWN_FAILURES]:
         yield line(f"  {failure.place}: {cut(failure.id)}: {failure.reason}: {failure.message}")
-    if job.counts.failed > NAMED_FAILURES:
-        yield line(f"  and {job.counts.failed - NAMED_FAILURES:,} more")
+    if job.counts.failed > SHOWN_FAILURES:
+        yield line(f"  and {job.counts.failed - SHOWN_FAILURES:,} more")
     if job.hint:
         yield line(f"  {job.hint}")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-INTERVAL = 0.1
+REDRAW_EVERY = 0.1
 """Seconds between two drawings."""
 
 
@@ -63,7 +63,7 @@ class Screen:
             with self._console:  # one write for messages and picture
                 self._write_messages()
                 self._live.refresh()
-            self._ended.wait(INTERVAL)
+            self._ended.wait(REDRAW_EVERY)
 
     def _write_messages(self) -> None:
         lines: list[RenderableType] = []

@@ -6,7 +6,6 @@ import json
 import math
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from hashlib import sha256
 from heapq import heappop, heappush
 from html import escape
@@ -16,8 +15,9 @@ from typing import Any, NamedTuple
 
 from asyncrun.duration import duration
 from asyncrun.escape import printable
-from asyncrun.trace.run_record import UNFINISHED, RunRecord, Span
+from asyncrun.trace.run_record import MICROSECONDS, UNFINISHED, RunRecord, Span
 from asyncrun.trace.span_tree import (
+    SHORTEST_WAIT,
     WAITS,
     SpanNode,
     Timing,
@@ -28,11 +28,11 @@ from asyncrun.trace.span_tree import (
     timings_by_type,
     walk,
 )
+from asyncrun.trace.views.styled_text import utc_time
 from asyncrun.trace.views.tree import alike_groups
 
 MOST_JOBS = 1000
 """Jobs that get a line of their own in the table of waits."""
-MICROSECONDS = 1_000_000
 
 
 def render_html(run: RunRecord, spans: Sequence[Span], now: float) -> str:
@@ -79,11 +79,11 @@ def _head(run: RunRecord, now: float) -> str:
     status = run.status_at(now)
     took = "" if run.seconds is None else f"took {duration(run.seconds)}, "
     code = "" if run.exit_code is None else f"exit code {run.exit_code}, "
-    facts = f"{took}{code}started {_time(run.started)}, asyncrun {run.version} on {run.host}, {run.job_file or 'no job file'}"
+    facts = f"{took}{code}started {utc_time(run.started)}, asyncrun {run.version} on {run.host}, {run.job_file or 'no job file'}"
     badge = "badge" if status in ("succeeded", "running") else "badge failed"
     lines = [f'<h1>Run {_text(run.run_id)} <span class="{badge}">{_text(status)}</span></h1>', f'<p class="facts">{_text(facts)}</p>']
     if run.ended is None:
-        lines.append(f'<p class="warning">No end is recorded; the last sign of life was at {_time(run.seen)}.</p>')
+        lines.append(f'<p class="warning">No end is recorded; the last sign of life was at {utc_time(run.seen)}.</p>')
     if run.lost:
         lines.append(f'<p class="warning">This trace is partial: {run.lost} spans could not be written.</p>')
     return "\n".join(lines)
@@ -91,7 +91,7 @@ def _head(run: RunRecord, now: float) -> str:
 
 def _tables(forest: Sequence[SpanNode]) -> str:
     jobs, types = timings_by_job(forest)[:MOST_JOBS], timings_by_type(forest)
-    waits = [name for name in WAITS if any(timing.waits[name] >= 0.0005 for timing in (*jobs, *types))]
+    waits = [name for name in WAITS if any(timing.waits[name] >= SHORTEST_WAIT for timing in (*jobs, *types))]
     tables = [_table(title, timings, waits) for title, timings in (("Job", jobs), ("Event type", types)) if timings]
     return "\n".join(tables) or "<p>No events were recorded.</p>"
 
@@ -113,10 +113,6 @@ def _table(title: str, timings: Sequence[Timing], waits: Sequence[str]) -> str:
 
 def _text(text: str) -> str:
     return escape(printable(text))
-
-
-def _time(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 class PageRow(NamedTuple):

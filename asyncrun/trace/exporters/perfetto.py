@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from asyncrun.escape import printable
-from asyncrun.trace.run_record import RunRecord, Span
+from asyncrun.trace.run_record import MICROSECONDS, RunRecord, Span
 from asyncrun.trace.span_tree import SpanNode, build_forest, lanes_of
-
-MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +100,9 @@ def _by_start(heads: Sequence[SpanNode], began: float) -> list[_Slice]:
 
 def _complete(process: int, track: int, piece: _Slice) -> dict[str, Any]:
     span = piece.node.span
-    label = f"{span.type} {span.name}".strip()
     arguments = {printable(key): printable(value) if isinstance(value, str) else value for key, value in span.attributes.items()}
     return {
-        "name": printable(f"{label} x {piece.node.count}" if piece.node.folded else label),
+        "name": printable(f"{span.title} x {piece.node.count}" if piece.node.folded else span.title),
         "cat": printable(span.type),
         "ph": "X",
         "ts": piece.start,

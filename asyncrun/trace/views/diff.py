@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from asyncrun.duration import duration
 from asyncrun.trace.run_comparison import Change, SettingChange, changes_between, measure_jobs, measure_run, settings_between
 from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, clean, fit, line, shorten, style_of
+from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, clean, fit, line, shorten, style_of, utc_time
 from asyncrun.trace.views.table import Column, render_table
 
 Recorded = tuple[RunRecord, Sequence[Span]]
@@ -42,9 +41,10 @@ def render_diff(before: Recorded, after: Recorded, width: int, now: float) -> St
 def _head(letter: str, run: RunRecord, now: float) -> StyledLine:
     took = "" if run.seconds is None else f" in {duration(run.seconds)}"
     lost = ", partial trace" if run.lost else ""
-    started = f"{datetime.fromtimestamp(run.started, UTC):%Y-%m-%d %H:%M:%S} UTC"
     status = run.status_at(now)
-    return line(f"{letter}  {clean(run.run_id)}: ", StyledPart(clean(status), style_of(status)), f"{took}{lost}, started {started}")
+    return line(
+        f"{letter}  {clean(run.run_id)}: ", StyledPart(clean(status), style_of(status)), f"{took}{lost}, started {utc_time(run.started)}"
+    )
 
 
 def _verdict(changes: Sequence[Change]) -> str:

@@ -45,7 +45,7 @@ def failures_of(run: RunRecord, spans: Sequence[Span]) -> list[Failure]:
     waiting: list[tuple[SpanNode, tuple[str, ...]]] = [(node, ()) for node in reversed(build_forest(spans, details=False))]
     while waiting:
         node, above = waiting.pop()
-        path = (*above, f"{node.span.type} {node.span.name}".strip())
+        path = (*above, node.span.title)
         if node.failed:
             kind, message = (str(node.span.attributes.get(f"error.{part}", "")) for part in ("type", "message"))
             if not (kind or message) and not above:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from asyncrun.duration import duration
 from asyncrun.trace.critical_path import critical_path, parts_of
 from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.span_tree import WAITS, SpanNode, build_forest, lanes_of
+from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, SpanNode, build_forest, lanes_of
 from asyncrun.trace.used_concurrency import concurrency_of
-from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, clean, fit, stack, style_of
+from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, clean, fit, stack, style_of, utc_time
 from asyncrun.trace.views.summary import render_summary
 from asyncrun.trace.views.table import Column, render_table
 from asyncrun.trace.views.tree import render_tree
@@ -26,7 +25,7 @@ def render_show(run: RunRecord, spans: Sequence[Span], width: int, now: float) -
     took = "" if run.seconds is None else f" in {duration(run.seconds)}"
     code = "" if run.exit_code is None else f", exit code {run.exit_code}"
     status = run.status_at(now)
-    origin = f"started {_time(run.started)}, asyncrun {run.version} on {run.host}, {run.job_file or 'no job file'}"
+    origin = f"started {utc_time(run.started)}, asyncrun {run.version} on {run.host}, {run.job_file or 'no job file'}"
     head = [
         fit(width, StyledPart(f"Run {clean(run.run_id)}", Style.TITLE), ": ", StyledPart(clean(status), style_of(status)), f"{took}{code}"),
         fit(width, clean(origin)),
@@ -47,14 +46,10 @@ def _gaps(run: RunRecord, width: int) -> StyledText:
     """Return what is known to be missing."""
     lines = []
     if run.ended is None:
-        lines.append(f"no end is recorded; the last sign of life was at {_time(run.seen)}")
+        lines.append(f"no end is recorded; the last sign of life was at {utc_time(run.seen)}")
     if run.lost:
         lines.append(f"this trace is partial: {run.lost} spans could not be written")
     return StyledText(tuple(fit(width, StyledPart(words, Style.ODD)) for words in lines))
-
-
-def _time(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def render_path(spans: Sequence[Span], width: int) -> StyledText:
@@ -65,7 +60,7 @@ def render_path(spans: Sequence[Span], width: int) -> StyledText:
     parts = parts_of(critical_path(forest))
     total = sum(part.seconds for part in parts)
     shown = [part for part in parts[:MOST_PARTS] if part.seconds >= LEAST_SHARE * total]
-    waits = [name for name in WAITS if any(part.waits.get(name, 0.0) >= 0.0005 for part in shown)]
+    waits = [name for name in WAITS if any(part.waits.get(name, 0.0) >= SHORTEST_WAIT for part in shown)]
     layout = [Column("on the critical path", "<", 8), Column("job", "<", 6), Column("time"), Column("share")]
     layout += [Column(name, worth=sum(part.waits.get(name, 0.0) for part in shown)) for name in waits]
     rows = [

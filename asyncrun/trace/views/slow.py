@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from asyncrun.duration import duration
 from asyncrun.trace.run_record import UNFINISHED, Span
-from asyncrun.trace.span_tree import DETAILS, WAITS, SpanNode, build_forest, number_of
+from asyncrun.trace.span_tree import DETAILS, SHORTEST_WAIT, WAITS, SpanNode, build_forest, number_of
 from asyncrun.trace.views.styled_text import Style, StyledPart, StyledText, Word, clean, fit, shorten, style_of
 from asyncrun.trace.views.table import Column, render_table
 
@@ -33,13 +33,13 @@ def render_slow(spans: Sequence[Span], width: int, count: int = 10) -> StyledTex
     found = slowest(spans, count)
     begin = min(span.start for span in spans)
     waited = {name: [number_of(node.span, f"waits.{name}") for node, _ in found] for name in WAITS}
-    waits = [name for name in WAITS if max(waited[name], default=0.0) >= 0.0005]
+    waits = [name for name in WAITS if max(waited[name], default=0.0) >= SHORTEST_WAIT]
     retries = any(number_of(node.span, "retries") for node, _ in found)
     layout = [Column("event", "<", 8), Column("time"), Column("at"), Column("job", "<", 8), Column("status", "<")]
     layout += [Column(name, worth=sum(waited[name])) for name in waits] + ([Column("retries")] if retries else [])
     rows: list[list[Word]] = [
         [
-            f"{node.span.type} {node.span.name}".strip(),
+            node.span.title,
             *(duration(node.own_seconds), duration(node.span.start - begin)),
             job or "-",
             _status(node.span),

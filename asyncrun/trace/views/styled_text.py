@@ -140,6 +140,15 @@ def pad(text: str, width: int, align: str = "<") -> str:
     return room + text if align == ">" else text + room
 
 
+def utc_time(at: float) -> str:
+    """Return a time (seconds since 1970) in UTC.
+
+    >>> utc_time(0.0)
+    '1970-01-01 00:00:00 UTC'
+    """
+    return f"{local_time(at, UTC)} UTC"
+
+
 def local_time(at: float, zone: tzinfo | None = None) -> str:
     """Return a time (seconds since 1970) as a clock of `zone` shows it, None for the machine's own.
 

@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 
 from asyncrun.duration import duration
 from asyncrun.trace.run_record import Span
-from asyncrun.trace.span_tree import WAITS, Timing, build_forest, number_of, timings_by_job, timings_by_type
+from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, Timing, build_forest, number_of, timings_by_job, timings_by_type
 from asyncrun.trace.views.styled_text import Style, StyledPart, StyledText, Word, fit, stack
 from asyncrun.trace.views.table import Column, render_table, table_fits
 
 NARROWEST_LABEL = 8
 MANY = 10
 """From this many events of one kind on, their median says more than the list of them."""
-SHORTEST = 0.0005
-"""Seconds of a wait that are shown as something other than 0."""
 
 _Cells = tuple[str, Callable[[Timing], Word]]
 """A column: its header, and what it says of one timing."""
@@ -29,7 +27,7 @@ def render_summary(spans: Sequence[Span], width: int) -> StyledText:
     """
     forest = build_forest(spans)
     jobs, types = timings_by_job(forest), timings_by_type(forest)
-    waits = [name for name in WAITS if any(timing.waits[name] >= SHORTEST for timing in (*jobs, *types))]
+    waits = [name for name in WAITS if any(timing.waits[name] >= SHORTEST_WAIT for timing in (*jobs, *types))]
     tables = [
         table for title, timings in (("job", jobs), ("event type", types)) if timings for table in _tables(title, timings, waits, width)
     ]
@@ -46,7 +44,7 @@ def _tables(title: str, timings: Sequence[Timing], waits: Sequence[str], width: 
     times, waited, medians = _times(timings), [_waited(name) for name in waits], _medians(timings)
     if table_fits(*_table(title, timings, [*times, *waited]), width):
         return [_rendered(title, timings, [*times, *waited, *medians], width)]
-    idle = [timing for timing in timings if all(timing.waits[name] < SHORTEST for name in waits)]
+    idle = [timing for timing in timings if all(timing.waits[name] < SHORTEST_WAIT for name in waits)]
     waiting = [timing for timing in timings if timing not in idle]
     tables = [_rendered(title, timings, [*times, *medians], width)]
     return [*tables, *(_rendered(title, waiting, cells, width) for cells in _fitting(title, waiting, waited, width))]
