@@ -9,7 +9,7 @@ import typer
 
 from asyncrun.cli._options import GlobalOptions
 from asyncrun.grammar.file_formats import STDOUT
-from asyncrun.paths import traced_folder
+from asyncrun.paths import LEDGER, is_there, traced_folder
 from asyncrun.plural import counted
 
 FileFlag = Annotated[Path | None, typer.Option("-f", "--file", help="The job file, instead of the nearest .asyncrun upward.")]
@@ -28,11 +28,12 @@ def stats(options: GlobalOptions, file: FileFlag = None) -> int:
 
     Example: asyncrun ledger stats --json
     """
-    from asyncrun.app.ledger_commands import ledger_sizes
     from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.ledger.spaces import space_sizes
     from asyncrun.ui.ledger_reports import render_sizes, sizes_document
 
-    sizes = ledger_sizes(traced_folder(file, options.state_dir))
+    path = traced_folder(file, options.state_dir) / LEDGER
+    sizes = space_sizes(path) if is_there(path) else []
     if options.json:
         print_document(sizes_document(sizes))
     else:
@@ -50,14 +51,14 @@ def export_ledger(
 
     Example: asyncrun ledger export -o finished.jsonl
     """
-    from asyncrun.app import ledger_commands
+    from asyncrun.app.ledger_transfer import export_ledger as export
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import check_target
     from asyncrun.ui.json_documents import document
 
     state = traced_folder(file, options.state_dir)
     check_target(options, output, state, file)
-    vectors, answers = ledger_commands.export_ledger(state, output)
+    vectors, answers = export(state, output)
     if options.json and output != STDOUT:
         print_document(document(vectors=vectors, answers=answers))
     elif not options.quiet:
@@ -78,7 +79,7 @@ def import_ledger(
 
     Example: asyncrun ledger import old/vectors.jsonl -f jobs.yaml --job notes
     """
-    from asyncrun.app.ledger_import import import_files
+    from asyncrun.app.ledger_transfer import import_files
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request, only_job_file
     from asyncrun.ui.json_documents import document

@@ -79,7 +79,7 @@ if __name__ == "__main__":
 
     import asyncrun.app.clean
     import asyncrun.app.doctor
-    import asyncrun.app.ledger_commands
+    import asyncrun.app.ledger_transfer
     import asyncrun.app.run
     import asyncrun.app.trace_export
     import asyncrun.cli._app

@@ -1,11 +1,12 @@
-"""A ledger as a whole, taken in from a portable file or from an output."""
+"""What is finished, as a whole: taken out of a ledger in a portable form, and taken in from one, or from an output."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -24,20 +25,40 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import Place, StorageError, UsageError, os_words
+from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.network_filesystem import check_filesystem, filesystem_of
-from asyncrun.ledger.portable import PortableBatch, is_portable, read_portable
-from asyncrun.paths import LEDGER, open_state_folder, state_folder
+from asyncrun.ledger.portable import PortableBatch, is_portable, portable_lines, read_portable
+from asyncrun.paths import LEDGER, is_there, open_state_folder, state_folder
 from asyncrun.readers.interface import BadRecord
 from asyncrun.records import Answer, InputType, Space, content_key
 from asyncrun.results import Imported
+from asyncrun.writers.atomic import AtomicFile
+from asyncrun.writers.jsonl import StdoutFile
 from asyncrun.writers.open_output import format_of
 
 ROWS_AT_ONCE = 256
 """Rows of an output that become one batch of the ledger."""
+
+
+def export_ledger(state: Path, output: str) -> tuple[int, int]:
+    """Write what is finished in the portable form, to a file or (`-`) to standard output; returns how many vectors and answers.
+
+    Raises UsageError, OutputError and StorageError.
+    """
+    if not is_there(state / LEDGER):
+        raise UsageError(f"there is no ledger in {state}", hint="Run a job first, or name its job file with -f.")
+    file = StdoutFile(sys.stdout.buffer) if output == STDOUT else AtomicFile(Path(output))
+    try:
+        with closing(portable_lines(state / LEDGER)) as lines:
+            counts = [(vectors, answers) for line, vectors, answers in lines if file.write(line)]
+        file.commit()
+    finally:
+        file.abort()
+    return sum(vectors for vectors, _ in counts), sum(answers for _, answers in counts)
 
 
 def import_files(request: Request, files: Sequence[Path]) -> Imported:
