@@ -13,6 +13,7 @@ import pytest
 
 from asyncrun.testing.faults import SeenRequest
 from asyncrun.testing.server import FakeServer
+from tests.depth import times
 
 from .conftest import finish, start, wait_until
 
@@ -36,7 +37,7 @@ def write_jobs(folder: Path, server: FakeServer) -> Path:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_interrupted_again_and_again_it_ends_with_the_same_answers(undisturbed: bytes, tmp_path: Path, how: signal.Signals) -> None:
-    rng, stops = random.Random(how), 3
+    rng, stops = random.Random(how), times(quick=1, deep=3)
     with FakeServer().in_thread() as server:
         write_jobs(tmp_path, server)
         for _ in range(stops):
@@ -52,11 +53,11 @@ def test_interrupted_again_and_again_it_ends_with_the_same_answers(undisturbed: 
         server.latency = 0.0
         code, told = finish(start(tmp_path))
         assert code == 0, told
-        times = Counter(server.prompts)
+        asked = Counter(server.prompts)
     assert (tmp_path / "answers.jsonl").read_bytes() == undisturbed
-    repeated = sum(times.values()) - QUESTIONS
+    repeated = sum(asked.values()) - QUESTIONS
     print(f"{how.name}: {stops} stops, {repeated} of {QUESTIONS} questions asked again")
-    assert len(times) == QUESTIONS
+    assert len(asked) == QUESTIONS
     # A run that is asked to stop waits for what is in flight: it is paid for.
     assert repeated <= (stops * IN_FLIGHT if how is signal.SIGKILL else 0)
     assert not list(tmp_path.glob(".*.tmp"))
