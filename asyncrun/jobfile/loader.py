@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -22,11 +21,10 @@ from asyncrun.jobfile.mistakes import Findings, Gap, near
 from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, ModelConfig, NotifyConfig, StoreConfig, TraceConfig
 from asyncrun.jobfile.unavailable import Names, note_later
 from asyncrun.jobfile.validation_errors import M, build
-from asyncrun.jobfile.variables import Resolver, Variables
+from asyncrun.jobfile.variables import VARIABLE_NAME, Resolver, Variables
 from asyncrun.jobfile.yaml_parser import compose
-from asyncrun.jobfile.yaml_tree import Listing, Path, Scalar, Table, children
+from asyncrun.jobfile.yaml_tree import Listing, Path, Scalar, Table, children, is_nothing
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SELECTABLE = {"jobs", "embedders", "stores", "llms"}
 
 
@@ -108,10 +106,10 @@ class JobFileLoader:
     def _vars(self) -> dict[str, str]:
         found: dict[str, str] = {}
         node = self.findings.node(("vars",))
-        if node is not None and not isinstance(node, Table) and not _nothing(node):
+        if node is not None and not isinstance(node, Table) and not is_nothing(node):
             self.findings.add(("vars",), "not a mapping", "a mapping of names to texts")
         for name, value in children(node) if isinstance(node, Table) else ():
-            if not _VARIABLE.fullmatch(str(name)):
+            if not VARIABLE_NAME.fullmatch(str(name)):
                 self.findings.add(("vars", name), "not a variable's name", "letters, digits and '_', no digit first", key=True)
             elif not isinstance(value, Scalar):
                 self.findings.add(("vars", name), "a variable holds one text", "a text or a number")
@@ -141,14 +139,14 @@ class JobFileLoader:
 
     def _section(self, key: str, model: type[M]) -> M | None:
         node = self.findings.node((key,))
-        if node is None or _nothing(node):
+        if node is None or is_nothing(node):
             return None
         return self._build(model, self.resolver.data(node, (key,)), (key,))
 
     def _named(self, key: str, model: type[M], check: Callable[[M, Path, Names, Findings], None]) -> dict[str, M | None]:
         """Return the parts of a section by their names, each checked; None for one that is wrong."""
         node = self.findings.node((key,))
-        if node is not None and not isinstance(node, Table) and not _nothing(node):
+        if node is not None and not isinstance(node, Table) and not is_nothing(node):
             self.findings.add((key,), "not a mapping", "a mapping of names to settings")
         found: dict[str, M | None] = {}
         for name, value in children(node) if isinstance(node, Table) else ():
@@ -242,10 +240,6 @@ class JobFileLoader:
         unknown = [name for name in self.options.jobs if name not in needs]
         if unknown:
             raise unknown_job(unknown[0], list(needs))
-
-
-def _nothing(node: object) -> bool:
-    return isinstance(node, Scalar) and node.plain and node.text in ("", "~", "null")
 
 
 def _is_whole(job: Job | None) -> TypeGuard[Job]:

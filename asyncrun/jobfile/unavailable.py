@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncrun import registry
 from asyncrun.jobfile.mistakes import Findings, near
-from asyncrun.jobfile.yaml_tree import Path, Scalar, YamlNode, children, matching
+from asyncrun.jobfile.yaml_tree import Path, Scalar, YamlNode, children, is_nothing, matching
 
 PLANNED: dict[str, tuple[str, ...]] = {
     "kinds": ("embed", "ingest", "query"),
@@ -98,6 +98,4 @@ class Names:
 
 
 def _empty(node: YamlNode) -> bool:
-    if isinstance(node, Scalar):
-        return node.plain and node.text in ("", "~", "null")
-    return not any(True for _ in children(node))
+    return is_nothing(node) if isinstance(node, Scalar) else not any(True for _ in children(node))

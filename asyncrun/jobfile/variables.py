@@ -9,11 +9,10 @@ from typing import Any
 
 from asyncrun.escape import printable
 from asyncrun.jobfile.mistakes import HIDDEN, Findings, near
-from asyncrun.jobfile.yaml_tree import Listing, Path, Scalar, Table, UnclearScalarError, YamlNode, read_plain
+from asyncrun.jobfile.yaml_tree import SURROGATE, Listing, Path, Scalar, Table, UnclearScalarError, YamlNode, read_plain
 
 _TOKEN = re.compile(r"\$\$|\$\{([^}]*)(\}?)")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class Variables:
 
     def _fill(self, token: re.Match[str], declared: Mapping[str, str]) -> Expanded:
         name, has_default, default = token[1].partition(":-")
-        if not token[2] or not _NAME.fullmatch(name) or "${" in default:
+        if not token[2] or not VARIABLE_NAME.fullmatch(name) or "${" in default:
             return Expanded(token[0], broken=token[0])
         value = self._value(name, declared)
         if value.text or value.unset:
@@ -85,7 +84,7 @@ class Variables:
                 return Expanded("", (name,))
             inner = self._expand(declared[name], {})
             return Expanded(inner.text, (name, *inner.names), inner.unset, inner.broken, inner.written)
-        if _SURROGATE.search(given):
+        if SURROGATE.search(given):
             return Expanded("", (name,), ((name, "is not valid UTF-8"),))
         return Expanded(given, (name,))
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import yaml
 
 from asyncrun.errors import JobFileError, Mistake, Place
-from asyncrun.jobfile.yaml_tree import Listing, Scalar, Table, TableEntry, YamlNode, show
+from asyncrun.jobfile.yaml_tree import SURROGATE, Listing, Scalar, Table, TableEntry, YamlNode, show
 
 MAX_DEPTH = 40
 """Levels of nesting; a job file needs seven."""
@@ -23,7 +23,6 @@ BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What YAML 1.2 calls c-printable, less the byte order mark; both parsers refuse the rest, each in its own words.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _TAGS = {None, "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 
 
@@ -97,9 +96,9 @@ class _Builder:
     def _scalar(self, event: Any) -> Scalar:
         self._check(event)
         text = event.value
-        if _SURROGATE.search(text):
+        if SURROGATE.search(text):
             self._note(event, "half of a surrogate pair is no character", "the whole character, or its \\U escape")
-            text = _SURROGATE.sub("\ufffd", text)
+            text = SURROGATE.sub("\ufffd", text)
         plain = event.tag is None and not event.style
         node = Scalar(text, plain, event.start_mark.line + 1, event.start_mark.column + 1)
         if event.anchor:

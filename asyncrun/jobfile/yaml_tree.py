@@ -59,6 +59,13 @@ class Table:
 
 
 YamlNode: TypeAlias = Scalar | Listing | Table
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair, which is no character."""
+
+
+def is_nothing(node: YamlNode | None) -> bool:
+    """Tell whether a value was left empty, or says so."""
+    return isinstance(node, Scalar) and node.plain and node.text in ("", "~", "null")
 
 
 def child(node: YamlNode | None, step: str | int) -> YamlNode | None:

@@ -31,12 +31,11 @@ from asyncrun.stores.sqlite.collections import (
     seal_words,
     words_sum,
 )
-from asyncrun.stores.sqlite.documents import ChunkRow, DocumentRow, insert_document
+from asyncrun.stores.sqlite.documents import DOCUMENTS_AT_ONCE, ChunkRow, DocumentRow, insert_document
 from asyncrun.stores.sqlite.file import connect, open_existing_file, open_file, reporting, transaction
 from asyncrun.stores.sqlite.proof import prove_collection, prove_file, read_document, read_head
 
 UNREADABLE = (MismatchError, sqlite3.DatabaseError, UnicodeDecodeError)
-_DOCUMENTS_AT_ONCE = 100
 
 
 def copy_whole(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
@@ -58,9 +57,9 @@ def _copy_collection(old: sqlite3.Connection, new: sqlite3.Connection, collectio
     stored = _values(old, "SELECT id, source FROM documents NOT INDEXED WHERE collection = ?", collection)
     numbers, seen, sums = sorted({**stored, **indexed}), 0, NO_SUMS
     lost: dict[int, str | None] = {}
-    for start in range(0, len(numbers), _DOCUMENTS_AT_ONCE):
+    for start in range(0, len(numbers), DOCUMENTS_AT_ONCE):
         with transaction(new, "IMMEDIATE"):
-            for number in numbers[start : start + _DOCUMENTS_AT_ONCE]:
+            for number in numbers[start : start + DOCUMENTS_AT_ONCE]:
                 lost[number] = indexed.get(number)
                 with suppress(*UNREADABLE):
                     head = read_head(old, number)

@@ -28,11 +28,10 @@ from asyncrun.stores.sqlite.collections import (
     touch_collection,
     whole_collections,
 )
-from asyncrun.stores.sqlite.documents import any_has_field, delete_document, insert_document, metadata_names
+from asyncrun.stores.sqlite.documents import DOCUMENTS_AT_ONCE, any_has_field, delete_document, insert_document, metadata_names
 from asyncrun.stores.sqlite.file import open_existing_file, open_file, reporting, transaction
 from asyncrun.stores.sqlite.search import SqliteSearch
 
-DOCUMENTS_AT_ONCE = 100
 CHUNKS_AT_ONCE = 2_000
 
 
