@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 
 from asyncrun.escape import printable
-from asyncrun.grammar.file_formats import OUTPUTS, input_format
+from asyncrun.grammar.file_formats import OUTPUTS, STDOUT, input_format
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.field_types import Model
 from asyncrun.jobfile.files import real
@@ -193,7 +193,7 @@ def _check_format(output: OutputConfig, entry: JobEntry, names: Names, findings:
         findings.add(where, message, ", ".join([*(ending for ending in OUTPUTS if ending != ".npy"), "'-'"]))
     elif output.format == "npy" and output.columns is not None:
         findings.add(entry.path("output", "columns"), "an .npy file holds embeddings and ids, without a choice of columns", "no columns")
-    if output.path == "-" and output.format != "jsonl":
+    if output.path == STDOUT and output.format != "jsonl":
         findings.add(stated, f"standard output takes jsonl, not{findings.quoted(stated)}", "jsonl, or a path to a file")
     elif findings.node(stated) is not None:
         names.check("writers", "output format", output.format, stated, findings)
@@ -280,7 +280,7 @@ def _key_of(path: Path, model: EndpointConfig | ModelConfig, findings: Findings)
 def output_path(job: Job | None, root: FilePath) -> FilePath | None:
     """Return the file that a job writes, None for stdout or a store."""
     output = getattr(job, "output", None)
-    return None if output is None or output.path == "-" else real(root / output.path)
+    return None if output is None or output.path == STDOUT else real(root / output.path)
 
 
 def writers_read(job: Job | None, root: FilePath, writers: Mapping[FilePath, str]) -> list[str]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncrun.stores.cosine import best_rows, normalise
+from asyncrun.stores.sqlite.vectors import best_rows, normalise
 from tests.depth import times
 
 
