@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SCORES_AT_ONCE = 1 << 24
 """64 MB of float32 scores: how many questions are multiplied together follows from the number of rows."""
 _ROWS_AT_ONCE = 1 << 9
-"""So few that they stay in the processor's cache, in float64 too, and while what is read is copied and added up: a third faster than 8,192."""
+"""So few that they stay in the processor's cache, also in float64 and while they are copied and added up: a third faster than 8,192."""
 
 
 def normalise(vectors: Vectors) -> None:
