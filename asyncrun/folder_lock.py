@@ -17,7 +17,7 @@ _PAUSE = 0.01
 
 
 @contextmanager
-def turn(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
+def hold_folder(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Hold a folder for as long as the block runs, once nobody else holds it. Blocks. Raises TryLaterError after `patience` seconds.
 
     The kernel lets go of it when the process ends. A folder that is not there, or that cannot be held, as on NFS, is not waited for.

@@ -15,8 +15,8 @@ from asyncrun.aio.permit import Permit
 from asyncrun.aio.retry import Backoff, CircuitBreaker, FailureClass, GiveUp, RetryBudget, RetryPolicy, backoff_ceiling, decide
 from asyncrun.aio.worker_state import count_attempt, discount_attempt, waiting
 from asyncrun.clock import Clock, moment, seconds_suspended
-from asyncrun.duration import duration
 from asyncrun.errors import OutageError, ThrottledError
+from asyncrun.humanize import duration
 from asyncrun.usage import Usage, Waits
 
 MOST_FORGIVEN = 20

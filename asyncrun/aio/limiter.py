@@ -12,7 +12,7 @@ from asyncrun.aio.permit import Permit, Reservation
 from asyncrun.aio.throttling import AdaptiveConcurrency, Gate
 from asyncrun.aio.waiting_line import Obstacle, WaitingLine
 from asyncrun.clock import Clock
-from asyncrun.duration import duration
+from asyncrun.humanize import duration
 from asyncrun.usage import Waits
 
 

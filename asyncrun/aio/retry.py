@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
-from asyncrun.duration import duration
+from asyncrun.humanize import duration
 
 # stamina and tenacity decide and sleep in one call: the decision could neither be tested alone, nor count throttles apart from attempts,
 # nor hand its wait to the gate that all jobs share. What they would carry is the loop, a dozen lines of attempts.py.

@@ -13,7 +13,7 @@ from typing import Any
 
 from asyncrun.aio.worker_state import WorkerState
 from asyncrun.clock import Clock
-from asyncrun.duration import duration
+from asyncrun.humanize import duration
 
 BusyWorkers = Callable[[], Iterable[WorkerState]]
 """Returns the workers that hold a job at the moment."""

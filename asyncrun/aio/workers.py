@@ -15,7 +15,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
-from asyncrun.aio.coroutine_stepper import Around, drive
+from asyncrun.aio.coroutine_stepper import Around, run_job
 from asyncrun.aio.job_source import AsyncJobSource, JobSource, NothingYetError
 from asyncrun.aio.worker_state import WorkerState, current_monitor, enter_worker
 from asyncrun.callbacks.error_text import words_of
@@ -236,7 +236,7 @@ class Workers(Generic[T]):
             worker.attempts = 0
             worker.waited = 0.0
             worker.start = monotonic()
-            value, error = await drive(job, worker, waits, self._timeout, self._around)
+            value, error = await run_job(job, worker, waits, self._timeout, self._around)
             worker.end = monotonic()
             if self._monitor is not None:
                 self._monitor.count(worker)

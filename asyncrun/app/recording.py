@@ -11,7 +11,7 @@ from typing import Any
 from asyncrun.app.request import SECRET_NAMES
 from asyncrun.clock import Clock
 from asyncrun.errors import DamagedStateError, StorageError, TryLaterError, os_words
-from asyncrun.folder_lock import turn
+from asyncrun.folder_lock import hold_folder
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import TraceConfig
 from asyncrun.redact import MASK, Redactor
@@ -84,7 +84,7 @@ def _open(recorder: TraceRecorder, config: TraceConfig) -> None:
 
 def _set_aside(path: Path, identity: tuple[int, int] | None) -> Path:
     aside = path.with_name(path.name + DAMAGED)
-    with turn(path.parent):
+    with hold_folder(path.parent):
         # Another run may have done so, and begun a new one, meanwhile.
         if _identity(path) == identity:
             try:

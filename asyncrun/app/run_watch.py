@@ -15,7 +15,7 @@ from asyncrun.aio.worker_state import monitor_workers
 from asyncrun.app.builder import JobBuilder
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, watch_suspension
-from asyncrun.duration import duration
+from asyncrun.humanize import duration
 from asyncrun.ports import Progress
 
 SOON = 0.3

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from asyncrun.clock import SystemClock
 from asyncrun.errors import LockedError, StorageError, os_words
-from asyncrun.folder_lock import turn
+from asyncrun.folder_lock import hold_folder
 from asyncrun.ledger.network_filesystem import check_filesystem, filesystem_of
 from asyncrun.ledger.run_lock import hold_lock
 from asyncrun.ledger.salvage import mend
@@ -31,7 +31,7 @@ def enter_state_folder(state: Path, job_file: Path) -> Iterator[str | None]:
     ledger is damaged and a run of another job file uses it, StorageError, and DamagedStateError for a ledger of a newer version.
     """
     with ExitStack() as stack:
-        with turn(state, patience=0):
+        with hold_folder(state, patience=0):
             stack.enter_context(hold_lock(lock_file(state, job_file), SystemClock().now()))
             mended = _mend(state, job_file)
         yield mended
@@ -44,7 +44,7 @@ def enter_alone(state: Path, job_file: Path) -> Iterator[None]:
     Raises TryLaterError, LockedError among it, when somebody else is there.
     """
     now = SystemClock().now()
-    with turn(state), hold_lock(lock_file(state, job_file), now), _others(state, job_file):
+    with hold_folder(state), hold_lock(lock_file(state, job_file), now), _others(state, job_file):
         yield
 
 

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from asyncrun.errors import AsyncrunError, JobFileError, Mistake, ResourceError, UsageError, os_words
 from asyncrun.escape import printable
-from asyncrun.plural import counted
+from asyncrun.humanize import counted
 from asyncrun.redact import Redactor
 from asyncrun.streams import OutputStream
 

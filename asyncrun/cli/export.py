@@ -9,7 +9,7 @@ import typer
 from asyncrun.cli._arguments import complete_words
 from asyncrun.cli._options import GlobalOptions
 from asyncrun.grammar.file_formats import STDOUT
-from asyncrun.plural import counted
+from asyncrun.humanize import counted
 
 
 def export(

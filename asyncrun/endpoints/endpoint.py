@@ -28,7 +28,7 @@ from asyncrun.endpoints.rate_headers import told_limits
 from asyncrun.endpoints.replies import DecodedReply, RefusedError, bad_reply, not_reached, read_reply
 from asyncrun.errors import AsyncrunError, OutageError, UsageError
 from asyncrun.escape import printable
-from asyncrun.plural import counted
+from asyncrun.humanize import counted
 from asyncrun.redact import Redactor
 from asyncrun.usage import Usage, Waits
 

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from asyncrun.errors import AsyncrunError, BudgetError
+from asyncrun.humanize import dollars
 from asyncrun.ledger.job_records import Amount, SpendingAccount, Stopped
-from asyncrun.plural import dollars
 from asyncrun.usage import Usage
 
 

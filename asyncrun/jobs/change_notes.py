@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from asyncrun.humanize import counted, dollars
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.distinct import DistinctSource
 from asyncrun.ledger.job_records import last_space
 from asyncrun.ledger.space_records import vectors_in
-from asyncrun.plural import counted, dollars
 from asyncrun.records import Space
 
 NAMED_FILES = 3

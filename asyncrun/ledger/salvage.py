@@ -16,11 +16,11 @@ from itertools import chain
 from pathlib import Path
 
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError
+from asyncrun.humanize import counted
 from asyncrun.ledger.checksums import Row, answer_sum, checksum, is_whole, lossy_text, with_sum
 from asyncrun.ledger.connection import PAGE_BYTES, explained, is_flipped_version, is_sound, open_connection
 from asyncrun.ledger.salvaged_rows import Pages, find_spaces, rows_of_pages, until_damage
 from asyncrun.ledger.schema import MIGRATIONS, lower_since
-from asyncrun.plural import counted
 from asyncrun.readonly import LOG_ENDINGS, can_write
 from asyncrun.sqlite_wal import is_damage, primary_code
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncrun.errors import UsageError
-from asyncrun.folder_lock import turn
+from asyncrun.folder_lock import hold_folder
 from asyncrun.schedule.crontab import Entry, add_entry, find_entries, remove_entry, render_line
 from asyncrun.schedule.folder import home, read_units, remove_units, units_folder, write_units
 from asyncrun.schedule.program import read_crontab, write_crontab
@@ -27,7 +27,7 @@ class InstalledEntry:
 
 def install_entry(entry: Entry, environ: Mapping[str, str]) -> None:
     """Put a line into the user's crontab. Raises UsageError when its name is taken, StorageError when crontab refuses."""
-    with turn(home(environ)):
+    with hold_folder(home(environ)):
         text = read_crontab()
         if entry in find_entries(text):
             return
@@ -37,7 +37,7 @@ def install_entry(entry: Entry, environ: Mapping[str, str]) -> None:
 
 def install_units(units: Units, environ: Mapping[str, str]) -> list[Path]:
     """Write the units and return their paths. Raises UsageError when the name is taken, OutputError."""
-    with turn(home(environ)):
+    with hold_folder(home(environ)):
         _check_free(units.name, [listed.entry for listed in list_entries(environ)])
         return write_units(units_folder(environ), units)
 
@@ -56,7 +56,7 @@ def list_entries(environ: Mapping[str, str]) -> list[InstalledEntry]:
 
 def remove_named(name: str, environ: Mapping[str, str]) -> list[InstalledEntry]:
     """Take away what has that name and return it. Raises UsageError when nothing has."""
-    with turn(home(environ)):
+    with hold_folder(home(environ)):
         there = list_entries(environ)
         named = [listed for listed in there if listed.entry.name == name]
         if not named:

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from asyncrun.clock import Clock
-from asyncrun.duration import duration
 from asyncrun.escape import printable
+from asyncrun.humanize import duration
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobResult, RunResult, Status
 from asyncrun.streams import OutputStream

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncrun.escape import LONGEST_ID, printable
-from asyncrun.plural import counted
+from asyncrun.humanize import counted
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts
 from asyncrun.usage import Usage

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from asyncrun.aio.stop import MAX_RUNTIME
-from asyncrun.duration import duration
 from asyncrun.errors import JobFailedError, Reason, TryLaterError
 from asyncrun.escape import cut
-from asyncrun.plural import counted
+from asyncrun.humanize import counted, duration
 from asyncrun.results import JobResult, RunResult, Status
 from asyncrun.trace.views.styled_text import StyledLine, StyledPart, StyledText, line, style_of
 from asyncrun.ui.formatting import render_cost

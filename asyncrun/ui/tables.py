@@ -6,9 +6,8 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from asyncrun.duration import duration
 from asyncrun.escape import printable
-from asyncrun.plural import counted, dollars
+from asyncrun.humanize import counted, dollars, duration
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobPlan
 from asyncrun.ui.formatting import render_failure, render_size

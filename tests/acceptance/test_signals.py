@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncrun.folder_lock import turn
+from asyncrun.folder_lock import hold_folder
 from asyncrun.testing.server import FakeServer
 
 from .conftest import finish, start, wait_until
@@ -90,7 +90,7 @@ def test_a_run_that_waits_for_whoever_mends_or_cleans_its_folder_is_ended_by_a_s
     job = {"name": "n", "kind": "embed", "input": {"items": ["one"]}, "output": "out.jsonl", "embedder": {"provider": "local"}}
     (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
     (tmp_path / ".asyncrun").mkdir()
-    with turn(tmp_path / ".asyncrun"):
+    with hold_folder(tmp_path / ".asyncrun"):
         process = start(tmp_path, str(WAITING))
         wait_until((tmp_path / "waiting").exists, process)
         process.send_signal(signal.SIGINT)

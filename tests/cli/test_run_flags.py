@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.folder_lock import turn
+from asyncrun.folder_lock import hold_folder
 from asyncrun.ledger.run_lock import hold_lock
 from asyncrun.testing.server import FakeServer
 
@@ -98,7 +98,7 @@ def test_whoever_mends_or_cleans_the_folder_is_not_waited_for_without_end(
     slow_job.latency = 0.0
     monkeypatch.setattr("asyncrun.app.run.PATIENCE", 0.3)
     (tmp_path / ".asyncrun").mkdir()
-    with turn(tmp_path / ".asyncrun"):
+    with hold_folder(tmp_path / ".asyncrun"):
         answer = asyncrun("run")
     assert answer.code == 75
     assert "another process holds the folder" in answer.err

@@ -14,8 +14,8 @@ import numpy as np
 
 from asyncrun.errors import DamagedStoreError, TryLaterError
 from asyncrun.escape import printable
-from asyncrun.folder_lock import turn
-from asyncrun.plural import counted
+from asyncrun.folder_lock import hold_folder
+from asyncrun.humanize import counted
 from asyncrun.readonly import LOG_ENDINGS
 from asyncrun.records import Chunk
 from asyncrun.sqlite_wal import primary_code
@@ -100,7 +100,7 @@ def mend_file(path: Path, collection: str) -> str | None:
     """
     if _damage(path, collection) is None:
         return None
-    with turn(path.parent):
+    with hold_folder(path.parent):
         damage = _damage(path, collection)
         if damage is None:
             return None

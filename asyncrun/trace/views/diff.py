@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asyncrun.duration import duration
+from asyncrun.humanize import duration
 from asyncrun.trace.run_comparison import Change, SettingChange, changes_between, measure_jobs, measure_run, settings_between
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, clean, fit, line, shorten, style_of, utc_time

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
 
-from asyncrun.duration import duration
-from asyncrun.plural import counted
+from asyncrun.humanize import counted, duration
 from asyncrun.trace.attributes import texts_in
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.span_tree import SpanNode, build_forest, number_of

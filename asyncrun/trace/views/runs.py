@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import tzinfo
 
-from asyncrun.duration import duration
-from asyncrun.plural import dollars
+from asyncrun.humanize import dollars, duration
 from asyncrun.trace.run_record import RunRecord
 from asyncrun.trace.views.styled_text import StyledPart, StyledText, Word, fit, local_time, style_of
 from asyncrun.trace.views.table import Column, render_table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asyncrun.duration import duration
+from asyncrun.humanize import duration
 from asyncrun.trace.critical_path import critical_path, parts_of
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, SpanNode, build_forest, lanes_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
-from asyncrun.duration import duration
+from asyncrun.humanize import duration
 from asyncrun.trace.run_record import UNFINISHED, Span
 from asyncrun.trace.span_tree import DETAILS, SHORTEST_WAIT, WAITS, SpanNode, build_forest, number_of
 from asyncrun.trace.views.styled_text import Style, StyledPart, StyledText, Word, clean, fit, shorten, style_of

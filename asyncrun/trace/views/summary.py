@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from asyncrun.duration import duration
+from asyncrun.humanize import duration
 from asyncrun.trace.run_record import Span
 from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, Timing, build_forest, number_of, timings_by_job, timings_by_type
 from asyncrun.trace.views.styled_text import Style, StyledPart, StyledText, Word, fit, stack

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asyncrun.duration import duration
+from asyncrun.humanize import duration
 from asyncrun.trace.run_record import UNFINISHED, Span
 from asyncrun.trace.span_tree import SpanNode, build_forest, lanes_of
 from asyncrun.trace.used_concurrency import concurrency_of, mean_levels, stretches_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from asyncrun.duration import duration
+from asyncrun.humanize import duration
 from asyncrun.trace.run_record import UNFINISHED, Span
 from asyncrun.trace.span_tree import SpanNode, build_forest, percentiles_of_nodes
 from asyncrun.trace.views.styled_text import (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from asyncrun.errors import StorageError, TryLaterError
-from asyncrun.folder_lock import turn
+from asyncrun.folder_lock import hold_folder
 from asyncrun.jobs.in_flight import Claims
 from asyncrun.records import EmbedFailure, content_key
 from asyncrun.testing.clock import FakeClock
@@ -107,7 +107,7 @@ async def test_a_claim_waits_while_somebody_else_looks_and_ends_when_it_is_cance
             pytest.fail("two look at once")
 
     claims.folder.mkdir()
-    with turn(claims.folder):
+    with hold_folder(claims.folder):
         claiming = asyncio.create_task(claim())
         await clock.looked.wait()
         claiming.cancel()
@@ -120,7 +120,7 @@ async def test_a_claim_waits_while_somebody_else_looks_and_ends_when_it_is_cance
 async def test_a_job_that_must_end_does_not_wait_until_somebody_else_has_looked(claims: Claims) -> None:
     claims.folder.mkdir()
     over = iter([None, None, TryLaterError("stopped early: max runtime")])
-    with turn(claims.folder), pytest.raises(TryLaterError, match="max runtime"):
+    with hold_folder(claims.folder), pytest.raises(TryLaterError, match="max runtime"):
         async with replace(claims, stopped=over.__next__).claim("space", [ONE]):
             pytest.fail("two look at once")
 

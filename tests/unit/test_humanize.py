@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.duration import duration
+from asyncrun.humanize import duration
 
 
 @pytest.mark.parametrize(
