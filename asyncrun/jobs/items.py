@@ -13,6 +13,7 @@ import numpy as np
 
 from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import DamagedStateError
+from asyncrun.humanize import counted
 from asyncrun.jobs.change_notes import news, passed_over
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes, output_bytes
@@ -23,7 +24,6 @@ from asyncrun.jobs.scan import Scan, scan
 from asyncrun.jobs.space_check import needs_probe, probe_of
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ledger.space_records import known_dimensions
-from asyncrun.plural import counted
 from asyncrun.records import InputType, Item, Space, content_key
 from asyncrun.results import JobPlan
 from asyncrun.usage import cost_of

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from asyncrun.aio.limits import Limits
 from asyncrun.errors import AsyncrunError, BudgetError, DamagedStateError, TooManyFailuresError, TryLaterError
+from asyncrun.humanize import counted
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.forecast import at_limits, bound_by
 from asyncrun.jobs.in_flight import Share
-from asyncrun.plural import counted
 from asyncrun.ports import Progress
 from asyncrun.records import EmbedFailure, ItemFailure
 from asyncrun.results import Counts, JobResult, Status
