@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from asyncrun.duration import duration
+from asyncrun.humanize import duration
 from asyncrun.ui.json_documents import document
 
 

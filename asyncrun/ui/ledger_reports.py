@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncrun.embedders.packaged import MODEL, MODEL_NAME
 from asyncrun.escape import printable
-from asyncrun.plural import counted
+from asyncrun.humanize import counted
 from asyncrun.results import Cleaning, SpaceSize
 from asyncrun.ui.formatting import render_size
 from asyncrun.ui.json_documents import document

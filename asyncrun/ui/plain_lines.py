@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from asyncrun.clock import Clock
-from asyncrun.duration import duration
 from asyncrun.escape import printable
-from asyncrun.plural import counted
+from asyncrun.humanize import counted, duration
 from asyncrun.ports import Progress
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobResult, Status

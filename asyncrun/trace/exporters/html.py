@@ -13,8 +13,8 @@ from importlib.resources import files
 from string import Template
 from typing import Any, NamedTuple
 
-from asyncrun.duration import duration
 from asyncrun.escape import printable
+from asyncrun.humanize import duration
 from asyncrun.trace.run_record import MICROSECONDS, UNFINISHED, RunRecord, Span
 from asyncrun.trace.span_tree import (
     SHORTEST_WAIT,
