@@ -9,8 +9,8 @@ import typer
 
 from asyncrun.cli._options import GlobalOptions
 from asyncrun.grammar.file_formats import STDOUT
+from asyncrun.humanize import counted
 from asyncrun.paths import LEDGER, is_there, traced_folder
-from asyncrun.plural import counted
 
 FileFlag = Annotated[Path | None, typer.Option("-f", "--file", help="The job file, instead of the nearest .asyncrun upward.")]
 
