@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from asyncrun import registry
 from asyncrun.aio.stop import StopRequest
@@ -36,13 +36,15 @@ from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.job_records import SpendingAccount, generation_of
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.space_records import token_rate
-from asyncrun.llms.interface import Llm
 from asyncrun.paths import known_as
 from asyncrun.ports import Progress
 from asyncrun.readers.item_source import ItemSource
 from asyncrun.records import InputType, Space
-from asyncrun.stores.interface import Store
 from asyncrun.writers.open_output import companions, open_writer
+
+if TYPE_CHECKING:
+    from asyncrun.llms.interface import Llm
+    from asyncrun.stores.interface import Store
 
 
 @dataclass(eq=False)

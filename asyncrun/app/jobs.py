@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from asyncrun import registry
 from asyncrun.app.builder import JobBuilder
@@ -13,9 +14,11 @@ from asyncrun.jobfile.input_output import OutputConfig
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import LlmConfig
 from asyncrun.jobs.interface import find_kind
-from asyncrun.llms.interface import Llm
 from asyncrun.ports import JobRun
 from asyncrun.results import Counts
+
+if TYPE_CHECKING:
+    from asyncrun.llms.interface import Llm
 
 
 def open_job(job: Job, builder: JobBuilder) -> JobRun:

@@ -6,20 +6,21 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from asyncrun import registry
 from asyncrun.app.shared_limits import Places, key_of
 from asyncrun.clock import Clock
 from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
-from asyncrun.endpoints.options import EndpointOptions
 from asyncrun.errors import UsageError
 from asyncrun.jobfile.sections import EmbedderConfig, EndpointConfig, LlmConfig, ModelConfig
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.space_records import SpaceReference
-from asyncrun.llms.interface import Llm, Price
 from asyncrun.records import InputType
+
+if TYPE_CHECKING:
+    from asyncrun.llms.interface import Llm
 
 
 class ModelBuilder:
@@ -94,6 +95,9 @@ class ModelBuilder:
 
     def _build_llm_at(self, config: LlmConfig, place: EndpointConfig | None = None) -> Llm:
         """Return the chat model of one place: one of the `endpoints`, or the only one."""
+        from asyncrun.endpoints.options import EndpointOptions
+        from asyncrun.llms.interface import Price
+
         where, manners, price = place or config, self.places.manners(config, place), config.price_per_million_tokens
         options = EndpointOptions(
             retry=config.retry.policy,
@@ -108,7 +112,7 @@ class ModelBuilder:
         )
         adapter = registry.load("llms", config.provider)
         return cast(
-            Llm,
+            "Llm",
             adapter(
                 model=config.model,
                 provider=config.provider,

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
-from asyncrun.app.overrides import Selection
+from asyncrun.app.overrides import RUN
 from asyncrun.clock import Clock
 from asyncrun.errors import AsyncrunError, LockedError, UsageError
 from asyncrun.http import Client, build_client
@@ -20,8 +20,6 @@ from asyncrun.redact import Redactor
 from asyncrun.results import JobResult, RunResult, Status
 from asyncrun.ui.run_end import render_ending, render_trouble
 
-RUN = ""
-"""Stands for the run where jobs stand by their names."""
 OVERLAP = 2.0
 """Seconds that a start has left to arrive once its end is due; a start that came after its end would raise an alarm."""
 
@@ -130,12 +128,11 @@ class Notices(Progress):
 
 
 @asynccontextmanager
-async def with_notices(progress: Progress, selection: Selection, redactor: Redactor, clock: Clock) -> AsyncIterator[Progress]:
-    """Yield an onlooker that also pings; an error of the block is pinged too, but for a lock: the run that has it tells of itself."""
-    addresses = _addresses(selection)
-    if not addresses:
-        yield progress
-        return
+async def with_notices(progress: Progress, addresses: Mapping[str, str], redactor: Redactor, clock: Clock) -> AsyncIterator[Progress]:
+    """Yield an onlooker that also pings the addresses, by the names of jobs and `RUN`.
+
+    An error of the block is pinged too, but for a lock: the run that has it tells of itself.
+    """
     rng = random.Random()  # noqa: S311  # jitter, no secret
     # Importing the client and reading the CA bundle take a tenth of a second: not on the loop, and the work does not wait for it.
     client: asyncio.Future[Client] = asyncio.ensure_future(asyncio.to_thread(build_client, len(addresses)))
@@ -162,11 +159,6 @@ async def with_notices(progress: Progress, selection: Selection, redactor: Redac
         await notices.aclose()
         with suppress(OSError, UsageError):
             await (await client).aclose()
-
-
-def _addresses(selection: Selection) -> dict[str, str]:
-    pings = {RUN: selection.job_file.notify.ping, **{job.name: job.notify.ping for job in selection.jobs}}
-    return {name: ping.get_secret_value() for name, ping in pings.items() if ping is not None}
 
 
 def _step(result: RunResult) -> str:

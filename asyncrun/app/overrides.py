@@ -20,6 +20,9 @@ from asyncrun.jobfile.sections import LlmConfig
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.run_options import RunOptions
 
+RUN = ""
+"""Stands for the run where jobs stand by their names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -27,6 +30,11 @@ class Selection:
 
     job_file: JobFile
     jobs: tuple[Job, ...]
+
+    def pings(self) -> dict[str, str]:
+        """Return the addresses that are told of begin and end, by the names of jobs and `RUN`."""
+        pings = {RUN: self.job_file.notify.ping, **{job.name: job.notify.ping for job in self.jobs}}
+        return {name: ping.get_secret_value() for name, ping in pings.items() if ping is not None}
 
 
 def load_jobs(request: Request, *, need_keys: bool = True) -> Selection:

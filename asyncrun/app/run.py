@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,6 @@ from pathlib import Path
 from asyncrun.aio.event_loop import loop_factory
 from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
 from asyncrun.app.jobs import check_jobs, open_job
-from asyncrun.app.notifications import with_notices
 from asyncrun.app.opening import create_builder, redactor_of
 from asyncrun.app.overrides import Selection, load_jobs
 from asyncrun.app.produced_files import made_inputs, output_path
@@ -81,8 +80,12 @@ async def _run(
     clock = SystemClock()
     redactor = redactor_of(request, selection)
     try:
+        notices: AbstractAsyncContextManager[Progress] = nullcontext(progress)
         # A rehearsal with the first items is no news.
-        notices = with_notices(progress, selection, redactor, clock) if request.options.limit is None else nullcontext(progress)
+        if request.options.limit is None and (addresses := selection.pings()):
+            from asyncrun.app.notifications import with_notices
+
+            notices = with_notices(progress, addresses, redactor, clock)
         # Around the lock: neither the next run nor who reads the end of this one need wait for its last ping.
         async with notices as told:
             result = await _run_locked(request, selection, state, told, stdin, redactor=redactor, clock=clock)
