@@ -10,8 +10,8 @@ from asyncrun.grammar.file_formats import OUTPUTS, STDOUT, input_format
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.field_types import Model
 from asyncrun.jobfile.files import real
-from asyncrun.jobfile.fillers import with_filling
 from asyncrun.jobfile.input_output import OutputConfig
+from asyncrun.jobfile.job_file import with_filling
 from asyncrun.jobfile.job_grammar import input_path, takes
 from asyncrun.jobfile.jobs import Chunking, Job
 from asyncrun.jobfile.mistakes import Findings, listed, near
