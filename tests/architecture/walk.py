@@ -1,6 +1,7 @@
 """Runs `asyncrun run jobs.yaml` in this process and writes what was called, in the order of first calls, as JSON to the file that is named.
 
-Usage: walk.py FILE. `calls` are [file below asyncrun/, qualified name]; `wire` are the files that stand around a request as it leaves, from the outside.
+Usage: walk.py FILE. `calls` are [file below asyncrun/, qualified name]; `wire` are the files that stand around a request as it leaves,
+from the outside.
 """
 
 from __future__ import annotations
