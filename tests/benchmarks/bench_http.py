@@ -108,7 +108,7 @@ async def our_http(url: str, encoding: str) -> AsyncIterator[Send]:
 
     async def send() -> object:
         body = orjson.dumps({"model": "m", "input": texts, "encoding_format": encoding})
-        return orjson.loads((await send(client, f"{url}/embeddings", body, {}, timeout=60)).body)
+        return orjson.loads((await send_body(client, f"{url}/embeddings", body, {}, timeout=60)).body)
 
     yield functools.partial(in_flight, send)
     await client.aclose()
@@ -187,7 +187,7 @@ CLIENTS: dict[str, tuple[str, Client]] = {
     "bare": ("bare loop: httpx-aiohttp + orjson + float32", bare),
     "undecoded": ("the same without float32", functools.partial(bare, decodes=False)),
     "httpx": ("bare loop with httpx's own transport", functools.partial(bare, kind=httpx.AsyncClient)),
-    "post": ("asyncrun's `post` + orjson", our_http),
+    "http": ("asyncrun's `http.send` + orjson", our_http),
     "aembed": ("`OpenAIEmbedding.aembed`: limiter, checks, float32", our_aembed),
     "job": ("**asyncrun, as an embed job**: all of it, with its trace", our_job),
     "lists": ("`aget_text_embedding_batch`: lists of Python floats", our_lists),
