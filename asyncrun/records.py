@@ -138,6 +138,19 @@ def content_key(text: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """A text that must be sent.
+
+    `key` is its content key, `size` its UTF-8 bytes, `ordinal` the place of its item in the input, -1 for a text that is no item.
+    """
+
+    key: bytes
+    text: str
+    size: int
+    ordinal: int = -1
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedFailure:
     """Why the text at `position` of a call has no vector."""
 

@@ -16,11 +16,10 @@ from asyncrun.errors import AsyncrunError
 from asyncrun.jobs.budget import ReservedAmount
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.forecast import expected
-from asyncrun.jobs.pending import Pending
 from asyncrun.ledger.job_records import Amount
 from asyncrun.ledger.ledger import TRUNCATED, Finished
 from asyncrun.ledger.space_records import add_token_rate
-from asyncrun.records import Embedded, InputType, Space
+from asyncrun.records import Embedded, InputType, Pending, Space
 from asyncrun.usage import Usage, Waits
 
 

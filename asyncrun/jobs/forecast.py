@@ -9,9 +9,8 @@ from asyncrun.aio.limits import Limits
 from asyncrun.batching.pack import pack
 from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
-from asyncrun.jobs.pending import Pending
 from asyncrun.ledger.job_records import Amount
-from asyncrun.records import InputType, Space
+from asyncrun.records import InputType, Pending, Space
 from asyncrun.results import JobPlan
 from asyncrun.usage import Load, Waits, cost_of
 

@@ -19,12 +19,11 @@ from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes, output_bytes
 from asyncrun.jobs.distinct import DistinctSource, changed_input
 from asyncrun.jobs.outputs import JobOutput
-from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.scan import Scan, scan
 from asyncrun.jobs.space_check import needs_probe, probe_of
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ledger.space_records import known_dimensions
-from asyncrun.records import InputType, Item, Space, content_key
+from asyncrun.records import InputType, Item, Pending, Space, content_key
 from asyncrun.results import JobPlan
 from asyncrun.usage import cost_of
 
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from asyncrun.jobs.pending import Pending
-    from asyncrun.records import Vectors
+    from asyncrun.records import Pending, Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,12 +10,11 @@ from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import AsyncrunError, EndpointError, SpaceMismatchError
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.job_counters import JobCounters
-from asyncrun.jobs.pending import Pending
-from asyncrun.jobs.sending import Batch, send_all
+from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import other_size
 from asyncrun.ledger.space_records import add_places, places
-from asyncrun.records import Embedded, InputType, Space, content_key
+from asyncrun.records import Embedded, InputType, Pending, Space, content_key
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors

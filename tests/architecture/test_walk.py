@@ -19,10 +19,9 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.pending import Pending
-from asyncrun.jobs.sending import send_all
+from asyncrun.jobs.send_batches import send_all
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.records import InputType, content_key
+from asyncrun.records import InputType, Pending, content_key
 from asyncrun.testing.server import FakeServer
 from asyncrun.usage import Usage
 

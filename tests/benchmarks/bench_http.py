@@ -30,6 +30,7 @@ import httpx_aiohttp
 import numpy as np
 import orjson
 
+from asyncrun import http
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.pool import outcomes
 from asyncrun.aio.stop import StopRequest
@@ -37,11 +38,10 @@ from asyncrun.batching.pack import BatchLimits, pack
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders import OpenAIEmbedding
-from asyncrun.http import build_client
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.embed_batch import Pending, embed_batch
+from asyncrun.jobs.embed_batch import embed_batch
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.records import InputType
+from asyncrun.records import InputType, Pending
 from asyncrun.redact import Redactor
 from asyncrun.trace.recorder import TraceRecorder
 
@@ -104,11 +104,11 @@ async def bare(url: str, encoding: str, *, decodes: bool = True, kind: type[http
 
 @asynccontextmanager
 async def our_http(url: str, encoding: str) -> AsyncIterator[Send]:
-    client, texts = build_client(IN_FLIGHT), list(texts_of(1))
+    client, texts = http.build_client(IN_FLIGHT), list(texts_of(1))
 
     async def send() -> object:
         body = orjson.dumps({"model": "m", "input": texts, "encoding_format": encoding})
-        return orjson.loads((await send_body(client, f"{url}/embeddings", body, {}, timeout=60)).body)
+        return orjson.loads((await http.send(client, f"{url}/embeddings", body, {}, timeout=60)).body)
 
     yield functools.partial(in_flight, send)
     await client.aclose()

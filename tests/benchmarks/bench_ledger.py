@@ -281,9 +281,8 @@ async def send(url: str, ledger: Ledger, size: int, in_flight: int) -> Cost:
     from asyncrun.clock import SystemClock
     from asyncrun.embedders.provider_classes import OpenAIEmbedding
     from asyncrun.jobs.context import JobContext
-    from asyncrun.jobs.pending import Pending
-    from asyncrun.jobs.sending import send_all
-    from asyncrun.records import InputType, content_key
+    from asyncrun.jobs.send_batches import send_all
+    from asyncrun.records import InputType, Pending, content_key
 
     limits = Limits(concurrency=in_flight)
     embedder = OpenAIEmbedding(model="m", base_url=url, space="throughput", batch=BatchLimits(max_items=size), limits=limits)

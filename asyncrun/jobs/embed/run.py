@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from asyncrun.errors import AsyncrunError
 from asyncrun.jobs.items import Items, plan_items
 from asyncrun.jobs.job_counters import JobCounters
-from asyncrun.jobs.missing import send_missing
 from asyncrun.jobs.outputs import JobOutput, Row, RowIds
 from asyncrun.jobs.scan import Scan
+from asyncrun.jobs.send_missing import send_missing
 from asyncrun.ports import Progress
 from asyncrun.records import Item
 from asyncrun.results import Counts, JobPlan, JobResult

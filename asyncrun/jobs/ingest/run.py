@@ -22,15 +22,14 @@ from asyncrun.jobs.ingest.documents import ChunkedDocument, DocumentScan, docume
 from asyncrun.jobs.ingest.store_sync import StoreSync
 from asyncrun.jobs.items import input_notes, probes_foreseen
 from asyncrun.jobs.job_counters import JobCounters
-from asyncrun.jobs.pending import Pending
 from asyncrun.jobs.run_options import not_done
-from asyncrun.jobs.sending import Batch, send_all
+from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.jobs.space_check import check_place
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.ledger.space_records import known_dimensions, newest_batch
 from asyncrun.ports import Progress
-from asyncrun.records import Embedded, EmbedFailure, InputType, Item, Space, content_key
+from asyncrun.records import Embedded, EmbedFailure, InputType, Item, Pending, Space, content_key
 from asyncrun.results import JobPlan, JobResult
 from asyncrun.usage import Load
 

@@ -21,7 +21,7 @@ from asyncrun.jobs.outputs import new_row_ids
 from asyncrun.jobs.query.questions import Answering, Question, answered_row, look_up
 from asyncrun.jobs.run_options import Chosen, not_done
 from asyncrun.jobs.scan import NO_KEY
-from asyncrun.jobs.stop_timeout import patience
+from asyncrun.jobs.send_batches import stop_timeout
 from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.job_records import Amount
 from asyncrun.ledger.known_failures import KnownFailure
@@ -81,7 +81,7 @@ class Answers:
         workers = self._context.workers or self._answering.llm.workers
         try:
             async with (
-                patience(self._context),
+                stop_timeout(self._context),
                 outcomes(self._calls(blocks), workers=workers, order="input", on_error="collect", ahead=4 * workers) as settled,
             ):
                 async for outcome in settled:

@@ -15,12 +15,12 @@ from asyncrun.jobs.collection_check import check_space, filter_notes
 from asyncrun.jobs.failures import keep_failures
 from asyncrun.jobs.items import Items, input_notes, plan_items
 from asyncrun.jobs.job_counters import JobCounters
-from asyncrun.jobs.missing import send_missing
 from asyncrun.jobs.outputs import JobOutput, Row, RowIds, check_rows, new_row_ids
 from asyncrun.jobs.query.answers import Answers, Found
 from asyncrun.jobs.query.fillers import telling_how
 from asyncrun.jobs.query.questions import Answering, Question, answered_row, find_unanswered, likely_size, look_up, with_answers
 from asyncrun.jobs.scan import Scan
+from asyncrun.jobs.send_missing import send_missing
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ports import Progress
 from asyncrun.records import Item

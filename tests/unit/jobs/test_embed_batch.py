@@ -18,10 +18,9 @@ from asyncrun.clock import SystemClock
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.embed_batch import embed_batch
-from asyncrun.jobs.pending import Pending
 from asyncrun.ledger.group_writer import Write
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.records import Embedded, InputType, Space
+from asyncrun.records import Embedded, InputType, Pending, Space
 
 
 class Ones(BaseEmbedding):

@@ -10,8 +10,7 @@ from asyncrun.aio.limits import Limits
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders.provider_classes import OpenAIEmbedding
 from asyncrun.jobs.forecast import Forecast, Foreseen, TokenRate, at_limits
-from asyncrun.jobs.pending import Pending
-from asyncrun.records import InputType, Space, content_key
+from asyncrun.records import InputType, Pending, Space, content_key
 
 
 def embedder(**batch: int) -> OpenAIEmbedding:

@@ -19,7 +19,7 @@ from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.outputs import RowIds
 from asyncrun.jobs.run_options import not_done
 from asyncrun.jobs.scan import Scan
-from asyncrun.jobs.sending import Batch, send_all
+from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.jobs.space_check import check_place
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ledger.ledger import TRUNCATED

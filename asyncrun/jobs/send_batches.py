@@ -1,12 +1,14 @@
-"""Sending what is missing: texts in batches through the engine, until all are answered or the job must stop."""
+"""Texts are sent in batches, many at a time, until all are answered or the job must stop; and how long it waits for those in flight."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from asyncrun.aio.pool import outcomes
+from asyncrun.aio.worker_state import WorkerMonitor, monitor_workers
 from asyncrun.batching.pack import pack
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import AsyncrunError, BudgetError, StopRunError
@@ -15,14 +17,14 @@ from asyncrun.jobs.disk_space import DiskCheck
 from asyncrun.jobs.embed_batch import embed_batch
 from asyncrun.jobs.forecast import load_of
 from asyncrun.jobs.job_counters import JobCounters
-from asyncrun.jobs.pending import Pending
-from asyncrun.jobs.stop_timeout import patience
-from asyncrun.records import Embedded, InputType
+from asyncrun.records import Embedded, InputType, Pending
 from asyncrun.usage import Usage
 
 Batch = Sequence[Pending]
 Receive = Callable[[Batch, Embedded], AsyncrunError | None]
 """Takes the answer to a batch, whose vectors are durable, and may return an error that ends the sending."""
+LOOK_EVERY = 0.05
+"""Seconds between two looks at what is in flight, after the job was asked to stop."""
 
 
 async def send_all(
@@ -48,7 +50,7 @@ async def send_all(
     sending = _Sending(receive, embedder, input_type, context, used, counters, keep, disk_check)
     answers = outcomes(sending.calls(pending), workers=context.workers or embedder.workers, order="completed", on_error="collect")
     try:
-        async with patience(context), answers as answered:
+        async with stop_timeout(context), answers as answered:
             async for outcome in answered:
                 sending.take(*outcome.result())
     except TimeoutError:
@@ -110,3 +112,26 @@ class _Sending:
             error = self.receive(batch, outcome) or (self.disk_check.error if self.disk_check is not None else None)
             self.ended = self.ended or error
         self.ended = self.ended or outcome.error
+
+
+@asynccontextmanager
+async def stop_timeout(context: JobContext) -> AsyncIterator[None]:
+    """Run pools inside of the block. Raises TimeoutError when its jobs are not to be waited for any longer; then they are cancelled.
+
+    To wait for a rate limit, the end of a throttle or another attempt is not to be in flight: nothing is lost when that ends at once.
+    """
+    with monitor_workers() as seen:
+        async with asyncio.timeout(context.seconds_left()) as limit:
+            watching = asyncio.create_task(_cut_short(context, seen, limit))
+            try:
+                yield
+            finally:
+                watching.cancel()
+                await asyncio.wait([watching])
+
+
+async def _cut_short(context: JobContext, seen: WorkerMonitor, limit: asyncio.Timeout) -> None:
+    await context.stop.wait()
+    while any(not worker.idle for worker in seen.busy()):
+        await context.clock.sleep(LOOK_EVERY)
+    limit.reschedule(asyncio.get_running_loop().time())
