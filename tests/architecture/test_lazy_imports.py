@@ -26,19 +26,12 @@ HEAVY = {
     "yaml",
 }
 
-LIST_MODULES = """
-import sys
-try:
-    {program}
-finally:
-    sys.stderr.write("\\n".join(sorted(sys.modules)))
-"""
+LIST_MODULES = Path(__file__).resolve().parents[1] / "programs" / "list_modules.py"
 
 
 def modules(program: str) -> list[str]:
     """Return the modules that a fresh process has loaded when the program has ended."""
-    code = LIST_MODULES.format(program=program)
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, LIST_MODULES, program], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     return ended.stderr.split()
 
