@@ -53,9 +53,9 @@ class EventNode:
     type: str
     name: str
     start: float
+    attributes: dict[str, Plain]
     end: float | None = None
     status: str = ""
-    attributes: dict[str, Plain] = field(default_factory=dict)
     error: dict[str, Plain] | None = None
     folded: FoldedEvents | None = None
     folded_into: EventNode | None = None

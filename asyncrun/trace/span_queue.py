@@ -51,7 +51,7 @@ class SpanQueue:
         self._clean = clean
         self._texts = texts
         self._count = 0
-        self._root = EventNode(0, None, "", "", 0.0)
+        self._root = EventNode(0, None, "", "", 0.0, {})
         self._open: dict[str, EventNode] = {}
         # Ids of events that have ended, in two generations: a child may start a little later than its parent ends.
         self._recent: dict[str, EventNode] = {}
@@ -166,14 +166,14 @@ class SpanQueue:
 
     def new_folded(self, parent: EventNode, kind: str, name: str) -> EventNode:
         """Return a span for what is folded below `parent`."""
-        node = self._new(parent, kind, name, 0.0)
+        node = self._new(parent, kind, name, 0.0, {})
         node.folded = FoldedEvents()
         node.status = "succeeded"
         return node
 
-    def _new(self, parent: EventNode, kind: str, name: str, start: float) -> EventNode:
+    def _new(self, parent: EventNode, kind: str, name: str, start: float, attributes: dict[str, Plain]) -> EventNode:
         self._count += 1
-        return EventNode(self._count, parent, kind, name, start)
+        return EventNode(self._count, parent, kind, name, start, attributes)
 
     def _start(self, event_id: str, time: float, event_type: Any, parent: str, payload: Any) -> None:
         kind = str(event_type.value if isinstance(event_type, Enum) else event_type)
@@ -181,8 +181,7 @@ class SpanQueue:
         name = str(attributes.pop("name", "") or attributes.pop("job", ""))
         above = self._find(parent) or self._root
         above.open_children += 1
-        self._open[event_id] = node = self._new(above, kind, name, time)
-        node.attributes = attributes
+        self._open[event_id] = self._new(above, kind, name, time, attributes)
 
     def _end(self, node: EventNode, event_id: str, time: float, payload: Any) -> None:
         del self._open[event_id]
@@ -224,8 +223,7 @@ class SpanQueue:
 
     def _job(self, parent: EventNode, name: str, numbers: array[float], position: int) -> EventNode:
         index, start, end = numbers[position : position + 3]
-        node = self._new(parent, CBEventType.ASYNC_JOB.value, name, start)
-        node.attributes = {"index": int(index)}
+        node = self._new(parent, CBEventType.ASYNC_JOB.value, name, start, {"index": int(index)})
         node.end = end
         node.status = "succeeded"
         return node

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from asyncrun.app.recorded_runs import find_run, job_names
 from asyncrun.errors import UnknownRunError
-from asyncrun.trace.run_lookup import find_run, job_names
-from asyncrun.trace.run_record import RunRecord
+from asyncrun.trace.run_record import RunRecord, Span
 
 IDS = ["20261122-021500-0a01", "20261123-021500-0b02", "20261123-031500-0c03", "20261124-021500-4f2a"]
 RUNS = [RunRecord(run_id, float(number), None, "running", None, None, None, "1", "here") for number, run_id in enumerate(IDS)]
@@ -55,9 +55,14 @@ def test_nothing_recorded_has_a_hint_of_its_own() -> None:
     assert "asyncrun run" in caught.value.hint
 
 
-def test_the_jobs_of_a_run_that_was_killed_are_those_that_had_begun(maker) -> None:
-    notes = maker.add("async_job", 0, None, name="notes")
-    maker.add("async_job", 1, None, notes, name="write out.jsonl")
-    maker.add("embedding", 1, 2, name="m")
-    maker.add("async_job", 2, None, name="ask")
-    assert job_names(maker.spans) == {"notes", "ask"}
+def test_the_jobs_of_a_run_that_was_killed_are_those_that_had_begun() -> None:
+    spans = [
+        Span("r", number, parent, kind, name, 0.0, None, "running")
+        for number, parent, kind, name in (
+            (1, None, "async_job", "notes"),
+            (2, 1, "async_job", "write out.jsonl"),
+            (3, None, "embedding", "m"),
+            (4, None, "async_job", "ask"),
+        )
+    ]
+    assert job_names(spans) == {"notes", "ask"}
