@@ -12,8 +12,7 @@ import orjson
 
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
-from asyncrun.batching.pack import BatchLimits, byte_size
-from asyncrun.batching.per_byte import TokensPerByte
+from asyncrun.batching.pack import BatchLimits, TokensPerByte, byte_size
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.dialects import Dialect
 from asyncrun.embedders.interface import Empty, TooLong

@@ -7,8 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.batching.bisect import split
-from asyncrun.batching.pack import BatchLimits, pack
+from asyncrun.batching.pack import BatchLimits, pack, split
 from asyncrun.endpoints.classify import Verdict
 
 FIRST_ITEMS = 2

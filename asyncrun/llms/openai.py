@@ -13,8 +13,7 @@ import orjson
 
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
-from asyncrun.batching.pack import byte_size
-from asyncrun.batching.per_byte import TokensPerByte
+from asyncrun.batching.pack import TokensPerByte, byte_size
 from asyncrun.endpoints.address import auth_header, check_key, fill, find_address, join, with_query
 from asyncrun.endpoints.endpoint import Refused, Replied
 from asyncrun.endpoints.options import EndpointOptions, build_endpoint

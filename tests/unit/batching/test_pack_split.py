@@ -5,19 +5,15 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.batching.bisect import split
+from asyncrun.batching.pack import split
 
 
-@given(st.integers(1, 200), st.none() | st.integers(-5, 205), st.none() | st.integers(-1, 205))
-def test_the_parts_are_the_batch_in_its_order_and_smaller_than_it(size, guilty, cap):
-    parts = split(range(size), guilty, cap)
+@given(st.integers(1, 200), st.none() | st.integers(-1, 205))
+def test_the_parts_are_the_batch_in_its_order_and_smaller_than_it(size, cap):
+    parts = split(range(size), cap)
     assert [thing for part in parts for thing in part] == list(range(size))
     assert all(len(part) for part in parts)
     assert size == 1 or max(map(len, parts)) < size
-
-
-def test_a_named_text_goes_alone():
-    assert split([10, 11, 12, 13], guilty=2) == [[10, 11], [12], [13]]
 
 
 def test_the_cap_of_the_endpoint_is_the_size_of_the_parts():
