@@ -95,13 +95,13 @@ class AttemptTimer:
         self._outer: AttemptTimer | None = None
 
     def __enter__(self) -> Self:
-        around = surroundings.get()
-        self._outer = around.timer
-        surroundings.set(around._replace(timer=self))
+        worker, monitor, self._outer = surroundings.get()
+        surroundings.set((worker, monitor, self))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        surroundings.set(surroundings.get()._replace(timer=self._outer))
+        worker, monitor, _ = surroundings.get()
+        surroundings.set((worker, monitor, self._outer))
 
     @contextmanager
     def on(self, part: Part) -> Generator[None, None, None]:
@@ -122,7 +122,7 @@ class AttemptTimer:
 @contextmanager
 def time_spent_on(part: Part) -> Generator[None, None, None]:
     """Count the seconds of the block as part of the attempt that is being made; outside of one it does nothing."""
-    own = surroundings.get().timer
+    own = surroundings.get()[2]
     if own is None:
         yield
         return

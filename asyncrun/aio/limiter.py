@@ -54,11 +54,11 @@ class Limiter:
         waits = await self.admit(need)
         return Reservation(self, waits, *self.take(need))
 
-    def foresee(self, *, tokens: float = 0, inputs: float = 0) -> Obstacle:
+    def foresee(self, need: Mapping[str, float]) -> Obstacle:
         """Return what a request that comes now waits for, and for how many seconds at least; infinite when nobody can say."""
         if self._line:
             return self._line.reason or "queue", math.inf
-        return self._obstacle({"requests": 1, "tokens": tokens, "inputs": inputs}) or ("", 0.0)
+        return self._obstacle(need) or ("", 0.0)
 
     def throttle(self, hint: float | None = None, *, sent: float | None = None) -> None:
         """Shut the gate for all requests, and cut the concurrency: the endpoint said "too fast".

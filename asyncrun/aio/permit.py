@@ -43,7 +43,7 @@ class Permit:
     async def __aenter__(self) -> Self:
         """Wait for the permit; when this is cancelled, nobody else notices."""
         self._around = _held.get()
-        reservation = next((held for held in reversed(self._around) if isinstance(held, Reservation) and held.is_for(self._limiter)), None)
+        reservation = self._reserved() if self._around else None
         if reservation is not None:
             self.waits, self.sent = reservation.waits, reservation.sent
             self._taken = reservation.use(self._need)
@@ -56,13 +56,20 @@ class Permit:
 
     async def _wait(self) -> None:
         limiter = self._limiter
-        permits = (held for held in reversed(self._around) if isinstance(held, Permit))
-        self._lender = next((permit for permit in permits if permit._open and permit._limiter is limiter), None)
+        self._lender = self._enclosing() if self._around else None
         reason = "gate" if limiter.gate > 0 else "limiter"
-        foreseen = limiter.foresee(tokens=self._need["tokens"], inputs=self._need["inputs"])
-        with waiting(reason, words=lambda: limiter.waiting), tell_wait(*foreseen) as told:
+        with waiting(reason, words=lambda: limiter.waiting), tell_wait(*limiter.foresee(self._need)) as told:
             self.waits = await (limiter.admit(self._need) if self._lender is None else self._lender._lend(self._need))
             told(self.waits)
+
+    def _reserved(self) -> Reservation | None:
+        """Return the reservation that this permit may use."""
+        return next((held for held in reversed(self._around) if isinstance(held, Reservation) and held.is_for(self._limiter)), None)
+
+    def _enclosing(self) -> Permit | None:
+        """Return the permit of this limiter that the running code is inside of."""
+        permits = (held for held in reversed(self._around) if isinstance(held, Permit))
+        return next((permit for permit in permits if permit._open and permit._limiter is self._limiter), None)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Give the slot back."""
@@ -148,7 +155,8 @@ async def reserve_first(limiters: Sequence[Limiter], *, tokens: float = 0, input
 
     Who waits stands in the lines of all of them, so that nobody overtakes; when this is cancelled, nobody else notices.
     """
-    foreseen = [limiter.foresee(tokens=tokens, inputs=inputs) for limiter in limiters]
+    need = {"requests": 1, "tokens": tokens, "inputs": inputs}
+    foreseen = [limiter.foresee(need) for limiter in limiters]
     for place, (_, seconds) in enumerate(foreseen):
         if seconds == 0:
             return place, await limiters[place].reserve(tokens=tokens, inputs=inputs)
