@@ -9,12 +9,11 @@ from asyncrun.escape import printable
 from asyncrun.grammar.file_formats import OUTPUTS, STDOUT, input_format
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.field_types import Model
-from asyncrun.jobfile.files import real
 from asyncrun.jobfile.input_output import OutputConfig
-from asyncrun.jobfile.job_file import with_filling
-from asyncrun.jobfile.job_grammar import input_path, takes
-from asyncrun.jobfile.jobs import Chunking, Job
-from asyncrun.jobfile.mistakes import Findings, listed, near
+from asyncrun.jobfile.job_grammar import input_path
+from asyncrun.jobfile.jobs import Chunking
+from asyncrun.jobfile.mistakes import Findings
+from asyncrun.jobfile.needs import output_path
 from asyncrun.jobfile.protected_files import output_files, protect_input, protect_parts
 from asyncrun.jobfile.sections import (
     LOCAL_KEYS,
@@ -34,7 +33,6 @@ from asyncrun.path_collisions import Protected, find_collision, locate, protect_
 from asyncrun.paths import state_folder
 from asyncrun.registry import BUILT_IN
 
-Needs = Mapping[str, tuple[str, ...]]
 OWN_INPUT = "an input of this job: an input cannot be an output"
 
 
@@ -44,63 +42,6 @@ def check_names(entries: Sequence[JobEntry], findings: Findings) -> None:
     for entry in entries:
         if entry.name and first.setdefault(entry.name, entry.position) != entry.position:
             findings.add(entry.path("name"), f"jobs[{first[entry.name]}] has this name too", "a name of its own")
-
-
-def find_needs(entries: Sequence[JobEntry], root: FilePath, findings: Findings) -> Needs:
-    """Return what every job needs: the jobs it names, those whose output it reads, and those that fill the collection it asks."""
-    names = {entry.name for entry in entries if entry.name}
-    shown = [entry.shown for entry in entries if entry.shown]
-    writers = {path: entry.name for entry in entries if (path := output_path(entry.job, root)) is not None}
-    needs: dict[str, tuple[str, ...]] = {}
-    for entry in entries:
-        for position, need in enumerate(entry.needs):
-            if need not in names:
-                where = entry.path("needs", position)
-                if not findings.knows(where):
-                    findings.add(where, f"no job is named{findings.quoted(where)}", listed(shown), near(need, shown))
-        read = [name for name in writers_read(entry.job, root, writers) if name != entry.name]
-        needs[entry.name] = tuple(dict.fromkeys([*(need for need in entry.needs if need in names), *read]))
-    return with_filling(entries, needs, root)
-
-
-def check_cycles(entries: Sequence[JobEntry], needs: Needs, findings: Findings) -> bool:
-    """Tell whether no job needs itself, by whatever way; each circle is named once."""
-    seen: set[str] = set()
-    shown = {entry.name: printable(entry.shown, 60) for entry in entries}
-    sound = True
-    for entry in entries:
-        circle = _circle(entry.name, needs, seen)
-        if circle:
-            sound = False
-            at = next(other for other in entries if other.name == circle[0])
-            where = at.path("needs")
-            findings.add(
-                where if findings.node(where) is not None else at.path("input"),
-                f"jobs need each other: {' -> '.join(shown[name] for name in [*circle, circle[0]])}",
-                "needs that come to an end",
-            )
-    return sound
-
-
-def _circle(start: str, needs: Needs, seen: set[str]) -> list[str]:
-    """Return the names of a circle that can be reached from a job, in their order; marks what was seen."""
-    if start in seen:
-        return []
-    trail = [start]
-    rests = [iter(needs.get(start, ()))]
-    seen.add(start)
-    while trail:
-        need = next(rests[-1], None)
-        if need is None:
-            trail.pop()
-            rests.pop()
-        elif need in trail:
-            return trail[trail.index(need) :]
-        elif need not in seen:
-            seen.add(need)
-            trail.append(need)
-            rests.append(iter(needs.get(need, ())))
-    return []
 
 
 def check_embedder(embedder: EmbedderConfig, path: Path, names: Names, findings: Findings) -> None:
@@ -275,15 +216,3 @@ def _key_of(path: Path, model: EndpointConfig | ModelConfig, findings: Findings)
         return model.api_key.get_secret_value()
     node = findings.node((*path, "api_key"))
     return node.text if isinstance(node, Scalar) else ""
-
-
-def output_path(job: Job | None, root: FilePath) -> FilePath | None:
-    """Return the file that a job writes, None for stdout or a store."""
-    output = getattr(job, "output", None)
-    return None if output is None or output.path == STDOUT else real(root / output.path)
-
-
-def writers_read(job: Job | None, root: FilePath, writers: Mapping[FilePath, str]) -> list[str]:
-    """Return the names of the jobs whose outputs a job reads."""
-    reads = takes(job.input, root) if job is not None and writers else None
-    return [name for path, name in writers.items() if reads(path)] if reads else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +17,7 @@ from asyncrun.jobfile.mistakes import near
 from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
 
 if TYPE_CHECKING:
-    from asyncrun.jobfile.entries import JobEntry
+    pass
 
 VERSION = 1
 """The version of the job file's language that this asyncrun reads."""
@@ -121,16 +121,6 @@ def closure(names: set[str], needs: Mapping[str, Sequence[str]]) -> set[str]:
     return found
 
 
-def with_filling(entries: Sequence[JobEntry], needs: Mapping[str, tuple[str, ...]], root: Path) -> dict[str, tuple[str, ...]]:
-    """Return what every job needs, one that asks a collection also what fills it; not what itself needs that job."""
-    found = dict(needs)
-    for entry in entries:
-        for name in _filling(entry, entries, root):
-            if name not in found[entry.name] and entry.name not in closure({name}, found):
-                found[entry.name] = (*found[entry.name], name)
-    return found
-
-
 def in_order(needs: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Yield the names so that each comes after what it needs, else in their own order; there must be no cycle.
 
@@ -150,11 +140,3 @@ def in_order(needs: Mapping[str, Sequence[str]]) -> Iterator[str]:
             if name not in done:
                 done.add(name)
                 yield name
-
-
-def _filling(entry: JobEntry, entries: Sequence[JobEntry], root: Path) -> Iterator[str]:
-    asked = entry.job.asks if entry.job is not None else None
-    for other in entries if asked is not None else ():
-        filled = other.job.fills if other.job is not None else None
-        if asked is not None and filled is not None and filled.is_same(asked, root):
-            yield other.name

@@ -18,6 +18,7 @@ from asyncrun.jobfile.jobs import EntryReader, Job, PartialJob
 from asyncrun.jobfile.keys import KeyRing
 from asyncrun.jobfile.kinds import job_options
 from asyncrun.jobfile.mistakes import Findings, Gap, near
+from asyncrun.jobfile.needs import Needs, check_cycles, find_needs
 from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, ModelConfig, NotifyConfig, StoreConfig, TraceConfig
 from asyncrun.jobfile.unavailable import Names, note_later
 from asyncrun.jobfile.validation_errors import M, build
@@ -188,18 +189,18 @@ class JobFileLoader:
                 self.findings.add(("defaults", key), "no option of a job", ", ".join(sorted(options)), near(key, options), key=True)
         return data or {}
 
-    def _needs(self, entries: Sequence[JobEntry]) -> checks.Needs:
+    def _needs(self, entries: Sequence[JobEntry]) -> Needs:
         for entry in entries:
             check_words(entry, self.folder, self.findings)
         checks.check_names(entries, self.findings)
-        needs = checks.find_needs(entries, self.folder, self.findings)
-        checks.check_cycles(entries, needs, self.findings)
+        needs = find_needs(entries, self.folder, self.findings)
+        check_cycles(entries, needs, self.findings)
         checks.check_outputs(entries, self.folder, self.path.absolute(), self.resolver.key_files.values(), self.findings)
         checks.check_parts(entries, self.names, self.findings)
         checks.check_budgets(entries, self.findings)
         return needs
 
-    def _reached(self, entries: Sequence[JobEntry], needs: checks.Needs) -> frozenset[Path]:
+    def _reached(self, entries: Sequence[JobEntry], needs: Needs) -> frozenset[Path]:
         """Return the paths of the selected jobs, of what they need, and of the parts that these refer to."""
         names = closure(set(self.options.jobs or needs), needs)
         return frozenset(path for entry in entries if entry.name in names for path in (entry.path(), *entry.parts))
@@ -236,7 +237,7 @@ class JobFileLoader:
                 self.findings.add_gap("secret", (*path, "file"), str(error), "a file that holds the key alone")
         return found
 
-    def _raise_unknown(self, needs: checks.Needs) -> None:
+    def _raise_unknown(self, needs: Needs) -> None:
         unknown = [name for name in self.options.jobs if name not in needs]
         if unknown:
             raise unknown_job(unknown[0], list(needs))
