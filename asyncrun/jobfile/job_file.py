@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -15,9 +15,6 @@ from asyncrun.jobfile.field_types import VARIABLE_SCHEMA, Accepts, Model
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.mistakes import near
 from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
-
-if TYPE_CHECKING:
-    pass
 
 VERSION = 1
 """The version of the job file's language that this asyncrun reads."""
