@@ -1,16 +1,19 @@
-"""What is done with a job of any kind: checked before the first starts, opened, asked for its spaces, exported."""
+"""What is done with a job of any kind: checked before the first starts, opened, asked for its spaces and for what it reads, exported."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asyncrun import registry
 from asyncrun.app.builder import JobBuilder
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import MissingKeyError, UsageError
-from asyncrun.grammar.file_formats import input_format
+from asyncrun.grammar.file_formats import STDOUT, input_format
+from asyncrun.jobfile.files import real
 from asyncrun.jobfile.input_output import OutputConfig
+from asyncrun.jobfile.job_grammar import takes
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import LlmConfig
 from asyncrun.jobs.interface import find_kind
@@ -96,3 +99,21 @@ def _check_formats(job: Job) -> None:
         built_in = None if name is None else registry.BUILT_IN[port].get(name)
         if name is not None and (built_in is None or built_in.extra):
             registry.load(port, name)
+
+
+def output_path(job: Job) -> str | None:
+    """Return the path of a job's output as the job file has it, None for a job without one."""
+    output: OutputConfig | None = getattr(job, "output", None)
+    return None if output is None else output.path
+
+
+def made_inputs(jobs: Sequence[Job], root: Path) -> dict[str, dict[Path, str]]:
+    """Return the jobs that read outputs of others, each with these files and the names of their makers. Blocks."""
+    outputs = {real(root / path): job.name for job in jobs if (path := output_path(job)) is not None and path != STDOUT}
+    found: dict[str, dict[Path, str]] = {}
+    for job in jobs if outputs else ():
+        reads = takes(job.input, root)
+        read = {path: maker for path, maker in outputs.items() if maker != job.name and reads(path)}
+        if read:
+            found[job.name] = read
+    return found

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from asyncrun.app.builder import JobBuilder
-from asyncrun.app.jobs import check_jobs, open_job
+from asyncrun.app.jobs import check_jobs, made_inputs, open_job
 from asyncrun.app.opening import open_builder, until_interrupted
-from asyncrun.app.produced_files import made_inputs
 from asyncrun.app.request import Request
 from asyncrun.errors import AsyncrunError, TryLaterError
 from asyncrun.jobfile.jobs import Job

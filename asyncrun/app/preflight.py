@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from asyncrun.app.builder import JobBuilder
-from asyncrun.app.jobs import check_parts
-from asyncrun.app.produced_files import made_inputs
+from asyncrun.app.jobs import check_parts, made_inputs
 from asyncrun.errors import AsyncrunError
 from asyncrun.grammar.file_formats import STDIN
 from asyncrun.jobfile.jobs import Job

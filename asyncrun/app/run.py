@@ -12,13 +12,11 @@ from pathlib import Path
 
 from asyncrun.aio.event_loop import loop_factory
 from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
-from asyncrun.app.jobs import check_jobs, open_job
+from asyncrun.app.jobs import check_jobs, made_inputs, open_job, output_path
 from asyncrun.app.opening import create_builder, redactor_of
 from asyncrun.app.overrides import Selection, load_jobs
-from asyncrun.app.produced_files import made_inputs, output_path
 from asyncrun.app.recording import hash_of, open_recorder, settings_of
 from asyncrun.app.request import Request
-from asyncrun.app.results import with_failures
 from asyncrun.app.run_watch import capture_warnings, watch_run
 from asyncrun.app.state_folder import enter_state_folder, spooled_stdin
 from asyncrun.app.trace_export import open_sender, send_trace
@@ -129,6 +127,8 @@ async def _run_locked(
         builder = build(request, ledger, stop=stop, clock=clock, manager=manager)
         stack.push_async_callback(builder.aclose)
         if request.options.retry is not None:
+            from asyncrun.app.results import with_failures
+
             jobs = await asyncio.to_thread(with_failures, jobs, builder, request.options.retry.ids)
             if not jobs:
                 return _nothing_failed(progress, clock)

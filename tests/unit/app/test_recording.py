@@ -83,7 +83,7 @@ def test_a_store_that_another_run_sets_aside_first_is_left_to_it(path: Path, mon
         TraceStore(path).close()
         yield
 
-    monkeypatch.setattr("asyncrun.app.recording.turn", after_another)
+    monkeypatch.setattr("asyncrun.app.recording.hold_folder", after_another)
     scribble(path)
     before = path.read_bytes()
     run_id = run(opened(path, []))
