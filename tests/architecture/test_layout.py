@@ -6,6 +6,7 @@ import ast
 import functools
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,26 @@ def test_only_ui_knows_rich_and_only_cli_knows_typer() -> None:
         if (room := rooms.get(name.partition(".")[0])) and path.relative_to(ROOT / "asyncrun").parts[0] != room
     ]
     assert strangers == []
+
+
+def is_program(text: str) -> bool:
+    try:
+        return text.count("\n") > 3 and any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(textwrap.dedent(text)).body)
+    except SyntaxError:
+        return False
+
+
+def test_programs_that_tests_run_are_files() -> None:
+    """Those of `tests/programs` are formatted, checked and renamed with the rest; unit tests run none."""
+    rooms = [ROOT / "tests" / room for room in ("acceptance", "architecture", "cli", "integration")]
+    texts = (
+        (f"{name_of(path)}:{node.lineno}", node.value)
+        for path in SOURCES
+        if any(path.is_relative_to(room) for room in rooms)
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    assert [place for place, text in texts if is_program(text)] == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests" / "unit").rglob("test_*.py")), ids=name_of)
