@@ -73,8 +73,9 @@ class Embedder(Protocol):
     async def aembed(self, texts: Sequence[str], input_type: InputType = InputType.DOCUMENT) -> Embedded:
         """Embed texts, no more than `batch` allows in one request; every text ends with a proven vector or with a failure.
 
-        The policies for empty and too long texts are applied here. Raises AuthError, QuotaError, ThrottledError,
-        OutageError, EndpointError: answers about the endpoint, not about a text.
+        The policies for empty and too long texts are applied here. What is about the endpoint and not about a text (AuthError, QuotaError,
+        ThrottledError, OutageError, EndpointError) ends the call early: it is the outcome's `error`, beside what was answered before.
+        Raised instead, it is taken to have answered and used nothing.
         """
 
     async def renew_connections(self) -> None:
