@@ -36,7 +36,7 @@ DEFAULTS = {
     ("EmbedderConfig", "on_empty"): "`fail`; in an ingest job: `skip`",
     ("Chunking", "overlap"): "32, or an eighth of `size` if that is less",
     ("IngestJob", "source"): "the job's name",
-    ("Output", "format"): "by the ending of `path`",
+    ("OutputConfig", "format"): "by the ending of `path`",
 }
 """Defaults that the schema cannot state."""
 
