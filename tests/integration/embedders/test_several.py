@@ -13,7 +13,7 @@ from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.several import SeveralEmbedders
 from asyncrun.errors import AuthError, OutageError, SpaceMismatchError
-from asyncrun.testing.faults import Fault
+from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.named import fault
 from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import vector_of
@@ -257,3 +257,16 @@ async def test_a_place_that_is_slow_to_answer_joins_later():
     assert batches_at(servers[0]) != []
     assert batches_at(servers[1]) != []
     assert servers[0].requests[1].at < servers[1].requests[1].at
+
+
+@pytest.mark.asyncio
+async def test_what_an_endpoint_has_answered_before_it_fails_is_kept_and_the_rest_goes_to_another():
+    texts = [f"text {number}" for number in range(6)]
+    gone = error(401, "no such key", times=None, when=lambda request: texts[4] in request.texts and len(request.texts) <= 2)
+    async with AsyncExitStack() as stack:
+        servers = await started(stack, FakeServer(max_items=2, faults=[gone]), FakeServer(latency=0.05))
+        async with several(servers) as embedder:
+            answer = await embedder.aembed(texts)
+    assert right(answer, texts)
+    assert batches_at(servers[1]) == [texts[4:]]
+    assert answer.usage.requests == sum(len(server.requests) for server in servers)
