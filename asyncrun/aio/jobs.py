@@ -9,16 +9,15 @@ from contextvars import copy_context
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from asyncrun.aio.bridge import asyncio_run
 from asyncrun.aio.coroutine_stepper import Around, discard
 from asyncrun.aio.job_source import Jobs, end, known_length, open_source
-from asyncrun.aio.progress_bar import open_bar
 from asyncrun.aio.worker_state import WorkerState
 from asyncrun.aio.workers import Workers
 from asyncrun.callbacks.event_context import current_manager
 from asyncrun.clock import SystemClock
 
 if TYPE_CHECKING:
+    from asyncrun.aio.progress_bar import Bar
     from asyncrun.callbacks.manager import CallbackManager
 
 T = TypeVar("T")
@@ -62,7 +61,7 @@ async def run_jobs(
     try:
         if workers < 1:
             raise ValueError(f"workers must be 1 or more, not {workers}")
-        bar = await open_bar(desc or "Running jobs", total) if show_progress else None
+        bar = await _open_bar(desc or "Running jobs", total) if show_progress else None
     except BaseException:
         source.close()
         raise
@@ -97,6 +96,12 @@ def _reported_to(manager: CallbackManager | None) -> AbstractContextManager[Arou
     return report_jobs(manager)
 
 
+async def _open_bar(name: str, total: int | None) -> Bar:
+    from asyncrun.aio.progress_bar import open_bar
+
+    return await open_bar(name, total)
+
+
 def run_async_tasks(tasks: Jobs[T], show_progress: bool = False, progress_bar_desc: str = "Running async tasks") -> list[T]:
     """Run awaitables at once, all of them, and return their results in their order, from code that is not asynchronous.
 
@@ -108,6 +113,8 @@ def run_async_tasks(tasks: Jobs[T], show_progress: bool = False, progress_bar_de
     >>> run_async_tasks([double(1), double(2)])
     [2, 4]
     """
+    from asyncrun.aio.bridge import asyncio_run
+
     return asyncio_run(run_jobs(tasks, show_progress=show_progress, workers=UNBOUNDED, desc=progress_bar_desc))
 
 

@@ -14,15 +14,12 @@ from typing import TYPE_CHECKING, cast
 from asyncrun import registry
 from asyncrun.aio.stop import StopRequest
 from asyncrun.app.model_builder import ModelBuilder
-from asyncrun.app.shared_limits import Places
+from asyncrun.app.shared_limits import SharedLimits
 from asyncrun.callbacks.manager import CallbackManager
-from asyncrun.chunkers.byte_tokenizer import ByteTokenizer
-from asyncrun.chunkers.interface import Chunker, ChunkOptions
 from asyncrun.clock import Clock
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import Mistake, StorageError, os_words
 from asyncrun.grammar.file_formats import STDOUT
-from asyncrun.grammar.id_lines import parse_ids
 from asyncrun.jobfile.input_output import InputConfig, OutputConfig
 from asyncrun.jobfile.jobs import Chunking, Job
 from asyncrun.jobfile.sections import LlmConfig, ModelConfig, StoreConfig
@@ -43,6 +40,7 @@ from asyncrun.records import InputType, Space
 from asyncrun.writers.open_output import companions, open_writer
 
 if TYPE_CHECKING:
+    from asyncrun.chunkers.interface import Chunker
     from asyncrun.llms.interface import Llm
     from asyncrun.stores.interface import Store
 
@@ -93,9 +91,9 @@ class JobBuilder:
         return self.file.absolute().parent
 
     @property
-    def places(self) -> Places:
+    def shared_limits(self) -> SharedLimits:
         """Return the places that models are served at, with their limits."""
-        return self._models.places
+        return self._models.shared_limits
 
     def failures_of(self, job: Job) -> str:
         """Return the name that the failed items of a job are kept under. Blocks."""
@@ -127,8 +125,11 @@ class JobBuilder:
 
     def chunker(self, config: Chunking, embedder: Embedder) -> Chunker:
         """Return what cuts documents, in tokens of an embedder. Blocks."""
+        from asyncrun.chunkers.byte_tokenizer import ByteTokenizer
+        from asyncrun.chunkers.interface import ChunkOptions
+
         options = ChunkOptions(config.size, config.overlap)
-        return cast(Chunker, registry.load("chunkers", config.by)(embedder.tokenizer or ByteTokenizer(), options))
+        return cast("Chunker", registry.load("chunkers", config.by)(embedder.tokenizer or ByteTokenizer(), options))
 
     def items(self, job: Job, input_type: InputType) -> Items:
         """Return the items of a job's input, as its embedder gets them. Blocks."""
@@ -200,6 +201,8 @@ class JobBuilder:
 
 def read_skip(path: Path) -> frozenset[str]:
     """Return the ids of a skip file. Raises StorageError."""
+    from asyncrun.grammar.id_lines import parse_ids
+
     try:
         return frozenset(parse_ids(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from asyncrun import registry
-from asyncrun.app.shared_limits import Places, key_of
+from asyncrun.app.shared_limits import SharedLimits, key_of
 from asyncrun.clock import Clock
 from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
@@ -47,7 +47,7 @@ class ModelBuilder:
         environ: Mapping[str, str],
         warn: Callable[[str], object],
     ) -> None:
-        self.places = Places(clock, rng, environ, described)
+        self.shared_limits = SharedLimits(clock, rng, environ, described)
         self._file, self._ledger = file, ledger
         self._clock, self._rng, self._environ, self._warn = clock, rng, environ, warn
         self._embedders: dict[str, Embedder] = {}
@@ -98,15 +98,15 @@ class ModelBuilder:
         from asyncrun.endpoints.options import EndpointOptions
         from asyncrun.llms.interface import Price
 
-        where, manners, price = place or config, self.places.manners(config, place), config.price_per_million_tokens
+        where, endpoint_limits, price = place or config, self.shared_limits.of(config, place), config.price_per_million_tokens
         options = EndpointOptions(
             retry=config.retry.policy,
             timeout=config.timeout,
             http2=config.http2,
             headers={name: value.get_secret_value() for name, value in config.headers.items()},
-            limiter=manners.limiter,
-            circuit=manners.circuit,
-            budget=manners.budget,
+            limiter=endpoint_limits.limiter,
+            circuit=endpoint_limits.circuit,
+            budget=endpoint_limits.budget,
             clock=self._clock,
             rng=self._rng,
         )
@@ -163,7 +163,7 @@ class ModelBuilder:
         self, adapter: Callable[..., Any], config: EmbedderConfig, shared: Mapping[str, Any], place: EndpointConfig | None = None
     ) -> Embedder:
         """Return the embedder of one place: one of the `endpoints`, or the only one."""
-        where, manners = place or config, self.places.manners(config, place)
+        where, endpoint_limits = place or config, self.shared_limits.of(config, place)
         optional = {
             "model": config.model,
             "base_url": where.base_url,
@@ -184,10 +184,10 @@ class ModelBuilder:
                 headers={name: value.get_secret_value() for name, value in config.headers.items()},
                 extra_body=config.extra_body,
                 environ=self._environ,
-                limiter=manners.limiter,
-                circuit=manners.circuit,
-                budget=manners.budget,
-                named=manners.named,
+                limiter=endpoint_limits.limiter,
+                circuit=endpoint_limits.circuit,
+                budget=endpoint_limits.budget,
+                named=endpoint_limits.named,
                 clock=self._clock,
                 rng=self._rng,
                 warn=self._warn,

@@ -149,7 +149,7 @@ async def _run_locked(
             stack.callback(timer.cancel)
         await _run_until_stopped(runner, stop, manager.as_trace(run_id), partial(watch_run, builder, progress, clock, stop))
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
-        summary = {**summary_document(result), "learned_limits": builder.places.learned_limits()}
+        summary = {**summary_document(result), "learned_limits": builder.shared_limits.learned_limits()}
         end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary, seconds=result.seconds)
         await asyncio.to_thread(end)
         await send_trace(sender, state, run_id, request.environ, tell)

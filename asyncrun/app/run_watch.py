@@ -30,7 +30,7 @@ def watch_run(builder: JobBuilder, progress: Progress, clock: Clock, stop: StopR
         for line in text.splitlines():
             progress.warn(line)
 
-    with monitor_workers() as seen, report_on_signal(lambda: tell(report(seen.busy, clock, builder.places.waiting()))):
+    with monitor_workers() as seen, report_on_signal(lambda: tell(report(seen.busy, clock, builder.shared_limits.waiting()))):
         stalls = asyncio.create_task(watch(seen.busy, seen.finished, tell, clock=clock))
         suspensions = asyncio.create_task(watch_suspension(clock, partial(resume, builder, progress)))
         signals = asyncio.create_task(_tell_of_signal(stop, clock, tell))

@@ -13,9 +13,9 @@ from asyncrun.clock import Clock
 from asyncrun.embedders.model_name import ModelName
 from asyncrun.embedders.providers import PROVIDERS
 from asyncrun.endpoints.address import find_address
+from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import UsageError
 from asyncrun.jobfile.sections import EndpointConfig, LlmConfig, ModelConfig
-from asyncrun.llms.providers import PROVIDERS as CHATS
 
 Identity = tuple[str, str, str | None]
 """Address, key and model."""
@@ -24,7 +24,7 @@ PATIENCE_WITH_OTHERS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Manners:
+class EndpointLimits:
     """How one place is treated, by all jobs together."""
 
     limiter: Limiter
@@ -34,7 +34,7 @@ class Manners:
 
 
 @dataclass(slots=True, eq=False)
-class Places:
+class SharedLimits:
     """The places of a run. Limits that one of the `models` states for a place hold for all that are served there."""
 
     clock: Clock
@@ -43,7 +43,7 @@ class Places:
     models: Sequence[ModelConfig] = ()
     _stated: dict[Identity, Limits] = field(default_factory=dict)
     _names: dict[Identity, ModelName] = field(default_factory=dict)
-    _known: dict[tuple[Identity, Limits], Manners] = field(default_factory=dict)
+    _known: dict[tuple[Identity, Limits], EndpointLimits] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for model in self.models:
@@ -51,7 +51,7 @@ class Places:
                 if where.limits.model_fields_set:
                     self._stated.setdefault(self._identity(model, where), _limits_of(where))
 
-    def manners(self, config: ModelConfig, place: EndpointConfig | None = None) -> Manners:
+    def of(self, config: ModelConfig, place: EndpointConfig | None = None) -> EndpointLimits:
         """Return how a place of a model is treated: one of its `endpoints`, or its only one."""
         where = place or config
         identity, own = self._identity(config, where), _limits_of(where)
@@ -60,16 +60,15 @@ class Places:
             # With others to go to, a place that fails is given up sooner.
             circuit = CircuitBreaker() if place is None else CircuitBreaker(PATIENCE_WITH_OTHERS)
             named = self._names.setdefault(identity, ModelName())
-            self._known[identity, limits] = Manners(Limiter(limits, self.clock, self.rng), circuit, RetryBudget(), named)
+            self._known[identity, limits] = EndpointLimits(Limiter(limits, self.clock, self.rng), circuit, RetryBudget(), named)
         return self._known[identity, limits]
 
     def _identity(self, config: ModelConfig, where: EndpointConfig | ModelConfig) -> Identity:
         """Return what tells a place from others: what is not stated is what the provider goes by."""
-        row = CHATS.get(config.provider) if isinstance(config, LlmConfig) else PROVIDERS.get(config.provider)
-        key = key_of(where)
-        if row is not None:
+        vendor, key = _vendor_of(config), key_of(where)
+        if vendor is not None:
             try:
-                address = find_address(row.vendor, where.base_url, key, self.environ)
+                address = find_address(vendor, where.base_url, key, self.environ)
             except UsageError:
                 pass  # Who builds the model says so; it is sent nothing.
             else:
@@ -78,11 +77,11 @@ class Places:
 
     def waiting(self) -> list[str | None]:
         """Return what the limiters' first requests wait for."""
-        return [manners.limiter.waiting for manners in self._known.values()]
+        return [endpoint_limits.limiter.waiting for endpoint_limits in self._known.values()]
 
     def learned_limits(self) -> dict[str, Mapping[str, float]]:
         """Return the rates per minute that servers have stated and the job file has not, by unit, by address and model."""
-        known = ((f"{where}, {model}", manners.limiter.learned) for ((where, _, model), _), manners in self._known.items())
+        known = ((f"{where}, {model}", endpoint_limits.limiter.learned) for ((where, _, model), _), endpoint_limits in self._known.items())
         return {place: learned for place, learned in known if learned}
 
 
@@ -93,3 +92,13 @@ def key_of(place: EndpointConfig | ModelConfig) -> str | None:
 
 def _limits_of(where: EndpointConfig | ModelConfig) -> Limits:
     return Limits(**dict(where.limits))
+
+
+def _vendor_of(config: ModelConfig) -> Vendor | None:
+    if isinstance(config, LlmConfig):
+        from asyncrun.llms.providers import PROVIDERS as CHAT_PROVIDERS
+
+        chat = CHAT_PROVIDERS.get(config.provider)
+        return chat.vendor if chat else None
+    provider = PROVIDERS.get(config.provider)
+    return provider.vendor if provider else None

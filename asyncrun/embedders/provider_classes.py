@@ -12,10 +12,10 @@ from typing import Any, Unpack, cast
 from asyncrun.embedders.dialects import DIALECTS
 from asyncrun.embedders.http_embedder import HttpEmbedder, HttpOptions, Service
 from asyncrun.embedders.providers import PROVIDERS, Provider
-from asyncrun.embedders.tokenizer import load_tokenizer
 from asyncrun.endpoints.address import Address, auth_header, check_key, find_address, with_query
 from asyncrun.endpoints.options import build_endpoint
 from asyncrun.errors import UsageError
+from asyncrun.ports import Tokenizer
 from asyncrun.records import InputType, Space
 
 _ELSEWHERE = {
@@ -113,13 +113,21 @@ class ProviderEmbedding(HttpEmbedder):
                 dimensions=dimensions,
                 max_input_tokens=row.max_input_tokens(model),
                 max_characters=row.input_characters,
-                tokenizer=None if tokenizer is None else load_tokenizer(tokenizer),
+                tokenizer=_tokenizer_of(tokenizer),
                 cuts=bool(row.cut),
                 together=together,
                 echoes_model=row.echoes_model,
             ),
             **http,
         )
+
+
+def _tokenizer_of(name: str | None) -> Tokenizer | None:
+    if name is None:
+        return None
+    from asyncrun.embedders.tokenizer import load_tokenizer
+
+    return load_tokenizer(name)
 
 
 def _taken_out(options: ProviderOptions) -> dict[str, Any]:

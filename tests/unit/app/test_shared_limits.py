@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.app.shared_limits import Places
+from asyncrun.app.shared_limits import SharedLimits
 from asyncrun.jobfile.sections import EmbedderConfig
 from asyncrun.testing.clock import FakeClock
 
@@ -19,8 +19,8 @@ def model(**settings: Any) -> EmbedderConfig:
     return EmbedderConfig.model_validate({"provider": "openai", "model": "small", **settings})
 
 
-def places(*models: EmbedderConfig) -> Places:
-    return Places(FakeClock(), random.Random(1), ENVIRON, models)
+def places(*models: EmbedderConfig) -> SharedLimits:
+    return SharedLimits(FakeClock(), random.Random(1), ENVIRON, models)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_what_one_embedder_states_holds_for_the_others_of_its_place(other: dict[
     silent, stating = model(**other), model(limits=STATED)
     for models in ((silent, stating), (stating, silent)):
         known = places(*models)
-        assert known.manners(silent) is known.manners(stating)
-        limits = known.manners(silent).limiter.limits
+        assert known.of(silent) is known.of(stating)
+        limits = known.of(silent).limiter.limits
         assert (limits.requests_per_minute, limits.concurrency) == (60, 3)
 
 
@@ -47,8 +47,8 @@ def test_what_one_embedder_states_holds_for_the_others_of_its_place(other: dict[
 def test_another_place_has_its_own(other: dict[str, Any]) -> None:
     elsewhere, stating = model(**other), model(limits=STATED)
     known = places(elsewhere, stating)
-    assert known.manners(elsewhere) is not known.manners(stating)
-    assert known.manners(elsewhere).limiter.limits.requests_per_minute is None
+    assert known.of(elsewhere) is not known.of(stating)
+    assert known.of(elsewhere).limiter.limits.requests_per_minute is None
 
 
 def test_one_of_several_endpoints_is_the_place_of_whoever_names_it_alone() -> None:
@@ -56,10 +56,10 @@ def test_one_of_several_endpoints_is_the_place_of_whoever_names_it_alone() -> No
     alone = model(base_url="http://127.0.0.1:9/v1")
     known = places(alone, several)
     first, second = several.places()
-    assert known.manners(alone) is known.manners(several, first)
-    assert known.manners(several, second).limiter.limits.requests_per_minute is None
+    assert known.of(alone) is known.of(several, first)
+    assert known.of(several, second).limiter.limits.requests_per_minute is None
 
 
 def test_a_model_without_an_address_is_no_trouble_here() -> None:
     nowhere = EmbedderConfig.model_validate({"provider": "azure", "model": "small", "limits": STATED})
-    assert places(nowhere).manners(nowhere).limiter.limits.requests_per_minute == 60
+    assert places(nowhere).of(nowhere).limiter.limits.requests_per_minute == 60
