@@ -38,6 +38,7 @@ NOT_RUN = {
 NOT_MADE = {
     "README.md": {"$ asyncrun plan": "compared with a real kill by tests/acceptance/test_readme_kill.py"},
     "CONTRIBUTING.md": {" job file": "a drawing"},
+    "architecture.md": {" job file": "a drawing"},
     "cron.md": {"15 2 * * *": "compared with what `cron print` writes below"},
     "testing.md": {"--fault": "parsed below"},
     "traces.md": {"|_embedding x 10000": "takes 10,000 requests: tests/benchmarks/bench_callbacks.py makes such a run"},
