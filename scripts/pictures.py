@@ -22,12 +22,12 @@ from scenes import END, HandClock, limit, map_and_summary
 
 from asyncrun.app.request import Request
 from asyncrun.app.validate import check_job_file
-from asyncrun.cli._errors import show_error
+from asyncrun.cli._error_output import show_error
 from asyncrun.errors import JobFileError
 from asyncrun.records import ItemFailure
 from asyncrun.ui.bars import render_frame
+from asyncrun.ui.colours import paint
 from asyncrun.ui.formatting import render_failure, render_warning
-from asyncrun.ui.printing import paint
 from asyncrun.ui.run_state import TrackingProgress
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"

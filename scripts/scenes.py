@@ -19,7 +19,7 @@ from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.views.show import render_end
 from asyncrun.trace.views.styled_text import StyledText
 from asyncrun.ui.bars import BarProgress
-from asyncrun.ui.printing import print_styled
+from asyncrun.ui.colours import print_styled
 from asyncrun.ui.progress_choice import choose_colour
 from asyncrun.ui.run_end import render_ending
 from asyncrun.usage import Usage

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from asyncrun.aio.attempt_events import AttemptTimer, cut_attempt, end_attempt, tell_attempt, tell_wait
+from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.permit import Permit
-from asyncrun.aio.retry import Backoff, CircuitBreaker, FailureClass, GiveUp, RetryBudget, RetryPolicy, backoff_ceiling, decide
+from asyncrun.aio.retry import Backoff, FailureClass, GiveUp, RetryBudget, RetryPolicy, backoff_ceiling, decide
 from asyncrun.aio.worker_state import count_attempt, discount_attempt, waiting
 from asyncrun.clock import Clock, moment, seconds_suspended
 from asyncrun.errors import OutageError, ThrottledError

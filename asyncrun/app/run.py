@@ -81,7 +81,7 @@ async def _run(
         notices: AbstractAsyncContextManager[Progress] = nullcontext(progress)
         # A rehearsal with the first items is no news.
         if request.options.limit is None and (addresses := selection.pings()):
-            from asyncrun.app.notifications import with_notices
+            from asyncrun.app.run_pings import with_notices
 
             notices = with_notices(progress, addresses, redactor, clock)
         # Around the lock: neither the next run nor who reads the end of this one need wait for its last ping.

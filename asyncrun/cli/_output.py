@@ -40,7 +40,7 @@ def open_progress(options: GlobalOptions, stdout_taken: bool, *, log_file: Path 
 
 def print_answer(text: str, *, to_stderr: bool = False, sentences: bool = False) -> None:
     """Print a text for people; sentences go on in the next line where a terminal ends."""
-    from asyncrun.ui.printing import print_text
+    from asyncrun.ui.colours import print_text
 
     stream = sys.stderr if to_stderr else sys.stdout
     columns = width() if sentences and stream.isatty() else None
@@ -49,7 +49,7 @@ def print_answer(text: str, *, to_stderr: bool = False, sentences: bool = False)
 
 def print_view(view: StyledText, options: GlobalOptions, *, to_stderr: bool = False, sentences: bool = False) -> None:
     """Print a text whose parts may have colours; sentences go on in the next line where a terminal ends."""
-    from asyncrun.ui.printing import print_styled
+    from asyncrun.ui.colours import print_styled
 
     stream = sys.stderr if to_stderr else sys.stdout
     columns = width() if sentences and stream.isatty() else None

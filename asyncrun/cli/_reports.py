@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from asyncrun.cli._errors import show_error
+from asyncrun.cli._error_output import show_error
 from asyncrun.cli._options import GlobalOptions
 
 if TYPE_CHECKING:

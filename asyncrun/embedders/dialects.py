@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.batching.proof import MOST_TOKENS, BadReplyError
-from asyncrun.embedders.reply_checks import ReplyRows
+from asyncrun.batching.vector_checks import MOST_TOKENS, BadReplyError
+from asyncrun.embedders.reply_warnings import ReplyRows
 from asyncrun.endpoints.classify import Verdict
 from asyncrun.records import InputType
 

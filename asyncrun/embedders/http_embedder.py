@@ -18,7 +18,7 @@ from asyncrun.embedders.dialects import Dialect
 from asyncrun.embedders.interface import Empty, TooLong
 from asyncrun.embedders.model_name import ModelName
 from asyncrun.embedders.outcome import merge, no_vectors, renumber
-from asyncrun.embedders.reply_checks import Asked, ProvenReply, examined, prove_reply
+from asyncrun.embedders.reply_warnings import Asked, ProvenReply, examined, prove_reply
 from asyncrun.embedders.splitter import FIRST_ITEMS, Capacity, Part, Splitter
 from asyncrun.endpoints.endpoint import Endpoint, Refused, Replied
 from asyncrun.endpoints.options import EndpointOptions

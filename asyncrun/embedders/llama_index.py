@@ -14,7 +14,7 @@ from asyncrun.aio.retry import FailureClass
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders.dialects import list_of
 from asyncrun.embedders.http_embedder import HttpEmbedder, HttpOptions, Service
-from asyncrun.embedders.reply_checks import ReplyRows
+from asyncrun.embedders.reply_warnings import ReplyRows
 from asyncrun.endpoints.classify import Verdict, classify
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.options import build_endpoint

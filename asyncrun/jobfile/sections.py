@@ -64,8 +64,8 @@ class LimitsConfig(Model):
 class RetryConfig(Model):
     """Attempts of one batch, the first included, and the seconds that it may wait for throttles in all."""
 
-    attempts: Count = 6
-    max_wait: Duration = 900.0
+    attempts: Count = RetryPolicy().attempts
+    max_wait: Duration = RetryPolicy().max_wait
 
     @property
     def policy(self) -> RetryPolicy:

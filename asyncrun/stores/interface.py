@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from asyncrun.records import Chunk, Hit
 
@@ -12,13 +12,6 @@ if TYPE_CHECKING:
     from asyncrun.records import Vectors
 
 SearchMode = Literal["vector", "keyword", "hybrid"]
-RRF_K = 60
-"""The constant of reciprocal rank fusion: score = sum of 1 / (k + rank), ranks from 1 (Cormack, Clarke, Buettcher, SIGIR 2009)."""
-
-
-def fusion_depth(top_k: int) -> int:
-    """Return how many of the best of each list are fused."""
-    return max(100, 10 * top_k)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +107,3 @@ class Mending(Protocol):
 
     def seal(self, collection: str, source: str) -> None:
         """Take note that all documents of a source are there; until then a collection that lost some answers nothing."""
-
-
-Key = TypeVar("Key", bound=Hashable)
-
-
-def fuse(rankings: Sequence[Sequence[Key]], k: int = RRF_K) -> list[tuple[Key, float]]:
-    """Return every key with its score, best first: the sum of 1 / (k + rank) over the rankings that hold it, ranks from 1.
-
-    Equal scores stay in the order in which the keys are met: the first ranking from its best on, then the next.
-
-    >>> [key for key, _ in fuse([["a", "b"], ["b", "c"]])]
-    ['b', 'a', 'c']
-    """
-    scores: dict[Key, float] = {}
-    for ranking in rankings:
-        for rank, key in enumerate(ranking, start=1):
-            scores[key] = scores.get(key, 0.0) + 1.0 / (k + rank)
-    return sorted(scores.items(), key=lambda item: -item[1])

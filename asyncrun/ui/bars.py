@@ -22,6 +22,9 @@ from asyncrun.ui.formatting import render_failure, render_more_failures, render_
 from asyncrun.ui.run_state import NAMED_FAILURES, TaskState, TrackingProgress
 from asyncrun.ui.terminal import Screen
 
+REDRAW_EVERY = 0.1
+"""Seconds between two drawings."""
+
 STYLES = {
     Status.PENDING: "dim",
     Status.RUNNING: "cyan",
@@ -54,7 +57,7 @@ class BarProgress(TrackingProgress):
             markup=False,
             emoji=False,
         )
-        self._screen = Screen(self._console, self._picture, redirect=stream is sys.stderr)
+        self._screen = Screen(self._console, self._picture, every=REDRAW_EVERY, redirect=stream is sys.stderr)
 
     def run_started(self, run_id: str, tasks: Sequence[str]) -> None:
         """Show all tasks as pending."""

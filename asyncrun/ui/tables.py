@@ -10,8 +10,8 @@ from asyncrun.escape import printable
 from asyncrun.humanize import counted, dollars, duration
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobPlan
+from asyncrun.ui.colours import break_line
 from asyncrun.ui.formatting import render_failure, render_size
-from asyncrun.ui.printing import break_line
 
 if TYPE_CHECKING:
     from rich.table import Table

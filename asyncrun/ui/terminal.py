@@ -10,18 +10,16 @@ from collections.abc import Callable
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-REDRAW_EVERY = 0.1
-"""Seconds between two drawings."""
-
 
 class Screen:
-    """Draws what `picture` returns, ten times a second at most, whatever happens in between.
+    """Draws what `picture` returns every so many seconds, whatever happens in between.
 
     Messages wait for the next drawing; while nothing is drawn they are written at once. Any thread may call it.
     """
 
-    def __init__(self, console: Console, picture: Callable[[], RenderableType], *, redirect: bool) -> None:
+    def __init__(self, console: Console, picture: Callable[[], RenderableType], *, every: float, redirect: bool) -> None:
         self._console = console
+        self._every = every
         self._live = Live(
             console=console,
             get_renderable=picture,
@@ -63,7 +61,7 @@ class Screen:
             with self._console:  # one write for messages and picture
                 self._write_messages()
                 self._live.refresh()
-            self._ended.wait(REDRAW_EVERY)
+            self._ended.wait(self._every)
 
     def _write_messages(self) -> None:
         lines: list[RenderableType] = []

@@ -2,9 +2,9 @@
 
 import sys
 
-import asyncrun.app.notifications
+import asyncrun.app.run_pings
 import asyncrun.notify.ping
 from asyncrun.cli import main
 
-asyncrun.notify.ping.TIMEOUT, asyncrun.app.notifications.TRIES = float(sys.argv.pop(1)), 1
+asyncrun.notify.ping.TIMEOUT, asyncrun.app.run_pings.TRIES = float(sys.argv.pop(1)), 1
 main()

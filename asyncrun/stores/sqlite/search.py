@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from asyncrun.errors import SpaceMismatchError
 from asyncrun.grammar.filter import Filter
 from asyncrun.records import Hit
-from asyncrun.stores.interface import SearchRequest, fuse, fusion_depth
+from asyncrun.stores.interface import SearchRequest
+from asyncrun.stores.rank_fusion import fuse, fusion_depth
 from asyncrun.stores.sqlite.collections import CollectionRow, check_words
 from asyncrun.stores.sqlite.filter_sql import compile_filter
 from asyncrun.stores.sqlite.proof import passing_documents, read_chunks

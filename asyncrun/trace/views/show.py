@@ -10,8 +10,8 @@ from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, SpanNode, build_forest, lanes_of
 from asyncrun.trace.used_concurrency import concurrency_of
 from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, clean, fit, stack, style_of, utc_time
-from asyncrun.trace.views.summary import render_summary
 from asyncrun.trace.views.table import Column, render_table
+from asyncrun.trace.views.timing_summary import render_summary
 from asyncrun.trace.views.tree import render_tree
 
 MOST_LINES = 100

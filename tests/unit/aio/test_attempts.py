@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import pytest
 
 from asyncrun.aio.attempts import AttemptCounts, Attempted, with_retries
+from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy
 from asyncrun.errors import OutageError, ThrottledError
 from asyncrun.testing.clock import FakeClock
 

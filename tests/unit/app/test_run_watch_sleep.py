@@ -20,7 +20,7 @@ from asyncrun.redact import Redactor
 from asyncrun.testing.clock import FakeClock
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.store import TraceStore
-from asyncrun.trace.views.summary import render_summary
+from asyncrun.trace.views.timing_summary import render_summary
 
 
 class Warned(Progress):

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from asyncrun.aio.attempts import with_retries
+from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy
 from asyncrun.callbacks import CallbackManager, CBEventType
 from asyncrun.redact import Redactor
 from asyncrun.testing.clock import FakeClock
@@ -20,7 +21,7 @@ from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import Span
 from asyncrun.trace.span_tree import build_forest, timings_by_job, timings_by_type
 from asyncrun.trace.store import TraceStore
-from asyncrun.trace.views.summary import render_summary
+from asyncrun.trace.views.timing_summary import render_summary
 
 Batch = Callable[[], Awaitable[object]]
 

@@ -7,7 +7,7 @@ import pytest
 from asyncrun.errors import Place
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobPlan
-from asyncrun.ui.printing import print_text
+from asyncrun.ui.colours import print_text
 from asyncrun.ui.tables import render_failed, render_plan
 
 

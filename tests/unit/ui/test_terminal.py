@@ -23,7 +23,7 @@ def shown(console: Console) -> str:
 
 
 def test_messages_are_written_at_once_while_nothing_is_drawn(console: Console) -> None:
-    screen = Screen(console, lambda: Text("picture"), redirect=False)
+    screen = Screen(console, lambda: Text("picture"), every=0.1, redirect=False)
     screen.say(Text("before"))
     assert shown(console) == "before\n"
     screen.close()
@@ -33,7 +33,7 @@ def test_messages_are_written_at_once_while_nothing_is_drawn(console: Console) -
 
 def test_closing_keeps_every_message_and_leaves_no_thread(console: Console) -> None:
     before = set(threading.enumerate())
-    screen = Screen(console, lambda: Text("picture"), redirect=False)
+    screen = Screen(console, lambda: Text("picture"), every=0.1, redirect=False)
     screen.start()
     for number in range(50):
         screen.say(Text(f"message {number}."))
@@ -50,7 +50,7 @@ def test_many_messages_are_few_drawings(console: Console) -> None:
         drawings.append(1)
         return Text("picture")
 
-    screen = Screen(console, picture, redirect=False)
+    screen = Screen(console, picture, every=0.1, redirect=False)
     screen.start()
     for _ in range(5000):
         screen.say(Text("message"))
@@ -59,7 +59,7 @@ def test_many_messages_are_few_drawings(console: Console) -> None:
 
 
 def test_an_ended_screen_does_not_begin_again(console: Console) -> None:
-    screen = Screen(console, lambda: Text("picture"), redirect=False)
+    screen = Screen(console, lambda: Text("picture"), every=0.1, redirect=False)
     screen.close()
     screen.start()
     assert shown(console) == ""
@@ -67,14 +67,14 @@ def test_an_ended_screen_does_not_begin_again(console: Console) -> None:
 
 def test_the_streams_of_the_process_are_given_back(console: Console) -> None:
     before = sys.stdout, sys.stderr
-    screen = Screen(console, lambda: Text("picture"), redirect=True)
+    screen = Screen(console, lambda: Text("picture"), every=0.1, redirect=True)
     screen.start()
     screen.close()
     assert (sys.stdout, sys.stderr) == before
 
 
 def test_the_cursor_is_given_back(console: Console) -> None:
-    screen = Screen(console, lambda: Text("picture"), redirect=False)
+    screen = Screen(console, lambda: Text("picture"), every=0.1, redirect=False)
     screen.start()
     screen.close()
     assert shown(console).rfind("\x1b[?25h") > shown(console).rfind("\x1b[?25l") >= 0

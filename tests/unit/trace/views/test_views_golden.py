@@ -16,10 +16,10 @@ from asyncrun.trace.views.runs import render_runs
 from asyncrun.trace.views.show import render_path, render_show
 from asyncrun.trace.views.slow import render_slow
 from asyncrun.trace.views.styled_text import StyledText, columns, stack
-from asyncrun.trace.views.summary import render_summary
 from asyncrun.trace.views.timeline import render_timeline
+from asyncrun.trace.views.timing_summary import render_summary
 from asyncrun.trace.views.tree import render_tree
-from asyncrun.ui.printing import paint
+from asyncrun.ui.colours import paint
 
 NOW = 1_795_486_525.0
 WIDTHS = (20, 40, 80, 120)

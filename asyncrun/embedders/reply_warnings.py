@@ -10,7 +10,7 @@ import numpy as np
 
 from asyncrun.aio.retry import FailureClass
 from asyncrun.batching.pack import byte_size
-from asyncrun.batching.proof import Proof, prove
+from asyncrun.batching.vector_checks import Proof, prove
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.replies import DecodedReply, bad_reply
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from asyncrun.aio.stop import MAX_RUNTIME
-from asyncrun.app.notifications import OVERLAP, RUN, Notices
+from asyncrun.app.run_pings import OVERLAP, RUN, Notices
 from asyncrun.errors import OutageError
 from asyncrun.results import Counts, JobResult, RunResult, Status
 
@@ -125,7 +125,7 @@ async def test_pings_that_do_not_get_through_are_warned_of_once_and_raise_nothin
 
 @pytest.mark.asyncio
 async def test_the_work_does_not_wait_for_a_ping_and_a_late_start_is_given_up_when_the_end_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asyncrun.app.notifications.OVERLAP", OVERLAP / 1000)
+    monkeypatch.setattr("asyncrun.app.run_pings.OVERLAP", OVERLAP / 1000)
     receiver = Receiver(wait=lambda: asyncio.get_running_loop().create_future())
     await one_run(receiver, OK)
     assert receiver.paths == ["/notes", "/run"]

@@ -23,7 +23,7 @@ def show_error(error: Exception, stream: TextIO, *, debug: bool = False) -> int:
     On a terminal the mistakes of a job file are shown in their lines, and sentences go on in the next line between words. A stream that
     takes nothing changes no exit code.
     """
-    from asyncrun.ui.printing import print_text
+    from asyncrun.ui.colours import print_text
 
     redact = Redactor().redact
     if debug:

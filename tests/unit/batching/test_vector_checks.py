@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncrun.batching.proof import BadReplyError, places, prove
+from asyncrun.batching.vector_checks import BadReplyError, places, prove
 from tests.depth import times
 
 

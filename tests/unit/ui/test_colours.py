@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.trace.views.styled_text import Style, StyledPart, StyledText, line
-from asyncrun.ui.printing import paint, print_styled
+from asyncrun.ui.colours import paint, print_styled
 
 
 @given(st.text(), st.sampled_from(Style))

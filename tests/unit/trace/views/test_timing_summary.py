@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from asyncrun.trace.views.summary import render_summary
+from asyncrun.trace.views.timing_summary import render_summary
 
 
 def test_jobs_come_by_their_start_and_types_by_their_total(maker) -> None:
