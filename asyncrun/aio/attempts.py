@@ -7,7 +7,7 @@ import random
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from asyncrun.aio.attempt_events import AttemptTimer, cut_attempt, end_attempt, tell_attempt, tell_wait
 from asyncrun.aio.circuit_breaker import CircuitBreaker
@@ -25,15 +25,6 @@ MOST_FORGIVEN = 20
 T = TypeVar("T")
 Classify = Callable[[Exception], tuple[FailureClass, float | None]]
 """Says what an exception means, and how many seconds the server asked to wait (None: it did not say)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempted(Generic[T]):
-    """The value of a call, the number of attempts it took (throttled ones included), and where the seconds went."""
-
-    value: T
-    attempts: int
-    waits: Waits
 
 
 @dataclass(slots=True)
@@ -79,8 +70,8 @@ async def with_retries(
     inputs: float,
     classify: Classify,
     used: Callable[[T], float | None] | None = None,
-    tally: AttemptCounts | None = None,
-) -> Attempted[T]:
+    counts: AttemptCounts | None = None,
+) -> T:
     """Call until it succeeds or the decision is to stop; each attempt takes a permit, backoff is spent outside of it.
 
     Attempts and waits are events (ATTEMPT, WAIT) of the enclosing event's manager. What failed by transport while the machine was
@@ -88,7 +79,7 @@ async def with_retries(
 
     Args:
         call: makes one attempt, counted from 1; its own total timeout is its own business (TimeoutError). What it does within
-            `asyncrun.aio.attempt_events.spending` counts as that and not as the request.
+            `asyncrun.aio.attempt_events.time_spent_on` counts as that and not as the request.
         policy: how patient this batch is.
         budget: the retries of the run.
         circuit: the endpoint's row of failures; told of successes and of batches whose attempts are used up.
@@ -99,46 +90,46 @@ async def with_retries(
         inputs: how many texts it carries.
         classify: says what an exception means.
         used: says how many tokens the value really used, None if it does not tell.
-        tally: filled in on the way, for who needs attempts and waits of a call that fails.
+        counts: filled in on the way: attempts and waits, also of a call that fails.
 
     Raises:
         OutageError: the circuit is open.
         ThrottledError: the server asks for a longer wait than allowed, or throttled for too long in all.
         Exception: otherwise what the last attempt raised, itself.
     """
-    tally = AttemptCounts() if tally is None else tally
+    counts = AttemptCounts() if counts is None else counts
     while True:
         if circuit.is_open:
             raise OutageError(f"the endpoint is given up: {circuit.threshold} batches failed in a row")
         async with limiter.permit(tokens=tokens, inputs=inputs) as permit:
-            tally.waits += permit.waits
-            ended = await _attempt(call, clock, tally, classify)
+            counts.waits += permit.waits
+            ended = await _attempt(call, clock, counts, classify)
             if not isinstance(ended, _Failed):
                 if (actual := used(ended) if used else None) is not None:
                     permit.settle(tokens=actual)
                 permit.succeeded()
                 circuit.succeeded()
-                budget.succeeded(retried=tally.failures > 0)
-                return Attempted(ended, tally.attempts, tally.waits)
+                budget.succeeded(retried=counts.failures > 0)
+                return ended
             if ended.suspended:
-                backoff = _forgive(tally, policy, rng)
+                backoff = _forgive(counts, policy, rng)
             else:
-                backoff = _judge(ended, tally=tally, permit=permit, limiter=limiter, circuit=circuit, policy=policy, rng=rng)
+                backoff = _judge(ended, counts=counts, permit=permit, limiter=limiter, circuit=circuit, policy=policy, rng=rng)
         if ended.failure is not FailureClass.THROTTLE:
-            await _back_off(backoff if ended.suspended else max(backoff, budget.spend(clock.monotonic())), clock, tally)
+            await _back_off(backoff if ended.suspended else max(backoff, budget.spend(clock.monotonic())), clock, counts)
 
 
-async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, tally: AttemptCounts, classify: Classify) -> T | _Failed:
-    tally.attempts += 1
+async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, counts: AttemptCounts, classify: Classify) -> T | _Failed:
+    counts.attempts += 1
     count_attempt()
     before = moment(clock)
-    with tell_attempt(tally.attempts) as event, AttemptTimer(clock) as spending:
+    with tell_attempt(counts.attempts) as event, AttemptTimer(clock) as spending:
         try:
             with waiting("request", idle=False):
-                ended: T | _Failed = await call(tally.attempts)
+                ended: T | _Failed = await call(counts.attempts)
         except Exception as error:
             failure, hint = classify(error)
-            forgivable = failure is FailureClass.TRANSIENT and tally.forgiven < MOST_FORGIVEN
+            forgivable = failure is FailureClass.TRANSIENT and counts.forgiven < MOST_FORGIVEN
             suspended = forgivable and seconds_suspended(before, moment(clock)) > 0
             ended = _Failed(error, failure, hint, suspended)
         except CancelledError as error:
@@ -146,12 +137,12 @@ async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, tally: Att
             raise
         finally:
             waits = spending.waits()
-            tally.waits += waits
+            counts.waits += waits
         end_attempt(event, waits, (ended.error, ended.failure) if isinstance(ended, _Failed) else None)
     return ended
 
 
-async def _back_off(seconds: float, clock: Clock, tally: AttemptCounts) -> None:
+async def _back_off(seconds: float, clock: Clock, counts: AttemptCounts) -> None:
     spent = Waits(backoff=seconds)
     until = clock.monotonic() + seconds
 
@@ -161,13 +152,13 @@ async def _back_off(seconds: float, clock: Clock, tally: AttemptCounts) -> None:
     with waiting("backoff", words=words), tell_wait("backoff", seconds) as told:
         await clock.sleep(seconds)
         told(spent)
-    tally.waits += spent
+    counts.waits += spent
 
 
-def _forgive(tally: AttemptCounts, policy: RetryPolicy, rng: random.Random) -> float:
+def _forgive(counts: AttemptCounts, policy: RetryPolicy, rng: random.Random) -> float:
     """Return the backoff after an attempt that was lost to a suspended machine, and count it nowhere: no server has failed."""
-    tally.attempts -= 1
-    tally.forgiven += 1
+    counts.attempts -= 1
+    counts.forgiven += 1
     discount_attempt()
     return rng.uniform(0.0, backoff_ceiling(1, policy))
 
@@ -175,7 +166,7 @@ def _forgive(tally: AttemptCounts, policy: RetryPolicy, rng: random.Random) -> f
 def _judge(
     failed: _Failed,
     *,
-    tally: AttemptCounts,
+    counts: AttemptCounts,
     permit: Permit,
     limiter: Limiter,
     circuit: CircuitBreaker,
@@ -185,19 +176,19 @@ def _judge(
     """Return the backoff in seconds after a failed attempt, or raise what ends the call; tell limiter and circuit."""
     error, failure, hint = failed.error, failed.failure, failed.hint
     if failure is FailureClass.THROTTLE:
-        tally.throttles += 1
-        decision = decide(tally.throttles, failure, hint, tally.waits.gate, policy=policy, rng=rng)
+        counts.throttles += 1
+        decision = decide(counts.throttles, failure, hint, counts.waits.gate, policy=policy, rng=rng)
         # A wait that nobody will sit out must not shut the gate: others on this endpoint would hang there instead of being told.
         permit.throttled(decision.seconds if isinstance(decision, Backoff) else None)
-        if isinstance(decision, Backoff) and tally.waits.gate + limiter.gate > policy.max_wait:
+        if isinstance(decision, Backoff) and counts.waits.gate + limiter.gate > policy.max_wait:
             decision = GiveUp(f"the gate stays shut for {duration(round(limiter.gate))} more")
         if isinstance(decision, GiveUp):
             raise ThrottledError(f"throttled, {decision.reason}: {error}") from error
         return decision.seconds
-    tally.failures += 1
+    counts.failures += 1
     if _timed_out(error):
         permit.timed_out()
-    decision = decide(tally.failures, failure, hint, tally.waits.gate, policy=policy, rng=rng)
+    decision = decide(counts.failures, failure, hint, counts.waits.gate, policy=policy, rng=rng)
     if isinstance(decision, Backoff):
         return decision.seconds
     if failure is FailureClass.TRANSIENT:

@@ -160,16 +160,16 @@ class Endpoint:
             inputs=inputs,
             classify=_meaning,
             used=used,
-            tally=counts,
+            counts=counts,
         )
         try:
             if not self.proven:
                 try:
-                    return Replied((await send(policy=self._hasty())).value, counts.usage, counts.waits)
+                    return Replied(await send(policy=self._hasty()), counts.usage, counts.waits)
                 except RefusedError as error:
                     if self._is_enough(error, counts):
                         raise
-            return Replied((await send(policy=self.policy)).value, counts.usage, counts.waits)
+            return Replied(await send(policy=self.policy), counts.usage, counts.waits)
         except RefusedError as error:
             fatal = self._fatal(error, counts)
             return Refused(str(error), error.verdict, counts.usage, counts.waits, fatal)

@@ -148,7 +148,7 @@ def batches(manager: CallbackManager, number: int) -> None:
     """Send so many batches to an endpoint that answers at once: eight at a time, four requests in flight."""
     rng, clock = random.Random(1), SystemClock()
     limiter = Limiter(Limits(concurrency=4), clock, rng)
-    house: dict[str, Any] = {"limiter": limiter, "clock": clock, "rng": rng, "circuit": CircuitBreaker(), "budget": RetryBudget(1e9)}
+    shared: dict[str, Any] = {"limiter": limiter, "clock": clock, "rng": rng, "circuit": CircuitBreaker(), "budget": RetryBudget(1e9)}
     started = {"model_name": "text-embedding-3-small", "provider": "openai", "server.address": "api.openai.com", "items": 64}
 
     async def request(_: int) -> None:
@@ -157,13 +157,13 @@ def batches(manager: CallbackManager, number: int) -> None:
             raise Refused("the server says no, and why")
 
     async def batch() -> None:
-        policy, tally = RetryPolicy(base=0.0005, max_backoff=0.002), AttemptCounts()
+        policy, counts = RetryPolicy(base=0.0005, max_backoff=0.002), AttemptCounts()
         with manager.event(CBEventType.EMBEDDING, payload=started) as event, event.enclosing():
             await with_retries(
-                request, policy=policy, tokens=1, inputs=1, classify=lambda error: (FailureClass.TRANSIENT, None), tally=tally, **house
+                request, policy=policy, tokens=1, inputs=1, classify=lambda error: (FailureClass.TRANSIENT, None), counts=counts, **shared
             )
-            counts = {"ok": 64, "dimensions": 1536, "failed": 0, "tokens": 1000, "requests": tally.attempts, "retries": tally.failures}
-            event.on_end(payload={**counts, **tally.waits.told()})
+            payload = {"ok": 64, "dimensions": 1536, "failed": 0, "tokens": 1000, "requests": counts.attempts, "retries": counts.failures}
+            event.on_end(payload={**payload, **counts.waits.told()})
 
     async def job() -> None:
         with manager.event(CBEventType.ASYNC_JOB, payload={"name": "embed-notes"}):

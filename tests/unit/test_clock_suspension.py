@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from asyncrun.aio.attempts import AttemptCounts, Attempted, with_retries
+from asyncrun.aio.attempts import AttemptCounts, with_retries
 from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.limiter import Limiter
@@ -53,7 +53,7 @@ class Asleep:
 
     def __init__(self, jumps: list[float], failure: FailureClass = FailureClass.TRANSIENT) -> None:
         self.clock, self.jumps, self.failure = FakeClock(), jumps, failure
-        self.tally, self.budget, self.circuit = AttemptCounts(), RetryBudget(), CircuitBreaker(2)
+        self.counts, self.budget, self.circuit = AttemptCounts(), RetryBudget(), CircuitBreaker(2)
 
     async def call(self, _: int) -> str:
         await self.clock.sleep(1)
@@ -62,7 +62,7 @@ class Asleep:
             raise ConnectionResetError
         return "ok"
 
-    async def ask(self, attempts: int = 1) -> Attempted[str]:
+    async def ask(self, attempts: int = 1) -> str:
         return await with_retries(
             self.call,
             policy=RetryPolicy(attempts=attempts),
@@ -74,15 +74,15 @@ class Asleep:
             tokens=0,
             inputs=1,
             classify=lambda error: (self.failure, None),
-            tally=self.tally,
+            counts=self.counts,
         )
 
 
 @pytest.mark.asyncio
 async def test_what_a_suspension_broke_is_sent_again_and_uses_no_attempt() -> None:
     asleep = Asleep([HOUR, HOUR, DAY])
-    answer = await asleep.ask(attempts=1)
-    assert (answer.value, answer.attempts, asleep.tally.failures) == ("ok", 1, 0)
+    assert await asleep.ask(attempts=1) == "ok"
+    assert (asleep.counts.attempts, asleep.counts.failures) == (1, 0)
     assert asleep.budget.left == 500
     assert not asleep.circuit.is_open
 
@@ -92,7 +92,7 @@ async def test_a_failure_without_a_suspension_uses_an_attempt() -> None:
     asleep = Asleep([HOUR, 0.0])
     with pytest.raises(ConnectionResetError):
         await asleep.ask(attempts=1)
-    assert (asleep.tally.attempts, asleep.tally.failures) == (1, 1)
+    assert (asleep.counts.attempts, asleep.counts.failures) == (1, 1)
 
 
 @pytest.mark.asyncio
@@ -100,7 +100,7 @@ async def test_a_wall_clock_that_runs_too_fast_does_not_keep_a_batch_going_for_e
     asleep = Asleep([HOUR] * 1000)
     with pytest.raises(ConnectionResetError):
         await asleep.ask(attempts=1)
-    assert asleep.tally.attempts == 1
+    assert asleep.counts.attempts == 1
 
 
 @pytest.mark.asyncio
@@ -108,7 +108,7 @@ async def test_an_answer_about_the_request_stays_one() -> None:
     asleep = Asleep([HOUR], FailureClass.AUTH)
     with pytest.raises(ConnectionResetError):
         await asleep.ask(attempts=5)
-    assert asleep.tally.attempts == 1
+    assert asleep.counts.attempts == 1
 
 
 @pytest.mark.asyncio
