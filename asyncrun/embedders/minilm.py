@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +38,8 @@ class TextVector:
 class MiniLM:
     """all-MiniLM-L6-v2: the mean over the tokens' last hidden states, of unit length. Loaded when first used, shared by threads."""
 
-    def __init__(self, tokenizer: FileTokenizer, find: Callable[[], Path] = MODEL.find) -> None:
+    def __init__(self, tokenizer: FileTokenizer) -> None:
         self._tokenizer = tokenizer
-        self._find = find
         self._loading = threading.Lock()
         self._session: Any = None
 
@@ -67,7 +66,7 @@ class MiniLM:
     def _loaded(self) -> Any:
         with self._loading:
             if self._session is None:
-                self._session = _open_session(self._find())
+                self._session = _open_session(MODEL.find())
             return self._session
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -101,7 +100,7 @@ def is_begun(connection: sqlite3.Connection) -> bool:
     return bool(tables) or _pragma(connection, "application_id") != 0
 
 
-def schema_version(connection: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> int:
+def schema_version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the version of the schema, 0 for an empty file; the caller holds a transaction.
 
     Raises StorageError for a file that is not ours or newer than we are, MismatchError when header and tables do not fit each other:
@@ -111,14 +110,14 @@ def schema_version(connection: sqlite3.Connection, path: Path, migrations: Seque
         return 0
     found, ours = set(_statements(connection)), _pragma(connection, "application_id") == APPLICATION_ID
     stated = _pragma(connection, "user_version")
-    known = next((n for n in range(len(migrations), 0, -1) if found.issuperset(chain(*migrations[:n]))), 0)
+    known = next((n for n in range(len(MIGRATIONS), 0, -1) if found.issuperset(chain(*MIGRATIONS[:n]))), 0)
     if not ours and not known:
         raise StorageError(f"{printable(str(path))} is a database of another program", hint="Choose another path for the store.")
-    whole = bool(known) and found == _expected(connection, migrations, known)
+    whole = bool(known) and found == _expected(connection, known)
     one_bit = (stated ^ known).bit_count() == 1
-    if ours and stated > len(migrations) and not (whole and one_bit):
+    if ours and stated > len(MIGRATIONS) and not (whole and one_bit):
         raise StorageError(
-            f"{printable(str(path))} was written by a newer asyncrun (schema {stated}, this one knows {len(migrations)})",
+            f"{printable(str(path))} was written by a newer asyncrun (schema {stated}, this one knows {len(MIGRATIONS)})",
             hint="Upgrade asyncrun, or choose another path for the store.",
         )
     if not (ours and whole and stated == known):
@@ -126,10 +125,10 @@ def schema_version(connection: sqlite3.Connection, path: Path, migrations: Seque
     return known
 
 
-def _expected(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]], version: int) -> set[str]:
+def _expected(connection: sqlite3.Connection, version: int) -> set[str]:
     # From the table, as all else that is read of collections: its index may still have what the table has lost.
     collections = [number for (number,) in connection.execute("SELECT id FROM collections NOT INDEXED")]
-    return {*chain(*migrations[:version]), *chain(*map(words_table, collections))}
+    return {*chain(*MIGRATIONS[:version]), *chain(*map(words_table, collections))}
 
 
 def _statements(connection: sqlite3.Connection) -> list[str]:
