@@ -1,4 +1,6 @@
-"""Draws the house from the floors in pyproject.toml: its rooms in README.md, every module with its first docstring line in docs/modules.md.
+"""Draws two maps of the package, floor by floor: its folders in README.md, each module with its first line in docs/modules.md.
+
+The floors are those of pyproject.toml.
 
 Usage: `python scripts/module_map.py` draws both maps, `--check` says whether they are up to date (exit code 1 if not).
 """
@@ -36,18 +38,18 @@ def first_line(module: Path) -> str:
     return docstring.splitlines()[0]
 
 
-def rooms(root: Path) -> Iterator[tuple[str, str]]:
+def folders(root: Path) -> Iterator[tuple[str, str]]:
     """Yield the number of every floor that has folders, with their names; the modules beside them are told in one row."""
     ordered = floors(root)
     for number, names in enumerate(ordered):
-        folders = [f"{name}/" for name in names if (root / PACKAGE / name).is_dir()]
-        if folders:
-            yield f"{len(ordered) - 1 - number:2}", "  ".join(folders)
+        found = [f"{name}/" for name in names if (root / PACKAGE / name).is_dir()]
+        if found:
+            yield f"{len(ordered) - 1 - number:2}", "  ".join(found)
     yield "  ", "and modules beside the folders, which those above them share"
 
 
 def modules(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield a name and a sentence for every room and every module in it, floor by floor."""
+    """Yield a name and a sentence for every folder and every module in it, floor by floor."""
     ordered = floors(root)
     for number, names in enumerate(ordered):
         for name in names:
@@ -62,7 +64,7 @@ def modules(root: Path) -> Iterator[tuple[str, str]]:
                     yield f"     {module.relative_to(place).as_posix().removesuffix('/__init__.py')}", first_line(module)
 
 
-PAGES = {"README.md": rooms, "docs/modules.md": modules}
+PAGES = {"README.md": folders, "docs/modules.md": modules}
 """The pages that show a map, and the rows of it."""
 
 

@@ -1,1 +1,1 @@
-"""The composition root: the only room that knows all parts, and wires them."""
+"""The composition root: the only package that knows all parts, and wires them."""

@@ -1,4 +1,4 @@
-"""The command line: one file a command; the only room that knows Typer."""
+"""The command line: one file a command; the only package that knows Typer."""
 
 from __future__ import annotations
 

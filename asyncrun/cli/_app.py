@@ -106,7 +106,7 @@ class Commands(UserDict[str, Any]):
 
 
 def build_command(file: str, function: str, name: str) -> Any:
-    """Return Typer's command of this name: a function in a file of this room."""
+    """Return Typer's command of this name: a function in a file of this package."""
     app = _plain_typer(add_completion=False)
     app.command(name, add_help_option=False, epilog=EVERYWHERE)(with_flags(_load(file, function)))
     return _telling_its_own(_reading_little(typer.main.get_command(app)))

@@ -37,7 +37,7 @@ class LedgerFile:
         return self._path.absolute().parent
 
     def read(self, statement: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        """Return the rows of a query. Blocks. For the other modules of this room."""
+        """Return the rows of a query. Blocks. For the other modules of this package."""
         with self._reading:
             return list(self._rows(statement, parameters))
 
@@ -56,7 +56,7 @@ class LedgerFile:
             self.read(statement, parameters)
 
     async def write(self, write: Write) -> None:
-        """Return when `write` is committed. For the other modules of this room."""
+        """Return when `write` is committed. For the other modules of this package."""
         await self._writer.write(write)
 
     def close(self) -> None:

@@ -1,1 +1,1 @@
-"""What a person sees: bars, lines, tables; the only room that knows Rich."""
+"""What a person sees: bars, lines, tables; the only package that knows Rich."""

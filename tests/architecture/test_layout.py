@@ -1,4 +1,4 @@
-"""The house stays one that a newcomer can read: small files, small functions, tests where their module is, a map that is true."""
+"""The package stays one that a newcomer can read: small files, small functions, tests where their module is, a map that is true."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def test_nobody_imports_click() -> None:
 
 
 def test_only_ui_knows_rich_and_only_cli_knows_typer() -> None:
-    rooms = {"rich": "ui", "typer": "cli"}
+    folders = {"rich": "ui", "typer": "cli"}
     strangers = [
         f"{name_of(path)} imports {name}"
         for path in PACKAGE
         for name in imported(path)
-        if (room := rooms.get(name.partition(".")[0])) and path.relative_to(ROOT / "asyncrun").parts[0] != room
+        if (folder := folders.get(name.partition(".")[0])) and path.relative_to(ROOT / "asyncrun").parts[0] != folder
     ]
     assert strangers == []
 
@@ -85,11 +85,11 @@ def is_program(text: str) -> bool:
 
 def test_programs_that_tests_run_are_files() -> None:
     """Those of `tests/programs` are formatted, checked and renamed with the rest; unit tests run none."""
-    rooms = [ROOT / "tests" / room for room in ("acceptance", "architecture", "cli", "integration")]
+    folders = [ROOT / "tests" / name for name in ("acceptance", "architecture", "cli", "integration")]
     texts = (
         (f"{name_of(path)}:{node.lineno}", node.value)
         for path in SOURCES
-        if any(path.is_relative_to(room) for room in rooms)
+        if any(path.is_relative_to(folder) for folder in folders)
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     )
@@ -98,7 +98,7 @@ def test_programs_that_tests_run_are_files() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests" / "unit").rglob("test_*.py")), ids=name_of)
 def test_a_unit_test_stands_where_its_module_stands(path: Path) -> None:
-    """`tests/unit/<room>/test_<module>.py`; on one matter: `test_<module>_<matter>.py`; on the whole room: `test_<room>_<matter>.py`."""
+    """`tests/unit/<folder>/test_<module>.py`; on one matter: `test_<module>_<matter>.py`; on all of it: `test_<folder>_<matter>.py`."""
     place = ROOT / "asyncrun" / path.parent.relative_to(ROOT / "tests" / "unit")
     words = path.stem.removeprefix("test_").split("_")
     stems = {"_".join(words[:count]) for count in range(1, len(words) + 1)}
@@ -111,7 +111,7 @@ def test_the_module_maps_are_up_to_date() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-def test_the_contributing_guide_names_every_room() -> None:
+def test_the_contributing_guide_names_every_folder() -> None:
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    rooms = [folder.name for folder in (ROOT / "asyncrun").iterdir() if (folder / "__init__.py").exists()]
-    assert [room for room in rooms if f"`{room}/" not in guide] == []
+    folders = [folder.name for folder in (ROOT / "asyncrun").iterdir() if (folder / "__init__.py").exists()]
+    assert [name for name in folders if f"`{name}/" not in guide] == []

@@ -22,7 +22,7 @@ def module_of(path: Path) -> str:
 
 
 def named_in(path: Path) -> Iterator[str]:
-    """Yield what a file imports, wherever in it, and what it names in a text: a registry and a lazy room import by name."""
+    """Yield what a file imports, wherever in it, and what it names in a text: a registry and a lazy package import by name."""
     for node in ast.walk(TREES[path]):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,4 +1,4 @@
-"""Embeds a text with the model of this house, and looks at what is loaded when."""
+"""Embeds a text with the model that comes with the package, and looks at what is loaded when."""
 
 import sys
 
