@@ -59,7 +59,7 @@ class GlobalOptions:
 
 
 def with_flags(function: Callable[..., int]) -> Callable[..., None]:
-    """Give a command all global flags: it receives them as its first argument, an `GlobalOptions`, and returns its exit code.
+    """Give a command all global flags: it receives them as its first argument, a `GlobalOptions`, and returns its exit code.
 
     The function of a group is called only when none of its commands is.
     """

@@ -32,7 +32,7 @@ class DistinctSource:
         self.lacking: tuple[LackingField, ...] = ()
 
     def items(self) -> Iterator[Item | BadItem]:
-        """Yield the items in input order. Blocks. Raises UsageError and StorageError as `Source.items`."""
+        """Yield the items in input order. Blocks. Raises UsageError and StorageError as `ItemSource.items`."""
         if self._unique is None and self._source.duplicates == "fail":
             yield from self._checked(self._limit)
             return

@@ -28,11 +28,9 @@ from asyncrun.results import JobPlan
 from asyncrun.usage import cost_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
-    from asyncrun.records import Pending, Vectors
+    from asyncrun.records import Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)

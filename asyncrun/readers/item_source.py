@@ -1,4 +1,4 @@
-"""Source: what a job says about its input, turned into items; this is how records of every format become items."""
+"""The items of a job's input: records of files of every format, and of entries written in place, made into items."""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ WIDTH = log(1.04)
 class DurationHistogram:
     """Counts durations by size, in classes of which each is 4 % wider than the one before: an answer is within 2 %.
 
-    >>> quantiles = DurationHistogram()
+    >>> histogram = DurationHistogram()
     >>> for seconds in (0.1, 0.2, 0.3, 0.4):
-    ...     quantiles.add(seconds)
-    >>> round(quantiles.at(0.5), 2)
+    ...     histogram.add(seconds)
+    >>> round(histogram.at(0.5), 2)
     0.2
     """
 
@@ -70,7 +70,7 @@ class DurationHistogram:
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """How the durations of events that have ended are percentiles, in seconds; all 0 when none has."""
+    """The percentiles of the durations of ended events, in seconds; all 0 when none has ended."""
 
     p50: float = 0.0
     p95: float = 0.0
@@ -89,7 +89,7 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 def percentiles_of(seconds: Iterable[float], folds: Sequence[Mapping[str, object]] = ()) -> Percentiles:
-    """Return how durations are percentiles; `folds` are the attributes of spans that stand for many more.
+    """Return the percentiles of durations; `folds` are the attributes of spans that stand for many more.
 
     >>> percentiles_of([0.3, 0.1, 0.2])
     Percentiles(p50=0.2, p95=0.3, most=0.3)
@@ -100,7 +100,7 @@ def percentiles_of(seconds: Iterable[float], folds: Sequence[Mapping[str, object
     parts = [{key: _number(fold, f"folded.{key}") for key in ("count", "min", "max", "p50", "p95")} for fold in folds]
     most = max([part["max"] for part in parts] + exact[-1:])
     if len(parts) == 1:
-        # Its quantiles are those of all that are alike, and the exact ones are among them.
+        # Its percentiles are those of all that are alike, and the exact ones are among them.
         return Percentiles(min(parts[0]["p50"], most), min(parts[0]["p95"], most), most)
     points = [(value, 1.0) for value in exact]
     for part in parts:

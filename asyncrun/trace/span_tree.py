@@ -112,7 +112,7 @@ def union_seconds(intervals: Iterable[tuple[float, float]]) -> float:
 
 
 def percentiles_of_nodes(nodes: Iterable[SpanNode]) -> Percentiles:
-    """Return how the durations of those that have ended are percentiles."""
+    """Return the percentiles of the durations of those that have ended."""
     exact: list[float] = []
     folds: list[Mapping[str, object]] = []
     for node in nodes:

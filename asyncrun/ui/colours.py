@@ -1,4 +1,4 @@
-"""StyledText text as a terminal shows it: each style has its colour here."""
+"""Styled text as a terminal shows it: each style has its colour here."""
 
 from __future__ import annotations
 

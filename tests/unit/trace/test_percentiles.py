@@ -1,4 +1,4 @@
-"""DurationHistogram from a few counters: near the exact ones, whatever was counted, in one part or several."""
+"""Percentiles from a few counters: near the exact ones, whatever was counted, in one part or several."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ shares = st.sampled_from([0.5, 0.95, 1.0])
 
 
 def counted(seconds: list[float]) -> DurationHistogram:
-    quantiles = DurationHistogram()
+    histogram = DurationHistogram()
     for value in seconds:
-        quantiles.add(value)
-    return quantiles
+        histogram.add(value)
+    return histogram
 
 
 @given(durations, shares)
@@ -27,17 +27,17 @@ def test_they_are_within_two_percent(seconds: list[float], share: float) -> None
 
 @given(durations, shares)
 def test_many_at_once_are_counted_as_one_by_one(seconds: list[float], share: float) -> None:
-    quantiles = DurationHistogram()
-    quantiles.add_many(np.array(seconds))
-    assert quantiles.count == len(seconds)
-    assert quantiles.at(share) == pytest.approx(counted(seconds).at(share), rel=0.04)
+    histogram = DurationHistogram()
+    histogram.add_many(np.array(seconds))
+    assert histogram.count == len(seconds)
+    assert histogram.at(share) == pytest.approx(counted(seconds).at(share), rel=0.04)
 
 
 @given(durations, durations, shares)
 def test_two_merge_into_what_one_would_be(some: list[float], others: list[float], share: float) -> None:
-    quantiles = counted(some)
-    quantiles.merge(counted(others))
-    assert (quantiles.count, quantiles.at(share)) == (len(some) + len(others), counted(some + others).at(share))
+    histogram = counted(some)
+    histogram.merge(counted(others))
+    assert (histogram.count, histogram.at(share)) == (len(some) + len(others), counted(some + others).at(share))
 
 
 def test_nothing_and_the_unthinkable() -> None:

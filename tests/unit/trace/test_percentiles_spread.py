@@ -1,4 +1,4 @@
-"""DurationHistogram of durations: values that a person will act on, also where most events are folded."""
+"""Percentiles of durations: values that a person will act on, also where most events are folded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_nothing_has_ended() -> None:
     assert percentiles_of([]) == Percentiles(0, 0, 0)
 
 
-def test_one_fold_knows_the_quantiles_of_all_that_are_alike() -> None:
+def test_one_fold_knows_the_percentiles_of_all_that_are_alike() -> None:
     assert percentiles_of([0.1, 9.0], [fold(100, 0.2, 0.5, 0.8, 1.0)]) == Percentiles(0.5, 0.8, 9.0)
 
 
@@ -42,6 +42,6 @@ folds = st.builds(lambda count, values: fold(count, *sorted(values)), st.integer
 
 
 @given(st.lists(finite, max_size=5), st.lists(folds, min_size=1, max_size=4))
-def test_quantiles_lie_in_order_between_the_extremes(exact: list[float], many: list[dict[str, float]]) -> None:
+def test_percentiles_lie_in_order_between_the_extremes(exact: list[float], many: list[dict[str, float]]) -> None:
     percentiles = percentiles_of(exact, many)
     assert percentiles.p50 <= percentiles.p95 <= percentiles.most

@@ -1,4 +1,4 @@
-"""UsedConcurrency that was used: most and mean, over time, also where events are folded."""
+"""Concurrency that was used: most and mean, over time, also where events are folded."""
 
 from __future__ import annotations
 

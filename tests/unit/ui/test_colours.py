@@ -1,4 +1,4 @@
-"""StyledText text on a terminal: colour comes from the style alone, never from the text."""
+"""Styled text on a terminal: colour comes from the style alone, never from the text."""
 
 from __future__ import annotations
 
