@@ -11,14 +11,14 @@ from pathlib import Path
 
 from asyncrun.errors import TryLaterError
 
-PATIENCE = 30.0
+LOCK_TIMEOUT = 30.0
 """Seconds until whoever holds a folder is no longer waited for."""
 _PAUSE = 0.01
 
 
 @contextmanager
-def hold_folder(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
-    """Hold a folder for as long as the block runs, once nobody else holds it. Blocks. Raises TryLaterError after `patience` seconds.
+def hold_folder(folder: Path, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
+    """Hold a folder for as long as the block runs, once nobody else holds it. Blocks. Raises TryLaterError after `timeout` seconds.
 
     The kernel lets go of it when the process ends. A folder that is not there, or that cannot be held, as on NFS, is not waited for.
     """
@@ -26,12 +26,12 @@ def hold_folder(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
         with suppress(OSError):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(os.close, descriptor)
-            _hold(descriptor, folder, patience)
+            _hold(descriptor, folder, timeout)
         yield
 
 
-def _hold(descriptor: int, folder: Path, patience: float) -> None:
-    end = time.monotonic() + patience
+def _hold(descriptor: int, folder: Path, timeout: float) -> None:
+    end = time.monotonic() + timeout
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

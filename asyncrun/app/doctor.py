@@ -23,7 +23,7 @@ from asyncrun.ui.doctor import Checkup, Diagnosis, DoctorSetting
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 BUNDLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-PATIENCE = 600.0
+CRON_TIMEOUT = 600.0
 """Seconds for the doctor's double under cron."""
 
 
@@ -55,7 +55,7 @@ def diagnose_under_cron(words: Sequence[str]) -> tuple[int, str, str]:
     bare = bare_environment()
     home = bare["HOME"] if Path(bare["HOME"]).is_dir() else "/"
     done = subprocess.run(  # noqa: S603
-        [*program(), "doctor", *words], env=bare, cwd=home, capture_output=True, text=True, timeout=PATIENCE, check=False
+        [*program(), "doctor", *words], env=bare, cwd=home, capture_output=True, text=True, timeout=CRON_TIMEOUT, check=False
     )
     return done.returncode, done.stdout, done.stderr
 

@@ -24,7 +24,7 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import LockedError, StopRunError, TryLaterError
-from asyncrun.folder_lock import PATIENCE
+from asyncrun.folder_lock import LOCK_TIMEOUT
 from asyncrun.grammar.file_formats import STDIN, STDOUT
 from asyncrun.jobfile.jobs import Job
 from asyncrun.ledger.job_records import open_refresh
@@ -169,10 +169,10 @@ def _nothing_failed(progress: Progress, clock: Clock) -> RunResult:
     return result
 
 
-async def _enter(stack: AsyncExitStack, state: Path, file: Path, clock: Clock, patience: float) -> str | None:
+async def _enter(stack: AsyncExitStack, state: Path, file: Path, clock: Clock, wait_for_lock: float) -> str | None:
     """Enter the state folder for as long as the stack is open; returns what was mended there.
 
-    Raises LockedError if another run is in the way after `patience` seconds, TryLaterError if others are after PATIENCE at least.
+    Raises LockedError if another run is in the way after `wait_for_lock` seconds, TryLaterError if others are after LOCK_TIMEOUT at least.
     """
     began = clock.monotonic()
     while True:
@@ -180,7 +180,7 @@ async def _enter(stack: AsyncExitStack, state: Path, file: Path, clock: Clock, p
             return await asyncio.to_thread(stack.enter_context, enter_state_folder(state, file))
         except TryLaterError as error:
             # Waited for here and not in the thread, where no signal would end it.
-            longest = patience if isinstance(error, LockedError) else max(patience, PATIENCE)
+            longest = wait_for_lock if isinstance(error, LockedError) else max(wait_for_lock, LOCK_TIMEOUT)
             if clock.monotonic() - began >= longest:
                 raise
             await clock.sleep(LOCK_INTERVAL)

@@ -31,7 +31,7 @@ def enter_state_folder(state: Path, job_file: Path) -> Iterator[str | None]:
     ledger is damaged and a run of another job file uses it, StorageError, and DamagedStateError for a ledger of a newer version.
     """
     with ExitStack() as stack:
-        with hold_folder(state, patience=0):
+        with hold_folder(state, timeout=0):
             stack.enter_context(hold_lock(lock_file(state, job_file), SystemClock().now()))
             mended = _mend(state, job_file)
         yield mended

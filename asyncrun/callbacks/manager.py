@@ -32,7 +32,7 @@ __all__ = ["CallbackManager", "StopRunError", "current_manager"]
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 10.0
+FLUSH_TIMEOUT = 10.0
 """Seconds that asynchronous handlers get at the end."""
 OWN_FAULTS = (Exception, CancelledError)
 """What comes of a handler itself: it is called between two turns of the loop, where nobody can have cancelled the job."""
@@ -93,21 +93,21 @@ class CallbackManager(BaseCallbackHandler):
         """Make these the only handlers."""
         self.handlers = handlers
 
-    def flush(self, seconds: float = PATIENCE) -> bool:
+    def flush(self, seconds: float = FLUSH_TIMEOUT) -> bool:
         """Wait until asynchronous handlers have been told of everything so far; False when that takes longer than `seconds`."""
         return self._handler_threads.flush(seconds)
 
-    async def aflush(self, seconds: float = PATIENCE) -> bool:
+    async def aflush(self, seconds: float = FLUSH_TIMEOUT) -> bool:
         """Wait as `flush` does, without holding up the event loop."""
         import asyncio
 
         return await asyncio.to_thread(self.flush, seconds)
 
-    def close(self, seconds: float = PATIENCE) -> None:
+    def close(self, seconds: float = FLUSH_TIMEOUT) -> None:
         """Tell asynchronous handlers of what they have not heard yet, for `seconds` at most, and end their threads."""
         self._handler_threads.close(seconds)
 
-    async def aclose(self, seconds: float = PATIENCE) -> None:
+    async def aclose(self, seconds: float = FLUSH_TIMEOUT) -> None:
         """Close as `close` does, without holding up the event loop."""
         import asyncio
 

@@ -85,7 +85,7 @@ def run(
 
     refuse_later(rebuild=rebuild, executor=executor)
     file, jobs = job_file(words or [], "run jobs.yaml")
-    skip, patience = parse_if_running(if_running)
+    skip, wait = parse_if_running(if_running)
     seconds = parse_time("--max-runtime", max_runtime)
     # What a job file says wins over the user config, not over a flag.
     spare = {name for name in ("workers", "max_runtime") if options.sources.get(name) == "user config"}
@@ -96,7 +96,7 @@ def run(
         max_runtime=None if "max_runtime" in spare else seconds,
         spare_workers=workers if "workers" in spare else None,
         spare_max_runtime=seconds if "max_runtime" in spare else None,
-        wait_for_lock=patience,
+        wait_for_lock=wait,
         from_job=from_job,
         limit=limit,
         input=input_path,

@@ -32,9 +32,10 @@ logger = logging.getLogger(__name__)
 
 
 class HttpOptions(EndpointOptions, total=False):
-    """What every embedder behind HTTP can be given besides; the meanings are those of the job file. `warn` is told what is odd, once.
+    """The options of every embedder behind HTTP, beside those of its endpoint; the meanings are those of the job file.
 
-    `named` is that of a run, shared by all that use the same model of the same endpoint; without it the embedder has its own.
+    `warn` is told once of each odd thing. `named`, the name that replies give the model, is shared by all embedders of a run that use the
+    same model of the same endpoint; without it the embedder has its own.
     """
 
     batch: BatchLimits | None
@@ -187,7 +188,7 @@ class HttpEmbedder(BaseEmbedding):
                     outcome = self._answered(came, part, splitter) if isinstance(came, Replied) else self._refused(came, part, splitter)
                     outcomes.append(renumber(outcome, part.places))
                     if outcome.error is not None:
-                        # Who waits for this request is told why it has failed.
+                        # Raised inside of the canary: those who wait for this request end with its error.
                         raise outcome.error
         except AsyncrunError as error:
             ended = error
@@ -204,10 +205,10 @@ class HttpEmbedder(BaseEmbedding):
             if len(text) > most
         }
 
-    def _proven(self, texts: Sequence[str], exchanged: DecodedReply) -> ProvenReply:
+    def _proven(self, texts: Sequence[str], decoded: DecodedReply) -> ProvenReply:
         """Return the proven vectors of a reply to these texts, without its count of tokens where the server counts characters."""
-        rows = self._dialect.read(exchanged.document)
-        reply = examined(prove_reply(self.endpoint, exchanged, rows, len(texts), self._dimensions), texts, self._asked)
+        rows = self._dialect.read(decoded.document)
+        reply = examined(prove_reply(self.endpoint, decoded, rows, len(texts), self._dimensions), texts, self._asked)
         if "characters" in reply.oddities:
             self._counts_characters = True
             self._per_byte = TokensPerByte()

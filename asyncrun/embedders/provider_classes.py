@@ -1,4 +1,4 @@
-"""One class a provider, by the names that LlamaIndex's users know: each settles what is asked and how, and adds nothing."""
+"""One class a provider, by the names that LlamaIndex's users know; what differs between them stands in the table of providers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from asyncrun.errors import UsageError
 from asyncrun.ports import Tokenizer
 from asyncrun.records import InputType, Space
 
-_ELSEWHERE = {
+_LLAMA_INDEX_NAMES = {
     "model_name": "model",
     "api_base": "base_url",
     "azure_endpoint": "base_url",
     "auth_token": "api_key",
     "token": "api_key",
 }
-"""Arguments under the names that LlamaIndex has for them."""
+"""The names that LlamaIndex has for arguments, with ours."""
 
 
 class ProviderOptions(HttpOptions, total=False):
-    """What every embedder of a provider can be given besides, LlamaIndex's other names for the arguments among them."""
+    """The options of every embedder of a provider; LlamaIndex's other names for its arguments are among them."""
 
     model_name: str
     deployment_name: str
@@ -79,7 +79,7 @@ class ProviderEmbedding(HttpEmbedder):
         environ: Mapping[str, str] | None = None,
         **options: Unpack[ProviderOptions],
     ) -> None:
-        other = _taken_out(options)
+        other = _pop_other_names(options)
         http = cast(HttpOptions, options)
         row, extra = PROVIDERS[self.provider], dict(extra_body or {})
         # As a default of the argument `help()` would show all of it, keys included.
@@ -130,13 +130,13 @@ def _tokenizer_of(name: str | None) -> Tokenizer | None:
     return load_tokenizer(name)
 
 
-def _taken_out(options: ProviderOptions) -> dict[str, Any]:
+def _pop_other_names(options: ProviderOptions) -> dict[str, Any]:
     """Take out of the options what has another name here. Raises TypeError for a name that nobody knows."""
     untyped = cast(dict[str, Any], options)
     if unknown := untyped.keys() - ProviderOptions.__optional_keys__:
         raise TypeError(f"unknown argument {min(unknown)!r}")
     other = {name: untyped.pop(name) for name in ("deployment_name", "embed_batch_size") if name in untyped}
-    return other | {_ELSEWHERE[name]: untyped.pop(name) for name in _ELSEWHERE if name in untyped}
+    return other | {_LLAMA_INDEX_NAMES[name]: untyped.pop(name) for name in _LLAMA_INDEX_NAMES if name in untyped}
 
 
 def _usual_model(row: Provider, environ: Mapping[str, str]) -> str:

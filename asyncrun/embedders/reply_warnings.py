@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 LONG_TEXT = 2048
 """Bytes; a shorter text fits into every model that is in use."""
-BYTES_PER_TOKEN = 16
+MOST_CHARACTERS_PER_TOKEN = 16
 """No prose has so few tokens: four bytes a token are usual, three for a Chinese character."""
-TELLING = 64
-"""So many characters are never, by chance, as many tokens..."""
-WORD = 5
-"""...where the texts have as many on average, and most are Latin: a single letter is a token, and so is a Chinese character."""
-UNIT = 0.01
+ENOUGH_CHARACTERS = 64
+"""Fewer may have as many tokens by chance."""
+CHARACTERS_OF_A_TEXT = 5
+"""On average; shorter texts may have a token for each character, as a single letter does, and a Chinese character."""
+UNIT_TOLERANCE = 0.01
 """How far the length of a vector may be from 1: float16 and int8 models are within this."""
 
 
@@ -58,7 +58,7 @@ class ProvenReply:
     oddities: Mapping[str, str] = field(default_factory=dict)
 
 
-def prove_reply(endpoint: Endpoint, exchanged: DecodedReply, rows: ReplyRows, count: int, dimensions: int | None) -> ProvenReply:
+def prove_reply(endpoint: Endpoint, reply: DecodedReply, rows: ReplyRows, count: int, dimensions: int | None) -> ProvenReply:
     """Return the proven vectors of a reply to `count` texts. Raises BadReplyError or RefusedError when it holds none."""
     proof = prove(rows.vectors, rows.indexes, count, dimensions)
     if not proof.positions:
@@ -66,7 +66,7 @@ def prove_reply(endpoint: Endpoint, exchanged: DecodedReply, rows: ReplyRows, co
         mistaken = len(proof.other_dimensions) == 1 and (count > 1 or not endpoint.proven)
         failure = FailureClass.CONFIG if mistaken else FailureClass.BAD_RESPONSE
         raise bad_reply(endpoint, next(iter(proof.rejected.values())), failure)
-    return ProvenReply(proof, rows.tokens if rows.tokens is not None else exchanged.tokens, exchanged.cost, rows.model, rows.warnings)
+    return ProvenReply(proof, rows.tokens if rows.tokens is not None else reply.tokens, reply.cost, rows.model, rows.warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _oddities(answer: ProvenReply, texts: Sequence[str], asked: Asked) -> Iterat
     vectors = answer.proof.vectors
     if _has_zeros(vectors):
         yield "zeros", "a vector is all zeros: it is like no other text"
-    elif asked.dimensions is not None and abs(float(np.linalg.norm(vectors[0])) - 1) > UNIT:
+    elif asked.dimensions is not None and abs(float(np.linalg.norm(vectors[0])) - 1) > UNIT_TOLERANCE:
         yield "length", f"vectors of {asked.dimensions} dimensions come without unit length: compare them by cosine, not by dot product"
     yield from _odd_usage(answer.tokens, texts, whole=asked.whole)
 
@@ -105,10 +105,10 @@ def _odd_usage(tokens: int | None, texts: Sequence[str], *, whole: bool) -> Iter
         return
     characters = sum(map(len, texts))
     # infinity strips the texts before it counts.
-    equal = characters >= TELLING and tokens in (characters, sum(len(text.strip()) for text in texts))
-    if equal and characters >= WORD * len(texts) and sum(map(byte_size, texts)) < 1.5 * characters:
+    equal = characters >= ENOUGH_CHARACTERS and tokens in (characters, sum(len(text.strip()) for text in texts))
+    if equal and characters >= CHARACTERS_OF_A_TEXT * len(texts) and sum(map(byte_size, texts)) < 1.5 * characters:
         yield "characters", "its usage counts characters, not tokens: tokens and cost are not known"
-    elif whole and tokens * BYTES_PER_TOKEN < characters and max(map(byte_size, texts)) >= LONG_TEXT:
+    elif whole and tokens * MOST_CHARACTERS_PER_TOKEN < characters and max(map(byte_size, texts)) >= LONG_TEXT:
         yield "cut", "its usage is far too small for texts of this length: it seems to cut them without a word"
 
 

@@ -24,7 +24,7 @@ from asyncrun.usage import Usage
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
 
-GRACE = 1.0
+COMPARISON_WAIT = 1.0
 """Seconds that the first batch waits for endpoints to be compared while there is one that could take it."""
 logger = logging.getLogger(__name__)
 
@@ -228,12 +228,13 @@ class SeveralEmbedders(BaseEmbedding):
                     )
                 return
         if proofs := [self._begin(self._prove(replica)) for replica in unproven]:
-            all_done, grace = asyncio.ensure_future(asyncio.wait(proofs)), asyncio.ensure_future(self._first.endpoint.clock.sleep(GRACE))
+            all_done = asyncio.ensure_future(asyncio.wait(proofs))
+            time_out = asyncio.ensure_future(self._first.endpoint.clock.sleep(COMPARISON_WAIT))
             try:
-                await asyncio.wait([all_done, grace], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([all_done, time_out], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 all_done.cancel()
-                grace.cancel()
+                time_out.cancel()
 
     async def _prove(self, replica: Replica[HttpEmbedder]) -> None:
         """Have the known text embedded and compare; the first vector is the reference."""

@@ -12,7 +12,7 @@ from asyncrun.endpoints.classify import Verdict
 
 FIRST_ITEMS = 2
 """Texts of the first request: it shows what the endpoint makes of requests."""
-_NAMED = (FailureClass.TOO_LONG, FailureClass.ITEM)
+_ABOUT_ONE_TEXT = (FailureClass.TOO_LONG, FailureClass.ITEM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Splitter:
             return {}
         if len(indexes) == 1 or self._together:
             return dict.fromkeys(indexes, verdict.reason)
-        if verdict.failure in _NAMED and verdict.guilty is not None and verdict.guilty < len(indexes):
+        if verdict.failure in _ABOUT_ONE_TEXT and verdict.guilty is not None and verdict.guilty < len(indexes):
             self._next([[index for index in indexes if index != verdict.guilty]], part, successes)
             return {verdict.guilty: verdict.reason}
         if verdict.failure is FailureClass.TOO_LONG:

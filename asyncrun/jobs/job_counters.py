@@ -15,7 +15,7 @@ from asyncrun.records import EmbedFailure, ItemFailure
 from asyncrun.results import Counts, JobResult, Status
 from asyncrun.usage import Load, Usage, Waits
 
-SHOWN_FAILURES = 100
+KEPT_FAILURES = 100
 """How many failures a result carries; the ledger has all."""
 
 
@@ -55,7 +55,7 @@ class JobCounters:
     def fail(self, failure: ItemFailure) -> None:
         """Add an item that has failed."""
         failure = self._context.redacted(failure)
-        if len(self.failures) < SHOWN_FAILURES:
+        if len(self.failures) < KEPT_FAILURES:
             self.failures.append(failure)
         self.add(failed=1)
         self._progress.item_failed(self.name, failure)

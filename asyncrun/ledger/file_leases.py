@@ -79,7 +79,7 @@ class TextLease(Lease):
         """
         wanted = np.frombuffer(keys, dtype=f"V{KEY_BYTES}")
         mine = np.ones(len(wanted), dtype=bool)
-        with self._busy, _usable(self._folder), hold_folder(self._folder, patience=0):
+        with self._busy, _usable(self._folder), hold_folder(self._folder, timeout=0):
             for other in () if self._over else _others(self._folder):
                 taken = np.isin(wanted, other.keys()) if other.space == space else np.zeros(1, dtype=bool)
                 if not taken.any():

@@ -164,7 +164,7 @@ class OpenAIChat:
         body = {**self._body, "messages": [asdict(message) for message in messages], **limit, "stream": False, **self._extra}
         came = await self.endpoint.call(
             orjson.dumps(body),
-            lambda exchanged: (read_answer(exchanged.document), exchanged.cost),
+            lambda reply: (read_answer(reply.document), reply.cost),
             tokens=self.tokens_of(messages),
             used=lambda value: value[0].tokens or None,
         )

@@ -25,7 +25,7 @@ TIMEOUT = 10.0
 TRIES = 5
 MAX_BODY = 100_000
 """Bytes of a body that healthchecks keeps (https://healthchecks.io/docs/attaching_logs/)."""
-MAX_REPLY = 65536
+MAX_PING_REPLY = 65536
 START, FAIL, SUCCESS = "start", "fail", ""
 _PASSING = (408, 425, 429)
 """Statuses below 500 that may be others at the next try."""
@@ -65,7 +65,7 @@ async def _try(client: Client, address: str, body: bytes) -> tuple[str | None, b
     """Return why a try failed, None when it did not, and whether another one may help."""
     bare, headers = keys_in_headers(address, {"content-type": "text/plain; charset=utf-8"})
     try:
-        reply = await send(client, bare, body, headers, timeout=TIMEOUT, max_bytes=MAX_REPLY)
+        reply = await send(client, bare, body, headers, timeout=TIMEOUT, max_bytes=MAX_PING_REPLY)
     except TransportError as error:
         return str(error), True
     if 200 <= reply.status < 300:

@@ -8,7 +8,7 @@ import itertools
 
 _QUIET = 3
 """Turns of a loop in a row without anything to do: it takes one to fetch what a socket holds, and one to hand it on."""
-PATIENCE = 1_000_000
+MOST_TURNS = 1_000_000
 """Turns of a loop after which it is clear that it will never be idle."""
 
 
@@ -87,7 +87,7 @@ class FakeClock:
         if quiet >= _QUIET:
             self._wake(at)
             quiet = turns = 0
-        elif turns >= PATIENCE:
+        elif turns >= MOST_TURNS:
             self._watched = None
             self._sleepers[0][2].set_exception(_never_idle())
             return
@@ -113,7 +113,7 @@ async def _settle() -> None:
     """Let all tasks run until each waits."""
     loop = asyncio.get_running_loop()
     quiet = 0
-    for _ in range(PATIENCE):
+    for _ in range(MOST_TURNS):
         await asyncio.sleep(0)
         quiet = quiet + 1 if _is_idle(loop) else 0
         if quiet >= _QUIET:

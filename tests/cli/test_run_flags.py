@@ -96,7 +96,7 @@ def test_whoever_mends_or_cleans_the_folder_is_not_waited_for_without_end(
     asyncrun: Command, slow_job: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow_job.latency = 0.0
-    monkeypatch.setattr("asyncrun.app.run.PATIENCE", 0.3)
+    monkeypatch.setattr("asyncrun.app.run.LOCK_TIMEOUT", 0.3)
     (tmp_path / ".asyncrun").mkdir()
     with hold_folder(tmp_path / ".asyncrun"):
         answer = asyncrun("run")

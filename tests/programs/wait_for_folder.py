@@ -15,5 +15,5 @@ def look():
 
 
 folder_lock.time = SimpleNamespace(monotonic=look, sleep=time.sleep)
-run.PATIENCE = 3600
+run.LOCK_TIMEOUT = 3600
 main()

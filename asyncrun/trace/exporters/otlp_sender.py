@@ -24,7 +24,7 @@ SENT_TOGETHER = 512
 """Spans of one request, as OpenTelemetry's own batches have it."""
 MOST_WAITING = 16
 """Batches that wait for a slow collector while the run goes on."""
-PATIENCE = 2.0
+COLLECTOR_TIMEOUT = 2.0
 """Seconds that a collector that is dead, or hangs, may cost at the end of a run."""
 
 
@@ -60,7 +60,7 @@ class OtlpSender:
     the trace store holds everything, so whatever was not taken on the way is sent at the end.
     """
 
-    def __init__(self, environ: Mapping[str, str], patience: float = PATIENCE) -> None:
+    def __init__(self, environ: Mapping[str, str], patience: float = COLLECTOR_TIMEOUT) -> None:
         self._environ = environ
         self._patience = patience
         self._batches: SimpleQueue[tuple[RunRecord, Sequence[OtelSpan], bool] | None] = SimpleQueue()

@@ -84,7 +84,7 @@ def test_it_serves_one_loop_after_another() -> None:
 
 @pytest.mark.asyncio
 async def test_a_task_that_never_waits_is_an_error_and_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asyncrun.testing.clock.PATIENCE", 100)
+    monkeypatch.setattr("asyncrun.testing.clock.MOST_TURNS", 100)
 
     async def spin() -> None:
         while True:
@@ -98,7 +98,7 @@ async def test_a_task_that_never_waits_is_an_error_and_no_hang(monkeypatch: pyte
 
 @pytest.mark.asyncio
 async def test_time_that_moves_by_itself_can_be_moved_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asyncrun.testing.clock.PATIENCE", 100)
+    monkeypatch.setattr("asyncrun.testing.clock.MOST_TURNS", 100)
     clock, woken = FakeClock(), []
 
     async def ticker() -> None:
@@ -115,7 +115,7 @@ async def test_time_that_moves_by_itself_can_be_moved_as_well(monkeypatch: pytes
 
 @pytest.mark.asyncio
 async def test_moving_time_beside_a_task_that_never_waits_is_an_error_and_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asyncrun.testing.clock.PATIENCE", 100)
+    monkeypatch.setattr("asyncrun.testing.clock.MOST_TURNS", 100)
 
     async def spin() -> None:
         while True:
