@@ -49,9 +49,16 @@ if TYPE_CHECKING:
 class JobBuilder:
     """Builds the parts of one run; models are built once for all jobs.
 
-    `file` is the job file, `models` are all that it describes: what one states of a place's limits holds for the others; `jobs` are all
-    that stand there, by which it is told who fills a collection that is not there; `keyless` says where a key is missing. After
-    `deadline`, a monotonic time, no batch of any job starts. `redact` takes the run's secrets out of a text.
+    Args:
+        file: the job file.
+        models: all of its models: limits that one states for a place hold for all models of the place.
+        jobs: all of its jobs, also those that are not run: one of them may fill the collection that another one asks.
+        keyless: where it names a key that is missing.
+        stdin: the file that holds standard input.
+        deadline: a monotonic time after which no batch of any job starts.
+        warn: is told what is odd.
+        redact: takes the run's secrets out of a text.
+        options: what the flags of the run say; `run_budget` and `forecast` are those of all its jobs together.
     """
 
     file: Path

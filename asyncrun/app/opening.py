@@ -46,8 +46,7 @@ def create_builder(
 ) -> JobBuilder:
     """Return the builder of a request.
 
-    `models` and `jobs` are all that its job file describes, `keyless` says where a key is missing that it names, `stdin` is where
-    standard input was spooled to, `warn` is told what is odd, `redact` takes secrets out of a text.
+    `models`, `jobs` and `keyless` are those of its job file; for these and the others see `JobBuilder`.
     """
     options = request.options
     return JobBuilder(

@@ -1,4 +1,4 @@
-"""How each place (address, key, model) is treated: one limiter, circuit and retry budget for all jobs of a run."""
+"""The limits of each endpoint (address, key, model): one limiter, circuit and retry budget for all jobs of a run."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from asyncrun.jobfile.sections import EndpointConfig, LlmConfig, ModelConfig
 
 Identity = tuple[str, str, str | None]
 """Address, key and model."""
-PATIENCE_WITH_OTHERS = 3
-"""Batches that fail in a row before a place is given up for the others that serve the same."""
+FAILURES_WITH_REPLICAS = 3
+"""Batches that fail in a row before an endpoint is given up for the others that serve the same model."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EndpointLimits:
-    """How one place is treated, by all jobs together."""
+    """What all jobs together observe at one endpoint; `named` is the name that its replies give the model."""
 
     limiter: Limiter
     circuit: CircuitBreaker
@@ -59,7 +59,7 @@ class SharedLimits:
         limits = own if where.limits.model_fields_set else self._stated.get(identity, own)
         if (identity, limits) not in self._known:
             # With others to go to, a place that fails is given up sooner.
-            circuit = CircuitBreaker() if place is None else CircuitBreaker(PATIENCE_WITH_OTHERS)
+            circuit = CircuitBreaker() if place is None else CircuitBreaker(FAILURES_WITH_REPLICAS)
             named = self._names.setdefault(identity, ModelName())
             self._known[identity, limits] = EndpointLimits(Limiter(limits, self.clock, self.rng), circuit, RetryBudget(), named)
         return self._known[identity, limits]

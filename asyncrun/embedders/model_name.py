@@ -18,7 +18,7 @@ _HINT = (
 
 @dataclass(slots=True, eq=False)
 class ModelName:
-    """The name that was told `first`, None before that; it may be another one than was asked for."""
+    """The name in the first reply that gave one, None before that; it may be another one than was asked for."""
 
     first: str | None = None
 

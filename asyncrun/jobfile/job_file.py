@@ -39,8 +39,8 @@ class Sections(Model):
 class JobFile:
     """A job file that is free of mistakes, as far as the selected jobs reach.
 
-    `root` is the folder where relative paths start; `jobs` keep the file's order. `key_files` hold keys; `keyless` are the mistakes that it
-    has where keys are needed, and was not refused for.
+    `root` is the folder where relative paths start; `jobs` keep the file's order. `key_files` hold keys; `keyless` says which keys are
+    missing: to look at the jobs none is needed.
     """
 
     path: Path

@@ -31,12 +31,19 @@ Failure = TypeVar("Failure", ItemFailure, EmbedFailure)
 class JobContext:
     """The surroundings of one job in one run.
 
-    `failures` is the name that the job's failed items are kept under: job files of one folder share the ledger. `max_failures` is None
-    when every item but one may fail. `skip` holds ids that are never sent. `workers` is how many batches may be in flight, None: as many
-    as the embedder can use. `deadline` is a monotonic time after which no batch starts (max_runtime).
+    Args:
+        name: the job's name.
+        failures: the name that its failed items are kept under: job files of one folder share the ledger.
+        max_failures: None when every item but one may fail.
+        skip: ids that are never sent.
+        workers: how many batches may be in flight, None: as many as the embedder can use.
+        deadline: a monotonic time after which no batch starts (max_runtime).
+        rate: the tokens per byte of the job's space.
+        forecast: what a plan foresees for the jobs before this one.
+        options: those of the run.
+        redact: takes the run's secrets out of words that others have written.
 
-    `forecast` is that of a plan, `rate` is that of the job's space; `options` are the run's.
-    `redact` takes the run's secrets out of words that others have written. `claims` are those of the job beside all that share the ledger.
+    `claims` says what this job sends while others wait for it, and what others send.
     """
 
     name: str

@@ -162,7 +162,10 @@ class Forecast:
             notes = (*notes, "requests are at most so many: batches get larger once the server has counted tokens")
         seconds, bound = at_limits(embedder.rate_limits, requests, tokens, inputs)
         return Foreseen(
-            *(inputs, requests, tokens, counting or not inputs),
+            inputs=inputs,
+            requests=requests,
+            tokens=tokens,
+            exact=counting or not inputs,
             cost=None if price is None else cost_of(tokens, price),
             seconds=seconds,
             bound_by=bound,

@@ -87,7 +87,13 @@ class EmbedRun:
     async def _write(self, scanned: Scan, done: RowIds[int]) -> None:
         items = self.items
         index = await asyncio.to_thread(items.index)
-        made = (items.space.fingerprint, items.present(scanned, index), str(items.context.generation.number))
-        mark = self.output.mark(self.kind, scanned.digest, *made, *([self.made_with] if self.made_with else []))
+        mark = self.output.mark(
+            self.kind,
+            scanned.digest,
+            items.space.fingerprint,
+            items.present(scanned, index),
+            str(items.context.generation.number),
+            *([self.made_with] if self.made_with else []),
+        )
         if not await self.output.is_current(mark, items.context):
             await self.output.write(self.make_rows(items.rows(scanned, index)), done, mark, items.context)
