@@ -57,7 +57,7 @@ def prove(rows: Sequence[object], indexes: Sequence[object] | None, count: int, 
     >>> prove([[3.0, 4.0], [1, 2]], [1, 0], 2).vectors.tolist()
     [[1.0, 2.0], [3.0, 4.0]]
     """
-    order = places(indexes if indexes is not None else [None] * len(rows), len(rows), count)
+    order = positions_of(indexes if indexes is not None else [None] * len(rows), len(rows), count)
     vectors = np.empty((0, 0), np.float32)
     rejected: dict[int, str] = {}
     others: set[int] = set()
@@ -88,7 +88,7 @@ def prove(rows: Sequence[object], indexes: Sequence[object] | None, count: int, 
     return Proof(vectors, tuple(positions), dict(sorted(rejected.items())), frozenset(others))
 
 
-def places(indexes: Sequence[object], rows: int, count: int) -> list[int]:
+def positions_of(indexes: Sequence[object], rows: int, count: int) -> list[int]:
     """Return which text each row belongs to. Raises BadReplyError when that is not certain.
 
     Indexes that are exactly 0..count-1 are used. Without any index the order counts. One missing index is taken for 0 when 0

@@ -150,7 +150,7 @@ class BaseEmbedding(ABC):
         if not ready:
             return no_vectors(failures)
         prefix = self._prefixes[input_type]
-        sent = [prefix + texts[place] for place in ready]
+        sent = [prefix + texts[position] for position in ready]
         try:
             # Whoever has packed a batch himself has it sent as it is.
             if len(sent) <= self.batch.max_items:
@@ -169,7 +169,7 @@ class BaseEmbedding(ABC):
         answers: list[Embedded] = []
         for batch in self._batches(texts):
             try:
-                answer = await (self._embed_cut if cut else self._embed)([texts[place] for place in batch], input_type)
+                answer = await (self._embed_cut if cut else self._embed)([texts[position] for position in batch], input_type)
             except AsyncrunError as error:
                 answer = no_vectors(error=error)
             answers.append(renumber(answer, batch))
@@ -183,9 +183,9 @@ class BaseEmbedding(ABC):
         whole, too_long = _parted(answer)
         parts = [whole]
         if self.on_too_long == "truncate" and self.cuts:
-            places = [failure.position for failure in too_long]
-            cut = await self._embed_in_batches([prefix + texts[place] for place in places], input_type, cut=True)
-            cut, too_long = _parted(renumber(replace(cut, truncated=frozenset(cut.positions)), places))
+            positions = [failure.position for failure in too_long]
+            cut = await self._embed_in_batches([prefix + texts[position] for position in positions], input_type, cut=True)
+            cut, too_long = _parted(renumber(replace(cut, truncated=frozenset(cut.positions)), positions))
             parts.append(cut)
         long_texts = LongTexts(partial(self._embed_in_batches, input_type=input_type), prefix, self.tokenizer, self.max_input_tokens)
         embed = long_texts.split if self.on_too_long == "split" else long_texts.truncate
@@ -203,7 +203,7 @@ class BaseEmbedding(ABC):
         if self.keeps_together:
             return iter([list(range(len(texts)))] if texts else [])
         # To tokenize everything once more would cost more than full batches save.
-        return pack(((place, byte_size(text)) for place, text in enumerate(texts)), self.batch, lambda: self.tokens_per_byte)
+        return pack(((position, byte_size(text)) for position, text in enumerate(texts)), self.batch, lambda: self.tokens_per_byte)
 
     async def aget_text_embedding(self, text: str) -> list[float]:
         """Return the vector of a document. Raises ItemError when it has none."""
@@ -225,7 +225,7 @@ class BaseEmbedding(ABC):
         from asyncrun.aio.jobs import run_jobs
 
         async def one_batch(batch: list[int]) -> list[list[float]]:
-            return _rows(await self.aembed([texts[place] for place in batch]), len(batch), batch)
+            return _rows(await self.aembed([texts[position] for position in batch]), len(batch), batch)
 
         jobs = [partial(one_batch, batch) for batch in self._batches(texts)]
         answers = await run_jobs(jobs, show_progress=show_progress, workers=self.workers, desc="Generating embeddings")

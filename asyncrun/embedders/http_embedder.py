@@ -168,7 +168,7 @@ class HttpEmbedder(BaseEmbedding):
         """Embed texts whose prefix and policies somebody else has seen to; `cut` has the endpoint cut what is too long, where it `cuts`."""
         self.check()
         failures = self._with_too_many_characters(texts)
-        fitting = [place for place in range(len(texts)) if place not in failures] if failures else None
+        fitting = [position for position in range(len(texts)) if position not in failures] if failures else None
         splitter = Splitter(list(map(byte_size, texts)), fitting, together=self.keeps_together)
         outcomes = [no_vectors(list(failures.values()))]
         endpoint, ended = self.endpoint, None
@@ -176,7 +176,7 @@ class HttpEmbedder(BaseEmbedding):
             while splitter.left:
                 async with endpoint.canary():
                     part = splitter.take(self._capacity, proven=endpoint.proven, successes=endpoint.circuit.successes)
-                    sent, sizes = [texts[place] for place in part.places], splitter.sizes_of(part)
+                    sent, sizes = [texts[position] for position in part.positions], splitter.sizes_of(part)
                     came = await endpoint.call(
                         orjson.dumps(self._dialect.write(sent, input_type, cut=cut)),
                         partial(self._proven, sent),
@@ -186,7 +186,7 @@ class HttpEmbedder(BaseEmbedding):
                         divisible=len(sent) > 1 and not self.keeps_together,
                     )
                     outcome = self._answered(came, part, splitter) if isinstance(came, Replied) else self._refused(came, part, splitter)
-                    outcomes.append(renumber(outcome, part.places))
+                    outcomes.append(renumber(outcome, part.positions))
                     if outcome.error is not None:
                         # Raised inside of the canary: those who wait for this request end with its error.
                         raise outcome.error
@@ -200,8 +200,8 @@ class HttpEmbedder(BaseEmbedding):
             return {}
         words = f"{self.provider} takes {most} characters. Given: "
         return {
-            place: EmbedFailure(place, "too_long", f"{words}{len(text)}", attempts=0)
-            for place, text in enumerate(texts)
+            position: EmbedFailure(position, "too_long", f"{words}{len(text)}", attempts=0)
+            for position, text in enumerate(texts)
             if len(text) > most
         }
 
@@ -233,7 +233,7 @@ class HttpEmbedder(BaseEmbedding):
 
     def _refused(self, came: Refused, part: Part, splitter: Splitter) -> Embedded:
         """Return what a refusal of a part means for its texts, and learn from it."""
-        endpoint, successes, alone = self.endpoint, self.endpoint.circuit.successes, len(part.places) == 1
+        endpoint, successes, alone = self.endpoint, self.endpoint.circuit.successes, len(part.positions) == 1
         spent = no_vectors((), came.usage, came.waits, came.error)
         if came.error is not None:
             return spent

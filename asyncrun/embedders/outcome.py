@@ -30,9 +30,9 @@ def renumber(answer: Embedded, positions: Sequence[int]) -> Embedded:
     """
     return replace(
         answer,
-        positions=tuple(positions[place] for place in answer.positions),
+        positions=tuple(positions[index] for index in answer.positions),
         failures=tuple(replace(failure, position=positions[failure.position]) for failure in answer.failures),
-        truncated=frozenset(positions[place] for place in answer.truncated),
+        truncated=frozenset(positions[index] for index in answer.truncated),
     )
 
 
@@ -44,7 +44,7 @@ def merge(parts: Sequence[Embedded]) -> Embedded:
     if len(parts) == 1 and list(parts[0].positions) == sorted(parts[0].positions):
         return parts[0]
     filled = [part for part in parts if part.positions]
-    positions = [place for part in filled for place in part.positions]
+    positions = [position for part in filled for position in part.positions]
     failures = sorted((failure for part in parts for failure in part.failures), key=lambda failure: failure.position)
     answered = positions + [failure.position for failure in failures]
     if len(set(answered)) != len(answered):
@@ -53,7 +53,7 @@ def merge(parts: Sequence[Embedded]) -> Embedded:
     order = np.argsort(positions, kind="stable")
     return Embedded(
         vectors[order] if filled else vectors,
-        tuple(positions[place] for place in order),
+        tuple(positions[row] for row in order),
         tuple(failures),
         frozenset[int]().union(*(part.truncated for part in parts)),
         sum((part.usage for part in parts), Usage()),

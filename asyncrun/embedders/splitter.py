@@ -17,12 +17,12 @@ _ABOUT_ONE_TEXT = (FailureClass.TOO_LONG, FailureClass.ITEM)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Texts that are sent together, by their places in the call.
+    """Texts that are sent together, by their positions in the call.
 
     `since` is how many requests had succeeded when they were first sent, or when they were split off; None before that.
     """
 
-    places: tuple[int, ...]
+    positions: tuple[int, ...]
     since: int | None = None
 
 
@@ -62,14 +62,14 @@ class Splitter:
 
     Args:
         sizes: The bytes of each text.
-        places: The texts that are to be sent; None: all.
+        positions: The texts that are to be sent; None: all.
         together: Whether they must go in one request, since each has a part in the vectors of the others.
     """
 
-    def __init__(self, sizes: Sequence[int], places: Sequence[int] | None = None, *, together: bool = False) -> None:
+    def __init__(self, sizes: Sequence[int], positions: Sequence[int] | None = None, *, together: bool = False) -> None:
         self._sizes = sizes
         self._together = together
-        whole = tuple(range(len(sizes)) if places is None else places)
+        whole = tuple(range(len(sizes)) if positions is None else positions)
         self._parts = deque([Part(whole)] if whole else [])
 
     @property
@@ -79,12 +79,12 @@ class Splitter:
 
     def sizes_of(self, part: Part) -> list[int]:
         """Return the bytes of the texts of a part."""
-        return [self._sizes[place] for place in part.places]
+        return [self._sizes[position] for position in part.positions]
 
     def take(self, capacity: Capacity, *, proven: bool, successes: int) -> Part:
         """Return what is sent next, as much as the server takes; a few texts as long as it has answered nothing."""
         part = self._parts.popleft()
-        first, *later = self._portions(part.places, capacity, proven=proven)
+        first, *later = self._portions(part.positions, capacity, proven=proven)
         self._parts.extendleft(Part(tuple(portion)) for portion in reversed(later))
         return Part(tuple(first), successes if part.since is None else part.since)
 
@@ -94,7 +94,7 @@ class Splitter:
             # Behind the others: only when one of them succeeds meanwhile is it known that the fault is in this part.
             self._parts.append(part)
         else:
-            self._parts.appendleft(Part(part.places, successes))
+            self._parts.appendleft(Part(part.positions, successes))
 
     def answered(self, part: Part, rejected: Collection[int], *, successes: int) -> dict[int, str]:
         """Take note of an answer; `rejected` are the texts (their indexes in the part) with vectors that are none.
@@ -103,7 +103,7 @@ class Splitter:
         """
         if self._together:
             return dict.fromkeys(rejected, "bad_response")
-        self._next([[place] for place in rejected], part, successes)
+        self._next([[position] for position in rejected], part, successes)
         return {}
 
     def refused(self, part: Part, verdict: Verdict, *, successes: int) -> dict[int, str]:
@@ -117,7 +117,7 @@ class Splitter:
         >>> Splitter([9] * 4).refused(Part((0, 1, 2, 3), 0), Verdict(FailureClass.TOO_LONG, "", guilty=1), successes=0)
         {1: 'too_long'}
         """
-        indexes = list(range(len(part.places)))
+        indexes = list(range(len(part.positions)))
         if verdict.failure is FailureClass.TRANSIENT and successes <= (part.since or 0):
             self.again(part, proven=True, successes=successes)
             return {}
@@ -131,12 +131,12 @@ class Splitter:
         self._next(split(indexes, cap=verdict.cap), part, successes)
         return {}
 
-    def _portions(self, places: Sequence[int], capacity: Capacity, *, proven: bool) -> list[Sequence[int]]:
+    def _portions(self, positions: Sequence[int], capacity: Capacity, *, proven: bool) -> list[Sequence[int]]:
         if self._together:
-            return [places]
+            return [positions]
         if not proven:
-            return [portion for portion in (places[:FIRST_ITEMS], places[FIRST_ITEMS:]) if portion]
-        return list(pack(((place, self._sizes[place]) for place in places), capacity.limits))
+            return [portion for portion in (positions[:FIRST_ITEMS], positions[FIRST_ITEMS:]) if portion]
+        return list(pack(((position, self._sizes[position]) for position in positions), capacity.limits))
 
     def _next(self, parts: Sequence[Sequence[int]], whole: Part, successes: int) -> None:
-        self._parts.extendleft(Part(tuple(whole.places[index] for index in indexes), successes) for indexes in reversed(parts))
+        self._parts.extendleft(Part(tuple(whole.positions[index] for index in indexes), successes) for indexes in reversed(parts))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncrun.batching.vector_checks import BadReplyError, places, prove
+from asyncrun.batching.vector_checks import BadReplyError, positions_of, prove
 from tests.depth import times
 
 
@@ -46,7 +46,7 @@ def test_an_index_that_is_not_sent_is_0_when_0_is_what_is_missing():
 
 
 def test_without_any_index_the_order_counts():
-    assert places([None, None, None], 3, 3) == [0, 1, 2]
+    assert positions_of([None, None, None], 3, 3) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("indexes", [[None, None, 2], [None, 0, 1], [0, 1, None]])

@@ -17,7 +17,7 @@ def refused(sizes, verdict, *, together=False, since=0, successes=1):
     """Refuse all texts at once; return why texts fail, and the parts that come next."""
     splitter = Splitter(sizes, together=together)
     part = splitter.take(NOTHING_KNOWN, proven=True, successes=since)
-    assert part.places == tuple(range(len(sizes)))
+    assert part.positions == tuple(range(len(sizes)))
     failed = splitter.refused(part, verdict, successes=successes)
     return failed, parts_left(splitter)
 
@@ -25,14 +25,14 @@ def refused(sizes, verdict, *, together=False, since=0, successes=1):
 def parts_left(splitter, capacity=NOTHING_KNOWN):
     parts = []
     while splitter.left:
-        parts.append(list(splitter.take(capacity, proven=True, successes=9).places))
+        parts.append(list(splitter.take(capacity, proven=True, successes=9).positions))
     return parts
 
 
 @given(verdicts, st.integers(1, 20))
 def test_no_text_is_lost(verdict, count):
     failed, parts = refused([9] * count, verdict)
-    assert sorted([*failed, *(place for part in parts for place in part)]) == list(range(count))
+    assert sorted([*failed, *(position for part in parts for position in part)]) == list(range(count))
     assert all(len(part) < count for part in parts)
 
 
@@ -43,15 +43,15 @@ def test_every_text_ends_whatever_comes_back(data, count):
         if not splitter.left:
             break
         part = splitter.take(NOTHING_KNOWN, proven=proven, successes=successes)
-        assert len(part.places) <= (count if proven else FIRST_ITEMS)
+        assert len(part.positions) <= (count if proven else FIRST_ITEMS)
         if data.draw(st.booleans()):
             proven, successes = True, successes + 1
-            rejected = data.draw(st.sets(st.integers(1, len(part.places) - 1))) if len(part.places) > 1 else set()
+            rejected = data.draw(st.sets(st.integers(1, len(part.positions) - 1))) if len(part.positions) > 1 else set()
             failed = splitter.answered(part, sorted(rejected), successes=successes)
-            ended += [place for index, place in enumerate(part.places) if index not in rejected]
+            ended += [position for index, position in enumerate(part.positions) if index not in rejected]
         else:
             failed = splitter.refused(part, data.draw(verdicts), successes=successes)
-        ended += [part.places[index] for index in failed]
+        ended += [part.positions[index] for index in failed]
         assert len(set(ended)) == len(ended)
     else:
         # Refused again and again while nothing succeeds: it is the circuit that ends this.
@@ -92,7 +92,7 @@ def test_texts_that_stay_together_fail_together_and_are_never_divided():
     assert refused([9] * 3, Verdict(F.TOO_LONG, "", guilty=1), together=True) == ({0: "too_long", 1: "too_long", 2: "too_long"}, [])
     splitter = Splitter([9] * 3, together=True)
     part = splitter.take(Capacity(BatchLimits(max_items=1)), proven=False, successes=0)
-    assert part.places == (0, 1, 2)
+    assert part.positions == (0, 1, 2)
     assert splitter.answered(part, [1], successes=1) == {1: "bad_response"}
     assert not splitter.left
 
@@ -101,7 +101,7 @@ def test_while_nothing_else_succeeds_a_fault_of_the_server_is_waited_out_behind_
     splitter = Splitter([9] * 4)
     first = splitter.take(Capacity(BatchLimits(max_items=2)), proven=True, successes=5)
     assert splitter.refused(first, Verdict(F.TRANSIENT, ""), successes=5) == {}
-    assert splitter.take(NOTHING_KNOWN, proven=True, successes=6).places == (2, 3)
+    assert splitter.take(NOTHING_KNOWN, proven=True, successes=6).positions == (2, 3)
     again = splitter.take(NOTHING_KNOWN, proven=True, successes=6)
     assert again == first
     # Another request has succeeded meanwhile: the fault is in these.
@@ -111,7 +111,7 @@ def test_while_nothing_else_succeeds_a_fault_of_the_server_is_waited_out_behind_
 
 def test_a_few_texts_go_first_until_the_server_has_answered_and_then_as_much_as_it_takes():
     splitter = Splitter([10] * 9)
-    assert splitter.take(NOTHING_KNOWN, proven=False, successes=0).places == (0, 1)
+    assert splitter.take(NOTHING_KNOWN, proven=False, successes=0).positions == (0, 1)
     assert parts_left(splitter, Capacity(BatchLimits(max_items=128, max_bytes=30))) == [[2, 3, 4], [5, 6, 7], [8]]
 
 
