@@ -30,10 +30,10 @@ class Waits:
     def __add__(self, other: Waits) -> Waits:
         return Waits(*map(add, _seconds(self), _seconds(other)))
 
-    def told(self) -> dict[str, float]:
-        """Return what an event says of them: those that there were, as `waits.<name>`.
+    def payload(self) -> dict[str, float]:
+        """Return them as keys of an event's payload, `waits.<name>`, without those that are 0.
 
-        >>> Waits(rate=1.5).told()
+        >>> Waits(rate=1.5).payload()
         {'waits.rate': 1.5}
         """
         return {f"waits.{item.name}": seconds for item in fields(self) if (seconds := getattr(self, item.name))}

@@ -35,20 +35,20 @@ def end_attempt(event: EventContext | None, waits: Waits, failed: tuple[Exceptio
     if event is None:
         return
     if failed is None:
-        event.on_end(payload=waits.told())
+        event.on_end(payload=waits.payload())
         return
     error, failure = failed
     # A reply's status, where the error knows one.
     status = getattr(error, "status", None)
     answered = {"http.response.status_code": status} if isinstance(status, int) else {}
     why = {EventPayload.EXCEPTION: error, "error.type": failure.value, "status": "failed", "name": failure.value}
-    event.on_end(payload={**why, **answered, **waits.told()})
+    event.on_end(payload={**why, **answered, **waits.payload()})
 
 
 def cut_attempt(event: EventContext | None, waits: Waits, error: BaseException) -> None:
     """Tell that an attempt was cut off, and where its seconds went until then."""
     if event is not None:
-        event.on_end(payload={EventPayload.EXCEPTION: error, "status": "cancelled", **waits.told()})
+        event.on_end(payload={EventPayload.EXCEPTION: error, "status": "cancelled", **waits.payload()})
 
 
 def tell_wait(reason: str, seconds: float) -> AbstractContextManager[Callable[[Waits], None]]:
@@ -62,7 +62,7 @@ def tell_wait(reason: str, seconds: float) -> AbstractContextManager[Callable[[W
 @contextmanager
 def _told_to(manager: CallbackManager, reason: str) -> Generator[Callable[[Waits], None], None, None]:
     with manager.event(CBEventType.WAIT, payload={"name": reason}) as event:
-        yield lambda waits: event.on_end(payload={"name": _longest(waits) or reason, **waits.told()})
+        yield lambda waits: event.on_end(payload={"name": _longest(waits) or reason, **waits.payload()})
 
 
 def _unheard(_: Waits) -> None:
@@ -73,8 +73,8 @@ _UNHEARD = nullcontext(_unheard)
 
 
 def _longest(waits: Waits) -> str:
-    told = waits.told()
-    return max(told, key=told.__getitem__).partition(".")[2] if told else ""
+    seconds = waits.payload()
+    return max(seconds, key=seconds.__getitem__).partition(".")[2] if seconds else ""
 
 
 Part = Literal["connect", "decode"]

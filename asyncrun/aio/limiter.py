@@ -89,12 +89,12 @@ class Limiter:
     @property
     def known(self) -> Limits:
         """What the endpoint allows, as stated here or else by the server."""
-        stated, told = self.limits, self._learned.get
+        stated, learned = self.limits, self._learned
         return replace(
             stated,
-            requests_per_minute=told("requests", stated.requests_per_minute),
-            tokens_per_minute=told("tokens", stated.tokens_per_minute),
-            inputs_per_minute=told("inputs", stated.inputs_per_minute),
+            requests_per_minute=learned.get("requests", stated.requests_per_minute),
+            tokens_per_minute=learned.get("tokens", stated.tokens_per_minute),
+            inputs_per_minute=learned.get("inputs", stated.inputs_per_minute),
         )
 
     @property

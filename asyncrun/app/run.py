@@ -85,8 +85,8 @@ async def _run(
 
             notices = with_notices(progress, addresses, redactor, clock)
         # Around the lock: neither the next run nor who reads the end of this one need wait for its last ping.
-        async with notices as told:
-            result = await _run_locked(request, selection, state, told, stdin, redactor=redactor, clock=clock)
+        async with notices as onlooker:
+            result = await _run_locked(request, selection, state, onlooker, stdin, redactor=redactor, clock=clock)
             await asyncio.to_thread(ended, result)
             return result
     except Exception as error:

@@ -105,5 +105,5 @@ def _described(answer: Embedded) -> dict[str, object]:
         "tokens": usage.tokens,
         "requests": usage.requests,
         "retries": usage.retries,
-        **answer.waits.told(),
+        **answer.waits.payload(),
     }

@@ -87,10 +87,10 @@ def bound_by(waits: Waits, limit: str | None) -> str | None:
     >>> bound_by(Waits(rate=2.0, request=1.0), "tokens_per_minute"), bound_by(Waits(queue=2.0, request=1.0), None)
     ('tokens_per_minute', 'concurrency')
     """
-    told = waits.told()
-    if not told:
+    seconds = waits.payload()
+    if not seconds:
         return None
-    longest = max(told, key=told.__getitem__).removeprefix("waits.")
+    longest = max(seconds, key=seconds.__getitem__).removeprefix("waits.")
     if longest == "queue" and waits.compute:
         longest = "compute"  # Who waits for a thread waits for the processor.
     return {"rate": limit or "rate", "queue": "concurrency"}.get(longest, longest)

@@ -163,7 +163,7 @@ def batches(manager: CallbackManager, number: int) -> None:
                 request, policy=policy, tokens=1, inputs=1, classify=lambda error: (FailureClass.TRANSIENT, None), counts=counts, **shared
             )
             payload = {"ok": 64, "dimensions": 1536, "failed": 0, "tokens": 1000, "requests": counts.attempts, "retries": counts.failures}
-            event.on_end(payload={**payload, **counts.waits.told()})
+            event.on_end(payload={**payload, **counts.waits.payload()})
 
     async def job() -> None:
         with manager.event(CBEventType.ASYNC_JOB, payload={"name": "embed-notes"}):

@@ -99,7 +99,7 @@ class StoreSync:
                 counters.add(ok=ok)
                 spent += Waits(store=writing)
             counters.spend(spent)
-            event.on_end(payload=spent.told())
+            event.on_end(payload=spent.payload())
         return failed
 
     async def prune(self, gone: Sequence[str], counters: JobCounters) -> None:

@@ -226,9 +226,9 @@ async def _paid(question: Question, answering: Answering, context: JobContext) -
 
 def _described(completion: Completion) -> dict[Any, object]:
     usage, answer = completion.usage, completion.answer
-    told: dict[Any, object] = {"tokens": usage.tokens, "requests": usage.requests, "retries": usage.retries}
+    payload: dict[Any, object] = {"tokens": usage.tokens, "requests": usage.requests, "retries": usage.retries}
     if isinstance(answer, Answer):
-        told |= {
+        payload |= {
             EventPayload.RESPONSE: answer.text,
             "ok": 1,
             "input_tokens": answer.input_tokens,
@@ -236,5 +236,5 @@ def _described(completion: Completion) -> dict[Any, object]:
             "finish_reason": answer.finish_reason,
         }
     elif answer is not None:
-        told |= {"failed": 1, "reason": answer.reason}
-    return told | completion.waits.told()
+        payload |= {"failed": 1, "reason": answer.reason}
+    return payload | completion.waits.payload()

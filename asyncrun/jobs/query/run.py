@@ -246,5 +246,5 @@ class QueryRun:
             before = self.items.context.clock.monotonic()
             answers = self.store.search(search.collection, requests)
             spent = Waits(store=self.items.context.clock.monotonic() - before)
-            event.on_end(payload={"hits": sum(map(len, answers)), **spent.told()})
+            event.on_end(payload={"hits": sum(map(len, answers)), **spent.payload()})
         return list(zip(items, answers, strict=True))
