@@ -47,19 +47,19 @@ async def send_all(
     new batch starts, those in flight are awaited and received, as is what was answered before: it is paid for. Any other exception is
     a bug: it cancels what is in flight and is raised. Returns the error that ended it, or None.
     """
-    sending = _Sending(receive, embedder, input_type, context, used, counters, keep, disk_check)
-    answers = outcomes(sending.calls(pending), workers=context.workers or embedder.workers, order="completed", on_error="collect")
+    sender = _BatchSender(receive, embedder, input_type, context, used, counters, keep, disk_check)
+    answers = outcomes(sender.calls(pending), workers=context.workers or embedder.workers, order="completed", on_error="collect")
     try:
         async with stop_timeout(context), answers as answered:
             async for outcome in answered:
-                sending.take(*outcome.result())
+                sender.take(*outcome.result())
     except TimeoutError:
-        return sending.ended or context.stopped()
-    return sending.ended
+        return sender.ended or context.stopped()
+    return sender.ended
 
 
 @dataclass(slots=True, eq=False)
-class _Sending:
+class _BatchSender:
     """Sends batches; `ended` is the error that ends it. The other fields are those of `send_all`."""
 
     receive: Receive

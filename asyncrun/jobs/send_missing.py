@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,20 +40,20 @@ async def send_missing(
     done = scanned.positions(index)[scanned.ready & ~scanned.open(index)]
     left = int(np.count_nonzero(scanned.open(index))) - int(times.sum())
     counters.add(ok=len(done), cached=len(done), skipped=scanned.skipped, truncated=int(np.count_nonzero(index.flags(done) & TRUNCATED)))
-    sending = _Sending(items, scanned, times, counters, disk_check)
+    sender = _ItemSender(items, scanned, times, counters, disk_check)
     try:
         error: AsyncrunError | None = counters.too_many(more=len(scanned.failures))
         if error is None and send.any():
             await check_place(items.embedder, items.input_type, items.context, counters)
         while error is None and send.any():
-            error, send = await sending.send(send)
-        return error or not_done(left), scanned.done(sending.failures)
+            error, send = await sender.send(send)
+        return error or not_done(left), scanned.done(sender.failures)
     finally:
-        await keep_failures(items, scanned, sending.failures, counters)
+        await keep_failures(items, scanned, sender.failures, counters)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sending:
+class _ItemSender:
     """Sends items of a scan. `times[i]` is how many items have the text of item i, `failures` are those of the answers, by ordinal."""
 
     items: Items
@@ -76,8 +75,16 @@ class _Sending:
             mine[own] = True
             self.counters.expect(load_of(scanned.sizes[mine].tolist(), items.embedder))
             pending = items.pending(scanned, mine) if mine.any() else ()
-            send_some = partial(send_all, embedder=items.embedder, input_type=items.input_type, context=context, counters=self.counters)
-            error = await send_some(pending, self._received, used=self.counters.use, disk_check=self.disk_check)
+            error = await send_all(
+                pending,
+                self._received,
+                embedder=items.embedder,
+                input_type=items.input_type,
+                context=context,
+                used=self.counters.use,
+                counters=self.counters,
+                disk_check=self.disk_check,
+            )
             share.failed.update((scanned.key(ordinal), context.redacted(failure)) for ordinal, failure in self.failures.items())
             if error is not None or not share.others:
                 return error, np.zeros_like(send)

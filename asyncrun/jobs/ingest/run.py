@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -214,7 +213,6 @@ class IngestRun:
         later: Load,
     ) -> AsyncrunError | None:
         """Embed the chunks of a round that are neither finished nor failed, each text once; `later` is what the rounds after it send."""
-        send_some = partial(send_all, embedder=self.embedder, input_type=InputType.DOCUMENT, context=self.context, counters=counters)
 
         def received(batch: Batch, answer: Embedded) -> None:
             counters.spend(answer.waits)
@@ -236,7 +234,16 @@ class IngestRun:
                     still = {pending.key for pending in (await asyncio.to_thread(look))[1]}
                     mine = [pending for pending in mine if pending.key in still]
                 counters.expect(load_of([pending.size for pending in mine], self.embedder) + later)
-                error = await send_some(mine, received, used=counters.use, disk_check=disk_check)
+                error = await send_all(
+                    mine,
+                    received,
+                    embedder=self.embedder,
+                    input_type=InputType.DOCUMENT,
+                    context=self.context,
+                    used=counters.use,
+                    counters=counters,
+                    disk_check=disk_check,
+                )
                 share.failed.update((each.key, self.context.redacted(failures[each.key])) for each in mine if each.key in failures)
                 if error is not None or not share.others:
                     return error
