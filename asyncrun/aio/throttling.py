@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import random
 
-START = 2
-AFTER_THROTTLE = 0.5
-AFTER_TIMEOUT = 0.9
+FIRST_CONCURRENCY = 2
+AFTER_THROTTLE, AFTER_TIMEOUT = 0.5, 0.9
+"""What is left of the concurrency."""
 
 
 class AdaptiveConcurrency:
@@ -28,7 +28,7 @@ class AdaptiveConcurrency:
             raise ValueError(f"concurrency must be 1 or more, not {cap}")
         self._cap = cap
         self._adaptive = adaptive
-        self._limit = float(min(START, cap) if adaptive else cap)
+        self._limit = float(min(FIRST_CONCURRENCY, cap) if adaptive else cap)
         self._successes = 0
         self._last_cut = -math.inf
 
@@ -62,9 +62,10 @@ class AdaptiveConcurrency:
         return True
 
 
-BACKOFF = 0.5
-BACKOFF_MAX = 60.0
+BACKOFF, BACKOFF_MAX = 0.5, 60.0
+"""Seconds that the gate is shut for where the server asks for less: BACKOFF doubles with each throttle in a row, up to BACKOFF_MAX."""
 JITTER = 0.1
+"""The part of a wait that may come on top of it."""
 
 
 class Gate:

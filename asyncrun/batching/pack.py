@@ -10,6 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 FIRST_ESTIMATE = 1 / 3
+"""Tokens of a byte, as long as no server has counted any."""
 ENOUGH_BYTES = 20_000
 """After so many bytes it is known how many tokens a byte stands for in these texts."""
 MARGIN = 1.3

@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from asyncrun.http import Client
 
 T = TypeVar("T")
-MAX_WORDS = 200
+LONGEST_MESSAGE = 200
+"""Characters of a server's words that are shown."""
 MAX_WORKERS = 64
-FIRST_ATTEMPTS = 3
-FIRST_BACKOFF = 1.0
+FIRST_ATTEMPTS, FIRST_BACKOFF = 3, 1.0
 """Of the first request: whoever waits at the start has nothing to lose, so an address where nobody listens is told within seconds."""
 
 
@@ -119,7 +119,7 @@ class Endpoint:
 
     def shown(self, words: str) -> str:
         """Return a server's words on one line, short, without secrets."""
-        return printable(self._redactor.beginning(words, 10 * MAX_WORDS), MAX_WORDS)
+        return printable(self._redactor.beginning(words, 10 * LONGEST_MESSAGE), LONGEST_MESSAGE)
 
     def hide_secrets_of(self, others: Iterable[Endpoint]) -> None:
         """Show the secrets of other endpoints as little as those of this one."""

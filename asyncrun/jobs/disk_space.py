@@ -19,6 +19,7 @@ LOG_BYTES = 8_000_000
 NUMBER_BYTES = {"jsonl": 12, "csv": 12}
 """Bytes of one number of a vector in a format that writes digits: float32 needs nine of them, a sign, a point and a comma."""
 ROW_EXTRA = 60
+"""Bytes of a row beside its text and its numbers."""
 
 
 def free_space(folder: Path) -> int:
