@@ -53,11 +53,22 @@ def not_done(count: int) -> TryLaterError | None:
 class RunOptions:
     """The options of one run; the defaults are those of a run without flags.
 
-    `from_job` leaves out what does not need that job; `limit` ends every input after so many items, and then neither a store nor what is
-    known of a job as a whole is changed. `input` and `output` take the place of the one named job's. `workers` overrides that of every
-    job. After `max_runtime` seconds no work starts. The spare ones hold for jobs that state none themselves. `wait_for_lock` is how many
-    seconds to wait for another run of the same file to end. `max_cost` (USD) holds for all jobs together; `max_delete` overrides that of
-    every job. With `refresh` the named jobs are made again. With `retry` only failed items are sent.
+    Args:
+        with_needs: whether jobs that the named ones need run, too.
+        from_job: leaves out what does not need that job.
+        limit: ends every input after so many items; then neither a store nor what is known of a job as a whole is changed.
+        input: takes the place of the one named job's.
+        output: takes the place of the one named job's.
+        workers: overrides that of every job.
+        spare_workers: for jobs that state none themselves.
+        max_runtime: seconds after which no work starts.
+        spare_max_runtime: for jobs that state none themselves.
+        wait_for_lock: seconds to wait for another run of the same file to end.
+        fail_fast: whether the first job that fails ends the run.
+        max_cost: USD for all jobs together.
+        max_delete: overrides that of every job.
+        refresh: whether the named jobs are made again.
+        retry: which failed items are sent, and nothing else; None: all that is not finished.
     """
 
     with_needs: bool = True

@@ -39,13 +39,21 @@ async def send_all(
     keep: bool = True,
     disk_check: DiskCheck | None = None,
 ) -> AsyncrunError | None:
-    """Embed texts in batches, as many at a time as the job's workers, and hand each answer to `receive` as it comes.
+    """Embed texts in batches, as many at a time as the job's workers. Returns the error that ended it early, or None.
 
-    `used` is told what requests used, also those of a batch that ends with an error, `counters` when a call begins and ends. Without
-    `keep` the vectors go to `receive` alone. `disk_check` ends the sending when after the first answer not all fits.
-    `pending` is read lazily in a thread. An AsyncrunError of embedder or ledger, one that `receive` returns, or a stop ends the sending: no
-    new batch starts, those in flight are awaited and received, as is what was answered before: it is paid for. Any other exception is
-    a bug: it cancels what is in flight and is raised. Returns the error that ended it, or None.
+    An error of embedder or ledger, one that `receive` returns, or a stop of the job ends it: no new batch starts, those in flight are
+    awaited and received, since they are paid for. Any other exception is a bug: it cancels what is in flight and is raised.
+
+    Args:
+        pending: the texts; read lazily in a thread.
+        receive: gets each answer as it comes.
+        embedder: embeds them.
+        input_type: what they are embedded as.
+        context: the surroundings of the job.
+        used: is told what requests used, also those of a batch that ends with an error.
+        counters: are told when a call begins and ends.
+        keep: whether vectors go into the ledger; otherwise `receive` alone gets them.
+        disk_check: looks after the first answer whether all will fit, and ends the sending if not.
     """
     sender = _BatchSender(receive, embedder, input_type, context, used, counters, keep, disk_check)
     answers = outcomes(sender.calls(pending), workers=context.workers or embedder.workers, order="completed", on_error="collect")
