@@ -13,7 +13,7 @@ from asyncrun import __version__
 from asyncrun.app.cron import bare_environment, program
 from asyncrun.app.model_check import DEFAULT, ENVIRONMENT, examine
 from asyncrun.app.opening import open_builder
-from asyncrun.app.preflight import unfitting, unready
+from asyncrun.app.preflight import mismatches, unusable_parts
 from asyncrun.app.request import Request, environment_secrets
 from asyncrun.endpoints.address import host_of
 from asyncrun.errors import AsyncrunError, JobFileError
@@ -64,7 +64,7 @@ async def _examine(request: Request) -> tuple[list[Checkup], list[str]]:
     """Return how the models do, and what else a run would be refused for."""
     async with open_builder(request, need_keys=True) as (builder, jobs):
         checkups = await examine(jobs, builder, request.environ)
-        wrong = await asyncio.to_thread(lambda: [*unready(jobs, builder), *unfitting(jobs, builder)])
+        wrong = await asyncio.to_thread(lambda: [*unusable_parts(jobs, builder), *mismatches(jobs, builder)])
     told = {checkup.error for checkup in checkups}
     return checkups, [f"job {job.name}: {each.message}. {each.hint}" for job, each in wrong if each.refused and each.message not in told]
 

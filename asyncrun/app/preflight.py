@@ -16,7 +16,7 @@ Wrong = tuple[Job, JobProblem]
 """A job, and one thing that is wrong with it."""
 
 
-def unready(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[Wrong]:
+def unusable_parts(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[Wrong]:
     """Yield which jobs have parts that cannot be used, or ask a collection that nobody fills. Blocks."""
     for job in jobs:
         try:
@@ -25,7 +25,7 @@ def unready(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[Wrong]:
             yield job, JobProblem((), str(error), error.hint)
 
 
-def unfitting(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[Wrong]:
+def mismatches(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[Wrong]:
     """Yield which jobs have a collection of another embedder, or name fields that are not there. Blocks.
 
     Inputs are read until every field was seen. What another of these jobs will write is not looked for.

@@ -23,11 +23,11 @@ def _look_closely(request: Request, names: Sequence[str]) -> None:
     import asyncio
 
     from asyncrun.app.opening import open_builder
-    from asyncrun.app.preflight import Wrong, unfitting
+    from asyncrun.app.preflight import Wrong, mismatches
 
     async def find() -> list[Wrong]:
         async with open_builder(request, need_keys=True) as (builder, jobs):
-            return await asyncio.to_thread(lambda: list(unfitting(jobs, builder)))
+            return await asyncio.to_thread(lambda: list(mismatches(jobs, builder)))
 
     found = asyncio.run(find())
     raise_mistakes(request.file, [(("jobs", names.index(job.name), *each.path), each.message) for job, each in found])

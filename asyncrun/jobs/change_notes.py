@@ -16,7 +16,7 @@ from asyncrun.records import Space
 NAMED_FILES = 3
 
 
-def news(context: JobContext, space: Space, new: int, cost: float | None) -> tuple[str, ...]:
+def change_notes(context: JobContext, space: Space, new: int, cost: float | None) -> tuple[str, ...]:
     """Return sentences about a job whose space is another one than when it last finished, none otherwise. Blocks."""
     if not new:
         return ()
@@ -31,7 +31,7 @@ def news(context: JobContext, space: Space, new: int, cost: float | None) -> tup
     return (f"{changes(before, now)}: {counted(new, 'item')}{_money(cost)}", *aside)
 
 
-def passed_over(source: DistinctSource) -> tuple[str, ...]:
+def unread_files(source: DistinctSource) -> tuple[str, ...]:
     """Return a sentence about the files that a glob matched and that are not read, none when there are none."""
     files = source.passed_over
     if not files:

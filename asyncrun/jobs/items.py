@@ -14,7 +14,7 @@ import numpy as np
 from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import DamagedStateError
 from asyncrun.humanize import counted
-from asyncrun.jobs.change_notes import news, passed_over
+from asyncrun.jobs.change_notes import change_notes, unread_files
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes, output_bytes
 from asyncrun.jobs.distinct import DistinctSource, changed_input
@@ -101,7 +101,7 @@ class Items:
         price = self.embedder.price_per_million_tokens
         cost = None if price is None else cost_of(self.context.rate.of(scanned.sizes[send].tolist()), price)
         disk_check.check()
-        return *news(self.context, self.space, int(np.count_nonzero(scanned.open(index))), cost), *passed_over(self.source)
+        return *change_notes(self.context, self.space, int(np.count_nonzero(scanned.open(index))), cost), *unread_files(self.source)
 
     def present(self, scanned: Scan, index: KeyIndex) -> str:
         """Return a word for which items are finished."""
@@ -167,7 +167,7 @@ def plan_items(items: Items, kind: str, scanned: Scan, index: KeyIndex, output: 
     foreseen = context.forecast.foresee(rounds, items.embedder, items.input_type, context.rate)
     disk = items.disk(scanned, index, output)
     plan = replace(foreseen.on(plan), disk=None if disk is None else sum(disk.values()))
-    return plan.noted(*news(context, items.space, new, plan.cost), *input_notes(items.source))
+    return plan.noted(*change_notes(context, items.space, new, plan.cost), *input_notes(items.source))
 
 
 def probes_foreseen(embedder: Embedder, input_type: InputType, context: JobContext) -> list[list[Pending]]:
@@ -183,7 +183,7 @@ def _unforeseen(items: Items, scanned: Scan, send: NDArray[np.bool_]) -> Iterato
 
 def input_notes(source: DistinctSource) -> tuple[str, ...]:
     """Return warnings about fields that no item has, items without an id, and files that a glob matched and that are not read."""
-    notes = (*map(str, source.lacking), *passed_over(source))
+    notes = (*map(str, source.lacking), *unread_files(source))
     if not source.unnamed:
         return notes
     records = f"{counted(source.unnamed, 'record')} without an id"

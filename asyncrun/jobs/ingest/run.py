@@ -11,7 +11,7 @@ from pathlib import Path
 from asyncrun.chunkers.interface import Chunker
 from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import AsyncrunError, RefusedDeletionError, TryLaterError
-from asyncrun.jobs.change_notes import news, passed_over
+from asyncrun.jobs.change_notes import change_notes, unread_files
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes
 from asyncrun.jobs.distinct import DistinctSource, changed_input
@@ -64,7 +64,7 @@ class IngestRun:
             disk=await asyncio.to_thread(self._disk, foreseen.inputs),
             notes=(*input_notes(self.source), *([] if refusal is None else [f"a run is refused: {refusal}"])),
         )
-        return foreseen.on(plan).noted(*await asyncio.to_thread(news, self.context, self._space, changed, foreseen.cost))
+        return foreseen.on(plan).noted(*await asyncio.to_thread(change_notes, self.context, self._space, changed, foreseen.cost))
 
     def _disk_check(self, changed: int) -> DiskCheck:
         """Return who looks whether documents fit: each has a chunk at least; how many they really have is known when they are cut."""
@@ -80,7 +80,7 @@ class IngestRun:
         if changed and self.sync.changes:
             self.sync.check_writable()
         disk_check.check()
-        return *news(self.context, self._space, changed, None), *(passed_over(self.source) if changed else ())
+        return *change_notes(self.context, self._space, changed, None), *(unread_files(self.source) if changed else ())
 
     def _disk(self, chunks: int) -> int | None:
         """Return what so many chunks take in the ledger, None before the size of a vector is known. Blocks."""

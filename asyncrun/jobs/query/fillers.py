@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from asyncrun.jobs.query.kind import QueryJob
 
 
-def filled_with(query: QueryJob, builder: Builder) -> tuple[str, ...]:
+def filled_fields(query: QueryJob, builder: Builder) -> tuple[str, ...]:
     """Return the fields of metadata that jobs put into the collection that another one asks. Blocks."""
     return tuple(dict.fromkeys(name for job in _fillers(query, builder) for name in job.input.metadata))
 
 
-def fill_first(query: QueryJob, builder: Builder) -> str | None:
+def fill_hint(query: QueryJob, builder: Builder) -> str | None:
     """Return what to do when the collection that a job asks is not there; None where no job of the file fills its store. Blocks."""
     if command := _filling(query, builder):
         limited = builder.options.limit is not None
@@ -32,7 +32,7 @@ def fill_first(query: QueryJob, builder: Builder) -> str | None:
     return f"No job of this file fills {query.collection!r}{guess or '.'} Filled in this store: {told}." if there else None
 
 
-def mend_first(query: QueryJob, builder: Builder) -> str | None:
+def mend_hint(query: QueryJob, builder: Builder) -> str | None:
     """Return what to do when the collection that a job asks is damaged; None where no job of the file fills it. Blocks."""
     command = _filling(query, builder)
     return f"Run `{command}`: it mends the store from the ledger, and what is finished is not sent again." if command else None
@@ -43,21 +43,21 @@ def check_filled(query: QueryJob, builder: Builder, jobs: Sequence[Job]) -> None
     if any(_may_fill(job, query, builder) for job in jobs):
         return
     store = builder.store(query.store)
-    with telling_how(mend_first(query, builder)):
+    with with_mend_hint(mend_hint(query, builder)):
         if store.fingerprint(query.collection) is None:
             try:
                 store.search(query.collection, [])
             except UsageError as error:
-                raise UsageError(error.message, hint=fill_first(query, builder) or error.hint) from error
+                raise UsageError(error.message, hint=fill_hint(query, builder) or error.hint) from error
 
 
 @contextmanager
-def telling_how(mend_first: str | None) -> Iterator[None]:
-    """Say of a damaged store what mends it, where that is known."""
+def with_mend_hint(mend_hint: str | None) -> Iterator[None]:
+    """Give an error about a damaged store the hint on what mends it, where that is known."""
     try:
         yield
     except DamagedStoreError as error:
-        error.hint = mend_first or error.hint
+        error.hint = mend_hint or error.hint
         raise
 
 

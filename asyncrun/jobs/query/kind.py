@@ -63,7 +63,7 @@ class QueryJob(Job):
 
 def open_query(job: QueryJob, builder: Builder) -> QueryRun:
     """Return a query job with all that it needs. Blocks."""
-    from asyncrun.jobs.query.fillers import fill_first, filled_with, mend_first
+    from asyncrun.jobs.query.fillers import fill_hint, filled_fields, mend_hint
     from asyncrun.jobs.query.run import QueryRun, Search
 
     return QueryRun(
@@ -72,9 +72,9 @@ def open_query(job: QueryJob, builder: Builder) -> QueryRun:
         search=Search(job.collection, job.search, job.top_k, job.filter),
         output=builder.output(job.output),
         answering=_answering(job, builder),
-        fill_first=fill_first(job, builder),
-        mend_first=mend_first(job, builder),
-        filled_with=filled_with(job, builder),
+        fill_hint=fill_hint(job, builder),
+        mend_hint=mend_hint(job, builder),
+        filled_fields=filled_fields(job, builder),
     )
 
 
@@ -93,12 +93,12 @@ def _check(job: QueryJob, builder: Builder, jobs: Sequence[Job]) -> None:
 
 def _inspect(job: QueryJob, builder: Builder) -> Iterator[JobProblem]:
     from asyncrun.jobs.collection_check import filter_notes, space_problems
-    from asyncrun.jobs.query.fillers import filled_with
+    from asyncrun.jobs.query.fillers import filled_fields
 
     store = builder.store(job.store)
     if job.search != "keyword":
         yield from space_problems(store, job.collection, job, builder)
-    notes = filter_notes(store, job.collection, job.filter, filled_with(job, builder))
+    notes = filter_notes(store, job.collection, job.filter, filled_fields(job, builder))
     yield from (JobProblem(("filter",), note, refused=False) for note in notes)
 
 

@@ -17,7 +17,7 @@ from asyncrun.jobs.items import Items, input_notes, plan_items
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.outputs import JobOutput, Row, RowIds, check_rows, new_row_ids
 from asyncrun.jobs.query.answers import Answers, Found
-from asyncrun.jobs.query.fillers import telling_how
+from asyncrun.jobs.query.fillers import with_mend_hint
 from asyncrun.jobs.query.questions import Answering, Question, answered_row, find_unanswered, likely_size, look_up, with_answers
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_missing import send_missing
@@ -46,8 +46,8 @@ class Search:
 class QueryRun:
     """One query job, wired. Rows: id, query, hits; and answer, citations, finish_reason, usage where it answers.
 
-    `fill_first` says what to do when the collection is not there, `mend_first` when it is damaged; None where nothing better is known than
-    what the store says. `filled_with` are the fields of metadata that jobs of the file fill it with.
+    `fill_hint` says what to do when the collection is not there, `mend_hint` when it is damaged; None where nothing better is known than
+    what the store says. `filled_fields` are the fields of metadata that jobs of the file fill it with.
     """
 
     items: Items
@@ -55,13 +55,13 @@ class QueryRun:
     search: Search
     output: JobOutput
     answering: Answering | None = None
-    fill_first: str | None = None
-    mend_first: str | None = None
-    filled_with: tuple[str, ...] = ()
+    fill_hint: str | None = None
+    mend_hint: str | None = None
+    filled_fields: tuple[str, ...] = ()
 
     async def plan(self) -> JobPlan:
         """Say what a run would send; sends nothing. Raises what would end a run at its start."""
-        with telling_how(self.mend_first):
+        with with_mend_hint(self.mend_hint):
             return await self._plan()
 
     async def _plan(self) -> JobPlan:
@@ -112,7 +112,7 @@ class QueryRun:
         except AsyncrunError as raised:
             error = raised
         if isinstance(error, DamagedStoreError):
-            error.hint = self.mend_first or error.hint
+            error.hint = self.mend_hint or error.hint
         error = await context.finish(self.items.space, error)
         asked = self.items.embedder if self.answering is None else self.answering.llm
         return counters.result(limits=asked.rate_limits, output=self.output.shown, error=error)
@@ -120,7 +120,7 @@ class QueryRun:
     def export(self, output: JobOutput) -> Counts:
         """Write the rows that are done now to another output; sends nothing. Blocks. Returns how many items are ok, of how many."""
         scanned = self.items.scan(embeds=self.search.mode != "keyword")
-        with telling_how(self.mend_first):
+        with with_mend_hint(self.mend_hint):
             done = self._export(scanned, output)
         return Counts(items=len(scanned), ok=len(done), skipped=scanned.skipped)
 
@@ -146,7 +146,7 @@ class QueryRun:
         return self.store.fingerprint(self.search.collection) is not None
 
     def _filter_notes(self) -> tuple[str, ...]:
-        return filter_notes(self.store, self.search.collection, self.search.filter, self.filled_with)
+        return filter_notes(self.store, self.search.collection, self.search.filter, self.filled_fields)
 
     def _check_collection(self) -> None:
         """Fail this job alone: others may have run, so it is no mistake of the call any more."""
@@ -155,7 +155,7 @@ class QueryRun:
         try:
             self.store.search(self.search.collection, [])
         except UsageError as error:
-            raise JobFailedError(error.message, hint=self.fill_first or error.hint) from None
+            raise JobFailedError(error.message, hint=self.fill_hint or error.hint) from None
 
     async def _send_missing(self, scanned: Scan, counters: JobCounters) -> tuple[AsyncrunError | None, RowIds[int]]:
         if self.search.mode != "keyword":
