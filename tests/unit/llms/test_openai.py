@@ -102,3 +102,7 @@ def test_what_changes_an_answer_makes_another_space_and_what_does_not_does_not()
     ]
     assert len({usual, *others}) == 9
     assert usual == fingerprint(api_key="another", timeout=5.0, price=Price(1, 2))
+
+
+def test_a_cost_is_told_without_what_two_divisions_leave():
+    assert Price(0.15, 0.6).of(1_000_000, 500_000) == 0.45
