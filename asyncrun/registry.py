@@ -148,20 +148,22 @@ def load(port: str, name: str, *, clash: bool = True) -> Any:
 
     Without `clash` a built-in part is found without a look at the installed ones, which costs milliseconds.
 
-    Raises UsageError as `find`, MissingExtraError when an extra is not installed.
+    Raises UsageError as `find` and for a plugin that cannot be imported, MissingExtraError when an extra is not installed.
     """
     part = None if clash else BUILT_IN[port].get(name)
     part = part or find(port, name)
     module, _, attribute = part.target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        if part.extra:
+    except Exception as error:
+        if part.extra and isinstance(error, ImportError):
             raise _missing(name, part.extra) from error
         if part.distribution == "asyncrun":
             raise
+        # Whatever it is, jobs of other kinds go on: to read a job file all kinds in it are imported.
+        words = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
         raise UsageError(
-            f"the plugin {name!r} of {part.distribution} cannot be imported: {error}",
+            f"the plugin {name!r} of {part.distribution} cannot be imported: {words}",
             hint=f"Reinstall or remove {part.distribution}.",
         ) from error
 

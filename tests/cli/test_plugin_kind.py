@@ -6,6 +6,7 @@ import ast
 import importlib
 import importlib.util
 import json
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -131,3 +132,20 @@ def test_it_uses_nothing_private() -> None:
             module = importlib.import_module(str(node.module))
             public = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
             assert {alias.name for alias in node.names} <= set(public), node.module
+
+
+@pytest.mark.parametrize("source", ["", "raise RuntimeError('no GPU')", "import nowhere_installed"], ids=["empty", "raises", "lacks"])
+def test_a_kind_that_is_broken_ends_its_own_jobs_alone(
+    asyncrun: Command, folder: Path, server: FakeServer, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "site" / SOURCE.name).write_text(source)
+    monkeypatch.delitem(sys.modules, SOURCE.stem, raising=False)
+    importlib.invalidate_caches()
+    broken, whole = json.loads((folder / "jobs.yaml").read_text())["jobs"][0], {"output": "whole.jsonl", "kind": "embed", "name": "whole"}
+    (folder / "jobs.yaml").write_text(json.dumps({"jobs": [broken, {**broken, **whole}]}))
+    assert asyncrun("validate").code == 0
+    assert asyncrun("run", "whole").code == 0
+    assert asyncrun("export", "jobs.yaml", "whole", "-o", "now.jsonl").code == 0
+    ended = asyncrun("run")
+    assert ended.code == 2
+    assert "the plugin 'near-duplicates' of asyncrun-near-duplicates cannot be imported" in ended.err
