@@ -14,7 +14,7 @@ from asyncrun.grammar.file_formats import STDOUT, input_format
 from asyncrun.jobfile.files import real
 from asyncrun.jobfile.input_output import OutputConfig
 from asyncrun.jobfile.job_grammar import takes
-from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobfile.sections import LlmConfig
 from asyncrun.jobs.interface import find_kind
 from asyncrun.ports import JobRun
@@ -61,7 +61,7 @@ def embedder_of(job: Job, builder: JobBuilder) -> Embedder | None:
 
 def llm_of(job: Job, builder: JobBuilder) -> Llm | None:
     """Return the chat model of a job, None when it asks none. Blocks."""
-    config: LlmConfig | None = getattr(job, "llm", None)
+    config: LlmConfig | None = setting_of(job, "llm")
     return None if config is None else builder.llm(config)
 
 

@@ -13,7 +13,7 @@ from asyncrun.errors import StorageError, UsageError
 from asyncrun.grammar.file_formats import STDIN, STDOUT
 from asyncrun.jobfile.input_output import OutputConfig
 from asyncrun.jobfile.job_file import JobFile, absolute, closure, unknown_job
-from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobfile.load import load_job_file, parse_job_file
 from asyncrun.jobfile.loader import LoadOptions
 from asyncrun.jobfile.sections import LlmConfig
@@ -75,7 +75,7 @@ def _check_prices(jobs: Sequence[Job]) -> None:
                 f"--max-cost needs a price, and the embedder of the job {job.name} has none",
                 hint="Set price_per_million_tokens at the embedder.",
             )
-        llm: LlmConfig | None = getattr(job, "llm", None)
+        llm: LlmConfig | None = setting_of(job, "llm")
         if llm is not None and llm.price_per_million_tokens is None:
             raise UsageError(
                 f"--max-cost needs a price, and the llm of the job {job.name} has none", hint="Set price_per_million_tokens at the llm."

@@ -11,7 +11,7 @@ from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.field_types import Model
 from asyncrun.jobfile.input_output import OutputConfig
 from asyncrun.jobfile.job_grammar import input_path
-from asyncrun.jobfile.jobs import Chunking
+from asyncrun.jobfile.jobs import Chunking, setting_of
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.needs import output_path
 from asyncrun.jobfile.protected_files import output_files, protect_input, protect_parts
@@ -119,7 +119,7 @@ def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -
         names.check("readers", "format", given.format, entry.path("input", "format"), findings, extra=("auto",))
         for position, path in enumerate(given.paths if given.format == "auto" else ()):
             names.check_extra("readers", input_format(path) or "", input_path(entry, position, findings), findings)
-        chunk: Chunking | None = getattr(entry.job, "chunk", None)
+        chunk: Chunking | None = setting_of(entry.job, "chunk")
         if chunk is not None:
             names.check("chunkers", "way to cut", chunk.by, entry.path("chunk", "by"), findings)
         output: OutputConfig | None = getattr(entry.job, "output", None)
@@ -182,7 +182,7 @@ def check_budgets(entries: Sequence[JobEntry], findings: Findings) -> None:
         if entry.job is None or entry.job.budget.cost is None:
             continue
         embedder = entry.job.embedder
-        llm: LlmConfig | None = getattr(entry.job, "llm", None)
+        llm: LlmConfig | None = setting_of(entry.job, "llm")
         free = embedder.provider == "local" or embedder.price_per_million_tokens is not None
         for word, has_price in (("embedder", free), ("llm", llm is None or llm.price_per_million_tokens is not None)):
             if not has_price:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from asyncrun.errors import Mistake, UsageError
 from asyncrun.jobfile.field_types import VARIABLE_SCHEMA, Accepts, Model
-from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobfile.mistakes import near
 from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
 
@@ -78,7 +78,7 @@ class JobFile:
 
     def models(self) -> tuple[EmbedderConfig | LlmConfig, ...]:
         """Return every embedder and llm of the file, also those that jobs have in place."""
-        used = (getattr(job, name, None) for job in self.jobs for name in ("embedder", "llm"))
+        used = (setting_of(job, name) for job in self.jobs for name in ("embedder", "llm"))
         return (*self.embedders.values(), *self.llms.values(), *(model for model in used if model is not None))
 
     def secrets(self) -> frozenset[str]:

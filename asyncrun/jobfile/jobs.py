@@ -187,6 +187,11 @@ class Job(Model):
         """Add what is wrong with the keys of this kind to the findings of the reader."""
 
 
+def setting_of(job: Job | None, key: str) -> Any:
+    """Return what a job has under a key of its model, None where there is nothing, or the key is one of a plugin's own."""
+    return None if job is None or key not in type(job).model_fields else getattr(job, key)
+
+
 class PluginJob(Job):
     """A job of a kind that an installed plugin brings; its own keys are the plugin's to check."""
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from asyncrun.jobfile.entries import JobEntry, Parts
+from asyncrun.jobfile.jobs import setting_of
 from asyncrun.jobfile.sections import EmbedderConfig, LlmConfig, ModelConfig, StoreConfig
 from asyncrun.jobfile.yaml_tree import Path
 
@@ -40,7 +41,7 @@ class KeyRing:
             object.__setattr__(embedder, "on_empty", "skip")  # a default, and not stated
         changes = {"embedder": embedder}
         for key in ("store", "llm"):
-            part: StoreConfig | LlmConfig | None = getattr(job, key, None)
+            part: StoreConfig | LlmConfig | None = setting_of(job, key)
             if part is not None:
                 owner = next((path for path in entry.parts if path[0] == f"{key}s"), entry.path(key))
                 changes[key] = self._with_key(part, owner)

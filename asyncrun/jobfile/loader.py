@@ -14,7 +14,7 @@ from asyncrun.jobfile.files import load_key
 from asyncrun.jobfile.input_checks import check_inputs
 from asyncrun.jobfile.job_file import VERSION, JobFile, Sections, closure, unknown_job
 from asyncrun.jobfile.job_grammar import check_words
-from asyncrun.jobfile.jobs import EntryReader, Job, PartialJob
+from asyncrun.jobfile.jobs import EntryReader, Job, PartialJob, setting_of
 from asyncrun.jobfile.keys import KeyRing
 from asyncrun.jobfile.kinds import job_options
 from asyncrun.jobfile.mistakes import Findings, Gap, near
@@ -256,7 +256,7 @@ def _models_by_path(parts: Parts, entries: Sequence[JobEntry]) -> dict[Path, Mod
     found: dict[Path, ModelConfig] = {("embedders", name): one for name, one in _whole(parts.embedders).items()}
     found |= {("llms", name): one for name, one in _whole(parts.llms).items()}
     for entry in entries:
-        llm: LlmConfig | None = getattr(entry.job, "llm", None)
+        llm: LlmConfig | None = setting_of(entry.job, "llm")
         if entry.job is not None and entry.embedder is not None:
             found.setdefault(entry.embedder, entry.job.embedder)
         if llm is not None and not any(path[0] == "llms" for path in entry.parts):

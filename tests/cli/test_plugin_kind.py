@@ -149,3 +149,15 @@ def test_a_kind_that_is_broken_ends_its_own_jobs_alone(
     ended = asyncrun("run")
     assert ended.code == 2
     assert "the plugin 'near-duplicates' of asyncrun-near-duplicates cannot be imported" in ended.err
+
+
+def test_a_kind_without_a_model_may_call_its_keys_as_others_do(
+    asyncrun: Command, folder: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"llm": "small", "chunk": {"by": "mood"}, "threshold": 1}
+    (folder / "site" / SOURCE.name).write_text("def NEAR_DUPLICATES(job, builder):\n    raise ValueError(sorted(job.options))\n")
+    monkeypatch.delitem(sys.modules, SOURCE.stem, raising=False)
+    importlib.invalidate_caches()
+    write_job(folder, server, **own)
+    assert asyncrun("validate").code == 0
+    assert "['chunk', 'llm', 'threshold']" in asyncrun("run").err
