@@ -167,7 +167,7 @@ class OpenAIEmbedding(ProviderEmbedding):
     provider = "openai"
 
 
-class AzureOpenAIEmbedding(ProviderEmbedding):
+class AzureOpenAIEmbedding(OpenAIEmbedding):
     """Embeds with Azure OpenAI; `model` (or `deployment_name`) is the deployment, `base_url` (or `azure_endpoint`) the resource.
 
     The variables are AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY.

@@ -13,6 +13,7 @@ from typing import Any
 import httpx_aiohttp
 import pytest
 
+import asyncrun
 from asyncrun.aio.stop import StopRequest
 from asyncrun.batching.pack import BatchLimits
 from asyncrun.callbacks.manager import CallbackManager
@@ -25,7 +26,7 @@ from asyncrun.records import InputType, Pending, content_key
 from asyncrun.testing.server import FakeServer
 from asyncrun.usage import Usage
 
-PACKAGE = Path(__file__).resolve().parents[2] / "asyncrun"
+PACKAGE = Path(asyncrun.__file__).parent
 MOST_FRAMES = 14
 MOST_FILES = 9
 
