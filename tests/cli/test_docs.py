@@ -104,6 +104,10 @@ FILES = (
     "notes/more.csv",
     "more.md",
     "docs/a.md",
+    "docs/resume.md",
+    "docs/exit-codes.md",
+    "docs/traces.md",
+    "docs/library.md",
     "questions.jsonl",
 )
 ROW = {"id": "a", "qid": "a", "key": "a", "text": "a", "question": "a", "title": "a", "description": "a", "lang": "en", "year": 2024}
