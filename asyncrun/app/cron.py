@@ -21,9 +21,8 @@ from asyncrun.jobfile.load import load_job_file
 from asyncrun.jobfile.loader import LoadOptions
 from asyncrun.jobfile.sections import EndpointConfig, ModelConfig
 from asyncrun.llms.providers import PROVIDERS as CHATS
-from asyncrun.schedule.crontab import Entry, build_entry, find_settings
+from asyncrun.schedule.crontab import Entry, build_entry, find_settings, read_crontab
 from asyncrun.schedule.expression import Schedule, parse_schedule
-from asyncrun.schedule.program import read_crontab
 from asyncrun.schedule.systemd import Units, build_units
 
 CRON_PATH = "/usr/bin:/bin"

@@ -52,7 +52,7 @@ def add(options: GlobalOptions, words: Words = None, *, at: At, name: Name = Non
         done = f"added: {render_line(entry)}"
     if options.json:
         added = units.name if systemd else entry.name
-        print_document(rows_document([_row(each) for each in entries.list_entries(os.environ) if each.entry.name == added]))
+        print_document(rows_document([_row(each) for each in entries.installed_entries(os.environ) if each.entry.name == added]))
     elif not options.quiet:
         print_answer(done)
     for missing in [] if options.quiet else missing_under_cron(run, systemd=systemd):
@@ -83,7 +83,7 @@ def print_entries(
             raise UsageError(
                 "cron print takes no words and flags without --at", hint='Such as: asyncrun cron print jobs.yaml --at "15 2 * * *"'
             )
-        if lines := entries.render_entries(os.environ):
+        if lines := entries.render_cron_lines(os.environ):
             print_answer(lines)
         return 0
     from asyncrun.app.cron import plan_entry, plan_units
@@ -106,7 +106,7 @@ def list_entries(options: GlobalOptions) -> int:
     from asyncrun.schedule import entries
     from asyncrun.ui.listings import render_rows, rows_document
 
-    rows = [_row(listed) for listed in entries.list_entries(os.environ)]
+    rows = [_row(listed) for listed in entries.installed_entries(os.environ)]
     if options.json:
         print_document(rows_document(rows))
     else:
@@ -123,7 +123,7 @@ def remove(options: GlobalOptions, name: Annotated[str, typer.Argument(metavar="
     from asyncrun.schedule import entries
     from asyncrun.ui.listings import rows_document
 
-    removed = entries.remove_named(name, os.environ)
+    removed = entries.remove_installed(name, os.environ)
     if options.json:
         print_document(rows_document([_row(listed) for listed in removed]))
     elif not options.quiet:

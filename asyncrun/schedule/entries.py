@@ -11,10 +11,8 @@ from pathlib import Path
 
 from asyncrun.errors import UsageError
 from asyncrun.folder_lock import hold_folder
-from asyncrun.schedule.crontab import Entry, add_entry, find_entries, remove_entry, render_line
-from asyncrun.schedule.folder import home, read_units, remove_units, units_folder, write_units
-from asyncrun.schedule.program import read_crontab, write_crontab
-from asyncrun.schedule.systemd import Units
+from asyncrun.schedule.crontab import Entry, add_entry, find_entries, read_crontab, remove_entry, render_line, write_crontab
+from asyncrun.schedule.systemd import Units, home, read_units, remove_units, units_folder, write_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +36,11 @@ def install_entry(entry: Entry, environ: Mapping[str, str]) -> None:
 def install_units(units: Units, environ: Mapping[str, str]) -> list[Path]:
     """Write the units and return their paths. Raises UsageError when the name is taken, OutputError."""
     with hold_folder(home(environ)):
-        _check_free(units.name, [listed.entry for listed in list_entries(environ)])
+        _check_free(units.name, [listed.entry for listed in installed_entries(environ)])
         return write_units(units_folder(environ), units)
 
 
-def list_entries(environ: Mapping[str, str]) -> list[InstalledEntry]:
+def installed_entries(environ: Mapping[str, str]) -> list[InstalledEntry]:
     """Return what is there, the crontab's first. A machine without crontab has the units alone. Raises StorageError."""
     try:
         lines = find_entries(read_crontab())
@@ -54,10 +52,10 @@ def list_entries(environ: Mapping[str, str]) -> list[InstalledEntry]:
     ]
 
 
-def remove_named(name: str, environ: Mapping[str, str]) -> list[InstalledEntry]:
+def remove_installed(name: str, environ: Mapping[str, str]) -> list[InstalledEntry]:
     """Take away what has that name and return it. Raises UsageError when nothing has."""
     with hold_folder(home(environ)):
-        there = list_entries(environ)
+        there = installed_entries(environ)
         named = [listed for listed in there if listed.entry.name == name]
         if not named:
             names = ", ".join(listed.entry.name for listed in there)
@@ -70,9 +68,9 @@ def remove_named(name: str, environ: Mapping[str, str]) -> list[InstalledEntry]:
         return named
 
 
-def render_entries(environ: Mapping[str, str]) -> str:
+def render_cron_lines(environ: Mapping[str, str]) -> str:
     """Return the lines of ours, as they stand in the crontab."""
-    return "\n".join(render_line(listed.entry) for listed in list_entries(environ) if listed.kind == "cron")
+    return "\n".join(render_line(listed.entry) for listed in installed_entries(environ) if listed.kind == "cron")
 
 
 def _check_free(name: str, there: list[Entry]) -> None:

@@ -244,7 +244,7 @@ def test_a_crontab_that_refuses_or_hangs_or_is_not_there_is_one_sentence(
     assert answer.err.startswith("asyncrun: crontab -l failed: you are not allowed to use this program\n")
     (cron / "refuses").unlink()
     (cron / "hangs").touch()
-    monkeypatch.setattr("asyncrun.schedule.program.TIMEOUT", 0.2)
+    monkeypatch.setattr("asyncrun.schedule.crontab.PROGRAM_TIMEOUT", 0.2)
     assert asyncrun("cron", "list").code == 74
     (cron / "hangs").unlink()
     monkeypatch.setenv("PATH", str(cron / "nothing"))
