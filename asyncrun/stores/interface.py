@@ -99,10 +99,10 @@ class FieldStore(Protocol):
 
 
 @runtime_checkable
-class Mending(Protocol):
+class RepairableStore(Protocol):
     """What a store has besides that can tell damage: an ingest job has its collection proved first, and sealed when it has ended."""
 
-    def mend(self, collection: str) -> str | None:
+    def repair(self, collection: str) -> str | None:
         """Take out what is not as it was put in, so that it is put in again; returns a sentence about it, None when all is whole."""
 
     def seal(self, collection: str, source: str) -> None:

@@ -18,7 +18,7 @@ from asyncrun.errors import SpaceMismatchError, UsageError
 from asyncrun.grammar.filter import MAX_DEPTH, Filter
 from asyncrun.records import Chunk
 from asyncrun.stores.interface import Collection, SearchMode, SearchRequest, Store, StoredDocument
-from asyncrun.stores.rank_fusion import fuse, fusion_depth
+from asyncrun.stores.sqlite.search import fuse, fusion_depth
 from asyncrun.testing.filters import filters, metadata, passes, render_filter
 
 OpenStore: TypeAlias = Callable[[], Store]

@@ -19,7 +19,7 @@ from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.records import EmbedFailure, ItemFailure, Space
-from asyncrun.stores.interface import Collection, Mending, Store, StoredDocument
+from asyncrun.stores.interface import Collection, RepairableStore, Store, StoredDocument
 from asyncrun.usage import Waits
 
 COMMITTED_TOGETHER = 64
@@ -60,14 +60,14 @@ class StoreSync:
 
     def mend(self) -> list[str]:
         """Have the store prove the collection before anything else is read of it; returns what to say about it. Blocks."""
-        if not isinstance(self.store, Mending) or not self.changes:
+        if not isinstance(self.store, RepairableStore) or not self.changes:
             return []
-        mended = self.store.mend(self.target.collection)
+        mended = self.store.repair(self.target.collection)
         return [] if mended is None else [f"{mended}. What is missing is put in again from the ledger"]
 
     def seal(self) -> None:
         """Have the store note that every document of the input is in it, or has failed. Blocks."""
-        if isinstance(self.store, Mending) and self.changes and self.context.options.retry is None:
+        if isinstance(self.store, RepairableStore) and self.changes and self.context.options.retry is None:
             self.store.seal(self.target.collection, self.target.source)
 
     def marks(self) -> dict[str, str]:

@@ -86,7 +86,7 @@ def numbers(values: Sequence[int]) -> NDArray[np.uint64]:
     return np.array(values, dtype=np.int64).view(np.uint64)
 
 
-def row_sum(*values: object) -> int:
+def row_crc(*values: object) -> int:
     """Return the checksum of a short row, the types of its values included."""
     return crc32(repr(values).encode())
 

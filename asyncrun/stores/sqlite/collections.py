@@ -9,7 +9,7 @@ from typing import Any
 from zlib import crc32
 
 from asyncrun.stores.interface import Collection
-from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError, Sums, row_sum, signed
+from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError, Sums, row_crc, signed
 from asyncrun.stores.sqlite.schema import words_table
 
 
@@ -98,7 +98,7 @@ def save_collection(connection: sqlite3.Connection, collection: CollectionRow) -
     identity = (collection.number, collection.name, collection.fingerprint, collection.dimensions, collection.revision)
     copies = (collection.number, as_text(collection.name), collection.fingerprint, collection.dimensions)
     sql = "INSERT OR REPLACE INTO collection_sums VALUES (?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?)"
-    connection.execute(sql, (*copies, *stated, row_sum(*identity, *stated)))
+    connection.execute(sql, (*copies, *stated, row_crc(*identity, *stated)))
 
 
 def _new_revision(connection: sqlite3.Connection) -> str:
@@ -118,7 +118,7 @@ def _all_rows(connection: sqlite3.Connection) -> list[CollectionRow | None]:
 
 def _whole(row: tuple[Any, ...]) -> CollectionRow | None:
     number, name, fingerprint, dimensions, revision, *sums, words, lacking, stated = row
-    if row_sum(*row[:-1]) != stated:
+    if row_crc(*row[:-1]) != stated:
         return None
     return CollectionRow(number, name, fingerprint, dimensions, revision, NO_SUMS + Sums(*sums), words, tuple(json.loads(lacking)))
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import datetime
+import json
+import math
+import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
+from typing import Any
 from zlib import crc32
 
 from asyncrun.errors import StorageError
 from asyncrun.escape import printable
 from asyncrun.stores.interface import StoredDocument
-from asyncrun.stores.metadata import dump_metadata
-from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError, Sums, chunk_sum, document_sum, mixed, name_sum, row_sum, signed
+from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError, Sums, chunk_sum, document_sum, mixed, name_sum, row_crc, signed
 from asyncrun.stores.sqlite.collections import CollectionRow, as_text
 from asyncrun.stores.sqlite.filter_sql import json_path
 
 DOCUMENTS_AT_ONCE = 100
 """The documents of one transaction."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def insert_sums(connection: sqlite3.Connection, document: DocumentRow, chunks: S
     """Put in the checksums of a document that is there; returns what it adds to those of its collection."""
     sums = sums_of(document, chunks)
     stated = (document.sum, signed(sums.chunks), signed(sums.vectors))
-    connection.execute("INSERT INTO document_sums VALUES (?, ?, ?, ?, ?)", (document.number, *stated, row_sum(document.number, *stated)))
+    connection.execute("INSERT INTO document_sums VALUES (?, ?, ?, ?, ?)", (document.number, *stated, row_crc(document.number, *stated)))
     connection.executemany("INSERT INTO chunk_sums VALUES (?, ?)", [(chunk.number, chunk.sum(document)) for chunk in chunks])
     return sums
 
@@ -170,3 +175,43 @@ def metadata_names(connection: sqlite3.Connection, collection: CollectionRow) ->
     """Return the outermost names of all metadata of the collection, sorted."""
     sql = "SELECT DISTINCT each.key FROM documents, json_each(documents.metadata) AS each WHERE documents.collection = ? ORDER BY each.key"
     return [str(name) for (name,) in connection.execute(sql, (collection.number,))]
+
+
+def dump_metadata(metadata: Mapping[str, Any]) -> str:
+    r"""Return metadata as one line of JSON: dates in ISO 8601, numbers that are not finite as null (JSON has no word for them).
+
+    Characters stand as themselves, for databases that compare keys byte by byte; lone surrogates (parts of file names that are not
+    UTF-8) are escaped, because UTF-8 cannot carry them.
+
+    >>> dump_metadata({"größe": float("nan"), "name": "\udcff"})
+    '{"größe":null,"name":"\\udcff"}'
+
+    Raises TypeError, ValueError or RecursionError for what has no JSON form.
+    """
+    try:
+        text = _dump(metadata)
+    except ValueError:
+        text = _dump(_finite(metadata))
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -1,4 +1,4 @@
-"""Mending the SQLite store's file: what is whole goes into a new one, which takes the former one's place in one step."""
+"""RepairableStore the SQLite store's file: what is whole goes into a new one, which takes the former one's place in one step."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _stored(head: DocumentRow, chunks: list[ChunkRow], collection: CollectionRow
         return StoredDocument(from_bytes(head.doc_id), from_bytes(head.mark), texts, vectors, json.loads(from_bytes(head.metadata)))
 
 
-def mend_file(path: Path, collection: str) -> str | None:
+def repair_file(path: Path, collection: str) -> str | None:
     """Prove a file and one of its collections; keep what is whole of a damaged one. Returns what was done, None for nothing.
 
     The damaged file is kept beside it as `<name>.damaged`. Others who have the file open see the new content with their next transaction;

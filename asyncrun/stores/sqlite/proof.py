@@ -16,7 +16,7 @@ from asyncrun.stores.sqlite.checksums import (
     garbled,
     mixed,
     numbers,
-    row_sum,
+    row_crc,
     signed,
     total,
 )
@@ -31,7 +31,7 @@ def read_head(connection: sqlite3.Connection, number: int) -> DocumentRow:
     stated = connection.execute("SELECT row, chunks, vectors, sum FROM document_sums WHERE document = ?", (number,)).fetchone()
     if None in (document.source, document.doc_id, document.mark, document.metadata) or stated is None:
         raise MismatchError("a document lacks a part")
-    if stated[0] != document.sum or stated[3] != row_sum(number, *stated[:3]):
+    if stated[0] != document.sum or stated[3] != row_crc(number, *stated[:3]):
         raise MismatchError(f"document {_shown(document)} does not fit its checksum")
     return document
 

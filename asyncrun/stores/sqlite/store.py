@@ -69,10 +69,10 @@ class SqliteStore:
 
     def marks(self, collection: str, source: str) -> dict[str, str]:
         """Return doc_id -> mark of what is committed; empty when the collection, or the file, is not there."""
-        with self._reading() as connection:
-            known = find_collection(connection, collection) if connection else None
-            if connection is None or known is None:
+        with self._existing(collection) as found:
+            if found is None:
                 return {}
+            connection, known = found
             sql = "SELECT doc_id, mark FROM documents WHERE collection = ? AND source = CAST(? AS TEXT)"
             return dict(connection.execute(sql, (known.number, as_text(source))).fetchall())
 
@@ -122,43 +122,38 @@ class SqliteStore:
 
     def fingerprint(self, collection: str) -> str | None:
         """Return the space of a collection, None when it is not there."""
-        with self._reading() as connection:
-            known = find_collection(connection, collection) if connection else None
-            return known.fingerprint if known else None
+        known = self._record(collection)
+        return known.fingerprint if known else None
 
     def has_field(self, collection: str, field: tuple[str, ...]) -> bool:
         """Tell whether a document has something at a path of its metadata; true where there is no document."""
-        with self._reading() as connection:
-            known = find_collection(connection, collection) if connection else None
-            return connection is None or known is None or any_has_field(connection, known, field)
+        with self._existing(collection) as found:
+            return found is None or any_has_field(*found, field)
 
     def fields(self, collection: str) -> list[str]:
         """Return the outermost names of all documents' metadata, sorted; reads every document."""
-        with self._reading() as connection:
-            known = find_collection(connection, collection) if connection else None
-            return metadata_names(connection, known) if connection is not None and known is not None else []
+        with self._existing(collection) as found:
+            return metadata_names(*found) if found else []
 
     def revision(self, collection: str) -> str:
         """Return a word that every committed change of the collection replaces; empty when it is not there."""
-        with self._reading() as connection:
-            known = find_collection(connection, collection) if connection else None
-            return known.revision if known else ""
+        known = self._record(collection)
+        return known.revision if known else ""
 
-    def mend(self, collection: str) -> str | None:
-        """Prove the file and a collection, and keep only what is whole; see `asyncrun.stores.interface.Mending`.
+    def repair(self, collection: str) -> str | None:
+        """Prove the file and a collection, and keep only what is whole; see `asyncrun.stores.interface.RepairableStore`.
 
         TryLaterError when another process writes meanwhile.
         """
-        from asyncrun.stores.sqlite.mend import mend_file
+        from asyncrun.stores.sqlite.mend import repair_file
 
         with self._in_use:
             self.close()
-            return mend_file(self._path, collection) if can_write(self._path) else None
+            return repair_file(self._path, collection) if can_write(self._path) else None
 
     def seal(self, collection: str, source: str) -> None:
         """Say that the documents of a source are all there, and prove the word index once more if it has changed."""
-        with self._reading() as connection:
-            known = find_collection(connection, collection) if connection else None
+        known = self._record(collection)
         if known is not None and (known.words is None or source in known.lacking) and can_write(self._path):
             with self._writing() as connection:
                 seal_words(connection, self._known(connection, collection), source)
@@ -176,8 +171,7 @@ class SqliteStore:
 
     def _look_at_words(self, collection: str) -> None:
         """Have a word index that a killed writer left, or that one is changing, prove itself, once: it takes as long as indexing does."""
-        with self._reading() as connection:
-            known = find_collection(connection, collection) if connection else None
+        known = self._record(collection)
         if known is not None and known.words is None and not self._looked:
             self._looked = True
             self.seal(collection, "")
@@ -188,6 +182,10 @@ class SqliteStore:
             others = ", ".join(_shown(other.name) for other in whole_collections(connection)) or "none"
             raise UsageError(f"no collection {_shown(name)} in the store {_shown(self._path)}; it has: {others}", hint=_INGEST_FIRST)
         return known
+
+    def _record(self, name: str) -> CollectionRow | None:
+        with self._existing(name) as found:
+            return found[1] if found else None
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
@@ -200,6 +198,13 @@ class SqliteStore:
             else:
                 with transaction(self._connection, "DEFERRED"):
                     yield self._connection
+
+    @contextmanager
+    def _existing(self, name: str) -> Iterator[tuple[sqlite3.Connection, CollectionRow] | None]:
+        """Give a collection with such a connection, or None when it is not there."""
+        with self._reading() as connection:
+            known = find_collection(connection, name) if connection else None
+            yield (connection, known) if connection and known else None
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -178,7 +178,7 @@ def test_mending_takes_out_what_is_not_whole_and_ingesting_again_puts_it_in(
 ) -> None:
     before = {mode: ask(store, mode) for mode in ("vector", "keyword", "hybrid")}
     damage(sql)
-    told = store.mend("notes")
+    told = store.repair("notes")
     assert told is not None
     assert "index.db" in told
     assert set(store.marks("notes", "docs")) == {f"d{i}" for i in range(20)} - lost
@@ -187,13 +187,13 @@ def test_mending_takes_out_what_is_not_whole_and_ingesting_again_puts_it_in(
         there = store.marks("notes", source)
         store.commit("notes", source, [document for document in documents(prefix=source[0]) if document.doc_id not in there])
         store.seal("notes", source)
-    assert store.mend("notes") is None
+    assert store.repair("notes") is None
     assert {mode: ask(store, mode) for mode in ("vector", "keyword", "hybrid")} == before
 
 
 def test_a_source_that_lost_nothing_is_not_asked_for(store: SqliteStore, damage: Damage) -> None:
     damage("UPDATE documents SET mark = 'x' WHERE doc_id = 'w7'")
-    store.mend("notes")
+    store.repair("notes")
     store.seal("notes", "docs")
     with pytest.raises(DamagedStoreError, match="lacks documents of 'wiki'"):
         ask(store)
@@ -202,7 +202,7 @@ def test_a_source_that_lost_nothing_is_not_asked_for(store: SqliteStore, damage:
 
 def test_mending_one_collection_leaves_the_damage_of_another_told(store: SqliteStore, damage: Damage) -> None:
     damage("UPDATE documents SET mark = 'x' WHERE doc_id = 'd7'")
-    store.mend("notes")
+    store.repair("notes")
     store.seal("notes", "docs")
     assert len(ask(store)) == 4
     with pytest.raises(DamagedStoreError, match="'other' lacks documents of 'docs'"):
@@ -214,7 +214,7 @@ def test_one_who_has_the_file_open_sees_it_mended(path: Path, store: SqliteStore
     damage("UPDATE words_1_data SET block = zeroblob(9) WHERE id > 10")
     other = SqliteStore(path)
     assert ask(other) == before
-    store.mend("notes")
+    store.repair("notes")
     assert ask(other, "keyword") == ask(store, "keyword")
     assert ask(other) == before
     other.close()
@@ -228,7 +228,7 @@ def test_a_file_without_a_header_is_set_aside(path: Path, store: SqliteStore, of
     path.write_bytes(content)
     with pytest.raises(DamagedStoreError, match=r"index\.db is damaged"):
         store.open_collection(NOTES)
-    told = store.mend("notes")
+    told = store.repair("notes")
     assert told is not None
     assert path.with_name("index.db.damaged").read_bytes() == content
     assert store.marks("notes", "docs") == {}
@@ -242,7 +242,7 @@ def test_a_file_without_checksums_gets_them_and_loses_nothing(path: Path, store:
     damage("PRAGMA user_version = 1")
     assert {mode: ask(store, mode) for mode in ("vector", "keyword", "hybrid")} == before
     assert store.revision("notes") == revision
-    assert store.mend("notes") is None
+    assert store.repair("notes") is None
     damage(f"UPDATE vectors SET vector = zeroblob(12) WHERE chunk = {CHUNK}")
     with pytest.raises(DamagedStoreError):
         ask(store)
@@ -250,6 +250,6 @@ def test_a_file_without_checksums_gets_them_and_loses_nothing(path: Path, store:
 
 def test_nothing_is_mended_where_nothing_is_stored(path: Path) -> None:
     store = SqliteStore(path)
-    assert store.mend("notes") is None
+    assert store.repair("notes") is None
     store.seal("notes", "docs")
     assert not path.exists()

@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given
 
-from asyncrun.stores.metadata import dump_metadata
+from asyncrun.stores.sqlite.documents import dump_metadata
 from asyncrun.testing.filters import metadata
 
 

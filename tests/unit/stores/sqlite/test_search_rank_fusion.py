@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.stores.rank_fusion import fuse
+from asyncrun.stores.sqlite.search import fuse
 
 rankings = st.lists(st.lists(st.integers(0, 30), unique=True, max_size=12), max_size=4)
 
@@ -24,10 +24,6 @@ def test_equal_scores_are_ordered_by_the_first_ranking_then_the_next():
 def test_one_ranking_stays_as_it_is():
     assert [key for key, _ in fuse([[3, 1, 2], []])] == [3, 1, 2]
     assert fuse([]) == []
-
-
-def test_a_larger_k_weighs_the_first_ranks_less():
-    assert fuse([["a"]], k=1) == [("a", 0.5)]
 
 
 @given(rankings)
