@@ -145,7 +145,7 @@ class SqliteStore:
 
         TryLaterError when another process writes meanwhile.
         """
-        from asyncrun.stores.sqlite.mend import repair_file
+        from asyncrun.stores.sqlite.repair import repair_file
 
         with self._in_use:
             self.close()

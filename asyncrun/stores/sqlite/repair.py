@@ -1,4 +1,4 @@
-"""RepairableStore the SQLite store's file: what is whole goes into a new one, which takes the former one's place in one step."""
+"""Repair of the SQLite store's file: what is whole goes into a new one, which takes the former one's place in one step."""
 
 from __future__ import annotations
 
