@@ -6,15 +6,16 @@ import math
 import random
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from asyncrun.aio.attempt_events import AttemptTimer, cut_attempt, end_attempt, tell_attempt, tell_wait
-from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.permit import Permit
-from asyncrun.aio.retry import Backoff, FailureClass, GiveUp, RetryBudget, RetryPolicy, backoff_ceiling, decide
-from asyncrun.aio.worker_state import count_attempt, discount_attempt, waiting
+from asyncrun.aio.retry import Backoff, CircuitBreaker, FailureClass, GiveUp, RetryBudget, RetryPolicy, backoff_ceiling, decide
+from asyncrun.aio.worker_state import AttemptTimer, count_attempt, discount_attempt, wait_event, waiting
+from asyncrun.callbacks.event_context import EventContext, current_manager
+from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.clock import Clock, moment, seconds_suspended
 from asyncrun.errors import OutageError, ThrottledError
 from asyncrun.humanize import duration
@@ -79,7 +80,7 @@ async def with_retries(
 
     Args:
         call: makes one attempt, counted from 1; its own total timeout is its own business (TimeoutError). What it does within
-            `asyncrun.aio.attempt_events.time_spent_on` counts as that and not as the request.
+            `asyncrun.aio.worker_state.time_spent_on` counts as that and not as the request.
         policy: how patient this batch is.
         budget: the retries of the run.
         circuit: the endpoint's row of failures; told of successes and of batches whose attempts are used up.
@@ -123,7 +124,8 @@ async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, counts: At
     counts.attempts += 1
     count_attempt()
     before = moment(clock)
-    with tell_attempt(counts.attempts) as event, AttemptTimer(clock) as spending:
+    why: dict[str, Any] = {}
+    with _attempt_event(counts.attempts) as event, AttemptTimer(clock) as timer:
         try:
             with waiting("request", idle=False):
                 ended: T | _Failed = await call(counts.attempts)
@@ -132,14 +134,27 @@ async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, counts: At
             forgivable = failure is FailureClass.TRANSIENT and counts.forgiven < MOST_FORGIVEN
             suspended = forgivable and seconds_suspended(before, moment(clock)) > 0
             ended = _Failed(error, failure, hint, suspended)
+            # A reply's status, where the error knows one.
+            status = getattr(error, "status", None)
+            answered = {"http.response.status_code": status} if isinstance(status, int) else {}
+            why = {EventPayload.EXCEPTION: error, "error.type": failure.value, "status": "failed", "name": failure.value, **answered}
         except CancelledError as error:
-            cut_attempt(event, spending.waits(), error)
+            why = {EventPayload.EXCEPTION: error, "status": "cancelled"}
             raise
         finally:
-            waits = spending.waits()
+            waits = timer.waits()
             counts.waits += waits
-        end_attempt(event, waits, (ended.error, ended.failure) if isinstance(ended, _Failed) else None)
+            if event is not None:
+                event.on_end(payload={**why, **waits.payload()})
     return ended
+
+
+def _attempt_event(number: int) -> AbstractContextManager[EventContext | None]:
+    """Return the event of an attempt; it yields None when nobody listens."""
+    manager = current_manager()
+    if manager is None or not manager.handlers:
+        return nullcontext()
+    return manager.event(CBEventType.ATTEMPT, payload={"number": number})
 
 
 async def _back_off(seconds: float, clock: Clock, counts: AttemptCounts) -> None:
@@ -149,9 +164,9 @@ async def _back_off(seconds: float, clock: Clock, counts: AttemptCounts) -> None
     def words() -> str:
         return f"another attempt {duration(max(math.ceil(until - clock.monotonic()), 0))}"
 
-    with waiting("backoff", words=words), tell_wait("backoff", seconds) as told:
+    with waiting("backoff", words=words), wait_event("backoff", seconds) as end_event:
         await clock.sleep(seconds)
-        told(spent)
+        end_event(spent)
     counts.waits += spent
 
 

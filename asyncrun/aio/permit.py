@@ -10,8 +10,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from asyncrun.aio.attempt_events import tell_wait
-from asyncrun.aio.worker_state import waiting
+from asyncrun.aio.worker_state import wait_event, waiting
 from asyncrun.usage import Waits
 
 if TYPE_CHECKING:
@@ -58,9 +57,9 @@ class Permit:
         limiter = self._limiter
         self._lender = self._enclosing() if self._around else None
         reason = "gate" if limiter.gate > 0 else "limiter"
-        with waiting(reason, words=lambda: limiter.waiting), tell_wait(*limiter.foresee(self._need)) as told:
+        with waiting(reason, words=lambda: limiter.waiting), wait_event(*limiter.expected_wait(self._need)) as end_event:
             self.waits = await (limiter.admit(self._need) if self._lender is None else self._lender._lend(self._need))
-            told(self.waits)
+            end_event(self.waits)
 
     def _reserved(self) -> Reservation | None:
         """Return the reservation that this permit may use."""
@@ -156,14 +155,14 @@ async def reserve_first(limiters: Sequence[Limiter], *, tokens: float = 0, input
     Who waits stands in the lines of all of them, so that nobody overtakes; when this is cancelled, nobody else notices.
     """
     need = {"requests": 1, "tokens": tokens, "inputs": inputs}
-    foreseen = [limiter.foresee(need) for limiter in limiters]
-    for place, (_, seconds) in enumerate(foreseen):
+    expected = [limiter.expected_wait(need) for limiter in limiters]
+    for place, (_, seconds) in enumerate(expected):
         if seconds == 0:
             return place, await limiters[place].reserve(tokens=tokens, inputs=inputs)
-    reason, least = min(foreseen, key=lambda wait: wait[1])
-    with waiting("gate" if reason == "gate" else "limiter"), tell_wait(reason, least) as told:
+    reason, least = min(expected, key=lambda wait: wait[1])
+    with waiting("gate" if reason == "gate" else "limiter"), wait_event(reason, least) as end_event:
         place, reservation = await _race(limiters, tokens, inputs)
-        told(reservation.waits)
+        end_event(reservation.waits)
         return place, reservation
 
 

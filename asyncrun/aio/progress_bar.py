@@ -7,7 +7,7 @@ import contextlib
 import logging
 
 from asyncrun import registry
-from asyncrun.callbacks.error_text import words_of
+from asyncrun.callbacks.handler import describe_error
 from asyncrun.ports import Progress
 from asyncrun.results import Counts
 
@@ -86,4 +86,4 @@ def _open_progress() -> Progress:
 
 
 def _report(error: Exception) -> None:
-    logger.warning("progress is switched off: it raised %s", words_of(error))
+    logger.warning("progress is switched off: it raised %s", describe_error(error))

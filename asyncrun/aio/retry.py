@@ -1,4 +1,4 @@
-"""The retry decision, and how many retries a run may make. Pure: no clock, no sleep."""
+"""The retry decision, how many retries a run may make, and the circuit breaker of an endpoint. Pure: no clock, no sleep."""
 
 from __future__ import annotations
 
@@ -161,3 +161,42 @@ class RetryBudget:
     def succeeded(self, *, retried: bool) -> None:
         """Earn: what the last retry cost, or 1 for a success at the first attempt."""
         self._left = min(self._capacity, self._left + (self._cost if retried else 1.0))
+
+
+class CircuitBreaker:
+    """Counts batches that failed in a row, over all jobs that use an endpoint; at `threshold` it opens and stays open.
+
+    >>> circuit = CircuitBreaker(threshold=2)
+    >>> circuit.failed(); circuit.succeeded(); circuit.failed(); circuit.is_open
+    False
+    >>> circuit.failed(); circuit.is_open
+    True
+    """
+
+    def __init__(self, threshold: int = 20) -> None:
+        if threshold < 1:
+            raise ValueError(f"threshold must be 1 or more, not {threshold}")
+        self.threshold = threshold
+        self._failures = 0
+        self._successes = 0
+        self._open = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing more should be sent."""
+        return self._open
+
+    @property
+    def successes(self) -> int:
+        """How many batches succeeded so far: two readings tell whether anything succeeded in between."""
+        return self._successes
+
+    def succeeded(self) -> None:
+        """Tell that a batch succeeded: the row of failures ends."""
+        self._successes += 1
+        self._failures = 0
+
+    def failed(self) -> None:
+        """Tell that a batch used up its attempts."""
+        self._failures += 1
+        self._open = self._open or self._failures >= self.threshold

@@ -1,22 +1,26 @@
-"""What a worker does at this moment: its job, the attempt, and what it waits for; for the job itself and for onlookers."""
+"""What a worker does at this moment: its job, the attempt and its parts, and what it waits for; for the job itself and for monitors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+from asyncrun.callbacks.event_context import current_manager
+from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock
+from asyncrun.usage import Waits
 
 if TYPE_CHECKING:
-    from asyncrun.aio.attempt_events import AttemptTimer
+    from asyncrun.callbacks.manager import CallbackManager
 
 
 @dataclass(slots=True, eq=False)
 class WorkerState:
-    """One worker, as the code that runs in it and an onlooker see it.
+    """One worker, as the code that runs in it and a monitor see it.
 
     `index` is that of the job, `start` and `end` are its times, `attempts` how many were counted, `waited` the seconds it has waited
     for permission (not for answers), `waits_for` what it waits for now (None while it works), `reasons` all of that if it is several
@@ -40,7 +44,7 @@ class WorkerState:
 
 
 class WorkerMonitor:
-    """The workers of the pools that begin inside of `monitor_workers`, for an onlooker such as the stall report.
+    """The workers of the pools that begin inside of `monitor_workers`, for one who watches, such as the stall report.
 
     A monitor around has them too.
     """
@@ -78,13 +82,11 @@ class WorkerMonitor:
             self._around.count(worker)
 
 
-if TYPE_CHECKING:
-    Surroundings = tuple[WorkerState | None, WorkerMonitor | None, AttemptTimer | None]
-    """What the running code is inside of: a worker, who looks on at the pools that it begins, and the timer of an attempt."""
-
 # A bare tuple: with a named one, `_replace`d for each worker, jobs that wait took a tenth longer.
-surroundings: ContextVar[Surroundings] = ContextVar("asyncrun_surroundings", default=(None, None, None))
-"""A job says what it waits for, counts attempts and begins pools through code of others (an embedder, a store) that hands nothing on."""
+surroundings: ContextVar[tuple[WorkerState | None, WorkerMonitor | None, AttemptTimer | None]] = ContextVar(
+    "asyncrun_surroundings", default=(None, None, None)
+)
+"""The worker, the monitor of new pools, the attempt's timer: a job reaches them through code of others (a store) that hands nothing on."""
 
 
 def current_worker() -> WorkerState | None:
@@ -93,7 +95,7 @@ def current_worker() -> WorkerState | None:
 
 
 def current_monitor() -> WorkerMonitor | None:
-    """Return where a pool that begins here enters its workers; None when nobody looks on."""
+    """Return where a pool that begins here enters its workers; None when nobody watches."""
     return surroundings.get()[1]
 
 
@@ -165,3 +167,82 @@ def discount_attempt() -> None:
     worker = surroundings.get()[0]
     if worker is not None:
         worker.attempts -= 1
+
+
+SHORTEST_EVENT = 0.001
+"""Seconds below which a wait is no event; it counts in the batch's sums all the same."""
+
+
+def wait_event(reason: str, seconds: float) -> AbstractContextManager[Callable[[Waits], None]]:
+    """Return the event of a wait that is expected to last so long; it yields what ends it with how the wait was spent."""
+    manager = current_manager()
+    if seconds < SHORTEST_EVENT or manager is None or not manager.handlers:
+        return _NO_EVENT
+    return _open_wait_event(manager, reason)
+
+
+_NO_EVENT: AbstractContextManager[Callable[[Waits], None]] = nullcontext(lambda _: None)
+
+
+@contextmanager
+def _open_wait_event(manager: CallbackManager, reason: str) -> Generator[Callable[[Waits], None], None, None]:
+    with manager.event(CBEventType.WAIT, payload={"name": reason}) as event:
+        yield lambda waits: event.on_end(payload={"name": _longest(waits) or reason, **waits.payload()})
+
+
+def _longest(waits: Waits) -> str:
+    seconds = waits.payload()
+    return max(seconds, key=seconds.__getitem__).partition(".")[2] if seconds else ""
+
+
+Part = Literal["connect", "decode"]
+
+
+class AttemptTimer:
+    """The parts of one attempt so far; `time_spent_on` adds to them while the block runs.
+
+    Usage: `with AttemptTimer(clock) as timer: ... timer.waits()`
+    """
+
+    __slots__ = ("_began", "_clock", "_outer", "_parts")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._parts: dict[Part, float] = {"connect": 0.0, "decode": 0.0}
+        self._outer: AttemptTimer | None = None
+
+    def __enter__(self) -> Self:
+        worker, monitor, self._outer = surroundings.get()
+        surroundings.set((worker, monitor, self))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        worker, monitor, _ = surroundings.get()
+        surroundings.set((worker, monitor, self._outer))
+
+    @contextmanager
+    def on(self, part: Part) -> Generator[None, None, None]:
+        """Count the seconds of the block as those of a part, and say so of the worker."""
+        started = self._clock.monotonic()
+        try:
+            with waiting(part, idle=False):
+                yield
+        finally:
+            self._parts[part] += self._clock.monotonic() - started
+
+    def waits(self) -> Waits:
+        """Return the seconds so far; what is no part is the request."""
+        seconds = self._clock.monotonic() - self._began
+        return Waits(request=max(seconds - sum(self._parts.values()), 0.0), **self._parts)
+
+
+@contextmanager
+def time_spent_on(part: Part) -> Generator[None, None, None]:
+    """Count the seconds of the block as part of the attempt that is being made; outside of one it does nothing."""
+    own = surroundings.get()[2]
+    if own is None:
+        yield
+        return
+    with own.on(part):
+        yield

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar, cast
 from asyncrun.aio.coroutine_stepper import Around, run_job
 from asyncrun.aio.job_source import AsyncJobSource, JobSource, NothingYetError
 from asyncrun.aio.worker_state import WorkerState, current_monitor, enter_worker
-from asyncrun.callbacks.error_text import words_of
+from asyncrun.callbacks.handler import describe_error
 from asyncrun.clock import Clock
 from asyncrun.errors import StopRunError
 
@@ -278,7 +278,7 @@ class Workers(Generic[T]):
         if self.failure is None or not isinstance(error, Exception):
             self.failure = error
         elif not isinstance(error, StopRunError):  # a handler says so at every event
-            logger.warning("another error while jobs were being stopped: %s", words_of(error))
+            logger.warning("another error while jobs were being stopped: %s", describe_error(error))
         self.halt()
         self.notify()
 

@@ -6,10 +6,9 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import RetryBudget
+from asyncrun.aio.retry import CircuitBreaker, RetryBudget
 from asyncrun.clock import Clock
 from asyncrun.embedders.model_name import ModelName
 from asyncrun.embedders.providers import PROVIDERS

@@ -12,8 +12,7 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from asyncrun.callbacks.error_text import words_of
-from asyncrun.callbacks.handler import MOST_WAITING, TIME_LIMIT
+from asyncrun.callbacks.handler import MOST_WAITING_CALLS, TIME_LIMIT, describe_error
 from asyncrun.errors import StopRunError
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class HandlerThread:
     A call that raises, or takes too long, is the last one: the handler is `off` then. One that raises StopRunError is not: see `take_stop`.
     """
 
-    def __init__(self, name: str, most_waiting: int = MOST_WAITING, time_limit: float = TIME_LIMIT) -> None:
+    def __init__(self, name: str, most_waiting: int = MOST_WAITING_CALLS, time_limit: float = TIME_LIMIT) -> None:
         self.off = False
         self._name = name
         self._most_waiting = most_waiting
@@ -122,9 +121,11 @@ class HandlerThread:
             except StopRunError as stop:
                 self._stop = self._stop or stop
             except TimeoutError as error:
-                self._switch_off(f"it did not return within {self._time_limit:g} s" if limit.expired() else f"it raised {words_of(error)}")
+                self._switch_off(
+                    f"it did not return within {self._time_limit:g} s" if limit.expired() else f"it raised {describe_error(error)}"
+                )
             except BaseException as error:
-                self._switch_off(f"it raised {words_of(error)}")
+                self._switch_off(f"it raised {describe_error(error)}")
             self._since = None
 
 
@@ -134,7 +135,7 @@ def _deliver_the_rest() -> None:
         if not thread.off:
             thread.close(TIME_LIMIT)
         if (stop := thread.take_stop()) is not None:
-            logger.warning("a callback handler wanted to stop what had ended: %s", words_of(stop))
+            logger.warning("a callback handler wanted to stop what had ended: %s", describe_error(stop))
 
 
 class HandlerThreads:

@@ -1,4 +1,4 @@
-"""The base classes of handlers: who is told about events and traces, at once or by calls that are awaited."""
+"""The base classes of handlers, told of events and traces at once or by calls that are awaited; and how an error of theirs is reported."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from asyncrun.callbacks.schema import CBEventType
+from asyncrun.escape import printable
+from asyncrun.redact import Redactor
 
-MOST_WAITING = 10_000
+MOST_WAITING_CALLS = 10_000
 """Calls that wait for an asynchronous handler; more are left out, which is reported once."""
 TIME_LIMIT = 10.0
 """Seconds that an asynchronous handler may take for one call; it is switched off after that."""
@@ -89,7 +91,7 @@ class AsyncCallbackHandler(BaseCallbackHandler):
         event_starts_to_ignore: Sequence[CBEventType] = (),
         event_ends_to_ignore: Sequence[CBEventType] = (),
         *,
-        most_waiting: int = MOST_WAITING,
+        most_waiting: int = MOST_WAITING_CALLS,
         time_limit: float = TIME_LIMIT,
     ) -> None:
         super().__init__(event_starts_to_ignore, event_ends_to_ignore)
@@ -122,3 +124,24 @@ class AsyncCallbackHandler(BaseCallbackHandler):
 
     async def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
         """Take the end of the outermost trace."""
+
+
+LONGEST_REPORT = 200
+"""Characters of an error's own message that a report shows."""
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the class and message of an error of other people's code, on one line, without secrets, also where its `__str__` fails.
+
+    >>> describe_error(ValueError("not so"))
+    'ValueError: not so'
+    """
+    return f"{type(error).__name__}: {printable(Redactor().redact(message_of(error)), LONGEST_REPORT)}"
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an error says itself, as it is."""
+    try:
+        return str(error)
+    except Exception:
+        return "(it cannot say why)"

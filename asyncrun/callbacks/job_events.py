@@ -20,9 +20,9 @@ T = TypeVar("T")
 Around = Callable[[Coroutine[Any, Any, T], int], Coroutine[Any, Any, T]]
 """Wraps the coroutine of the job with this index."""
 
-MOST_NAMES = 50
+MOST_JOB_NAMES = 50
 """Names of jobs of one call that are told apart."""
-MOST_WAITING = 4096
+MOST_WAITING_JOBS = 4096
 """Jobs of one name that wait to be taken; who adds more has them taken himself."""
 
 
@@ -89,7 +89,7 @@ class JobLog:
 
     def add(self, name: str) -> JobNotes:
         """Return the notes of jobs with this name."""
-        shown = name if len(self.notes) < MOST_NAMES else ""
+        shown = name if len(self.notes) < MOST_JOB_NAMES else ""
         if shown not in self.notes:
             self.notes[shown] = JobNotes(shown, self._prefix, lambda *job: self._report(self.parent, *job))
         return self.notes[shown]
@@ -134,7 +134,7 @@ def _reported_to(manager: CallbackManager) -> Around[Any]:
 
 def _noted_in(log: JobLog, manager: CallbackManager, recorder: JobRecorder) -> Around[Any]:
     # What is looked up here once is not looked up a million times: a job costs about one microsecond, of which each line is a part.
-    outer, notes_of, monotonic, most = open_events.get(), log.notes.get, log.monotonic, MOST_WAITING * 3
+    outer, notes_of, monotonic, most = open_events.get(), log.notes.get, log.monotonic, MOST_WAITING_JOBS * 3
     log.handlers = handlers = manager.handlers
     number = len(handlers)
     others = number > 1

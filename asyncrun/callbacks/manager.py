@@ -13,7 +13,6 @@ from types import CoroutineType
 from typing import Any
 
 from asyncrun.callbacks.async_delivery import HandlerThreads
-from asyncrun.callbacks.error_text import words_of
 from asyncrun.callbacks.event_context import (
     EventContext,
     Trace,
@@ -24,7 +23,7 @@ from asyncrun.callbacks.event_context import (
     open_traces,
     trace_of,
 )
-from asyncrun.callbacks.handler import BaseCallbackHandler
+from asyncrun.callbacks.handler import BaseCallbackHandler, describe_error
 from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, CBEventType, EventPayload, new_id
 from asyncrun.errors import StopRunError
 
@@ -275,7 +274,7 @@ class CallbackManager(BaseCallbackHandler):
         if isinstance(error, StopRunError):
             return stop or error
         self._remove(handler)
-        logger.warning("callback handler %s is switched off: it raised %s", type(handler).__name__, words_of(error))
+        logger.warning("callback handler %s is switched off: it raised %s", type(handler).__name__, describe_error(error))
         return stop
 
     def _raise(self, stop: StopRunError) -> None:

@@ -14,13 +14,11 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from asyncrun import http
-from asyncrun.aio.attempt_events import time_spent_on
 from asyncrun.aio.attempts import AttemptCounts, with_retries
-from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import DEFAULT_CONCURRENCY
-from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy
-from asyncrun.aio.worker_state import waiting
+from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.worker_state import time_spent_on, waiting
 from asyncrun.batching.vector_checks import BadReplyError
 from asyncrun.clock import Clock
 from asyncrun.endpoints.address import check_address, host_of, keys_in_headers

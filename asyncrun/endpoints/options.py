@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TypedDict
 
-from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, RetryBudget, RetryPolicy
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.errors import MissingExtraError

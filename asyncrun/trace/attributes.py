@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from asyncrun.callbacks.error_text import own_words
+from asyncrun.callbacks.handler import message_of
 
 Plain = bool | int | float | str
 
@@ -102,7 +102,7 @@ def read_payload(payload: Any, *, texts: bool = False) -> dict[str, Plain]:
 def _pick_other(name: str, value: Any, picked: dict[str, Plain]) -> None:
     if isinstance(value, BaseException):
         picked["error.type"] = type(value).__name__
-        picked["error.message"] = own_words(value)[:_FIRST_CUT]
+        picked["error.message"] = message_of(value)[:_FIRST_CUT]
     elif isinstance(value, str):
         if len(value) <= LONGEST_TEXT and name not in _TEXTS:
             picked[name] = str(value.value) if isinstance(value, Enum) else str(value)

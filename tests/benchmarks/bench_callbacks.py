@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from asyncrun.aio.attempts import AttemptCounts, with_retries
-from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.pool import outcomes
-from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.callbacks import BaseCallbackHandler, CallbackManager, CBEventType, LlamaDebugHandler
 from asyncrun.clock import SystemClock
 from asyncrun.redact import Redactor

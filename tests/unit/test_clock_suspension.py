@@ -8,12 +8,11 @@ import random
 import pytest
 
 from asyncrun.aio.attempts import AttemptCounts, with_retries
-from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.pool import outcomes
-from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.clock import Moment, seconds_suspended, watch_suspension
 from asyncrun.testing.clock import FakeClock
 

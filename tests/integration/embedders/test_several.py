@@ -7,9 +7,8 @@ from contextlib import AsyncExitStack
 import numpy as np
 import pytest
 
-from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, RetryPolicy
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.several import SeveralEmbedders

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from asyncrun.aio.attempts import AttemptCounts, with_retries
-from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.errors import OutageError, ThrottledError
 from asyncrun.testing.clock import FakeClock
 from asyncrun.usage import Waits

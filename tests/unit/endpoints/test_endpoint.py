@@ -5,10 +5,9 @@ import random
 
 import pytest
 
-from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, RetryBudget, RetryPolicy
 from asyncrun.endpoints.address import host_of
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.errors import AuthError, UsageError

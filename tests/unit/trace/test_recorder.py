@@ -301,7 +301,7 @@ def test_jobs_of_a_pool_are_all_counted_while_the_writer_is_stuck(
     async def job() -> None:
         pass
 
-    monkeypatch.setattr("asyncrun.callbacks.job_events.MOST_WAITING", 6)
+    monkeypatch.setattr("asyncrun.callbacks.job_events.MOST_WAITING_JOBS", 6)
     recorder.begin_run()
     asyncio.run(run_jobs((job() for _ in range(500)), callback_manager=CallbackManager([recorder])))
     recorder.end_run(status="succeeded", exit_code=0)

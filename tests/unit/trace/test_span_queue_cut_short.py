@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from asyncrun.aio.attempts import with_retries
-from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.callbacks import CallbackManager, CBEventType
 from asyncrun.redact import Redactor
 from asyncrun.testing.clock import FakeClock

@@ -6,9 +6,8 @@ import asyncio
 
 import pytest
 
-from asyncrun.aio.attempt_events import AttemptTimer, time_spent_on
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.worker_state import monitor_workers
+from asyncrun.aio.worker_state import AttemptTimer, monitor_workers, time_spent_on
 from asyncrun.testing.clock import FakeClock
 from asyncrun.usage import Waits
 

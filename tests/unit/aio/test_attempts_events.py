@@ -8,12 +8,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from asyncrun.aio.attempt_events import time_spent_on
 from asyncrun.aio.attempts import with_retries
-from asyncrun.aio.circuit_breaker import CircuitBreaker
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
+from asyncrun.aio.worker_state import time_spent_on
 from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from asyncrun.testing.clock import FakeClock
 

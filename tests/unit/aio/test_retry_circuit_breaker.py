@@ -1,6 +1,6 @@
 import pytest
 
-from asyncrun.aio.circuit_breaker import CircuitBreaker
+from asyncrun.aio.retry import CircuitBreaker
 
 
 def test_it_opens_after_twenty_failed_batches_in_a_row() -> None:
