@@ -37,7 +37,7 @@ from asyncrun.paths import known_as
 from asyncrun.ports import Progress
 from asyncrun.readers.item_source import ItemSource
 from asyncrun.records import InputType, Space
-from asyncrun.writers.open_output import companions, open_writer
+from asyncrun.writers.interface import companions, open_writer
 
 if TYPE_CHECKING:
     from asyncrun.chunkers.interface import Chunker
@@ -132,8 +132,7 @@ class JobBuilder:
 
     def chunker(self, config: Chunking, embedder: Embedder) -> Chunker:
         """Return what cuts documents, in tokens of an embedder. Blocks."""
-        from asyncrun.chunkers.byte_tokenizer import ByteTokenizer
-        from asyncrun.chunkers.interface import ChunkOptions
+        from asyncrun.chunkers.interface import ByteTokenizer, ChunkOptions
 
         options = ChunkOptions(config.size, config.overlap)
         return cast("Chunker", registry.load("chunkers", config.by)(embedder.tokenizer or ByteTokenizer(), options))
@@ -208,7 +207,7 @@ class JobBuilder:
 
 def read_skip(path: Path) -> frozenset[str]:
     """Return the ids of a skip file. Raises StorageError."""
-    from asyncrun.grammar.id_lines import parse_ids
+    from asyncrun.grammar.file_formats import parse_ids
 
     try:
         return frozenset(parse_ids(path.read_text(encoding="utf-8")))

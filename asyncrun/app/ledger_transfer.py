@@ -37,8 +37,8 @@ from asyncrun.readers.interface import BadRecord
 from asyncrun.records import Answer, InputType, Space, content_key
 from asyncrun.results import Imported
 from asyncrun.writers.atomic import AtomicFile
+from asyncrun.writers.interface import format_of
 from asyncrun.writers.jsonl import StdoutFile
-from asyncrun.writers.open_output import format_of
 
 ROWS_AT_ONCE = 256
 """Rows of an output that become one batch of the ledger."""

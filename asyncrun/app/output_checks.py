@@ -18,7 +18,7 @@ from asyncrun.jobfile.protected_files import output_files, protect_input, protec
 from asyncrun.path_collisions import Protected, Spot, find_collision, locate, protect_database, protect_files, protect_folder
 from asyncrun.paths import LEDGER, LOCKS, TRACES, job_files_in, state_folder
 from asyncrun.writers.atomic import is_stream
-from asyncrun.writers.open_output import companions
+from asyncrun.writers.interface import companions
 
 
 @dataclass(frozen=True, slots=True)

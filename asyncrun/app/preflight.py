@@ -40,9 +40,9 @@ def mismatches(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[Wrong]:
 
 def _fields(job: Job, builder: JobBuilder) -> Iterator[JobProblem]:
     try:
-        lacking = list(look(builder.whole_source(job.input)).lacking())
+        missing = list(look(builder.whole_source(job.input)).missing())
     except AsyncrunError as error:
         yield JobProblem(("input",), str(error), error.hint)
         return
-    for field in lacking:
+    for field in missing:
         yield JobProblem(("input", field.key), f"{field.place.file}: {field}", field.error().hint, field.needed)

@@ -1,4 +1,4 @@
-"""The chunker port: a document's text in, its chunks out; and the chunker that does not cut."""
+"""The chunker port: a document's text in, its chunks out; the chunker that does not cut, and the tokenizer that needs no model."""
 
 from __future__ import annotations
 
@@ -42,3 +42,21 @@ class WholeChunker:
         """Yield the text, nothing for white space alone."""
         if text and not text.isspace():
             yield Chunk(text, 0, len(text), 0)
+
+
+class ByteTokenizer:
+    """Counts every UTF-8 byte as a token: the safe bound where the model's tokenizer is not known, since none makes more.
+
+    >>> ByteTokenizer().count("naïve")
+    6
+    """
+
+    added = 0
+
+    def count(self, text: str) -> int:
+        """Return the number of bytes."""
+        return len(text.encode())
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """Return the place of the character of each byte."""
+        return [(start, start + 1) for start, character in enumerate(text) for _ in character.encode()]

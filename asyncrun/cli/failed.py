@@ -25,7 +25,7 @@ def failed(
     from asyncrun.app.results import failed_items
     from asyncrun.cli._output import print_answer, print_document, width
     from asyncrun.cli._requests import build_request, job_file
-    from asyncrun.grammar.id_lines import id_line
+    from asyncrun.grammar.file_formats import id_line
     from asyncrun.jobs.run_options import RunOptions
     from asyncrun.ui.json_documents import failed_document
     from asyncrun.ui.tables import render_failed

@@ -76,7 +76,7 @@ def fit_context(hits: Sequence[Hit], max_tokens: int | None, tokenizer: Tokenize
 
     The first that does not fit ends the list, so that no worse hit takes the place of a better one; the very first is cut instead.
 
-    >>> from asyncrun.chunkers.byte_tokenizer import ByteTokenizer
+    >>> from asyncrun.chunkers.interface import ByteTokenizer
     >>> hits = [Hit("a", "a", 1.0, "one", {}, 0, 3), Hit("b", "b", 0.5, "two", {}, 0, 3)]
     >>> fit_context(hits, 10, ByteTokenizer())
     Passages(text='[1] one', cited=('a',))

@@ -13,7 +13,7 @@ from asyncrun.jobs.change_notes import changes
 from asyncrun.jobs.interface import Builder, JobProblem
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.space_records import space_of
-from asyncrun.readers.lacking_fields import tell_fields
+from asyncrun.readers.missing_fields import describe_fields
 from asyncrun.records import InputType
 from asyncrun.stores.interface import FieldStore, Store
 
@@ -49,15 +49,15 @@ def filter_notes(store: Store, collection: str, text: str | None, more: Iterable
     there = isinstance(store, FieldStore) and store.fingerprint(collection) is not None
     if not known and not there:
         return ()
-    lacking = [field for field in dict.fromkeys(fields_of(parse_filter(text))) if field[0] not in known]
+    missing = [field for field in dict.fromkeys(fields_of(parse_filter(text))) if field[0] not in known]
     if isinstance(store, FieldStore) and there:
-        lacking = [field for field in lacking if not store.has_field(collection, field)]
-        known.update(store.fields(collection) if lacking else ())
-    return tuple(_lacking(".".join(field), collection, sorted(known)) for field in lacking)
+        missing = [field for field in missing if not store.has_field(collection, field)]
+        known.update(store.fields(collection) if missing else ())
+    return tuple(_missing(".".join(field), collection, sorted(known)) for field in missing)
 
 
-def _lacking(field: str, collection: str, known: list[str]) -> str:
-    return f"no document of {collection!r} has `{field}` (filter); {tell_fields(known, field) or 'they keep no metadata'}"
+def _missing(field: str, collection: str, known: list[str]) -> str:
+    return f"no document of {collection!r} has `{field}` (filter); {describe_fields(known, field) or 'they keep no metadata'}"
 
 
 def _named(space: Mapping[str, Any]) -> str:

@@ -9,8 +9,8 @@ from itertools import islice
 from asyncrun.errors import StorageError
 from asyncrun.readers.input_files import Inventory
 from asyncrun.readers.item_source import ItemSource
-from asyncrun.readers.lacking_fields import FieldWatch, LackingField
-from asyncrun.readers.unique_ids import Unique
+from asyncrun.readers.missing_fields import FieldWatch, MissingField
+from asyncrun.readers.unique_ids import UniqueIds
 from asyncrun.records import BadItem, Item
 
 
@@ -19,7 +19,7 @@ class DistinctSource:
 
     The first whole pass ends with UsageError if no item has the field of its text, and under `duplicates: fail` if an id is repeated.
     Under `first` and `last` a pass of its own finds out which items to keep. `unnamed` counts the items of rows without an id of their
-    own: their line stands for them; `passed_over` are the files that a glob matched and that are no input, `lacking` are other fields
+    own: their line stands for them; `passed_over` are the files that a glob matched and that are no input, `missing` are other fields
     that the job names and no item has. With a `limit` the input ends after so many items.
     """
 
@@ -27,9 +27,9 @@ class DistinctSource:
         self._source = source
         self._limit = None if limit is None else min(limit, sys.maxsize)
         self._inventory: Inventory | None = None
-        self._unique: Unique | None = None
+        self._unique: UniqueIds | None = None
         self.unnamed = 0
-        self.lacking: tuple[LackingField, ...] = ()
+        self.missing: tuple[MissingField, ...] = ()
 
     def items(self) -> Iterator[Item | BadItem]:
         """Yield the items in input order. Blocks. Raises UsageError and StorageError as `ItemSource.items`."""
@@ -50,26 +50,26 @@ class DistinctSource:
     def _checked(self, limit: int | None) -> Iterator[Item | BadItem]:
         self._inventory = self._source.check()
         self.unnamed = 0
-        unique, watch = Unique(self._source.duplicates), self._source.watch()
+        unique, watch = UniqueIds(self._source.duplicates), self._source.watch()
         for item in islice(self._source.items(self._inventory, self._count_unnamed, watch), limit):
             unique.add(item.id)
             yield item
-        self.lacking = self._settled(watch, limit)
+        self.missing = self._settled(watch, limit)
         unique.settle(lambda: islice(self._source.items(self._inventory), limit))
         self._unique = unique
 
-    def _settled(self, watch: FieldWatch, limit: int | None) -> tuple[LackingField, ...]:
+    def _settled(self, watch: FieldWatch, limit: int | None) -> tuple[MissingField, ...]:
         """Return the fields that no item has; the first ones alone do not tell. Raises UsageError for one that every item needs."""
         if limit is not None and not watch.satisfied:
             watch = look(self._source, self._inventory)
-        lacking = tuple(watch.lacking())
-        for field in lacking:
+        missing = tuple(watch.missing())
+        for field in missing:
             if field.needed:
                 raise field.error()
-        return lacking
+        return missing
 
     def _keeps(self) -> Callable[[str], bool]:
-        return self._unique.passage() if self._unique is not None else lambda _: True
+        return self._unique.new_pass() if self._unique is not None else lambda _: True
 
     def _count_unnamed(self, _: Item) -> None:
         self.unnamed += 1

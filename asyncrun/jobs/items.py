@@ -183,7 +183,7 @@ def _unforeseen(items: Items, scanned: Scan, send: NDArray[np.bool_]) -> Iterato
 
 def input_notes(source: DistinctSource) -> tuple[str, ...]:
     """Return warnings about fields that no item has, items without an id, and files that a glob matched and that are not read."""
-    notes = (*map(str, source.lacking), *unread_files(source))
+    notes = (*map(str, source.missing), *unread_files(source))
     if not source.unnamed:
         return notes
     records = f"{counted(source.unnamed, 'record')} without an id"

@@ -10,8 +10,7 @@ from typing import Any
 import orjson
 
 from asyncrun.errors import Place
-from asyncrun.readers.byte_lines import decode, numbered_lines, too_long
-from asyncrun.readers.interface import BadRecord, Record
+from asyncrun.readers.interface import BadRecord, Record, decode, numbered_lines, too_long
 
 _WORDS = {str: "a string", bool: "a truth value", int: "a number", float: "a number", list: "a list", type(None): "null"}
 

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from asyncrun.errors import Place, StorageError, os_words
-from asyncrun.readers.byte_lines import check_regular
-from asyncrun.readers.interface import BadRecord, Record
+from asyncrun.readers.interface import BadRecord, Record, check_regular
 
 _ROWS_AT_ONCE = 1024
 

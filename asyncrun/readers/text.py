@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asyncrun.errors import Place
-from asyncrun.readers.byte_lines import decode, numbered_lines, too_long, whole
-from asyncrun.readers.interface import BadRecord, Record
+from asyncrun.readers.interface import BadRecord, Record, decode, numbered_lines, too_long, whole
 
 
 def read_text(path: Path, shown: str) -> Iterator[Record | BadRecord]:

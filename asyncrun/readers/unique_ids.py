@@ -14,17 +14,17 @@ Duplicates = Literal["fail", "first", "last"]
 """What to do with a second item of the same id."""
 
 
-class Unique:
+class UniqueIds:
     """Takes in the ids of one pass over the input, then tells for later passes which items to keep.
 
     Of an id only its hash is held. Hashes that come twice are rare unless an id does: a second pass looks at those ids alone.
 
     >>> items = [Item(id, "text", Place("a.jsonl", line)) for line, id in enumerate(["x", "y", "x"], 1)]
-    >>> unique = Unique("last")
+    >>> unique = UniqueIds("last")
     >>> for item in items:
     ...     unique.add(item.id)
     >>> unique.settle(lambda: items)
-    >>> keeps = unique.passage()
+    >>> keeps = unique.new_pass()
     >>> [keeps(item.id) for item in items]
     [False, True, True]
     """
@@ -60,7 +60,7 @@ class Unique:
             first.setdefault(item.id, item.place)
             self._times[item.id] = self._times.get(item.id, 0) + 1
 
-    def passage(self) -> Callable[[str], bool]:
+    def new_pass(self) -> Callable[[str], bool]:
         """Return what tells, asked once for each item of a further pass in input order, whether to keep it."""
         seen: dict[str, int] = {}
 

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from asyncrun.errors import OutputError, Place, UsageError
-from asyncrun.grammar.file_formats import ids_path
-from asyncrun.grammar.id_lines import id_line
+from asyncrun.grammar.file_formats import id_line, ids_path
 from asyncrun.writers.atomic import AtomicFile
 
 

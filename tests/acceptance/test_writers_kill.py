@@ -26,7 +26,7 @@ def test_a_kill_in_the_middle_leaves_the_former_output(tmp_path: Path, name: str
     left = max((path for path in tmp_path.iterdir() if path != output), key=lambda path: path.stat().st_size)
     assert left.stat().st_size > 0
 
-    opening = "from asyncrun.writers.open_output import open_writer"
+    opening = "from asyncrun.writers.interface import open_writer"
     again = f"import sys; from pathlib import Path; {opening}; open_writer(Path(sys.argv[1])).commit()"
     subprocess.run([sys.executable, "-c", again, str(output)], check=True)
     assert sorted(tmp_path.iterdir()) == sorted({output, output.with_name("out.ids.txt")} if name == "out.npy" else {output})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asyncrun.writers.open_output import open_writer
+from asyncrun.writers.interface import open_writer
 
 writer = open_writer(Path(sys.argv[1]))
 number = 0

@@ -2,7 +2,7 @@
 
 import sys
 
-from asyncrun.writers.open_output import open_writer
+from asyncrun.writers.interface import open_writer
 
 writer = open_writer("-", None, sys.stdout.buffer)
 for number in range(100_000):

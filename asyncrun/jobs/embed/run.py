@@ -64,7 +64,7 @@ class EmbedRun:
             await asyncio.to_thread(self.output.check)
             scanned = await asyncio.to_thread(self.items.scan)
             counters.start(len(scanned))
-            counters.say(map(str, self.items.source.lacking))
+            counters.say(map(str, self.items.source.missing))
             index = await asyncio.to_thread(self.items.index)
             disk_check = self.items.disk_check(scanned, index, self.output)
             counters.say(await asyncio.to_thread(self.items.prepare, scanned, index, disk_check))

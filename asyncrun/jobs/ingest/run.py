@@ -103,7 +103,7 @@ class IngestRun:
             await asyncio.to_thread(self.sync.check_space, self.embedder)
             found = await asyncio.to_thread(self._scan)
             counters.start(found.items)
-            counters.say([*mended, *map(str, self.source.lacking)])
+            counters.say([*mended, *map(str, self.source.missing)])
             if (refusal := self._refusal(found)) is not None:
                 raise refusal
             disk_check = self._disk_check(len(found.marks))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncrun.batching.pack import byte_size
-from asyncrun.chunkers.byte_tokenizer import ByteTokenizer
+from asyncrun.chunkers.interface import ByteTokenizer
 from asyncrun.embedders.tokenizer import load_tokenizer
 from asyncrun.errors import ItemError, StorageError, UsageError, os_words
 from asyncrun.grammar.prompt import DEFAULT_PROMPT, PromptTemplate, TemplateError, find_citations, fit_context, parse_prompt, render_prompt

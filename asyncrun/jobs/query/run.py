@@ -102,7 +102,7 @@ class QueryRun:
             await asyncio.to_thread(self._check_collection)
             scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
             counters.start(len(scanned))
-            counters.say([*map(str, self.items.source.lacking), *await asyncio.to_thread(self._filter_notes)])
+            counters.say([*map(str, self.items.source.missing), *await asyncio.to_thread(self._filter_notes)])
             if self.answering is None:
                 error, done = await self._send_missing(scanned, counters)
                 if (error := error or counters.too_many()) is None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.chunkers.byte_tokenizer import ByteTokenizer
+from asyncrun.chunkers.interface import ByteTokenizer
 from asyncrun.errors import ItemError, Place
 from asyncrun.grammar.prompt import DEFAULT_PROMPT, find_citations, fit_context, parse_prompt, render_prompt
 from asyncrun.records import Hit, Item

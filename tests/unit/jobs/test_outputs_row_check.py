@@ -10,7 +10,7 @@ import pytest
 
 from asyncrun.errors import DamagedStateError
 from asyncrun.jobs.outputs import JobOutput, new_row_ids
-from asyncrun.writers.open_output import open_writer
+from asyncrun.writers.interface import open_writer
 
 DONE = ("a", "b", "c")
 

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.errors import Place, UsageError
-from asyncrun.readers.unique_ids import Duplicates, Unique
+from asyncrun.readers.unique_ids import Duplicates, UniqueIds
 from asyncrun.records import BadItem, Item
 
 
-def settled(items: Sequence[Item | BadItem], policy: Duplicates = "fail") -> Unique:
-    unique = Unique(policy)
+def settled(items: Sequence[Item | BadItem], policy: Duplicates = "fail") -> UniqueIds:
+    unique = UniqueIds(policy)
     for item in items:
         unique.add(item.id)
     unique.settle(lambda: items)
@@ -43,7 +43,7 @@ def test_an_id_that_comes_twice_is_not_shown_without_end() -> None:
 def test_one_of_each_is_kept_in_every_pass(ids: list[str], policy: Duplicates) -> None:
     unique = settled([item(name, line=line) for line, name in enumerate(ids, 1)], policy)
     for _ in range(2):
-        keeps = unique.passage()
+        keeps = unique.new_pass()
         kept = [position for position, item_id in enumerate(ids) if keeps(item_id)]
         wanted = {item_id: position for position, item_id in (enumerate(ids) if policy == "last" else reversed(list(enumerate(ids))))}
         assert kept == sorted(wanted.values())
@@ -53,16 +53,16 @@ def test_the_items_are_not_asked_for_again_when_nothing_repeats() -> None:
     def again() -> Iterable[Item]:
         raise AssertionError
 
-    unique = Unique()
+    unique = UniqueIds()
     unique.add("a")
     unique.settle(again)
-    assert unique.passage()("a")
+    assert unique.new_pass()("a")
 
 
 def test_a_million_ids_fit_into_20_megabytes() -> None:
     tracemalloc.start()
     try:
-        unique = Unique()
+        unique = UniqueIds()
         for number in range(100_000):
             unique.add(f"some-prefix/{number:030d}")
         used, _ = tracemalloc.get_traced_memory()

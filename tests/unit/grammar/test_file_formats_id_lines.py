@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.grammar.id_lines import id_line, parse_ids
+from asyncrun.grammar.file_formats import id_line, parse_ids
 
 SEPARATORS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 IDS = st.text(st.one_of(st.characters(), st.sampled_from(SEPARATORS + ' \t"#\\\ufeff\ud800')))

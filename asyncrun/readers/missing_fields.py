@@ -16,7 +16,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class LackingField:
+class MissingField:
     """A field that no record has: the `key` of the input that names it, what `known` fields there are, and where the first record stands.
 
     With `needed` every item fails without it.
@@ -29,7 +29,7 @@ class LackingField:
     needed: bool
 
     def __str__(self) -> str:
-        there = tell_fields(self.known, self.name) or "the records are empty"
+        there = describe_fields(self.known, self.name) or "the records are empty"
         return f"no item has `{self.name}` (input.{self.key}); {there}"
 
     def error(self) -> UsageError:
@@ -37,10 +37,10 @@ class LackingField:
         return UsageError(str(self), place=Place(self.place.file), hint=f"Set `input.{self.key}` in the job file.")
 
 
-def tell_fields(known: Sequence[str], asked: str) -> str:
+def describe_fields(known: Sequence[str], asked: str) -> str:
     """Return which fields there are, and which of them was probably meant; nothing where there are none.
 
-    >>> tell_fields(["id", "body"], "bodi")
+    >>> describe_fields(["id", "body"], "bodi")
     "the fields are id, body; did you mean 'body'?"
     """
     shown = ", ".join(printable(name, 40) for name in known[:SHOWN]) + (", ..." if len(known) > SHOWN else "")
@@ -53,7 +53,7 @@ class FieldWatch:
     >>> from asyncrun.grammar.template import parse_template
     >>> watch = FieldWatch(parse_template("text"), parse_template("id"), ("lang",))
     >>> watch.see({"id": 1, "body": "b", "lang": "en"}, Place("a.jsonl", 1))
-    >>> [lacking.name for lacking in watch.lacking()]
+    >>> [field.name for field in watch.missing()]
     ['text']
     """
 
@@ -81,8 +81,8 @@ class FieldWatch:
             del self._unseen[each]
         self._known.update(dict.fromkeys(map(str, fields)))
 
-    def lacking(self) -> Iterator[LackingField]:
+    def missing(self) -> Iterator[MissingField]:
         """Yield what none of the records had; nothing where there were none. The id of a document is its path."""
         for key, name, needed in self._unseen:
             if self._first is not None and (self._rows or key != "id"):
-                yield LackingField(key, name, tuple(self._known), self._first, needed)
+                yield MissingField(key, name, tuple(self._known), self._first, needed)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asyncrun.errors import MissingExtraError, OutputError, UsageError
-from asyncrun.writers.open_output import open_writer
+from asyncrun.writers.interface import open_writer
 
 
 def test_the_ending_tells_the_format(tmp_path: Path) -> None:
