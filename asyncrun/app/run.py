@@ -22,7 +22,6 @@ from asyncrun.app.state_folder import enter_state_folder, spooled_stdin
 from asyncrun.app.trace_export import open_sender, send_trace
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
-from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import LockedError, StopRunError, TryLaterError
 from asyncrun.folder_lock import LOCK_TIMEOUT
 from asyncrun.grammar.file_formats import STDIN, STDOUT
@@ -33,6 +32,7 @@ from asyncrun.paths import LEDGER, TRACES, open_state_folder, recorded_as, state
 from asyncrun.ports import Progress
 from asyncrun.redact import Redactor, redact_error
 from asyncrun.results import RunResult
+from asyncrun.runner import PlannedJob, Runner
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import new_run_id
 from asyncrun.ui.json_documents import summary_document

@@ -36,8 +36,8 @@ WRONG = {
     "errors": "asyncrun.cli",
     "records": "asyncrun.registry",
     "stores/interface": "asyncrun.embedders.interface",
-    "jobs/__init__": "asyncrun.engine",
-    "engine/__init__": "rich",
+    "jobs/__init__": "asyncrun.runner",
+    "runner": "rich",
 }
 
 

@@ -14,10 +14,10 @@ from asyncrun.aio.worker_state import waiting
 from asyncrun.callbacks.debug import LlamaDebugHandler
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
-from asyncrun.engine.runner import PlannedJob, Runner
 from asyncrun.errors import OutageError, StopRunError
 from asyncrun.ports import JobRun, Progress
 from asyncrun.results import Counts, JobPlan, JobResult, Status
+from asyncrun.runner import PlannedJob, Runner
 from asyncrun.testing.clock import FakeClock
 from asyncrun.usage import Usage
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.engine.runner import JobNode, blocked, startable
 from asyncrun.results import JobResult, Status
+from asyncrun.runner import JobNode, blocked, startable
 
 
 def ended(**statuses: Status) -> dict[str, JobResult]:

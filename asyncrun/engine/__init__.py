@@ -1,1 +1,0 @@
-"""The engine: the graph of jobs, and the run."""
