@@ -1,9 +1,18 @@
-"""SQLite files that several processes open and write at once: their write-ahead log, how long one waits, and what an error is about."""
+"""SQLite files that several processes open and write at once: their write-ahead log, how long one waits, what an error is about.
+
+A write-ahead log needs a local disk: network file systems keep no promise about locks and shared memory.
+"""
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import sys
 import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from asyncrun.errors import StorageError
 
 BUSY_SECONDS = 30.0
 """How long one who writes waits for another: longer than any transaction of ours."""
@@ -44,3 +53,53 @@ def enter_wal(connection: sqlite3.Connection) -> None:
             time.sleep(_PAUSE)
         else:
             return
+
+
+NETWORK: Mapping[str, str] = {
+    **dict.fromkeys(("nfs", "nfs4"), "NFS"),
+    **dict.fromkeys(("cifs", "smb3", "smbfs"), "SMB"),
+    **{"afs": "AFS", "ceph": "Ceph", "coda": "Coda", "glusterfs": "GlusterFS", "lustre": "Lustre", "gpfs": "GPFS"},
+    **{"fuse.sshfs": "SSHFS", "fuse.glusterfs": "GlusterFS", "fuse.ceph": "Ceph", "fuse.s3fs": "S3", "fuse.rclone": "rclone"},
+}
+"""Names of file systems as /proc/self/mountinfo has them, and as people know them.
+
+WAL does not work over a network file system (https://www.sqlite.org/wal.html). Not 9p: sandboxes show local disks as such."""
+
+
+def check_filesystem(folder: Path, kind: str | None) -> None:
+    """Raise StorageError if a ledger in `folder` would be on a network file system; `kind` is that of `filesystem_of`."""
+    if kind is not None and kind in NETWORK:
+        raise StorageError(
+            f"the state folder {folder} is on a network file system ({NETWORK[kind]}): a ledger there can lose what was finished",
+            hint="Keep it on a disk of this machine: --state-dir ~/.local/state/asyncrun/NAME (or ASYNCRUN_STATE_DIR).",
+        )
+
+
+def filesystem_of(folder: Path) -> str | None:
+    """Return the kind of the file system of a folder, None where that cannot be told. Blocks."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return kind_of_mount(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"), os.path.realpath(folder))
+    except OSError:
+        return None
+
+
+def kind_of_mount(mounts: str, path: str) -> str | None:
+    r"""Return the kind of the file system that a path is on, given the text of mountinfo (man 5 proc).
+
+    >>> mounts = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:9 / /my\\040data rw shared:5 - nfs4 host:/x rw\n"
+    >>> [kind_of_mount(mounts, path) for path in ("/my data/a", "/my database", "/my data")]
+    ['nfs4', 'ext4', 'nfs4']
+    """
+    found: tuple[int, str] | None = None
+    for line in mounts.splitlines():
+        before, _, after = line.partition(" - ")
+        fields = before.split(" ")
+        if len(fields) < 5 or not after:
+            continue
+        place = fields[4].encode("latin-1", "replace").decode("unicode_escape").rstrip("/")
+        # Of two mounts on one place the later one lies on top.
+        if (path == place or path.startswith(place + "/")) and (found is None or len(place) >= found[0]):
+            found = len(place), after.split(" ")[0]
+    return found[1] if found else None

@@ -30,12 +30,12 @@ from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.ledger.network_filesystem import check_filesystem, filesystem_of
 from asyncrun.ledger.portable import PortableBatch, is_portable, portable_lines, read_portable
 from asyncrun.paths import LEDGER, is_there, open_state_folder, state_folder
 from asyncrun.readers.interface import BadRecord
 from asyncrun.records import Answer, InputType, Space, content_key
 from asyncrun.results import Imported
+from asyncrun.sqlite_wal import check_filesystem, filesystem_of
 from asyncrun.writers.atomic import AtomicFile
 from asyncrun.writers.interface import format_of
 from asyncrun.writers.jsonl import StdoutFile

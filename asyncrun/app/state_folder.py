@@ -11,11 +11,10 @@ from pathlib import Path
 
 from asyncrun.clock import SystemClock
 from asyncrun.errors import LockedError, StorageError, os_words
-from asyncrun.folder_lock import hold_folder
-from asyncrun.ledger.network_filesystem import check_filesystem, filesystem_of
-from asyncrun.ledger.run_lock import hold_lock
+from asyncrun.folder_lock import hold_folder, hold_lock
 from asyncrun.ledger.salvage import mend
 from asyncrun.paths import LEDGER, lock_file, write_private
+from asyncrun.sqlite_wal import check_filesystem, filesystem_of
 
 _SPOOL = "stdin."
 

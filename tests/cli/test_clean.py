@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from asyncrun.folder_lock import hold_lock
 from asyncrun.ledger.connection import open_connection
-from asyncrun.ledger.run_lock import hold_lock
 from asyncrun.paths import CLAIMS
 from asyncrun.testing.server import FakeServer
 

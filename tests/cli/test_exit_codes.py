@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.ledger.run_lock import hold_lock
+from asyncrun.folder_lock import hold_lock
 from asyncrun.results import winning_exit_code
 from asyncrun.testing.faults import error
 from asyncrun.testing.server import FakeServer

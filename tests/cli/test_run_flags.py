@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.folder_lock import hold_folder
-from asyncrun.ledger.run_lock import hold_lock
+from asyncrun.folder_lock import hold_folder, hold_lock
 from asyncrun.testing.server import FakeServer
 
 Command = Callable[..., Any]

@@ -241,7 +241,7 @@ def test_a_broken_ca_bundle_costs_a_warning_where_nothing_else_needs_it(tmp_path
 
 
 def test_a_rehearsal_and_a_run_that_finds_another_one_going_on_tell_nothing(tmp_path: Path) -> None:
-    from asyncrun.ledger.run_lock import hold_lock
+    from asyncrun.folder_lock import hold_lock
 
     write(tmp_path, GOOD)
     with receiving(200) as receiver:

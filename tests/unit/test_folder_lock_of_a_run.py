@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from asyncrun.errors import LockedError, StorageError
-from asyncrun.ledger.run_lock import hold_lock
+from asyncrun.folder_lock import hold_lock
 
 
 def test_a_second_holder_is_told_who_the_first_one_is(tmp_path: Path) -> None:
