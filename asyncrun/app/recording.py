@@ -11,9 +11,9 @@ from typing import Any
 from asyncrun.app.request import SECRET_NAMES
 from asyncrun.clock import Clock
 from asyncrun.errors import DamagedStateError, StorageError, TryLaterError, os_words
-from asyncrun.folder_lock import hold_folder
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import TraceConfig
+from asyncrun.process_locks import hold_folder
 from asyncrun.redact import MASK, Redactor
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import RunRecord, Span

@@ -23,13 +23,13 @@ from asyncrun.app.trace_export import open_sender, send_trace
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import LockedError, StopRunError, TryLaterError
-from asyncrun.folder_lock import LOCK_TIMEOUT
 from asyncrun.grammar.file_formats import STDIN, STDOUT
 from asyncrun.jobfile.jobs import Job
 from asyncrun.ledger.job_records import open_refresh
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.paths import LEDGER, TRACES, open_state_folder, recorded_as, state_folder
 from asyncrun.ports import Progress
+from asyncrun.process_locks import LOCK_TIMEOUT
 from asyncrun.redact import Redactor, redact_error
 from asyncrun.results import RunResult
 from asyncrun.runner import PlannedJob, Runner

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from asyncrun.clock import SystemClock
 from asyncrun.errors import LockedError, StorageError, os_words
-from asyncrun.folder_lock import hold_folder, hold_lock
 from asyncrun.ledger.salvage import mend
 from asyncrun.paths import LEDGER, lock_file, write_private
+from asyncrun.process_locks import hold_folder, hold_run_lock
 from asyncrun.sqlite_wal import check_filesystem, filesystem_of
 
 _SPOOL = "stdin."
@@ -31,7 +31,7 @@ def enter_state_folder(state: Path, job_file: Path) -> Iterator[str | None]:
     """
     with ExitStack() as stack:
         with hold_folder(state, timeout=0):
-            stack.enter_context(hold_lock(lock_file(state, job_file), SystemClock().now()))
+            stack.enter_context(hold_run_lock(lock_file(state, job_file), SystemClock().now()))
             mended = _mend(state, job_file)
         yield mended
 
@@ -43,7 +43,7 @@ def enter_alone(state: Path, job_file: Path) -> Iterator[None]:
     Raises TryLaterError, LockedError among it, when somebody else is there.
     """
     now = SystemClock().now()
-    with hold_folder(state), hold_lock(lock_file(state, job_file), now), _others(state, job_file):
+    with hold_folder(state), hold_run_lock(lock_file(state, job_file), now), _others(state, job_file):
         yield
 
 
@@ -68,7 +68,7 @@ def _others(state: Path, job_file: Path) -> Iterator[None]:
     with ExitStack() as stack:
         for path in sorted(own.parent.glob("*.lock")):
             if path != own:
-                stack.enter_context(hold_lock(path, SystemClock().now(), of=path.stem))
+                stack.enter_context(hold_run_lock(path, SystemClock().now(), of=path.stem))
         yield
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import orjson
 
 from asyncrun.errors import StorageError, os_words
-from asyncrun.folder_lock import hold_folder
+from asyncrun.process_locks import hold_folder
 from asyncrun.records import KEY_BYTES, EmbedFailure
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncrun.errors import UsageError
-from asyncrun.folder_lock import hold_folder
+from asyncrun.process_locks import hold_folder
 from asyncrun.schedule.crontab import Entry, add_entry, find_entries, read_crontab, remove_entry, render_line, write_crontab
 from asyncrun.schedule.systemd import Units, home, read_units, remove_units, units_folder, write_units
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncrun.folder_lock import hold_folder
+from asyncrun.process_locks import hold_folder
 from asyncrun.testing.server import FakeServer
 
 from .conftest import finish, start, wait_until

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from asyncrun.folder_lock import hold_lock
 from asyncrun.ledger.connection import open_connection
 from asyncrun.paths import CLAIMS
+from asyncrun.process_locks import hold_run_lock
 from asyncrun.testing.server import FakeServer
 
 from .conftest import Command
@@ -175,7 +175,7 @@ def test_while_a_run_goes_on_nothing_is_removed(asyncrun: Command, tmp_path: Pat
     asyncrun("run", "other.yaml")
     for file in ("jobs.yaml", "other.yaml"):
         write(file, "new")
-    with hold_lock(tmp_path / ".asyncrun" / "locks" / "other.yaml.lock", 0.0):
+    with hold_run_lock(tmp_path / ".asyncrun" / "locks" / "other.yaml.lock", 0.0):
         answer = asyncrun("clean")
         assert (answer.code, "another run of other.yaml is going on" in answer.err) == (75, True)
         assert asyncrun("clean", "--dry-run").code == 0

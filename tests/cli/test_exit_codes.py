@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.folder_lock import hold_lock
+from asyncrun.process_locks import hold_run_lock
 from asyncrun.results import winning_exit_code
 from asyncrun.testing.faults import error
 from asyncrun.testing.server import FakeServer
@@ -137,7 +137,7 @@ def test_75_when_another_run_holds_the_lock_and_0_when_that_is_to_be_skipped(
 ) -> None:
     lock = tmp_path / ".asyncrun/locks/jobs.yaml.lock"
     lock.parent.mkdir(parents=True)
-    with hold_lock(lock, 0.0):
+    with hold_run_lock(lock, 0.0):
         assert asyncrun("run").code == 75
         assert asyncrun("run", "--if-running", "skip").code == 0
     assert server.requests == []

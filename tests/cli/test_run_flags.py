@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.folder_lock import hold_folder, hold_lock
+from asyncrun.process_locks import hold_folder, hold_run_lock
 from asyncrun.testing.server import FakeServer
 
 Command = Callable[..., Any]
@@ -66,7 +66,7 @@ def another_run(folder: Path, seconds: float) -> Iterator[None]:
     child = os.fork()
     if child == 0:
         os.close(end)
-        with hold_lock(lock, 0.0):
+        with hold_run_lock(lock, 0.0):
             os.write(write, b"x")
             select.select([over], [], [], seconds)
         os._exit(0)

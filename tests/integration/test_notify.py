@@ -241,12 +241,12 @@ def test_a_broken_ca_bundle_costs_a_warning_where_nothing_else_needs_it(tmp_path
 
 
 def test_a_rehearsal_and_a_run_that_finds_another_one_going_on_tell_nothing(tmp_path: Path) -> None:
-    from asyncrun.folder_lock import hold_lock
+    from asyncrun.process_locks import hold_run_lock
 
     write(tmp_path, GOOD)
     with receiving(200) as receiver:
         assert run(tmp_path, "--limit", "1", HEALTHCHECK_URL=receiver.url).returncode == 0
-        with hold_lock(tmp_path / ".asyncrun" / "locks" / "jobs.yaml.lock", 0.0):
+        with hold_run_lock(tmp_path / ".asyncrun" / "locks" / "jobs.yaml.lock", 0.0):
             assert run(tmp_path, HEALTHCHECK_URL=receiver.url).returncode == 75
             assert run(tmp_path, "--if-running", "skip", HEALTHCHECK_URL=receiver.url).returncode == 0
     assert receiver.got == []

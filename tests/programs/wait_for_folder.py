@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from asyncrun import folder_lock
+from asyncrun import process_locks
 from asyncrun.app import run
 from asyncrun.cli import main
 
@@ -14,6 +14,6 @@ def look():
     return 0.0
 
 
-folder_lock.time = SimpleNamespace(monotonic=look, sleep=time.sleep)
+process_locks.time = SimpleNamespace(monotonic=look, sleep=time.sleep)
 run.LOCK_TIMEOUT = 3600
 main()

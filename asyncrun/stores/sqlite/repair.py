@@ -14,8 +14,8 @@ import numpy as np
 
 from asyncrun.errors import DamagedStoreError, TryLaterError
 from asyncrun.escape import printable
-from asyncrun.folder_lock import hold_folder
 from asyncrun.humanize import counted
+from asyncrun.process_locks import hold_folder
 from asyncrun.readonly import LOG_ENDINGS
 from asyncrun.records import Chunk
 from asyncrun.sqlite_wal import primary_code

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from asyncrun.errors import StorageError, TryLaterError
-from asyncrun.folder_lock import hold_folder
 from asyncrun.jobs.in_flight import Claims
+from asyncrun.process_locks import hold_folder
 from asyncrun.records import EmbedFailure, content_key
 from asyncrun.testing.clock import FakeClock
 

@@ -49,7 +49,7 @@ def _hold(descriptor: int, folder: Path, timeout: float) -> None:
 
 
 @contextmanager
-def hold_lock(path: Path, started: float, of: str = "this job file") -> Iterator[None]:
+def hold_run_lock(path: Path, started: float, of: str = "this job file") -> Iterator[None]:
     """Hold the lock file at `path`, that of a job file. Raises LockedError, which names the holder, when another process has it.
 
     The file itself stays: to delete it would let two processes lock two files of one name.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asyncrun.errors import TryLaterError
-from asyncrun.folder_lock import hold_folder
+from asyncrun.process_locks import hold_folder
 
 
 def test_a_folder_is_held_by_one_at_a_time(tmp_path: Path) -> None:
