@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from asyncrun.aio.stop import StopRequest
-from asyncrun.app.jobs import spaces_of
+from asyncrun.app.builder import JobBuilder
 from asyncrun.app.opening import create_builder
 from asyncrun.app.request import Request
 from asyncrun.app.state_folder import enter_alone
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
-from asyncrun.errors import AsyncrunError, JobFileError
+from asyncrun.errors import AsyncrunError, JobFileError, UsageError
 from asyncrun.jobfile.job_file import JobFile
+from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.load import is_job_file, load_job_file
 from asyncrun.jobfile.loader import LoadOptions
+from asyncrun.jobs.interface import find_kind
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.spaces import find_superseded, remove_from_ledger, space_sizes
 from asyncrun.paths import CLAIMS, LEDGER, TRACES, is_beside, is_there, job_files_in, open_state_folder, state_folder
@@ -98,8 +101,14 @@ async def _spaces_of(request: Request, state: Path) -> frozenset[str]:
     ledger = Ledger(state / LEDGER)
     builder = create_builder(request, ledger, stop=StopRequest(), clock=SystemClock(), manager=CallbackManager())
     try:
-        found = await asyncio.to_thread(lambda: [spaces_of(job, builder) for job in job_file.jobs])
-        return frozenset().union(*found)
+        return frozenset(await asyncio.to_thread(lambda: [space for job in job_file.jobs for space in _fingerprints(job, builder)]))
     finally:
         await builder.aclose()
         await asyncio.to_thread(ledger.close)
+
+
+def _fingerprints(job: Job, builder: JobBuilder) -> Iterator[str]:
+    spaces = find_kind(job.kind).spaces
+    if spaces is None:
+        raise UsageError(f"job {job.name} is of the kind {job.kind}, which does not tell the spaces of its vectors")
+    yield from (space.fingerprint for space in spaces(job, builder))

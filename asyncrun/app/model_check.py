@@ -11,7 +11,6 @@ import orjson
 
 from asyncrun.aio.limiter import Limiter
 from asyncrun.app.builder import JobBuilder
-from asyncrun.app.jobs import embedder_of, llm_of
 from asyncrun.clock import Clock
 from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.embedders.interface import Embedder
@@ -98,7 +97,8 @@ def _patients(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[_Patient]:
     for group, ((word, *_), those) in enumerate(users.items()):
         config, names = getattr(those[0], word), tuple(job.name for job in those)
         try:
-            model: Any = (embedder_of if word == "embedder" else llm_of)(_hasty(those[0]), builder)
+            job = _hasty(those[0])
+            model: Any = builder.llm(getattr(job, word)) if word == "llm" else builder.embedder(job) if job.declared else None
         except AsyncrunError as error:
             yield _Patient(group, names, word, config, None, None, error)
             continue

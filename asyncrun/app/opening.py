@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 from asyncrun.aio.stop import StopRequest
 from asyncrun.app.builder import JobBuilder
@@ -26,7 +25,6 @@ from asyncrun.paths import LEDGER, is_there, state_folder
 from asyncrun.ports import Progress
 from asyncrun.redact import Redactor, redact_error
 
-T = TypeVar("T")
 NOBODY = Progress().warn
 
 
@@ -96,17 +94,6 @@ async def open_builder(request: Request, *, need_keys: bool = False) -> AsyncIte
             # Whoever shows it does not know the secrets of this job file.
             redact_error(error, redactor_of(request, selection).redact)
             raise
-
-
-async def until_interrupted(work: Coroutine[Any, Any, T], stop: StopRequest) -> T:
-    """Return what the work returns. When it is cancelled, as by Ctrl-C, it is told to stop and waited for: no thread can be cancelled."""
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        stop.request("interrupted")
-        await asyncio.gather(task, return_exceptions=True)
-        raise
 
 
 def _look(request: Request, need_keys: bool) -> tuple[Selection, Path]:

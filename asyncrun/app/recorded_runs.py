@@ -1,4 +1,4 @@
-"""Which recorded runs are meant by the words of a command, and read with their spans."""
+"""Recorded runs: which is meant by the words of a command, read with its spans, and written for another tool."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import orjson
 
 from asyncrun.callbacks.schema import CBEventType
+from asyncrun.clock import SystemClock
 from asyncrun.errors import UnknownRunError
 from asyncrun.escape import printable
 from asyncrun.paths import TRACES
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.store import TraceStore
+from asyncrun.writers.atomic import AtomicFile
 
+Format = Literal["otlp", "perfetto", "json"]
 _LATEST = re.compile(r"latest(?:~(\d{1,9}))?")
 
 
@@ -41,6 +46,35 @@ def select_runs(
     with TraceStore(state / TRACES, read_only=True) as store:
         runs = [run for run in store.runs() if status in (None, run.status_at(now)) and (since is None or run.started >= now - since)]
         return [run for run in runs if job is None or job in (jobs_in(run.summary) or job_names(store.spans(run.run_id)))]
+
+
+def export_trace(state: Path, words: str, form: Format) -> tuple[str, str]:
+    """Return the id of one run, and the run as JSON in the form of another tool. Raises UnknownRunError and StorageError."""
+    from asyncrun.trace.exporters.otlp_json import otlp_document
+    from asyncrun.trace.exporters.perfetto import perfetto_document
+    from asyncrun.trace.json_documents import plain_document
+
+    describe = {"otlp": otlp_document, "perfetto": perfetto_document, "json": plain_document}[form]
+    run, spans = read_trace(state, words)
+    return run.run_id, orjson.dumps(describe(run, spans, SystemClock().now())).decode()
+
+
+def export_page(state: Path, words: str) -> tuple[str, str]:
+    """Return the id of one run, and the run as a page of HTML that stands alone. Raises UnknownRunError and StorageError."""
+    from asyncrun.trace.exporters.html import render_html
+
+    run, spans = read_trace(state, words)
+    return run.run_id, render_html(run, spans, SystemClock().now())
+
+
+def write_trace(path: Path, text: str) -> None:
+    """Write an export to a file, whole or not at all. Raises OutputError and StorageError."""
+    file = AtomicFile(path)
+    try:
+        file.write(text.encode() + b"\n")
+        file.commit()
+    finally:
+        file.abort()
 
 
 def _read_traces(state: Path, choose: Callable[[Sequence[RunRecord]], Sequence[RunRecord]]) -> list[tuple[RunRecord, list[Span]]]:

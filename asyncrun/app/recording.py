@@ -1,22 +1,28 @@
-"""The trace of a run: opened so that no state of its file stops the run, and told what the job file came down to."""
+"""The trace of a run while it is recorded: opened so that no state of its file stops the run, and sent on to an OTLP collector."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from asyncrun.app.request import SECRET_NAMES
-from asyncrun.clock import Clock
-from asyncrun.errors import DamagedStateError, StorageError, TryLaterError, os_words
+from asyncrun.app.recorded_runs import read_trace
+from asyncrun.app.request import SECRET_NAMES, environment_secrets
+from asyncrun.clock import Clock, SystemClock
+from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, TryLaterError, os_words
+from asyncrun.escape import printable
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import TraceConfig
 from asyncrun.process_locks import hold_folder
 from asyncrun.redact import MASK, Redactor
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import RunRecord, Span
+
+if TYPE_CHECKING:
+    from asyncrun.trace.exporters.otlp_sender import OtlpSender
 
 DAMAGED = ".damaged"
 """What is added to the name of a store that was set aside."""
@@ -52,6 +58,31 @@ def open_recorder(
         recorder.close()
         warn(f"this run goes without a trace: {error.message}; {error.hint}")
     return recorder
+
+
+def open_sender(environ: Mapping[str, str]) -> OtlpSender | None:
+    """Return what sends runs to a collector, when `OTEL_EXPORTER_OTLP_ENDPOINT` is set."""
+    if not any(name.startswith("OTEL_") for name in environ):
+        return None  # What sends is loaded only where it may be wanted.
+    from asyncrun.trace.exporters.otlp_sender import OtlpSender, is_wanted
+
+    return OtlpSender(environ) if is_wanted(environ) else None
+
+
+async def send_trace(
+    sender: OtlpSender | None, state: Path, run_id: str, environ: Mapping[str, str], warn: Callable[[str], object]
+) -> None:
+    """Send what the collector has not been sent of the run that has ended; `warn` is told when that fails."""
+    if sender is None:
+        return
+    try:
+        await asyncio.to_thread(lambda: sender.finish(*read_trace(state, run_id), SystemClock().now()))
+    except Exception as error:  # a trace that another tool does not take is no failure of the run
+        from asyncrun.trace.exporters.otlp_sender import HEADERS
+
+        secrets = {*environment_secrets(environ), *([environ[HEADERS]] if environ.get(HEADERS) else [])}
+        hint = f"; {error.hint}" if isinstance(error, AsyncrunError) else ""
+        warn(f"the trace is not sent on: {printable(Redactor(secrets).redact(str(error)), 300)}{hint}")
 
 
 def settings_of(jobs: Iterable[Job]) -> dict[str, Any]:

@@ -12,19 +12,20 @@ from pathlib import Path
 
 from asyncrun.aio.event_loop import loop_factory
 from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
-from asyncrun.app.jobs import check_jobs, made_inputs, open_job, output_path
+from asyncrun.app.builder import JobBuilder
+from asyncrun.app.job_checks import check_jobs, output_path, outputs_read
 from asyncrun.app.opening import create_builder, redactor_of
 from asyncrun.app.overrides import Selection, load_jobs
-from asyncrun.app.recording import hash_of, open_recorder, settings_of
+from asyncrun.app.recording import hash_of, open_recorder, open_sender, send_trace, settings_of
 from asyncrun.app.request import Request
 from asyncrun.app.run_watch import capture_warnings, watch_run
 from asyncrun.app.state_folder import enter_state_folder, spooled_stdin
-from asyncrun.app.trace_export import open_sender, send_trace
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import LockedError, StopRunError, TryLaterError
 from asyncrun.grammar.file_formats import STDIN, STDOUT
 from asyncrun.jobfile.jobs import Job
+from asyncrun.jobs.interface import find_kind
 from asyncrun.ledger.job_records import open_refresh
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.paths import LEDGER, TRACES, open_state_folder, recorded_as, state_folder
@@ -127,7 +128,7 @@ async def _run_locked(
         builder = build(request, ledger, stop=stop, clock=clock, manager=manager)
         stack.push_async_callback(builder.aclose)
         if request.options.retry is not None:
-            from asyncrun.app.results import with_failures
+            from asyncrun.app.plan_failed_export import with_failures
 
             jobs = await asyncio.to_thread(with_failures, jobs, builder, request.options.retry.ids)
             if not jobs:
@@ -138,8 +139,7 @@ async def _run_locked(
             await open_refresh(ledger, await asyncio.to_thread(lambda: [builder.failures_of(job) for job in named]))
         run_id = await asyncio.to_thread(_begin, recorder, state, request.file, jobs)
         progress.run_started(run_id, [job.name for job in jobs])
-        made = await asyncio.to_thread(lambda: made_inputs(jobs, builder.root))
-        planned = [PlannedJob(job.name, job.kind, job.needs, partial(open_job, job, builder), job.name in made) for job in jobs]
+        planned = await asyncio.to_thread(_planned_jobs, jobs, builder)
         runner = Runner(
             planned, progress=progress, manager=manager, stop=stop, fail_fast=request.options.fail_fast, clock=clock, redact=redactor.redact
         )
@@ -155,6 +155,11 @@ async def _run_locked(
         await send_trace(sender, state, run_id, request.environ, tell)
         progress.run_finished(result)
         return result
+
+
+def _planned_jobs(jobs: Sequence[Job], builder: JobBuilder) -> list[PlannedJob]:
+    reading = outputs_read(jobs, builder.root)
+    return [PlannedJob(job.name, job.kind, job.needs, partial(find_kind(job.kind).open, job, builder), job.name in reading) for job in jobs]
 
 
 def _begin(recorder: TraceRecorder, state: Path, file: Path, jobs: Sequence[Job]) -> str:

@@ -145,12 +145,12 @@ def export_trace(
 
     Example: asyncrun trace export --format perfetto -o trace.json
     """
-    from asyncrun.app import trace_export
+    from asyncrun.app import recorded_runs
     from asyncrun.cli._requests import check_target
 
     state = traced_folder(file, options.state_dir)
     check_target(options, output, state, file)
-    return _write(*trace_export.export_trace(state, run, form), output, options)
+    return _write(*recorded_runs.export_trace(state, run, form), output, options)
 
 
 def html(
@@ -163,24 +163,24 @@ def html(
 
     Example: asyncrun trace html -o trace.html
     """
-    from asyncrun.app import trace_export
+    from asyncrun.app import recorded_runs
     from asyncrun.cli._requests import check_target
 
     state = traced_folder(file, options.state_dir)
     check_target(options, output, state, file)
-    return _write(*trace_export.export_page(state, run), output, options)
+    return _write(*recorded_runs.export_page(state, run), output, options)
 
 
 def _write(run_id: str, text: str, output: str, options: GlobalOptions) -> int:
     """Write a run for other programs: to a file, which is told, or to standard output."""
-    from asyncrun.app import trace_export
+    from asyncrun.app import recorded_runs
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.ui.json_documents import document
 
     if output == STDOUT:
         print_answer(text)
         return 0
-    trace_export.write_trace(Path(output), text)
+    recorded_runs.write_trace(Path(output), text)
     if options.json:
         print_document(document(run_id=run_id))
     elif not options.quiet:

@@ -80,8 +80,8 @@ if __name__ == "__main__":
     import asyncrun.app.clean
     import asyncrun.app.doctor
     import asyncrun.app.ledger_transfer
+    import asyncrun.app.recorded_runs
     import asyncrun.app.run
-    import asyncrun.app.trace_export
     import asyncrun.cli._app
     import asyncrun.http  # noqa: F401
 
