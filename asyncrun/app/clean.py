@@ -17,10 +17,10 @@ from asyncrun.app.state_folder import enter_alone
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.errors import AsyncrunError, JobFileError, UsageError
+from asyncrun.jobfile.files import is_job_file
 from asyncrun.jobfile.job_file import JobFile
 from asyncrun.jobfile.jobs import Job
-from asyncrun.jobfile.load import is_job_file, load_job_file
-from asyncrun.jobfile.loader import LoadOptions
+from asyncrun.jobfile.loader import LoadOptions, load_job_file
 from asyncrun.jobs.interface import find_kind
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.spaces import find_superseded, remove_from_ledger, space_sizes

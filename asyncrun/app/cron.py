@@ -17,8 +17,7 @@ from asyncrun.endpoints.address import find_address
 from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import JobFileError, UsageError
 from asyncrun.jobfile.jobs import Job
-from asyncrun.jobfile.load import load_job_file
-from asyncrun.jobfile.loader import LoadOptions
+from asyncrun.jobfile.loader import LoadOptions, load_job_file
 from asyncrun.jobfile.sections import EndpointConfig, ModelConfig
 from asyncrun.llms.providers import PROVIDERS as CHATS
 from asyncrun.schedule.crontab import Entry, build_entry, find_settings, read_crontab

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from asyncrun.app.request import Request
 from asyncrun.errors import OutputError, Place, os_words
-from asyncrun.jobfile.load import load_job_file, raise_mistakes
-from asyncrun.jobfile.loader import LoadOptions
+from asyncrun.jobfile.files import raise_mistakes
+from asyncrun.jobfile.loader import LoadOptions, load_job_file
 from asyncrun.jobfile.schema import job_file_schema
 from asyncrun.paths import write_new
 

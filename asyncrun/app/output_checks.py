@@ -10,10 +10,10 @@ from pathlib import Path
 from asyncrun.app.request import Request, WrittenPath
 from asyncrun.errors import JobFileError, UsageError
 from asyncrun.grammar.file_formats import STDOUT
+from asyncrun.jobfile.files import is_job_file
 from asyncrun.jobfile.job_file import JobFile
 from asyncrun.jobfile.jobs import Job
-from asyncrun.jobfile.load import is_job_file, load_job_file
-from asyncrun.jobfile.loader import LoadOptions
+from asyncrun.jobfile.loader import LoadOptions, load_job_file
 from asyncrun.jobfile.protected_files import output_files, protect_input, protect_parts, protect_store
 from asyncrun.path_collisions import Protected, Spot, find_collision, locate, protect_database, protect_files, protect_folder
 from asyncrun.paths import LEDGER, LOCKS, TRACES, job_files_in, state_folder

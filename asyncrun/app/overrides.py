@@ -14,8 +14,7 @@ from asyncrun.grammar.file_formats import STDIN, STDOUT
 from asyncrun.jobfile.input_output import OutputConfig
 from asyncrun.jobfile.job_file import JobFile, absolute, closure, unknown_job
 from asyncrun.jobfile.jobs import Job, setting_of
-from asyncrun.jobfile.load import load_job_file, parse_job_file
-from asyncrun.jobfile.loader import LoadOptions
+from asyncrun.jobfile.loader import LoadOptions, load_job_file, parse_job_file
 from asyncrun.jobfile.sections import LlmConfig
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.run_options import RunOptions

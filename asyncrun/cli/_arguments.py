@@ -47,7 +47,7 @@ def complete_runs(incomplete: str) -> list[str]:
 
 
 def _job_names(file: Path) -> list[str]:
-    from asyncrun.jobfile.load import job_names
+    from asyncrun.jobfile.files import job_names
 
     return job_names(file)
 

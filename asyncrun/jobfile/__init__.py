@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from asyncrun.jobfile.input_output import InputConfig, OutputConfig
     from asyncrun.jobfile.job_file import JobFile
     from asyncrun.jobfile.jobs import Job, PluginJob
-    from asyncrun.jobfile.load import load_job_file, parse_job_file
-    from asyncrun.jobfile.loader import LoadOptions
+    from asyncrun.jobfile.loader import LoadOptions, load_job_file, parse_job_file
     from asyncrun.jobfile.schema import job_file_schema
     from asyncrun.jobfile.sections import EmbedderConfig, StoreConfig
     from asyncrun.jobfile.units import Threshold
@@ -46,8 +45,8 @@ _HOMES = {
     "StoreConfig": "sections",
     "Threshold": "units",
     "job_file_schema": "schema",
-    "load_job_file": "load",
-    "parse_job_file": "load",
+    "load_job_file": "loader",
+    "parse_job_file": "loader",
 }
 
 _KINDS = {"EmbedJob": "embed", "IngestJob": "ingest", "QueryJob": "query"}
@@ -59,7 +58,7 @@ _load = load_on_use(__name__, _HOMES)
 def __getattr__(name: str) -> Any:
     if name not in _KINDS:
         return _load(name)
-    from asyncrun.jobfile.kinds import job_model
+    from asyncrun.jobfile.jobs import job_model
 
     return job_model(_KINDS[name])
 

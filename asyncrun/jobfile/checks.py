@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path as FilePath
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 from asyncrun.escape import printable
 from asyncrun.grammar.file_formats import OUTPUTS, STDOUT, input_format
-from asyncrun.jobfile.entries import JobEntry
+from asyncrun.jobfile.entries import JobEntry, Parts
 from asyncrun.jobfile.field_types import Model
 from asyncrun.jobfile.input_output import OutputConfig
 from asyncrun.jobfile.job_grammar import input_path
@@ -28,7 +28,7 @@ from asyncrun.jobfile.sections import (
     StoreConfig,
 )
 from asyncrun.jobfile.unavailable import Names
-from asyncrun.jobfile.yaml_tree import Path, Scalar, Table, show
+from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, Table, show
 from asyncrun.path_collisions import Protected, find_collision, locate, protect_files, protect_folder
 from asyncrun.paths import state_folder
 from asyncrun.registry import BUILT_IN
@@ -44,7 +44,7 @@ def check_names(entries: Sequence[JobEntry], findings: Findings) -> None:
             findings.add(entry.path("name"), f"jobs[{first[entry.name]}] has this name too", "a name of its own")
 
 
-def check_embedder(embedder: EmbedderConfig, path: Path, names: Names, findings: Findings) -> None:
+def check_embedder(embedder: EmbedderConfig, path: KeyPath, names: Names, findings: Findings) -> None:
     """An embedder's provider is known, and a model is named where the provider does not settle it."""
     usable = names.check("embedders", "provider", embedder.provider, (*path, "provider"), findings)
     if not usable or findings.knows((*path, "model")):
@@ -64,13 +64,13 @@ def check_embedder(embedder: EmbedderConfig, path: Path, names: Names, findings:
         _check_unused(embedder, LOCAL_KEYS, "the provider local", path, findings)
 
 
-def check_store(store: StoreConfig, path: Path, names: Names, findings: Findings) -> None:
+def check_store(store: StoreConfig, path: KeyPath, names: Names, findings: Findings) -> None:
     """A store's type is known, and its keys are those of the type."""
     if names.check("stores", "store type", store.type, (*path, "type"), findings) and store.type in STORE_KEYS:
         _check_unused(store, STORE_KEYS[store.type], f"the store type {store.type}", path, findings)
 
 
-def check_llm(llm: LlmConfig, path: Path, names: Names, findings: Findings) -> None:
+def check_llm(llm: LlmConfig, path: KeyPath, names: Names, findings: Findings) -> None:
     """A chat model's provider is known, and its model is named."""
     usable = names.check("llms", "provider", llm.provider, (*path, "provider"), findings)
     if not usable:
@@ -85,7 +85,7 @@ def check_executor(executor: ExecutorConfig, findings: Findings) -> None:
         _check_unused(executor, frozenset({"type"}), "the executor local", ("executor",), findings)
 
 
-def _check_unused(model: Model, used: Collection[str], owner: str, path: Path, findings: Findings) -> None:
+def _check_unused(model: Model, used: Collection[str], owner: str, path: KeyPath, findings: Findings) -> None:
     """What is stated and would be ignored is a mistake; an empty value, or the default, asks for nothing."""
     for name, field in type(model).model_fields.items():
         key, value = field.alias or name, getattr(model, name)
@@ -97,7 +97,7 @@ def _check_unused(model: Model, used: Collection[str], owner: str, path: Path, f
             findings.add((*path, key), f"{owner} does not use it", ", ".join(sorted(used)), key=True)
 
 
-def _check_llama_index(embedder: EmbedderConfig, path: Path, findings: Findings) -> None:
+def _check_llama_index(embedder: EmbedderConfig, path: KeyPath, findings: Findings) -> None:
     if not embedder.options.get("class"):
         findings.add(path, "missing", "{class: llama_index.core.MockEmbedding, args: {}}", missing="options")
     for key in ("base_url", "params", "tokenizer", "endpoints"):
@@ -145,12 +145,12 @@ def _check_format(output: OutputConfig, entry: JobEntry, names: Names, findings:
         findings.add(where, "the ending of the path names no format", f"{', '.join(built)}, '-', or a mapping with path and format")
 
 
-def written(entries: Sequence[JobEntry], root: FilePath) -> frozenset[FilePath]:
+def written(entries: Sequence[JobEntry], root: Path) -> frozenset[Path]:
     """Return the files that jobs write."""
     return frozenset(path for entry in entries if (path := output_path(entry.job, root)) is not None)
 
 
-def check_outputs(entries: Sequence[JobEntry], root: FilePath, job_file: FilePath, key_files: Collection[str], findings: Findings) -> None:
+def check_outputs(entries: Sequence[JobEntry], root: Path, job_file: Path, key_files: Collection[str], findings: Findings) -> None:
     """Every output is written by one job, at most one goes to stdout, and none is what the job reads or what must stay for others."""
     kept = [
         protect_files("the job file", [locate(job_file)]),
@@ -189,10 +189,10 @@ def check_budgets(entries: Sequence[JobEntry], findings: Findings) -> None:
                 findings.add(entry.path("budget", "cost"), "a budget of money needs a price", f"price_per_million_tokens at the {word}")
 
 
-def check_limits(models: Mapping[Path, ModelConfig], findings: Findings) -> None:
+def check_limits(parts: Parts, entries: Sequence[JobEntry], findings: Findings) -> None:
     """Limits hold for an endpoint, a key and a model: what two embedders or llms state about the same three must be the same."""
-    first: dict[tuple[str, str, str], tuple[Path, EndpointConfig | ModelConfig]] = {}
-    places = ((place, owner, model) for path, model in models.items() for place, owner in _places(path, model))
+    first: dict[tuple[str, str, str], tuple[KeyPath, EndpointConfig | ModelConfig]] = {}
+    places = ((place, owner, model) for path, model in _models_by_path(parts, entries).items() for place, owner in _places(path, model))
     for path, place, model in places:
         stated = place.limits.model_dump(exclude_unset=True)
         if not stated:
@@ -204,14 +204,27 @@ def check_limits(models: Mapping[Path, ModelConfig], findings: Findings) -> None
             findings.add((*path, "limits"), what, "the same limits, or limits at one of them", key=True)
 
 
-def _places(path: Path, model: ModelConfig) -> Iterator[tuple[Path, EndpointConfig | ModelConfig]]:
+def _models_by_path(parts: Parts, entries: Sequence[JobEntry]) -> dict[KeyPath, ModelConfig]:
+    """Return embedders and llms by where their settings stand."""
+    found: dict[KeyPath, ModelConfig] = {("embedders", name): one for name, one in parts.embedders.items() if one is not None}
+    found |= {("llms", name): one for name, one in parts.llms.items() if one is not None}
+    for entry in entries:
+        llm: LlmConfig | None = setting_of(entry.job, "llm")
+        if entry.job is not None and entry.embedder is not None:
+            found.setdefault(entry.embedder, entry.job.embedder)
+        if llm is not None and not any(path[0] == "llms" for path in entry.parts):
+            found[entry.path("llm")] = llm
+    return found
+
+
+def _places(path: KeyPath, model: ModelConfig) -> Iterator[tuple[KeyPath, EndpointConfig | ModelConfig]]:
     """Yield where a model is served: its endpoints, or its one address."""
     yield from (((*path, "endpoints", at), place) for at, place in enumerate(model.places()))
     if not model.endpoints:
         yield path, model
 
 
-def _key_of(path: Path, model: EndpointConfig | ModelConfig, findings: Findings) -> str:
+def _key_of(path: KeyPath, model: EndpointConfig | ModelConfig, findings: Findings) -> str:
     if model.api_key is not None:
         return model.api_key.get_secret_value()
     node = findings.node((*path, "api_key"))

@@ -1,20 +1,24 @@
-"""The entries under `jobs`, each with its defaults merged in, checked against the model of its kind."""
+"""The entries under `jobs`, each with its defaults merged in, checked against the model of its kind, and given keys from files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
-from asyncrun.jobfile.jobs import Job, PartialJob
-from asyncrun.jobfile.kinds import job_model, job_options, keys_of
+from pydantic import SecretStr
+
+from asyncrun.jobfile.jobs import Job, PartialJob, job_model, job_options, keys_of, setting_of
 from asyncrun.jobfile.mistakes import Findings, listed, near
-from asyncrun.jobfile.sections import EmbedderConfig, LlmConfig, StoreConfig, local_embedder, short_form
+from asyncrun.jobfile.sections import EmbedderConfig, LlmConfig, ModelConfig, StoreConfig, local_embedder, short_form
 from asyncrun.jobfile.unavailable import Names
 from asyncrun.jobfile.validation_errors import build
-from asyncrun.jobfile.yaml_tree import Path, Scalar
+from asyncrun.jobfile.yaml_tree import KeyPath, Scalar
 
 MAX_JOBS = 1000
+
+Keys: TypeAlias = Mapping[KeyPath, str]
+"""Keys that were read from files, by the path of the embedder, store or llm that they belong to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,14 @@ class Parts:
     embedders: Mapping[str, EmbedderConfig | None]
     stores: Mapping[str, StoreConfig | None]
     llms: Mapping[str, LlmConfig | None]
+
+    def with_keys(self, keys: Keys) -> Parts:
+        """Return the parts with their keys."""
+        return Parts(
+            {name: _with_key(part, ("embedders", name), keys) for name, part in self.embedders.items()},
+            {name: _with_key(part, ("stores", name), keys) for name, part in self.stores.items()},
+            {name: _with_key(part, ("llms", name), keys) for name, part in self.llms.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +51,41 @@ class JobEntry:
     name: str
     shown: str
     job: Job | None
-    parts: frozenset[Path]
-    embedder: Path | None
+    parts: frozenset[KeyPath]
+    embedder: KeyPath | None
     inherited: frozenset[str]
     needs: tuple[str, ...]
     model: type[Job]
 
-    def path(self, *rest: str | int) -> Path:
+    def path(self, *rest: str | int) -> KeyPath:
         """Return the path of something in this entry, or in the defaults that it takes it from."""
         if rest and rest[0] in self.inherited:
             return ("defaults", *rest)
         return ("jobs", self.position, *rest)
+
+    def with_keys(self, keys: Keys) -> JobEntry:
+        """Return the entry with the keys of what its job uses, and with what becomes of empty texts in its kind."""
+        job = self.job
+        if job is None:
+            return self
+        embedder = _with_key(job.embedder, self.embedder or (), keys)
+        if job.skips_empty and "on_empty" not in embedder.model_fields_set:
+            embedder = embedder.model_copy()
+            object.__setattr__(embedder, "on_empty", "skip")  # a default, and not stated
+        changes = {"embedder": embedder}
+        for key in ("store", "llm"):
+            part: StoreConfig | LlmConfig | None = setting_of(job, key)
+            if part is not None:
+                owner = next((path for path in self.parts if path[0] == f"{key}s"), self.path(key))
+                changes[key] = _with_key(part, owner, keys)
+        return replace(self, job=job.model_copy(update=changes))
+
+
+def _with_key(part: Any, path: KeyPath, keys: Keys) -> Any:
+    changes: dict[str, Any] = {"api_key": SecretStr(keys[path])} if path in keys else {}
+    if isinstance(part, ModelConfig):
+        changes["endpoints"] = tuple(_with_key(each, (*path, "endpoints", at), keys) for at, each in enumerate(part.endpoints))
+    return part.model_copy(update=changes) if part is not None and changes else part
 
 
 class EntryBuilder:
@@ -63,7 +99,7 @@ class EntryBuilder:
 
     def build(self, position: int, data: Any) -> JobEntry | None:
         """Return the entry at a position, None for what is no mapping."""
-        path: Path = ("jobs", position)
+        path: KeyPath = ("jobs", position)
         if not isinstance(data, dict):
             self._findings.add(path, "not a job", "a mapping such as {name: notes, kind: embed, input: notes.jsonl, output: vectors.jsonl}")
             return None
@@ -96,7 +132,7 @@ class EntryBuilder:
     def _filled(self, blank: JobEntry, own: Mapping[str, Any]) -> JobEntry:
         known = keys_of(blank.model)
         data = {key: value for key, value in self._defaults.items() if key in known} | dict(own)
-        parts: set[Path] = set()
+        parts: set[KeyPath] = set()
         embedder = self._embedder(blank, data, parts) if "embedder" in data and "embedder" in known else None
         for key, section in (("store", self._parts.stores), ("llm", self._parts.llms)):
             if key in data and key in known and isinstance(data[key], str):
@@ -108,7 +144,7 @@ class EntryBuilder:
             job = build(PartialJob, data, lambda path: blank.path(*path), self._findings)
         return replace(blank, job=job, parts=frozenset(parts), embedder=embedder)
 
-    def _embedder(self, entry: JobEntry, data: dict[str, Any], parts: set[Path]) -> Path | None:
+    def _embedder(self, entry: JobEntry, data: dict[str, Any], parts: set[KeyPath]) -> KeyPath | None:
         """Put the embedder's model or data into the place of its name; return where its settings stand."""
         value, path = data["embedder"], entry.path("embedder")
         if not isinstance(value, str):
@@ -133,7 +169,7 @@ class EntryBuilder:
         return path
 
     def _named(
-        self, path: Path, name: str, known: Mapping[str, StoreConfig | LlmConfig | None], parts: set[Path]
+        self, path: KeyPath, name: str, known: Mapping[str, StoreConfig | LlmConfig | None], parts: set[KeyPath]
     ) -> StoreConfig | LlmConfig | None:
         """Return the store or llm of a name."""
         word = str(path[-1])

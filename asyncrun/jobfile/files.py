@@ -1,17 +1,22 @@
-"""Files that are read while a job file is loaded: the job file itself, and keys."""
+"""Files that are read while a job file is loaded, the job file itself and keys, and what can be told of a job file before it is."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path, PurePath
 
 from asyncrun.errors import JobFileError, Mistake, Place
-from asyncrun.jobfile.mistakes import near
+from asyncrun.jobfile.mistakes import Findings, near, with_lines
+from asyncrun.jobfile.yaml_parser import compose
+from asyncrun.jobfile.yaml_tree import KeyPath, Listing, Scalar, Table, child
 
 MAX_BYTES = 1_000_000
 """The longest job file that is read; a thousand jobs are a tenth of it."""
 MAX_KEY_BYTES = 10_000
+MAX_NEIGHBOURS = 1000
 
 
 def load_text(path: Path) -> str:
@@ -61,6 +66,36 @@ def _refused(shown: str, message: str, suggestion: str | None = None) -> JobFile
     return JobFileError([Mistake("", message, None, suggestion, Place(shown))])
 
 
+def job_names(path: Path) -> list[str]:
+    """Return the names, in the file's order; what is no name is left out. Raises JobFileError when the file cannot be read as YAML."""
+    root, _ = compose(load_text(path), str(path))
+    jobs = child(root, "jobs") if root is not None else None
+    names = (child(item, "name") for item in jobs.items) if isinstance(jobs, Listing) else ()
+    return [name.text for name in names if isinstance(name, Scalar)]
+
+
+def is_job_file(path: Path) -> bool:
+    """Tell whether a YAML file is a job file, or one of another program; one that is no YAML counts as a job file with mistakes.
+
+    Raises JobFileError when it is no readable text.
+    """
+    root, mistakes = compose(load_text(path), str(path))
+    return bool(mistakes) or child(root, "jobs") is not None
+
+
+def raise_mistakes(path: Path, found: Sequence[tuple[KeyPath, str]]) -> None:
+    """Raise JobFileError for what was found of a job file that has no mistakes of its own: where each stands, and what it is."""
+    text = load_text(path)
+    root, _ = compose(text, str(path))
+    findings = Findings(str(path), root or Table({}, 1, 1))
+    for steps, message in found:
+        findings.add(steps, message)
+    try:
+        findings.raise_all(lambda gap: True)
+    except JobFileError as error:
+        raise JobFileError(with_lines(error.mistakes, text)) from None
+
+
 def real(path: Path) -> Path:
     """Return a path without symbolic links and `..`, also where nothing is there."""
     return Path(os.path.realpath(path))
@@ -81,16 +116,12 @@ def neighbour(path: Path, text: str) -> str | None:
     """Return what was typed with the name of a file that is there; `text` is the path as it was typed."""
     if "$" in PurePath(text).name:
         return None  # The value of a variable is not shown, and not told by a name beside it.
-    name = near(path.name, _names_beside(path))
-    return str(PurePath(text).with_name(name)) if name and name != path.name else None
-
-
-def _names_beside(path: Path, limit: int = 1000) -> list[str]:
     try:
         with os.scandir(path.parent) as scan:
-            return [entry.name for _, entry in zip(range(limit), scan, strict=False)]
+            name = near(path.name, [entry.name for entry in islice(scan, MAX_NEIGHBOURS)])
     except OSError:
-        return []
+        return None
+    return str(PurePath(text).with_name(name)) if name and name != path.name else None
 
 
 def _reason(error: Exception) -> str:

@@ -17,8 +17,7 @@ from asyncrun.jobfile.job_file import absolute
 from asyncrun.jobfile.job_grammar import find_glob, input_path, parse_excluded
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.unavailable import Names
-from asyncrun.jobfile.yaml_tree import Path as Steps
-from asyncrun.jobfile.yaml_tree import Scalar
+from asyncrun.jobfile.yaml_tree import KeyPath, Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def check_inputs(entry: JobEntry, root: Path, written: frozenset[Path], names: N
         _check_skip(absolute(root, entry.job.skip), entry.path("skip"), findings)
 
 
-def _check_skip(place: Path, path: Steps, findings: Findings) -> None:
+def _check_skip(place: Path, path: KeyPath, findings: Findings) -> None:
     node = findings.node(path)
     if isinstance(node, Scalar) and not findings.knows(path) and not place.is_file():
         findings.add(path, not_a_file(place), "a file with one id a line", neighbour(place, node.text))

@@ -15,7 +15,7 @@ from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import real
 from asyncrun.jobfile.input_output import InputConfig
 from asyncrun.jobfile.mistakes import Findings
-from asyncrun.jobfile.yaml_tree import Path as Steps
+from asyncrun.jobfile.yaml_tree import KeyPath
 
 
 def check_words(entry: JobEntry, root: Path, findings: Findings) -> None:
@@ -59,7 +59,7 @@ def takes(given: InputConfig, root: Path) -> Callable[[Path], bool]:
     return lambda path: (path in named or any(glob.covers(str(path)) for glob in globs)) and not excluded(str(path))
 
 
-def input_path(entry: JobEntry, position: int, findings: Findings) -> Steps:
+def input_path(entry: JobEntry, position: int, findings: Findings) -> KeyPath:
     """Return where the text of an input stands: the input has three forms, and each path or list of paths two."""
     base = entry.path("input")
     for path in ((*base, "path", position), (*base, "path"), (*base, position)):
@@ -68,7 +68,7 @@ def input_path(entry: JobEntry, position: int, findings: Findings) -> Steps:
     return base
 
 
-def _one_of(path: Steps, position: int, findings: Findings) -> Steps:
+def _one_of(path: KeyPath, position: int, findings: Findings) -> KeyPath:
     return (*path, position) if findings.node((*path, position)) is not None else path
 
 
@@ -87,6 +87,6 @@ def _is_template(text: str) -> bool:
         return False
 
 
-def _refuse_pattern(path: Steps, findings: Findings) -> None:
+def _refuse_pattern(path: KeyPath, findings: Findings) -> None:
     if not findings.knows(path):
         findings.add(path, f"the pattern{findings.quoted(path)} cannot be used: it has a range that ends before it begins", "[a-z]")

@@ -1,15 +1,18 @@
-"""What every job of a job file has, and what the models of kinds are made of."""
+"""What every job of a job file has, what the models of kinds are made of, and the model of a kind by its name."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from asyncrun import registry
+from asyncrun.errors import UsageError
 from asyncrun.jobfile.field_types import (
     Accepts,
     Count,
@@ -215,3 +218,29 @@ class PartialJob(PluginJob):
     name: Name = ""
     kind: str = ""
     input: InputField = Field(default_factory=lambda: InputConfig.model_validate({"items": [], "allow_empty": True}))
+
+
+def job_model(kind: str) -> type[Job]:
+    """Return the model of a kind's jobs; a plugin's that brings none, or that cannot be imported, has its keys in `PluginJob.options`."""
+    try:
+        found = registry.load("kinds", kind, clash=False)
+    except UsageError:
+        return PluginJob  # Whoever opens the job is told why.
+    model: type[Job] = getattr(found, "model", PluginJob)
+    return model
+
+
+def built_in_models() -> list[type[Job]]:
+    """Return the models of the kinds that come with asyncrun."""
+    return [job_model(kind) for kind in registry.BUILT_IN["kinds"]]
+
+
+@cache
+def job_options() -> frozenset[str]:
+    """Return what may stand under `defaults`: the keys of the built-in kinds."""
+    return keys_of(*built_in_models()) - {"name", "kind"}
+
+
+def keys_of(*models: type[Job]) -> frozenset[str]:
+    """Return the keys of models as a job file has them."""
+    return frozenset(field.alias or name for model in models for name, field in model.model_fields.items())

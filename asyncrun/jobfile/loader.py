@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from asyncrun.errors import JobFileError, Mistake, Place
 from asyncrun.jobfile import checks
 from asyncrun.jobfile.entries import MAX_JOBS, EntryBuilder, JobEntry, Parts
-from asyncrun.jobfile.files import load_key
+from asyncrun.jobfile.files import load_key, load_text
 from asyncrun.jobfile.input_checks import check_inputs
 from asyncrun.jobfile.job_file import VERSION, JobFile, Sections, closure, unknown_job
 from asyncrun.jobfile.job_grammar import check_words
-from asyncrun.jobfile.jobs import EntryReader, Job, PartialJob, setting_of
-from asyncrun.jobfile.keys import KeyRing
-from asyncrun.jobfile.kinds import job_options
-from asyncrun.jobfile.mistakes import Findings, Gap, near
+from asyncrun.jobfile.jobs import EntryReader, Job, PartialJob, job_options
+from asyncrun.jobfile.mistakes import Findings, Gap, near, with_lines
 from asyncrun.jobfile.needs import Needs, check_cycles, find_needs
-from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, ModelConfig, NotifyConfig, StoreConfig, TraceConfig
+from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
 from asyncrun.jobfile.unavailable import Names, note_later
 from asyncrun.jobfile.validation_errors import M, build
-from asyncrun.jobfile.variables import VARIABLE_NAME, Resolver, Variables
+from asyncrun.jobfile.variables import Resolver, Variables, declared_variables
 from asyncrun.jobfile.yaml_parser import compose
-from asyncrun.jobfile.yaml_tree import Listing, Path, Scalar, Table, children, is_nothing
+from asyncrun.jobfile.yaml_tree import KeyPath, Listing, Scalar, Table, children, is_nothing
 
 _SELECTABLE = {"jobs", "embedders", "stores", "llms"}
 
@@ -46,10 +44,31 @@ class LoadOptions:
     need_keys: bool = True
 
 
+def load_job_file(path: Path, options: LoadOptions) -> JobFile:
+    """Read a job file; its path stands in every mistake as it is given.
+
+    Raises JobFileError with every mistake, UsageError for a job that is not in the file.
+    """
+    return parse_job_file(load_text(path), path, options)
+
+
+def parse_job_file(text: str, path: Path, options: LoadOptions) -> JobFile:
+    """Read a job file's text as if it stood at `path`; else as `load_job_file`.
+
+    >>> text = "jobs: [{name: notes, kind: embed, input: notes.jsonl, output: vectors.jsonl}]"
+    >>> parse_job_file(text, Path("jobs.yaml"), LoadOptions(check_inputs=False)).jobs[0].name
+    'notes'
+    """
+    try:
+        return JobFileLoader(text, path, options).load()
+    except JobFileError as error:
+        raise JobFileError(with_lines(error.mistakes, text)) from None
+
+
 class JobFileLoader:
     """The loading of one file: every method is one step of it."""
 
-    def __init__(self, text: str, path: FilePath, options: LoadOptions) -> None:
+    def __init__(self, text: str, path: Path, options: LoadOptions) -> None:
         shown = str(path)
         root, mistakes = compose(text, shown)
         if root is None or (isinstance(root, Scalar) and root.plain and not root.text):
@@ -61,7 +80,7 @@ class JobFileLoader:
         if not isinstance(root, Table):
             self.findings.add((), "not a job file", "a mapping with jobs")
             self.findings.raise_all(lambda gap: True)
-        self.vars = self._vars()
+        self.vars = declared_variables(self.findings)
         self.resolver = Resolver(Variables(options.variables, options.environ, self.vars), self.findings)
 
     def load(self) -> JobFile:
@@ -82,10 +101,9 @@ class JobFileLoader:
         needs = self._needs(entries)
         reached = self._reached(entries, needs)
         self._check_files(entries, reached)
-        ring = KeyRing(self._keys(reached))
-        parts = ring.parts(parts)
-        entries = [ring.entry(entry) for entry in entries]
-        checks.check_limits(_models_by_path(parts, entries), self.findings)
+        keys = self._keys(reached)
+        parts, entries = parts.with_keys(keys), [entry.with_keys(keys) for entry in entries]
+        checks.check_limits(parts, entries, self.findings)
         self.findings.raise_all(lambda gap: self._counts(gap, reached))
         self._raise_unknown(needs)
         return JobFile(
@@ -104,22 +122,8 @@ class JobFileLoader:
             jobs=tuple(entry.job.model_copy(update={"needs": needs[entry.name]}) for entry in entries if _is_whole(entry.job)),
         )
 
-    def _vars(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        node = self.findings.node(("vars",))
-        if node is not None and not isinstance(node, Table) and not is_nothing(node):
-            self.findings.add(("vars",), "not a mapping", "a mapping of names to texts")
-        for name, value in children(node) if isinstance(node, Table) else ():
-            if not VARIABLE_NAME.fullmatch(str(name)):
-                self.findings.add(("vars", name), "not a variable's name", "letters, digits and '_', no digit first", key=True)
-            elif not isinstance(value, Scalar):
-                self.findings.add(("vars", name), "a variable holds one text", "a text or a number")
-            else:
-                found[str(name)] = value.text
-        return found
-
     def _version(self) -> int:
-        path: Path = ("version",)
+        path: KeyPath = ("version",)
         value = self.resolver.data(self.findings.node(path), path)
         if isinstance(value, str) and value.isdecimal() and len(value) < 10:
             value = int(value)
@@ -127,7 +131,8 @@ class JobFileLoader:
             what = (
                 f"this asyncrun reads version {VERSION} of the job file; a newer asyncrun reads version {value} (pip install -U asyncrun)"
             )
-            raise JobFileError([self.findings.mistake(path, what)])
+            shown, where = self.findings.where(path)
+            raise JobFileError([Mistake(shown, what, None, None, where)])
         if value is not None and (isinstance(value, bool) or value != VERSION) and not self.findings.knows(path):
             self.findings.add(path, "not a version of the job file", str(VERSION))
         return VERSION
@@ -144,7 +149,7 @@ class JobFileLoader:
             return None
         return self._build(model, self.resolver.data(node, (key,)), (key,))
 
-    def _named(self, key: str, model: type[M], check: Callable[[M, Path, Names, Findings], None]) -> dict[str, M | None]:
+    def _named(self, key: str, model: type[M], check: Callable[[M, KeyPath, Names, Findings], None]) -> dict[str, M | None]:
         """Return the parts of a section by their names, each checked; None for one that is wrong."""
         node = self.findings.node((key,))
         if node is not None and not isinstance(node, Table) and not is_nothing(node):
@@ -157,7 +162,7 @@ class JobFileLoader:
                 check(part, (key, name), self.names, self.findings)
         return found
 
-    def _build(self, model: type[M], data: Any, above: Path) -> M | None:
+    def _build(self, model: type[M], data: Any, above: KeyPath) -> M | None:
         return build(model, data, lambda path: (*above, *path), self.findings)
 
     def _entries(self, parts: Parts) -> list[JobEntry]:
@@ -200,20 +205,20 @@ class JobFileLoader:
         checks.check_budgets(entries, self.findings)
         return needs
 
-    def _reached(self, entries: Sequence[JobEntry], needs: Needs) -> frozenset[Path]:
+    def _reached(self, entries: Sequence[JobEntry], needs: Needs) -> frozenset[KeyPath]:
         """Return the paths of the selected jobs, of what they need, and of the parts that these refer to."""
         names = closure(set(self.options.jobs or needs), needs)
         return frozenset(path for entry in entries if entry.name in names for path in (entry.path(), *entry.parts))
 
-    def _counts(self, gap: Gap, reached: frozenset[Path]) -> bool:
+    def _counts(self, gap: Gap, reached: frozenset[KeyPath]) -> bool:
         if (gap.cause != "part" and not self.options.resolve) or (gap.cause == "secret" and not self.options.need_keys):
             return False
         return self._is_reached(gap, reached)
 
-    def _is_reached(self, gap: Gap, reached: frozenset[Path]) -> bool:
+    def _is_reached(self, gap: Gap, reached: frozenset[KeyPath]) -> bool:
         return gap.path[0] not in _SELECTABLE or gap.path[:2] in reached
 
-    def _check_files(self, entries: Sequence[JobEntry], reached: frozenset[Path]) -> None:
+    def _check_files(self, entries: Sequence[JobEntry], reached: frozenset[KeyPath]) -> None:
         if self.options.check_inputs:
             written = checks.written(entries, self.folder)
             for entry in entries:
@@ -224,9 +229,9 @@ class JobFileLoader:
                 read = self.options.check_inputs and entry.path() in reached
                 entry.job.check(entry, EntryReader(self.folder, self.names, self.findings, read))
 
-    def _keys(self, reached: frozenset[Path]) -> dict[Path, str]:
+    def _keys(self, reached: frozenset[KeyPath]) -> dict[KeyPath, str]:
         """Return the keys that stand in files, by the path of what they belong to."""
-        found: dict[Path, str] = {}
+        found: dict[KeyPath, str] = {}
         wanted = self.resolver.key_files.items() if self.options.resolve else ()
         for path, file in wanted:
             if path[0] in _SELECTABLE and path[:2] not in reached:
@@ -249,16 +254,3 @@ def _is_whole(job: Job | None) -> TypeGuard[Job]:
 
 def _whole(parts: Mapping[str, M | None]) -> dict[str, M]:
     return {name: part for name, part in parts.items() if part is not None}
-
-
-def _models_by_path(parts: Parts, entries: Sequence[JobEntry]) -> dict[Path, ModelConfig]:
-    """Return embedders and llms by where their settings stand."""
-    found: dict[Path, ModelConfig] = {("embedders", name): one for name, one in _whole(parts.embedders).items()}
-    found |= {("llms", name): one for name, one in _whole(parts.llms).items()}
-    for entry in entries:
-        llm: LlmConfig | None = setting_of(entry.job, "llm")
-        if entry.job is not None and entry.embedder is not None:
-            found.setdefault(entry.embedder, entry.job.embedder)
-        if llm is not None and not any(path[0] == "llms" for path in entry.parts):
-            found[entry.path("llm")] = llm
-    return found

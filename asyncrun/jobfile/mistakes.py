@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from asyncrun import spelling
-from asyncrun.errors import JobFileError, Mistake
+from asyncrun.errors import JobFileError, Mistake, Place
 from asyncrun.escape import printable
 from asyncrun.jobfile.yaml_parser import BREAK
-from asyncrun.jobfile.yaml_tree import Path, Scalar, YamlNode, find, nearest, place, show
+from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, YamlNode, find, nearest, place, show
 from asyncrun.redact import Redactor
 
 HIDDEN = {"api_key", "headers", "url", "ping"}
@@ -27,7 +27,7 @@ Cause = Literal["variable", "secret", "part"]
 class Gap:
     """A mistake that counts only where a selected job reaches its path."""
 
-    path: Path
+    path: KeyPath
     cause: Cause
     mistake: Mistake
 
@@ -46,11 +46,11 @@ class Findings:
         self.root = root
         self.gaps: list[Gap] = []
         self._mistakes = list(mistakes)
-        self._known: set[Path] = set()
+        self._known: set[KeyPath] = set()
 
     def add(
         self,
-        path: Path,
+        path: KeyPath,
         message: str,
         allowed: str | None = None,
         suggestion: str | None = None,
@@ -59,23 +59,25 @@ class Findings:
         missing: str | None = None,
     ) -> None:
         """Add a mistake about the value at a path, about its key, or about a key that is `missing` there."""
-        self._mistakes.append(self.mistake(path, message, allowed, suggestion, key=key, missing=missing))
+        shown, where = self.where(path, key=key, missing=missing)
+        self._mistakes.append(Mistake(shown, message, allowed, suggestion, where))
         self._known.add((*path, missing) if missing else path)
 
-    def add_gap(self, cause: Cause, path: Path, message: str, allowed: str | None = None, *, key: bool = False) -> None:
+    def add_gap(self, cause: Cause, path: KeyPath, message: str, allowed: str | None = None, *, key: bool = False) -> None:
         """Add a mistake that counts only where it is reached."""
-        self.gaps.append(Gap(path, cause, self.mistake(path, message, allowed, None, key=key)))
+        shown, where = self.where(path, key=key)
+        self.gaps.append(Gap(path, cause, Mistake(shown, message, allowed, None, where)))
         self._known.add(path)
 
-    def knows(self, path: Path) -> bool:
+    def knows(self, path: KeyPath) -> bool:
         """Tell whether something is already said about a path or about what holds it."""
         return any(path[:length] in self._known for length in range(1, len(path) + 1))
 
-    def node(self, path: Path) -> YamlNode | None:
+    def node(self, path: KeyPath) -> YamlNode | None:
         """Return what stands at a path."""
         return find(self.root, path)
 
-    def quoted(self, path: Path) -> str:
+    def quoted(self, path: KeyPath) -> str:
         """Return what was typed at a path, in quotes; nothing for what is no text or comes from a variable."""
         node = find(self.root, path)
         return f" {printable(node.text, 60)!r}" if isinstance(node, Scalar) and "$" not in node.text else ""
@@ -86,20 +88,10 @@ class Findings:
         if found:
             raise JobFileError(sorted(dict.fromkeys(found), key=_position))
 
-    def mistake(
-        self,
-        path: Path,
-        message: str,
-        allowed: str | None = None,
-        suggestion: str | None = None,
-        *,
-        key: bool = False,
-        missing: str | None = None,
-    ) -> Mistake:
-        """Return a mistake with its place; it is not added."""
+    def where(self, path: KeyPath, *, key: bool = False, missing: str | None = None) -> tuple[str, Place]:
+        """Return a path as a person writes it, and its place in the file; of what is not there, those of the nearest thing above it."""
         known = nearest(self.root, path)
-        shown = (*known, missing) if missing else known
-        return Mistake(show(shown), message, allowed, suggestion, place(self.root, path, self.file, key=key))
+        return show((*known, missing) if missing else known), place(self.root, path, self.file, key=key)
 
 
 def near(word: str, words: Iterable[str]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path as FilePath
+from pathlib import Path
 
 from asyncrun.escape import printable
 from asyncrun.grammar.file_formats import STDOUT
@@ -17,7 +17,7 @@ from asyncrun.jobfile.mistakes import Findings, listed, near
 Needs = Mapping[str, tuple[str, ...]]
 
 
-def find_needs(entries: Sequence[JobEntry], root: FilePath, findings: Findings) -> Needs:
+def find_needs(entries: Sequence[JobEntry], root: Path, findings: Findings) -> Needs:
     """Return what every job needs: the jobs it names, those whose output it reads, and those that fill the collection it asks."""
     names = {entry.name for entry in entries if entry.name}
     shown = [entry.shown for entry in entries if entry.shown]
@@ -74,19 +74,19 @@ def _circle(start: str, needs: Needs, seen: set[str]) -> list[str]:
     return []
 
 
-def output_path(job: Job | None, root: FilePath) -> FilePath | None:
+def output_path(job: Job | None, root: Path) -> Path | None:
     """Return the file that a job writes, None for stdout or a store."""
     output = getattr(job, "output", None)
     return None if output is None or output.path == STDOUT else real(root / output.path)
 
 
-def writers_read(job: Job | None, root: FilePath, writers: Mapping[FilePath, str]) -> list[str]:
+def writers_read(job: Job | None, root: Path, writers: Mapping[Path, str]) -> list[str]:
     """Return the names of the jobs whose outputs a job reads."""
     reads = takes(job.input, root) if job is not None and writers else None
     return [name for path, name in writers.items() if reads(path)] if reads else []
 
 
-def _with_filling(entries: Sequence[JobEntry], needs: Mapping[str, tuple[str, ...]], root: FilePath) -> dict[str, tuple[str, ...]]:
+def _with_filling(entries: Sequence[JobEntry], needs: Mapping[str, tuple[str, ...]], root: Path) -> dict[str, tuple[str, ...]]:
     """Return what every job needs, one that asks a collection also what fills it; not what itself needs that job."""
     found = dict(needs)
     for entry in entries:
@@ -96,7 +96,7 @@ def _with_filling(entries: Sequence[JobEntry], needs: Mapping[str, tuple[str, ..
     return found
 
 
-def _filling(entry: JobEntry, entries: Sequence[JobEntry], root: FilePath) -> Iterator[str]:
+def _filling(entry: JobEntry, entries: Sequence[JobEntry], root: Path) -> Iterator[str]:
     asked = entry.job.asks if entry.job is not None else None
     for other in entries if asked is not None else ():
         filled = other.job.fills if other.job is not None else None

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Union
 from pydantic import Field, create_model
 
 from asyncrun.jobfile.job_file import Sections
-from asyncrun.jobfile.jobs import Job
-from asyncrun.jobfile.kinds import built_in_models, job_options
+from asyncrun.jobfile.jobs import Job, built_in_models, job_options
 from asyncrun.jobfile.unavailable import PLANNED
 
 _ENDPOINT = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncrun import registry
 from asyncrun.jobfile.mistakes import Findings, near
-from asyncrun.jobfile.yaml_tree import Path, Scalar, YamlNode, children, is_nothing, matching
+from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, YamlNode, children, is_nothing, matching
 
 PLANNED: dict[str, tuple[str, ...]] = {
     "kinds": ("embed", "ingest", "query"),
@@ -23,12 +23,12 @@ PLANNED: dict[str, tuple[str, ...]] = {
 _LLM_KEYS = {
     "options": "a table of options for an adapter",
 }
-KEYS: dict[Path, str] = {
+KEYS: dict[KeyPath, str] = {
     **{(*above, key): what for above in (("llms", "*"), ("jobs", "*", "llm")) for key, what in _LLM_KEYS.items()},
 }
 """Keys that are not built, and what they are for."""
 
-VALUES: dict[Path, dict[str, str]] = {
+VALUES: dict[KeyPath, dict[str, str]] = {
     ("executor", "type"): {"ray": "running jobs on Ray"},
     ("jobs", "*", "on_new_space"): {"rebuild": "filling a twin of a collection"},
     ("defaults", "on_new_space"): {"rebuild": "filling a twin of a collection"},
@@ -73,13 +73,13 @@ class Names:
         """Return the names that installed plugins bring."""
         return [name for name in self.built(port) if name not in registry.BUILT_IN.get(port, {})]
 
-    def check_extra(self, port: str, value: str, path: Path, findings: Findings) -> None:
+    def check_extra(self, port: str, value: str, path: KeyPath, findings: Findings) -> None:
         """Find out whether the extra is installed that a built-in name needs."""
         missing = registry.missing_extra(port, value)
         if missing is not None and not findings.knows(path):
             findings.add_gap("part", path, missing.message, f"another one, or: {missing.hint}")
 
-    def check(self, port: str, word: str, value: str, path: Path, findings: Findings, *, extra: tuple[str, ...] = ()) -> bool:
+    def check(self, port: str, word: str, value: str, path: KeyPath, findings: Findings, *, extra: tuple[str, ...] = ()) -> bool:
         """Tell whether a name can be used; if not, the findings say why. `word` is what such a name is called."""
         if value in extra or value in registry.BUILT_IN[port]:
             self.check_extra(port, value, path, findings)

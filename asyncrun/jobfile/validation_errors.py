@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from asyncrun.escape import printable
 from asyncrun.jobfile.mistakes import HIDDEN, Findings, near
-from asyncrun.jobfile.yaml_tree import Listing, Path, Scalar, Table, UnclearScalarError, YamlNode, read_plain
+from asyncrun.jobfile.yaml_tree import KeyPath, Listing, Scalar, Table, UnclearScalarError, YamlNode, read_plain
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -42,7 +42,7 @@ _BOUNDS = {
 }
 
 
-def build(model: type[M], data: Any, source: Callable[[Path], Path], findings: Findings) -> M | None:
+def build(model: type[M], data: Any, source: Callable[[KeyPath], KeyPath], findings: Findings) -> M | None:
     """Return the model of some data, None where too much of it is wrong.
 
     Every error goes to the findings; what is wrong is then left out, so that the rest can still be checked.
@@ -62,7 +62,7 @@ def build(model: type[M], data: Any, source: Callable[[Path], Path], findings: F
         return None
 
 
-def _report(error: Mapping[str, Any], model: type[BaseModel], source: Callable[[Path], Path], findings: Findings) -> None:
+def _report(error: Mapping[str, Any], model: type[BaseModel], source: Callable[[KeyPath], KeyPath], findings: Findings) -> None:
     path = source(error["loc"])
     kind, context = error["type"], error.get("ctx", {})
     if kind == "default_factory_not_called" or findings.knows(path):
@@ -121,7 +121,7 @@ def _described(node: YamlNode | None, expected: str | None) -> str:
     return f"the text {typed!r} stands here" if isinstance(value, str) else f"the number {typed} stands here{quote}"
 
 
-def _keys(model: type[BaseModel], path: Path) -> list[str]:
+def _keys(model: type[BaseModel], path: KeyPath) -> list[str]:
     """Return the keys that a mapping at a path of a model may have."""
     for step in path:
         field = next((field for name, field in model.model_fields.items() if step in (name, field.alias)), None)
@@ -141,9 +141,9 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(inner)
 
 
-def _without(data: Any, paths: Iterable[Path]) -> Any:
+def _without(data: Any, paths: Iterable[KeyPath]) -> Any:
     """Return a copy of the data without what stands at the paths (or at the nearest place above)."""
-    below: dict[str | int, list[Path]] = {}
+    below: dict[str | int, list[KeyPath]] = {}
     for path in paths:
         if path:
             below.setdefault(path[0], []).append(path[1:])

@@ -9,7 +9,18 @@ from typing import Any
 
 from asyncrun.escape import printable
 from asyncrun.jobfile.mistakes import HIDDEN, Findings, near
-from asyncrun.jobfile.yaml_tree import SURROGATE, Listing, Path, Scalar, Table, UnclearScalarError, YamlNode, read_plain
+from asyncrun.jobfile.yaml_tree import (
+    SURROGATE,
+    KeyPath,
+    Listing,
+    Scalar,
+    Table,
+    UnclearScalarError,
+    YamlNode,
+    children,
+    is_nothing,
+    read_plain,
+)
 
 _TOKEN = re.compile(r"\$\$|\$\{([^}]*)(\}?)")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -89,6 +100,22 @@ class Variables:
         return Expanded(given, (name,))
 
 
+def declared_variables(findings: Findings) -> dict[str, str]:
+    """Return the section `vars` as it is written; what is wrong with it goes to the findings."""
+    found: dict[str, str] = {}
+    node = findings.node(("vars",))
+    if node is not None and not isinstance(node, Table) and not is_nothing(node):
+        findings.add(("vars",), "not a mapping", "a mapping of names to texts")
+    for name, value in children(node) if isinstance(node, Table) else ():
+        if not VARIABLE_NAME.fullmatch(str(name)):
+            findings.add(("vars", name), "not a variable's name", "letters, digits and '_', no digit first", key=True)
+        elif not isinstance(value, Scalar):
+            findings.add(("vars", name), "a variable holds one text", "a text or a number")
+        else:
+            found[str(name)] = value.text
+    return found
+
+
 def _literal(text: str) -> Expanded:
     return Expanded(text, written=len(text))
 
@@ -103,11 +130,11 @@ class Resolver:
     """Turns nodes into data. `key_files` maps the path of an `api_key` to the file that holds it."""
 
     def __init__(self, variables: Variables, findings: Findings) -> None:
-        self.key_files: dict[Path, str] = {}
+        self.key_files: dict[KeyPath, str] = {}
         self._variables = variables
         self._findings = findings
 
-    def data(self, node: YamlNode | None, path: Path) -> Any:
+    def data(self, node: YamlNode | None, path: KeyPath) -> Any:
         """Return what a node stands for."""
         if isinstance(node, Table):
             if path and path[-1] == "api_key":
@@ -117,7 +144,7 @@ class Resolver:
             return [self.data(item, (*path, position)) for position, item in enumerate(node.items)]
         return self._scalar(node, path) if node else None
 
-    def _scalar(self, node: Scalar, path: Path) -> Any:
+    def _scalar(self, node: Scalar, path: KeyPath) -> Any:
         expanded = self._variables.expand(node.text) if "$" in node.text else Expanded(node.text, written=len(node.text))
         if path[-1:] == ("api_key",) and expanded.written > MAX_LITERAL_KEY:
             self._findings.add(path, "a key must not stand in the job file", "${VAR}, or {file: PATH}")
@@ -132,7 +159,7 @@ class Resolver:
             return self._plain(expanded, path)
         return expanded.text
 
-    def _unset(self, expanded: Expanded, path: Path) -> str | None:
+    def _unset(self, expanded: Expanded, path: KeyPath) -> str | None:
         secret = not HIDDEN.isdisjoint(path)
         for name, problem in expanded.unset:
             guess = near(name, (known for known in self._variables if known != name))
@@ -141,7 +168,7 @@ class Resolver:
             self._findings.add_gap("secret" if secret else "variable", path, message, allowed)
         return None if secret else expanded.text
 
-    def _plain(self, expanded: Expanded, path: Path) -> Any:
+    def _plain(self, expanded: Expanded, path: KeyPath) -> Any:
         try:
             return read_plain(expanded.text)
         except UnclearScalarError as error:
@@ -149,7 +176,7 @@ class Resolver:
             self._findings.add(path, f"the value of {names} is not read alike by all; quote it" if names else printable(str(error), 200))
             return expanded.text
 
-    def _key_file(self, node: Table, path: Path) -> None:
+    def _key_file(self, node: Table, path: KeyPath) -> None:
         file = self.data(node.entries["file"].value, (*path, "file")) if set(node.entries) == {"file"} else None
         if self._findings.knows((*path, "file")):
             return

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from asyncrun.errors import Place
 from asyncrun.escape import printable
 
-Path: TypeAlias = tuple[str | int, ...]
+KeyPath: TypeAlias = tuple[str | int, ...]
 """Where a value stands in the tree: keys and positions from the root."""
 
 
@@ -78,14 +78,14 @@ def child(node: YamlNode | None, step: str | int) -> YamlNode | None:
     return None
 
 
-def find(node: YamlNode | None, path: Path) -> YamlNode | None:
+def find(node: YamlNode | None, path: KeyPath) -> YamlNode | None:
     """Return what stands at a path below a node, or None."""
     for step in path:
         node = child(node, step)
     return node
 
 
-def nearest(node: YamlNode, path: Path) -> Path:
+def nearest(node: YamlNode, path: KeyPath) -> KeyPath:
     """Return the longest beginning of a path that is in the tree."""
     for length, step in enumerate(path):
         below = child(node, step)
@@ -95,7 +95,7 @@ def nearest(node: YamlNode, path: Path) -> Path:
     return path
 
 
-def place(node: YamlNode, path: Path, file: str, *, key: bool = False) -> Place:
+def place(node: YamlNode, path: KeyPath, file: str, *, key: bool = False) -> Place:
     """Return where the value at a path stands (or its key); for what is not there, where the nearest thing above it stands."""
     known = nearest(node, path)
     parent = find(node, known[:-1]) if known else None
@@ -114,7 +114,7 @@ def children(node: YamlNode | None) -> Iterator[tuple[str | int, YamlNode]]:
         yield from enumerate(node.items)
 
 
-def matching(node: YamlNode | None, pattern: Path, path: Path = ()) -> Iterator[tuple[Path, YamlNode]]:
+def matching(node: YamlNode | None, pattern: KeyPath, path: KeyPath = ()) -> Iterator[tuple[KeyPath, YamlNode]]:
     """Yield the nodes at the paths that a pattern describes; `*` stands for any step."""
     if node is None:
         return
@@ -126,7 +126,7 @@ def matching(node: YamlNode | None, pattern: Path, path: Path = ()) -> Iterator[
         yield from matching(below, rest, (*path, name))
 
 
-def show(path: Path) -> str:
+def show(path: KeyPath) -> str:
     """Return a path as a person writes it.
 
     >>> show(("jobs", 1, "chunk", "size"))

@@ -11,7 +11,7 @@ from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import neighbour, not_a_file
 from asyncrun.jobfile.jobs import EntryReader, Prompt
 from asyncrun.jobfile.mistakes import Findings, listed, near
-from asyncrun.jobfile.yaml_tree import Path, Scalar, Table
+from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, Table
 
 if TYPE_CHECKING:
     from asyncrun.jobs.query.kind import QueryJob
@@ -34,7 +34,7 @@ def check_keys(job: QueryJob, entry: JobEntry, reader: EntryReader) -> None:
         _check_prompt(job.prompt, entry, reader)
 
 
-def _check_filter(text: str, path: Path, findings: Findings) -> None:
+def _check_filter(text: str, path: KeyPath, findings: Findings) -> None:
     if findings.knows(path):
         return
     try:
@@ -65,7 +65,7 @@ def _check_prompt(prompt: Prompt, entry: JobEntry, reader: EntryReader) -> None:
             _check_template(text, typed, entry, where, findings)
 
 
-def _check_template(text: str, file: str, entry: JobEntry, path: Path, findings: Findings) -> None:
+def _check_template(text: str, file: str, entry: JobEntry, path: KeyPath, findings: Findings) -> None:
     if findings.knows(path):
         return
     try:

@@ -11,8 +11,7 @@ import pytest
 
 from asyncrun.app.recording import hash_of, open_recorder, settings_of
 from asyncrun.clock import SystemClock
-from asyncrun.jobfile.load import load_job_file
-from asyncrun.jobfile.loader import LoadOptions
+from asyncrun.jobfile.loader import LoadOptions, load_job_file
 from asyncrun.jobfile.sections import TraceConfig
 from asyncrun.redact import Redactor
 from asyncrun.trace.recorder import TraceRecorder

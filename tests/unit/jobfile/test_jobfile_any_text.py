@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from asyncrun.errors import JobFileError
 from asyncrun.jobfile import JobFile, LoadOptions, parse_job_file
 from asyncrun.jobfile.job_file import Sections
-from asyncrun.jobfile.kinds import built_in_models
+from asyncrun.jobfile.jobs import built_in_models
 from asyncrun.jobfile.sections import EmbedderConfig
 from tests.depth import times
 
