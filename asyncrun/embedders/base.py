@@ -9,12 +9,12 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from asyncrun.batching.pack import BatchLimits, byte_size, pack, safe_bound
 from asyncrun.embedders.compare import SimilarityMode, Vector, similarity
 from asyncrun.embedders.interface import Empty, TooLong
 from asyncrun.embedders.outcome import merge, no_vectors, renumber
 from asyncrun.embedders.text_policies import LongTexts, key_text, sort_out
 from asyncrun.errors import AsyncrunError, ItemError
+from asyncrun.packing import BatchLimits, byte_size, pack, safe_bound
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
 

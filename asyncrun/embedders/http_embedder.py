@@ -12,7 +12,6 @@ import orjson
 
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
-from asyncrun.batching.pack import BatchLimits, TokensPerByte, byte_size
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.dialects import Dialect
 from asyncrun.embedders.interface import Empty, TooLong
@@ -24,6 +23,7 @@ from asyncrun.endpoints.endpoint import Endpoint, Refused, Replied
 from asyncrun.endpoints.options import EndpointOptions
 from asyncrun.endpoints.replies import DecodedReply, Refusals
 from asyncrun.errors import AsyncrunError
+from asyncrun.packing import BatchLimits, TokensPerByte, byte_size
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
 from asyncrun.usage import cost_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from asyncrun.batching.pack import BatchLimits
+from asyncrun.packing import BatchLimits
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, InputType, Space
 

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import orjson
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders.dialects import list_of
 from asyncrun.embedders.http_embedder import HttpEmbedder, HttpOptions, Service
 from asyncrun.embedders.reply_warnings import ReplyRows
@@ -21,6 +20,7 @@ from asyncrun.endpoints.options import build_endpoint
 from asyncrun.endpoints.replies import DecodedReply, RefusedError
 from asyncrun.errors import MissingExtraError, UsageError
 from asyncrun.escape import printable
+from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType, Space
 
 EXTRA = "Install it: pip install 'asyncrun[llama-index]'."

@@ -12,7 +12,6 @@ from typing import TypeVar
 import numpy as np
 
 from asyncrun.aio.worker_state import waiting
-from asyncrun.batching.pack import BatchLimits
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.interface import Empty, TooLong
@@ -20,6 +19,7 @@ from asyncrun.embedders.minilm import DIMENSIONS, MAX_TOKENS, MiniLM, TextVector
 from asyncrun.embedders.packaged import MODEL, MODEL_NAME
 from asyncrun.embedders.tokenizer import FileTokenizer
 from asyncrun.errors import UsageError
+from asyncrun.packing import BatchLimits
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
 from asyncrun.usage import Usage, Waits
 

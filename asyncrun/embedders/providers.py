@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from asyncrun.batching.pack import BatchLimits
 from asyncrun.endpoints import vendors
 from asyncrun.endpoints.address import fill, join, with_query
 from asyncrun.endpoints.vendors import Vendor
+from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType
 
 DialectName = Literal["openai", "cohere", "gemini", "tei", "isaacus", "ollama"]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.batching.pack import byte_size
-from asyncrun.batching.vector_checks import Proof, prove
+from asyncrun.embedders.vector_checks import Proof, prove
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.replies import DecodedReply, bad_reply
+from asyncrun.packing import byte_size
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors

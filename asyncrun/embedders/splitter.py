@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.batching.pack import BatchLimits, pack, split
 from asyncrun.endpoints.classify import Verdict
+from asyncrun.packing import BatchLimits, pack, split
 
 FIRST_ITEMS = 2
 """Texts of the first request: it shows what the endpoint makes of requests."""

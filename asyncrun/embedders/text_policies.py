@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asyncrun.batching.pack import byte_size
 from asyncrun.embedders.interface import Empty, TooLong
 from asyncrun.embedders.outcome import no_vectors
 from asyncrun.endpoints.classify import told_sizes
+from asyncrun.packing import byte_size
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, EmbedFailure
 

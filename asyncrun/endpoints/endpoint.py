@@ -19,12 +19,11 @@ from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import DEFAULT_CONCURRENCY
 from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.aio.worker_state import time_spent_on, waiting
-from asyncrun.batching.vector_checks import BadReplyError
 from asyncrun.clock import Clock
 from asyncrun.endpoints.address import check_address, host_of, keys_in_headers
 from asyncrun.endpoints.classify import Verdict
 from asyncrun.endpoints.rate_headers import told_limits
-from asyncrun.endpoints.replies import DecodedReply, RefusedError, bad_reply, not_reached, read_reply
+from asyncrun.endpoints.replies import BadReplyError, DecodedReply, RefusedError, bad_reply, not_reached, read_reply
 from asyncrun.errors import AsyncrunError, OutageError, UsageError
 from asyncrun.escape import printable
 from asyncrun.humanize import counted

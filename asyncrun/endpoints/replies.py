@@ -31,6 +31,12 @@ SAME_REFUSALS = 3
 """So many single texts refused with the same words, and none ever accepted: then it is not the texts."""
 MOST_OF_A_PAGE = 2**18
 """Bytes of a reply without an answer in which its words are looked for."""
+MOST_TOKENS = 10**12
+"""A server that counts more for one request counts wrong."""
+
+
+class BadReplyError(Exception):
+    """A reply of which nothing can be believed; the sentence says why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from asyncrun.aio.limits import Limits
-from asyncrun.batching.pack import pack
 from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
 from asyncrun.ledger.job_records import Amount
+from asyncrun.packing import pack
 from asyncrun.records import InputType, Pending, Space
 from asyncrun.results import JobPlan
 from asyncrun.usage import Load, Waits, cost_of

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from asyncrun.aio.pool import outcomes
 from asyncrun.aio.worker_state import WorkerMonitor, monitor_workers
-from asyncrun.batching.pack import pack
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import AsyncrunError, BudgetError, StopRunError
 from asyncrun.jobs.context import JobContext
@@ -17,6 +16,7 @@ from asyncrun.jobs.disk_space import DiskCheck
 from asyncrun.jobs.embed_batch import embed_batch
 from asyncrun.jobs.forecast import load_of
 from asyncrun.jobs.job_counters import JobCounters
+from asyncrun.packing import pack
 from asyncrun.records import Embedded, InputType, Pending
 from asyncrun.usage import Usage
 

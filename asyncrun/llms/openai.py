@@ -13,7 +13,6 @@ import orjson
 
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
-from asyncrun.batching.pack import TokensPerByte, byte_size
 from asyncrun.endpoints.address import auth_header, check_key, fill, find_address, join, with_query
 from asyncrun.endpoints.endpoint import Refused, Replied
 from asyncrun.endpoints.options import EndpointOptions, build_endpoint
@@ -22,6 +21,7 @@ from asyncrun.errors import AsyncrunError, UsageError
 from asyncrun.llms.interface import Completion, Declined, Message, Price
 from asyncrun.llms.providers import DEPLOYMENT, NEW_LIMIT, OLD_LIMIT, PROVIDERS, ChatProvider
 from asyncrun.llms.reply import CONTENT_FILTER, filtered, read_answer
+from asyncrun.packing import TokensPerByte, byte_size
 from asyncrun.records import Answer, Space
 from asyncrun.spelling import did_you_mean
 from asyncrun.usage import Usage, Waits

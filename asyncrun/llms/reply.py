@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from asyncrun.batching.vector_checks import MOST_TOKENS, BadReplyError
+from asyncrun.endpoints.replies import MOST_TOKENS, BadReplyError
 from asyncrun.records import Answer
 
 REFUSAL = "refusal"

@@ -15,13 +15,13 @@ import pytest
 
 import asyncrun
 from asyncrun.aio.stop import StopRequest
-from asyncrun.batching.pack import BatchLimits
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.send_batches import send_all
 from asyncrun.ledger.ledger import Ledger
+from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType, Pending, content_key
 from asyncrun.testing.server import FakeServer
 from asyncrun.usage import Usage

@@ -34,13 +34,13 @@ from asyncrun import http
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.pool import outcomes
 from asyncrun.aio.stop import StopRequest
-from asyncrun.batching.pack import BatchLimits, pack
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.embed_batch import embed_batch
 from asyncrun.ledger.ledger import Ledger
+from asyncrun.packing import BatchLimits, pack
 from asyncrun.records import InputType, Pending
 from asyncrun.redact import Redactor
 from asyncrun.trace.recorder import TraceRecorder

@@ -276,12 +276,12 @@ async def send(url: str, ledger: Ledger, size: int, in_flight: int) -> Cost:
     """Send a round of requests as a job does."""
     from asyncrun.aio.limits import Limits
     from asyncrun.aio.stop import StopRequest
-    from asyncrun.batching.pack import BatchLimits
     from asyncrun.callbacks.manager import CallbackManager
     from asyncrun.clock import SystemClock
     from asyncrun.embedders.provider_classes import OpenAIEmbedding
     from asyncrun.jobs.context import JobContext
     from asyncrun.jobs.send_batches import send_all
+    from asyncrun.packing import BatchLimits
     from asyncrun.records import InputType, Pending, content_key
 
     limits = Limits(concurrency=in_flight)

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asyncrun.batching.pack import byte_size
 from asyncrun.chunkers.interface import ByteTokenizer
 from asyncrun.embedders.tokenizer import load_tokenizer
 from asyncrun.errors import ItemError, StorageError, UsageError, os_words
@@ -18,6 +17,7 @@ from asyncrun.jobs.forecast import BYTES_PER_TOKEN, at_limits
 from asyncrun.ledger.answers import answer_key, find_answers
 from asyncrun.ledger.job_records import Amount
 from asyncrun.llms.interface import Llm, Message
+from asyncrun.packing import byte_size
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Answer, Hit, Item, Space
 from asyncrun.results import JobPlan

@@ -7,9 +7,9 @@ import pytest
 
 from asyncrun import registry
 from asyncrun.aio.retry import RetryPolicy
-from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders.providers import PROVIDERS
 from asyncrun.errors import AuthError, EndpointError, QuotaError, ThrottledError
+from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType
 from asyncrun.testing.faults import Fault
 from asyncrun.testing.server import FakeServer

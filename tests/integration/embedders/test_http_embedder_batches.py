@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from asyncrun.aio.retry import RetryPolicy
-from asyncrun.batching.pack import BatchLimits
 from asyncrun.errors import AuthError, EndpointError, ItemError
+from asyncrun.packing import BatchLimits
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import are_right, vector_of

@@ -10,9 +10,9 @@ import pytest
 
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import RetryPolicy
-from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.errors import AsyncrunError, UsageError
+from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer

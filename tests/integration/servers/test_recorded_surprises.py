@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from asyncrun.aio.retry import RetryPolicy
-from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.errors import EndpointError
+from asyncrun.packing import BatchLimits
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import are_right

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders import BaseEmbedding
 from asyncrun.errors import ItemError, OutageError
+from asyncrun.packing import BatchLimits
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
 from asyncrun.usage import Usage
 

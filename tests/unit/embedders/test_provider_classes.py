@@ -3,7 +3,6 @@
 import pytest
 
 from asyncrun import embedders
-from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders import (
     AzureOpenAIEmbedding,
     CohereEmbedding,
@@ -20,6 +19,7 @@ from asyncrun.embedders import (
 )
 from asyncrun.embedders.providers import PROVIDERS
 from asyncrun.errors import UsageError
+from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType
 
 KEY = "sentinel-0123456789abcdef"

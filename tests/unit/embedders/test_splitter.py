@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.aio.retry import FailureClass as F
-from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders.splitter import FIRST_ITEMS, Capacity, Part, Splitter
 from asyncrun.endpoints.classify import Verdict
+from asyncrun.packing import BatchLimits
 
 NOTHING_KNOWN = Capacity()
 verdicts = st.builds(Verdict, st.sampled_from(F), st.just("words"), st.none() | st.integers(0, 20), st.none() | st.integers(0, 20))

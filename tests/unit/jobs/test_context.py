@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from asyncrun.aio.stop import StopRequest
-from asyncrun.batching.pack import BatchLimits
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.chunkers.interface import WholeChunker
 from asyncrun.embedders.base import BaseEmbedding
@@ -24,6 +23,7 @@ from asyncrun.jobs.ingest.store_sync import StoreSync, StoreTarget
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.space_check import check_place, probe_of
 from asyncrun.ledger.ledger import Ledger
+from asyncrun.packing import BatchLimits
 from asyncrun.ports import Progress
 from asyncrun.readers.item_source import ItemSource
 from asyncrun.records import Embedded, InputType, Space, content_key

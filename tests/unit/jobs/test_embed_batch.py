@@ -12,7 +12,6 @@ import pytest
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.stop import StopRequest
 from asyncrun.aio.worker_state import monitor_workers
-from asyncrun.batching.pack import BatchLimits
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders.base import BaseEmbedding
@@ -20,6 +19,7 @@ from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.embed_batch import embed_batch
 from asyncrun.ledger.group_writer import Write
 from asyncrun.ledger.ledger import Finished, Ledger
+from asyncrun.packing import BatchLimits
 from asyncrun.records import Embedded, InputType, Pending, Space
 
 

@@ -7,9 +7,9 @@ import random
 import pytest
 
 from asyncrun.aio.limits import Limits
-from asyncrun.batching.pack import BatchLimits
 from asyncrun.embedders.provider_classes import OpenAIEmbedding
 from asyncrun.jobs.forecast import Forecast, Foreseen, TokenRate, at_limits
+from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType, Pending, Space, content_key
 
 

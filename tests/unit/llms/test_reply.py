@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncrun.batching.vector_checks import BadReplyError
+from asyncrun.endpoints.replies import BadReplyError
 from asyncrun.llms.reply import filtered, read_answer
 from asyncrun.records import Answer
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncrun.batching.pack import ENOUGH_BYTES, MARGIN, TokensPerByte, safe_bound
+from asyncrun.packing import ENOUGH_BYTES, MARGIN, TokensPerByte, safe_bound
 
 
 def test_little_is_believed_for_the_mean_and_not_for_the_bound():

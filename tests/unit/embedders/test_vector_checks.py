@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncrun.batching.vector_checks import BadReplyError, positions_of, prove
+from asyncrun.embedders.vector_checks import positions_of, prove
+from asyncrun.endpoints.replies import BadReplyError
 from tests.depth import times
 
 

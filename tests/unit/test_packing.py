@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.batching.pack import BatchLimits, byte_size, pack
+from asyncrun.packing import BatchLimits, byte_size, pack
 
 SIZES = st.lists(st.integers(0, 50))
 LIMITS = st.builds(BatchLimits, st.integers(1, 7), st.none() | st.integers(1, 100), st.none() | st.integers(1, 100))

@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pybase64
 
+from asyncrun.endpoints.replies import BadReplyError
+
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
 
 _NUMBERS = frozenset({int, float})
-MOST_TOKENS = 10**12
-"""A server that counts more for one request counts wrong."""
-
-
-class BadReplyError(Exception):
-    """A reply of which no vector can be believed; the sentence says why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

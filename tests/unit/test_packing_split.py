@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.batching.pack import split
+from asyncrun.packing import split
 
 
 @given(st.integers(1, 200), st.none() | st.integers(-1, 205))

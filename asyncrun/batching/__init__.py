@@ -1,1 +1,0 @@
-"""Batches, decided: packing, splitting and proving; no I/O."""
