@@ -17,8 +17,7 @@ from asyncrun.jobs.disk_space import FreeSpace, free_space
 from asyncrun.jobs.forecast import Forecast, TokenRate
 from asyncrun.jobs.in_flight import Claims
 from asyncrun.jobs.run_options import RunOptions
-from asyncrun.ledger.job_records import Generation, record_finished
-from asyncrun.ledger.known_failures import KnownFailure
+from asyncrun.ledger.job_records import Generation, KnownFailure, record_finished, set_failures
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.paths import CLAIMS
 from asyncrun.records import EmbedFailure, ItemFailure, Space
@@ -83,7 +82,7 @@ class JobContext:
 
     async def keep_failures(self, failures: Iterable[KnownFailure]) -> None:
         """Put the failures of the job in the place of its former ones, without secrets."""
-        await self.ledger.set_failures(self.failures, [replace(known, failure=self.redacted(known.failure)) for known in failures])
+        await set_failures(self.ledger, self.failures, [replace(known, failure=self.redacted(known.failure)) for known in failures])
 
     async def finish(self, space: Space, error: AsyncrunError | None) -> AsyncrunError | None:
         """Record that the job has finished, and its space, unless `error` has ended it or only its first items were run (`--limit`).

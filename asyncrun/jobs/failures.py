@@ -9,7 +9,7 @@ from dataclasses import replace
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.scan import Scan
-from asyncrun.ledger.known_failures import KnownFailure
+from asyncrun.ledger.job_records import KnownFailure, known_failures
 from asyncrun.records import EmbedFailure, ItemFailure
 
 
@@ -21,7 +21,7 @@ async def keep_failures(items: Items, scanned: Scan, failures: Mapping[int, Embe
     if by_key:
         new = await asyncio.to_thread(lambda: list(_failed(items, scanned, by_key)))
         if in_doubt(counters):
-            before = await asyncio.to_thread(context.ledger.failures, context.failures)
+            before = await asyncio.to_thread(known_failures, context.ledger, context.failures)
             new = [doubted(each, before.get(each.failure.id), counters) for each in new]
         known += new
     for each in known:
@@ -49,7 +49,7 @@ def doubted(known: KnownFailure, before: KnownFailure | None, counters: JobCount
 def _beyond_limit(items: Items) -> list[KnownFailure]:
     """Return the failures of an earlier run whose items this one does not see."""
     seen = {item.id for item in items.source.items()}
-    return [known for name, known in items.context.ledger.failures(items.context.failures).items() if name not in seen]
+    return [known for name, known in known_failures(items.context.ledger, items.context.failures).items() if name not in seen]
 
 
 def _failed(items: Items, scanned: Scan, by_key: Mapping[bytes, EmbedFailure]) -> Iterator[KnownFailure]:

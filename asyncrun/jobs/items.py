@@ -21,6 +21,7 @@ from asyncrun.jobs.distinct import DistinctSource, changed_input
 from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.scan import Scan, scan
 from asyncrun.jobs.space_check import needs_probe, probe_of
+from asyncrun.ledger.job_records import known_failures
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ledger.space_records import known_dimensions
 from asyncrun.records import InputType, Item, Pending, Space, content_key
@@ -50,7 +51,7 @@ class Items:
 
     def scan(self, *, embeds: bool = True) -> Scan:
         """Pass over the input once. Blocks. Where nothing is embedded, what failed to be embedded before does not matter."""
-        known = self.context.ledger.failures(self.context.failures) if embeds else {}
+        known = known_failures(self.context.ledger, self.context.failures) if embeds else {}
         return scan(
             self.context.unless_stopped(self.source.items()),
             as_sent=lambda text: self.embedder.as_sent(text, self.input_type),

@@ -16,6 +16,7 @@ from typing import Any
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import DamagedStateError
 from asyncrun.jobs.context import JobContext
+from asyncrun.ledger.job_records import is_current_output, record_output
 from asyncrun.writers.interface import Writer
 
 RowIds = array  # of the type code "q"
@@ -112,7 +113,7 @@ class JobOutput:
         path = self.path
         if path is None:
             return False
-        return await asyncio.to_thread(lambda: context.ledger.output_is(path, mark) and all(file.exists() for file in self.beside))
+        return await asyncio.to_thread(lambda: is_current_output(context.ledger, path, mark) and all(file.exists() for file in self.beside))
 
     async def write(self, rows: Iterable[Row], done: RowIds[int], mark: str, context: JobContext) -> None:
         """Write the rows of what is done in a worker thread, put the file in its place, and remember what it was made from.
@@ -122,7 +123,7 @@ class JobOutput:
         with context.manager.event(CBEventType.ASYNC_JOB, payload={"name": f"write {self.shown}"}):
             placed = await asyncio.to_thread(self.write_rows, rows, done)
             if self.path is not None:
-                await context.ledger.set_output(self.path, mark, placed)
+                await record_output(context.ledger, self.path, mark, placed)
 
     @asynccontextmanager
     async def writing(self, mark: str, context: JobContext) -> AsyncIterator[Unfinished]:
@@ -137,7 +138,7 @@ class JobOutput:
                 if unfinished.done is not None:
                     placed = await asyncio.to_thread(unfinished.commit, unfinished.done)
                     if self.path is not None:
-                        await context.ledger.set_output(self.path, mark, placed)
+                        await record_output(context.ledger, self.path, mark, placed)
             finally:
                 await asyncio.to_thread(unfinished.abort)
 

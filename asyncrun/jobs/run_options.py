@@ -11,7 +11,7 @@ from asyncrun.jobfile.units import Threshold
 from asyncrun.records import BadItem, Item
 
 if TYPE_CHECKING:
-    from asyncrun.ledger.known_failures import KnownFailure
+    from asyncrun.ledger.job_records import KnownFailure
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ import orjson
 
 from asyncrun.jobs.outputs import RowIds, new_row_ids
 from asyncrun.jobs.run_options import Chosen
+from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ledger.key_index import KeyIndex, keys_array
-from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.records import KEY_BYTES, BadItem, Item, ItemFailure, content_key
 
 if TYPE_CHECKING:

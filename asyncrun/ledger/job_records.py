@@ -1,17 +1,21 @@
-"""What the ledger knows of a job: its refresh, what it has spent since it last finished, and the space it last used."""
+"""What the ledger knows of a job: its refresh, what it has spent, the space it last used, which items failed, what its outputs are of."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from asyncrun.errors import Place, Reason, StorageError, os_words
 from asyncrun.ledger.checksums import is_whole, whole_row, with_sum
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.schema import newest_id
-from asyncrun.records import Space
+from asyncrun.records import KEY_BYTES, ItemFailure, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,5 +133,92 @@ async def record_finished(ledger: Ledger, job: str, space: Space) -> None:
         if (row := whole_row(connection, "refreshes", "job", job)) is not None:
             connection.execute(_PUT_REFRESH, with_sum(*row[:4], 0, row[5]))  # its generation stays
         connection.execute("INSERT OR REPLACE INTO job_spaces VALUES (?, ?, ?)", with_sum(job, space.describe()))
+
+    await ledger.write(write)
+
+
+_DOUBT = b"?"
+"""Stands before the key of a failure in doubt: with it, it is no text's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFailure:
+    """A failure of an earlier run, with the key of what failed.
+
+    That is the key of a text, in the space of its vector; of all that a chat model is asked, in the space of its answer; or the mark of a
+    document, in no space (""). A record that could not be read has 16 zeros. `in_doubt` says that nothing else was accepted in that run, so
+    that the refusal may have been the endpoint's fault.
+    """
+
+    failure: ItemFailure
+    space: str
+    key: bytes
+    in_doubt: bool = False
+
+    def holds_for(self, key: bytes, space: str) -> bool:
+        """Tell whether this failed, and would fail again."""
+        return (self.key, self.space, self.in_doubt) == (key, space, False) and self.failure.reason != Reason.SERVER_ERROR
+
+    def row(self, job: str) -> tuple[Any, ...]:
+        """Return the row of the table `failures` without its checksum."""
+        failure, key = self.failure, _DOUBT * self.in_doubt + self.key
+        return job, failure.id, self.space, key, failure.place.file, failure.place.line, failure.reason, failure.message, failure.attempts
+
+
+def read_failure(row: tuple[Any, ...]) -> KnownFailure:
+    """Return the failure of such a row.
+
+    >>> known = KnownFailure(ItemFailure("7", Place("a.jsonl", 3), "refused", "no", 1), "", bytes(16), in_doubt=True)
+    >>> read_failure(known.row("job")) == known
+    True
+    """
+    _, item, space, key, file, line, reason, message, attempts = row
+    in_doubt = key.startswith(_DOUBT) and len(key) == len(_DOUBT) + KEY_BYTES
+    return KnownFailure(
+        ItemFailure(item, Place(file, line), reason, message, attempts), space, key.removeprefix(_DOUBT * in_doubt), in_doubt
+    )
+
+
+def known_failures(ledger: Ledger, job: str) -> dict[str, KnownFailure]:
+    """Return the failed items of a job by item id. Blocks."""
+    rows = ledger.whole_rows("failures", "job = ? ORDER BY file, line, item", (job,), then="its item is sent again")
+    return {known.failure.id: known for known in map(read_failure, rows)}
+
+
+async def set_failures(ledger: Ledger, job: str, failures: Iterable[KnownFailure]) -> None:
+    """Put the failures of a job in the place of its former ones."""
+    rows = [with_sum(*known.row(job)) for known in failures]
+
+    def write(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM failures WHERE job = ?", (job,))
+        connection.executemany("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    await ledger.write(write)
+
+
+def is_current_output(ledger: Ledger, path: Path, mark: str) -> bool:
+    """Tell whether the file at `path` is still the one that was made from what `mark` stands for. Blocks."""
+    rows = ledger.read("SELECT mark, size, modified FROM outputs WHERE path = ?", (str(path),))
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return rows == [(mark, found.st_size, found.st_mtime_ns)]
+
+
+async def record_output(ledger: Ledger, path: Path, mark: str, placed: os.stat_result | None = None) -> None:
+    """Remember what the file at `path` was made from, unless another than the one that was `placed` is there by now.
+
+    Raises StorageError where there is none.
+    """
+    try:
+        found = await asyncio.to_thread(path.stat)
+    except OSError as error:
+        raise StorageError(f"the output {path} cannot be found: {os_words(error)}", hint="Leave it alone during a run.") from error
+    if placed is not None and (placed.st_dev, placed.st_ino) != (found.st_dev, found.st_ino):
+        return
+
+    def write(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)", (str(path), mark, found.st_size, found.st_mtime_ns))
 
     await ledger.write(write)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sqlite3
+import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asyncrun.errors import DamagedStateError, SpaceMismatchError, StorageError, os_words
+from asyncrun.errors import DamagedStateError, SpaceMismatchError
 from asyncrun.ledger.batches import EMPTY, BatchRow, insert_batches, read_keys
-from asyncrun.ledger.checksums import vectors_sum, with_sum
-from asyncrun.ledger.group_writer import Write
+from asyncrun.ledger.checksums import is_whole, vectors_sum
+from asyncrun.ledger.connection import explained, open_connection, open_sound
+from asyncrun.ledger.group_writer import GroupWriter, Write
 from asyncrun.ledger.key_index import KeyIndex, keys_array
-from asyncrun.ledger.known_failures import KnownFailure, read_failure
-from asyncrun.ledger.ledger_file import LedgerFile
 from asyncrun.ledger.salvage import ask_to_mend
 from asyncrun.ledger.schema import MENDED_BY_A_RUN
 from asyncrun.records import KEY_BYTES, Space
+from asyncrun.sqlite_wal import is_damage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +53,7 @@ class _Read:
     index: KeyIndex
 
 
-class Ledger(LedgerFile):
+class Ledger:
     """What is finished and durable, shared by all jobs of a folder. Reading methods block: call them in a worker thread.
 
     A row that does not fit its checksum is left out, so that its items are new. With `warn`, which may be called in any thread, it is named
@@ -65,12 +64,52 @@ class Ledger(LedgerFile):
     """
 
     def __init__(self, path: Path, warn: Callable[[str], object] | None = None) -> None:
-        super().__init__(path, warn)
+        self._path = path
+        self._warn = warn
+        self._writer = GroupWriter(path)
+        self._reader: sqlite3.Connection | None = None
+        self._reading = threading.RLock()
         self._blobs: OrderedDict[int, Vectors] = OrderedDict()
         self._blob_bytes = 0
         self._dimensions: dict[str, int] = {}
         self._index: _Read | None = None
         self.left_out = 0
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the ledger's file."""
+        return self._path.absolute().parent
+
+    def read(self, statement: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query. Blocks. For the other modules of this package."""
+        with self._reading:
+            return list(self._rows(statement, parameters))
+
+    def whole_rows(self, table: str, where: str, parameters: tuple[object, ...], *, then: str) -> list[tuple[Any, ...]]:
+        """Return whole rows, without the checksum that they end with; others are removed and named, with what comes of it. Blocks."""
+        rows = self.read(f"SELECT * FROM {table} WHERE {where}", parameters)
+        damaged = [row for row in rows if not is_whole(row)]
+        for row in damaged:
+            self.drop(f"DELETE FROM {table} WHERE sum IS ?", (row[-1],), f"a row of the ledger's {table}", then)
+        return [row[:-1] for row in rows if row not in damaged]
+
+    def drop(self, statement: str, parameters: tuple[object, ...], what: str, then: str) -> None:
+        """Name what does not fit its checksum, and run the statement that drops it, unless one only looks. Blocks."""
+        if self._warn is not None:
+            self._warn(f"{what} does not fit its checksum: it is dropped, and {then}")
+            self.read(statement, parameters)
+
+    async def write(self, write: Write) -> None:
+        """Return when `write` is committed. For the other modules of this package."""
+        await self._writer.write(write)
+
+    def close(self) -> None:
+        """Commit what waits and close the file; may be called twice."""
+        self._writer.close()
+        with self._reading:
+            if self._reader is not None:
+                self._reader.close()
+            self._reader = None
 
     def index(self, space: Space, since: int = 0) -> KeyIndex:
         """Return the finished keys of a space; those of batches up to the number `since` are left out."""
@@ -129,44 +168,16 @@ class Ledger(LedgerFile):
         batch = BatchRow(space, b"".join(finished.keys), vectors, bytes(finished.flags), also)
         await self._writer.write_together(insert_batches, batch)
 
-    def failures(self, job: str) -> dict[str, KnownFailure]:
-        """Return the failed items of a job by item id."""
-        rows = self.whole_rows("failures", "job = ? ORDER BY file, line, item", (job,), then="its item is sent again")
-        return {known.failure.id: known for known in map(read_failure, rows)}
-
-    async def set_failures(self, job: str, failures: Iterable[KnownFailure]) -> None:
-        """Put the failures of a job in the place of its former ones."""
-        rows = [with_sum(*known.row(job)) for known in failures]
-
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM failures WHERE job = ?", (job,))
-            connection.executemany("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-
-        await self._writer.write(write)
-
-    def output_is(self, path: Path, mark: str) -> bool:
-        """Tell whether the file at `path` is still the one that was made from what `mark` stands for."""
-        with self._reading:
-            row = next(self._rows("SELECT mark, size, modified FROM outputs WHERE path = ?", (str(path),)), None)
+    def _rows(self, statement: str, parameters: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
         try:
-            found = path.stat()
-        except OSError:
-            return False
-        return row is not None and row == (mark, found.st_size, found.st_mtime_ns)
-
-    async def set_output(self, path: Path, mark: str, placed: os.stat_result | None = None) -> None:
-        """Remember what the file at `path` was made from, unless another than the one that was `placed` is there by now."""
-        try:
-            found = await asyncio.to_thread(path.stat)
-        except OSError as error:
-            raise StorageError(f"the output {path} cannot be found: {os_words(error)}", hint="Leave it alone during a run.") from error
-        if placed is not None and (placed.st_dev, placed.st_ino) != (found.st_dev, found.st_ino):
-            return
-
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)", (str(path), mark, found.st_size, found.st_mtime_ns))
-
-        await self._writer.write(write)
+            if self._reader is None:
+                self._reader = open_sound(self._path) if self._warn is None else open_connection(self._path)
+                self._writer.check_file()
+            yield from self._reader.execute(statement, parameters)
+        except sqlite3.DatabaseError as error:
+            if self._warn is not None and is_damage(error):
+                ask_to_mend(self._path)
+            raise explained(error, self._path) from error
 
     def _blob(self, batch: int) -> Vectors:
         with self._reading:

@@ -12,7 +12,7 @@ from asyncrun.chunkers.interface import Chunker
 from asyncrun.embedders.interface import Embedder
 from asyncrun.jobs.forecast import load_of
 from asyncrun.jobs.run_options import Chosen
-from asyncrun.ledger.known_failures import KnownFailure
+from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.records import BadItem, Chunk, Item, ItemFailure
 from asyncrun.usage import Load
 

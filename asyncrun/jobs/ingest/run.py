@@ -24,8 +24,8 @@ from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.run_options import not_done
 from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.jobs.space_check import check_place
+from asyncrun.ledger.job_records import KnownFailure, known_failures
 from asyncrun.ledger.key_index import KeyIndex, keys_array
-from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.ledger.space_records import known_dimensions, newest_batch
 from asyncrun.ports import Progress
 from asyncrun.records import Embedded, EmbedFailure, InputType, Item, Pending, Space, content_key
@@ -132,7 +132,7 @@ class IngestRun:
         return self.context.ledger.index(self._space, self.context.generation.since)
 
     def _scan(self) -> DocumentScan:
-        known = self.context.ledger.failures(self.context.failures)
+        known = known_failures(self.context.ledger, self.context.failures)
         return scan_documents(
             self.context.unless_stopped(self.source.items()),
             stored=self.sync.marks(),
@@ -170,7 +170,7 @@ class IngestRun:
         self, found: DocumentScan, counters: JobCounters, kept: list[KnownFailure], disk_check: DiskCheck
     ) -> AsyncrunError | None:
         await check_place(self.embedder, InputType.DOCUMENT, self.context, counters)
-        before = await asyncio.to_thread(self.context.ledger.failures, self.context.failures)
+        before = await asyncio.to_thread(known_failures, self.context.ledger, self.context.failures)
         todo, length, failures = self._rounds_of(found), found.length, dict[bytes, EmbedFailure]()
         while documents := await asyncio.to_thread(next, todo, None):
             length -= sum(len(document.item.text) for document in documents)

@@ -16,8 +16,8 @@ from asyncrun.jobs.collection_check import check_space
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.ingest.documents import ChunkedDocument
 from asyncrun.jobs.job_counters import JobCounters
+from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ledger.key_index import KeyIndex, keys_array
-from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.records import EmbedFailure, ItemFailure, Space
 from asyncrun.stores.interface import Collection, RepairableStore, Store, StoredDocument
 from asyncrun.usage import Waits

@@ -23,8 +23,7 @@ from asyncrun.jobs.run_options import Chosen, not_done
 from asyncrun.jobs.scan import NO_KEY
 from asyncrun.jobs.send_batches import stop_timeout
 from asyncrun.ledger.answers import find_answers, put_answers
-from asyncrun.ledger.job_records import Amount
-from asyncrun.ledger.known_failures import KnownFailure
+from asyncrun.ledger.job_records import Amount, KnownFailure
 from asyncrun.llms.interface import Completion, Declined
 from asyncrun.records import Answer, Hit, Item, ItemFailure
 from asyncrun.usage import Waits

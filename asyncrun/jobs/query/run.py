@@ -21,6 +21,7 @@ from asyncrun.jobs.query.fillers import with_mend_hint
 from asyncrun.jobs.query.questions import Answering, Question, answered_row, find_unanswered, likely_size, look_up, with_answers
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_missing import send_missing
+from asyncrun.ledger.job_records import known_failures
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ports import Progress
 from asyncrun.records import Item
@@ -170,7 +171,7 @@ class QueryRun:
     async def _answer(self, answering: Answering, scanned: Scan, counters: JobCounters) -> AsyncrunError | None:
         """Embed the questions that need it, then answer and write; an item is done when it has its answer. Returns what ended it early."""
         context = self.items.context
-        known = await asyncio.to_thread(context.ledger.failures, context.failures)
+        known = await asyncio.to_thread(known_failures, context.ledger, context.failures)
         embedding = JobCounters(context, "query", Progress())
         embedding.start(len(scanned))
         error, asked = await self._send_missing(scanned, embedding)
@@ -183,7 +184,7 @@ class QueryRun:
         if not failed and await self.output.is_current(mark, context):
             counters.add(ok=embedding.counts.ok, cached=embedding.counts.ok)
             return None
-        unanswered = await asyncio.to_thread(context.ledger.failures, context.failures)
+        unanswered = await asyncio.to_thread(known_failures, context.ledger, context.failures)
         answers = Answers(answering, context, counters, known)
         try:
             async with self.output.writing(mark, context) as written:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from asyncrun.errors import Place
 from asyncrun.jobs.scan import Scan, scan
+from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ledger.key_index import KeyIndex, keys_array
-from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.records import BadItem, Item, ItemFailure, content_key
 
 PLACE = Place("notes.jsonl", 1)

@@ -17,15 +17,17 @@ from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.job_records import (
     Amount,
     Generation,
+    KnownFailure,
     SpendingAccount,
     Stopped,
     generation_of,
+    known_failures,
     last_space,
     open_refresh,
     record_finished,
+    set_failures,
 )
 from asyncrun.ledger.key_index import keys_array
-from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
 from asyncrun.ledger.salvage import mend
 from asyncrun.ledger.space_records import add_places, add_token_rate, places, token_rate
@@ -36,7 +38,7 @@ QUESTION = content_key("a question")
 FAILURE = KnownFailure(ItemFailure("x", Place("in.jsonl", 1), "server_error", "no"), SPACE.fingerprint, bytes(16))
 
 KNOWN: dict[str, tuple[Callable[[Ledger], Any], Any]] = {
-    "failures": (lambda ledger: ledger.failures("job"), {}),
+    "failures": (lambda ledger: known_failures(ledger, "job"), {}),
     "spending": (lambda ledger: SpendingAccount(ledger, "job").balance(), (Amount(), Stopped())),
     "token_rates": (lambda ledger: token_rate(ledger, SPACE), (0, 0)),
     "refreshes": (lambda ledger: generation_of(ledger, "job"), Generation()),
@@ -91,7 +93,7 @@ async def write_down(path: Path) -> None:
     await open_refresh(ledger, ["job"])
     await add_places(ledger, SPACE, ["http://127.0.0.1:8000"])
     await ledger.write(lambda connection: add_token_rate(connection, SPACE, 3, 12))
-    await ledger.set_failures("job", [FAILURE])
+    await set_failures(ledger, "job", [FAILURE])
     await asyncio.to_thread(ledger.close)
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from asyncrun.errors import DamagedStateError, Place, StorageError
 from asyncrun.ledger.connection import explained
+from asyncrun.ledger.job_records import KnownFailure, is_current_output, known_failures, record_output, set_failures
 from asyncrun.ledger.key_index import keys_array
-from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.records import ItemFailure, Space, content_key
 
@@ -161,26 +161,26 @@ async def test_writing_to_a_file_that_is_no_database_fails_every_caller(path: Pa
 @pytest.mark.asyncio
 async def test_failures_of_a_job_replace_its_former_ones(ledger: Ledger) -> None:
     failure = KnownFailure(ItemFailure("7", Place("a.jsonl", 3), "too_long", "300 tokens", 2), "space", content_key("x"))
-    await ledger.set_failures("nightly", [failure])
-    await ledger.set_failures("other", [])
-    assert (await asyncio.to_thread(ledger.failures, "nightly")) == {"7": failure}
-    await ledger.set_failures("nightly", [])
-    assert (await asyncio.to_thread(ledger.failures, "nightly")) == {}
+    await set_failures(ledger, "nightly", [failure])
+    await set_failures(ledger, "other", [])
+    assert (await asyncio.to_thread(known_failures, ledger, "nightly")) == {"7": failure}
+    await set_failures(ledger, "nightly", [])
+    assert (await asyncio.to_thread(known_failures, ledger, "nightly")) == {}
 
 
 @pytest.mark.asyncio
 async def test_an_output_is_current_until_it_or_its_mark_changes(ledger: Ledger, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
     output.write_text("{}\n")
-    await ledger.set_output(output, "mark")
-    assert await asyncio.to_thread(ledger.output_is, output, "mark")
-    assert not await asyncio.to_thread(ledger.output_is, output, "another mark")
+    await record_output(ledger, output, "mark")
+    assert await asyncio.to_thread(is_current_output, ledger, output, "mark")
+    assert not await asyncio.to_thread(is_current_output, ledger, output, "another mark")
     output.write_text("{}\n{}\n")
-    assert not await asyncio.to_thread(ledger.output_is, output, "mark")
+    assert not await asyncio.to_thread(is_current_output, ledger, output, "mark")
     output.unlink()
-    assert not await asyncio.to_thread(ledger.output_is, output, "mark")
+    assert not await asyncio.to_thread(is_current_output, ledger, output, "mark")
     with pytest.raises(StorageError, match=r"the output .*out\.jsonl cannot be found: No such file"):
-        await ledger.set_output(output, "mark")
+        await record_output(ledger, output, "mark")
 
 
 def test_a_ledger_whose_file_is_gone_is_not_blamed_on_the_disk(path: Path) -> None:

@@ -15,9 +15,18 @@ import pytest
 
 from asyncrun.errors import DamagedStateError, LockedError, Place, StorageError
 from asyncrun.ledger.answers import find_answers, put_answers
-from asyncrun.ledger.job_records import Amount, SpendingAccount, generation_of, last_space, open_refresh, record_finished
+from asyncrun.ledger.job_records import (
+    Amount,
+    KnownFailure,
+    SpendingAccount,
+    generation_of,
+    known_failures,
+    last_space,
+    open_refresh,
+    record_finished,
+    set_failures,
+)
 from asyncrun.ledger.key_index import keys_array
-from asyncrun.ledger.known_failures import KnownFailure
 from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
 from asyncrun.ledger.salvage import Salvaged, ask_to_mend, mend
 from asyncrun.ledger.space_records import add_places, add_token_rate, places, token_rate
@@ -281,7 +290,7 @@ async def _write_down(path: Path) -> None:
     await ledger.write(lambda connection: add_token_rate(connection, SPACE, 3, 12))
     await record_finished(ledger, "jobs.yaml/b", SPACE)
     failure = KnownFailure(ItemFailure("x", Place("in.jsonl", 1), "refused", "no"), SPACE.fingerprint, bytes(16))
-    await ledger.set_failures("jobs.yaml/a", [failure])
+    await set_failures(ledger, "jobs.yaml/a", [failure])
     await asyncio.to_thread(ledger.close)
 
 
@@ -297,7 +306,7 @@ def known_besides_vectors(path: Path) -> list[object]:
             places(ledger, SPACE),
             token_rate(ledger, SPACE),
             last_space(ledger, "jobs.yaml/b"),
-            ledger.failures("jobs.yaml/a"),
+            known_failures(ledger, "jobs.yaml/a"),
         ]
     finally:
         ledger.close()

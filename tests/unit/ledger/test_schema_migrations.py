@@ -14,7 +14,16 @@ from asyncrun.errors import TryLaterError
 from asyncrun.ledger.answers import find_answers
 from asyncrun.ledger.checksums import checksum
 from asyncrun.ledger.connection import open_to_look
-from asyncrun.ledger.job_records import Amount, Generation, SpendingAccount, Stopped, generation_of, last_space
+from asyncrun.ledger.job_records import (
+    Amount,
+    Generation,
+    SpendingAccount,
+    Stopped,
+    generation_of,
+    known_failures,
+    last_space,
+    set_failures,
+)
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.salvage import mend
@@ -78,12 +87,12 @@ def test_a_ledger_that_another_process_keeps_writing_is_one_for_later(tmp_path: 
         writing.execute("PRAGMA journal_mode = WAL")
         writing.execute("BEGIN IMMEDIATE")
         with pytest.raises(TryLaterError, match=r"another process has been writing to the ledger .*ledger\.db"):
-            ledger.failures("job")
+            known_failures(ledger, "job")
         writing.execute("ROLLBACK")
-        assert ledger.failures("job") == {}
+        assert known_failures(ledger, "job") == {}
         writing.execute("BEGIN IMMEDIATE")
         with pytest.raises(TryLaterError, match="another process has been writing"):
-            asyncio.run(ledger.set_failures("job", []))
+            asyncio.run(set_failures(ledger, "job", []))
 
 
 BEFORE_CHECKSUMS = 6
@@ -108,7 +117,7 @@ def test_what_an_older_version_knew_besides_vectors_is_kept(tmp_path: Path) -> N
         connection.execute("INSERT INTO answers (key, answer, answer_sum, space) VALUES (?, ?, ?, 1)", (KEY, answer, checksum(answer)))
         connection.execute("INSERT INTO flagged SELECT id, flags FROM batches")
     with closing(Ledger(path, named.append)) as ledger:
-        assert list(ledger.failures("job")) == ["x"]
+        assert list(known_failures(ledger, "job")) == ["x"]
         assert SpendingAccount(ledger, "job").balance() == (Amount(7, 0.5), Stopped(9, None))
         assert token_rate(ledger, SPACE) == (3, 12)
         assert generation_of(ledger, "job") == Generation(2)

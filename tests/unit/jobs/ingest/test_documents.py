@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncrun.errors import Place
 from asyncrun.jobs.ingest.documents import DocumentScan, document_mark, scan_documents
-from asyncrun.ledger.known_failures import KnownFailure
+from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.records import BadItem, Item, ItemFailure
 
 PLACE = Place("a.md")

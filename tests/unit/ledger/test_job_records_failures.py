@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from asyncrun.errors import Place
-from asyncrun.ledger.known_failures import KnownFailure, read_failure
+from asyncrun.ledger.job_records import KnownFailure, read_failure
 from asyncrun.records import ItemFailure, content_key
 
 KEY = content_key("a text")
