@@ -16,7 +16,7 @@ from asyncrun.errors import AsyncrunError, TryLaterError, UsageError
 from asyncrun.escape import cut
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobs.interface import find_kind
-from asyncrun.ledger.known_failures import KnownFailure
+from asyncrun.ledger.job_records import KnownFailure, known_failures
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobPlan
 
@@ -108,7 +108,7 @@ def _unknown(job: Job, writer: str) -> JobPlan:
 
 
 def _failures(jobs: Iterable[Job], builder: JobBuilder) -> dict[str, dict[str, KnownFailure]]:
-    return {job.name: builder.ledger.failures(builder.failures_of(job)) for job in jobs}
+    return {job.name: known_failures(builder.ledger, builder.failures_of(job)) for job in jobs}
 
 
 def _export(job: Job, builder: JobBuilder, output: str) -> Counts:
