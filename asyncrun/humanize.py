@@ -1,7 +1,8 @@
-"""Numbers as a person reads them, everywhere in the same form: durations, counts with their word, dollars; programs get the numbers."""
+"""Numbers and words as a person reads them: durations, counts with their word, dollars, and which word was probably meant."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import floor, log10
 
 YEAR = 365 * 24 * 3600.0
@@ -44,3 +45,26 @@ def dollars(amount: float) -> str:
     decimals = 2 - floor(log10(amount)) if 0 < amount < 1 else 2
     whole, _, part = f"{amount:,.{decimals}f}".partition(".")
     return f"${whole}.{part.rstrip('0').ljust(2, '0')}"
+
+
+def nearest_word(word: str, words: Iterable[str]) -> str | None:
+    """Return the known word that looks most like a mistyped one, or None.
+
+    >>> nearest_word("embd", ["embed", "ingest"]), nearest_word("Q", ["q"])
+    ('embed', 'q')
+    """
+    import difflib
+
+    known = list(words)
+    found = difflib.get_close_matches(word, known, 1)
+    return found[0] if found else next((each for each in known if each.lower() == word.lower()), None)
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """Return what ends a sentence about an unknown word: a question, or nothing.
+
+    >>> did_you_mean("embd", ["embed", "ingest"])
+    "; did you mean 'embed'?"
+    """
+    found = nearest_word(word, words)
+    return f"; did you mean {found!r}?" if found else ""

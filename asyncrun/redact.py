@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import MemberDescriptorType
 
-from asyncrun.unescape import joined, readings, unescaped
+from asyncrun.escape import readings, strip_blanks, unescaped
 
 MASK = "***"
 PIECE = 8
@@ -50,7 +50,7 @@ class Redactor:
         whole = {form for part in parts if _is_whole(part) for form in _written(part)}
         # Longest first, so that a secret that contains another leaves nothing behind; under 4 characters would mask words.
         self._whole = sorted((form for form in whole if len(form) >= 4), key=len, reverse=True)
-        forms = {joined(form) for part in parts if not _is_whole(part) for form in _forms(part)}
+        forms = {strip_blanks(form) for part in parts if not _is_whole(part) for form in _forms(part)}
         self._pieces = frozenset(piece for form in forms for piece in _pieces(form, PIECE))
         self._hints = frozenset(piece for form in forms for piece in _pieces(form, HINT))
 
@@ -154,7 +154,7 @@ def _forms(secret: str) -> Iterator[str]:
     from urllib.parse import quote_plus
 
     data = secret.encode("utf-8", "surrogatepass")
-    yield from (secret, unescaped(joined(secret)), quote_plus(data), data.decode("latin-1"), data.hex(), data.hex().upper())
+    yield from (secret, unescaped(strip_blanks(secret)), quote_plus(data), data.decode("latin-1"), data.hex(), data.hex().upper())
     for before in range(3):
         # In a longer base64 the characters at both ends depend on what stands beside the secret: each carries 6 bits.
         first, last = -(-8 * before // 6), 8 * (before + len(data)) // 6

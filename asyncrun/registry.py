@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from asyncrun.errors import MissingExtraError, UsageError
-from asyncrun.spelling import did_you_mean
+from asyncrun.humanize import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

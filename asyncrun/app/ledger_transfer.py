@@ -35,7 +35,7 @@ from asyncrun.paths import LEDGER, is_there, open_state_folder, state_folder
 from asyncrun.readers.interface import BadRecord
 from asyncrun.records import Answer, InputType, Space, content_key
 from asyncrun.results import Imported
-from asyncrun.sqlite_wal import check_filesystem, filesystem_of
+from asyncrun.sqlite_files import check_filesystem, filesystem_of
 from asyncrun.writers.atomic import AtomicFile
 from asyncrun.writers.interface import format_of
 from asyncrun.writers.jsonl import StdoutFile

@@ -14,7 +14,7 @@ from asyncrun.errors import LockedError, StorageError, os_words
 from asyncrun.ledger.salvage import mend
 from asyncrun.paths import LEDGER, lock_file, write_private
 from asyncrun.process_locks import hold_folder, hold_run_lock
-from asyncrun.sqlite_wal import check_filesystem, filesystem_of
+from asyncrun.sqlite_files import check_filesystem, filesystem_of
 
 _SPOOL = "stdin."
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from asyncrun.errors import Place, UsageError, os_words
-from asyncrun.spelling import did_you_mean
+from asyncrun.humanize import did_you_mean
 
 
 class KnownSetting(NamedTuple):

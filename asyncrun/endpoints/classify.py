@@ -9,7 +9,7 @@ from typing import Any
 
 from asyncrun.aio.retry import FailureClass
 from asyncrun.errors import Reason
-from asyncrun.unescape import plain
+from asyncrun.escape import strip_markup
 
 MOST_WORDS = 100_000
 """Characters of an explanation that are looked at: each costs about a microsecond, in which nothing else of a run goes on."""
@@ -88,7 +88,7 @@ def classify(status: int, headers: dict[str, str], document: Any, text: str) -> 
     >>> classify(400, {}, None, "Invalid 'input[22]': maximum input length is 8192 tokens").guilty
     22
     """
-    words = (" ".join(_words(document)) or plain(text) or "no explanation")[:MOST_WORDS]
+    words = (" ".join(_words(document)) or strip_markup(text) or "no explanation")[:MOST_WORDS]
     codes = " ".join(_codes(document))[:MOST_WORDS]
     verdict = _by_body(status, words, f"{codes} {words}") or Verdict(_by_status(status, headers, codes, words), words)
     return _overridden(verdict, headers.get("x-should-retry", "").lower())

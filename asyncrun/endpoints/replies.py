@@ -14,9 +14,9 @@ from asyncrun.endpoints.address import host_of
 from asyncrun.endpoints.classify import Verdict, classify
 from asyncrun.endpoints.rate_headers import wait_hint
 from asyncrun.errors import AsyncrunError, AuthError, EndpointError, QuotaError
+from asyncrun.escape import strip_markup
 from asyncrun.http import Reply, TransportError, TransportFault
 from asyncrun.redact import LONGEST_WRITTEN
-from asyncrun.unescape import plain
 
 if TYPE_CHECKING:
     from asyncrun.endpoints.endpoint import Endpoint
@@ -129,7 +129,7 @@ def _host_in(location: str) -> str:
 def _page(body: bytes) -> str:
     """Return a page; of one that is too large the text without its end, where a key may be cut in two."""
     text = body[:MOST_OF_A_PAGE].decode("utf-8", "replace")
-    return text if len(body) <= MOST_OF_A_PAGE else plain(text)[:-LONGEST_WRITTEN]
+    return text if len(body) <= MOST_OF_A_PAGE else strip_markup(text)[:-LONGEST_WRITTEN]
 
 
 def _decoded(body: bytes) -> Any:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from asyncrun.grammar.template import field_text, split_braces
+from asyncrun.humanize import nearest_word
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Hit, Item
-from asyncrun.spelling import near
 
 QUESTION, CONTEXT, METADATA = "question", "context", "metadata."
 PLACEHOLDERS = "{question}, {context}, {metadata.NAME}; {{ and }} are braces"
@@ -55,7 +55,7 @@ def parse_prompt(text: str) -> PromptTemplate:
         if len(written) == 1 or "\n" in written:
             raise TemplateError(f"a single {written[0]!r} is no placeholder", offset)
         if name not in (QUESTION, CONTEXT) and not (name.startswith(METADATA) and len(name) > len(METADATA)):
-            close = near(name, (QUESTION, CONTEXT))
+            close = nearest_word(name, (QUESTION, CONTEXT))
             raise TemplateError(f"unknown placeholder {written!r}", offset, f"{{{close}}}" if close else None)
     names = tuple(field.name for field in fields)
     if QUESTION not in names:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from asyncrun.errors import ItemError, UsageError
-from asyncrun.spelling import did_you_mean
+from asyncrun.humanize import did_you_mean
 
 _PIECE = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]|[^{}]+")
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from asyncrun import spelling
 from asyncrun.errors import JobFileError, Mistake, Place
 from asyncrun.escape import printable
+from asyncrun.humanize import nearest_word
 from asyncrun.jobfile.yaml_parser import BREAK
 from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, YamlNode, find, nearest, place, show
 from asyncrun.redact import Redactor
@@ -103,7 +103,7 @@ def near(word: str, words: Iterable[str]) -> str | None:
     candidates = list(words)
     if len(word) > 100 or len(candidates) > MAX_CANDIDATES:
         return None
-    return spelling.near(word, candidates)
+    return nearest_word(word, candidates)
 
 
 def listed(words: Iterable[str], limit: int = 30) -> str:

@@ -16,9 +16,8 @@ from pathlib import Path
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, TryLaterError, os_words
 from asyncrun.ledger.checksums import lossy_text
 from asyncrun.ledger.schema import MENDED_BY_A_RUN, MIGRATIONS, ledger_version, migrate
-from asyncrun.readonly import address_to_look, can_write, copy_hint
 from asyncrun.records import fingerprint_of
-from asyncrun.sqlite_wal import BUSY_SECONDS, enter_wal, is_busy, is_damage
+from asyncrun.sqlite_files import BUSY_SECONDS, address_to_look, can_write, copy_hint, enter_wal, is_busy, is_damage
 
 PAGE_BYTES = 8192
 """Of a new file. Vectors are long: with 4096 they cost a quarter more time; with still larger pages short rows waste too much."""

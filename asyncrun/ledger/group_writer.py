@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from asyncrun.errors import StorageError
 from asyncrun.ledger.connection import explained, open_connection, removed
 from asyncrun.ledger.salvage import ask_to_mend
-from asyncrun.sqlite_wal import is_busy, is_damage
+from asyncrun.sqlite_files import is_busy, is_damage
 
 T = TypeVar("T")
 

@@ -22,7 +22,7 @@ from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.salvage import ask_to_mend
 from asyncrun.ledger.schema import MENDED_BY_A_RUN
 from asyncrun.records import KEY_BYTES, Space
-from asyncrun.sqlite_wal import is_damage
+from asyncrun.sqlite_files import is_damage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

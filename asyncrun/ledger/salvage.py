@@ -21,8 +21,7 @@ from asyncrun.ledger.checksums import Row, answer_sum, checksum, is_whole, lossy
 from asyncrun.ledger.connection import PAGE_BYTES, explained, is_flipped_version, is_sound, open_connection
 from asyncrun.ledger.salvaged_rows import Pages, find_spaces, rows_of_pages, until_damage
 from asyncrun.ledger.schema import MIGRATIONS, lower_since
-from asyncrun.readonly import LOG_ENDINGS, can_write
-from asyncrun.sqlite_wal import is_damage, primary_code
+from asyncrun.sqlite_files import LOG_ENDINGS, can_write, is_damage, primary_code
 
 _DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _BATCH_COLUMNS, _ANSWER_COLUMNS = 9, 5

@@ -11,7 +11,7 @@ from asyncrun.ledger.connection import check_sound, explained, open_connection, 
 from asyncrun.ledger.schema import lower_since, newest_id
 from asyncrun.records import KEY_BYTES
 from asyncrun.results import SpaceSize, Superseded
-from asyncrun.sqlite_wal import primary_code
+from asyncrun.sqlite_files import primary_code
 
 
 def space_sizes(path: Path) -> list[SpaceSize]:

@@ -18,12 +18,12 @@ from asyncrun.endpoints.endpoint import Refused, Replied
 from asyncrun.endpoints.options import EndpointOptions, build_endpoint
 from asyncrun.endpoints.replies import Refusals
 from asyncrun.errors import AsyncrunError, UsageError
+from asyncrun.humanize import did_you_mean
 from asyncrun.llms.interface import Completion, Declined, Message, Price
 from asyncrun.llms.providers import DEPLOYMENT, NEW_LIMIT, OLD_LIMIT, PROVIDERS, ChatProvider
 from asyncrun.llms.reply import CONTENT_FILTER, filtered, read_answer
 from asyncrun.packing import TokensPerByte, byte_size
 from asyncrun.records import Answer, Space
-from asyncrun.spelling import did_you_mean
 from asyncrun.usage import Usage, Waits
 
 _UNKNOWN_NAME = re.compile(r"unsupported|unrecognized|unknown|unexpected|not (supported|permitted|allowed)|extra|additional", re.IGNORECASE)

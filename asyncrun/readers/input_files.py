@@ -12,7 +12,7 @@ from asyncrun import registry
 from asyncrun.errors import Place, StorageError, UsageError, os_words
 from asyncrun.grammar.file_formats import STDIN, input_format
 from asyncrun.grammar.globs import is_glob, parse_exclude, parse_glob
-from asyncrun.spelling import did_you_mean
+from asyncrun.humanize import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from asyncrun.errors import Place, UsageError
 from asyncrun.escape import printable
 from asyncrun.grammar.template import MISSING, Template, pick
-from asyncrun.spelling import did_you_mean
+from asyncrun.humanize import did_you_mean
 
 SHOWN = 20
 """How many fields of the records are named."""

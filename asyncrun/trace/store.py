@@ -13,8 +13,7 @@ from typing import Any
 import orjson
 
 from asyncrun.errors import DamagedStateError, StorageError, os_words
-from asyncrun.readonly import address_to_look, can_write
-from asyncrun.sqlite_wal import BUSY_SECONDS, enter_wal, is_damage, primary_code
+from asyncrun.sqlite_files import BUSY_SECONDS, address_to_look, can_write, enter_wal, is_damage, primary_code
 from asyncrun.trace.run_record import RUNNING, RunEnd, RunRecord, Span
 
 FORMAT = 2

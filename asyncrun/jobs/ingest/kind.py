@@ -50,7 +50,7 @@ class IngestJob(Job):
 def _open(job: IngestJob, builder: Builder) -> IngestRun:
     from asyncrun.jobs.ingest.run import IngestRun
     from asyncrun.jobs.ingest.store_sync import StoreSync, StoreTarget
-    from asyncrun.readonly import check_writable
+    from asyncrun.sqlite_files import check_writable
 
     embedder = builder.embedder(job)
     context = builder.context(job, embedder.space(InputType.DOCUMENT))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from asyncrun.errors import DamagedStoreError, UsageError
-from asyncrun.spelling import did_you_mean
+from asyncrun.humanize import did_you_mean
 
 if TYPE_CHECKING:
     from asyncrun.jobfile.jobs import Job

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from asyncrun.errors import AsyncrunError, DamagedStoreError, StorageError, TryLaterError, os_words
 from asyncrun.escape import printable
-from asyncrun.readonly import address_to_look, can_write, copy_hint
-from asyncrun.sqlite_wal import BUSY_SECONDS, enter_wal, primary_code
+from asyncrun.sqlite_files import BUSY_SECONDS, address_to_look, can_write, copy_hint, enter_wal, primary_code
 from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError
 from asyncrun.stores.sqlite.collections import CollectionRow, from_bytes, save_collection
 from asyncrun.stores.sqlite.documents import document_numbers, find_chunks, find_head, insert_sums

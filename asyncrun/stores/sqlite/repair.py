@@ -16,9 +16,8 @@ from asyncrun.errors import DamagedStoreError, TryLaterError
 from asyncrun.escape import printable
 from asyncrun.humanize import counted
 from asyncrun.process_locks import hold_folder
-from asyncrun.readonly import LOG_ENDINGS
 from asyncrun.records import Chunk
-from asyncrun.sqlite_wal import primary_code
+from asyncrun.sqlite_files import LOG_ENDINGS, primary_code
 from asyncrun.stores.interface import Collection, StoredDocument
 from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError, garbled, mixed
 from asyncrun.stores.sqlite.collections import (

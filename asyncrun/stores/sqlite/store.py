@@ -15,8 +15,8 @@ from pathlib import Path
 from asyncrun.errors import SpaceMismatchError, UsageError
 from asyncrun.escape import printable
 from asyncrun.grammar.filter import parse_filter
-from asyncrun.readonly import can_write
 from asyncrun.records import Hit
+from asyncrun.sqlite_files import can_write
 from asyncrun.stores.interface import Collection, SearchRequest, StoredDocument
 from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError
 from asyncrun.stores.sqlite.collections import (

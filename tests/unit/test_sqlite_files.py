@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncrun.sqlite_wal import BUSY_SECONDS, enter_wal, is_busy
+from asyncrun.sqlite_files import BUSY_SECONDS, enter_wal, is_busy
 
 
 @pytest.fixture

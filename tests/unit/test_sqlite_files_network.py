@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asyncrun.errors import StorageError
-from asyncrun.sqlite_wal import check_filesystem, filesystem_of
+from asyncrun.sqlite_files import check_filesystem, filesystem_of
 
 
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "ceph", "fuse.sshfs"])

@@ -20,7 +20,7 @@ from asyncrun.http import TransportError, send
 if TYPE_CHECKING:
     from asyncrun.http import Client
 
-TIMEOUT = 10.0
+PING_TIMEOUT = 10.0
 """Seconds for one try, as in healthchecks' recipe `curl -fsS -m 10 --retry 5` (https://healthchecks.io/docs/bash/)."""
 TRIES = 5
 MAX_BODY = 100_000
@@ -65,7 +65,7 @@ async def _try(client: Client, address: str, body: bytes) -> tuple[str | None, b
     """Return why a try failed, None when it did not, and whether another one may help."""
     bare, headers = keys_in_headers(address, {"content-type": "text/plain; charset=utf-8"})
     try:
-        reply = await send(client, bare, body, headers, timeout=TIMEOUT, max_bytes=MAX_PING_REPLY)
+        reply = await send(client, bare, body, headers, timeout=PING_TIMEOUT, max_bytes=MAX_PING_REPLY)
     except TransportError as error:
         return str(error), True
     if 200 <= reply.status < 300:

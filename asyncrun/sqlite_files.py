@@ -1,4 +1,4 @@
-"""SQLite files that several processes open and write at once: their write-ahead log, how long one waits, what an error is about.
+"""SQLite files that several processes write at once, or that lie where nothing can be written: log, address, what an error means.
 
 A write-ahead log needs a local disk: network file systems keep no promise about locks and shared memory.
 """
@@ -14,10 +14,58 @@ from pathlib import Path
 
 from asyncrun.errors import StorageError
 
+LOG_ENDINGS = ("-wal", "-shm")
+"""What the names of the files end in that stand beside a database with a write-ahead log: the log, and its index."""
 BUSY_SECONDS = 30.0
 """How long one who writes waits for another: longer than any transaction of ours."""
-
 _PAUSE = 0.005
+NETWORK: Mapping[str, str] = {
+    **dict.fromkeys(("nfs", "nfs4"), "NFS"),
+    **dict.fromkeys(("cifs", "smb3", "smbfs"), "SMB"),
+    **{"afs": "AFS", "ceph": "Ceph", "coda": "Coda", "glusterfs": "GlusterFS", "lustre": "Lustre", "gpfs": "GPFS"},
+    **{"fuse.sshfs": "SSHFS", "fuse.glusterfs": "GlusterFS", "fuse.ceph": "Ceph", "fuse.s3fs": "S3", "fuse.rclone": "rclone"},
+}
+"""Names of file systems as /proc/self/mountinfo has them, and as people know them.
+
+WAL does not work over a network file system (https://www.sqlite.org/wal.html). Not 9p: sandboxes show local disks as such."""
+
+
+def can_write(path: Path) -> bool:
+    """Tell whether a file can be written or made, and another one beside it, as SQLite does."""
+    if path.exists():
+        return _may_write(path) and _may_write(path.parent)
+    return _may_write(next(folder for folder in path.absolute().parents if folder.exists()))
+
+
+def check_writable(path: Path) -> None:
+    """Raise StorageError for a file that cannot be written or made."""
+    if not can_write(path):
+        raise StorageError(f"{path} cannot be written", hint="Make the file and its folder writable, or choose another path.")
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def address_to_look(path: Path) -> str:
+    """Return the URI by which SQLite reads a file in WAL mode whose folder cannot be written. Raises StorageError when none would do.
+
+    SQLite reads the log only with the index of the log beside it. Without a log the file is whole by itself, but SQLite must be told
+    that nobody changes it, because it cannot make the index.
+    """
+    log, index = (path.with_name(path.name + ending) for ending in LOG_ENDINGS)
+    if log.exists() and index.exists():
+        return f"{path.absolute().as_uri()}?mode=ro"
+    if log.exists() and log.stat().st_size > 0:
+        raise StorageError(
+            f"a run that was killed has left {log}, which can only be read where its folder can be written", hint=copy_hint(path)
+        )
+    return f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+
+
+def copy_hint(path: Path) -> str:
+    """Return what to do with a file that must be written to be read."""
+    return f"Make {path.parent} writable, or copy the job file's folder to a place that is, and look there."
 
 
 def primary_code(error: BaseException | None) -> int:
@@ -53,17 +101,6 @@ def enter_wal(connection: sqlite3.Connection) -> None:
             time.sleep(_PAUSE)
         else:
             return
-
-
-NETWORK: Mapping[str, str] = {
-    **dict.fromkeys(("nfs", "nfs4"), "NFS"),
-    **dict.fromkeys(("cifs", "smb3", "smbfs"), "SMB"),
-    **{"afs": "AFS", "ceph": "Ceph", "coda": "Coda", "glusterfs": "GlusterFS", "lustre": "Lustre", "gpfs": "GPFS"},
-    **{"fuse.sshfs": "SSHFS", "fuse.glusterfs": "GlusterFS", "fuse.ceph": "Ceph", "fuse.s3fs": "S3", "fuse.rclone": "rclone"},
-}
-"""Names of file systems as /proc/self/mountinfo has them, and as people know them.
-
-WAL does not work over a network file system (https://www.sqlite.org/wal.html). Not 9p: sandboxes show local disks as such."""
 
 
 def check_filesystem(folder: Path, kind: str | None) -> None:
