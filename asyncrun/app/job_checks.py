@@ -10,8 +10,8 @@ from asyncrun.app.builder import JobBuilder
 from asyncrun.errors import AsyncrunError, MissingKeyError, UsageError
 from asyncrun.grammar.file_formats import STDIN, STDOUT, input_format
 from asyncrun.jobfile.files import real
+from asyncrun.jobfile.input_checks import input_matcher
 from asyncrun.jobfile.input_output import OutputConfig
-from asyncrun.jobfile.job_grammar import takes
 from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobs.distinct import look
 from asyncrun.jobs.interface import JobProblem, find_kind
@@ -65,7 +65,7 @@ def outputs_read(jobs: Sequence[Job], root: Path) -> dict[str, dict[Path, str]]:
     outputs = {real(root / path): job.name for job in jobs if (path := output_path(job)) not in (None, STDOUT)}
     found: dict[str, dict[Path, str]] = {}
     for job in jobs if outputs else ():
-        reads = takes(job.input, root)
+        reads = input_matcher(job.input, root)
         read = {path: writer for path, writer in outputs.items() if writer != job.name and reads(path)}
         if read:
             found[job.name] = read

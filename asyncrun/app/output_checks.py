@@ -14,7 +14,7 @@ from asyncrun.jobfile.files import is_job_file
 from asyncrun.jobfile.job_file import JobFile
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.loader import LoadOptions, load_job_file
-from asyncrun.jobfile.protected_files import output_files, protect_input, protect_parts, protect_store
+from asyncrun.jobfile.output_checks import output_files, protect_input, protect_parts, protect_store
 from asyncrun.path_collisions import Protected, Spot, find_collision, locate, protect_database, protect_files, protect_folder
 from asyncrun.paths import LEDGER, LOCKS, TRACES, job_files_in, state_folder
 from asyncrun.writers.atomic import is_stream

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 
-from asyncrun.escape import printable
-from asyncrun.grammar.file_formats import OUTPUTS, STDOUT, input_format
+from asyncrun.grammar.file_formats import input_format
 from asyncrun.jobfile.entries import JobEntry, Parts
 from asyncrun.jobfile.field_types import Model
-from asyncrun.jobfile.input_output import OutputConfig
-from asyncrun.jobfile.job_grammar import input_path
+from asyncrun.jobfile.input_checks import input_path
 from asyncrun.jobfile.jobs import Chunking, setting_of
 from asyncrun.jobfile.mistakes import Findings
-from asyncrun.jobfile.needs import output_path
-from asyncrun.jobfile.protected_files import output_files, protect_input, protect_parts
+from asyncrun.jobfile.output_checks import check_format
 from asyncrun.jobfile.sections import (
     LOCAL_KEYS,
     LOCAL_MODEL,
@@ -29,11 +25,7 @@ from asyncrun.jobfile.sections import (
 )
 from asyncrun.jobfile.unavailable import Names
 from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, Table, show
-from asyncrun.path_collisions import Protected, find_collision, locate, protect_files, protect_folder
-from asyncrun.paths import state_folder
 from asyncrun.registry import BUILT_IN
-
-OWN_INPUT = "an input of this job: an input cannot be an output"
 
 
 def check_names(entries: Sequence[JobEntry], findings: Findings) -> None:
@@ -122,58 +114,7 @@ def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -
         chunk: Chunking | None = setting_of(entry.job, "chunk")
         if chunk is not None:
             names.check("chunkers", "way to cut", chunk.by, entry.path("chunk", "by"), findings)
-        output: OutputConfig | None = getattr(entry.job, "output", None)
-        if output is not None:
-            _check_format(output, entry, names, findings)
-
-
-def _check_format(output: OutputConfig, entry: JobEntry, names: Names, findings: Findings) -> None:
-    stated, where = entry.path("output", "format"), entry.path("output")
-    if output.format == "npy" and entry.model.declared and not entry.model.rows_hold_vectors and entry.job is not None:
-        message = f"an .npy file holds embeddings, and the rows of a {entry.job.kind} have none"
-        findings.add(where, message, ", ".join([*(ending for ending in OUTPUTS if ending != ".npy"), "'-'"]))
-    elif output.format == "npy" and output.columns is not None:
-        findings.add(entry.path("output", "columns"), "an .npy file holds embeddings and ids, without a choice of columns", "no columns")
-    if output.path == STDOUT and output.format != "jsonl":
-        findings.add(stated, f"standard output takes jsonl, not{findings.quoted(stated)}", "jsonl, or a path to a file")
-    elif findings.node(stated) is not None:
-        names.check("writers", "output format", output.format, stated, findings)
-    elif output.format:
-        names.check("writers", "output format", output.format, where, findings)
-    elif not findings.knows(where):
-        built = [ending for ending, name in OUTPUTS.items() if name in names.built("writers")]
-        findings.add(where, "the ending of the path names no format", f"{', '.join(built)}, '-', or a mapping with path and format")
-
-
-def written(entries: Sequence[JobEntry], root: Path) -> frozenset[Path]:
-    """Return the files that jobs write."""
-    return frozenset(path for entry in entries if (path := output_path(entry.job, root)) is not None)
-
-
-def check_outputs(entries: Sequence[JobEntry], root: Path, job_file: Path, key_files: Collection[str], findings: Findings) -> None:
-    """Every output is written by one job, at most one goes to stdout, and none is what the job reads or what must stay for others."""
-    kept = [
-        protect_files("the job file", [locate(job_file)]),
-        protect_files("a key file of the job file", [locate(root / path) for path in key_files]),
-        protect_folder("in the state folder", state_folder(job_file)),
-    ]
-    kept += (each for entry in entries if entry.job is not None for each in protect_parts(entry.job, printable(entry.shown, 60), root))
-    written: list[Protected] = []
-    stdout: JobEntry | None = None
-    for entry in entries:
-        output: OutputConfig | None = getattr(entry.job, "output", None)
-        if entry.job is None or output is None:
-            continue
-        where, files = entry.path("output"), [locate(path) for path in output_files(output, root)]
-        if not files and stdout is not None:
-            findings.add(where, f"the job {stdout.shown!r} writes to stdout already", "an output of its own")
-        elif not files:
-            stdout = entry
-        elif what := find_collision(files, written):
-            findings.add(where, what, "an output of its own")
-        elif not findings.knows(where) and (what := find_collision(files, [protect_input(OWN_INPUT, entry.job.input, root), *kept])):
-            findings.add(where, f"the output is {what}", "another path")
-        written.append(protect_files(f"the job {entry.shown!r} writes this output too", files))
+        check_format(entry, names, findings)
 
 
 def check_budgets(entries: Sequence[JobEntry], findings: Findings) -> None:

@@ -11,12 +11,12 @@ from asyncrun.errors import JobFileError, Mistake, Place
 from asyncrun.jobfile import checks
 from asyncrun.jobfile.entries import MAX_JOBS, EntryBuilder, JobEntry, Parts
 from asyncrun.jobfile.files import load_key, load_text
-from asyncrun.jobfile.input_checks import check_inputs
+from asyncrun.jobfile.input_checks import check_inputs, check_patterns
 from asyncrun.jobfile.job_file import VERSION, JobFile, Sections, closure, unknown_job
-from asyncrun.jobfile.job_grammar import check_words
 from asyncrun.jobfile.jobs import EntryReader, Job, PartialJob, job_options
 from asyncrun.jobfile.mistakes import Findings, Gap, near, with_lines
 from asyncrun.jobfile.needs import Needs, check_cycles, find_needs
+from asyncrun.jobfile.output_checks import check_outputs, written_files
 from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
 from asyncrun.jobfile.unavailable import Names, note_later
 from asyncrun.jobfile.validation_errors import M, build
@@ -196,11 +196,11 @@ class JobFileLoader:
 
     def _needs(self, entries: Sequence[JobEntry]) -> Needs:
         for entry in entries:
-            check_words(entry, self.folder, self.findings)
+            check_patterns(entry, self.folder, self.findings)
         checks.check_names(entries, self.findings)
         needs = find_needs(entries, self.folder, self.findings)
         check_cycles(entries, needs, self.findings)
-        checks.check_outputs(entries, self.folder, self.path.absolute(), self.resolver.key_files.values(), self.findings)
+        check_outputs(entries, self.folder, self.path.absolute(), self.resolver.key_files.values(), self.findings)
         checks.check_parts(entries, self.names, self.findings)
         checks.check_budgets(entries, self.findings)
         return needs
@@ -220,7 +220,7 @@ class JobFileLoader:
 
     def _check_files(self, entries: Sequence[JobEntry], reached: frozenset[KeyPath]) -> None:
         if self.options.check_inputs:
-            written = checks.written(entries, self.folder)
+            written = written_files(entries, self.folder)
             for entry in entries:
                 if entry.path() in reached:
                     check_inputs(entry, self.folder, written, self.names, self.findings)

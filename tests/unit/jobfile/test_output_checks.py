@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from asyncrun.jobfile.input_output import InputConfig
-from asyncrun.jobfile.protected_files import protect_input, protect_parts
+from asyncrun.jobfile.output_checks import protect_input, protect_parts
 from asyncrun.jobs import EmbedJob, IngestJob, QueryJob
 from asyncrun.path_collisions import find_collision, locate
 

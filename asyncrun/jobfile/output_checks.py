@@ -1,0 +1,143 @@
+"""What jobs write: each output in a place of its own, and none over what a job reads or what must stay for others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from asyncrun.errors import StorageError
+from asyncrun.escape import printable
+from asyncrun.grammar.file_formats import OUTPUTS, STDIN, STDOUT, ids_path
+from asyncrun.grammar.globs import is_glob
+from asyncrun.jobfile.entries import JobEntry
+from asyncrun.jobfile.files import real
+from asyncrun.jobfile.input_checks import find_glob, input_matcher, parse_excluded
+from asyncrun.jobfile.input_output import InputConfig, OutputConfig
+from asyncrun.jobfile.jobs import Job, setting_of
+from asyncrun.jobfile.mistakes import Findings
+from asyncrun.jobfile.sections import StoreConfig
+from asyncrun.jobfile.unavailable import Names
+from asyncrun.path_collisions import Protected, Spot, find_collision, locate, protect_database, protect_files, protect_folder
+from asyncrun.paths import state_folder
+
+OWN_INPUT = "an input of this job: an input cannot be an output"
+
+
+def check_format(entry: JobEntry, names: Names, findings: Findings) -> None:
+    """The format of an output is known, and holds what its job writes."""
+    output: OutputConfig | None = setting_of(entry.job, "output")
+    if output is None:
+        return
+    stated, where = entry.path("output", "format"), entry.path("output")
+    if output.format == "npy" and entry.model.declared and not entry.model.rows_hold_vectors and entry.job is not None:
+        message = f"an .npy file holds embeddings, and the rows of a {entry.job.kind} have none"
+        findings.add(where, message, ", ".join([*(ending for ending in OUTPUTS if ending != ".npy"), "'-'"]))
+    elif output.format == "npy" and output.columns is not None:
+        findings.add(entry.path("output", "columns"), "an .npy file holds embeddings and ids, without a choice of columns", "no columns")
+    if output.path == STDOUT and output.format != "jsonl":
+        findings.add(stated, f"standard output takes jsonl, not{findings.quoted(stated)}", "jsonl, or a path to a file")
+    elif findings.node(stated) is not None:
+        names.check("writers", "output format", output.format, stated, findings)
+    elif output.format:
+        names.check("writers", "output format", output.format, where, findings)
+    elif not findings.knows(where):
+        built = [ending for ending, name in OUTPUTS.items() if name in names.built("writers")]
+        findings.add(where, "the ending of the path names no format", f"{', '.join(built)}, '-', or a mapping with path and format")
+
+
+def check_outputs(entries: Sequence[JobEntry], root: Path, job_file: Path, key_files: Collection[str], findings: Findings) -> None:
+    """Every output is written by one job, at most one goes to stdout, and none is what the job reads or what must stay for others."""
+    kept = [
+        protect_files("the job file", [locate(job_file)]),
+        protect_files("a key file of the job file", [locate(root / path) for path in key_files]),
+        protect_folder("in the state folder", state_folder(job_file)),
+    ]
+    kept += (each for entry in entries if entry.job is not None for each in protect_parts(entry.job, printable(entry.shown, 60), root))
+    written: list[Protected] = []
+    stdout: JobEntry | None = None
+    for entry in entries:
+        output: OutputConfig | None = getattr(entry.job, "output", None)
+        if entry.job is None or output is None:
+            continue
+        where, files = entry.path("output"), [locate(path) for path in output_files(output, root)]
+        if not files and stdout is not None:
+            findings.add(where, f"the job {stdout.shown!r} writes to stdout already", "an output of its own")
+        elif not files:
+            stdout = entry
+        elif what := find_collision(files, written):
+            findings.add(where, what, "an output of its own")
+        elif not findings.knows(where) and (what := find_collision(files, [protect_input(OWN_INPUT, entry.job.input, root), *kept])):
+            findings.add(where, f"the output is {what}", "another path")
+        written.append(protect_files(f"the job {entry.shown!r} writes this output too", files))
+
+
+def written_files(entries: Sequence[JobEntry], root: Path) -> frozenset[Path]:
+    """Return the files that jobs write."""
+    return frozenset(path for entry in entries if (path := output_path(entry.job, root)) is not None)
+
+
+def output_path(job: Job | None, root: Path) -> Path | None:
+    """Return the file that a job writes, None for stdout or a store."""
+    output = getattr(job, "output", None)
+    return None if output is None or output.path == STDOUT else real(root / output.path)
+
+
+def protect_input(what: str, given: InputConfig, root: Path) -> Protected:
+    """Return the protection of an input: its files, and what its globs would take if it were there. Blocks."""
+    covers, excluded = input_matcher(given, root), parse_excluded(given, root)
+    spots = (locate(root / path) for path in given.paths if path != STDIN)
+    named = protect_files(what, [spot for spot in spots if not excluded(str(spot.path))])
+
+    def holds(spot: Spot) -> bool:
+        # Only a file with several names can be one that a glob finds elsewhere: all of them are looked at only then.
+        return covers(spot.path) or named.holds(spot) or (spot.links > 1 and spot.file in map(_file, _found(given, root)))
+
+    return Protected(what, holds)
+
+
+def protect_parts(job: Job, shown: str, root: Path) -> Iterator[Protected]:
+    """Yield the protections of what a job reads beside its input, and of its store. Blocks."""
+    files = dict(job.files)
+    for word in ("embedder", "llm"):
+        tokenizer = getattr(getattr(job, word, None), "tokenizer", None)
+        files[f"{word}'s tokenizer"] = tokenizer if tokenizer and tokenizer.endswith(".json") else None
+    yield from (protect_files(f"the {word} of the job {shown}", [locate(root / path)]) for word, path in files.items() if path)
+    if job.declared or "store" in job.model_fields_set:
+        store: StoreConfig | None = getattr(job, "store", None)
+        if store is not None:
+            yield from protect_store(f"the store of the job {shown}", store, root)
+
+
+def protect_store(what: str, store: StoreConfig, root: Path) -> Iterator[Protected]:
+    """Yield the protection of a store's file or folder; a store behind an address has none. Blocks."""
+    if store.type == "sqlite":
+        yield protect_database(what, root / store.path)
+    elif "path" in store.model_fields_set:
+        yield protect_folder(what, root / store.path)
+
+
+def output_files(output: OutputConfig | None, root: Path) -> tuple[Path, ...]:
+    """Return the files that an output writes, none for stdout: an .npy file has its ids beside it.
+
+    >>> [path.name for path in output_files(OutputConfig.model_validate("notes.npy"), Path("out"))]
+    ['notes.npy', 'notes.ids.txt']
+    """
+    if output is None or output.path == STDOUT:
+        return ()
+    path = root / output.path
+    return (path, ids_path(path)) if output.format == "npy" else (path,)
+
+
+def _found(given: InputConfig, root: Path) -> Iterator[Path]:
+    """Yield the files that the globs of an input find; a folder that cannot be listed has none."""
+    excluded = parse_excluded(given, root)
+    for text in given.paths:
+        glob = find_glob(text, real(root)) if is_glob(text) else None
+        try:
+            yield from (Path(glob.folder, inside) for inside, is_input in glob.walk(excluded) if is_input) if glob else ()
+        except (OSError, StorageError):
+            continue
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    return locate(path).file
