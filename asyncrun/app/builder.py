@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,16 +15,18 @@ from typing import TYPE_CHECKING, cast
 
 from asyncrun import registry
 from asyncrun.aio.stop import StopRequest
-from asyncrun.app.model_builder import ModelBuilder
-from asyncrun.app.shared_limits import SharedLimits
+from asyncrun.app.model_builder import ModelBuilder, SharedLimits
+from asyncrun.app.overrides import load_jobs
+from asyncrun.app.request import Request
 from asyncrun.callbacks.manager import CallbackManager
-from asyncrun.clock import Clock
+from asyncrun.clock import Clock, SystemClock
 from asyncrun.embedders.interface import Embedder
-from asyncrun.errors import Mistake, StorageError, os_words
+from asyncrun.errors import StorageError, os_words
 from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.jobfile.input_output import InputConfig, OutputConfig
+from asyncrun.jobfile.job_file import JobFile
 from asyncrun.jobfile.jobs import Chunking, Job
-from asyncrun.jobfile.sections import LlmConfig, ModelConfig, StoreConfig
+from asyncrun.jobfile.sections import LlmConfig, StoreConfig
 from asyncrun.jobs.budget import JobBudget, RunBudget
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.distinct import DistinctSource
@@ -33,10 +37,11 @@ from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.job_records import SpendingAccount, generation_of
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.space_records import token_rate
-from asyncrun.paths import known_as
+from asyncrun.paths import LEDGER, is_there, known_as, state_folder
 from asyncrun.ports import Progress
 from asyncrun.readers.item_source import ItemSource
 from asyncrun.records import InputType, Space
+from asyncrun.redact import redact_error
 from asyncrun.writers.interface import companions, open_writer
 
 if TYPE_CHECKING:
@@ -50,79 +55,76 @@ class JobBuilder:
     """Builds the parts of one run; models are built once for all jobs.
 
     Args:
-        file: the job file.
-        models: all of its models: limits that one states for a place hold for all models of the place.
-        jobs: all of its jobs, also those that are not run: one of them may fill the collection that another one asks.
-        keyless: where it names a key that is missing.
+        request: what was called for.
+        job_file: all of it: limits that one model states of an endpoint hold for the others, and a job that is not run may fill the
+            collection that another one asks.
         stdin: the file that holds standard input.
-        deadline: a monotonic time after which no batch of any job starts.
         warn: is told what is odd.
         redact: takes the run's secrets out of a text.
-        options: what the flags of the run say; `run_budget` and `forecast` are those of all its jobs together.
+        forecast: that of all jobs together.
     """
 
-    file: Path
+    request: Request
+    job_file: JobFile
     ledger: Ledger
-    stop: StopRequest
-    clock: Clock
-    manager: CallbackManager
-    rng: random.Random
-    environ: Mapping[str, str]
+    stop: StopRequest = field(default_factory=StopRequest)
+    clock: Clock = field(default_factory=SystemClock)
+    manager: CallbackManager = field(default_factory=CallbackManager)
     stdin: Path | None = None
-    deadline: float | None = None
     warn: Callable[[str], object] = Progress().warn
     redact: Callable[[str], str] = str
-    options: RunOptions = field(default_factory=RunOptions)
-    run_budget: RunBudget | None = None
-    models: Sequence[ModelConfig] = ()
-    jobs: Sequence[Job] = ()
-    keyless: Sequence[Mistake] = ()
     forecast: Forecast = field(default_factory=Forecast)
+    models: ModelBuilder = field(init=False)
+    _deadline: float | None = None
+    _run_budget: RunBudget | None = None
     _stores: list[Store] = field(default_factory=list)
-    _models: ModelBuilder = field(init=False)
 
     def __post_init__(self) -> None:
-        self._models = ModelBuilder(
-            self.models,
-            file=self.file,
-            ledger=self.ledger,
-            clock=self.clock,
-            rng=self.rng,
-            environ=self.environ,
-            warn=self.warn,
-        )
+        rng = random.Random()  # noqa: S311  # jitter, no secret
+        limits = SharedLimits(self.clock, rng, self.request.environ, self.job_file.models())
+        self.models = ModelBuilder(limits, self.root, self.ledger, self.warn)
+        if self.options.max_runtime is not None:
+            self._deadline = self.clock.monotonic() + self.options.max_runtime
+        if self.options.max_cost is not None:
+            self._run_budget = RunBudget(self.options.max_cost)
+
+    @property
+    def file(self) -> Path:
+        """Return the job file."""
+        return self.request.file
 
     @property
     def root(self) -> Path:
         """Return the folder where relative paths start."""
-        return self.file.absolute().parent
+        return self.job_file.root
 
     @property
-    def shared_limits(self) -> SharedLimits:
-        """Return the places that models are served at, with their limits."""
-        return self._models.shared_limits
+    def jobs(self) -> Sequence[Job]:
+        """Return all jobs of the file, also those that are not run."""
+        return self.job_file.jobs
+
+    @property
+    def options(self) -> RunOptions:
+        """Return the options of the run."""
+        return self.request.options
 
     def failures_of(self, job: Job) -> str:
         """Return the name that the failed items of a job are kept under. Blocks."""
         return f"{known_as(self.ledger.folder, self.file)}/{job.name}"
 
-    async def renew_connections(self) -> None:
-        """Have new requests make new connections, as after the machine was suspended."""
-        await self._models.renew_connections()
-
     async def aclose(self) -> None:
         """Close everything that was opened."""
-        await self._models.aclose()
+        await self.models.aclose()
         for store in self._stores:
             await asyncio.to_thread(store.close)
 
     def embedder(self, job: Job) -> Embedder:
         """Return the embedder of a job. Blocks."""
-        return self._models.embedder(job.embedder)
+        return self.models.embedder(job.embedder)
 
     def llm(self, config: LlmConfig) -> Llm:
         """Return a chat model. Blocks."""
-        return self._models.llm(config)
+        return self.models.llm(config)
 
     def store(self, config: StoreConfig) -> Store:
         """Return a store, which is closed with everything else. Blocks."""
@@ -189,7 +191,7 @@ class JobBuilder:
             max_failures=job.max_failures,
             skip=read_skip(self.root / job.skip) if job.skip else frozenset(),
             workers=self.options.workers or job.workers,
-            deadline=min((moment for moment in (own, self.deadline) if moment is not None), default=None),
+            deadline=min((moment for moment in (own, self._deadline) if moment is not None), default=None),
             rate=TokenRate(tokens, size),
             forecast=self.forecast,
             budget=self._budget(job),
@@ -199,10 +201,40 @@ class JobBuilder:
         )
 
     def _budget(self, job: Job) -> JobBudget | None:
-        budget = JobBudget(SpendingAccount(self.ledger, self.failures_of(job)), job.budget.tokens, job.budget.cost, self.run_budget)
+        budget = JobBudget(SpendingAccount(self.ledger, self.failures_of(job)), job.budget.tokens, job.budget.cost, self._run_budget)
         if budget.durable:
             budget.spent, budget.stopped = budget.account.balance()
-        return budget if budget.durable or self.run_budget is not None else None
+        return budget if budget.durable or self._run_budget is not None else None
+
+
+@asynccontextmanager
+async def open_builder(request: Request, *, need_keys: bool = False) -> AsyncIterator[tuple[JobBuilder, tuple[Job, ...]]]:
+    """Open what the selected jobs of a file need, for looking only: no lock, and nothing is written beside the job file."""
+    async with AsyncExitStack() as stack:
+        selection = await asyncio.to_thread(partial(load_jobs, request, need_keys=need_keys))
+        path = (await asyncio.to_thread(state_folder, request.file, request.state_dir)) / LEDGER
+        if not await asyncio.to_thread(is_there, path):
+            # Without a ledger all is new: an empty one elsewhere says so, and the folder stays untouched.
+            elsewhere = await asyncio.to_thread(_open_elsewhere)
+            stack.push_async_callback(asyncio.to_thread, elsewhere.cleanup)
+            path = Path(elsewhere.name) / LEDGER
+        ledger = Ledger(path)
+        stack.push_async_callback(asyncio.to_thread, ledger.close)
+        builder = JobBuilder(request, selection.job_file, ledger)
+        stack.push_async_callback(builder.aclose)
+        try:
+            yield builder, selection.jobs
+        except Exception as error:
+            # Whoever shows it does not know the secrets of this job file.
+            redact_error(error, selection.redactor(request.environ).redact)
+            raise
+
+
+def _open_elsewhere() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise StorageError(f"no temporary folder can be made: {os_words(error)}", hint="Make room on the disk, or set TMPDIR.") from error
 
 
 def read_skip(path: Path) -> frozenset[str]:

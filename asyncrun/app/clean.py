@@ -9,12 +9,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from asyncrun.aio.stop import StopRequest
 from asyncrun.app.builder import JobBuilder
-from asyncrun.app.opening import create_builder
 from asyncrun.app.request import Request
 from asyncrun.app.state_folder import enter_alone
-from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.errors import AsyncrunError, JobFileError, UsageError
 from asyncrun.jobfile.files import is_job_file
@@ -99,7 +96,7 @@ def _unused_spaces(request: Request, state: Path) -> tuple[tuple[SpaceSize, ...]
 async def _spaces_of(request: Request, state: Path) -> frozenset[str]:
     job_file = await asyncio.to_thread(_load, request, request.file)
     ledger = Ledger(state / LEDGER)
-    builder = create_builder(request, ledger, stop=StopRequest(), clock=SystemClock(), manager=CallbackManager())
+    builder = JobBuilder(request, job_file, ledger)
     try:
         return frozenset(await asyncio.to_thread(lambda: [space for job in job_file.jobs for space in _fingerprints(job, builder)]))
     finally:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncrun.app.request import read_environment
-from asyncrun.app.shared_limits import key_of
 from asyncrun.embedders.providers import PROVIDERS
 from asyncrun.endpoints.address import find_address
 from asyncrun.endpoints.vendors import Vendor
@@ -132,7 +131,7 @@ def _wanted_variables(
     """Yield the variables of a place, those for the same thing together."""
     if vendor.addresses and not where.base_url and (vendor.base_url is None or _set_names(vendor.addresses, here)):
         yield vendor.addresses
-    if key_of(where) or {name.lower() for name in headers} & {vendor.auth, "authorization"}:
+    if where.api_key or {name.lower() for name in headers} & {vendor.auth, "authorization"}:
         return
     try:
         own = find_address(vendor, where.base_url, None, here).own

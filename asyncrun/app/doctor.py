@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from asyncrun import __version__
+from asyncrun.app.builder import open_builder
 from asyncrun.app.cron import bare_environment, program
 from asyncrun.app.job_checks import mismatches, unusable_parts
 from asyncrun.app.model_check import DEFAULT, ENVIRONMENT, examine
-from asyncrun.app.opening import open_builder
 from asyncrun.app.request import Request, environment_secrets
 from asyncrun.endpoints.address import host_of
 from asyncrun.errors import AsyncrunError, JobFileError

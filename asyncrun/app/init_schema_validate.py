@@ -93,8 +93,8 @@ def _look_closely(request: Request, names: Sequence[str]) -> None:
     """Raise JobFileError with what is wrong beside the file's own mistakes."""
     import asyncio
 
+    from asyncrun.app.builder import open_builder
     from asyncrun.app.job_checks import Wrong, mismatches
-    from asyncrun.app.opening import open_builder
 
     async def find() -> list[Wrong]:
         async with open_builder(request, need_keys=True) as (builder, jobs):

@@ -15,14 +15,10 @@ import numpy as np
 import orjson
 
 from asyncrun import registry
-from asyncrun.aio.stop import StopRequest
 from asyncrun.app.builder import JobBuilder
-from asyncrun.app.opening import create_builder
 from asyncrun.app.overrides import load_jobs
 from asyncrun.app.request import Request
 from asyncrun.app.state_folder import enter_alone
-from asyncrun.callbacks.manager import CallbackManager
-from asyncrun.clock import SystemClock
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import Place, StorageError, UsageError, os_words
 from asyncrun.grammar.file_formats import STDOUT
@@ -95,10 +91,11 @@ async def _embedder(request: Request, ledger: Ledger) -> AsyncIterator[Embedder 
     if not request.jobs:
         yield None
         return
-    jobs = (await asyncio.to_thread(load_jobs, replace(request, options=RunOptions(with_needs=False)), need_keys=False)).jobs
+    selection = await asyncio.to_thread(load_jobs, replace(request, options=RunOptions(with_needs=False)), need_keys=False)
+    jobs = selection.jobs
     if len(jobs) != 1 or not jobs[0].rows_hold_vectors:
         raise UsageError("--job takes one job of the kind embed", hint="Name the job whose output the file was.")
-    builder: JobBuilder = create_builder(request, ledger, stop=StopRequest(), clock=SystemClock(), manager=CallbackManager())
+    builder = JobBuilder(request, selection.job_file, ledger)
     try:
         yield await asyncio.to_thread(builder.embedder, jobs[0])
     finally:

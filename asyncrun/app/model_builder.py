@@ -1,18 +1,25 @@
-"""From the job file's words to embedders and chat models, each built once for all jobs of a run."""
+"""From the job file's words to embedders and chat models, each built once for all jobs of a run, and the limits that endpoints share."""
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from asyncrun import registry
-from asyncrun.app.shared_limits import SharedLimits, key_of
+from asyncrun.aio.limiter import Limiter
+from asyncrun.aio.limits import Limits
+from asyncrun.aio.retry import CircuitBreaker, RetryBudget
 from asyncrun.clock import Clock
 from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
+from asyncrun.embedders.model_name import ModelName
+from asyncrun.embedders.providers import PROVIDERS
+from asyncrun.endpoints.address import find_address
+from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import UsageError
 from asyncrun.jobfile.sections import EmbedderConfig, EndpointConfig, LlmConfig, ModelConfig
 from asyncrun.ledger.ledger import Ledger
@@ -22,52 +29,108 @@ from asyncrun.records import InputType
 if TYPE_CHECKING:
     from asyncrun.llms.interface import Llm
 
+T = TypeVar("T")
+EndpointIdentity = tuple[str, str, str | None]
+"""Address, key and model."""
+FAILURES_WITH_REPLICAS = 3
+"""Batches that fail in a row before an endpoint is given up for the others that serve the same model."""
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EndpointLimits:
+    """What all jobs together observe at one endpoint; `named` is the name that its replies give the model."""
+
+    limiter: Limiter
+    circuit: CircuitBreaker
+    budget: RetryBudget
+    named: ModelName
+
+
+@dataclass(slots=True, eq=False)
+class SharedLimits:
+    """The limits of each endpoint of a run. What one of the `models` states of an endpoint holds for all that are served there."""
+
+    clock: Clock
+    rng: random.Random
+    environ: Mapping[str, str] = field(default_factory=dict)
+    models: Sequence[ModelConfig] = ()
+    _stated: dict[EndpointIdentity, Limits] = field(default_factory=dict)
+    _names: dict[EndpointIdentity, ModelName] = field(default_factory=dict)
+    _known: dict[tuple[EndpointIdentity, Limits], EndpointLimits] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for model in self.models:
+            for endpoint in model.places() or (model,):
+                if endpoint.limits.model_fields_set:
+                    self._stated.setdefault(self._identity(model, endpoint), _limits_of(endpoint))
+
+    def of(self, config: ModelConfig, replica: EndpointConfig | None = None) -> EndpointLimits:
+        """Return the limits of a model's endpoint: one of its `endpoints`, or its only one."""
+        endpoint = replica or config
+        identity, own = self._identity(config, endpoint), _limits_of(endpoint)
+        limits = own if endpoint.limits.model_fields_set else self._stated.get(identity, own)
+        if (identity, limits) not in self._known:
+            # With others to go to, an endpoint that fails is given up sooner.
+            circuit = CircuitBreaker() if replica is None else CircuitBreaker(FAILURES_WITH_REPLICAS)
+            named = self._names.setdefault(identity, ModelName())
+            self._known[identity, limits] = EndpointLimits(Limiter(limits, self.clock, self.rng), circuit, RetryBudget(), named)
+        return self._known[identity, limits]
+
+    def waiting(self) -> list[str | None]:
+        """Return what the limiters' first requests wait for."""
+        return [endpoint_limits.limiter.waiting for endpoint_limits in self._known.values()]
+
+    def learned_limits(self) -> dict[str, Mapping[str, float]]:
+        """Return the rates per minute that servers have stated and the job file has not, by unit, by address and model."""
+        known = ((f"{where}, {model}", endpoint_limits.limiter.learned) for ((where, _, model), _), endpoint_limits in self._known.items())
+        return {endpoint: learned for endpoint, learned in known if learned}
+
+    def _identity(self, config: ModelConfig, endpoint: EndpointConfig | ModelConfig) -> EndpointIdentity:
+        """Return what tells an endpoint from others: what is not stated is what the provider goes by."""
+        vendor, key = _vendor_of(config), key_of(endpoint)
+        if vendor is not None:
+            try:
+                address = find_address(vendor, endpoint.base_url, key, self.environ)
+            except UsageError:
+                pass  # Who builds the model says so; it is sent nothing.
+            else:
+                return address.base_url, address.key, config.model
+        return endpoint.base_url or config.provider, key or "", config.model
+
+
+@dataclass(eq=False)
 class ModelBuilder:
-    """Builds the models of one run.
+    """Builds the models of one run; those of equal settings, secrets included, are one.
 
     Args:
-        described: all models of the job file: what one states of a place's limits holds for the others.
-        file: the job file: relative paths start at its folder.
+        limits: those of the endpoints; its clock and randomness time the requests, its `environ` has keys and addresses.
+        root: the folder where relative paths start.
         ledger: knows the vectors by which the endpoints of an embedder are compared.
-        clock: times requests and limits.
-        rng: spreads pauses.
-        environ: where keys and addresses are that the file does not state.
         warn: is told what is odd.
     """
 
-    def __init__(
-        self,
-        described: Sequence[ModelConfig],
-        *,
-        file: Path,
-        ledger: Ledger,
-        clock: Clock,
-        rng: random.Random,
-        environ: Mapping[str, str],
-        warn: Callable[[str], object],
-    ) -> None:
-        self.shared_limits = SharedLimits(clock, rng, environ, described)
-        self._file, self._ledger = file, ledger
-        self._clock, self._rng, self._environ, self._warn = clock, rng, environ, warn
-        self._embedders: dict[str, Embedder] = {}
-        self._llms: dict[str, Llm] = {}
+    limits: SharedLimits
+    root: Path
+    ledger: Ledger
+    warn: Callable[[str], object]
+    _embedders: dict[str, Embedder] = field(default_factory=dict)
+    _llms: dict[str, Llm] = field(default_factory=dict)
 
     def embedder(self, config: EmbedderConfig) -> Embedder:
         """Return an embedder. Blocks. Raises UsageError for what cannot be used."""
-        name = _identity(config)
-        if name not in self._embedders:
-            embedder = self._embedders[name] = self._build_embedder(config)
+        identity = model_identity(config)
+        if identity not in self._embedders:
+            embedder = self._embedders[identity] = self._build_embedder(config)
             # What the file does not state stays as the provider has it.
             embedder.batch = replace(embedder.batch, **{limit: value for limit, value in config.batch if value is not None})
-        return self._embedders[name]
+        return self._embedders[identity]
 
     def llm(self, config: LlmConfig) -> Llm:
         """Return a chat model. Blocks. Raises UsageError for what cannot be used."""
-        name = _identity(config)
-        if name not in self._llms:
-            self._llms[name] = self._build_llm(config)
-        return self._llms[name]
+        identity = model_identity(config)
+        if identity not in self._llms:
+            self._llms[identity] = self._build_llm(config)
+        return self._llms[identity]
 
     async def renew_connections(self) -> None:
         """Have new requests make new connections, as after the machine was suspended."""
@@ -83,59 +146,44 @@ class ModelBuilder:
         return [*self._embedders.values(), *self._llms.values()]
 
     def _build_llm(self, config: LlmConfig) -> Llm:
-        if not config.endpoints:
-            return self._build_llm_at(config)
-        from asyncrun.llms.openai import OpenAIChat
-        from asyncrun.llms.several import SeveralChats
-
-        llms = [self._build_llm_at(config, place) for place in config.places()]
-        if not all(isinstance(llm, OpenAIChat) for llm in llms):
-            raise UsageError(f"the provider {config.provider} has no endpoints to choose from", hint="Leave `endpoints` out.")
-        return SeveralChats(cast(list[OpenAIChat], llms), warn=self._warn)
-
-    def _build_llm_at(self, config: LlmConfig, place: EndpointConfig | None = None) -> Llm:
-        """Return the chat model of one place: one of the `endpoints`, or the only one."""
-        from asyncrun.endpoints.options import EndpointOptions
         from asyncrun.llms.interface import Price
 
-        where, endpoint_limits, price = place or config, self.shared_limits.of(config, place), config.price_per_million_tokens
-        options = EndpointOptions(
-            retry=config.retry.policy,
-            timeout=config.timeout,
-            http2=config.http2,
-            headers={name: value.get_secret_value() for name, value in config.headers.items()},
-            limiter=endpoint_limits.limiter,
-            circuit=endpoint_limits.circuit,
-            budget=endpoint_limits.budget,
-            clock=self._clock,
-            rng=self._rng,
-        )
-        adapter = registry.load("llms", config.provider)
-        return cast(
-            "Llm",
-            adapter(
-                model=config.model,
+        price = config.price_per_million_tokens
+        llms = [
+            registry.load("llms", config.provider)(
+                base_url=(replica or config).base_url,
                 provider=config.provider,
-                api_key=key_of(where),
-                base_url=where.base_url,
+                http2=config.http2,
                 temperature=config.temperature,
                 max_output_tokens=config.max_output_tokens,
                 system=config.system,
                 price=None if price is None else Price(price.input, price.output),
+                model=config.model,
                 api_version=config.api_version,
                 params=config.params,
-                extra_body=config.extra_body,
-                environ=self._environ,
-                **options,
-            ),
-        )
+                **self._endpoint_settings(config, self.limits.of(config, replica), key_of(replica or config)),
+            )
+            for replica in config.places() or (None,)
+        ]
+        if not config.endpoints:
+            return cast("Llm", llms[0])
+        from asyncrun.llms.openai import OpenAIChat
+        from asyncrun.llms.several import SeveralChats
 
-    def _tokenizer_of(self, config: EmbedderConfig) -> str | None:
-        name = config.tokenizer
-        return str(self._file.absolute().parent / name) if name and name.endswith(".json") else name
+        return SeveralChats(_all_of(OpenAIChat, llms, config), warn=self.warn)
 
     def _build_embedder(self, config: EmbedderConfig) -> Embedder:
-        shared: dict[str, Any] = {
+        adapter = registry.load("embedders", config.provider)
+        tokenizer = config.tokenizer
+        optional = {
+            "model": config.model,
+            "api_version": config.api_version,
+            "params": config.params or None,
+            "options": config.options or None,
+            "tokenizer": str(self.root / tokenizer) if tokenizer and tokenizer.endswith(".json") else tokenizer,
+            "http2": config.http2 or None,
+        }
+        settings: dict[str, Any] = {
             "dimensions": config.dimensions,
             "document_prefix": config.document_prefix,
             "query_prefix": config.query_prefix,
@@ -143,60 +191,69 @@ class ModelBuilder:
             "on_too_long": config.on_too_long,
             "on_empty": config.on_empty,
         }
-        adapter = registry.load("embedders", config.provider)
         if config.provider == "local":
-            return cast(Embedder, adapter(**shared))
+            return cast(Embedder, adapter(**settings))
+        settings |= {"input_type": config.input_type, "price_per_million_tokens": config.price_per_million_tokens, "warn": self.warn}
+        settings |= {name: value for name, value in optional.items() if value is not None}
+        embedders = []
+        for replica in config.places() or (None,):
+            endpoint, limits = replica or config, self.limits.of(config, replica)
+            address = {} if endpoint.base_url is None else {"base_url": endpoint.base_url}
+            shared = self._endpoint_settings(config, limits, key_of(endpoint))
+            embedders.append(adapter(named=limits.named, **address, **shared, **settings))
         if not config.endpoints:
-            return self._build_place(adapter, config, shared)
+            return cast(Embedder, embedders[0])
         from asyncrun.embedders.http_embedder import HttpEmbedder
         from asyncrun.embedders.several import SeveralEmbedders
 
-        embedders = [self._build_place(adapter, config, shared, place) for place in config.places()]
-        if not all(isinstance(embedder, HttpEmbedder) for embedder in embedders):
-            raise UsageError(f"the provider {config.provider} has no endpoints to choose from", hint="Leave `endpoints` out.")
-        several = cast(list[HttpEmbedder], embedders)
-        first, documents = several[0], InputType.DOCUMENT
-        reference = SpaceReference(self._ledger, first.space(documents), first.as_sent(KNOWN_TEXT, documents))
-        return SeveralEmbedders(several, reference=reference, warn=self._warn)
+        several, documents = _all_of(HttpEmbedder, embedders, config), InputType.DOCUMENT
+        reference = SpaceReference(self.ledger, several[0].space(documents), several[0].as_sent(KNOWN_TEXT, documents))
+        return SeveralEmbedders(several, reference=reference, warn=self.warn)
 
-    def _build_place(
-        self, adapter: Callable[..., Any], config: EmbedderConfig, shared: Mapping[str, Any], place: EndpointConfig | None = None
-    ) -> Embedder:
-        """Return the embedder of one place: one of the `endpoints`, or the only one."""
-        where, endpoint_limits = place or config, self.shared_limits.of(config, place)
-        optional = {
-            "model": config.model,
-            "base_url": where.base_url,
-            "api_version": config.api_version,
-            "params": config.params or None,
-            "options": config.options or None,
-            "tokenizer": self._tokenizer_of(config),
-            "http2": config.http2 or None,
+    def _endpoint_settings(self, config: ModelConfig, limits: EndpointLimits, key: str | None) -> dict[str, Any]:
+        """Return the settings of one endpoint that embedders and chat models share."""
+        return {
+            "api_key": key,
+            "retry": config.retry.policy,
+            "timeout": config.timeout,
+            "headers": {name: value.get_secret_value() for name, value in config.headers.items()},
+            "extra_body": config.extra_body,
+            "environ": self.limits.environ,
+            "limiter": limits.limiter,
+            "circuit": limits.circuit,
+            "budget": limits.budget,
+            "clock": self.limits.clock,
+            "rng": self.limits.rng,
         }
-        return cast(
-            Embedder,
-            adapter(
-                api_key=key_of(where),
-                input_type=config.input_type,
-                retry=config.retry.policy,
-                timeout=config.timeout,
-                price_per_million_tokens=config.price_per_million_tokens,
-                headers={name: value.get_secret_value() for name, value in config.headers.items()},
-                extra_body=config.extra_body,
-                environ=self._environ,
-                limiter=endpoint_limits.limiter,
-                circuit=endpoint_limits.circuit,
-                budget=endpoint_limits.budget,
-                named=endpoint_limits.named,
-                clock=self._clock,
-                rng=self._rng,
-                warn=self._warn,
-                **{name: value for name, value in optional.items() if value is not None},
-                **shared,
-            ),
-        )
 
 
-def _identity(config: EmbedderConfig | LlmConfig) -> str:
-    """Return a word for a model's settings, its secrets among them."""
-    return repr(config) + repr(sorted(config.secrets()))
+def model_identity(config: ModelConfig, fields: Collection[str] | None = None) -> str:
+    """Return the settings of a model, all or those of some fields, as one text that tells it from others; it holds secrets."""
+    stated = config.model_dump(include=None if fields is None else set(fields))
+    return json.dumps(stated, default=lambda secret: secret.get_secret_value())
+
+
+def key_of(endpoint: EndpointConfig | ModelConfig) -> str | None:
+    """Return the key that the job file has for an endpoint."""
+    return endpoint.api_key.get_secret_value() if endpoint.api_key else None
+
+
+def _all_of(kind: type[T], models: Sequence[object], config: ModelConfig) -> list[T]:
+    found = [model for model in models if isinstance(model, kind)]
+    if len(found) < len(models):
+        raise UsageError(f"the provider {config.provider} has no endpoints to choose from", hint="Leave `endpoints` out.")
+    return found
+
+
+def _limits_of(endpoint: EndpointConfig | ModelConfig) -> Limits:
+    return Limits(**dict(endpoint.limits))
+
+
+def _vendor_of(config: ModelConfig) -> Vendor | None:
+    if isinstance(config, LlmConfig):
+        from asyncrun.llms.providers import PROVIDERS as CHAT_PROVIDERS
+
+        chat = CHAT_PROVIDERS.get(config.provider)
+        return chat.vendor if chat else None
+    provider = PROVIDERS.get(config.provider)
+    return provider.vendor if provider else None

@@ -11,6 +11,7 @@ import orjson
 
 from asyncrun.aio.limiter import Limiter
 from asyncrun.app.builder import JobBuilder
+from asyncrun.app.model_builder import model_identity
 from asyncrun.clock import Clock
 from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.embedders.interface import Embedder
@@ -89,12 +90,13 @@ class _Patient:
 
 
 def _patients(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[_Patient]:
-    users: dict[tuple[str, ...], list[Job]] = {}
+    users: dict[tuple[str, str], list[Job]] = {}
     for job in jobs:
         for word in ("embedder", "llm"):
             if isinstance(config := getattr(job, word, None), ModelConfig):
-                users.setdefault((word, _stated(config), *sorted(config.secrets())), []).append(job)
-    for group, ((word, *_), those) in enumerate(users.items()):
+                # What follows from the kind of a job makes no other model of it.
+                users.setdefault((word, model_identity(config, config.model_fields_set)), []).append(job)
+    for group, ((word, _), those) in enumerate(users.items()):
         config, names = getattr(those[0], word), tuple(job.name for job in those)
         try:
             job = _hasty(those[0])
@@ -105,11 +107,6 @@ def _patients(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[_Patient]:
         members = model.embedders if isinstance(model, SeveralEmbedders) else model.llms if isinstance(model, SeveralChats) else [model]
         for place, member in zip(config.places() or (None,), members, strict=True):
             yield _Patient(group, names, word, config, place, member)
-
-
-def _stated(config: ModelConfig) -> str:
-    """Return what the job file says of a model; what follows from the kind of a job makes no other model of it."""
-    return repr({name: getattr(config, name) for name in sorted(config.model_fields_set)})
 
 
 async def _visit(patient: _Patient, environ: Mapping[str, str], clock: Clock) -> tuple[Checkup, Vectors | None]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 from asyncrun.app.output_checks import check_written
-from asyncrun.app.request import Request
+from asyncrun.app.request import Request, environment_secrets
 from asyncrun.errors import StorageError, UsageError
 from asyncrun.grammar.file_formats import STDIN, STDOUT
 from asyncrun.jobfile.input_output import OutputConfig
@@ -18,6 +18,7 @@ from asyncrun.jobfile.loader import LoadOptions, load_job_file, parse_job_file
 from asyncrun.jobfile.sections import LlmConfig
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.run_options import RunOptions
+from asyncrun.redact import Redactor
 
 RUN = ""
 """Stands for the run where jobs stand by their names."""
@@ -34,6 +35,10 @@ class Selection:
         """Return the addresses that are told of begin and end, by the names of jobs and `RUN`."""
         pings = {RUN: self.job_file.notify.ping, **{job.name: job.notify.ping for job in self.jobs}}
         return {name: ping.get_secret_value() for name, ping in pings.items() if ping is not None}
+
+    def redactor(self, environ: Mapping[str, str]) -> Redactor:
+        """Return who knows the secrets of the job file and of the environment that it is used in."""
+        return Redactor({*self.job_file.secrets(), *environment_secrets(environ)})
 
 
 def load_jobs(request: Request, *, need_keys: bool = True) -> Selection:

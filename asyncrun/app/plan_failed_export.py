@@ -8,9 +8,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from asyncrun.aio.stop import StopRequest
-from asyncrun.app.builder import JobBuilder
+from asyncrun.app.builder import JobBuilder, open_builder
 from asyncrun.app.job_checks import check_jobs, outputs_read
-from asyncrun.app.opening import open_builder
 from asyncrun.app.request import Request
 from asyncrun.errors import AsyncrunError, TryLaterError, UsageError
 from asyncrun.escape import cut
@@ -94,7 +93,7 @@ async def _plan_all(jobs: Sequence[Job], builder: JobBuilder) -> list[JobPlan]:
         refused = [f"a run is refused: {keyless[job.name].message}"] if job.name in keyless else []
         plans.append(plan.noted(*refused))
     # They are mistakes of the file, and no single job's.
-    return [plan.noted(*(f"a run is refused: {mistake}" for mistake in builder.keyless)) for plan in plans[:1]] + plans[1:]
+    return [plan.noted(*(f"a run is refused: {mistake}" for mistake in builder.job_file.keyless)) for plan in plans[:1]] + plans[1:]
 
 
 def _writers_of_missing(jobs: Sequence[Job], builder: JobBuilder) -> dict[str, str]:

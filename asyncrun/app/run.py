@@ -14,7 +14,6 @@ from asyncrun.aio.event_loop import loop_factory
 from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.job_checks import check_jobs, output_path, outputs_read
-from asyncrun.app.opening import create_builder, redactor_of
 from asyncrun.app.overrides import Selection, load_jobs
 from asyncrun.app.recording import hash_of, open_recorder, open_sender, send_trace, settings_of
 from asyncrun.app.request import Request
@@ -77,7 +76,7 @@ async def _run(
     request: Request, selection: Selection, state: Path, progress: Progress, stdin: Path | None, *, ended: Callable[[RunResult], object]
 ) -> RunResult:
     clock = SystemClock()
-    redactor = redactor_of(request, selection)
+    redactor = selection.redactor(request.environ)
     try:
         notices: AbstractAsyncContextManager[Progress] = nullcontext(progress)
         # A rehearsal with the first items is no news.
@@ -124,8 +123,7 @@ async def _run_locked(
         ledger = Ledger(state / LEDGER, warn)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
         manager = CallbackManager([recorder])
-        build = partial(create_builder, models=job_file.models(), jobs=job_file.jobs, stdin=stdin, warn=tell, redact=redactor.redact)
-        builder = build(request, ledger, stop=stop, clock=clock, manager=manager)
+        builder = JobBuilder(request, job_file, ledger, stop, clock, manager, stdin, warn=tell, redact=redactor.redact)
         stack.push_async_callback(builder.aclose)
         if request.options.retry is not None:
             from asyncrun.app.plan_failed_export import with_failures
@@ -149,7 +147,7 @@ async def _run_locked(
             stack.callback(timer.cancel)
         await _run_until_stopped(runner, stop, manager.as_trace(run_id), partial(watch_run, builder, progress, clock, stop))
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
-        summary = {**summary_document(result), "learned_limits": builder.shared_limits.learned_limits()}
+        summary = {**summary_document(result), "learned_limits": builder.models.limits.learned_limits()}
         end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary, seconds=result.seconds)
         await asyncio.to_thread(end)
         await send_trace(sender, state, run_id, request.environ, tell)

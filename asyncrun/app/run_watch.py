@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -13,6 +13,7 @@ from asyncrun.aio.stall_report import report, report_on_signal, watch
 from asyncrun.aio.stop import GRACE, StopRequest
 from asyncrun.aio.worker_state import monitor_workers
 from asyncrun.app.builder import JobBuilder
+from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, watch_suspension
 from asyncrun.humanize import duration
@@ -30,9 +31,11 @@ def watch_run(builder: JobBuilder, progress: Progress, clock: Clock, stop: StopR
         for line in text.splitlines():
             progress.warn(line)
 
-    with monitor_workers() as seen, report_on_signal(lambda: tell(report(seen.busy, clock, builder.shared_limits.waiting()))):
+    with monitor_workers() as seen, report_on_signal(lambda: tell(report(seen.busy, clock, builder.models.limits.waiting()))):
         stalls = asyncio.create_task(watch(seen.busy, seen.finished, tell, clock=clock))
-        suspensions = asyncio.create_task(watch_suspension(clock, partial(resume, builder, progress)))
+        suspensions = asyncio.create_task(
+            watch_suspension(clock, partial(resume, builder.manager, builder.models.renew_connections, progress))
+        )
         signals = asyncio.create_task(_tell_of_signal(stop, clock, tell))
         try:
             yield
@@ -50,14 +53,14 @@ async def _tell_of_signal(stop: StopRequest, clock: Clock, tell: Callable[[str],
         tell(f"{name}: what is in flight has {GRACE:.0f} s to finish, so that it is not paid for again; a second signal ends it at once")
 
 
-async def resume(builder: JobBuilder, progress: Progress, seconds: float) -> None:
+async def resume(manager: CallbackManager, renew_connections: Callable[[], Awaitable[None]], progress: Progress, seconds: float) -> None:
     """Go on after `seconds` in which the machine was suspended, as its clocks say."""
     words = f"suspended for {duration(round(seconds))}"
     # No time passes in it on the clock that spans are measured with: the seconds are its own.
-    with builder.manager.event(CBEventType.WAIT, payload={"name": words, "suspended": seconds}):
+    with manager.event(CBEventType.WAIT, payload={"name": words, "suspended": seconds}):
         pass
     progress.warn(f"{words}: the machine slept, or its clock was set; connections are made anew")
-    await builder.renew_connections()
+    await renew_connections()
 
 
 @contextmanager

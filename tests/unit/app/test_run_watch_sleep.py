@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import pytest
-
-from asyncrun.aio.stop import StopRequest
-from asyncrun.app.builder import JobBuilder
 from asyncrun.app.run_watch import resume
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import watch_suspension
-from asyncrun.ledger.ledger import Ledger
 from asyncrun.ports import Progress
 from asyncrun.redact import Redactor
 from asyncrun.testing.clock import FakeClock
@@ -33,34 +27,21 @@ class Warned(Progress):
         self.words.append(message)
 
 
-class Counting(JobBuilder):
-    """A builder that counts how often connections are made anew."""
-
-    renewed = 0
-
-    async def renew_connections(self) -> None:
-        await super().renew_connections()
-        self.renewed += 1
-
-
-@pytest.fixture
-def build(tmp_path: Path) -> Callable[[CallbackManager, FakeClock], Counting]:
-    def make(manager: CallbackManager, clock: FakeClock) -> Counting:
-        ledger = Ledger(tmp_path / "ledger.db")
-        return Counting(tmp_path / "jobs.yaml", ledger, StopRequest(), clock, manager, random.Random(1), {})
-
-    return make
-
-
-def test_a_suspension_is_told_recorded_and_shown_and_connections_are_made_anew(build, tmp_path: Path) -> None:
+def test_a_suspension_is_told_recorded_and_shown_and_connections_are_made_anew(tmp_path: Path) -> None:
     clock, progress = FakeClock(auto=False), Warned()
     recorder = TraceRecorder(tmp_path / "traces.db", Redactor(), clock)
     recorder.open()
     run_id = recorder.begin_run()
-    builder = build(CallbackManager([recorder]), clock)
+    renewed = 0
+
+    async def renew() -> None:
+        nonlocal renewed
+        renewed += 1
+
+    go_on = partial(resume, CallbackManager([recorder]), renew, progress)
 
     async def run() -> None:
-        watcher = asyncio.create_task(watch_suspension(clock, lambda seconds: resume(builder, progress, seconds)))
+        watcher = asyncio.create_task(watch_suspension(clock, go_on))
         await clock.advance(5)
         clock.jump_wall(3600)
         await clock.advance(5)
@@ -72,5 +53,5 @@ def test_a_suspension_is_told_recorded_and_shown_and_connections_are_made_anew(b
     with TraceStore(tmp_path / "traces.db", read_only=True) as store:
         spans = store.spans(run_id)
     assert progress.words == ["suspended for 1h 00m: the machine slept, or its clock was set; connections are made anew"]
-    assert builder.renewed == 1
+    assert renewed == 1
     assert "suspended: 1h 00m" in str(render_summary(spans, 80))

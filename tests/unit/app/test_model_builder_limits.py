@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.app.shared_limits import SharedLimits
+from asyncrun.app.model_builder import SharedLimits
 from asyncrun.jobfile.sections import EmbedderConfig
 from asyncrun.testing.clock import FakeClock
 
