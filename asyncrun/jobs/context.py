@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from asyncrun.aio.stop import GRACE, MAX_RUNTIME, StopRequest
 from asyncrun.callbacks.manager import CallbackManager
@@ -17,6 +18,7 @@ from asyncrun.jobs.disk_space import FreeSpace, free_space
 from asyncrun.jobs.forecast import Forecast, TokenRate
 from asyncrun.jobs.in_flight import Claims
 from asyncrun.jobs.run_options import RunOptions
+from asyncrun.jobs.spool import Spool
 from asyncrun.ledger.job_records import Generation, KnownFailure, record_finished, set_failures
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.paths import CLAIMS
@@ -68,6 +70,15 @@ class JobContext:
         # Here, in a worker thread, and not where they are used: the ledger's folder asks for the working directory.
         claims = Claims(self.ledger.folder / CLAIMS, self.failures, self.clock, self.stopped)
         object.__setattr__(self, "claims", claims)
+
+    @asynccontextmanager
+    async def spool(self) -> AsyncIterator[Spool[Any]]:
+        """Give a place for what is to be sent; it ends with the block."""
+        spool = Spool[Any](await asyncio.to_thread(lambda: self.ledger.folder))
+        try:
+            yield spool
+        finally:
+            await asyncio.to_thread(spool.close)
 
     def unless_stopped(self, items: Iterable[T]) -> Iterator[T]:
         """Yield items until the job must end early. Raises TryLaterError then."""

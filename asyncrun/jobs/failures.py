@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.scan import Scan
+from asyncrun.jobs.spool import OpenText
 from asyncrun.ledger.job_records import KnownFailure, known_failures
-from asyncrun.records import EmbedFailure, ItemFailure
+from asyncrun.records import EmbedFailure, ItemFailure, Space
 
 
-async def keep_failures(items: Items, scanned: Scan, failures: Mapping[int, EmbedFailure], counters: JobCounters) -> None:
-    """Store and count the failures of the scan and of the answers, which are given by the item's ordinal."""
+async def keep_failures(
+    items: Items, scanned: Scan, texts: Iterable[OpenText], failures: Mapping[int, EmbedFailure], counters: JobCounters
+) -> None:
+    """Store and count the failures of the scan and of the answers to texts, which are given by the item's ordinal."""
     context = items.context
     by_key = {scanned.key(ordinal): failure for ordinal, failure in failures.items()}
     known = list(scanned.failures)
     if by_key:
-        new = await asyncio.to_thread(lambda: list(_failed(items, scanned, by_key)))
+        new = await asyncio.to_thread(lambda: list(_failed(items.space, texts, by_key)))
         if in_doubt(counters):
             before = await asyncio.to_thread(known_failures, context.ledger, context.failures)
             new = [doubted(each, before.get(each.failure.id), counters) for each in new]
@@ -52,11 +55,9 @@ def _beyond_limit(items: Items) -> list[KnownFailure]:
     return [known for name, known in known_failures(items.context.ledger, items.context.failures).items() if name not in seen]
 
 
-def _failed(items: Items, scanned: Scan, by_key: Mapping[bytes, EmbedFailure]) -> Iterator[KnownFailure]:
-    space = items.space.fingerprint
-    for block in items.blocks(scanned):
-        for ordinal, item in block:
-            failure = by_key.get(scanned.key(ordinal))
-            if failure is not None:
-                told = ItemFailure(item.id, item.place, failure.reason, failure.message, failure.attempts)
-                yield KnownFailure(told, space, scanned.key(ordinal))
+def _failed(space: Space, texts: Iterable[OpenText], by_key: Mapping[bytes, EmbedFailure]) -> Iterator[KnownFailure]:
+    for text in texts:
+        failure = by_key.get(text.key)
+        if failure is not None:
+            told = ItemFailure(text.id, text.place, failure.reason, failure.message, failure.attempts)
+            yield KnownFailure(told, space.fingerprint, text.key)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -21,6 +23,7 @@ from asyncrun.jobs.distinct import DistinctSource, changed_input
 from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.scan import Scan, scan
 from asyncrun.jobs.space_check import needs_probe, probe_of
+from asyncrun.jobs.spool import OpenTexts
 from asyncrun.ledger.job_records import known_failures
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ledger.space_records import known_dimensions
@@ -49,8 +52,11 @@ class Items:
         """Return the space that the items come into."""
         return self.embedder.space(self.input_type)
 
-    def scan(self, *, embeds: bool = True) -> Scan:
-        """Pass over the input once. Blocks. Where nothing is embedded, what failed to be embedded before does not matter."""
+    def scan(self, texts: OpenTexts | None = None, *, embeds: bool = True) -> Scan:
+        """Pass over the input once, and keep what is not finished in `texts`. Blocks. Raises as the input does, and StorageError.
+
+        Where nothing is embedded, what failed to be embedded before does not matter.
+        """
         known = known_failures(self.context.ledger, self.context.failures) if embeds else {}
         return scan(
             self.context.unless_stopped(self.source.items()),
@@ -60,7 +66,15 @@ class Items:
             skip=self.context.skip,
             skip_empty=self.on_empty == "skip",
             only=self.context.options.retry.chosen(known) if self.context.options.retry is not None and embeds else None,
+            texts=texts if embeds else None,
         )
+
+    @asynccontextmanager
+    async def open_texts(self) -> AsyncIterator[OpenTexts]:
+        """Give the place for the texts that are not finished, which a scan fills; it ends with the block."""
+        index = await asyncio.to_thread(self.index)
+        async with self.context.spool() as spool:
+            yield OpenTexts(spool, index)
 
     def index(self) -> KeyIndex:
         """Return what is finished in the space of these items, for the job's generation. Blocks."""
@@ -144,7 +158,7 @@ class Items:
             raise changed_input("the input")
 
     def pending(self, scanned: Scan, send: NDArray[np.bool_]) -> Iterator[Pending]:
-        """Yield the texts of these items, in input order. Blocks."""
+        """Yield the texts of these items, in input order, read from the input again, as a plan does that keeps none. Blocks."""
         for ordinal, item in self._ready(scanned):
             if send[ordinal]:
                 yield Pending(scanned.key(ordinal), item.text, int(scanned.sizes[ordinal]), ordinal)

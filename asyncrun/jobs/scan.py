@@ -14,6 +14,7 @@ import orjson
 
 from asyncrun.jobs.outputs import RowIds, new_row_ids
 from asyncrun.jobs.run_options import Chosen
+from asyncrun.jobs.spool import OpenTexts
 from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.records import KEY_BYTES, BadItem, Item, ItemFailure, content_key
@@ -123,8 +124,9 @@ def scan(
     skip: frozenset[str],
     skip_empty: bool,
     only: Chosen | None = None,
+    texts: OpenTexts | None = None,
 ) -> Scan:
-    """Pass over the items once.
+    """Pass over the items once; those that can be embedded are added to `texts`.
 
     An item that failed by itself in an earlier run, with the same text and space, stays failed: it is not sent again. With `only`, the
     failures of those items do not count, and all other items are held.
@@ -149,6 +151,8 @@ def scan(
                 state = State.SKIPPED
             elif empty or before is not None:
                 state = _after(before, item, key, space, failures, again=only is None)
+            if texts is not None and state is State.READY:
+                texts.add(len(states), key, size, item)
             digest.add(item)
         keys += key
         sizes.append(size)

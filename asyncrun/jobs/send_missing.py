@@ -20,7 +20,7 @@ from asyncrun.jobs.run_options import not_done
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.jobs.space_check import check_place
-from asyncrun.ledger.key_index import KeyIndex
+from asyncrun.jobs.spool import OpenTexts
 from asyncrun.ledger.ledger import TRUNCATED
 from asyncrun.records import Embedded, EmbedFailure
 
@@ -29,18 +29,19 @@ if TYPE_CHECKING:
 
 
 async def send_missing(
-    items: Items, scanned: Scan, index: KeyIndex, counters: JobCounters, disk_check: DiskCheck
+    items: Items, scanned: Scan, texts: OpenTexts, counters: JobCounters, disk_check: DiskCheck
 ) -> tuple[AsyncrunError | None, RowIds[int]]:
-    """Send what is not finished; every vector is durable before it is counted.
+    """Send what is not finished, `texts`; every vector is durable before it is counted.
 
     What another job is sending, of this run or another one, is awaited, not sent. It ends when the first answer shows that there is no
     room. Returns the error that ended it early, and without one which items are done. Failures are kept in the ledger in every case.
     """
+    index = texts.index
     send, times = scanned.missing(index)
     done = scanned.positions(index)[scanned.ready & ~scanned.open(index)]
     left = int(np.count_nonzero(scanned.open(index))) - int(times.sum())
     counters.add(ok=len(done), cached=len(done), skipped=scanned.skipped, truncated=int(np.count_nonzero(index.flags(done) & TRUNCATED)))
-    sender = _ItemSender(items, scanned, times, counters, disk_check)
+    sender = _ItemSender(items, scanned, texts, times, counters, disk_check)
     try:
         error: AsyncrunError | None = counters.too_many(more=len(scanned.failures))
         if error is None and send.any():
@@ -49,7 +50,7 @@ async def send_missing(
             error, send = await sender.send(send)
         return error or not_done(left), scanned.done(sender.failures)
     finally:
-        await keep_failures(items, scanned, sender.failures, counters)
+        await keep_failures(items, scanned, texts, sender.failures, counters)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +59,7 @@ class _ItemSender:
 
     items: Items
     scanned: Scan
+    texts: OpenTexts
     times: NDArray[np.int64]
     counters: JobCounters
     disk_check: DiskCheck
@@ -74,7 +76,7 @@ class _ItemSender:
             mine = np.zeros_like(send)
             mine[own] = True
             self.counters.expect(load_of(scanned.sizes[mine].tolist(), items.embedder))
-            pending = items.pending(scanned, mine) if mine.any() else ()
+            pending = self.texts.pending(mine) if mine.any() else ()
             error = await send_all(
                 pending,
                 self._received,

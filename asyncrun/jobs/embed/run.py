@@ -62,13 +62,13 @@ class EmbedRun:
         counters = JobCounters(context, self.kind, progress)
         try:
             await asyncio.to_thread(self.output.check)
-            scanned = await asyncio.to_thread(self.items.scan)
-            counters.start(len(scanned))
-            counters.say(map(str, self.items.source.missing))
-            index = await asyncio.to_thread(self.items.index)
-            disk_check = self.items.disk_check(scanned, index, self.output)
-            counters.say(await asyncio.to_thread(self.items.prepare, scanned, index, disk_check))
-            error, done = await send_missing(self.items, scanned, index, counters, disk_check)
+            async with self.items.open_texts() as texts:
+                scanned = await asyncio.to_thread(self.items.scan, texts)
+                counters.start(len(scanned))
+                counters.say(map(str, self.items.source.missing))
+                disk_check = self.items.disk_check(scanned, texts.index, self.output)
+                counters.say(await asyncio.to_thread(self.items.prepare, scanned, texts.index, disk_check))
+                error, done = await send_missing(self.items, scanned, texts, counters, disk_check)
             if (error := error or counters.too_many()) is None:
                 await self._write(scanned, done)
         except AsyncrunError as raised:

@@ -51,8 +51,11 @@ def scan_documents(
     skip: frozenset[str],
     skip_empty: bool,
     only: Chosen | None = None,
+    keep: Callable[[Item, str], object] = lambda item, mark: None,
 ) -> DocumentScan:
-    """Pass over the documents once; with `only`, the failures of those do not count, and all others are left.
+    """Pass over the documents once, and hand those that are new or changed to `keep`, each with its mark.
+
+    With `only`, the failures of those do not count, and all others are left.
 
     A document that cannot be read is not gone. One that failed by itself before stays failed until its text or the settings change.
     """
@@ -78,6 +81,7 @@ def scan_documents(
             left += 1
         elif isinstance(item, Item):
             marks[item.id] = mark
+            keep(item, mark)
             length += len(item.text)
     new = sum(1 for doc_id in marks if doc_id not in stored)
     gone = tuple(doc_id for doc_id in stored if doc_id not in seen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -24,6 +24,7 @@ from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.run_options import not_done
 from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.jobs.space_check import check_place
+from asyncrun.jobs.spool import Spool
 from asyncrun.ledger.job_records import KnownFailure, known_failures
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.space_records import known_dimensions, newest_batch
@@ -90,7 +91,7 @@ class IngestRun:
     def _foresee(self, found: DocumentScan) -> Foreseen:
         """Count what a run would send."""
         index, forecast = self._index(), self.context.forecast
-        cut = self._rounds_of(found) if found.marks else iter(())
+        cut = self._rounds_of(self._changed(found)) if found.marks else iter(())
         sent = (list(forecast.unforeseen(self._space, self._missing(documents, index))) for documents in self.context.unless_stopped(cut))
         probes = probes_foreseen(self.embedder, InputType.DOCUMENT, self.context) if found.marks else []
         return forecast.foresee(chain(probes, sent), self.embedder, InputType.DOCUMENT, self.context.rate)
@@ -101,14 +102,15 @@ class IngestRun:
         try:
             mended = await asyncio.to_thread(self.sync.mend)
             await asyncio.to_thread(self.sync.check_space, self.embedder)
-            found = await asyncio.to_thread(self._scan)
-            counters.start(found.items)
-            counters.say([*mended, *map(str, self.source.missing)])
-            if (refusal := self._refusal(found)) is not None:
-                raise refusal
-            disk_check = self._disk_check(len(found.marks))
-            counters.say(await asyncio.to_thread(self._prepare, len(found.marks), disk_check))
-            error = await self._commit_changed(found, counters, disk_check) or counters.too_many()
+            async with self.context.spool() as changed:
+                found = await asyncio.to_thread(self._scan, lambda item, mark: changed.add([(item, mark)]))
+                counters.start(found.items)
+                counters.say([*mended, *map(str, self.source.missing)])
+                if (refusal := self._refusal(found)) is not None:
+                    raise refusal
+                disk_check = self._disk_check(len(found.marks))
+                counters.say(await asyncio.to_thread(self._prepare, len(found.marks), disk_check))
+                error = await self._commit_changed(found, changed, counters, disk_check) or counters.too_many()
             if error is None:
                 await self.sync.prune(found.gone, counters)
                 error = not_done(found.left) or counters.left_over()
@@ -131,7 +133,7 @@ class IngestRun:
     def _index(self) -> KeyIndex:
         return self.context.ledger.index(self._space, self.context.generation.since)
 
-    def _scan(self) -> DocumentScan:
+    def _scan(self, keep: Callable[[Item, str], object] = lambda item, mark: None) -> DocumentScan:
         known = known_failures(self.context.ledger, self.context.failures)
         return scan_documents(
             self.context.unless_stopped(self.source.items()),
@@ -141,6 +143,7 @@ class IngestRun:
             skip=self.context.skip,
             skip_empty=self.on_empty == "skip",
             only=None if self.context.options.retry is None else self.context.options.retry.chosen(known),
+            keep=keep,
         )
 
     def _refusal(self, found: DocumentScan) -> RefusedDeletionError | None:
@@ -153,7 +156,9 @@ class IngestRun:
             f"{len(found.gone)} of {stored} documents of {self.sync.target.source!r} left the input, {allowed} may be deleted (max_delete)"
         )
 
-    async def _commit_changed(self, found: DocumentScan, counters: JobCounters, disk_check: DiskCheck) -> AsyncrunError | None:
+    async def _commit_changed(
+        self, found: DocumentScan, changed: Spool[tuple[Item, str]], counters: JobCounters, disk_check: DiskCheck
+    ) -> AsyncrunError | None:
         counters.add(ok=found.unchanged, cached=found.unchanged, skipped=found.skipped)
         kept = list(found.failures)
         for known in kept:
@@ -161,17 +166,17 @@ class IngestRun:
         try:
             if not found.marks:
                 return None
-            return await self._rounds(found, counters, kept, disk_check)
+            return await self._rounds(changed, found.length, counters, kept, disk_check)
         finally:
             if self.sync.changes:
                 await self.context.keep_failures(kept)
 
     async def _rounds(
-        self, found: DocumentScan, counters: JobCounters, kept: list[KnownFailure], disk_check: DiskCheck
+        self, changed: Spool[tuple[Item, str]], length: int, counters: JobCounters, kept: list[KnownFailure], disk_check: DiskCheck
     ) -> AsyncrunError | None:
         await check_place(self.embedder, InputType.DOCUMENT, self.context, counters)
         before = await asyncio.to_thread(known_failures, self.context.ledger, self.context.failures)
-        todo, length, failures = self._rounds_of(found), found.length, dict[bytes, EmbedFailure]()
+        todo, failures = self._rounds_of(changed), dict[bytes, EmbedFailure]()
         while documents := await asyncio.to_thread(next, todo, None):
             length -= sum(len(document.item.text) for document in documents)
             error = await self._send(documents, failures, counters, disk_check, load_after(documents, self.embedder, length))
@@ -183,12 +188,12 @@ class IngestRun:
                 return error
         return None
 
-    def _rounds_of(self, found: DocumentScan) -> Iterator[list[ChunkedDocument]]:
+    def _rounds_of(self, documents: Iterable[tuple[Item, str]]) -> Iterator[list[ChunkedDocument]]:
         workers = self.context.workers or self.embedder.workers
-        return rounds(self._changed(found), self.chunker, self._key, workers=workers, max_items=self.embedder.batch.max_items)
+        return rounds(documents, self.chunker, self._key, workers=workers, max_items=self.embedder.batch.max_items)
 
     def _changed(self, found: DocumentScan) -> Iterator[tuple[Item, str]]:
-        """Yield the new and the changed documents with their marks. Raises StorageError when they are not what the scan saw."""
+        """Yield the new and the changed documents with their marks, read again. Raises StorageError when they are not what the scan saw."""
         count = 0
         for item in self.source.items():
             mark = found.marks.get(item.id)

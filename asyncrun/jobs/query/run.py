@@ -21,6 +21,7 @@ from asyncrun.jobs.query.fillers import with_mend_hint
 from asyncrun.jobs.query.questions import Answering, Question, answered_row, find_unanswered, likely_size, look_up, with_answers
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_missing import send_missing
+from asyncrun.jobs.spool import OpenTexts
 from asyncrun.ledger.job_records import known_failures
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ports import Progress
@@ -101,15 +102,16 @@ class QueryRun:
         try:
             await asyncio.to_thread(self.output.check)
             await asyncio.to_thread(self._check_collection)
-            scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
-            counters.start(len(scanned))
-            counters.say([*map(str, self.items.source.missing), *await asyncio.to_thread(self._filter_notes)])
-            if self.answering is None:
-                error, done = await self._send_missing(scanned, counters)
-                if (error := error or counters.too_many()) is None:
-                    await self._write(scanned, done)
-            else:
-                error = await self._answer(self.answering, scanned, counters)
+            async with self.items.open_texts() as texts:
+                scanned = await asyncio.to_thread(self.items.scan, texts, embeds=self.search.mode != "keyword")
+                counters.start(len(scanned))
+                counters.say([*map(str, self.items.source.missing), *await asyncio.to_thread(self._filter_notes)])
+                if self.answering is None:
+                    error, done = await self._send_missing(scanned, texts, counters)
+                    if (error := error or counters.too_many()) is None:
+                        await self._write(scanned, done)
+                else:
+                    error = await self._answer(self.answering, scanned, texts, counters)
         except AsyncrunError as raised:
             error = raised
         if isinstance(error, DamagedStoreError):
@@ -158,23 +160,22 @@ class QueryRun:
         except UsageError as error:
             raise JobFailedError(error.message, hint=self.fill_hint or error.hint) from None
 
-    async def _send_missing(self, scanned: Scan, counters: JobCounters) -> tuple[AsyncrunError | None, RowIds[int]]:
+    async def _send_missing(self, scanned: Scan, texts: OpenTexts, counters: JobCounters) -> tuple[AsyncrunError | None, RowIds[int]]:
         if self.search.mode != "keyword":
-            index = await asyncio.to_thread(self.items.index)
-            disk_check = self.items.disk_check(scanned, index, self.output)
-            counters.say(await asyncio.to_thread(self.items.prepare, scanned, index, disk_check))
-            return await send_missing(self.items, scanned, index, counters, disk_check)
+            disk_check = self.items.disk_check(scanned, texts.index, self.output)
+            counters.say(await asyncio.to_thread(self.items.prepare, scanned, texts.index, disk_check))
+            return await send_missing(self.items, scanned, texts, counters, disk_check)
         counters.add(ok=int(np.count_nonzero(scanned.ready)), skipped=scanned.skipped)
-        await keep_failures(self.items, scanned, {}, counters)
+        await keep_failures(self.items, scanned, (), {}, counters)
         return None, scanned.done()
 
-    async def _answer(self, answering: Answering, scanned: Scan, counters: JobCounters) -> AsyncrunError | None:
+    async def _answer(self, answering: Answering, scanned: Scan, texts: OpenTexts, counters: JobCounters) -> AsyncrunError | None:
         """Embed the questions that need it, then answer and write; an item is done when it has its answer. Returns what ended it early."""
         context = self.items.context
         known = await asyncio.to_thread(known_failures, context.ledger, context.failures)
         embedding = JobCounters(context, "query", Progress())
         embedding.start(len(scanned))
-        error, asked = await self._send_missing(scanned, embedding)
+        error, asked = await self._send_missing(scanned, texts, embedding)
         counters.take(embedding)
         if error := error or counters.too_many():
             return error
