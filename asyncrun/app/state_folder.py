@@ -11,7 +11,7 @@ from pathlib import Path
 
 from asyncrun.clock import SystemClock
 from asyncrun.errors import LockedError, StorageError, os_words
-from asyncrun.ledger.salvage import mend
+from asyncrun.ledger.repair import repair_ledger
 from asyncrun.paths import LEDGER, lock_file, write_private
 from asyncrun.process_locks import hold_folder, hold_run_lock
 from asyncrun.sqlite_files import check_filesystem, filesystem_of
@@ -57,7 +57,7 @@ def _mend(state: Path, job_file: Path) -> str | None:
             except LockedError as error:
                 raise LockedError(f"the ledger is damaged, and to mend it nobody else may use it: {error.message}") from error
 
-        mended = mend(state / LEDGER, alone)
+        mended = repair_ledger(state / LEDGER, alone)
     return None if mended is None else str(mended)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, TryLaterError, os_words
 from asyncrun.ledger.checksums import lossy_text
-from asyncrun.ledger.schema import MENDED_BY_A_RUN, MIGRATIONS, ledger_version, migrate
+from asyncrun.ledger.schema import MIGRATIONS, REPAIRED_BY_A_RUN, ledger_version, migrate
 from asyncrun.records import fingerprint_of
 from asyncrun.sqlite_files import BUSY_SECONDS, address_to_look, can_write, copy_hint, enter_wal, is_busy, is_damage
 
@@ -77,7 +77,7 @@ def _closed_unless_it_serves(connection: sqlite3.Connection, path: Path) -> Iter
             raise explained(error, path) from error
         if isinstance(error, UnicodeDecodeError):  # of SQLite's own words, in which it quotes what it cannot read
             raise DamagedStateError(
-                f"the ledger {path} cannot be read: the names of its tables are damaged", hint=MENDED_BY_A_RUN
+                f"the ledger {path} cannot be read: the names of its tables are damaged", hint=REPAIRED_BY_A_RUN
             ) from error
         raise
 
@@ -103,7 +103,7 @@ def removed(path: Path) -> StorageError:
 def explained(error: sqlite3.DatabaseError, path: Path) -> AsyncrunError:
     """Return what an error of SQLite means: a file that is damaged, the disk's trouble, or a mistake of ours."""
     if is_damage(error):
-        return DamagedStateError(f"the ledger {path} cannot be read: {error}", hint=MENDED_BY_A_RUN)
+        return DamagedStateError(f"the ledger {path} cannot be read: {error}", hint=REPAIRED_BY_A_RUN)
     if isinstance(error, sqlite3.OperationalError):
         if not path.exists():
             return removed(path)
@@ -149,7 +149,7 @@ def check_sound(connection: sqlite3.Connection, path: Path) -> None:
     except sqlite3.DatabaseError as error:
         raise explained(error, path) from error
     if not sound:
-        raise DamagedStateError(f"the ledger {path} is damaged: its tables and indexes differ", hint=MENDED_BY_A_RUN)
+        raise DamagedStateError(f"the ledger {path} is damaged: its tables and indexes differ", hint=REPAIRED_BY_A_RUN)
 
 
 def is_sound(connection: sqlite3.Connection) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from asyncrun.errors import StorageError
 from asyncrun.ledger.connection import explained, open_connection, removed
-from asyncrun.ledger.salvage import ask_to_mend
+from asyncrun.ledger.repair import request_repair
 from asyncrun.sqlite_files import is_busy, is_damage
 
 T = TypeVar("T")
@@ -155,7 +155,7 @@ class GroupWriter:
     def _told(self, error: BaseException) -> BaseException:
         """Return what whoever waits hears of an error."""
         if is_damage(error):
-            ask_to_mend(self._path)
+            request_repair(self._path)
         if isinstance(error, sqlite3.OperationalError | OSError) and not is_busy(error):
             told: BaseException = StorageError(f"cannot write the ledger {self._path}: {error}")
         elif isinstance(error, sqlite3.DatabaseError):

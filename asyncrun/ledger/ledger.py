@@ -19,8 +19,8 @@ from asyncrun.ledger.checksums import is_whole, vectors_sum
 from asyncrun.ledger.connection import explained, open_connection, open_sound
 from asyncrun.ledger.group_writer import GroupWriter, Write
 from asyncrun.ledger.key_index import KeyIndex, keys_array
-from asyncrun.ledger.salvage import ask_to_mend
-from asyncrun.ledger.schema import MENDED_BY_A_RUN
+from asyncrun.ledger.repair import request_repair
+from asyncrun.ledger.schema import REPAIRED_BY_A_RUN
 from asyncrun.records import KEY_BYTES, Space
 from asyncrun.sqlite_files import is_damage
 
@@ -57,8 +57,8 @@ class Ledger:
     """What is finished and durable, shared by all jobs of a folder. Reading methods block: call them in a worker thread.
 
     A row that does not fit its checksum is left out, so that its items are new. With `warn`, which may be called in any thread, it is named
-    and removed, and a file that SQLite cannot read is mended at the next start; without, for those who only look, nothing is changed:
-    `left_out` counts such batches, and a file that a start would mend is refused.
+    and removed, and a file that SQLite cannot read is repaired at the next start; without, for those who only look, nothing is changed:
+    `left_out` counts such batches, and a file that a start would repair is refused.
 
     Raises StorageError and DamagedStateError.
     """
@@ -176,7 +176,7 @@ class Ledger:
             yield from self._reader.execute(statement, parameters)
         except sqlite3.DatabaseError as error:
             if self._warn is not None and is_damage(error):
-                ask_to_mend(self._path)
+                request_repair(self._path)
             raise explained(error, self._path) from error
 
     def _blob(self, batch: int) -> Vectors:
@@ -190,7 +190,7 @@ class Ledger:
                 several = f"{lost} batches, such as batch {batch}, do not fit their checksums"
                 raise DamagedStateError(
                     f"the ledger {self._path} is damaged: {several if lost > 1 else f'batch {batch} does not fit its checksums'}",
-                    hint=MENDED_BY_A_RUN if self._warn is None else "Run the same command again: only those batches are sent again.",
+                    hint=REPAIRED_BY_A_RUN if self._warn is None else "Run the same command again: only those batches are sent again.",
                 )
             self._blobs[batch] = vectors
             self._blob_bytes += vectors.nbytes
@@ -231,7 +231,7 @@ class Ledger:
             with suppress(DamagedStateError):
                 list(self._rows("DELETE FROM flagged WHERE batch = ?", (batch,)))
                 if not list(self._rows(EMPTY, (batch,))):
-                    ask_to_mend(self._path)  # it stands in the table, and cannot be found by its number
+                    request_repair(self._path)  # it stands in the table, and cannot be found by its number
 
 
 def other_size(now: int, known: int) -> SpaceMismatchError:

@@ -20,7 +20,7 @@ from pathlib import Path
 from asyncrun.errors import DamagedStateError
 from asyncrun.ledger.checksums import add_functions
 
-MENDED_BY_A_RUN = "`asyncrun run` sets it aside and keeps what is whole: only what is lost is sent again."
+REPAIRED_BY_A_RUN = "`asyncrun run` sets it aside and keeps what is whole: only what is lost is sent again."
 MIGRATIONS = (
     """
     CREATE TABLE spaces (
@@ -174,7 +174,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:  # a script that fails does not fit the tables
-            raise DamagedStateError(f"the ledger {path} has not the tables of its version: {error}", hint=MENDED_BY_A_RUN) from error
+            raise DamagedStateError(f"the ledger {path} has not the tables of its version: {error}", hint=REPAIRED_BY_A_RUN) from error
         raise
 
 

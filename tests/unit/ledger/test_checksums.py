@@ -29,7 +29,7 @@ from asyncrun.ledger.job_records import (
 )
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
-from asyncrun.ledger.salvage import mend
+from asyncrun.ledger.repair import repair_ledger
 from asyncrun.ledger.space_records import add_places, add_token_rate, places, token_rate
 from asyncrun.records import Answer, ItemFailure, Space, content_key
 
@@ -183,10 +183,10 @@ def test_flags_are_found_again_behind_the_vectors(path: Path, ledger: Ledger, na
 )
 def test_a_damaged_row_of_a_space_is_mended_and_costs_none_of_its_vectors(path: Path, change: str) -> None:
     damage(path, change)
-    told = mend(path, lambda: None)
+    told = repair_ledger(path, lambda: None)
     assert told is not None
     assert (told.batches, told.lost) == (2, 0)
     with closing(Ledger(path)) as mended:
         assert vectors(mended, SPACE) == {"one": [1.0] * 3, "two": [1.0] * 3}
         assert vectors(mended, OTHER) == {"one": [2.0] * 3, "two": [2.0] * 3}
-    assert mend(path, lambda: None) is None
+    assert repair_ledger(path, lambda: None) is None

@@ -26,7 +26,7 @@ from asyncrun.ledger.job_records import (
 )
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.ledger.salvage import mend
+from asyncrun.ledger.repair import repair_ledger
 from asyncrun.ledger.schema import MIGRATIONS
 from asyncrun.ledger.space_records import places, token_rate
 from asyncrun.records import Answer, Space, content_key
@@ -127,7 +127,7 @@ def test_what_an_older_version_knew_besides_vectors_is_kept(tmp_path: Path) -> N
         index = ledger.index(SPACE)
         assert index.flags(index.find(keys_array(KEY))).tolist() == [1]
     assert named == []
-    assert mend(path, lambda: None) is None
+    assert repair_ledger(path, lambda: None) is None
 
 
 def test_what_did_not_fit_its_checksum_before_does_not_fit_it_afterwards(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_damaged_ledger_of_an_older_version_keeps_what_is_whole(tmp_path: Path
             connection.execute(f"INSERT INTO batches VALUES (NULL, {', '.join('?' * len(values))})", values)
         connection.execute("DELETE FROM batches WHERE id = 1")
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-    told = mend(path, lambda: None)
+    told = repair_ledger(path, lambda: None)
     assert told is not None
     assert told.batches > 20
     with closing(Ledger(path)) as ledger:
@@ -161,7 +161,7 @@ def test_a_damaged_ledger_of_an_older_version_keeps_what_is_whole(tmp_path: Path
         assert len(found) == told.batches
         for number, vector in zip(found.tolist(), ledger.vectors(index, positions[found]), strict=True):
             assert (vector == number).all()
-    assert mend(path, lambda: None) is None
+    assert repair_ledger(path, lambda: None) is None
 
 
 def test_a_flipped_bit_of_the_version_is_mended(tmp_path: Path) -> None:
@@ -173,6 +173,6 @@ def test_a_flipped_bit_of_the_version_is_mended(tmp_path: Path) -> None:
             assert len(ledger.index(SPACE)) == 1
         with closing(sqlite3.connect(path)) as connection:
             connection.execute(f"PRAGMA user_version = {version}")
-        assert mend(path, lambda: None) is not None, version
+        assert repair_ledger(path, lambda: None) is not None, version
         with closing(Ledger(path)) as ledger:
             assert len(ledger.index(SPACE)) == 1

@@ -28,7 +28,7 @@ from asyncrun.ledger.job_records import (
 )
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
-from asyncrun.ledger.salvage import Salvaged, ask_to_mend, mend
+from asyncrun.ledger.repair import RepairedLedger, repair_ledger, request_repair
 from asyncrun.ledger.space_records import add_places, add_token_rate, places, token_rate
 from asyncrun.records import Answer, ItemFailure, Space, content_key
 from tests.depth import DEEP
@@ -83,11 +83,11 @@ def finished(path: Path, warn: Callable[[str], object] = lambda words: None) -> 
         ledger.close()
 
 
-def until_mended(path: Path) -> tuple[set[int], list[Salvaged], list[str]]:
+def until_mended(path: Path) -> tuple[set[int], list[RepairedLedger], list[str]]:
     """Do what runs do, one after the other, until one of them finds nothing damaged: two are enough."""
     mended, named = [], []
     for _ in range(3):
-        if told := mend(path, lambda: None):
+        if told := repair_ledger(path, lambda: None):
             mended.append(told)
         try:
             return finished(path, named.append), mended, named
@@ -101,9 +101,9 @@ def nobody_else() -> None:
 
 
 def test_a_whole_ledger_is_left_alone(path: Path) -> None:
-    assert mend(path, nobody_else) is None
+    assert repair_ledger(path, nobody_else) is None
     assert finished(path) == set(range(BATCHES))
-    assert mend(path.with_name("none.db"), nobody_else) is None
+    assert repair_ledger(path.with_name("none.db"), nobody_else) is None
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -160,10 +160,10 @@ def test_damage_that_only_reading_finds_is_mended_at_the_next_start(path: Path) 
     cell = leaf + int.from_bytes(data[leaf + 8 : leaf + 10], "big")
     data[cell + 9 : cell + 12] = b"\xff\xff\x7f"  # the record says that its keys are longer than all of it
     path.write_bytes(data)
-    assert mend(path, nobody_else) is None
+    assert repair_ledger(path, nobody_else) is None
     with pytest.raises(DamagedStateError, match="malformed"):
         finished(path)
-    told = mend(path, nobody_else)
+    told = repair_ledger(path, nobody_else)
     assert told is not None
     assert len(finished(path)) == told.batches >= BATCHES - 1
 
@@ -194,7 +194,7 @@ def test_answers_on_pages_that_sqlite_does_not_find_any_more_are_kept_the_newest
     for name, page in (("answers", bytes(PAGE)), ("sqlite_autoindex_answers_1", old[written : written + PAGE])):
         data[roots[name] : roots[name] + PAGE] = page
     path.write_bytes(data)
-    told = mend(path, nobody_else)
+    told = repair_ledger(path, nobody_else)
     assert told is not None
     assert told.answers == len(keys)
     assert "400 answers were kept" in str(told)
@@ -205,7 +205,7 @@ def test_answers_on_pages_that_sqlite_does_not_find_any_more_are_kept_the_newest
 
 def test_what_is_no_database_at_all_is_set_aside(path: Path) -> None:
     path.write_bytes(b"this is no database" * 5000)
-    told = mend(path, nobody_else)
+    told = repair_ledger(path, nobody_else)
     assert told is not None
     assert (told.vectors, told.batches) == (0, 0)
     assert told.aside.read_bytes().startswith(b"this is no database")
@@ -242,7 +242,7 @@ def test_while_another_run_uses_it_nothing_is_touched(path: Path) -> None:
     data = path.read_bytes()[:60_000]
     path.write_bytes(data)
     with pytest.raises(LockedError):
-        mend(path, somebody)
+        repair_ledger(path, somebody)
     assert path.read_bytes() == data
 
 
@@ -251,7 +251,7 @@ def test_a_ledger_of_a_newer_version_is_refused_and_stays_as_it_is(path: Path) -
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(DamagedStateError, match="newer"):
-        mend(path, nobody_else)
+        repair_ledger(path, nobody_else)
     assert not path.with_name("ledger.db.damaged").exists()
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (99,)
@@ -260,7 +260,7 @@ def test_a_ledger_of_a_newer_version_is_refused_and_stays_as_it_is(path: Path) -
 
 def test_a_kill_between_the_two_renames_is_made_up_for(path: Path) -> None:
     path.rename(path.with_name("ledger.db.salvaged"))
-    assert mend(path, nobody_else) is None
+    assert repair_ledger(path, nobody_else) is None
     assert finished(path) == set(range(BATCHES))
 
 
@@ -271,7 +271,7 @@ def test_where_the_disk_has_no_room_for_the_new_file_the_old_one_stays(path: Pat
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
     try:
         with pytest.raises(StorageError):
-            mend(path, nobody_else)
+            repair_ledger(path, nobody_else)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == data
@@ -315,15 +315,15 @@ def known_besides_vectors(path: Path) -> list[object]:
 def test_what_is_known_besides_vectors_is_kept_too(path: Path) -> None:
     asyncio.run(_write_down(path))
     before = known_besides_vectors(path)
-    ask_to_mend(path)
-    assert mend(path, lambda: None) is not None
+    request_repair(path)
+    assert repair_ledger(path, lambda: None) is not None
     assert known_besides_vectors(path) == before
 
 
 def test_a_refresh_that_goes_on_sees_what_takes_the_place_of_lost_batches(path: Path) -> None:
     asyncio.run(_write_down(path))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert mend(path, lambda: None) is not None
+    assert repair_ledger(path, lambda: None) is not None
     ledger = Ledger(path)
     try:
         since = generation_of(ledger, "jobs.yaml/a").since

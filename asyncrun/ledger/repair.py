@@ -35,7 +35,7 @@ _ROW = "id, space, count, dimensions, keys, keys_sum, vectors, vectors_sum, flag
 
 
 @dataclass(frozen=True, slots=True)
-class Salvaged:
+class RepairedLedger:
     """What became of a damaged ledger: what was kept, how many batches were lost, and where the old file is."""
 
     vectors: int
@@ -54,7 +54,7 @@ class Salvaged:
         return f"the ledger was damaged and is set aside as {self.aside.name}: {kept}, {lost}"
 
 
-def mend(path: Path, alone: Callable[[], object]) -> Salvaged | None:
+def repair_ledger(path: Path, alone: Callable[[], object]) -> RepairedLedger | None:
     """Make sure that the ledger at `path` can be read: None if it can. Blocks.
 
     `alone` is called before anything is changed and raises unless nobody else uses the ledger.
@@ -76,11 +76,11 @@ def mend(path: Path, alone: Callable[[], object]) -> Salvaged | None:
     _move(path, aside)
     _move(new, path)
     request.unlink(missing_ok=True)
-    return Salvaged(vectors, batches, answers, lost, aside)
+    return RepairedLedger(vectors, batches, answers, lost, aside)
 
 
-def ask_to_mend(path: Path) -> None:
-    """Have the next start mend the ledger at `path`. Blocks."""
+def request_repair(path: Path) -> None:
+    """Have the next start repair the ledger at `path`. Blocks."""
     with suppress(OSError):  # a disk that takes no file more; the ledger's own trouble is told all the same
         _request(path).touch(mode=0o600)
 
