@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from asyncrun.testing.dialects import texts_in
+from asyncrun.testing.dialects import error_body, texts_in
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +65,3 @@ class Fault:
 def error(status: int, message: str, *, kind: str = "invalid_request_error", code: str | None = None, **options: Any) -> Fault:
     """Return a fault with an error, in the shape of the request's dialect."""
     return Fault(status=status, body=error_body(message, kind=kind, code=code), translated=True, **options)
-
-
-def error_body(message: str, *, kind: str = "invalid_request_error", code: str | None = None) -> bytes:
-    """Return an error document in OpenAI's shape."""
-    return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}}).encode()

@@ -18,9 +18,8 @@ from typing import Any, Self
 
 import orjson
 
-from asyncrun.testing.chat import Chat
-from asyncrun.testing.dialects import asked_dimensions, dialect_of, refusal, shortened
-from asyncrun.testing.faults import Fault, SeenRequest, error_body
+from asyncrun.testing.dialects import Chat, asked_dimensions, dialect_of, error_body, refusal, shortened
+from asyncrun.testing.faults import Fault, SeenRequest
 from asyncrun.testing.quota import Meters, Quota
 from asyncrun.testing.vectors import base64_of, vector_of
 from asyncrun.testing.wire import read_request, write_reply

@@ -7,7 +7,7 @@ from asyncrun.aio.retry import RetryPolicy
 from asyncrun.errors import AuthError, EndpointError, OutageError, QuotaError, ThrottledError
 from asyncrun.llms.interface import Declined, Price
 from asyncrun.records import Answer
-from asyncrun.testing.chat import Chat, answer_of
+from asyncrun.testing.dialects import Chat, answer_of
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 from asyncrun.usage import Usage
