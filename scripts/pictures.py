@@ -93,7 +93,7 @@ class Watched(TrackingProgress):
 
     def picture(self) -> list[RenderableType]:
         """Return all lines."""
-        return [*self.above, render_frame(self._state.tasks, self._clock.monotonic(), WIDTH)]
+        return [*self.above, render_frame(self.tasks, self._clock.monotonic(), WIDTH)]
 
 
 def a_run() -> list[RenderableType]:

@@ -47,7 +47,7 @@ class BarProgress(TrackingProgress):
     """
 
     def __init__(self, stream: TextIO, clock: Clock, *, colour: bool = True, verbose: bool = False) -> None:
-        super().__init__(clock, named=None if verbose else NAMED_FAILURES)
+        super().__init__(clock, named_failures=None if verbose else NAMED_FAILURES)
         self._console = Console(
             # An OutputStream has what Console uses of a stream: write, flush, isatty, fileno, encoding.
             file=cast("IO[str]", OutputStream(stream)),
@@ -71,12 +71,12 @@ class BarProgress(TrackingProgress):
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
         """Name the item above the bars, or count it."""
-        if self._state.fail(task):
+        if self.note_failure(task):
             self._screen.say(Text(render_failure(task, failure)))
 
     def task_finished(self, task: str, result: JobResult | None) -> None:
         """Leave the task's last line above the bars."""
-        state = self._state.finish(task, result, self._clock.monotonic())
+        state = self.note_end(task, result)
         if state.unnamed_failures:
             self._screen.say(Text(render_more_failures(task, state.unnamed_failures)))
         self._screen.say(self._row(state))
@@ -91,17 +91,17 @@ class BarProgress(TrackingProgress):
 
     def close(self) -> None:
         """Stop drawing; a task that has not ended leaves its line too. May be called twice."""
-        for task in self._state.close(self._clock.monotonic()):
+        for task in self.note_stop():
             self._screen.say(self._row(task))
         self._screen.close()
 
     def _picture(self) -> RenderableType:
         width, height = self._console.size
-        return render_frame(self._state.tasks, self._clock.monotonic(), width, max(height - 1, 1))
+        return render_frame(self.tasks, self._clock.monotonic(), width, max(height - 1, 1))
 
     def _row(self, task: TaskState) -> RenderableType:
         width = self._console.width
-        return render_row(task, self._clock.monotonic(), width, name_width(self._state.tasks, width))
+        return render_row(task, self._clock.monotonic(), width, name_width(self.tasks, width))
 
 
 def render_frame(tasks: Sequence[TaskState], now: float, width: int, height: int = 24) -> RenderableType:

@@ -51,7 +51,7 @@ class JsonProgress(TrackingProgress):
 
     def task_finished(self, task: str, result: JobResult | None) -> None:
         """Write `job_finished` with the counters of the job."""
-        state = self._state.finish(task, result, self._clock.monotonic())
+        state = self.note_end(task, result)
         if result is None:
             result = JobResult(task, "", state.status, 0, counts=state.counts, seconds=state.seconds(self._clock.monotonic()))
         self._write("job_finished", **job_document(result))
@@ -74,7 +74,7 @@ class JsonProgress(TrackingProgress):
         if now - self._spoke < PROGRESS_EVERY:
             return
         self._spoke = now
-        tasks = self._state.tasks
+        tasks = self.tasks
         counts, usage = sum((task.counts for task in tasks), Counts()), sum((task.usage for task in tasks), Usage())
         running = [_standing(task, now) for task in tasks if task.status is Status.RUNNING]
         self._write("progress", seconds=round(now - self._began, 3), **counters(counts, usage), jobs=running)

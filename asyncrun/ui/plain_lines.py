@@ -39,7 +39,7 @@ class PlainProgress(TrackingProgress):
     """
 
     def __init__(self, stream: TextIO, clock: Clock, *, verbose: bool = False) -> None:
-        super().__init__(clock, named=None if verbose else NAMED_FAILURES)
+        super().__init__(clock, named_failures=None if verbose else NAMED_FAILURES)
         self._out = OutputStream(stream)
         self._verbose = verbose
         self._spoke = clock.monotonic()
@@ -57,13 +57,13 @@ class PlainProgress(TrackingProgress):
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
         """Name the item, or count it."""
-        if self._state.fail(task):
+        if self.note_failure(task):
             self._out.line(render_failure(task, failure))
 
     def task_finished(self, task: str, result: JobResult | None) -> None:
         """Write how the task ended."""
         now = self._clock.monotonic()
-        state = self._state.finish(task, result, now)
+        state = self.note_end(task, result)
         if state.unnamed_failures:
             self._out.line(render_more_failures(task, state.unnamed_failures))
         self._out.line(render_finished(state, now))
@@ -81,7 +81,7 @@ class PlainProgress(TrackingProgress):
         if now - self._spoke < HEARTBEAT:
             return
         self._spoke = now
-        running = [render_running(task, now) for task in self._state.tasks if task.status is Status.RUNNING]
+        running = [render_running(task, now) for task in self.tasks if task.status is Status.RUNNING]
         if running:
             self._out.line("running: " + "; ".join(running))
 

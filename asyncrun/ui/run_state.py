@@ -78,14 +78,15 @@ class TaskState:
         return max(self.total - self.done, 0) / rate
 
 
-class RunState:
-    """Keeps the state of every task. Any thread may call it; `tasks` is a snapshot.
+class TrackingProgress(Progress):
+    """Keeps where every task stands, and looks at it after each change. Any thread may call it; `tasks` is a snapshot.
 
-    Of each task the first failed items are named, `named` of them, all of them when it is None.
+    Of each task the first `named_failures` failed items are named, all of them when it is None; the others are counted.
     """
 
-    def __init__(self, named: int | None = NAMED_FAILURES) -> None:
-        self._named = named
+    def __init__(self, clock: Clock, *, named_failures: int | None = NAMED_FAILURES) -> None:
+        self._clock = clock
+        self._named_failures = named_failures
         self._tasks: dict[str, TaskState] = {}
         self._lock = threading.Lock()
 
@@ -95,137 +96,102 @@ class RunState:
         with self._lock:
             return tuple(self._tasks.values())
 
-    def announce(self, names: Sequence[str]) -> None:
+    def run_started(self, run_id: str, tasks: Sequence[str]) -> None:
         """Note the tasks that a run has."""
         with self._lock:
-            self._tasks.update({name: TaskState(name) for name in names if name not in self._tasks})
-
-    def start(self, name: str, total: int | None, now: float) -> None:
-        """Note that a task has begun."""
-        with self._lock:
-            self._tasks[name] = TaskState(name, Status.RUNNING, total, started=now)
-
-    def advance(self, name: str, counts: Counts) -> None:
-        """Add items that have ended."""
-        with self._lock:
-            task = self._of(name)
-            self._tasks[name] = replace(task, counts=task.counts + counts)
-
-    def use(self, name: str, usage: Usage) -> None:
-        """Add what requests used."""
-        with self._lock:
-            task = self._of(name)
-            self._tasks[name] = replace(task, usage=task.usage + usage)
-
-    def expect(self, name: str, left: Load, now: float) -> None:
-        """Note what a task still has to send."""
-        with self._lock:
-            task = self._of(name)
-            if task.work is not None:
-                self._tasks[name] = replace(task, work=task.work.expect(left))
-            elif left.texts:
-                self._tasks[name] = replace(task, work=Workload(now, left), before=task.done)
-
-    def send(self, name: str, load: Load, now: float) -> None:
-        """Note that a call of a task has begun."""
-        with self._lock:
-            task = self._of(name)
-            if task.work is not None:
-                self._tasks[name] = replace(task, work=task.work.send(load, now))
-
-    def receive(self, name: str, load: Load, waits: Waits | None, now: float) -> None:
-        """Note that a call of a task has ended."""
-        with self._lock:
-            task = self._of(name)
-            if task.work is not None:
-                waited = None if waits is None else waits.in_line
-                self._tasks[name] = replace(task, work=task.work.receive(load, now, waited))
-
-    def fail(self, name: str) -> bool:
-        """Note a failed item; return whether it is one of those that are named."""
-        with self._lock:
-            task = self._of(name)
-            named = self._named is None or task.failures < self._named
-            unnamed = task.unnamed_failures + (not named)
-            self._tasks[name] = replace(task, failures=task.failures + 1, unnamed_failures=unnamed)
-            return named
-
-    def wait(self, name: str, reason: str | None) -> None:
-        """Note what a task waits for."""
-        with self._lock:
-            task = self._of(name)
-            if task.ended is None:
-                self._tasks[name] = replace(task, waiting=reason)
-
-    def finish(self, name: str, result: JobResult | None, now: float) -> TaskState:
-        """Note that a task has ended and return how; without a result it ended well."""
-        with self._lock:
-            task = replace(self._of(name), waiting=None, ended=now)
-            if result is None:
-                task = replace(task, status=Status.SUCCEEDED)
-            else:
-                task = replace(task, status=result.status, reason=result.reason, counts=result.counts, usage=result.usage)
-                # What it did before it could say how many items it has is part of its time.
-                task = replace(task, started=now - result.seconds)
-            self._tasks[name] = task
-            return task
-
-    def close(self, now: float) -> list[TaskState]:
-        """Note that what runs has been stopped, and return it."""
-        with self._lock:
-            left = [
-                replace(task, status=Status.STOPPED, waiting=None, ended=now)
-                for task in self._tasks.values()
-                if task.status is Status.RUNNING
-            ]
-            self._tasks.update({task.name: task for task in left})
-            return left
-
-    def _of(self, name: str) -> TaskState:
-        return self._tasks.get(name) or TaskState(name)
-
-
-class TrackingProgress(Progress):
-    """Keeps where every task stands, and looks at it after each change; of each task the first `named` failures are named."""
-
-    def __init__(self, clock: Clock, *, named: int | None = NAMED_FAILURES) -> None:
-        self._clock = clock
-        self._state = RunState(named)
-
-    def run_started(self, run_id: str, tasks: Sequence[str]) -> None:
-        """Note the tasks."""
-        self._state.announce(tasks)
+            self._tasks.update({name: TaskState(name) for name in tasks if name not in self._tasks})
 
     def task_started(self, task: str, total: int | None) -> None:
         """Note that a task has begun."""
-        self._state.start(task, total, self._clock.monotonic())
+        with self._lock:
+            self._tasks[task] = TaskState(task, Status.RUNNING, total, started=self._clock.monotonic())
 
     def advance(self, task: str, counts: Counts) -> None:
-        """Count."""
-        self._state.advance(task, counts)
+        """Add items that have ended."""
+        with self._lock:
+            state = self._of(task)
+            self._tasks[task] = replace(state, counts=state.counts + counts)
         self._report_if_due()
 
     def use(self, task: str, usage: Usage) -> None:
-        """Add up."""
-        self._state.use(task, usage)
+        """Add what requests used."""
+        with self._lock:
+            state = self._of(task)
+            self._tasks[task] = replace(state, usage=state.usage + usage)
 
     def expect(self, task: str, left: Load) -> None:
-        """Note what is to be sent."""
-        self._state.expect(task, left, self._clock.monotonic())
+        """Note what a task still has to send."""
+        with self._lock:
+            state = self._of(task)
+            if state.work is not None:
+                self._tasks[task] = replace(state, work=state.work.expect(left))
+            elif left.texts:
+                self._tasks[task] = replace(state, work=Workload(self._clock.monotonic(), left), before=state.done)
 
     def sending(self, task: str, load: Load) -> None:
-        """Note a call."""
-        self._state.send(task, load, self._clock.monotonic())
+        """Note that a call of a task has begun."""
+        with self._lock:
+            state = self._of(task)
+            if state.work is not None:
+                self._tasks[task] = replace(state, work=state.work.send(load, self._clock.monotonic()))
 
     def received(self, task: str, load: Load, waits: Waits | None) -> None:
-        """Note its end."""
-        self._state.receive(task, load, waits, self._clock.monotonic())
+        """Note that a call of a task has ended."""
+        with self._lock:
+            state = self._of(task)
+            if state.work is not None:
+                waited = None if waits is None else waits.in_line
+                self._tasks[task] = replace(state, work=state.work.receive(load, self._clock.monotonic(), waited))
         self._report_if_due()
 
     def waiting(self, task: str, reason: str | None) -> None:
         """Note what a task waits for."""
-        self._state.wait(task, reason)
+        with self._lock:
+            state = self._of(task)
+            if state.ended is None:
+                self._tasks[task] = replace(state, waiting=reason)
         self._report_if_due()
+
+    def note_failure(self, task: str) -> bool:
+        """Note a failed item; return whether it is one of those that are named."""
+        with self._lock:
+            state = self._of(task)
+            named = self._named_failures is None or state.failures < self._named_failures
+            unnamed = state.unnamed_failures + (not named)
+            self._tasks[task] = replace(state, failures=state.failures + 1, unnamed_failures=unnamed)
+            return named
+
+    def note_end(self, task: str, result: JobResult | None) -> TaskState:
+        """Note that a task has ended and return how; without a result it ended well."""
+        now = self._clock.monotonic()
+        with self._lock:
+            state = replace(self._of(task), waiting=None, ended=now)
+            if result is None:
+                state = replace(state, status=Status.SUCCEEDED)
+            else:
+                # What it did before it could say how many items it has is part of its time.
+                state = replace(
+                    state,
+                    status=result.status,
+                    reason=result.reason,
+                    counts=result.counts,
+                    usage=result.usage,
+                    started=now - result.seconds,
+                )
+            self._tasks[task] = state
+            return state
+
+    def note_stop(self) -> list[TaskState]:
+        """Note that what runs has been stopped, and return it."""
+        now = self._clock.monotonic()
+        with self._lock:
+            running = [task for task in self._tasks.values() if task.status is Status.RUNNING]
+            stopped = [replace(task, status=Status.STOPPED, waiting=None, ended=now) for task in running]
+            self._tasks.update({task.name: task for task in stopped})
+            return stopped
+
+    def _of(self, task: str) -> TaskState:
+        return self._tasks.get(task) or TaskState(task)
 
     def _report_if_due(self) -> None:
         """Say how the tasks stand, where that is due."""

@@ -55,7 +55,7 @@ class Watched(TrackingProgress):
         def look() -> None:
             while not ended.wait(EVERY):
                 now = time.monotonic()
-                self.read += [(now, task.left(now)) for task in self._state.tasks if task.status is Status.RUNNING]
+                self.read += [(now, task.left(now)) for task in self.tasks if task.status is Status.RUNNING]
 
         reader = threading.Thread(target=look)
         self.began = time.monotonic()
