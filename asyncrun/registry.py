@@ -30,7 +30,7 @@ BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
         "query": PartLocation("asyncrun.jobs.query.kind:QUERY"),
     },
     "embedders": {
-        "local": PartLocation("asyncrun.embedders.local:LocalEmbedding"),
+        "local": PartLocation("asyncrun.embedders.local_embedder:LocalEmbedding"),
         "openai": PartLocation("asyncrun.embedders.provider_classes:OpenAIEmbedding"),
         "azure": PartLocation("asyncrun.embedders.provider_classes:AzureOpenAIEmbedding"),
         "cohere": PartLocation("asyncrun.embedders.provider_classes:CohereEmbedding"),

@@ -18,7 +18,7 @@ from asyncrun.errors import JobFileError, UsageError
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.loader import LoadOptions, load_job_file
 from asyncrun.jobfile.sections import EndpointConfig, ModelConfig
-from asyncrun.llms.providers import PROVIDERS as CHATS
+from asyncrun.llms.openai import PROVIDERS as CHATS
 from asyncrun.schedule.crontab import Entry, build_entry, find_settings, read_crontab
 from asyncrun.schedule.expression import Schedule, parse_schedule
 from asyncrun.schedule.systemd import Units, build_units

@@ -14,10 +14,9 @@ from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import CircuitBreaker, RetryBudget
 from asyncrun.clock import Clock
-from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
-from asyncrun.embedders.model_name import ModelName
 from asyncrun.embedders.providers import PROVIDERS
+from asyncrun.embedders.same_model import KNOWN_TEXT, AnsweringModel
 from asyncrun.endpoints.address import find_address
 from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import UsageError
@@ -38,12 +37,12 @@ FAILURES_WITH_REPLICAS = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EndpointLimits:
-    """What all jobs together observe at one endpoint; `named` is the name that its replies give the model."""
+    """What all jobs together observe at one endpoint; `answering_model` is the name that its replies give the model."""
 
     limiter: Limiter
     circuit: CircuitBreaker
     budget: RetryBudget
-    named: ModelName
+    answering_model: AnsweringModel
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +54,7 @@ class SharedLimits:
     environ: Mapping[str, str] = field(default_factory=dict)
     models: Sequence[ModelConfig] = ()
     _stated: dict[EndpointIdentity, Limits] = field(default_factory=dict)
-    _names: dict[EndpointIdentity, ModelName] = field(default_factory=dict)
+    _names: dict[EndpointIdentity, AnsweringModel] = field(default_factory=dict)
     _known: dict[tuple[EndpointIdentity, Limits], EndpointLimits] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,8 +71,8 @@ class SharedLimits:
         if (identity, limits) not in self._known:
             # With others to go to, an endpoint that fails is given up sooner.
             circuit = CircuitBreaker() if replica is None else CircuitBreaker(FAILURES_WITH_REPLICAS)
-            named = self._names.setdefault(identity, ModelName())
-            self._known[identity, limits] = EndpointLimits(Limiter(limits, self.clock, self.rng), circuit, RetryBudget(), named)
+            answering_model = self._names.setdefault(identity, AnsweringModel())
+            self._known[identity, limits] = EndpointLimits(Limiter(limits, self.clock, self.rng), circuit, RetryBudget(), answering_model)
         return self._known[identity, limits]
 
     def waiting(self) -> list[str | None]:
@@ -200,7 +199,7 @@ class ModelBuilder:
             endpoint, limits = replica or config, self.limits.of(config, replica)
             address = {} if endpoint.base_url is None else {"base_url": endpoint.base_url}
             shared = self._endpoint_settings(config, limits, key_of(endpoint))
-            embedders.append(adapter(named=limits.named, **address, **shared, **settings))
+            embedders.append(adapter(answering_model=limits.answering_model, **address, **shared, **settings))
         if not config.endpoints:
             return cast(Embedder, embedders[0])
         from asyncrun.embedders.http_embedder import HttpEmbedder
@@ -251,7 +250,7 @@ def _limits_of(endpoint: EndpointConfig | ModelConfig) -> Limits:
 
 def _vendor_of(config: ModelConfig) -> Vendor | None:
     if isinstance(config, LlmConfig):
-        from asyncrun.llms.providers import PROVIDERS as CHAT_PROVIDERS
+        from asyncrun.llms.openai import PROVIDERS as CHAT_PROVIDERS
 
         chat = CHAT_PROVIDERS.get(config.provider)
         return chat.vendor if chat else None

@@ -13,21 +13,20 @@ from asyncrun.aio.limiter import Limiter
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.model_builder import model_identity
 from asyncrun.clock import Clock
-from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.embedders.interface import Embedder
 from asyncrun.embedders.provider_classes import ProviderEmbedding
 from asyncrun.embedders.providers import PROVIDERS
+from asyncrun.embedders.same_model import KNOWN_TEXT, are_alike
 from asyncrun.embedders.several import SeveralEmbedders
 from asyncrun.endpoints.endpoint import Endpoint
-from asyncrun.endpoints.probe import About, beside, describe
-from asyncrun.endpoints.replies import RefusedError
+from asyncrun.endpoints.replies import RequestError, ServerInfo, read_server_info, sibling_url
 from asyncrun.errors import AsyncrunError, EndpointError
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import EndpointConfig as Place
 from asyncrun.jobfile.sections import ModelConfig, RetryConfig
 from asyncrun.llms.interface import Llm
+from asyncrun.llms.openai import PROVIDERS as CHATS
 from asyncrun.llms.openai import OpenAIChat
-from asyncrun.llms.providers import PROVIDERS as CHATS
 from asyncrun.llms.several import SeveralChats
 from asyncrun.ui.doctor import Checkup, DoctorSetting
 
@@ -60,7 +59,7 @@ async def examine(jobs: Sequence[Job], builder: JobBuilder, environ: Mapping[str
     for patient, (checkup, vector) in zip(patients, visits, strict=True):
         if vector is not None:
             reference = first.setdefault(patient.group, vector)
-            if reference.shape != vector.shape or not similarity(reference, vector) >= LEAST_COSINE:
+            if not are_alike(vector, reference):
                 checkup = replace(checkup, error="it makes another vector of a known text than the first of its endpoints")  # noqa: PLW2901
         checkups.append(checkup)
     return checkups
@@ -121,17 +120,19 @@ async def _visit(patient: _Patient, environ: Mapping[str, str], clock: Clock) ->
         model.check()
         if isinstance(model, OpenAIChat):
             # An answer costs money; that the server lists its models says enough.
-            about = describe((await model.endpoint.exchange(None, beside(model.endpoint.url, "/chat/completions", "/models"))).document)
+            about = read_server_info(
+                (await model.endpoint.exchange(None, sibling_url(model.endpoint.url, "/chat/completions", "/models"))).document
+            )
         else:
             vector = await _embedded(model)
             checkup = replace(checkup, dimensions=len(vector), seconds=clock.monotonic() - started)
             about = await _about(model)
-    except RefusedError as error:
+    except RequestError as error:
         # A server may have no list of models, and answer all the same.
         checkup = checkup if error.status in (404, 405) else replace(checkup, error=str(error))
     except AsyncrunError as error:
         checkup = _failed(checkup, error)
-    told = _told(about or About(), model.model_name, endpoint.limiter if endpoint else None)
+    told = _told(about or ServerInfo(), model.model_name, endpoint.limiter if endpoint else None)
     return replace(checkup, settings=(*checkup.settings, *told)), vector
 
 
@@ -147,7 +148,7 @@ async def _embedded(model: Any) -> Vectors:
     return vector
 
 
-async def _about(model: Embedder | Llm) -> About | None:
+async def _about(model: Embedder | Llm) -> ServerInfo | None:
     """Return what the server says of itself; not to say anything is no fault."""
     if not isinstance(model, ProviderEmbedding):
         return None
@@ -155,16 +156,16 @@ async def _about(model: Embedder | Llm) -> About | None:
     path = row.path
     match row.dialect:
         case "ollama":
-            where, body = beside(url, path, "/api/show"), orjson.dumps({"model": model.model_name})
+            where, body = sibling_url(url, path, "/api/show"), orjson.dumps({"model": model.model_name})
         case "tei":
-            where = beside(url, path.partition("{model}")[2] or path, "/info")
+            where = sibling_url(url, path.partition("{model}")[2] or path, "/info")
         case "openai":
-            where = beside(url, path, path.replace("/embeddings", "/models"))
+            where = sibling_url(url, path, path.replace("/embeddings", "/models"))
         case _:
             return None
     try:
-        return describe((await model.endpoint.exchange(body, where)).document)
-    except RefusedError:
+        return read_server_info((await model.endpoint.exchange(body, where)).document)
+    except RequestError:
         return None
 
 
@@ -201,10 +202,10 @@ def _key(patient: _Patient, row: Any, environ: Mapping[str, str]) -> DoctorSetti
     return DoctorSetting("key", "none is sent", DEFAULT)
 
 
-def _told(about: About, model: str, limiter: Limiter | None) -> Iterator[DoctorSetting]:
+def _told(about: ServerInfo, model: str, limiter: Limiter | None) -> Iterator[DoctorSetting]:
     for unit, limit in sorted(limiter.learned.items()) if limiter else ():
         yield DoctorSetting(f"{unit} per minute", f"{limit:,g}", SERVER)
-    if (listed := about.lists(model)) is not None and model:
+    if (listed := about.has_model(model)) is not None and model:
         yield DoctorSetting("known", "it lists the model" if listed else "it does not list the model", SERVER)
     if about.max_items is not None:
         yield DoctorSetting("one request", f"{about.max_items:,} texts", SERVER)

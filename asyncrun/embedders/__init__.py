@@ -8,8 +8,7 @@ from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.embedders.base import BaseEmbedding
-    from asyncrun.embedders.compare import SimilarityMode, similarity
-    from asyncrun.embedders.local import LocalEmbedding
+    from asyncrun.embedders.local_embedder import LocalEmbedding
     from asyncrun.embedders.provider_classes import (
         AzureOpenAIEmbedding,
         CohereEmbedding,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
         VLLMEmbedding,
         VoyageEmbedding,
     )
+    from asyncrun.embedders.same_model import SimilarityMode, similarity
 
 __all__ = [
     "AzureOpenAIEmbedding",
@@ -67,15 +67,15 @@ _HOMES = {
     "LMStudioEmbedding": "provider_classes",
     "LiteLLMEmbedding": "provider_classes",
     "LlamaCppEmbedding": "provider_classes",
-    "LocalEmbedding": "local",
+    "LocalEmbedding": "local_embedder",
     "MistralAIEmbedding": "provider_classes",
     "OllamaEmbedding": "provider_classes",
     "OpenAIEmbedding": "provider_classes",
-    "SimilarityMode": "compare",
+    "SimilarityMode": "same_model",
     "TextEmbeddingsInference": "provider_classes",
     "VLLMEmbedding": "provider_classes",
     "VoyageEmbedding": "provider_classes",
-    "similarity": "compare",
+    "similarity": "same_model",
 }
 
 # Imported on use: numpy, httpx and the model's runtime cost more than everything else together.

@@ -9,10 +9,9 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from asyncrun.embedders.compare import SimilarityMode, Vector, similarity
-from asyncrun.embedders.interface import Empty, TooLong
-from asyncrun.embedders.outcome import merge, no_vectors, renumber
-from asyncrun.embedders.text_policies import LongTexts, key_text, sort_out
+from asyncrun.embedders.interface import Empty, TooLong, merge, no_vectors, renumber
+from asyncrun.embedders.same_model import SimilarityMode, Vector, similarity
+from asyncrun.embedders.text_policies import LongTexts, find_sendable, key_text
 from asyncrun.errors import AsyncrunError, ItemError
 from asyncrun.packing import BatchLimits, byte_size, pack, safe_bound
 from asyncrun.ports import Tokenizer
@@ -67,10 +66,10 @@ class BaseEmbedding(ABC):
         self._prefixes = {InputType.DOCUMENT: document_prefix, InputType.QUERY: query_prefix}
 
     @abstractmethod
-    async def _embed(self, texts: Sequence[str], input_type: InputType) -> Embedded:
+    async def _embed(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
         """Embed texts as they are, prefix included; one that does not fit fails as `too_long`, unless the adapter truncates by itself.
 
-        What ends it early may be raised, or be the outcome's `error` beside what was answered before.
+        `cut` is given where the endpoint `cuts`. What ends it early may be raised, or be the outcome's `error` beside what was answered.
         """
 
     @abstractmethod
@@ -100,7 +99,7 @@ class BaseEmbedding(ABC):
         return None
 
     @property
-    def reads(self) -> int | None:
+    def truncates_at(self) -> int | None:
         """Return how many tokens of a text are read at most, where the rest is cut off; None where a text is read whole, or not known."""
         return self.max_input_tokens if self.on_too_long == "truncate" else None
 
@@ -110,8 +109,8 @@ class BaseEmbedding(ABC):
         return None
 
     @property
-    def place(self) -> str:
-        """Return who serves the model and where: two places of one space are compared before vectors of both are mixed."""
+    def served_by(self) -> str:
+        """Return who serves the model and where: two endpoints of one space are compared before vectors of both are mixed."""
         return f"{self.provider}/{self.model_name}"
 
     @property
@@ -125,7 +124,7 @@ class BaseEmbedding(ABC):
         return None
 
     @property
-    def proofs(self) -> int:
+    def comparison_requests(self) -> int:
         """Return how many requests with a text of our own a run sends before its first batch."""
         return 0
 
@@ -134,7 +133,7 @@ class BaseEmbedding(ABC):
         if self.tokenizer is None:
             return None
         count = self.tokenizer.count(self._prefixes[input_type] + text)
-        return count if self.reads is None else min(count, self.reads)
+        return count if self.truncates_at is None else min(count, self.truncates_at)
 
     def as_sent(self, text: str, input_type: InputType) -> str:
         """Return what stands for the text in its item key: the prefix included, and the policy where it changes the vector."""
@@ -146,7 +145,7 @@ class BaseEmbedding(ABC):
         What is about the endpoint and not about a text (AuthError, QuotaError, ThrottledError, OutageError, EndpointError), or about how it
         is used, ends the call early: it is the outcome's `error`, beside what was answered before.
         """
-        ready, failures = sort_out(texts, self.on_empty)
+        ready, failures = find_sendable(texts, self.on_empty)
         if not ready:
             return no_vectors(failures)
         prefix = self._prefixes[input_type]
@@ -167,9 +166,10 @@ class BaseEmbedding(ABC):
     async def _embed_in_batches(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
         """Embed texts that together may be more than one batch, until an error ends it; `cut` has the endpoint cut what is too long."""
         answers: list[Embedded] = []
+        embed = partial(self._embed, cut=True) if cut else self._embed
         for batch in self._batches(texts):
             try:
-                answer = await (self._embed_cut if cut else self._embed)([texts[position] for position in batch], input_type)
+                answer = await embed([texts[position] for position in batch], input_type)
             except AsyncrunError as error:
                 answer = no_vectors(error=error)
             answers.append(renumber(answer, batch))
@@ -194,10 +194,6 @@ class BaseEmbedding(ABC):
                 break
             parts.append(renumber(await embed(texts[failure.position], failure), [failure.position]))
         return merge(parts)
-
-    async def _embed_cut(self, texts: Sequence[str], input_type: InputType) -> Embedded:
-        """Embed texts and let the endpoint cut them; for adapters where it `cuts`."""
-        raise NotImplementedError
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
         if self.keeps_together:

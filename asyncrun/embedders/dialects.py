@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Self
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.embedders.reply_warnings import ReplyRows
+from asyncrun.embedders.reply_checks import ReplyRows
 from asyncrun.endpoints.classify import Verdict
 from asyncrun.endpoints.replies import MOST_TOKENS, BadReplyError
 from asyncrun.records import InputType

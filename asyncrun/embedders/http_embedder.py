@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Unpack
+from typing import Unpack
 
 import orjson
 
@@ -14,15 +14,12 @@ from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.dialects import Dialect
-from asyncrun.embedders.interface import Empty, TooLong
-from asyncrun.embedders.model_name import ModelName
-from asyncrun.embedders.outcome import merge, no_vectors, renumber
-from asyncrun.embedders.reply_warnings import Asked, ProvenReply, examined, prove_reply
+from asyncrun.embedders.interface import Empty, TooLong, merge, no_vectors, renumber
+from asyncrun.embedders.reply_checks import Expected, ProvenReply, check_reply
+from asyncrun.embedders.same_model import AnsweringModel
 from asyncrun.embedders.splitter import FIRST_ITEMS, Capacity, Part, Splitter
-from asyncrun.endpoints.endpoint import Endpoint, Refused, Replied
-from asyncrun.endpoints.options import EndpointOptions
-from asyncrun.endpoints.replies import DecodedReply, Refusals
-from asyncrun.errors import AsyncrunError
+from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
+from asyncrun.endpoints.replies import CallAnswer, CallFailure, DecodedReply, RepeatedRefusals
 from asyncrun.packing import BatchLimits, TokensPerByte, byte_size
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
@@ -34,8 +31,8 @@ logger = logging.getLogger(__name__)
 class HttpOptions(EndpointOptions, total=False):
     """The options of every embedder behind HTTP, beside those of its endpoint; the meanings are those of the job file.
 
-    `warn` is told once of each odd thing. `named`, the name that replies give the model, is shared by all embedders of a run that use the
-    same model of the same endpoint; without it the embedder has its own.
+    `warn` is told each warning once. `answering_model` is shared by all embedders of a run that use the same model of the same
+    endpoint; without it the embedder has its own.
     """
 
     batch: BatchLimits | None
@@ -45,7 +42,7 @@ class HttpOptions(EndpointOptions, total=False):
     query_prefix: str
     price_per_million_tokens: float | None
     warn: Callable[[str], object]
-    named: ModelName | None
+    answering_model: AnsweringModel | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,12 +99,12 @@ class HttpEmbedder(BaseEmbedding):
         self._service = service
         self._dialect = service.dialect
         self._dimensions = service.dimensions
-        self._asked = Asked(service.model if service.echoes_model else None, service.dimensions, self.on_too_long != "truncate")
+        self._expected = Expected(service.model if service.echoes_model else None, service.dimensions, self.on_too_long != "truncate")
         self._warn = options.get("warn", logger.warning)
         self._warned: set[str] = set()
-        self._named = options.get("named") or ModelName()
+        self._answering_model = options.get("answering_model") or AnsweringModel()
         self._capacity = Capacity()
-        self._refusals = Refusals()
+        self._refusals = RepeatedRefusals()
         self._per_byte = TokensPerByte()
         self._counts_characters = False
 
@@ -135,7 +132,7 @@ class HttpEmbedder(BaseEmbedding):
         return self._dimensions
 
     @property
-    def place(self) -> str:
+    def served_by(self) -> str:
         """Return provider, model and host."""
         return f"{self.provider}/{self.model_name} at {self.endpoint.host}"
 
@@ -158,12 +155,6 @@ class HttpEmbedder(BaseEmbedding):
         """Return how many tokens the texts are expected to have, for the limiter: by what the server has counted so far, else by a rule."""
         return self._per_byte.mean * sum(map(byte_size, texts))
 
-    def _embed(self, texts: Sequence[str], input_type: InputType) -> Coroutine[Any, Any, Embedded]:
-        return self.embed_as_is(texts, input_type)
-
-    def _embed_cut(self, texts: Sequence[str], input_type: InputType) -> Coroutine[Any, Any, Embedded]:
-        return self.embed_as_is(texts, input_type, cut=True)
-
     async def embed_as_is(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
         """Embed texts whose prefix and policies somebody else has seen to; `cut` has the endpoint cut what is too long, where it `cuts`."""
         self.check()
@@ -171,10 +162,10 @@ class HttpEmbedder(BaseEmbedding):
         fitting = [position for position in range(len(texts)) if position not in failures] if failures else None
         splitter = Splitter(list(map(byte_size, texts)), fitting, together=self.keeps_together)
         outcomes = [no_vectors(list(failures.values()))]
-        endpoint, ended = self.endpoint, None
-        try:
-            while splitter.left:
-                async with endpoint.canary():
+        endpoint, error = self.endpoint, None
+        while splitter.left and error is None:
+            async with endpoint.canary() as canary:
+                if canary.error is None:
                     part = splitter.take(self._capacity, proven=endpoint.proven, successes=endpoint.circuit.successes)
                     sent, sizes = [texts[position] for position in part.positions], splitter.sizes_of(part)
                     came = await endpoint.call(
@@ -185,14 +176,13 @@ class HttpEmbedder(BaseEmbedding):
                         used=lambda reply: reply.tokens,
                         divisible=len(sent) > 1 and not self.keeps_together,
                     )
-                    outcome = self._answered(came, part, splitter) if isinstance(came, Replied) else self._refused(came, part, splitter)
+                    outcome = self._answered(came, part, splitter) if isinstance(came, CallAnswer) else self._failed(came, part, splitter)
                     outcomes.append(renumber(outcome, part.positions))
-                    if outcome.error is not None:
-                        # Raised inside of the canary: those who wait for this request end with its error.
-                        raise outcome.error
-        except AsyncrunError as error:
-            ended = error
-        return replace(merge(outcomes), error=ended)
+                    canary.error = outcome.error
+            error = canary.error
+        return replace(merge(outcomes), error=error)
+
+    _embed = embed_as_is
 
     def _with_too_many_characters(self, texts: Sequence[str]) -> dict[int, EmbedFailure]:
         most = self._service.max_characters
@@ -208,20 +198,20 @@ class HttpEmbedder(BaseEmbedding):
     def _proven(self, texts: Sequence[str], decoded: DecodedReply) -> ProvenReply:
         """Return the proven vectors of a reply to these texts, without its count of tokens where the server counts characters."""
         rows = self._dialect.read(decoded.document)
-        reply = examined(prove_reply(self.endpoint, decoded, rows, len(texts), self._dimensions), texts, self._asked)
-        if "characters" in reply.oddities:
+        reply = check_reply(self.endpoint, decoded, rows, texts, self._expected, dimensions=self._dimensions)
+        if "characters" in reply.warnings:
             self._counts_characters = True
             self._per_byte = TokensPerByte()
         return replace(reply, tokens=None) if self._counts_characters else reply
 
-    def _answered(self, came: Replied[ProvenReply], part: Part, splitter: Splitter) -> Embedded:
+    def _answered(self, came: CallAnswer[ProvenReply], part: Part, splitter: Splitter) -> Embedded:
         """Return what an answer to a part holds, and learn from it."""
         endpoint, reply, proof = self.endpoint, came.value, came.value.proof
         usage = replace(came.usage, tokens=reply.tokens or 0, cost=self._cost(reply))
-        if (error := self._named.mismatch(reply.model, endpoint)) is not None:
+        if (error := self._answering_model.mismatch(reply.model, endpoint)) is not None:
             return no_vectors((), usage, came.waits, error)
         endpoint.proven = True
-        self._tell(reply.oddities)
+        self._warn_once(reply.warnings)
         self._dimensions = proof.dimensions
         size = sum(splitter.sizes_of(part))
         self._capacity = replace(self._capacity, answered=max(self._capacity.answered, size))
@@ -231,8 +221,8 @@ class HttpEmbedder(BaseEmbedding):
         failures = tuple(EmbedFailure(index, reason, proof.rejected[index]) for index, reason in failed.items())
         return Embedded(proof.vectors, proof.positions, failures, usage=usage, waits=came.waits)
 
-    def _refused(self, came: Refused, part: Part, splitter: Splitter) -> Embedded:
-        """Return what a refusal of a part means for its texts, and learn from it."""
+    def _failed(self, came: CallFailure, part: Part, splitter: Splitter) -> Embedded:
+        """Return what a call without an answer means for the texts of its part, and learn from it."""
         endpoint, successes, alone = self.endpoint, self.endpoint.circuit.successes, len(part.positions) == 1
         spent = no_vectors((), came.usage, came.waits, came.error)
         if came.error is not None:
@@ -245,19 +235,19 @@ class HttpEmbedder(BaseEmbedding):
                 return spent
             if alone and (error := self._refusals.add(came.message, came.verdict)) is not None:
                 return replace(spent, error=error)
-        failed = splitter.refused(part, came.verdict, successes=successes)
+        failed = splitter.failed(part, came.verdict, successes=successes)
         return replace(spent, failures=tuple(EmbedFailure(index, why, came.message, came.usage.requests) for index, why in failed.items()))
 
-    def _learn(self, came: Refused, sizes: Sequence[int]) -> None:
+    def _learn(self, came: CallFailure, sizes: Sequence[int]) -> None:
         self._capacity = self._capacity.after(came.verdict, sizes)
         if came.verdict.failure is FailureClass.TOO_SLOW:
             within = f"within the timeout of {self.endpoint.timeout:g} s"
-            self._tell(
+            self._warn_once(
                 {"slow": f"no whole reply to {len(sizes)} texts {within}: they are sent in halves; a smaller batch or more time helps"}
             )
 
-    def _tell(self, oddities: Mapping[str, str]) -> None:
-        for kind, sentence in oddities.items():
+    def _warn_once(self, warnings: Mapping[str, str]) -> None:
+        for kind, sentence in warnings.items():
             if kind not in self._warned:
                 self._warned.add(kind)
                 self._warn(f"{self.endpoint.host}: {self.endpoint.shown(sentence)}")

@@ -1,19 +1,26 @@
-"""The embedder port: texts in, proven vectors out."""
+"""The embedder port: texts in, an outcome of proven vectors and failures out; outcomes of parts of a call are put together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
+import numpy as np
+
+from asyncrun.errors import AsyncrunError
 from asyncrun.packing import BatchLimits
 from asyncrun.ports import Tokenizer
-from asyncrun.records import Embedded, InputType, Space
+from asyncrun.records import Embedded, EmbedFailure, InputType, Space
+from asyncrun.usage import Usage, Waits
 
 if TYPE_CHECKING:
     from asyncrun.aio.limits import Limits
 
 TooLong = Literal["fail", "truncate", "split"]
 Empty = Literal["fail", "skip"]
+_NOTHING = Usage()
+_NO_WAITS = Waits()
 
 
 class Embedder(Protocol):
@@ -35,7 +42,7 @@ class Embedder(Protocol):
         """Return the model's tokenizer, None when only the safe bound (tokens <= UTF-8 bytes) is known."""
 
     @property
-    def reads(self) -> int | None:
+    def truncates_at(self) -> int | None:
         """Return how many tokens of a text are read at most, where the rest is cut off; None where a text is read whole, or not known."""
 
     @property
@@ -43,8 +50,8 @@ class Embedder(Protocol):
         """Return how many numbers a vector has, None before that is known."""
 
     @property
-    def place(self) -> str:
-        """Return who serves the model and where: two places of one space are compared before vectors of both are mixed."""
+    def served_by(self) -> str:
+        """Return who serves the model and where: two endpoints of one space are compared before vectors of both are mixed."""
 
     @property
     def rate_limits(self) -> Limits | None:
@@ -55,8 +62,8 @@ class Embedder(Protocol):
         """Return how many texts the first request of a run carries at most, before all others; None: as many as any."""
 
     @property
-    def proofs(self) -> int:
-        """Return how many requests with a text of our own a run sends before its first batch, to compare places that serve one model."""
+    def comparison_requests(self) -> int:
+        """Return how many requests with a text of our own a run sends before its first batch, to compare endpoints of one model."""
 
     def count_tokens(self, text: str, input_type: InputType) -> int | None:
         """Return how many tokens are used for a text, prefix and limit included; None without a tokenizer. Blocks."""
@@ -83,3 +90,51 @@ class Embedder(Protocol):
 
     async def aclose(self) -> None:
         """Close connections and threads; may be called twice."""
+
+
+def no_vectors(
+    failures: Sequence[EmbedFailure] = (), usage: Usage = _NOTHING, waits: Waits = _NO_WAITS, error: AsyncrunError | None = None
+) -> Embedded:
+    """Return an outcome without a single vector."""
+    return Embedded(np.empty((0, 0), np.float32), (), tuple(failures), usage=usage, waits=waits, error=error)
+
+
+def renumber(answer: Embedded, positions: Sequence[int]) -> Embedded:
+    """Return the answer to a part as a piece of the whole: the part's text `i` is the whole's text `positions[i]`.
+
+    >>> renumber(no_vectors([EmbedFailure(1, "empty", "")]), [4, 7]).failures[0].position
+    7
+    """
+    return replace(
+        answer,
+        positions=tuple(positions[index] for index in answer.positions),
+        failures=tuple(replace(failure, position=positions[failure.position]) for failure in answer.failures),
+        truncated=frozenset(positions[index] for index in answer.truncated),
+    )
+
+
+def merge(parts: Sequence[Embedded]) -> Embedded:
+    """Return several answers about different texts of one call as one, in the order of positions; of several errors it has the first.
+
+    Raises ValueError when a position is answered twice or the vectors differ in dimension.
+    """
+    if len(parts) == 1 and list(parts[0].positions) == sorted(parts[0].positions):
+        return parts[0]
+    filled = [part for part in parts if part.positions]
+    positions = [position for part in filled for position in part.positions]
+    failures = sorted((failure for part in parts for failure in part.failures), key=lambda failure: failure.position)
+    answered = positions + [failure.position for failure in failures]
+    if len(set(answered)) != len(answered):
+        raise ValueError("a text is answered twice")
+    vectors = np.concatenate([part.vectors for part in filled]) if filled else np.empty((0, 0), np.float32)
+    order = np.argsort(positions, kind="stable")
+    return Embedded(
+        vectors[order] if filled else vectors,
+        tuple(positions[row] for row in order),
+        tuple(failures),
+        frozenset[int]().union(*(part.truncated for part in parts)),
+        sum((part.usage for part in parts), Usage()),
+        sum((part.waits for part in parts), Waits()),
+        sum(part.beside for part in parts),
+        next((part.error for part in parts if part.error is not None), None),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Unpack, cast
+from typing import Any, Unpack
 from urllib.parse import urlsplit
 
 import orjson
@@ -13,11 +13,10 @@ import orjson
 from asyncrun.aio.retry import FailureClass
 from asyncrun.embedders.dialects import list_of
 from asyncrun.embedders.http_embedder import HttpEmbedder, HttpOptions, Service
-from asyncrun.embedders.reply_warnings import ReplyRows
+from asyncrun.embedders.reply_checks import ReplyRows
 from asyncrun.endpoints.classify import Verdict, classify
-from asyncrun.endpoints.endpoint import Endpoint
-from asyncrun.endpoints.options import build_endpoint
-from asyncrun.endpoints.replies import DecodedReply, RefusedError
+from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
+from asyncrun.endpoints.replies import DecodedReply, RequestError
 from asyncrun.errors import MissingExtraError, UsageError
 from asyncrun.escape import printable
 from asyncrun.packing import BatchLimits
@@ -71,8 +70,8 @@ class LlamaIndexEmbedding(HttpEmbedder):
         cls = _find(path)
         # Nothing is posted there: the name of the class stands for the host in messages, and the key is known there to be masked in them.
         auth = {"authorization": api_key} if api_key else {}
-        endpoint = cast(_Threads, build_endpoint(f"http://{cls.__name__}", auth, rest, _Threads))
-        endpoint.make = lambda: cls(**{**args, **{name: value for name, value in named.items() if value is not None}})
+        args |= {name: value for name, value in named.items() if value is not None}
+        endpoint = _Threads(f"http://{cls.__name__}", auth, rest, lambda: cls(**args))
         whole = Space(self.provider, path, dimensions, input_type, {**args, "model_name": model}, None, space)
         super().__init__(
             Service(
@@ -106,14 +105,16 @@ class _Dialect:
 class _Threads(Endpoint):
     """Has requests answered by an instance of the class, which is made for the first one, in threads of this process."""
 
-    make: Callable[[], Any]
-    _instance: Any = None
+    def __init__(self, url: str, auth: Mapping[str, str], options: EndpointOptions, make: Callable[[], Any]) -> None:
+        super().__init__(url, auth, options)
+        self._make = make
+        self._instance: Any = None
 
     def instance(self) -> Any:
         """Return the instance. Raises UsageError when the class does not take its arguments."""
         if self._instance is None:
             try:
-                self._instance = self.make()
+                self._instance = self._make()
             except Exception as error:
                 # Whatever it is: of a class that cannot be made there is nothing to try again.
                 words = self.shown(str(error))
@@ -122,13 +123,13 @@ class _Threads(Endpoint):
         return self._instance
 
     async def exchange(self, body: bytes | None, url: str | None = None) -> DecodedReply:
-        """Have one request answered. Raises RefusedError."""
+        """Have one request answered. Raises RequestError."""
         try:
             async with asyncio.timeout(self.timeout):
                 return DecodedReply(await asyncio.to_thread(self._embed, **orjson.loads(body or b"{}")), None)
         except Exception as error:
             verdict = _verdict(error)
-            raise RefusedError(f"{self.host}: {self.shown(verdict.words)}", verdict) from error
+            raise RequestError(f"{self.host}: {self.shown(verdict.words)}", verdict) from error
 
     def _embed(self, texts: list[str], *, query: bool) -> list[Any]:
         if query:

@@ -13,7 +13,7 @@ from asyncrun.embedders.dialects import DIALECTS
 from asyncrun.embedders.http_embedder import HttpEmbedder, HttpOptions, Service
 from asyncrun.embedders.providers import PROVIDERS, Provider
 from asyncrun.endpoints.address import Address, auth_header, check_key, find_address, with_query
-from asyncrun.endpoints.options import build_endpoint
+from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.errors import UsageError
 from asyncrun.ports import Tokenizer
 from asyncrun.records import InputType, Space
@@ -88,7 +88,7 @@ class ProviderEmbedding(HttpEmbedder):
         model = other.get("deployment_name") or model or other.get("model") or _usual_model(row, environ)
         address = find_address(row.vendor, base_url or other.get("base_url"), api_key or other.get("api_key"), environ)
         url = with_query(row.url(address.base_url, model, api_version), dict(params or {}))
-        endpoint = build_endpoint(url, auth_header(row.vendor, address.key), http)
+        endpoint = Endpoint(url, auth_header(row.vendor, address.key), http)
         batch = http.get("batch") or row.batch
         if "embed_batch_size" in other:
             batch = replace(batch, max_items=other["embed_batch_size"])

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.permit import Reservation
 from asyncrun.embedders.base import BaseEmbedding
-from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.embedders.http_embedder import HttpEmbedder
-from asyncrun.embedders.outcome import merge, no_vectors, renumber
+from asyncrun.embedders.interface import merge, no_vectors, renumber
+from asyncrun.embedders.same_model import KNOWN_TEXT, are_alike
 from asyncrun.endpoints.replicas import ABOUT_ENDPOINT, Replica, Replicas, reserve_at_first
 from asyncrun.errors import AsyncrunError, EndpointError, OutageError, SpaceMismatchError
 from asyncrun.ports import Tokenizer
@@ -93,9 +93,9 @@ class SeveralEmbedders(BaseEmbedding):
         return self._first.space(input_type)
 
     @property
-    def place(self) -> str:
+    def served_by(self) -> str:
         """Return the first endpoint: the others serve what it serves."""
-        return self._first.place
+        return self._first.served_by
 
     @property
     def embedders(self) -> list[HttpEmbedder]:
@@ -128,17 +128,11 @@ class SeveralEmbedders(BaseEmbedding):
         return self._replicas.rate_limits
 
     @property
-    def proofs(self) -> int:
+    def comparison_requests(self) -> int:
         """Return how many requests a run sends to compare the endpoints."""
         return len(self._replicas.all)
 
-    def _embed(self, texts: Sequence[str], input_type: InputType) -> Coroutine[Any, Any, Embedded]:
-        return self._embed_somewhere(texts, input_type)
-
-    def _embed_cut(self, texts: Sequence[str], input_type: InputType) -> Coroutine[Any, Any, Embedded]:
-        return self._embed_somewhere(texts, input_type, cut=True)
-
-    async def _embed_somewhere(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
+    async def _embed(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
         """Have the texts embedded by the endpoint that may first, and what it leaves open by another one where it fails."""
         self.check()
         outcomes: list[Embedded] = []
@@ -224,7 +218,7 @@ class SeveralEmbedders(BaseEmbedding):
                 # Its vectors are there, and nothing to compare the others with.
                 for other in unproven:
                     self._replicas.leave_out(
-                        other, OutageError("there is nothing to compare its vectors with before the first place has answered once")
+                        other, OutageError("there is nothing to compare its vectors with before the first endpoint has answered once")
                     )
                 return
         if proofs := [self._begin(self._prove(replica)) for replica in unproven]:
@@ -250,8 +244,8 @@ class SeveralEmbedders(BaseEmbedding):
                 if self._keeper is not None:
                     await self._keeper.keep(vector)
                 self._reference = vector
-            elif not _alike(vector, self._reference):
-                error = SpaceMismatchError("it makes another vector of a known text than the first place", hint=_HINT)
+            elif not are_alike(vector, self._reference):
+                error = SpaceMismatchError("it makes another vector of a known text than the first endpoint", hint=_HINT)
         if error is None:
             self._alike.add(replica)
         elif isinstance(error, (*ABOUT_ENDPOINT, SpaceMismatchError)):
@@ -279,7 +273,3 @@ async def _leave(line: asyncio.Task[tuple[Replica[HttpEmbedder], Reservation]]) 
 
 
 _HINT = "Take it out of `endpoints`, or correct its base_url."
-
-
-def _alike(vector: Vectors, reference: Vectors) -> bool:
-    return vector.shape == reference.shape and similarity(vector, reference) >= LEAST_COSINE

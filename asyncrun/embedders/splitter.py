@@ -106,15 +106,15 @@ class Splitter:
         self._next([[position] for position in rejected], part, successes)
         return {}
 
-    def refused(self, part: Part, verdict: Verdict, *, successes: int) -> dict[int, str]:
-        """Take note of a refusal; returns why texts (their indexes in the part) fail for good.
+    def failed(self, part: Part, verdict: Verdict, *, successes: int) -> dict[int, str]:
+        """Take note of a call without an answer; returns why texts (their indexes in the part) fail for good.
 
         A text that the server names fails at once, the others go on together. Otherwise the part is halved until one text is left to
         blame; when one is too long the shorter half goes apart, since the long ones are most likely all in the other. Texts that must
         stay together fail together. While nothing else has succeeded, a fault of the server says nothing about these texts: they are
         sent again.
 
-        >>> Splitter([9] * 4).refused(Part((0, 1, 2, 3), 0), Verdict(FailureClass.TOO_LONG, "", guilty=1), successes=0)
+        >>> Splitter([9] * 4).failed(Part((0, 1, 2, 3), 0), Verdict(FailureClass.TOO_LONG, "", guilty=1), successes=0)
         {1: 'too_long'}
         """
         indexes = list(range(len(part.positions)))

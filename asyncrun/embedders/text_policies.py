@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asyncrun.embedders.interface import Empty, TooLong
-from asyncrun.embedders.outcome import no_vectors
-from asyncrun.endpoints.classify import told_sizes
+from asyncrun.embedders.interface import Empty, TooLong, no_vectors
+from asyncrun.endpoints.classify import stated_sizes
 from asyncrun.packing import byte_size
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, EmbedFailure
@@ -28,12 +27,12 @@ MAX_TRIES = 24
 """A text is halved at most this often: 2**24 characters are more than any model takes."""
 
 
-def sort_out(texts: Sequence[str], on_empty: Empty) -> tuple[list[int], list[EmbedFailure]]:
+def find_sendable(texts: Sequence[str], on_empty: Empty) -> tuple[list[int], list[EmbedFailure]]:
     r"""Return the positions of texts that can be sent, and why the others cannot.
 
     A text of white space alone fails as `empty`, or as `skipped` where the policy says so; half a surrogate pair is not text.
 
-    >>> sort_out(["a", " ", "\ud800"], "skip")[0]
+    >>> find_sendable(["a", " ", "\ud800"], "skip")[0]
     [0]
     """
     ready, failures = [], []
@@ -90,7 +89,7 @@ class LongTexts:
         """Embed the longest beginning that is known to fit."""
         spent: list[Embedded] = []
         for _ in range(MAX_TRIES):
-            text = await asyncio.to_thread(shortened, text, self.prefix, self.tokenizer, self.max_tokens, failure.message)
+            text = await asyncio.to_thread(shorten, text, self.prefix, self.tokenizer, self.max_tokens, failure.message)
             if not text or text.isspace():
                 break
             answer = await self.embed([self.prefix + text])
@@ -141,14 +140,14 @@ def parts_needed(text: str, prefix: str, tokenizer: Tokenizer | None, max_tokens
     if tokenizer is not None and max_tokens is not None:
         room = max(max_tokens - (tokenizer.count(prefix) if prefix else tokenizer.added), 1)
         return max(-(-(tokenizer.count(text) - tokenizer.added) // room), 2)
-    sizes = told_sizes(message)
+    sizes = stated_sizes(message)
     return max(-(-sizes[0] // sizes[1]), 2) if sizes else 2
 
 
-def shortened(text: str, prefix: str, tokenizer: Tokenizer | None, max_tokens: int | None, message: str) -> str:
+def shorten(text: str, prefix: str, tokenizer: Tokenizer | None, max_tokens: int | None, message: str) -> str:
     """Return a beginning of the text that fits, or that is nearer to fitting: a server's words may have to be asked for again.
 
-    >>> shortened("abcdefgh", "", None, None, "input is too long")
+    >>> shorten("abcdefgh", "", None, None, "input is too long")
     'abcd'
     """
     if tokenizer is not None and max_tokens is not None:
@@ -156,7 +155,7 @@ def shortened(text: str, prefix: str, tokenizer: Tokenizer | None, max_tokens: i
         ends = [end for _, end in tokenizer.offsets(text)]
         if len(ends) > room:
             return text[: ends[room - 1]]
-    sizes = told_sizes(message)
+    sizes = stated_sizes(message)
     # 5 % less than the server's proportion, because tokens are not spread evenly over a text.
     keep = min(0.95 * sizes[1] / sizes[0], 0.95) if sizes else 0.5
     return text[: int(len(text) * keep)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import resource
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asyncrun.embedders.packaged import MODEL_NAME, TOKENIZER
+from asyncrun.embedders.local_model import MODEL_NAME, TOKENIZER, check_address_space
 from asyncrun.errors import ResourceError, UsageError
 from asyncrun.escape import printable
 from asyncrun.ports import Tokenizer
@@ -18,23 +17,8 @@ if TYPE_CHECKING:
 
 ADDRESS_SPACE = 400_000_000
 """Bytes that a tokenizer and the threads around it may take beside what is taken already; measured, and rounded up."""
-_STATM = Path("/proc/self/statm")
-"""Linux: the pages of the process's address space, then other figures (proc(5))."""
 PIECE = 32_768
 """Characters tokenized at once: the encoding of a whole book takes hundreds of megabytes."""
-
-
-def check_address_space(what: str, needed: int) -> None:
-    """Raise ResourceError where `ulimit -v` leaves fewer bytes: native libraries end the process when they get none."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit == resource.RLIM_INFINITY or not _STATM.exists():
-        return
-    used = int(_STATM.read_text().split()[0]) * resource.getpagesize()
-    if limit - used < needed:
-        raise ResourceError(
-            f"{what} needs about {(used + needed) / 1e6:,.0f} MB of address space, of which this process may have {limit / 1e6:,.0f}",
-            hint="Raise the limit (`ulimit -v`), or choose an embedder behind an address.",
-        )
 
 
 class FileTokenizer:

@@ -107,7 +107,7 @@ def _by_body(status: int, words: str, everything: str) -> Verdict | None:
     cap = next((int(number) for match in _CAP.finditer(words) for number in match.groups() if number), None)
     # Text Embeddings Inference is said to refuse one text that is too long with 413, too.
     if cap is not None or _TOO_BIG.search(everything) or (status == 413 and not _TOO_LONG.search(everything)):
-        sizes = told_sizes(words)
+        sizes = stated_sizes(words)
         return Verdict(FailureClass.TOO_BIG, words, cap=cap, share=sizes[1] / sizes[0] if sizes else None)
     if _TOO_LONG.search(everything):
         return Verdict(FailureClass.TOO_LONG, words, guilty)
@@ -165,10 +165,10 @@ def _codes(document: Any) -> Iterator[str]:
             yield from _codes(document.get(name))
 
 
-def told_sizes(message: str) -> tuple[int, int] | None:
+def stated_sizes(message: str) -> tuple[int, int] | None:
     """Return (tokens of the text, tokens allowed) where a server's message tells both.
 
-    >>> told_sizes("`inputs` must have less than 512 tokens. Given: 700")
+    >>> stated_sizes("`inputs` must have less than 512 tokens. Given: 700")
     (700, 512)
     """
     numbers = {int("".join(found).replace(",", "")) for found in _TOKENS.findall(message)} - {0}

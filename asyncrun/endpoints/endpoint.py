@@ -1,4 +1,4 @@
-"""One place that serves a model: its address and key, its limiter and circuit, its connections, and the one call that uses them."""
+"""One endpoint that serves a model: its address and key, its limiter and circuit, its connections, and the one call that uses them."""
 
 from __future__ import annotations
 
@@ -9,26 +9,35 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from asyncrun import http
 from asyncrun.aio.attempts import AttemptCounts, with_retries
 from asyncrun.aio.limiter import Limiter
-from asyncrun.aio.limits import DEFAULT_CONCURRENCY
+from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limits
 from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.aio.worker_state import time_spent_on, waiting
-from asyncrun.clock import Clock
+from asyncrun.clock import Clock, SystemClock
 from asyncrun.endpoints.address import check_address, host_of, keys_in_headers
 from asyncrun.endpoints.classify import Verdict
-from asyncrun.endpoints.rate_headers import told_limits
-from asyncrun.endpoints.replies import BadReplyError, DecodedReply, RefusedError, bad_reply, not_reached, read_reply
-from asyncrun.errors import AsyncrunError, OutageError, UsageError
+from asyncrun.endpoints.rate_headers import stated_limits
+from asyncrun.endpoints.replies import (
+    BadReplyError,
+    CallAnswer,
+    CallFailure,
+    DecodedReply,
+    RequestError,
+    bad_reply,
+    not_reached,
+    read_reply,
+)
+from asyncrun.errors import AsyncrunError, MissingExtraError, OutageError, UsageError
 from asyncrun.escape import printable
 from asyncrun.humanize import counted
 from asyncrun.redact import Redactor
-from asyncrun.usage import Usage, Waits
 
 if TYPE_CHECKING:
     from asyncrun.http import Client
@@ -41,27 +50,30 @@ FIRST_ATTEMPTS, FIRST_BACKOFF = 3, 1.0
 """Of the first request: whoever waits at the start has nothing to lose, so an address where nobody listens is told within seconds."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Replied(Generic[T]):
-    """A call that was answered: `value` is what was read from the reply. `usage` counts requests, not tokens."""
+class EndpointOptions(TypedDict, total=False):
+    """How an endpoint is treated; the meanings are those of the job file.
 
-    value: T
-    usage: Usage
-    waits: Waits
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Refused:
-    """A call that brought no answer, with what its last refusal means.
-
-    `error` is that of a run where the refusal is about the endpoint, whatever was sent; None: it may be about this request.
+    `limiter`, `circuit` and `budget` are those of a run, shared by all that use the same endpoint; without them the endpoint has its own.
     """
 
-    message: str
-    verdict: Verdict
-    usage: Usage
-    waits: Waits
+    limits: Limits
+    retry: RetryPolicy
+    timeout: float
+    http2: bool
+    headers: Mapping[str, str]
+    limiter: Limiter | None
+    circuit: CircuitBreaker | None
+    budget: RetryBudget | None
+    clock: Clock
+    rng: random.Random
+
+
+@dataclass(slots=True, eq=False)
+class Canary:
+    """A request that goes alone; `error` is what it has learned about the endpoint, whatever is sent."""
+
     error: AsyncrunError | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
@@ -69,38 +81,40 @@ class _Connections:
     """What belongs to one event loop: the client, made for the first request, and the canary that is on its way."""
 
     client: asyncio.Future[Client] | None = None
-    canary: asyncio.Future[None] | None = None
+    canary: Canary | None = None
 
 
-@dataclass(slots=True, eq=False)
 class Endpoint:
     """Sends to one address. `proven` is set when it has answered as it should for the first time.
 
-    Raises UsageError for an address or a header that cannot be used.
+    Args:
+        url: Where requests go.
+        auth: The header that carries the key.
+        options: How it is treated.
+
+    Raises UsageError for an address or a header that cannot be used, MissingExtraError for HTTP/2 without the extra.
     """
 
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
-    limiter: Limiter
-    circuit: CircuitBreaker
-    budget: RetryBudget
-    policy: RetryPolicy
-    clock: Clock
-    rng: random.Random
-    timeout: float
-    http2: bool = False
-    proven: bool = False
-    _connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = field(default_factory=WeakKeyDictionary)
-    _secrets: frozenset[str] = field(init=False, repr=False)
-    _redactor: Redactor = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_address(self.url)
-        given = self.url if urlsplit(self.url).username else ""
-        self.url, self.headers = keys_in_headers(self.url, self.headers)
+    def __init__(self, url: str, auth: Mapping[str, str], options: EndpointOptions) -> None:
+        check_address(url)
+        given = url if urlsplit(url).username else ""
+        self.url, self.headers = keys_in_headers(url, {**auth, **options.get("headers", {})})
         for name, value in self.headers.items():
             if not (name + value).isascii() or not (name + value).isprintable():
                 raise UsageError(f"the header {printable(name, 40)} cannot be sent: it holds something other than plain characters")
+        self.http2 = options.get("http2", False)
+        if self.http2 and find_spec("h2") is None:
+            hint = "Install it: pip install 'asyncrun[http2]'."
+            raise MissingExtraError("http2 needs the extra 'http2', which is not installed", hint=hint)
+        self.clock = options.get("clock") or SystemClock()
+        self.rng = options.get("rng") or random.Random()  # noqa: S311 (jitter, no secret)
+        self.limiter = options.get("limiter") or Limiter(options.get("limits") or Limits(), self.clock, self.rng)
+        self.circuit = options.get("circuit") or CircuitBreaker()
+        self.budget = options.get("budget") or RetryBudget()
+        self.policy = options.get("retry") or RetryPolicy(hasty=True)
+        self.timeout = options.get("timeout", 60.0)
+        self.proven = False
+        self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = WeakKeyDictionary()
         self._secrets = frozenset([*self.headers.values(), given])
         self._redactor = Redactor(self._secrets)
 
@@ -132,12 +146,12 @@ class Endpoint:
         inputs: int = 1,
         used: Callable[[T], float | None] = lambda _: None,
         divisible: bool = False,
-    ) -> Replied[T] | Refused:
+    ) -> CallAnswer[T] | CallFailure:
         """Send a request until it is answered or refused, with a permit for each attempt.
 
         Args:
             body: The request's JSON.
-            read: Reads a decoded reply; raises BadReplyError or RefusedError when it is no answer.
+            read: Reads a decoded reply; raises BadReplyError or RequestError when it is no answer.
             tokens: What one attempt is expected to use.
             inputs: How many texts it carries.
             used: Says how many tokens the answer really used, None if it does not tell.
@@ -162,25 +176,25 @@ class Endpoint:
         try:
             if not self.proven:
                 try:
-                    return Replied(await send(policy=self._hasty()), counts.usage, counts.waits)
-                except RefusedError as error:
+                    return CallAnswer(await send(policy=self._hasty()), counts.usage, counts.waits)
+                except RequestError as error:
                     if self._is_enough(error, counts):
                         raise
-            return Replied(await send(policy=self.policy), counts.usage, counts.waits)
-        except RefusedError as error:
+            return CallAnswer(await send(policy=self.policy), counts.usage, counts.waits)
+        except RequestError as error:
             fatal = self._fatal(error, counts)
-            return Refused(str(error), error.verdict, counts.usage, counts.waits, fatal)
+            return CallFailure(str(error), error.verdict, counts.usage, counts.waits, fatal)
         except AsyncrunError as error:
-            return Refused(str(error), Verdict(FailureClass.TRANSIENT, error.message), counts.usage, counts.waits, error)
+            return CallFailure(str(error), Verdict(FailureClass.TRANSIENT, error.message), counts.usage, counts.waits, error)
 
     async def exchange(self, body: bytes | None, url: str | None = None) -> DecodedReply:
-        """Send once, or ask (GET) without a body; `url` is another address of the same server. Raises RefusedError."""
+        """Send once, or ask (GET) without a body; `url` is another address of the same server. Raises RequestError."""
         client, connecting = await self._client(), partial(time_spent_on, "connect")
         try:
             reply = await http.send(client, url or self.url, body, self.headers, timeout=self.timeout, connecting=connecting)
         except http.TransportError as error:
             raise not_reached(self, error) from error
-        self.limiter.learn(told_limits(reply.headers, self.clock.now()))
+        self.limiter.learn(stated_limits(reply.headers, self.clock.now()))
         with time_spent_on("decode"):
             return read_reply(self, reply)
 
@@ -191,7 +205,7 @@ class Endpoint:
                 return read(reply)
         except BadReplyError as error:
             raise bad_reply(self, str(error)) from error
-        except RefusedError as error:
+        except RequestError as error:
             if divisible and error.timed_out:
                 error.verdict = replace(error.verdict, failure=FailureClass.TOO_SLOW)
             raise
@@ -200,12 +214,12 @@ class Endpoint:
         policy = self.policy
         return replace(policy, attempts=min(policy.attempts, FIRST_ATTEMPTS), max_backoff=min(policy.max_backoff, FIRST_BACKOFF))
 
-    def _is_enough(self, error: RefusedError, counts: AttemptCounts) -> bool:
+    def _is_enough(self, error: RequestError, counts: AttemptCounts) -> bool:
         """Tell whether the first request is not sent again after it was refused, whatever attempts are left."""
         given_up = self.policy.hasty and not error.reached
         return error.verdict.failure is not FailureClass.TRANSIENT or given_up or counts.failures >= self.policy.attempts
 
-    def _fatal(self, error: RefusedError, counts: AttemptCounts) -> AsyncrunError | None:
+    def _fatal(self, error: RequestError, counts: AttemptCounts) -> AsyncrunError | None:
         """Return the error of a run that a refusal amounts to, None where it may be about the request."""
         fatal = error.about_endpoint()
         if fatal is None and error.verdict.failure is FailureClass.TRANSIENT and not self.proven:
@@ -221,32 +235,27 @@ class Endpoint:
             await client.result().renew()
 
     @asynccontextmanager
-    async def canary(self) -> AsyncIterator[None]:
+    async def canary(self) -> AsyncIterator[Canary]:
         """Let one request go alone until the endpoint is proven: a wrong key, model or address then costs one call, whoever waits.
 
-        Raises what the canary raised, when that is an answer about the endpoint.
+        Who is given a canary with an error sends nothing; who has learned of one leaves it there for those that wait.
         """
         while not self.proven:
             connections = self._here()
-            if connections.canary is None:
-                own = connections.canary = asyncio.get_running_loop().create_future()
+            if (first := connections.canary) is None:
+                own = connections.canary = Canary()
                 try:
-                    yield
-                except AsyncrunError as error:
-                    own.set_exception(copy.copy(error))
-                    own.exception()  # nobody may be waiting for it
-                    raise
+                    yield own
                 finally:
                     connections.canary = None
-                    if not own.done():
-                        own.set_result(None)
+                    own.ended.set()
                 return
-            try:
-                with waiting("gate"):
-                    await asyncio.shield(connections.canary)
-            except AsyncrunError as error:
-                raise copy.copy(error) from None
-        yield
+            with waiting("gate"):
+                await first.ended.wait()
+            if first.error is not None:
+                yield Canary(copy.copy(first.error))
+                return
+        yield Canary()
 
     async def leave_loop(self) -> None:
         """Close the connections of the running loop."""
@@ -270,6 +279,6 @@ class Endpoint:
 
 
 def _meaning(error: Exception) -> tuple[FailureClass, float | None]:
-    if isinstance(error, RefusedError):
+    if isinstance(error, RequestError):
         return error.verdict.failure, error.hint
     raise error

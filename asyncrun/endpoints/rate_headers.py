@@ -104,7 +104,7 @@ def parse_date(text: str) -> float | None:
         return None
 
 
-def told_limits(headers: Mapping[str, str], now: float) -> dict[str, StatedLimit]:
+def stated_limits(headers: Mapping[str, str], now: float) -> dict[str, StatedLimit]:
     """Return the limits per minute by unit (requests, tokens); what is missing, not positive or no number is left out.
 
     Cohere says when a limit is over, but no limit; a limit of another window (the draft of IETF has them) is brought to a minute.
@@ -113,7 +113,7 @@ def told_limits(headers: Mapping[str, str], now: float) -> dict[str, StatedLimit
         headers: With names in lower case.
         now: Seconds since 1970; the server's own `Date` goes before.
 
-    >>> told_limits({"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59"}, 0.0)
+    >>> stated_limits({"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59"}, 0.0)
     {'requests': StatedLimit(per_minute=60.0, left=59.0, reset=None)}
     """
     if not any("ratelimit" in name for name in headers):

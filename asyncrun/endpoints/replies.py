@@ -1,11 +1,13 @@
-"""What a reply is: an answer, decoded, or a refusal with its meaning; and when refusals are about the endpoint itself."""
+"""What a reply is: an answer, decoded, a refusal with its meaning, or what a server says of itself when it is asked."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -17,10 +19,12 @@ from asyncrun.errors import AsyncrunError, AuthError, EndpointError, QuotaError
 from asyncrun.escape import strip_markup
 from asyncrun.http import Reply, TransportError, TransportFault
 from asyncrun.redact import LONGEST_WRITTEN
+from asyncrun.usage import Usage, Waits
 
 if TYPE_CHECKING:
     from asyncrun.endpoints.endpoint import Endpoint
 
+T = TypeVar("T")
 _TRANSPORT = {
     TransportFault.TLS: FailureClass.CONFIG,
     TransportFault.ADDRESS: FailureClass.CONFIG,
@@ -48,7 +52,30 @@ class DecodedReply:
     tokens: int | None = None
 
 
-class RefusedError(Exception):
+@dataclass(frozen=True, slots=True, eq=False)
+class CallAnswer(Generic[T]):
+    """A call that was answered: `value` is what was read from the reply. `usage` counts requests, not tokens."""
+
+    value: T
+    usage: Usage
+    waits: Waits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CallFailure:
+    """A call that brought no answer, with what its last attempt means.
+
+    `error` is that of a run where that is about the endpoint, whatever was sent; None: it may be about this request.
+    """
+
+    message: str
+    verdict: Verdict
+    usage: Usage
+    waits: Waits
+    error: AsyncrunError | None = None
+
+
+class RequestError(Exception):
     """A request that brought no answer. The message may be shown: it holds no secret and is one line."""
 
     def __init__(
@@ -78,7 +105,7 @@ class RefusedError(Exception):
         return EndpointError(str(self)) if failure is FailureClass.CONFIG else None
 
 
-def not_reached(endpoint: Endpoint, error: TransportError) -> RefusedError:
+def not_reached(endpoint: Endpoint, error: TransportError) -> RequestError:
     """Return the refusal that a request amounts to which no whole reply came to."""
     # A name that does not exist is a mistake of the job file, but only at the start: later it is the network.
     mistaken = error.fault is TransportFault.DNS and not endpoint.proven
@@ -90,23 +117,23 @@ def not_reached(endpoint: Endpoint, error: TransportError) -> RefusedError:
         if error.fault in (TransportFault.REFUSED, TransportFault.DNS, TransportFault.DNS_AGAIN)
         else endpoint.host
     )
-    return RefusedError(f"{where}: {words}", Verdict(failure, words), reached=reached, timed_out=error.fault is TransportFault.TIMEOUT)
+    return RequestError(f"{where}: {words}", Verdict(failure, words), reached=reached, timed_out=error.fault is TransportFault.TIMEOUT)
 
 
 def read_reply(endpoint: Endpoint, reply: Reply) -> DecodedReply:
-    """Return the answer that a reply holds, decoded. Raises RefusedError when it holds none."""
+    """Return the answer that a reply holds, decoded. Raises RequestError when it holds none."""
     document = _decoded(reply.body)
     if reply.status != 200 or document is None or (isinstance(document, dict) and document.get("error")):
         raise _refusal(endpoint, reply, document)
     return DecodedReply(document, _cost(reply), _tokens(reply))
 
 
-def bad_reply(endpoint: Endpoint, words: str, failure: FailureClass = FailureClass.BAD_RESPONSE) -> RefusedError:
+def bad_reply(endpoint: Endpoint, words: str, failure: FailureClass = FailureClass.BAD_RESPONSE) -> RequestError:
     """Return the refusal that an answer of status 200 amounts to, which is not what was asked for."""
-    return RefusedError(f"{endpoint.host} answers 200, but {endpoint.shown(words)}", Verdict(failure, words), status=200)
+    return RequestError(f"{endpoint.host} answers 200, but {endpoint.shown(words)}", Verdict(failure, words), status=200)
 
 
-def _refusal(endpoint: Endpoint, reply: Reply, document: Any) -> RefusedError:
+def _refusal(endpoint: Endpoint, reply: Reply, document: Any) -> RequestError:
     headers = dict(reply.headers)
     verdict = classify(reply.status, headers, document, _page(reply.body))
     words = endpoint.shown(verdict.words)
@@ -115,7 +142,7 @@ def _refusal(endpoint: Endpoint, reply: Reply, document: Any) -> RefusedError:
     elif reply.status == 200 and document is None:
         words = f"what it sends is not JSON: {words}"
     hint = wait_hint(headers, document, verdict.words, endpoint.clock.now())
-    return RefusedError(f"{endpoint.host} answers {reply.status}: {words}", verdict, hint=hint, status=reply.status)
+    return RequestError(f"{endpoint.host} answers {reply.status}: {words}", verdict, hint=hint, status=reply.status)
 
 
 def _host_in(location: str) -> str:
@@ -154,7 +181,7 @@ def _cost(reply: Reply) -> float | None:
     return cost if math.isfinite(cost) and cost >= 0 else None
 
 
-class Refusals:
+class RepeatedRefusals:
     """Counts refusals of single texts with the same words, numbers in them left out."""
 
     def __init__(self) -> None:
@@ -168,3 +195,65 @@ class Refusals:
         if len(self._words) >= SAME_REFUSALS and len(set(self._words[-SAME_REFUSALS:])) == 1:
             return EndpointError(f"{message} (the same for {SAME_REFUSALS} texts, and none was accepted)")
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What is known of a server; None: it does not say. `max_input_tokens` is the longest text, `cuts` whether it cuts longer ones."""
+
+    models: tuple[str, ...] | None = None
+    max_items: int | None = None
+    max_input_tokens: int | None = None
+    cuts: bool | None = None
+
+    def has_model(self, model: str) -> bool | None:
+        """Say whether a model is among those that the server has, None when that is not known.
+
+        >>> ServerInfo(("models/gemini-embedding-001", "bge-m3:latest")).has_model("bge-m3")
+        True
+        """
+        if self.models is None:
+            return None
+        return model in {
+            name for listed in self.models for name in (listed, listed.removeprefix("models/"), listed.removesuffix(":latest"))
+        }
+
+
+def sibling_url(url: str, path: str, other: str) -> str:
+    """Return the address that `other` has where `path` is the end of an address; its query string stays behind.
+
+    >>> sibling_url("http://host/v1/embeddings?a=b", "/embeddings", "/models")
+    'http://host/v1/models'
+    """
+    bare = urlsplit(url)._replace(query="", fragment="").geturl()
+    return bare.removesuffix(path) + other
+
+
+def read_server_info(document: Any) -> ServerInfo | None:
+    """Return what a decoded reply says, whatever its shape: a list of models, what Text Embeddings Inference or Ollama say of one.
+
+    >>> read_server_info({"model_id": "m", "max_client_batch_size": 32, "max_input_length": 512, "auto_truncate": False})
+    ServerInfo(models=('m',), max_items=32, max_input_tokens=512, cuts=False)
+    """
+    if not isinstance(document, dict):
+        return None
+    if isinstance(document.get("model_id"), str):
+        cuts = document.get("auto_truncate")
+        most, longest = _positive(document.get("max_client_batch_size")), _positive(document.get("max_input_length"))
+        return ServerInfo((document["model_id"],), most, longest, cuts if isinstance(cuts, bool) else None)
+    if isinstance(about := document.get("model_info"), dict):
+        lengths = (_positive(value) for name, value in about.items() if str(name).endswith(".context_length"))
+        return ServerInfo(max_input_tokens=next(lengths, None))
+    listed = document.get("data", document.get("models"))
+    return ServerInfo(tuple(_model_names(listed))) if isinstance(listed, list) else None
+
+
+def _model_names(listed: list[Any]) -> Iterator[str]:
+    for entry in listed:
+        name = (entry.get("id") or entry.get("name")) if isinstance(entry, dict) else None
+        if isinstance(name, str):
+            yield name
+
+
+def _positive(value: object) -> int | None:
+    return value if type(value) is int and value > 0 else None

@@ -10,8 +10,7 @@ from functools import partial
 
 from asyncrun.aio.worker_state import waiting
 from asyncrun.callbacks.schema import CBEventType, EventPayload
-from asyncrun.embedders.interface import Embedder
-from asyncrun.embedders.outcome import no_vectors
+from asyncrun.embedders.interface import Embedder, no_vectors
 from asyncrun.errors import AsyncrunError
 from asyncrun.jobs.budget import ReservedAmount
 from asyncrun.jobs.context import JobContext

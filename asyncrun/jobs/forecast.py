@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from asyncrun.aio.limits import Limits
-from asyncrun.embedders.compare import KNOWN_TEXT
 from asyncrun.embedders.interface import Embedder
+from asyncrun.embedders.same_model import KNOWN_TEXT
 from asyncrun.ledger.job_records import Amount
 from asyncrun.packing import pack
 from asyncrun.records import InputType, Pending, Space
@@ -50,9 +50,9 @@ class TokenRate:
 
 def load_of(sizes: Sequence[int], embedder: Embedder) -> Load:
     """Return the load of texts with these sizes in bytes; what the model cuts off takes no time."""
-    if embedder.reads is None:
+    if embedder.truncates_at is None:
         return Load(len(sizes), sum(sizes))
-    return Load(len(sizes), sum(min(size, embedder.reads * BYTES_PER_TOKEN) for size in sizes))
+    return Load(len(sizes), sum(min(size, embedder.truncates_at * BYTES_PER_TOKEN) for size in sizes))
 
 
 def expected(embedder: Embedder, input_type: InputType, rate: TokenRate, texts: Sequence[str], sizes: Sequence[int]) -> Amount:
@@ -150,7 +150,9 @@ class Forecast:
                 if counting:
                     tokens += embedder.count_tokens(text.text, input_type) or 0
             if sizes and id(embedder) not in self._begun:
-                tokens += embedder.proofs * (embedder.count_tokens(KNOWN_TEXT, input_type) or rate.of([self._known_size(embedder)]))
+                tokens += embedder.comparison_requests * (
+                    embedder.count_tokens(KNOWN_TEXT, input_type) or rate.of([self._known_size(embedder)])
+                )
             inputs += len(sizes)
             tokens += 0 if counting else rate.of(sizes)
             batches = self._batches(sizes, embedder)
@@ -189,7 +191,7 @@ class Forecast:
         if first is None or id(embedder) in self._begun:
             return count
         self._begun.add(id(embedder))
-        return count + embedder.proofs + int(embedder.first_items is not None and first > embedder.first_items)
+        return count + embedder.comparison_requests + int(embedder.first_items is not None and first > embedder.first_items)
 
     def _unbound(self, sizes: Sequence[int], embedder: Embedder, batches: int) -> int:
         """Return how many batches there were if tokens did not bind them; the first request is counted as in `batches`."""

@@ -187,7 +187,7 @@ def plan_items(items: Items, kind: str, scanned: Scan, index: KeyIndex, output: 
 
 def probes_foreseen(embedder: Embedder, input_type: InputType, context: JobContext) -> list[list[Pending]]:
     """Return the request by which a run compares the embedder's place with others of its space, if it makes one. Blocks."""
-    if not needs_probe(embedder, input_type, context) or not context.forecast.compares(embedder.space(input_type), embedder.place):
+    if not needs_probe(embedder, input_type, context) or not context.forecast.compares(embedder.space(input_type), embedder.served_by):
         return []
     return [[probe_of(embedder, input_type)]]
 

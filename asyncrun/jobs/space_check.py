@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from asyncrun.embedders.compare import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.embedders.interface import Embedder
+from asyncrun.embedders.same_model import KNOWN_TEXT, LEAST_COSINE, similarity
 from asyncrun.errors import AsyncrunError, EndpointError, SpaceMismatchError
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.job_counters import JobCounters
@@ -32,9 +32,9 @@ def needs_probe(embedder: Embedder, input_type: InputType, context: JobContext) 
     An embedder of several places compares them by itself, with the same vector.
     """
     space = embedder.space(input_type)
-    if not space.name or embedder.proofs:
+    if not space.name or embedder.comparison_requests:
         return False
-    return embedder.place not in places(context.ledger, space) or _known(space, probe_of(embedder, input_type), context) is None
+    return embedder.served_by not in places(context.ledger, space) or _known(space, probe_of(embedder, input_type), context) is None
 
 
 async def check_place(embedder: Embedder, input_type: InputType, context: JobContext, counters: JobCounters) -> None:
@@ -56,22 +56,22 @@ async def _ask(probe: Pending, embedder: Embedder, input_type: InputType, contex
     space = embedder.space(input_type)
     seen = await asyncio.to_thread(places, context.ledger, space)
     known = await asyncio.to_thread(_known, space, probe, context)
-    if known is None and seen and embedder.place not in seen:
+    if known is None and seen and embedder.served_by not in seen:
         raise SpaceMismatchError(
-            f"{embedder.place} is new to the space {space.name}, and there is no vector to compare it by",
+            f"{embedder.served_by} is new to the space {space.name}, and there is no vector to compare it by",
             hint=f"Run once more with {min(seen)}, which keeps one, or give the embedder a space of its own.",
         )
 
     def judge(_: Batch, answer: Embedded) -> AsyncrunError | None:
         if not answer.positions:
-            words = f"{embedder.place} makes no vector of the text that its space is compared by"
+            words = f"{embedder.served_by} makes no vector of the text that its space is compared by"
             return EndpointError(f"{words}: {answer.failures[0].message}")
-        return None if known is None else _difference(answer.vectors[0], known, embedder.place, space)
+        return None if known is None else _difference(answer.vectors[0], known, embedder.served_by, space)
 
     error = await send_all([probe], judge, embedder=embedder, input_type=input_type, context=context, used=counters.use, keep=known is None)
     if error is not None:
         raise error
-    await add_places(context.ledger, space, [embedder.place])
+    await add_places(context.ledger, space, [embedder.served_by])
 
 
 def _known(space: Space, probe: Pending, context: JobContext) -> Vectors | None:

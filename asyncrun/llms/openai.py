@@ -1,11 +1,11 @@
-"""Chat completions as OpenAI speaks them, and most servers after it."""
+"""Chat completions as OpenAI speaks them, and most servers after it: a row for each provider, the model, and how replies are read."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Unpack
 
@@ -13,30 +13,57 @@ import orjson
 
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
+from asyncrun.endpoints import vendors
 from asyncrun.endpoints.address import auth_header, check_key, fill, find_address, join, with_query
-from asyncrun.endpoints.endpoint import Refused, Replied
-from asyncrun.endpoints.options import EndpointOptions, build_endpoint
-from asyncrun.endpoints.replies import Refusals
+from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
+from asyncrun.endpoints.replies import MOST_TOKENS, BadReplyError, CallAnswer, CallFailure, RepeatedRefusals
+from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import AsyncrunError, UsageError
 from asyncrun.humanize import did_you_mean
 from asyncrun.llms.interface import Completion, Declined, Message, Price
-from asyncrun.llms.providers import DEPLOYMENT, NEW_LIMIT, OLD_LIMIT, PROVIDERS, ChatProvider
-from asyncrun.llms.reply import CONTENT_FILTER, filtered, read_answer
 from asyncrun.packing import TokensPerByte, byte_size
 from asyncrun.records import Answer, Space
 from asyncrun.usage import Usage, Waits
 
 _UNKNOWN_NAME = re.compile(r"unsupported|unrecognized|unknown|unexpected|not (supported|permitted|allowed)|extra|additional", re.IGNORECASE)
+_FILTERED = re.compile(r"content.?filter|content management policy|ResponsibleAIPolicy", re.IGNORECASE)
+REFUSAL = "refusal"
+CONTENT_FILTER = "content_filter"
+
+NEW_LIMIT = "max_completion_tokens"
+OLD_LIMIT = "max_tokens"
+DEPLOYMENT = "/openai/deployments/{model}/chat/completions"
 
 
-def _row(provider: str) -> ChatProvider:
-    row = PROVIDERS.get(provider)
-    if row is None:
-        raise UsageError(
-            f"nothing is known of chat completions of {provider!r}{did_you_mean(provider, PROVIDERS)}",
-            hint="`openai` stands for any server that speaks its dialect.",
-        )
-    return row
+@dataclass(frozen=True, slots=True)
+class ChatProvider:
+    """One row.
+
+    Attributes:
+        vendor: Who is asked, and with which key.
+        path: Where requests go, behind the address.
+        limit: The first name that is tried for the most tokens of an answer. Servers that know only the old one and pass over what they do
+            not know would answer without a limit.
+    """
+
+    vendor: Vendor
+    path: str = "/chat/completions"
+    limit: str = NEW_LIMIT
+
+
+_ROWS = (
+    ChatProvider(vendors.OPENAI),
+    ChatProvider(vendors.AZURE, "/openai/v1/chat/completions"),
+    ChatProvider(vendors.MISTRAL, limit=OLD_LIMIT),
+    ChatProvider(replace(vendors.HEROKU, addresses=("INFERENCE_URL",), keys=("INFERENCE_KEY",)), "/v1/chat/completions", OLD_LIMIT),
+    ChatProvider(vendors.GEMINI, "/openai/chat/completions", OLD_LIMIT),
+    ChatProvider(vendors.OLLAMA, "/v1/chat/completions", OLD_LIMIT),
+    ChatProvider(vendors.VLLM),
+    ChatProvider(vendors.LLAMACPP, limit=OLD_LIMIT),
+    ChatProvider(vendors.LMSTUDIO, limit=OLD_LIMIT),
+    ChatProvider(vendors.LITELLM),
+)
+PROVIDERS: Mapping[str, ChatProvider] = {row.vendor.name: row for row in _ROWS}
 
 
 class OpenAIChat:
@@ -44,7 +71,7 @@ class OpenAIChat:
 
     Args:
         model: The name of the model (azure: of the deployment).
-        provider: A row of `providers.PROVIDERS`.
+        provider: A row of `PROVIDERS`.
         api_key: Default: the provider's own variable, at the provider's own address only; elsewhere no key is sent unless it is given here.
         base_url: Up to and without `/chat/completions`; default: the provider's, or what its environment variable says.
         temperature: 0 to 2; None: what the model has by default.
@@ -80,16 +107,16 @@ class OpenAIChat:
         environ: Mapping[str, str] | None = None,
         **options: Unpack[EndpointOptions],
     ) -> None:
-        row = _row(provider)
+        row = PROVIDERS.get(provider)
+        if row is None:
+            words = f"nothing is known of chat completions of {provider!r}{did_you_mean(provider, PROVIDERS)}"
+            raise UsageError(words, hint="`openai` stands for any server that speaks its dialect.")
         address = find_address(row.vendor, base_url, api_key, os.environ if environ is None else environ)
         path = DEPLOYMENT if provider == "azure" and api_version else row.path
         query = {**({"api-version": api_version} if api_version else {}), **(params or {})}
         self.provider, self.model_name = provider, model
-        self.endpoint = build_endpoint(
-            with_query(join(address.base_url, fill(path, model)), query),
-            auth_header(row.vendor, address.key),
-            options,
-        )
+        url = with_query(join(address.base_url, fill(path, model)), query)
+        self.endpoint = Endpoint(url, auth_header(row.vendor, address.key), options)
         self.workers = self.endpoint.workers
         self.max_output_tokens = max_output_tokens
         self.price = price
@@ -98,17 +125,12 @@ class OpenAIChat:
         self._body: dict[str, Any] = {"model": model} | ({} if temperature is None else {"temperature": temperature})
         self._limit = row.limit
         self._limit_is_learned = False
-        self._refusals = Refusals()
+        self._refusals = RepeatedRefusals()
         self._check_key = partial(check_key, row.vendor, address, list(options.get("headers", {})))
         self._per_byte = TokensPerByte()
         settings = {**self._body, "max_output_tokens": max_output_tokens, **self._extra}
         host = self.endpoint.host if row.vendor.self_hosted or not address.own else None
-        self._space = Space(provider, model, extra_body=settings, host=host)
-
-    @property
-    def space(self) -> Space:
-        """Return what an answer depends on beside the messages."""
-        return self._space
+        self.space = Space(provider, model, extra_body=settings, host=host)
 
     @property
     def rate_limits(self) -> Limits:
@@ -131,21 +153,21 @@ class OpenAIChat:
         """Return what came of a conversation, as the port says."""
         self.check()
         circuit, since = self.endpoint.circuit, None
-        requests, waits, came, ended = 0, Waits(), None, None
-        try:
-            while came is None:
-                async with self.endpoint.canary():
+        requests, waits, came, error = 0, Waits(), None, None
+        while came is None and error is None:
+            async with self.endpoint.canary() as canary:
+                if canary.error is None:
                     since = circuit.successes if since is None else since
                     came = await self._ask(messages)
                     requests, waits = requests + came.usage.requests, waits + came.waits
-                    if isinstance(came, Refused) and self._goes_on(came, others_succeeded=circuit.successes > since):
-                        came = None
-        except AsyncrunError as error:
-            ended = error
+                    if isinstance(came, CallFailure):
+                        again, canary.error = self._goes_on(came, others_succeeded=circuit.successes > since)
+                        came = None if again else came
+            error = canary.error
         usage = Usage(requests, max(requests - 1, 0))
-        if ended is not None or came is None:
-            return Completion(None, usage, waits, ended)
-        if isinstance(came, Refused):
+        if error is not None or came is None:
+            return Completion(None, usage, waits, error)
+        if isinstance(came, CallFailure):
             return Completion(Declined(came.verdict.reason, came.message, requests), usage, waits)
         answer, cost = came.value
         return Completion(answer, replace(usage, tokens=answer.tokens, cost=cost), waits)
@@ -158,8 +180,8 @@ class OpenAIChat:
         """Have new requests make new connections, as after the machine was suspended."""
         await self.endpoint.renew_connections()
 
-    async def _ask(self, messages: Sequence[Message]) -> Replied[tuple[Answer, float | None]] | Refused:
-        """Ask until there is an answer (with what it has cost) or a refusal."""
+    async def _ask(self, messages: Sequence[Message]) -> CallAnswer[tuple[Answer, float | None]] | CallFailure:
+        """Ask until there is an answer (with what it has cost) or a failure."""
         limit = {} if self.max_output_tokens is None else {self._limit: self.max_output_tokens}
         body = {**self._body, "messages": [asdict(message) for message in messages], **limit, "stream": False, **self._extra}
         came = await self.endpoint.call(
@@ -168,10 +190,10 @@ class OpenAIChat:
             tokens=self.tokens_of(messages),
             used=lambda value: value[0].tokens or None,
         )
-        if isinstance(came, Refused):
+        if isinstance(came, CallFailure):
             if not filtered(came.verdict.words) or came.verdict.failure not in (FailureClass.UNKNOWN, FailureClass.ITEM):
                 return came
-            came = Replied((Answer(None, CONTENT_FILTER), None), came.usage, came.waits)
+            came = CallAnswer((Answer(None, CONTENT_FILTER), None), came.usage, came.waits)
         self.endpoint.proven = True
         answer, cost = came.value
         if answer.input_tokens:
@@ -180,18 +202,16 @@ class OpenAIChat:
             cost = self.price.of(answer.input_tokens, answer.output_tokens)
         return replace(came, value=(answer, cost))
 
-    def _goes_on(self, refused: Refused, *, others_succeeded: bool) -> bool:
-        """Tell whether the same messages are worth another try; raise what the refusal says about the endpoint."""
-        if refused.error is not None:
-            raise refused.error
-        if refused.verdict.failure is FailureClass.TRANSIENT:
+    def _goes_on(self, failed: CallFailure, *, others_succeeded: bool) -> tuple[bool, AsyncrunError | None]:
+        """Tell whether the same messages are worth another try, and what the failure says about the endpoint."""
+        if failed.error is not None:
+            return False, failed.error
+        if failed.verdict.failure is FailureClass.TRANSIENT:
             # When nothing has succeeded meanwhile it says nothing about this conversation; the circuit counts how often this happens.
-            return not others_succeeded
-        if self._learn_limit(refused.verdict.words):
-            return True
-        if not self.endpoint.proven and (same := self._refusals.add(refused.message, refused.verdict)) is not None:
-            raise same
-        return False
+            return not others_succeeded, None
+        if self._learn_limit(failed.verdict.words):
+            return True, None
+        return False, None if self.endpoint.proven else self._refusals.add(failed.message, failed.verdict)
 
     def _learn_limit(self, words: str) -> bool:
         """Use the other name for the most tokens of an answer when the server does not know this one; once."""
@@ -204,3 +224,57 @@ class OpenAIChat:
 
 def _size(messages: Sequence[Message]) -> int:
     return sum(byte_size(message.content) for message in messages)
+
+
+def read_answer(document: Any) -> Answer:
+    """Return the answer of a decoded reply; its text is None where the model has written none.
+
+    A refusal is an answer whose `finish_reason` is `refusal`, with the model's words as its text.
+
+    >>> read_answer({"choices": [{"message": {"content": "Yes."}, "finish_reason": "length"}]}).finish_reason
+    'length'
+
+    Raises BadReplyError when the document has another shape.
+    """
+    choices = document.get("choices") if isinstance(document, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, dict):
+        raise BadReplyError("the reply has no list of answers under `choices`")
+    message, reason = choice.get("message"), choice.get("finish_reason")
+    if not isinstance(message, dict):
+        message = {}
+    text = _text(message.get("content"))
+    if text is None and isinstance(message.get(REFUSAL), str) and message[REFUSAL]:
+        text, reason = message[REFUSAL], REFUSAL
+    if text is None and not isinstance(reason, str):
+        raise BadReplyError("the answer has neither a text nor a reason why it has none")
+    return Answer(text, reason if isinstance(reason, str) else None, *_counts(document.get("usage")))
+
+
+def filtered(words: str) -> bool:
+    """Tell whether the words of a refused request say that a content filter has stopped it (Azure: 400 with the code content_filter).
+
+    >>> filtered("The response was filtered due to the prompt triggering Azure OpenAI's content management policy.")
+    True
+    """
+    return _FILTERED.search(words) is not None
+
+
+def _text(content: object) -> str | None:
+    """Return the text of a message; some models send it in parts, of which those that are text count."""
+    if isinstance(content, list):
+        parts = [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
+        return "".join(parts) if parts else None
+    return content if isinstance(content, str) else None
+
+
+def _counts(usage: object) -> tuple[int, int]:
+    """Return the tokens that went in and came out; 0 where the server does not count."""
+    if not isinstance(usage, Mapping):
+        return 0, 0
+    into, out, both = (_count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
+    return into or max(both - out, 0), out
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS else 0

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from asyncrun.embedders.packaged import MODEL, MODEL_NAME
+from asyncrun.embedders.local_model import MODEL, MODEL_NAME
 from asyncrun.escape import printable
 from asyncrun.humanize import counted
 from asyncrun.results import Cleaning, SpaceSize

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.embedders.compare import KNOWN_TEXT
+from asyncrun.embedders.same_model import KNOWN_TEXT
 from asyncrun.testing.faults import Fault
 from asyncrun.testing.named import fault
 from asyncrun.testing.server import FakeServer

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.embedders.compare import KNOWN_TEXT
+from asyncrun.embedders.same_model import KNOWN_TEXT
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 

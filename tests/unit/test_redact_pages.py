@@ -15,11 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from asyncrun.aio.limiter import Limiter
-from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import CircuitBreaker, RetryBudget, RetryPolicy
 from asyncrun.endpoints.endpoint import Endpoint
-from asyncrun.endpoints.replies import RefusedError, read_reply
+from asyncrun.endpoints.replies import RequestError, read_reply
 from asyncrun.http import Reply
 from asyncrun.redact import Redactor
 from asyncrun.testing.clock import FakeClock
@@ -91,15 +88,12 @@ PAGES: dict[str, Callable[[str, str, str], str]] = {
 
 
 def endpoint_of(key: str) -> Endpoint:
-    clock, rng = FakeClock(), random.Random(1)
-    limiter = Limiter(Limits(), clock, rng)
-    headers = {"authorization": f"Bearer {key}"}
-    return Endpoint("http://host/v1", headers, limiter, CircuitBreaker(), RetryBudget(), RetryPolicy(), clock, rng, timeout=1.0)
+    return Endpoint("http://host/v1", {"authorization": f"Bearer {key}"}, {"clock": FakeClock(), "rng": random.Random(1)})
 
 
 def said_of(endpoint: Endpoint, reply: Reply) -> str:
     """Return all that is said of a refused request, also by the errors that led to it."""
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(RequestError) as caught:
         read_reply(endpoint, reply)
     return str(caught.value)
 
@@ -199,8 +193,6 @@ def test_places_of_one_model_hide_the_keys_of_each_other() -> None:
 @given(key=st.text(string.ascii_letters + string.digits + "-_", min_size=16, max_size=40))
 def test_a_key_in_an_address_is_known_as_well(address: str, key: str) -> None:
     written = base64.b64encode(f"me:{key}".encode()).decode()
-    clock, rng = FakeClock(), random.Random(1)
-    policy = (Limiter(Limits(), clock, rng), CircuitBreaker(), RetryBudget(), RetryPolicy(), clock, rng)
-    endpoint = Endpoint(address.format(key), {}, *policy, timeout=1.0)
+    endpoint = Endpoint(address.format(key), {}, {"clock": FakeClock(), "rng": random.Random(1)})
     reply = Reply(400, {}, f"{key} or {written}".encode())
     assert shown_of(key, written, said_of(endpoint, reply)) == set()

@@ -12,7 +12,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from asyncrun.embedders import LocalEmbedding
-from asyncrun.embedders.packaged import MODEL, TOKENIZER
+from asyncrun.embedders.local_model import MODEL, TOKENIZER
 from asyncrun.errors import ItemError, UsageError
 from asyncrun.records import InputType
 

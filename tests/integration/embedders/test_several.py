@@ -10,7 +10,7 @@ import pytest
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import CircuitBreaker, RetryPolicy
 from asyncrun.embedders import OpenAIEmbedding
-from asyncrun.embedders.compare import KNOWN_TEXT
+from asyncrun.embedders.same_model import KNOWN_TEXT
 from asyncrun.embedders.several import SeveralEmbedders
 from asyncrun.errors import AuthError, OutageError, SpaceMismatchError
 from asyncrun.testing.faults import Fault, error

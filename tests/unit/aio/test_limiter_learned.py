@@ -7,7 +7,7 @@ import pytest
 
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
-from asyncrun.endpoints.rate_headers import told_limits
+from asyncrun.endpoints.rate_headers import stated_limits
 from asyncrun.testing.clock import FakeClock
 from asyncrun.testing.quota import Meters, Quota
 
@@ -24,7 +24,7 @@ async def sent_to(meters, clock, count, *, tokens=0, learn=True, limits=None, ot
         async with limiter.permit(tokens=tokens) as permit:
             wait = meters.admit({"requests": 1, "tokens": tokens, "inputs": 1}, clock.monotonic())
             if learn:
-                limiter.learn(told_limits(meters.headers(clock.monotonic()), clock.now()))
+                limiter.learn(stated_limits(meters.headers(clock.monotonic()), clock.now()))
             if wait and not first:
                 refused += 1
             permit.succeeded()

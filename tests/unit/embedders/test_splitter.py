@@ -18,7 +18,7 @@ def refused(sizes, verdict, *, together=False, since=0, successes=1):
     splitter = Splitter(sizes, together=together)
     part = splitter.take(NOTHING_KNOWN, proven=True, successes=since)
     assert part.positions == tuple(range(len(sizes)))
-    failed = splitter.refused(part, verdict, successes=successes)
+    failed = splitter.failed(part, verdict, successes=successes)
     return failed, parts_left(splitter)
 
 
@@ -50,7 +50,7 @@ def test_every_text_ends_whatever_comes_back(data, count):
             failed = splitter.answered(part, sorted(rejected), successes=successes)
             ended += [position for index, position in enumerate(part.positions) if index not in rejected]
         else:
-            failed = splitter.refused(part, data.draw(verdicts), successes=successes)
+            failed = splitter.failed(part, data.draw(verdicts), successes=successes)
         ended += [part.positions[index] for index in failed]
         assert len(set(ended)) == len(ended)
     else:
@@ -100,12 +100,12 @@ def test_texts_that_stay_together_fail_together_and_are_never_divided():
 def test_while_nothing_else_succeeds_a_fault_of_the_server_is_waited_out_behind_the_other_texts():
     splitter = Splitter([9] * 4)
     first = splitter.take(Capacity(BatchLimits(max_items=2)), proven=True, successes=5)
-    assert splitter.refused(first, Verdict(F.TRANSIENT, ""), successes=5) == {}
+    assert splitter.failed(first, Verdict(F.TRANSIENT, ""), successes=5) == {}
     assert splitter.take(NOTHING_KNOWN, proven=True, successes=6).positions == (2, 3)
     again = splitter.take(NOTHING_KNOWN, proven=True, successes=6)
     assert again == first
     # Another request has succeeded meanwhile: the fault is in these.
-    assert splitter.refused(again, Verdict(F.TRANSIENT, ""), successes=6) == {}
+    assert splitter.failed(again, Verdict(F.TRANSIENT, ""), successes=6) == {}
     assert parts_left(splitter) == [[0], [1]]
 
 

@@ -2,17 +2,17 @@
 
 import pytest
 
-from asyncrun.embedders.text_policies import key_text, sort_out
+from asyncrun.embedders.text_policies import find_sendable, key_text
 
 
 def test_empty_and_broken_texts_are_set_aside_and_the_rest_goes_on():
-    ready, failures = sort_out(["a", "", " \n\t\u3000", "\ud800", "\x00", "b"], "fail")
+    ready, failures = find_sendable(["a", "", " \n\t\u3000", "\ud800", "\x00", "b"], "fail")
     assert ready == [0, 4, 5]
     assert [(failure.position, failure.reason) for failure in failures] == [(1, "empty"), (2, "empty"), (3, "bad_text")]
 
 
 def test_empty_texts_are_skipped_where_the_policy_says_so():
-    assert [failure.reason for failure in sort_out(["", "\ud800"], "skip")[1]] == ["skipped", "bad_text"]
+    assert [failure.reason for failure in find_sendable(["", "\ud800"], "skip")[1]] == ["skipped", "bad_text"]
 
 
 @pytest.mark.parametrize("policy", ["fail", "truncate", "split"])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from asyncrun.embedders.packaged import TOKENIZER
+from asyncrun.embedders.local_model import TOKENIZER
 from asyncrun.embedders.tokenizer import FileTokenizer, pieces
 
 OURS = FileTokenizer()

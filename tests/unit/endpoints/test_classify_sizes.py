@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncrun.endpoints.classify import told_sizes
+from asyncrun.endpoints.classify import stated_sizes
 
 
 @pytest.mark.parametrize(
@@ -16,4 +16,4 @@ from asyncrun.endpoints.classify import told_sizes
     ],
 )
 def test_the_sizes_that_a_server_tells(message, sizes):
-    assert told_sizes(message) == sizes
+    assert stated_sizes(message) == sizes

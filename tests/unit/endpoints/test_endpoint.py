@@ -5,9 +5,6 @@ import random
 
 import pytest
 
-from asyncrun.aio.limiter import Limiter
-from asyncrun.aio.limits import Limits
-from asyncrun.aio.retry import CircuitBreaker, RetryBudget, RetryPolicy
 from asyncrun.endpoints.address import host_of
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.errors import AuthError, UsageError
@@ -17,9 +14,7 @@ KEY = "sentinel-0123456789"
 
 
 def make(url="http://host/v1", **headers):
-    clock, rng = FakeClock(), random.Random(1)
-    limiter = Limiter(Limits(), clock, rng)
-    return Endpoint(url, headers, limiter, CircuitBreaker(), RetryBudget(), RetryPolicy(), clock, rng, timeout=1.0)
+    return Endpoint(url, headers, {"clock": FakeClock(), "rng": random.Random(1), "timeout": 1.0})
 
 
 @pytest.mark.parametrize(
@@ -61,11 +56,14 @@ class Users:
         self.tasks = [asyncio.create_task(self.use(number)) for number in range(count)]
 
     async def use(self, number):
-        async with self.endpoint.canary():
+        async with self.endpoint.canary() as canary:
+            if canary.error is not None:
+                return canary.error
             self.running.add(number)
             try:
-                await self.ends[number]
-                self.endpoint.proven = True
+                canary.error = await self.ends[number]
+                self.endpoint.proven = canary.error is None
+                return canary.error
             finally:
                 self.running.discard(number)
 
@@ -93,8 +91,8 @@ async def test_one_goes_alone_and_then_all():
 async def test_what_the_first_learns_about_the_endpoint_all_that_wait_are_told():
     users = Users(make(), 3)
     await users.settle()
-    users.ends[0].set_exception(AuthError("refused"))
-    answers = await asyncio.gather(*users.tasks, return_exceptions=True)
+    users.ends[0].set_result(AuthError("refused"))
+    answers = await asyncio.gather(*users.tasks)
     assert [str(answer) for answer in answers] == ["refused"] * 3
     assert {type(answer) for answer in answers} == {AuthError}
 

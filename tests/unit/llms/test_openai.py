@@ -4,8 +4,7 @@ import pytest
 
 from asyncrun.errors import UsageError
 from asyncrun.llms.interface import Message, Price
-from asyncrun.llms.openai import OpenAIChat
-from asyncrun.llms.providers import PROVIDERS
+from asyncrun.llms.openai import PROVIDERS, OpenAIChat
 from asyncrun.registry import BUILT_IN
 
 KEYS = {name: f"key-of-{name}" for row in PROVIDERS.values() for name in row.vendor.keys}

@@ -2,7 +2,7 @@
 
 from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints.classify import Verdict
-from asyncrun.endpoints.replies import Refusals
+from asyncrun.endpoints.replies import RepeatedRefusals
 from asyncrun.errors import EndpointError
 
 
@@ -11,7 +11,7 @@ def add(refusals, words, failure=FailureClass.UNKNOWN):
 
 
 def test_the_third_refusal_with_the_same_words_is_about_the_endpoint():
-    refusals = Refusals()
+    refusals = RepeatedRefusals()
     assert add(refusals, "bad request 17") is None
     assert add(refusals, "bad request 18") is None
     error = add(refusals, "bad request 19")
@@ -20,7 +20,7 @@ def test_the_third_refusal_with_the_same_words_is_about_the_endpoint():
 
 
 def test_other_words_or_a_text_that_is_too_long_are_not():
-    refusals = Refusals()
+    refusals = RepeatedRefusals()
     for words in ("one", "two", "one", "two", "three", "three"):
         assert add(refusals, words) is None
     for _ in range(4):

@@ -6,8 +6,9 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -15,13 +16,15 @@ from asyncrun.aio.worker_state import waiting
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.interface import Empty, TooLong
-from asyncrun.embedders.minilm import DIMENSIONS, MAX_TOKENS, MiniLM, TextVector
-from asyncrun.embedders.packaged import MODEL, MODEL_NAME
+from asyncrun.embedders.local_model import DIMENSIONS, MAX_TOKENS, MODEL, MODEL_NAME, MiniLM
 from asyncrun.embedders.tokenizer import FileTokenizer
 from asyncrun.errors import UsageError
 from asyncrun.packing import BatchLimits
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
 from asyncrun.usage import Usage, Waits
+
+if TYPE_CHECKING:
+    from asyncrun.records import Vectors
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -88,7 +91,7 @@ class LocalEmbedding(BaseEmbedding):
         )
         self._space = Space(self.provider, MODEL.sha256, name=space)
         self._tokenizer = FileTokenizer()
-        self._model = MiniLM(self._tokenizer)
+        self._model = MiniLM()
         self._clock = clock or SystemClock()
         self._pool: ThreadPoolExecutor | None = None
 
@@ -106,13 +109,16 @@ class LocalEmbedding(BaseEmbedding):
         """Return the vector space, the same for documents and queries."""
         return self._space
 
-    async def _embed(self, texts: Sequence[str], input_type: InputType) -> Embedded:
+    async def _embed(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="asyncrun-local")
         whole = self.on_too_long != "truncate"
         # After an error or a cancellation, what a thread is at ends within one text.
-        reads, waits = await call_on_threads(self._pool, partial(self._model.read, whole=whole), texts, self._clock)
-        return _answer(reads, waits)
+        return _outcome(*await call_on_threads(self._pool, partial(self._embed_one, whole=whole), texts, self._clock))
+
+    def _embed_one(self, text: str, whole: bool) -> _TextVector:
+        tokens, cut = self._tokenizer.ids(text, MAX_TOKENS)
+        return _TextVector(None, 0, cut=False) if cut and whole else _TextVector(self._model.vector(tokens), len(tokens), cut)
 
     async def aclose(self) -> None:
         """End the threads and let go of the model; may be called twice, and both come back when the embedder is used again."""
@@ -130,16 +136,24 @@ def usable_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _answer(reads: Sequence[TextVector], waits: Waits) -> Embedded:
-    positions = tuple(place for place, read in enumerate(reads) if read.vector is not None)
-    vectors = [read.vector for read in reads if read.vector is not None]
+@dataclass(frozen=True, slots=True, eq=False)
+class _TextVector:
+    """What the model made of one text; no vector when it was to be embedded whole and is too long."""
+
+    vector: Vectors | None
+    tokens: int
+    cut: bool
+
+
+def _outcome(texts: Sequence[_TextVector], waits: Waits) -> Embedded:
+    vectors = {position: text.vector for position, text in enumerate(texts) if text.vector is not None}
     message = f"the text has more than {MAX_TOKENS} tokens"
     return Embedded(
-        np.stack(vectors) if vectors else np.empty((0, DIMENSIONS), np.float32),
-        positions,
-        tuple(EmbedFailure(place, "too_long", message, attempts=0) for place, read in enumerate(reads) if read.vector is None),
-        frozenset(place for place in positions if reads[place].cut),
-        Usage(requests=1, tokens=sum(read.tokens for read in reads), cost=0.0),
+        np.stack(list(vectors.values())) if vectors else np.empty((0, DIMENSIONS), np.float32),
+        tuple(vectors),
+        tuple(EmbedFailure(position, "too_long", message, attempts=0) for position in range(len(texts)) if position not in vectors),
+        frozenset(position for position in vectors if texts[position].cut),
+        Usage(requests=1, tokens=sum(text.tokens for text in texts), cost=0.0),
         waits,
     )
 

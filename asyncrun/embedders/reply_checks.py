@@ -1,9 +1,9 @@
-"""What a decoded reply with vectors is worth: vectors are proven before any is believed, and what is odd about the rest is told."""
+"""Checks of a reply with vectors: they are proven before any is believed, and what is odd about the rest becomes a warning."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,34 +43,8 @@ class ReplyRows:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ProvenReply:
-    """Vectors that stood the proof, with what they used; `cost` in USD where the server says it.
-
-    `model` and `warnings` are what the reply says, `oddities` what is odd about it: a sentence by kind.
-    """
-
-    proof: Proof
-    tokens: int | None
-    cost: float | None
-    model: str | None = None
-    warnings: tuple[str, ...] = ()
-    oddities: Mapping[str, str] = field(default_factory=dict)
-
-
-def prove_reply(endpoint: Endpoint, reply: DecodedReply, rows: ReplyRows, count: int, dimensions: int | None) -> ProvenReply:
-    """Return the proven vectors of a reply to `count` texts. Raises BadReplyError or RefusedError when it holds none."""
-    proof = prove(rows.vectors, rows.indexes, count, dimensions)
-    if not proof.positions:
-        # Several vectors of one other size are another model's. So is a single one before the first success; later it may be an accident.
-        mistaken = len(proof.other_dimensions) == 1 and (count > 1 or not endpoint.proven)
-        failure = FailureClass.CONFIG if mistaken else FailureClass.BAD_RESPONSE
-        raise bad_reply(endpoint, next(iter(proof.rejected.values())), failure)
-    return ProvenReply(proof, rows.tokens if rows.tokens is not None else reply.tokens, reply.cost, rows.model, rows.warnings)
-
-
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Expected:
     """What was asked for: `model` is None where an answer may name it otherwise, `whole` says that no text should be cut."""
 
     model: str | None
@@ -78,26 +52,45 @@ class Asked:
     whole: bool
 
 
-def examined(answer: ProvenReply, texts: Sequence[str], asked: Asked) -> ProvenReply:
-    """Return the answer with what is odd about it, by kind; a usage that counts characters is taken away.
+@dataclass(frozen=True, slots=True, eq=False)
+class ProvenReply:
+    """Vectors that stood the proof, with what they used; `cost` in USD where the server says it, `warnings` a sentence by kind."""
 
-    Neither a limit nor a bill can be reckoned with characters.
+    proof: Proof
+    tokens: int | None
+    cost: float | None
+    model: str | None
+    warnings: Mapping[str, str]
+
+
+def check_reply(
+    endpoint: Endpoint, reply: DecodedReply, rows: ReplyRows, texts: Sequence[str], expected: Expected, *, dimensions: int | None
+) -> ProvenReply:
+    """Return the proven vectors of a reply to these texts, each of so many dimensions (None: not known), and what is odd about it.
+
+    A usage that counts characters is taken away: neither a limit nor a bill can be reckoned with characters. Raises BadReplyError or
+    RequestError when there is no such vector.
     """
-    oddities = dict(_oddities(answer, texts, asked))
-    return replace(answer, tokens=None if "characters" in oddities else answer.tokens, oddities=oddities)
+    proof = prove(rows.vectors, rows.indexes, len(texts), dimensions)
+    if not proof.positions:
+        # Several vectors of one other size are another model's. So is a single one before the first success; later it may be an accident.
+        mistaken = len(proof.other_dimensions) == 1 and (len(texts) > 1 or not endpoint.proven)
+        failure = FailureClass.CONFIG if mistaken else FailureClass.BAD_RESPONSE
+        raise bad_reply(endpoint, next(iter(proof.rejected.values())), failure)
+    tokens = rows.tokens if rows.tokens is not None else reply.tokens
+    warnings = {**dict(_odd_rows(rows, proof.vectors, expected)), **dict(_odd_usage(tokens, texts, whole=expected.whole))}
+    return ProvenReply(proof, None if "characters" in warnings else tokens, reply.cost, rows.model, warnings)
 
 
-def _oddities(answer: ProvenReply, texts: Sequence[str], asked: Asked) -> Iterator[tuple[str, str]]:
-    if answer.warnings:
-        yield "server", f"it warns: {'; '.join(answer.warnings)}"
-    if asked.model and answer.model and not _same_model(asked.model, answer.model):
-        yield "model", f"asked for the model {asked.model}, it answers as {answer.model}"
-    vectors = answer.proof.vectors
+def _odd_rows(rows: ReplyRows, vectors: Vectors, expected: Expected) -> Iterator[tuple[str, str]]:
+    if rows.warnings:
+        yield "server", f"it warns: {'; '.join(rows.warnings)}"
+    if expected.model and rows.model and not _same_model(expected.model, rows.model):
+        yield "model", f"asked for the model {expected.model}, it answers as {rows.model}"
     if _has_zeros(vectors):
         yield "zeros", "a vector is all zeros: it is like no other text"
-    elif asked.dimensions is not None and abs(float(np.linalg.norm(vectors[0])) - 1) > UNIT_TOLERANCE:
-        yield "length", f"vectors of {asked.dimensions} dimensions come without unit length: compare them by cosine, not by dot product"
-    yield from _odd_usage(answer.tokens, texts, whole=asked.whole)
+    elif expected.dimensions is not None and abs(float(np.linalg.norm(vectors[0])) - 1) > UNIT_TOLERANCE:
+        yield "length", f"vectors of {expected.dimensions} dimensions come without unit length: compare them by cosine, not by dot product"
 
 
 def _odd_usage(tokens: int | None, texts: Sequence[str], *, whole: bool) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ import pytest
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.worker_state import monitor_workers
-from asyncrun.embedders.local import call_on_threads
+from asyncrun.embedders.local_embedder import call_on_threads
 from asyncrun.testing.clock import FakeClock
 from asyncrun.usage import Waits
 

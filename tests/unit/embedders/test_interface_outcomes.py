@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from asyncrun.embedders.outcome import merge, no_vectors, renumber
+from asyncrun.embedders.interface import merge, no_vectors, renumber
 from asyncrun.records import Embedded, EmbedFailure
 from asyncrun.usage import Usage, Waits
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from asyncrun.embedders.packaged import MODEL, TOKENIZER
+from asyncrun.embedders.local_model import MODEL, TOKENIZER
 from asyncrun.errors import StorageError
 
 

