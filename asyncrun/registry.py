@@ -56,13 +56,13 @@ BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
     ),
     "stores": {"sqlite": PartLocation("asyncrun.stores.sqlite:SqliteStore")},
     "readers": {
-        "jsonl": PartLocation("asyncrun.readers.jsonl:read_jsonl"),
-        "lines": PartLocation("asyncrun.readers.text:read_lines"),
+        "jsonl": PartLocation("asyncrun.readers.text_jsonl:read_jsonl"),
+        "lines": PartLocation("asyncrun.readers.text_jsonl:read_lines"),
         "csv": PartLocation("asyncrun.readers.csv:read_csv"),
         "tsv": PartLocation("asyncrun.readers.csv:read_tsv"),
         "parquet": PartLocation("asyncrun.readers.parquet:read_parquet", extra="parquet", module="pyarrow"),
-        "text": PartLocation("asyncrun.readers.text:read_text"),
-        "markdown": PartLocation("asyncrun.readers.text:read_text"),
+        "text": PartLocation("asyncrun.readers.text_jsonl:read_text"),
+        "markdown": PartLocation("asyncrun.readers.text_jsonl:read_text"),
     },
     "chunkers": {
         "sentence": PartLocation("asyncrun.chunkers.sentence_chunker:SentenceChunker"),

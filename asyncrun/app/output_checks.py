@@ -14,8 +14,19 @@ from asyncrun.jobfile.files import is_job_file
 from asyncrun.jobfile.job_file import JobFile
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.loader import LoadOptions, load_job_file
-from asyncrun.jobfile.output_checks import output_files, protect_input, protect_parts, protect_store
-from asyncrun.path_collisions import Protected, Spot, find_collision, locate, protect_database, protect_files, protect_folder
+from asyncrun.jobfile.output_checks import (
+    FileLocation,
+    Protected,
+    find_collision,
+    locate,
+    output_files,
+    protect_database,
+    protect_files,
+    protect_folder,
+    protect_input,
+    protect_parts,
+    protect_store,
+)
 from asyncrun.paths import LEDGER, LOCKS, TRACES, job_files_in, state_folder
 from asyncrun.writers.atomic import is_stream
 from asyncrun.writers.interface import companions
@@ -31,7 +42,7 @@ class _Written:
     hint: str
     job: str | None = None
 
-    def spots(self) -> dict[Path, Spot]:
+    def spots(self) -> dict[Path, FileLocation]:
         """Return where the files lead; a stream is nothing that could be written over."""
         return {file: locate(self.base / file) for file in self.files if not is_stream(self.base / file)}
 
@@ -87,7 +98,7 @@ def _may_be_job_file(path: Path) -> bool:
         return True  # One with mistakes, or that cannot be read, must stay all the same.
 
 
-def _refuse(spots: Mapping[Path, Spot], kept: Sequence[Protected], hint: str) -> None:
+def _refuse(spots: Mapping[Path, FileLocation], kept: Sequence[Protected], hint: str) -> None:
     for file, spot in spots.items():
         if what := find_collision([spot], kept):
             raise UsageError(f"{file} is {what}", hint=hint)

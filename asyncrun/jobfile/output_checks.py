@@ -1,8 +1,10 @@
-"""What jobs write: each output in a place of its own, and none over what a job reads or what must stay for others."""
+"""What jobs write: each output in a place of its own, and none over what a job reads or keeps, by whatever name of the file."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from asyncrun.errors import StorageError
@@ -17,10 +19,28 @@ from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobfile.unavailable import Names
-from asyncrun.path_collisions import Protected, Spot, find_collision, locate, protect_database, protect_files, protect_folder
 from asyncrun.paths import state_folder
 
+SQLITE_COMPANIONS = ("-wal", "-shm", "-journal")
+"""Endings of the files that SQLite keeps beside a database."""
 OWN_INPUT = "an input of this job: an input cannot be an output"
+
+
+@dataclass(frozen=True, slots=True)
+class FileLocation:
+    """Where a path leads: without symbolic links and `..`, and the file there (device and inode; None: nothing) with its hard links."""
+
+    path: Path
+    file: tuple[int, int] | None = None
+    links: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """Files that must not be written over: `what` completes "PATH is ...", `holds` tells whether a spot is one of them."""
+
+    what: str
+    holds: Callable[[FileLocation], bool]
 
 
 def check_format(entry: JobEntry, names: Names, findings: Findings) -> None:
@@ -88,7 +108,7 @@ def protect_input(what: str, given: InputConfig, root: Path) -> Protected:
     spots = (locate(root / path) for path in given.paths if path != STDIN)
     named = protect_files(what, [spot for spot in spots if not excluded(str(spot.path))])
 
-    def holds(spot: Spot) -> bool:
+    def holds(spot: FileLocation) -> bool:
         # Only a file with several names can be one that a glob finds elsewhere: all of them are looked at only then.
         return covers(spot.path) or named.holds(spot) or (spot.links > 1 and spot.file in map(_file, _found(given, root)))
 
@@ -141,3 +161,48 @@ def _found(given: InputConfig, root: Path) -> Iterator[Path]:
 
 def _file(path: Path) -> tuple[int, int] | None:
     return locate(path).file
+
+
+def locate(path: Path) -> FileLocation:
+    """Return where a path leads; it need not be there. Blocks."""
+    real = Path(os.path.realpath(path))
+    try:
+        found = real.stat()
+    except (OSError, ValueError):
+        return FileLocation(real)
+    return FileLocation(real, (found.st_dev, found.st_ino), found.st_nlink)
+
+
+def find_collision(spots: Iterable[FileLocation], protected: Sequence[Protected]) -> str | None:
+    """Return what the first spot is that is protected, None when none is.
+
+    >>> find_collision([locate(Path("a/../jobs.yaml"))], [protect_files("the job file", [locate(Path("jobs.yaml"))])])
+    'the job file'
+    """
+    return next((each.what for spot in spots for each in protected if each.holds(spot)), None)
+
+
+def protect_files(what: str, spots: Collection[FileLocation]) -> Protected:
+    """Return the protection of single files."""
+    places = {spot.path for spot in spots}
+    files = {spot.file for spot in spots if spot.file is not None}
+    return Protected(what, lambda spot: spot.path in places or spot.file in files)
+
+
+def protect_database(what: str, path: Path) -> Protected:
+    """Return the protection of a SQLite database with the files beside it. Blocks."""
+    real = locate(path).path
+    return protect_files(what, [locate(real.with_name(real.name + ending)) for ending in ("", *SQLITE_COMPANIONS)])
+
+
+def protect_folder(what: str, folder: Path) -> Protected:
+    """Return the protection of a folder and all below it. Blocks."""
+    real = locate(folder).path
+
+    def holds(spot: FileLocation) -> bool:
+        if spot.path.is_relative_to(real):
+            return True
+        # Only a file with several names can be below the folder, too.
+        return spot.links > 1 and any(locate(path).file == spot.file for path in real.rglob("*"))
+
+    return Protected(what, holds)

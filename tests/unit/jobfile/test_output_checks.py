@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from asyncrun.jobfile.input_output import InputConfig
-from asyncrun.jobfile.output_checks import protect_input, protect_parts
+from asyncrun.jobfile.output_checks import find_collision, locate, protect_input, protect_parts
 from asyncrun.jobs import EmbedJob, IngestJob, QueryJob
-from asyncrun.path_collisions import find_collision, locate
 
 
 @pytest.mark.parametrize(

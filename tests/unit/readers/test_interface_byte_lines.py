@@ -12,7 +12,7 @@ import pytest
 from asyncrun.errors import StorageError
 from asyncrun.readers import interface
 from asyncrun.readers.parquet import read_parquet
-from asyncrun.readers.text import read_lines, read_text
+from asyncrun.readers.text_jsonl import read_lines, read_text
 
 PACK = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": partial(lzma.compress, preset=0)}
 

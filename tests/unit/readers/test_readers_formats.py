@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from asyncrun.readers import interface
 from asyncrun.readers.interface import BadRecord, Reader, Record
-from asyncrun.readers.jsonl import read_jsonl
-from asyncrun.readers.text import read_lines, read_text
+from asyncrun.readers.text_jsonl import read_jsonl, read_lines, read_text
 
 Write = Callable[[bytes], Path]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncrun.path_collisions import find_collision, locate, protect_database, protect_files, protect_folder
+from asyncrun.jobfile.output_checks import find_collision, locate, protect_database, protect_files, protect_folder
 
 
 @pytest.fixture
