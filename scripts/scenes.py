@@ -16,7 +16,7 @@ from asyncrun.ports import Progress
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobResult, RunResult, Status
 from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.views.show import render_end
+from asyncrun.trace.views.runs import render_end
 from asyncrun.trace.views.styled_text import StyledText
 from asyncrun.ui.bars import BarProgress
 from asyncrun.ui.colours import print_styled

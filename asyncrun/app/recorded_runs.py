@@ -50,7 +50,7 @@ def select_runs(
 
 def export_trace(state: Path, words: str, form: Format) -> tuple[str, str]:
     """Return the id of one run, and the run as JSON in the form of another tool. Raises UnknownRunError and StorageError."""
-    from asyncrun.trace.exporters.otlp_json import otlp_document
+    from asyncrun.trace.exporters.otlp import otlp_document
     from asyncrun.trace.exporters.perfetto import perfetto_document
     from asyncrun.trace.json_documents import plain_document
 

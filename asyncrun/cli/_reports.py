@@ -60,7 +60,7 @@ def _print_report(report: RunReport, options: GlobalOptions, file: Path | None) 
     from asyncrun.app.recorded_runs import read_trace
     from asyncrun.cli._output import print_answer, print_view, width
     from asyncrun.errors import StorageError, UnknownRunError
-    from asyncrun.trace.views.show import render_end
+    from asyncrun.trace.views.runs import render_end
     from asyncrun.trace.views.styled_text import StyledText
     from asyncrun.ui.run_end import render_ending, render_trouble
 

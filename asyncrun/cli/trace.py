@@ -37,7 +37,7 @@ def show(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = None)
     from asyncrun.app.recorded_runs import read_trace
     from asyncrun.clock import SystemClock
     from asyncrun.trace.json_documents import trace_document
-    from asyncrun.trace.views.show import render_show
+    from asyncrun.trace.views.runs import render_show
 
     found, now = read_trace(traced_folder(file, options.state_dir), run), SystemClock().now()
     return _answer(options, lambda: trace_document(*found, now), lambda width: render_show(*found, width, now))
@@ -68,7 +68,7 @@ def slow(
     """
     from asyncrun.app.recorded_runs import read_trace
     from asyncrun.trace.json_documents import slow_document
-    from asyncrun.trace.views.slow import render_slow
+    from asyncrun.trace.views.slow_and_failed import render_slow
 
     record, spans = read_trace(traced_folder(file, options.state_dir), run)
     return _answer(options, lambda: slow_document(record, spans, count), lambda width: render_slow(spans, width, count))
@@ -81,7 +81,7 @@ def errors(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = Non
     """
     from asyncrun.app.recorded_runs import read_trace
     from asyncrun.trace.json_documents import errors_document
-    from asyncrun.trace.views.errors import render_errors
+    from asyncrun.trace.views.slow_and_failed import render_errors
 
     found = read_trace(traced_folder(file, options.state_dir), run)
     return _answer(options, lambda: errors_document(*found), lambda width: render_errors(*found, width))

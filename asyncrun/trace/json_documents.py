@@ -12,8 +12,7 @@ from asyncrun.trace.run_comparison import changes_between, measure_jobs, measure
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.span_tree import build_forest, lanes_of
 from asyncrun.trace.used_concurrency import concurrency_of, mean_levels, stretches_of
-from asyncrun.trace.views.errors import failures_of
-from asyncrun.trace.views.slow import slowest
+from asyncrun.trace.views.slow_and_failed import failures_of, slowest
 
 SCHEMA = 1
 TIMELINE_PARTS = 100

@@ -31,7 +31,7 @@ from asyncrun.clock import SystemClock
 from asyncrun.redact import Redactor
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.store import TraceStore
-from asyncrun.trace.views.show import render_show
+from asyncrun.trace.views.runs import render_show
 
 ROUNDS = 7
 PAIRS = 20_000

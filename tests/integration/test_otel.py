@@ -21,7 +21,7 @@ import pytest
 
 from asyncrun.errors import TryLaterError
 from asyncrun.testing.server import FakeServer
-from asyncrun.trace.exporters.otlp_json import otlp_document
+from asyncrun.trace.exporters.otlp import otlp_document
 from asyncrun.trace.exporters.otlp_sender import OtlpSender
 from asyncrun.trace.run_record import RunRecord, Span
 

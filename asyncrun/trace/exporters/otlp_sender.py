@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from asyncrun.errors import MissingExtraError, TryLaterError
-from asyncrun.trace.exporters.otel_spans import SCOPE, Attributes, OtelSpan, ended_otel_spans_of, otel_spans_of, resource_of, trace_id
+from asyncrun.trace.exporters.otlp import SCOPE, Attributes, OtelSpan, ended_otel_spans_of, otel_spans_of, resource_attributes, trace_id
 from asyncrun.trace.run_record import RunRecord, Span
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _readable(run: RunRecord, spans: Sequence[OtelSpan], environ: Mapping[str, s
     from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
     scope, trace = InstrumentationScope(SCOPE, run.version), trace_id(run)
-    resource = Resource.create(_named(resource_of(run), environ))
+    resource = Resource.create(_named(resource_attributes(run), environ))
 
     def context(number: int) -> SpanContext:
         return SpanContext(trace, number, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))

@@ -1,4 +1,4 @@
-"""The table of recorded runs."""
+"""Recorded runs: the table of all, and the picture of one: how it ended, its events, what it waited for, how many were open at once."""
 
 from __future__ import annotations
 
@@ -6,9 +6,26 @@ from collections.abc import Sequence
 from datetime import tzinfo
 
 from asyncrun.humanize import dollars, duration
-from asyncrun.trace.run_record import RunRecord
-from asyncrun.trace.views.styled_text import StyledPart, StyledText, Word, fit, local_time, style_of
+from asyncrun.trace.critical_path import critical_path, parts_of
+from asyncrun.trace.run_record import RunRecord, Span
+from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, SpanNode, build_forest, lanes_of
+from asyncrun.trace.used_concurrency import concurrency_of
+from asyncrun.trace.views.styled_text import (
+    Style,
+    StyledLine,
+    StyledPart,
+    StyledText,
+    Word,
+    clean,
+    fit,
+    local_time,
+    stack,
+    style_of,
+    utc_time,
+)
 from asyncrun.trace.views.table import Column, render_table
+from asyncrun.trace.views.timing_summary import render_summary
+from asyncrun.trace.views.tree import render_tree
 
 _LAYOUT = (
     Column("run", "<"),
@@ -42,3 +59,76 @@ def render_runs(runs: Sequence[RunRecord], width: int, now: float, zone: tzinfo 
         for run in reversed(runs)
     ]
     return StyledText(tuple(render_table(_LAYOUT, rows, width)))
+
+
+MOST_LINES = 100
+"""Lines of a trace map at the end of a run."""
+MOST_PARTS = 10
+LEAST_SHARE = 0.005
+
+
+def render_show(run: RunRecord, spans: Sequence[Span], width: int, now: float) -> StyledText:
+    """Return the picture of a run, no line wider than `width`. `now` (seconds since 1970) tells a live run from a dead one."""
+    took = "" if run.seconds is None else f" in {duration(run.seconds)}"
+    code = "" if run.exit_code is None else f", exit code {run.exit_code}"
+    status = run.status_at(now)
+    origin = f"started {utc_time(run.started)}, asyncrun {run.version} on {run.host}, {run.job_file or 'no job file'}"
+    head = [
+        fit(width, StyledPart(f"Run {clean(run.run_id)}", Style.TITLE), ": ", StyledPart(clean(status), style_of(status)), f"{took}{code}"),
+        fit(width, clean(origin)),
+    ]
+    shown = stack(StyledText(tuple(head)), _gaps(run, width), render_tree(spans, width), render_summary(spans, width))
+    return stack(shown, render_path(spans, width), gap=1)
+
+
+def render_end(run: RunRecord, spans: Sequence[Span], width: int) -> StyledText:
+    """Return the trace map and the timing summary of a run that has just ended, and what the trace lacks; no line wider than `width`.
+
+    The map has `MOST_LINES` at most where the run has no more jobs; `render_show` has it whole.
+    """
+    return stack(stack(render_tree(spans, width, MOST_LINES), _gaps(run, width)), render_summary(spans, width), gap=1)
+
+
+def _gaps(run: RunRecord, width: int) -> StyledText:
+    """Return what is known to be missing."""
+    lines = []
+    if run.ended is None:
+        lines.append(f"no end is recorded; the last sign of life was at {utc_time(run.seen)}")
+    if run.lost:
+        lines.append(f"this trace is partial: {run.lost} spans could not be written")
+    return StyledText(tuple(fit(width, StyledPart(words, Style.ODD)) for words in lines))
+
+
+def render_path(spans: Sequence[Span], width: int) -> StyledText:
+    """Return two tables, no line wider than `width`: what the end of the run waited for, and what each job had open at once."""
+    forest = build_forest(spans, details=False)
+    if not forest:
+        return StyledText()
+    parts = parts_of(critical_path(forest))
+    total = sum(part.seconds for part in parts)
+    shown = [part for part in parts[:MOST_PARTS] if part.seconds >= LEAST_SHARE * total]
+    waits = [name for name in WAITS if any(part.waits.get(name, 0.0) >= SHORTEST_WAIT for part in shown)]
+    layout = [Column("on the critical path", "<", 8), Column("job", "<", 6), Column("time"), Column("share")]
+    layout += [Column(name, worth=sum(part.waits.get(name, 0.0) for part in shown)) for name in waits]
+    rows = [
+        [
+            *(part.event, part.job or "-"),
+            *(duration(part.seconds), f"{part.seconds / total:.0%}" if total else "-"),
+            *(duration(part.waits.get(name, 0.0)) for name in waits),
+        ]
+        for part in shown
+    ]
+    lines = [fit(width, StyledPart(f"Critical path ({duration(total)} from the first start to the last end)", Style.TITLE))]
+    lines += render_table(layout, rows, width)
+    if len(parts) > len(shown):
+        rest = sum(part.seconds for part in parts[len(shown) :])
+        lines.append(fit(width, f"and {len(parts) - len(shown)} shorter ones, {duration(rest)} in all"))
+    return StyledText((*lines, (), *_used(lanes_of(forest), width)))
+
+
+def _used(lanes: dict[str, list[SpanNode]], width: int) -> list[StyledLine]:
+    rows = []
+    for name, heads in lanes.items():
+        used = concurrency_of(heads)
+        rows.append([name, f"{used.most:.0f}", f"{used.mean:.1f}"])
+    return render_table([Column("open at once", "<", 8), Column("most"), Column("mean")], rows, width)

@@ -11,10 +11,8 @@ import pytest
 
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.views.diff import render_diff
-from asyncrun.trace.views.errors import render_errors
-from asyncrun.trace.views.runs import render_runs
-from asyncrun.trace.views.show import render_path, render_show
-from asyncrun.trace.views.slow import render_slow
+from asyncrun.trace.views.runs import render_path, render_runs, render_show
+from asyncrun.trace.views.slow_and_failed import render_errors, render_slow
 from asyncrun.trace.views.styled_text import StyledText, columns, stack
 from asyncrun.trace.views.timeline import render_timeline
 from asyncrun.trace.views.timing_summary import render_summary

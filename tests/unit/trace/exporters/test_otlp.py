@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.trace.exporters.otlp_json import otlp_document
+from asyncrun.trace.exporters.otlp import otlp_document
 from asyncrun.trace.run_record import RunRecord, Span
 
 NOW = 1_795_486_525.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncrun.trace.views.slow import render_slow
+from asyncrun.trace.views.slow_and_failed import render_slow
 
 
 def test_what_encloses_others_counts_only_by_its_own_time(maker) -> None:

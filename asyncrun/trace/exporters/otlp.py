@@ -1,7 +1,11 @@
-"""A trace in OpenTelemetry's form: one root for the run, ids of 16 and 8 bytes, names by its conventions and by OpenInference's.
+"""A run as OpenTelemetry's resource and spans, and as OTLP/JSON; attributes by its conventions and by OpenInference's.
 
 https://github.com/open-telemetry/semantic-conventions-genai (v0.1.0) and https://arize-ai.github.io/openinference/spec; both may be
 had at once because their names do not meet. What neither knows is kept below `asyncrun.`.
+
+OTLP/JSON is what a collector takes at `/v1/traces` with the content type application/json, by
+https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding: names in lowerCamelCase, ids in hexadecimal digits, enums as numbers,
+64-bit integers as texts.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.escape import printable
@@ -88,7 +93,7 @@ def ended_otel_spans_of(run: RunRecord, spans: Sequence[Span]) -> list[OtelSpan]
     return [_span(run, span, root, span.end or span.start, {span.parent or 0}) for span in spans if span.type not in DETAILS]
 
 
-def resource_of(run: RunRecord) -> Attributes:
+def resource_attributes(run: RunRecord) -> Attributes:
     """Return what is said once about where the spans come from."""
     return {
         "service.name": "asyncrun",
@@ -113,8 +118,7 @@ def _run(run: RunRecord, root: int, last: float, now: float) -> OtelSpan:
 
 
 def _span(run: RunRecord, span: Span, root: int, last: float, known: set[int]) -> OtelSpan:
-    described = describe_span(span)
-    attributes: Attributes = dict(described.attributes)
+    name, client, attributes = describe_span(span)
     if span.end is None:
         attributes["asyncrun.unfinished"] = True
     failed = span.status == "failed"
@@ -124,7 +128,6 @@ def _span(run: RunRecord, span: Span, root: int, last: float, known: set[int]) -
     parent = _id(run, span.parent) if span.parent in known and span.parent is not None else root
     end = max(last if span.end is None else span.end, span.start)
     message = printable(str(span.attributes.get("error.message", ""))) if failed else ""
-    name, client = described.name, described.client
     return OtelSpan(_id(run, span.id), parent, name, client, _nanoseconds(span.start), _nanoseconds(end), attributes, failed, message)
 
 
@@ -142,19 +145,10 @@ def _nanoseconds(seconds: float) -> int:
     return round(seconds * 1_000_000) * 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A span under other names. `client` says whether another process did the work."""
+def describe_span(span: Span) -> tuple[str, bool, Attributes]:
+    """Return a span's name, whether another process did the work, and its attributes; one span covers all attempts of an operation.
 
-    name: str
-    client: bool
-    attributes: Mapping[str, Attribute]
-
-
-def describe_span(span: Span) -> Described:
-    """Return a span's name and attributes; one span covers all attempts of an operation.
-
-    >>> describe_span(Span("r", 1, None, "embedding", "", 0.0, 1.0, "succeeded", {"model_name": "m", "provider": "openai"})).name
+    >>> describe_span(Span("r", 1, None, "embedding", "", 0.0, 1.0, "succeeded", {"model_name": "m", "provider": "openai"}))[0]
     'embeddings m'
     """
     operation = _OPERATIONS.get(span.type)
@@ -171,7 +165,7 @@ def describe_span(span: Span) -> Described:
         found["gen_ai.data_source.id"] = printable(source)
     words = {"retrieval": source, "embeddings": model, "chat": model}.get(operation or "", span.name)
     name = " ".join(part for part in (operation or span.type, words) if part)
-    return Described(printable(name), operation in ("embeddings", "chat") and span.attributes.get("provider") != "local", found)
+    return printable(name), operation in ("embeddings", "chat") and span.attributes.get("provider") != "local", found
 
 
 def _renamed(span: Span, key: str, value: Attribute) -> Attributes:
@@ -189,3 +183,52 @@ def _renamed(span: Span, key: str, value: Attribute) -> Attributes:
     if key == "finish_reason":
         value = (str(value),)  # one for each choice
     return dict.fromkeys(names, value)
+
+
+_INTERNAL, _CLIENT = 1, 3
+_OK, _ERROR = 1, 2
+
+
+def otlp_document(run: RunRecord, spans: Sequence[Span], now: float) -> dict[str, Any]:
+    """Return the run as an ExportTraceServiceRequest.
+
+    >>> run = RunRecord("r", 0.0, 2.0, "succeeded", 0, 2.0, None, "1", "here")
+    >>> [resource] = otlp_document(run, [], now=5.0)["resourceSpans"]
+    >>> [span["name"] for span in resource["scopeSpans"][0]["spans"]]
+    ['asyncrun run']
+    """
+    trace = f"{trace_id(run):032x}"
+    scope = {"name": SCOPE, "version": printable(run.version)}
+    encoded = [_span_json(trace, span) for span in otel_spans_of(run, spans, now)]
+    resource = {"attributes": _attributes_json(resource_attributes(run))}
+    return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": scope, "spans": encoded}]}]}
+
+
+def _span_json(trace: str, span: OtelSpan) -> dict[str, Any]:
+    status: dict[str, Any] = {"code": _ERROR, **({"message": span.message} if span.message else {})} if span.failed else {"code": _OK}
+    parent = {} if span.parent is None else {"parentSpanId": f"{span.parent:016x}"}
+    return {
+        "traceId": trace,
+        "spanId": f"{span.id:016x}",
+        **parent,
+        "name": span.name,
+        "kind": _CLIENT if span.client else _INTERNAL,
+        "startTimeUnixNano": str(span.start),
+        "endTimeUnixNano": str(span.end),
+        "attributes": _attributes_json(span.attributes),
+        "status": status,
+    }
+
+
+def _attributes_json(values: Mapping[str, Attribute]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": _value_json(value)} for key, value in values.items()]
+
+
+def _value_json(value: Attribute) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, tuple):
+        return {"arrayValue": {"values": [_value_json(each) for each in value]}}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    return {"doubleValue": value} if isinstance(value, float) else {"stringValue": value}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.views.errors import render_errors
+from asyncrun.trace.views.slow_and_failed import render_errors
 
 
 def test_nothing_failed_is_one_line(maker, runs: list[RunRecord]) -> None:
