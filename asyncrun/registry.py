@@ -25,9 +25,9 @@ class PartLocation:
 
 BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
     "kinds": {
-        "embed": PartLocation("asyncrun.jobs.embed.kind:EMBED"),
-        "ingest": PartLocation("asyncrun.jobs.ingest.kind:INGEST"),
-        "query": PartLocation("asyncrun.jobs.query.kind:QUERY"),
+        "embed": PartLocation("asyncrun.jobs.embed:EMBED"),
+        "ingest": PartLocation("asyncrun.jobs.ingest:INGEST"),
+        "query": PartLocation("asyncrun.jobs.query:QUERY"),
     },
     "embedders": {
         "local": PartLocation("asyncrun.embedders.local_embedder:LocalEmbedding"),

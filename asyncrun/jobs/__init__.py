@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
-    from asyncrun.jobs.embed.kind import EmbedJob
+    from asyncrun.jobs.embed import EmbedJob
     from asyncrun.jobs.embed.run import Blocks, EmbedRun
-    from asyncrun.jobs.ingest.kind import IngestJob
+    from asyncrun.jobs.ingest import IngestJob
     from asyncrun.jobs.interface import Builder, JobKind, JobProblem, embedder_spaces
     from asyncrun.jobs.outputs import JobOutput
-    from asyncrun.jobs.query.kind import QueryJob
+    from asyncrun.jobs.query import QueryJob
 
 _HOMES = {
     "Blocks": "embed.run",
     "Builder": "interface",
-    "EmbedJob": "embed.kind",
+    "EmbedJob": "embed",
     "EmbedRun": "embed.run",
-    "IngestJob": "ingest.kind",
+    "IngestJob": "ingest",
     "JobKind": "interface",
     "JobOutput": "outputs",
     "JobProblem": "interface",
-    "QueryJob": "query.kind",
+    "QueryJob": "query",
     "embedder_spaces": "interface",
 }
 

@@ -48,4 +48,4 @@ def test_nothing_outside_of_a_kinds_place_tells_kinds_apart() -> None:
 
 def test_every_kind_has_its_place() -> None:
     for name, part in BUILT_IN["kinds"].items():
-        assert part.target.partition(":")[0] == f"asyncrun.jobs.{name}.kind"
+        assert part.target.partition(":")[0] == f"asyncrun.jobs.{name}"

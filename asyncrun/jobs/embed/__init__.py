@@ -1,1 +1,37 @@
-"""The kind `embed`: items in, one row with its vector for each."""
+"""The kind `embed`: what its jobs hold, and how one is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from asyncrun.jobfile.jobs import Job, OutputField
+from asyncrun.jobs.interface import Builder, JobKind, embedder_spaces
+from asyncrun.records import InputType
+from asyncrun.results import Counts
+
+if TYPE_CHECKING:
+    from asyncrun.jobs.embed.run import EmbedRun
+    from asyncrun.jobs.outputs import JobOutput
+
+
+class EmbedJob(Job):
+    """Embeds items into a file."""
+
+    rows_hold_vectors: ClassVar[bool] = True
+
+    kind: Literal["embed"]
+    output: OutputField
+
+
+def open_embed(job: EmbedJob, builder: Builder) -> EmbedRun:
+    """Return an embed job with all that it needs. Blocks."""
+    from asyncrun.jobs.embed.run import EmbedRun
+
+    return EmbedRun(builder.items(job, InputType.DOCUMENT), builder.output(job.output))
+
+
+def _export(job: EmbedJob, builder: Builder, output: JobOutput) -> Counts:
+    return open_embed(job, builder).export(output)
+
+
+EMBED = JobKind(EmbedJob, open_embed, spaces=embedder_spaces, export=_export)

@@ -1,1 +1,79 @@
-"""The kind `ingest`: documents in, their chunks with vectors into a store."""
+"""The kind `ingest`: what its jobs hold, and how one is checked and opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from asyncrun.jobfile.field_types import CountOrPercent, Flag, Text
+from asyncrun.jobfile.jobs import Chunking, Job, StoredCollection, StoreField
+from asyncrun.jobfile.sections import StoreConfig
+from asyncrun.jobfile.units import Threshold
+from asyncrun.jobs.interface import Builder, JobKind, JobProblem, embedder_spaces
+from asyncrun.records import InputType
+
+if TYPE_CHECKING:
+    from asyncrun.jobs.ingest.run import IngestRun
+
+
+class IngestJob(Job):
+    """Cuts, embeds and commits documents into a store; `source` owns them."""
+
+    # A document that is empty is no failure: there is nothing in it to find.
+    skips_empty: ClassVar[bool] = True
+    descriptions: ClassVar[Mapping[str, str]] = {
+        "chunk": "How documents are cut.",
+        "source": "Who owns the documents; default: the job's name.",
+        "prune": "Whether documents that left the input leave the store.",
+        "max_delete": "How many documents may be deleted or replaced at most.",
+        "on_new_space": "What becomes of a collection that another embedder filled: it is refused, or filled anew.",
+    }
+
+    kind: Literal["ingest"]
+    chunk: Chunking = Field(default_factory=Chunking)
+    store: StoreField = Field(default_factory=StoreConfig)
+    collection: Text = "documents"
+    source: Text = Field(default_factory=lambda data: data.get("name", ""))
+    prune: Flag = False
+    max_delete: CountOrPercent = Field(default=Threshold(percent=20.0), json_schema_extra={"default": "20%"})
+    on_new_space: Literal["refuse", "rebuild"] = "refuse"
+
+    @property
+    def fills(self) -> StoredCollection:
+        """Return the collection that it fills."""
+        return StoredCollection(self.store, self.collection)
+
+
+def _open(job: IngestJob, builder: Builder) -> IngestRun:
+    from asyncrun.jobs.ingest.run import IngestRun
+    from asyncrun.jobs.ingest.store_sync import StoreSync, StoreTarget
+    from asyncrun.sqlite_files import check_writable
+
+    embedder = builder.embedder(job)
+    context = builder.context(job, embedder.space(InputType.DOCUMENT))
+    target = StoreTarget(job.collection, job.source, job.prune, job.max_delete)
+    return IngestRun(
+        source=builder.source(job.input),
+        embedder=embedder,
+        chunker=builder.chunker(job.chunk, embedder),
+        made_with=f"{job.chunk.by} {job.chunk.size} {job.chunk.overlap}",
+        sync=StoreSync(builder.store(job.store), target, context, partial(check_writable, builder.root / job.store.path)),
+        on_empty=job.embedder.on_empty,
+        context=context,
+    )
+
+
+def _check(job: IngestJob, builder: Builder, _: Sequence[Job]) -> None:
+    builder.chunker(job.chunk, builder.embedder(job))
+
+
+def _inspect(job: IngestJob, builder: Builder) -> Iterator[JobProblem]:
+    from asyncrun.jobs.collection_check import space_problems
+
+    yield from space_problems(builder.store(job.store), job.collection, job, builder)
+
+
+INGEST = JobKind(IngestJob, _open, check=_check, inspect=_inspect, spaces=embedder_spaces)

@@ -1,1 +1,113 @@
-"""The kind `query`: questions in, one row with the best hits for each, and an answer where one is wanted."""
+"""The kind `query`: what its jobs hold, and how one is checked and opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from asyncrun.jobfile.field_types import Count, Text
+from asyncrun.jobfile.jobs import EntryReader, Job, LlmField, OutputField, PromptField, StoredCollection, StoreField
+from asyncrun.jobfile.sections import StoreConfig
+from asyncrun.jobs.interface import Builder, JobKind, JobProblem, embedder_spaces
+from asyncrun.records import InputType, Space
+from asyncrun.results import Counts
+
+if TYPE_CHECKING:
+    from asyncrun.jobfile.entries import JobEntry
+    from asyncrun.jobs.outputs import JobOutput
+    from asyncrun.jobs.query.questions import Answering
+    from asyncrun.jobs.query.run import QueryRun
+
+
+class QueryJob(Job):
+    """Asks a store; `output` gets one row a question."""
+
+    descriptions: ClassVar[Mapping[str, str]] = {
+        "top_k": "How many hits a question gets.",
+        "search": "By meaning, by words, or both.",
+        "filter": "A condition on metadata, such as lang = 'en' and year >= 2024.",
+        "llm": "A model's name or settings: it answers each question from its hits.",
+        "prompt": "The prompt: a text, {text: ...}, or {path: FILE}.",
+        "context_tokens": "How many tokens of hits a prompt holds; default: all hits.",
+    }
+
+    kind: Literal["query"]
+    store: StoreField = Field(default_factory=StoreConfig)
+    collection: Text = "documents"
+    top_k: Count = 5
+    search: Literal["vector", "keyword", "hybrid"] = "vector"
+    filter: Text | None = None
+    llm: LlmField | None = None
+    prompt: PromptField | None = None
+    context_tokens: Count | None = None
+    output: OutputField
+
+    @property
+    def asks(self) -> StoredCollection:
+        """Return the collection that it asks."""
+        return StoredCollection(self.store, self.collection)
+
+    @property
+    def files(self) -> Mapping[str, str | None]:
+        """Return the files that it reads beside its input, by what they are."""
+        return {**super().files, "prompt": None if self.prompt is None else self.prompt.path}
+
+    def check(self, entry: JobEntry, reader: EntryReader) -> None:
+        """Add what is wrong with filter, model and prompt to the findings."""
+        from asyncrun.jobs.query.checks import check_keys
+
+        check_keys(self, entry, reader)
+
+
+def open_query(job: QueryJob, builder: Builder) -> QueryRun:
+    """Return a query job with all that it needs. Blocks."""
+    from asyncrun.jobs.query.fillers import fill_hint, filled_fields, mend_hint
+    from asyncrun.jobs.query.run import QueryRun, Search
+
+    return QueryRun(
+        items=builder.items(job, InputType.QUERY),
+        store=builder.store(job.store),
+        search=Search(job.collection, job.search, job.top_k, job.filter),
+        output=builder.output(job.output),
+        answering=_answering(job, builder),
+        fill_hint=fill_hint(job, builder),
+        mend_hint=mend_hint(job, builder),
+        filled_fields=filled_fields(job, builder),
+    )
+
+
+def _answering(job: QueryJob, builder: Builder) -> Answering | None:
+    from asyncrun.jobs.query.questions import build_answering
+
+    return None if job.llm is None else build_answering(job, builder.llm(job.llm), builder.root)
+
+
+def _check(job: QueryJob, builder: Builder, jobs: Sequence[Job]) -> None:
+    from asyncrun.jobs.query.fillers import check_filled
+
+    check_filled(job, builder, jobs)
+    _answering(job, builder)
+
+
+def _inspect(job: QueryJob, builder: Builder) -> Iterator[JobProblem]:
+    from asyncrun.jobs.collection_check import filter_notes, space_problems
+    from asyncrun.jobs.query.fillers import filled_fields
+
+    store = builder.store(job.store)
+    if job.search != "keyword":
+        yield from space_problems(store, job.collection, job, builder)
+    notes = filter_notes(store, job.collection, job.filter, filled_fields(job, builder))
+    yield from (JobProblem(("filter",), note, refused=False) for note in notes)
+
+
+def _spaces(job: QueryJob, builder: Builder) -> list[Space]:
+    return [*embedder_spaces(job, builder), *([] if job.llm is None else [builder.llm(job.llm).space])]
+
+
+def _export(job: QueryJob, builder: Builder, output: JobOutput) -> Counts:
+    return open_query(job, builder).export(output)
+
+
+QUERY = JobKind(QueryJob, open_query, check=_check, inspect=_inspect, spaces=_spaces, export=_export)

@@ -14,7 +14,7 @@ from asyncrun.jobfile.mistakes import Findings, listed, near
 from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, Table
 
 if TYPE_CHECKING:
-    from asyncrun.jobs.query.kind import QueryJob
+    from asyncrun.jobs.query import QueryJob
 
 FILTERS = "lang = 'en' and (year >= 2024 or not draft = true), with texts in single quotes"
 

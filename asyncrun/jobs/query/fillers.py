@@ -13,7 +13,7 @@ from asyncrun.humanize import did_you_mean
 if TYPE_CHECKING:
     from asyncrun.jobfile.jobs import Job
     from asyncrun.jobs.interface import Builder
-    from asyncrun.jobs.query.kind import QueryJob
+    from asyncrun.jobs.query import QueryJob
 
 
 def filled_fields(query: QueryJob, builder: Builder) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from asyncrun.records import Answer, Hit, Item, Space
 from asyncrun.results import JobPlan
 
 if TYPE_CHECKING:
-    from asyncrun.jobs.query.kind import QueryJob
+    from asyncrun.jobs.query import QueryJob
 
 
 LIKELY_ANSWER = 300
