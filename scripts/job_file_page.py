@@ -50,7 +50,7 @@ class Keys:
 
     def __init__(self, schema: Mapping[str, Any], anchors: Mapping[str, str]) -> None:
         self._anchors = anchors
-        models = {"Sections": schema, **schema["$defs"]}
+        models = {"TopLevel": schema, **schema["$defs"]}
         if wrong := anchors.keys() ^ {*models, "Job"}:
             raise PageError(f"docs/job-file-reference.md needs one <!-- keys of ... --> for each model; wrong: {', '.join(sorted(wrong))}")
         self.known: dict[str, dict[str, Any]] = {}

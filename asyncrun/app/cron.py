@@ -116,7 +116,7 @@ def _missing_variables(jobs: Sequence[Job], here: Mapping[str, str], there: Mapp
             if config is None or row is None:
                 continue
             wanted = [getattr(row, "models", ())] if not config.model and _set_names(getattr(row, "models", ()), here) else []
-            for where in config.places() or (config,):
+            for where in config.endpoints_with_limits() or (config,):
                 wanted += _wanted_variables(row.vendor, where, config.headers, here)
             for names in wanted:
                 if not _set_names(names, there):

@@ -59,7 +59,7 @@ class SharedLimits:
 
     def __post_init__(self) -> None:
         for model in self.models:
-            for endpoint in model.places() or (model,):
+            for endpoint in model.endpoints_with_limits() or (model,):
                 if endpoint.limits.model_fields_set:
                     self._stated.setdefault(self._identity(model, endpoint), _limits_of(endpoint))
 
@@ -162,7 +162,7 @@ class ModelBuilder:
                 params=config.params,
                 **self._endpoint_settings(config, self.limits.of(config, replica), key_of(replica or config)),
             )
-            for replica in config.places() or (None,)
+            for replica in config.endpoints_with_limits() or (None,)
         ]
         if not config.endpoints:
             return cast("Llm", llms[0])
@@ -195,7 +195,7 @@ class ModelBuilder:
         settings |= {"input_type": config.input_type, "price_per_million_tokens": config.price_per_million_tokens, "warn": self.warn}
         settings |= {name: value for name, value in optional.items() if value is not None}
         embedders = []
-        for replica in config.places() or (None,):
+        for replica in config.endpoints_with_limits() or (None,):
             endpoint, limits = replica or config, self.limits.of(config, replica)
             address = {} if endpoint.base_url is None else {"base_url": endpoint.base_url}
             shared = self._endpoint_settings(config, limits, key_of(endpoint))

@@ -104,7 +104,7 @@ def _patients(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[_Patient]:
             yield _Patient(group, names, word, config, None, None, error)
             continue
         members = model.embedders if isinstance(model, SeveralEmbedders) else model.llms if isinstance(model, SeveralChats) else [model]
-        for place, member in zip(config.places() or (None,), members, strict=True):
+        for place, member in zip(config.endpoints_with_limits() or (None,), members, strict=True):
             yield _Patient(group, names, word, config, place, member)
 
 

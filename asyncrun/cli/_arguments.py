@@ -47,9 +47,9 @@ def complete_runs(incomplete: str) -> list[str]:
 
 
 def _job_names(file: Path) -> list[str]:
-    from asyncrun.jobfile.files import job_names
+    from asyncrun.jobfile.files import read_job_names
 
-    return job_names(file)
+    return read_job_names(file)
 
 
 Words = Annotated[

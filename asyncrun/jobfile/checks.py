@@ -133,36 +133,31 @@ def check_budgets(entries: Sequence[JobEntry], findings: Findings) -> None:
 def check_limits(parts: Parts, entries: Sequence[JobEntry], findings: Findings) -> None:
     """Limits hold for an endpoint, a key and a model: what two embedders or llms state about the same three must be the same."""
     first: dict[tuple[str, str, str], tuple[KeyPath, EndpointConfig | ModelConfig]] = {}
-    places = ((place, owner, model) for path, model in _models_by_path(parts, entries).items() for place, owner in _places(path, model))
-    for path, place, model in places:
-        stated = place.limits.model_dump(exclude_unset=True)
+    for path, endpoint, model in _endpoints(parts, entries):
+        stated = endpoint.limits.model_dump(exclude_unset=True)
         if not stated:
             continue
-        identity = (place.base_url or model.provider, _key_of(path, place, findings), model.model or "")
-        other_path, other = first.setdefault(identity, (path, place))
+        identity = (endpoint.base_url or model.provider, _key_of(path, endpoint, findings), model.model or "")
+        other_path, other = first.setdefault(identity, (path, endpoint))
         if other.limits.model_dump(exclude_unset=True) != stated:
             what = f"{show(other_path)} states other limits for the same endpoint, key and model"
             findings.add((*path, "limits"), what, "the same limits, or limits at one of them", key=True)
 
 
-def _models_by_path(parts: Parts, entries: Sequence[JobEntry]) -> dict[KeyPath, ModelConfig]:
-    """Return embedders and llms by where their settings stand."""
-    found: dict[KeyPath, ModelConfig] = {("embedders", name): one for name, one in parts.embedders.items() if one is not None}
-    found |= {("llms", name): one for name, one in parts.llms.items() if one is not None}
+def _endpoints(parts: Parts, entries: Sequence[JobEntry]) -> Iterator[tuple[KeyPath, EndpointConfig | ModelConfig, ModelConfig]]:
+    """Yield the endpoints of embedders and llms, or their one address, by where their settings stand, each with its model."""
+    models: dict[KeyPath, ModelConfig] = {("embedders", name): one for name, one in parts.embedders.items() if one is not None}
+    models |= {("llms", name): one for name, one in parts.llms.items() if one is not None}
     for entry in entries:
         llm: LlmConfig | None = setting_of(entry.job, "llm")
         if entry.job is not None and entry.embedder is not None:
-            found.setdefault(entry.embedder, entry.job.embedder)
+            models.setdefault(entry.embedder, entry.job.embedder)
         if llm is not None and not any(path[0] == "llms" for path in entry.parts):
-            found[entry.path("llm")] = llm
-    return found
-
-
-def _places(path: KeyPath, model: ModelConfig) -> Iterator[tuple[KeyPath, EndpointConfig | ModelConfig]]:
-    """Yield where a model is served: its endpoints, or its one address."""
-    yield from (((*path, "endpoints", at), place) for at, place in enumerate(model.places()))
-    if not model.endpoints:
-        yield path, model
+            models[entry.path("llm")] = llm
+    for path, model in models.items():
+        yield from (((*path, "endpoints", at), endpoint, model) for at, endpoint in enumerate(model.endpoints_with_limits()))
+        if not model.endpoints:
+            yield path, model, model
 
 
 def _key_of(path: KeyPath, model: EndpointConfig | ModelConfig, findings: Findings) -> str:

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 from pydantic import SecretStr
 
 from asyncrun.jobfile.jobs import Job, PartialJob, job_model, job_options, keys_of, setting_of
-from asyncrun.jobfile.mistakes import Findings, listed, near
+from asyncrun.jobfile.mistakes import Findings, listed, suggest
 from asyncrun.jobfile.sections import EmbedderConfig, LlmConfig, ModelConfig, StoreConfig, local_embedder, short_form
 from asyncrun.jobfile.unavailable import Names
-from asyncrun.jobfile.validation_errors import build
+from asyncrun.jobfile.validation_errors import build_model
 from asyncrun.jobfile.yaml_tree import KeyPath, Scalar
 
 MAX_JOBS = 1000
@@ -126,7 +126,7 @@ class EntryBuilder:
         if blank.model is PartialJob and not self._names.plugins("kinds"):
             options = job_options()
             for key in data.keys() - options - {"name", "kind"}:
-                self._findings.add((*path, key), "unknown key", listed(sorted(options)), near(key, options), key=True)
+                self._findings.add((*path, key), "unknown key", listed(sorted(options)), suggest(key, options), key=True)
         return self._filled(blank, data)
 
     def _filled(self, blank: JobEntry, own: Mapping[str, Any]) -> JobEntry:
@@ -139,9 +139,9 @@ class EntryBuilder:
                 data[key] = self._named(blank.path(key), data[key], section, parts)
         for key in [key for key in data if key in ("embedder", "store", "llm") and data[key] is None]:
             del data[key]
-        job: Job | None = build(blank.model, data, lambda path: blank.path(*path), self._findings)
+        job: Job | None = build_model(blank.model, data, lambda path: blank.path(*path), self._findings)
         if job is None:
-            job = build(PartialJob, data, lambda path: blank.path(*path), self._findings)
+            job = build_model(PartialJob, data, lambda path: blank.path(*path), self._findings)
         return replace(blank, job=job, parts=frozenset(parts), embedder=embedder)
 
     def _embedder(self, entry: JobEntry, data: dict[str, Any], parts: set[KeyPath]) -> KeyPath | None:
@@ -161,7 +161,7 @@ class EntryBuilder:
             if not self._findings.knows(path):
                 known = [*dict.fromkeys([*self._parts.embedders, "local"])]
                 allowed = f"{listed(known)}, or provider/model such as openai/text-embedding-3-small"
-                self._findings.add(path, f"unknown embedder{self._findings.quoted(path)}", allowed, near(value, known))
+                self._findings.add(path, f"unknown embedder{self._findings.quoted(path)}", allowed, suggest(value, known))
             data["embedder"] = local_embedder()
             return None
         usable = self._names.check("embedders", "provider", short[0], path, self._findings)
@@ -178,5 +178,5 @@ class EntryBuilder:
             return known[name]
         if not self._findings.knows(path):
             declared = listed(known) or f"a name that is declared under {word}s"
-            self._findings.add(path, f"unknown {word}{self._findings.quoted(path)}", declared, near(name, known))
+            self._findings.add(path, f"unknown {word}{self._findings.quoted(path)}", declared, suggest(name, known))
         return None

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path, PurePath
 
 from asyncrun.errors import JobFileError, Mistake, Place
-from asyncrun.jobfile.mistakes import Findings, near, with_lines
+from asyncrun.jobfile.mistakes import Findings, suggest, with_lines
 from asyncrun.jobfile.yaml_parser import compose
 from asyncrun.jobfile.yaml_tree import KeyPath, Listing, Scalar, Table, child
 
@@ -31,10 +31,10 @@ def load_text(path: Path) -> str:
         raise _refused(shown, f"cannot be read: {_reason(error)}") from None
     if len(data) > MAX_BYTES:
         raise _refused(shown, f"larger than {MAX_BYTES // 1_000_000} MB; is this a job file?")
-    return decode(data, shown)
+    return decode_job_file(data, shown)
 
 
-def decode(data: bytes, shown: str) -> str:
+def decode_job_file(data: bytes, shown: str) -> str:
     """Return the text of some bytes: UTF-8, or UTF-16 where a byte order mark says so. Raises JobFileError."""
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
@@ -66,7 +66,7 @@ def _refused(shown: str, message: str, suggestion: str | None = None) -> JobFile
     return JobFileError([Mistake("", message, None, suggestion, Place(shown))])
 
 
-def job_names(path: Path) -> list[str]:
+def read_job_names(path: Path) -> list[str]:
     """Return the names, in the file's order; what is no name is left out. Raises JobFileError when the file cannot be read as YAML."""
     root, _ = compose(load_text(path), str(path))
     jobs = child(root, "jobs") if root is not None else None
@@ -118,7 +118,7 @@ def neighbour(path: Path, text: str) -> str | None:
         return None  # The value of a variable is not shown, and not told by a name beside it.
     try:
         with os.scandir(path.parent) as scan:
-            name = near(path.name, [entry.name for entry in islice(scan, MAX_NEIGHBOURS)])
+            name = suggest(path.name, [entry.name for entry in islice(scan, MAX_NEIGHBOURS)])
     except OSError:
         return None
     return str(PurePath(text).with_name(name)) if name and name != path.name else None

@@ -1,4 +1,4 @@
-"""The job file as a whole: the model of its sections, and what a run gets from it."""
+"""The job file as a whole: the model of its keys, and what a run gets from it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pydantic import Field
 from asyncrun.errors import Mistake, UsageError
 from asyncrun.jobfile.field_types import VARIABLE_SCHEMA, Accepts, Model
 from asyncrun.jobfile.jobs import Job, setting_of
-from asyncrun.jobfile.mistakes import near
+from asyncrun.jobfile.mistakes import suggest
 from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
 
 VERSION = 1
 """The version of the job file's language that this asyncrun reads."""
 
 
-class Sections(Model):
+class TopLevel(Model):
     """A job file for asyncrun: what to embed, to ingest and to ask."""
 
     version: Annotated[int, Field(ge=1, le=VERSION), Accepts((VARIABLE_SCHEMA,))] = VERSION
@@ -97,7 +97,7 @@ def absolute(root: Path, path: str) -> Path:
 
 def unknown_job(name: str, known: Sequence[str]) -> UsageError:
     """Return the error for a name that no job has."""
-    guess = near(name, known)
+    guess = suggest(name, known)
     hint = f"Did you mean {guess!r}?" if guess else f"Jobs of this file: {', '.join(known)}."
     return UsageError(f"no job is named {name!r}", hint=hint)
 

@@ -130,7 +130,7 @@ class StoredCollection:
 
 
 @dataclass(frozen=True, slots=True)
-class EntryReader:
+class CheckContext:
     """What a job's own checks work with: the job file's folder, the names that can be used, and where mistakes go.
 
     With `read` the files that it names are looked into, too.
@@ -186,8 +186,8 @@ class Job(Model):
         """Return the files that it reads beside its input, by what they are."""
         return {"skip file": self.skip}
 
-    def check(self, entry: JobEntry, reader: EntryReader) -> None:
-        """Add what is wrong with the keys of this kind to the findings of the reader."""
+    def check(self, entry: JobEntry, context: CheckContext) -> None:
+        """Add what is wrong with the keys of this kind to the findings of the context."""
 
 
 def setting_of(job: Job | None, key: str) -> Any:

@@ -12,14 +12,14 @@ from asyncrun.jobfile import checks
 from asyncrun.jobfile.entries import MAX_JOBS, EntryBuilder, JobEntry, Parts
 from asyncrun.jobfile.files import load_key, load_text
 from asyncrun.jobfile.input_checks import check_inputs, check_patterns
-from asyncrun.jobfile.job_file import VERSION, JobFile, Sections, closure, unknown_job
-from asyncrun.jobfile.jobs import EntryReader, Job, PartialJob, job_options
-from asyncrun.jobfile.mistakes import Findings, Gap, near, with_lines
+from asyncrun.jobfile.job_file import VERSION, JobFile, TopLevel, closure, unknown_job
+from asyncrun.jobfile.jobs import CheckContext, Job, PartialJob, job_options
+from asyncrun.jobfile.mistakes import Findings, Gap, suggest, with_lines
 from asyncrun.jobfile.needs import Needs, check_cycles, find_needs
 from asyncrun.jobfile.output_checks import check_outputs, written_files
 from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
 from asyncrun.jobfile.unavailable import Names, note_later
-from asyncrun.jobfile.validation_errors import M, build
+from asyncrun.jobfile.validation_errors import M, build_model
 from asyncrun.jobfile.variables import Resolver, Variables, declared_variables
 from asyncrun.jobfile.yaml_parser import compose
 from asyncrun.jobfile.yaml_tree import KeyPath, Listing, Scalar, Table, children, is_nothing
@@ -138,10 +138,10 @@ class JobFileLoader:
         return VERSION
 
     def _top_keys(self) -> None:
-        known = list(Sections.model_fields)
+        known = list(TopLevel.model_fields)
         for key, _ in children(self.findings.root):
             if key not in known:
-                self.findings.add((key,), "unknown key", ", ".join(known), near(str(key), known), key=True)
+                self.findings.add((key,), "unknown key", ", ".join(known), suggest(str(key), known), key=True)
 
     def _section(self, key: str, model: type[M]) -> M | None:
         node = self.findings.node((key,))
@@ -163,7 +163,7 @@ class JobFileLoader:
         return found
 
     def _build(self, model: type[M], data: Any, above: KeyPath) -> M | None:
-        return build(model, data, lambda path: (*above, *path), self.findings)
+        return build_model(model, data, lambda path: (*above, *path), self.findings)
 
     def _entries(self, parts: Parts) -> list[JobEntry]:
         node = self.findings.node(("jobs",))
@@ -191,7 +191,7 @@ class JobFileLoader:
         for key in data or ():
             options = job_options()
             if key not in options and not self.names.plugins("kinds"):
-                self.findings.add(("defaults", key), "no option of a job", ", ".join(sorted(options)), near(key, options), key=True)
+                self.findings.add(("defaults", key), "no option of a job", ", ".join(sorted(options)), suggest(key, options), key=True)
         return data or {}
 
     def _needs(self, entries: Sequence[JobEntry]) -> Needs:
@@ -227,7 +227,7 @@ class JobFileLoader:
         for entry in entries:
             if entry.job is not None:
                 read = self.options.check_inputs and entry.path() in reached
-                entry.job.check(entry, EntryReader(self.folder, self.names, self.findings, read))
+                entry.job.check(entry, CheckContext(self.folder, self.names, self.findings, read))
 
     def _keys(self, reached: frozenset[KeyPath]) -> dict[KeyPath, str]:
         """Return the keys that stand in files, by the path of what they belong to."""

@@ -11,7 +11,7 @@ from asyncrun.errors import JobFileError, Mistake, Place
 from asyncrun.escape import printable
 from asyncrun.humanize import nearest_word
 from asyncrun.jobfile.yaml_parser import BREAK
-from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, YamlNode, find, nearest, place, show
+from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, YamlNode, nearest, node_at, place, show
 from asyncrun.redact import Redactor
 
 HIDDEN = {"api_key", "headers", "url", "ping"}
@@ -75,11 +75,11 @@ class Findings:
 
     def node(self, path: KeyPath) -> YamlNode | None:
         """Return what stands at a path."""
-        return find(self.root, path)
+        return node_at(self.root, path)
 
     def quoted(self, path: KeyPath) -> str:
         """Return what was typed at a path, in quotes; nothing for what is no text or comes from a variable."""
-        node = find(self.root, path)
+        node = node_at(self.root, path)
         return f" {printable(node.text, 60)!r}" if isinstance(node, Scalar) and "$" not in node.text else ""
 
     def raise_all(self, counts: Callable[[Gap], bool]) -> None:
@@ -94,10 +94,10 @@ class Findings:
         return show((*known, missing) if missing else known), place(self.root, path, self.file, key=key)
 
 
-def near(word: str, words: Iterable[str]) -> str | None:
+def suggest(word: str, words: Iterable[str]) -> str | None:
     """Return the known word that looks most like a mistyped one, or None.
 
-    >>> near("embd", ["embed", "ingest"])
+    >>> suggest("embd", ["embed", "ingest"])
     'embed'
     """
     candidates = list(words)

@@ -9,8 +9,8 @@ from asyncrun.escape import printable
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.input_checks import input_matcher
 from asyncrun.jobfile.job_file import closure
-from asyncrun.jobfile.mistakes import Findings, listed, near
-from asyncrun.jobfile.output_checks import output_path
+from asyncrun.jobfile.mistakes import Findings, listed, suggest
+from asyncrun.jobfile.output_checks import rows_file
 
 Needs = Mapping[str, tuple[str, ...]]
 
@@ -19,14 +19,14 @@ def find_needs(entries: Sequence[JobEntry], root: Path, findings: Findings) -> N
     """Return what every job needs: the jobs it names, those whose output it reads, and those that fill the collection it asks."""
     names = {entry.name for entry in entries if entry.name}
     shown = [entry.shown for entry in entries if entry.shown]
-    writers = {path: entry.name for entry in entries if (path := output_path(entry.job, root)) is not None}
+    writers = {path: entry.name for entry in entries if (path := rows_file(entry.job, root)) is not None}
     needs: dict[str, tuple[str, ...]] = {}
     for entry in entries:
         for position, need in enumerate(entry.needs):
             if need not in names:
                 where = entry.path("needs", position)
                 if not findings.knows(where):
-                    findings.add(where, f"no job is named{findings.quoted(where)}", listed(shown), near(need, shown))
+                    findings.add(where, f"no job is named{findings.quoted(where)}", listed(shown), suggest(need, shown))
         reads = input_matcher(entry.job.input, root) if entry.job is not None and writers else None
         read = [name for path, name in writers.items() if reads(path) and name != entry.name] if reads else []
         needs[entry.name] = tuple(dict.fromkeys([*(need for need in entry.needs if need in names), *read]))

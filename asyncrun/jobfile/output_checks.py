@@ -93,10 +93,10 @@ def check_outputs(entries: Sequence[JobEntry], root: Path, job_file: Path, key_f
 
 def written_files(entries: Sequence[JobEntry], root: Path) -> frozenset[Path]:
     """Return the files that jobs write."""
-    return frozenset(path for entry in entries if (path := output_path(entry.job, root)) is not None)
+    return frozenset(path for entry in entries if (path := rows_file(entry.job, root)) is not None)
 
 
-def output_path(job: Job | None, root: Path) -> Path | None:
+def rows_file(job: Job | None, root: Path) -> Path | None:
     """Return the file that a job writes, None for stdout or a store."""
     output = getattr(job, "output", None)
     return None if output is None or output.path == STDOUT else real(root / output.path)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Union
 
 from pydantic import Field, create_model
 
-from asyncrun.jobfile.job_file import Sections
+from asyncrun.jobfile.job_file import TopLevel
 from asyncrun.jobfile.jobs import Job, built_in_models, job_options
 from asyncrun.jobfile.unavailable import PLANNED
 
@@ -46,7 +46,7 @@ _JOB_KEYS = {
 """Of the keys that kinds share; those of its own stand in the model of a kind."""
 
 DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
-    "Sections": {
+    "TopLevel": {
         "version": "The version of the job file's language.",
         "vars": "Values of ${NAME}; --var and the environment come before them.",
         "defaults": "Options that every job has unless it says otherwise.",
@@ -162,7 +162,7 @@ def job_file_schema() -> dict[str, Any]:
     jobs = built_in_models()
     schema = _with_jobs(jobs).model_json_schema(by_alias=True, mode="validation")
     sentences = {**DESCRIPTIONS, **{job.__name__: {**_JOB_KEYS, **job.descriptions} for job in jobs}}
-    for model, part in {"Sections": schema, **schema["$defs"]}.items():
+    for model, part in {"TopLevel": schema, **schema["$defs"]}.items():
         properties = part.get("properties", {})
         for key, field in properties.items():
             properties[key] = _described(field, sentences[model][key], _NAMED.get((model, key)))
@@ -171,11 +171,11 @@ def job_file_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "asyncrun job file"}
 
 
-def _with_jobs(jobs: Sequence[type[Job]]) -> type[Sections]:
-    """Return the model of the sections with the models of the kinds in it."""
+def _with_jobs(jobs: Sequence[type[Job]]) -> type[TopLevel]:
+    """Return the model of the top level with the models of the kinds in it."""
     union: Any = Annotated[Union[tuple(jobs)], Field(discriminator="kind")]  # noqa: UP007  # of as many as there are
     several: Any = tuple.__class_getitem__((union, ...))
-    return create_model("Sections", __base__=Sections, __doc__=Sections.__doc__, jobs=(several, Field(min_length=1)))
+    return create_model("TopLevel", __base__=TopLevel, __doc__=TopLevel.__doc__, jobs=(several, Field(min_length=1)))
 
 
 def _options(jobs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

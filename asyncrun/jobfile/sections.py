@@ -104,23 +104,23 @@ class ModelConfig(Model):
     def _one_way(self) -> Self:
         if self.endpoints and (self.base_url or self.api_key):
             raise wrong("endpoints stand instead of base_url and api_key", "one or the other")
-        keys = [(place.base_url, place.api_key.get_secret_value() if place.api_key else None) for place in self.endpoints]
+        keys = [(endpoint.base_url, endpoint.api_key.get_secret_value() if endpoint.api_key else None) for endpoint in self.endpoints]
         if len(set(keys)) < len(keys):
             raise wrong("two of the endpoints are the same", "each base_url with each key once")
         return self
 
-    def places(self) -> tuple[EndpointConfig, ...]:
+    def endpoints_with_limits(self) -> tuple[EndpointConfig, ...]:
         """Return the endpoints, each with its limits: what it does not state is as the model has it."""
         shared = {name: getattr(self.limits, name) for name in self.limits.model_fields_set}
-        own = ({name: getattr(place.limits, name) for name in place.limits.model_fields_set} for place in self.endpoints)
+        own = ({name: getattr(endpoint.limits, name) for name in endpoint.limits.model_fields_set} for endpoint in self.endpoints)
         return tuple(
-            place.model_copy(update={"limits": LimitsConfig.model_construct(_fields_set={*shared, *stated}, **{**shared, **stated})})
-            for place, stated in zip(self.endpoints, own, strict=True)
+            endpoint.model_copy(update={"limits": LimitsConfig.model_construct(_fields_set={*shared, *stated}, **{**shared, **stated})})
+            for endpoint, stated in zip(self.endpoints, own, strict=True)
         )
 
     def secrets(self) -> frozenset[str]:
         """Return the keys and header values of this endpoint."""
-        keys = [self.api_key, *(place.api_key for place in self.endpoints), *self.headers.values()]
+        keys = [self.api_key, *(endpoint.api_key for endpoint in self.endpoints), *self.headers.values()]
         return frozenset(key.get_secret_value() for key in keys if key is not None)
 
 

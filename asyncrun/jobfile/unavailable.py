@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncrun import registry
-from asyncrun.jobfile.mistakes import Findings, near
+from asyncrun.jobfile.mistakes import Findings, suggest
 from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, YamlNode, children, is_nothing, matching
 
 PLANNED: dict[str, tuple[str, ...]] = {
@@ -93,7 +93,7 @@ class Names:
         if value in PLANNED[port]:
             findings.add_gap("part", path, not_yet(f"the {word} {value}"), allowed)
         elif not findings.knows(path):
-            findings.add(path, f"unknown {word}{findings.quoted(path)}", allowed, near(value, built))
+            findings.add(path, f"unknown {word}{findings.quoted(path)}", allowed, suggest(value, built))
         return False
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from asyncrun.escape import printable
-from asyncrun.jobfile.mistakes import HIDDEN, Findings, near
+from asyncrun.jobfile.mistakes import HIDDEN, Findings, suggest
 from asyncrun.jobfile.yaml_tree import KeyPath, Listing, Scalar, Table, UnclearScalarError, YamlNode, read_plain
 
 M = TypeVar("M", bound=BaseModel)
@@ -42,7 +42,7 @@ _BOUNDS = {
 }
 
 
-def build(model: type[M], data: Any, source: Callable[[KeyPath], KeyPath], findings: Findings) -> M | None:
+def build_model(model: type[M], data: Any, source: Callable[[KeyPath], KeyPath], findings: Findings) -> M | None:
     """Return the model of some data, None where too much of it is wrong.
 
     Every error goes to the findings; what is wrong is then left out, so that the rest can still be checked.
@@ -69,7 +69,7 @@ def _report(error: Mapping[str, Any], model: type[BaseModel], source: Callable[[
         return
     if kind == "extra_forbidden":
         keys = _keys(model, error["loc"][:-1])
-        findings.add(path, "unknown key", ", ".join(keys), near(str(path[-1]), keys), key=True)
+        findings.add(path, "unknown key", ", ".join(keys), suggest(str(path[-1]), keys), key=True)
     elif kind == "missing":
         findings.add(path[:-1], "missing", missing=str(path[-1]))
     else:
@@ -90,7 +90,7 @@ def _words(kind: str, context: Mapping[str, Any], message: str, node: YamlNode |
     if kind == "literal_error":
         words = re.findall(r"'([^']*)'", context["expected"])
         typed = node.text if isinstance(node, Scalar) else ""
-        return _described(node, "a text"), ", ".join(words), near(typed, words)
+        return _described(node, "a text"), ", ".join(words), suggest(typed, words)
     if kind == "string_too_short":
         return "empty", "a text", None
     return message, None, None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asyncrun.escape import printable
-from asyncrun.jobfile.mistakes import HIDDEN, Findings, near
+from asyncrun.jobfile.mistakes import HIDDEN, Findings, suggest
 from asyncrun.jobfile.yaml_tree import (
     SURROGATE,
     KeyPath,
@@ -162,7 +162,7 @@ class Resolver:
     def _unset(self, expanded: Expanded, path: KeyPath) -> str | None:
         secret = not HIDDEN.isdisjoint(path)
         for name, problem in expanded.unset:
-            guess = near(name, (known for known in self._variables if known != name))
+            guess = suggest(name, (known for known in self._variables if known != name))
             message = f"the variable {name} {problem}" + (f" (there is {guess})" if guess else "")
             allowed = f"export {name}, pass --var {name}=VALUE, or write ${{{name}:-default}}"
             self._findings.add_gap("secret" if secret else "variable", path, message, allowed)

@@ -12,9 +12,9 @@ import yaml
 from asyncrun.errors import JobFileError, Mistake, Place
 from asyncrun.jobfile.yaml_tree import SURROGATE, Listing, Scalar, Table, TableEntry, YamlNode, show
 
-MAX_DEPTH = 40
+MAX_LEVELS = 40
 """Levels of nesting; a job file needs seven."""
-TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+TOO_DEEP = f"nested deeper than {MAX_LEVELS} levels"
 MAX_ALIASED_NODES = 10_000
 """Nodes that aliases may unfold to in all: nine lines of YAML can stand for a billion."""
 
@@ -85,7 +85,7 @@ class _Builder:
             self._add(event, self._alias(event))
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             self._check(event)
-            if len(self._open) >= MAX_DEPTH:
+            if len(self._open) >= MAX_LEVELS:
                 self._stop(event, TOO_DEEP)
             if event.anchor:
                 self._anchors[event.anchor] = None
@@ -115,7 +115,7 @@ class _Builder:
         self._aliased += node.size
         if self._aliased > MAX_ALIASED_NODES:
             self._stop(event, f"the aliases of this file unfold to more than {MAX_ALIASED_NODES} values")
-        if len(self._open) + node.height > MAX_DEPTH:
+        if len(self._open) + node.height > MAX_LEVELS:
             self._stop(event, TOO_DEEP)
         return node
 

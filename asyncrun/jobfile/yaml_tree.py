@@ -78,7 +78,7 @@ def child(node: YamlNode | None, step: str | int) -> YamlNode | None:
     return None
 
 
-def find(node: YamlNode | None, path: KeyPath) -> YamlNode | None:
+def node_at(node: YamlNode | None, path: KeyPath) -> YamlNode | None:
     """Return what stands at a path below a node, or None."""
     for step in path:
         node = child(node, step)
@@ -98,11 +98,11 @@ def nearest(node: YamlNode, path: KeyPath) -> KeyPath:
 def place(node: YamlNode, path: KeyPath, file: str, *, key: bool = False) -> Place:
     """Return where the value at a path stands (or its key); for what is not there, where the nearest thing above it stands."""
     known = nearest(node, path)
-    parent = find(node, known[:-1]) if known else None
+    parent = node_at(node, known[:-1]) if known else None
     if key and known == path and isinstance(parent, Table):
         entry = parent.entries[str(path[-1])]
         return Place(file, entry.line, entry.column)
-    found = find(node, known) or node
+    found = node_at(node, known) or node
     return Place(file, found.line, found.column)
 
 

@@ -84,10 +84,10 @@ def whole(path: Path, shown: str) -> bytes | None:
     return data.removeprefix(_BOM) if len(data) <= LONGEST else None
 
 
-def decode(data: bytes, of: str) -> str:
+def decode_utf8(data: bytes, of: str) -> str:
     r"""Return the data as text. Raises UnicodeError whose words name the first bad byte and its offset in the line or file.
 
-    >>> decode(b"caf\xe9", "line")
+    >>> decode_utf8(b"caf\xe9", "line")
     Traceback (most recent call last):
     UnicodeError: not UTF-8: byte 0xe9 at offset 3 of the line
     """

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from asyncrun.errors import Place
-from asyncrun.readers.interface import BadRecord, Record, decode, numbered_lines, too_long, whole
+from asyncrun.readers.interface import BadRecord, Record, decode_utf8, numbered_lines, too_long, whole
 
 _WORDS = {str: "a string", bool: "a truth value", int: "a number", float: "a number", list: "a list", type(None): "null"}
 
@@ -22,7 +22,7 @@ def read_text(path: Path, shown: str) -> Iterator[Record | BadRecord]:
         yield BadRecord(Place(shown), "bad_record", f"{too_long('file')}; set format: lines if a line is a text")
         return
     try:
-        yield Record({"text": decode(data, "file")}, Place(shown))
+        yield Record({"text": decode_utf8(data, "file")}, Place(shown))
     except UnicodeError as error:
         yield BadRecord(Place(shown), "bad_text", str(error))
 
@@ -38,7 +38,7 @@ def read_lines(path: Path, shown: str) -> Iterator[Record | BadRecord]:
             yield BadRecord(place, "bad_record", too_long("line"))
             continue
         try:
-            text = decode(line, "line")
+            text = decode_utf8(line, "line")
         except UnicodeError as error:
             yield BadRecord(place, "bad_text", str(error))
             continue
@@ -69,7 +69,7 @@ def read_jsonl(path: Path, shown: str) -> Iterator[Record | BadRecord]:
 
 def _refused(line: bytes, place: Place, error: orjson.JSONDecodeError) -> BadRecord:
     try:
-        decode(line, "line")
+        decode_utf8(line, "line")
     except UnicodeError as bad_text:
         return BadRecord(place, "bad_text", str(bad_text))
     # The parser refuses \ud800 without its other half: such a text could not be sent as UTF-8.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from asyncrun.jobfile.field_types import Count, Text
-from asyncrun.jobfile.jobs import EntryReader, Job, LlmField, OutputField, PromptField, StoredCollection, StoreField
+from asyncrun.jobfile.jobs import CheckContext, Job, LlmField, OutputField, PromptField, StoredCollection, StoreField
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobs.interface import Builder, JobKind, JobProblem, embedder_spaces
 from asyncrun.records import InputType, Space
@@ -54,11 +54,11 @@ class QueryJob(Job):
         """Return the files that it reads beside its input, by what they are."""
         return {**super().files, "prompt": None if self.prompt is None else self.prompt.path}
 
-    def check(self, entry: JobEntry, reader: EntryReader) -> None:
+    def check(self, entry: JobEntry, context: CheckContext) -> None:
         """Add what is wrong with filter, model and prompt to the findings."""
         from asyncrun.jobs.query.checks import check_keys
 
-        check_keys(self, entry, reader)
+        check_keys(self, entry, context)
 
 
 def open_query(job: QueryJob, builder: Builder) -> QueryRun:

@@ -9,8 +9,8 @@ from asyncrun.grammar.prompt import METADATA, PLACEHOLDERS, TemplateError, parse
 from asyncrun.jobfile.checks import check_llm
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import neighbour, not_a_file
-from asyncrun.jobfile.jobs import EntryReader, Prompt
-from asyncrun.jobfile.mistakes import Findings, listed, near
+from asyncrun.jobfile.jobs import CheckContext, Prompt
+from asyncrun.jobfile.mistakes import Findings, listed, suggest
 from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, Table
 
 if TYPE_CHECKING:
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 FILTERS = "lang = 'en' and (year >= 2024 or not draft = true), with texts in single quotes"
 
 
-def check_keys(job: QueryJob, entry: JobEntry, reader: EntryReader) -> None:
+def check_keys(job: QueryJob, entry: JobEntry, context: CheckContext) -> None:
     """The filter can be read; a prompt belongs to a model and is a template."""
-    findings = reader.findings
+    findings = context.findings
     if job.filter is not None:
         _check_filter(job.filter, entry.path("filter"), findings)
     if job.llm is not None and isinstance(findings.node(entry.path("llm")), Table):
-        check_llm(job.llm, entry.path("llm"), reader.names, findings)
+        check_llm(job.llm, entry.path("llm"), context.names, findings)
     for key in ("prompt", "context_tokens"):
         # A default may stand there for the jobs that answer.
         if getattr(job, key) is not None and job.llm is None and key not in entry.inherited and not findings.knows(entry.path("llm")):
             findings.add(entry.path(key), "nobody answers: the job has no llm", "an llm, or no " + key, key=True)
     if job.prompt is not None:
-        _check_prompt(job.prompt, entry, reader)
+        _check_prompt(job.prompt, entry, context)
 
 
 def _check_filter(text: str, path: KeyPath, findings: Findings) -> None:
@@ -45,13 +45,13 @@ def _check_filter(text: str, path: KeyPath, findings: Findings) -> None:
         findings.add(path, f"not a filter: position {error.position}: {why}", FILTERS)
 
 
-def _check_prompt(prompt: Prompt, entry: JobEntry, reader: EntryReader) -> None:
-    path, findings = entry.path("prompt"), reader.findings
+def _check_prompt(prompt: Prompt, entry: JobEntry, context: CheckContext) -> None:
+    path, findings = entry.path("prompt"), context.findings
     if prompt.text is not None:
         whole = (*path, "text") if isinstance(findings.node(path), Table) else path
         _check_template(prompt.text, "", entry, whole, findings)
-    elif prompt.path is not None and reader.read and not findings.knows((*path, "path")):
-        where, place = (*path, "path"), reader.root / prompt.path
+    elif prompt.path is not None and context.read and not findings.knows((*path, "path")):
+        where, place = (*path, "path"), context.root / prompt.path
         node = findings.node(where)
         typed = node.text if isinstance(node, Scalar) else prompt.path
         if not place.is_file():
@@ -79,4 +79,4 @@ def _check_template(text: str, file: str, entry: JobEntry, path: KeyPath, findin
     for name in (field.removeprefix(METADATA) for field in template.fields if field.startswith(METADATA)):
         if name not in kept and not any(name.startswith(f"{one}.") for one in kept):
             allowed = "one of input.metadata: " + (listed(kept) or "none is kept yet")
-            findings.add(path, f"the questions keep no metadata {name!r}", allowed, near(name, kept))
+            findings.add(path, f"the questions keep no metadata {name!r}", allowed, suggest(name, kept))

@@ -55,7 +55,7 @@ def test_one_of_several_endpoints_is_the_place_of_whoever_names_it_alone() -> No
     several = model(endpoints=[{"base_url": "http://127.0.0.1:9/v1", "limits": STATED}, {"base_url": "http://127.0.0.1:8/v1"}])
     alone = model(base_url="http://127.0.0.1:9/v1")
     known = places(alone, several)
-    first, second = several.places()
+    first, second = several.endpoints_with_limits()
     assert known.of(alone) is known.of(several, first)
     assert known.of(several, second).limiter.limits.requests_per_minute is None
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from asyncrun.errors import JobFileError
 from asyncrun.jobfile import JobFile, LoadOptions, parse_job_file
-from asyncrun.jobfile.job_file import Sections
+from asyncrun.jobfile.job_file import TopLevel
 from asyncrun.jobfile.jobs import built_in_models
 from asyncrun.jobfile.sections import EmbedderConfig
 from tests.depth import times
 
-KEYS = sorted({*Sections.model_fields, *EmbedderConfig.model_fields, *(name for model in built_in_models() for name in model.model_fields)})
+KEYS = sorted({*TopLevel.model_fields, *EmbedderConfig.model_fields, *(name for model in built_in_models() for name in model.model_fields)})
 WORDS = ["a", "local", "openai/m", "-", "*.md", "**", "out/a.jsonl", "auto", "embed", "ingest", "query"]
 WORDS += ["5%", "2h", "10MB", "${A}", "${B:-x}", "$$", "${", "no", "0123", "12:30"]
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(WORDS)
@@ -41,7 +41,7 @@ jobs = st.fixed_dictionaries(
     | {"workers": scalars, "max_failures": scalars, "skip": scalars, "budget": nested, "top_k": scalars, "search": scalars, "llm": scalars},
 )
 files = nested | st.fixed_dictionaries(
-    {"jobs": st.lists(jobs, min_size=1, max_size=3)}, optional={key: nested for key in Sections.model_fields if key != "jobs"}
+    {"jobs": st.lists(jobs, min_size=1, max_size=3)}, optional={key: nested for key in TopLevel.model_fields if key != "jobs"}
 )
 calm = settings(max_examples=times(quick=20, deep=100), suppress_health_check=list(HealthCheck))
 
