@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "asyncrun").rglob("*.py"))}
+import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = 40
 """Lines below which a module that one neighbour alone imports is a part of that neighbour."""
 
@@ -17,13 +17,18 @@ ON_ITS_OWN = {"asyncrun.testing.vectors": "plugin authors import it"}
 """Such modules that stay, each with the reason."""
 
 
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "asyncrun").rglob("*.py"))}
+
+
 def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def named_in(path: Path) -> Iterator[str]:
+def named_in(path: Path, tree: ast.Module) -> Iterator[str]:
     """Yield what a file imports, wherever in it, and what it names in a text: a registry and a lazy package import by name."""
-    for node in ast.walk(TREES[path]):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -34,24 +39,24 @@ def named_in(path: Path) -> Iterator[str]:
             yield f"{module_of(path)}.{node.value}"
 
 
-def test_no_public_class_has_the_name_of_another() -> None:
+def test_no_public_class_has_the_name_of_another(trees: dict[Path, ast.Module]) -> None:
     homes: dict[str, list[str]] = defaultdict(list)
-    for path, tree in TREES.items():
+    for path, tree in trees.items():
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes[node.name].append(module_of(path))
     assert {name: places for name, places in homes.items() if len(places) > 1} == {}
 
 
-def test_no_module_is_a_shard_of_its_only_importer() -> None:
+def test_no_module_is_a_shard_of_its_only_importer(trees: dict[Path, ast.Module]) -> None:
     importers: dict[str, set[str]] = defaultdict(set)
-    known = {module_of(path) for path in TREES}
-    for path in TREES:
-        for name in named_in(path):
+    known = {module_of(path) for path in trees}
+    for path, tree in trees.items():
+        for name in named_in(path, tree):
             if name in known and name != module_of(path):
                 importers[name].add(module_of(path))
     shards = {}
-    for path in TREES:
+    for path in trees:
         module, lines = module_of(path), len(path.read_text(encoding="utf-8").splitlines())
         users = importers[module]
         if (
