@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from asyncrun.aio.limits import Limits
 from asyncrun.errors import AsyncrunError, BudgetError, DamagedStateError, TooManyFailuresError, TryLaterError
@@ -10,6 +11,7 @@ from asyncrun.humanize import counted
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.forecast import at_limits, bound_by
 from asyncrun.jobs.in_flight import Share
+from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ports import Progress
 from asyncrun.records import EmbedFailure, ItemFailure
 from asyncrun.results import Counts, JobResult, Status
@@ -118,7 +120,23 @@ class JobCounters:
             return TooManyFailuresError(f"all {failed} items failed")
         return None
 
-    def left_over(self) -> DamagedStateError | None:
+    @property
+    def nothing_accepted(self) -> bool:
+        """Whether refusals may be the endpoint's fault: it has accepted nothing in this run."""
+        return self.counts.ok == self.counts.cached
+
+    def with_doubt(self, known: KnownFailure, before: KnownFailure | None) -> KnownFailure:
+        """Return a failure as one that the next run asks again where nothing was accepted, given how the item failed before.
+
+        What was refused before, the same text with the same settings, is no longer in doubt where others have been accepted before.
+        """
+        if not self.nothing_accepted:
+            return known
+        if before is None or (before.space, before.key, before.failure.reason) != (known.space, known.key, known.failure.reason):
+            return replace(known, in_doubt=True)
+        return replace(known, in_doubt=before.in_doubt and not self.counts.cached)
+
+    def unfinished(self) -> DamagedStateError | None:
         """Return the error of a job that is done although items of it have not ended, as when their vectors were dropped meanwhile."""
         if self.counts.items == self._total:
             return None

@@ -1,9 +1,9 @@
-"""Items without a finished vector are sent; what another job is sending is awaited."""
+"""Items without a finished vector are sent, what another job is sending is awaited, and what failed is kept with all that have its text."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,6 @@ import numpy as np
 
 from asyncrun.errors import AsyncrunError, TryLaterError
 from asyncrun.jobs.disk_space import DiskCheck
-from asyncrun.jobs.failures import keep_failures
 from asyncrun.jobs.forecast import load_of
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.job_counters import JobCounters
@@ -20,9 +19,10 @@ from asyncrun.jobs.run_options import not_done
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.jobs.space_check import check_place
-from asyncrun.jobs.spool import OpenTexts
+from asyncrun.jobs.spool import OpenText, OpenTexts
+from asyncrun.ledger.job_records import KnownFailure, known_failures
 from asyncrun.ledger.ledger import TRUNCATED
-from asyncrun.records import Embedded, EmbedFailure
+from asyncrun.records import Embedded, EmbedFailure, ItemFailure, Space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,3 +127,37 @@ class _ItemSender:
         truncated = index.flags(positions[found]) & TRUNCATED > 0
         self.counters.add(ok=int(done.sum()), cached=int(done.sum()), truncated=int(done[truncated].sum()))
         return found
+
+
+async def keep_failures(
+    items: Items, scanned: Scan, texts: Iterable[OpenText], failures: Mapping[int, EmbedFailure], counters: JobCounters
+) -> None:
+    """Store and count the failures of the scan and of the answers to texts, which are given by the item's ordinal."""
+    context = items.context
+    by_key = {scanned.key(ordinal): failure for ordinal, failure in failures.items()}
+    known = list(scanned.failures)
+    if by_key:
+        new = await asyncio.to_thread(lambda: list(_failed(items.space, texts, by_key)))
+        if counters.nothing_accepted:
+            before = await asyncio.to_thread(known_failures, context.ledger, context.failures)
+            new = [counters.with_doubt(each, before.get(each.failure.id)) for each in new]
+        known += new
+    for each in known:
+        counters.fail(each.failure)
+    if context.options.limit is not None:
+        known += await asyncio.to_thread(_beyond_limit, items)
+    await context.keep_failures(known)
+
+
+def _beyond_limit(items: Items) -> list[KnownFailure]:
+    """Return the failures of an earlier run whose items this one does not see."""
+    seen = {item.id for item in items.source.items()}
+    return [known for name, known in known_failures(items.context.ledger, items.context.failures).items() if name not in seen]
+
+
+def _failed(space: Space, texts: Iterable[OpenText], by_key: Mapping[bytes, EmbedFailure]) -> Iterator[KnownFailure]:
+    for text in texts:
+        failure = by_key.get(text.key)
+        if failure is not None:
+            told = ItemFailure(text.id, text.place, failure.reason, failure.message, failure.attempts)
+            yield KnownFailure(told, space.fingerprint, text.key)

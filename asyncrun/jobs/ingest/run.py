@@ -15,7 +15,6 @@ from asyncrun.jobs.change_notes import change_notes, unread_files
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes
 from asyncrun.jobs.distinct import DistinctSource, changed_input
-from asyncrun.jobs.failures import doubted, in_doubt
 from asyncrun.jobs.forecast import Foreseen, load_of
 from asyncrun.jobs.ingest.documents import ChunkedDocument, DocumentScan, document_mark, load_after, rounds, scan_documents
 from asyncrun.jobs.ingest.store_sync import StoreSync
@@ -113,7 +112,7 @@ class IngestRun:
                 error = await self._commit_changed(found, changed, counters, disk_check) or counters.too_many()
             if error is None:
                 await self.sync.prune(found.gone, counters)
-                error = not_done(found.left) or counters.left_over()
+                error = not_done(found.left) or counters.unfinished()
             if error is None:
                 await asyncio.to_thread(self.sync.seal)
         except AsyncrunError as raised:
@@ -182,7 +181,7 @@ class IngestRun:
             error = await self._send(documents, failures, counters, disk_check, load_after(documents, self.embedder, length))
             index = await asyncio.to_thread(self._index)
             for known in await self.sync.commit(documents, failures, index, self._space, counters):
-                kept.append(doubted(known, before.get(known.failure.id), counters) if in_doubt(counters) else known)
+                kept.append(counters.with_doubt(known, before.get(known.failure.id)))
                 counters.fail(known.failure)
             if error := error or counters.too_many() or self.context.stopped():
                 return error

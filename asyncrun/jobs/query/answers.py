@@ -15,7 +15,6 @@ from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import AsyncrunError, ItemError
 from asyncrun.jobs.budget import ReservedAmount
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.failures import doubted, in_doubt
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.outputs import new_row_ids
 from asyncrun.jobs.query.questions import Answering, Question, answered_row, look_up
@@ -97,10 +96,7 @@ class Answers:
     @property
     def failures(self) -> list[KnownFailure]:
         """Return the failures, as the ledger is to know them."""
-        doubtful = in_doubt(self._counters)
-        return [
-            doubted(known, self._known.get(known.failure.id), self._counters) if new and doubtful else known for known, new in self._failed
-        ]
+        return [self._counters.with_doubt(known, self._known.get(known.failure.id)) if new else known for known, new in self._failed]
 
     async def _calls(self, blocks: Iterator[Sequence[Found]]) -> AsyncIterator[Callable[[], Awaitable[Settled]]]:
         while self._ended is None and (block := await asyncio.to_thread(self._next, blocks)) is not None:

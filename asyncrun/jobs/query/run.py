@@ -12,7 +12,6 @@ import numpy as np
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import AsyncrunError, DamagedStoreError, JobFailedError, UsageError
 from asyncrun.jobs.collection_check import check_space, filter_notes
-from asyncrun.jobs.failures import keep_failures
 from asyncrun.jobs.items import Items, input_notes, plan_items
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.outputs import JobOutput, Row, RowIds, check_rows, new_row_ids
@@ -20,7 +19,7 @@ from asyncrun.jobs.query.answers import Answers, Found
 from asyncrun.jobs.query.fillers import with_mend_hint
 from asyncrun.jobs.query.questions import Answering, Question, answered_row, find_unanswered, likely_size, look_up, with_answers
 from asyncrun.jobs.scan import Scan
-from asyncrun.jobs.send_missing import send_missing
+from asyncrun.jobs.send_missing import keep_failures, send_missing
 from asyncrun.jobs.spool import OpenTexts
 from asyncrun.ledger.job_records import known_failures
 from asyncrun.ledger.key_index import KeyIndex
