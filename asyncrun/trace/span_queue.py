@@ -14,9 +14,9 @@ from asyncrun.callbacks.job_events import JobLog
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import StorageError
 from asyncrun.trace.attributes import Plain, dump_attributes, read_payload
-from asyncrun.trace.event_tree import EventNode
-from asyncrun.trace.folding import FoldedEvents
+from asyncrun.trace.folded_events import FoldedEvents
 from asyncrun.trace.run_record import RUNNING, RunRecord, Span
+from asyncrun.trace.span_sampling import EventNode
 from asyncrun.trace.span_tree import DETAILS, WAITS
 from asyncrun.trace.store import Row, TraceStore, span_of
 

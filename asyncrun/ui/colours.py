@@ -10,7 +10,7 @@ from typing import TextIO
 
 from asyncrun.escape import printable
 from asyncrun.streams import OutputStream
-from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, line, plain
+from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, line, line_text
 
 CODES = {
     Style.TITLE: "1",
@@ -74,7 +74,7 @@ def _broken(whole: StyledLine, width: int) -> Iterator[StyledLine]:
     parts = line(*(StyledPart(printable(part.text), part.style) for part in whole))
     # Breaking a line moves nothing but its spaces.
     styles = iter([part.style for part in parts for letter in part.text if not letter.isspace()])
-    for text in break_line(plain(parts), width).split("\n"):
+    for text in break_line(line_text(parts), width).split("\n"):
         letters = [(Style.PLAIN if letter.isspace() else next(styles), letter) for letter in text]
         yield tuple(StyledPart("".join(letter for _, letter in group), style) for style, group in groupby(letters, key=itemgetter(0)))
 

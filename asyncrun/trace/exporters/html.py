@@ -28,8 +28,8 @@ from asyncrun.trace.span_tree import (
     timings_by_type,
     walk,
 )
+from asyncrun.trace.views.folded_tree import alike_groups
 from asyncrun.trace.views.styled_text import utc_time
-from asyncrun.trace.views.tree import alike_groups
 
 MOST_JOBS = 1000
 """Jobs that get a line of their own in the table of waits."""

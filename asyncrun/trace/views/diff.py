@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from asyncrun.humanize import duration
 from asyncrun.trace.run_comparison import Change, SettingChange, changes_between, measure_jobs, measure_run, settings_between
 from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, clean, fit, line, shorten, style_of, utc_time
+from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, fit, line, one_line, shorten, style_of, utc_time
 from asyncrun.trace.views.table import Column, render_table
 
 Recorded = tuple[RunRecord, Sequence[Span]]
@@ -41,10 +41,8 @@ def render_diff(before: Recorded, after: Recorded, width: int, now: float) -> St
 def _head(letter: str, run: RunRecord, now: float) -> StyledLine:
     took = "" if run.seconds is None else f" in {duration(run.seconds)}"
     lost = ", partial trace" if run.lost else ""
-    status = run.status_at(now)
-    return line(
-        f"{letter}  {clean(run.run_id)}: ", StyledPart(clean(status), style_of(status)), f"{took}{lost}, started {utc_time(run.started)}"
-    )
+    status = StyledPart(one_line(run.status_at(now)), style_of(run.status_at(now)))
+    return line(f"{letter}  {one_line(run.run_id)}: ", status, f"{took}{lost}, started {utc_time(run.started)}")
 
 
 def _verdict(changes: Sequence[Change]) -> str:
@@ -69,7 +67,7 @@ def _jobs(before: Sequence[Span], after: Sequence[Span]) -> list[StyledLine]:
 
 
 def _name(job: str) -> str:
-    return shorten(clean(job), LONGEST_NAME)
+    return shorten(one_line(job), LONGEST_NAME)
 
 
 def _job(name: str, changes: Sequence[Change]) -> list[StyledLine]:
@@ -104,7 +102,8 @@ def _table(changes: Sequence[Change], width: int) -> list[StyledLine]:
 
 def _settings(found: Sequence[SettingChange], width: int) -> list[StyledLine]:
     layout = [Column("setting", "<", 8), Column("A", "<", 6), Column("B", "<", 6)]
-    rows = [[shorten(clean(setting.name), LONGEST_NAME), setting.before or "-", setting.after or "-"] for setting in found[:MOST_SETTINGS]]
+    shown = found[:MOST_SETTINGS]
+    rows = [[shorten(one_line(setting.name), LONGEST_NAME), setting.before or "-", setting.after or "-"] for setting in shown]
     more = [line(f"and {len(found) - MOST_SETTINGS} more")] if len(found) > MOST_SETTINGS else []
     return [*render_table(layout, rows, width), *more]
 

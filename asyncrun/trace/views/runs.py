@@ -10,22 +10,22 @@ from asyncrun.trace.critical_path import critical_path, parts_of
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, SpanNode, build_forest, lanes_of
 from asyncrun.trace.used_concurrency import concurrency_of
+from asyncrun.trace.views.folded_tree import render_tree
 from asyncrun.trace.views.styled_text import (
     Style,
     StyledLine,
     StyledPart,
     StyledText,
     Word,
-    clean,
     fit,
     local_time,
+    one_line,
     stack,
     style_of,
     utc_time,
 )
 from asyncrun.trace.views.table import Column, render_table
 from asyncrun.trace.views.timing_summary import render_summary
-from asyncrun.trace.views.tree import render_tree
 
 _LAYOUT = (
     Column("run", "<"),
@@ -71,11 +71,11 @@ def render_show(run: RunRecord, spans: Sequence[Span], width: int, now: float) -
     """Return the picture of a run, no line wider than `width`. `now` (seconds since 1970) tells a live run from a dead one."""
     took = "" if run.seconds is None else f" in {duration(run.seconds)}"
     code = "" if run.exit_code is None else f", exit code {run.exit_code}"
-    status = run.status_at(now)
+    status = StyledPart(one_line(run.status_at(now)), style_of(run.status_at(now)))
     origin = f"started {utc_time(run.started)}, asyncrun {run.version} on {run.host}, {run.job_file or 'no job file'}"
     head = [
-        fit(width, StyledPart(f"Run {clean(run.run_id)}", Style.TITLE), ": ", StyledPart(clean(status), style_of(status)), f"{took}{code}"),
-        fit(width, clean(origin)),
+        fit(width, StyledPart(f"Run {one_line(run.run_id)}", Style.TITLE), ": ", status, f"{took}{code}"),
+        fit(width, one_line(origin)),
     ]
     shown = stack(StyledText(tuple(head)), _gaps(run, width), render_tree(spans, width), render_summary(spans, width))
     return stack(shown, render_path(spans, width), gap=1)

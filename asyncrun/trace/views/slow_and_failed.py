@@ -12,7 +12,7 @@ from asyncrun.humanize import counted, duration
 from asyncrun.trace.attributes import texts_in
 from asyncrun.trace.run_record import UNFINISHED, RunRecord, Span
 from asyncrun.trace.span_tree import DETAILS, SHORTEST_WAIT, WAITS, SpanNode, build_forest, number_of
-from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, Word, clean, fit, shorten, style_of
+from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, Word, fit, one_line, shorten, style_of
 from asyncrun.trace.views.table import Column, render_table
 
 LONGEST_STATUS = 12
@@ -58,7 +58,7 @@ def render_slow(spans: Sequence[Span], width: int, count: int = 10) -> StyledTex
 
 def _status(span: Span) -> StyledPart:
     status = UNFINISHED if span.end is None else span.status
-    return StyledPart(shorten(clean(status), LONGEST_STATUS), style_of(status))
+    return StyledPart(shorten(one_line(status), LONGEST_STATUS), style_of(status))
 
 
 def _events(spans: Sequence[Span]) -> str:
@@ -115,21 +115,21 @@ def render_errors(run: RunRecord, spans: Sequence[Span], width: int) -> StyledTe
     items = _failed_items(spans)
     more = f"{items:,} {'item failed by itself' if items == 1 else 'items failed by themselves'}: see `asyncrun failed`" if items else ""
     if not found:
-        return StyledText((fit(width, "; ".join(part for part in (f"No event of run {clean(run.run_id)} failed", more) if part) + "."),))
+        return StyledText((fit(width, "; ".join(part for part in (f"No event of run {one_line(run.run_id)} failed", more) if part) + "."),))
     total = sum(failure.count for failure in found)
-    lines: list[StyledLine] = [fit(width, StyledPart(f"{counted(total, 'event')} of run {clean(run.run_id)} failed", Style.TITLE))]
+    lines: list[StyledLine] = [fit(width, StyledPart(f"{counted(total, 'event')} of run {one_line(run.run_id)} failed", Style.TITLE))]
     for failure in found[:MOST_SHOWN]:
         times = f"{failure.count:,} times, first " if failure.count > 1 else ""
-        lines.append(fit(width, f"{times}at {duration(failure.at)}: {clean(' > '.join(failure.path))}"))
+        lines.append(fit(width, f"{times}at {duration(failure.at)}: {one_line(' > '.join(failure.path))}"))
         lines.extend(fit(width, "    ", StyledPart(words, Style.BAD)) for words in _wrapped(_reason(failure), max(width - 4, 1)))
-        lines.extend(fit(width, f"    text: {clean(text)}") for text in failure.texts)
+        lines.extend(fit(width, f"    text: {one_line(text)}") for text in failure.texts)
     if len(found) > MOST_SHOWN:
         lines.append(fit(width, f"and {len(found) - MOST_SHOWN:,} more, in `asyncrun trace errors --json`"))
     return StyledText((*lines, *([fit(width, more + ".")] if more else [])))
 
 
 def _reason(failure: Failure) -> str:
-    return clean(": ".join(part for part in (failure.kind, failure.message) if part)) or "no reason is recorded"
+    return one_line(": ".join(part for part in (failure.kind, failure.message) if part)) or "no reason is recorded"
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -49,7 +49,7 @@ class StyledText:
     lines: tuple[StyledLine, ...] = ()
 
     def __str__(self) -> str:
-        return "\n".join(map(plain, self.lines))
+        return "\n".join(map(line_text, self.lines))
 
 
 def line(*words: Word) -> StyledLine:
@@ -58,7 +58,7 @@ def line(*words: Word) -> StyledLine:
     return tuple(part for part in parts if part.text)
 
 
-def plain(parts: StyledLine) -> str:
+def line_text(parts: StyledLine) -> str:
     """Return the text of a line."""
     return "".join(part.text for part in parts)
 
@@ -66,11 +66,11 @@ def plain(parts: StyledLine) -> str:
 def fit(width: int, *words: Word) -> StyledLine:
     """Return a line in at most `width` columns, cut with an ellipsis.
 
-    >>> plain(fit(6, "embed", StyledPart("-notes", Style.BAD)))
+    >>> line_text(fit(6, "embed", StyledPart("-notes", Style.BAD)))
     'embed…'
     """
     parts = line(*words)
-    rest = shorten(plain(parts), width)
+    rest = shorten(line_text(parts), width)
     kept = []
     for part in parts:
         # What is cut ends in an ellipsis, which takes the place of at least one character.
@@ -97,7 +97,7 @@ def style_of(status: str) -> Style:
     return Style.ODD if status in ("partial", "stopped", "cancelled", UNFINISHED) else Style.PLAIN
 
 
-def clean(text: str) -> str:
+def one_line(text: str) -> str:
     """Return outside text on one line, with nothing in it that moves the cursor."""
     return printable(text).replace("\t", " ")
 

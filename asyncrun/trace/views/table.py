@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, Word, clean, columns, line, pad, shorten, shorten_start
+from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, Word, columns, line, one_line, pad, shorten, shorten_start
 
 GAP = "  "
 T = TypeVar("T")
@@ -73,7 +73,7 @@ def _sizes(layout: Sequence[Column], cells: Sequence[Sequence[StyledPart]]) -> t
 
 
 def _cell(cell: Word) -> StyledPart:
-    return StyledPart(clean(cell.text), cell.style) if isinstance(cell, StyledPart) else StyledPart(clean(cell))
+    return StyledPart(one_line(cell.text), cell.style) if isinstance(cell, StyledPart) else StyledPart(one_line(cell))
 
 
 def _row(cells: Sequence[tuple[StyledPart, int, Column]]) -> StyledLine:

@@ -8,7 +8,7 @@ from asyncrun.humanize import duration
 from asyncrun.trace.run_record import UNFINISHED, Span
 from asyncrun.trace.span_tree import SpanNode, build_forest, lanes_of
 from asyncrun.trace.used_concurrency import concurrency_of, mean_levels, stretches_of
-from asyncrun.trace.views.styled_text import Style, StyledPart, StyledText, Word, clean, columns, fit, pad, style_of
+from asyncrun.trace.views.styled_text import Style, StyledPart, StyledText, Word, columns, fit, one_line, pad, style_of
 
 BARS = "▁▂▃▄▅▆▇█"
 IDLE = "·"
@@ -27,7 +27,7 @@ def render_timeline(spans: Sequence[Span], width: int) -> StyledText:
         return StyledText((fit(width, "No events were recorded."),))
     lanes = lanes_of(forest)
     start, end = min(node.span.start for node in forest), max(node.end for node in forest)
-    labels = {name: clean(name) for name in lanes}
+    labels = {name: one_line(name) for name in lanes}
     tails = {name: _tail(heads) for name, heads in lanes.items()}
     label = min(max(map(columns, labels.values())), WIDEST_LABEL, max(width // 4, 1))
     tail = max(map(len, tails.values()))

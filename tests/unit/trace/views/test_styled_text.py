@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.trace.views.styled_text import columns, pad, plain, shorten, shorten_start
+from asyncrun.trace.views.styled_text import columns, line_text, pad, shorten, shorten_start
 from asyncrun.trace.views.table import Column, render_table
 
 
@@ -38,7 +38,7 @@ def test_columns(text: str, width: int) -> None:
 def test_a_table_shortens_what_may_be_shortened_and_then_leaves_out_the_last_columns() -> None:
     layout = [Column("name", "<", 4), Column("n"), Column("note", "<", 4)]
     rows = [["a long name", "1", "a long note"]]
-    assert list(map(plain, render_table(layout, rows, 80))) == ["name         n  note", "a long name  1  a long note"]
-    assert list(map(plain, render_table(layout, rows, 20))) == ["name         n  note", "a long name  1  a l…"]
-    assert list(map(plain, render_table(layout, rows, 12))) == ["name       n", "a long n…  1"]
-    assert list(map(plain, render_table(layout, rows, 5))) == ["name", "a lo…"]
+    assert list(map(line_text, render_table(layout, rows, 80))) == ["name         n  note", "a long name  1  a long note"]
+    assert list(map(line_text, render_table(layout, rows, 20))) == ["name         n  note", "a long name  1  a l…"]
+    assert list(map(line_text, render_table(layout, rows, 12))) == ["name       n", "a long n…  1"]
+    assert list(map(line_text, render_table(layout, rows, 5))) == ["name", "a lo…"]

@@ -11,12 +11,12 @@ import pytest
 
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.views.diff import render_diff
+from asyncrun.trace.views.folded_tree import render_tree
 from asyncrun.trace.views.runs import render_path, render_runs, render_show
 from asyncrun.trace.views.slow_and_failed import render_errors, render_slow
 from asyncrun.trace.views.styled_text import StyledText, columns, stack
 from asyncrun.trace.views.timeline import render_timeline
 from asyncrun.trace.views.timing_summary import render_summary
-from asyncrun.trace.views.tree import render_tree
 from asyncrun.ui.colours import paint
 
 NOW = 1_795_486_525.0

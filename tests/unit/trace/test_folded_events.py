@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from asyncrun.redact import Redactor
-from asyncrun.trace.event_tree import FIRST, MOST_FAILED, MOST_SAMPLED, SLOWEST
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import Span
+from asyncrun.trace.span_sampling import FIRST, MOST_FAILED, MOST_SAMPLED, SLOWEST
 from asyncrun.trace.store import TraceStore
 from tests.depth import times
 

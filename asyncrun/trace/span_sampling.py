@@ -1,4 +1,4 @@
-"""Which events keep spans of their own, and which are folded into one: decided as they end, in bounded memory."""
+"""Which events of a run keep spans of their own, and which are folded into one: sampled as they end, in bounded memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from asyncrun.trace.attributes import Plain
-from asyncrun.trace.folding import CoveredTime, FoldedEvents
+from asyncrun.trace.folded_events import CoveredTime, FoldedEvents
 from asyncrun.trace.percentiles import DurationHistogram
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Events that are alike as one: exact counts and sums, what they have in common, and how much time they cover."""
+"""Folded events, many that are alike as one: exact counts and sums, what they have in common, and how much time they cover."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.trace.folding import CoveredTime
+from asyncrun.trace.folded_events import CoveredTime
 from asyncrun.trace.span_tree import union_seconds
 
 moments = st.integers(0, 60)

@@ -1,4 +1,4 @@
-"""The trace map as a tree: LlamaIndex's form, with names, and with many equal siblings folded into one line."""
+"""The trace map as a tree: LlamaIndex's form, with names; more than eight equal siblings are folded into one line."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from asyncrun.trace.views.styled_text import (
     StyledPart,
     StyledText,
     Word,
-    clean,
     columns,
     fit,
     line,
-    plain,
+    line_text,
+    one_line,
     shorten,
     style_of,
 )
@@ -46,7 +46,7 @@ def render_tree(spans: Sequence[Span], width: int, most_lines: int | None = None
         below = fit(width, StyledPart(f"{'  ' * FIRST_LEVEL}what is below them: asyncrun trace", Style.FAINT))
         lines = [*_lines([replace(node, children=()) for node in roots], width, 1), below]
     stars = line(StyledPart(STARS, Style.FAINT))
-    title = fit(width, StyledPart(f"Trace: {clean(spans[0].run_id)}" if spans else "Trace: no events", Style.TITLE))
+    title = fit(width, StyledPart(f"Trace: {one_line(spans[0].run_id)}" if spans else "Trace: no events", Style.TITLE))
     return StyledText((stars, title, *lines, stars))
 
 
@@ -88,11 +88,11 @@ def _line(group: Sequence[SpanNode], level: int, width: int) -> StyledLine:
     # In a narrow terminal deep levels stop moving to the right.
     head = "  " * min(level, max(width // 8, 1)) + "|_"
     span = group[0].span
-    label = clean(span.type)
+    label = one_line(span.type)
     if span.name and all(node.span.name == span.name for node in group):
-        label += f" {clean(span.name)}"
+        label += f" {one_line(span.name)}"
     tails = _tails(group)
-    room = [width - columns(head) - columns(plain(tail)) for tail in tails]
+    room = [width - columns(head) - columns(line_text(tail)) for tail in tails]
     enough = min(columns(label), SHORTEST_LABEL)
     chosen = next((index for index, size in enumerate(room) if size >= enough), len(tails) - 1)
     return fit(width, StyledPart(head, Style.FAINT), shorten(label, max(room[chosen], 1)), *tails[chosen])
@@ -107,7 +107,7 @@ def _tails(group: Sequence[SpanNode]) -> list[StyledLine]:
             unfinished = StyledPart(UNFINISHED, style_of(UNFINISHED))
             return [line(" -> ", unfinished, f" ({took} so far)"), line(" -> ", unfinished)]
         status = group[0].span.status
-        said: list[Word] = [] if status == "succeeded" else [" (", StyledPart(shorten(clean(status), 20), style_of(status)), ")"]
+        said: list[Word] = [] if status == "succeeded" else [" (", StyledPart(shorten(one_line(status), 20), style_of(status)), ")"]
         return [line(f" -> {took}", *said), line(f" -> {took}")]
     count = sum(node.count for node in group)
     sums = f" x {count} -> {duration(sum(node.seconds for node in group))}"

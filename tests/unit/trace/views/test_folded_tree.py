@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncrun.trace.views.tree import render_tree
+from asyncrun.trace.views.folded_tree import render_tree
 
 
 def lines(maker) -> list[str]:
