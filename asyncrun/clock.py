@@ -39,9 +39,9 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-LEAST = 5.0
+SHORTEST_SUSPENSION = 5.0
 """Seconds by which the wall clock must get ahead: a time server moves it by less at a time, a shorter sleep breaks no connection."""
-EVERY = 1.0
+LOOK_INTERVAL = 1.0
 """Seconds between two looks."""
 
 
@@ -70,14 +70,14 @@ def seconds_suspended(before: Moment, after: Moment) -> float:
     0.0
     """
     ahead = (after.wall - before.wall) - (after.monotonic - before.monotonic)
-    return ahead if ahead >= LEAST else 0.0
+    return ahead if ahead >= SHORTEST_SUSPENSION else 0.0
 
 
 async def watch_suspension(clock: Clock, resumed: Callable[[float], Awaitable[None]]) -> None:
     """Call `resumed` with the seconds each time the machine turns out to have been suspended. Runs until it is cancelled."""
     before = moment(clock)
     while True:
-        await clock.sleep(EVERY)
+        await clock.sleep(LOOK_INTERVAL)
         after = moment(clock)
         if seconds := seconds_suspended(before, after):
             await resumed(seconds)

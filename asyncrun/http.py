@@ -24,9 +24,9 @@ KEEP_ALIVE = 4.0
 """Seconds that an idle connection is kept: less than the 5 s of uvicorn and node, so that we are not the last to know."""
 MAX_REPLY = 64 * 2**20
 """Bytes of a reply, decompressed: twice what 2,048 vectors of 3,072 numbers take in base64."""
-SLICE = 2**20
+BODY_SLICE = 2**20
 """A larger body goes out in parts of so many bytes, so that the loop is not held up while it is copied."""
-PIECE = 2**18
+REPLY_PIECE = 2**18
 """Bytes of a reply that are taken over at a time, as many as asyncio reads at most; httpx-aiohttp cuts pieces of 16 KiB out of them."""
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
@@ -162,7 +162,7 @@ def _watched_client() -> type[httpx.AsyncClient]:
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             response = await super().handle_async_request(request)
             stream: Any = response.stream
-            stream.CHUNK_SIZE = PIECE
+            stream.CHUNK_SIZE = REPLY_PIECE
             return response
 
     class WatchedClient(HttpxAiohttpClient):
@@ -250,7 +250,7 @@ async def send(
             _making.set((making, connecting))
             async with asyncio.timeout(timeout):
                 for last in (False, True):
-                    content = body if body is None or len(body) <= SLICE else _slices(body)
+                    content = body if body is None or len(body) <= BODY_SLICE else _slices(body)
                     try:
                         async with client.connections() as http, http.stream(method, url, content=content, headers=sent) as got:
                             reply = Reply(got.status_code, dict(got.headers.items()), await _read(got, max_bytes))
@@ -267,8 +267,8 @@ async def send(
 
 
 async def _slices(body: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(body), SLICE):
-        yield body[start : start + SLICE]
+    for start in range(0, len(body), BODY_SLICE):
+        yield body[start : start + BODY_SLICE]
 
 
 def _found_closed(error: Exception) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobPlan, JobResult, RunResult
@@ -11,7 +11,7 @@ from asyncrun.usage import Load, Usage, Waits
 
 
 class Progress:
-    """An onlooker of a run, which does nothing: what is to be seen is overridden.
+    """What is told how a run goes on, and does nothing with it: what is to be seen is overridden.
 
     Calls are cheap and frequent: an implementation draws at most ten times a second.
 
@@ -58,76 +58,33 @@ class Progress:
         """Leave the screen as a finished line; may be called twice."""
 
 
+def _tell_each(method: str) -> Any:
+    def tell(self: CombinedProgress, *told: Any) -> None:
+        for member in self.members:
+            getattr(member, method)(*told)
+
+    return tell
+
+
 class CombinedProgress(Progress):
-    """Several onlookers as one, such as a terminal and a log file: each is told everything, in order."""
+    """Several as one, such as a terminal and a log file: each is told everything, in order."""
 
     def __init__(self, *members: Progress) -> None:
-        self._members = members
+        self.members = members
 
-    def run_started(self, run_id: str, tasks: Sequence[str]) -> None:
-        """Tell each."""
-        for member in self._members:
-            member.run_started(run_id, tasks)
-
-    def task_started(self, task: str, total: int | None) -> None:
-        """Tell each."""
-        for member in self._members:
-            member.task_started(task, total)
-
-    def advance(self, task: str, counts: Counts) -> None:
-        """Tell each."""
-        for member in self._members:
-            member.advance(task, counts)
-
-    def use(self, task: str, usage: Usage) -> None:
-        """Tell each."""
-        for member in self._members:
-            member.use(task, usage)
-
-    def expect(self, task: str, left: Load) -> None:
-        """Tell each."""
-        for member in self._members:
-            member.expect(task, left)
-
-    def sending(self, task: str, load: Load) -> None:
-        """Tell each."""
-        for member in self._members:
-            member.sending(task, load)
-
-    def received(self, task: str, load: Load, waits: Waits | None) -> None:
-        """Tell each."""
-        for member in self._members:
-            member.received(task, load, waits)
-
-    def item_failed(self, task: str, failure: ItemFailure) -> None:
-        """Tell each."""
-        for member in self._members:
-            member.item_failed(task, failure)
-
-    def waiting(self, task: str, reason: str | None) -> None:
-        """Tell each."""
-        for member in self._members:
-            member.waiting(task, reason)
-
-    def task_finished(self, task: str, result: JobResult | None) -> None:
-        """Tell each."""
-        for member in self._members:
-            member.task_finished(task, result)
-
-    def run_finished(self, result: RunResult) -> None:
-        """Tell each."""
-        for member in self._members:
-            member.run_finished(result)
-
-    def warn(self, message: str) -> None:
-        """Tell each."""
-        for member in self._members:
-            member.warn(message)
-
-    def close(self) -> None:
-        """Close each."""
-        for member in self._members:
-            member.close()
+    run_started = _tell_each("run_started")
+    task_started = _tell_each("task_started")
+    advance = _tell_each("advance")
+    use = _tell_each("use")
+    expect = _tell_each("expect")
+    sending = _tell_each("sending")
+    received = _tell_each("received")
+    item_failed = _tell_each("item_failed")
+    waiting = _tell_each("waiting")
+    task_finished = _tell_each("task_finished")
+    run_finished = _tell_each("run_finished")
+    warn = _tell_each("warn")
+    close = _tell_each("close")
 
 
 class JobRun(Protocol):

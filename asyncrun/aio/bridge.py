@@ -18,7 +18,7 @@ from asyncrun.errors import NestedLoopError
 
 T = TypeVar("T")
 
-STEP = 0.1
+WAIT_STEP = 0.1
 """Seconds of one wait for the thread: where a signal cannot end a wait, its handler runs between two of them."""
 INTERRUPTS = 3
 """At this interrupt the thread is left behind: its coroutine has ignored the cancellations of those before."""
@@ -152,7 +152,7 @@ class _Thread(threading.Thread, Generic[T]):
                 while len(interrupts) < INTERRUPTS and not self._done.is_set():
                     try:
                         self._go.set()
-                        self._done.wait(STEP)
+                        self._done.wait(WAIT_STEP)
                     except KeyboardInterrupt:  # of a handler that the program has set itself
                         interrupts.append(signal.SIGINT)
                         self.cancel()

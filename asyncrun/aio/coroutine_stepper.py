@@ -14,16 +14,17 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from asyncrun.aio.worker_state import WorkerState
+
+if TYPE_CHECKING:
+    from asyncrun.callbacks.job_events import Around
 
 T = TypeVar("T")
 
 Job = Awaitable[T] | Callable[[], Awaitable[T]]
 """What can be run: an awaitable, or a callable without arguments that returns one."""
-Around = Callable[[Coroutine[Any, Any, T], int], Coroutine[Any, Any, T]]
-"""Wraps the coroutine of the job with this index."""
 
 
 async def run_job(

@@ -9,7 +9,7 @@ from contextvars import copy_context
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from asyncrun.aio.coroutine_stepper import Around, discard
+from asyncrun.aio.coroutine_stepper import discard
 from asyncrun.aio.job_source import Jobs, end, known_length, open_source
 from asyncrun.aio.worker_state import WorkerState
 from asyncrun.aio.workers import Workers
@@ -17,7 +17,7 @@ from asyncrun.callbacks.event_context import current_manager
 from asyncrun.clock import SystemClock
 
 if TYPE_CHECKING:
-    from asyncrun.aio.progress_bar import Bar
+    from asyncrun.callbacks.job_events import Around
     from asyncrun.callbacks.manager import CallbackManager
 
 T = TypeVar("T")
@@ -58,10 +58,14 @@ async def run_jobs(
     total = known_length(jobs)
     source = open_source(jobs, copy_context())
     results: list[T | None] = []
+    bar = None
     try:
         if workers < 1:
             raise ValueError(f"workers must be 1 or more, not {workers}")
-        bar = await _open_bar(desc or "Running jobs", total) if show_progress else None
+        if show_progress:
+            from asyncrun.aio.progress_bar import open_bar
+
+            bar = await open_bar(desc or "Running jobs", total)
     except BaseException:
         source.close()
         raise
@@ -76,14 +80,8 @@ async def run_jobs(
         if bar is not None:
             bar.step()
 
-    finished = False
-    try:
-        with _reported_to(callback_manager or current_manager()) as around:
-            await Workers(source, workers, ended, clock=SystemClock(), around=around).run()
-        finished = True
-    finally:
-        if bar is not None:
-            bar.close(finished=finished)
+    with bar or nullcontext(), _reported_to(callback_manager or current_manager()) as around:
+        await Workers(source, workers, ended, clock=SystemClock(), around=around).run()
     return cast("list[T]", results)
 
 
@@ -94,12 +92,6 @@ def _reported_to(manager: CallbackManager | None) -> AbstractContextManager[Arou
     from asyncrun.callbacks.job_events import report_jobs
 
     return report_jobs(manager)
-
-
-async def _open_bar(name: str, total: int | None) -> Bar:
-    from asyncrun.aio.progress_bar import open_bar
-
-    return await open_bar(name, total)
 
 
 def run_async_tasks(tasks: Jobs[T], show_progress: bool = False, progress_bar_desc: str = "Running async tasks") -> list[T]:

@@ -121,7 +121,8 @@ class Limiter:
         self._rates = Rates(limits.per_minute(), clock.monotonic())
         self._concurrency = AdaptiveConcurrency(limits.concurrency or DEFAULT_CONCURRENCY, adaptive=adaptive)
         self._gate = Gate(rng)
-        self._in_flight = 0
+        self.in_flight = 0
+        """How many requests are in flight."""
         self._line = WaitingLine(clock)
         self._learned: dict[str, float] = {}
 
@@ -179,16 +180,6 @@ class Limiter:
         )
 
     @property
-    def in_flight(self) -> int:
-        """How many requests are in flight."""
-        return self._in_flight
-
-    @property
-    def queued(self) -> int:
-        """How many requests wait for their permit."""
-        return len(self._line)
-
-    @property
     def concurrency(self) -> int:
         """How many requests may be in flight at the moment."""
         return 1 if self._gate.recovering else self._concurrency.limit
@@ -236,7 +227,7 @@ class Limiter:
 
     def release(self) -> None:
         """Count a request as in flight no more."""
-        self._in_flight -= 1
+        self.in_flight -= 1
         self._line.wake()
 
     def succeeded(self, sent: float) -> None:
@@ -250,13 +241,13 @@ class Limiter:
         self._concurrency.timed_out(sent=sent, now=self.clock.monotonic())
 
     def _enter(self) -> None:
-        self._in_flight += 1
+        self.in_flight += 1
 
     def _obstacle(self, need: Mapping[str, float]) -> Obstacle | None:
         """Return what holds a request back at the moment, and for how many seconds; None when it may go."""
         if (wait := self.gate) > 0:
             return "gate", wait
-        if self._in_flight >= self.concurrency:
+        if self.in_flight >= self.concurrency:
             return "queue", math.inf
         if (wait := self._rates.wait(self.clock.monotonic(), need)) > 0:
             return "rate", wait

@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Literal, TypeVar
 
-from asyncrun.aio.coroutine_stepper import Job
 from asyncrun.aio.job_source import AsyncJobSource, Jobs, JobSource, open_source
 from asyncrun.aio.worker_state import WorkerState
 from asyncrun.aio.workers import Ended, Workers
 from asyncrun.clock import Clock, SystemClock
-
-__all__ = ["Job", "Jobs", "Outcome", "Outcomes", "outcomes"]
 
 T = TypeVar("T")
 
@@ -52,7 +49,7 @@ def outcomes(
     timeout: float | None = None,
     on_error: Literal["raise", "collect"] = "raise",
     ahead: int | None = None,
-    patience: float = 30.0,
+    cleanup_timeout: float = 30.0,
     clock: Clock | None = None,
 ) -> Outcomes[T]:
     """Run jobs, `workers` at a time, and yield an outcome for each.
@@ -69,7 +66,7 @@ def outcomes(
             everything.
         ahead: how many jobs may have begun without their outcomes being taken, `workers` at least; by default twice as many. This
             bounds memory, and in input order how far the others go on while the first one is slow.
-        patience: seconds that a cancelled job has for its cleanup before it is cancelled again; the third time it is closed.
+        cleanup_timeout: seconds that a cancelled job has for its cleanup before it is cancelled again; the third time it is closed.
         clock: what seconds are measured with.
 
     Raises ValueError for numbers that are too small, TypeError when `jobs` cannot be iterated over.
@@ -98,7 +95,9 @@ def outcomes(
 
     def begin(ended: Ended[T]) -> Workers[T]:
         collect = on_error == "collect"
-        return Workers(source, workers, ended, clock=clock or SystemClock(), collect=collect, timeout=timeout, patience=patience)
+        return Workers(
+            source, workers, ended, clock=clock or SystemClock(), collect=collect, timeout=timeout, cleanup_timeout=cleanup_timeout
+        )
 
     return Outcomes(source, begin, ahead=ahead, in_order=order == "input")
 

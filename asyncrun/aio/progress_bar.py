@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from typing import Self
 
 from asyncrun import registry
 from asyncrun.callbacks.handler import describe_error
@@ -20,7 +21,7 @@ INTERVAL = 0.1
 class Bar:
     """Counts the jobs of one call. Whatever the progress raises switches it off and is reported once.
 
-    Use it on a running event loop, and close it.
+    Use it on a running event loop, with `with`.
     """
 
     def __init__(self, name: str, total: int | None, progress: Progress) -> None:
@@ -40,13 +41,16 @@ class Bar:
         if self._timer is None:
             self._timer = self._loop.call_later(INTERVAL, self._draw)
 
-    def close(self, *, finished: bool) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Tell the rest and leave the screen as it should be; a call that has not finished is not told as one that went well."""
         if self._timer is not None:
             self._timer.cancel()
             self._draw()
         try:
-            if finished:
+            if kind is None:
                 self._progress.task_finished(self._name, None)
             self._progress.close()
         except Exception as error:

@@ -46,7 +46,7 @@ class RetryPolicy:
 
     `attempts` >= 1 counts the first try and leaves throttled ones out; `max_wait` bounds the seconds that a batch waits for throttles
     in all; a Retry-After above `max_hint` seconds stops at once. Backoff before retry n is drawn below min(`max_backoff`, `base` * 2^n).
-    With `hasty` a first request that reaches nobody is given up early, whatever `attempts` says.
+    With `stop_if_unreachable` a first request that reaches nobody is given up early, whatever `attempts` says.
     """
 
     attempts: int = 6
@@ -55,7 +55,7 @@ class RetryPolicy:
     base: float = 0.5
     max_backoff: float = 60.0
     bad_response_retries: int = 2
-    hasty: bool = False
+    stop_if_unreachable: bool = False
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
@@ -126,22 +126,25 @@ def backoff_ceiling(retry: int, policy: RetryPolicy) -> float:
     return min(policy.max_backoff, policy.base * 2.0 ** min(retry, 64))
 
 
+RETRY_COST = 14.0
+"""What a retry takes out of the budget; a success after retries gives it back, a clean success earns 1."""
+PROBE_INTERVAL = 1.0
+"""Seconds between two retries of the whole run when the budget is used up."""
+
+
 class RetryBudget:
     """How many retries a run may spend, so that an outage is not answered by a storm (the retry quota of AWS SDKs).
 
-    A retry costs `cost`, a success after retries gives that back, a clean success earns 1. When nothing is left, retries go on as
-    probes: one in `probe_interval` seconds for the whole run.
+    When nothing is left, retries go on as probes, one every PROBE_INTERVAL.
 
     >>> budget = RetryBudget(capacity=14)
     >>> budget.spend(now=0.0), budget.spend(now=0.0), budget.spend(now=0.0)
     (0.0, 0.0, 1.0)
     """
 
-    def __init__(self, capacity: float = 500.0, cost: float = 14.0, probe_interval: float = 1.0) -> None:
+    def __init__(self, capacity: float = 500.0) -> None:
         self._capacity = capacity
-        self._cost = cost
         self._left = capacity
-        self._interval = probe_interval
         self._next_probe = -math.inf
 
     @property
@@ -151,16 +154,16 @@ class RetryBudget:
 
     def spend(self, now: float) -> float:
         """Pay for one retry; return the seconds it has to wait at least, because the budget is used up."""
-        if self._left >= self._cost:
-            self._left -= self._cost
+        if self._left >= RETRY_COST:
+            self._left -= RETRY_COST
             return 0.0
         at = max(now, self._next_probe)
-        self._next_probe = at + self._interval
+        self._next_probe = at + PROBE_INTERVAL
         return at - now
 
     def succeeded(self, *, retried: bool) -> None:
         """Earn: what the last retry cost, or 1 for a success at the first attempt."""
-        self._left = min(self._capacity, self._left + (self._cost if retried else 1.0))
+        self._left = min(self._capacity, self._left + (RETRY_COST if retried else 1.0))
 
 
 class CircuitBreaker:

@@ -82,10 +82,10 @@ def wait_of(workers: Iterable[WorkerState]) -> str | None:
     return next(iter(limits or ([words for _, words in told] if all(worker.idle for worker in workers) else [])), None)
 
 
-async def watch_waits(workers: BusyWorkers, tell: Callable[[str | None], None], *, clock: Clock, every: float = 1.0) -> None:
-    """Tell what holds a job up, every so many seconds, changed or not: it is a sign of life too. Runs until it is cancelled."""
+async def watch_waits(workers: BusyWorkers, tell: Callable[[str | None], None], *, clock: Clock) -> None:
+    """Tell what holds a job up, every second, changed or not: it is a sign of life too. Runs until it is cancelled."""
     while True:
-        await clock.sleep(every)
+        await clock.sleep(1.0)
         tell(wait_of(workers()))
 
 

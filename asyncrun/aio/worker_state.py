@@ -89,11 +89,6 @@ surroundings: ContextVar[tuple[WorkerState | None, WorkerMonitor | None, Attempt
 """The worker, the monitor of new pools, the attempt's timer: a job reaches them through code of others (a store) that hands nothing on."""
 
 
-def current_worker() -> WorkerState | None:
-    """Return the worker that the running code is in; None outside of a pool."""
-    return surroundings.get()[0]
-
-
 def current_monitor() -> WorkerMonitor | None:
     """Return where a pool that begins here enters its workers; None when nobody watches."""
     return surroundings.get()[1]

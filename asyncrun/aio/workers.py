@@ -13,14 +13,17 @@ import sys
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from asyncrun.aio.coroutine_stepper import Around, run_job
+from asyncrun.aio.coroutine_stepper import run_job
 from asyncrun.aio.job_source import AsyncJobSource, JobSource, NothingYetError
 from asyncrun.aio.worker_state import WorkerState, current_monitor, enter_worker
 from asyncrun.callbacks.handler import describe_error
 from asyncrun.clock import Clock
 from asyncrun.errors import StopRunError
+
+if TYPE_CHECKING:
+    from asyncrun.callbacks.job_events import Around
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ T = TypeVar("T")
 Ended = Callable[[WorkerState, T | None, BaseException | None], None]
 """Is told of a job that has ended, with its value or its error; the worker tells the rest, and then takes the next job."""
 
-SLICE = 0.005
+TURN = 0.005
 """Seconds after which a worker whose jobs never wait gives the rest of the loop a turn."""
 CANCELS = 3
 """How often a job is cancelled before its coroutine is closed."""
@@ -43,7 +46,7 @@ class Workers(Generic[T]):
         clock: what seconds are measured with.
         timeout: seconds that a job may take, None without limit.
         around: see `Around`.
-        patience: seconds that a cancelled job has to end before it is cancelled again.
+        cleanup_timeout: seconds that a cancelled job has to end before it is cancelled again.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class Workers(Generic[T]):
         collect: bool = False,
         timeout: float | None = None,
         around: Around[T] | None = None,
-        patience: float = 30.0,
+        cleanup_timeout: float = 30.0,
     ) -> None:
         self.horizon: int = sys.maxsize
         """Only jobs with an index below this may begin; call `fill` after raising it."""
@@ -70,7 +73,7 @@ class Workers(Generic[T]):
         self._clock = clock
         self._timeout = timeout
         self._around = around
-        self._patience = patience
+        self._cleanup_timeout = cleanup_timeout
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
         self._monitor = current_monitor()
@@ -160,7 +163,7 @@ class Workers(Generic[T]):
     async def stop(self) -> None:
         """Halt, wait until every job has cleaned up, and end the source.
 
-        A job that has not ended after `patience` seconds is cancelled again; its coroutine is closed when that does not help. To be
+        A job that has not ended after `cleanup_timeout` seconds is cancelled again; its coroutine is closed when that does not help. To be
         cancelled while waiting here cancels the jobs again, and is raised when they have ended.
         """
         self.halt()
@@ -168,7 +171,7 @@ class Workers(Generic[T]):
         cancels = 1
         while (others := self._others()) and cancels <= CANCELS + 1:
             try:
-                _, running = await asyncio.wait(others, timeout=self._patience)
+                _, running = await asyncio.wait(others, timeout=self._cleanup_timeout)
             except asyncio.CancelledError as error:
                 cancelled = error
                 self._cancel()
@@ -181,7 +184,7 @@ class Workers(Generic[T]):
             logger.warning("the iterable of jobs has not ended although it was cancelled again and again; it is left behind")
         try:
             if left := self._source.close():
-                await asyncio.wait(left, timeout=self._patience)
+                await asyncio.wait(left, timeout=self._cleanup_timeout)
         except asyncio.CancelledError as error:
             cancelled = error
         except Exception as error:
@@ -194,7 +197,7 @@ class Workers(Generic[T]):
             worker.given_up = give_up
             what = getattr(worker.job, "__qualname__", worker.job)
             then = "it is closed" if give_up else "it is cancelled again"
-            logger.warning("job %d (%s) has not ended %g s after it was cancelled: %s", worker.index, what, self._patience, then)
+            logger.warning("job %d (%s) has not ended %g s after it was cancelled: %s", worker.index, what, self._cleanup_timeout, then)
 
     def _hire(self) -> None:
         if self._open and len(self._workers) < self._limit and self._begun < self.horizon and self._source.ready():
@@ -219,7 +222,7 @@ class Workers(Generic[T]):
         waits = partial(self._waits, task)
         # Looked up once: each costs as much as the rest of a step, when jobs are that small.
         take, monotonic, ended = self._source.take, self._clock.monotonic, self._ended
-        turn_ends = monotonic() + SLICE
+        turn_ends = monotonic() + TURN
         while self._open and self._begun < self.horizon:
             try:
                 job = take()
@@ -248,7 +251,7 @@ class Workers(Generic[T]):
                 break
             if worker.end > turn_ends:
                 await asyncio.sleep(0)
-                turn_ends = monotonic() + SLICE
+                turn_ends = monotonic() + TURN
         self._release(task)
         self._hire()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
-from asyncio import CancelledError
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT = 10.0
 """Seconds that asynchronous handlers get at the end."""
-OWN_FAULTS = (Exception, CancelledError)
+OWN_FAULTS = (Exception, asyncio.CancelledError)
 """What comes of a handler itself: it is called between two turns of the loop, where nobody can have cancelled the job."""
 
 
@@ -98,8 +98,6 @@ class CallbackManager(BaseCallbackHandler):
 
     async def aflush(self, seconds: float = FLUSH_TIMEOUT) -> bool:
         """Wait as `flush` does, without holding up the event loop."""
-        import asyncio
-
         return await asyncio.to_thread(self.flush, seconds)
 
     def close(self, seconds: float = FLUSH_TIMEOUT) -> None:
@@ -108,8 +106,6 @@ class CallbackManager(BaseCallbackHandler):
 
     async def aclose(self, seconds: float = FLUSH_TIMEOUT) -> None:
         """Close as `close` does, without holding up the event loop."""
-        import asyncio
-
         await asyncio.to_thread(self.close, seconds)
 
     def on_event_start(

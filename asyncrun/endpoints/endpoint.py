@@ -111,7 +111,7 @@ class Endpoint:
         self.limiter = options.get("limiter") or Limiter(options.get("limits") or Limits(), self.clock, self.rng)
         self.circuit = options.get("circuit") or CircuitBreaker()
         self.budget = options.get("budget") or RetryBudget()
-        self.policy = options.get("retry") or RetryPolicy(hasty=True)
+        self.policy = options.get("retry") or RetryPolicy(stop_if_unreachable=True)
         self.timeout = options.get("timeout", 60.0)
         self.proven = False
         self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = WeakKeyDictionary()
@@ -176,7 +176,7 @@ class Endpoint:
         try:
             if not self.proven:
                 try:
-                    return CallAnswer(await send(policy=self._hasty()), counts.usage, counts.waits)
+                    return CallAnswer(await send(policy=self._first_policy()), counts.usage, counts.waits)
                 except RequestError as error:
                     if self._is_enough(error, counts):
                         raise
@@ -210,13 +210,13 @@ class Endpoint:
                 error.verdict = replace(error.verdict, failure=FailureClass.TOO_SLOW)
             raise
 
-    def _hasty(self) -> RetryPolicy:
+    def _first_policy(self) -> RetryPolicy:
         policy = self.policy
         return replace(policy, attempts=min(policy.attempts, FIRST_ATTEMPTS), max_backoff=min(policy.max_backoff, FIRST_BACKOFF))
 
     def _is_enough(self, error: RequestError, counts: AttemptCounts) -> bool:
         """Tell whether the first request is not sent again after it was refused, whatever attempts are left."""
-        given_up = self.policy.hasty and not error.reached
+        given_up = self.policy.stop_if_unreachable and not error.reached
         return error.verdict.failure is not FailureClass.TRANSIENT or given_up or counts.failures >= self.policy.attempts
 
     def _fatal(self, error: RequestError, counts: AttemptCounts) -> AsyncrunError | None:

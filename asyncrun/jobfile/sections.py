@@ -70,8 +70,8 @@ class RetryConfig(Model):
     @property
     def policy(self) -> RetryPolicy:
         """Return how patient a batch is; only where no number is stated is a first request that reaches nobody given up early."""
-        hasty = "attempts" not in self.model_fields_set
-        return RetryPolicy(attempts=self.attempts, max_wait=self.max_wait, max_hint=self.max_wait, hasty=hasty)
+        unstated = "attempts" not in self.model_fields_set
+        return RetryPolicy(attempts=self.attempts, max_wait=self.max_wait, max_hint=self.max_wait, stop_if_unreachable=unstated)
 
 
 class EndpointConfig(Model):

@@ -185,7 +185,7 @@ async def test_an_iterable_that_never_accepts_its_cancellation_is_left_behind(ca
                 await let_go.wait()
 
     with caplog.at_level(logging.WARNING):
-        async with outcomes(jobs(), patience=0.001) as stream:
+        async with outcomes(jobs(), cleanup_timeout=0.001) as stream:
             await anext(stream)
             await turns()
     assert "left behind" in caplog.text

@@ -101,7 +101,7 @@ async def test_cancelling_a_waiter_disturbs_nobody(victim: int) -> None:
     assert [(round(at, 2), name) for at, name in log[1:]] == [
         (pytest.approx(1.005 * (place + 1), abs=0.01), name) for place, name in enumerate(number for number in range(4) if number != victim)
     ]
-    assert (limiter.in_flight, limiter.queued) == (0, 0)
+    assert (limiter.in_flight, limiter.expected_wait({"requests": 0})[0]) == (0, "")
 
 
 @pytest.mark.asyncio
@@ -138,7 +138,7 @@ def test_whoever_is_cancelled_the_others_are_all_served_in_order(cancelled: set[
         served = [name for _, name in log]
         assert served == sorted(served)
         assert {number for number in range(20) if number not in cancelled} | done <= set(served)
-        assert (limiter.in_flight, limiter.queued) == (0, 0)
+        assert (limiter.in_flight, limiter.expected_wait({"requests": 0})[0]) == (0, "")
 
     asyncio.run(main())
 

@@ -16,7 +16,7 @@ from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.pool import Outcome, Outcomes, outcomes
 from tests.depth import times
 
-PATIENCE = 30
+CLEANUP_TIMEOUT = 30
 """Seconds that the pool gives a cancelled job, of `run_jobs` too."""
 MADE = 9
 """Jobs of a list."""
@@ -104,7 +104,7 @@ class Pool(RuleBasedStateMachine):
         else:
             errors: Literal["collect", "raise"] = "collect" if collect else "raise"
             options: dict[str, Any] = {"workers": workers, "order": form, "timeout": timeout, "on_error": errors, "ahead": self.ahead}
-            self.stream = outcomes(source, patience=PATIENCE, clock=Time(self.loop), **options)
+            self.stream = outcomes(source, cleanup_timeout=CLEANUP_TIMEOUT, clock=Time(self.loop), **options)
         self.asked = form == "run_jobs"
         self.settle()
 
@@ -401,7 +401,7 @@ class Pool(RuleBasedStateMachine):
         self.turns()
         for _ in range(4):
             if not task.done():
-                self.loop.seconds += PATIENCE
+                self.loop.seconds += CLEANUP_TIMEOUT
                 self.turns()
         assert task.done()
         return asyncio.CancelledError() if task.cancelled() else task.exception()

@@ -4,7 +4,7 @@ import pytest
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.pool import outcomes
-from asyncrun.aio.worker_state import count_attempt, current_worker, monitor_workers, waiting
+from asyncrun.aio.worker_state import count_attempt, monitor_workers, waiting
 from asyncrun.testing.clock import FakeClock
 
 from .conftest import turns
@@ -52,8 +52,7 @@ async def test_what_is_waited_for_is_told_from_the_inside_out() -> None:
     seen = []
 
     async def job() -> None:
-        worker = current_worker()
-        assert worker is not None
+        [worker] = monitor.busy()
         with waiting("limiter"):
             seen.append(worker.waits_for)
             with waiting("gate"):
@@ -61,7 +60,8 @@ async def test_what_is_waited_for_is_told_from_the_inside_out() -> None:
             seen.append(worker.waits_for)
         seen.append(worker.waits_for)
 
-    await run_jobs([job()])
+    with monitor_workers() as monitor:
+        await run_jobs([job()])
     assert seen == ["limiter", "gate", "limiter", None]
 
 
@@ -82,20 +82,22 @@ async def test_seconds_of_waiting_are_counted_once_however_waits_overlap() -> No
 
     async def side_by_side() -> None:
         await asyncio.gather(wait("limiter", 0, 4), wait("backoff", 1, 3), wait("gate", 2, 5))
-        workers.append(current_worker())
+        workers.extend(monitor.busy())
 
-    async for outcome in outcomes([nested(), side_by_side()], workers=1, clock=clock):
-        assert (outcome.wait, outcome.run) == [(4.0, 0.0), (5.0, 0.0)][outcome.index]
+    with monitor_workers() as monitor:
+        async for outcome in outcomes([nested(), side_by_side()], workers=1, clock=clock):
+            assert (outcome.wait, outcome.run) == [(4.0, 0.0), (5.0, 0.0)][outcome.index]
     assert workers[0].waits_for is None
 
 
 @pytest.mark.asyncio
 async def test_outside_of_a_pool_nothing_is_told() -> None:
     clock = FakeClock()
-    count_attempt()
-    with waiting("limiter"):
-        await clock.sleep(1)
-    assert current_worker() is None
+    with monitor_workers() as monitor:
+        count_attempt()
+        with waiting("limiter"):
+            await clock.sleep(1)
+    assert (monitor.busy(), monitor.finished()) == ([], 0)
 
 
 @pytest.mark.asyncio

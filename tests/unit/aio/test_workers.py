@@ -130,7 +130,7 @@ async def test_a_job_that_never_accepts_its_cancellation_is_closed(caplog: pytes
             asked.append(False)
 
     with caplog.at_level(logging.WARNING):
-        async with outcomes([double(0), only_cleans_up(), never_ends()], patience=0.001) as stream:
+        async with outcomes([double(0), only_cleans_up(), never_ends()], cleanup_timeout=0.001) as stream:
             await anext(stream)
             await turns()
     assert asked.count(True) == 3
