@@ -22,7 +22,7 @@ from scenes import END, HandClock, limit, map_and_summary
 
 from asyncrun.app.init_schema_validate import check_job_file
 from asyncrun.app.request import Request
-from asyncrun.cli._error_output import show_error
+from asyncrun.cli._output import show_error
 from asyncrun.errors import JobFileError
 from asyncrun.records import ItemFailure
 from asyncrun.ui.bars import render_frame

@@ -1,10 +1,14 @@
-"""The flags that every command takes, declared once: accepted before and after the command's name."""
+"""The flags that every command takes, before and after its name, the words that several take, and tab completion.
+
+Where something is in the way of a completion it offers nothing: nobody reads an error there.
+"""
 
 from __future__ import annotations
 
 import inspect
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -12,6 +16,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 import typer
 
 from asyncrun.cli._settings import globals_of, load_config
+from asyncrun.errors import AsyncrunError
 
 When = Literal["auto", "always", "never"]
 
@@ -132,3 +137,42 @@ _ENDING: dict[str, Any] = {
     "help": Annotated[bool | None, typer.Option("--help", "-h", is_eager=True, callback=_tell_help, help="Show this.")],
 }
 """The flags that answer by themselves."""
+
+
+def complete_words(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the job files of the folder for the first word, and the jobs of the file that is meant."""
+    from asyncrun.cli._requests import job_file
+    from asyncrun.jobfile.files import read_job_names
+
+    words = [word for word in context.params.get("words") or () if word]
+    found = [] if words else complete_files(incomplete)
+    with suppress(AsyncrunError, OSError):
+        file, chosen = job_file(words)
+        found += [name for name in read_job_names(file) if name.startswith(incomplete) and name not in chosen]
+    return found
+
+
+def complete_files(incomplete: str) -> list[str]:
+    """Return the YAML files of the folder."""
+    with suppress(OSError):
+        return sorted(path.name for path in Path().glob("*.y*ml") if path.name.startswith(incomplete) and path.suffix in (".yaml", ".yml"))
+    return []
+
+
+def complete_runs(incomplete: str) -> list[str]:
+    """Return `latest` and the ids of the recorded runs that the nearest state folder holds, the latest first."""
+    found = ["latest"] if "latest".startswith(incomplete) else []
+    with suppress(AsyncrunError, OSError):
+        from asyncrun.app.recorded_runs import select_runs
+        from asyncrun.clock import SystemClock
+        from asyncrun.paths import traced_folder
+
+        runs = select_runs(traced_folder(None, None), SystemClock().now())
+        found += [run.run_id for run in runs if run.run_id.startswith(incomplete)]
+    return found
+
+
+Words = Annotated[
+    list[str] | None, typer.Argument(metavar="FILE JOB", autocompletion=complete_words, help="The job file, and which of its jobs.")
+]
+Variables = Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable of the job file.")]

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asyncrun.cli._arguments import Words
-from asyncrun.cli._options import GlobalOptions
+from asyncrun.cli._options import GlobalOptions, Words
 
 if TYPE_CHECKING:
     from asyncrun.app.cron import ScheduledRun

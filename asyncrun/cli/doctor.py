@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._arguments import complete_files
-from asyncrun.cli._options import FLAGS, GlobalOptions
+from asyncrun.cli._options import FLAGS, GlobalOptions, complete_files
 from asyncrun.cli._settings import load_config, stated_for_commands
 
 

@@ -31,8 +31,8 @@ def embed(
 
     from asyncrun.app.embed_command import check_embed, describe_embed, save_job_file
     from asyncrun.app.request import WrittenPath
-    from asyncrun.cli._reports import run_and_report
     from asyncrun.cli._requests import build_request
+    from asyncrun.cli.run import run_and_report
 
     folder = save.absolute().parent if save is not None else Path.cwd()
     job = describe_embed(inputs, output, embedder, folder)

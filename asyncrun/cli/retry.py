@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._arguments import Variables, Words
-from asyncrun.cli._options import GlobalOptions
+from asyncrun.cli._options import GlobalOptions, Variables, Words
 
 
 def retry(
@@ -21,8 +20,8 @@ def retry(
 
     Example: asyncrun retry jobs.yaml notes --id n-17
     """
-    from asyncrun.cli._reports import run_and_report
     from asyncrun.cli._requests import build_request, job_file
+    from asyncrun.cli.run import run_and_report
     from asyncrun.jobs.run_options import Retry, RunOptions
 
     file, jobs = job_file(words or [], "retry jobs.yaml")

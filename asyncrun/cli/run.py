@@ -1,14 +1,24 @@
-"""`asyncrun run`: the jobs of a file, with what they need."""
+"""`asyncrun run`: the jobs of a file, with what they need; a run from its request to its exit code, for other commands as well."""
 
 from __future__ import annotations
 
+import gc
+import os
+import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asyncrun.cli._arguments import Variables, Words
-from asyncrun.cli._options import GlobalOptions
+from asyncrun.cli._options import GlobalOptions, Variables, Words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncrun.app.request import Request
+    from asyncrun.app.run import RunReport
+    from asyncrun.ports import Progress
 
 NoNeeds = Annotated[bool, typer.Option("--no-needs", help="Run only the named jobs, not what they need.")]
 Workers = Annotated[
@@ -79,7 +89,6 @@ def run(
     Example: asyncrun run jobs.yaml ask
     """
     from asyncrun.app.request import WrittenPath
-    from asyncrun.cli._reports import run_and_report
     from asyncrun.cli._requests import build_request, job_file, parse_if_running, parse_part, parse_time, refuse_later
     from asyncrun.jobs.run_options import RunOptions
 
@@ -109,3 +118,87 @@ def run(
     written_paths = tuple(WrittenPath(flag, str(path)) for flag, path in files.items() if path is not None)
     request = build_request(options, file, jobs, var, chosen, written_paths=written_paths)
     return run_and_report(request, options, skip=skip, summary_file=summary_file, log_file=log_file)
+
+
+def run_and_report(
+    request: Request, options: GlobalOptions, *, skip: bool = False, summary_file: Path | None = None, log_file: Path | None = None
+) -> int:
+    """Run, print how it ended, and return the exit code; a signal is raised again. With `skip` a run that goes on is no error."""
+    from asyncrun.aio.stop import raise_again
+    from asyncrun.app.run import run_jobs_of
+    from asyncrun.cli._output import show_error, write_summary
+    from asyncrun.errors import AsyncrunError, LockedError
+    from asyncrun.results import winning_exit_code
+
+    # What the start has made stays: it is not looked through again, in the run and at its end.
+    gc.freeze()
+    codes = []
+    file = request.file if request.text is None else None
+
+    def tell(report: RunReport) -> None:
+        if summary_file is not None:
+            courteously(write_summary, summary_file, report.result)
+        courteously(_print_report, report, options, file)
+
+    def courteously(say: Callable[..., object], *what: object) -> None:
+        try:
+            say(*what)
+        except AsyncrunError as error:
+            # How the run ended is said all the same, and one that a signal has ended dies by it.
+            codes.append(show_error(error, sys.stderr, debug=options.debug))
+
+    try:
+        result = run_jobs_of(request, partial(_open_progress, options, log_file=log_file), tell).result
+    except LockedError:
+        if skip:
+            return 0
+        raise
+    if result.signal is not None:
+        raise_again(result.signal)
+    return winning_exit_code([result.exit_code, *codes])
+
+
+def _open_progress(options: GlobalOptions, stdout_taken: bool, *, log_file: Path | None = None) -> Progress:
+    """Return the onlooker that the flags, the streams and the environment call for; JSON goes to stderr when rows go to stdout.
+
+    With a log file it is told everything, too. Raises OutputError when that cannot be opened.
+    """
+    from asyncrun.clock import SystemClock
+    from asyncrun.ui.progress_choice import build_progress, choose_colour, choose_look
+
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    look = choose_look(quiet=options.quiet, json=options.json, progress=options.progress, terminal=terminal, environ=os.environ)
+    colour = choose_colour(color=options.color, terminal=terminal, environ=os.environ)
+    stdout = sys.stderr if stdout_taken else sys.stdout
+    progress = build_progress(look, stdout=stdout, stderr=sys.stderr, clock=SystemClock(), colour=colour, verbose=options.verbose)
+    if log_file is None:
+        return progress
+    from asyncrun.ports import CombinedProgress
+    from asyncrun.ui.log_file import LogProgress
+
+    return CombinedProgress(progress, LogProgress(log_file, SystemClock()))
+
+
+def _print_report(report: RunReport, options: GlobalOptions, file: Path | None) -> None:
+    from asyncrun.app.recorded_runs import read_trace
+    from asyncrun.cli._output import print_answer, print_view, width
+    from asyncrun.errors import StorageError, UnknownRunError
+    from asyncrun.trace.views.runs import render_end
+    from asyncrun.trace.views.styled_text import StyledText
+    from asyncrun.ui.run_end import render_ending, render_trouble
+
+    if options.quiet:
+        if (trouble := render_trouble(report.result, file)).lines:
+            print_view(trouble, options, to_stderr=True, sentences=True)
+    elif not options.json and not report.result.jobs:
+        print_answer("nothing failed: nothing is sent")
+    elif not options.json:
+        try:
+            view = render_end(*read_trace(report.state, report.result.run_id), width())
+        except (StorageError, UnknownRunError):
+            # The run has said already that it goes without a trace, or that its trace is partial.
+            print_answer("Trace: none of this run.", to_stderr=report.stdout_taken)
+        else:
+            print_view(view, options, to_stderr=report.stdout_taken)
+        ending = StyledText(((), *render_ending(report.result, file).lines))
+        print_view(ending, options, to_stderr=report.stdout_taken, sentences=True)
