@@ -17,7 +17,7 @@ from typing import Any
 import typer
 import typer.main
 
-from asyncrun.cli._options import FLAGS, GlobalOptions, with_flags
+from asyncrun.cli._flags_and_completion import FLAGS, GlobalOptions, with_flags
 from asyncrun.cli._output import print_refusal, show_error
 from asyncrun.cli._settings import globals_of, load_config
 from asyncrun.errors import UsageError

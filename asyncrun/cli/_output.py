@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
-from asyncrun.cli._options import GlobalOptions
+from asyncrun.cli._flags_and_completion import GlobalOptions
 from asyncrun.errors import AsyncrunError, JobFileError, Mistake, OutputError, Place, ResourceError, StorageError, UsageError, os_words
 from asyncrun.escape import printable
 from asyncrun.humanize import counted

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from asyncrun.cli._options import GlobalOptions
+from asyncrun.cli._flags_and_completion import GlobalOptions
 from asyncrun.errors import UsageError
 from asyncrun.grammar.file_formats import STDOUT
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._options import GlobalOptions, complete_files
+from asyncrun.cli._flags_and_completion import GlobalOptions, complete_files
 
 
 def clean(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asyncrun.cli._options import GlobalOptions, Words
+from asyncrun.cli._flags_and_completion import GlobalOptions, Words
 
 if TYPE_CHECKING:
     from asyncrun.app.cron import ScheduledRun

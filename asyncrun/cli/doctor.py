@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._options import FLAGS, GlobalOptions, complete_files
+from asyncrun.cli._flags_and_completion import FLAGS, GlobalOptions, complete_files
 from asyncrun.cli._settings import load_config, stated_for_commands
 
 

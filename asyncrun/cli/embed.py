@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._options import GlobalOptions
+from asyncrun.cli._flags_and_completion import GlobalOptions
 
 
 def embed(

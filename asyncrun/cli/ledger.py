@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from asyncrun.cli._options import GlobalOptions
+from asyncrun.cli._flags_and_completion import GlobalOptions
 from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.humanize import counted
 from asyncrun.paths import LEDGER, is_there, traced_folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncrun.cli._options import GlobalOptions
+from asyncrun.cli._flags_and_completion import GlobalOptions
 
 
 def plugins(options: GlobalOptions) -> int:

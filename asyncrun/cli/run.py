@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asyncrun.cli._options import GlobalOptions, Variables, Words
+from asyncrun.cli._flags_and_completion import GlobalOptions, Variables, Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from asyncrun.cli._options import GlobalOptions, complete_runs
+from asyncrun.cli._flags_and_completion import GlobalOptions, complete_runs
 from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.paths import traced_folder
 
