@@ -18,7 +18,6 @@ from asyncrun.errors import JobFileError, UsageError
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.loader import LoadOptions, load_job_file
 from asyncrun.jobfile.sections import EndpointConfig, ModelConfig
-from asyncrun.llms.openai import PROVIDERS as CHATS
 from asyncrun.schedule.crontab import Entry, build_entry, find_settings, read_crontab
 from asyncrun.schedule.expression import Schedule, parse_schedule
 from asyncrun.schedule.systemd import Units, build_units
@@ -108,6 +107,8 @@ def _name(run: ScheduledRun) -> str:
 
 def _missing_variables(jobs: Sequence[Job], here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
     """Return a sentence for each variable that the jobs' models go by `here`, or cannot do without, and that is not set `there`."""
+    from asyncrun.llms.openai import PROVIDERS as CHATS
+
     found: dict[str, None] = {}
     for job in jobs:
         for word, rows in (("embedder", PROVIDERS), ("llm", CHATS)):
