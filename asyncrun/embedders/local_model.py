@@ -13,8 +13,6 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from asyncrun.errors import ResourceError, StorageError, os_words
 
 if TYPE_CHECKING:
@@ -83,6 +81,8 @@ class MiniLM:
 
         Raises StorageError when the model's file is not the right one, ResourceError when there is no memory for it.
         """
+        import numpy as np  # Here, as the model's name is asked for where no vector is.
+
         numbers = np.array([tokens], dtype=np.int64)
         inputs = {"input_ids": numbers, "attention_mask": np.ones_like(numbers), "token_type_ids": np.zeros_like(numbers)}
         with _enough_memory():
