@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncrun.embedders.vector_checks import positions_of, prove
+from asyncrun.embedders.reply_checks import positions_of, prove
 from asyncrun.endpoints.replies import BadReplyError
 from tests.depth import times
 
