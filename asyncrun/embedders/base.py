@@ -42,6 +42,12 @@ class BaseEmbedding(ABC):
     provider: str
     keeps_together = False
     """Whether the texts of one request have a part in each other's vectors: what is given together is then sent together."""
+    cuts = False
+    """Whether the endpoint cuts too long texts by itself when it is told to."""
+    # Of these the port says what they are; an adapter that knows more sets them.
+    tokenizer: Tokenizer | None = None
+    first_items: int | None = None
+    comparison_requests = 0
 
     def __init__(
         self,
@@ -63,6 +69,7 @@ class BaseEmbedding(ABC):
         self.on_empty = on_empty
         self.price_per_million_tokens = price_per_million_tokens
         self.max_input_tokens = max_input_tokens
+        self.truncates_at = max_input_tokens if on_too_long == "truncate" else None
         self._prefixes = {InputType.DOCUMENT: document_prefix, InputType.QUERY: query_prefix}
 
     @abstractmethod
@@ -84,29 +91,9 @@ class BaseEmbedding(ABC):
         """Raise UsageError for what is known to be wrong before anything is sent, such as a key that is not set."""
 
     @property
-    def cuts(self) -> bool:
-        """Say whether the endpoint cuts too long texts by itself when it is told to."""
-        return False
-
-    @property
     def tokens_per_byte(self) -> float:
         """Return how many tokens a byte of text stands for at most, as far as is known: 1.0 is the safe bound."""
         return safe_bound()
-
-    @property
-    def tokenizer(self) -> Tokenizer | None:
-        """Return the model's tokenizer, None when only the safe bound (tokens <= UTF-8 bytes) is known."""
-        return None
-
-    @property
-    def truncates_at(self) -> int | None:
-        """Return how many tokens of a text are read at most, where the rest is cut off; None where a text is read whole, or not known."""
-        return self.max_input_tokens if self.on_too_long == "truncate" else None
-
-    @property
-    def dimensions(self) -> int | None:
-        """Return how many numbers a vector has, None before that is known."""
-        return None
 
     @property
     def served_by(self) -> str:
@@ -114,19 +101,14 @@ class BaseEmbedding(ABC):
         return f"{self.provider}/{self.model_name}"
 
     @property
+    def dimensions(self) -> int | None:
+        """Return how many numbers a vector has, None before that is known."""
+        return None
+
+    @property
     def rate_limits(self) -> Limits | None:
         """Return what is stated about the endpoint's limits, None for an embedder without an endpoint."""
         return None
-
-    @property
-    def first_items(self) -> int | None:
-        """Return how many texts the first request of a run carries at most, before all others; None: as many as any."""
-        return None
-
-    @property
-    def comparison_requests(self) -> int:
-        """Return how many requests with a text of our own a run sends before its first batch."""
-        return 0
 
     def count_tokens(self, text: str, input_type: InputType) -> int | None:
         """Return how many tokens are used for a text, prefix and limit included; None without a tokenizer. Blocks."""

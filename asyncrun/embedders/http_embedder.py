@@ -95,7 +95,9 @@ class HttpEmbedder(BaseEmbedding):
             max_input_tokens=service.max_input_tokens,
         )
         self.endpoint = service.endpoint
-        self.keeps_together = service.together
+        self.keeps_together, self.cuts, self.tokenizer = service.together, service.cuts, service.tokenizer
+        # The first request shows what the endpoint makes of requests.
+        self.first_items = None if service.together else FIRST_ITEMS
         self._service = service
         self._dialect = service.dialect
         self._dimensions = service.dimensions
@@ -117,14 +119,9 @@ class HttpEmbedder(BaseEmbedding):
         return self._service.spaces[input_type]
 
     @property
-    def cuts(self) -> bool:
-        """Say whether the endpoint cuts too long texts by itself when it is told to."""
-        return self._service.cuts
-
-    @property
-    def tokenizer(self) -> Tokenizer | None:
-        """Return the tokenizer that was named."""
-        return self._service.tokenizer
+    def served_by(self) -> str:
+        """Return provider, model and host."""
+        return f"{self.provider}/{self.model_name} at {self.endpoint.host}"
 
     @property
     def dimensions(self) -> int | None:
@@ -132,19 +129,9 @@ class HttpEmbedder(BaseEmbedding):
         return self._dimensions
 
     @property
-    def served_by(self) -> str:
-        """Return provider, model and host."""
-        return f"{self.provider}/{self.model_name} at {self.endpoint.host}"
-
-    @property
     def rate_limits(self) -> Limits | None:
         """Return what is known of the endpoint's limits."""
         return self.endpoint.limiter.known
-
-    @property
-    def first_items(self) -> int | None:
-        """Return how many texts the first request carries: it shows what the endpoint makes of requests."""
-        return None if self.keeps_together else FIRST_ITEMS
 
     @property
     def tokens_per_byte(self) -> float:

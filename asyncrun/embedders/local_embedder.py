@@ -90,7 +90,7 @@ class LocalEmbedding(BaseEmbedding):
             max_input_tokens=MAX_TOKENS,
         )
         self._space = Space(self.provider, MODEL.sha256, name=space)
-        self._tokenizer = FileTokenizer()
+        self.tokenizer: FileTokenizer = FileTokenizer()
         self._model = MiniLM()
         self._clock = clock or SystemClock()
         self._pool: ThreadPoolExecutor | None = None
@@ -99,11 +99,6 @@ class LocalEmbedding(BaseEmbedding):
     def dimensions(self) -> int:
         """Return how many numbers a vector has."""
         return DIMENSIONS
-
-    @property
-    def tokenizer(self) -> FileTokenizer:
-        """Return the model's tokenizer; it does not load the model."""
-        return self._tokenizer
 
     def space(self, input_type: InputType) -> Space:
         """Return the vector space, the same for documents and queries."""
@@ -117,7 +112,7 @@ class LocalEmbedding(BaseEmbedding):
         return _outcome(*await call_on_threads(self._pool, partial(self._embed_one, whole=whole), texts, self._clock))
 
     def _embed_one(self, text: str, whole: bool) -> _TextVector:
-        tokens, cut = self._tokenizer.ids(text, MAX_TOKENS)
+        tokens, cut = self.tokenizer.ids(text, MAX_TOKENS)
         return _TextVector(None, 0, cut=False) if cut and whole else _TextVector(self._model.vector(tokens), len(tokens), cut)
 
     async def aclose(self) -> None:

@@ -17,7 +17,6 @@ from asyncrun.embedders.interface import merge, no_vectors, renumber
 from asyncrun.embedders.same_model import KNOWN_TEXT, are_alike
 from asyncrun.endpoints.replicas import ABOUT_ENDPOINT, Replica, Replicas, reserve_at_first
 from asyncrun.errors import AsyncrunError, EndpointError, OutageError, SpaceMismatchError
-from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, InputType, Space
 from asyncrun.usage import Usage
 
@@ -74,7 +73,8 @@ class SeveralEmbedders(BaseEmbedding):
             max_input_tokens=first.max_input_tokens,
         )
         self.provider = first.provider
-        self.keeps_together = first.keeps_together
+        self.keeps_together, self.cuts, self.tokenizer = first.keeps_together, first.cuts, first.tokenizer
+        self.comparison_requests = len(embedders)
         self._first = first
         self._keeper = reference
         self._reference: Vectors | None = None
@@ -103,16 +103,6 @@ class SeveralEmbedders(BaseEmbedding):
         return self._replicas.models
 
     @property
-    def cuts(self) -> bool:
-        """Say whether the endpoints cut too long texts by themselves when they are told to."""
-        return self._first.cuts
-
-    @property
-    def tokenizer(self) -> Tokenizer | None:
-        """Return the tokenizer that was named."""
-        return self._first.tokenizer
-
-    @property
     def dimensions(self) -> int | None:
         """Return how many numbers a vector has, None before that is known."""
         return next((found for model in self._replicas.models if (found := model.dimensions) is not None), None)
@@ -126,11 +116,6 @@ class SeveralEmbedders(BaseEmbedding):
     def rate_limits(self) -> Limits | None:
         """Return what is known of the limits of all endpoints together; what is not known of one of them is not known."""
         return self._replicas.rate_limits
-
-    @property
-    def comparison_requests(self) -> int:
-        """Return how many requests a run sends to compare the endpoints."""
-        return len(self._replicas.all)
 
     async def _embed(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
         """Have the texts embedded by the endpoint that may first, and what it leaves open by another one where it fails."""
