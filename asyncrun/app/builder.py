@@ -29,7 +29,6 @@ from asyncrun.jobfile.jobs import Chunking, Job
 from asyncrun.jobfile.sections import LlmConfig, StoreConfig
 from asyncrun.jobs.budget import JobBudget, RunBudget
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.distinct import DistinctSource
 from asyncrun.jobs.forecast import Forecast, TokenRate
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.outputs import JobOutput
@@ -39,6 +38,7 @@ from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.space_records import token_rate
 from asyncrun.paths import LEDGER, is_there, known_as, state_folder
 from asyncrun.ports import Progress
+from asyncrun.readers.distinct_items import DistinctSource
 from asyncrun.readers.item_source import ItemSource
 from asyncrun.records import InputType, Space
 from asyncrun.redact import redact_error

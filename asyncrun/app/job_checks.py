@@ -13,8 +13,8 @@ from asyncrun.jobfile.files import real
 from asyncrun.jobfile.input_checks import input_matcher
 from asyncrun.jobfile.input_output import OutputConfig
 from asyncrun.jobfile.jobs import Job, setting_of
-from asyncrun.jobs.distinct import look
 from asyncrun.jobs.interface import JobProblem, find_kind
+from asyncrun.readers.distinct_items import find_missing_fields
 
 Wrong = tuple[Job, JobProblem]
 """A job, and one thing that is wrong with it."""
@@ -108,7 +108,7 @@ def _check_formats(job: Job) -> None:
 
 def _fields(job: Job, builder: JobBuilder) -> Iterator[JobProblem]:
     try:
-        missing = list(look(builder.whole_source(job.input)).missing())
+        missing = list(find_missing_fields(builder.whole_source(job.input)).missing())
     except AsyncrunError as error:
         yield JobProblem(("input",), str(error), error.hint)
         return

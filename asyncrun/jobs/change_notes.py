@@ -8,9 +8,9 @@ from typing import Any
 
 from asyncrun.humanize import counted, dollars
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.distinct import DistinctSource
 from asyncrun.ledger.job_records import last_space
 from asyncrun.ledger.space_records import vectors_in
+from asyncrun.readers.distinct_items import DistinctSource
 from asyncrun.records import Space
 
 NAMED_FILES = 3
@@ -33,7 +33,7 @@ def change_notes(context: JobContext, space: Space, new: int, cost: float | None
 
 def unread_files(source: DistinctSource) -> tuple[str, ...]:
     """Return a sentence about the files that a glob matched and that are not read, none when there are none."""
-    files = source.passed_over
+    files = source.skipped_files
     if not files:
         return ()
     named = ", ".join(files[:NAMED_FILES]) + (", ..." if len(files) > NAMED_FILES else "")

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from asyncrun.jobfile.jobs import Chunking, Job
     from asyncrun.jobfile.sections import LlmConfig, StoreConfig
     from asyncrun.jobs.context import JobContext
-    from asyncrun.jobs.distinct import DistinctSource
     from asyncrun.jobs.items import Items
     from asyncrun.jobs.outputs import JobOutput
     from asyncrun.jobs.run_options import RunOptions
     from asyncrun.ledger.ledger import Ledger
     from asyncrun.llms.interface import Llm
+    from asyncrun.readers.distinct_items import DistinctSource
     from asyncrun.stores.interface import Store
 
 J = TypeVar("J", bound="Job")

@@ -19,7 +19,6 @@ from asyncrun.humanize import counted
 from asyncrun.jobs.change_notes import change_notes, unread_files
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes, output_bytes
-from asyncrun.jobs.distinct import DistinctSource, changed_input
 from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.scan import Scan, scan
 from asyncrun.jobs.space_check import needs_probe, probe_of
@@ -27,6 +26,7 @@ from asyncrun.jobs.spool import OpenTexts
 from asyncrun.ledger.job_records import known_failures
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ledger.space_records import known_dimensions
+from asyncrun.readers.distinct_items import DistinctSource, changed_input
 from asyncrun.records import InputType, Item, Pending, Space, content_key
 from asyncrun.results import JobPlan
 from asyncrun.usage import cost_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -15,10 +15,11 @@ from asyncrun.grammar.template import MISSING, Template, parse_template, pick
 from asyncrun.readers.input_files import FileSearch, Inventory
 from asyncrun.readers.interface import BadRecord, Record
 from asyncrun.readers.missing_fields import FieldWatch
-from asyncrun.readers.unique_ids import Duplicates
 from asyncrun.records import BadItem, Item
 
 INLINE = "items"
+Duplicates = Literal["fail", "first", "last"]
+"""What to do with a second item of the same id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class ItemSource:
     `paths` are paths, globs or `-`, relative to `base`, the job file's folder; `inline` holds strings and mappings. `text` is a
     field, a dotted field or a template, `id` likewise; `metadata` names the fields that an item keeps. `root` is the folder
     that ids made of paths are relative to (default: that of a file, or the part of a glob before its first wildcard).
-    `stdin` is where standard input was spooled to. `duplicates` is for whoever scans the items: see `unique_ids.UniqueIds`.
+    `stdin` is where standard input was spooled to. `duplicates` is for whoever scans the items: see `distinct_items.UniqueIds`.
 
     An item whose record has no id gets `<path>#<line>`, `items#<n>` or `-#<line>`, a document its path.
 

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from asyncrun.cli import main
-from asyncrun.jobs.distinct import DistinctSource
+from asyncrun.readers.distinct_items import DistinctSource
 
 
 def items(self, former=DistinctSource.items):

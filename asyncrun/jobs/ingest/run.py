@@ -14,7 +14,6 @@ from asyncrun.errors import AsyncrunError, RefusedDeletionError, TryLaterError
 from asyncrun.jobs.change_notes import change_notes, unread_files
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes
-from asyncrun.jobs.distinct import DistinctSource, changed_input
 from asyncrun.jobs.forecast import Foreseen, load_of
 from asyncrun.jobs.ingest.documents import ChunkedDocument, DocumentScan, document_mark, load_after, rounds, scan_documents
 from asyncrun.jobs.ingest.store_sync import StoreSync
@@ -28,6 +27,7 @@ from asyncrun.ledger.job_records import KnownFailure, known_failures
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.space_records import known_dimensions, newest_batch
 from asyncrun.ports import Progress
+from asyncrun.readers.distinct_items import DistinctSource, changed_input
 from asyncrun.records import Embedded, EmbedFailure, InputType, Item, Pending, Space, content_key
 from asyncrun.results import JobPlan, JobResult
 from asyncrun.usage import Load

@@ -17,7 +17,6 @@ from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.errors import AsyncrunError
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.distinct import DistinctSource
 from asyncrun.jobs.ingest.run import IngestRun
 from asyncrun.jobs.ingest.store_sync import StoreSync, StoreTarget
 from asyncrun.jobs.job_counters import JobCounters
@@ -25,6 +24,7 @@ from asyncrun.jobs.space_check import check_place, probe_of
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.packing import BatchLimits
 from asyncrun.ports import Progress
+from asyncrun.readers.distinct_items import DistinctSource
 from asyncrun.readers.item_source import ItemSource
 from asyncrun.records import Embedded, InputType, Space, content_key
 from asyncrun.stores.sqlite import SqliteStore

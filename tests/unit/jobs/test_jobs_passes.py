@@ -17,7 +17,6 @@ from asyncrun.chunkers.interface import WholeChunker
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.distinct import DistinctSource
 from asyncrun.jobs.embed.run import EmbedRun
 from asyncrun.jobs.ingest.run import IngestRun
 from asyncrun.jobs.ingest.store_sync import StoreSync, StoreTarget
@@ -26,6 +25,7 @@ from asyncrun.jobs.outputs import JobOutput
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.packing import BatchLimits
 from asyncrun.ports import Progress
+from asyncrun.readers.distinct_items import DistinctSource
 from asyncrun.readers.item_source import ItemSource
 from asyncrun.records import BadItem, Embedded, EmbedFailure, InputType, Item, Space
 from asyncrun.results import JobResult

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.errors import Place, UsageError
-from asyncrun.readers.unique_ids import Duplicates, UniqueIds
+from asyncrun.readers.distinct_items import UniqueIds
+from asyncrun.readers.item_source import Duplicates
 from asyncrun.records import BadItem, Item
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asyncrun.errors import UsageError
-from asyncrun.jobs.distinct import DistinctSource
+from asyncrun.readers.distinct_items import DistinctSource
 from asyncrun.readers.item_source import ItemSource
 
 INLINE = ({"id": "a", "text": "first"}, {"id": "b", "text": "only"}, {"id": "a", "text": "last"})

@@ -1,16 +1,17 @@
-"""A job's input with every id once: the same files and the same items at every pass of a run."""
+"""A job's input with every id once: the same files and the same items at every pass of a run, in 8 bytes an id."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from asyncrun.errors import StorageError
+from asyncrun.errors import Place, StorageError, UsageError
+from asyncrun.escape import cut
 from asyncrun.readers.input_files import Inventory
-from asyncrun.readers.item_source import ItemSource
+from asyncrun.readers.item_source import Duplicates, ItemSource
 from asyncrun.readers.missing_fields import FieldWatch, MissingField
-from asyncrun.readers.unique_ids import UniqueIds
 from asyncrun.records import BadItem, Item
 
 
@@ -19,7 +20,7 @@ class DistinctSource:
 
     The first whole pass ends with UsageError if no item has the field of its text, and under `duplicates: fail` if an id is repeated.
     Under `first` and `last` a pass of its own finds out which items to keep. `unnamed` counts the items of rows without an id of their
-    own: their line stands for them; `passed_over` are the files that a glob matched and that are no input, `missing` are other fields
+    own: their line stands for them; `skipped_files` are the files that a glob matched and that are no input, `missing` are other fields
     that the job names and no item has. With a `limit` the input ends after so many items.
     """
 
@@ -43,7 +44,7 @@ class DistinctSource:
         yield from islice((item for item in self._source.items(self._inventory) if keeps(item.id)), self._limit)
 
     @property
-    def passed_over(self) -> tuple[str, ...]:
+    def skipped_files(self) -> tuple[str, ...]:
         """Return the files that are not read although a glob matched them, as the first pass found them."""
         return self._inventory.skipped if self._inventory is not None else ()
 
@@ -61,7 +62,7 @@ class DistinctSource:
     def _settled(self, watch: FieldWatch, limit: int | None) -> tuple[MissingField, ...]:
         """Return the fields that no item has; the first ones alone do not tell. Raises UsageError for one that every item needs."""
         if limit is not None and not watch.satisfied:
-            watch = look(self._source, self._inventory)
+            watch = find_missing_fields(self._source, self._inventory)
         missing = tuple(watch.missing())
         for field in missing:
             if field.needed:
@@ -75,7 +76,7 @@ class DistinctSource:
         self.unnamed += 1
 
 
-def look(source: ItemSource, inventory: Inventory | None = None) -> FieldWatch:
+def find_missing_fields(source: ItemSource, inventory: Inventory | None = None) -> FieldWatch:
     """Pass over an input until every field that the job names was seen, or to its end. Blocks."""
     watch = source.watch()
     for _ in source.items(inventory, watch=watch):
@@ -87,3 +88,71 @@ def look(source: ItemSource, inventory: Inventory | None = None) -> FieldWatch:
 def changed_input(file: str) -> StorageError:
     """Return the error for an input that is no longer what the first pass saw."""
     return StorageError(f"{file} changed while the job ran", hint="Run the same command again: finished items are not sent again.")
+
+
+class UniqueIds:
+    """Takes in the ids of one pass over the input, then tells for later passes which items to keep.
+
+    Of an id only its hash is held. Hashes that come twice are rare unless an id does: a second pass looks at those ids alone.
+
+    >>> items = [Item(id, "text", Place("a.jsonl", line)) for line, id in enumerate(["x", "y", "x"], 1)]
+    >>> unique = UniqueIds("last")
+    >>> for item in items:
+    ...     unique.add(item.id)
+    >>> unique.settle(lambda: items)
+    >>> keeps = unique.new_pass()
+    >>> [keeps(item.id) for item in items]
+    [False, True, True]
+    """
+
+    def __init__(self, policy: Duplicates = "fail") -> None:
+        self.policy = policy
+        self._hashes = array("q")
+        self._times: dict[str, int] = {}
+
+    def add(self, item_id: str) -> None:
+        """Take in the next id."""
+        self._hashes.append(hash(item_id))
+
+    def settle(self, again: Callable[[], Iterable[Item | BadItem]]) -> None:
+        """Find the ids that come twice; `again` yields the same items once more, and is called only if there seem to be any.
+
+        Raises UsageError, with both places, under `fail`.
+        """
+        suspects = self._suspects()
+        if not suspects:
+            return
+        first: dict[str, Place] = {}
+        for item in again():
+            if hash(item.id) not in suspects:
+                continue
+            if item.id in first and self.policy == "fail":
+                place = first[item.id]
+                raise UsageError(
+                    f"the id {cut(item.id)!r} is already that of {Place(place.file, place.line)}",
+                    place=Place(item.place.file, item.place.line),
+                    hint="Make the ids unique (`id`, `root`), or set `duplicates: first` or `last`.",
+                )
+            first.setdefault(item.id, item.place)
+            self._times[item.id] = self._times.get(item.id, 0) + 1
+
+    def new_pass(self) -> Callable[[str], bool]:
+        """Return what tells, asked once for each item of a further pass in input order, whether to keep it."""
+        seen: dict[str, int] = {}
+
+        def keeps(item_id: str) -> bool:
+            times = self._times.get(item_id, 1)
+            if times == 1:
+                return True
+            seen[item_id] = seen.get(item_id, 0) + 1
+            return seen[item_id] == (1 if self.policy == "first" else times)
+
+        return keeps
+
+    def _suspects(self) -> frozenset[int]:
+        """Return the hashes that came more than once, and give the memory of all back."""
+        import numpy as np
+
+        hashes = np.sort(np.frombuffer(self._hashes, dtype=np.int64))
+        self._hashes = array("q")
+        return frozenset(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
