@@ -27,7 +27,8 @@ from asyncrun.errors import JobFileError
 from asyncrun.records import ItemFailure
 from asyncrun.ui.bars import render_frame
 from asyncrun.ui.colours import paint
-from asyncrun.ui.formatting import render_failure, render_warning
+from asyncrun.ui.failed_items import render_failure
+from asyncrun.ui.formatting import render_warning
 from asyncrun.ui.run_state import TrackingProgress
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"

@@ -26,8 +26,7 @@ def failed(
     from asyncrun.cli._requests import build_request, job_file
     from asyncrun.grammar.file_formats import id_line
     from asyncrun.jobs.run_options import RunOptions
-    from asyncrun.ui.json_documents import failed_document
-    from asyncrun.ui.tables import render_failed
+    from asyncrun.ui.failed_items import failed_document, render_failed
 
     file, jobs = job_file(words or [], "failed jobs.yaml")
     found = failed_items(build_request(options, file, jobs, run=RunOptions(with_needs=False)))

@@ -21,8 +21,7 @@ def plan(
     from asyncrun.app.plan_failed_export import plan_jobs
     from asyncrun.cli._output import print_answer, print_document, width
     from asyncrun.cli._requests import build_request, job_file
-    from asyncrun.ui.json_documents import plan_document
-    from asyncrun.ui.tables import render_plan
+    from asyncrun.ui.plan_table import plan_document, render_plan
 
     file, jobs = job_file(words or [], "plan jobs.yaml")
     plans = plan_jobs(build_request(options, file, jobs))

@@ -18,7 +18,8 @@ from asyncrun.humanize import duration
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobResult, RunResult, Status
 from asyncrun.streams import OutputStream
-from asyncrun.ui.formatting import render_failure, render_more_failures, render_rate, render_usage, render_warning
+from asyncrun.ui.failed_items import render_failure, render_more_failures
+from asyncrun.ui.formatting import render_rate, render_usage, render_warning
 from asyncrun.ui.run_state import NAMED_FAILURES, TaskState, TrackingProgress
 from asyncrun.ui.terminal import Screen
 

@@ -1,14 +1,23 @@
-"""How numbers, sizes, costs, counts, failures and warnings are written for people."""
+"""How numbers, sizes, counts, warnings, tables and the lines of mistakes are written for people."""
 
 from __future__ import annotations
 
-from asyncrun.escape import LONGEST_ID, printable
-from asyncrun.humanize import counted
-from asyncrun.records import ItemFailure
+import io
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from asyncrun.errors import Mistake
+from asyncrun.escape import printable
+from asyncrun.humanize import counted, dollars
 from asyncrun.results import Counts
 from asyncrun.usage import Usage
 
-_MESSAGE_LIMIT = 300
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\']|\'\')*\'|[^\s,\[\]{}"\'](?:[^,\[\]{}:#]|:(?!\s)|(?<!\s)#)*(?<!\s)|\S?')
+"""What stands at a place of a YAML text: something in quotes, a word, or one character."""
 
 
 def render_rate(per_second: float) -> str:
@@ -51,23 +60,10 @@ def render_usage(usage: Usage) -> list[str]:
     """Return what requests used, in words: tokens, and the cost where it is known.
 
     >>> render_usage(Usage(requests=3, tokens=12_300, cost=0.000246))
-    ['12k tokens', '$0.0002']
+    ['12k tokens', '$0.000246']
     """
     tokens = [f"{render_number(usage.tokens)} tokens"] if usage.tokens else []
-    return tokens + ([render_cost(usage.cost)] if usage.cost else [])
-
-
-def render_cost(cost: float) -> str:
-    """Return USD with digits that mean something.
-
-    >>> [render_cost(cost) for cost in (1234.5, 0.1234, 0.00001, 0.0)]
-    ['$1,234.50', '$0.1234', 'under $0.0001', '$0']
-    """
-    if not cost:
-        return "$0"
-    if cost < 0.0001:
-        return "under $0.0001"
-    return f"${cost:,.2f}" if cost >= 1 else f"${cost:.4f}"
+    return tokens + ([dollars(usage.cost)] if usage.cost else [])
 
 
 def render_counts(counts: Counts) -> str:
@@ -81,29 +77,6 @@ def render_counts(counts: Counts) -> str:
     return ", ".join(parts)
 
 
-def render_failure(task: str, failure: ItemFailure) -> str:
-    """Return one line that names a failed item.
-
-    >>> from asyncrun.errors import Place
-    >>> render_failure("notes", ItemFailure("n7", Place("notes.jsonl", 7), "too_long", "300 tokens, 256 at most"))
-    'notes: item n7 failed (too_long) at notes.jsonl:7: 300 tokens, 256 at most'
-    """
-    place = printable(str(failure.place))
-    return (
-        f"{printable(task)}: item {printable(failure.id, LONGEST_ID)} failed ({printable(failure.reason)}) at {place}: "
-        f"{printable(failure.message, _MESSAGE_LIMIT)}"
-    )
-
-
-def render_more_failures(task: str, number: int) -> str:
-    """Return one line for the failed items that were not named.
-
-    >>> render_more_failures("notes", 3)
-    'notes: 3 more items failed'
-    """
-    return f"{printable(task)}: {counted(number, 'more item')} failed"
-
-
 def render_warning(message: str) -> str:
     """Return a warning as one line.
 
@@ -111,3 +84,58 @@ def render_warning(message: str) -> str:
     'warning: two items share an id'
     """
     return f"warning: {printable(message)}"
+
+
+def render_excerpt(mistake: Mistake, width: int) -> list[str]:
+    r"""Return two lines of at most `width` columns: the file's line with its number, and the underlining; nothing without a line.
+
+    >>> from asyncrun.errors import Place
+    >>> where = Place("jobs.yaml", 3, 9)
+    >>> print("\n".join(render_excerpt(Mistake("a.kind", "unknown kind", place=where, line="  kind: embd # ?"), 40)))
+      3 |   kind: embd # ?
+        |         ^^^^
+    """
+    from rich.cells import cell_len
+
+    place = mistake.place
+    if mistake.line is None or place is None or place.line is None or place.column is None:
+        return []
+    gutter = f"  {place.line} | "
+    start = place.column - 1
+    before, rest = mistake.line[:start].replace("\t", " "), mistake.line[start:].replace("\t", " ")
+    found = _TOKEN.match(mistake.line, start)
+    marked = printable(found.group() if found else "")
+    before, rest = printable(before), printable(rest)
+    room = max(width - len(gutter), 10)
+    cut = ""
+    if cell_len(before) > room // 2:
+        while cell_len(before) > room // 2 - 1:
+            before = before[1:]
+        cut = "…"
+    shown = cut + before + rest
+    while cell_len(shown) > room:
+        shown = shown[: -max((cell_len(shown) - room) // 2, 1)]
+    under = " " * cell_len(cut + before) + "^" * max(min(cell_len(marked), room - cell_len(cut + before)), 1)
+    return [f"{gutter}{shown}", f"  {' ' * len(str(place.line))} | {under}"]
+
+
+def build_table(*words: str, numbers: Sequence[str]) -> Table:
+    """Return a table with these columns; those of numbers are aligned to the right and never broken."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in words:
+        table.add_column(name.upper(), overflow="fold")
+    for name in numbers:
+        table.add_column(name.upper(), justify="right", no_wrap=True)
+    return table
+
+
+def render_table(table: Table, width: int) -> str:
+    """Return the text of a table in so many columns."""
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, markup=False, emoji=False, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))

@@ -1,14 +1,12 @@
-"""JSON documents of a run and of a plan, with the names that programs rely on."""
+"""JSON documents of a run and of what refused one, with the names that programs rely on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
 from typing import Any
 
 from asyncrun.errors import JobFileError, Mistake, UsageError
-from asyncrun.records import ItemFailure
-from asyncrun.results import Counts, JobPlan, JobResult, RunResult
+from asyncrun.results import Counts, JobResult, RunResult
 from asyncrun.usage import Usage
 
 SCHEMA = 1
@@ -79,31 +77,6 @@ def counters(counts: Counts, usage: Usage) -> dict[str, Any]:
     }
 
 
-def failure_event(job: str, failure: ItemFailure) -> dict[str, Any]:
-    """Return a failed item as a run tells it while it goes on."""
-    place = {"path": failure.place.file, "line": failure.place.line}
-    return {"job": job, "id": failure.id, **place, **_why(failure)}
-
-
-def failed_document(failures: Sequence[tuple[str, ItemFailure]]) -> dict[str, Any]:
-    """Return failed items, each with the name of its job.
-
-    >>> failed_document([])
-    {'schema': 1, 'items': []}
-    """
-    return document(items=[{"job": job, "id": failure.id, "place": str(failure.place), **_why(failure)} for job, failure in failures])
-
-
-def plan_document(plans: Sequence[JobPlan]) -> dict[str, Any]:
-    """Return what each job would do.
-
-    >>> plan_document([])
-    {'schema': 1, 'jobs': []}
-    """
-    hidden = {"kind", "notes"}
-    return document(jobs=[{name: value for name, value in asdict(plan).items() if name not in hidden} for plan in plans])
-
-
 def refusal_document(error: UsageError, redact: Callable[[str], str]) -> dict[str, Any]:
     """Return why nothing ran; of a job file all its mistakes, each with its place.
 
@@ -121,7 +94,3 @@ def _mistake(mistake: Mistake, redact: Callable[[str], str]) -> dict[str, Any]:
     file, line, column = mistake.place or (None, None, None)
     words = {name: (text := getattr(mistake, name)) and redact(text) for name in ("message", "allowed", "suggestion")}
     return {"file": file, "line": line, "column": column, "path": mistake.path, **words}
-
-
-def _why(failure: ItemFailure) -> dict[str, Any]:
-    return {"reason": failure.reason, "message": failure.message, "attempts": failure.attempts}

@@ -10,8 +10,9 @@ from asyncrun.clock import Clock
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobResult, RunResult, Status
 from asyncrun.streams import OutputStream
+from asyncrun.ui.failed_items import failure_event
 from asyncrun.ui.formatting import render_warning
-from asyncrun.ui.json_documents import counters, document, failure_event, job_document, summary_document
+from asyncrun.ui.json_documents import counters, document, job_document, summary_document
 from asyncrun.ui.run_state import TaskState, TrackingProgress
 from asyncrun.usage import Usage
 

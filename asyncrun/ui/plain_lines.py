@@ -12,7 +12,8 @@ from asyncrun.ports import Progress
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobResult, Status
 from asyncrun.streams import OutputStream
-from asyncrun.ui.formatting import render_counts, render_failure, render_more_failures, render_rate, render_usage, render_warning
+from asyncrun.ui.failed_items import render_failure, render_more_failures
+from asyncrun.ui.formatting import render_counts, render_rate, render_usage, render_warning
 from asyncrun.ui.run_state import NAMED_FAILURES, TaskState, TrackingProgress
 
 HEARTBEAT = 60.0

@@ -9,10 +9,9 @@ from pathlib import Path
 from asyncrun.aio.stop import MAX_RUNTIME
 from asyncrun.errors import JobFailedError, Reason, TryLaterError
 from asyncrun.escape import cut
-from asyncrun.humanize import counted, duration
+from asyncrun.humanize import counted, dollars, duration
 from asyncrun.results import JobResult, RunResult, Status
 from asyncrun.trace.views.styled_text import StyledLine, StyledPart, StyledText, line, style_of
-from asyncrun.ui.formatting import render_cost
 
 SHOWN_FAILURES = 5
 """How many failed items of a job are named."""
@@ -49,7 +48,7 @@ def render_ending(result: RunResult, file: Path | None = None) -> StyledText:
     parts += [f"{counts.truncated:,} truncated"] if counts.truncated else []
     parts += [counted(usage.requests, "request")] if usage.requests else []
     parts += [counted(usage.tokens, "token")] if usage.tokens else []
-    parts += [render_cost(usage.cost)] if usage.cost is not None else []
+    parts += [dollars(usage.cost)] if usage.cost is not None else []
     told = f": {counted(counts.items, 'item')} in {duration(result.seconds)} ({', '.join(parts)})"
     head = line(f"Run {result.run_id} ", _status(result.status), told)
     trouble = (told for job in result.jobs if _is_trouble(job) for told in _job_trouble(job))

@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from asyncrun.errors import JobFileError
 from asyncrun.escape import printable
 from asyncrun.jobfile import JobFile, LoadOptions, parse_job_file
-from asyncrun.ui.mistake_excerpt import render_excerpt
+from asyncrun.ui.formatting import render_excerpt
 from tests.depth import asked_for
 
 ROOT = Path(__file__).resolve().parents[3]

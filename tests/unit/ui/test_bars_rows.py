@@ -97,7 +97,7 @@ BUSY = replace(NOTES, usage=Usage(2, 0, 12_300, 0.5), waiting="rate limit 3 s")
 
 def test_a_wide_screen_has_room_for_all_that_is_known() -> None:
     (line,) = drawn(render_frame([BUSY], now=16.0, width=160), 160)
-    assert line.rstrip().endswith("52/100, 2 failed, 20 cached, 2.0/s, 12k tokens, $0.5000, 24 s left, waiting for rate limit 3 s")
+    assert line.rstrip().endswith("52/100, 2 failed, 20 cached, 2.0/s, 12k tokens, $0.50, 24 s left, waiting for rate limit 3 s")
 
 
 @pytest.mark.parametrize(("width", "shown"), [(40, "52/100, rate limit 3 s"), (30, "rate limit 3 s")])

@@ -106,7 +106,7 @@ def test_a_status_has_its_colour_and_a_count_of_failures_has_none(failure: ItemF
     assert [part for line in ill for part in line if part.style is not Style.PLAIN] == [StyledPart("failed", Style.BAD)] * 2
 
 
-@pytest.mark.parametrize(("cost", "said"), [(None, "7 tokens)"), (0.0, "7 tokens, $0)"), (0.0246, "7 tokens, $0.0246)")])
+@pytest.mark.parametrize(("cost", "said"), [(None, "7 tokens)"), (0.0, "7 tokens, $0.00)"), (0.0246, "7 tokens, $0.0246)")])
 def test_what_it_cost_is_said_where_it_is_known(cost: float | None, said: str) -> None:
     job = JobResult("notes", "embed", Status.SUCCEEDED, 0, None, usage=Usage(requests=1, tokens=7, cost=cost))
     assert render_ending(RunResult("r1", (job,), 2.0)).endswith(said)

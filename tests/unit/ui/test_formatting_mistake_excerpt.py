@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 
 from asyncrun.errors import Mistake, Place
-from asyncrun.ui.mistake_excerpt import render_excerpt
+from asyncrun.ui.formatting import render_excerpt
 
 
 def shown(line: str | None, column: int, width: int = 60) -> list[str]:

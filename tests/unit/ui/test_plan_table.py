@@ -1,32 +1,9 @@
 from __future__ import annotations
 
-import io
-
 import pytest
 
-from asyncrun.errors import Place
-from asyncrun.records import ItemFailure
 from asyncrun.results import JobPlan
-from asyncrun.ui.colours import print_text
-from asyncrun.ui.tables import render_failed, render_plan
-
-
-def test_a_text_is_written_as_it_is_and_ends_with_one_line_end() -> None:
-    stream = io.StringIO()
-    print_text("Trace: run\n    |_embed -> 0.5 seconds\n", stream)
-    assert stream.getvalue() == "Trace: run\n    |_embed -> 0.5 seconds\n"
-
-
-def test_data_in_a_text_cannot_steer_a_terminal() -> None:
-    stream = io.StringIO()
-    print_text("job \x1b]8;;x\x07 name\nsecond [red] line", stream)
-    assert stream.getvalue() == "job \\x1b]8;;x\\x07 name\nsecond [red] line\n"
-
-
-def test_a_long_line_is_not_broken() -> None:
-    stream = io.StringIO()
-    print_text("x" * 500, stream)
-    assert stream.getvalue() == "x" * 500 + "\n"
+from asyncrun.ui.plan_table import render_plan
 
 
 def test_a_plan_says_what_each_job_would_do_and_marks_estimates() -> None:
@@ -50,21 +27,6 @@ def test_a_cost_that_is_not_known_is_not_zero(cost: float | None, said: str) -> 
     assert said in render_plan([JobPlan("a", "embed", 1, 1, cost=cost)], 160)
 
 
-def test_failed_items_are_shown_whole_however_narrow_the_screen() -> None:
-    failure = ItemFailure("notes/a-rather-long-identifier-of-an-item.md", Place("notes.jsonl", 7), "refused", "said [no]\x07", 3)
-    text = render_failed([("notes", failure)], 60)
-    assert max(map(len, text.splitlines())) <= 60
-    assert "…" not in text
-    wide = render_failed([("notes", failure)], 200).splitlines()[1]
-    assert wide.split() == ["notes", failure.id, "notes.jsonl:7", "refused", "said", "[no]\\x07", "3"]
-
-
-def test_sentences_go_on_between_words_where_the_screen_ends() -> None:
-    stream = io.StringIO()
-    print_text("notes failed\n  the server says no-such-model to the request", stream, width=24)
-    assert stream.getvalue() == "notes failed\n  the server says\n    no-such-model to the\n    request\n"
-
-
 def test_a_plan_that_is_wider_than_the_terminal_loses_empty_columns_and_never_a_job() -> None:
     plans = [JobPlan(name, "embed", 1234, 4, requests=12, tokens=90) for name in ("notes", "letters")]
     assert render_plan(plans, 120).splitlines()[0].split() == [
@@ -78,10 +40,3 @@ def test_a_plan_that_is_wider_than_the_terminal_loses_empty_columns_and_never_a_
     words = " ".join(narrow.split())
     assert "notes (embed): items 1,234, new 4, unchanged 0, requests 12, tokens ~90, cost unknown, time unknown letters" in words
     assert "third (embed): items 5, new 0, unchanged 0, failed 2," in words
-
-
-def test_a_narrow_terminal_has_a_paragraph_for_each_failed_item() -> None:
-    failure = ItemFailure("n7", Place("notes.jsonl", 7), "server_error", "the server is on fire", attempts=1)
-    text = render_failed([("notes", failure)], 40)
-    assert max(map(len, text.splitlines())) <= 40
-    assert " ".join(text.split()) == "notes: item n7 failed (server_error) at notes.jsonl:7: the server is on fire (1 attempt)"

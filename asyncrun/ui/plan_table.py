@@ -1,24 +1,20 @@
-"""The tables of a plan and of failed items; where a terminal is too narrow for them, paragraphs."""
+"""What a plan shows: a table of jobs and notes, paragraphs where a terminal is too narrow for it, or a JSON document."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import Any
 
 from asyncrun.escape import printable
-from asyncrun.humanize import counted, dollars, duration
-from asyncrun.records import ItemFailure
+from asyncrun.humanize import dollars, duration
 from asyncrun.results import JobPlan
 from asyncrun.ui.colours import break_line
-from asyncrun.ui.formatting import render_failure, render_size
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from asyncrun.ui.formatting import build_table, render_size, render_table
+from asyncrun.ui.json_documents import document
 
 _UNKNOWN = "unknown"
 _OFTEN_NOTHING = ("changed", "delete", "failed", "skipped")
-_NARROW = 60
 _WIDEST = 10_000
 """Columns of a table that is drawn as wide as it is."""
 
@@ -41,30 +37,14 @@ def render_plan(plans: Sequence[JobPlan], width: int) -> str:
     return "\n".join([shown or "\n".join(break_line(_plan_sentence(row), width) for row in rows), *notes])
 
 
-def render_failed(failures: Sequence[tuple[str, ItemFailure]], width: int | None) -> str:
-    """Return the table of failed items, each with the name of its job; nothing is cut off, long cells go on in the next line.
+def plan_document(plans: Sequence[JobPlan]) -> dict[str, Any]:
+    """Return what each job would do.
 
-    A table that would be mostly such lines is a paragraph for each item instead. Without a width, as for a program, an item is one line
-    with tabs between its cells, and there is no heading.
-
-    >>> print(render_failed([], 80))
-    no failed items
+    >>> plan_document([])
+    {'schema': 1, 'jobs': []}
     """
-    if not failures:
-        return "no failed items"
-    if width is not None and width < _NARROW:
-        items = ((job, failure, counted(failure.attempts, "attempt")) for job, failure in failures)
-        return "\n".join(break_line(f"{render_failure(job, failure)} ({attempts})", width) for job, failure, attempts in items)
-    rows = [
-        [printable(cell) for cell in (job, each.id, str(each.place), each.reason, each.message, str(each.attempts))]
-        for job, each in failures
-    ]
-    if width is None:
-        return "\n".join("\t".join(cell.replace("\t", r"\t") for cell in row) for row in rows)
-    table = _table("job", "id", "place", "reason", "message", numbers=("attempts",))
-    for row in rows:
-        table.add_row(*row)
-    return _rendered(table, width)
+    hidden = {"kind", "notes"}
+    return document(jobs=[{name: value for name, value in asdict(plan).items() if name not in hidden} for plan in plans])
 
 
 def _plan_cells(plan: JobPlan) -> dict[str, str]:
@@ -77,10 +57,10 @@ def _plan_cells(plan: JobPlan) -> dict[str, str]:
 
 
 def _plan_table(rows: Sequence[dict[str, str]]) -> str:
-    table = _table("job", "kind", numbers=[name for name in rows[0] if name not in ("job", "kind")])
+    table = build_table("job", "kind", numbers=[name for name in rows[0] if name not in ("job", "kind")])
     for row in rows:
         table.add_row(*row.values())
-    return _rendered(table, _WIDEST)
+    return render_table(table, _WIDEST)
 
 
 def _plan_sentence(row: dict[str, str]) -> str:
@@ -105,23 +85,3 @@ def _cost(cost: float | None) -> str:
 
 def _time(seconds: float | None) -> str:
     return _UNKNOWN if seconds is None else f"~{duration(seconds)}"
-
-
-def _table(*words: str, numbers: Sequence[str]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in words:
-        table.add_column(name.upper(), overflow="fold")
-    for name in numbers:
-        table.add_column(name.upper(), justify="right", no_wrap=True)
-    return table
-
-
-def _rendered(table: Table, width: int) -> str:
-    from rich.console import Console
-
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, markup=False, emoji=False, highlight=False)
-    with console.capture() as captured:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))
