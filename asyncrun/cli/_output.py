@@ -167,7 +167,7 @@ def _mistake_lines(error: JobFileError, redact: Callable[[str], str], width: int
     for mistake in error.mistakes:
         yield _redacted(mistake, redact)
         if width is not None:
-            from asyncrun.ui.mistake_excerpt import render_excerpt
+            from asyncrun.ui.formatting import render_excerpt
 
             # Lines that may hold a secret are not among them.
             yield from render_excerpt(mistake, width)
