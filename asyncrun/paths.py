@@ -28,7 +28,7 @@ def is_beside(folder: Path, job_file: Path) -> bool:
     return folder.resolve() == state_folder(job_file).resolve()
 
 
-def known_as(folder: Path, job_file: Path) -> str:
+def job_file_id(folder: Path, job_file: Path) -> str:
     """Return the name under which a state folder keeps what is a job file's own. Blocks.
 
     Beside it that is its bare name, so that the folder can be moved; a chosen folder may serve job files of one name, from many folders.
@@ -39,14 +39,14 @@ def known_as(folder: Path, job_file: Path) -> str:
     return f"{job_file.name}.{blake2b(home, digest_size=8).hexdigest()}"
 
 
-def recorded_as(folder: Path, job_file: Path) -> str:
+def recorded_path(folder: Path, job_file: Path) -> str:
     """Return how the traces of a state folder name a job file: as given, and in a folder that was chosen by its whole path. Blocks."""
     return str(job_file if is_beside(folder, job_file) else job_file.absolute())
 
 
 def lock_file(folder: Path, job_file: Path) -> Path:
     """Return the lock of a job file in its state folder. Blocks."""
-    return folder / LOCKS / f"{known_as(folder, job_file)}.lock"
+    return folder / LOCKS / f"{job_file_id(folder, job_file)}.lock"
 
 
 def open_state_folder(folder: Path) -> Path:
@@ -69,7 +69,7 @@ def open_state_folder(folder: Path) -> Path:
     return folder
 
 
-def is_there(path: Path) -> bool:
+def state_file_exists(path: Path) -> bool:
     """Tell whether a file of a state folder is there. Blocks. Raises StorageError when nobody but its owner may know."""
     try:
         path.stat()
@@ -91,7 +91,7 @@ def find_state_folder(start: Path) -> Path | None:
     return None
 
 
-def traced_folder(file: Path | None, state_dir: Path | None) -> Path:
+def existing_state_folder(file: Path | None, state_dir: Path | None) -> Path:
     """Return the state folder that is meant: of the job file, or the nearest upward.
 
     Raises UnknownRunError when there is none, UsageError when the file is not there. Blocks.

@@ -11,7 +11,7 @@ from typing import IO, Any, TextIO
 from asyncrun.errors import StorageError, os_words
 
 
-def is_gone(stream: IO[Any], error: Exception) -> bool:
+def reader_is_gone(stream: IO[Any], error: Exception) -> bool:
     """Return whether a write has failed because nobody reads: the other end of a pipe, or the window of a terminal, was closed.
 
     A closed terminal is one no more (`isatty`), but still a device; a file that says EIO is on a broken disk.
@@ -24,7 +24,7 @@ def is_gone(stream: IO[Any], error: Exception) -> bool:
         return False
 
 
-def silence(stream: IO[Any]) -> None:
+def discard_output(stream: IO[Any]) -> None:
     """Let what a stream still holds, and all that it is given, go nowhere; one that is closed, or no file, stays as it is.
 
     What is buffered would fail again when the interpreter ends, with exit code 120 (Python's documentation, signal, "Note on SIGPIPE").
@@ -95,7 +95,7 @@ class OutputStream:
     def _lost(self, error: OSError | ValueError) -> None:
         """Go silent. A ValueError is what Python raises for a stream that is closed."""
         self._open = False
-        gone = is_gone(self._stream, error)
-        silence(self._stream)
+        gone = reader_is_gone(self._stream, error)
+        discard_output(self._stream)
         if self._answer and isinstance(error, OSError) and not gone:
             raise StorageError(f"cannot write to standard output: {os_words(error)}") from error

@@ -36,7 +36,7 @@ from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.job_records import SpendingAccount, generation_of
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.space_records import token_rate
-from asyncrun.paths import LEDGER, is_there, known_as, state_folder
+from asyncrun.paths import LEDGER, job_file_id, state_file_exists, state_folder
 from asyncrun.ports import Progress
 from asyncrun.readers.distinct_items import DistinctSource
 from asyncrun.readers.item_source import ItemSource
@@ -110,7 +110,7 @@ class JobBuilder:
 
     def failures_of(self, job: Job) -> str:
         """Return the name that the failed items of a job are kept under. Blocks."""
-        return f"{known_as(self.ledger.folder, self.file)}/{job.name}"
+        return f"{job_file_id(self.ledger.folder, self.file)}/{job.name}"
 
     async def aclose(self) -> None:
         """Close everything that was opened."""
@@ -213,7 +213,7 @@ async def open_builder(request: Request, *, need_keys: bool = False) -> AsyncIte
     async with AsyncExitStack() as stack:
         selection = await asyncio.to_thread(partial(load_jobs, request, need_keys=need_keys))
         path = (await asyncio.to_thread(state_folder, request.file, request.state_dir)) / LEDGER
-        if not await asyncio.to_thread(is_there, path):
+        if not await asyncio.to_thread(state_file_exists, path):
             # Without a ledger all is new: an empty one elsewhere says so, and the folder stays untouched.
             elsewhere = await asyncio.to_thread(_open_elsewhere)
             stack.push_async_callback(asyncio.to_thread, elsewhere.cleanup)

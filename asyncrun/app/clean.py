@@ -21,7 +21,7 @@ from asyncrun.jobfile.loader import LoadOptions, load_job_file
 from asyncrun.jobs.interface import find_kind
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.spaces import find_superseded, remove_from_ledger, space_sizes
-from asyncrun.paths import CLAIMS, LEDGER, TRACES, is_beside, is_there, job_files_in, open_state_folder, state_folder
+from asyncrun.paths import CLAIMS, LEDGER, TRACES, is_beside, job_files_in, open_state_folder, state_file_exists, state_folder
 from asyncrun.results import Cleaning, SpaceSize, Superseded
 from asyncrun.trace.store import TraceStore
 
@@ -48,7 +48,7 @@ def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -
         runs = _old_runs(state / TRACES, job_file.trace.keep if older_than is None else older_than, dry_run=dry_run)
         spaces, kept = _unused_spaces(request, state)
         unused = [space.fingerprint for space in spaces]
-        superseded = find_superseded(state / LEDGER, unused) if is_there(state / LEDGER) else Superseded()
+        superseded = find_superseded(state / LEDGER, unused) if state_file_exists(state / LEDGER) else Superseded()
         if (unused or superseded.batches) and not dry_run:
             remove_from_ledger(state / LEDGER, unused, superseded.batches)
         return Cleaning(dry_run, runs, spaces, 0 if dry_run else max(before - _size(state), 0), kept, superseded)
@@ -63,7 +63,7 @@ def _size(state: Path) -> int:
 
 
 def _old_runs(path: Path, keep: float, *, dry_run: bool) -> tuple[str, ...]:
-    if not is_there(path):
+    if not state_file_exists(path):
         return ()
     now = SystemClock().now()
     with TraceStore(path, read_only=dry_run) as store:
@@ -77,7 +77,7 @@ def _old_runs(path: Path, keep: float, *, dry_run: bool) -> tuple[str, ...]:
 
 def _unused_spaces(request: Request, state: Path) -> tuple[tuple[SpaceSize, ...], str | None]:
     """Return the spaces that no job file of the folder uses; none, and why, where that cannot be told."""
-    if not is_there(state / LEDGER):
+    if not state_file_exists(state / LEDGER):
         return (), None
     if not is_beside(state, request.file):
         return (), f"{state} was chosen with --state-dir: job files elsewhere may use it"

@@ -27,7 +27,7 @@ from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.portable import PortableBatch, is_portable, portable_lines, read_portable
-from asyncrun.paths import LEDGER, is_there, open_state_folder, state_folder
+from asyncrun.paths import LEDGER, open_state_folder, state_file_exists, state_folder
 from asyncrun.readers.interface import BadRecord
 from asyncrun.records import Answer, InputType, Space, content_key
 from asyncrun.results import Imported
@@ -45,7 +45,7 @@ def export_ledger(state: Path, output: str) -> tuple[int, int]:
 
     Raises UsageError, OutputError and StorageError.
     """
-    if not is_there(state / LEDGER):
+    if not state_file_exists(state / LEDGER):
         raise UsageError(f"there is no ledger in {state}", hint="Run a job first, or name its job file with -f.")
     file = StdoutFile(sys.stdout.buffer) if output == STDOUT else AtomicFile(Path(output))
     try:

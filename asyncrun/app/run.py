@@ -27,7 +27,7 @@ from asyncrun.jobfile.jobs import Job
 from asyncrun.jobs.interface import find_kind
 from asyncrun.ledger.job_records import open_refresh
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.paths import LEDGER, TRACES, open_state_folder, recorded_as, state_folder
+from asyncrun.paths import LEDGER, TRACES, open_state_folder, recorded_path, state_folder
 from asyncrun.ports import Progress
 from asyncrun.process_locks import LOCK_TIMEOUT
 from asyncrun.redact import Redactor, redact_error
@@ -161,7 +161,7 @@ def _planned_jobs(jobs: Sequence[Job], builder: JobBuilder) -> list[PlannedJob]:
 
 
 def _begin(recorder: TraceRecorder, state: Path, file: Path, jobs: Sequence[Job]) -> str:
-    return recorder.begin_run(job_file=recorded_as(state, file), settings=settings_of(jobs), job_file_hash=hash_of(file))
+    return recorder.begin_run(job_file=recorded_path(state, file), settings=settings_of(jobs), job_file_hash=hash_of(file))
 
 
 def _nothing_failed(progress: Progress, clock: Clock) -> RunResult:

@@ -12,7 +12,7 @@ from asyncrun.cli._flags_and_completion import GlobalOptions, Words
 if TYPE_CHECKING:
     from asyncrun.app.cron import ScheduledRun
     from asyncrun.schedule.entries import InstalledEntry
-    from asyncrun.ui.listings import Row
+    from asyncrun.ui.cron_and_plugins import CronRow
 
 At = Annotated[str, typer.Option("--at", metavar="SCHEDULE", help='When, as in a crontab: "15 2 * * *", or @daily.')]
 Name = Annotated[str | None, typer.Option("--name", help="What the entry is called.", show_default="the job file's name")]
@@ -37,8 +37,8 @@ def add(options: GlobalOptions, words: Words = None, *, at: At, name: Name = Non
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.schedule import entries
     from asyncrun.schedule.crontab import render_line
+    from asyncrun.ui.cron_and_plugins import cron_document, render_enabling
     from asyncrun.ui.formatting import render_warning
-    from asyncrun.ui.listings import render_enabling, rows_document
 
     run = _scheduled_run(options, words, at, name, jitter, command="add")
     if systemd:
@@ -51,7 +51,7 @@ def add(options: GlobalOptions, words: Words = None, *, at: At, name: Name = Non
         done = f"added: {render_line(entry)}"
     if options.json:
         added = units.name if systemd else entry.name
-        print_document(rows_document([_row(each) for each in entries.installed_entries(os.environ) if each.entry.name == added]))
+        print_document(cron_document([_row(each) for each in entries.installed_entries(os.environ) if each.entry.name == added]))
     elif not options.quiet:
         print_answer(done)
     for missing in [] if options.quiet else missing_under_cron(run, systemd=systemd):
@@ -103,13 +103,13 @@ def list_entries(options: GlobalOptions) -> int:
     """
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.schedule import entries
-    from asyncrun.ui.listings import render_rows, rows_document
+    from asyncrun.ui.cron_and_plugins import cron_document, render_cron_entries
 
     rows = [_row(listed) for listed in entries.installed_entries(os.environ)]
     if options.json:
-        print_document(rows_document(rows))
+        print_document(cron_document(rows))
     else:
-        print_answer(render_rows(rows), sentences=True)
+        print_answer(render_cron_entries(rows), sentences=True)
     return 0
 
 
@@ -120,11 +120,11 @@ def remove(options: GlobalOptions, name: Annotated[str, typer.Argument(metavar="
     """
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.schedule import entries
-    from asyncrun.ui.listings import rows_document
+    from asyncrun.ui.cron_and_plugins import cron_document
 
     removed = entries.remove_installed(name, os.environ)
     if options.json:
-        print_document(rows_document([_row(listed) for listed in removed]))
+        print_document(cron_document([_row(listed) for listed in removed]))
     elif not options.quiet:
         print_answer(f"removed: {name}")
         if any(listed.kind == "systemd" for listed in removed):
@@ -142,5 +142,5 @@ def _scheduled_run(
     return ScheduledRun(file, at, tuple(jobs), name, parse_time("--jitter", jitter), options.env_file, options.state_dir)
 
 
-def _row(listed: InstalledEntry) -> Row:
+def _row(listed: InstalledEntry) -> CronRow:
     return listed.entry.name, listed.kind, listed.entry.schedule, listed.entry.command

@@ -10,7 +10,7 @@ import typer
 from asyncrun.cli._flags_and_completion import GlobalOptions
 from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.humanize import counted
-from asyncrun.paths import LEDGER, is_there, traced_folder
+from asyncrun.paths import LEDGER, existing_state_folder, state_file_exists
 
 FileFlag = Annotated[Path | None, typer.Option("-f", "--file", help="The job file, instead of the nearest .asyncrun upward.")]
 
@@ -32,8 +32,8 @@ def stats(options: GlobalOptions, file: FileFlag = None) -> int:
     from asyncrun.ledger.spaces import space_sizes
     from asyncrun.ui.ledger_reports import render_sizes, sizes_document
 
-    path = traced_folder(file, options.state_dir) / LEDGER
-    sizes = space_sizes(path) if is_there(path) else []
+    path = existing_state_folder(file, options.state_dir) / LEDGER
+    sizes = space_sizes(path) if state_file_exists(path) else []
     if options.json:
         print_document(sizes_document(sizes))
     else:
@@ -56,7 +56,7 @@ def export_ledger(
     from asyncrun.cli._requests import check_target
     from asyncrun.ui.json_documents import document
 
-    state = traced_folder(file, options.state_dir)
+    state = existing_state_folder(file, options.state_dir)
     check_target(options, output, state, file)
     vectors, answers = export(state, output)
     if options.json and output != STDOUT:

@@ -12,11 +12,11 @@ def plugins(options: GlobalOptions) -> int:
     """
     from asyncrun import __version__, registry
     from asyncrun.cli._output import print_answer, print_document
-    from asyncrun.ui.listings import parts_document, render_parts
+    from asyncrun.ui.cron_and_plugins import plugins_document, render_plugins
 
     offers = registry.offers(__version__)
     if options.json:
-        print_document(parts_document(offers))
+        print_document(plugins_document(offers))
     else:
-        print_answer(render_parts(offers), sentences=True)
+        print_answer(render_plugins(offers), sentences=True)
     return 0

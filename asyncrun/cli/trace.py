@@ -10,7 +10,7 @@ import typer
 
 from asyncrun.cli._flags_and_completion import GlobalOptions, complete_runs
 from asyncrun.grammar.file_formats import STDOUT
-from asyncrun.paths import traced_folder
+from asyncrun.paths import existing_state_folder
 
 if TYPE_CHECKING:
     from asyncrun.trace.views.styled_text import StyledText
@@ -38,7 +38,7 @@ def show(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = None)
     from asyncrun.trace.json_documents import trace_document
     from asyncrun.trace.views.runs import render_show
 
-    found, now = read_trace(traced_folder(file, options.state_dir), run), SystemClock().now()
+    found, now = read_trace(existing_state_folder(file, options.state_dir), run), SystemClock().now()
     return _answer(options, lambda: trace_document(*found, now), lambda width: render_show(*found, width, now))
 
 
@@ -51,7 +51,7 @@ def timeline(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = N
     from asyncrun.trace.json_documents import timeline_document
     from asyncrun.trace.views.timeline import render_timeline
 
-    record, spans = read_trace(traced_folder(file, options.state_dir), run)
+    record, spans = read_trace(existing_state_folder(file, options.state_dir), run)
     return _answer(options, lambda: timeline_document(record, spans), lambda width: render_timeline(spans, width))
 
 
@@ -69,7 +69,7 @@ def slow(
     from asyncrun.trace.json_documents import slow_document
     from asyncrun.trace.views.slow_and_failed import render_slow
 
-    record, spans = read_trace(traced_folder(file, options.state_dir), run)
+    record, spans = read_trace(existing_state_folder(file, options.state_dir), run)
     return _answer(options, lambda: slow_document(record, spans, count), lambda width: render_slow(spans, width, count))
 
 
@@ -82,7 +82,7 @@ def errors(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = Non
     from asyncrun.trace.json_documents import errors_document
     from asyncrun.trace.views.slow_and_failed import render_errors
 
-    found = read_trace(traced_folder(file, options.state_dir), run)
+    found = read_trace(existing_state_folder(file, options.state_dir), run)
     return _answer(options, lambda: errors_document(*found), lambda width: render_errors(*found, width))
 
 
@@ -105,7 +105,7 @@ def diff(
     from asyncrun.trace.json_documents import diff_document
     from asyncrun.trace.views.diff import render_diff
 
-    before, after = read_two_traces(traced_folder(file, options.state_dir), first, second)
+    before, after = read_two_traces(existing_state_folder(file, options.state_dir), first, second)
     return _answer(options, lambda: diff_document(before, after), lambda width: render_diff(before, after, width, SystemClock().now()))
 
 
@@ -127,7 +127,7 @@ def list_runs(
     from asyncrun.trace.views.runs import render_runs
 
     seconds, now = parse_time("--since", since), SystemClock().now()
-    runs = select_runs(traced_folder(file, options.state_dir), now, job=job, status=status, since=seconds)
+    runs = select_runs(existing_state_folder(file, options.state_dir), now, job=job, status=status, since=seconds)
     is_filtered = (job, status, since) != (None, None, None)
     return _answer(options, lambda: runs_document(runs, now), lambda width: render_runs(runs, width, now, is_filtered=is_filtered))
 
@@ -147,7 +147,7 @@ def export_trace(
     from asyncrun.app import recorded_runs
     from asyncrun.cli._requests import check_target
 
-    state = traced_folder(file, options.state_dir)
+    state = existing_state_folder(file, options.state_dir)
     check_target(options, output, state, file)
     return _write(*recorded_runs.export_trace(state, run, form), output, options)
 
@@ -165,7 +165,7 @@ def html(
     from asyncrun.app import recorded_runs
     from asyncrun.cli._requests import check_target
 
-    state = traced_folder(file, options.state_dir)
+    state = existing_state_folder(file, options.state_dir)
     check_target(options, output, state, file)
     return _write(*recorded_runs.export_page(state, run), output, options)
 

@@ -22,7 +22,7 @@ KEPT_FAILURES = 100
 
 
 class JobCounters:
-    """Counts the items of one job as they end, and tells the onlooker.
+    """Counts the items of one job as they end, and tells the progress.
 
     Args:
         context: the job's surroundings.

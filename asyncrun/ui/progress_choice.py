@@ -91,7 +91,7 @@ def build_progress(look: Look, *, stdout: TextIO, stderr: TextIO, clock: Clock, 
             return BarProgress(stderr, clock, colour=colour, verbose=verbose)
 
 
-def open_progress(stream: TextIO | None = None) -> Progress:
+def open_terminal_progress(stream: TextIO | None = None) -> Progress:
     """Return bars where they can move, plain lines elsewhere; `stream` defaults to stderr.
 
     Close it: bars own the last lines of the screen until then.

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from asyncrun.errors import Place, StorageError, os_words
-from asyncrun.streams import is_gone, silence
+from asyncrun.streams import discard_output, reader_is_gone
 from asyncrun.writers.atomic import AtomicFile
 
 
@@ -48,8 +48,8 @@ class StdoutFile:
         self._open = False
 
     def _fail(self, error: OSError) -> None:
-        gone, self._open = is_gone(self._stream, error), False
-        silence(self._stream)
+        gone, self._open = reader_is_gone(self._stream, error), False
+        discard_output(self._stream)
         if not gone:
             raise StorageError(f"cannot be written: {os_words(error)}", place=Place("standard output")) from error
 

@@ -1,9 +1,9 @@
-"""What watching a run costs: CPU time of a million items under each onlooker, and drawings a second, by the number of jobs.
+"""What watching a run costs: CPU time of a million items under each kind of progress, and drawings a second, by the number of jobs.
 
 Run: python tests/benchmarks/bench_progress.py [ITEMS]
 
 Prints Markdown. Bars are drawn on a terminal that is made for it. Items end one by one (an answer each) or by the hundred (a batch of
-vectors each). Seconds are CPU time of the whole process with its drawing thread, less what the same loop takes with an onlooker that
+vectors each). Seconds are CPU time of the whole process with its drawing thread, less what the same loop takes with a progress that
 shows nothing; drawings are counted while as many jobs run for three seconds.
 """
 
@@ -94,7 +94,7 @@ def drawings(jobs: int) -> float:
 def main() -> int:
     """Measure and print."""
     items = int(sys.argv[1]) if len(sys.argv) > 1 else MILLION
-    print(f"| onlooker | {items:,} items one by one, CPU s | by the hundred, CPU s |\n|---|---|---|")
+    print(f"| progress | {items:,} items one by one, CPU s | by the hundred, CPU s |\n|---|---|---|")
     for name, build in ONLOOKERS.items():
         cells = []
         for step in (1, 100):

@@ -1,4 +1,4 @@
-"""What an onlooker is told while a job runs."""
+"""What the progress is told while a job runs."""
 
 from __future__ import annotations
 

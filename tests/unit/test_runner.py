@@ -152,7 +152,7 @@ async def test_each_job_is_one_event_with_its_name() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_onlooker_is_told_what_each_job_waits_for() -> None:
+async def test_the_progress_is_told_what_each_job_waits_for() -> None:
     told: list[tuple[str, str | None]] = []
     clock = FakeClock()
 

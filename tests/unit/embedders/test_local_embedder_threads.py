@@ -62,7 +62,7 @@ async def test_the_time_in_line_and_the_time_at_work_are_told_apart() -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_onlooker_sees_who_stands_in_line_and_who_is_at_work() -> None:
+async def test_the_progress_shows_who_stands_in_line_and_who_is_at_work() -> None:
     pool, clock = ByHand(), FakeClock()
     calls = [call_on_threads(pool, str, [1, 2], clock), call_on_threads(pool, str, [3], clock)]
     with monitor_workers() as seen:

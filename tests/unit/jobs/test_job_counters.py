@@ -74,7 +74,7 @@ def test_failures_beyond_what_is_shown_are_still_counted() -> None:
     assert len(result.failures) < 300
 
 
-def test_the_onlooker_is_told_what_requests_used_and_only_once() -> None:
+def test_the_progress_is_told_what_requests_used_and_only_once() -> None:
     used: list[Usage] = []
 
     class Onlooker(Progress):

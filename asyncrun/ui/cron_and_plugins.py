@@ -11,14 +11,14 @@ from asyncrun.escape import printable
 from asyncrun.registry import Offer
 from asyncrun.ui.json_documents import document
 
-Row = tuple[str, str, str, str]
+CronRow = tuple[str, str, str, str]
 """Name, `cron` or `systemd`, schedule, command."""
 
 
-def render_rows(rows: Sequence[Row]) -> str:
+def render_cron_entries(rows: Sequence[CronRow]) -> str:
     """Return a line for each entry.
 
-    >>> print(render_rows([("nightly", "cron", "15 2 * * *", "/opt/asyncrun run /srv/jobs.yaml")]))
+    >>> print(render_cron_entries([("nightly", "cron", "15 2 * * *", "/opt/asyncrun run /srv/jobs.yaml")]))
     name     by    schedule    command
     nightly  cron  15 2 * * *  /opt/asyncrun run /srv/jobs.yaml
     """
@@ -29,7 +29,7 @@ def render_rows(rows: Sequence[Row]) -> str:
     return "\n".join("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in shown)
 
 
-def rows_document(rows: Sequence[Row]) -> dict[str, Any]:
+def cron_document(rows: Sequence[CronRow]) -> dict[str, Any]:
     """Return the same as a JSON document."""
     return document(entries=[dict(zip(("name", "by", "schedule", "command"), row, strict=True)) for row in rows])
 
@@ -41,7 +41,7 @@ def render_enabling(paths: Sequence[Path]) -> str:
     return f"{written}\nnow: systemctl --user daemon-reload && systemctl --user enable --now {timer}"
 
 
-def render_parts(offers: Iterable[Offer]) -> str:
+def render_plugins(offers: Iterable[Offer]) -> str:
     """Return the names of all parts by distribution and port; one that needs an extra has it in brackets."""
     lines: list[str] = []
     for distribution, own in groupby(sorted(offers, key=_order), lambda offer: f"{offer.part.distribution} {offer.version}".rstrip()):
@@ -52,7 +52,7 @@ def render_parts(offers: Iterable[Offer]) -> str:
     return "\n".join(lines)
 
 
-def parts_document(offers: Iterable[Offer]) -> dict[str, Any]:
+def plugins_document(offers: Iterable[Offer]) -> dict[str, Any]:
     """Return the same as a JSON document."""
     parts = [
         {
