@@ -140,14 +140,30 @@ def build_client(concurrency: int, *, http2: bool = False) -> Client:
     except OSError as error:
         why = "there is none in it" if isinstance(error, ssl.SSLError) else os_words(error)
         raise UsageError(f"no certificates can be read from SSL_CERT_FILE: {why}", hint="Correct or unset SSL_CERT_FILE.") from error
-    open_http = partial(_http2_client(), http2=True) if http2 else _watched_client()
-    return Client(partial(open_http, follow_redirects=False, timeout=timeout, limits=limits, verify=verify))
+    open_http = _client_over(_http2_transport() if http2 else _aiohttp_transport())
+    return Client(partial(open_http, http2=http2, follow_redirects=False, timeout=timeout, limits=limits, verify=verify))
 
 
-def _watched_client() -> type[httpx.AsyncClient]:
-    """Return httpx's client over aiohttp, which says when it makes a connection."""
+def _client_over(make: Callable[..., httpx.AsyncBaseTransport]) -> type[httpx.AsyncClient]:
+    """Return httpx's client over the transport that is made so."""
+    import httpx
+
+    class ClientOverTransport(httpx.AsyncClient):
+        # What httpx's own client makes, proxies of the environment included; httpx-aiohttp puts its transport there in the same way.
+        def _init_transport(self, *_: Any, **options: Any) -> httpx.AsyncBaseTransport:
+            options.pop("transport", None)
+            return make(**options)
+
+        def _init_proxy_transport(self, proxy: httpx.Proxy, *_: Any, **options: Any) -> httpx.AsyncBaseTransport:
+            return make(proxy=proxy, **options)
+
+    return ClientOverTransport
+
+
+def _aiohttp_transport() -> type[httpx.AsyncBaseTransport]:
+    """Return the transport over aiohttp, which says when it makes a connection."""
     import aiohttp
-    from httpx_aiohttp import AiohttpTransport, HttpxAiohttpClient
+    from httpx_aiohttp import AiohttpTransport
 
     class WatchedTransport(AiohttpTransport):
         def get_client(self) -> aiohttp.ClientSession:
@@ -165,19 +181,11 @@ def _watched_client() -> type[httpx.AsyncClient]:
             stream.CHUNK_SIZE = REPLY_PIECE
             return response
 
-    class WatchedClient(HttpxAiohttpClient):
-        # What HttpxAiohttpClient itself overrides to put its transport in place, proxies of the environment included.
-        def _init_transport(self, *_: Any, **options: Any) -> AiohttpTransport:
-            return WatchedTransport(**options)
-
-        def _init_proxy_transport(self, proxy: httpx.Proxy, *_: Any, **options: Any) -> AiohttpTransport:
-            return WatchedTransport(proxy=proxy, **options)
-
-    return WatchedClient
+    return WatchedTransport
 
 
-def _http2_client() -> type[httpx.AsyncClient]:
-    """Return httpx's client over its own transport, which says when it makes a connection."""
+def _http2_transport() -> type[httpx.AsyncBaseTransport]:
+    """Return httpx's own transport, which says when it makes a connection."""
     import httpx
 
     class WatchedTransport(httpx.AsyncHTTPTransport):
@@ -185,16 +193,7 @@ def _http2_client() -> type[httpx.AsyncClient]:
             request.extensions["trace"] = _step
             return await super().handle_async_request(request)
 
-    class WatchedClient(httpx.AsyncClient):
-        # As httpx itself makes them, proxies of the environment included.
-        def _init_transport(self, *_: Any, **options: Any) -> httpx.AsyncBaseTransport:
-            options.pop("transport", None)
-            return WatchedTransport(**options)
-
-        def _init_proxy_transport(self, proxy: httpx.Proxy, *_: Any, **options: Any) -> httpx.AsyncBaseTransport:
-            return WatchedTransport(proxy=proxy, **options)
-
-    return WatchedClient
+    return WatchedTransport
 
 
 async def _step(name: str, _: object) -> None:
