@@ -14,12 +14,10 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from asyncrun.aio.worker_state import WorkerState
-
-if TYPE_CHECKING:
-    from asyncrun.callbacks.job_events import Around
+from asyncrun.callbacks.job_events import Around
 
 T = TypeVar("T")
 

@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Iterable, Iterator, Sized
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from itertools import islice, zip_longest
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from asyncrun.aio.coroutine_stepper import discard
 from asyncrun.aio.job_source import Jobs, end, known_length, open_source
 from asyncrun.aio.worker_state import WorkerState
 from asyncrun.aio.workers import Workers
 from asyncrun.callbacks.event_context import current_manager
+from asyncrun.callbacks.job_events import Around, report_jobs
 from asyncrun.clock import SystemClock
 
 if TYPE_CHECKING:
-    from asyncrun.callbacks.job_events import Around
     from asyncrun.callbacks.manager import CallbackManager
 
 T = TypeVar("T")
@@ -80,18 +80,11 @@ async def run_jobs(
         if bar is not None:
             bar.step()
 
-    with bar or nullcontext(), _reported_to(callback_manager or current_manager()) as around:
+    manager = callback_manager or current_manager()
+    reported: AbstractContextManager[Around[T] | None] = report_jobs(manager) if manager and manager.handlers else nullcontext()
+    with bar or nullcontext(), reported as around:
         await Workers(source, workers, ended, clock=SystemClock(), around=around).run()
     return cast("list[T]", results)
-
-
-def _reported_to(manager: CallbackManager | None) -> AbstractContextManager[Around[Any] | None]:
-    """Return what yields the wrapper of a job into an event, None when nobody would be told."""
-    if manager is None or not manager.handlers:
-        return nullcontext()
-    from asyncrun.callbacks.job_events import report_jobs
-
-    return report_jobs(manager)
 
 
 def run_async_tasks(tasks: Jobs[T], show_progress: bool = False, progress_bar_desc: str = "Running async tasks") -> list[T]:

@@ -124,7 +124,8 @@ class Limiter:
         self.in_flight = 0
         """How many requests are in flight."""
         self._line = WaitingLine(clock)
-        self._learned: dict[str, float] = {}
+        self.learned: dict[str, float] = {}
+        """The rates per minute that the server stated and nobody else did, by unit."""
 
     def permit(self, *, tokens: float = 0, inputs: float = 0) -> Permit:
         """Return the permit for one request, to be entered with `async with`; `tokens` may be an estimate, see `Permit.settle`."""
@@ -160,18 +161,13 @@ class Limiter:
         for unit, limit in stated.items():
             ours = replace(limit, per_minute=limit.per_minute * self.limits.share)
             if self._rates.learn(unit, ours, self.clock.monotonic()):
-                self._learned[unit] = limit.per_minute
+                self.learned[unit] = limit.per_minute
         self._line.wake()
-
-    @property
-    def learned(self) -> Mapping[str, float]:
-        """The rates per minute that the server stated and nobody else did, by unit."""
-        return self._learned
 
     @property
     def known(self) -> Limits:
         """What the endpoint allows, as stated here or else by the server."""
-        stated, learned = self.limits, self._learned
+        stated, learned = self.limits, self.learned
         return replace(
             stated,
             requests_per_minute=learned.get("requests", stated.requests_per_minute),

@@ -76,17 +76,12 @@ async def open_bar(name: str, total: int | None) -> Bar:
     """Return the bar that is installed under the name `bar`, or one that shows nothing when that cannot be had."""
     progress: Progress = Progress()
     try:
-        # In a thread, because it is imported on use, from files.
-        progress = await asyncio.to_thread(_open_progress)
+        # By name, because what draws stands floors above; in threads, because it is imported on use, from files.
+        open_progress = await asyncio.to_thread(registry.load, "progress", "bar")
+        progress = await asyncio.to_thread(open_progress)
     except Exception as error:
         _report(error)
     return Bar(name, total, progress)
-
-
-def _open_progress() -> Progress:
-    # By name: what draws stands floors above.
-    progress: Progress = registry.load("progress", "bar")()
-    return progress
 
 
 def _report(error: Exception) -> None:

@@ -144,18 +144,13 @@ class RetryBudget:
 
     def __init__(self, capacity: float = 500.0) -> None:
         self._capacity = capacity
-        self._left = capacity
+        self.left = capacity
         self._next_probe = -math.inf
-
-    @property
-    def left(self) -> float:
-        """What is left."""
-        return self._left
 
     def spend(self, now: float) -> float:
         """Pay for one retry; return the seconds it has to wait at least, because the budget is used up."""
-        if self._left >= RETRY_COST:
-            self._left -= RETRY_COST
+        if self.left >= RETRY_COST:
+            self.left -= RETRY_COST
             return 0.0
         at = max(now, self._next_probe)
         self._next_probe = at + PROBE_INTERVAL
@@ -163,7 +158,7 @@ class RetryBudget:
 
     def succeeded(self, *, retried: bool) -> None:
         """Earn: what the last retry cost, or 1 for a success at the first attempt."""
-        self._left = min(self._capacity, self._left + (RETRY_COST if retried else 1.0))
+        self.left = min(self._capacity, self.left + (RETRY_COST if retried else 1.0))
 
 
 class CircuitBreaker:
@@ -181,25 +176,17 @@ class CircuitBreaker:
             raise ValueError(f"threshold must be 1 or more, not {threshold}")
         self.threshold = threshold
         self._failures = 0
-        self._successes = 0
-        self._open = False
-
-    @property
-    def is_open(self) -> bool:
+        self.is_open = False
         """Whether nothing more should be sent."""
-        return self._open
-
-    @property
-    def successes(self) -> int:
+        self.successes = 0
         """How many batches succeeded so far: two readings tell whether anything succeeded in between."""
-        return self._successes
 
     def succeeded(self) -> None:
         """Tell that a batch succeeded: the row of failures ends."""
-        self._successes += 1
+        self.successes += 1
         self._failures = 0
 
     def failed(self) -> None:
         """Tell that a batch used up its attempts."""
         self._failures += 1
-        self._open = self._open or self._failures >= self.threshold
+        self.is_open = self.is_open or self._failures >= self.threshold

@@ -30,30 +30,22 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
-        self._reason: str | None = None
-        self._signal: int | None = None
+        self.reason: str | None = None
+        """Why the run must end; None while it need not."""
+        self.signal: int | None = None
+        """The number of the signal that asked for it; None without."""
 
     @property
     def requested(self) -> bool:
         """Whether the run must end."""
         return self._event.is_set()
 
-    @property
-    def reason(self) -> str | None:
-        """Why the run must end; None while it need not."""
-        return self._reason
-
-    @property
-    def signal(self) -> int | None:
-        """The number of the signal that asked for it; None without."""
-        return self._signal
-
     def request(self, reason: str, signal: int | None = None) -> None:
         """Ask the run to end; may be called again."""
-        if self._reason is None:
-            self._reason = reason
-        if self._signal is None:
-            self._signal = signal
+        if self.reason is None:
+            self.reason = reason
+        if self.signal is None:
+            self.signal = signal
         self._event.set()
 
     async def wait(self) -> None:

@@ -81,13 +81,9 @@ class Gate:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._opens_at = -math.inf
-        self._throttles = 0
-
-    @property
-    def opens_at(self) -> float:
+        self.opens_at = -math.inf
         """The time before which nothing may go."""
-        return self._opens_at
+        self._throttles = 0
 
     @property
     def recovering(self) -> bool:
@@ -96,7 +92,7 @@ class Gate:
 
     def wait(self, now: float) -> float:
         """Return the seconds until the gate opens, 0 when it is open."""
-        return max(0.0, self._opens_at - now)
+        return max(0.0, self.opens_at - now)
 
     def shut(self, now: float, hint: float | None, *, first: bool) -> None:
         """Shut the gate for `hint` seconds or the backoff, whichever is longer, and up to a tenth more.
@@ -108,9 +104,9 @@ class Gate:
         asked = hint if hint is not None and math.isfinite(hint) else 0.0
         wait = max(asked, backoff / 2 + self._rng.uniform(0.0, backoff / 2))
         # Other processes were told the same time: the jitter keeps them apart.
-        self._opens_at = max(self._opens_at, now + wait * (1.0 + self._rng.uniform(0.0, JITTER)))
+        self.opens_at = max(self.opens_at, now + wait * (1.0 + self._rng.uniform(0.0, JITTER)))
 
     def succeeded(self, sent: float) -> None:
         """Tell that a request succeeded; one that went before the gate was shut proves nothing."""
-        if sent >= self._opens_at:
+        if sent >= self.opens_at:
             self._throttles = 0

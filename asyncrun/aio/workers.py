@@ -13,17 +13,15 @@ import sys
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from asyncrun.aio.coroutine_stepper import run_job
 from asyncrun.aio.job_source import AsyncJobSource, JobSource, NothingYetError
 from asyncrun.aio.worker_state import WorkerState, current_monitor, enter_worker
 from asyncrun.callbacks.handler import describe_error
+from asyncrun.callbacks.job_events import Around
 from asyncrun.clock import Clock
 from asyncrun.errors import StopRunError
-
-if TYPE_CHECKING:
-    from asyncrun.callbacks.job_events import Around
 
 logger = logging.getLogger(__name__)
 

@@ -202,15 +202,7 @@ class CallbackManager(BaseCallbackHandler):
         """Open a trace for a while; an exception that no event has reported becomes an event of its own."""
         outer = enter_manager(self)
         try:
-            with self._until_the_end(trace_id):
-                self.start_trace(trace_id=trace_id)
-                yield
-        finally:
-            enter_manager(outer)
-
-    @contextmanager
-    def _until_the_end(self, trace_id: str) -> Generator[None, None, None]:
-        try:
+            self.start_trace(trace_id=trace_id)
             yield
         except Exception as error:
             if mark_reported(error):
@@ -218,7 +210,10 @@ class CallbackManager(BaseCallbackHandler):
                     pass
             raise
         finally:
-            self.end_trace(trace_id=trace_id)
+            try:
+                self.end_trace(trace_id=trace_id)
+            finally:
+                enter_manager(outer)
 
     def start_trace(self, trace_id: str | None = None) -> None:
         """Open a trace; handlers are told of the outermost one only. Without an id nothing happens."""
