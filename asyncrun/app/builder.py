@@ -35,7 +35,7 @@ from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.job_records import SpendingAccount, generation_of
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ledger.space_records import token_rate
+from asyncrun.ledger.spaces import token_rate
 from asyncrun.paths import LEDGER, job_file_id, state_file_exists, state_folder
 from asyncrun.ports import Progress
 from asyncrun.readers.distinct_items import DistinctSource

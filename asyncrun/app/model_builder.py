@@ -22,7 +22,7 @@ from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import UsageError
 from asyncrun.jobfile.sections import EmbedderConfig, EndpointConfig, LlmConfig, ModelConfig
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ledger.space_records import SpaceReference
+from asyncrun.ledger.spaces import SpaceReference
 from asyncrun.records import InputType
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 from asyncrun.humanize import counted, dollars
 from asyncrun.jobs.context import JobContext
 from asyncrun.ledger.job_records import last_space
-from asyncrun.ledger.space_records import vectors_in
+from asyncrun.ledger.spaces import vectors_in
 from asyncrun.readers.distinct_items import DistinctSource
 from asyncrun.records import Space
 

@@ -12,7 +12,7 @@ from asyncrun.jobfile.jobs import Job
 from asyncrun.jobs.change_notes import changes
 from asyncrun.jobs.interface import Builder, JobProblem
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ledger.space_records import space_of
+from asyncrun.ledger.spaces import space_of
 from asyncrun.readers.missing_fields import describe_fields
 from asyncrun.records import InputType
 from asyncrun.stores.interface import FieldStore, Store

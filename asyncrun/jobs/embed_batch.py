@@ -17,7 +17,7 @@ from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.forecast import expected
 from asyncrun.ledger.job_records import Amount
 from asyncrun.ledger.ledger import TRUNCATED, Finished
-from asyncrun.ledger.space_records import add_token_rate
+from asyncrun.ledger.spaces import add_token_rate
 from asyncrun.records import Embedded, InputType, Pending, Space
 from asyncrun.usage import Usage, Waits
 

@@ -25,7 +25,7 @@ from asyncrun.jobs.space_check import needs_probe, probe_of
 from asyncrun.jobs.spool import OpenTexts
 from asyncrun.ledger.job_records import known_failures
 from asyncrun.ledger.key_index import KeyIndex
-from asyncrun.ledger.space_records import known_dimensions
+from asyncrun.ledger.spaces import known_dimensions
 from asyncrun.readers.distinct_items import DistinctSource, changed_input
 from asyncrun.records import InputType, Item, Pending, Space, content_key
 from asyncrun.results import JobPlan

@@ -13,7 +13,7 @@ from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import other_size
-from asyncrun.ledger.space_records import add_places, places
+from asyncrun.ledger.spaces import add_places, places
 from asyncrun.records import Embedded, InputType, Pending, Space, content_key
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from asyncrun.ledger.checksums import Row, keys_sum, vectors_sum
-from asyncrun.ledger.schema import newest_id
+from asyncrun.ledger.schema import FLOAT_BYTES, newest_id
 from asyncrun.records import KEY_BYTES, Space
 
 if TYPE_CHECKING:
@@ -77,7 +77,6 @@ def add_space(connection: sqlite3.Connection, space: Space) -> None:
     connection.execute(_ADD_SPACE, (space.fingerprint, space.describe()))
 
 
-FLOAT_BYTES = 4
 Rows = Callable[[str, tuple[object, ...]], Iterable[tuple[Any, ...]]]
 """Returns the rows of a statement, given with its parameters."""
 _KEYS = (

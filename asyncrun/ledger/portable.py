@@ -22,10 +22,10 @@ import numpy as np
 import orjson
 
 from asyncrun.errors import Place, StorageError
-from asyncrun.ledger.batches import FLOAT_BYTES
 from asyncrun.ledger.checksums import checksum, is_answer, is_batch
 from asyncrun.ledger.connection import explained, open_sound
 from asyncrun.ledger.ledger import Finished
+from asyncrun.ledger.schema import FLOAT_BYTES
 from asyncrun.records import KEY_BYTES, Answer, Space
 
 HEAD = {"format": "asyncrun-ledger", "version": 1}

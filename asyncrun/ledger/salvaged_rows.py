@@ -14,8 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from asyncrun.ledger.batches import FLOAT_BYTES
 from asyncrun.ledger.checksums import Row, checksum, keys_sum, lossy_text, vectors_sum
+from asyncrun.ledger.schema import FLOAT_BYTES
 from asyncrun.records import KEY_BYTES, fingerprint_of
 
 _LEAF = 0x0D

@@ -20,6 +20,8 @@ from pathlib import Path
 from asyncrun.errors import DamagedStateError
 from asyncrun.ledger.checksums import add_functions
 
+FLOAT_BYTES = 4
+"""Of each number of a vector."""
 REPAIRED_BY_A_RUN = "`asyncrun run` sets it aside and keeps what is whole: only what is lost is sent again."
 MIGRATIONS = (
     """

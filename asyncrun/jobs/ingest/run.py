@@ -25,7 +25,7 @@ from asyncrun.jobs.space_check import check_place
 from asyncrun.jobs.spool import Spool
 from asyncrun.ledger.job_records import KnownFailure, known_failures
 from asyncrun.ledger.key_index import KeyIndex, keys_array
-from asyncrun.ledger.space_records import known_dimensions, newest_batch
+from asyncrun.ledger.spaces import known_dimensions, newest_batch
 from asyncrun.ports import Progress
 from asyncrun.readers.distinct_items import DistinctSource, changed_input
 from asyncrun.records import Embedded, EmbedFailure, InputType, Item, Pending, Space, content_key

@@ -29,7 +29,7 @@ from asyncrun.ledger.job_records import (
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
 from asyncrun.ledger.repair import RepairedLedger, repair_ledger, request_repair
-from asyncrun.ledger.space_records import add_places, add_token_rate, places, token_rate
+from asyncrun.ledger.spaces import add_places, add_token_rate, places, token_rate
 from asyncrun.records import Answer, ItemFailure, Space, content_key
 from tests.depth import DEEP
 

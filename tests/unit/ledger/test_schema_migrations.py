@@ -28,7 +28,7 @@ from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.repair import repair_ledger
 from asyncrun.ledger.schema import MIGRATIONS
-from asyncrun.ledger.space_records import places, token_rate
+from asyncrun.ledger.spaces import places, token_rate
 from asyncrun.records import Answer, Space, content_key
 
 SPACE = Space("local", "m")
