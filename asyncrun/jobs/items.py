@@ -15,10 +15,9 @@ import numpy as np
 
 from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import DamagedStateError
-from asyncrun.humanize import counted
-from asyncrun.jobs.change_notes import change_notes, unread_files
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes, output_bytes
+from asyncrun.jobs.notes import change_notes, input_notes, skipped_files_notes
 from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.scan import Scan, scan
 from asyncrun.jobs.space_check import needs_probe, probe_of
@@ -116,7 +115,7 @@ class Items:
         price = self.embedder.price_per_million_tokens
         cost = None if price is None else cost_of(self.context.rate.of(scanned.sizes[send].tolist()), price)
         disk_check.check()
-        return *change_notes(self.context, self.space, int(np.count_nonzero(scanned.open(index))), cost), *unread_files(self.source)
+        return *change_notes(self.context, self.space, int(np.count_nonzero(scanned.open(index))), cost), *skipped_files_notes(self.source)
 
     def present(self, scanned: Scan, index: KeyIndex) -> str:
         """Return a word for which items are finished."""
@@ -194,12 +193,3 @@ def probes_foreseen(embedder: Embedder, input_type: InputType, context: JobConte
 
 def _unforeseen(items: Items, scanned: Scan, send: NDArray[np.bool_]) -> Iterator[Pending]:
     return items.context.forecast.unforeseen(items.space, items.context.unless_stopped(items.pending(scanned, send)))
-
-
-def input_notes(source: DistinctSource) -> tuple[str, ...]:
-    """Return warnings about fields that no item has, items without an id, and files that a glob matched and that are not read."""
-    notes = (*map(str, source.missing), *unread_files(source))
-    if not source.unnamed:
-        return notes
-    records = f"{counted(source.unnamed, 'record')} without an id"
-    return (f"{records}: file and line stand for it, so that a line put in between renames the rest", *notes)

@@ -1,23 +1,51 @@
-"""A named space and the places that serve it: each must make the same vector of one constant text, before anything else is sent there."""
+"""Whether vectors may come together: those of a collection with those of an embedder, and those of all places that serve a named space."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from asyncrun.embedders.interface import Embedder
 from asyncrun.embedders.same_model import KNOWN_TEXT, LEAST_COSINE, similarity
-from asyncrun.errors import AsyncrunError, EndpointError, SpaceMismatchError
+from asyncrun.errors import AsyncrunError, EndpointError, SpaceMismatchError, UsageError
+from asyncrun.jobfile.jobs import Job
 from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.interface import Builder, JobProblem
 from asyncrun.jobs.job_counters import JobCounters
+from asyncrun.jobs.notes import describe_changes
 from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.ledger.key_index import keys_array
-from asyncrun.ledger.ledger import other_size
-from asyncrun.ledger.spaces import add_places, places
+from asyncrun.ledger.ledger import Ledger, other_size
+from asyncrun.ledger.spaces import add_places, places, space_of
 from asyncrun.records import Embedded, InputType, Pending, Space, content_key
+from asyncrun.stores.interface import Store
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
+
+
+def check_space(store: Store, collection: str, embedder: Embedder, ledger: Ledger) -> None:
+    """Raise SpaceMismatchError when a collection holds vectors of another space than the embedder's, and say whose. Blocks."""
+    space = embedder.space(InputType.DOCUMENT)
+    found = store.fingerprint(collection)
+    if found in (None, space.fingerprint):
+        return
+    before = space_of(ledger, found)
+    whose = "" if before is None else f": by {_named(before)} ({describe_changes(before, space.description)})"
+    raise SpaceMismatchError(
+        f"the collection {collection!r} was filled by another embedder than {embedder.provider}/{embedder.model_name}{whose}"
+    )
+
+
+def space_problems(store: Store, collection: str, job: Job, builder: Builder) -> Iterator[JobProblem]:
+    """Yield what is wrong with a job's collection if it holds vectors of another space than the job's embedder makes. Blocks."""
+    try:
+        check_space(store, collection, builder.embedder(job), builder.ledger)
+    except SpaceMismatchError as error:
+        yield JobProblem(("collection",), error.message, error.hint)
+    except UsageError:
+        pass  # An embedder that cannot be made is told where parts are checked.
 
 
 def probe_of(embedder: Embedder, input_type: InputType) -> Pending:
@@ -92,3 +120,10 @@ def _difference(vector: Vectors, known: Vectors, place: str, space: Space) -> Sp
         f"{place} makes another vector of a known text than the space {space.name} has (cosine {found:.3f})",
         hint="Give the embedder a space of its own, or correct its model or base_url.",
     )
+
+
+def _named(space: Mapping[str, Any]) -> str:
+    if name := space.get("name"):
+        return f"the space {name}"
+    # The model of the embedder `local` is a checksum, which tells a reader nothing.
+    return str(space.get("provider")) + ("" if space.get("provider") == "local" else f"/{space.get('model')}")

@@ -71,7 +71,7 @@ def _check(job: IngestJob, builder: Builder, _: Sequence[Job]) -> None:
 
 
 def _inspect(job: IngestJob, builder: Builder) -> Iterator[JobProblem]:
-    from asyncrun.jobs.collection_check import space_problems
+    from asyncrun.jobs.space_check import space_problems
 
     yield from space_problems(builder.store(job.store), job.collection, job, builder)
 

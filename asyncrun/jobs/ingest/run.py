@@ -11,14 +11,14 @@ from pathlib import Path
 from asyncrun.chunkers.interface import Chunker
 from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import AsyncrunError, RefusedDeletionError, TryLaterError
-from asyncrun.jobs.change_notes import change_notes, unread_files
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes
 from asyncrun.jobs.forecast import Foreseen, load_of
 from asyncrun.jobs.ingest.documents import ChunkedDocument, DocumentScan, document_mark, load_after, rounds, scan_documents
 from asyncrun.jobs.ingest.store_sync import StoreSync
-from asyncrun.jobs.items import input_notes, probes_foreseen
+from asyncrun.jobs.items import probes_foreseen
 from asyncrun.jobs.job_counters import JobCounters
+from asyncrun.jobs.notes import change_notes, input_notes, skipped_files_notes
 from asyncrun.jobs.run_options import not_done
 from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.jobs.space_check import check_place
@@ -80,7 +80,7 @@ class IngestRun:
         if changed and self.sync.changes:
             self.sync.check_writable()
         disk_check.check()
-        return *change_notes(self.context, self._space, changed, None), *(unread_files(self.source) if changed else ())
+        return *change_notes(self.context, self._space, changed, None), *(skipped_files_notes(self.source) if changed else ())
 
     def _disk(self, chunks: int) -> int | None:
         """Return what so many chunks take in the ledger, None before the size of a vector is known. Blocks."""

@@ -12,10 +12,10 @@ from asyncrun.aio.worker_state import waiting
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.embedders.interface import Embedder
 from asyncrun.jobfile.units import Threshold
-from asyncrun.jobs.collection_check import check_space
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.ingest.documents import ChunkedDocument
 from asyncrun.jobs.job_counters import JobCounters
+from asyncrun.jobs.space_check import check_space
 from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.records import EmbedFailure, ItemFailure, Space

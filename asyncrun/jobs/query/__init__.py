@@ -63,7 +63,7 @@ class QueryJob(Job):
 
 def open_query(job: QueryJob, builder: Builder) -> QueryRun:
     """Return a query job with all that it needs. Blocks."""
-    from asyncrun.jobs.query.fillers import fill_hint, filled_fields, mend_hint
+    from asyncrun.jobs.query.checks import fill_hint, filled_fields, repair_hint
     from asyncrun.jobs.query.run import QueryRun, Search
 
     return QueryRun(
@@ -73,7 +73,7 @@ def open_query(job: QueryJob, builder: Builder) -> QueryRun:
         output=builder.output(job.output),
         answering=_answering(job, builder),
         fill_hint=fill_hint(job, builder),
-        mend_hint=mend_hint(job, builder),
+        repair_hint=repair_hint(job, builder),
         filled_fields=filled_fields(job, builder),
     )
 
@@ -85,15 +85,16 @@ def _answering(job: QueryJob, builder: Builder) -> Answering | None:
 
 
 def _check(job: QueryJob, builder: Builder, jobs: Sequence[Job]) -> None:
-    from asyncrun.jobs.query.fillers import check_filled
+    from asyncrun.jobs.query.checks import check_filled
 
     check_filled(job, builder, jobs)
     _answering(job, builder)
 
 
 def _inspect(job: QueryJob, builder: Builder) -> Iterator[JobProblem]:
-    from asyncrun.jobs.collection_check import filter_notes, space_problems
-    from asyncrun.jobs.query.fillers import filled_fields
+    from asyncrun.jobs.notes import filter_notes
+    from asyncrun.jobs.query.checks import filled_fields
+    from asyncrun.jobs.space_check import space_problems
 
     store = builder.store(job.store)
     if job.search != "keyword":

@@ -1,19 +1,25 @@
-"""Whether a query job's own keys can be used: its filter, its model, its prompt, and that these two come together."""
+"""Whether a query job can be asked: its filter, model and prompt can be used, and what fills its collection, if it is not there."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from asyncrun.errors import DamagedStoreError, UsageError
 from asyncrun.grammar.filter import FilterError, parse_filter
 from asyncrun.grammar.prompt import METADATA, PLACEHOLDERS, TemplateError, parse_prompt
+from asyncrun.humanize import did_you_mean
 from asyncrun.jobfile.checks import check_llm
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import neighbour, not_a_file
-from asyncrun.jobfile.jobs import CheckContext, Prompt
+from asyncrun.jobfile.jobs import CheckContext, Job, Prompt
 from asyncrun.jobfile.mistakes import Findings, listed, suggest
 from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, Table
 
 if TYPE_CHECKING:
+    from asyncrun.jobs.interface import Builder
     from asyncrun.jobs.query import QueryJob
 
 FILTERS = "lang = 'en' and (year >= 2024 or not draft = true), with texts in single quotes"
@@ -80,3 +86,62 @@ def _check_template(text: str, file: str, entry: JobEntry, path: KeyPath, findin
         if name not in kept and not any(name.startswith(f"{one}.") for one in kept):
             allowed = "one of input.metadata: " + (listed(kept) or "none is kept yet")
             findings.add(path, f"the questions keep no metadata {name!r}", allowed, suggest(name, kept))
+
+
+def filled_fields(query: QueryJob, builder: Builder) -> tuple[str, ...]:
+    """Return the fields of metadata that jobs put into the collection that another one asks. Blocks."""
+    return tuple(dict.fromkeys(name for job in _fillers(query, builder) for name in job.input.metadata))
+
+
+def fill_hint(query: QueryJob, builder: Builder) -> str | None:
+    """Return what to do when the collection that a job asks is not there; None where no job of the file fills its store. Blocks."""
+    if command := _filling(query, builder):
+        limited = builder.options.limit is not None
+        return f"--limit fills no store: run `{command}` first, without it." if limited else f"Run `{command}` first, which fills it."
+    there = [(filled.name, job.name) for job in builder.jobs if (filled := job.fills) and filled.is_in_store_of(query.asks, builder.root)]
+    told = ", ".join(f"{name!r} by {job}" for name, job in there)
+    guess = did_you_mean(query.collection, [name for name, _ in there])
+    return f"No job of this file fills {query.collection!r}{guess or '.'} Filled in this store: {told}." if there else None
+
+
+def repair_hint(query: QueryJob, builder: Builder) -> str | None:
+    """Return what to do when the collection that a job asks is damaged; None where no job of the file fills it. Blocks."""
+    command = _filling(query, builder)
+    return f"Run `{command}`: it mends the store from the ledger, and what is finished is not sent again." if command else None
+
+
+def check_filled(query: QueryJob, builder: Builder, jobs: Sequence[Job]) -> None:
+    """Find out whether the collection is there, or one of these jobs may fill it. Blocks. Raises UsageError."""
+    if any(_may_fill(job, query, builder) for job in jobs):
+        return
+    store = builder.store(query.store)
+    with with_repair_hint(repair_hint(query, builder)):
+        if store.fingerprint(query.collection) is None:
+            try:
+                store.search(query.collection, [])
+            except UsageError as error:
+                raise UsageError(error.message, hint=fill_hint(query, builder) or error.hint) from error
+
+
+@contextmanager
+def with_repair_hint(repair_hint: str | None) -> Iterator[None]:
+    """Give an error about a damaged store the hint on what mends it, where that is known."""
+    try:
+        yield
+    except DamagedStoreError as error:
+        error.hint = repair_hint or error.hint
+        raise
+
+
+def _may_fill(job: Job, query: QueryJob, builder: Builder) -> bool:
+    """Tell whether a job may make the collection: one of a kind that tells nothing may do anything."""
+    return not job.declared or (job.fills is not None and job.fills.is_same(query.asks, builder.root))
+
+
+def _fillers(query: QueryJob, builder: Builder) -> list[Job]:
+    return [job for job in builder.jobs if job.fills is not None and job.fills.is_same(query.asks, builder.root)]
+
+
+def _filling(query: QueryJob, builder: Builder) -> str | None:
+    filling = [job.name for job in _fillers(query, builder)]
+    return shlex.join(["asyncrun", "run", str(builder.file), *filling]) if filling else None

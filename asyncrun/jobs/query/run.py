@@ -11,15 +11,16 @@ import numpy as np
 
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import AsyncrunError, DamagedStoreError, JobFailedError, UsageError
-from asyncrun.jobs.collection_check import check_space, filter_notes
-from asyncrun.jobs.items import Items, input_notes, plan_items
+from asyncrun.jobs.items import Items, plan_items
 from asyncrun.jobs.job_counters import JobCounters
+from asyncrun.jobs.notes import filter_notes, input_notes
 from asyncrun.jobs.outputs import JobOutput, Row, RowIds, check_rows, new_row_ids
 from asyncrun.jobs.query.answers import Answers, Found
-from asyncrun.jobs.query.fillers import with_mend_hint
+from asyncrun.jobs.query.checks import with_repair_hint
 from asyncrun.jobs.query.questions import Answering, Question, answered_row, find_unanswered, likely_size, look_up, with_answers
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_missing import keep_failures, send_missing
+from asyncrun.jobs.space_check import check_space
 from asyncrun.jobs.spool import OpenTexts
 from asyncrun.ledger.job_records import known_failures
 from asyncrun.ledger.key_index import KeyIndex
@@ -47,7 +48,7 @@ class Search:
 class QueryRun:
     """One query job, wired. Rows: id, query, hits; and answer, citations, finish_reason, usage where it answers.
 
-    `fill_hint` says what to do when the collection is not there, `mend_hint` when it is damaged; None where nothing better is known than
+    `fill_hint` says what to do when the collection is not there, `repair_hint` when it is damaged; None where nothing better is known than
     what the store says. `filled_fields` are the fields of metadata that jobs of the file fill it with.
     """
 
@@ -57,12 +58,12 @@ class QueryRun:
     output: JobOutput
     answering: Answering | None = None
     fill_hint: str | None = None
-    mend_hint: str | None = None
+    repair_hint: str | None = None
     filled_fields: tuple[str, ...] = ()
 
     async def plan(self) -> JobPlan:
         """Say what a run would send; sends nothing. Raises what would end a run at its start."""
-        with with_mend_hint(self.mend_hint):
+        with with_repair_hint(self.repair_hint):
             return await self._plan()
 
     async def _plan(self) -> JobPlan:
@@ -114,7 +115,7 @@ class QueryRun:
         except AsyncrunError as raised:
             error = raised
         if isinstance(error, DamagedStoreError):
-            error.hint = self.mend_hint or error.hint
+            error.hint = self.repair_hint or error.hint
         error = await context.finish(self.items.space, error)
         asked = self.items.embedder if self.answering is None else self.answering.llm
         return counters.result(limits=asked.rate_limits, output=self.output.shown, error=error)
@@ -122,7 +123,7 @@ class QueryRun:
     def export(self, output: JobOutput) -> Counts:
         """Write the rows that are done now to another output; sends nothing. Blocks. Returns how many items are ok, of how many."""
         scanned = self.items.scan(embeds=self.search.mode != "keyword")
-        with with_mend_hint(self.mend_hint):
+        with with_repair_hint(self.repair_hint):
             done = self._export(scanned, output)
         return Counts(items=len(scanned), ok=len(done), skipped=scanned.skipped)
 
