@@ -19,14 +19,6 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", LINT], cwd=folder, env=environ, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A copy of the package that a test may spoil."""
-    shutil.copytree(ROOT / "asyncrun", tmp_path / "asyncrun", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    return tmp_path
-
-
 def test_every_import_goes_to_a_floor_below() -> None:
     checked = lint(ROOT)
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -41,20 +33,26 @@ WRONG = {
 }
 
 
-def test_every_wrong_import_breaks_the_contract(copy: Path) -> None:
+@pytest.fixture(scope="module")
+def spoiled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What is said of a copy of the package with wrong imports, and with a module that has no floor."""
+    copy = tmp_path_factory.mktemp("spoiled")
+    shutil.copytree(ROOT / "asyncrun", copy / "asyncrun", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
     for module, wrong in WRONG.items():
         file = copy / "asyncrun" / f"{module}.py"
         file.write_text(f"{file.read_text(encoding='utf-8')}\nimport {wrong}\n", encoding="utf-8")
-    checked = lint(copy)
-    assert checked.returncode == 1, checked.stdout + checked.stderr
-    told = " ".join(checked.stdout.split())
-    for module, wrong in WRONG.items():
-        importer = "asyncrun." + module.removesuffix("/__init__").replace("/", ".")
-        assert f"{importer} -> {wrong} " in told, checked.stdout
-
-
-def test_a_module_without_a_floor_breaks_the_contract(copy: Path) -> None:
     (copy / "asyncrun" / "attic.py").write_text('"""Things that found no room."""\n', encoding="utf-8")
     checked = lint(copy)
-    assert checked.returncode == 1
-    assert "attic" in checked.stdout
+    assert checked.returncode == 1, checked.stdout + checked.stderr
+    return " ".join(checked.stdout.split())
+
+
+def test_every_wrong_import_breaks_the_contract(spoiled: str) -> None:
+    for module, wrong in WRONG.items():
+        importer = "asyncrun." + module.removesuffix("/__init__").replace("/", ".")
+        assert f"{importer} -> {wrong} " in spoiled
+
+
+def test_a_module_without_a_floor_breaks_the_contract(spoiled: str) -> None:
+    assert "attic" in spoiled
