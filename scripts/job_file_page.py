@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from asyncrun.jobfile import job_file_schema, units
+from asyncrun.jobfile.checks import STORE_KEYS
 from asyncrun.jobfile.jobs import Job
-from asyncrun.jobfile.sections import STORE_KEYS
 from asyncrun.jobfile.unavailable import KEYS, PLANNED, VALUES
 from asyncrun.registry import BUILT_IN
 

@@ -42,7 +42,7 @@ class _Written:
     hint: str
     job: str | None = None
 
-    def spots(self) -> dict[Path, FileLocation]:
+    def locations(self) -> dict[Path, FileLocation]:
         """Return where the files lead; a stream is nothing that could be written over."""
         return {file: locate(self.base / file) for file in self.files if not is_stream(self.base / file)}
 
@@ -58,10 +58,10 @@ def check_written(request: Request, job_file: JobFile, jobs: Sequence[Job]) -> N
         kept.append(protect_files("the job file", [locate(request.file)]))
     own = {job.name: _protect_output(job, job_file.root) for job in job_file.jobs}
     for written in _written(request, job_file, jobs):
-        spots = written.spots()
-        free = written.job is not None and any(map(own[written.job].holds, spots.values()))
-        _refuse(spots, around if free else kept, written.hint)
-        named = protect_files(written.what, spots.values())
+        locations = written.locations()
+        free = written.job is not None and any(map(own[written.job].holds, locations.values()))
+        _refuse(locations, around if free else kept, written.hint)
+        named = protect_files(written.what, locations.values())
         around, kept = [*around, named], [*kept, named]
 
 
@@ -79,7 +79,7 @@ def check_export(request: Request, state: Path, job_files: Sequence[Path]) -> No
         except JobFileError:
             continue  # What it names cannot be told, and no other command runs it either.
     for written in map(_of_flag, request.written_paths):
-        _refuse(written.spots(), kept, written.hint)
+        _refuse(written.locations(), kept, written.hint)
 
 
 def job_files_beside(state: Path) -> list[Path]:
@@ -98,9 +98,9 @@ def _may_be_job_file(path: Path) -> bool:
         return True  # One with mistakes, or that cannot be read, must stay all the same.
 
 
-def _refuse(spots: Mapping[Path, FileLocation], kept: Sequence[Protected], hint: str) -> None:
-    for file, spot in spots.items():
-        if what := find_collision([spot], kept):
+def _refuse(locations: Mapping[Path, FileLocation], kept: Sequence[Protected], hint: str) -> None:
+    for file, location in locations.items():
+        if what := find_collision([location], kept):
             raise UsageError(f"{file} is {what}", hint=hint)
 
 

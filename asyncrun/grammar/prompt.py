@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asyncrun.grammar.template import field_text, split_braces
@@ -126,8 +126,7 @@ def _filled(name: str, item: Item, context: str) -> str:
         return item.text
     if name == CONTEXT:
         return context
-    metadata: Mapping[str, object] = item.metadata
-    return field_text(metadata, name.removeprefix(METADATA))
+    return field_text(item.metadata, name.removeprefix(METADATA))
 
 
 def _whole_characters(passage: str, ends: Sequence[int], max_tokens: int) -> str:

@@ -12,10 +12,6 @@ from asyncrun.jobfile.jobs import Chunking, setting_of
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.output_checks import check_format
 from asyncrun.jobfile.sections import (
-    LOCAL_KEYS,
-    LOCAL_MODEL,
-    MODEL_NEEDED,
-    STORE_KEYS,
     EmbedderConfig,
     EndpointConfig,
     ExecutorConfig,
@@ -26,6 +22,17 @@ from asyncrun.jobfile.sections import (
 from asyncrun.jobfile.unavailable import Names
 from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, Table, show
 from asyncrun.registry import BUILT_IN
+
+LOCAL_MODEL = "all-MiniLM-L6-v2"
+MODEL_NEEDED = frozenset(
+    {"openai", "azure", "cohere", "voyage", "jina", "gemini", "huggingface", "ollama"}
+    | {"vllm", "llamacpp", "infinity", "lmstudio", "litellm"}
+)
+"""The providers that cannot be asked without the name of a model; the others have one to go by, or serve one alone."""
+LOCAL_KEYS = frozenset({"provider", "model", "dimensions", "document_prefix", "query_prefix", "space", "batch", "on_too_long", "on_empty"})
+"""The keys that the provider local looks at: nobody is asked, so there is no address, no key, no limit and no price."""
+STORE_KEYS = {"sqlite": frozenset({"type", "path"})}
+"""The keys that a type of store looks at; a type that is not here takes them all."""
 
 
 def check_names(entries: Sequence[JobEntry], findings: Findings) -> None:

@@ -134,10 +134,10 @@ def check_inputs(entry: JobEntry, root: Path, written: frozenset[Path], names: N
         _check_skip(absolute(root, entry.job.skip), entry.path("skip"), findings)
 
 
-def _check_skip(place: Path, path: KeyPath, findings: Findings) -> None:
+def _check_skip(file: Path, path: KeyPath, findings: Findings) -> None:
     node = findings.node(path)
-    if isinstance(node, Scalar) and not findings.knows(path) and not place.is_file():
-        findings.add(path, not_a_file(place), "a file with one id a line", neighbour(place, node.text))
+    if isinstance(node, Scalar) and not findings.knows(path) and not file.is_file():
+        findings.add(path, not_a_file(file), "a file with one id a line", neighbour(file, node.text))
 
 
 def _problem(text: str, typed: str, root: Path, wanted: _Wanted) -> tuple[str, str | None, str | None] | None:

@@ -58,7 +58,7 @@ class JobFile:
     keyless: tuple[Mistake, ...] = ()
 
     def absolute(self, path: str) -> Path:
-        """Return the place that a path of the file stands for."""
+        """Return the absolute path that a path of the file stands for."""
         return absolute(self.root, path)
 
     def selected(self, names: Sequence[str] = (), with_needs: bool = True) -> tuple[Job, ...]:
@@ -91,7 +91,7 @@ class JobFile:
 
 
 def absolute(root: Path, path: str) -> Path:
-    """Return the place that a path stands for, without `..` in it."""
+    """Return the absolute path that a path stands for, without `..` in it."""
     return Path(os.path.normpath(root / path))
 
 

@@ -98,7 +98,7 @@ class JobFileLoader:
             checks.check_executor(executor, self.findings)
         notify = self._section("notify", NotifyConfig)
         entries = self._entries(parts)
-        needs = self._needs(entries)
+        needs = self._checked_needs(entries)
         reached = self._reached(entries, needs)
         self._check_files(entries, reached)
         keys = self._keys(reached)
@@ -194,7 +194,7 @@ class JobFileLoader:
                 self.findings.add(("defaults", key), "no option of a job", ", ".join(sorted(options)), suggest(key, options), key=True)
         return data or {}
 
-    def _needs(self, entries: Sequence[JobEntry]) -> Needs:
+    def _checked_needs(self, entries: Sequence[JobEntry]) -> Needs:
         for entry in entries:
             check_patterns(entry, self.folder, self.findings)
         checks.check_names(entries, self.findings)

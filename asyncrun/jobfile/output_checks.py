@@ -37,7 +37,7 @@ class FileLocation:
 
 @dataclass(frozen=True, slots=True)
 class Protected:
-    """Files that must not be written over: `what` completes "PATH is ...", `holds` tells whether a spot is one of them."""
+    """Files that must not be written over: `what` completes "PATH is ...", `holds` tells whether a location is one of them."""
 
     what: str
     holds: Callable[[FileLocation], bool]
@@ -76,7 +76,7 @@ def check_outputs(entries: Sequence[JobEntry], root: Path, job_file: Path, key_f
     written: list[Protected] = []
     stdout: JobEntry | None = None
     for entry in entries:
-        output: OutputConfig | None = getattr(entry.job, "output", None)
+        output: OutputConfig | None = setting_of(entry.job, "output")
         if entry.job is None or output is None:
             continue
         where, files = entry.path("output"), [locate(path) for path in output_files(output, root)]
@@ -98,19 +98,22 @@ def written_files(entries: Sequence[JobEntry], root: Path) -> frozenset[Path]:
 
 def rows_file(job: Job | None, root: Path) -> Path | None:
     """Return the file that a job writes, None for stdout or a store."""
-    output = getattr(job, "output", None)
+    output: OutputConfig | None = setting_of(job, "output")
     return None if output is None or output.path == STDOUT else real(root / output.path)
 
 
 def protect_input(what: str, given: InputConfig, root: Path) -> Protected:
     """Return the protection of an input: its files, and what its globs would take if it were there. Blocks."""
     covers, excluded = input_matcher(given, root), parse_excluded(given, root)
-    spots = (locate(root / path) for path in given.paths if path != STDIN)
-    named = protect_files(what, [spot for spot in spots if not excluded(str(spot.path))])
+    locations = (locate(root / path) for path in given.paths if path != STDIN)
+    named = protect_files(what, [location for location in locations if not excluded(str(location.path))])
 
-    def holds(spot: FileLocation) -> bool:
-        # Only a file with several names can be one that a glob finds elsewhere: all of them are looked at only then.
-        return covers(spot.path) or named.holds(spot) or (spot.links > 1 and spot.file in map(_file, _found(given, root)))
+    def holds(location: FileLocation) -> bool:
+        return (
+            covers(location.path)
+            or named.holds(location)
+            or (location.links > 1 and any(locate(path).file == location.file for path in _found(given, root)))
+        )
 
     return Protected(what, holds)
 
@@ -159,10 +162,6 @@ def _found(given: InputConfig, root: Path) -> Iterator[Path]:
             continue
 
 
-def _file(path: Path) -> tuple[int, int] | None:
-    return locate(path).file
-
-
 def locate(path: Path) -> FileLocation:
     """Return where a path leads; it need not be there. Blocks."""
     real = Path(os.path.realpath(path))
@@ -173,20 +172,20 @@ def locate(path: Path) -> FileLocation:
     return FileLocation(real, (found.st_dev, found.st_ino), found.st_nlink)
 
 
-def find_collision(spots: Iterable[FileLocation], protected: Sequence[Protected]) -> str | None:
-    """Return what the first spot is that is protected, None when none is.
+def find_collision(locations: Iterable[FileLocation], protected: Sequence[Protected]) -> str | None:
+    """Return what the first location is that is protected, None when none is.
 
     >>> find_collision([locate(Path("a/../jobs.yaml"))], [protect_files("the job file", [locate(Path("jobs.yaml"))])])
     'the job file'
     """
-    return next((each.what for spot in spots for each in protected if each.holds(spot)), None)
+    return next((each.what for location in locations for each in protected if each.holds(location)), None)
 
 
-def protect_files(what: str, spots: Collection[FileLocation]) -> Protected:
+def protect_files(what: str, locations: Collection[FileLocation]) -> Protected:
     """Return the protection of single files."""
-    places = {spot.path for spot in spots}
-    files = {spot.file for spot in spots if spot.file is not None}
-    return Protected(what, lambda spot: spot.path in places or spot.file in files)
+    places = {location.path for location in locations}
+    files = {location.file for location in locations if location.file is not None}
+    return Protected(what, lambda location: location.path in places or location.file in files)
 
 
 def protect_database(what: str, path: Path) -> Protected:
@@ -199,10 +198,10 @@ def protect_folder(what: str, folder: Path) -> Protected:
     """Return the protection of a folder and all below it. Blocks."""
     real = locate(folder).path
 
-    def holds(spot: FileLocation) -> bool:
-        if spot.path.is_relative_to(real):
+    def holds(location: FileLocation) -> bool:
+        if location.path.is_relative_to(real):
             return True
         # Only a file with several names can be below the folder, too.
-        return spot.links > 1 and any(locate(path).file == spot.file for path in real.rglob("*"))
+        return location.links > 1 and any(locate(path).file == location.file for path in real.rglob("*"))
 
     return Protected(what, holds)

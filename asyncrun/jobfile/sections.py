@@ -124,31 +124,6 @@ class ModelConfig(Model):
         return frozenset(key.get_secret_value() for key in keys if key is not None)
 
 
-LOCAL_MODEL = "all-MiniLM-L6-v2"
-MODEL_NEEDED = frozenset(
-    (
-        "openai",
-        "azure",
-        "cohere",
-        "voyage",
-        "jina",
-        "gemini",
-        "huggingface",
-        "ollama",
-        "vllm",
-        "llamacpp",
-        "infinity",
-        "lmstudio",
-        "litellm",
-    )
-)
-"""The providers that cannot be asked without the name of a model; the others have one to go by, or serve one alone."""
-
-
-LOCAL_KEYS = frozenset(("provider", "model", "dimensions", "document_prefix", "query_prefix", "space", "batch", "on_too_long", "on_empty"))
-"""The keys that the provider local looks at: nobody is asked, so there is no address, no key, no limit and no price."""
-
-
 class BatchConfig(Model):
     """How much one request may carry; None: what the provider takes."""
 
@@ -205,10 +180,6 @@ def _address(value: SecretStr) -> SecretStr:
     if parts.scheme not in ("http", "https") or not parts.hostname or not (text.isascii() and text.isprintable()) or " " in text:
         raise wrong("not an address that can be pinged", "https://HOST/..., better from a variable: ${HEALTHCHECK_URL}")
     return value
-
-
-STORE_KEYS = {"sqlite": frozenset({"type", "path"})}
-"""The keys that a type of store looks at; a type that is not here takes them all."""
 
 
 class StoreConfig(Model):

@@ -20,12 +20,7 @@ PLANNED: dict[str, tuple[str, ...]] = {
 }
 """The names of the language, by port; one that the registry does not know is not built yet."""
 
-_LLM_KEYS = {
-    "options": "a table of options for an adapter",
-}
-KEYS: dict[KeyPath, str] = {
-    **{(*above, key): what for above in (("llms", "*"), ("jobs", "*", "llm")) for key, what in _LLM_KEYS.items()},
-}
+KEYS: dict[KeyPath, str] = dict.fromkeys((("llms", "*", "options"), ("jobs", "*", "llm", "options")), "a table of options for an adapter")
 """Keys that are not built, and what they are for."""
 
 VALUES: dict[KeyPath, dict[str, str]] = {

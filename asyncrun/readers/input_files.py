@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,7 +166,7 @@ def _exists(path: str) -> bool:
 def _missing(path: str, base: Path) -> UsageError:
     """Name the first part of the path that is not there, and what is there with a similar name."""
     folder = base.absolute()
-    for part in _parts(path):
+    for part in Path(path).parts:
         if not _exists(os.fspath(folder / part)):
             guess = did_you_mean(part, _listed(folder))
             break
@@ -175,10 +175,6 @@ def _missing(path: str, base: Path) -> UsageError:
         guess, part = "", Path(path).name
     what = "no such file" if part == Path(path).name else f"no such file or folder: there is no {part!r}"
     return UsageError(what + guess, place=Place(readable(path)), hint="Correct the path; it starts at the job file's folder.")
-
-
-def _parts(path: str) -> Sequence[str]:
-    return Path(path).parts
 
 
 def _listed(folder: Path) -> list[str]:

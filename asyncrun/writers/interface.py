@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol, cast
 from asyncrun import registry
 from asyncrun.errors import Place, UsageError
 from asyncrun.grammar.file_formats import OUTPUTS, STDOUT, ids_path, output_format
-from asyncrun.writers.jsonl import StdoutWriter
+from asyncrun.writers.jsonl import JsonlWriter, StdoutFile
 
 
 class Writer(Protocol):
@@ -43,7 +43,7 @@ def open_writer(
     if output == STDOUT:
         if format not in (None, "jsonl") or stdout is None:
             raise UsageError(f"standard output takes jsonl, not {format}", place=Place(STDOUT), hint="Write to a file instead.")
-        return StdoutWriter(stdout, columns)
+        return JsonlWriter(StdoutFile(stdout), columns)
     path = Path(output)
     writer = registry.load("writers", format or format_of(path))
     return cast(Writer, writer(path, columns))

@@ -57,43 +57,23 @@ class StdoutFile:
 class JsonlWriter:
     """Writes rows as JSON objects, one a line; float32 arrays as the shortest numbers that give the same float32 back.
 
-    `columns` chooses and orders what is written; None: every row as it is. For the file itself see `AtomicFile`.
+    `columns` chooses and orders what is written; None: every row as it is. For the output itself see `AtomicFile` and `StdoutFile`.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
+    def __init__(self, output: Path | StdoutFile, columns: Sequence[str] | None = None) -> None:
         self._columns = columns
-        self._file = AtomicFile(path)
+        self._file = output if isinstance(output, StdoutFile) else AtomicFile(output)
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Add a row. Raises StorageError when the disk is full or fails."""
         self._file.write(json_line(row, self._columns))
 
-    def commit(self) -> os.stat_result:
-        """Make the rows durable and put the file in its place, which is returned. Raises OutputError, StorageError."""
+    def commit(self) -> os.stat_result | None:
+        """Make the rows durable and put the file in its place; returns which one it is there. Raises OutputError, StorageError."""
         return self._file.commit()
 
     def abort(self) -> None:
-        """Throw the temporary file away; may be called after `commit` and twice."""
-        self._file.abort()
-
-
-class StdoutWriter:
-    """Writes rows as JSON lines onto a binary stream, as they come. For the stream itself see `StdoutFile`."""
-
-    def __init__(self, stream: BinaryIO, columns: Sequence[str] | None = None) -> None:
-        self._columns = columns
-        self._file = StdoutFile(stream)
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Add a row. Raises StorageError when writing fails."""
-        self._file.write(json_line(row, self._columns))
-
-    def commit(self) -> None:
-        """Hand what is buffered to the other end. Raises StorageError when that fails."""
-        self._file.commit()
-
-    def abort(self) -> None:
-        """Write no more rows."""
+        """Throw the temporary file away, write no more onto a stream; may be called after `commit` and twice."""
         self._file.abort()
 
 

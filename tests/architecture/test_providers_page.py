@@ -8,7 +8,7 @@ from pathlib import Path
 
 from asyncrun import registry
 from asyncrun.embedders.providers import PROVIDERS
-from asyncrun.jobfile.sections import MODEL_NEEDED
+from asyncrun.jobfile.checks import MODEL_NEEDED
 
 ROOT = Path(__file__).resolve().parents[2]
 

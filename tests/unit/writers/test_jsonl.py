@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.errors import StorageError
-from asyncrun.writers.jsonl import JsonlWriter, StdoutWriter
+from asyncrun.writers.jsonl import JsonlWriter, StdoutFile
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -92,7 +92,7 @@ class Full(io.BytesIO):
 
 def test_standard_output_gets_the_rows_as_they_come() -> None:
     stream = io.BytesIO()
-    writer = StdoutWriter(stream, ["id"])
+    writer = JsonlWriter(StdoutFile(stream), ["id"])
     writer.write({"id": "a", "text": "x"})
     assert stream.getvalue() == b'{"id":"a"}\n'
     writer.commit()
@@ -103,7 +103,7 @@ def test_standard_output_gets_the_rows_as_they_come() -> None:
 
 def test_a_reader_that_has_gone_is_no_error() -> None:
     stream = Closed()
-    writer = StdoutWriter(stream)
+    writer = JsonlWriter(StdoutFile(stream))
     for number in range(3):
         writer.write({"id": number})
     writer.commit()
@@ -111,7 +111,7 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
 
 
 def test_standard_output_on_a_full_disk_is_an_error() -> None:
-    writer = StdoutWriter(Full())
+    writer = JsonlWriter(StdoutFile(Full()))
     writer.write({"id": "a"})
     with pytest.raises(StorageError, match=r"^standard output: cannot be written: No space left on device"):
         writer.commit()
