@@ -109,11 +109,10 @@ def protect_input(what: str, given: InputConfig, root: Path) -> Protected:
     named = protect_files(what, [location for location in locations if not excluded(str(location.path))])
 
     def holds(location: FileLocation) -> bool:
-        return (
-            covers(location.path)
-            or named.holds(location)
-            or (location.links > 1 and any(locate(path).file == location.file for path in _found(given, root)))
-        )
+        if covers(location.path) or named.holds(location):
+            return True
+        # Only a file with several names can be one that a glob finds elsewhere: all of them are looked at only then.
+        return location.links > 1 and any(locate(path).file == location.file for path in _found(given, root))
 
     return Protected(what, holds)
 
