@@ -10,9 +10,9 @@ from types import MemberDescriptorType
 from asyncrun.escape import readings, strip_blanks, unescaped
 
 MASK = "***"
-PIECE = 8
+SECRET_PIECE = 8
 """Characters of a secret that are as good as all of it to whoever looks for it."""
-HINT = 5
+SECRET_HINT = 5
 """Characters that are looked for first: the fewer places there are where they stand, the sooner a text is known to hold no secret."""
 LEAST_OF_WORDS = 12
 """Small letters of a secret that no ordinary word has in the same order."""
@@ -51,14 +51,14 @@ class Redactor:
         # Longest first, so that a secret that contains another leaves nothing behind; under 4 characters would mask words.
         self._whole = sorted((form for form in whole if len(form) >= 4), key=len, reverse=True)
         forms = {strip_blanks(form) for part in parts if not _is_whole(part) for form in _forms(part)}
-        self._pieces = frozenset(piece for form in forms for piece in _pieces(form, PIECE))
-        self._hints = frozenset(piece for form in forms for piece in _pieces(form, HINT))
+        self._pieces = frozenset(piece for form in forms for piece in _pieces(form, SECRET_PIECE))
+        self._hints = frozenset(piece for form in forms for piece in _pieces(form, SECRET_HINT))
 
     def redact(self, text: str) -> str:
         """Return the text without secrets."""
         for secret in self._whole:
             text = text.replace(secret, MASK)
-        if self._pieces and len(text) >= PIECE:
+        if self._pieces and len(text) >= SECRET_PIECE:
             text = _masked(text, [place for reading in readings(text) for place in reading.places(self._found(reading.text))])
         for shape, replacement in _SHAPES:
             text = shape.sub(replacement, text)
@@ -72,13 +72,13 @@ class Redactor:
     def _found(self, text: str) -> list[tuple[int, int]]:
         """Return where a text has as much of a secret as gives it away."""
         # Wherever a piece stands, one of these stands in it: most texts hold none.
-        if self._hints.isdisjoint([text[at : at + HINT] for at in range(0, len(text), PIECE - HINT + 1)]):
+        if self._hints.isdisjoint([text[at : at + SECRET_HINT] for at in range(0, len(text), SECRET_PIECE - SECRET_HINT + 1)]):
             return []
         found: list[tuple[int, int]] = []
-        for at in range(len(text) - PIECE + 1):
-            if text[at : at + PIECE] in self._pieces:
+        for at in range(len(text) - SECRET_PIECE + 1):
+            if text[at : at + SECRET_PIECE] in self._pieces:
                 start = found.pop()[0] if found and at < found[-1][1] else at
-                found.append((start, at + PIECE))
+                found.append((start, at + SECRET_PIECE))
         return [(start, end) for start, end in found if _tells(text[start:end])]
 
 
@@ -120,7 +120,7 @@ def _parts(secret: str) -> Iterator[str]:
     from urllib.parse import parse_qsl, unquote, urlsplit
 
     scheme, _, key = secret.partition(" ")
-    yield key if scheme.lower() in _SCHEMES and len(key) >= PIECE else secret
+    yield key if scheme.lower() in _SCHEMES and len(key) >= SECRET_PIECE else secret
     if scheme.lower() == "basic":
         with suppress(ValueError):
             user, _, password = b64decode(key).decode().partition(":")
@@ -130,7 +130,7 @@ def _parts(secret: str) -> Iterator[str]:
             address = urlsplit(secret)
             for word in (address.password or address.username or "", *(value for _, value in parse_qsl(address.query))):
                 yield from (word, unquote(word))
-            yield from (step for step in address.path.split("/") if len(step) >= 2 * PIECE)
+            yield from (step for step in address.path.split("/") if len(step) >= 2 * SECRET_PIECE)
 
 
 def _is_whole(part: str) -> bool:
@@ -168,7 +168,7 @@ def _pieces(form: str, size: int) -> Iterator[str]:
 
 def _tells(found: str) -> bool:
     """Say whether a piece of a secret gives it away: a short one of small letters may as well be a word."""
-    return len(found) >= PIECE and (len(found) >= LEAST_OF_WORDS or not (found.isalpha() and found[1:].islower()))
+    return len(found) >= SECRET_PIECE and (len(found) >= LEAST_OF_WORDS or not (found.isalpha() and found[1:].islower()))
 
 
 def _masked(text: str, spans: Sequence[tuple[int, int]]) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-"""Days of each month, in a leap year."""
+MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+"""The most days of each month."""
 REBOOT = "@reboot"
 WORDS = {
     "@hourly": "0 * * * *",
@@ -129,5 +129,5 @@ def _number(word: str, name: str, low: int, high: int, names: tuple[str, ...]) -
 def _check_days(fields: tuple[Field, ...]) -> None:
     """A day that no chosen month has never comes."""
     _, _, day, month, weekday = fields
-    if weekday.starred and min(day.values) > max(LONGEST[value - 1] for value in month.values):
+    if weekday.starred and min(day.values) > max(MONTH_DAYS[value - 1] for value in month.values):
         raise ValueError(f"day of month: {min(day.values)} never comes in the months that are named")

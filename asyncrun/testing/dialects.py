@@ -48,14 +48,14 @@ def _tokens(answer: Mapping[str, Any]) -> int:
 ANSWER_LIMITS = ("max_completion_tokens", "max_tokens")
 _STATUSES = {401: "UNAUTHENTICATED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL"}
 
-OPENAI = FakeDialect(
+_OPENAI = FakeDialect(
     "/embeddings",
     "dimensions",
     lambda document: True in (document.get("truncate"), document.get("truncation")),
     lambda answer: answer,
     lambda _, __: None,
 )
-ISAACUS = FakeDialect(
+_ISAACUS = FakeDialect(
     "/embeddings",
     "dimensions",
     lambda document: document.get("overflow_strategy", "drop_end") is not None,
@@ -118,15 +118,15 @@ def dialect_of(path: str, document: Any) -> FakeDialect | None:
     'output_dimension'
     """
     path = path.partition("?")[0]
-    if path.endswith(OPENAI.path):
-        return ISAACUS if isinstance(document, dict) and "texts" in document else OPENAI
+    if path.endswith(_OPENAI.path):
+        return _ISAACUS if isinstance(document, dict) and "texts" in document else _OPENAI
     return next((dialect for dialect in _OTHERS if path.endswith(dialect.path)), None)
 
 
-def texts_in(document: Any) -> list[str]:
+def request_texts(document: Any) -> list[str]:
     """Return the texts of a request, whatever its dialect.
 
-    >>> texts_in({"requests": [{"content": {"parts": [{"text": "a"}]}}]})
+    >>> request_texts({"requests": [{"content": {"parts": [{"text": "a"}]}}]})
     ['a']
     """
     if not isinstance(document, dict):

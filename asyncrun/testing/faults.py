@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from asyncrun.testing.dialects import error_body, texts_in
+from asyncrun.testing.dialects import error_body, request_texts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +24,7 @@ class SeenRequest:
     @property
     def texts(self) -> list[str]:
         """Return the texts of an embedding request."""
-        return texts_in(self.document)
+        return request_texts(self.document)
 
     @property
     def prompts(self) -> list[str]:

@@ -24,7 +24,7 @@ from asyncrun.testing.quota import Meters, Quota
 from asyncrun.testing.vectors import base64_of, vector_of
 from asyncrun.testing.wire import read_request, write_reply
 
-MODEL = "fake-embedding"
+FAKE_MODEL = "fake-embedding"
 KEY_HEADERS = ("authorization", "api-key", "x-goog-api-key")
 _Answer = tuple[int, bytes, Mapping[str, str]]
 _TURNS_OF_AN_ACCEPTED = 5
@@ -255,7 +255,7 @@ class FakeServer:
             # Real servers repeat the key, a part of it masked or not; here all of it, for whoever must not pass it on.
             return 401, error_body(f"Incorrect API key provided: {given}.", code="invalid_api_key")
         if request.method == "GET" and request.path.endswith("/models"):
-            return 200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]}
+            return 200, {"object": "list", "data": [{"id": FAKE_MODEL, "object": "model"}]}
         if request.method == "POST" and request.path.split("?")[0].endswith("/chat/completions") and isinstance(request.document, dict):
             return self.chat.reply(request.document)
         dialect = dialect_of(request.path, request.document)
@@ -287,7 +287,7 @@ class FakeServer:
             for place, text in enumerate(texts)
         ]
         usage = {"prompt_tokens": sum(tokens), "total_tokens": sum(tokens)}
-        return 200, {"object": "list", "model": document.get("model", MODEL), "data": data, "usage": usage}
+        return 200, {"object": "list", "model": document.get("model", FAKE_MODEL), "data": data, "usage": usage}
 
 
 def tokens_of(text: str) -> int:

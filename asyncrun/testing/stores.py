@@ -37,7 +37,7 @@ def make_document(
     return StoredDocument(doc_id, mark, chunks, rows, metadata or {})
 
 
-def ask(
+def search_ids(
     store: Store,
     text: str,
     vector: Sequence[float],
@@ -77,7 +77,7 @@ class StoreContract:
         assert (store.marks("notes", "docs"), store.fingerprint("notes"), store.revision("notes")) == ({}, None, "")
         store.remove("notes", "docs", ["a"])
         with pytest.raises(UsageError):
-            ask(store, "", [1, 0, 0], "vector")
+            search_ids(store, "", [1, 0, 0], "vector")
         store.close()
         store.close()
 
@@ -90,7 +90,7 @@ class StoreContract:
         with pytest.raises(SpaceMismatchError):
             store.commit("notes", "docs", [make_document("a", ["text"], [[1, 0, 0, 0]])])
         with pytest.raises(SpaceMismatchError):
-            ask(store, "", [1, 0], "vector")
+            search_ids(store, "", [1, 0], "vector")
 
     def test_a_collection_must_be_opened_before_it_is_filled(self, store: Store) -> None:
         with pytest.raises(UsageError, match="other"):
@@ -120,20 +120,20 @@ class StoreContract:
         store.commit("notes", "docs", [make_document("a", ["old one", "old two"], [[1, 0, 0], [0, 1, 0]], mark="m1")])
         store.commit("notes", "docs", [make_document("a", ["new"], [[0, 0, 1]], mark="m2"), make_document("b", ["b"], [[1, 0, 0]])])
         assert store.marks("notes", "docs") == {"a": "m2", "b": "mark"}
-        assert ask(store, "", [0, 0, 1], "vector") == ["a", "b"]
+        assert search_ids(store, "", [0, 0, 1], "vector") == ["a", "b"]
         if self.keyword_search:
-            assert ask(store, "old new", [0, 0, 0], "keyword") == ["a"]
+            assert search_ids(store, "old new", [0, 0, 0], "keyword") == ["a"]
 
     def test_the_last_of_two_documents_with_one_id_stays(self, store: Store) -> None:
         store.commit("notes", "docs", [make_document("a", ["x"], [[1, 0, 0]], mark=mark) for mark in ("m1", "m2")])
         assert store.marks("notes", "docs") == {"a": "m2"}
-        assert ask(store, "", [1, 0, 0], "vector") == ["a"]
+        assert search_ids(store, "", [1, 0, 0], "vector") == ["a"]
 
     def test_a_document_may_have_no_chunk(self, store: Store) -> None:
         store.commit("notes", "docs", [make_document("a", ["x"], [[1, 0, 0]])])
         store.commit("notes", "docs", [StoredDocument("a", "empty", [], np.empty((0, 3), dtype=np.float32))])
         assert store.marks("notes", "docs") == {"a": "empty"}
-        assert ask(store, "", [1, 0, 0], "vector") == []
+        assert search_ids(store, "", [1, 0, 0], "vector") == []
 
     def test_sources_do_not_touch_each_other(self, store: Store) -> None:
         store.commit("notes", "docs", [make_document("a", ["apple"], [[1, 0, 0]], mark="m1")])
@@ -151,8 +151,8 @@ class StoreContract:
         before = store.revision("notes")
         store.commit("other", "docs", [make_document("a", ["apple"], [[0, 1]]), make_document("b", ["apple"], [[1, 1]])])
         assert store.revision("notes") == before
-        assert ask(store, "", [1, 0, 0], "vector") == ["a"]
-        assert ask(store, "", [1, 0], "vector", collection="other") == ["b", "a"]
+        assert search_ids(store, "", [1, 0, 0], "vector") == ["a"]
+        assert search_ids(store, "", [1, 0], "vector", collection="other") == ["b", "a"]
         store.remove("other", "docs", ["a"])
         assert store.marks("notes", "docs") == {"a": "mark"}
 
@@ -166,16 +166,16 @@ class StoreContract:
         store.remove("notes", "docs", ["a"])
         store.commit("notes", "docs", [])
         store.marks("notes", "docs")
-        ask(store, "x", [1, 0, 0], "vector")
+        search_ids(store, "x", [1, 0, 0], "vector")
         assert store.revision("notes") == seen[-1]
 
     def test_another_reader_sees_what_is_committed(self, open_store: OpenStore, store: Store) -> None:
         reader = open_store()
-        assert ask(reader, "", [1, 0, 0], "vector") == []
+        assert search_ids(reader, "", [1, 0, 0], "vector") == []
         store.commit("notes", "docs", [make_document("a", ["x"], [[1, 0, 0]])])
-        assert ask(reader, "", [1, 0, 0], "vector") == ["a"]
+        assert search_ids(reader, "", [1, 0, 0], "vector") == ["a"]
         store.remove("notes", "docs", ["a"])
-        assert ask(reader, "", [1, 0, 0], "vector") == []
+        assert search_ids(reader, "", [1, 0, 0], "vector") == []
         reader.close()
 
     def test_the_nearest_by_cosine_come_first(self, store: Store) -> None:
@@ -193,35 +193,35 @@ class StoreContract:
         names = [f"{row:03d}" for row in np.random.default_rng(3).permutation(100)]
         for name in names:
             store.commit("notes", f"source{int(name) % 3}", [make_document(name, ["same words"], [[0.3, 0.1, 0.7]])])
-        alone = ask(store, "", [0.2, 0.9, 0.4], "vector", top_k=7)
+        alone = search_ids(store, "", [0.2, 0.9, 0.4], "vector", top_k=7)
         request = SearchRequest("words", np.array([0.2, 0.9, 0.4], dtype=np.float32), "vector", 7)
         together = [[hit.id for hit in hits] for hits in store.search("notes", [request] * 9)]
         assert [alone, *together] == [sorted(names)[:7]] * 10
         if self.keyword_search:
-            assert ask(store, "words", [0, 0, 0], "keyword", top_k=7) == sorted(names)[:7]
+            assert search_ids(store, "words", [0, 0, 0], "keyword", top_k=7) == sorted(names)[:7]
 
     @pytest.mark.parametrize("top_k", [0, 1, 2, 3, 50])
     def test_there_are_at_most_top_k_hits(self, store: Store, top_k: int) -> None:
         store.commit("notes", "docs", [make_document("a", ["x", "x"], [[1, 0, 0], [0, 1, 0]]), make_document("b", ["x"], [[0, 0, 1]])])
         for mode in self._modes():
-            assert len(ask(store, "x", [1, 1, 1], mode, top_k=top_k)) == min(top_k, 3)
+            assert len(search_ids(store, "x", [1, 1, 1], mode, top_k=top_k)) == min(top_k, 3)
 
     def test_an_empty_collection_has_no_hits(self, store: Store) -> None:
         for mode in self._modes():
-            assert ask(store, "x", [1, 1, 1], mode) == []
+            assert search_ids(store, "x", [1, 1, 1], mode) == []
         assert store.search("notes", []) == []
 
     def test_keywords_are_any_of_the_words_by_their_stems(self, store: Store) -> None:
         if not self.keyword_search:
             with pytest.raises(UsageError):
-                ask(store, "x", [1, 0, 0], "keyword")
+                search_ids(store, "x", [1, 0, 0], "keyword")
             return
         texts = {"a": "The runners were RUNNING home", "b": "a café on the corner", "c": "apples and pears", "d": "pears"}
         store.commit("notes", "docs", [make_document(name, [text], [[1, 0, 0]]) for name, text in texts.items()])
-        assert ask(store, "run", [0, 0, 0], "keyword") == ["a"]
-        assert ask(store, "Cafe?", [0, 0, 0], "keyword") == ["b"]
-        assert ask(store, "zebras, pears or apples", [0, 0, 0], "keyword") == ["c", "d"]
-        assert ask(store, "?! ...", [0, 0, 0], "keyword") == []
+        assert search_ids(store, "run", [0, 0, 0], "keyword") == ["a"]
+        assert search_ids(store, "Cafe?", [0, 0, 0], "keyword") == ["b"]
+        assert search_ids(store, "zebras, pears or apples", [0, 0, 0], "keyword") == ["c", "d"]
+        assert search_ids(store, "?! ...", [0, 0, 0], "keyword") == []
         hits = store.search("notes", [SearchRequest("apples pears", None, "keyword")])[0]
         assert hits[0].score > hits[1].score > 0
 
@@ -229,26 +229,26 @@ class StoreContract:
     @given(text=st.text() | st.sampled_from(['"', "a AND", "NEAR(", "text:x", "-a", "a*", "^a", "a'b", "NOT", "(", "\x00", "\ud800"]))
     def test_any_text_may_be_asked_by_keyword(self, store: Store, text: str) -> None:
         if self.keyword_search:
-            assert ask(store, text, [0, 0, 0], "keyword") == []
+            assert search_ids(store, text, [0, 0, 0], "keyword") == []
 
     def test_hybrid_fuses_the_best_of_both(self, store: Store) -> None:
         if not self.hybrid_search:
             with pytest.raises(UsageError):
-                ask(store, "x", [1, 0, 0], "hybrid")
+                search_ids(store, "x", [1, 0, 0], "hybrid")
             return
         random = np.random.default_rng(11)
         words = ["red", "green", "blue", "black", "white"]
         texts = [" ".join(random.choice(words, size=random.integers(1, 9)).tolist()) for _ in range(400)]
         store.commit("notes", "docs", [make_document(f"{i:03d}", [text], [random.normal(size=3).tolist()]) for i, text in enumerate(texts)])
         depth = fusion_depth(5)
-        rankings = [ask(store, "red green", [1, 2, 3], mode, top_k=depth) for mode in ("vector", "keyword")]
+        rankings = [search_ids(store, "red green", [1, 2, 3], mode, top_k=depth) for mode in ("vector", "keyword")]
         hits = store.search("notes", [SearchRequest("red green", np.array([1, 2, 3], dtype=np.float32), "hybrid", 5)])[0]
         assert [(hit.id, hit.score) for hit in hits] == fuse(rankings)[:5]
 
     def test_a_filter_comes_before_the_ranking(self, store: Store) -> None:
         if not self.filtered_search:
             with pytest.raises(UsageError):
-                ask(store, "x", [1, 0, 0], "vector", filter="lang = 'en'")
+                search_ids(store, "x", [1, 0, 0], "vector", filter="lang = 'en'")
             return
         random = np.random.default_rng(2)
         store.commit(
@@ -263,10 +263,10 @@ class StoreContract:
         )
         english = {f"{i:03d}" for i in range(7, 300, 50)}
         for mode in self._modes():
-            assert set(ask(store, "pear", [1, 2, 3], mode, top_k=6, filter="lang = 'en'")) == english
-            assert len(ask(store, "pear", [1, 2, 3], mode, top_k=300, filter="lang != 'en'")) >= 100
-            assert ask(store, "pear", [1, 2, 3], mode, filter="lang = 'fr'") == []
-        assert len(ask(store, "pear", [1, 2, 3], "vector", top_k=300, filter="not lang = 'en'")) == 294
+            assert set(search_ids(store, "pear", [1, 2, 3], mode, top_k=6, filter="lang = 'en'")) == english
+            assert len(search_ids(store, "pear", [1, 2, 3], mode, top_k=300, filter="lang != 'en'")) >= 100
+            assert search_ids(store, "pear", [1, 2, 3], mode, filter="lang = 'fr'") == []
+        assert len(search_ids(store, "pear", [1, 2, 3], "vector", top_k=300, filter="not lang = 'en'")) == 294
 
     @_EXAMPLES
     @given(trees=st.lists(filters(), min_size=1, max_size=5), documents=st.lists(metadata(), min_size=1, max_size=5))
@@ -279,7 +279,7 @@ class StoreContract:
         for tree in trees:
             expected = [str(i) for i, about in enumerate(documents) if passes(tree, about)]
             for mode in self._modes():
-                assert ask(store, "pear", [1, 0, 0], mode, filter=render_filter(tree), collection=name) == expected
+                assert search_ids(store, "pear", [1, 0, 0], mode, filter=render_filter(tree), collection=name) == expected
 
     @pytest.mark.parametrize(
         "filter",
@@ -296,12 +296,12 @@ class StoreContract:
         if self.filtered_search:
             store.commit("notes", "docs", [make_document("a", ["x"], [[1, 0, 0]], {"year": 5000})])
             for mode in self._modes():
-                ask(store, "x", [1, 0, 0], mode, filter=filter)
+                search_ids(store, "x", [1, 0, 0], mode, filter=filter)
 
     @pytest.mark.parametrize("filter", ["", "lang", "lang = 'en", 'lang = "en"', "year >= 2024 and"])
     def test_a_filter_with_a_mistake_is_refused(self, store: Store, filter: str) -> None:
         with pytest.raises(UsageError):
-            ask(store, "x", [1, 0, 0], "vector", filter=filter)
+            search_ids(store, "x", [1, 0, 0], "vector", filter=filter)
 
     def _modes(self) -> list[SearchMode]:
         modes: list[tuple[SearchMode, bool]] = [("vector", True), ("keyword", self.keyword_search), ("hybrid", self.hybrid_search)]

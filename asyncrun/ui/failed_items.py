@@ -9,7 +9,7 @@ from asyncrun.escape import LONGEST_ID, printable
 from asyncrun.humanize import counted
 from asyncrun.records import ItemFailure
 from asyncrun.ui.colours import break_line
-from asyncrun.ui.formatting import build_table, render_table
+from asyncrun.ui.formatting import build_table, draw_table
 from asyncrun.ui.json_documents import document
 
 _MESSAGE_LIMIT = 300
@@ -63,7 +63,7 @@ def render_failed(failures: Sequence[tuple[str, ItemFailure]], width: int | None
     table = build_table("job", "id", "place", "reason", "message", numbers=("attempts",))
     for row in rows:
         table.add_row(*row)
-    return render_table(table, width)
+    return draw_table(table, width)
 
 
 def failed_document(failures: Sequence[tuple[str, ItemFailure]]) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def build_table(*words: str, numbers: Sequence[str]) -> Table:
     return table
 
 
-def render_table(table: Table, width: int) -> str:
+def draw_table(table: Table, width: int) -> str:
     """Return the text of a table in so many columns."""
     from rich.console import Console
 

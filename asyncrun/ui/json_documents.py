@@ -9,7 +9,7 @@ from asyncrun.errors import JobFileError, Mistake, UsageError
 from asyncrun.results import Counts, JobResult, RunResult
 from asyncrun.usage import Usage
 
-SCHEMA = 1
+DOCUMENT_VERSION = 1
 """The version of the documents: it changes when a name is taken away or means something else."""
 
 
@@ -19,7 +19,7 @@ def document(type_: str | None = None, /, **values: Any) -> dict[str, Any]:
     >>> document("job_started", name="notes")
     {'type': 'job_started', 'schema': 1, 'name': 'notes'}
     """
-    return {**({} if type_ is None else {"type": type_}), "schema": SCHEMA, **values}
+    return {**({} if type_ is None else {"type": type_}), "schema": DOCUMENT_VERSION, **values}
 
 
 def summary_document(result: RunResult) -> dict[str, Any]:

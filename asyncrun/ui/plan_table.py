@@ -10,7 +10,7 @@ from asyncrun.escape import printable
 from asyncrun.humanize import dollars, duration
 from asyncrun.results import JobPlan
 from asyncrun.ui.colours import break_line
-from asyncrun.ui.formatting import build_table, render_size, render_table
+from asyncrun.ui.formatting import build_table, draw_table, render_size
 from asyncrun.ui.json_documents import document
 
 _UNKNOWN = "unknown"
@@ -60,7 +60,7 @@ def _plan_table(rows: Sequence[dict[str, str]]) -> str:
     table = build_table("job", "kind", numbers=[name for name in rows[0] if name not in ("job", "kind")])
     for row in rows:
         table.add_row(*row.values())
-    return render_table(table, _WIDEST)
+    return draw_table(table, _WIDEST)
 
 
 def _plan_sentence(row: dict[str, str]) -> str:

@@ -19,7 +19,7 @@ import asyncrun
 from asyncrun.errors import StorageError, UsageError
 from asyncrun.stores.interface import Collection, SearchRequest
 from asyncrun.stores.sqlite import SqliteStore
-from asyncrun.testing.stores import StoreContract, ask, make_document
+from asyncrun.testing.stores import StoreContract, make_document, search_ids
 
 NOTES = Collection("notes", "a" * 32, 3)
 
@@ -59,7 +59,7 @@ def test_only_a_write_makes_the_file(tmp_path):
     assert store.marks("notes", "docs") == {}
     assert store.fingerprint("notes") is None
     with pytest.raises(UsageError, match=r"nothing has been ingested.*index\.db"):
-        ask(store, "x", [1, 0, 0], "vector")
+        search_ids(store, "x", [1, 0, 0], "vector")
     assert list(tmp_path.iterdir()) == []
     store.open_collection(NOTES)
     assert (tmp_path / "made" / "index.db").is_file()
@@ -87,13 +87,17 @@ def test_a_file_that_was_only_begun_is_as_none(path, store):
 def test_a_missing_collection_is_named_with_those_that_are_there(store):
     store.open_collection(NOTES)
     with pytest.raises(UsageError, match=r"'nots'.*'notes'"):
-        ask(store, "x", [1, 0, 0], "vector", collection="nots")
+        search_ids(store, "x", [1, 0, 0], "vector", collection="nots")
 
 
 @pytest.mark.parametrize("content", [b"this is no database, and it is longer than a header" * 50, b"short"])
 def test_a_file_that_is_no_database_is_left_alone(path, store, content):
     path.write_bytes(content)
-    for use in (lambda: store.open_collection(NOTES), lambda: store.marks("notes", "docs"), lambda: ask(store, "x", [1, 0, 0], "vector")):
+    for use in (
+        lambda: store.open_collection(NOTES),
+        lambda: store.marks("notes", "docs"),
+        lambda: search_ids(store, "x", [1, 0, 0], "vector"),
+    ):
         with pytest.raises(StorageError, match=r"index\.db is not a SQLite database"):
             use()
     assert path.read_bytes() == content
@@ -137,7 +141,7 @@ def test_a_damaged_file_is_named(path, store):
         file.seek(8192 * 2)
         file.write(b"\xff" * (path.stat().st_size - 8192 * 2))
     with pytest.raises(StorageError, match=r"index\.db"):
-        ask(store, "words", [1, 0, 0], "hybrid")
+        search_ids(store, "words", [1, 0, 0], "hybrid")
 
 
 def test_names_that_are_not_utf8_come_back(store):
@@ -149,7 +153,7 @@ def test_names_that_are_not_utf8_come_back(store):
     hit = store.search("notes", [SearchRequest("y", np.array([1, 0, 0], dtype=np.float32), "hybrid", 5, "path = 'a\udcff.md'")])[0][0]
     assert (hit.id, hit.text, hit.metadata) == ("a\udcff.md", "x\ud800y", {"path": "a\udcff.md", "nul": "\0"})
     store.remove("notes", "docs\udcff", ["a\udcff.md"])
-    assert ask(store, "y", [1, 0, 0], "hybrid") == []
+    assert search_ids(store, "y", [1, 0, 0], "hybrid") == []
 
 
 @pytest.mark.parametrize("about", [{"x": object()}, {"x": {1, 2}}])
@@ -169,7 +173,7 @@ def test_metadata_nested_too_deeply_for_the_database_are_refused_by_name(store):
         store.commit("notes", "docs", [make_document("bad.md", ["x"], [[1, 0, 0]], {"x": deep})])
     except StorageError as error:
         assert "bad.md" in str(error)
-    assert ask(store, "x", [1, 0, 0], "hybrid", filter="y = 1") == []
+    assert search_ids(store, "x", [1, 0, 0], "hybrid", filter="y = 1") == []
 
 
 def test_documents_are_drawn_while_the_file_is_free(path, store):
@@ -221,7 +225,7 @@ def test_a_store_may_be_used_from_one_thread_after_the_other(store):
     def use():
         try:
             store.commit("notes", "docs", [make_document("a", ["x"], [[1, 0, 0]])])
-            ask(store, "x", [1, 0, 0], "hybrid")
+            search_ids(store, "x", [1, 0, 0], "hybrid")
         except Exception as error:
             failures.append(error)
 
