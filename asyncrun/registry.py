@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -112,20 +112,38 @@ def names(port: str) -> list[str]:
 
 
 def find(port: str, name: str) -> PartLocation:
-    """Return where a part is found; nothing is imported.
+    """Return where a part is found; nothing is imported. For a built-in one nobody looks at what is installed: see `find_clash`.
 
-    Raises UsageError for a name that nobody offers, or that two distributions offer.
+    Raises UsageError for a name that nobody offers, or that two plugins offer.
     """
+    if (built_in := BUILT_IN[port].get(name)) is not None:
+        return built_in
     offers = [PartLocation(point.value, distribution=_distribution(point)) for point in _plugins(port) if point.name == name]
-    built_in = BUILT_IN.get(port, {}).get(name)
-    if built_in is not None:
-        offers.insert(0, built_in)
     if len(offers) > 1:
-        both = " and ".join(sorted({offer.distribution for offer in offers}))
-        raise UsageError(f"{port} name {name!r} is offered by {both}", hint="Uninstall one of them.")
+        raise _clash(port, name, offers)
     if not offers:
         raise UsageError(f"no {port} named {name!r}; known: {', '.join(names(port))}{did_you_mean(name, names(port))}")
     return offers[0]
+
+
+def find_clash(used: Iterable[tuple[str, str]]) -> UsageError | None:
+    """Return the error of the first part, of those with a port and a name, that two distributions offer; nothing is imported.
+
+    To look at every installed distribution takes milliseconds: here once for all parts of a run.
+    """
+    installed = entry_points()
+    for port, name in used:
+        points = installed.select(group=f"asyncrun.{port}", name=name)
+        built_in = BUILT_IN[port].get(name)
+        offers = [*([built_in] if built_in else []), *(PartLocation(point.value, distribution=_distribution(point)) for point in points)]
+        if len(offers) > 1:
+            return _clash(port, name, offers)
+    return None
+
+
+def _clash(port: str, name: str, offers: Iterable[PartLocation]) -> UsageError:
+    both = " and ".join(sorted({offer.distribution for offer in offers}))
+    return UsageError(f"{port} name {name!r} is offered by {both}", hint="Uninstall one of them.")
 
 
 def missing_extra(port: str, name: str) -> MissingExtraError | None:
@@ -140,18 +158,15 @@ def missing_extra(port: str, name: str) -> MissingExtraError | None:
     return _missing(name, part.extra)
 
 
-def load(port: str, name: str, *, clash: bool = True) -> Any:
+def load(port: str, name: str) -> Any:
     """Import a part and return it.
 
     >>> load("embedders", "local").__name__
     'LocalEmbedding'
 
-    Without `clash` a built-in part is found without a look at the installed ones, which costs milliseconds.
-
     Raises UsageError as `find` and for a plugin that cannot be imported, MissingExtraError when an extra is not installed.
     """
-    part = None if clash else BUILT_IN[port].get(name)
-    part = part or find(port, name)
+    part = find(port, name)
     module, _, attribute = part.target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)

@@ -18,6 +18,13 @@ from asyncrun.readers.distinct_items import find_missing_fields
 
 Wrong = tuple[Job, JobProblem]
 """A job, and one thing that is wrong with it."""
+_NAMED_PARTS = (
+    ("embedders", "embedder", "provider"),
+    ("llms", "llm", "provider"),
+    ("stores", "store", "type"),
+    ("chunkers", "chunk", "by"),
+)
+"""Ports, and the key of a job and of what stands there that name a part."""
 
 
 def check_jobs(jobs: Sequence[Job], builder: JobBuilder, *, need_keys: bool = True) -> dict[str, MissingKeyError]:
@@ -25,6 +32,8 @@ def check_jobs(jobs: Sequence[Job], builder: JobBuilder, *, need_keys: bool = Tr
 
     Raises UsageError. Without `need_keys` a key that is missing is no mistake: the jobs are returned that miss one.
     """
+    if (clash := registry.find_clash(_parts_of(jobs))) is not None:
+        raise clash
     keyless: dict[str, MissingKeyError] = {}
     for job in jobs:
         try:
@@ -40,6 +49,8 @@ def check_jobs(jobs: Sequence[Job], builder: JobBuilder, *, need_keys: bool = Tr
 
 def unusable_parts(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[Wrong]:
     """Yield which jobs have parts that cannot be used, or ask a collection that nobody fills. Blocks."""
+    if (clash := registry.find_clash(_parts_of(jobs))) is not None:
+        yield jobs[0], JobProblem((), clash.message, clash.hint)
     for job in jobs:
         try:
             _check_parts(job, jobs, builder)
@@ -97,13 +108,29 @@ def _check_models(job: Job, builder: JobBuilder, *, need_keys: bool) -> None:
 
 def _check_formats(job: Job) -> None:
     """Find out whether the extras and plugins that the job's files need can be used. Raises UsageError."""
+    for port, name in _formats_of(job):
+        built_in = registry.BUILT_IN[port].get(name)
+        if built_in is None or built_in.extra:
+            registry.load(port, name)
+
+
+def _formats_of(job: Job) -> set[tuple[str, str]]:
+    """Return the readers and the writer of a job, as registry and name."""
     used = {("readers", input_format(path) if job.input.format == "auto" else job.input.format) for path in job.input.paths}
     output: OutputConfig | None = getattr(job, "output", None)
     used |= set() if output is None else {("writers", output.format)}
-    for port, name in used:
-        built_in = None if name is None else registry.BUILT_IN[port].get(name)
-        if name is not None and (built_in is None or built_in.extra):
-            registry.load(port, name)
+    return {(port, name) for port, name in used if name is not None}
+
+
+def _parts_of(jobs: Sequence[Job]) -> list[tuple[str, str]]:
+    """Return what the jobs name of the registry: ports and names."""
+    used: set[tuple[str, str]] = set()
+    for job in jobs:
+        used |= {("kinds", job.kind), *_formats_of(job)}
+        for port, key, name in _NAMED_PARTS:
+            if job.declared and (part := setting_of(job, key)) is not None:
+                used.add((port, getattr(part, name)))
+    return sorted(used)
 
 
 def _fields(job: Job, builder: JobBuilder) -> Iterator[JobProblem]:

@@ -105,7 +105,7 @@ class _Wanted:
     names: Names
 
     def takes(self, name: str) -> bool:
-        return self.given.format != "auto" or input_format(name) in self.names.built("readers")
+        return self.given.format != "auto" or self.names.knows("readers", input_format(name))
 
 
 def check_inputs(entry: JobEntry, root: Path, written: frozenset[Path], names: Names, findings: Findings) -> None:
@@ -118,7 +118,7 @@ def check_inputs(entry: JobEntry, root: Path, written: frozenset[Path], names: N
         if text == STDIN or findings.knows(path):
             continue
         found = input_format(text)
-        if given.format == "auto" and found is not None and found not in names.built("readers"):
+        if given.format == "auto" and found is not None and not names.knows("readers", found):
             findings.add_gap("part", path, f"reading {found} is not in this version yet", ", ".join(names.built("readers")))
             continue
         node = findings.node(path)

@@ -223,7 +223,7 @@ class PartialJob(PluginJob):
 def job_model(kind: str) -> type[Job]:
     """Return the model of a kind's jobs; a plugin's that brings none, or that cannot be imported, has its keys in `PluginJob.options`."""
     try:
-        found = registry.load("kinds", kind, clash=False)
+        found = registry.load("kinds", kind)
     except UsageError:
         return PluginJob  # Whoever opens the job is told why.
     model: type[Job] = getattr(found, "model", PluginJob)

@@ -64,6 +64,10 @@ class Names:
             self._built[port] = registry.names(port)  # Looks at every installed package: once is enough.
         return self._built[port]
 
+    def knows(self, port: str, name: str | None) -> bool:
+        """Tell whether a name can be used; nobody looks at installed packages for a built-in one."""
+        return name is not None and (name in registry.BUILT_IN[port] or name in self.built(port))
+
     def plugins(self, port: str) -> list[str]:
         """Return the names that installed plugins bring."""
         return [name for name in self.built(port) if name not in registry.BUILT_IN.get(port, {})]

@@ -128,5 +128,5 @@ def find_kind(name: str) -> JobKind[Any]:
     from asyncrun import registry
     from asyncrun.jobfile.jobs import PluginJob
 
-    found = registry.load("kinds", name, clash=False)
+    found = registry.load("kinds", name)
     return found if isinstance(found, JobKind) else JobKind(PluginJob, found)

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from asyncrun import registry
@@ -51,7 +52,7 @@ class FileSearch:
     def find(self) -> Inventory:
         """Return the files that are there now. Raises UsageError for what is missing, StorageError for what cannot be looked at."""
         excluded = parse_exclude(self.exclude, self.base)
-        known = frozenset(registry.names("readers"))  # Looks at every installed package: once is enough.
+        known = cache(lambda: frozenset(registry.names("readers")))  # Looks at every installed package: once at most.
         files: dict[str, InputFile] = {}
         skipped: dict[str, None] = {}
         for path in self.paths:
@@ -70,7 +71,7 @@ class FileSearch:
         self,
         pattern: str,
         excluded: Callable[[str], bool],
-        known: frozenset[str],
+        known: Callable[[], frozenset[str]],
         files: dict[str, InputFile],
         skipped: dict[str, None],
     ) -> None:
@@ -95,7 +96,7 @@ class FileSearch:
         if not kept and not self.allow_empty:
             raise _no_match(pattern, len(found))
 
-    def _named_file(self, path: str, known: frozenset[str]) -> InputFile:
+    def _named_file(self, path: str, known: Callable[[], frozenset[str]]) -> InputFile:
         absolute = self._absolute(path)
         shown = readable(path.removeprefix("./"))
         try:
@@ -128,11 +129,11 @@ class FileSearch:
             raise UsageError("standard input was not read", place=Place(STDIN), hint="Give the input as a file.")
         return InputFile(self.stdin, STDIN, STDIN, _sniffed(self.stdin) if self.format == "auto" else self.format)
 
-    def _format(self, path: str, known: frozenset[str]) -> str | None:
+    def _format(self, path: str, known: Callable[[], frozenset[str]]) -> str | None:
         if self.format != "auto":
             return self.format
         named = input_format(path)
-        return named if named in known else None
+        return named if named in registry.BUILT_IN["readers"] or (named is not None and named in known()) else None
 
 
 _NAME_FORMAT = "Name its format with `format:` (lines, jsonl, csv, tsv, parquet, text or markdown)."

@@ -81,7 +81,7 @@ class ItemSource:
         """
         make = _Maker(parse_template(self.text), parse_template(self.id), self.metadata, on_unnamed, watch)
         files = (inventory or self.check()).files
-        # To look a reader up is to look at every installed package: once a format, not once a file.
+        # To look a plugin's reader up is to look at every installed package: once a format, not once a file.
         readers = {format_: registry.load("readers", format_) for format_ in dict.fromkeys(file.format for file in files)}
         for file in files:
             for record in readers[file.format](file.path, file.shown):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,41 @@ def test_plugins_are_told_with_their_distribution_and_never_imported(
         **{"port": "stores", "name": "maria", "distribution": "asyncrun-maria", "version": "1.2"},
         **{"target": "asyncrun_maria_not_there:Store", "extra": None},
     }
+
+
+@pytest.mark.parametrize(
+    ("port", "name", "command"), [("embedders", "local", "run"), ("writers", "jsonl", "plan"), ("kinds", "embed", "run")], ids=str
+)
+def test_a_name_that_two_distributions_offer_is_refused_with_both(
+    asyncrun: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: str, name: str, command: str
+) -> None:
+    info = tmp_path / "site" / "asyncrun_twin-1.2.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: asyncrun-twin\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(f"[asyncrun.{port}]\n{name} = asyncrun_twin_not_there:part\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    (tmp_path / "jobs.yaml").write_text("jobs: [{name: n, kind: embed, input: {items: [a]}, output: out.jsonl}]\n")
+    answer = asyncrun(command)
+    assert answer.code == 2
+    assert f"{port} name '{name}' is offered by asyncrun and asyncrun-twin" in answer.err
+    checked = asyncrun("doctor")
+    assert checked.code == 1
+    assert "is offered by asyncrun and asyncrun-twin" in checked.out
+
+
+def test_a_run_looks_at_the_installed_distributions_once(asyncrun: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+
+    def look(**chosen: str) -> metadata.EntryPoints:
+        looks.append(chosen)
+        return metadata.entry_points(**chosen)
+
+    monkeypatch.setattr("asyncrun.registry.entry_points", look)
+    (tmp_path / "notes.md").write_text("a text\n")
+    jobs = "{name: n, kind: embed, input: notes.md, output: out.jsonl}, {name: docs, kind: ingest, input: notes.md}"
+    (tmp_path / "jobs.yaml").write_text(f"jobs: [{jobs}]\n")
+    assert asyncrun("run").code == 0
+    assert len(looks) == 1
 
 
 def completed(words: str, folder: Path) -> list[str]:
