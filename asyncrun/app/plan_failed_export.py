@@ -16,6 +16,7 @@ from asyncrun.escape import cut
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobs.interface import find_kind
 from asyncrun.ledger.job_records import KnownFailure, known_failures
+from asyncrun.ports import JobRun
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobPlan
 
@@ -84,7 +85,7 @@ async def _plan_all(jobs: Sequence[Job], builder: JobBuilder) -> list[JobPlan]:
     plans = []
     for job in jobs:
         try:
-            run = await asyncio.to_thread(find_kind(job.kind).open, job, builder)
+            run = await asyncio.to_thread(_open, job, builder)
             plan = _unknown(job, writers[job.name]) if job.name in writers else await run.plan()
         except AsyncrunError as error:
             if error.place is None and not isinstance(error, TryLaterError):
@@ -100,6 +101,10 @@ def _writers_of_missing(jobs: Sequence[Job], builder: JobBuilder) -> dict[str, s
     """Return which jobs read a file that is not there yet, each with a job that writes one. Blocks."""
     read = outputs_read(jobs, builder.root)
     return {name: writer for name, files in read.items() for path, writer in files.items() if not path.exists()}
+
+
+def _open(job: Job, builder: JobBuilder) -> JobRun:
+    return find_kind(job.kind).open(job, builder)
 
 
 def _unknown(job: Job, writer: str) -> JobPlan:
