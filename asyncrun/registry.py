@@ -111,7 +111,7 @@ def names(port: str) -> list[str]:
     return sorted({*BUILT_IN.get(port, {}), *(point.name for point in _plugins(port))})
 
 
-def find(port: str, name: str) -> PartLocation:
+def locate(port: str, name: str) -> PartLocation:
     """Return where a part is found; nothing is imported. For a built-in one nobody looks at what is installed: see `find_clash`.
 
     Raises UsageError for a name that nobody offers, or that two plugins offer.
@@ -164,9 +164,9 @@ def load(port: str, name: str) -> Any:
     >>> load("embedders", "local").__name__
     'LocalEmbedding'
 
-    Raises UsageError as `find` and for a plugin that cannot be imported, MissingExtraError when an extra is not installed.
+    Raises UsageError as `locate` and for a plugin that cannot be imported, MissingExtraError when an extra is not installed.
     """
-    part = find(port, name)
+    part = locate(port, name)
     module, _, attribute = part.target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)

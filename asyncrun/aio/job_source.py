@@ -41,7 +41,7 @@ class JobSource(Generic[T]):
 
     def close(self) -> list[asyncio.Future[Any]]:
         """End the iterable: nothing that it has made and nobody has begun is left open. Returns what has still to end."""
-        return self._context.run(end, self._jobs)
+        return self._context.run(end_iterator, self._jobs)
 
 
 class AsyncJobSource(Generic[T]):
@@ -90,7 +90,7 @@ class AsyncJobSource(Generic[T]):
 
     def close(self) -> list[asyncio.Future[Any]]:
         """End the job that was read and not begun, as `JobSource.close`; the iterable is ended by the task that reads it."""
-        return end(iter([self._held.pop()] if self._held else []))
+        return end_iterator(iter([self._held.pop()] if self._held else []))
 
 
 def open_source(jobs: Jobs[T], context: Context) -> JobSource[T] | AsyncJobSource[T]:
@@ -103,7 +103,7 @@ def open_source(jobs: Jobs[T], context: Context) -> JobSource[T] | AsyncJobSourc
     raise TypeError(f"jobs must be an iterable or an asynchronous iterable, not {type(jobs).__name__}")
 
 
-def end(jobs: Iterator[object]) -> list[asyncio.Future[Any]]:
+def end_iterator(jobs: Iterator[object]) -> list[asyncio.Future[Any]]:
     """Discard what is left of an iterator, and return the tasks and futures that have still to end.
 
     One that knows its length holds jobs that are already made: each is ended. Any other makes them when asked, perhaps without end,

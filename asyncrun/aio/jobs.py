@@ -10,7 +10,7 @@ from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from asyncrun.aio.coroutine_stepper import discard
-from asyncrun.aio.job_source import Jobs, end, known_length, open_source
+from asyncrun.aio.job_source import Jobs, end_iterator, known_length, open_source
 from asyncrun.aio.worker_state import WorkerState
 from asyncrun.aio.workers import Workers
 from asyncrun.callbacks.event_context import current_manager
@@ -133,7 +133,7 @@ async def batch_gather(tasks: Iterable[Awaitable[T] | None], batch_size: int = 1
                 total = f" out of {len(tasks)}" if isinstance(tasks, Sized) else ""
                 print(f"Completed {len(results)}{total} tasks")  # noqa: T201 - what `verbose` asks for
     finally:
-        end(remaining)
+        end_iterator(remaining)
     return results
 
 

@@ -19,12 +19,12 @@ BusyWorkers = Callable[[], Iterable[WorkerState]]
 """Returns the workers that hold a job at the moment."""
 
 
-def standing(job: object) -> str:
+def suspended_at(job: object) -> str:
     """Return where a suspended coroutine stands: `file:line in function` of its innermost frame.
 
     >>> async def inner(): await asyncio.sleep(0)
     >>> async def outer(): await inner()
-    >>> coroutine = outer(); coroutine.send(None); standing(coroutine).endswith(" in __sleep0")
+    >>> coroutine = outer(); coroutine.send(None); suspended_at(coroutine).endswith(" in __sleep0")
     True
     >>> coroutine.close()
     """
@@ -53,7 +53,7 @@ def render_workers(workers: Iterable[WorkerState], now: float) -> list[str]:
     groups: Counter[tuple[str, str]] = Counter()
     oldest: dict[tuple[str, str], WorkerState] = {}
     for worker in workers:
-        group = (worker.waits_for or "its own work", standing(worker.job))
+        group = (worker.waits_for or "its own work", suspended_at(worker.job))
         groups[group] += 1
         oldest[group] = min(oldest.get(group, worker), worker, key=lambda one: one.start)
     return [
@@ -63,17 +63,17 @@ def render_workers(workers: Iterable[WorkerState], now: float) -> list[str]:
     ]
 
 
-def report(workers: BusyWorkers, clock: Clock, limiters: Iterable[str | None] = ()) -> str:
+def render_report(workers: BusyWorkers, clock: Clock, limiters: Iterable[str | None] = ()) -> str:
     """Return the lines of `render_workers` as one text; `limiters` adds what limiters wait for (`Limiter.waiting`)."""
     lines = render_workers(workers(), clock.monotonic()) or ["no job is running"]
     return "\n".join([*lines, *(f"limiter: {reason}" for reason in limiters if reason)])
 
 
-def wait_of(workers: Iterable[WorkerState]) -> str | None:
+def describe_wait(workers: Iterable[WorkerState]) -> str | None:
     """Return in words what holds a job up: a limit, as soon as one of its workers stands in line; another wait, when no worker is at work.
 
     >>> from asyncrun.clock import SystemClock
-    >>> wait_of([WorkerState(SystemClock(), waits_for="limiter", words=lambda: "rate limit 3 s"), WorkerState(SystemClock())])
+    >>> describe_wait([WorkerState(SystemClock(), waits_for="limiter", words=lambda: "rate limit 3 s"), WorkerState(SystemClock())])
     'rate limit 3 s'
     """
     workers = list(workers)
@@ -86,10 +86,10 @@ async def watch_waits(workers: BusyWorkers, tell: Callable[[str | None], None], 
     """Tell what holds a job up, every second, changed or not: it is a sign of life too. Runs until it is cancelled."""
     while True:
         await clock.sleep(1.0)
-        tell(wait_of(workers()))
+        tell(describe_wait(workers()))
 
 
-async def watch(
+async def watch_stalls(
     workers: BusyWorkers, finished: Callable[[], int], tell: Callable[[str], None], *, clock: Clock, after: float = 60.0
 ) -> None:
     """Tell once per standstill that nothing has finished for `after` seconds, and what the workers do. Runs until it is cancelled.

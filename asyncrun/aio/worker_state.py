@@ -104,7 +104,7 @@ def enter_worker(worker: WorkerState) -> None:
 def monitor_workers() -> Generator[WorkerMonitor, None, None]:
     """Watch the workers of pools that begin while the block runs, those in tasks and jobs that it begins included.
 
-    Usage: `with monitor_workers() as monitor: ... watch(monitor.busy, monitor.finished, ...)`
+    Usage: `with monitor_workers() as monitor: ... watch_stalls(monitor.busy, monitor.finished, ...)`
     """
     worker, around, timer = surroundings.get()
     monitor = WorkerMonitor(around)

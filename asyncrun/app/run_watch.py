@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from asyncrun.aio.stall_report import report, report_on_signal, watch
+from asyncrun.aio.stall_report import render_report, report_on_signal, watch_stalls
 from asyncrun.aio.stop import GRACE, StopRequest
 from asyncrun.aio.worker_state import monitor_workers
 from asyncrun.app.builder import JobBuilder
@@ -31,8 +31,8 @@ def watch_run(builder: JobBuilder, progress: Progress, clock: Clock, stop: StopR
         for line in text.splitlines():
             progress.warn(line)
 
-    with monitor_workers() as seen, report_on_signal(lambda: tell(report(seen.busy, clock, builder.models.limits.waiting()))):
-        stalls = asyncio.create_task(watch(seen.busy, seen.finished, tell, clock=clock))
+    with monitor_workers() as seen, report_on_signal(lambda: tell(render_report(seen.busy, clock, builder.models.limits.waiting()))):
+        stalls = asyncio.create_task(watch_stalls(seen.busy, seen.finished, tell, clock=clock))
         suspensions = asyncio.create_task(
             watch_suspension(clock, partial(resume, builder.manager, builder.models.renew_connections, progress))
         )

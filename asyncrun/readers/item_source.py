@@ -60,7 +60,7 @@ class ItemSource:
         parse_template(self.text)
         parse_template(self.id)
         if self.format != "auto":
-            registry.find("readers", self.format)
+            registry.locate("readers", self.format)
         return self._search().find()
 
     def watch(self) -> FieldWatch:

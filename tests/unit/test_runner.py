@@ -156,7 +156,7 @@ async def test_the_progress_is_told_what_each_job_waits_for() -> None:
     told: list[tuple[str, str | None]] = []
     clock = FakeClock()
 
-    class Onlooker(Progress):
+    class Observer(Progress):
         def waiting(self, task: str, reason: str | None) -> None:
             told.append((task, reason))
 
@@ -170,7 +170,7 @@ async def test_the_progress_is_told_what_each_job_waits_for() -> None:
         return JobResult("a", "embed", Status.SUCCEEDED, 0)
 
     jobs = [PlannedJob("a", "embed", (), lambda: Scripted(script))]
-    await Runner(jobs, progress=Onlooker(), manager=CallbackManager(), stop=StopRequest(), clock=clock).run()
+    await Runner(jobs, progress=Observer(), manager=CallbackManager(), stop=StopRequest(), clock=clock).run()
     assert told == [("a", "rate limit 3 s"), ("a", None)]
 
 

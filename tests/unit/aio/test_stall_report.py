@@ -3,7 +3,15 @@ import signal
 
 import pytest
 
-from asyncrun.aio.stall_report import render_workers, report, report_on_signal, standing, wait_of, watch, watch_waits
+from asyncrun.aio.stall_report import (
+    describe_wait,
+    render_report,
+    render_workers,
+    report_on_signal,
+    suspended_at,
+    watch_stalls,
+    watch_waits,
+)
 from asyncrun.aio.worker_state import WorkerState
 from asyncrun.testing.clock import FakeClock
 
@@ -28,7 +36,7 @@ async def test_a_report_groups_slots_by_what_they_wait_for_and_names_place_and_o
         WorkerState(clock, index=9, start=90.0, job=jobs[2]),
     ]
 
-    first, second, third = report(lambda: workers, clock, [None, "rate limit 3 s"]).splitlines()
+    first, second, third = render_report(lambda: workers, clock, [None, "rate limit 3 s"]).splitlines()
 
     assert first.startswith("2 x waiting for gate at aio/test_stall_report.py:")
     assert first.endswith("in deeper (job 5 for 1m 10s)")
@@ -42,16 +50,16 @@ def test_a_job_that_has_not_begun_or_has_ended_stands_nowhere() -> None:
     coroutine = deep(None)  # type: ignore[arg-type]
     coroutine.close()
 
-    assert standing(coroutine) == standing(None) == "not begun or ended"
+    assert suspended_at(coroutine) == suspended_at(None) == "not begun or ended"
     assert render_workers([], now=0.0) == []
-    assert report(list, FakeClock()) == "no job is running"
+    assert render_report(list, FakeClock()) == "no job is running"
 
 
 @pytest.mark.asyncio
 async def test_a_standstill_is_told_once_and_again_only_after_something_has_finished() -> None:
     clock, told, ended = FakeClock(auto=False), [], [0]
     workers = [WorkerState(clock, index=0, start=0.0, waits_for="request")]
-    task = asyncio.create_task(watch(lambda: workers, lambda: ended[0], told.append, clock=clock, after=60.0))
+    task = asyncio.create_task(watch_stalls(lambda: workers, lambda: ended[0], told.append, clock=clock, after=60.0))
 
     await clock.advance(59)
     assert told == []
@@ -103,7 +111,7 @@ def worker(waits_for: str | None = None, words: str | None = None, *, idle: int 
     ],
 )
 def test_a_limit_holds_a_job_up_at_once_and_another_wait_when_nothing_is_at_work(workers: list[WorkerState], told: str | None) -> None:
-    assert wait_of(workers) == told
+    assert describe_wait(workers) == told
 
 
 @pytest.mark.asyncio
