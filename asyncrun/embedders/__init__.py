@@ -54,27 +54,10 @@ __all__ = [
     "similarity",
 ]
 
-_HOMES = {
-    "AzureOpenAIEmbedding": "provider_classes",
+_HOMES = dict.fromkeys(__all__, "provider_classes") | {
     "BaseEmbedding": "base",
-    "CohereEmbedding": "provider_classes",
-    "GeminiEmbedding": "provider_classes",
-    "HerokuEmbedding": "provider_classes",
-    "HuggingFaceInferenceAPIEmbedding": "provider_classes",
-    "InfinityEmbedding": "provider_classes",
-    "IsaacusEmbedding": "provider_classes",
-    "JinaEmbedding": "provider_classes",
-    "LMStudioEmbedding": "provider_classes",
-    "LiteLLMEmbedding": "provider_classes",
-    "LlamaCppEmbedding": "provider_classes",
     "LocalEmbedding": "local_embedder",
-    "MistralAIEmbedding": "provider_classes",
-    "OllamaEmbedding": "provider_classes",
-    "OpenAIEmbedding": "provider_classes",
     "SimilarityMode": "same_model",
-    "TextEmbeddingsInference": "provider_classes",
-    "VLLMEmbedding": "provider_classes",
-    "VoyageEmbedding": "provider_classes",
     "similarity": "same_model",
 }
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, Self
 from asyncrun.aio.retry import FailureClass
 from asyncrun.embedders.reply_checks import ReplyRows
 from asyncrun.endpoints.classify import Verdict
-from asyncrun.endpoints.replies import MOST_TOKENS, BadReplyError
+from asyncrun.endpoints.replies import BadReplyError, count_of
 from asyncrun.records import InputType
 
 
@@ -23,7 +23,7 @@ class Dialect(Protocol):
     def read(self, document: Any) -> ReplyRows:
         """Return the rows of a decoded reply. Raises BadReplyError when it has another shape."""
 
-    def after(self, verdict: Verdict) -> Dialect | None:
+    def fallback(self, verdict: Verdict) -> Dialect | None:
         """Return how the same texts are worth another try after a refusal before the first success, None where they are not."""
 
 
@@ -56,7 +56,7 @@ class JsonDialect(ABC):
     def read(self, document: Any) -> ReplyRows:
         """Return the rows of a decoded reply."""
 
-    def after(self, verdict: Verdict) -> Self | None:
+    def fallback(self, verdict: Verdict) -> Self | None:
         """Return the dialect without base64 where that may have been the fault."""
         if not self.base64 or verdict.failure not in (FailureClass.UNKNOWN, FailureClass.BAD_RESPONSE):
             return None
@@ -173,16 +173,6 @@ def list_of(document: object, *names: str) -> list[Any]:
     if not isinstance(found, list):
         raise BadReplyError(f"the reply has no list of vectors under `{'.'.join(names)}`" if names else "the reply is no list of vectors")
     return found
-
-
-def count_of(usage: object, *names: str) -> int | None:
-    """Return the first whole number under one of these names, None when there is none that a request can have.
-
-    >>> count_of({"prompt_tokens": 2**63, "total_tokens": 3}, "prompt_tokens", "total_tokens")
-    3
-    """
-    counts = (usage.get(name) for name in names) if isinstance(usage, dict) else ()
-    return next((count for count in counts if type(count) is int and 0 <= count < MOST_TOKENS), None)
 
 
 def part_of(document: object, name: str) -> object:

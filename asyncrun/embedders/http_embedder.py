@@ -216,7 +216,7 @@ class HttpEmbedder(BaseEmbedding):
             return spent
         self._learn(came, splitter.sizes_of(part))
         if not endpoint.proven:
-            if (dialect := self._dialect.after(came.verdict)) is not None:
+            if (dialect := self._dialect.fallback(came.verdict)) is not None:
                 self._dialect = dialect
                 splitter.again(part, proven=False, successes=successes)
                 return spent

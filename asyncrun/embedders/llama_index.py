@@ -71,7 +71,7 @@ class LlamaIndexEmbedding(HttpEmbedder):
         # Nothing is posted there: the name of the class stands for the host in messages, and the key is known there to be masked in them.
         auth = {"authorization": api_key} if api_key else {}
         args |= {name: value for name, value in named.items() if value is not None}
-        endpoint = _Threads(f"http://{cls.__name__}", auth, rest, lambda: cls(**args))
+        endpoint = _ThreadEndpoint(f"http://{cls.__name__}", auth, rest, lambda: cls(**args))
         whole = Space(self.provider, path, dimensions, input_type, {**args, "model_name": model}, None, space)
         super().__init__(
             Service(
@@ -98,11 +98,11 @@ class _Dialect:
     def read(self, document: Any) -> ReplyRows:
         return ReplyRows([list(map(float, row)) if isinstance(row, Sequence) else row for row in list_of(document)])
 
-    def after(self, verdict: Verdict) -> None:
+    def fallback(self, verdict: Verdict) -> None:
         return None
 
 
-class _Threads(Endpoint):
+class _ThreadEndpoint(Endpoint):
     """Has requests answered by an instance of the class, which is made for the first one, in threads of this process."""
 
     def __init__(self, url: str, auth: Mapping[str, str], options: EndpointOptions, make: Callable[[], Any]) -> None:

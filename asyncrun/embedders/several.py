@@ -1,4 +1,4 @@
-"""Several endpoints that serve one model, as one embedder: each batch goes where it may go first, and all are proven to be alike."""
+"""Several endpoints that serve one model, as one embedder: each batch goes where it may go first, and all are compared."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class SeveralEmbedders(BaseEmbedding):
         self._keeper = reference
         self._reference: Vectors | None = None
         self._alike: set[Replica[HttpEmbedder]] = set()
-        self._proofs: set[asyncio.Task[None]] = set()
+        self._comparisons: set[asyncio.Task[None]] = set()
         self._opening: asyncio.Task[None] | None = None
         self._broken: BaseException | None = None
         self._spent = Usage()
@@ -150,11 +150,11 @@ class SeveralEmbedders(BaseEmbedding):
     ) -> tuple[Replica[HttpEmbedder], Reservation] | None:
         """Wait for the endpoint that may first; None when another one was compared meanwhile, and may be quicker."""
         booking = reserve_at_first(serving, tokens=max(replica.model.tokens_of(texts) for replica in serving), inputs=len(texts))
-        if not self._proofs:
+        if not self._comparisons:
             return await booking
         line = asyncio.create_task(booking)
         try:
-            await asyncio.wait([line, *self._proofs], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([line, *self._comparisons], return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             await _leave(line)
             raise
@@ -168,46 +168,46 @@ class SeveralEmbedders(BaseEmbedding):
         while not (serving := [replica for replica in self._replicas.serving if replica in self._alike]) or self._opening is not None:
             if not self._replicas.serving:
                 raise self._replicas.none_left()
-            if not self._proofs:
-                self._opening = self._begin(self._prove_all())
-            await asyncio.wait(list(self._proofs), return_when=asyncio.FIRST_COMPLETED)
+            if not self._comparisons:
+                self._opening = self._begin(self._compare_all())
+            await asyncio.wait(list(self._comparisons), return_when=asyncio.FIRST_COMPLETED)
             if self._broken is not None:
                 raise self._broken
         return serving
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        # In a context of its own: a proof may outlive the batch that was waiting for it.
+        # In a context of its own: a comparison may outlive the batch that was waiting for it.
         task = asyncio.create_task(work, context=Context())
-        self._proofs.add(task)
+        self._comparisons.add(task)
         task.add_done_callback(self._ended)
         return task
 
-    def _ended(self, proof: asyncio.Task[None]) -> None:
-        self._proofs.discard(proof)
-        if proof is self._opening:
+    def _ended(self, comparison: asyncio.Task[None]) -> None:
+        self._comparisons.discard(comparison)
+        if comparison is self._opening:
             self._opening = None
-        if not proof.cancelled():
+        if not comparison.cancelled():
             # Not an answer of an endpoint: a full disk, or a bug.
-            self._broken = self._broken or proof.exception()
+            self._broken = self._broken or comparison.exception()
 
-    async def _prove_all(self) -> None:
+    async def _compare_all(self) -> None:
         """Find a reference, then compare the endpoints with it, all at the same time; one that takes long joins later."""
         any_vectors = False
         if self._reference is None and self._keeper is not None:
             self._reference, any_vectors = await asyncio.to_thread(self._keeper.known)
-        unproven = [replica for replica in self._replicas.serving if replica not in self._alike]
-        while self._reference is None and unproven:
-            replica = unproven.pop(0)
-            await self._prove(replica)
+        uncompared = [replica for replica in self._replicas.serving if replica not in self._alike]
+        while self._reference is None and uncompared:
+            replica = uncompared.pop(0)
+            await self._compare(replica)
             if any_vectors and replica.error is not None:
                 # Its vectors are there, and nothing to compare the others with.
-                for other in unproven:
+                for other in uncompared:
                     self._replicas.leave_out(
                         other, OutageError("there is nothing to compare its vectors with before the first endpoint has answered once")
                     )
                 return
-        if proofs := [self._begin(self._prove(replica)) for replica in unproven]:
-            all_done = asyncio.ensure_future(asyncio.wait(proofs))
+        if comparisons := [self._begin(self._compare(replica)) for replica in uncompared]:
+            all_done = asyncio.ensure_future(asyncio.wait(comparisons))
             time_out = asyncio.ensure_future(self._first.endpoint.clock.sleep(COMPARISON_WAIT))
             try:
                 await asyncio.wait([all_done, time_out], return_when=asyncio.FIRST_COMPLETED)
@@ -215,7 +215,7 @@ class SeveralEmbedders(BaseEmbedding):
                 all_done.cancel()
                 time_out.cancel()
 
-    async def _prove(self, replica: Replica[HttpEmbedder]) -> None:
+    async def _compare(self, replica: Replica[HttpEmbedder]) -> None:
         """Have the known text embedded and compare; the first vector is the reference."""
         embedder = replica.model
         outcome = await embedder.embed_as_is([embedder.prefix(InputType.DOCUMENT) + KNOWN_TEXT], InputType.DOCUMENT)
@@ -243,10 +243,10 @@ class SeveralEmbedders(BaseEmbedding):
         await self._replicas.renew_connections()
 
     async def _leave_loop(self) -> None:
-        proofs = list(self._proofs)
-        for proof in proofs:
-            proof.cancel()
-        await asyncio.gather(*proofs, return_exceptions=True)
+        comparisons = list(self._comparisons)
+        for comparison in comparisons:
+            comparison.cancel()
+        await asyncio.gather(*comparisons, return_exceptions=True)
         await self._replicas.aclose()
 
 

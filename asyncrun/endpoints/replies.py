@@ -181,6 +181,16 @@ def _cost(reply: Reply) -> float | None:
     return cost if math.isfinite(cost) and cost >= 0 else None
 
 
+def count_of(usage: object, *names: str) -> int | None:
+    """Return the first whole number under one of these names, None when there is none that a request can have.
+
+    >>> count_of({"prompt_tokens": 2**63, "total_tokens": 3}, "prompt_tokens", "total_tokens")
+    3
+    """
+    counts = (usage.get(name) for name in names) if isinstance(usage, dict) else ()
+    return next((count for count in counts if type(count) is int and 0 <= count < MOST_TOKENS), None)
+
+
 class RepeatedRefusals:
     """Counts refusals of single texts with the same words, numbers in them left out."""
 

@@ -16,7 +16,7 @@ from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints import vendors
 from asyncrun.endpoints.address import auth_header, check_key, fill, find_address, join, with_query
 from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
-from asyncrun.endpoints.replies import MOST_TOKENS, BadReplyError, CallAnswer, CallFailure, RepeatedRefusals
+from asyncrun.endpoints.replies import BadReplyError, CallAnswer, CallFailure, RepeatedRefusals, count_of
 from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import AsyncrunError, UsageError
 from asyncrun.humanize import did_you_mean
@@ -270,11 +270,5 @@ def _text(content: object) -> str | None:
 
 def _counts(usage: object) -> tuple[int, int]:
     """Return the tokens that went in and came out; 0 where the server does not count."""
-    if not isinstance(usage, Mapping):
-        return 0, 0
-    into, out, both = (_count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
+    into, out, both = (count_of(usage, name) or 0 for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
     return into or max(both - out, 0), out
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS else 0
