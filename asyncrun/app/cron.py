@@ -107,11 +107,11 @@ def _name(run: ScheduledRun) -> str:
 
 def _missing_variables(jobs: Sequence[Job], here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
     """Return a sentence for each variable that the jobs' models go by `here`, or cannot do without, and that is not set `there`."""
-    from asyncrun.llms.openai import PROVIDERS as CHATS
+    from asyncrun.llms.openai import CHAT_PROVIDERS
 
     found: dict[str, None] = {}
     for job in jobs:
-        for word, rows in (("embedder", PROVIDERS), ("llm", CHATS)):
+        for word, rows in (("embedder", PROVIDERS), ("llm", CHAT_PROVIDERS)):
             config = getattr(job, word, None)
             row = rows.get(config.provider) if isinstance(config, ModelConfig) else None
             if config is None or row is None:

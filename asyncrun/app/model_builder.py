@@ -250,7 +250,7 @@ def _limits_of(endpoint: EndpointConfig | ModelConfig) -> Limits:
 
 def _vendor_of(config: ModelConfig) -> Vendor | None:
     if isinstance(config, LlmConfig):
-        from asyncrun.llms.openai import PROVIDERS as CHAT_PROVIDERS
+        from asyncrun.llms.openai import CHAT_PROVIDERS
 
         chat = CHAT_PROVIDERS.get(config.provider)
         return chat.vendor if chat else None

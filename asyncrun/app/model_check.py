@@ -25,8 +25,7 @@ from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import EndpointConfig as Place
 from asyncrun.jobfile.sections import ModelConfig, RetryConfig
 from asyncrun.llms.interface import Llm
-from asyncrun.llms.openai import PROVIDERS as CHATS
-from asyncrun.llms.openai import OpenAIChat
+from asyncrun.llms.openai import CHAT_PROVIDERS, OpenAIChat
 from asyncrun.llms.several import SeveralChats
 from asyncrun.ui.doctor import Checkup, DoctorSetting
 
@@ -85,7 +84,7 @@ class _Patient:
     @property
     def row(self) -> Any:
         """Return what is known of its provider, None when nothing is."""
-        return (PROVIDERS if self.word == "embedder" else CHATS).get(self.config.provider)
+        return (PROVIDERS if self.word == "embedder" else CHAT_PROVIDERS).get(self.config.provider)
 
 
 def _patients(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[_Patient]:

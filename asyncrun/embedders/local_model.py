@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DIMENSIONS = 384
 MAX_TOKENS = 256
 """What the model was trained with (its sentence-transformers configuration), [CLS] and [SEP] included."""
-ADDRESS_SPACE = 450_000_000
+MODEL_ADDRESS_SPACE = 450_000_000
 """Bytes that the model and the threads that run it take; measured, and rounded up."""
 _STATM = Path("/proc/self/statm")
 """Linux: the pages of the process's address space, then other figures (proc(5))."""
@@ -114,7 +114,7 @@ def _enough_memory() -> Iterator[None]:
 
 
 def _open_session(path: Path) -> Any:
-    check_address_space("the local model", ADDRESS_SPACE)
+    check_address_space("the local model", MODEL_ADDRESS_SPACE)
     # onnxruntime 1.32 keeps telemetry files in the user's cache folder, with an address to send them to; only this, set before the
     # import, turns it off (its disable_telemetry_events() does not).
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

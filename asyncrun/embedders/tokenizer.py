@@ -15,7 +15,7 @@ from asyncrun.ports import Tokenizer
 if TYPE_CHECKING:
     import tokenizers
 
-ADDRESS_SPACE = 400_000_000
+TOKENIZER_ADDRESS_SPACE = 400_000_000
 """Bytes that a tokenizer and the threads around it may take beside what is taken already; measured, and rounded up."""
 PIECE = 32_768
 """Characters tokenized at once: the encoding of a whole book takes hundreds of megabytes."""
@@ -75,7 +75,7 @@ class FileTokenizer:
         if self._loaded is None:
             with self._loading:
                 if self._loaded is None:
-                    check_address_space("a tokenizer", ADDRESS_SPACE)
+                    check_address_space("a tokenizer", TOKENIZER_ADDRESS_SPACE)
                     import tokenizers
 
                     loaded = tokenizers.Tokenizer.from_file(str(self._find()))

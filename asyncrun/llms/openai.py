@@ -63,7 +63,7 @@ _ROWS = (
     ChatProvider(vendors.LMSTUDIO, limit=OLD_LIMIT),
     ChatProvider(vendors.LITELLM),
 )
-PROVIDERS: Mapping[str, ChatProvider] = {row.vendor.name: row for row in _ROWS}
+CHAT_PROVIDERS: Mapping[str, ChatProvider] = {row.vendor.name: row for row in _ROWS}
 
 
 class OpenAIChat:
@@ -71,7 +71,7 @@ class OpenAIChat:
 
     Args:
         model: The name of the model (azure: of the deployment).
-        provider: A row of `PROVIDERS`.
+        provider: A row of `CHAT_PROVIDERS`.
         api_key: Default: the provider's own variable, at the provider's own address only; elsewhere no key is sent unless it is given here.
         base_url: Up to and without `/chat/completions`; default: the provider's, or what its environment variable says.
         temperature: 0 to 2; None: what the model has by default.
@@ -107,9 +107,9 @@ class OpenAIChat:
         environ: Mapping[str, str] | None = None,
         **options: Unpack[EndpointOptions],
     ) -> None:
-        row = PROVIDERS.get(provider)
+        row = CHAT_PROVIDERS.get(provider)
         if row is None:
-            words = f"nothing is known of chat completions of {provider!r}{did_you_mean(provider, PROVIDERS)}"
+            words = f"nothing is known of chat completions of {provider!r}{did_you_mean(provider, CHAT_PROVIDERS)}"
             raise UsageError(words, hint="`openai` stands for any server that speaks its dialect.")
         address = find_address(row.vendor, base_url, api_key, os.environ if environ is None else environ)
         path = DEPLOYMENT if provider == "azure" and api_version else row.path

@@ -4,10 +4,10 @@ import pytest
 
 from asyncrun.errors import UsageError
 from asyncrun.llms.interface import Message, Price
-from asyncrun.llms.openai import PROVIDERS, OpenAIChat
+from asyncrun.llms.openai import CHAT_PROVIDERS, OpenAIChat
 from asyncrun.registry import BUILT_IN
 
-KEYS = {name: f"key-of-{name}" for row in PROVIDERS.values() for name in row.vendor.keys}
+KEYS = {name: f"key-of-{name}" for row in CHAT_PROVIDERS.values() for name in row.vendor.keys}
 HOME = {
     "openai": "https://api.openai.com/v1/chat/completions",
     "mistral": "https://api.mistral.ai/v1/chat/completions",
@@ -22,7 +22,7 @@ HOME = {
 
 
 def test_every_provider_of_the_table_can_be_named_in_a_job_file():
-    assert list(PROVIDERS) == list(BUILT_IN["llms"])
+    assert list(CHAT_PROVIDERS) == list(BUILT_IN["llms"])
 
 
 @pytest.mark.parametrize("provider", HOME)
