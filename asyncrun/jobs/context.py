@@ -13,13 +13,13 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock
 from asyncrun.errors import AsyncrunError, StorageError, TryLaterError
 from asyncrun.jobfile.units import Threshold
-from asyncrun.jobs.budget import JobBudget
+from asyncrun.jobs.budget import JobBudget, ReservedAmount
 from asyncrun.jobs.disk_space import FreeSpace, free_space
 from asyncrun.jobs.forecast import Forecast, TokenRate
 from asyncrun.jobs.in_flight import Claims
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.jobs.spool import Spool
-from asyncrun.ledger.job_records import Generation, KnownFailure, record_finished, set_failures
+from asyncrun.ledger.job_records import Amount, Generation, KnownFailure, record_finished, set_failures
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.paths import CLAIMS
 from asyncrun.records import EmbedFailure, ItemFailure, Space
@@ -79,6 +79,15 @@ class JobContext:
             yield spool
         finally:
             await asyncio.to_thread(spool.close)
+
+    @asynccontextmanager
+    async def reserve(self, expected: Callable[[], Amount]) -> AsyncIterator[ReservedAmount]:
+        """Reserve what a call will use, where there is a budget; `expected` says how much, and may block. Raises as `JobBudget.reserve`."""
+        if self.budget is None:
+            yield ReservedAmount(Amount())
+            return
+        async with self.budget.reserve(await asyncio.to_thread(expected)) as reservation:
+            yield reservation
 
     def unless_stopped(self, items: Iterable[T]) -> Iterator[T]:
         """Yield items until the job must end early. Raises TryLaterError then."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -12,10 +10,8 @@ from asyncrun.aio.worker_state import waiting
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.embedders.interface import Embedder, no_vectors
 from asyncrun.errors import AsyncrunError
-from asyncrun.jobs.budget import ReservedAmount
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.forecast import expected
-from asyncrun.ledger.job_records import Amount
 from asyncrun.ledger.ledger import TRUNCATED, Finished
 from asyncrun.ledger.spaces import add_token_rate
 from asyncrun.records import Embedded, InputType, Pending, Space
@@ -48,7 +44,7 @@ async def embed_batch(
     outcome = no_vectors()
     try:
         with context.manager.event(CBEventType.EMBEDDING, payload=started) as event, event.enclosing():
-            async with _paid(batch, embedder, input_type, context) as reservation:
+            async with context.reserve(lambda: expected(embedder, input_type, context.rate, batch)) as reservation:
                 answer = await embedder.aembed([pending.text for pending in batch], input_type)
                 reservation.used(answer.usage)
                 used(answer.usage)
@@ -81,18 +77,6 @@ async def _keep(batch: Sequence[Pending], answer: Embedded, space: Space, contex
         tokens, size = counted
         also = partial(add_token_rate, space=space, tokens=tokens, size=size) if size else None
         await context.ledger.put(space, Finished(keys, answer.vectors, flags), also)
-
-
-@asynccontextmanager
-async def _paid(batch: Sequence[Pending], embedder: Embedder, input_type: InputType, context: JobContext) -> AsyncIterator[ReservedAmount]:
-    """Reserve what the batch will use, where there is a budget. Raises BudgetError when it would pass it."""
-    if context.budget is None:
-        yield ReservedAmount(Amount())
-        return
-    texts, sizes = [pending.text for pending in batch], [pending.size for pending in batch]
-    foreseen = await asyncio.to_thread(expected, embedder, input_type, context.rate, texts, sizes)
-    async with context.budget.reserve(foreseen) as reservation:
-        yield reservation
 
 
 def _described(answer: Embedded) -> dict[str, object]:

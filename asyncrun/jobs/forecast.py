@@ -55,10 +55,10 @@ def load_of(sizes: Sequence[int], embedder: Embedder) -> Load:
     return Load(len(sizes), sum(min(size, embedder.truncates_at * BYTES_PER_TOKEN) for size in sizes))
 
 
-def expected(embedder: Embedder, input_type: InputType, rate: TokenRate, texts: Sequence[str], sizes: Sequence[int]) -> Amount:
+def expected(embedder: Embedder, input_type: InputType, rate: TokenRate, texts: Sequence[Pending]) -> Amount:
     """Return what a call with these texts is expected to use; the cost is 0 where the price is not known. Blocks."""
-    counts = [embedder.count_tokens(text, input_type) for text in texts]
-    tokens = rate.of(sizes) if None in counts else sum(count or 0 for count in counts)
+    counts = [embedder.count_tokens(each.text, input_type) for each in texts]
+    tokens = rate.of([each.size for each in texts]) if None in counts else sum(count or 0 for count in counts)
     return Amount(tokens, cost_of(tokens, embedder.price_per_million_tokens or 0.0))
 
 

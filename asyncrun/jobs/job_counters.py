@@ -37,7 +37,7 @@ class JobCounters:
         self.waits = Waits()
         self.failures: list[ItemFailure] = []
         self._progress = progress
-        self._context = context
+        self.context = context
         self._started = context.clock.monotonic()
         self._total = 0
         self._awaited: set[str] = set()
@@ -56,7 +56,7 @@ class JobCounters:
 
     def fail(self, failure: ItemFailure) -> None:
         """Add an item that has failed."""
-        failure = self._context.redacted(failure)
+        failure = self.context.redacted(failure)
         if len(self.failures) < KEPT_FAILURES:
             self.failures.append(failure)
         self.add(failed=1)
@@ -95,7 +95,7 @@ class JobCounters:
             if not other.here and other.of not in self._awaited:
                 self._awaited.add(other.of)
                 self.say([f"waiting for another run ({other.of}), which is sending {counted(other.texts, 'text')} of this job"])
-        return await self._context.wait_for(share.wait())
+        return await self.context.wait_for(share.wait())
 
     def expect(self, left: Load) -> None:
         """Tell how much is still to be sent."""
@@ -112,8 +112,8 @@ class JobCounters:
     def too_many(self, more: int = 0) -> TooManyFailuresError | None:
         """Return the error that ends the job when more items failed than may; `more` are failed but not counted yet."""
         failed = self.counts.failed + more
-        if self._context.max_failures is not None:
-            allowed = self._context.max_failures.of(self._total)
+        if self.context.max_failures is not None:
+            allowed = self.context.max_failures.of(self._total)
             if failed > allowed:
                 return TooManyFailuresError(f"{failed} of {self._total} items failed, {allowed} may (max_failures)")
         elif failed and failed == self._total - self.counts.skipped:
@@ -163,7 +163,7 @@ class JobCounters:
             hint=error.hint if error is not None else None,
             counts=self.counts,
             usage=self.usage,
-            seconds=self._context.clock.monotonic() - self._started,
+            seconds=self.context.clock.monotonic() - self._started,
             bound_by=bound_by(self.waits, tightest),
             output=output,
             failures=tuple(self.failures),

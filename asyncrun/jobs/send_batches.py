@@ -18,7 +18,6 @@ from asyncrun.jobs.forecast import load_of
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.packing import pack
 from asyncrun.records import Embedded, InputType, Pending
-from asyncrun.usage import Usage
 
 Batch = Sequence[Pending]
 Receive = Callable[[Batch, Embedded], AsyncrunError | None]
@@ -33,9 +32,7 @@ async def send_all(
     *,
     embedder: Embedder,
     input_type: InputType,
-    context: JobContext,
-    used: Callable[[Usage], object],
-    counters: JobCounters | None = None,
+    counters: JobCounters,
     keep: bool = True,
     disk_check: DiskCheck | None = None,
 ) -> AsyncrunError | None:
@@ -49,13 +46,12 @@ async def send_all(
         receive: gets each answer as it comes.
         embedder: embeds them.
         input_type: what they are embedded as.
-        context: the surroundings of the job.
-        used: is told what requests used, also those of a batch that ends with an error.
-        counters: are told when a call begins and ends.
+        counters: those of the job; they are told when a call begins and ends, and what requests used, also those that end with an error.
         keep: whether vectors go into the ledger; otherwise `receive` alone gets them.
         disk_check: looks after the first answer whether all will fit, and ends the sending if not.
     """
-    sender = _BatchSender(receive, embedder, input_type, context, used, counters, keep, disk_check)
+    context = counters.context
+    sender = _BatchSender(receive, embedder, input_type, counters, keep, disk_check)
     answers = outcomes(sender.calls(pending), workers=context.workers or embedder.workers, order="completed", on_error="collect")
     try:
         async with stop_timeout(context), answers as answered:
@@ -73,9 +69,7 @@ class _BatchSender:
     receive: Receive
     embedder: Embedder
     input_type: InputType
-    context: JobContext
-    used: Callable[[Usage], object]
-    counters: JobCounters | None
+    counters: JobCounters
     keep: bool
     disk_check: DiskCheck | None
     ended: AsyncrunError | None = None
@@ -84,24 +78,23 @@ class _BatchSender:
         """Yield a call for each batch, as long as nothing ends the sending."""
         batches = pack(((text, text.size) for text in pending), self.embedder.batch, lambda: self.embedder.tokens_per_byte)
         while self.ended is None and (batch := await asyncio.to_thread(next, batches, None)) is not None:
-            self.ended = self.ended or self.context.stopped()
+            self.ended = self.ended or self.counters.context.stopped()
             if self.ended is None:
                 yield self.embed(batch)
 
     async def embed(self, batch: Batch) -> tuple[Batch, Embedded]:
         """Embed a batch, or what is left of it after a part was paid with the rest of a budget. Raises StopRunError."""
         load, waits = load_of([each.size for each in batch], self.embedder), None
-        if self.counters is not None:
-            self.counters.sending(load)
+        self.counters.sending(load)
         try:
-            outcome = await embed_batch(batch, self.embedder, self.input_type, self.context, used=self.used, keep=self.keep)
+            context, used = self.counters.context, self.counters.use
+            outcome = await embed_batch(batch, self.embedder, self.input_type, context, used=used, keep=self.keep)
             if outcome.error is None:
                 waits = outcome.waits
                 if self.disk_check is not None:
                     await self.disk_check.look()
         finally:
-            if self.counters is not None:
-                self.counters.received(load, waits)
+            self.counters.received(load, waits)
         if isinstance(outcome.error, StopRunError):
             self.take(batch, outcome)
             raise outcome.error

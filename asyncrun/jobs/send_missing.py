@@ -45,7 +45,7 @@ async def send_missing(
     try:
         error: AsyncrunError | None = counters.too_many(more=len(scanned.failures))
         if error is None and send.any():
-            await check_place(items.embedder, items.input_type, items.context, counters)
+            await check_place(items.embedder, items.input_type, counters)
         while error is None and send.any():
             error, send = await sender.send(send)
         return error or not_done(left), scanned.done(sender.failures)
@@ -82,8 +82,6 @@ class _ItemSender:
                 self._received,
                 embedder=items.embedder,
                 input_type=items.input_type,
-                context=context,
-                used=self.counters.use,
                 counters=self.counters,
                 disk_check=self.disk_check,
             )

@@ -65,23 +65,23 @@ def needs_probe(embedder: Embedder, input_type: InputType, context: JobContext) 
     return embedder.served_by not in places(context.ledger, space) or _known(space, probe_of(embedder, input_type), context) is None
 
 
-async def check_place(embedder: Embedder, input_type: InputType, context: JobContext, counters: JobCounters) -> None:
+async def check_place(embedder: Embedder, input_type: InputType, counters: JobCounters) -> None:
     """Have the first place of a named space make the vector of the probe, and every other one the same.
 
     Jobs that run side by side ask a place once. Raises SpaceMismatchError when the vectors point apart, EndpointError when there is none,
     TryLaterError when the time of this job ends before the other's answer is there, and what the embedder raises.
     """
-    probe = probe_of(embedder, input_type)
+    context, probe = counters.context, probe_of(embedder, input_type)
     while await asyncio.to_thread(needs_probe, embedder, input_type, context):
         async with context.claims.claim(embedder.space(input_type).fingerprint, [probe.key]) as share:
             if share.others:
                 await counters.wait_for(share)
             elif await asyncio.to_thread(needs_probe, embedder, input_type, context):
-                await _ask(probe, embedder, input_type, context, counters)
+                await _ask(probe, embedder, input_type, counters)
 
 
-async def _ask(probe: Pending, embedder: Embedder, input_type: InputType, context: JobContext, counters: JobCounters) -> None:
-    space = embedder.space(input_type)
+async def _ask(probe: Pending, embedder: Embedder, input_type: InputType, counters: JobCounters) -> None:
+    space, context = embedder.space(input_type), counters.context
     seen = await asyncio.to_thread(places, context.ledger, space)
     known = await asyncio.to_thread(_known, space, probe, context)
     if known is None and seen and embedder.served_by not in seen:
@@ -96,7 +96,7 @@ async def _ask(probe: Pending, embedder: Embedder, input_type: InputType, contex
             return EndpointError(f"{words}: {answer.failures[0].message}")
         return None if known is None else _difference(answer.vectors[0], known, embedder.served_by, space)
 
-    error = await send_all([probe], judge, embedder=embedder, input_type=input_type, context=context, used=counters.use, keep=known is None)
+    error = await send_all([probe], judge, embedder=embedder, input_type=input_type, counters=counters, keep=known is None)
     if error is not None:
         raise error
     await add_places(context.ledger, space, [embedder.served_by])

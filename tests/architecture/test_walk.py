@@ -19,12 +19,13 @@ from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.send_batches import send_all
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.packing import BatchLimits
+from asyncrun.ports import Progress
 from asyncrun.records import InputType, Pending, content_key
 from asyncrun.testing.server import FakeServer
-from asyncrun.usage import Usage
 
 PACKAGE = Path(asyncrun.__file__).parent
 MOST_FRAMES = 14
@@ -62,7 +63,6 @@ async def embed(folder: Path, texts: list[str]) -> None:
     ledger = Ledger(folder / "ledger.db")
     context = JobContext("job", "jobs.yaml/job", ledger, StopRequest(), SystemClock(), CallbackManager())
     pending = [Pending(content_key(text), text, len(text)) for text in texts]
-    used: list[Usage] = []
     try:
         async with FakeServer() as server, OpenAIEmbedding("m", base_url=server.base_url, batch=BatchLimits(max_items=4)) as embedder:
             ended = await send_all(
@@ -70,8 +70,7 @@ async def embed(folder: Path, texts: list[str]) -> None:
                 lambda batch, answer: None,
                 embedder=embedder,
                 input_type=InputType.DOCUMENT,
-                context=context,
-                used=used.append,
+                counters=JobCounters(context, "embed", Progress()),
             )
     finally:
         await asyncio.to_thread(ledger.close)

@@ -280,8 +280,10 @@ async def send(url: str, ledger: Ledger, size: int, in_flight: int) -> Cost:
     from asyncrun.clock import SystemClock
     from asyncrun.embedders.provider_classes import OpenAIEmbedding
     from asyncrun.jobs.context import JobContext
+    from asyncrun.jobs.job_counters import JobCounters
     from asyncrun.jobs.send_batches import send_all
     from asyncrun.packing import BatchLimits
+    from asyncrun.ports import Progress
     from asyncrun.records import InputType, Pending, content_key
 
     limits = Limits(concurrency=in_flight)
@@ -296,8 +298,7 @@ async def send(url: str, ledger: Ledger, size: int, in_flight: int) -> Cost:
         lambda batch, answer: answered.append(None),
         embedder=embedder,
         input_type=InputType.DOCUMENT,
-        context=context,
-        used=lambda _: None,
+        counters=JobCounters(context, "embed", Progress()),
     )
     cost = Cost(*((clock() - began) / REQUESTS for clock, began in zip(CLOCKS, before, strict=True)))
     await embedder.aclose()

@@ -173,7 +173,7 @@ class IngestRun:
     async def _rounds(
         self, changed: Spool[tuple[Item, str]], length: int, counters: JobCounters, kept: list[KnownFailure], disk_check: DiskCheck
     ) -> AsyncrunError | None:
-        await check_place(self.embedder, InputType.DOCUMENT, self.context, counters)
+        await check_place(self.embedder, InputType.DOCUMENT, counters)
         before = await asyncio.to_thread(known_failures, self.context.ledger, self.context.failures)
         todo, failures = self._rounds_of(changed), dict[bytes, EmbedFailure]()
         while documents := await asyncio.to_thread(next, todo, None):
@@ -243,8 +243,6 @@ class IngestRun:
                     received,
                     embedder=self.embedder,
                     input_type=InputType.DOCUMENT,
-                    context=self.context,
-                    used=counters.use,
                     counters=counters,
                     disk_check=disk_check,
                 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -13,7 +12,6 @@ from asyncrun.aio.pool import outcomes
 from asyncrun.aio.worker_state import waiting
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import AsyncrunError, ItemError
-from asyncrun.jobs.budget import ReservedAmount
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.outputs import new_row_ids
@@ -22,7 +20,7 @@ from asyncrun.jobs.run_options import Chosen, not_done
 from asyncrun.jobs.scan import NO_KEY
 from asyncrun.jobs.send_batches import stop_timeout
 from asyncrun.ledger.answers import find_answers, put_answers
-from asyncrun.ledger.job_records import Amount, KnownFailure
+from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.llms.interface import Completion, Declined
 from asyncrun.records import Answer, Hit, Item, ItemFailure
 from asyncrun.usage import Waits
@@ -192,7 +190,7 @@ async def ask(question: Question, answering: Answering, context: JobContext) -> 
     }
     try:
         with context.manager.event(CBEventType.LLM, payload=started) as event, event.enclosing():
-            async with _paid(question, answering, context) as reservation:
+            async with context.reserve(lambda: answering.expected(question.size)) as reservation:
                 completion = await llm.complete(question.messages)
                 reservation.used(completion.usage)
                 if completion.error is not None:
@@ -207,16 +205,6 @@ async def ask(question: Question, answering: Answering, context: JobContext) -> 
     except AsyncrunError as error:
         return replace(completion, answer=None, error=error)
     return completion
-
-
-@asynccontextmanager
-async def _paid(question: Question, answering: Answering, context: JobContext) -> AsyncIterator[ReservedAmount]:
-    """Reserve what the question will use, where there is a budget. Raises BudgetError when it would pass it."""
-    if context.budget is None:
-        yield ReservedAmount(Amount())
-        return
-    async with context.budget.reserve(answering.expected(question.size)) as reservation:
-        yield reservation
 
 
 def _described(completion: Completion) -> dict[Any, object]:

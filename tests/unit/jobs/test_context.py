@@ -62,7 +62,7 @@ EMBEDDER = Ones(model="m", batch=BatchLimits(), workers=1)
 
 async def compare_places(context: JobContext, folder: Path) -> str | None:
     try:
-        await check_place(EMBEDDER, InputType.DOCUMENT, context, JobCounters(context, "embed", Progress()))
+        await check_place(EMBEDDER, InputType.DOCUMENT, JobCounters(context, "embed", Progress()))
     except AsyncrunError as error:
         return str(error)
     return None
