@@ -169,7 +169,7 @@ def limited_path(path: str, limit: int) -> str:
 
 
 def _allowed(job: Job, options: RunOptions) -> Job:
-    spare = {"workers": options.spare_workers, "max_runtime": options.spare_max_runtime}
+    spare = {"workers": options.fallback_workers, "max_runtime": options.fallback_max_runtime}
     changes: dict[str, Any] = {key: value for key, value in spare.items() if value is not None and key not in job.model_fields_set}
     if options.fail_fast:
         changes["max_failures"] = Threshold(count=0)

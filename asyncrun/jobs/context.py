@@ -16,7 +16,7 @@ from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.budget import JobBudget, ReservedAmount
 from asyncrun.jobs.disk_space import FreeSpace, free_space
 from asyncrun.jobs.forecast import Forecast, TokenRate
-from asyncrun.jobs.in_flight import Claims
+from asyncrun.jobs.in_flight import Leases
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.jobs.spool import Spool
 from asyncrun.ledger.job_records import Amount, Generation, KnownFailure, record_finished, set_failures
@@ -44,7 +44,7 @@ class JobContext:
         options: those of the run.
         redact: takes the run's secrets out of words that others have written.
 
-    `claims` says what this job sends while others wait for it, and what others send.
+    `leases` say what this job sends while others wait for it, and what others send.
     """
 
     name: str
@@ -64,12 +64,12 @@ class JobContext:
     generation: Generation = field(default_factory=Generation)
     options: RunOptions = field(default_factory=RunOptions)
     redact: Callable[[str], str] = str
-    claims: Claims = field(init=False)
+    leases: Leases = field(init=False)
 
     def __post_init__(self) -> None:
         # Here, in a worker thread, and not where they are used: the ledger's folder asks for the working directory.
-        claims = Claims(self.ledger.folder / CLAIMS, self.failures, self.clock, self.stopped)
-        object.__setattr__(self, "claims", claims)
+        leases = Leases(self.ledger.folder / CLAIMS, self.failures, self.clock, self.stopped)
+        object.__setattr__(self, "leases", leases)
 
     @asynccontextmanager
     async def spool(self) -> AsyncIterator[Spool[Any]]:

@@ -24,8 +24,8 @@ SOON, LONGEST = 0.01, 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
-    """The claims of a job among those of all jobs that share a folder; the first to ask gets a text. They end with their process.
+class Leases:
+    """The leases of a job among those of all jobs that share a folder; the first to ask gets a text. They end with their process.
 
     `of` is the job's name for others. `stopped` returns the error of a job that must end early, None while it need not.
     """
@@ -36,8 +36,8 @@ class Claims:
     stopped: Callable[[], TryLaterError | None] = lambda: None
 
     @asynccontextmanager
-    async def claim(self, space: str, keys: Sequence[bytes] | bytes) -> AsyncIterator[Share]:
-        """Claim the texts of a space that nobody else has, for as long as the block runs or until it waits for others.
+    async def take_texts(self, space: str, keys: Sequence[bytes] | bytes) -> AsyncIterator[LeasedTexts]:
+        """Take the texts of a space that nobody else has, for as long as the block runs or until it waits for others.
 
         What was finished before it begins is in the ledger; a look that is older may have missed it. Raises StorageError,
         and TryLaterError where the job must end while another process looks.
@@ -45,7 +45,7 @@ class Claims:
         lease = TextLease(self.folder, self.of)
         joined = keys if isinstance(keys, bytes) else b"".join(keys)
         try:
-            yield Share(await self._take(lease, space, joined), lease, self.clock)
+            yield LeasedTexts(await self._take(lease, space, joined), lease, self.clock)
         finally:
             await asyncio.to_thread(lease.close)
 
@@ -61,7 +61,7 @@ class Claims:
                 await pauses.next()
 
     @asynccontextmanager
-    async def alone(self, key: bytes, still: Callable[[], bool]) -> AsyncIterator[bool]:
+    async def take_question(self, key: bytes, still: Callable[[], bool]) -> AsyncIterator[bool]:
         """Have one question to oneself while the block runs; waits as long as another job asks it, and `still` says that it matters.
 
         Gives whether it is so. What was answered before is in the ledger. Raises StorageError.
@@ -79,7 +79,7 @@ class Claims:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Share:
+class LeasedTexts:
     """Which of the texts that were asked for are this job's to send."""
 
     mine: NDArray[np.bool_]

@@ -64,7 +64,7 @@ class Items:
             known=known,
             skip=self.context.skip,
             skip_empty=self.on_empty == "skip",
-            only=self.context.options.retry.chosen(known) if self.context.options.retry is not None and embeds else None,
+            only=self.context.options.retry.select(known) if self.context.options.retry is not None and embeds else None,
             texts=texts if embeds else None,
         )
 

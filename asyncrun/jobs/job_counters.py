@@ -10,7 +10,7 @@ from asyncrun.errors import AsyncrunError, BudgetError, DamagedStateError, TooMa
 from asyncrun.humanize import counted
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.forecast import at_limits, bound_by
-from asyncrun.jobs.in_flight import Share
+from asyncrun.jobs.in_flight import LeasedTexts
 from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ports import Progress
 from asyncrun.records import EmbedFailure, ItemFailure
@@ -86,16 +86,16 @@ class JobCounters:
         """Add what the time of a batch was spent on."""
         self.waits += waits
 
-    async def wait_for(self, share: Share) -> dict[bytes, EmbedFailure]:
+    async def wait_for(self, leased: LeasedTexts) -> dict[bytes, EmbedFailure]:
         """Return what failed where others sent texts of this job, once they have ended; tells of each other run, once.
 
         Raises TryLaterError as soon as this job must end early.
         """
-        for other in share.others:
+        for other in leased.others:
             if not other.here and other.of not in self._awaited:
                 self._awaited.add(other.of)
                 self.say([f"waiting for another run ({other.of}), which is sending {counted(other.texts, 'text')} of this job"])
-        return await self.context.wait_for(share.wait())
+        return await self.context.wait_for(leased.wait())
 
     def expect(self, left: Load) -> None:
         """Tell how much is still to be sent."""

@@ -20,15 +20,15 @@ class Retry:
 
     ids: frozenset[str] = field(default_factory=frozenset)
 
-    def chosen(self, known: Mapping[str, KnownFailure]) -> Chosen:
+    def select(self, known: Mapping[str, KnownFailure]) -> RetrySelection:
         """Return the items that these failures belong to."""
         failures = {name: each for name, each in known.items() if not self.ids or name in self.ids}
         lines = {(each.failure.place.file, each.failure.place.line) for each in failures.values() if each.failure.place.line is not None}
-        return Chosen(frozenset(failures), frozenset(lines))
+        return RetrySelection(frozenset(failures), frozenset(lines))
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class RetrySelection:
     """Items by id, and by their line: a bad record has no id of its own until it is mended."""
 
     ids: frozenset[str]
@@ -39,7 +39,7 @@ class Chosen:
         return item.id in self.ids or (item.place.file, item.place.line) in self.lines
 
 
-def not_done(count: int) -> TryLaterError | None:
+def unsent_error(count: int) -> TryLaterError | None:
     """Return the error of a job of which items remain that a retry does not send; None without any."""
     if not count:
         return None
@@ -60,9 +60,9 @@ class RunOptions:
         input: takes the place of the one named job's.
         output: takes the place of the one named job's.
         workers: overrides that of every job.
-        spare_workers: for jobs that state none themselves.
+        fallback_workers: for jobs that state none themselves.
         max_runtime: seconds after which no work starts.
-        spare_max_runtime: for jobs that state none themselves.
+        fallback_max_runtime: for jobs that state none themselves.
         wait_for_lock: seconds to wait for another run of the same file to end.
         fail_fast: whether the first job that fails ends the run.
         max_cost: USD for all jobs together.
@@ -77,9 +77,9 @@ class RunOptions:
     input: str | None = None
     output: str | None = None
     workers: int | None = None
-    spare_workers: int | None = None
+    fallback_workers: int | None = None
     max_runtime: float | None = None
-    spare_max_runtime: float | None = None
+    fallback_max_runtime: float | None = None
     wait_for_lock: float = 0.0
     fail_fast: bool = False
     max_cost: float | None = None

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from asyncrun.jobs.outputs import RowIds, new_row_ids
-from asyncrun.jobs.run_options import Chosen
+from asyncrun.jobs.run_options import RetrySelection
 from asyncrun.jobs.spool import OpenTexts
 from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ledger.key_index import KeyIndex, keys_array
@@ -123,7 +123,7 @@ def scan(
     known: Mapping[str, KnownFailure],
     skip: frozenset[str],
     skip_empty: bool,
-    only: Chosen | None = None,
+    only: RetrySelection | None = None,
     texts: OpenTexts | None = None,
 ) -> Scan:
     """Pass over the items once; those that can be embedded are added to `texts`.

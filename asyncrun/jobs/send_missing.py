@@ -15,7 +15,7 @@ from asyncrun.jobs.forecast import load_of
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.outputs import RowIds
-from asyncrun.jobs.run_options import not_done
+from asyncrun.jobs.run_options import unsent_error
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.jobs.space_check import check_place
@@ -48,7 +48,7 @@ async def send_missing(
             await check_place(items.embedder, items.input_type, counters)
         while error is None and send.any():
             error, send = await sender.send(send)
-        return error or not_done(left), scanned.done(sender.failures)
+        return error or unsent_error(left), scanned.done(sender.failures)
     finally:
         await keep_failures(items, scanned, texts, sender.failures, counters)
 
@@ -69,9 +69,9 @@ class _ItemSender:
         """Send what no other job is sending, then wait for those. Returns an error that ended it, and what is still to be sent."""
         items, scanned, context = self.items, self.scanned, self.items.context
         ordinals = np.flatnonzero(send)
-        async with context.claims.claim(items.space.fingerprint, scanned.raw_keys_of(ordinals)) as share:
-            own = ordinals[share.mine]
-            # What was looked at is older than the claim.
+        async with context.leases.take_texts(items.space.fingerprint, scanned.raw_keys_of(ordinals)) as leased:
+            own = ordinals[leased.mine]
+            # What was looked at is older than the lease.
             own = own[~await self._count_finished(own)]
             mine = np.zeros_like(send)
             mine[own] = True
@@ -85,14 +85,14 @@ class _ItemSender:
                 counters=self.counters,
                 disk_check=self.disk_check,
             )
-            share.failed.update((scanned.key(ordinal), context.redacted(failure)) for ordinal, failure in self.failures.items())
-            if error is not None or not share.others:
+            leased.failed.update((scanned.key(ordinal), context.redacted(failure)) for ordinal, failure in self.failures.items())
+            if error is not None or not leased.others:
                 return error, np.zeros_like(send)
             try:
-                failed = await self.counters.wait_for(share)
+                failed = await self.counters.wait_for(leased)
             except TryLaterError as stopped:
                 return stopped, np.zeros_like(send)
-        return None, await self._undone(ordinals[~share.mine], failed)
+        return None, await self._undone(ordinals[~leased.mine], failed)
 
     def _received(self, batch: Batch, answer: Embedded) -> AsyncrunError | None:
         self.counters.add(

@@ -73,9 +73,9 @@ async def check_place(embedder: Embedder, input_type: InputType, counters: JobCo
     """
     context, probe = counters.context, probe_of(embedder, input_type)
     while await asyncio.to_thread(needs_probe, embedder, input_type, context):
-        async with context.claims.claim(embedder.space(input_type).fingerprint, [probe.key]) as share:
-            if share.others:
-                await counters.wait_for(share)
+        async with context.leases.take_texts(embedder.space(input_type).fingerprint, [probe.key]) as leased:
+            if leased.others:
+                await counters.wait_for(leased)
             elif await asyncio.to_thread(needs_probe, embedder, input_type, context):
                 await _ask(probe, embedder, input_type, counters)
 

@@ -11,7 +11,7 @@ import orjson
 from asyncrun.chunkers.interface import Chunker
 from asyncrun.embedders.interface import Embedder
 from asyncrun.jobs.forecast import load_of
-from asyncrun.jobs.run_options import Chosen
+from asyncrun.jobs.run_options import RetrySelection
 from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.records import BadItem, Chunk, Item, ItemFailure
 from asyncrun.usage import Load
@@ -50,7 +50,7 @@ def scan_documents(
     known: Mapping[str, KnownFailure],
     skip: frozenset[str],
     skip_empty: bool,
-    only: Chosen | None = None,
+    only: RetrySelection | None = None,
     keep: Callable[[Item, str], object] = lambda item, mark: None,
 ) -> DocumentScan:
     """Pass over the documents once, and hand those that are new or changed to `keep`, each with its mark.

@@ -19,7 +19,7 @@ from asyncrun.jobs.ingest.store_sync import StoreSync
 from asyncrun.jobs.items import probes_foreseen
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.notes import change_notes, input_notes, skipped_files_notes
-from asyncrun.jobs.run_options import not_done
+from asyncrun.jobs.run_options import unsent_error
 from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.jobs.space_check import check_place
 from asyncrun.jobs.spool import Spool
@@ -112,7 +112,7 @@ class IngestRun:
                 error = await self._commit_changed(found, changed, counters, disk_check) or counters.too_many()
             if error is None:
                 await self.sync.prune(found.gone, counters)
-                error = not_done(found.left) or counters.unfinished()
+                error = unsent_error(found.left) or counters.unfinished()
             if error is None:
                 await asyncio.to_thread(self.sync.seal)
         except AsyncrunError as raised:
@@ -141,7 +141,7 @@ class IngestRun:
             known=known,
             skip=self.context.skip,
             skip_empty=self.on_empty == "skip",
-            only=None if self.context.options.retry is None else self.context.options.retry.chosen(known),
+            only=None if self.context.options.retry is None else self.context.options.retry.select(known),
             keep=keep,
         )
 
@@ -232,8 +232,8 @@ class IngestRun:
             newest, missing = await asyncio.to_thread(look)
             if not missing:
                 return None
-            async with self.context.claims.claim(space, [pending.key for pending in missing]) as share:
-                mine = [pending for pending, own in zip(missing, share.mine.tolist(), strict=True) if own]
+            async with self.context.leases.take_texts(space, [pending.key for pending in missing]) as leased:
+                mine = [pending for pending, own in zip(missing, leased.mine.tolist(), strict=True) if own]
                 if newest != await asyncio.to_thread(newest_batch, self.context.ledger, space):
                     still = {pending.key for pending in (await asyncio.to_thread(look))[1]}
                     mine = [pending for pending in mine if pending.key in still]
@@ -246,11 +246,11 @@ class IngestRun:
                     counters=counters,
                     disk_check=disk_check,
                 )
-                share.failed.update((each.key, self.context.redacted(failures[each.key])) for each in mine if each.key in failures)
-                if error is not None or not share.others:
+                leased.failed.update((each.key, self.context.redacted(failures[each.key])) for each in mine if each.key in failures)
+                if error is not None or not leased.others:
                     return error
                 try:
-                    failures.update(await counters.wait_for(share))
+                    failures.update(await counters.wait_for(leased))
                 except TryLaterError as stopped:
                     return stopped
 

@@ -16,7 +16,7 @@ from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.outputs import new_row_ids
 from asyncrun.jobs.query.questions import Answering, Question, answered_row, look_up
-from asyncrun.jobs.run_options import Chosen, not_done
+from asyncrun.jobs.run_options import RetrySelection, unsent_error
 from asyncrun.jobs.scan import NO_KEY
 from asyncrun.jobs.send_batches import stop_timeout
 from asyncrun.ledger.answers import find_answers, put_answers
@@ -57,7 +57,7 @@ class Answers:
         self._answering = answering
         self._context = context
         self._counters = counters
-        self._chosen: Chosen | None = context.options.retry.chosen(known) if context.options.retry is not None else None
+        self._chosen: RetrySelection | None = context.options.retry.select(known) if context.options.retry is not None else None
         self._known = known
         self._locks: dict[bytes, asyncio.Lock] = {}
         self._declined: dict[bytes, Declined] = {}
@@ -89,7 +89,7 @@ class Answers:
             self._ended = self._ended or self._context.stopped()
         if self._ended is None:
             await asyncio.to_thread(write, rows)
-        return self._ended or not_done(self._left)
+        return self._ended or unsent_error(self._left)
 
     @property
     def failures(self) -> list[KnownFailure]:
@@ -143,7 +143,7 @@ class Answers:
     async def _ask(self, question: Question, item: Item) -> Settled:
         if question.key in self._declined:
             return Settled(question, item, Completion(self._declined[question.key]))
-        async with self._context.claims.alone(question.key, lambda: self._ended is None) as mine:
+        async with self._context.leases.take_question(question.key, lambda: self._ended is None) as mine:
             if not mine:
                 return Settled(question, item)
             since = self._context.generation.answers_since

@@ -96,7 +96,7 @@ async def test_what_another_job_sends_is_awaited_until_this_one_must_end_and_no_
         if work is ingest:
             assert await compare_places(job(), tmp_path) is None
         context = job(deadline=deadline)
-        async with asyncio.timeout(30), context.claims.claim(EMBEDDER.space(InputType.DOCUMENT).fingerprint, [sent_elsewhere]):
+        async with asyncio.timeout(30), context.leases.take_texts(EMBEDDER.space(InputType.DOCUMENT).fingerprint, [sent_elsewhere]):
             working = asyncio.create_task(work(context, tmp_path))
             await clock.looked.wait()
             if deadline is None:
