@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePath
@@ -64,6 +63,8 @@ def id_line(name: str) -> str:
     >>> print(id_line("notes/7.md"), id_line("two\nlines"))
     notes/7.md "two\nlines"
     """
+    import json  # on use: every command imports this module for `-`
+
     plain = name and name == name.strip() and name == printable(name) and name[0] not in ('"', _BYTE_ORDER_MARK)
     return name if plain else json.dumps(name)
 
@@ -80,6 +81,8 @@ def parse_ids(text: str) -> Iterator[str]:
 
 
 def _unquoted(line: str) -> str:
+    import json
+
     try:
         return str(json.loads(line))
     except ValueError:

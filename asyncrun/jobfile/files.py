@@ -88,8 +88,8 @@ def raise_mistakes(path: Path, found: Sequence[tuple[KeyPath, str]]) -> None:
     text = load_text(path)
     root, _ = compose(text, str(path))
     findings = Findings(str(path), root or Table({}, 1, 1))
-    for steps, message in found:
-        findings.add(steps, message)
+    for where, message in found:
+        findings.add(where, message)
     try:
         findings.raise_all(lambda gap: True)
     except JobFileError as error:

@@ -182,9 +182,9 @@ def find_collision(locations: Iterable[FileLocation], protected: Sequence[Protec
 
 def protect_files(what: str, locations: Collection[FileLocation]) -> Protected:
     """Return the protection of single files."""
-    places = {location.path for location in locations}
+    paths = {location.path for location in locations}
     files = {location.file for location in locations if location.file is not None}
-    return Protected(what, lambda location: location.path in places or location.file in files)
+    return Protected(what, lambda location: location.path in paths or location.file in files)
 
 
 def protect_database(what: str, path: Path) -> Protected:

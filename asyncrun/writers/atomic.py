@@ -53,7 +53,7 @@ class AtomicFile:
     def commit(self) -> os.stat_result:
         """Make what was written durable and put it in its place; returns which file it is there."""
         self.finish()
-        return self.place()
+        return self.put_in_place()
 
     def write_at_start(self, data: bytes) -> None:
         """Put bytes in the place of as many first ones."""
@@ -64,7 +64,7 @@ class AtomicFile:
             raise _error(self.path, "cannot be written", error, StorageError) from error
 
     def finish(self) -> None:
-        """Make what was written durable; only `place` and `abort` may follow."""
+        """Make what was written durable; only `put_in_place` and `abort` may follow."""
         self._flush()
         try:
             os.fsync(self._open_descriptor())
@@ -79,7 +79,7 @@ class AtomicFile:
         except OSError as error:
             raise _error(self.path, "cannot be put in its place", error) from error
 
-    def place(self) -> os.stat_result:
+    def put_in_place(self) -> os.stat_result:
         """Put the finished file in its place; returns which file it is there."""
         try:
             placed = os.fstat(self._open_descriptor())

@@ -64,8 +64,8 @@ class NpyWriter:
         self._vectors.finish()
         self._ids.finish()
         self._ids.remove_former()
-        placed = self._vectors.place()
-        self._ids.place()
+        placed = self._vectors.put_in_place()
+        self._ids.put_in_place()
         return placed
 
     def abort(self) -> None:

@@ -59,7 +59,7 @@ def test_a_kill_at_any_step_of_the_renames_leaves_no_ids_of_other_vectors(
 
         return step
 
-    for name in ("remove_former", "place"):
+    for name in ("remove_former", "put_in_place"):
         monkeypatch.setattr(AtomicFile, name, counted(getattr(AtomicFile, name)))
     writer = NpyWriter(tmp_path / "notes.npy")
     writer.write({"id": "new", "embedding": np.zeros(3, dtype=np.float32)})
