@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -21,21 +21,6 @@ PATIENCE = 120.0
 """Seconds until what is waited for does not come any more."""
 WITHOUT_GRACE = str(ROOT / "tests" / "programs" / "without_grace.py")
 """The command line, where no signal cancels in time what is in flight: what ends all the same has ended by itself."""
-
-
-class Example(NamedTuple):
-    """A folder where the example has run, and how its first run is shown."""
-
-    folder: Path
-    trace: str
-    timeline: str
-
-
-@pytest.fixture(scope="session")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
-    script, folder = load_script("readme_example"), tmp_path_factory.mktemp("example")
-    script.run_example(folder)
-    return Example(folder, script.trace(folder), script.asyncrun(folder, "trace", "timeline"))
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ def ledger(asyncrun: Command, tmp_path: Path, server: FakeServer) -> Path:
     assert asyncrun("run").code == 0
     shutil.move(tmp_path / "out.jsonl", tmp_path / "undisturbed.jsonl")
     return tmp_path / ".asyncrun" / "ledger.db"
+
+
+def change(ledger: Path, statement: str) -> None:
+    with closing(sqlite3.connect(ledger)) as connection, connection:
+        connection.execute(statement)
 
 
 def same(folder: Path) -> bool:
@@ -92,9 +98,7 @@ def test_who_looks_at_a_damaged_ledger_is_told_that_a_run_mends_it(asyncrun: Com
 def test_damaged_rows_are_dropped_named_and_sent_again(
     asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path, damage: str
 ) -> None:
-    with sqlite3.connect(ledger) as connection:
-        connection.execute(f"UPDATE batches SET {damage} WHERE id IN (4, 9)")
-    connection.close()
+    change(ledger, f"UPDATE batches SET {damage} WHERE id IN (4, 9)")
     first = asyncrun("run")
     assert first.code == 74
     assert "batch 4 of the ledger does not fit its checksum" in first.err
@@ -108,9 +112,7 @@ def test_damaged_rows_are_dropped_named_and_sent_again(
 def test_rows_whose_keys_or_size_are_damaged_cost_nothing_but_themselves_and_once(
     asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path, damage: str
 ) -> None:
-    with sqlite3.connect(ledger) as connection:
-        connection.execute(f"UPDATE batches SET {damage} WHERE id IN (1, 9)")
-    connection.close()
+    change(ledger, f"UPDATE batches SET {damage} WHERE id IN (1, 9)")
     first, second = asyncrun("run"), asyncrun("run")
     assert (first.code, second.code) == (0, 0)
     assert "batch 1 of the ledger does not fit its checksum" in first.err
@@ -123,9 +125,7 @@ def test_rows_whose_keys_or_size_are_damaged_cost_nothing_but_themselves_and_onc
 def test_a_ledger_of_a_newer_version_is_refused_before_anything_is_sent(
     asyncrun: Command, tmp_path: Path, server: FakeServer, ledger: Path
 ) -> None:
-    with sqlite3.connect(ledger) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    connection.close()
+    change(ledger, "PRAGMA user_version = 99")
     sent = len(server.sent_texts)
     answer = asyncrun("run")
     assert answer.code == 74
