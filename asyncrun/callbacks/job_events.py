@@ -65,18 +65,18 @@ class JobNotes:
 class JobLog:
     """The notes of one call, by the name of its jobs; they are made as long as the manager's list of handlers is `handlers`.
 
-    `relieve` is called with it where many notes wait to be taken.
+    `on_full` is called with it when as many jobs wait to be taken as may.
     """
 
     def __init__(
         self,
         parent: str,
         report: Callable[[str, str, float, int, str], None],
-        relieve: Callable[[JobLog], None],
+        on_full: Callable[[JobLog], None],
         monotonic: Callable[[], float],
     ) -> None:
         self.parent = parent
-        self.relieve = relieve
+        self.on_full = on_full
         self.monotonic = monotonic
         self.notes: dict[str, JobNotes] = {}
         self.handlers: object = None
@@ -179,7 +179,7 @@ def _noted_in(log: JobLog, manager: CallbackManager, recorder: JobRecorder) -> A
         numbers.append(start)
         numbers.append(monotonic())
         if len(numbers) >= most:
-            log.relieve(log)
+            log.on_full(log)
         if others:
             manager.on_event_end(CBEventType.ASYNC_JOB, None, f"{notes.prefix}.{index}", without=recorder)
         return value
