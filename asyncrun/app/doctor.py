@@ -13,7 +13,7 @@ from asyncrun import __version__
 from asyncrun.app.builder import open_builder
 from asyncrun.app.cron import bare_environment, program
 from asyncrun.app.job_checks import mismatches, unusable_parts
-from asyncrun.app.model_check import DEFAULT, ENVIRONMENT, examine
+from asyncrun.app.model_check import DEFAULT, ENVIRONMENT, check_models
 from asyncrun.app.request import Request, environment_secrets
 from asyncrun.endpoints.address import host_of
 from asyncrun.errors import AsyncrunError, JobFileError
@@ -38,7 +38,7 @@ def diagnose(request: Request | None, flags: Sequence[DoctorSetting], environ: M
         return Diagnosis(settings)
     redact = Redactor(environment_secrets(request.environ)).redact
     try:
-        checkups, wrong = asyncio.run(_examine(request))
+        checkups, wrong = asyncio.run(_check(request))
         return Diagnosis(settings, tuple(checkups), tuple(map(redact, wrong)))
     except JobFileError as error:
         # They hold no value of a variable.
@@ -60,10 +60,10 @@ def diagnose_under_cron(words: Sequence[str]) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-async def _examine(request: Request) -> tuple[list[Checkup], list[str]]:
+async def _check(request: Request) -> tuple[list[Checkup], list[str]]:
     """Return how the models do, and what else a run would be refused for."""
     async with open_builder(request, need_keys=True) as (builder, jobs):
-        checkups = await examine(jobs, builder, request.environ)
+        checkups = await check_models(jobs, builder, request.environ)
         wrong = await asyncio.to_thread(lambda: [*unusable_parts(jobs, builder), *mismatches(jobs, builder)])
     told = {checkup.error for checkup in checkups}
     return checkups, [f"job {job.name}: {each.message}. {each.hint}" for job, each in wrong if each.refused and each.message not in told]

@@ -75,11 +75,11 @@ async def _import(request: Request, state: Path, files: Sequence[Path]) -> Impor
         async with _embedder(request, ledger) as embedder:
             for file in files:
                 await asyncio.to_thread(_check, file, embedder)
-            total, taking = Imported(), _Taking(ledger)
+            total, importer = Imported(), _Importer(ledger)
             for file in files:
                 batches = _batches(file, embedder)
                 while batch := await asyncio.to_thread(next, batches, None):
-                    total = _sum(total, await taking.put(*batch))
+                    total = _sum(total, await importer.put(*batch))
             return total
     finally:
         await asyncio.to_thread(ledger.close)
@@ -108,7 +108,7 @@ def _check(file: Path, embedder: Embedder | None) -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Taking:
+class _Importer:
     """Takes batches in. `known` are the vectors that a space had before, by its fingerprint, `taken` the keys that it has got since."""
 
     ledger: Ledger
@@ -128,9 +128,9 @@ class _Taking:
         name, taken = space.fingerprint, self.taken[space.fingerprint]
         if name not in self.known:
             self.known[name] = await asyncio.to_thread(self.ledger.index, space)
-        lacking = np.flatnonzero(self.known[name].find(keys_array(b"".join(finished.keys))) < 0).tolist()
+        missing = np.flatnonzero(self.known[name].find(keys_array(b"".join(finished.keys))) < 0).tolist()
         new: dict[bytes, int] = {}
-        for at in lacking:
+        for at in missing:
             if (key := finished.keys[at]) not in taken:
                 new.setdefault(key, at)
         if new:

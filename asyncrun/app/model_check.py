@@ -1,4 +1,4 @@
-"""A look at every place of every model that jobs use: its settings with their sources, what it says of itself, one vector of it."""
+"""A look at every endpoint of every model that jobs use: its settings with their sources, what it says of itself, one vector of it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.replies import RequestError, ServerInfo, read_server_info, sibling_url
 from asyncrun.errors import AsyncrunError, EndpointError
 from asyncrun.jobfile.jobs import Job
-from asyncrun.jobfile.sections import EndpointConfig as Place
-from asyncrun.jobfile.sections import ModelConfig, RetryConfig
+from asyncrun.jobfile.sections import EndpointConfig, ModelConfig, RetryConfig
 from asyncrun.llms.interface import Llm
 from asyncrun.llms.openai import CHAT_PROVIDERS, OpenAIChat
 from asyncrun.llms.several import SeveralChats
@@ -40,7 +39,7 @@ _HIDDEN = {"headers", "params", "extra_body", "options"}
 """What may hold a secret is shown by its names alone."""
 
 
-def _hasty(job: Job) -> Job:
+def _asked_once(job: Job) -> Job:
     """Return the job with models that are asked once, and not for long."""
     parts = {name: part for name in ("embedder", "llm") if isinstance(part := getattr(job, name, None), ModelConfig)}
     once = {"retry": RetryConfig(attempts=1, max_wait=1.0)}
@@ -49,15 +48,15 @@ def _hasty(job: Job) -> Job:
     )
 
 
-async def examine(jobs: Sequence[Job], builder: JobBuilder, environ: Mapping[str, str]) -> list[Checkup]:
-    """Return a checkup for each place of each model of the jobs, in the order of the jobs."""
-    patients = await asyncio.to_thread(lambda: list(_patients(jobs, builder)))
-    visits = await asyncio.gather(*(_visit(patient, environ, builder.clock) for patient in patients))
+async def check_models(jobs: Sequence[Job], builder: JobBuilder, environ: Mapping[str, str]) -> list[Checkup]:
+    """Return a checkup for each endpoint of each model of the jobs, in the order of the jobs."""
+    endpoints = await asyncio.to_thread(lambda: list(_endpoints_of(jobs, builder)))
+    results = await asyncio.gather(*(_check_endpoint(checked, environ, builder.clock) for checked in endpoints))
     first: dict[int, Vectors] = {}
     checkups = []
-    for patient, (checkup, vector) in zip(patients, visits, strict=True):
+    for checked, (checkup, vector) in zip(endpoints, results, strict=True):
         if vector is not None:
-            reference = first.setdefault(patient.group, vector)
+            reference = first.setdefault(checked.group, vector)
             if not are_alike(vector, reference):
                 checkup = replace(checkup, error="it makes another vector of a known text than the first of its endpoints")  # noqa: PLW2901
         checkups.append(checkup)
@@ -65,14 +64,14 @@ async def examine(jobs: Sequence[Job], builder: JobBuilder, environ: Mapping[str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Patient:
-    """One place of one model of some jobs; places of one `group` must make the same vectors. `error` says why there is no `model`."""
+class _CheckedEndpoint:
+    """One endpoint of one model of some jobs; endpoints of one `group` must make the same vectors. `error` says why there is no `model`."""
 
     group: int
     jobs: tuple[str, ...]
-    word: str
+    key: str
     config: ModelConfig
-    place: Place | None
+    replica: EndpointConfig | None
     model: Embedder | Llm | None
     error: AsyncrunError | None = None
 
@@ -84,36 +83,36 @@ class _Patient:
     @property
     def row(self) -> Any:
         """Return what is known of its provider, None when nothing is."""
-        return (PROVIDERS if self.word == "embedder" else CHAT_PROVIDERS).get(self.config.provider)
+        return (PROVIDERS if self.key == "embedder" else CHAT_PROVIDERS).get(self.config.provider)
 
 
-def _patients(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[_Patient]:
+def _endpoints_of(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[_CheckedEndpoint]:
     users: dict[tuple[str, str], list[Job]] = {}
     for job in jobs:
-        for word in ("embedder", "llm"):
-            if isinstance(config := getattr(job, word, None), ModelConfig):
+        for key in ("embedder", "llm"):
+            if isinstance(config := getattr(job, key, None), ModelConfig):
                 # What follows from the kind of a job makes no other model of it.
-                users.setdefault((word, model_identity(config, config.model_fields_set)), []).append(job)
-    for group, ((word, _), those) in enumerate(users.items()):
-        config, names = getattr(those[0], word), tuple(job.name for job in those)
+                users.setdefault((key, model_identity(config, config.model_fields_set)), []).append(job)
+    for group, ((key, _), those) in enumerate(users.items()):
+        config, names = getattr(those[0], key), tuple(job.name for job in those)
         try:
-            job = _hasty(those[0])
-            model: Any = builder.llm(getattr(job, word)) if word == "llm" else builder.embedder(job) if job.declared else None
+            job = _asked_once(those[0])
+            model: Any = builder.llm(getattr(job, key)) if key == "llm" else builder.embedder(job) if job.declared else None
         except AsyncrunError as error:
-            yield _Patient(group, names, word, config, None, None, error)
+            yield _CheckedEndpoint(group, names, key, config, None, None, error)
             continue
         members = model.embedders if isinstance(model, SeveralEmbedders) else model.llms if isinstance(model, SeveralChats) else [model]
-        for place, member in zip(config.endpoints_with_limits() or (None,), members, strict=True):
-            yield _Patient(group, names, word, config, place, member)
+        for replica, member in zip(config.endpoints_with_limits() or (None,), members, strict=True):
+            yield _CheckedEndpoint(group, names, key, config, replica, member)
 
 
-async def _visit(patient: _Patient, environ: Mapping[str, str], clock: Clock) -> tuple[Checkup, Vectors | None]:
+async def _check_endpoint(checked: _CheckedEndpoint, environ: Mapping[str, str], clock: Clock) -> tuple[Checkup, Vectors | None]:
     """Return what was found, and the vector of the known text where one came."""
-    model, endpoint = patient.model, patient.endpoint
-    name = f"{patient.word} {patient.config.provider}" + (f"/{model.model_name}" if model is not None and model.model_name else "")
-    checkup = Checkup(name, endpoint.host if endpoint else None, tuple(_settings(patient, environ)), patient.jobs)
+    model, endpoint = checked.model, checked.endpoint
+    name = f"{checked.key} {checked.config.provider}" + (f"/{model.model_name}" if model is not None and model.model_name else "")
+    checkup = Checkup(name, endpoint.host if endpoint else None, tuple(_settings(checked, environ)), checked.jobs)
     if model is None:
-        return _failed(checkup, patient.error), None
+        return _failed(checkup, checked.error), None
     about, vector, started = None, None, clock.monotonic()
     try:
         model.check()
@@ -131,7 +130,7 @@ async def _visit(patient: _Patient, environ: Mapping[str, str], clock: Clock) ->
         checkup = checkup if error.status in (404, 405) else replace(checkup, error=str(error))
     except AsyncrunError as error:
         checkup = _failed(checkup, error)
-    told = _told(about or ServerInfo(), model.model_name, endpoint.limiter if endpoint else None)
+    told = _from_server(about or ServerInfo(), model.model_name, endpoint.limiter if endpoint else None)
     return replace(checkup, settings=(*checkup.settings, *told)), vector
 
 
@@ -168,18 +167,18 @@ async def _about(model: Embedder | Llm) -> ServerInfo | None:
         return None
 
 
-def _settings(patient: _Patient, environ: Mapping[str, str]) -> Iterator[DoctorSetting]:
-    config, row = patient.config, patient.row
-    where = patient.place or config
-    if patient.endpoint is not None and row is not None:
+def _settings(checked: _CheckedEndpoint, environ: Mapping[str, str]) -> Iterator[DoctorSetting]:
+    config, row = checked.config, checked.row
+    where = checked.replica or config
+    if checked.endpoint is not None and row is not None:
         told = next((name for name in row.vendor.addresses if environ.get(name, "").strip()), None)
         source = FILE if where.base_url else f"{ENVIRONMENT}, {told}" if told else DEFAULT
-        yield DoctorSetting("address", where.base_url or patient.endpoint.host, source)
-        yield _key(patient, row, environ)
+        yield DoctorSetting("address", where.base_url or checked.endpoint.host, source)
+        yield _key(checked, row, environ)
     named = next((name for name in getattr(row, "models", ()) if environ.get(name, "").strip()), None)
-    if patient.model is not None and patient.model.model_name:
+    if checked.model is not None and checked.model.model_name:
         source = FILE if config.model else f"{ENVIRONMENT}, {named}" if named else DEFAULT
-        yield DoctorSetting("model", patient.model.model_name, source)
+        yield DoctorSetting("model", checked.model.model_name, source)
     for name in sorted(where.limits.model_fields_set):
         yield DoctorSetting(name.replace("_", " "), f"{getattr(where.limits, name):,g}", FILE)
     for name in sorted(config.model_fields_set - _SPECIAL):
@@ -189,19 +188,19 @@ def _settings(patient: _Patient, environ: Mapping[str, str]) -> Iterator[DoctorS
             yield DoctorSetting(name.replace("_", " "), shown, FILE)
 
 
-def _key(patient: _Patient, row: Any, environ: Mapping[str, str]) -> DoctorSetting:
+def _key(checked: _CheckedEndpoint, row: Any, environ: Mapping[str, str]) -> DoctorSetting:
     """Return whether there is a key and where it comes from; never the key."""
-    if (patient.place or patient.config).api_key is not None:
+    if (checked.replica or checked.config).api_key is not None:
         return DoctorSetting("key", "present", FILE)
-    headers = patient.endpoint.headers if patient.endpoint else {}
+    headers = checked.endpoint.headers if checked.endpoint else {}
     if any(name.lower() == row.vendor.auth for name in headers):
         known = next((name for name in row.vendor.keys if environ.get(name, "").strip()), None)
-        stated = row.vendor.auth in map(str.lower, patient.config.headers)
+        stated = row.vendor.auth in map(str.lower, checked.config.headers)
         return DoctorSetting("key", "present", f"{ENVIRONMENT}, {known}" if known and not stated else FILE)
     return DoctorSetting("key", "none is sent", DEFAULT)
 
 
-def _told(about: ServerInfo, model: str, limiter: Limiter | None) -> Iterator[DoctorSetting]:
+def _from_server(about: ServerInfo, model: str, limiter: Limiter | None) -> Iterator[DoctorSetting]:
     for unit, limit in sorted(limiter.learned.items()) if limiter else ():
         yield DoctorSetting(f"{unit} per minute", f"{limit:,g}", SERVER)
     if (listed := about.has_model(model)) is not None and model:

@@ -50,8 +50,12 @@ class _Written:
 def check_written(request: Request, job_file: JobFile, jobs: Sequence[Job]) -> None:
     """Find out whether the outputs of the selected jobs and the files that flags name are free to be written. Blocks.
 
-    What the job file states is checked with it; its own output is free for a job, also where a flag names it. Raises UsageError.
+    What the job file states alone was checked as it was read, so without such a flag there is nothing to look at. Its own output is free
+    for a job, also where a flag names it. Raises UsageError.
     """
+    options = request.options
+    if not (request.written_paths or request.state_dir or request.env_file or options.input or options.output or options.limit):
+        return
     around = [*_protect_state(request), *_protect_call(request)]
     kept = [*around, *_protect_job_file(job_file)]
     if request.text is None:

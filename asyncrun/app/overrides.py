@@ -69,7 +69,7 @@ def load_jobs(request: Request, *, need_keys: bool = True) -> Selection:
     if options.max_cost is not None:
         _check_prices(jobs)
     check_written(request, job_file, jobs)
-    return Selection(job_file, tuple(_allowed(job, options) for job in jobs))
+    return Selection(job_file, tuple(_with_limits_of_flags(job, options) for job in jobs))
 
 
 def _check_prices(jobs: Sequence[Job]) -> None:
@@ -168,7 +168,7 @@ def limited_path(path: str, limit: int) -> str:
     return str(pure.with_name(f"{pure.stem}.limit-{limit}{pure.suffix}"))
 
 
-def _allowed(job: Job, options: RunOptions) -> Job:
+def _with_limits_of_flags(job: Job, options: RunOptions) -> Job:
     spare = {"workers": options.fallback_workers, "max_runtime": options.fallback_max_runtime}
     changes: dict[str, Any] = {key: value for key, value in spare.items() if value is not None and key not in job.model_fields_set}
     if options.fail_fast:

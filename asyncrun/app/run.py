@@ -55,7 +55,7 @@ def run_jobs_of(
 ) -> RunReport:
     """Run the selected jobs of a file. Raises JobFileError, TryLaterError and StorageError before anything is sent.
 
-    `open_progress` is asked for the onlooker once it is known whether a job writes its rows to standard output. `ended` is told how the
+    `open_progress` is asked for the progress once it is known whether a job writes its rows to standard output. `ended` is told how the
     run has ended, in a thread of its own, before the last pings have arrived.
     """
     selection = load_jobs(request)
@@ -78,15 +78,15 @@ async def _run(
     clock = SystemClock()
     redactor = selection.redactor(request.environ)
     try:
-        notices: AbstractAsyncContextManager[Progress] = nullcontext(progress)
+        pings: AbstractAsyncContextManager[Progress] = nullcontext(progress)
         # A rehearsal with the first items is no news.
         if request.options.limit is None and (addresses := selection.pings()):
-            from asyncrun.app.run_pings import with_notices
+            from asyncrun.app.run_pings import with_pings
 
-            notices = with_notices(progress, addresses, redactor, clock)
+            pings = with_pings(progress, addresses, redactor, clock)
         # Around the lock: neither the next run nor who reads the end of this one need wait for its last ping.
-        async with notices as onlooker:
-            result = await _run_locked(request, selection, state, onlooker, stdin, redactor=redactor, clock=clock)
+        async with pings as progress_and_pings:
+            result = await _run_locked(request, selection, state, progress_and_pings, stdin, redactor=redactor, clock=clock)
             await asyncio.to_thread(ended, result)
             return result
     except Exception as error:
@@ -100,7 +100,7 @@ async def _run_locked(
 ) -> RunResult:
     job_file, jobs, stop = selection.job_file, selection.jobs, StopRequest()
     async with AsyncExitStack() as stack:
-        mended = await _enter(stack, state, request.file, clock, request.options.wait_for_lock)
+        repaired = await _enter(stack, state, request.file, clock, request.options.wait_for_lock)
         # The recorder also warns from its own thread, and a progress belongs to the loop's.
         loop = asyncio.get_running_loop()
         sender = open_sender(request.environ)
@@ -118,8 +118,8 @@ async def _run_locked(
         stack.push_async_callback(asyncio.to_thread, recorder.close)
         if sender:
             stack.callback(sender.close)
-        if mended:
-            tell(mended)
+        if repaired:
+            tell(repaired)
         ledger = Ledger(state / LEDGER, warn)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
         manager = CallbackManager([recorder])
@@ -173,7 +173,7 @@ def _nothing_failed(progress: Progress, clock: Clock) -> RunResult:
 
 
 async def _enter(stack: AsyncExitStack, state: Path, file: Path, clock: Clock, wait_for_lock: float) -> str | None:
-    """Enter the state folder for as long as the stack is open; returns what was mended there.
+    """Enter the state folder for as long as the stack is open; returns what was repaired there.
 
     Raises LockedError if another run is in the way after `wait_for_lock` seconds, TryLaterError if others are after LOCK_TIMEOUT at least.
     """

@@ -1,4 +1,4 @@
-"""Pings of a run and of its jobs: an onlooker that tells the addresses under `notify` of begin and end, beside the work."""
+"""Pings of a run and of its jobs: a progress that tells the addresses under `notify` of begin and end, beside the work."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Address:
     ping: asyncio.Task[None] | None = None
 
 
-class Notices(Progress):
+class RunPings(Progress):
     """Tells addresses how the run and its jobs begin and end; it never waits, and whatever becomes of a ping changes nothing else.
 
     Args:
@@ -128,8 +128,8 @@ class Notices(Progress):
 
 
 @asynccontextmanager
-async def with_notices(progress: Progress, addresses: Mapping[str, str], redactor: Redactor, clock: Clock) -> AsyncIterator[Progress]:
-    """Yield an onlooker that also pings the addresses, by the names of jobs and `RUN`.
+async def with_pings(progress: Progress, addresses: Mapping[str, str], redactor: Redactor, clock: Clock) -> AsyncIterator[Progress]:
+    """Yield a progress that also pings the addresses, by the names of jobs and `RUN`.
 
     An error of the block is pinged too, but for a lock: the run that has it tells of itself.
     """
@@ -144,19 +144,19 @@ async def with_notices(progress: Progress, addresses: Mapping[str, str], redacto
             return f"no connection can be made: {error}"
         return await send_ping(opened, address, body, clock=clock, rng=rng, tries=tries)
 
-    notices = Notices(addresses, send=send, redact=redactor.redact, warn=progress.warn, rid=uuid.uuid4())
+    pings = RunPings(addresses, send=send, redact=redactor.redact, warn=progress.warn, rid=uuid.uuid4())
     try:
-        yield CombinedProgress(progress, notices)
+        yield CombinedProgress(progress, pings)
     except LockedError:
         raise
     except Exception as error:
-        notices.failed(error)
+        pings.failed(error)
         raise
     except BaseException:
-        notices.give_up()
+        pings.give_up()
         raise
     finally:
-        await notices.aclose()
+        await pings.aclose()
         with suppress(OSError, UsageError):
             await (await client).aclose()
 

@@ -1,4 +1,4 @@
-"""The state folder of a run: entered with others, over a ledger that is mended first, or alone; standard input is kept there as a file."""
+"""The state folder of a run: entered with others, over a ledger that is repaired first, or alone; standard input is kept there."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SPOOL = "stdin."
 
 @contextmanager
 def enter_state_folder(state: Path, job_file: Path) -> Iterator[str | None]:
-    """Hold the lock of a job file for as long as the block runs, over a ledger that can be read; gives what was mended, None for nothing.
+    """Hold the lock of a job file for as long as the block runs, over a ledger that can be read; gives what was repaired, None for nothing.
 
-    One enters at a time: of two that find the ledger damaged, neither has the lock that the other must have to mend it. Blocks while it
-    mends, and waits for nobody. A ledger on a network file system is refused.
+    One enters at a time: of two that find the ledger damaged, neither has the lock that the other must have to repair it. Blocks while it
+    repairs, and waits for nobody. A ledger on a network file system is refused.
 
     Raises TryLaterError when another process is entering or cleaning, LockedError when another run of the job file is going on, or the
     ledger is damaged and a run of another job file uses it, StorageError, and DamagedStateError for a ledger of a newer version.
@@ -32,8 +32,8 @@ def enter_state_folder(state: Path, job_file: Path) -> Iterator[str | None]:
     with ExitStack() as stack:
         with hold_folder(state, timeout=0):
             stack.enter_context(hold_run_lock(lock_file(state, job_file), SystemClock().now()))
-            mended = _mend(state, job_file)
-        yield mended
+            repaired = _repair(state, job_file)
+        yield repaired
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def enter_alone(state: Path, job_file: Path) -> Iterator[None]:
         yield
 
 
-def _mend(state: Path, job_file: Path) -> str | None:
+def _repair(state: Path, job_file: Path) -> str | None:
     check_filesystem(state, filesystem_of(state))
     with ExitStack() as stack:
 
@@ -57,8 +57,8 @@ def _mend(state: Path, job_file: Path) -> str | None:
             except LockedError as error:
                 raise LockedError(f"the ledger is damaged, and to mend it nobody else may use it: {error.message}") from error
 
-        mended = repair_ledger(state / LEDGER, alone)
-    return None if mended is None else str(mended)
+        repaired = repair_ledger(state / LEDGER, alone)
+    return None if repaired is None else str(repaired)
 
 
 @contextmanager

@@ -159,7 +159,7 @@ def run_and_report(
 
 
 def _open_progress(options: GlobalOptions, stdout_taken: bool, *, log_file: Path | None = None) -> Progress:
-    """Return the onlooker that the flags, the streams and the environment call for; JSON goes to stderr when rows go to stdout.
+    """Return the progress that the flags, the streams and the environment call for; JSON goes to stderr when rows go to stdout.
 
     With a log file it is told everything, too. Raises OutputError when that cannot be opened.
     """

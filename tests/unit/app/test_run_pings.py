@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from asyncrun.aio.stop import MAX_RUNTIME
-from asyncrun.app.run_pings import OVERLAP, RUN, Notices
+from asyncrun.app.run_pings import OVERLAP, RUN, RunPings
 from asyncrun.errors import OutageError
 from asyncrun.results import Counts, JobResult, RunResult, Status
 
@@ -42,8 +42,8 @@ class Receiver:
         self.rids += parse_qs(parts.query)["rid"]
         return self.why
 
-    def notices(self, addresses: dict[str, str] = ADDRESSES) -> Notices:
-        return Notices(addresses, send=self.send, redact=lambda text: text.replace("hunter2", "***"), warn=self.warnings.append, rid=RID)
+    def notices(self, addresses: dict[str, str] = ADDRESSES) -> RunPings:
+        return RunPings(addresses, send=self.send, redact=lambda text: text.replace("hunter2", "***"), warn=self.warnings.append, rid=RID)
 
     @property
     def paths(self) -> list[str]:
