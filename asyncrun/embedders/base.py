@@ -9,7 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from asyncrun.embedders.interface import Empty, TooLong, merge, no_vectors, renumber
+from asyncrun.embedders.interface import Empty, TooLong, merge_outcomes, no_vectors, renumber
 from asyncrun.embedders.same_model import SimilarityMode, Vector, similarity
 from asyncrun.embedders.text_policies import LongTexts, find_sendable, key_text
 from asyncrun.errors import AsyncrunError, ItemError
@@ -143,7 +143,7 @@ class BaseEmbedding(ABC):
         answer = renumber(answer, ready)
         if self.on_too_long != "fail" and answer.error is None and any(failure.reason == "too_long" for failure in answer.failures):
             answer = await self._with_long_texts(answer, texts, input_type)
-        return merge([answer, no_vectors(failures)]) if failures else answer
+        return merge_outcomes([answer, no_vectors(failures)]) if failures else answer
 
     async def _embed_in_batches(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
         """Embed texts that together may be more than one batch, until an error ends it; `cut` has the endpoint cut what is too long."""
@@ -157,7 +157,7 @@ class BaseEmbedding(ABC):
             answers.append(renumber(answer, batch))
             if answer.error is not None:
                 break
-        return merge(answers)
+        return merge_outcomes(answers)
 
     async def _with_long_texts(self, answer: Embedded, texts: Sequence[str], input_type: InputType) -> Embedded:
         """Return the answer with vectors for the texts that were too long, by the policy."""
@@ -175,7 +175,7 @@ class BaseEmbedding(ABC):
             if parts[-1].error is not None:
                 break
             parts.append(renumber(await embed(texts[failure.position], failure), [failure.position]))
-        return merge(parts)
+        return merge_outcomes(parts)
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
         if self.keeps_together:

@@ -14,7 +14,7 @@ from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.dialects import Dialect
-from asyncrun.embedders.interface import Empty, TooLong, merge, no_vectors, renumber
+from asyncrun.embedders.interface import Empty, TooLong, merge_outcomes, no_vectors, renumber
 from asyncrun.embedders.reply_checks import Expected, ProvenReply, check_reply
 from asyncrun.embedders.same_model import AnsweringModel
 from asyncrun.embedders.splitter import FIRST_ITEMS, Capacity, Part, Splitter
@@ -167,7 +167,7 @@ class HttpEmbedder(BaseEmbedding):
                     outcomes.append(renumber(outcome, part.positions))
                     canary.error = outcome.error
             error = canary.error
-        return replace(merge(outcomes), error=error)
+        return replace(merge_outcomes(outcomes), error=error)
 
     _embed = embed_as_is
 

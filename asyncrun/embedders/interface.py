@@ -113,7 +113,7 @@ def renumber(answer: Embedded, positions: Sequence[int]) -> Embedded:
     )
 
 
-def merge(parts: Sequence[Embedded]) -> Embedded:
+def merge_outcomes(parts: Sequence[Embedded]) -> Embedded:
     """Return several answers about different texts of one call as one, in the order of positions; of several errors it has the first.
 
     Raises ValueError when a position is answered twice or the vectors differ in dimension.

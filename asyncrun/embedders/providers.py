@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from asyncrun.endpoints import vendors
-from asyncrun.endpoints.address import fill, join, with_query
+from asyncrun.endpoints.address import join, with_model, with_query
 from asyncrun.endpoints.vendors import Vendor
 from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType
@@ -98,8 +98,8 @@ class Provider:
         """
         base_url, model = base_url.removesuffix(self.other_form), model.removeprefix(self.model_prefix)
         if api_version is None or self.versioned_path is None:
-            return join(base_url, fill(self.path, model))
-        return with_query(join(base_url, fill(self.versioned_path, model)), {"api-version": api_version})
+            return join(base_url, with_model(self.path, model))
+        return with_query(join(base_url, with_model(self.versioned_path, model)), {"api-version": api_version})
 
     def word(self, model: str, input_type: InputType) -> str | None:
         """Return the word for texts of this type, None where nothing is said."""

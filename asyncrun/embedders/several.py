@@ -13,7 +13,7 @@ from asyncrun.aio.limits import Limits
 from asyncrun.aio.permit import Reservation
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.http_embedder import HttpEmbedder
-from asyncrun.embedders.interface import merge, no_vectors, renumber
+from asyncrun.embedders.interface import merge_outcomes, no_vectors, renumber
 from asyncrun.embedders.same_model import KNOWN_TEXT, are_alike
 from asyncrun.endpoints.replicas import ABOUT_ENDPOINT, Replica, Replicas, reserve_at_first
 from asyncrun.errors import AsyncrunError, EndpointError, OutageError, SpaceMismatchError
@@ -142,7 +142,7 @@ class SeveralEmbedders(BaseEmbedding):
             self._replicas.leave_out(replica, outcome.error)
             outcomes.append(replace(outcome, failures=(), error=None))
             left = [number for number in left if number not in outcome.positions]
-        answer, spent, self._spent = merge(outcomes), self._spent, Usage()
+        answer, spent, self._spent = merge_outcomes(outcomes), self._spent, Usage()
         return replace(answer, usage=answer.usage + spent, beside=answer.beside + spent.tokens)
 
     async def _book(

@@ -89,7 +89,7 @@ class LongTexts:
         """Embed the longest beginning that is known to fit."""
         spent: list[Embedded] = []
         for _ in range(MAX_TRIES):
-            text = await asyncio.to_thread(shorten, text, self.prefix, self.tokenizer, self.max_tokens, failure.message)
+            text = await asyncio.to_thread(cut_to_fit, text, self.prefix, self.tokenizer, self.max_tokens, failure.message)
             if not text or text.isspace():
                 break
             answer = await self.embed([self.prefix + text])
@@ -144,10 +144,10 @@ def parts_needed(text: str, prefix: str, tokenizer: Tokenizer | None, max_tokens
     return max(-(-sizes[0] // sizes[1]), 2) if sizes else 2
 
 
-def shorten(text: str, prefix: str, tokenizer: Tokenizer | None, max_tokens: int | None, message: str) -> str:
+def cut_to_fit(text: str, prefix: str, tokenizer: Tokenizer | None, max_tokens: int | None, message: str) -> str:
     """Return a beginning of the text that fits, or that is nearer to fitting: a server's words may have to be asked for again.
 
-    >>> shorten("abcdefgh", "", None, None, "input is too long")
+    >>> cut_to_fit("abcdefgh", "", None, None, "input is too long")
     'abcd'
     """
     if tokenizer is not None and max_tokens is not None:

@@ -145,10 +145,10 @@ def join(base_url: str, path: str) -> str:
     return base_url + path
 
 
-def fill(path: str, model: str) -> str:
+def with_model(path: str, model: str) -> str:
     """Return a path with the model's name in its place.
 
-    >>> fill("/models/{model}:embed", "owner/na me")
+    >>> with_model("/models/{model}:embed", "owner/na me")
     '/models/owner/na%20me:embed'
     """
     return path.replace("{model}", quote(model, safe="/-._~"))

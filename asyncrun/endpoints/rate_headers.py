@@ -46,10 +46,10 @@ def wait_hint(headers: Mapping[str, str], document: Any, words: str, now: float)
     return None
 
 
-def parse_duration(text: str) -> float | None:
+def parse_go_duration(text: str) -> float | None:
     """Return seconds of a Go duration (`6m0s`, `12ms`) or a bare number, None for anything else.
 
-    >>> parse_duration("6m0s"), parse_duration("12ms"), parse_duration("1.5"), parse_duration("soon")
+    >>> parse_go_duration("6m0s"), parse_go_duration("12ms"), parse_go_duration("1.5"), parse_go_duration("soon")
     (360.0, 0.012, 1.5, None)
     """
     text = text.strip()
@@ -63,22 +63,22 @@ def parse_duration(text: str) -> float | None:
 
 
 def _candidates(headers: Mapping[str, str], document: Any, words: str, now: float) -> Iterator[float | None]:
-    milliseconds = parse_duration(headers.get("retry-after-ms", ""))
+    milliseconds = parse_go_duration(headers.get("retry-after-ms", ""))
     yield None if milliseconds is None else milliseconds / 1000
     after = headers.get("retry-after", "")
     at = parse_date(after)
-    yield parse_duration(after) if at is None else max(at - now, 0.0)
+    yield parse_go_duration(after) if at is None else max(at - now, 0.0)
     yield _retry_info(document)
     if match := _WORDS.search(words):
         unit = (match[2] or "s").lower()
         yield float(match[1]) * (_UNITS["ms"] if unit == "ms" else 60.0 if unit.startswith("m") else 1.0)
     if match := _RATE_LIMIT.search(headers.get("ratelimit", "")):
         yield float(match[1]) + 1  # the whole second that its own client adds
-    reset = parse_duration(headers.get("x-ratelimit-reset", ""))
+    reset = parse_go_duration(headers.get("x-ratelimit-reset", ""))
     yield reset - now if reset is not None and reset > EPOCH else reset
     # OpenAI's family has one reset per unit; only the unit that is used up holds anybody back.
     spent = [unit for unit in ("requests", "tokens") if headers.get(f"x-ratelimit-remaining-{unit}", "").strip() == "0"]
-    resets = [parse_duration(headers.get(f"x-ratelimit-reset-{unit}", "")) for unit in spent]
+    resets = [parse_go_duration(headers.get(f"x-ratelimit-reset-{unit}", "")) for unit in spent]
     yield max((seconds for seconds in resets if seconds is not None), default=None)
 
 
@@ -90,7 +90,7 @@ def _retry_info(document: Any) -> float | None:
     details = error.get("details") if isinstance(error, dict) else None
     for detail in details if isinstance(details, list) else ():
         if isinstance(detail, dict) and isinstance(detail.get("retryDelay"), str):
-            return parse_duration(detail["retryDelay"])
+            return parse_go_duration(detail["retryDelay"])
     return None
 
 
@@ -129,7 +129,7 @@ def _named(headers: Mapping[str, str], now: float) -> Iterator[tuple[str, Stated
     for unit, name in _NAMES:
         limit = _number(headers.get(name.format("limit"), ""))
         if limit is not None and limit > 0:
-            reset = parse_duration(headers.get(name.format("reset"), ""))
+            reset = parse_go_duration(headers.get(name.format("reset"), ""))
             yield unit, StatedLimit(limit, _number(headers.get(name.format("remaining"), "")), _seconds(reset, now))
 
 

@@ -14,7 +14,7 @@ import orjson
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints import vendors
-from asyncrun.endpoints.address import auth_header, check_key, fill, find_address, join, with_query
+from asyncrun.endpoints.address import auth_header, check_key, find_address, join, with_model, with_query
 from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
 from asyncrun.endpoints.replies import BadReplyError, CallAnswer, CallFailure, RepeatedRefusals, count_of
 from asyncrun.endpoints.vendors import Vendor
@@ -115,7 +115,7 @@ class OpenAIChat:
         path = DEPLOYMENT if provider == "azure" and api_version else row.path
         query = {**({"api-version": api_version} if api_version else {}), **(params or {})}
         self.provider, self.model_name = provider, model
-        url = with_query(join(address.base_url, fill(path, model)), query)
+        url = with_query(join(address.base_url, with_model(path, model)), query)
         self.endpoint = Endpoint(url, auth_header(row.vendor, address.key), options)
         self.workers = self.endpoint.workers
         self.max_output_tokens = max_output_tokens

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from asyncrun.embedders.interface import merge, no_vectors, renumber
+from asyncrun.embedders.interface import merge_outcomes, no_vectors, renumber
 from asyncrun.records import Embedded, EmbedFailure
 from asyncrun.usage import Usage, Waits
 
@@ -21,7 +21,7 @@ def test_positions_of_a_part_become_those_of_the_whole():
 
 
 def test_parts_are_merged_in_the_order_of_the_texts():
-    whole = merge(
+    whole = merge_outcomes(
         [
             answer(3, 1, places=[3, 1], usage=Usage(1, 0, 7)),
             no_vectors([EmbedFailure(2, "empty", "")]),
@@ -36,8 +36,8 @@ def test_parts_are_merged_in_the_order_of_the_texts():
 def test_used_and_waited_add_up():
     part = Embedded(np.ones((1, 1), np.float32), (0,), usage=Usage(1, 1, 5, 0.5), waits=Waits(rate=1.0))
     other = Embedded(np.ones((1, 1), np.float32), (1,), usage=Usage(2, 0, 3, None), waits=Waits(rate=2.0))
-    assert merge([part, other]).usage == Usage(3, 1, 8, 0.5)
-    assert merge([part, other]).waits.rate == 3.0
+    assert merge_outcomes([part, other]).usage == Usage(3, 1, 8, 0.5)
+    assert merge_outcomes([part, other]).waits.rate == 3.0
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def test_used_and_waited_add_up():
 )
 def test_two_answers_about_one_text_are_an_error(parts):
     with pytest.raises(ValueError):
-        merge(parts)
+        merge_outcomes(parts)
 
 
 def test_nothing_merges_to_nothing():
-    assert merge([]).positions == ()
+    assert merge_outcomes([]).positions == ()

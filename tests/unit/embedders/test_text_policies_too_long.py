@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.embedders.text_policies import equal_parts, parts_needed, shorten, weighted_mean, weights
+from asyncrun.embedders.text_policies import cut_to_fit, equal_parts, parts_needed, weighted_mean, weights
 
 
 class Words:
@@ -49,16 +49,16 @@ def test_as_few_parts_as_can_be_known(tokenizer, limit, message, count):
 
 def test_the_prefix_takes_its_room():
     assert parts_needed("a b c d e f", "query: ", Words(), 6, "") == 2
-    assert shorten("a b c d e f", "query: ", Words(), 6, "") == "a b c"
+    assert cut_to_fit("a b c d e f", "query: ", Words(), 6, "") == "a b c"
 
 
 def test_a_text_is_cut_where_the_last_token_that_fits_ends():
-    assert shorten("one two three four", "", Words(), 5, "") == "one two three"
+    assert cut_to_fit("one two three four", "", Words(), 5, "") == "one two three"
 
 
 @given(st.text(min_size=1), st.sampled_from(["too long", "less than 512 tokens. Given: 700", "less than 700 tokens. Given: 512"]))
 def test_a_cut_text_is_a_shorter_beginning(text, message):
-    cut = shorten(text, "", None, None, message)
+    cut = cut_to_fit(text, "", None, None, message)
     assert text.startswith(cut)
     assert len(cut) < len(text)
 

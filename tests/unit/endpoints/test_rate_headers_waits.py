@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.endpoints.rate_headers import parse_duration, wait_hint
+from asyncrun.endpoints.rate_headers import parse_go_duration, wait_hint
 
 NOW = 1_800_000_000.0
 DATE = "Fri, 15 Jan 2027 08:00:00 GMT"  # NOW
@@ -58,4 +58,4 @@ def test_whatever_comes_it_is_a_time_to_wait_or_nothing(text, document):
     ("text", "seconds"), [("1s", 1), ("6m0s", 360), ("12ms", 0.012), ("1h30m", 5400), ("7", 7), ("1s2", None), ("s", None)]
 )
 def test_durations(text, seconds):
-    assert parse_duration(text) == seconds
+    assert parse_go_duration(text) == seconds
