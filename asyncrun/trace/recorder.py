@@ -9,11 +9,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from asyncrun import __version__
 from asyncrun.callbacks.handler import BaseCallbackHandler
@@ -24,7 +23,7 @@ from asyncrun.errors import StopRunError, StorageError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 from asyncrun.trace.attributes import LONGEST_TEXT, clean_values, pick_attributes
-from asyncrun.trace.run_record import RUNNING, RunEnd, RunRecord, Span, new_run_id
+from asyncrun.trace.run_record import RunRecord, Span, new_run_id
 from asyncrun.trace.span_queue import SpanQueue
 from asyncrun.trace.store import TraceStore
 
@@ -138,7 +137,6 @@ class TraceRecorder(BaseCallbackHandler):
         self,
         *,
         job_file: str | None = None,
-        version: str = __version__,
         host: str | None = None,
         settings: Mapping[str, Any] | None = None,
         job_file_hash: str | None = None,
@@ -152,18 +150,20 @@ class TraceRecorder(BaseCallbackHandler):
         now = self._clock.now()
         self._began = self._monotonic()
         self._warned = False
+        began = RunRecord(
+            "",
+            now,
+            job_file=None if job_file is None else self._clean(job_file),
+            version=__version__,
+            host=self._clean(host or platform.node()),
+            seen=now,
+            settings=clean_values(settings or {}, self._redactor.redact),
+            job_file_hash=job_file_hash,
+        )
         with self._writing:
             self._events.clear()
             for _ in range(MOST_TRIES):
-                run = RunRecord(
-                    new_run_id(now, self._token()),
-                    *(now, None, RUNNING, None, None),
-                    None if job_file is None else self._clean(job_file),
-                    *(version, self._clean(host or platform.node())),
-                    seen=now,
-                    settings=clean_values(settings or {}, self._redactor.redact),
-                    job_file_hash=job_file_hash,
-                )
+                run = replace(began, run_id=new_run_id(now, self._token()))
                 self._queue = SpanQueue(run, now - self._began, self._clean, texts=self._texts)
                 try:
                     if self._store is None or self._queue.add_run(self._store):
@@ -183,12 +183,19 @@ class TraceRecorder(BaseCallbackHandler):
             return
         queue.give_up()
         lasted = self._monotonic() - self._began
-        words = orjson.dumps(clean_values(summary or {}, self._redactor.redact)).decode()
-        end = RunEnd(queue.run.started + lasted, status, exit_code, lasted if seconds is None else seconds, words, self.lost)
+        run = replace(
+            queue.run,
+            ended=queue.run.started + lasted,
+            status=status,
+            exit_code=exit_code,
+            seconds=lasted if seconds is None else seconds,
+            summary=clean_values(summary or {}, self._redactor.redact),
+            lost=self.lost,
+        )
         try:
             with self._writing:
                 if queue.number is not None or queue.add_run(store):
-                    store.end_run(queue.number or 0, end)
+                    store.end_run(queue.number or 0, run)
         except StorageError as error:
             self._warn(error)
 
@@ -223,12 +230,7 @@ class TraceRecorder(BaseCallbackHandler):
             queue.take_jobs(log)
 
     def on_event_start(
-        self,
-        event_type: CBEventType,
-        payload: dict[str, Any] | None = None,
-        event_id: str = "",
-        parent_id: str = "",
-        **kwargs: Any,
+        self, event_type: CBEventType, payload: dict[str, Any] | None = None, event_id: str = "", parent_id: str = "", **kwargs: Any
     ) -> str:
         """Note the start of an event; the payload, which is read later, may name its span ("name")."""
         event_id = event_id or new_id()
@@ -237,13 +239,7 @@ class TraceRecorder(BaseCallbackHandler):
             self._events.append((event_id, self._monotonic(), event_type, parent_id, payload))
         return event_id
 
-    def on_event_end(
-        self,
-        event_type: CBEventType,
-        payload: dict[str, Any] | None = None,
-        event_id: str = "",
-        **kwargs: Any,
-    ) -> None:
+    def on_event_end(self, event_type: CBEventType, payload: dict[str, Any] | None = None, event_id: str = "", **kwargs: Any) -> None:
         """Note the end of an event; the payload's key "status" says how it ended, without it an exception does."""
         if self._recording:
             self._relieve()

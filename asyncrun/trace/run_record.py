@@ -84,13 +84,13 @@ class RunRecord:
 
     run_id: str
     started: float
-    ended: float | None
-    status: str
-    exit_code: int | None
-    seconds: float | None
-    job_file: str | None
-    version: str
-    host: str
+    ended: float | None = None
+    status: str = RUNNING
+    exit_code: int | None = None
+    seconds: float | None = None
+    job_file: str | None = None
+    version: str = ""
+    host: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
     seen: float = 0.0
     lost: int = 0
@@ -107,15 +107,3 @@ class RunRecord:
             return self.status
         # Its last sign lies in the future when the clock was set back since.
         return RUNNING if abs(now - self.seen) <= SILENCE else UNFINISHED
-
-
-@dataclass(frozen=True, slots=True)
-class RunEnd:
-    """How a run ended; `summary` is JSON."""
-
-    ended: float
-    status: str
-    exit_code: int
-    seconds: float
-    summary: str
-    lost: int

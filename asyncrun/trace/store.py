@@ -14,7 +14,7 @@ import orjson
 
 from asyncrun.errors import DamagedStateError, StorageError, os_words
 from asyncrun.sqlite_files import BUSY_SECONDS, address_to_look, can_write, enter_wal, is_damage, primary_code
-from asyncrun.trace.run_record import RUNNING, RunEnd, RunRecord, Span
+from asyncrun.trace.run_record import RUNNING, RunRecord, Span
 
 FORMAT = 2
 """The store's `PRAGMA user_version`."""
@@ -91,10 +91,10 @@ class TraceStore:
             cursor = self._connection.execute(sql, values)
             return cursor.lastrowid if cursor.rowcount else None
 
-    def end_run(self, number: int, end: RunEnd) -> None:
-        """Record how a run ended."""
+    def end_run(self, number: int, run: RunRecord) -> None:
+        """Record how a run ended, which is its last sign of life as well."""
         sql = """UPDATE runs SET ended = ?, status = ?, exit_code = ?, seconds = ?, summary = ?, lost = ?, seen = ? WHERE run = ?"""
-        values = (end.ended, end.status, end.exit_code, end.seconds, end.summary.encode(), end.lost, end.ended, number)
+        values = (run.ended, run.status, run.exit_code, run.seconds, orjson.dumps(run.summary), run.lost, run.ended, number)
         with self._errors("write"), self._transaction():
             self._connection.execute(sql, values)
 

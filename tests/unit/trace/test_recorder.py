@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from asyncrun import __version__
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.callbacks import CallbackManager, CBEventType, EventPayload
 from asyncrun.errors import DamagedStateError
@@ -46,7 +47,7 @@ def read(path: Path) -> tuple[list[RunRecord], list[list[Span]]]:
 
 def test_a_run_is_recorded_with_its_events(path: Path, clock: HandClock, recorder: TraceRecorder) -> None:
     manager = CallbackManager([recorder])
-    run_id = recorder.begin_run(job_file="jobs.yaml", version="0.1.0", host="here")
+    run_id = recorder.begin_run(job_file="jobs.yaml", host="here")
     with manager.event(CBEventType.ASYNC_JOB, payload={"name": "embed-notes"}):
         clock.pass_by(1)
         with manager.event(CBEventType.EMBEDDING, payload={"items": 2}) as event:
@@ -57,7 +58,7 @@ def test_a_run_is_recorded_with_its_events(path: Path, clock: HandClock, recorde
     assert run_id == recorder.run_id == "20261124-021500-4f2a"
     assert (run.run_id, run.started, run.ended, run.seconds) == (run_id, STARTED, STARTED + 1.5, 1.5)
     assert (run.status, run.exit_code, run.summary, run.lost) == ("succeeded", 0, {"items": 2}, 0)
-    assert (run.job_file, run.version, run.host) == ("jobs.yaml", "0.1.0", "here")
+    assert (run.job_file, run.version, run.host) == ("jobs.yaml", __version__, "here")
     assert job == Span(run_id, 1, None, "async_job", "embed-notes", STARTED, STARTED + 1.5, "succeeded", {})
     assert (batch.parent, batch.type, batch.name, batch.start, batch.end) == (1, "embedding", "", STARTED + 1, STARTED + 1.5)
     assert batch.attributes == {f"waits.{name}": 0.0 for name in Waits.__slots__} | {"waits.rate": 0.25, "items": 2, "tokens": 9}

@@ -13,7 +13,7 @@ import pytest
 
 import asyncrun.trace.store as store_module
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError
-from asyncrun.trace.run_record import RunEnd, RunRecord, Span
+from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.store import FORMAT, TraceStore
 
 RUN = RunRecord("20261124-021500-4f2a", 10.0, None, "running", None, None, "jobs.yaml", "0.1.0", "here", {}, 10.0)
@@ -56,7 +56,9 @@ def test_a_span_is_written_again_with_its_end(path: Path) -> None:
 
 def test_an_ended_run_says_how(path: Path) -> None:
     with TraceStore(path) as store:
-        store.end_run(store.add_run(RUN) or 0, RunEnd(12.0, "partial", 3, 2.0, '{"items": 5}', 1))
+        store.end_run(
+            store.add_run(RUN) or 0, replace(RUN, ended=12.0, status="partial", exit_code=3, seconds=2.0, summary={"items": 5}, lost=1)
+        )
         [run] = store.runs()
     assert (run.ended, run.status, run.exit_code, run.seconds, run.summary, run.lost) == (12.0, "partial", 3, 2.0, {"items": 5}, 1)
 
@@ -226,7 +228,7 @@ def ended(store: TraceStore, run_id: str, started: float, spans: int = 0) -> Non
     number = store.add_run(replace(RUN, run_id=run_id, started=started, seen=started)) or 0
     rows = [(n, None, "embedding", "x" * 200, started, started, "ok", None) for n in range(1, spans + 1)]
     store.write_spans(number, rows, seen=started, lost=0)
-    store.end_run(number, RunEnd(started + 1, "succeeded", 0, 1.0, "{}", 0))
+    store.end_run(number, replace(RUN, ended=started + 1, status="succeeded", exit_code=0, seconds=1.0))
 
 
 def test_runs_past_their_time_are_removed_with_their_spans(path: Path) -> None:
