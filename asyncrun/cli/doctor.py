@@ -26,7 +26,7 @@ def doctor(
     from asyncrun.app.doctor import diagnose, diagnose_under_cron
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import DEFAULTS, build_request, only_job_file
-    from asyncrun.ui.doctor import DoctorSetting, describe_diagnosis, render_diagnosis
+    from asyncrun.ui.doctor import DoctorSetting, diagnosis_document, render_diagnosis
 
     found = file is not None or any(Path(name).exists() for name in DEFAULTS)
     path = only_job_file(file, "doctor jobs.yaml") if found else None
@@ -49,7 +49,7 @@ def doctor(
     given += [DoctorSetting(*stated) for stated in stated_for_commands(load_config(os.environ), os.environ)]
     diagnosis = diagnose(build_request(options, path, []) if path is not None else None, given, os.environ)
     if options.json:
-        print_document(describe_diagnosis(diagnosis))
+        print_document(diagnosis_document(diagnosis))
     elif not (options.quiet and diagnosis.healthy):
         print_answer(render_diagnosis(diagnosis), sentences=True)
     return 0 if diagnosis.healthy else 1

@@ -64,10 +64,10 @@ def render_diagnosis(diagnosis: Diagnosis) -> str:
     return "\n".join(_lines(diagnosis))
 
 
-def describe_diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
+def diagnosis_document(diagnosis: Diagnosis) -> dict[str, Any]:
     """Return the JSON document.
 
-    >>> describe_diagnosis(Diagnosis(()))
+    >>> diagnosis_document(Diagnosis(()))
     {'schema': 1, 'ok': True, 'settings': [], 'models': [], 'mistakes': []}
     """
     models = [{"ok": checkup.error is None, **asdict(checkup), "jobs": list(checkup.jobs)} for checkup in diagnosis.checkups]

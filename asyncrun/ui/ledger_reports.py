@@ -27,7 +27,7 @@ def render_cleaning(cleaning: Cleaning) -> str:
         total = _held(sum(space.vectors for space in spaces), sum(space.answers for space in spaces))
         size = render_size(sum(space.bytes for space in spaces))
         lines.append(f"{did} {counted(len(spaces), 'space')} that no job file here uses: {total}, {size}")
-        lines += [f"  {name_space(space)}: {_held(space.vectors, space.answers)}, {render_size(space.bytes)}" for space in spaces]
+        lines += [f"  {render_space(space)}: {_held(space.vectors, space.answers)}, {render_size(space.bytes)}" for space in spaces]
     if again := cleaning.superseded.vectors:
         verb = "was" if again == 1 else "were"
         lines.append(f"{did} {counted(again, 'vector')} that {verb} made again since: {render_size(cleaning.superseded.bytes)}")
@@ -70,7 +70,7 @@ def describe_space(space: SpaceSize) -> dict[str, Any]:
     return described if isinstance(described, dict) and described else {"fingerprint": space.fingerprint}
 
 
-def name_space(space: SpaceSize) -> str:
+def render_space(space: SpaceSize) -> str:
     """Return what a space is made of in words; the local model, which its file stands for, has its name."""
     parts = describe_space(space)
     if parts.get("model") == MODEL.sha256:
@@ -91,7 +91,7 @@ def render_sizes(sizes: Sequence[SpaceSize]) -> str:
     """
     if not sizes:
         return "the ledger is empty"
-    rows = [(f"{size.vectors:,}", f"{size.answers:,}", render_size(size.bytes), name_space(size)) for size in sizes]
+    rows = [(f"{size.vectors:,}", f"{size.answers:,}", render_size(size.bytes), render_space(size)) for size in sizes]
     if len(sizes) > 1:
         vectors, answers = sum(size.vectors for size in sizes), sum(size.answers for size in sizes)
         rows.append((f"{vectors:,}", f"{answers:,}", render_size(sum(size.bytes for size in sizes)), "all"))

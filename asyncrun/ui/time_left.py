@@ -8,11 +8,11 @@ from asyncrun.usage import Load
 
 MOST_OF_AN_OPEN_CALL = 0.95
 """As how much of it a call under way counts at most, however long it takes."""
-OWN_PACE = 0.5
+LIMITED_BELOW = 0.5
 """Share of their time that calls must be worked on for; below it, a limit sets the pace and not the calls."""
-LEAST_UNLIKE = 0.01
+LEAST_DIFFERENCE = 0.01
 """How unlike calls must be (0: all alike, 1: not at all) before what a text costs can be told from what a byte costs."""
-DEAREST_TEXT = 500
+MOST_BYTES_A_TEXT = 500
 """As much as so many bytes a text costs at most beside its own: what few calls say of it may be far off."""
 
 
@@ -25,7 +25,7 @@ class AnsweredCalls:
     worked: float = 0.0
     fit: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0)
 
-    def and_one(self, load: Load, took: float, worked: float) -> AnsweredCalls:
+    def with_call(self, load: Load, took: float, worked: float) -> AnsweredCalls:
         """Return these with one more."""
         texts, size = load.texts, load.size
         products = (texts * texts, texts * size, size * size, texts * worked, size * worked)
@@ -33,17 +33,17 @@ class AnsweredCalls:
         return AnsweredCalls(self.load + load, self.took + took, self.worked + worked, fit)
 
     @property
-    def pace(self) -> float:
+    def worked_share(self) -> float:
         """Return the share of their time in which calls were worked on: the rest they stood in a line."""
         return self.worked / self.took if self.took > 0 else 1.0
 
     def seconds(self, load: Load) -> float:
         """Return how long so much is worked on: so long for each text and each byte, by least squares; at a limit's pace, by bytes."""
         tt, ts, ss, ty, sy = self.fit
-        unlike, per_byte = tt * ss - ts * ts, self.worked / max(self.load.size, 1)
-        if self.pace <= OWN_PACE or unlike <= LEAST_UNLIKE * tt * ss:
+        difference, per_byte = tt * ss - ts * ts, self.worked / max(self.load.size, 1)
+        if self.worked_share <= LIMITED_BELOW or difference <= LEAST_DIFFERENCE * tt * ss:
             return load.size * per_byte
-        per_text = min(max((ty * ss - sy * ts) / unlike, 0.0), DEAREST_TEXT * per_byte)
+        per_text = min(max((ty * ss - sy * ts) / difference, 0.0), MOST_BYTES_A_TEXT * per_byte)
         return load.texts * per_text + load.size * max((sy - per_text * ts) / ss, 0.0)
 
 
@@ -51,7 +51,7 @@ class AnsweredCalls:
 class Workload:
     """What a task sends: `left` is not answered yet, calls under way included; `under_way` are those, each with its beginning.
 
-    `began` is when it began to send, `heard` when the last answer came. `first` is a first call that had nothing beside it (a small
+    `began` is when it began to send, `last_answer` when the last answer came. `first` is a first call that had nothing beside it (a small
     one that proves the model, before all others): it was answered before `began`.
 
     All times are seconds of the monotonic clock. What was done before the task began is in no number.
@@ -61,7 +61,7 @@ class Workload:
     left: Load = field(default_factory=Load)
     answered: AnsweredCalls = field(default_factory=AnsweredCalls)
     under_way: tuple[tuple[Load, float], ...] = ()
-    heard: float = 0.0
+    last_answer: float = 0.0
     first: Load = field(default_factory=Load)
 
     def expect(self, left: Load) -> Workload:
@@ -82,10 +82,10 @@ class Workload:
         if waited is None:
             return replace(self, under_way=under_way)
         took = max(now - began, 0.0)
-        answered = self.answered.and_one(load, took, max(took - waited, 0.0))
+        answered = self.answered.with_call(load, took, max(took - waited, 0.0))
         if not under_way and not self.answered.took:
-            return replace(self, began=now, left=self.left - load, answered=answered, under_way=(), heard=now, first=load)
-        return replace(self, left=self.left - load, answered=answered, under_way=under_way, heard=now)
+            return replace(self, began=now, left=self.left - load, answered=answered, under_way=(), last_answer=now, first=load)
+        return replace(self, left=self.left - load, answered=answered, under_way=under_way, last_answer=now)
 
     @property
     def share(self) -> float:
@@ -104,9 +104,9 @@ class Workload:
             return None
         open_calls = [(calls.seconds(load), now - began) for load, began in self.under_way]
         done = calls.seconds(calls.load - self.first)
-        half_done = calls.pace * sum(min(MOST_OF_AN_OPEN_CALL * whole, age) for whole, age in open_calls)
+        half_done = calls.worked_share * sum(min(MOST_OF_AN_OPEN_CALL * whole, age) for whole, age in open_calls)
         # Of calls that stand in a line the first is worked on, as fast as all before.
-        since = done * (now - self.heard) / max(self.heard - self.began, 1e-9)
+        since = done * (now - self.last_answer) / max(self.last_answer - self.began, 1e-9)
         half_done = max(half_done, min(since, *(MOST_OF_AN_OPEN_CALL * whole for whole, _ in open_calls[:1])) if open_calls else 0.0)
         speed = (done + half_done) / max(now - self.began, 1e-9)
         return max((left - half_done) / (speed or 1.0), *(whole - age for whole, age in open_calls), 0.0)
