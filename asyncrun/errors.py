@@ -1,4 +1,4 @@
-"""The exception tree: what can go wrong, which exit code it means, and what to do next.
+"""Every error with its exit code, and the hint that says what to do: the tree has the codes, each class its hint.
 
 AsyncrunError                    70
 ├── UsageError                    2   the call cannot be carried out; nothing ran
