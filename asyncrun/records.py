@@ -126,12 +126,12 @@ KEY_BYTES = 16
 """The size of what stands for a text, a question or an answer."""
 
 
-def content_key(text: str) -> bytes:
+def text_key(text: str) -> bytes:
     """Return the KEY_BYTES bytes that stand for a text as it is sent.
 
     BLAKE2b with 128 bits: a billion different texts collide with a probability below 1e-20.
 
-    >>> len(content_key("a text"))
+    >>> len(text_key("a text"))
     16
     """
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()

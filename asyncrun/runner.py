@@ -55,13 +55,13 @@ def blocked(nodes: Sequence[JobNode], ended: Mapping[str, JobResult], started: f
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """A job of a run. `open_job` wires it when its turn comes; `fed` says whether its input is the output of another one of the run."""
+    """A job of a run. `open_job` wires it when its turn comes; `reads_output` says whether its input is the output of another one of the run."""
 
     name: str
     kind: str
     needs: tuple[str, ...]
     open_job: Callable[[], JobRun]
-    fed: bool = False
+    reads_output: bool = False
 
 
 class _JobCounters(Progress):
@@ -172,7 +172,7 @@ class Runner:
             raise
         except AsyncrunError as error:
             result = JobResult(job.name, job.kind, Status.FAILED, error.exit_code, str(error), error.hint)
-        if job.fed and result.exit_code == UsageError.exit_code:
+        if job.reads_output and result.exit_code == UsageError.exit_code:
             # What is wrong with an input that was made meanwhile is no mistake of the call, before which nothing ran.
             result = replace(result, exit_code=JobFailedError.exit_code)
         return result

@@ -29,7 +29,7 @@ from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.portable import PortableBatch, is_portable, portable_lines, read_portable
 from asyncrun.paths import LEDGER, open_state_folder, state_file_exists, state_folder
 from asyncrun.readers.interface import BadRecord
-from asyncrun.records import Answer, InputType, Space, content_key
+from asyncrun.records import Answer, InputType, Space, text_key
 from asyncrun.results import Imported
 from asyncrun.sqlite_files import check_filesystem, filesystem_of
 from asyncrun.writers.atomic import AtomicFile
@@ -164,7 +164,7 @@ def _batches_of_output(path: Path, embedder: Embedder) -> Iterator[tuple[Space, 
     space = embedder.space(InputType.DOCUMENT)
     rows = _rows(path, space.dimensions)
     while some := list(islice(rows, ROWS_AT_ONCE)):
-        keys = [content_key(embedder.as_sent(text, InputType.DOCUMENT)) for text, _ in some]
+        keys = [text_key(embedder.as_sent(text, InputType.DOCUMENT)) for text, _ in some]
         sizes = {len(vector) for _, vector in some}
         if len(sizes) > 1:
             raise StorageError(f"vectors of {' and '.join(map(str, sorted(sizes)))} numbers", place=Place(str(path)))

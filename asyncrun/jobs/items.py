@@ -26,7 +26,7 @@ from asyncrun.ledger.job_records import known_failures
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ledger.spaces import known_dimensions
 from asyncrun.readers.distinct_items import DistinctSource, changed_input
-from asyncrun.records import InputType, Item, Pending, Space, content_key
+from asyncrun.records import InputType, Item, Pending, Space, text_key
 from asyncrun.results import JobPlan
 from asyncrun.usage import cost_of
 
@@ -149,7 +149,7 @@ class Items:
                 raise changed_input(item.place.file)
             if not ready[ordinal]:
                 continue
-            key = content_key(self.embedder.as_sent(item.text, self.input_type)) if isinstance(item, Item) else b""
+            key = text_key(self.embedder.as_sent(item.text, self.input_type)) if isinstance(item, Item) else b""
             if not isinstance(item, Item) or key != scanned.key(ordinal):
                 raise changed_input(item.place.file)
             yield ordinal, item

@@ -17,7 +17,7 @@ from asyncrun.jobs.run_options import RetrySelection
 from asyncrun.jobs.spool import OpenTexts
 from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ledger.key_index import KeyIndex, keys_array
-from asyncrun.records import KEY_BYTES, BadItem, Item, ItemFailure, content_key
+from asyncrun.records import KEY_BYTES, BadItem, Item, ItemFailure, text_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -145,7 +145,7 @@ def scan(
             failures.append(KnownFailure(ItemFailure(item.id, item.place, item.reason, item.message), space, NO_KEY))
         else:
             sent = as_sent(item.text)
-            key, size = content_key(sent), len(sent) if sent.isascii() else len(sent.encode())
+            key, size = text_key(sent), len(sent) if sent.isascii() else len(sent.encode())
             empty = not item.text or item.text.isspace()
             if empty and skip_empty:
                 state = State.SKIPPED

@@ -18,7 +18,7 @@ from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Ledger, other_size
 from asyncrun.ledger.spaces import add_places, places, space_of
-from asyncrun.records import Embedded, InputType, Pending, Space, content_key
+from asyncrun.records import Embedded, InputType, Pending, Space, text_key
 from asyncrun.stores.interface import Store
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def space_problems(store: Store, collection: str, job: Job, builder: Builder) ->
 def probe_of(embedder: Embedder, input_type: InputType) -> Pending:
     """Return the constant text by which the places of an embedder's space are compared."""
     sent = embedder.as_sent(KNOWN_TEXT, input_type)
-    return Pending(content_key(sent), KNOWN_TEXT, len(sent.encode()))
+    return Pending(text_key(sent), KNOWN_TEXT, len(sent.encode()))
 
 
 def needs_probe(embedder: Embedder, input_type: InputType, context: JobContext) -> bool:

@@ -13,7 +13,7 @@ from asyncrun.ledger.batches import add_space
 from asyncrun.ledger.checksums import answer_sum, is_answer
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.schema import newest_id
-from asyncrun.records import Answer, Space, content_key
+from asyncrun.records import Answer, Space, text_key
 
 KEYS_AT_ONCE = 500
 """Keys of one statement; SQLite takes 999 parameters everywhere."""
@@ -28,7 +28,7 @@ def answer_key(space: Space, messages: Sequence[tuple[str, str]]) -> bytes:
     >>> answer_key(Space("openai", "m"), [("user", "a")]) == answer_key(Space("openai", "n"), [("user", "a")])
     False
     """
-    return content_key(json.dumps([space.fingerprint, *(list(message) for message in messages)], ensure_ascii=True))
+    return text_key(json.dumps([space.fingerprint, *(list(message) for message in messages)], ensure_ascii=True))
 
 
 def find_answers(ledger: Ledger, keys: Sequence[bytes], since: int = 0) -> dict[bytes, Answer]:

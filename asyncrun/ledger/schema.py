@@ -4,7 +4,7 @@ Invariants
 1. A row of `batches` is whole or absent: keys, vectors and flags of one answered request. Its checksums bind them to its number and space.
 2. A vector is reported as done only after the transaction that holds it is committed with `synchronous=FULL`.
 3. Keys are unique within a space for readers: of two batches with the same key the newer one counts, of two answers the newer one stays.
-4. Texts that are sent are never stored, only the 16 bytes of `records.content_key`; what a model answers is.
+4. Texts that are sent are never stored, only the 16 bytes of `records.text_key`; what a model answers is.
 5. An answer is reported as done as a vector is; one whose checksum does not fit is as good as absent, as is every row that ends with `sum`.
 6. The number of a space in a row is only how it is found: what is read is believed where its checksum fits the space's fingerprint.
 

@@ -17,7 +17,7 @@ from asyncrun.errors import DamagedStateError
 from asyncrun.ledger.checksums import whole_row, with_sum
 from asyncrun.ledger.connection import check_sound, explained, open_connection, open_sound
 from asyncrun.ledger.schema import FLOAT_BYTES, lower_since, newest_id
-from asyncrun.records import KEY_BYTES, Space, content_key
+from asyncrun.records import KEY_BYTES, Space, text_key
 from asyncrun.results import SpaceSize, Superseded
 from asyncrun.sqlite_files import primary_code
 
@@ -100,7 +100,7 @@ class SpaceReference:
         from asyncrun.ledger.key_index import keys_array
 
         index = self.ledger.index(self.space)
-        positions = index.find(keys_array(content_key(self.sent)))
+        positions = index.find(keys_array(text_key(self.sent)))
         if positions[0] < 0:
             return None, len(index) > 0
         try:
@@ -113,7 +113,7 @@ class SpaceReference:
         """Make a vector, shape (dimensions,), the reference; returns when it is durable."""
         from asyncrun.ledger.ledger import Finished
 
-        await self.ledger.put(self.space, Finished([content_key(self.sent)], vector.reshape(1, -1), [0]))
+        await self.ledger.put(self.space, Finished([text_key(self.sent)], vector.reshape(1, -1), [0]))
 
 
 def space_sizes(path: Path) -> list[SpaceSize]:

@@ -24,7 +24,7 @@ from asyncrun.jobs.send_batches import send_all
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.packing import BatchLimits
 from asyncrun.ports import Progress
-from asyncrun.records import InputType, Pending, content_key
+from asyncrun.records import InputType, Pending, text_key
 from asyncrun.testing.server import FakeServer
 
 PACKAGE = Path(asyncrun.__file__).parent
@@ -62,7 +62,7 @@ async def embed(folder: Path, texts: list[str]) -> None:
     """Have the texts embedded and kept, as a job has."""
     ledger = Ledger(folder / "ledger.db")
     context = JobContext("job", "jobs.yaml/job", ledger, StopRequest(), SystemClock(), CallbackManager())
-    pending = [Pending(content_key(text), text, len(text)) for text in texts]
+    pending = [Pending(text_key(text), text, len(text)) for text in texts]
     try:
         async with FakeServer() as server, OpenAIEmbedding("m", base_url=server.base_url, batch=BatchLimits(max_items=4)) as embedder:
             ended = await send_all(

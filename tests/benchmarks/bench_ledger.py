@@ -52,7 +52,7 @@ def fill(path: Path, items: int) -> None:
     """Write the vectors of all items into a ledger, as the batches of a run would come, and print what it took."""
     from asyncrun.embedders.provider_classes import OpenAIEmbedding
     from asyncrun.ledger.ledger import Finished, Ledger
-    from asyncrun.records import InputType, content_key
+    from asyncrun.records import InputType, text_key
 
     space = OpenAIEmbedding(model="m", base_url="http://127.0.0.1:9/v1", space=SPACE).space(InputType.DOCUMENT)
     vectors = np.random.default_rng(1).normal(size=(BATCH, DIMENSIONS)).astype(np.float32)
@@ -60,7 +60,7 @@ def fill(path: Path, items: int) -> None:
     ledger = Ledger(path)
 
     async def put_from(start: int, end: int) -> None:
-        keys = [content_key(text_of(number)) for number in range(start, end)]
+        keys = [text_key(text_of(number)) for number in range(start, end)]
         await ledger.put(space, Finished(keys, vectors[: len(keys)], [0] * len(keys)))
 
     async def put() -> None:
@@ -284,13 +284,13 @@ async def send(url: str, ledger: Ledger, size: int, in_flight: int) -> Cost:
     from asyncrun.jobs.send_batches import send_all
     from asyncrun.packing import BatchLimits
     from asyncrun.ports import Progress
-    from asyncrun.records import InputType, Pending, content_key
+    from asyncrun.records import InputType, Pending, text_key
 
     limits = Limits(concurrency=in_flight)
     embedder = OpenAIEmbedding(model="m", base_url=url, space="throughput", batch=BatchLimits(max_items=size), limits=limits)
     context = JobContext("bench", "bench", ledger, StopRequest(), SystemClock(), CallbackManager(), workers=in_flight)
     texts = (text_of(number % (size * 8)) for number in range(REQUESTS * size))
-    pending = (Pending(content_key(f"{at}"), text, len(text), at) for at, text in enumerate(texts))
+    pending = (Pending(text_key(f"{at}"), text, len(text), at) for at, text in enumerate(texts))
     answered: list[object] = []
     before = [clock() for clock in CLOCKS]
     error = await send_all(

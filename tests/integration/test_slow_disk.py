@@ -20,7 +20,7 @@ from asyncrun.jobs.outputs import JobOutput
 from asyncrun.ledger.group_writer import MOST_WAITING
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.records import Space, content_key
+from asyncrun.records import Space, text_key
 from asyncrun.testing.clock import FakeClock
 
 SPACE = Space("local", "m")
@@ -37,7 +37,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.mark.asyncio
 async def test_calls_go_on_while_the_disk_is_busy_and_the_writes_are_committed_together(ledger: Ledger, tmp_path: Path) -> None:
     vectors = np.ones((1, 4), dtype=np.float32)
-    await ledger.put(SPACE, Finished([content_key("first")], vectors, [0]))
+    await ledger.put(SPACE, Finished([text_key("first")], vectors, [0]))
 
     def busy() -> sqlite3.Connection:
         disk = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)
@@ -49,7 +49,7 @@ async def test_calls_go_on_while_the_disk_is_busy_and_the_writes_are_committed_t
 
     async def put(number: int) -> None:
         nonlocal taken
-        await ledger.put(SPACE, Finished([content_key(str(number))], vectors, [0]))
+        await ledger.put(SPACE, Finished([text_key(str(number))], vectors, [0]))
         taken += 1
 
     number = MOST_WAITING * 2
@@ -62,7 +62,7 @@ async def test_calls_go_on_while_the_disk_is_busy_and_the_writes_are_committed_t
     assert taken_while_busy == 0
     assert taken == number
     index = await asyncio.to_thread(ledger.index, SPACE)
-    assert (index.find(keys_array(b"".join(content_key(str(each)) for each in range(number)))) >= 0).all()
+    assert (index.find(keys_array(b"".join(text_key(str(each)) for each in range(number)))) >= 0).all()
 
 
 @pytest.mark.asyncio

@@ -28,7 +28,7 @@ from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.spaces import known_dimensions, newest_batch
 from asyncrun.ports import Progress
 from asyncrun.readers.distinct_items import DistinctSource, changed_input
-from asyncrun.records import Embedded, EmbedFailure, InputType, Item, Pending, Space, content_key
+from asyncrun.records import Embedded, EmbedFailure, InputType, Item, Pending, Space, text_key
 from asyncrun.results import JobPlan, JobResult
 from asyncrun.usage import Load
 
@@ -206,7 +206,7 @@ class IngestRun:
             raise changed_input("the input")
 
     def _key(self, text: str) -> bytes:
-        return content_key(self.embedder.as_sent(text, InputType.DOCUMENT))
+        return text_key(self.embedder.as_sent(text, InputType.DOCUMENT))
 
     async def _send(
         self,

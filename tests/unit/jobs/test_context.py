@@ -26,7 +26,7 @@ from asyncrun.packing import BatchLimits
 from asyncrun.ports import Progress
 from asyncrun.readers.distinct_items import DistinctSource
 from asyncrun.readers.item_source import ItemSource
-from asyncrun.records import Embedded, InputType, Space, content_key
+from asyncrun.records import Embedded, InputType, Space, text_key
 from asyncrun.stores.sqlite import SqliteStore
 from asyncrun.testing.clock import FakeClock
 
@@ -81,7 +81,7 @@ async def ingest(context: JobContext, folder: Path) -> str | None:
 
 @pytest.mark.parametrize(
     ("work", "sent_elsewhere"),
-    [(compare_places, probe_of(EMBEDDER, InputType.DOCUMENT).key), (ingest, content_key("text"))],
+    [(compare_places, probe_of(EMBEDDER, InputType.DOCUMENT).key), (ingest, text_key("text"))],
     ids=["the probe of a named space", "a chunk of a document"],
 )
 @pytest.mark.parametrize(("deadline", "reason"), [(0.05, "max runtime"), (None, "SIGINT")])

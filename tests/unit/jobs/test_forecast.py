@@ -10,7 +10,7 @@ from asyncrun.aio.limits import Limits
 from asyncrun.embedders.provider_classes import OpenAIEmbedding
 from asyncrun.jobs.forecast import Forecast, Foreseen, TokenRate, at_limits
 from asyncrun.packing import BatchLimits
-from asyncrun.records import InputType, Pending, Space, content_key
+from asyncrun.records import InputType, Pending, Space, text_key
 
 
 def embedder(**batch: int) -> OpenAIEmbedding:
@@ -20,7 +20,7 @@ def embedder(**batch: int) -> OpenAIEmbedding:
 
 
 def texts(*sizes: int) -> list[Pending]:
-    return [Pending(content_key(f"{number}"), "x" * size, size, number) for number, size in enumerate(sizes)]
+    return [Pending(text_key(f"{number}"), "x" * size, size, number) for number, size in enumerate(sizes)]
 
 
 def foresee(forecast: Forecast, served: OpenAIEmbedding, *rounds: list[Pending]) -> Foreseen:

@@ -12,10 +12,10 @@ import pytest
 from asyncrun.errors import StorageError, TryLaterError
 from asyncrun.jobs.in_flight import Leases
 from asyncrun.process_locks import hold_folder
-from asyncrun.records import EmbedFailure, content_key
+from asyncrun.records import EmbedFailure, text_key
 from asyncrun.testing.clock import FakeClock
 
-ONE, TWO, THREE = map(content_key, ("one", "two", "three"))
+ONE, TWO, THREE = map(text_key, ("one", "two", "three"))
 
 
 class Watched(FakeClock):

@@ -10,7 +10,7 @@ from asyncrun.errors import Place
 from asyncrun.jobs.scan import Scan, scan
 from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ledger.key_index import KeyIndex, keys_array
-from asyncrun.records import BadItem, Item, ItemFailure, content_key
+from asyncrun.records import BadItem, Item, ItemFailure, text_key
 
 PLACE = Place("notes.jsonl", 1)
 
@@ -23,7 +23,7 @@ def scanned(
 
 def index_of(*texts: str) -> KeyIndex:
     count = len(texts)
-    return KeyIndex(keys_array(b"".join(map(content_key, texts))), np.zeros(count, dtype=np.int64), np.arange(count, dtype=np.int32))
+    return KeyIndex(keys_array(b"".join(map(text_key, texts))), np.zeros(count, dtype=np.int64), np.arange(count, dtype=np.int32))
 
 
 def item(number: int, text: str) -> Item:
@@ -54,7 +54,7 @@ def test_empty_texts_can_be_skipped_and_ids_left_out() -> None:
 
 
 def failed_before(text: str, reason: str, space: str = "space") -> dict[str, KnownFailure]:
-    return {"1": KnownFailure(ItemFailure("1", PLACE, reason, "the server's words", 2), space, content_key(text))}
+    return {"1": KnownFailure(ItemFailure("1", PLACE, reason, "the server's words", 2), space, text_key(text))}
 
 
 def test_what_failed_by_itself_stays_failed_until_its_text_changes() -> None:

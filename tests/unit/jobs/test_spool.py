@@ -11,7 +11,7 @@ import pytest
 from asyncrun.errors import Place, StorageError
 from asyncrun.jobs.spool import IN_MEMORY, OpenText, OpenTexts, Spool
 from asyncrun.ledger.key_index import KeyIndex, keys_array
-from asyncrun.records import Item, content_key
+from asyncrun.records import Item, text_key
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def spool(tmp_path: Path) -> Iterator[Spool[OpenText]]:
 
 def index_of(*texts: str) -> KeyIndex:
     count = len(texts)
-    return KeyIndex(keys_array(b"".join(map(content_key, texts))), np.zeros(count, dtype=np.int64), np.arange(count, dtype=np.int32))
+    return KeyIndex(keys_array(b"".join(map(text_key, texts))), np.zeros(count, dtype=np.int64), np.arange(count, dtype=np.int32))
 
 
 @pytest.mark.parametrize("size", [1, IN_MEMORY // 2000], ids=["in memory", "in a file"])
@@ -31,14 +31,14 @@ def test_unfinished_texts_come_back_in_order_as_often_as_they_are_read(spool: Sp
     words = [f"{number} é" * size for number in range(3000)]
     texts = OpenTexts(spool, index_of(*words[::3]))
     for ordinal, text in enumerate(words):
-        texts.add(ordinal, content_key(text), len(text.encode()), Item(f"id {ordinal}", text, Place("in.jsonl", ordinal)))
+        texts.add(ordinal, text_key(text), len(text.encode()), Item(f"id {ordinal}", text, Place("in.jsonl", ordinal)))
     open_texts = [ordinal for ordinal in range(3000) if ordinal % 3]
     for _ in range(2):
         assert [(text.ordinal, text.id, text.place.line) for text in texts] == [(number, f"id {number}", number) for number in open_texts]
     send = np.zeros(3000, dtype=bool)
     send[[3, 4, 2999]] = True
     sent = [(each.ordinal, each.text, each.key, each.size) for each in texts.pending(send)]
-    assert sent == [(number, words[number], content_key(words[number]), len(words[number].encode())) for number in (4, 2999)]
+    assert sent == [(number, words[number], text_key(words[number]), len(words[number].encode())) for number in (4, 2999)]
     assert list(tmp_path.iterdir()) == []
 
 

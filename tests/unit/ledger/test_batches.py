@@ -12,7 +12,7 @@ import numpy as np
 from asyncrun.ledger.batches import BATCHES_AT_ONCE
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
-from asyncrun.records import Space, content_key
+from asyncrun.records import Space, text_key
 
 SPACES = (Space("local", "a"), Space("local", "b"))
 
@@ -41,7 +41,7 @@ async def put_together(ledger: Ledger) -> None:
 
 
 def batch(number: int) -> Finished:
-    keys = [content_key(f"{number} {place}") for place in range(2)]
+    keys = [text_key(f"{number} {place}") for place in range(2)]
     return Finished(keys, np.array([[number, 1], [number, 2]], dtype=np.float32), [0, TRUNCATED if number % 3 == 0 else 0])
 
 

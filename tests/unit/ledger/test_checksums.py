@@ -31,10 +31,10 @@ from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
 from asyncrun.ledger.repair import repair_ledger
 from asyncrun.ledger.spaces import add_places, add_token_rate, places, token_rate
-from asyncrun.records import Answer, ItemFailure, Space, content_key
+from asyncrun.records import Answer, ItemFailure, Space, text_key
 
 SPACE, OTHER = Space("local", "a"), Space("local", "b")
-QUESTION = content_key("a question")
+QUESTION = text_key("a question")
 FAILURE = KnownFailure(ItemFailure("x", Place("in.jsonl", 1), "server_error", "no"), SPACE.fingerprint, bytes(16))
 
 KNOWN: dict[str, tuple[Callable[[Ledger], Any], Any]] = {
@@ -85,7 +85,7 @@ def ledger(path: Path, named: list[str]) -> Iterator[Ledger]:
 async def write_down(path: Path) -> None:
     ledger = Ledger(path)
     for space, value in ((SPACE, 1.0), (OTHER, 2.0)):
-        await ledger.put(space, Finished([content_key("one"), content_key("two")], np.full((2, 3), value, np.float32), [0, TRUNCATED]))
+        await ledger.put(space, Finished([text_key("one"), text_key("two")], np.full((2, 3), value, np.float32), [0, TRUNCATED]))
     await put_answers(ledger, SPACE, {QUESTION: Answer("yes", "stop", 1, 2)})
     await record_finished(ledger, "job", SPACE)
     await SpendingAccount(ledger, "job").add(Amount(7, 0.5))
@@ -139,7 +139,7 @@ def test_a_damaged_account_is_not_added_to(path: Path, ledger: Ledger) -> None:
 
 def vectors(ledger: Ledger, space: Space) -> dict[str, list[float]]:
     index = ledger.index(space)
-    positions = index.find(keys_array(content_key("one") + content_key("two")))
+    positions = index.find(keys_array(text_key("one") + text_key("two")))
     found = [name for name, position in zip(("one", "two"), positions.tolist(), strict=True) if position >= 0]
     return dict(zip(found, [vector.tolist() for vector in ledger.vectors(index, positions[positions >= 0])], strict=True))
 
@@ -168,7 +168,7 @@ def test_a_batch_is_believed_in_its_own_space_and_under_its_own_number_only(
 def test_flags_are_found_again_behind_the_vectors(path: Path, ledger: Ledger, named: list[str]) -> None:
     damage(path, "UPDATE flagged SET batch = batch + 4, flags = x'0100'")
     index = ledger.index(SPACE)
-    assert index.flags(index.find(keys_array(content_key("one") + content_key("two")))).tolist() == [0, TRUNCATED]
+    assert index.flags(index.find(keys_array(text_key("one") + text_key("two")))).tolist() == [0, TRUNCATED]
     assert not named
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from asyncrun.ledger.file_leases import AnswerLease, TextLease
-from asyncrun.records import EmbedFailure, content_key
+from asyncrun.records import EmbedFailure, text_key
 
-ONE, TWO = content_key("one"), content_key("two")
+ONE, TWO = text_key("one"), text_key("two")
 
 
 @pytest.fixture

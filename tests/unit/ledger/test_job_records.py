@@ -14,13 +14,13 @@ from asyncrun.errors import DamagedStateError
 from asyncrun.ledger.job_records import Generation, generation_of, open_refresh, record_finished
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.records import Space, content_key
+from asyncrun.records import Space, text_key
 
 SPACE = Space("local", "m")
 
 
 async def put(ledger: Ledger, text: str) -> None:
-    await ledger.put(SPACE, Finished([content_key(text)], np.ones((1, 2), np.float32), [0]))
+    await ledger.put(SPACE, Finished([text_key(text)], np.ones((1, 2), np.float32), [0]))
 
 
 async def generation(ledger: Ledger, job: str) -> Generation:
@@ -82,11 +82,11 @@ async def test_what_takes_the_place_of_a_damaged_batch_counts_for_a_refresh_that
         with closing(sqlite3.connect(tmp_path / "ledger.db")) as other, other:
             other.execute("UPDATE batches SET vectors = zeroblob(length(vectors)) WHERE id = 2")
         with pytest.raises(DamagedStateError):
-            await asyncio.to_thread(ledger.vectors, held, held.find(keys_array(content_key("newest"))))
+            await asyncio.to_thread(ledger.vectors, held, held.find(keys_array(text_key("newest"))))
         await put(ledger, "new")
         assert await finished(ledger, (await generation(ledger, "a")).since) == 1
         with pytest.raises(DamagedStateError):  # never the vector of another text
-            await asyncio.to_thread(ledger.vectors, held, held.find(keys_array(content_key("newest"))))
+            await asyncio.to_thread(ledger.vectors, held, held.find(keys_array(text_key("newest"))))
         assert await finished(ledger, 0) == 2
     finally:
         await asyncio.to_thread(ledger.close)

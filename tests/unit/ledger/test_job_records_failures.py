@@ -8,15 +8,15 @@ import pytest
 
 from asyncrun.errors import Place
 from asyncrun.ledger.job_records import KnownFailure, read_failure
-from asyncrun.records import ItemFailure, content_key
+from asyncrun.records import ItemFailure, text_key
 
-KEY = content_key("a text")
+KEY = text_key("a text")
 KNOWN = KnownFailure(ItemFailure("7", Place("a.jsonl", 3), "refused", "no", 2), "space", KEY)
 
 
 def test_it_holds_for_the_same_text_in_the_same_space_alone() -> None:
     assert KNOWN.holds_for(KEY, "space")
-    assert not KNOWN.holds_for(content_key("another"), "space")
+    assert not KNOWN.holds_for(text_key("another"), "space")
     assert not KNOWN.holds_for(KEY, "another")
 
 

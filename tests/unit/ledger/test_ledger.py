@@ -16,7 +16,7 @@ from asyncrun.ledger.connection import explained
 from asyncrun.ledger.job_records import KnownFailure, is_current_output, known_failures, record_output, set_failures
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.records import ItemFailure, Space, content_key
+from asyncrun.records import ItemFailure, Space, text_key
 
 SPACE = Space("local", "model-a")
 OTHER = Space("local", "model-b")
@@ -36,7 +36,7 @@ def ledger(path: Path) -> Iterator[Ledger]:
 
 def finished(*texts: str) -> Finished:
     vectors = np.array([[len(text), ord(text[0]), 0.5] for text in texts], dtype=np.float32)
-    return Finished([content_key(text) for text in texts], vectors, [0] * len(texts))
+    return Finished([text_key(text) for text in texts], vectors, [0] * len(texts))
 
 
 async def vectors_of(ledger: Ledger, space: Space, *texts: str) -> list[list[float] | None]:
@@ -45,7 +45,7 @@ async def vectors_of(ledger: Ledger, space: Space, *texts: str) -> list[list[flo
 
 def _vectors_of(ledger: Ledger, space: Space, *texts: str) -> list[list[float] | None]:
     index = ledger.index(space)
-    positions = index.find(keys_array(b"".join(map(content_key, texts))))
+    positions = index.find(keys_array(b"".join(map(text_key, texts))))
     return [None if position < 0 else ledger.vectors(index, positions[row : row + 1])[0].tolist() for row, position in enumerate(positions)]
 
 
@@ -83,7 +83,7 @@ def test_what_another_process_finishes_or_cleans_away_is_seen_at_the_next_look(p
 async def test_a_look_at_what_is_finished_since_a_batch_leaves_out_that_and_what_was_before(ledger: Ledger) -> None:
     for text in ("one", "two", "three"):
         await ledger.put(SPACE, finished(text))
-        keys = keys_array(b"".join(map(content_key, ("one", "two", "three"))))
+        keys = keys_array(b"".join(map(text_key, ("one", "two", "three"))))
         since_first = (await asyncio.to_thread(ledger.index, SPACE, 1)).find(keys) >= 0
         assert since_first.tolist() == [False, text != "one", text == "three"]
 
@@ -160,7 +160,7 @@ async def test_writing_to_a_file_that_is_no_database_fails_every_caller(path: Pa
 
 @pytest.mark.asyncio
 async def test_failures_of_a_job_replace_its_former_ones(ledger: Ledger) -> None:
-    failure = KnownFailure(ItemFailure("7", Place("a.jsonl", 3), "too_long", "300 tokens", 2), "space", content_key("x"))
+    failure = KnownFailure(ItemFailure("7", Place("a.jsonl", 3), "too_long", "300 tokens", 2), "space", text_key("x"))
     await set_failures(ledger, "nightly", [failure])
     await set_failures(ledger, "other", [])
     assert (await asyncio.to_thread(known_failures, ledger, "nightly")) == {"7": failure}

@@ -30,7 +30,7 @@ from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
 from asyncrun.ledger.repair import RepairedLedger, repair_ledger, request_repair
 from asyncrun.ledger.spaces import add_places, add_token_rate, places, token_rate
-from asyncrun.records import Answer, ItemFailure, Space, content_key
+from asyncrun.records import Answer, ItemFailure, Space, text_key
 from tests.depth import DEEP
 
 SPACE = Space("local", "model-a")
@@ -43,7 +43,7 @@ def vectors_of(batch: int) -> np.ndarray:
 
 
 def keys_of(batch: int) -> list[bytes]:
-    return [content_key(f"{batch}/{number}") for number in range(SIZE)]
+    return [text_key(f"{batch}/{number}") for number in range(SIZE)]
 
 
 async def fill(path: Path, batches: range = range(BATCHES)) -> None:
@@ -178,7 +178,7 @@ def test_who_only_looks_asks_for_no_mending(path: Path) -> None:
 
 
 def test_answers_on_pages_that_sqlite_does_not_find_any_more_are_kept_the_newest_of_each(path: Path) -> None:
-    keys = [content_key(f"question {number}") for number in range(400)]
+    keys = [text_key(f"question {number}") for number in range(400)]
     states = []
     for word in ("old", "new"):
         ledger = Ledger(path)
@@ -281,7 +281,7 @@ def test_where_the_disk_has_no_room_for_the_new_file_the_old_one_stays(path: Pat
 
 async def _write_down(path: Path) -> None:
     ledger = Ledger(path)
-    cut = Finished([content_key("cut")], np.ones((1, DIMENSIONS), np.float32), [TRUNCATED])
+    cut = Finished([text_key("cut")], np.ones((1, DIMENSIONS), np.float32), [TRUNCATED])
     await ledger.put(SPACE, cut)
     await put_answers(ledger, SPACE, {b"k" * 16: Answer("yes", "stop", 1, 2)})
     await SpendingAccount(ledger, "jobs.yaml/a").add(Amount(7, 0.5))
@@ -299,7 +299,7 @@ def known_besides_vectors(path: Path) -> list[object]:
     try:
         index = ledger.index(SPACE)
         return [
-            index.flags(index.find(keys_array(content_key("cut")))).tolist(),
+            index.flags(index.find(keys_array(text_key("cut")))).tolist(),
             find_answers(ledger, [b"k" * 16]),
             SpendingAccount(ledger, "jobs.yaml/a").balance(),
             generation_of(ledger, "jobs.yaml/a"),
@@ -327,7 +327,7 @@ def test_a_refresh_that_goes_on_sees_what_takes_the_place_of_lost_batches(path: 
     ledger = Ledger(path)
     try:
         since = generation_of(ledger, "jobs.yaml/a").since
-        asyncio.run(ledger.put(SPACE, Finished([content_key("new")], np.ones((1, DIMENSIONS), np.float32), [0])))
-        assert ledger.index(SPACE, since).find(keys_array(content_key("new"))).tolist() == [0]
+        asyncio.run(ledger.put(SPACE, Finished([text_key("new")], np.ones((1, DIMENSIONS), np.float32), [0])))
+        assert ledger.index(SPACE, since).find(keys_array(text_key("new"))).tolist() == [0]
     finally:
         ledger.close()

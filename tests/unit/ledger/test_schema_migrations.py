@@ -29,10 +29,10 @@ from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.repair import repair_ledger
 from asyncrun.ledger.schema import MIGRATIONS
 from asyncrun.ledger.spaces import places, token_rate
-from asyncrun.records import Answer, Space, content_key
+from asyncrun.records import Answer, Space, text_key
 
 SPACE = Space("local", "m")
-KEY = content_key("one")
+KEY = text_key("one")
 
 
 def write_ledger(path: Path, version: int) -> None:
@@ -55,7 +55,7 @@ def test_an_older_ledger_is_read_and_written_on(tmp_path: Path, version: int) ->
     path = tmp_path / "ledger.db"
     write_ledger(path, version)
     with closing(Ledger(path)) as ledger:
-        new = content_key("two")
+        new = text_key("two")
         asyncio.run(ledger.put(SPACE, Finished([new], np.ones((1, 3), dtype=np.float32), [0])))
         index = ledger.index(SPACE)
         vectors = ledger.vectors(index, index.find(keys_array(KEY + new)))
@@ -143,7 +143,7 @@ def test_what_did_not_fit_its_checksum_before_does_not_fit_it_afterwards(tmp_pat
 def test_a_damaged_ledger_of_an_older_version_keeps_what_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     write_ledger(path, BEFORE_CHECKSUMS)
-    keys = [content_key(f"{number}") for number in range(40)]
+    keys = [text_key(f"{number}") for number in range(40)]
     with closing(sqlite3.connect(path)) as connection, connection:
         for number, key in enumerate(keys):
             vector = np.full(3000, number, dtype="<f4").tobytes()

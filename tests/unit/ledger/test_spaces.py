@@ -12,7 +12,7 @@ from asyncrun.errors import DamagedStateError
 from asyncrun.ledger.job_records import generation_of, open_refresh
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.spaces import find_superseded, remove_from_ledger, space_sizes
-from asyncrun.records import Space, content_key
+from asyncrun.records import Space, text_key
 
 KEPT, GONE = Space("local", "kept"), Space("local", "gone")
 
@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 async def put(path: Path, space: Space, count: int, dimensions: int = 64) -> None:
     ledger = Ledger(path)
-    keys = [content_key(f"text {number}") for number in range(count)]
+    keys = [text_key(f"text {number}") for number in range(count)]
     await ledger.put(space, Finished(keys, np.ones((count, dimensions), np.float32), [0] * count))
     await asyncio.to_thread(ledger.close)
 

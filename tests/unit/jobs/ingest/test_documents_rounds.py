@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from asyncrun.errors import Place
 from asyncrun.jobs.ingest.documents import rounds
-from asyncrun.records import Chunk, Item, content_key
+from asyncrun.records import Chunk, Item, text_key
 
 
 def words(text: str) -> Iterator[Chunk]:
@@ -16,14 +16,14 @@ def words(text: str) -> Iterator[Chunk]:
 
 def test_rounds_hold_every_document_once_with_the_keys_of_its_chunks() -> None:
     documents = [(Item(str(number), f"a{number} b", Place("x")), f"mark {number}") for number in range(1000)]
-    made = list(rounds(documents, words, content_key, workers=1, max_items=16))
+    made = list(rounds(documents, words, text_key, workers=1, max_items=16))
     assert len(made) > 1
     flat = [document for batch in made for document in batch]
     assert [document.item.id for document in flat] == [str(number) for number in range(1000)]
     assert flat[7].mark == "mark 7"
-    assert flat[7].keys == (content_key("a7"), content_key("b"))
+    assert flat[7].keys == (text_key("a7"), text_key("b"))
 
 
 def test_a_document_without_chunks_is_in_a_round_too() -> None:
-    [[document]] = rounds([(Item("a", " ", Place("x")), "m")], words, content_key, workers=1, max_items=16)
+    [[document]] = rounds([(Item("a", " ", Place("x")), "m")], words, text_key, workers=1, max_items=16)
     assert document.chunks == ()
