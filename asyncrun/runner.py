@@ -55,7 +55,7 @@ def blocked(nodes: Sequence[JobNode], ended: Mapping[str, JobResult], started: f
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """A job of a run. `open_job` wires it when its turn comes; `reads_output` says whether its input is the output of another one of the run."""
+    """A job of a run. `open_job` wires it when its turn comes; `reads_output`: its input is the output of another job of the run."""
 
     name: str
     kind: str
