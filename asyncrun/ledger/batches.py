@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from asyncrun.ledger.checksums import Row, keys_sum, vectors_sum
+from asyncrun.ledger.checksums import TableRow, keys_sum, vectors_sum
 from asyncrun.ledger.schema import FLOAT_BYTES, newest_id
 from asyncrun.records import KEY_BYTES, Space
 
@@ -115,6 +115,6 @@ def read_keys(rows: Rows, fingerprint: str, since: int, newest: int) -> Iterator
         yield BatchKeys(batch, count, dimensions, keys, flags, size, fits and size == count * dimensions * FLOAT_BYTES)
 
 
-def _fits(row: Row, fingerprint: str, flags: object) -> bool:
+def _fits(row: TableRow, fingerprint: str, flags: object) -> bool:
     batch, dimensions, keys, told, _ = row
     return isinstance(keys, bytes) and isinstance(flags, bytes) and told == keys_sum(batch, fingerprint, dimensions, keys, flags)

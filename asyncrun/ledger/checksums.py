@@ -10,7 +10,7 @@ import hashlib
 import sqlite3
 from typing import Any
 
-Row = tuple[Any, ...]
+TableRow = tuple[Any, ...]
 
 
 def checksum(blob: bytes | memoryview, more: bytes = b"") -> bytes:
@@ -30,7 +30,7 @@ def vectors_sum(keys_sum: object, count: int, vectors: bytes | memoryview) -> by
     return checksum(vectors, f"{keys_sum!r} {count}".encode())
 
 
-def is_batch(fingerprint: str, row: Row) -> bool:
+def is_batch(fingerprint: str, row: TableRow) -> bool:
     """Tell whether a batch is as it was written: number, count, dimensions, keys with their checksum, vectors with theirs, flags."""
     batch, count, dimensions, keys, keys_told, vectors, vectors_told, flags = row
     if not isinstance(keys, bytes) or not isinstance(vectors, bytes) or not isinstance(flags, bytes):
@@ -54,17 +54,17 @@ def row_sum(*values: object) -> bytes:
     return checksum(repr(values).encode("utf-8", "surrogatepass"))
 
 
-def with_sum(*values: object) -> Row:
+def with_sum(*values: object) -> TableRow:
     """Return a row that ends with the checksum of its values."""
     return (*values, row_sum(*values))
 
 
-def is_whole(row: Row) -> bool:
+def is_whole(row: TableRow) -> bool:
     """Tell whether a row ends with the checksum of its other values."""
     return bool(row[-1] == row_sum(*row[:-1]))
 
 
-def whole_row(connection: sqlite3.Connection, table: str, key: str, value: object) -> Row | None:
+def whole_row(connection: sqlite3.Connection, table: str, key: str, value: object) -> TableRow | None:
     """Return a row without its checksum, None when there is none that is whole."""
     row = connection.execute(f"SELECT * FROM {table} WHERE {key} = ?", (value,)).fetchone()
     return row[:-1] if row is not None and is_whole(row) else None

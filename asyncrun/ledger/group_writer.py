@@ -26,7 +26,7 @@ T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], None]
 WriteAll = Callable[[sqlite3.Connection, Sequence[T]], None]
 """Writes things that came one after the other, in their order."""
-MOST_WAITING = 256
+MOST_WRITES_WAITING = 256
 """How many writes may wait for the disk before callers wait too."""
 PAUSE = 8
 """How many times as long as a loop takes to hear of a commit the next commit waits for company: in a busy loop writes are many, and a
@@ -60,7 +60,7 @@ class GroupWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self._room = asyncio.Semaphore(MOST_WAITING)
+        self._room = asyncio.Semaphore(MOST_WRITES_WAITING)
         self._thread: threading.Thread | None = None
         self._heard = threading.Event()
         self._identity: tuple[int, int] | None = None

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError
 from asyncrun.humanize import counted
-from asyncrun.ledger.checksums import Row, answer_sum, checksum, is_whole, lossy_text, with_sum
+from asyncrun.ledger.checksums import TableRow, answer_sum, checksum, is_whole, lossy_text, with_sum
 from asyncrun.ledger.connection import PAGE_BYTES, explained, is_flipped_version, is_sound, open_connection
 from asyncrun.ledger.salvaged_rows import Pages, find_spaces, rows_of_pages, until_damage
 from asyncrun.ledger.schema import MIGRATIONS, lower_since
@@ -180,7 +180,7 @@ def _copy_answers(target: sqlite3.Connection, source: sqlite3.Connection, pages:
     return int(answers)
 
 
-def _insert(target: sqlite3.Connection, table: str, row: Row, conflict: str = "ON CONFLICT DO NOTHING") -> None:
+def _insert(target: sqlite3.Connection, table: str, row: TableRow, conflict: str = "ON CONFLICT DO NOTHING") -> None:
     try:
         target.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))}) {conflict}", row)
     except sqlite3.DatabaseError as error:

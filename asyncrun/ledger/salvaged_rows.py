@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from asyncrun.ledger.checksums import Row, checksum, keys_sum, lossy_text, vectors_sum
+from asyncrun.ledger.checksums import TableRow, checksum, keys_sum, lossy_text, vectors_sum
 from asyncrun.ledger.schema import FLOAT_BYTES
 from asyncrun.records import KEY_BYTES, fingerprint_of
 
@@ -100,7 +100,7 @@ def _taken(data: bytes | mmap.mmap, at: int, size: int) -> bytes:
 
 _COLUMNS = 3
 _INDEXED = "SELECT id, fingerprint FROM spaces INDEXED BY sqlite_autoindex_spaces_1"
-Pages = Callable[[], Iterable[Row]]
+Pages = Callable[[], Iterable[TableRow]]
 """Returns the rows of all pages of the file."""
 
 
@@ -129,7 +129,7 @@ class SalvagedSpaces:
         for name, number in self._indexed.items():
             self._listed.setdefault(number, name)
 
-    def whole(self, row: Row) -> Row | None:
+    def whole(self, row: TableRow) -> TableRow | None:
         """Return a row of `batches` as it was written, None when it is damaged. One of an older version gets the checksums of this one."""
         with suppress(TypeError, ValueError):
             batch, space, count, dimensions, keys, told, vectors, vectors_told, flags = row

@@ -14,7 +14,7 @@ from asyncrun.trace.span_tree import build_forest, lanes_of
 from asyncrun.trace.used_concurrency import concurrency_of, mean_levels, stretches_of
 from asyncrun.trace.views.slow_and_failed import failures_of, slowest
 
-VERSION = 1
+_SCHEMA = 1
 TIMELINE_PARTS = 100
 """Parts of a run's time for each of which a timeline says what was going on."""
 
@@ -28,7 +28,7 @@ def runs_document(runs: Iterable[RunRecord], now: float) -> dict[str, Any]:
     ('1970-01-01T00:00:00.000000Z', 9, None)
     """
     return {
-        "schema": VERSION,
+        "schema": _SCHEMA,
         "runs": [{**_head(run, now), **{name: run.summary.get(name) for name in ("items", "cost")}} for run in runs],
     }
 
@@ -45,7 +45,7 @@ def trace_document(run: RunRecord, spans: Sequence[Span], now: float) -> dict[st
         "partial": run.lost > 0,
         "lost_spans": run.lost,
     }
-    return {"schema": VERSION, "run": _head(run, now) | details, "spans": [_span(span) for span in spans]}
+    return {"schema": _SCHEMA, "run": _head(run, now) | details, "spans": [_span(span) for span in spans]}
 
 
 def iso(seconds: float) -> str:
@@ -90,7 +90,7 @@ def timeline_document(run: RunRecord, spans: Sequence[Span]) -> dict[str, Any]:
         }
         for name, heads in lanes_of(forest).items()
     ]
-    return {"schema": VERSION, "run_id": run.run_id, "start": iso(start), "seconds": end - start, "lanes": lanes}
+    return {"schema": _SCHEMA, "run_id": run.run_id, "start": iso(start), "seconds": end - start, "lanes": lanes}
 
 
 def slow_document(run: RunRecord, spans: Sequence[Span], count: int) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def slow_document(run: RunRecord, spans: Sequence[Span], count: int) -> dict[str
         }
         for node, job in slowest(spans, count)
     ]
-    return {"schema": VERSION, "run_id": run.run_id, "events": events}
+    return {"schema": _SCHEMA, "run_id": run.run_id, "events": events}
 
 
 def errors_document(run: RunRecord, spans: Sequence[Span]) -> dict[str, Any]:
@@ -126,14 +126,14 @@ def errors_document(run: RunRecord, spans: Sequence[Span]) -> dict[str, Any]:
         }
         for failure in failures_of(run, spans)
     ]
-    return {"schema": VERSION, "run_id": run.run_id, "errors": errors}
+    return {"schema": _SCHEMA, "run_id": run.run_id, "errors": errors}
 
 
 def diff_document(before: tuple[RunRecord, Sequence[Span]], after: tuple[RunRecord, Sequence[Span]]) -> dict[str, Any]:
     """Return `{schema, before, after, changes, jobs: [{name, changes}], settings}`; `before` and `after` are ids of runs."""
     ours, theirs = measure_jobs(before[1]), measure_jobs(after[1])
     return {
-        "schema": VERSION,
+        "schema": _SCHEMA,
         "before": before[0].run_id,
         "after": after[0].run_id,
         "changes": [asdict(change) for change in changes_between(measure_run(before[1]), measure_run(after[1]))],

@@ -18,7 +18,7 @@ from asyncrun.trace.folded_events import FoldedEvents
 from asyncrun.trace.run_record import RUNNING, RunRecord, Span
 from asyncrun.trace.span_sampling import EventNode
 from asyncrun.trace.span_tree import DETAILS, WAITS
-from asyncrun.trace.store import Row, TraceStore, span_of
+from asyncrun.trace.store import SpanRow, TraceStore, span_of
 
 MOST_ROWS_WAITING = 50_000
 """Ended spans that are kept in memory while they cannot be written; those past it are lost."""
@@ -120,7 +120,7 @@ class SpanQueue:
                 span_of(self.run.run_id, row) for row, (node, _) in zip(rows, nodes, strict=True) if node.end is not None and node.pin()
             ]
 
-    def _hand_over(self, full: bool) -> tuple[list[Row], list[tuple[EventNode, int]], set[int]]:
+    def _hand_over(self, full: bool) -> tuple[list[SpanRow], list[tuple[EventNode, int]], set[int]]:
         """Return what is to be written, and how much of each span was before."""
         for node in [node for node in self._waiting.values() if full and not node.written]:
             self._lose(node)
@@ -236,7 +236,7 @@ class SpanQueue:
         del self._waiting[node.id]
         self.lost += (node.folded.count if node.folded else 1) - node.written
 
-    def _row(self, node: EventNode) -> Row:
+    def _row(self, node: EventNode) -> SpanRow:
         clean, attributes = self._clean, node.attributes
         start, end = node.start, node.end
         if node.folded is not None and node.durations is not None:

@@ -19,7 +19,7 @@ from asyncrun.trace.run_record import RUNNING, RunRecord, Span
 FORMAT = 2
 """The store's `PRAGMA user_version`."""
 
-Row = tuple[Any, ...]
+SpanRow = tuple[Any, ...]
 
 # `id` counts a run's spans as they come, so that rows are appended; a parent comes before its children.
 _SCHEMA = f"""
@@ -98,7 +98,7 @@ class TraceStore:
         with self._errors("write"), self._transaction():
             self._connection.execute(sql, values)
 
-    def write_spans(self, number: int, rows: Iterable[Row], *, seen: float, lost: int, gone: Iterable[int] = ()) -> None:
+    def write_spans(self, number: int, rows: Iterable[SpanRow], *, seen: float, lost: int, gone: Iterable[int] = ()) -> None:
         """Write spans of a run, new ones or again with their end, and remove those that are `gone`, in one transaction.
 
         A row is (id, parent, type, name, start, end, status, attributes as JSON or None).
@@ -246,13 +246,13 @@ class TraceStore:
             ) from error
 
 
-def span_of(run_id: str, row: Row) -> Span:
+def span_of(run_id: str, row: SpanRow) -> Span:
     """Return the span that is written as this row."""
     number, parent, kind, name, start, end, status, attributes = row
     return Span(run_id, number, parent, kind, name, start, end, status, orjson.loads(attributes) if attributes else {})
 
 
-def _run(row: Row) -> RunRecord:
+def _run(row: SpanRow) -> RunRecord:
     named = dict(zip(f"{_RUN_COLUMNS}, {_LATER_COLUMNS}".split(", "), row, strict=True))
     return RunRecord(**named | {name: orjson.loads(named[name]) for name in ("summary", "settings")})
 

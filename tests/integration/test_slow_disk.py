@@ -17,7 +17,7 @@ from asyncrun.aio.stop import StopRequest
 from asyncrun.callbacks import CallbackManager
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.outputs import JobOutput
-from asyncrun.ledger.group_writer import MOST_WAITING
+from asyncrun.ledger.group_writer import MOST_WRITES_WAITING
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.records import Space, text_key
@@ -52,7 +52,7 @@ async def test_calls_go_on_while_the_disk_is_busy_and_the_writes_are_committed_t
         await ledger.put(SPACE, Finished([text_key(str(number))], vectors, [0]))
         taken += 1
 
-    number = MOST_WAITING * 2
+    number = MOST_WRITES_WAITING * 2
     puts = [asyncio.create_task(put(each)) for each in range(number)]
     for _ in range(TURNS):
         await asyncio.sleep(0.01)

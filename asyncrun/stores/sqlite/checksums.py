@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Words = TypeVar("Words", int, "NDArray[np.uint64]")
+Bits = TypeVar("Bits", int, "NDArray[np.uint64]")
 _ALL = (1 << 64) - 1
 
 
@@ -58,7 +58,7 @@ class Sums:
 NO_SUMS = Sums(0, 0, 0)
 
 
-def mixed(first: Words, *others: Words) -> Words:
+def mixed(first: Bits, *others: Bits) -> Bits:
     """Return 64 bits for a row: each value changes all of them (the finaliser of SplitMix64); values are from 0, or arrays."""
     word = _scattered(first)
     for other in others:
@@ -66,7 +66,7 @@ def mixed(first: Words, *others: Words) -> Words:
     return word
 
 
-def _scattered(word: Words) -> Words:
+def _scattered(word: Bits) -> Bits:
     # Arrays of 64 bits wrap by themselves, numbers do not.
     word = (word + 0x9E3779B97F4A7C15) & _ALL  # type: ignore[assignment]
     word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _ALL  # type: ignore[assignment]

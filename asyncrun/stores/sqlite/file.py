@@ -13,7 +13,7 @@ from asyncrun.sqlite_files import BUSY_SECONDS, address_to_look, can_write, copy
 from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError
 from asyncrun.stores.sqlite.collections import CollectionRow, from_bytes, save_collection
 from asyncrun.stores.sqlite.documents import document_numbers, find_chunks, find_head, insert_sums
-from asyncrun.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS, is_begun, schema_version
+from asyncrun.stores.sqlite.schema import APPLICATION_ID, SCHEMA_VERSIONS, is_begun, schema_version
 
 
 def open_file(path: Path) -> sqlite3.Connection:
@@ -63,7 +63,7 @@ def connect(place: Path | str, *, uri: bool = False) -> sqlite3.Connection:
 def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
     with transaction(connection, "DEFERRED"):
         version = schema_version(connection, path)
-    if version < len(MIGRATIONS):
+    if version < len(SCHEMA_VERSIONS):
         if not can_write(path):
             raise StorageError(f"{printable(str(path))} has the form of an older asyncrun and cannot be changed", hint=copy_hint(path))
         # 8 kB hold five vectors of 384 dimensions with little room lost; it can only be chosen before the first table.
@@ -71,13 +71,13 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
         enter_wal(connection)
         with transaction(connection, "IMMEDIATE"):
             version = schema_version(connection, path)
-            for statements in MIGRATIONS[version:]:
+            for statements in SCHEMA_VERSIONS[version:]:
                 for statement in statements:
                     connection.execute(statement)
             if version == 1:
                 add_sums(connection)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            connection.execute(f"PRAGMA user_version = {len(SCHEMA_VERSIONS)}")
     connection.execute("PRAGMA synchronous = FULL")
 
 

@@ -14,7 +14,7 @@ from asyncrun.stores.sqlite.checksums import MismatchError
 APPLICATION_ID = 0x61737972
 """Says in the file's header that it is a store of asyncrun, so that another program's database is never touched."""
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
+SCHEMA_VERSIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE collections (
             id INTEGER PRIMARY KEY,
@@ -110,14 +110,14 @@ def schema_version(connection: sqlite3.Connection, path: Path) -> int:
         return 0
     found, ours = set(_statements(connection)), _pragma(connection, "application_id") == APPLICATION_ID
     stated = _pragma(connection, "user_version")
-    known = next((n for n in range(len(MIGRATIONS), 0, -1) if found.issuperset(chain(*MIGRATIONS[:n]))), 0)
+    known = next((n for n in range(len(SCHEMA_VERSIONS), 0, -1) if found.issuperset(chain(*SCHEMA_VERSIONS[:n]))), 0)
     if not ours and not known:
         raise StorageError(f"{printable(str(path))} is a database of another program", hint="Choose another path for the store.")
     whole = bool(known) and found == _expected(connection, known)
     one_bit = (stated ^ known).bit_count() == 1
-    if ours and stated > len(MIGRATIONS) and not (whole and one_bit):
+    if ours and stated > len(SCHEMA_VERSIONS) and not (whole and one_bit):
         raise StorageError(
-            f"{printable(str(path))} was written by a newer asyncrun (schema {stated}, this one knows {len(MIGRATIONS)})",
+            f"{printable(str(path))} was written by a newer asyncrun (schema {stated}, this one knows {len(SCHEMA_VERSIONS)})",
             hint="Upgrade asyncrun, or choose another path for the store.",
         )
     if not (ours and whole and stated == known):
@@ -128,7 +128,7 @@ def schema_version(connection: sqlite3.Connection, path: Path) -> int:
 def _expected(connection: sqlite3.Connection, version: int) -> set[str]:
     # From the table, as all else that is read of collections: its index may still have what the table has lost.
     collections = [number for (number,) in connection.execute("SELECT id FROM collections NOT INDEXED")]
-    return {*chain(*MIGRATIONS[:version]), *chain(*map(words_table, collections))}
+    return {*chain(*SCHEMA_VERSIONS[:version]), *chain(*map(words_table, collections))}
 
 
 def _statements(connection: sqlite3.Connection) -> list[str]:

@@ -24,9 +24,9 @@ SCOPE = "asyncrun"
 Attribute = bool | int | float | str | tuple[str, ...]
 Attributes = dict[str, Attribute]
 
-PROVIDERS = {"azure": "azure.ai.openai", "gemini": "gcp.gemini", "mistral": "mistral_ai"}
+OTEL_PROVIDERS = {"azure": "azure.ai.openai", "gemini": "gcp.gemini", "mistral": "mistral_ai"}
 """Our word for a provider -> the one that OpenTelemetry states, where they differ."""
-KINDS = {
+OPENINFERENCE_KINDS = {
     CBEventType.EMBEDDING.value: "EMBEDDING",
     CBEventType.LLM.value: "LLM",
     CBEventType.RETRIEVE.value: "RETRIEVER",
@@ -152,7 +152,7 @@ def describe_span(span: Span) -> tuple[str, bool, Attributes]:
     'embeddings m'
     """
     operation = _OPERATIONS.get(span.type)
-    found: Attributes = {"openinference.span.kind": KINDS.get(span.type, "CHAIN"), "asyncrun.type": printable(span.type)}
+    found: Attributes = {"openinference.span.kind": OPENINFERENCE_KINDS.get(span.type, "CHAIN"), "asyncrun.type": printable(span.type)}
     if span.name:
         found["asyncrun.name"] = printable(span.name)
     found["asyncrun.status"] = printable(span.status)
@@ -179,7 +179,7 @@ def _renamed(span: Span, key: str, value: Attribute) -> Attributes:
     else:
         names = _SHARED.get(key, (f"asyncrun.{key}",))
     if key == "provider":
-        value = PROVIDERS.get(str(value), value)
+        value = OTEL_PROVIDERS.get(str(value), value)
     if key == "finish_reason":
         value = (str(value),)  # one for each choice
     return dict.fromkeys(names, value)

@@ -22,7 +22,7 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
 SENT_TOGETHER = 512
 """Spans of one request, as OpenTelemetry's own batches have it."""
-MOST_WAITING = 16
+MOST_BATCHES_WAITING = 16
 """Batches that wait for a slow collector while the run goes on."""
 COLLECTOR_TIMEOUT = 2.0
 """Seconds that a collector that is dead, or hangs, may cost at the end of a run."""
@@ -76,7 +76,7 @@ class OtlpSender:
 
     def offer(self, run: RunRecord, spans: Sequence[Span]) -> None:
         """Have spans sent that have ended, and whose parents will be sent. Returns at once; what is too much waits for the end."""
-        if self._batches.qsize() < MOST_WAITING:
+        if self._batches.qsize() < MOST_BATCHES_WAITING:
             self._send(run, ended_otel_spans_of(run, spans), at_end=False)
 
     def finish(self, run: RunRecord, spans: Sequence[Span], now: float) -> int:

@@ -25,7 +25,7 @@ from asyncrun.trace.views.styled_text import (
 
 MOST_ALIKE = 8
 """Siblings of one type and name that are shown one by one; more are folded into one line."""
-MOST_NAMES = 50
+MOST_NAMES_SHOWN = 50
 """Siblings of one type with different names that are shown by name; more count as alike."""
 FIRST_LEVEL = 2
 SHORTEST_LABEL = 8
@@ -81,7 +81,7 @@ def alike_groups(siblings: Sequence[SpanNode], most_alike: int = MOST_ALIKE) -> 
 
 def _key(node: SpanNode, names: dict[str, set[str]]) -> tuple[str, str]:
     kind = node.span.type
-    return kind, node.span.name if len(names[kind]) <= MOST_NAMES else ""
+    return kind, node.span.name if len(names[kind]) <= MOST_NAMES_SHOWN else ""
 
 
 def _line(group: Sequence[SpanNode], level: int, width: int) -> StyledLine:

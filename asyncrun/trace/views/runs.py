@@ -63,7 +63,7 @@ def render_runs(runs: Sequence[RunRecord], width: int, now: float, zone: tzinfo 
 
 MOST_LINES = 100
 """Lines of a trace map at the end of a run."""
-MOST_PARTS = 10
+MOST_PATH_PARTS = 10
 LEAST_SHARE = 0.005
 
 
@@ -106,7 +106,7 @@ def render_path(spans: Sequence[Span], width: int) -> StyledText:
         return StyledText()
     parts = parts_of(critical_path(forest))
     total = sum(part.seconds for part in parts)
-    shown = [part for part in parts[:MOST_PARTS] if part.seconds >= LEAST_SHARE * total]
+    shown = [part for part in parts[:MOST_PATH_PARTS] if part.seconds >= LEAST_SHARE * total]
     waits = [name for name in WAITS if any(part.waits.get(name, 0.0) >= SHORTEST_WAIT for part in shown)]
     layout = [Column("on the critical path", "<", 8), Column("job", "<", 6), Column("time"), Column("share")]
     layout += [Column(name, worth=sum(part.waits.get(name, 0.0) for part in shown)) for name in waits]

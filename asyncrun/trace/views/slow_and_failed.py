@@ -69,7 +69,7 @@ MOST_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedEvent:
     """Events that failed: where, `count` of them, and why as far as it is known; `at` is in seconds since the first event."""
 
     span: Span
@@ -85,14 +85,14 @@ class Failure:
         return texts_in(self.span.attributes)
 
 
-def failures_of(run: RunRecord, spans: Sequence[Span]) -> list[Failure]:
+def failures_of(run: RunRecord, spans: Sequence[Span]) -> list[FailedEvent]:
     """Return what failed, by its start; what failed at the same place for the same reason is one.
 
     A job's reason is that of the run's summary, another event's is the exception that left it.
     """
     reasons = _job_reasons(run.summary)
     begin = min((span.start for span in spans), default=0.0)
-    found: dict[tuple[tuple[str, ...], str, str], Failure] = {}
+    found: dict[tuple[tuple[str, ...], str, str], FailedEvent] = {}
     waiting: list[tuple[SpanNode, tuple[str, ...]]] = [(node, ()) for node in reversed(build_forest(spans, details=False))]
     while waiting:
         node, above = waiting.pop()
@@ -104,7 +104,7 @@ def failures_of(run: RunRecord, spans: Sequence[Span]) -> list[Failure]:
             same = found.get((path, kind, message))
             count = node.failed + (same.count if same else 0)
             first = same.span if same else node.span
-            found[path, kind, message] = Failure(first, first.start - begin, path, count, kind, message)
+            found[path, kind, message] = FailedEvent(first, first.start - begin, path, count, kind, message)
         waiting.extend((child, path) for child in reversed(node.children))
     return sorted(found.values(), key=lambda failure: failure.span.id)
 
@@ -128,7 +128,7 @@ def render_errors(run: RunRecord, spans: Sequence[Span], width: int) -> StyledTe
     return StyledText((*lines, *([fit(width, more + ".")] if more else [])))
 
 
-def _reason(failure: Failure) -> str:
+def _reason(failure: FailedEvent) -> str:
     return one_line(": ".join(part for part in (failure.kind, failure.message) if part)) or "no reason is recorded"
 
 
