@@ -16,6 +16,7 @@ from asyncrun.redact import Redactor
 
 HIDDEN = {"api_key", "headers", "url", "ping"}
 """What stands below these keys is never shown."""
+MAX_LISTED = 30
 MAX_CANDIDATES = 300
 """Among more words than these no nearest one is looked for: a thousand mistakes in a thousand jobs would take minutes."""
 
@@ -106,14 +107,15 @@ def suggest(word: str, words: Iterable[str]) -> str | None:
     return nearest_word(word, candidates)
 
 
-def listed(words: Iterable[str], limit: int = 30) -> str:
-    """Return words as a list that a person reads, the first `limit` of them.
+def listed(words: Iterable[str]) -> str:
+    """Return words as a list that a person reads, the first `MAX_LISTED` of them.
 
-    >>> listed(["a", "b", "c"], 2)
-    'a, b and 1 more'
+    >>> listed(["embed", "ingest"]), listed(map(str, range(31)))[-13:]
+    ('embed, ingest', '29 and 1 more')
     """
     known = list(words)
-    return ", ".join(printable(word, 60) for word in known[:limit]) + (f" and {len(known) - limit} more" if len(known) > limit else "")
+    more = f" and {len(known) - MAX_LISTED} more" if len(known) > MAX_LISTED else ""
+    return ", ".join(printable(word, 60) for word in known[:MAX_LISTED]) + more
 
 
 def _position(mistake: Mistake) -> tuple[int, int]:
