@@ -21,12 +21,10 @@ class DoctorSetting:
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
-    """One place of one model: `what` it is (`embedder openai/m`), `where` it is served (None: in this process), and how it did.
+    """One endpoint of one model: `what` it is (`embedder openai/m`), `where` it is served (None: in this process), and how it did.
 
-    `jobs` are those that use it.
-
-    `dimensions` is None where no vector came, `seconds` is what its answer took; `error` is None when all is well, `hint` is what to do
-    about it.
+    `jobs` are those that use it. `dimensions` is None where no vector came, `seconds` is what its answer took; `error` is None when all
+    is well, `hint` is what to do about it.
     """
 
     what: str
@@ -41,7 +39,7 @@ class Checkup:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All that was found: settings of the whole, a checkup for each place of each model, mistakes of the job file."""
+    """All that was found: settings of the whole, a checkup for each endpoint of each model, mistakes of the job file."""
 
     settings: tuple[DoctorSetting, ...]
     checkups: tuple[Checkup, ...] = ()
