@@ -142,6 +142,16 @@ def open_sound(path: Path) -> sqlite3.Connection:
     return connection
 
 
+@contextmanager
+def sound_ledger(path: Path) -> Iterator[sqlite3.Connection]:
+    """Give the ledger as `open_sound` opens it, and say what an error of SQLite means; closed at the end."""
+    with closing(open_sound(path)) as connection:
+        try:
+            yield connection
+        except sqlite3.DatabaseError as error:
+            raise explained(error, path) from error
+
+
 def check_sound(connection: sqlite3.Connection, path: Path) -> None:
     """Raise DamagedStateError unless the ledger is sound. Blocks. Raises what an error of SQLite means as well."""
     try:

@@ -12,7 +12,6 @@ import base64
 import json
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -23,7 +22,7 @@ import orjson
 
 from asyncrun.errors import Place, StorageError
 from asyncrun.ledger.checksums import checksum, is_answer, is_batch
-from asyncrun.ledger.connection import explained, open_sound
+from asyncrun.ledger.connection import sound_ledger
 from asyncrun.ledger.ledger import Finished
 from asyncrun.ledger.schema import FLOAT_BYTES
 from asyncrun.records import KEY_BYTES, Answer, Space
@@ -44,16 +43,13 @@ def portable_lines(path: Path) -> Generator[tuple[bytes, int, int], None, None]:
         "SELECT fingerprint, description, batches.id, count, dimensions, keys, keys_sum, vectors, vectors_sum, flags"
         " FROM batches JOIN spaces ON spaces.id = batches.space WHERE description != '' AND count > 0 ORDER BY batches.id DESC"
     )
-    with closing(open_sound(path)) as connection:
-        try:
-            for fingerprint, description, *batch in connection.execute(statement):
-                if is_batch(fingerprint, tuple(batch)):
-                    _, _, dimensions, keys, _, vectors, _, flags = batch
-                    yield _line(description, dimensions, keys, vectors, flags), len(keys) // KEY_BYTES, 0
-            for description, answers in _answers(connection):
-                yield _line_of_answers(description, answers), 0, len(answers)
-        except sqlite3.DatabaseError as error:
-            raise explained(error, path) from error
+    with sound_ledger(path) as connection:
+        for fingerprint, description, *batch in connection.execute(statement):
+            if is_batch(fingerprint, tuple(batch)):
+                _, _, dimensions, keys, _, vectors, _, flags = batch
+                yield _line(description, dimensions, keys, vectors, flags), len(keys) // KEY_BYTES, 0
+        for description, answers in _answers(connection):
+            yield _line_of_answers(description, answers), 0, len(answers)
 
 
 def is_portable(first_line: bytes) -> bool:

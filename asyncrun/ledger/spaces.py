@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncrun.errors import DamagedStateError
 from asyncrun.ledger.checksums import whole_row, with_sum
-from asyncrun.ledger.connection import check_sound, explained, open_connection, open_sound
+from asyncrun.ledger.connection import check_sound, explained, open_connection, sound_ledger
 from asyncrun.ledger.schema import FLOAT_BYTES, lower_since, newest_id
 from asyncrun.records import KEY_BYTES, Space, text_key
 from asyncrun.results import SpaceSize, Superseded
@@ -124,11 +124,8 @@ def space_sizes(path: Path) -> list[SpaceSize]:
         " FROM batches GROUP BY space) v ON v.space = spaces.id LEFT JOIN (SELECT space, count(*) AS count,"
         " sum(length(key) + length(answer)) AS bytes FROM answers GROUP BY space) a ON a.space = spaces.id ORDER BY size DESC, fingerprint"
     )
-    with closing(open_sound(path)) as connection:
-        try:
-            return [SpaceSize(*row) for row in connection.execute(statement)]
-        except sqlite3.DatabaseError as error:
-            raise explained(error, path) from error
+    with sound_ledger(path) as connection:
+        return [SpaceSize(*row) for row in connection.execute(statement)]
 
 
 def find_superseded(path: Path, removed: Collection[str] = ()) -> Superseded:
@@ -137,14 +134,11 @@ def find_superseded(path: Path, removed: Collection[str] = ()) -> Superseded:
     Raises StorageError and DamagedStateError.
     """
     found = Superseded()
-    with closing(open_sound(path)) as connection:
-        try:
-            for (fingerprint,) in connection.execute("SELECT fingerprint FROM spaces").fetchall():
-                if fingerprint not in removed:
-                    here = _superseded(connection, fingerprint)
-                    found = Superseded(found.batches + here.batches, found.vectors + here.vectors, found.bytes + here.bytes)
-        except sqlite3.DatabaseError as error:
-            raise explained(error, path) from error
+    with sound_ledger(path) as connection:
+        for (fingerprint,) in connection.execute("SELECT fingerprint FROM spaces").fetchall():
+            if fingerprint not in removed:
+                here = _superseded(connection, fingerprint)
+                found = Superseded(found.batches + here.batches, found.vectors + here.vectors, found.bytes + here.bytes)
     return found
 
 

@@ -112,10 +112,9 @@ class TraceStore:
 
     def runs(self) -> list[RunRecord]:
         """Return all runs, the earliest first."""
+        # A store of the first version that is only read stays as it is.
+        columns = f"{_RUN_COLUMNS}, {_LATER_COLUMNS if self._pragma('user_version') > 1 else _BEFORE_THEM}"
         with self._errors("read"):
-            [version] = self._connection.execute("PRAGMA user_version").fetchone()
-            # A store of the first version that is only read stays as it is.
-            columns = f"{_RUN_COLUMNS}, {_LATER_COLUMNS if version > 1 else _BEFORE_THEM}"
             rows = self._connection.execute(f"SELECT {columns} FROM runs ORDER BY started, run").fetchall()
             return [_run(row) for row in rows]
 
@@ -128,11 +127,8 @@ class TraceStore:
 
     def size(self) -> int:
         """Return how many bytes of the file hold something; what was removed leaves room for what comes."""
-        with self._errors("read"):
-            [[pages], [free], [size]] = [
-                self._connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count", "page_size")
-            ]
-            return int((pages - free) * size)
+        pages, free, size = (self._pragma(name) for name in ("page_count", "freelist_count", "page_size"))
+        return (pages - free) * size
 
     def prune(self, *, now: float, before: float | None = None, max_size: int | None = None, spare: str | None = None) -> int:
         """Remove runs that began before a time, and the earliest while the store is larger than `max_size` bytes.
@@ -146,7 +142,7 @@ class TraceStore:
             if old or (max_size is not None and self.size() > max_size):
                 self.remove(run.run_id)
                 removed += 1
-        if removed and self._is_mostly_empty():
+        if removed and self._pragma("freelist_count") * 2 >= self._pragma("page_count"):
             self.shrink()
         return removed
 
@@ -163,10 +159,9 @@ class TraceStore:
             self._connection.execute("DELETE FROM spans WHERE run = (SELECT run FROM runs WHERE run_id = ?)", (run_id,))
             self._connection.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
 
-    def _is_mostly_empty(self) -> bool:
+    def _pragma(self, name: str) -> int:
         with self._errors("read"):
-            [[pages], [free]] = [self._connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count")]
-            return bool(free * 2 >= pages)
+            return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
 
     def shrink(self) -> None:
         """Make the file as small as what it holds; not while another run is writing, which needs no waiting for."""
