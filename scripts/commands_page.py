@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from asyncrun.cli._app import EVERYWHERE, build_app
+from asyncrun.cli._app import SHARED_FLAGS_NOTE, build_app
 from asyncrun.cli._settings import SETTINGS, twin
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "commands.md"
@@ -62,7 +62,9 @@ def _takes(takes: str | tuple[str, ...]) -> str:
 def _sections(command: Any, name: str, above: Any, known: frozenset[str] = frozenset()) -> Iterator[str]:
     """Yield the help of a command and of those below it, without the flags that are known already."""
     context = command.context_class(command, info_name=name, parent=above, terminal_width=80, max_content_width=80)
-    shown = [line for line in command.get_help(context).removesuffix(EVERYWHERE).rstrip().splitlines() if _squeezed(line) not in known]
+    shown = [
+        line for line in command.get_help(context).removesuffix(SHARED_FLAGS_NOTE).rstrip().splitlines() if _squeezed(line) not in known
+    ]
     text = "\n".join(shown).replace("\nOptions:\n\n", "\n").removesuffix("\nOptions:").rstrip()
     yield f"\n## {context.command_path}\n\n```text\n{text}\n```\n"
     flags = known or frozenset(_squeezed(line) for line in shown if line.startswith("  -"))

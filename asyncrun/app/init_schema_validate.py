@@ -85,18 +85,18 @@ def check_job_file(request: Request, *, strict: bool) -> list[str]:
     reading = LoadOptions(variables=request.variables, environ=request.environ, check_inputs=strict, resolve=strict, need_keys=strict)
     names = [job.name for job in load_job_file(request.file, reading).jobs]
     if strict:
-        _look_closely(request, names)
+        _check_strictly(request, names)
     return names
 
 
-def _look_closely(request: Request, names: Sequence[str]) -> None:
+def _check_strictly(request: Request, names: Sequence[str]) -> None:
     """Raise JobFileError with what is wrong beside the file's own mistakes."""
     import asyncio
 
     from asyncrun.app.builder import open_builder
-    from asyncrun.app.job_checks import Wrong, mismatches
+    from asyncrun.app.job_checks import FoundProblem, mismatches
 
-    async def find() -> list[Wrong]:
+    async def find() -> list[FoundProblem]:
         async with open_builder(request, need_keys=True) as (builder, jobs):
             return await asyncio.to_thread(lambda: list(mismatches(jobs, builder)))
 

@@ -16,7 +16,7 @@ from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobs.interface import JobProblem, find_kind
 from asyncrun.readers.distinct_items import find_missing_fields
 
-Wrong = tuple[Job, JobProblem]
+FoundProblem = tuple[Job, JobProblem]
 """A job, and one thing that is wrong with it."""
 _NAMED_PARTS = (
     ("embedders", "embedder", "provider"),
@@ -47,7 +47,7 @@ def check_jobs(jobs: Sequence[Job], builder: JobBuilder, *, need_keys: bool = Tr
     return keyless
 
 
-def unusable_parts(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[Wrong]:
+def unusable_parts(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[FoundProblem]:
     """Yield which jobs have parts that cannot be used, or ask a collection that nobody fills. Blocks."""
     if (clash := registry.find_clash(_parts_of(jobs))) is not None:
         yield jobs[0], JobProblem((), clash.message, clash.hint)
@@ -58,7 +58,7 @@ def unusable_parts(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[Wrong]:
             yield job, JobProblem((), str(error), error.hint)
 
 
-def mismatches(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[Wrong]:
+def mismatches(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[FoundProblem]:
     """Yield which jobs have a collection of another embedder, or name fields that are not there. Blocks.
 
     Inputs are read until every field was seen. What another of these jobs will write is not looked for.

@@ -169,8 +169,8 @@ def limited_path(path: str, limit: int) -> str:
 
 
 def _with_limits_of_flags(job: Job, options: RunOptions) -> Job:
-    spare = {"workers": options.fallback_workers, "max_runtime": options.fallback_max_runtime}
-    changes: dict[str, Any] = {key: value for key, value in spare.items() if value is not None and key not in job.model_fields_set}
+    fallback = {"workers": options.fallback_workers, "max_runtime": options.fallback_max_runtime}
+    changes: dict[str, Any] = {key: value for key, value in fallback.items() if value is not None and key not in job.model_fields_set}
     if options.fail_fast:
         changes["max_failures"] = Threshold(count=0)
     if options.max_delete is not None and "max_delete" in type(job).model_fields:

@@ -19,7 +19,7 @@ from asyncrun.clock import Clock, watch_suspension
 from asyncrun.humanize import duration
 from asyncrun.ports import Progress
 
-SOON = 0.3
+SIGNAL_NOTE_DELAY = 0.3
 """Seconds after which a run that was asked to stop says why it goes on."""
 
 
@@ -47,7 +47,7 @@ def watch_run(builder: JobBuilder, progress: Progress, clock: Clock, stop: StopR
 async def _tell_of_signal(stop: StopRequest, clock: Clock, tell: Callable[[str], None]) -> None:
     """Say what a first signal does, unless that is done by then."""
     await stop.wait()
-    await clock.sleep(SOON)
+    await clock.sleep(SIGNAL_NOTE_DELAY)
     if stop.signal is not None:
         name = signal.Signals(stop.signal).name
         tell(f"{name}: what is in flight has {GRACE:.0f} s to finish, so that it is not paid for again; a second signal ends it at once")

@@ -17,7 +17,7 @@ def main() -> None:
     gc.set_threshold(_COLLECT_AFTER)
     # Where a plugin of pydantic is looked for, the metadata of every installed distribution is read, once more.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
-    if sys.argv[1:] == ["--version"] and _told_version():
+    if sys.argv[1:] == ["--version"] and _print_version():
         return
     try:
         from asyncrun.cli._app import run_command_line
@@ -26,11 +26,11 @@ def main() -> None:
     except KeyboardInterrupt:
         code = _INTERRUPTED
     if code == _INTERRUPTED:  # also Typer's answer to Ctrl-C
-        _tell_interrupted()
+        _print_interrupted()
     sys.exit(code)
 
 
-def _tell_interrupted() -> None:
+def _print_interrupted() -> None:
     """Say that Ctrl-C has ended the command. Another one, while a busy thread is waited for, ends the process without a traceback."""
     import signal
     from contextlib import suppress
@@ -41,7 +41,7 @@ def _tell_interrupted() -> None:
         sys.stderr.flush()
 
 
-def _told_version() -> bool:
+def _print_version() -> bool:
     """Answer the commonest question of a script without loading anything. Returns False when the stream does not take it."""
     from asyncrun import __version__
 

@@ -51,7 +51,7 @@ _GROUPS = {
 _plain_typer = partial(typer.Typer, rich_markup_mode=None, pretty_exceptions_enable=False, add_help_option=False)
 
 
-EVERYWHERE = "All commands take --quiet, --json, --state-dir and more: see asyncrun --help."
+SHARED_FLAGS_NOTE = "All commands take --quiet, --json, --state-dir and more: see asyncrun --help."
 """Stands below the help of a command in the place of the flags that all of them take: they would fill half a screen each time."""
 
 
@@ -74,21 +74,21 @@ def run_command_line() -> int:
     except SystemExit as ending:
         code = ending.code
     except Exception as error:  # the last place that can turn an error into a sentence
-        told = _told_by_typer(error)
-        if isinstance(told, UsageError) and _asked("json"):
+        told = _as_our_error(error)
+        if isinstance(told, UsageError) and _is_set("json"):
             return print_refusal(told, sys.stdout)
-        return show_error(told, sys.stderr, debug=_asked("debug"))
+        return show_error(told, sys.stderr, debug=_is_set("debug"))
     return code if isinstance(code, int) else 0
 
 
-def _asked(flag: str) -> bool:
+def _is_set(flag: str) -> bool:
     """Tell whether a global flag is set, also of a call that could not be read."""
     with suppress(UsageError):  # The first mistake is the one to be told.
         return f"--{flag}" in sys.argv or bool(globals_of(load_config(os.environ), os.environ)[0].get(flag))
     return False
 
 
-def _told_by_typer(error: Exception) -> Exception:
+def _as_our_error(error: Exception) -> Exception:
     """Return what is wrong with the words of a call as an error of ours; any other error as it is."""
     tell = getattr(error, "format_message", None)
     if tell is None:
@@ -108,14 +108,14 @@ class Commands(UserDict[str, Any]):
 def build_command(file: str, function: str, name: str) -> Any:
     """Return Typer's command of this name: a function in a file of this package."""
     app = _plain_typer(add_completion=False)
-    app.command(name, add_help_option=False, epilog=EVERYWHERE)(with_flags(_load(file, function)))
-    return _telling_its_own(_reading_little(typer.main.get_command(app)))
+    app.command(name, add_help_option=False, epilog=SHARED_FLAGS_NOTE)(with_flags(_load(file, function)))
+    return _hide_shared_flags(_skip_unread_values(typer.main.get_command(app)))
 
 
 def build_commands_of(file: str, functions: Mapping[str, str]) -> Any:
     """Return Typer's group of the functions in a file, by the names of their commands; alone, it is the function of the file's name."""
     builders = {name: partial(build_command, file, function, name) for name, function in functions.items()}
-    return _telling_its_own(build_group(file, _load(file, file), builders, add_completion=False, epilog=EVERYWHERE))
+    return _hide_shared_flags(build_group(file, _load(file, file), builders, add_completion=False, epilog=SHARED_FLAGS_NOTE))
 
 
 def build_group(name: str, alone: Callable[..., int], builders: Mapping[str, Callable[[], Any]], **about: Any) -> Any:
@@ -124,7 +124,7 @@ def build_group(name: str, alone: Callable[..., int], builders: Mapping[str, Cal
     app.callback(invoke_without_command=True)(with_flags(alone))
     group: Any = typer.main.get_command(app)
     group.commands = Commands({name: cache(build) for name, build in builders.items()})
-    return _reading_little(group)
+    return _skip_unread_values(group)
 
 
 def _load(file: str, function: str) -> Callable[..., int]:
@@ -132,19 +132,19 @@ def _load(file: str, function: str) -> Callable[..., int]:
     return loaded
 
 
-def _telling_its_own(command: Any) -> Any:
+def _hide_shared_flags(command: Any) -> Any:
     """Return Typer's command, which then has no line of help for a flag that all commands take; it is still completed."""
     for parameter in command.params:
         if parameter.name in {*FLAGS, "version"}:
-            parameter.get_help_record = _nothing
+            parameter.get_help_record = _no_help_line
     return command
 
 
-def _nothing(_: typer.Context) -> None:
+def _no_help_line(_: typer.Context) -> None:
     return None
 
 
-def _reading_little(command: Any) -> Any:
+def _skip_unread_values(command: Any) -> Any:
     """Return Typer's command, which then reads only what needs it: it loads pydantic to read even what is not given."""
     for parameter in command.params:
         parameter.process_value = partial(_process_value, parameter, parameter.process_value)

@@ -72,16 +72,16 @@ def with_flags(function: Callable[..., int]) -> Callable[..., None]:
     hints = get_type_hints(function, include_extras=True)
     parameters = [parameter.replace(annotation=hints[name]) for name, parameter in list(own.parameters.items())[1:]]
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    shared = {**FLAGS, **_ENDING}
+    shared = {**FLAGS, **_ANSWERING_FLAGS}
     flags = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint) for name, hint in shared.items()]
 
     def command(**arguments: Any) -> None:
         context: typer.Context = arguments.pop("context")
-        for name in _ENDING:
+        for name in _ANSWERING_FLAGS:
             arguments.pop(name)
-        heard = {name: value for name in FLAGS if (value := arguments.pop(name)) is not None}
-        sources = {name: source for name in (*heard, *arguments) if (source := _source(context, name)) is not None}
-        options = (context.obj or _beginning(context)).given(heard, sources)
+        given = {name: value for name in FLAGS if (value := arguments.pop(name)) is not None}
+        sources = {name: source for name in (*given, *arguments) if (source := _source(context, name)) is not None}
+        options = (context.obj or _options_of_settings(context)).given(given, sources)
         context.obj = options
         if context.invoked_subcommand is None:
             raise typer.Exit(function(options, **arguments))
@@ -93,7 +93,7 @@ def with_flags(function: Callable[..., int]) -> Callable[..., None]:
     return command
 
 
-def _beginning(context: typer.Context) -> GlobalOptions:
+def _options_of_settings(context: typer.Context) -> GlobalOptions:
     """Return the options that no flag has touched yet: the environment over the user config; the commands' own settings get theirs, too."""
     config = load_config(os.environ)
     # Typer asks the variable of a command's own flag first, and this last.
@@ -110,19 +110,19 @@ def _source(context: typer.Context, name: str) -> str | None:
 _SOURCES = {"COMMANDLINE": "flag", "ENVIRONMENT": "environment", "DEFAULT_MAP": "user config"}
 
 
-def _tell_version(value: bool | None) -> None:
+def _print_version(value: bool | None) -> None:
     if value:
         from asyncrun import __version__
 
-        _tell(f"asyncrun {__version__}")
+        _print_and_exit(f"asyncrun {__version__}")
 
 
-def _tell_help(context: typer.Context, value: bool | None) -> None:
+def _print_help(context: typer.Context, value: bool | None) -> None:
     if value and not context.resilient_parsing:
-        _tell(context.get_help())
+        _print_and_exit(context.get_help())
 
 
-def _tell(text: str) -> None:
+def _print_and_exit(text: str) -> None:
     """Write an answer and end. Raises StorageError where it cannot be written, which Typer's own flags do not know."""
     import sys
 
@@ -132,9 +132,9 @@ def _tell(text: str) -> None:
     raise typer.Exit
 
 
-_ENDING: dict[str, Any] = {
-    "version": Annotated[bool | None, typer.Option("--version", is_eager=True, callback=_tell_version, help="Show the version.")],
-    "help": Annotated[bool | None, typer.Option("--help", "-h", is_eager=True, callback=_tell_help, help="Show this.")],
+_ANSWERING_FLAGS: dict[str, Any] = {
+    "version": Annotated[bool | None, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version.")],
+    "help": Annotated[bool | None, typer.Option("--help", "-h", is_eager=True, callback=_print_help, help="Show this.")],
 }
 """The flags that answer by themselves."""
 

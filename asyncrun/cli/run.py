@@ -137,10 +137,10 @@ def run_and_report(
 
     def tell(report: RunReport) -> None:
         if summary_file is not None:
-            courteously(write_summary, summary_file, report.result)
-        courteously(_print_report, report, options, file)
+            show_own_error(write_summary, summary_file, report.result)
+        show_own_error(_print_report, report, options, file)
 
-    def courteously(say: Callable[..., object], *what: object) -> None:
+    def show_own_error(say: Callable[..., object], *what: object) -> None:
         try:
             say(*what)
         except AsyncrunError as error:
