@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import signal
 import subprocess
 import sys
@@ -47,6 +48,12 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
         out, err = process.communicate()
         pytest.fail(f"the run does not end: {out}{err}")
     return process.returncode, out + err
+
+
+def summary_of(told: str) -> dict[str, Any]:
+    """Return the last line of a run's JSON: how it ended."""
+    [summary] = (json.loads(line) for line in told.splitlines() if line.startswith('{"type":"summary"'))
+    return dict(summary)
 
 
 def send_signal_twice(process: subprocess.Popen[str], number: signal.Signals) -> None:

@@ -11,14 +11,13 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 
-from .conftest import WITHOUT_GRACE, finish, send_signal_twice, start, wait_until
+from .conftest import WITHOUT_GRACE, finish, send_signal_twice, start, summary_of, wait_until
 
 ITEMS, BATCH, IN_FLIGHT = 400, 8, 4
 
@@ -37,11 +36,6 @@ def write_jobs(folder: Path, server: FakeServer) -> Path:
     job = {"name": "all", "kind": "embed", "input": "items.jsonl", "output": "out.jsonl", "embedder": embedder, "workers": IN_FLIGHT}
     (folder / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
     return folder / "out.jsonl"
-
-
-def summary_of(told: str) -> dict[str, Any]:
-    [summary] = (json.loads(line) for line in told.splitlines() if line.startswith('{"type":"summary"'))
-    return dict(summary)
 
 
 def wait_for_requests(server: FakeServer, number: int, process: subprocess.Popen[str]) -> None:

@@ -21,7 +21,7 @@ from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import vector_of
 from asyncrun.writers.jsonl import json_line
 
-from .conftest import finish, wait_until
+from .conftest import finish, summary_of, wait_until
 
 ITEMS, BATCH, IN_FLIGHT, QUESTIONS = 600, 10, 4, 60
 TEXTS = [f"text {number}" for number in range(ITEMS)]
@@ -64,11 +64,6 @@ def runs(folder: Path, *files: str | Sequence[str]) -> Iterator[list[subprocess.
         for process in started:
             process.kill()
             process.communicate()
-
-
-def summary_of(told: str) -> dict[str, Any]:
-    [summary] = (json.loads(line) for line in told.splitlines() if line.startswith('{"type":"summary"'))
-    return dict(summary)
 
 
 def wait_for_texts(server: FakeServer, number: int, process: subprocess.Popen[str]) -> None:
