@@ -96,33 +96,6 @@ def bound_by(waits: Waits, limit: str | None) -> str | None:
     return {"rate": limit or "rate", "queue": "concurrency"}.get(longest, longest)
 
 
-@dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What would be sent; `exact` says whether the tokens are counted and not estimated."""
-
-    inputs: int
-    requests: int
-    tokens: int
-    exact: bool
-    cost: float | None
-    seconds: float | None
-    bound_by: str | None
-    notes: tuple[str, ...]
-
-    def on(self, plan: JobPlan) -> JobPlan:
-        """Return the plan with these figures."""
-        return replace(
-            plan,
-            requests=self.requests,
-            tokens=self.tokens,
-            exact=self.exact,
-            cost=self.cost,
-            seconds=self.seconds,
-            bound_by=self.bound_by,
-            notes=(*plan.notes, *self.notes),
-        )
-
-
 class Forecast:
     """The plan of a run, job after job: what an earlier job sends is not sent again, and an embedder's first request is small once."""
 
@@ -139,8 +112,10 @@ class Forecast:
                 known.add(text.key)
                 yield text
 
-    def foresee(self, rounds: Iterable[Iterable[Pending]], embedder: Embedder, input_type: InputType, rate: TokenRate) -> Foreseen:
-        """Return what a job sends that packs its texts in such rounds. Blocks where a tokenizer counts."""
+    def foresee(
+        self, plan: JobPlan, rounds: Iterable[Iterable[Pending]], embedder: Embedder, input_type: InputType, rate: TokenRate
+    ) -> tuple[JobPlan, int]:
+        """Return the plan of a job that packs its texts in such rounds, and how many texts it sends. Blocks where a tokenizer counts."""
         requests = inputs = tokens = unbound = 0
         counting = embedder.tokenizer is not None
         for texts in rounds:
@@ -163,16 +138,17 @@ class Forecast:
         if unbound != requests:
             notes = (*notes, "requests are at most so many: batches get larger once the server has counted tokens")
         seconds, bound = at_limits(embedder.rate_limits, requests, tokens, inputs)
-        return Foreseen(
-            inputs=inputs,
+        plan = replace(
+            plan,
             requests=requests,
             tokens=tokens,
             exact=counting or not inputs,
             cost=None if price is None else cost_of(tokens, price),
             seconds=seconds,
             bound_by=bound,
-            notes=notes,
+            notes=(*plan.notes, *notes),
         )
+        return plan, inputs
 
     def compares(self, space: Space, place: str) -> bool:
         """Tell whether this job is the first that needs the place compared with others of the space; those after it do not ask again."""

@@ -178,9 +178,9 @@ def plan_items(items: Items, kind: str, scanned: Scan, index: KeyIndex, output: 
         skipped=scanned.skipped,
     )
     rounds = [*probes_foreseen(items.embedder, items.input_type, context), _unforeseen(items, scanned, send)] if new else []
-    foreseen = context.forecast.foresee(rounds, items.embedder, items.input_type, context.rate)
     disk = items.disk(scanned, index, output)
-    plan = replace(foreseen.on(plan), disk=None if disk is None else sum(disk.values()))
+    plan = replace(plan, disk=None if disk is None else sum(disk.values()))
+    plan, _ = context.forecast.foresee(plan, rounds, items.embedder, items.input_type, context.rate)
     return plan.noted(*change_notes(context, items.space, new, plan.cost), *input_notes(items.source))
 
 

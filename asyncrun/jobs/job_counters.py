@@ -15,7 +15,7 @@ from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ports import Progress
 from asyncrun.records import EmbedFailure, ItemFailure
 from asyncrun.results import Counts, JobResult, Status
-from asyncrun.usage import Load, Usage, Waits
+from asyncrun.usage import Usage, Waits
 
 KEPT_FAILURES = 100
 """How many failures a result carries; the ledger has all."""
@@ -36,7 +36,7 @@ class JobCounters:
         self.usage = Usage()
         self.waits = Waits()
         self.failures: list[ItemFailure] = []
-        self._progress = progress
+        self.progress = progress
         self.context = context
         self._started = context.clock.monotonic()
         self._total = 0
@@ -45,14 +45,14 @@ class JobCounters:
     def start(self, total: int) -> None:
         """Tell how many items there are."""
         self._total = total
-        self._progress.task_started(self.name, total)
+        self.progress.task_started(self.name, total)
 
     def add(self, **counts: int) -> None:
         """Add items that have ended: ok, failed, skipped, cached, removed, truncated."""
         ended = sum(counts.get(key, 0) for key in ("ok", "failed", "skipped"))
         more = Counts(items=ended, **counts)
         self.counts += more
-        self._progress.advance(self.name, more)
+        self.progress.advance(self.name, more)
 
     def fail(self, failure: ItemFailure) -> None:
         """Add an item that has failed."""
@@ -60,7 +60,7 @@ class JobCounters:
         if len(self.failures) < KEPT_FAILURES:
             self.failures.append(failure)
         self.add(failed=1)
-        self._progress.item_failed(self.name, failure)
+        self.progress.item_failed(self.name, failure)
 
     def take(self, other: JobCounters) -> None:
         """Add what another one has counted of the same items, without those that it has done: here they are not done yet."""
@@ -75,12 +75,12 @@ class JobCounters:
     def say(self, sentences: Iterable[str]) -> None:
         """Tell what a person should read before the job sends anything."""
         for sentence in sentences:
-            self._progress.warn(f"{self.name}: {sentence}")
+            self.progress.warn(f"{self.name}: {sentence}")
 
     def use(self, usage: Usage) -> None:
         """Add what requests used."""
         self.usage += usage
-        self._progress.use(self.name, usage)
+        self.progress.use(self.name, usage)
 
     def spend(self, waits: Waits) -> None:
         """Add what the time of a batch was spent on."""
@@ -96,18 +96,6 @@ class JobCounters:
                 self._awaited.add(other.of)
                 self.say([f"waiting for another run ({other.of}), which is sending {counted(other.texts, 'text')} of this job"])
         return await self.context.wait_for(leased.wait())
-
-    def expect(self, left: Load) -> None:
-        """Tell how much is still to be sent."""
-        self._progress.expect(self.name, left)
-
-    def sending(self, load: Load) -> None:
-        """Tell that a call with some of it has begun."""
-        self._progress.sending(self.name, load)
-
-    def received(self, load: Load, waits: Waits | None) -> None:
-        """Tell that such a call was answered, and what it waited for; None: it has ended without an answer."""
-        self._progress.received(self.name, load, waits)
 
     def too_many(self, more: int = 0) -> TooManyFailuresError | None:
         """Return the error that ends the job when more items failed than may; `more` are failed but not counted yet."""

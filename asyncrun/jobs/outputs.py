@@ -120,10 +120,9 @@ class JobOutput:
 
         Raises DamagedStateError for other rows, OutputError and StorageError; then the former file stays.
         """
-        with context.manager.event(CBEventType.ASYNC_JOB, payload={"name": f"write {self.shown}"}):
-            placed = await asyncio.to_thread(self.write_rows, rows, done)
-            if self.path is not None:
-                await record_output(context.ledger, self.path, mark, placed)
+        async with self.writing(mark, context) as unfinished:
+            await asyncio.to_thread(unfinished.write, rows)
+            unfinished.done = done
 
     @asynccontextmanager
     async def writing(self, mark: str, context: JobContext) -> AsyncIterator[Unfinished]:

@@ -85,7 +85,7 @@ class _BatchSender:
     async def embed(self, batch: Batch) -> tuple[Batch, Embedded]:
         """Embed a batch, or what is left of it after a part was paid with the rest of a budget. Raises StopRunError."""
         load, waits = load_of([each.size for each in batch], self.embedder), None
-        self.counters.sending(load)
+        self.counters.progress.sending(self.counters.name, load)
         try:
             context, used = self.counters.context, self.counters.use
             outcome = await embed_batch(batch, self.embedder, self.input_type, context, used=used, keep=self.keep)
@@ -94,7 +94,7 @@ class _BatchSender:
                 if self.disk_check is not None:
                     await self.disk_check.look()
         finally:
-            self.counters.received(load, waits)
+            self.counters.progress.received(self.counters.name, load, waits)
         if isinstance(outcome.error, StopRunError):
             self.take(batch, outcome)
             raise outcome.error

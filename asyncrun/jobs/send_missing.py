@@ -75,7 +75,7 @@ class _ItemSender:
             own = own[~await self._count_finished(own)]
             mine = np.zeros_like(send)
             mine[own] = True
-            self.counters.expect(load_of(scanned.sizes[mine].tolist(), items.embedder))
+            self.counters.progress.expect(self.counters.name, load_of(scanned.sizes[mine].tolist(), items.embedder))
             pending = self.texts.pending(mine) if mine.any() else ()
             error = await send_all(
                 pending,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import AsyncrunError, RefusedDeletionError, TryLaterError
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes
-from asyncrun.jobs.forecast import Foreseen, load_of
+from asyncrun.jobs.forecast import load_of
 from asyncrun.jobs.ingest.documents import ChunkedDocument, DocumentScan, document_mark, load_after, rounds, scan_documents
 from asyncrun.jobs.ingest.store_sync import StoreSync
 from asyncrun.jobs.items import probes_foreseen
@@ -50,7 +50,6 @@ class IngestRun:
         await asyncio.to_thread(self.sync.check_space, self.embedder)
         found = await asyncio.to_thread(self._scan)
         changed, refusal = len(found.marks), self._refusal(found)
-        foreseen = await asyncio.to_thread(self._foresee, found)
         plan = JobPlan(
             name=self.context.name,
             kind="ingest",
@@ -61,10 +60,10 @@ class IngestRun:
             delete=len(found.gone) if self.sync.prunes else 0,
             failed=len(found.failures),
             skipped=found.skipped,
-            disk=await asyncio.to_thread(self._disk, foreseen.inputs),
             notes=(*input_notes(self.source), *([] if refusal is None else [f"a run is refused: {refusal}"])),
         )
-        return foreseen.on(plan).noted(*await asyncio.to_thread(change_notes, self.context, self._space, changed, foreseen.cost))
+        plan = await asyncio.to_thread(self._foresee, plan, found)
+        return plan.noted(*await asyncio.to_thread(change_notes, self.context, self._space, changed, plan.cost))
 
     def _disk_check(self, changed: int) -> DiskCheck:
         """Return who looks whether documents fit: each has a chunk at least; how many they really have is known when they are cut."""
@@ -87,13 +86,14 @@ class IngestRun:
         dimensions = self.embedder.dimensions or known_dimensions(self.context.ledger, self._space)
         return None if dimensions is None else ledger_bytes(chunks, dimensions)
 
-    def _foresee(self, found: DocumentScan) -> Foreseen:
-        """Count what a run would send."""
+    def _foresee(self, plan: JobPlan, found: DocumentScan) -> JobPlan:
+        """Return the plan with what a run would send. Blocks."""
         index, forecast = self._index(), self.context.forecast
         cut = self._rounds_of(self._changed(found)) if found.marks else iter(())
         sent = (list(forecast.unforeseen(self._space, self._missing(documents, index))) for documents in self.context.unless_stopped(cut))
         probes = probes_foreseen(self.embedder, InputType.DOCUMENT, self.context) if found.marks else []
-        return forecast.foresee(chain(probes, sent), self.embedder, InputType.DOCUMENT, self.context.rate)
+        plan, chunks = forecast.foresee(plan, chain(probes, sent), self.embedder, InputType.DOCUMENT, self.context.rate)
+        return replace(plan, disk=self._disk(chunks))
 
     async def run(self, progress: Progress) -> JobResult:
         """Embed and commit what is new or changed, then remove what has left the input if the job says so."""
@@ -237,7 +237,7 @@ class IngestRun:
                 if newest != await asyncio.to_thread(newest_batch, self.context.ledger, space):
                     still = {pending.key for pending in (await asyncio.to_thread(look))[1]}
                     mine = [pending for pending in mine if pending.key in still]
-                counters.expect(load_of([pending.size for pending in mine], self.embedder) + later)
+                counters.progress.expect(counters.name, load_of([pending.size for pending in mine], self.embedder) + later)
                 error = await send_all(
                     mine,
                     received,

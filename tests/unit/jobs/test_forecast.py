@@ -8,9 +8,10 @@ import pytest
 
 from asyncrun.aio.limits import Limits
 from asyncrun.embedders.provider_classes import OpenAIEmbedding
-from asyncrun.jobs.forecast import Forecast, Foreseen, TokenRate, at_limits
+from asyncrun.jobs.forecast import Forecast, TokenRate, at_limits
 from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType, Pending, Space, text_key
+from asyncrun.results import JobPlan
 
 
 def embedder(**batch: int) -> OpenAIEmbedding:
@@ -23,8 +24,8 @@ def texts(*sizes: int) -> list[Pending]:
     return [Pending(text_key(f"{number}"), "x" * size, size, number) for number, size in enumerate(sizes)]
 
 
-def foresee(forecast: Forecast, served: OpenAIEmbedding, *rounds: list[Pending]) -> Foreseen:
-    return forecast.foresee(rounds, served, InputType.DOCUMENT, TokenRate())
+def foresee(forecast: Forecast, served: OpenAIEmbedding, *rounds: list[Pending]) -> JobPlan:
+    return forecast.foresee(JobPlan("job", "embed", 0, 0), rounds, served, InputType.DOCUMENT, TokenRate())[0]
 
 
 def test_the_first_request_of_an_embedder_is_small_once() -> None:
