@@ -141,14 +141,11 @@ class JobOutput:
             finally:
                 await asyncio.to_thread(unfinished.abort)
 
-    def write_rows(self, rows: Iterable[Row], done: RowIds[int]) -> os.stat_result | None:
-        """Write the rows of what is done, put the file in its place, and return which one it is there. Blocks. Raises as `write` does.
-
-        `done` is looked at after the last row.
-        """
+    def write_rows(self, rows: Iterable[Row], done: RowIds[int]) -> None:
+        """Write the rows of what is done and put the file in its place; `done` is read after the last row. Blocks. Raises as `write`."""
         unfinished = Unfinished(self.open_writer(), self.shown)
         try:
             unfinished.write(rows)
-            return unfinished.commit(done)
+            unfinished.commit(done)
         finally:
             unfinished.abort()

@@ -163,12 +163,12 @@ def scan(
     return Scan(
         raw_keys,
         keys_array(keys),
-        np.frombuffer(sizes, dtype=np.int64) if sizes else np.empty(0, dtype=np.int64),
-        np.frombuffer(bytes(states), dtype=np.uint8),
+        np.array(sizes, dtype=np.int64),
+        np.array(states, dtype=np.uint8),
         tuple(failures),
         digest.of(raw_keys),
-        np.frombuffer(bytes(held), dtype=np.bool_),
-        np.frombuffer(ids, dtype=np.int64) if ids else np.empty(0, dtype=np.int64),
+        np.array(held, dtype=np.bool_),
+        np.array(ids, dtype=np.int64),
     )
 
 
