@@ -103,10 +103,6 @@ class Items:
             needs[folder] = needs.get(folder, 0) + output_bytes(rows, in_rows, text, output.form.split()[0])
         return needs
 
-    def disk_check(self, scanned: Scan, index: KeyIndex, output: JobOutput) -> DiskCheck:
-        """Return who looks whether a run fits on the disk."""
-        return DiskCheck(lambda: self.disk(scanned, index, output), self.context.free_space)
-
     def prepare(self, scanned: Scan, index: KeyIndex, disk_check: DiskCheck) -> Sequence[str]:
         """Return what to say before items are sent, after finding out whether they fit on the disk. Blocks. Raises StorageError."""
         send, _ = scanned.missing(index)

@@ -14,7 +14,7 @@ from asyncrun.jobs.disk_space import DiskCheck
 from asyncrun.jobs.forecast import load_of
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.job_counters import JobCounters
-from asyncrun.jobs.outputs import RowIds
+from asyncrun.jobs.outputs import JobOutput, RowIds
 from asyncrun.jobs.run_options import unsent_error
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_batches import Batch, send_all
@@ -29,14 +29,18 @@ if TYPE_CHECKING:
 
 
 async def send_missing(
-    items: Items, scanned: Scan, texts: OpenTexts, counters: JobCounters, disk_check: DiskCheck
+    items: Items, scanned: Scan, texts: OpenTexts, counters: JobCounters, output: JobOutput
 ) -> tuple[AsyncrunError | None, RowIds[int]]:
     """Send what is not finished, `texts`; every vector is durable before it is counted.
 
     What another job is sending, of this run or another one, is awaited, not sent. It ends when the first answer shows that there is no
-    room. Returns the error that ended it early, and without one which items are done. Failures are kept in the ledger in every case.
+    room. Raises StorageError before all else when what is known to come does not fit.
+
+    Returns the error that ended it early, and without one which items are done. Failures are kept in the ledger in every case.
     """
     index = texts.index
+    disk_check = DiskCheck(lambda: items.disk(scanned, index, output), items.context.free_space)
+    counters.say(await asyncio.to_thread(items.prepare, scanned, index, disk_check))
     send, times = scanned.missing(index)
     done = scanned.positions(index)[scanned.ready & ~scanned.open(index)]
     left = int(np.count_nonzero(scanned.open(index))) - int(times.sum())

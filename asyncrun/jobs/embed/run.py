@@ -66,9 +66,7 @@ class EmbedRun:
                 scanned = await asyncio.to_thread(self.items.scan, texts)
                 counters.start(len(scanned))
                 counters.say(map(str, self.items.source.missing))
-                disk_check = self.items.disk_check(scanned, texts.index, self.output)
-                counters.say(await asyncio.to_thread(self.items.prepare, scanned, texts.index, disk_check))
-                error, done = await send_missing(self.items, scanned, texts, counters, disk_check)
+                error, done = await send_missing(self.items, scanned, texts, counters, self.output)
             if (error := error or counters.too_many()) is None:
                 await self._write(scanned, done)
         except AsyncrunError as raised:

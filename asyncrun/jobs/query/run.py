@@ -162,9 +162,7 @@ class QueryRun:
 
     async def _send_missing(self, scanned: Scan, texts: OpenTexts, counters: JobCounters) -> tuple[AsyncrunError | None, RowIds[int]]:
         if self.search.mode != "keyword":
-            disk_check = self.items.disk_check(scanned, texts.index, self.output)
-            counters.say(await asyncio.to_thread(self.items.prepare, scanned, texts.index, disk_check))
-            return await send_missing(self.items, scanned, texts, counters, disk_check)
+            return await send_missing(self.items, scanned, texts, counters, self.output)
         counters.add(ok=int(np.count_nonzero(scanned.ready)), skipped=scanned.skipped)
         await keep_failures(self.items, scanned, (), {}, counters)
         return None, scanned.done()
