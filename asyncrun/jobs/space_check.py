@@ -17,7 +17,7 @@ from asyncrun.jobs.notes import describe_changes
 from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Ledger, other_size
-from asyncrun.ledger.spaces import add_places, places, space_of
+from asyncrun.ledger.spaces import add_servers, known_servers, space_of
 from asyncrun.records import Embedded, InputType, Pending, Space, text_key
 from asyncrun.stores.interface import Store
 
@@ -62,7 +62,7 @@ def needs_probe(embedder: Embedder, input_type: InputType, context: JobContext) 
     space = embedder.space(input_type)
     if not space.name or embedder.comparison_requests:
         return False
-    return embedder.served_by not in places(context.ledger, space) or _known(space, probe_of(embedder, input_type), context) is None
+    return embedder.served_by not in known_servers(context.ledger, space) or _known(space, probe_of(embedder, input_type), context) is None
 
 
 async def check_place(embedder: Embedder, input_type: InputType, counters: JobCounters) -> None:
@@ -82,7 +82,7 @@ async def check_place(embedder: Embedder, input_type: InputType, counters: JobCo
 
 async def _ask(probe: Pending, embedder: Embedder, input_type: InputType, counters: JobCounters) -> None:
     space, context = embedder.space(input_type), counters.context
-    seen = await asyncio.to_thread(places, context.ledger, space)
+    seen = await asyncio.to_thread(known_servers, context.ledger, space)
     known = await asyncio.to_thread(_known, space, probe, context)
     if known is None and seen and embedder.served_by not in seen:
         raise SpaceMismatchError(
@@ -99,7 +99,7 @@ async def _ask(probe: Pending, embedder: Embedder, input_type: InputType, counte
     error = await send_all([probe], judge, embedder=embedder, input_type=input_type, counters=counters, keep=known is None)
     if error is not None:
         raise error
-    await add_places(context.ledger, space, [embedder.served_by])
+    await add_servers(context.ledger, space, [embedder.served_by])
 
 
 def _known(space: Space, probe: Pending, context: JobContext) -> Vectors | None:

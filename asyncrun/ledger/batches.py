@@ -14,7 +14,7 @@ from asyncrun.ledger.schema import FLOAT_BYTES, newest_id
 from asyncrun.records import KEY_BYTES, Space
 
 if TYPE_CHECKING:
-    from asyncrun.ledger.group_writer import Write
+    from asyncrun.ledger.group_writer import WriteRows
     from asyncrun.records import Vectors
 
 BATCHES_AT_ONCE = 16
@@ -46,7 +46,7 @@ class BatchRow:
     keys: bytes
     vectors: Vectors
     flags: bytes
-    also: Write | None = None
+    also: WriteRows | None = None
 
     def row(self, number: int) -> tuple[object, ...]:
         """Return the values of `_ROW` for the batch of this number."""

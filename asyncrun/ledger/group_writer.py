@@ -23,7 +23,7 @@ from asyncrun.sqlite_files import is_busy, is_damage
 
 T = TypeVar("T")
 
-Write = Callable[[sqlite3.Connection], None]
+WriteRows = Callable[[sqlite3.Connection], None]
 WriteAll = Callable[[sqlite3.Connection, Sequence[T]], None]
 """Writes things that came one after the other, in their order."""
 MOST_WRITES_WAITING = 256
@@ -77,7 +77,7 @@ class GroupWriter:
                 return
         raise removed(self._path)
 
-    async def write(self, write: Write) -> None:
+    async def write(self, write: WriteRows) -> None:
         """Return when `write` is committed. Raises StorageError; then nothing of it is stored, or the file is gone."""
         await self.write_together(_each, write)
 
@@ -195,6 +195,6 @@ def _is_everybodys(error: BaseException) -> bool:
     return isinstance(error, sqlite3.OperationalError) or is_damage(error) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
 
 
-def _each(connection: sqlite3.Connection, writes: Sequence[Write]) -> None:
+def _each(connection: sqlite3.Connection, writes: Sequence[WriteRows]) -> None:
     for write in writes:
         write(connection)

@@ -17,7 +17,7 @@ from asyncrun.errors import DamagedStateError, SpaceMismatchError
 from asyncrun.ledger.batches import EMPTY, BatchRow, insert_batches, read_keys
 from asyncrun.ledger.checksums import is_whole, vectors_sum
 from asyncrun.ledger.connection import explained, open_connection, open_sound
-from asyncrun.ledger.group_writer import GroupWriter, Write
+from asyncrun.ledger.group_writer import GroupWriter, WriteRows
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.repair import request_repair
 from asyncrun.ledger.schema import REPAIRED_BY_A_RUN
@@ -99,7 +99,7 @@ class Ledger:
             self._warn(f"{what} does not fit its checksum: it is dropped, and {then}")
             self.read(statement, parameters)
 
-    async def write(self, write: Write) -> None:
+    async def write(self, write: WriteRows) -> None:
         """Return when `write` is committed. For the other modules of this package."""
         await self._writer.write(write)
 
@@ -156,7 +156,7 @@ class Ledger:
         batches, slots = index.locate(positions)
         return [self._blob(batch)[slot] for batch, slot in zip(batches.tolist(), slots.tolist(), strict=True)]
 
-    async def put(self, space: Space, finished: Finished, also: Write | None = None) -> None:
+    async def put(self, space: Space, finished: Finished, also: WriteRows | None = None) -> None:
         """Store vectors, and with them what `also` writes; returns when they are durable, and until then the vectors must not change.
 
         No finished key may be given twice in a space. Raises SpaceMismatchError for vectors of another size than those that the space has.

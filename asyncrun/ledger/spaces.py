@@ -45,14 +45,14 @@ def space_of(ledger: Ledger, fingerprint: str) -> Mapping[str, Any] | None:
     return dict(json.loads(rows[0][0])) if rows else None
 
 
-def places(ledger: Ledger, space: Space) -> frozenset[str]:
-    """Return the places that have served a space. Blocks."""
+def known_servers(ledger: Ledger, space: Space) -> frozenset[str]:
+    """Return the servers that have served a space, each as `served_by` names it. Blocks."""
     rows = ledger.whole_rows("places", "fingerprint = ?", (space.fingerprint,), then="the place is compared again")
     return frozenset(place for _, place in rows)
 
 
-async def add_places(ledger: Ledger, space: Space, new: Iterable[str]) -> None:
-    """Remember places that serve a space."""
+async def add_servers(ledger: Ledger, space: Space, new: Iterable[str]) -> None:
+    """Remember servers of a space."""
     rows = [with_sum(space.fingerprint, place) for place in new]
 
     def write(connection: sqlite3.Connection) -> None:

@@ -30,7 +30,7 @@ from asyncrun.ledger.job_records import (
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
 from asyncrun.ledger.repair import repair_ledger
-from asyncrun.ledger.spaces import add_places, add_token_rate, places, token_rate
+from asyncrun.ledger.spaces import add_servers, add_token_rate, known_servers, token_rate
 from asyncrun.records import Answer, ItemFailure, Space, text_key
 
 SPACE, OTHER = Space("local", "a"), Space("local", "b")
@@ -43,7 +43,7 @@ KNOWN: dict[str, tuple[Callable[[Ledger], Any], Any]] = {
     "token_rates": (lambda ledger: token_rate(ledger, SPACE), (0, 0)),
     "refreshes": (lambda ledger: generation_of(ledger, "job"), Generation()),
     "job_spaces": (lambda ledger: last_space(ledger, "job"), None),
-    "places": (lambda ledger: places(ledger, SPACE), frozenset()),
+    "places": (lambda ledger: known_servers(ledger, SPACE), frozenset()),
     "answers": (lambda ledger: find_answers(ledger, [QUESTION]), {}),
 }
 """How each is looked at, and what is known when there is none."""
@@ -91,7 +91,7 @@ async def write_down(path: Path) -> None:
     await SpendingAccount(ledger, "job").add(Amount(7, 0.5))
     await SpendingAccount(ledger, "job").stop(Stopped(9, 1))
     await open_refresh(ledger, ["job"])
-    await add_places(ledger, SPACE, ["http://127.0.0.1:8000"])
+    await add_servers(ledger, SPACE, ["http://127.0.0.1:8000"])
     await ledger.write(lambda connection: add_token_rate(connection, SPACE, 3, 12))
     await set_failures(ledger, "job", [FAILURE])
     await asyncio.to_thread(ledger.close)

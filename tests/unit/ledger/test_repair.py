@@ -29,7 +29,7 @@ from asyncrun.ledger.job_records import (
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
 from asyncrun.ledger.repair import RepairedLedger, repair_ledger, request_repair
-from asyncrun.ledger.spaces import add_places, add_token_rate, places, token_rate
+from asyncrun.ledger.spaces import add_servers, add_token_rate, known_servers, token_rate
 from asyncrun.records import Answer, ItemFailure, Space, text_key
 from tests.depth import DEEP
 
@@ -286,7 +286,7 @@ async def _write_down(path: Path) -> None:
     await put_answers(ledger, SPACE, {b"k" * 16: Answer("yes", "stop", 1, 2)})
     await SpendingAccount(ledger, "jobs.yaml/a").add(Amount(7, 0.5))
     await open_refresh(ledger, ["jobs.yaml/a"])
-    await add_places(ledger, SPACE, ["here"])
+    await add_servers(ledger, SPACE, ["here"])
     await ledger.write(lambda connection: add_token_rate(connection, SPACE, 3, 12))
     await record_finished(ledger, "jobs.yaml/b", SPACE)
     failure = KnownFailure(ItemFailure("x", Place("in.jsonl", 1), "refused", "no"), SPACE.fingerprint, bytes(16))
@@ -303,7 +303,7 @@ def known_besides_vectors(path: Path) -> list[object]:
             find_answers(ledger, [b"k" * 16]),
             SpendingAccount(ledger, "jobs.yaml/a").balance(),
             generation_of(ledger, "jobs.yaml/a"),
-            places(ledger, SPACE),
+            known_servers(ledger, SPACE),
             token_rate(ledger, SPACE),
             last_space(ledger, "jobs.yaml/b"),
             known_failures(ledger, "jobs.yaml/a"),

@@ -28,7 +28,7 @@ from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.repair import repair_ledger
 from asyncrun.ledger.schema import MIGRATIONS
-from asyncrun.ledger.spaces import places, token_rate
+from asyncrun.ledger.spaces import known_servers, token_rate
 from asyncrun.records import Answer, Space, text_key
 
 SPACE = Space("local", "m")
@@ -122,7 +122,7 @@ def test_what_an_older_version_knew_besides_vectors_is_kept(tmp_path: Path) -> N
         assert token_rate(ledger, SPACE) == (3, 12)
         assert generation_of(ledger, "job") == Generation(2)
         assert last_space(ledger, "job") == {"model": "m", "provider": "local"}
-        assert places(ledger, SPACE) == {"here"}
+        assert known_servers(ledger, SPACE) == {"here"}
         assert find_answers(ledger, [KEY]) == {KEY: Answer("yes", "stop", 1, 2)}
         index = ledger.index(SPACE)
         assert index.flags(index.find(keys_array(KEY))).tolist() == [1]
