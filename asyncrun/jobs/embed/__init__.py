@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from asyncrun.jobfile.jobs import Job, OutputField
 from asyncrun.jobs.interface import Builder, JobKind, embedder_spaces
 from asyncrun.records import InputType
-from asyncrun.results import Counts
 
 if TYPE_CHECKING:
     from asyncrun.jobs.embed.run import EmbedRun
-    from asyncrun.jobs.outputs import JobOutput
 
 
 class EmbedJob(Job):
@@ -30,8 +28,4 @@ def open_embed(job: EmbedJob, builder: Builder) -> EmbedRun:
     return EmbedRun(builder.items(job, InputType.DOCUMENT), builder.output(job.output))
 
 
-def _export(job: EmbedJob, builder: Builder, output: JobOutput) -> Counts:
-    return open_embed(job, builder).export(output)
-
-
-EMBED = JobKind(EmbedJob, open_embed, spaces=embedder_spaces, export=_export)
+EMBED = JobKind(EmbedJob, open_embed, spaces=embedder_spaces, export=lambda job, builder, output: open_embed(job, builder).export(output))

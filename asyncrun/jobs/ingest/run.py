@@ -65,15 +65,6 @@ class IngestRun:
         plan = await asyncio.to_thread(self._foresee, plan, found)
         return plan.noted(*await asyncio.to_thread(change_notes, self.context, self._space, changed, plan.cost))
 
-    def _disk_check(self, changed: int) -> DiskCheck:
-        """Return who looks whether documents fit: each has a chunk at least; how many they really have is known when they are cut."""
-
-        def needs() -> dict[Path, int] | None:
-            size = self._disk(changed)
-            return None if size is None else {self.context.ledger.folder: size}
-
-        return DiskCheck(needs, self.context.free_space)
-
     def _prepare(self, changed: int, disk_check: DiskCheck) -> Sequence[str]:
         """Return what to say before documents are sent, after finding out whether they can be stored. Blocks. Raises StorageError."""
         if changed and self.sync.changes:
@@ -81,10 +72,10 @@ class IngestRun:
         disk_check.check()
         return *change_notes(self.context, self._space, changed, None), *(skipped_files_notes(self.source) if changed else ())
 
-    def _disk(self, chunks: int) -> int | None:
-        """Return what so many chunks take in the ledger, None before the size of a vector is known. Blocks."""
+    def _disk(self, chunks: int) -> dict[Path, int] | None:
+        """Return what so many chunks take in the ledger's folder, None before the size of a vector is known. Blocks."""
         dimensions = self.embedder.dimensions or known_dimensions(self.context.ledger, self._space)
-        return None if dimensions is None else ledger_bytes(chunks, dimensions)
+        return None if dimensions is None else {self.context.ledger.folder: ledger_bytes(chunks, dimensions)}
 
     def _foresee(self, plan: JobPlan, found: DocumentScan) -> JobPlan:
         """Return the plan with what a run would send. Blocks."""
@@ -93,7 +84,8 @@ class IngestRun:
         sent = (list(forecast.unforeseen(self._space, self._missing(documents, index))) for documents in self.context.unless_stopped(cut))
         probes = probes_foreseen(self.embedder, InputType.DOCUMENT, self.context) if found.marks else []
         plan, chunks = forecast.foresee(plan, chain(probes, sent), self.embedder, InputType.DOCUMENT, self.context.rate)
-        return replace(plan, disk=self._disk(chunks))
+        disk = self._disk(chunks)
+        return replace(plan, disk=None if disk is None else sum(disk.values()))
 
     async def run(self, progress: Progress) -> JobResult:
         """Embed and commit what is new or changed, then remove what has left the input if the job says so."""
@@ -107,7 +99,8 @@ class IngestRun:
                 counters.say([*mended, *map(str, self.source.missing)])
                 if (refusal := self._refusal(found)) is not None:
                     raise refusal
-                disk_check = self._disk_check(len(found.marks))
+                # A document has a chunk at least; how many it really has is known when it is cut.
+                disk_check = DiskCheck(lambda: self._disk(len(found.marks)), self.context.free_space)
                 counters.say(await asyncio.to_thread(self._prepare, len(found.marks), disk_check))
                 error = await self._commit_changed(found, changed, counters, disk_check) or counters.too_many()
             if error is None:

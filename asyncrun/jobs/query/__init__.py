@@ -12,11 +12,9 @@ from asyncrun.jobfile.jobs import CheckContext, Job, LlmField, OutputField, Prom
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobs.interface import Builder, JobKind, JobProblem, embedder_spaces
 from asyncrun.records import InputType, Space
-from asyncrun.results import Counts
 
 if TYPE_CHECKING:
     from asyncrun.jobfile.entries import JobEntry
-    from asyncrun.jobs.outputs import JobOutput
     from asyncrun.jobs.query.questions import Answering
     from asyncrun.jobs.query.run import QueryRun
 
@@ -107,8 +105,11 @@ def _spaces(job: QueryJob, builder: Builder) -> list[Space]:
     return [*embedder_spaces(job, builder), *([] if job.llm is None else [builder.llm(job.llm).space])]
 
 
-def _export(job: QueryJob, builder: Builder, output: JobOutput) -> Counts:
-    return open_query(job, builder).export(output)
-
-
-QUERY = JobKind(QueryJob, open_query, check=_check, inspect=_inspect, spaces=_spaces, export=_export)
+QUERY = JobKind(
+    QueryJob,
+    open_query,
+    check=_check,
+    inspect=_inspect,
+    spaces=_spaces,
+    export=lambda job, builder, output: open_query(job, builder).export(output),
+)
