@@ -97,14 +97,14 @@ def run(
     skip, wait = parse_if_running(if_running)
     seconds = parse_time("--max-runtime", max_runtime)
     # What a job file says wins over the user config, not over a flag.
-    spare = {name for name in ("workers", "max_runtime") if options.sources.get(name) == "user config"}
+    from_config = {name for name in ("workers", "max_runtime") if options.sources.get(name) == "user config"}
     files = {"--summary-file": summary_file, "--log-file": log_file}
     chosen = RunOptions(
         with_needs=not no_needs,
-        workers=None if "workers" in spare else workers,
-        max_runtime=None if "max_runtime" in spare else seconds,
-        fallback_workers=workers if "workers" in spare else None,
-        fallback_max_runtime=seconds if "max_runtime" in spare else None,
+        workers=None if "workers" in from_config else workers,
+        max_runtime=None if "max_runtime" in from_config else seconds,
+        fallback_workers=workers if "workers" in from_config else None,
+        fallback_max_runtime=seconds if "max_runtime" in from_config else None,
         wait_for_lock=wait,
         from_job=from_job,
         limit=limit,
