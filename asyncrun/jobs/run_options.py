@@ -29,7 +29,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class RetrySelection:
-    """Items by id, and by their line: a bad record has no id of its own until it is mended."""
+    """Items by id, and by their line: a bad record has no id of its own until it is repaired."""
 
     ids: frozenset[str]
     lines: frozenset[tuple[str, int | None]]

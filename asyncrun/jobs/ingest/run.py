@@ -91,12 +91,12 @@ class IngestRun:
         """Embed and commit what is new or changed, then remove what has left the input if the job says so."""
         counters = JobCounters(self.context, "ingest", progress)
         try:
-            mended = await asyncio.to_thread(self.sync.mend)
+            repaired = await asyncio.to_thread(self.sync.repair)
             await asyncio.to_thread(self.sync.check_space, self.embedder)
             async with self.context.spool() as changed:
                 found = await asyncio.to_thread(self._scan, lambda item, mark: changed.add([(item, mark)]))
                 counters.start(found.items)
-                counters.say([*mended, *map(str, self.source.missing)])
+                counters.say([*repaired, *map(str, self.source.missing)])
                 if (refusal := self._refusal(found)) is not None:
                     raise refusal
                 # A document has a chunk at least; how many it really has is known when it is cut.

@@ -58,12 +58,12 @@ class StoreSync:
         """Raise SpaceMismatchError when what is stored is of another space than the embedder's. Blocks."""
         check_space(self.store, self.target.collection, embedder, self.context.ledger)
 
-    def mend(self) -> list[str]:
+    def repair(self) -> list[str]:
         """Have the store prove the collection before anything else is read of it; returns what to say about it. Blocks."""
         if not isinstance(self.store, RepairableStore) or not self.changes:
             return []
-        mended = self.store.repair(self.target.collection)
-        return [] if mended is None else [f"{mended}. What is missing is put in again from the ledger"]
+        repaired = self.store.repair(self.target.collection)
+        return [] if repaired is None else [f"{repaired}. What is missing is put in again from the ledger"]
 
     def seal(self) -> None:
         """Have the store note that every document of the input is in it, or has failed. Blocks."""

@@ -125,7 +125,7 @@ def check_filled(query: QueryJob, builder: Builder, jobs: Sequence[Job]) -> None
 
 @contextmanager
 def with_repair_hint(repair_hint: str | None) -> Iterator[None]:
-    """Give an error about a damaged store the hint on what mends it, where that is known."""
+    """Give an error about a damaged store the hint on what repairs it, where that is known."""
     try:
         yield
     except DamagedStoreError as error:
