@@ -247,12 +247,12 @@ class Cost:
 
 async def compare(folder: Path, size: int, dimensions: int, in_flight: int) -> tuple[list[Cost], list[Cost]]:
     """Return what requests cost without the ledger and with it, a pair a round; the two take turns at being the first."""
-    from asyncrun.ledger.group_writer import Write
+    from asyncrun.ledger.group_writer import WriteRows
     from asyncrun.ledger.ledger import Finished, Ledger
     from asyncrun.records import Space
 
     class Forgetful(Ledger):
-        async def put(self, space: Space, finished: Finished, also: Write | None = None) -> None:
+        async def put(self, space: Space, finished: Finished, also: WriteRows | None = None) -> None:
             return
 
     ledgers = [Forgetful(folder / "without.db"), Ledger(folder / f"{size}-{dimensions}-{in_flight}.db")]

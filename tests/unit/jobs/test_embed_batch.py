@@ -17,7 +17,7 @@ from asyncrun.clock import SystemClock
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.embed_batch import embed_batch
-from asyncrun.ledger.group_writer import Write
+from asyncrun.ledger.group_writer import WriteRows
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.packing import BatchLimits
 from asyncrun.records import Embedded, InputType, Pending, Space
@@ -42,7 +42,7 @@ class SlowDisk(Ledger):
         super().__init__(Path("/unused"))
         self.asked, self.answer = asyncio.Event(), asyncio.Event()
 
-    async def put(self, space: Space, finished: Finished, also: Write | None = None) -> None:
+    async def put(self, space: Space, finished: Finished, also: WriteRows | None = None) -> None:
         self.asked.set()
         await self.answer.wait()
 
