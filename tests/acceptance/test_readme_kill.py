@@ -25,9 +25,9 @@ def shown() -> str:
 
 
 def shape(transcript: str) -> list[str]:
-    """The lines without numbers and the widths that they make."""
+    """The lines without numbers and the widths that they make; the more a kill lets be done, the less is paid: even `under` an amount."""
     unnamed = re.sub(r"\d{8}-\d{6}-\w{4}", "ID", transcript)
-    return [re.sub(r"\s+", " ", re.sub(r"[~$\d.,e-]*\d[\d.,e-]*", "0", line)) for line in unnamed.splitlines()]
+    return [re.sub(r"\s+", " ", re.sub(r"(under )?[~$\d.,e-]*\d[\d.,e-]*", "0", line)) for line in unnamed.splitlines()]
 
 
 def fits_together(script: ModuleType, transcript: str) -> None:
