@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from asyncrun import registry
 from asyncrun.aio.stop import StopRequest
 from asyncrun.app.model_builder import ModelBuilder, SharedLimits
-from asyncrun.app.overrides import load_jobs
+from asyncrun.app.flag_overrides import load_jobs
 from asyncrun.app.request import Request
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock

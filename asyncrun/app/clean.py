@@ -11,7 +11,7 @@ from pathlib import Path
 
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.request import Request
-from asyncrun.app.state_folder import enter_alone
+from asyncrun.app.state_lock import enter_alone
 from asyncrun.clock import SystemClock
 from asyncrun.errors import AsyncrunError, JobFileError, UsageError
 from asyncrun.jobfile.files import is_job_file

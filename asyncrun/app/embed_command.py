@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asyncrun.app.overrides import load_jobs
+from asyncrun.app.flag_overrides import load_jobs
 from asyncrun.app.request import Request
 from asyncrun.errors import JobFileError, OutputError, Place, UsageError, os_words
 from asyncrun.grammar.file_formats import STDOUT

@@ -16,9 +16,9 @@ import orjson
 
 from asyncrun import registry
 from asyncrun.app.builder import JobBuilder
-from asyncrun.app.overrides import load_jobs
+from asyncrun.app.flag_overrides import load_jobs
 from asyncrun.app.request import Request
-from asyncrun.app.state_folder import enter_alone
+from asyncrun.app.state_lock import enter_alone
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import Place, StorageError, UsageError, os_words
 from asyncrun.grammar.file_formats import STDOUT

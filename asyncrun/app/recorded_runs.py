@@ -52,7 +52,7 @@ def export_trace(state: Path, words: str, form: Format) -> tuple[str, str]:
     """Return the id of one run, and the run as JSON in the form of another tool. Raises UnknownRunError and StorageError."""
     from asyncrun.trace.exporters.otlp import otlp_document
     from asyncrun.trace.exporters.perfetto import perfetto_document
-    from asyncrun.trace.json_documents import plain_document
+    from asyncrun.trace.trace_json import plain_document
 
     describe = {"otlp": otlp_document, "perfetto": perfetto_document, "json": plain_document}[form]
     run, spans = read_trace(state, words)

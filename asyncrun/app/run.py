@@ -14,11 +14,11 @@ from asyncrun.aio.event_loop import loop_factory
 from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.job_checks import check_jobs, output_path, outputs_read
-from asyncrun.app.overrides import Selection, load_jobs
+from asyncrun.app.flag_overrides import Selection, load_jobs
 from asyncrun.app.recording import hash_of, open_recorder, open_sender, send_trace, settings_of
 from asyncrun.app.request import Request
 from asyncrun.app.run_watch import capture_warnings, watch_run
-from asyncrun.app.state_folder import enter_state_folder, spooled_stdin
+from asyncrun.app.state_lock import enter_state_folder, spooled_stdin
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import LockedError, StopRunError, TryLaterError
@@ -35,7 +35,7 @@ from asyncrun.results import RunResult
 from asyncrun.runner import PlannedJob, Runner
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import new_run_id
-from asyncrun.ui.json_documents import summary_document
+from asyncrun.ui.run_json import summary_document
 
 LOCK_INTERVAL = 0.2
 """Seconds between two looks at a lock that another run holds, or at a state folder that another process holds."""

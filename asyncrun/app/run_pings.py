@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
-from asyncrun.app.overrides import RUN
+from asyncrun.app.flag_overrides import RUN
 from asyncrun.clock import Clock
 from asyncrun.errors import AsyncrunError, LockedError, UsageError
 from asyncrun.http import Client, build_client

@@ -58,7 +58,7 @@ def write_summary(path: Path, result: RunResult) -> None:
     """
     import json
 
-    from asyncrun.ui.json_documents import summary_document
+    from asyncrun.ui.run_json import summary_document
     from asyncrun.writers.atomic import AtomicFile, is_stream
 
     line = json.dumps(summary_document(result)).encode() + b"\n"
@@ -147,7 +147,7 @@ def print_refusal(error: UsageError, stream: TextIO) -> int:
     """Write one JSON document that says why nothing ran, and return its exit code."""
     import json
 
-    from asyncrun.ui.json_documents import refusal_document
+    from asyncrun.ui.run_json import refusal_document
 
     OutputStream(stream).line(json.dumps(refusal_document(error, Redactor().redact)))
     return error.exit_code

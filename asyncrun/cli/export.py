@@ -26,7 +26,7 @@ def export(
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request, job_file
     from asyncrun.jobs.run_options import RunOptions
-    from asyncrun.ui.json_documents import document
+    from asyncrun.ui.run_json import document
 
     file, jobs = job_file(words, "export jobs.yaml JOB -o FILE")
     written_paths = (WrittenPath("--output", output, jobs[0]),) if len(jobs) == 1 else ()

@@ -54,7 +54,7 @@ def export_ledger(
     from asyncrun.app.ledger_transfer import export_ledger as export
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import check_target
-    from asyncrun.ui.json_documents import document
+    from asyncrun.ui.run_json import document
 
     state = existing_state_folder(file, options.state_dir)
     check_target(options, output, state, file)
@@ -82,7 +82,7 @@ def import_ledger(
     from asyncrun.app.ledger_transfer import import_files
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request, only_job_file
-    from asyncrun.ui.json_documents import document
+    from asyncrun.ui.run_json import document
 
     path = only_job_file(file, "ledger import FILE -f jobs.yaml")
     imported = import_files(build_request(options, path, [job] if job else []), files)

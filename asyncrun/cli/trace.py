@@ -35,7 +35,7 @@ def show(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = None)
     """
     from asyncrun.app.recorded_runs import read_trace
     from asyncrun.clock import SystemClock
-    from asyncrun.trace.json_documents import trace_document
+    from asyncrun.trace.trace_json import trace_document
     from asyncrun.trace.views.runs import render_show
 
     found, now = read_trace(existing_state_folder(file, options.state_dir), run), SystemClock().now()
@@ -48,7 +48,7 @@ def timeline(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = N
     Example: asyncrun trace timeline
     """
     from asyncrun.app.recorded_runs import read_trace
-    from asyncrun.trace.json_documents import timeline_document
+    from asyncrun.trace.trace_json import timeline_document
     from asyncrun.trace.views.timeline import render_timeline
 
     record, spans = read_trace(existing_state_folder(file, options.state_dir), run)
@@ -66,7 +66,7 @@ def slow(
     Example: asyncrun trace slow -n 20
     """
     from asyncrun.app.recorded_runs import read_trace
-    from asyncrun.trace.json_documents import slow_document
+    from asyncrun.trace.trace_json import slow_document
     from asyncrun.trace.views.slow_and_failed import render_slow
 
     record, spans = read_trace(existing_state_folder(file, options.state_dir), run)
@@ -79,7 +79,7 @@ def errors(options: GlobalOptions, run: RunWord = "latest", file: FileFlag = Non
     Example: asyncrun trace errors
     """
     from asyncrun.app.recorded_runs import read_trace
-    from asyncrun.trace.json_documents import errors_document
+    from asyncrun.trace.trace_json import errors_document
     from asyncrun.trace.views.slow_and_failed import render_errors
 
     found = read_trace(existing_state_folder(file, options.state_dir), run)
@@ -102,7 +102,7 @@ def diff(
     """
     from asyncrun.app.recorded_runs import read_two_traces
     from asyncrun.clock import SystemClock
-    from asyncrun.trace.json_documents import diff_document
+    from asyncrun.trace.trace_json import diff_document
     from asyncrun.trace.views.diff import render_diff
 
     before, after = read_two_traces(existing_state_folder(file, options.state_dir), first, second)
@@ -123,7 +123,7 @@ def list_runs(
     from asyncrun.app.recorded_runs import select_runs
     from asyncrun.cli._requests import parse_time
     from asyncrun.clock import SystemClock
-    from asyncrun.trace.json_documents import runs_document
+    from asyncrun.trace.trace_json import runs_document
     from asyncrun.trace.views.runs import render_runs
 
     seconds, now = parse_time("--since", since), SystemClock().now()
@@ -174,7 +174,7 @@ def _write(run_id: str, text: str, output: str, options: GlobalOptions) -> int:
     """Write a run for other programs: to a file, which is told, or to standard output."""
     from asyncrun.app import recorded_runs
     from asyncrun.cli._output import print_answer, print_document
-    from asyncrun.ui.json_documents import document
+    from asyncrun.ui.run_json import document
 
     if output == STDOUT:
         print_answer(text)

@@ -23,7 +23,7 @@ def validate(
     from asyncrun.app.init_schema_validate import check_job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request, only_job_file
-    from asyncrun.ui.json_documents import document
+    from asyncrun.ui.run_json import document
 
     path = only_job_file(file, "validate jobs.yaml")
     names = check_job_file(build_request(options, path, []), strict=strict)

@@ -9,7 +9,7 @@ from typing import Any
 
 from asyncrun.escape import printable
 from asyncrun.registry import Offer
-from asyncrun.ui.json_documents import document
+from asyncrun.ui.run_json import document
 
 CronRow = tuple[str, str, str, str]
 """Name, `cron` or `systemd`, schedule, command."""

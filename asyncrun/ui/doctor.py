@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from asyncrun.humanize import duration
-from asyncrun.ui.json_documents import document
+from asyncrun.ui.run_json import document
 
 
 @dataclass(frozen=True, slots=True)

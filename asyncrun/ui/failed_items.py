@@ -10,7 +10,7 @@ from asyncrun.humanize import counted
 from asyncrun.records import ItemFailure
 from asyncrun.ui.colours import break_line
 from asyncrun.ui.formatting import build_table, draw_table
-from asyncrun.ui.json_documents import document
+from asyncrun.ui.run_json import document
 
 _MESSAGE_LIMIT = 300
 _NARROW = 60

@@ -12,7 +12,7 @@ from asyncrun.results import Counts, JobResult, RunResult, Status
 from asyncrun.streams import OutputStream
 from asyncrun.ui.failed_items import failure_event
 from asyncrun.ui.formatting import render_warning
-from asyncrun.ui.json_documents import counters, document, job_document, summary_document
+from asyncrun.ui.run_json import counters, document, job_document, summary_document
 from asyncrun.ui.run_state import TaskState, TrackingProgress
 from asyncrun.usage import Usage
 

@@ -11,7 +11,7 @@ from asyncrun.escape import printable
 from asyncrun.humanize import counted
 from asyncrun.results import Cleaning, SpaceSize
 from asyncrun.ui.formatting import render_size
-from asyncrun.ui.json_documents import document
+from asyncrun.ui.run_json import document
 
 
 def render_cleaning(cleaning: Cleaning) -> str:

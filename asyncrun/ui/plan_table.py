@@ -11,7 +11,7 @@ from asyncrun.humanize import dollars, duration
 from asyncrun.results import JobPlan
 from asyncrun.ui.colours import break_line
 from asyncrun.ui.formatting import build_table, draw_table, render_size
-from asyncrun.ui.json_documents import document
+from asyncrun.ui.run_json import document
 
 _UNKNOWN = "unknown"
 _OFTEN_NOTHING = ("changed", "delete", "failed", "skipped")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.embedders.text_policies import cut_to_fit, equal_parts, parts_needed, weighted_mean, weights
+from asyncrun.embedders.long_and_empty_texts import cut_to_fit, equal_parts, parts_needed, weighted_mean, weights
 
 
 class Words:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from asyncrun.trace.json_documents import diff_document, errors_document, slow_document, timeline_document
+from asyncrun.trace.trace_json import diff_document, errors_document, slow_document, timeline_document
 from asyncrun.trace.run_record import RunRecord, Span
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from asyncrun.trace.json_documents import plain_document
+from asyncrun.trace.trace_json import plain_document
 from asyncrun.trace.run_record import RunRecord
 
 SCHEMA = Path(__file__).resolve().parents[3] / "docs" / "trace.schema.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from asyncrun.trace.json_documents import runs_document, trace_document
+from asyncrun.trace.trace_json import runs_document, trace_document
 from asyncrun.trace.run_record import RunRecord
 
 from .conftest import HOSTILE, STARTED

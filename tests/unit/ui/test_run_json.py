@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from asyncrun.results import Counts, JobResult, RunResult, Status
-from asyncrun.ui.json_documents import counters, summary_document
+from asyncrun.ui.run_json import counters, summary_document
 from asyncrun.usage import Usage
 
 COUNTERS = ["items", "ok", "failed", "skipped", "cached", "removed", "truncated", "requests", "retries", "tokens", "cost", "cost_source"]

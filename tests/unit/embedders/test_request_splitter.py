@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.aio.retry import FailureClass as F
-from asyncrun.embedders.splitter import FIRST_ITEMS, Capacity, Part, Splitter
+from asyncrun.embedders.request_splitter import FIRST_ITEMS, Capacity, Part, Splitter
 from asyncrun.endpoints.classify import Verdict
 from asyncrun.packing import BatchLimits
 

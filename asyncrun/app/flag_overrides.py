@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from asyncrun.app.request import Request, environment_secrets
-from asyncrun.app.written_paths import check_written
+from asyncrun.app.overwrite_checks import check_written
 from asyncrun.errors import StorageError, UsageError
 from asyncrun.grammar.file_formats import STDIN, STDOUT
 from asyncrun.jobfile.input_output import OutputConfig

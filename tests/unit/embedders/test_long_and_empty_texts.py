@@ -2,7 +2,7 @@
 
 import pytest
 
-from asyncrun.embedders.text_policies import find_sendable, key_text
+from asyncrun.embedders.long_and_empty_texts import find_sendable, key_text
 
 
 def test_empty_and_broken_texts_are_set_aside_and_the_rest_goes_on():
