@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, cast
 
 from asyncrun import registry
 from asyncrun.aio.stop import StopRequest
-from asyncrun.app.model_builder import ModelBuilder, SharedLimits
 from asyncrun.app.flag_overrides import load_jobs
+from asyncrun.app.model_builder import ModelBuilder, SharedLimits
 from asyncrun.app.request import Request
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
@@ -36,12 +36,12 @@ from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.job_records import SpendingAccount, generation_of
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.spaces import token_rate
-from asyncrun.paths import LEDGER, job_file_id, state_file_exists, state_folder
 from asyncrun.ports import Progress
 from asyncrun.readers.distinct_items import DistinctSource
 from asyncrun.readers.item_source import ItemSource
 from asyncrun.records import InputType, Space
 from asyncrun.redact import redact_error
+from asyncrun.state_folder import LEDGER, job_file_id, state_file_exists, state_folder
 from asyncrun.writers.interface import companions, open_writer
 
 if TYPE_CHECKING:

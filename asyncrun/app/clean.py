@@ -21,8 +21,8 @@ from asyncrun.jobfile.loader import LoadOptions, load_job_file
 from asyncrun.jobs.interface import find_kind
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.spaces import find_superseded, remove_from_ledger, space_sizes
-from asyncrun.paths import CLAIMS, LEDGER, TRACES, is_beside, job_files_in, open_state_folder, state_file_exists, state_folder
 from asyncrun.results import Cleaning, SpaceSize, Superseded
+from asyncrun.state_folder import CLAIMS, LEDGER, TRACES, is_beside, job_files_in, open_state_folder, state_file_exists, state_folder
 from asyncrun.trace.store import TraceStore
 
 

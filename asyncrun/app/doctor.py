@@ -17,8 +17,8 @@ from asyncrun.app.model_check import DEFAULT, ENVIRONMENT, check_models
 from asyncrun.app.request import Request, environment_secrets
 from asyncrun.endpoints.address import host_of
 from asyncrun.errors import AsyncrunError, JobFileError
-from asyncrun.paths import state_folder
 from asyncrun.redact import Redactor
+from asyncrun.state_folder import state_folder
 from asyncrun.ui.doctor import Checkup, Diagnosis, DoctorSetting
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")

@@ -14,7 +14,7 @@ from asyncrun.app.flag_overrides import load_jobs
 from asyncrun.app.request import Request
 from asyncrun.errors import JobFileError, OutputError, Place, UsageError, os_words
 from asyncrun.grammar.file_formats import STDOUT
-from asyncrun.paths import write_new
+from asyncrun.state_folder import write_new
 
 _WORDS = {"input": "INPUT", "output": "--output", "embedder": "--embedder"}
 """What the keys of the job are called on the command line."""

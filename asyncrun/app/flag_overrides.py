@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from asyncrun.app.request import Request, environment_secrets
 from asyncrun.app.overwrite_checks import check_written
+from asyncrun.app.request import Request, environment_secrets
 from asyncrun.errors import StorageError, UsageError
 from asyncrun.grammar.file_formats import STDIN, STDOUT
 from asyncrun.jobfile.input_output import OutputConfig

@@ -11,7 +11,7 @@ from asyncrun.errors import OutputError, Place, os_words
 from asyncrun.jobfile.files import raise_mistakes
 from asyncrun.jobfile.loader import LoadOptions, load_job_file
 from asyncrun.jobfile.schema import job_file_schema
-from asyncrun.paths import write_new
+from asyncrun.state_folder import write_new
 
 SCHEMA = "asyncrun.schema.json"
 _STARTER = f"""\

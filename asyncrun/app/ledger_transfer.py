@@ -27,11 +27,11 @@ from asyncrun.ledger.answers import find_answers, put_answers
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.portable import PortableBatch, is_portable, portable_lines, read_portable
-from asyncrun.paths import LEDGER, open_state_folder, state_file_exists, state_folder
 from asyncrun.readers.interface import BadRecord
 from asyncrun.records import Answer, InputType, Space, text_key
 from asyncrun.results import Imported
 from asyncrun.sqlite_files import check_filesystem, filesystem_of
+from asyncrun.state_folder import LEDGER, open_state_folder, state_file_exists, state_folder
 from asyncrun.writers.atomic import AtomicFile
 from asyncrun.writers.interface import format_of
 from asyncrun.writers.jsonl import StdoutFile

@@ -27,7 +27,7 @@ from asyncrun.jobfile.output_checks import (
     protect_parts,
     protect_store,
 )
-from asyncrun.paths import LEDGER, LOCKS, TRACES, job_files_in, state_folder
+from asyncrun.state_folder import LEDGER, LOCKS, TRACES, job_files_in, state_folder
 from asyncrun.writers.atomic import is_stream
 from asyncrun.writers.interface import companions
 

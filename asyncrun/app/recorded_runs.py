@@ -14,7 +14,7 @@ from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import SystemClock
 from asyncrun.errors import UnknownRunError
 from asyncrun.escape import printable
-from asyncrun.paths import TRACES
+from asyncrun.state_folder import TRACES
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.store import TraceStore
 from asyncrun.writers.atomic import AtomicFile

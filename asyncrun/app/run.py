@@ -13,8 +13,8 @@ from pathlib import Path
 from asyncrun.aio.event_loop import loop_factory
 from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
 from asyncrun.app.builder import JobBuilder
-from asyncrun.app.job_checks import check_jobs, output_path, outputs_read
 from asyncrun.app.flag_overrides import Selection, load_jobs
+from asyncrun.app.job_checks import check_jobs, output_path, outputs_read
 from asyncrun.app.recording import hash_of, open_recorder, open_sender, send_trace, settings_of
 from asyncrun.app.request import Request
 from asyncrun.app.run_watch import capture_warnings, watch_run
@@ -27,12 +27,12 @@ from asyncrun.jobfile.jobs import Job
 from asyncrun.jobs.interface import find_kind
 from asyncrun.ledger.job_records import open_refresh
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.paths import LEDGER, TRACES, open_state_folder, recorded_path, state_folder
 from asyncrun.ports import Progress
 from asyncrun.process_locks import LOCK_TIMEOUT
 from asyncrun.redact import Redactor, redact_error
 from asyncrun.results import RunResult
 from asyncrun.runner import PlannedJob, Runner
+from asyncrun.state_folder import LEDGER, TRACES, open_state_folder, recorded_path, state_folder
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import new_run_id
 from asyncrun.ui.run_json import summary_document

@@ -12,9 +12,9 @@ from pathlib import Path
 from asyncrun.clock import SystemClock
 from asyncrun.errors import LockedError, StorageError, os_words
 from asyncrun.ledger.repair import repair_ledger
-from asyncrun.paths import LEDGER, lock_file, write_private
 from asyncrun.process_locks import hold_folder, hold_run_lock
 from asyncrun.sqlite_files import check_filesystem, filesystem_of
+from asyncrun.state_folder import LEDGER, lock_file, write_private
 
 _SPOOL = "stdin."
 

@@ -165,7 +165,7 @@ def complete_runs(incomplete: str) -> list[str]:
     with suppress(AsyncrunError, OSError):
         from asyncrun.app.recorded_runs import select_runs
         from asyncrun.clock import SystemClock
-        from asyncrun.paths import existing_state_folder
+        from asyncrun.state_folder import existing_state_folder
 
         runs = select_runs(existing_state_folder(None, None), SystemClock().now())
         found += [run.run_id for run in runs if run.run_id.startswith(incomplete)]

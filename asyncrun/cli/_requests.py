@@ -102,8 +102,8 @@ def refuse_later(*, rebuild: bool, executor: str | None) -> None:
 
 def check_target(options: GlobalOptions, output: str, state: Path, file: Path | None) -> None:
     """Refuse an `--output` of what lies in a state folder that names what its job files read. Blocks. Raises UsageError."""
-    from asyncrun.app.request import WrittenPath
     from asyncrun.app.overwrite_checks import check_export, job_files_beside
+    from asyncrun.app.request import WrittenPath
 
     if output != STDOUT:
         request = build_request(options, file or state, [], written_paths=(WrittenPath("--output", output),))

@@ -10,7 +10,7 @@ import typer
 from asyncrun.cli._flags_and_completion import GlobalOptions
 from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.humanize import counted
-from asyncrun.paths import LEDGER, existing_state_folder, state_file_exists
+from asyncrun.state_folder import LEDGER, existing_state_folder, state_file_exists
 
 FileFlag = Annotated[Path | None, typer.Option("-f", "--file", help="The job file, instead of the nearest .asyncrun upward.")]
 

@@ -10,7 +10,7 @@ import typer
 
 from asyncrun.cli._flags_and_completion import GlobalOptions, complete_runs
 from asyncrun.grammar.file_formats import STDOUT
-from asyncrun.paths import existing_state_folder
+from asyncrun.state_folder import existing_state_folder
 
 if TYPE_CHECKING:
     from asyncrun.trace.views.styled_text import StyledText

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from asyncrun.embedders.interface import Empty, TooLong, merge_outcomes, no_vectors, renumber
-from asyncrun.embedders.same_model import SimilarityMode, Vector, similarity
 from asyncrun.embedders.long_and_empty_texts import LongTexts, find_sendable, key_text
+from asyncrun.embedders.same_model import SimilarityMode, Vector, similarity
 from asyncrun.errors import AsyncrunError, ItemError
 from asyncrun.packing import BatchLimits, byte_size, pack, safe_bound
 from asyncrun.ports import Tokenizer

@@ -16,8 +16,8 @@ from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.dialects import Dialect
 from asyncrun.embedders.interface import Empty, TooLong, merge_outcomes, no_vectors, renumber
 from asyncrun.embedders.reply_checks import Expected, ProvenReply, check_reply
-from asyncrun.embedders.same_model import AnsweringModel
 from asyncrun.embedders.request_splitter import FIRST_ITEMS, Capacity, Part, Splitter
+from asyncrun.embedders.same_model import AnsweringModel
 from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
 from asyncrun.endpoints.replies import CallAnswer, CallFailure, DecodedReply, RepeatedRefusals
 from asyncrun.packing import BatchLimits, TokensPerByte, byte_size

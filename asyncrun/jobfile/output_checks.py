@@ -19,7 +19,7 @@ from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobfile.unavailable import Names
-from asyncrun.paths import state_folder
+from asyncrun.state_folder import state_folder
 
 SQLITE_COMPANIONS = ("-wal", "-shm", "-journal")
 """Endings of the files that SQLite keeps beside a database."""

@@ -21,8 +21,8 @@ from asyncrun.jobs.run_options import RunOptions
 from asyncrun.jobs.spool import Spool
 from asyncrun.ledger.job_records import Amount, Generation, KnownFailure, record_finished, set_failures
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.paths import CLAIMS
 from asyncrun.records import EmbedFailure, ItemFailure, Space
+from asyncrun.state_folder import CLAIMS
 
 T = TypeVar("T")
 Failure = TypeVar("Failure", ItemFailure, EmbedFailure)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.paths import CLAIMS, STATE_FOLDER
+from asyncrun.state_folder import CLAIMS, STATE_FOLDER
 from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import vector_of
 from asyncrun.writers.jsonl import json_line

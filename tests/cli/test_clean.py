@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from asyncrun.ledger.connection import open_connection
-from asyncrun.paths import CLAIMS
 from asyncrun.process_locks import hold_run_lock
+from asyncrun.state_folder import CLAIMS
 from asyncrun.testing.server import FakeServer
 
 from .conftest import Command

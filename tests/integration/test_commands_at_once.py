@@ -15,7 +15,7 @@ from subprocess import PIPE, Popen
 
 import pytest
 
-from asyncrun.paths import LEDGER, STATE_FOLDER, TRACES
+from asyncrun.state_folder import LEDGER, STATE_FOLDER, TRACES
 from asyncrun.testing.server import FakeServer
 from asyncrun.trace.store import TraceStore
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from asyncrun.trace.trace_json import diff_document, errors_document, slow_document, timeline_document
 from asyncrun.trace.run_record import RunRecord, Span
+from asyncrun.trace.trace_json import diff_document, errors_document, slow_document, timeline_document
 
 
 def test_a_timeline(runs: list[RunRecord], maker) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from asyncrun.trace.trace_json import plain_document
 from asyncrun.trace.run_record import RunRecord
+from asyncrun.trace.trace_json import plain_document
 
 SCHEMA = Path(__file__).resolve().parents[3] / "docs" / "trace.schema.json"
 NOW = 1_795_486_525.0

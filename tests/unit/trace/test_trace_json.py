@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from asyncrun.trace.trace_json import runs_document, trace_document
 from asyncrun.trace.run_record import RunRecord
+from asyncrun.trace.trace_json import runs_document, trace_document
 
 from .conftest import HOSTILE, STARTED
 

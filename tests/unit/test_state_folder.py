@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncrun.paths import open_state_folder, write_private
+from asyncrun.state_folder import open_state_folder, write_private
 
 
 def test_a_private_file_takes_the_place_of_nothing(tmp_path: Path) -> None:
