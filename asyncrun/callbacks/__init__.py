@@ -9,7 +9,8 @@ from asyncrun.lazy import load_on_use
 if TYPE_CHECKING:
     from asyncrun.callbacks.debug import LlamaDebugHandler
     from asyncrun.callbacks.event_context import EventContext
-    from asyncrun.callbacks.handler import AsyncCallbackHandler, BaseCallbackHandler
+    from asyncrun.callbacks.async_delivery import AsyncCallbackHandler
+    from asyncrun.callbacks.handler import BaseCallbackHandler
     from asyncrun.callbacks.manager import CallbackManager, current_manager
     from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, TIMESTAMP_FORMAT, CBEvent, CBEventType, EventPayload, EventStats
     from asyncrun.errors import StopRunError
@@ -35,7 +36,7 @@ _HOMES = {
     "BASE_TRACE_EVENT": "schema",
     "LEAF_EVENTS": "schema",
     "TIMESTAMP_FORMAT": "schema",
-    "AsyncCallbackHandler": "handler",
+    "AsyncCallbackHandler": "async_delivery",
     "BaseCallbackHandler": "handler",
     "CBEvent": "schema",
     "CBEventType": "schema",

@@ -1,4 +1,4 @@
-"""Deliveries to asynchronous handlers: in order, in a thread for each handler, so that no job ever waits for it."""
+"""Handlers whose calls are awaited: their base class, and the deliveries to them, in a thread for each, so that no job ever waits."""
 
 from __future__ import annotations
 
@@ -9,19 +9,75 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from abc import abstractmethod
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
-from asyncrun.callbacks.handler import MOST_WAITING_CALLS, TIME_LIMIT, describe_error
+from asyncrun.callbacks.handler import BaseCallbackHandler, describe_error
+from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import StopRunError
-
-if TYPE_CHECKING:
-    from asyncrun.callbacks.handler import BaseCallbackHandler
-
 
 logger = logging.getLogger(__name__)
 
 _all_threads: weakref.WeakSet[HandlerThread] = weakref.WeakSet()
+
+MOST_WAITING_CALLS = 10_000
+"""Calls that wait for an asynchronous handler; more are left out, which is reported once."""
+TIME_LIMIT = 10.0
+"""Seconds that an asynchronous handler may take for one call; it is switched off after that."""
+
+
+class AsyncCallbackHandler(BaseCallbackHandler):
+    """Is told when events start and end by calls that are awaited, in order, in a thread and an event loop of its own.
+
+    Args:
+        event_starts_to_ignore: types whose starts the manager does not report.
+        event_ends_to_ignore: types whose ends the manager does not report.
+        most_waiting: calls that may wait for this handler; it is not told of more, which is reported once.
+        time_limit: seconds that one call may take; a handler that takes longer, or raises, is reported once and switched off.
+
+    What happens never waits for the handler. `await manager.aclose()` waits until it has been told of everything; so does the end
+    of the program. Where it raises `StopRunError`, that error leaves the manager's next call about it, `flush` and `close` included.
+    """
+
+    def __init__(
+        self,
+        event_starts_to_ignore: Sequence[CBEventType] = (),
+        event_ends_to_ignore: Sequence[CBEventType] = (),
+        *,
+        most_waiting: int = MOST_WAITING_CALLS,
+        time_limit: float = TIME_LIMIT,
+    ) -> None:
+        super().__init__(event_starts_to_ignore, event_ends_to_ignore)
+        self.most_waiting = most_waiting
+        self.time_limit = time_limit
+
+    @abstractmethod
+    async def on_event_start(
+        self,
+        event_type: CBEventType,
+        payload: dict[str, Any] | None = None,
+        event_id: str = "",
+        parent_id: str = "",
+        **kwargs: Any,
+    ) -> None:
+        """Take the start of an event."""
+
+    @abstractmethod
+    async def on_event_end(
+        self,
+        event_type: CBEventType,
+        payload: dict[str, Any] | None = None,
+        event_id: str = "",
+        **kwargs: Any,
+    ) -> None:
+        """Take the end of an event."""
+
+    async def start_trace(self, trace_id: str | None = None) -> None:
+        """Take the start of the outermost trace."""
+
+    async def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
+        """Take the end of the outermost trace."""
 
 
 class HandlerThread:

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from asyncrun.errors import Place, StorageError
-from asyncrun.readers.interface import LONGEST, BadRecord, Reader, Record, numbered_lines, too_long
+from asyncrun.readers.byte_lines import LONGEST, numbered_lines, too_long
+from asyncrun.readers.interface import BadRecord, Reader, Record
 
 
 def read_csv(path: Path, shown: str, *, delimiter: str = ",") -> Iterator[Record | BadRecord]:

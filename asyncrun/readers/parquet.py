@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from asyncrun.errors import Place, StorageError, os_words
-from asyncrun.readers.interface import BadRecord, Record, check_regular
+from asyncrun.readers.byte_lines import check_regular
+from asyncrun.readers.interface import BadRecord, Record
 
 _ROWS_AT_ONCE = 1024
 

@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from asyncrun.errors import Place
-from asyncrun.readers.interface import BadRecord, Record, decode_utf8, numbered_lines, too_long, whole
+from asyncrun.readers.byte_lines import decode_utf8, numbered_lines, too_long, whole
+from asyncrun.readers.interface import BadRecord, Record
 
 _WORDS = {str: "a string", bool: "a truth value", int: "a number", float: "a number", list: "a list", type(None): "null"}
 
