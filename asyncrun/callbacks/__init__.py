@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from asyncrun.callbacks.async_handler import AsyncCallbackHandler
     from asyncrun.callbacks.debug import LlamaDebugHandler
     from asyncrun.callbacks.event_context import EventContext
-    from asyncrun.callbacks.async_delivery import AsyncCallbackHandler
     from asyncrun.callbacks.handler import BaseCallbackHandler
     from asyncrun.callbacks.manager import CallbackManager, current_manager
     from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, TIMESTAMP_FORMAT, CBEvent, CBEventType, EventPayload, EventStats
@@ -36,7 +36,7 @@ _HOMES = {
     "BASE_TRACE_EVENT": "schema",
     "LEAF_EVENTS": "schema",
     "TIMESTAMP_FORMAT": "schema",
-    "AsyncCallbackHandler": "async_delivery",
+    "AsyncCallbackHandler": "async_handler",
     "BaseCallbackHandler": "handler",
     "CBEvent": "schema",
     "CBEventType": "schema",

@@ -11,7 +11,6 @@ from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 
 
-
 class BaseCallbackHandler(ABC):
     """Is told when events start and end, and when a trace does.
 

@@ -12,7 +12,7 @@ from functools import partial
 from types import CoroutineType
 from typing import Any
 
-from asyncrun.callbacks.async_delivery import HandlerThreads
+from asyncrun.callbacks.async_handler import HandlerThreads
 from asyncrun.callbacks.event_context import (
     EventContext,
     Trace,

@@ -35,7 +35,7 @@ def test_every_event_arrives_in_order(example: ModuleType) -> None:
 
 def test_a_webhook_that_is_not_there_is_reported_once(example: ModuleType, caplog: pytest.LogCaptureFixture, unused_port: int) -> None:
     asyncio.run(example.watched_jobs(f"http://127.0.0.1:{unused_port}/", 10))
-    assert [record.name for record in caplog.records if record.levelname == "WARNING"] == ["asyncrun.callbacks.async_delivery"]
+    assert [record.name for record in caplog.records if record.levelname == "WARNING"] == ["asyncrun.callbacks.async_handler"]
     assert "WebhookHandler is switched off: it raised ConnectError" in caplog.text
 
 

@@ -30,6 +30,8 @@ MOST_NAMES_SHOWN = 50
 FIRST_LEVEL = 2
 SHORTEST_LABEL = 8
 STARS = "*" * 10
+MOST_LINES = 100
+"""Lines of a trace map at the end of a run."""
 
 
 def render_tree(spans: Sequence[Span], width: int, most_lines: int | None = None) -> StyledText:

@@ -10,7 +10,7 @@ from asyncrun.trace.critical_path import critical_path, parts_of
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, SpanNode, build_forest, lanes_of
 from asyncrun.trace.used_concurrency import concurrency_of
-from asyncrun.trace.views.folded_tree import render_tree
+from asyncrun.trace.views.folded_tree import MOST_LINES, render_tree
 from asyncrun.trace.views.styled_text import (
     Style,
     StyledLine,
@@ -61,8 +61,6 @@ def render_runs(runs: Sequence[RunRecord], width: int, now: float, zone: tzinfo 
     return StyledText(tuple(render_table(_LAYOUT, rows, width)))
 
 
-MOST_LINES = 100
-"""Lines of a trace map at the end of a run."""
 MOST_PATH_PARTS = 10
 LEAST_SHARE = 0.005
 

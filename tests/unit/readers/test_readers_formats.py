@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.readers import interface
+from asyncrun.readers import byte_lines
 from asyncrun.readers.interface import BadRecord, Reader, Record
 from asyncrun.readers.text_jsonl import read_jsonl, read_lines, read_text
 
@@ -79,7 +79,7 @@ def test_a_bad_line_is_named_and_the_others_go_on(written: Write, line: bytes, p
 
 @pytest.mark.parametrize("reader", [read_jsonl, read_lines])
 def test_a_line_above_the_limit_is_a_bad_record(written: Write, monkeypatch: pytest.MonkeyPatch, reader: Reader) -> None:
-    monkeypatch.setattr(interface, "LONGEST", 1024 * 1024)
+    monkeypatch.setattr(byte_lines, "LONGEST", 1024 * 1024)
     path = written(b"x" * (1024 * 1024 + 1) + b'\n{"text": "b"}\n')
     first, second = reader(path, "in")
     assert isinstance(first, BadRecord)
@@ -100,7 +100,7 @@ def test_a_text_file_that_is_not_utf8_is_one_bad_record(written: Write) -> None:
 
 
 def test_a_text_file_above_the_limit_is_one_bad_record(written: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interface, "LONGEST", 1024 * 1024)
+    monkeypatch.setattr(byte_lines, "LONGEST", 1024 * 1024)
     ((place, reason, message),) = told(read_text, written(b"x" * (1024 * 1024 + 1)))
     assert (place, reason) == ("in", "bad_record")
     assert message == "the file is longer than 1 MB; set format: lines if a line is a text"

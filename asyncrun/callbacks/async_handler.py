@@ -8,8 +8,8 @@ import logging
 import threading
 import time
 import weakref
-from collections import deque
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import Any
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from asyncrun.errors import StorageError
-from asyncrun.readers import interface
+from asyncrun.readers import byte_lines
 from asyncrun.readers.parquet import read_parquet
 from asyncrun.readers.text_jsonl import read_lines, read_text
 
@@ -18,7 +18,7 @@ PACK = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": partial(lzma.compress
 
 
 def lines(path: Path) -> list[tuple[int, bytes | None]]:
-    return list(interface.numbered_lines(path, "shown"))
+    return list(byte_lines.numbered_lines(path, "shown"))
 
 
 @pytest.mark.parametrize("ending", ["", *PACK])
@@ -49,7 +49,7 @@ def test_a_line_ends_with_a_line_feed_and_nothing_else(tmp_path: Path, data: byt
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
 def test_a_line_above_the_limit_is_passed_over_and_the_next_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
-    monkeypatch.setattr(interface, "LONGEST", 10)
+    monkeypatch.setattr(byte_lines, "LONGEST", 10)
     path = tmp_path / "a"
     path.write_bytes(b"0123456789\r\n" + b"x" * 5000 + b"\n" + b"0123456789x\n" + b"end" + end)
     assert lines(path) == [(1, b"0123456789"), (2, None), (3, None), (4, b"end")]
@@ -58,11 +58,11 @@ def test_a_line_above_the_limit_is_passed_over_and_the_next_is_read(tmp_path: Pa
 def test_the_limit_is_64_megabytes(tmp_path: Path) -> None:
     path = tmp_path / "a"
     with path.open("wb") as file:
-        file.truncate(interface.LONGEST + 1)
+        file.truncate(byte_lines.LONGEST + 1)
         file.seek(0, 2)
         file.write(b"\nnext\n")
-    assert interface.LONGEST == 64 * 1024 * 1024
-    assert [number for number, line in interface.numbered_lines(path, "a") if line is None] == [1]
+    assert byte_lines.LONGEST == 64 * 1024 * 1024
+    assert [number for number, line in byte_lines.numbered_lines(path, "a") if line is None] == [1]
 
 
 @pytest.mark.parametrize("ending", list(PACK))
@@ -115,6 +115,6 @@ def test_a_file_that_was_replaced_by_a_fifo_is_an_error_and_no_wait(tmp_path: Pa
 def test_leaving_early_closes_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"one\ntwo\n")
-    rows = interface.numbered_lines(path, "a")
+    rows = byte_lines.numbered_lines(path, "a")
     assert next(rows) == (1, b"one")
     del rows  # A file left open fails the test.
