@@ -15,7 +15,7 @@ _ENDPOINT = {
     "provider": "Who is asked: a provider's name, or a plugin's.",
     "model": "The model's name as the provider writes it.",
     "base_url": "The address of a compatible server; default: the provider's own. It holds no key, no password and no query string.",
-    "endpoints": "Instead of base_url and api_key: places that serve the same model.",
+    "endpoints": "Instead of base_url and api_key: servers of the same model.",
     "api_key": "A variable such as ${OPENAI_API_KEY}, or {file: PATH}; default: the provider's own variable.",
     "api_version": "The version of the API (azure).",
     "params": "A query string behind the address; no key may stand there.",

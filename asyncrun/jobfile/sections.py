@@ -75,7 +75,7 @@ class RetryConfig(Model):
 
 
 class EndpointConfig(Model):
-    """One of several places that serve the same model."""
+    """One of several servers of the same model."""
 
     base_url: ServerAddress
     api_key: ApiKey = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 IN_MEMORY = 8_000_000
 """Bytes of a spool in memory; a longer one is a file."""
-LOOKED_UP_AT_ONCE = 256
+LOOKED_UP_AT_ONCE = 1024
 """Texts that are looked up in the ledger's index together, if they are short."""
 HELD_AT_ONCE = 1_000_000
 """Bytes of texts that wait to be looked up."""

@@ -84,7 +84,7 @@ def test_every_look_is_built_and_can_be_closed(look: Look, kind: type, clock: An
 
 
 @pytest.mark.parametrize(
-    "module", ["run_state", "progress_choice", "json_documents", "json_lines", "plain_lines", "plan_table", "failed_items", "formatting"]
+    "module", ["run_state", "progress_choice", "run_json", "json_lines", "plain_lines", "plan_table", "failed_items", "formatting"]
 )
 def test_lines_need_no_rich(module: str) -> None:
     program = f"import asyncrun.ui.{module}, sys; sys.exit('rich' in sys.modules)"
