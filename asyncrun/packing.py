@@ -71,7 +71,7 @@ def split(batch: Sequence[T], cap: int | None = None) -> list[Sequence[T]]:
     """Return the parts that a refused batch is sent again in, in order; a batch of one is not split further.
 
     `cap` is the number of things that the endpoint says it takes; parts are then at most that large. Halving costs at most
-    2 k log2(n / k) + 2 k requests for k guilty of n.
+    2 k log2(n / k) + 2 k requests for k bad texts of n.
 
     >>> split("abcdefgh"), split("abcdefgh", cap=3)
     (['abcd', 'efgh'], ['abc', 'def', 'gh'])

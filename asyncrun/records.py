@@ -176,7 +176,7 @@ class Embedded:
     truncated: frozenset[int] = frozenset()
     usage: Usage = Usage()
     waits: Waits = Waits()
-    beside: int = 0
+    comparison_tokens: int = 0
     error: AsyncrunError | None = None
 
     def or_raise(self) -> Embedded:

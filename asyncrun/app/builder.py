@@ -6,12 +6,12 @@ import asyncio
 import random
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from asyncrun import registry
 from asyncrun.aio.stop import StopRequest
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from asyncrun.llms.interface import Llm
     from asyncrun.stores.interface import Store
 
+
+T = TypeVar("T")
 
 @dataclass(eq=False)
 class JobBuilder:
@@ -108,7 +110,7 @@ class JobBuilder:
         """Return the options of the run."""
         return self.request.options
 
-    def failures_of(self, job: Job) -> str:
+    def job_id(self, job: Job) -> str:
         """Return the name that the failed items of a job are kept under. Blocks."""
         return f"{job_file_id(self.ledger.folder, self.file)}/{job.name}"
 
@@ -183,7 +185,7 @@ class JobBuilder:
         own = None if job.max_runtime is None else self.clock.monotonic() + job.max_runtime
         return JobContext(
             name=job.name,
-            failures=self.failures_of(job),
+            job_id=self.job_id(job),
             ledger=self.ledger,
             stop=self.stop,
             clock=self.clock,
@@ -195,13 +197,13 @@ class JobBuilder:
             rate=TokenRate(tokens, size),
             forecast=self.forecast,
             budget=self._budget(job),
-            generation=generation_of(self.ledger, self.failures_of(job)),
+            generation=generation_of(self.ledger, self.job_id(job)),
             options=self.options,
             redact=self.redact,
         )
 
     def _budget(self, job: Job) -> JobBudget | None:
-        budget = JobBudget(SpendingAccount(self.ledger, self.failures_of(job)), job.budget.tokens, job.budget.cost, self._run_budget)
+        budget = JobBudget(SpendingAccount(self.ledger, self.job_id(job)), job.budget.tokens, job.budget.cost, self._run_budget)
         if budget.durable:
             budget.spent, budget.stopped = budget.account.balance()
         return budget if budget.durable or self._run_budget is not None else None
@@ -245,3 +247,14 @@ def read_skip(path: Path) -> frozenset[str]:
         return frozenset(parse_ids(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(f"cannot read the skip file {path}: {os_words(error)}", hint="Correct `skip` in the job file.") from error
+
+
+async def until_interrupted(work: Coroutine[Any, Any, T], stop: StopRequest) -> T:
+    """Return what the work returns. When it is cancelled, as by Ctrl-C, it is told to stop and waited for: no thread can be cancelled."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.request("interrupted")
+        await asyncio.gather(task, return_exceptions=True)
+        raise

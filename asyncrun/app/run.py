@@ -126,7 +126,7 @@ async def _run_locked(
         builder = JobBuilder(request, job_file, ledger, stop, clock, manager, stdin, warn=tell, redact=redactor.redact)
         stack.push_async_callback(builder.aclose)
         if request.options.retry is not None:
-            from asyncrun.app.plan_failed_export import with_failures
+            from asyncrun.app.failed import with_failures
 
             jobs = await asyncio.to_thread(with_failures, jobs, builder, request.options.retry.ids)
             if not jobs:
@@ -134,7 +134,7 @@ async def _run_locked(
         await asyncio.to_thread(check_jobs, jobs, builder)
         if request.options.refresh:
             named = [job for job in jobs if job.name in request.jobs]
-            await open_refresh(ledger, await asyncio.to_thread(lambda: [builder.failures_of(job) for job in named]))
+            await open_refresh(ledger, await asyncio.to_thread(lambda: [builder.job_id(job) for job in named]))
         run_id = await asyncio.to_thread(_begin, recorder, state, request.file, jobs)
         progress.run_started(run_id, [job.name for job in jobs])
         planned = await asyncio.to_thread(_planned_jobs, jobs, builder)

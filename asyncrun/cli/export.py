@@ -21,7 +21,7 @@ def export(
 
     Example: asyncrun export jobs.yaml notes -o so-far.jsonl
     """
-    from asyncrun.app.plan_failed_export import export_rows
+    from asyncrun.app.export import export_rows
     from asyncrun.app.request import WrittenPath
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request, job_file

@@ -21,7 +21,7 @@ def failed(
 
     Example: asyncrun failed jobs.yaml --ids > known-bad.txt
     """
-    from asyncrun.app.plan_failed_export import failed_items
+    from asyncrun.app.failed import failed_items
     from asyncrun.cli._output import print_answer, print_document, width
     from asyncrun.cli._requests import build_request, job_file
     from asyncrun.grammar.file_formats import id_line

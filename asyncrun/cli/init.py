@@ -18,7 +18,7 @@ def init(
 
     Example: asyncrun init && asyncrun run
     """
-    from asyncrun.app.init_schema_validate import write_starter
+    from asyncrun.app.init import write_starter
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import DEFAULTS
 

@@ -18,7 +18,7 @@ def plan(
 
     Example: asyncrun plan jobs.yaml
     """
-    from asyncrun.app.plan_failed_export import plan_jobs
+    from asyncrun.app.plan import plan_jobs
     from asyncrun.cli._output import print_answer, print_document, width
     from asyncrun.cli._requests import build_request, job_file
     from asyncrun.ui.plan_table import plan_document, render_plan

@@ -10,7 +10,7 @@ def schema(options: GlobalOptions) -> int:
 
     Example: asyncrun schema > asyncrun.schema.json
     """
-    from asyncrun.app.init_schema_validate import render_schema
+    from asyncrun.app.init import render_schema
     from asyncrun.cli._output import print_answer
 
     print_answer(render_schema())

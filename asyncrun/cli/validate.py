@@ -20,7 +20,7 @@ def validate(
 
     Example: asyncrun validate jobs.yaml
     """
-    from asyncrun.app.init_schema_validate import check_job_file
+    from asyncrun.app.validate import check_job_file
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request, only_job_file
     from asyncrun.ui.run_json import document

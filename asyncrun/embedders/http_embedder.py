@@ -155,7 +155,7 @@ class HttpEmbedder(BaseEmbedding):
                 if canary.error is None:
                     part = splitter.take(self._capacity, proven=endpoint.proven, successes=endpoint.circuit.successes)
                     sent, sizes = [texts[position] for position in part.positions], splitter.sizes_of(part)
-                    came = await endpoint.call(
+                    result = await endpoint.call(
                         orjson.dumps(self._dialect.write(sent, input_type, cut=cut)),
                         partial(self._proven, sent),
                         tokens=self._per_byte.mean * sum(sizes),
@@ -163,7 +163,7 @@ class HttpEmbedder(BaseEmbedding):
                         used=lambda reply: reply.tokens,
                         divisible=len(sent) > 1 and not self.keeps_together,
                     )
-                    outcome = self._answered(came, part, splitter) if isinstance(came, CallAnswer) else self._failed(came, part, splitter)
+                    outcome = self._answered(result, part, splitter) if isinstance(result, CallAnswer) else self._failed(result, part, splitter)
                     outcomes.append(renumber(outcome, part.positions))
                     canary.error = outcome.error
             error = canary.error
@@ -191,12 +191,12 @@ class HttpEmbedder(BaseEmbedding):
             self._per_byte = TokensPerByte()
         return replace(reply, tokens=None) if self._counts_characters else reply
 
-    def _answered(self, came: CallAnswer[ProvenReply], part: Part, splitter: Splitter) -> Embedded:
+    def _answered(self, result: CallAnswer[ProvenReply], part: Part, splitter: Splitter) -> Embedded:
         """Return what an answer to a part holds, and learn from it."""
-        endpoint, reply, proof = self.endpoint, came.value, came.value.proof
-        usage = replace(came.usage, tokens=reply.tokens or 0, cost=self._cost(reply))
+        endpoint, reply, proof = self.endpoint, result.value, result.value.proof
+        usage = replace(result.usage, tokens=reply.tokens or 0, cost=self._cost(reply))
         if (error := self._answering_model.mismatch(reply.model, endpoint)) is not None:
-            return no_vectors((), usage, came.waits, error)
+            return no_vectors((), usage, result.waits, error)
         endpoint.proven = True
         self._warn_once(reply.warnings)
         self._dimensions = proof.dimensions
@@ -206,28 +206,28 @@ class HttpEmbedder(BaseEmbedding):
             self._per_byte.add(tokens=reply.tokens, size=size)
         failed = splitter.answered(part, proof.rejected, successes=endpoint.circuit.successes)
         failures = tuple(EmbedFailure(index, reason, proof.rejected[index]) for index, reason in failed.items())
-        return Embedded(proof.vectors, proof.positions, failures, usage=usage, waits=came.waits)
+        return Embedded(proof.vectors, proof.positions, failures, usage=usage, waits=result.waits)
 
-    def _failed(self, came: CallFailure, part: Part, splitter: Splitter) -> Embedded:
+    def _failed(self, result: CallFailure, part: Part, splitter: Splitter) -> Embedded:
         """Return what a call without an answer means for the texts of its part, and learn from it."""
         endpoint, successes, alone = self.endpoint, self.endpoint.circuit.successes, len(part.positions) == 1
-        spent = no_vectors((), came.usage, came.waits, came.error)
-        if came.error is not None:
+        spent = no_vectors((), result.usage, result.waits, result.error)
+        if result.error is not None:
             return spent
-        self._learn(came, splitter.sizes_of(part))
+        self._learn(result, splitter.sizes_of(part))
         if not endpoint.proven:
-            if (dialect := self._dialect.fallback(came.verdict)) is not None:
+            if (dialect := self._dialect.fallback(result.verdict)) is not None:
                 self._dialect = dialect
                 splitter.again(part, proven=False, successes=successes)
                 return spent
-            if alone and (error := self._refusals.add(came.message, came.verdict)) is not None:
+            if alone and (error := self._refusals.add(result.message, result.verdict)) is not None:
                 return replace(spent, error=error)
-        failed = splitter.failed(part, came.verdict, successes=successes)
-        return replace(spent, failures=tuple(EmbedFailure(index, why, came.message, came.usage.requests) for index, why in failed.items()))
+        failed = splitter.failed(part, result.verdict, successes=successes)
+        return replace(spent, failures=tuple(EmbedFailure(index, why, result.message, result.usage.requests) for index, why in failed.items()))
 
-    def _learn(self, came: CallFailure, sizes: Sequence[int]) -> None:
-        self._capacity = self._capacity.after(came.verdict, sizes)
-        if came.verdict.failure is FailureClass.TOO_SLOW:
+    def _learn(self, result: CallFailure, sizes: Sequence[int]) -> None:
+        self._capacity = self._capacity.after(result.verdict, sizes)
+        if result.verdict.failure is FailureClass.TOO_SLOW:
             within = f"within the timeout of {self.endpoint.timeout:g} s"
             self._warn_once(
                 {"slow": f"no whole reply to {len(sizes)} texts {within}: they are sent in halves; a smaller batch or more time helps"}

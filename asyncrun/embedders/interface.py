@@ -135,6 +135,6 @@ def merge_outcomes(parts: Sequence[Embedded]) -> Embedded:
         frozenset[int]().union(*(part.truncated for part in parts)),
         sum((part.usage for part in parts), Usage()),
         sum((part.waits for part in parts), Waits()),
-        sum(part.beside for part in parts),
+        sum(part.comparison_tokens for part in parts),
         next((part.error for part in parts if part.error is not None), None),
     )

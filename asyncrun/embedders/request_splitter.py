@@ -114,7 +114,7 @@ class Splitter:
         stay together fail together. While nothing else has succeeded, a fault of the server says nothing about these texts: they are
         sent again.
 
-        >>> Splitter([9] * 4).failed(Part((0, 1, 2, 3), 0), Verdict(FailureClass.TOO_LONG, "", guilty=1), successes=0)
+        >>> Splitter([9] * 4).failed(Part((0, 1, 2, 3), 0), Verdict(FailureClass.TOO_LONG, "", blamed_index=1), successes=0)
         {1: 'too_long'}
         """
         indexes = list(range(len(part.positions)))
@@ -123,9 +123,9 @@ class Splitter:
             return {}
         if len(indexes) == 1 or self._together:
             return dict.fromkeys(indexes, verdict.reason)
-        if verdict.failure in _ABOUT_ONE_TEXT and verdict.guilty is not None and verdict.guilty < len(indexes):
-            self._next([[index for index in indexes if index != verdict.guilty]], part, successes)
-            return {verdict.guilty: verdict.reason}
+        if verdict.failure in _ABOUT_ONE_TEXT and verdict.blamed_index is not None and verdict.blamed_index < len(indexes):
+            self._next([[index for index in indexes if index != verdict.blamed_index]], part, successes)
+            return {verdict.blamed_index: verdict.reason}
         if verdict.failure is FailureClass.TOO_LONG:
             indexes.sort(key=self.sizes_of(part).__getitem__)
         self._next(split(indexes, cap=verdict.cap), part, successes)

@@ -143,7 +143,7 @@ class SeveralEmbedders(BaseEmbedding):
             outcomes.append(replace(outcome, failures=(), error=None))
             left = [number for number in left if number not in outcome.positions]
         answer, spent, self._spent = merge_outcomes(outcomes), self._spent, Usage()
-        return replace(answer, usage=answer.usage + spent, beside=answer.beside + spent.tokens)
+        return replace(answer, usage=answer.usage + spent, comparison_tokens=answer.comparison_tokens + spent.tokens)
 
     async def _book(
         self, serving: Sequence[Replica[HttpEmbedder]], texts: Sequence[str]

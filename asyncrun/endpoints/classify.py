@@ -19,13 +19,13 @@ MOST_WORDS = 100_000
 class Verdict:
     """What a failed request means.
 
-    `words` are the server's own, `guilty` the index of the one text that it names, `cap` the number of texts that it takes at once,
+    `words` are the server's own, `blamed_index` the index of the one text that it names, `cap` the number of texts that it takes at once,
     `share` the part of this request's size that it would have taken.
     """
 
     failure: FailureClass
     words: str
-    guilty: int | None = None
+    blamed_index: int | None = None
     cap: int | None = None
     share: float | None = None
 
@@ -85,7 +85,7 @@ _ABOUT_TEXT = frozenset({200, 400, 413, 422, 500})
 def classify(status: int, headers: dict[str, str], document: Any, text: str) -> Verdict:
     """Return what a reply means that is no answer; `document` is its body decoded, None when it is no JSON, `text` the body as it is.
 
-    >>> classify(400, {}, None, "Invalid 'input[22]': maximum input length is 8192 tokens").guilty
+    >>> classify(400, {}, None, "Invalid 'input[22]': maximum input length is 8192 tokens").blamed_index
     22
     """
     words = (" ".join(_words(document)) or strip_markup(text) or "no explanation")[:MOST_WORDS]
@@ -103,16 +103,16 @@ def _by_body(status: int, words: str, everything: str) -> Verdict | None:
         return Verdict(FailureClass.TOO_BIG, words)
     if status not in _ABOUT_TEXT:
         return None
-    guilty = next((int(index) for match in _GUILTY.finditer(words) for index in match.groups() if index), None)
+    blamed_index = next((int(index) for match in _GUILTY.finditer(words) for index in match.groups() if index), None)
     cap = next((int(number) for match in _CAP.finditer(words) for number in match.groups() if number), None)
     # Text Embeddings Inference is said to refuse one text that is too long with 413, too.
     if cap is not None or _TOO_BIG.search(everything) or (status == 413 and not _TOO_LONG.search(everything)):
         sizes = stated_sizes(words)
         return Verdict(FailureClass.TOO_BIG, words, cap=cap, share=sizes[1] / sizes[0] if sizes else None)
     if _TOO_LONG.search(everything):
-        return Verdict(FailureClass.TOO_LONG, words, guilty)
-    if _ITEM.search(everything) or (guilty is not None and status in (400, 422)):
-        return Verdict(FailureClass.ITEM, words, guilty)
+        return Verdict(FailureClass.TOO_LONG, words, blamed_index)
+    if _ITEM.search(everything) or (blamed_index is not None and status in (400, 422)):
+        return Verdict(FailureClass.ITEM, words, blamed_index)
     if status != 500 and _NO_MODEL.search(everything):
         return Verdict(FailureClass.CONFIG, words)
     return None

@@ -34,7 +34,7 @@ class JobContext:
 
     Args:
         name: the job's name.
-        failures: the name that its failed items are kept under: job files of one folder share the ledger.
+        job_id: the name that the ledger keeps it under: job files of one folder share a ledger.
         max_failures: None when every item but one may fail.
         skip: ids that are never sent.
         workers: how many batches may be in flight, None: as many as the embedder can use.
@@ -48,7 +48,7 @@ class JobContext:
     """
 
     name: str
-    failures: str
+    job_id: str
     ledger: Ledger
     stop: StopRequest
     clock: Clock
@@ -68,7 +68,7 @@ class JobContext:
 
     def __post_init__(self) -> None:
         # Here, in a worker thread, and not where they are used: the ledger's folder asks for the working directory.
-        leases = Leases(self.ledger.folder / CLAIMS, self.failures, self.clock, self.stopped)
+        leases = Leases(self.ledger.folder / CLAIMS, self.job_id, self.clock, self.stopped)
         object.__setattr__(self, "leases", leases)
 
     @asynccontextmanager
@@ -102,7 +102,7 @@ class JobContext:
 
     async def keep_failures(self, failures: Iterable[KnownFailure]) -> None:
         """Put the failures of the job in the place of its former ones, without secrets."""
-        await set_failures(self.ledger, self.failures, [replace(known, failure=self.redacted(known.failure)) for known in failures])
+        await set_failures(self.ledger, self.job_id, [replace(known, failure=self.redacted(known.failure)) for known in failures])
 
     async def finish(self, space: Space, error: AsyncrunError | None) -> AsyncrunError | None:
         """Record that the job has finished, and its space, unless `error` has ended it or only its first items were run (`--limit`).
@@ -112,7 +112,7 @@ class JobContext:
         if error is not None or self.options.limit is not None:
             return error
         try:
-            await record_finished(self.ledger, self.failures, space)
+            await record_finished(self.ledger, self.job_id, space)
         except StorageError as raised:
             return raised
         return None

@@ -66,7 +66,7 @@ def _counted(batch: Sequence[Pending], answer: Embedded) -> tuple[int, int]:
     """Return the tokens that the server has counted in the texts, and their bytes; zeros where it told none, or not those of all."""
     if not answer.usage.tokens or answer.failures or answer.error is not None:
         return 0, 0
-    return answer.usage.tokens - answer.beside, sum(pending.size for pending in batch)
+    return answer.usage.tokens - answer.comparison_tokens, sum(pending.size for pending in batch)
 
 
 async def _keep(batch: Sequence[Pending], answer: Embedded, space: Space, context: JobContext, counted: tuple[int, int] = (0, 0)) -> None:

@@ -21,7 +21,7 @@ from asyncrun.jobs.notes import change_notes, input_notes, skipped_files_notes
 from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.scan import Scan, scan
 from asyncrun.jobs.space_check import needs_probe, probe_of
-from asyncrun.jobs.spool import OpenTexts
+from asyncrun.jobs.spool import UnfinishedTexts
 from asyncrun.ledger.job_records import known_failures
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ledger.spaces import known_dimensions
@@ -51,12 +51,12 @@ class Items:
         """Return the space that the items come into."""
         return self.embedder.space(self.input_type)
 
-    def scan(self, texts: OpenTexts | None = None, *, embeds: bool = True) -> Scan:
+    def scan(self, texts: UnfinishedTexts | None = None, *, embeds: bool = True) -> Scan:
         """Pass over the input once, and keep what is not finished in `texts`. Blocks. Raises as the input does, and StorageError.
 
         Where nothing is embedded, what failed to be embedded before does not matter.
         """
-        known = known_failures(self.context.ledger, self.context.failures) if embeds else {}
+        known = known_failures(self.context.ledger, self.context.job_id) if embeds else {}
         return scan(
             self.context.unless_stopped(self.source.items()),
             as_sent=lambda text: self.embedder.as_sent(text, self.input_type),
@@ -69,11 +69,11 @@ class Items:
         )
 
     @asynccontextmanager
-    async def open_texts(self) -> AsyncIterator[OpenTexts]:
+    async def unfinished_texts(self) -> AsyncIterator[UnfinishedTexts]:
         """Give the place for the texts that are not finished, which a scan fills; it ends with the block."""
         index = await asyncio.to_thread(self.index)
         async with self.context.spool() as spool:
-            yield OpenTexts(spool, index)
+            yield UnfinishedTexts(spool, index)
 
     def index(self) -> KeyIndex:
         """Return what is finished in the space of these items, for the job's generation. Blocks."""
@@ -111,7 +111,7 @@ class Items:
         price = self.embedder.price_per_million_tokens
         cost = None if price is None else cost_of(self.context.rate.of(scanned.sizes[send].tolist()), price)
         disk_check.check()
-        return *change_notes(self.context, self.space, int(np.count_nonzero(scanned.open(index))), cost), *skipped_files_notes(self.source)
+        return *change_notes(self.context, self.space, int(np.count_nonzero(scanned.unfinished(index))), cost), *skipped_files_notes(self.source)
 
     def present(self, scanned: Scan, index: KeyIndex) -> str:
         """Return a word for which items are finished."""
@@ -163,7 +163,7 @@ def plan_items(items: Items, kind: str, scanned: Scan, index: KeyIndex, output: 
     """Return the plan of a job whose items are its requests' texts. Blocks."""
     context = items.context
     send, _ = scanned.missing(index)
-    new = int(np.count_nonzero(scanned.open(index)))
+    new = int(np.count_nonzero(scanned.unfinished(index)))
     plan = JobPlan(
         name=context.name,
         kind=kind,

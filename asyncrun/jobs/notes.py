@@ -25,7 +25,7 @@ def change_notes(context: JobContext, space: Space, new: int, cost: float | None
         return ()
     if context.generation.since:
         return (f"refresh: {counted(new, 'item')} to be made again{_money(cost)}",)
-    before = last_space(context.ledger, context.failures)
+    before = last_space(context.ledger, context.job_id)
     now = json.loads(space.describe())
     if before is None or before == now:
         return ()

@@ -14,7 +14,7 @@ import orjson
 
 from asyncrun.jobs.outputs import RowIds, new_row_ids
 from asyncrun.jobs.run_options import RetrySelection
-from asyncrun.jobs.spool import OpenTexts
+from asyncrun.jobs.spool import UnfinishedTexts
 from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.records import KEY_BYTES, BadItem, Item, ItemFailure, text_key
@@ -95,15 +95,15 @@ class Scan:
         """
         send = np.zeros(len(self), dtype=bool)
         times = np.zeros(len(self), dtype=np.int64)
-        open_items = np.flatnonzero(self.open(index))
-        if len(open_items):
-            _, first, text, counts = np.unique(self.keys[open_items], axis=0, return_index=True, return_inverse=True, return_counts=True)
-            wanted = np.bincount(text.ravel(), weights=~self.held[open_items]) > 0
-            send[open_items[first[wanted]]] = True
-            times[open_items[first[wanted]]] = counts[wanted]
+        unfinished = np.flatnonzero(self.unfinished(index))
+        if len(unfinished):
+            _, first, text, counts = np.unique(self.keys[unfinished], axis=0, return_index=True, return_inverse=True, return_counts=True)
+            wanted = np.bincount(text.ravel(), weights=~self.held[unfinished]) > 0
+            send[unfinished[first[wanted]]] = True
+            times[unfinished[first[wanted]]] = counts[wanted]
         return send, times
 
-    def open(self, index: KeyIndex) -> NDArray[np.bool_]:
+    def unfinished(self, index: KeyIndex) -> NDArray[np.bool_]:
         """Return which items can be embedded and are not finished."""
         return self.ready & (self.positions(index) < 0)
 
@@ -124,7 +124,7 @@ def scan(
     skip: frozenset[str],
     skip_empty: bool,
     only: RetrySelection | None = None,
-    texts: OpenTexts | None = None,
+    texts: UnfinishedTexts | None = None,
 ) -> Scan:
     """Pass over the items once; those that can be embedded are added to `texts`.
 

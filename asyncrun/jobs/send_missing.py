@@ -19,7 +19,7 @@ from asyncrun.jobs.run_options import unsent_error
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.jobs.space_check import check_place
-from asyncrun.jobs.spool import OpenText, OpenTexts
+from asyncrun.jobs.spool import UnfinishedText, UnfinishedTexts
 from asyncrun.ledger.job_records import KnownFailure, known_failures
 from asyncrun.ledger.ledger import TRUNCATED
 from asyncrun.records import Embedded, EmbedFailure, ItemFailure, Space
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 async def send_missing(
-    items: Items, scanned: Scan, texts: OpenTexts, counters: JobCounters, output: JobOutput
+    items: Items, scanned: Scan, texts: UnfinishedTexts, counters: JobCounters, output: JobOutput
 ) -> tuple[AsyncrunError | None, RowIds[int]]:
     """Send what is not finished, `texts`; every vector is durable before it is counted.
 
@@ -42,8 +42,8 @@ async def send_missing(
     disk_check = DiskCheck(lambda: items.disk(scanned, index, output), items.context.free_space)
     counters.say(await asyncio.to_thread(items.prepare, scanned, index, disk_check))
     send, times = scanned.missing(index)
-    done = scanned.positions(index)[scanned.ready & ~scanned.open(index)]
-    left = int(np.count_nonzero(scanned.open(index))) - int(times.sum())
+    done = scanned.positions(index)[scanned.ready & ~scanned.unfinished(index)]
+    left = int(np.count_nonzero(scanned.unfinished(index))) - int(times.sum())
     counters.add(ok=len(done), cached=len(done), skipped=scanned.skipped, truncated=int(np.count_nonzero(index.flags(done) & TRUNCATED)))
     sender = _ItemSender(items, scanned, texts, times, counters, disk_check)
     try:
@@ -63,7 +63,7 @@ class _ItemSender:
 
     items: Items
     scanned: Scan
-    texts: OpenTexts
+    texts: UnfinishedTexts
     times: NDArray[np.int64]
     counters: JobCounters
     disk_check: DiskCheck
@@ -132,7 +132,7 @@ class _ItemSender:
 
 
 async def keep_failures(
-    items: Items, scanned: Scan, texts: Iterable[OpenText], failures: Mapping[int, EmbedFailure], counters: JobCounters
+    items: Items, scanned: Scan, texts: Iterable[UnfinishedText], failures: Mapping[int, EmbedFailure], counters: JobCounters
 ) -> None:
     """Store and count the failures of the scan and of the answers to texts, which are given by the item's ordinal."""
     context = items.context
@@ -141,7 +141,7 @@ async def keep_failures(
     if by_key:
         new = await asyncio.to_thread(lambda: list(_failed(items.space, texts, by_key)))
         if counters.nothing_accepted:
-            before = await asyncio.to_thread(known_failures, context.ledger, context.failures)
+            before = await asyncio.to_thread(known_failures, context.ledger, context.job_id)
             new = [counters.with_doubt(each, before.get(each.failure.id)) for each in new]
         known += new
     for each in known:
@@ -154,10 +154,10 @@ async def keep_failures(
 def _beyond_limit(items: Items) -> list[KnownFailure]:
     """Return the failures of an earlier run whose items this one does not see."""
     seen = {item.id for item in items.source.items()}
-    return [known for name, known in known_failures(items.context.ledger, items.context.failures).items() if name not in seen]
+    return [known for name, known in known_failures(items.context.ledger, items.context.job_id).items() if name not in seen]
 
 
-def _failed(space: Space, texts: Iterable[OpenText], by_key: Mapping[bytes, EmbedFailure]) -> Iterator[KnownFailure]:
+def _failed(space: Space, texts: Iterable[UnfinishedText], by_key: Mapping[bytes, EmbedFailure]) -> Iterator[KnownFailure]:
     for text in texts:
         failure = by_key.get(text.key)
         if failure is not None:

@@ -67,7 +67,7 @@ class Spool(Generic[R]):
         )
 
 
-class OpenText(NamedTuple):
+class UnfinishedText(NamedTuple):
     """The text of an item that is not finished; `ordinal` is the item's place in the input, `size` the UTF-8 bytes as sent."""
 
     ordinal: int
@@ -78,10 +78,10 @@ class OpenText(NamedTuple):
     place: Place
 
 
-class OpenTexts:
+class UnfinishedTexts:
     """The texts of those items of an input that are not in an index, in input order."""
 
-    def __init__(self, spool: Spool[OpenText], index: KeyIndex) -> None:
+    def __init__(self, spool: Spool[UnfinishedText], index: KeyIndex) -> None:
         self.index = index
         self._spool = spool
         self._waiting: list[tuple[int, bytes, int, Item]] = []
@@ -94,7 +94,7 @@ class OpenTexts:
         if len(self._waiting) >= LOOKED_UP_AT_ONCE or self._held >= HELD_AT_ONCE:
             self._look_up()
 
-    def __iter__(self) -> Iterator[OpenText]:
+    def __iter__(self) -> Iterator[UnfinishedText]:
         """Yield them; nothing is added any more. Blocks. Raises StorageError."""
         self._look_up()
         return iter(self._spool)
@@ -107,5 +107,5 @@ class OpenTexts:
         missing = np.flatnonzero(self.index.find(keys_array(b"".join([key for _, key, _, _ in self._waiting]))) < 0)
         texts = [self._waiting[row] for row in missing.tolist()]
         if texts:
-            self._spool.add([OpenText(ordinal, key, size, item.text, item.id, item.place) for ordinal, key, size, item in texts])
+            self._spool.add([UnfinishedText(ordinal, key, size, item.text, item.id, item.place) for ordinal, key, size, item in texts])
         self._waiting, self._held = [], 0

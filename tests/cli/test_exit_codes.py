@@ -106,7 +106,7 @@ def test_70_for_a_bug_of_ours_in_two_sentences(asyncrun: Command, write: Callabl
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("asyncrun.app.plan_failed_export.plan_jobs", broken)
+    monkeypatch.setattr("asyncrun.app.plan.plan_jobs", broken)
     answer = asyncrun("plan")
     assert answer.code == 70
     assert len(answer.err.splitlines()) == 2

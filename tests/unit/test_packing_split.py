@@ -1,4 +1,4 @@
-"""A rejected batch is split so that few requests find the guilty text."""
+"""A rejected batch is split so that few requests find the blamed_index text."""
 
 import math
 
@@ -21,12 +21,12 @@ def test_the_cap_of_the_endpoint_is_the_size_of_the_parts():
 
 
 @given(st.integers(0, 95))
-def test_one_guilty_of_96_costs_at_most_16_requests(guilty):
+def test_one_guilty_of_96_costs_at_most_16_requests(blamed_index):
     """14: calls <= 2 log2(96) + 2."""
     calls, queue = 0, [range(96)]
     while queue:
         batch = queue.pop()
         calls += 1
-        if guilty in batch and len(batch) > 1:
+        if blamed_index in batch and len(batch) > 1:
             queue += split(batch)
     assert calls <= 2 * math.log2(96) + 2

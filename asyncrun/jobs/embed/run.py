@@ -62,7 +62,7 @@ class EmbedRun:
         counters = JobCounters(context, self.kind, progress)
         try:
             await asyncio.to_thread(self.output.check)
-            async with self.items.open_texts() as texts:
+            async with self.items.unfinished_texts() as texts:
                 scanned = await asyncio.to_thread(self.items.scan, texts)
                 counters.start(len(scanned))
                 counters.say(map(str, self.items.source.missing))

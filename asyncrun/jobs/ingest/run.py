@@ -126,7 +126,7 @@ class IngestRun:
         return self.context.ledger.index(self._space, self.context.generation.since)
 
     def _scan(self, keep: Callable[[Item, str], object] = lambda item, mark: None) -> DocumentScan:
-        known = known_failures(self.context.ledger, self.context.failures)
+        known = known_failures(self.context.ledger, self.context.job_id)
         return scan_documents(
             self.context.unless_stopped(self.source.items()),
             stored=self.sync.marks(),
@@ -167,7 +167,7 @@ class IngestRun:
         self, changed: Spool[tuple[Item, str]], length: int, counters: JobCounters, kept: list[KnownFailure], disk_check: DiskCheck
     ) -> AsyncrunError | None:
         await check_place(self.embedder, InputType.DOCUMENT, counters)
-        before = await asyncio.to_thread(known_failures, self.context.ledger, self.context.failures)
+        before = await asyncio.to_thread(known_failures, self.context.ledger, self.context.job_id)
         todo, failures = self._rounds_of(changed), dict[bytes, EmbedFailure]()
         while documents := await asyncio.to_thread(next, todo, None):
             length -= sum(len(document.item.text) for document in documents)

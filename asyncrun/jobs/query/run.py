@@ -21,7 +21,7 @@ from asyncrun.jobs.query.questions import Answering, Question, answered_row, fin
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_missing import keep_failures, send_missing
 from asyncrun.jobs.space_check import check_space
-from asyncrun.jobs.spool import OpenTexts
+from asyncrun.jobs.spool import UnfinishedTexts
 from asyncrun.ledger.job_records import known_failures
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ports import Progress
@@ -102,7 +102,7 @@ class QueryRun:
         try:
             await asyncio.to_thread(self.output.check)
             await asyncio.to_thread(self._check_collection)
-            async with self.items.open_texts() as texts:
+            async with self.items.unfinished_texts() as texts:
                 scanned = await asyncio.to_thread(self.items.scan, texts, embeds=self.search.mode != "keyword")
                 counters.start(len(scanned))
                 counters.say([*map(str, self.items.source.missing), *await asyncio.to_thread(self._filter_notes)])
@@ -160,17 +160,17 @@ class QueryRun:
         except UsageError as error:
             raise JobFailedError(error.message, hint=self.fill_hint or error.hint) from None
 
-    async def _send_missing(self, scanned: Scan, texts: OpenTexts, counters: JobCounters) -> tuple[AsyncrunError | None, RowIds[int]]:
+    async def _send_missing(self, scanned: Scan, texts: UnfinishedTexts, counters: JobCounters) -> tuple[AsyncrunError | None, RowIds[int]]:
         if self.search.mode != "keyword":
             return await send_missing(self.items, scanned, texts, counters, self.output)
         counters.add(ok=int(np.count_nonzero(scanned.ready)), skipped=scanned.skipped)
         await keep_failures(self.items, scanned, (), {}, counters)
         return None, scanned.done()
 
-    async def _answer(self, answering: Answering, scanned: Scan, texts: OpenTexts, counters: JobCounters) -> AsyncrunError | None:
+    async def _answer(self, answering: Answering, scanned: Scan, texts: UnfinishedTexts, counters: JobCounters) -> AsyncrunError | None:
         """Embed the questions that need it, then answer and write; an item is done when it has its answer. Returns what ended it early."""
         context = self.items.context
-        known = await asyncio.to_thread(known_failures, context.ledger, context.failures)
+        known = await asyncio.to_thread(known_failures, context.ledger, context.job_id)
         embedding = JobCounters(context, "query", Progress())
         embedding.start(len(scanned))
         error, asked = await self._send_missing(scanned, texts, embedding)
@@ -183,7 +183,7 @@ class QueryRun:
         if not failed and await self.output.is_current(mark, context):
             counters.add(ok=embedding.counts.ok, cached=embedding.counts.ok)
             return None
-        unanswered = await asyncio.to_thread(known_failures, context.ledger, context.failures)
+        unanswered = await asyncio.to_thread(known_failures, context.ledger, context.job_id)
         answers = Answers(answering, context, counters, known)
         try:
             async with self.output.writing(mark, context) as written:

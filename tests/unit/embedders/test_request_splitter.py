@@ -75,7 +75,7 @@ def test_a_text_alone_fails_with_the_reason(failure, reason):
 
 
 def test_the_named_text_fails_at_once_and_the_others_stay_together():
-    failed, parts = refused([9] * 96, Verdict(F.TOO_LONG, "", guilty=22))
+    failed, parts = refused([9] * 96, Verdict(F.TOO_LONG, "", blamed_index=22))
     assert failed == {22: "too_long"}
     assert [len(part) for part in parts] == [95]
 
@@ -89,7 +89,7 @@ def test_when_the_text_that_is_too_long_is_not_named_the_shorter_ones_go_apart_f
 
 
 def test_texts_that_stay_together_fail_together_and_are_never_divided():
-    assert refused([9] * 3, Verdict(F.TOO_LONG, "", guilty=1), together=True) == ({0: "too_long", 1: "too_long", 2: "too_long"}, [])
+    assert refused([9] * 3, Verdict(F.TOO_LONG, "", blamed_index=1), together=True) == ({0: "too_long", 1: "too_long", 2: "too_long"}, [])
     splitter = Splitter([9] * 3, together=True)
     part = splitter.take(Capacity(BatchLimits(max_items=1)), proven=False, successes=0)
     assert part.positions == (0, 1, 2)

@@ -118,16 +118,16 @@ def test_what_vendors_answer(status, body, meaning):
 
 
 @pytest.mark.parametrize(
-    ("message", "guilty"),
+    ("message", "blamed_index"),
     [("Invalid 'input[22]': maximum input length is 8192 tokens.", 22), ("maximum context length is 8192 tokens", None)],
 )
-def test_a_named_text_is_known(message, guilty):
-    assert judge(400, openai(message)).guilty == guilty
+def test_a_named_text_is_known(message, blamed_index):
+    assert judge(400, openai(message)).blamed_index == blamed_index
 
 
 def test_a_named_text_of_a_validation_error_is_known():
-    assert judge(422, {"detail": [{"loc": ["body", "input", 7], "msg": "must not be empty"}]}).guilty == 7
-    assert judge(400, {"detail": "The example at index 3 in your batch has too many tokens"}).guilty == 3
+    assert judge(422, {"detail": [{"loc": ["body", "input", 7], "msg": "must not be empty"}]}).blamed_index == 7
+    assert judge(400, {"detail": "The example at index 3 in your batch has too many tokens"}).blamed_index == 3
 
 
 @pytest.mark.parametrize(

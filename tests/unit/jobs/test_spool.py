@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from asyncrun.errors import Place, StorageError
-from asyncrun.jobs.spool import IN_MEMORY, OpenText, OpenTexts, Spool
+from asyncrun.jobs.spool import IN_MEMORY, UnfinishedText, UnfinishedTexts, Spool
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.records import Item, text_key
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool[OpenText]]:
-    spool = Spool[OpenText](tmp_path)
+def spool(tmp_path: Path) -> Iterator[Spool[UnfinishedText]]:
+    spool = Spool[UnfinishedText](tmp_path)
     yield spool
     spool.close()
 
@@ -27,9 +27,9 @@ def index_of(*texts: str) -> KeyIndex:
 
 
 @pytest.mark.parametrize("size", [1, IN_MEMORY // 2000], ids=["in memory", "in a file"])
-def test_unfinished_texts_come_back_in_order_as_often_as_they_are_read(spool: Spool[OpenText], tmp_path: Path, size: int) -> None:
+def test_unfinished_texts_come_back_in_order_as_often_as_they_are_read(spool: Spool[UnfinishedText], tmp_path: Path, size: int) -> None:
     words = [f"{number} é" * size for number in range(3000)]
-    texts = OpenTexts(spool, index_of(*words[::3]))
+    texts = UnfinishedTexts(spool, index_of(*words[::3]))
     for ordinal, text in enumerate(words):
         texts.add(ordinal, text_key(text), len(text.encode()), Item(f"id {ordinal}", text, Place("in.jsonl", ordinal)))
     open_texts = [ordinal for ordinal in range(3000) if ordinal % 3]

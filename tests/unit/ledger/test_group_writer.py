@@ -71,16 +71,16 @@ async def test_what_fails_by_itself_harms_nobody_who_shares_its_commit_and_no_go
 ) -> None:
     disk = threading.Event()
 
-    def guilty(connection: sqlite3.Connection) -> None:
-        insert(connection, name="guilty")
+    def blamed_index(connection: sqlite3.Connection) -> None:
+        insert(connection, name="blamed_index")
         if isinstance(wrong, Exception):
             raise wrong
         if wrong == "too few values":
             connection.execute("INSERT INTO spaces (fingerprint, description) VALUES (?, ?)", ("one",))
-        insert(connection, name="guilty")
+        insert(connection, name="blamed_index")
 
     busy = asyncio.create_task(writer.write(lambda connection: waited_for(disk)))
-    writes = [writer.write(partial(insert, name="paid")), writer.write(guilty), writer.write(partial(insert, name="paid too"))]
+    writes = [writer.write(partial(insert, name="paid")), writer.write(blamed_index), writer.write(partial(insert, name="paid too"))]
     tasks = [asyncio.create_task(write) for write in writes]
     await asyncio.sleep(0)
     disk.set()

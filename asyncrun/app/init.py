@@ -1,4 +1,4 @@
-"""What `init`, `schema` and `validate` do: a job file to start from, the schema that editors check it with, and its mistakes."""
+"""A job file to start from, and the schema that editors check it with."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from asyncrun.app.request import Request
 from asyncrun.errors import OutputError, Place, os_words
-from asyncrun.jobfile.files import raise_mistakes
-from asyncrun.jobfile.loader import LoadOptions, load_job_file
 from asyncrun.jobfile.schema import job_file_schema
 from asyncrun.state_folder import write_new
 
@@ -78,27 +75,3 @@ def write_starter(path: Path, in_the_way: Sequence[str] = ()) -> list[Path]:
 def render_schema() -> str:
     """Return the JSON Schema of the job file as a text."""
     return json.dumps(job_file_schema(), indent=2)
-
-
-def check_job_file(request: Request, *, strict: bool) -> list[str]:
-    """Return the names of the jobs. Raises JobFileError; `strict` also demands variables, inputs, and that they have the fields named."""
-    reading = LoadOptions(variables=request.variables, environ=request.environ, check_inputs=strict, resolve=strict, need_keys=strict)
-    names = [job.name for job in load_job_file(request.file, reading).jobs]
-    if strict:
-        _check_strictly(request, names)
-    return names
-
-
-def _check_strictly(request: Request, names: Sequence[str]) -> None:
-    """Raise JobFileError with what is wrong beside the file's own mistakes."""
-    import asyncio
-
-    from asyncrun.app.builder import open_builder
-    from asyncrun.app.job_checks import FoundProblem, mismatches
-
-    async def find() -> list[FoundProblem]:
-        async with open_builder(request, need_keys=True) as (builder, jobs):
-            return await asyncio.to_thread(lambda: list(mismatches(jobs, builder)))
-
-    found = asyncio.run(find())
-    raise_mistakes(request.file, [(("jobs", names.index(job.name), *each.path), each.message) for job, each in found])

@@ -1,0 +1,58 @@
+"""What a run would do; nothing is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from asyncrun.app.builder import JobBuilder, open_builder, until_interrupted
+from asyncrun.app.job_checks import check_jobs, outputs_read
+from asyncrun.app.request import Request
+from asyncrun.errors import AsyncrunError, TryLaterError
+from asyncrun.jobfile.jobs import Job
+from asyncrun.jobs.interface import find_kind
+from asyncrun.ports import JobRun
+from asyncrun.results import JobPlan
+
+
+def plan_jobs(request: Request) -> list[JobPlan]:
+    """Return the plans of the selected jobs. Needs no key and writes nothing beside the job file."""
+
+    async def plan() -> list[JobPlan]:
+        async with open_builder(request) as (builder, jobs):
+            return await until_interrupted(_plan_all(jobs, builder), builder.stop)
+
+    return asyncio.run(plan())
+
+
+async def _plan_all(jobs: Sequence[Job], builder: JobBuilder) -> list[JobPlan]:
+    keyless = await asyncio.to_thread(partial(check_jobs, jobs, builder, need_keys=False))
+    writers = await asyncio.to_thread(_writers_of_missing, jobs, builder)
+    plans = []
+    for job in jobs:
+        try:
+            run = await asyncio.to_thread(_open, job, builder)
+            plan = _unknown(job, writers[job.name]) if job.name in writers else await run.plan()
+        except AsyncrunError as error:
+            if error.place is None and not isinstance(error, TryLaterError):
+                error.message = f"job {job.name}: {error.message}"
+            raise
+        refused = [f"a run is refused: {keyless[job.name].message}"] if job.name in keyless else []
+        plans.append(plan.noted(*refused))
+    # They are mistakes of the file, and no single job's.
+    return [plan.noted(*(f"a run is refused: {mistake}" for mistake in builder.job_file.keyless)) for plan in plans[:1]] + plans[1:]
+
+
+def _writers_of_missing(jobs: Sequence[Job], builder: JobBuilder) -> dict[str, str]:
+    """Return which jobs read a file that is not there yet, each with a job that writes one. Blocks."""
+    read = outputs_read(jobs, builder.root)
+    return {name: writer for name, files in read.items() for path, writer in files.items() if not path.exists()}
+
+
+def _open(job: Job, builder: JobBuilder) -> JobRun:
+    return find_kind(job.kind).open(job, builder)
+
+
+def _unknown(job: Job, writer: str) -> JobPlan:
+    return JobPlan(job.name, job.kind, 0, 0, notes=(f"its input is made by {writer} and is not there yet: what it sends is unknown",))

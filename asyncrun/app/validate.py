@@ -1,0 +1,33 @@
+"""Whether a job file is free of mistakes: found out by reading it; strictly, by a look at what its jobs will find, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from asyncrun.app.request import Request
+from asyncrun.jobfile.files import raise_mistakes
+from asyncrun.jobfile.loader import LoadOptions, load_job_file
+
+
+def check_job_file(request: Request, *, strict: bool) -> list[str]:
+    """Return the names of the jobs. Raises JobFileError; `strict` also demands variables, inputs, and that they have the fields named."""
+    reading = LoadOptions(variables=request.variables, environ=request.environ, check_inputs=strict, resolve=strict, need_keys=strict)
+    names = [job.name for job in load_job_file(request.file, reading).jobs]
+    if strict:
+        _check_strictly(request, names)
+    return names
+
+
+def _check_strictly(request: Request, names: Sequence[str]) -> None:
+    """Raise JobFileError with what is wrong beside the file's own mistakes."""
+    import asyncio
+
+    from asyncrun.app.builder import open_builder
+    from asyncrun.app.job_checks import FoundProblem, mismatches
+
+    async def find() -> list[FoundProblem]:
+        async with open_builder(request, need_keys=True) as (builder, jobs):
+            return await asyncio.to_thread(lambda: list(mismatches(jobs, builder)))
+
+    found = asyncio.run(find())
+    raise_mistakes(request.file, [(("jobs", names.index(job.name), *each.path), each.message) for job, each in found])
