@@ -20,8 +20,8 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 from scenes import END, HandClock, limit, map_and_summary
 
-from asyncrun.app.validate import check_job_file
 from asyncrun.app.request import Request
+from asyncrun.app.validate import check_job_file
 from asyncrun.cli._output import show_error
 from asyncrun.errors import JobFileError
 from asyncrun.records import ItemFailure

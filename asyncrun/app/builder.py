@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
 @dataclass(eq=False)
 class JobBuilder:
     """Builds the parts of one run; models are built once for all jobs.

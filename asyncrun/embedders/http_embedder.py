@@ -163,7 +163,9 @@ class HttpEmbedder(BaseEmbedding):
                         used=lambda reply: reply.tokens,
                         divisible=len(sent) > 1 and not self.keeps_together,
                     )
-                    outcome = self._answered(result, part, splitter) if isinstance(result, CallAnswer) else self._failed(result, part, splitter)
+                    outcome = (
+                        self._answered(result, part, splitter) if isinstance(result, CallAnswer) else self._failed(result, part, splitter)
+                    )
                     outcomes.append(renumber(outcome, part.positions))
                     canary.error = outcome.error
             error = canary.error
@@ -223,7 +225,10 @@ class HttpEmbedder(BaseEmbedding):
             if alone and (error := self._refusals.add(result.message, result.verdict)) is not None:
                 return replace(spent, error=error)
         failed = splitter.failed(part, result.verdict, successes=successes)
-        return replace(spent, failures=tuple(EmbedFailure(index, why, result.message, result.usage.requests) for index, why in failed.items()))
+        return replace(
+            spent,
+            failures=tuple(EmbedFailure(index, why, result.message, result.usage.requests) for index, why in failed.items()),
+        )
 
     def _learn(self, result: CallFailure, sizes: Sequence[int]) -> None:
         self._capacity = self._capacity.after(result.verdict, sizes)

@@ -18,7 +18,7 @@ from asyncrun.jobs.disk_space import FreeSpace, free_space
 from asyncrun.jobs.forecast import Forecast, TokenRate
 from asyncrun.jobs.in_flight import Leases
 from asyncrun.jobs.run_options import RunOptions
-from asyncrun.jobs.spool import Spool
+from asyncrun.jobs.unfinished_texts import Spool
 from asyncrun.ledger.job_records import Amount, Generation, KnownFailure, record_finished, set_failures
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.records import EmbedFailure, ItemFailure, Space

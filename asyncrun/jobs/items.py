@@ -21,7 +21,7 @@ from asyncrun.jobs.notes import change_notes, input_notes, skipped_files_notes
 from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.scan import Scan, scan
 from asyncrun.jobs.space_check import needs_probe, probe_of
-from asyncrun.jobs.spool import UnfinishedTexts
+from asyncrun.jobs.unfinished_texts import UnfinishedTexts
 from asyncrun.ledger.job_records import known_failures
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ledger.spaces import known_dimensions
@@ -111,7 +111,8 @@ class Items:
         price = self.embedder.price_per_million_tokens
         cost = None if price is None else cost_of(self.context.rate.of(scanned.sizes[send].tolist()), price)
         disk_check.check()
-        return *change_notes(self.context, self.space, int(np.count_nonzero(scanned.unfinished(index))), cost), *skipped_files_notes(self.source)
+        unfinished = int(np.count_nonzero(scanned.unfinished(index)))
+        return *change_notes(self.context, self.space, unfinished, cost), *skipped_files_notes(self.source)
 
     def present(self, scanned: Scan, index: KeyIndex) -> str:
         """Return a word for which items are finished."""

@@ -14,7 +14,7 @@ import orjson
 
 from asyncrun.jobs.outputs import RowIds, new_row_ids
 from asyncrun.jobs.run_options import RetrySelection
-from asyncrun.jobs.spool import UnfinishedTexts
+from asyncrun.jobs.unfinished_texts import UnfinishedTexts
 from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.records import KEY_BYTES, BadItem, Item, ItemFailure, text_key

@@ -19,7 +19,7 @@ from asyncrun.jobs.run_options import unsent_error
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.jobs.space_check import check_place
-from asyncrun.jobs.spool import UnfinishedText, UnfinishedTexts
+from asyncrun.jobs.unfinished_texts import UnfinishedText, UnfinishedTexts
 from asyncrun.ledger.job_records import KnownFailure, known_failures
 from asyncrun.ledger.ledger import TRUNCATED
 from asyncrun.records import Embedded, EmbedFailure, ItemFailure, Space

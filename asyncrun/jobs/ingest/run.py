@@ -22,7 +22,7 @@ from asyncrun.jobs.notes import change_notes, input_notes, skipped_files_notes
 from asyncrun.jobs.run_options import unsent_error
 from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.jobs.space_check import check_place
-from asyncrun.jobs.spool import Spool
+from asyncrun.jobs.unfinished_texts import Spool
 from asyncrun.ledger.job_records import KnownFailure, known_failures
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.spaces import known_dimensions, newest_batch

@@ -21,7 +21,7 @@ from asyncrun.jobs.query.questions import Answering, Question, answered_row, fin
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_missing import keep_failures, send_missing
 from asyncrun.jobs.space_check import check_space
-from asyncrun.jobs.spool import UnfinishedTexts
+from asyncrun.jobs.unfinished_texts import UnfinishedTexts
 from asyncrun.ledger.job_records import known_failures
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ports import Progress

@@ -1,4 +1,4 @@
-"""Embedders behind HTTP when a reply or a text of a batch is wrong: the blamed_index text is found with few calls, the others get theirs."""
+"""Embedders behind HTTP when a reply or a text of a batch is wrong: the bad text is found with few calls, the others get theirs."""
 
 import asyncio
 import json

@@ -33,7 +33,7 @@ def without_poison(job: Any) -> list[str]:
 
 
 def calls_for_one(count: int) -> int:
-    """The most requests that bisection may need for one blamed_index text of a batch."""
+    """The most requests that bisection may need for one bad text of a batch."""
     return math.ceil(2 * math.log2(count) + 2)
 
 
@@ -53,7 +53,7 @@ def test_a_text_whose_reply_is_never_an_answer_fails_alone_as_bad_response(job: 
     assert job.run(server.base_url, retry={"attempts": 1}) == 3
     assert job.failed == {"t9": "bad_response"}
     assert job.has_rows_of(without_poison(job))
-    # Bisection, and the batches without the blamed_index text.
+    # Bisection, and the batches without the bad text.
     assert len(server.requests) <= calls_for_one(6) + 8
 
 

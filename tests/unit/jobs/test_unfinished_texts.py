@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from asyncrun.errors import Place, StorageError
-from asyncrun.jobs.spool import IN_MEMORY, UnfinishedText, UnfinishedTexts, Spool
+from asyncrun.jobs.unfinished_texts import IN_MEMORY, Spool, UnfinishedText, UnfinishedTexts
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.records import Item, text_key
 
