@@ -70,8 +70,9 @@ class LlamaIndexEmbedding(HttpEmbedder):
         cls = _find(path)
         # Nothing is posted there: the name of the class stands for the host in messages, and the key is known there to be masked in them.
         auth = {"authorization": api_key} if api_key else {}
-        args |= {name: value for name, value in named.items() if value is not None}
-        endpoint = _ThreadEndpoint(f"http://{cls.__name__}", auth, rest, lambda: cls(**args))
+        # Not into `args`, which are a part of the space and are kept: the key is among them here.
+        given = {**args, **{name: value for name, value in named.items() if value is not None}}
+        endpoint = _ThreadEndpoint(f"http://{cls.__name__}", auth, rest, lambda: cls(**given))
         whole = Space(self.provider, path, dimensions, input_type, {**args, "model_name": model}, None, space)
         super().__init__(
             Service(
