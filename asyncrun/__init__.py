@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from asyncrun.aio.bridge import asyncio_run
     from asyncrun.aio.jobs import batch_gather, chunks, run_async_tasks, run_jobs
     from asyncrun.aio.pool import Outcome, outcomes
+    from asyncrun.app.embed_texts import Embeddings, aembed_many, embed
+    from asyncrun.app.library import arun, run
+    from asyncrun.app.report import Report
     from asyncrun.callbacks.debug import LlamaDebugHandler
     from asyncrun.callbacks.event_context import EventContext
     from asyncrun.callbacks.handler import BaseCallbackHandler
     from asyncrun.callbacks.manager import CallbackManager
     from asyncrun.callbacks.schema import CBEvent, CBEventType, EventPayload, EventStats
     from asyncrun.errors import StopRunError
+    from asyncrun.jobs.run_options import RunOptions
 
 __version__ = "0.1.0"
 
@@ -29,11 +33,18 @@ _HOMES = {
     "EventStats": "callbacks.schema",
     "LlamaDebugHandler": "callbacks.debug",
     "Outcome": "aio.pool",
+    "Embeddings": "app.embed_texts",
+    "Report": "app.report",
+    "RunOptions": "jobs.run_options",
     "StopRunError": "errors",
+    "aembed_many": "app.embed_texts",
+    "arun": "app.library",
     "asyncio_run": "aio.bridge",
     "batch_gather": "aio.jobs",
     "chunks": "aio.jobs",
+    "embed": "app.embed_texts",
     "outcomes": "aio.pool",
+    "run": "app.library",
     "run_async_tasks": "aio.jobs",
     "run_jobs": "aio.jobs",
 }
@@ -43,16 +54,23 @@ __all__ = [
     "CBEvent",
     "CBEventType",
     "CallbackManager",
+    "Embeddings",
     "EventContext",
     "EventPayload",
     "EventStats",
     "LlamaDebugHandler",
     "Outcome",
+    "Report",
+    "RunOptions",
     "StopRunError",
+    "aembed_many",
+    "arun",
     "asyncio_run",
     "batch_gather",
     "chunks",
+    "embed",
     "outcomes",
+    "run",
     "run_async_tasks",
     "run_jobs",
 ]

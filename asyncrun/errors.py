@@ -21,6 +21,7 @@ AsyncrunError                    70
 │   ├── ThrottledError           75   told to wait longer than `max_wait`
 │   ├── OutageError              75   the endpoint is down
 │   └── StopRunError             75   a handler of events stops the work on purpose
+│       └── TokenBudgetError         chat models have used more tokens than a handler allows
 ├── AuthError                    77   the endpoint refused the key
 ├── MissingExtraError             2   an optional part is not installed
 ├── MissingKeyError               2   a model needs a key, and there is none
@@ -268,6 +269,12 @@ class StopRunError(TryLaterError):
 
     def __init__(self, message: str = "a handler has stopped the work", *, place: Place | None = None, hint: str | None = None) -> None:
         super().__init__(message, place=place, hint=hint)
+
+
+class TokenBudgetError(StopRunError, ValueError):
+    """Chat models have used more tokens than a `TokenCountingHandler` allows."""
+
+    hint = "Raise token_budget, or count anew with reset_counts()."
 
 
 class AuthError(AsyncrunError):

@@ -74,6 +74,7 @@ BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
         "csv": PartLocation("asyncrun.writers.csv:CsvWriter"),
         "npy": PartLocation("asyncrun.writers.npy:NpyWriter"),
     },
+    "tokenizers": {"local": PartLocation("asyncrun.embedders.tokenizer:FileTokenizer")},
     "progress": {"bar": PartLocation("asyncrun.ui.progress_choice:open_terminal_progress")},
 }
 

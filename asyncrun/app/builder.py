@@ -173,7 +173,9 @@ class JobBuilder:
         """Return an output of a job."""
         path = None if config.path == STDOUT else self.root / config.path
         form = f"{config.format} {config.columns}"
-        writer = partial(open_writer, path or STDOUT, config.format, sys.stdout.buffer, config.columns)
+        # Standard output of a notebook has no bytes beneath it.
+        stdout = sys.stdout.buffer if path is None else None
+        writer = partial(open_writer, path or STDOUT, config.format, stdout, config.columns)
         return JobOutput(path, config.path, form, writer, () if path is None else companions(path, config.format))
 
     def output_at(self, path: str) -> JobOutput:

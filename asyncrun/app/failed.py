@@ -16,12 +16,14 @@ from asyncrun.records import ItemFailure
 
 def failed_items(request: Request) -> list[tuple[str, ItemFailure]]:
     """Return the failed items of the selected jobs, each with its job's name."""
+    return asyncio.run(afailed_items(request))
 
-    async def find() -> dict[str, dict[str, KnownFailure]]:
-        async with open_builder(request) as (builder, jobs):
-            return await asyncio.to_thread(_failures, jobs, builder)
 
-    return [(name, known.failure) for name, failures in asyncio.run(find()).items() for known in failures.values()]
+async def afailed_items(request: Request) -> list[tuple[str, ItemFailure]]:
+    """Return what `failed_items` returns, on the running event loop."""
+    async with open_builder(request) as (builder, jobs):
+        found = await asyncio.to_thread(_failures, jobs, builder)
+    return [(name, known.failure) for name, failures in found.items() for known in failures.values()]
 
 
 def with_failures(jobs: Iterable[Job], builder: JobBuilder, ids: Collection[str]) -> tuple[Job, ...]:

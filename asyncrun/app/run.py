@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,11 +19,14 @@ from asyncrun.app.recording import hash_of, open_recorder, open_sender, send_tra
 from asyncrun.app.request import Request
 from asyncrun.app.run_watch import capture_warnings, watch_run
 from asyncrun.app.state_lock import enter_state_folder, spooled_stdin
+from asyncrun.callbacks.handler import BaseCallbackHandler
 from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.clock import Clock, SystemClock
-from asyncrun.errors import LockedError, StopRunError, TryLaterError
+from asyncrun.errors import LockedError, StopRunError, TryLaterError, UsageError
 from asyncrun.grammar.file_formats import STDIN, STDOUT
-from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.input_output import OutputConfig
+from asyncrun.jobfile.job_file import absolute
+from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobs.interface import find_kind
 from asyncrun.ledger.job_records import open_refresh
 from asyncrun.ledger.ledger import Ledger
@@ -43,11 +46,23 @@ LOCK_INTERVAL = 0.2
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """How a run ended, its state folder, and whether a job wrote to standard output."""
+    """How a run ended, its state folder, whether a job wrote to standard output, and each job's file with the format of its rows."""
 
     result: RunResult
     state: Path
     stdout_taken: bool
+    outputs: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Caller:
+    """Who has asked for a run: what shows it, where standard input is kept, who is told of events, whether signals are taken."""
+
+    progress: Progress
+    stdin: Path | None = None
+    handlers: Sequence[BaseCallbackHandler] = ()
+    signals: bool = True
+    ended: Callable[[RunResult], object] = lambda _: None
 
 
 def run_jobs_of(
@@ -67,27 +82,44 @@ def run_jobs_of(
         wanted = any(STDIN in job.input.paths for job in selection.jobs)
         with spooled_stdin(state, wanted=wanted) as stdin, asyncio.Runner(loop_factory=loop_factory()) as loop:
             report = partial(RunReport, state=state, stdout_taken=stdout_taken)
-            return report(loop.run(_run(request, selection, state, progress, stdin, ended=lambda result: ended(report(result)))))
+            caller = Caller(progress, stdin, ended=lambda result: ended(report(result)))
+            return report(loop.run(_run(request, selection, state, caller)))
     finally:
         progress.close()
 
 
-async def _run(
-    request: Request, selection: Selection, state: Path, progress: Progress, stdin: Path | None, *, ended: Callable[[RunResult], object]
-) -> RunResult:
+async def arun_jobs_of(request: Request, progress: Progress, handlers: Sequence[BaseCallbackHandler] = ()) -> RunReport:
+    """Run the selected jobs of a file on the running event loop, whose owner takes signals; cancelled, it ends what is in flight.
+
+    `handlers` are told of its events, too. Raises what `run_jobs_of` raises.
+    """
+    try:
+        selection = await asyncio.to_thread(load_jobs, request)
+        state = await asyncio.to_thread(open_state_folder, state_folder(request.file, request.state_dir))
+        if STDIN in [path for job in selection.jobs for path in (*job.input.paths, output_path(job))]:
+            raise UsageError("'-' is standard input or output, which belongs to the program", hint="Name a file.")
+        result = await _run(request, selection, state, Caller(progress, handlers=handlers, signals=False))
+        outputs: dict[str, OutputConfig] = {job.name: found for job in selection.jobs if (found := setting_of(job, "output")) is not None}
+        files = {name: (absolute(selection.job_file.root, output.path), output.format) for name, output in outputs.items()}
+        return RunReport(result, state, stdout_taken=False, outputs=files)
+    finally:
+        progress.close()
+
+
+async def _run(request: Request, selection: Selection, state: Path, caller: Caller) -> RunResult:
     clock = SystemClock()
     redactor = selection.redactor(request.environ)
     try:
-        pings: AbstractAsyncContextManager[Progress] = nullcontext(progress)
+        pings: AbstractAsyncContextManager[Progress] = nullcontext(caller.progress)
         # A rehearsal with the first items is no news.
         if request.options.limit is None and (addresses := selection.pings()):
             from asyncrun.app.run_pings import with_pings
 
-            pings = with_pings(progress, addresses, redactor, clock)
+            pings = with_pings(caller.progress, addresses, redactor, clock)
         # Around the lock: neither the next run nor who reads the end of this one need wait for its last ping.
-        async with pings as progress_and_pings:
-            result = await _run_locked(request, selection, state, progress_and_pings, stdin, redactor=redactor, clock=clock)
-            await asyncio.to_thread(ended, result)
+        async with pings as progress:
+            result = await _run_locked(request, selection, state, replace(caller, progress=progress), redactor=redactor, clock=clock)
+            await asyncio.to_thread(caller.ended, result)
             return result
     except Exception as error:
         # Whoever shows it does not know the secrets of this run.
@@ -96,9 +128,9 @@ async def _run(
 
 
 async def _run_locked(
-    request: Request, selection: Selection, state: Path, progress: Progress, stdin: Path | None, *, redactor: Redactor, clock: Clock
+    request: Request, selection: Selection, state: Path, caller: Caller, *, redactor: Redactor, clock: Clock
 ) -> RunResult:
-    job_file, jobs, stop = selection.job_file, selection.jobs, StopRequest()
+    job_file, jobs, stop, progress = selection.job_file, selection.jobs, StopRequest(), caller.progress
     async with AsyncExitStack() as stack:
         repaired = await _enter(stack, state, request.file, clock, request.options.wait_for_lock)
         # The recorder also warns from its own thread, and a progress belongs to the loop's.
@@ -122,8 +154,8 @@ async def _run_locked(
             tell(repaired)
         ledger = Ledger(state / LEDGER, warn)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
-        manager = CallbackManager([recorder])
-        builder = JobBuilder(request, job_file, ledger, stop, clock, manager, stdin, warn=tell, redact=redactor.redact)
+        manager = CallbackManager([recorder, *caller.handlers])
+        builder = JobBuilder(request, job_file, ledger, stop, clock, manager, caller.stdin, warn=tell, redact=redactor.redact)
         stack.push_async_callback(builder.aclose)
         if request.options.retry is not None:
             from asyncrun.app.failed import with_failures
@@ -143,9 +175,9 @@ async def _run_locked(
         )
         started = clock.monotonic()
         if request.options.max_runtime is not None:
-            timer = asyncio.get_running_loop().call_later(request.options.max_runtime, stop.request, MAX_RUNTIME)
-            stack.callback(timer.cancel)
-        await _run_until_stopped(runner, stop, manager.as_trace(run_id), partial(watch_run, builder, progress, clock, stop))
+            stack.callback(loop.call_later(request.options.max_runtime, stop.request, MAX_RUNTIME).cancel)
+        watched = partial(watch_run, builder, progress, clock, stop, signals=caller.signals)
+        await _run_until_stopped(runner, stop, manager.as_trace(run_id), watched, signals=caller.signals)
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
         summary = {**summary_document(result), "learned_limits": builder.models.limits.learned_limits()}
         end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary, seconds=result.seconds)
@@ -190,13 +222,18 @@ async def _enter(stack: AsyncExitStack, state: Path, file: Path, clock: Clock, w
 
 
 async def _run_until_stopped(
-    runner: Runner, stop: StopRequest, trace: AbstractContextManager[None], watched: Callable[[], AbstractContextManager[None]]
+    runner: Runner,
+    stop: StopRequest,
+    trace: AbstractContextManager[None],
+    watched: Callable[[], AbstractContextManager[None]],
+    *,
+    signals: bool,
 ) -> None:
     """Run until all jobs have ended, or a signal has cancelled them, or a handler of events has stopped them."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # inside asyncio.run
     try:
-        with trace, handle_signals(stop, task.cancel):
+        with trace, handle_signals(stop, task.cancel) if signals else nullcontext():
             try:
                 with watched():
                     await runner.run()

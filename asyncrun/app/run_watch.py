@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from asyncrun.aio.stall_report import render_report, report_on_signal, watch_stalls
@@ -24,23 +24,26 @@ SIGNAL_NOTE_DELAY = 0.3
 
 
 @contextmanager
-def watch_run(builder: JobBuilder, progress: Progress, clock: Clock, stop: StopRequest) -> Iterator[None]:
-    """Say what each slot waits for when work stalls and on SIGUSR1; say what a signal does, and that the machine slept."""
+def watch_run(builder: JobBuilder, progress: Progress, clock: Clock, stop: StopRequest, *, signals: bool) -> Iterator[None]:
+    """Say what each slot waits for when work stalls, and that the machine slept; with `signals` say what one does, and answer SIGUSR1."""
 
     def tell(text: str) -> None:
         for line in text.splitlines():
             progress.warn(line)
 
-    with monitor_workers() as seen, report_on_signal(lambda: tell(render_report(seen.busy, clock, builder.models.limits.waiting()))):
+    with ExitStack() as stack:
+        seen = stack.enter_context(monitor_workers())
+        if signals:
+            stack.enter_context(report_on_signal(lambda: tell(render_report(seen.busy, clock, builder.models.limits.waiting()))))
         stalls = asyncio.create_task(watch_stalls(seen.busy, seen.finished, tell, clock=clock))
         suspensions = asyncio.create_task(
             watch_suspension(clock, partial(resume, builder.manager, builder.models.renew_connections, progress))
         )
-        signals = asyncio.create_task(_tell_of_signal(stop, clock, tell))
+        told = asyncio.create_task(_tell_of_signal(stop, clock, tell))
         try:
             yield
         finally:
-            for each in (stalls, suspensions, signals):
+            for each in (stalls, suspensions, told):
                 each.cancel()
 
 

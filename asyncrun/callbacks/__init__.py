@@ -9,11 +9,12 @@ from asyncrun.lazy import load_on_use
 if TYPE_CHECKING:
     from asyncrun.callbacks.async_handler import AsyncCallbackHandler
     from asyncrun.callbacks.debug import LlamaDebugHandler
-    from asyncrun.callbacks.event_context import EventContext
+    from asyncrun.callbacks.event_context import EventContext, trace_method
     from asyncrun.callbacks.handler import BaseCallbackHandler
     from asyncrun.callbacks.manager import CallbackManager, current_manager
     from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, TIMESTAMP_FORMAT, CBEvent, CBEventType, EventPayload, EventStats
-    from asyncrun.errors import StopRunError
+    from asyncrun.callbacks.token_counting import PythonicallyPrintingBaseHandler, TokenCountingEvent, TokenCountingHandler
+    from asyncrun.errors import StopRunError, TokenBudgetError
 
 __all__ = [
     "BASE_TRACE_EVENT",
@@ -28,8 +29,13 @@ __all__ = [
     "EventPayload",
     "EventStats",
     "LlamaDebugHandler",
+    "PythonicallyPrintingBaseHandler",
     "StopRunError",
+    "TokenBudgetError",
+    "TokenCountingEvent",
+    "TokenCountingHandler",
     "current_manager",
+    "trace_method",
 ]
 
 _HOMES = {
@@ -45,8 +51,13 @@ _HOMES = {
     "EventPayload": "schema",
     "EventStats": "schema",
     "LlamaDebugHandler": "debug",
+    "PythonicallyPrintingBaseHandler": "token_counting",
     "StopRunError": "manager",
+    "TokenBudgetError": "token_counting",
+    "TokenCountingEvent": "token_counting",
+    "TokenCountingHandler": "token_counting",
     "current_manager": "manager",
+    "trace_method": "event_context",
 }
 
 # Imported on use: who reads a trace needs the types of events, and none of what makes them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
@@ -104,6 +104,16 @@ class EventContext:
             self._event_id = new_id()
         return self._event_id
 
+    @property
+    def event_type(self) -> CBEventType:
+        """Return the event's type."""
+        return self._event_type
+
+    @property
+    def callback_manager(self) -> CallbackManager:
+        """Return the manager whose handlers are told."""
+        return self._manager
+
     def on_start(self, payload: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Send the start; a second call is reported and does nothing."""
         if self.started:
@@ -199,3 +209,44 @@ def mark_reported(error: BaseException) -> bool:
         return False
     vars(error)["event_added"] = True
     return True
+
+
+def trace_method(trace_id: str, callback_manager_attr: str = "callback_manager") -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Return a decorator that opens a trace around each call of a method, or of a coroutine method until it has returned.
+
+    Args:
+        trace_id: the name of the trace.
+        callback_manager_attr: the attribute of the object that holds its manager; without it the method runs untraced, which is logged.
+
+    >>> from asyncrun.callbacks import CallbackManager
+    >>> class Index:
+    ...     callback_manager = CallbackManager()
+    ...
+    ...     @trace_method("search")
+    ...     def search(self, query):
+    ...         return current_manager() is self.callback_manager
+    >>> Index().search("why?")
+    True
+    """
+
+    def traced(owner: object) -> AbstractContextManager[None]:
+        manager: CallbackManager | None = getattr(owner, callback_manager_attr, None)
+        if manager is None:
+            logger.warning("Could not find attribute %s on %s.", callback_manager_attr, type(owner))
+            return nullcontext()
+        return manager.as_trace(trace_id)
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        @wraps(function)
+        def called(*args: P.args, **kwargs: P.kwargs) -> T:
+            with traced(args[0]):
+                return function(*args, **kwargs)
+
+        @wraps(function)
+        async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
+            with traced(args[0]):
+                return await cast("Callable[P, Awaitable[Any]]", function)(*args, **kwargs)
+
+        return cast("Callable[P, T]", awaited) if iscoroutinefunction(function) else called
+
+    return decorate

@@ -17,6 +17,9 @@ from asyncrun.jobfile import units
 VARIABLE_SCHEMA = {"type": "string", "pattern": r"\$\{"}
 """Wherever a number may stand, a variable may."""
 
+IN_JOB_FILE: Any = object()
+"""The context in which an entry of a job file is validated: its mistakes are collected, with their places."""
+
 
 class Model(BaseModel):
     """The root of all models of the job file: frozen, and strict about unknown keys."""

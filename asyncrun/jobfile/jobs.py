@@ -7,13 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, get_args
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from asyncrun import registry
 from asyncrun.errors import UsageError
 from asyncrun.jobfile.field_types import (
+    IN_JOB_FILE,
     Accepts,
     Count,
     CountOrPercent,
@@ -170,6 +180,18 @@ class Job(Model):
     budget: Budget = Field(default_factory=Budget)
     notify: NotifyConfig = Field(default_factory=NotifyConfig)
     embedder: EmbedderField = Field(default_factory=local_embedder, json_schema_extra={"default": "local"})
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _made_in_python(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        """Check a job that is no entry of a file as if it were one, which also fills in the parts that it names."""
+        if info.context is IN_JOB_FILE or not isinstance(value, dict):
+            return handler(value)
+        from asyncrun.jobfile.objects import check_job
+
+        kind = next(iter(get_args(cls.model_fields["kind"].annotation)), value.get("kind", ""))
+        job = check_job(str(kind), value)
+        return handler({"kind": kind, **value} | {key: setting_of(job, key) for key in ("embedder", "store", "llm") if key in value})
 
     @property
     def fills(self) -> StoredCollection | None:

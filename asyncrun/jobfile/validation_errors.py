@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from asyncrun.escape import printable
+from asyncrun.jobfile.field_types import IN_JOB_FILE
 from asyncrun.jobfile.mistakes import HIDDEN, Findings, suggest
 from asyncrun.jobfile.yaml_tree import KeyPath, Listing, Scalar, Table, UnclearScalarError, YamlNode, read_plain
 
@@ -49,7 +50,7 @@ def build_model(model: type[M], data: Any, source: Callable[[KeyPath], KeyPath],
     `source` says where in the file a path of the data stands.
     """
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context=IN_JOB_FILE)
     except ValidationError as error:
         errors: list[Any] = error.errors(include_url=False, include_input=False)
     for found in errors[:MAX_ERRORS]:
@@ -57,7 +58,7 @@ def build_model(model: type[M], data: Any, source: Callable[[KeyPath], KeyPath],
     if len(errors) > MAX_ERRORS:
         findings.add(source(errors[MAX_ERRORS]["loc"]), f"and {len(errors) - MAX_ERRORS} more mistakes from here on")
     try:
-        return model.model_validate(_without(data, [found["loc"] for found in errors]))
+        return model.model_validate(_without(data, [found["loc"] for found in errors]), context=IN_JOB_FILE)
     except ValidationError:
         return None
 

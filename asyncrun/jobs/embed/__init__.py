@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from asyncrun.jobfile.jobs import Job, OutputField
 from asyncrun.jobs.interface import Builder, JobKind, embedder_spaces
@@ -16,6 +16,11 @@ class EmbedJob(Job):
     """Embeds items into a file."""
 
     rows_hold_vectors: ClassVar[bool] = True
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, name: str, input: Any, output: Any, **keys: Any) -> None:
+            """Take the keys of an entry in a job file, in the same forms."""
 
     kind: Literal["embed"]
     output: OutputField

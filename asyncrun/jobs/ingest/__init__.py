@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -31,6 +31,11 @@ class IngestJob(Job):
         "max_delete": "How many documents may be deleted or replaced at most.",
         "on_new_space": "What becomes of a collection that another embedder filled: it is refused, or filled anew.",
     }
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, name: str, input: Any, **keys: Any) -> None:
+            """Take the keys of an entry in a job file, in the same forms."""
 
     kind: Literal["ingest"]
     chunk: Chunking = Field(default_factory=Chunking)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -30,6 +30,11 @@ class QueryJob(Job):
         "prompt": "The prompt: a text, {text: ...}, or {path: FILE}.",
         "context_tokens": "How many tokens of hits a prompt holds; default: all hits.",
     }
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, name: str, input: Any, output: Any, **keys: Any) -> None:
+            """Take the keys of an entry in a job file, in the same forms."""
 
     kind: Literal["query"]
     store: StoreField = Field(default_factory=StoreConfig)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from asyncrun.jobfile.field_types import IN_JOB_FILE
 from asyncrun.jobfile.input_output import InputConfig
 from asyncrun.jobfile.output_checks import find_collision, locate, protect_input, protect_parts
 from asyncrun.jobs import EmbedJob, IngestJob, QueryJob
@@ -26,7 +27,7 @@ def test_an_input_is_what_its_globs_take_and_not_what_it_leaves_out(tmp_path: Pa
 
 
 def job_of(model: Any, **given: Any) -> Any:
-    return model.model_validate({"name": "j", "input": "i.jsonl", **given})
+    return model.model_validate({"name": "j", "input": "i.jsonl", **given}, context=IN_JOB_FILE)
 
 
 @pytest.mark.parametrize(

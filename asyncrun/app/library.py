@@ -1,0 +1,121 @@
+"""Jobs run from Python: a job file, the text of one, or jobs made of keywords; what has come of them is a report."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from asyncrun.aio.bridge import asyncio_run
+from asyncrun.app.report import Report
+from asyncrun.app.request import Request
+from asyncrun.app.run import arun_jobs_of
+from asyncrun.errors import JobFileError
+from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.objects import as_job_file, without_places
+from asyncrun.jobs.run_options import RunOptions
+from asyncrun.ports import Progress
+from asyncrun.ui.progress_choice import open_terminal_progress
+
+if TYPE_CHECKING:
+    from asyncrun.callbacks.manager import CallbackManager
+
+Jobs: TypeAlias = str | Path | Job | Mapping[str, Any] | Iterable[Job | Mapping[str, Any]]
+"""A job file: its path, its text (of more than one line), its mapping; or a job, or several, as objects or as the mappings of entries."""
+
+
+def run(
+    jobs: Jobs,
+    *names: str,
+    options: RunOptions | None = None,
+    variables: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: str | Path | None = None,
+    state_dir: str | Path | None = None,
+    show_progress: bool = False,
+    callback_manager: CallbackManager | None = None,
+) -> Report:
+    """Run jobs to their end, also where an event loop is running, and return what has come of them.
+
+    Args:
+        jobs: the path of a job file, or its text or mapping; or jobs, made of the keywords that an entry of a job file has.
+        names: which jobs; those that they need run, too. None: all.
+        options: what the flags of `asyncrun run` say.
+        variables: values of `${...}`, before those of `environ`.
+        environ: the environment, with the keys of providers; None: that of the process.
+        folder: where the relative paths of a text or of jobs start, and where their state folder is; None: the working directory.
+        state_dir: another state folder.
+        show_progress: shows bars on a terminal and plain lines elsewhere, on stderr.
+        callback_manager: its handlers are told of the events of the run.
+
+    A job that fails raises nothing: `Report.status` and `Report.exit_code` tell it. What is wrong before the first request is raised:
+    JobFileError with every mistake, LockedError where another run of the same jobs goes on, StorageError and others of `asyncrun.errors`.
+    What is finished is in the state folder: the same call sends nothing twice.
+
+    >>> import tempfile
+    >>> from asyncrun.jobs import EmbedJob
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = run(EmbedJob(name="two", input={"items": ["one", "two"]}, output="two.npy"), folder=folder)
+    ...     report.array().shape
+    (2, 384)
+    """
+    return asyncio_run(
+        arun(
+            jobs,
+            *names,
+            options=options,
+            variables=variables,
+            environ=environ,
+            folder=folder,
+            state_dir=state_dir,
+            show_progress=show_progress,
+            callback_manager=callback_manager,
+        )
+    )
+
+
+async def arun(
+    jobs: Jobs,
+    *names: str,
+    options: RunOptions | None = None,
+    variables: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: str | Path | None = None,
+    state_dir: str | Path | None = None,
+    show_progress: bool = False,
+    callback_manager: CallbackManager | None = None,
+) -> Report:
+    """Run jobs on the running event loop; the arguments are those of `run`.
+
+    Cancelled, it ends the requests in flight, keeps what is finished, and raises CancelledError.
+    """
+    request = _request(jobs, Path(folder or "."), variables or {})
+    request = replace(
+        request,
+        jobs=names,
+        environ=dict(os.environ if environ is None else environ),
+        state_dir=None if state_dir is None else Path(state_dir),
+        options=options or RunOptions(),
+    )
+    progress = open_terminal_progress() if show_progress else Progress()
+    try:
+        ran = await arun_jobs_of(request, progress, () if callback_manager is None else tuple(callback_manager.handlers))
+    except JobFileError as error:
+        raise error if isinstance(jobs, Path) or request.text is None or request.text is jobs else without_places(error) from None
+    return Report(ran, request)
+
+
+def _request(jobs: Jobs, folder: Path, variables: Mapping[str, str]) -> Request:
+    """Return which job file is meant: a path, or a text that has a name of its own for the same text."""
+    if isinstance(jobs, Path) or (isinstance(jobs, str) and "\n" not in jobs):
+        return Request(Path(jobs), variables=variables)
+    if isinstance(jobs, str):
+        text, keys = jobs, {}
+    else:
+        described = as_job_file([jobs] if isinstance(jobs, Job) or (isinstance(jobs, Mapping) and "kind" in jobs) else jobs)
+        text, keys = described.text, dict(described.variables)
+    name = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return Request(folder / f"python-{name}", variables={**variables, **keys}, text=text)

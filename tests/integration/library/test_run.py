@@ -1,0 +1,244 @@
+"""Jobs run from Python: the same jobs, the same rows, the same sentences as from the shell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import asyncrun
+from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
+from asyncrun.errors import JobFileError, LockedError, UsageError
+from asyncrun.jobs import EmbedJob, IngestJob, QueryJob
+from asyncrun.results import Status
+from asyncrun.testing.faults import error
+from asyncrun.testing.server import FakeServer
+
+KEY = "sk-a-key-that-nobody-may-see"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.jsonl").write_text('{"id": "a", "text": "one", "year": 1}\n{"id": "b", "text": "two", "year": 2}\n')
+    return tmp_path
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with FakeServer().in_thread() as running:
+        yield running
+
+
+def embedder(server: FakeServer, **settings: Any) -> dict[str, Any]:
+    return {"provider": "openai", "model": "m", "base_url": server.base_url, "api_key": KEY, **settings}
+
+
+def notes(server: FakeServer, **keys: Any) -> EmbedJob:
+    return EmbedJob(**{"name": "notes", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder(server)} | keys)
+
+
+@pytest.mark.parametrize("form", ["path", "text", "mapping", "object", "objects", "entry"])
+def test_a_job_has_the_same_rows_in_whatever_form_it_is_given(form: str, server: FakeServer, folder: Path) -> None:
+    entry = {"name": "notes", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder(server)}
+    # In a file keys are variables.
+    text = json.dumps({"jobs": [entry]}, indent=1).replace(KEY, "${KEY}")
+    (folder / "jobs.yaml").write_text(text)
+    forms: dict[str, Any] = {
+        "path": "jobs.yaml",
+        "text": text,
+        "mapping": {"jobs": [entry]},
+        "object": notes(server),
+        "objects": [notes(server)],
+        "entry": entry,
+    }
+    report = asyncrun.run(forms[form], variables={"KEY": KEY})
+    assert (report.status, report.exit_code, list(report.jobs)) == (Status.SUCCEEDED, 0, ["notes"])
+    assert [row["id"] for row in report.rows()] == ["a", "b"]
+    written = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
+    assert np.array_equal(report.array(), np.array([row["embedding"] for row in written], dtype=np.float32))
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet", "npy"])
+def test_rows_and_arrays_are_read_from_every_format(form: str, server: FakeServer) -> None:
+    report = asyncrun.run(notes(server, output=f"out.{form}"))
+    assert [row["id"] for row in report.rows("notes")] == ["a", "b"]
+    array = report.array("notes")
+    assert (array.dtype, len(array)) == (np.float32, 2)
+    assert all(np.array_equal(row["embedding"], vector) for row, vector in zip(report.rows(), array, strict=True))
+    assert report.table("notes").num_rows == 2
+
+
+def test_what_is_finished_is_sent_by_no_later_call(server: FakeServer) -> None:
+    asyncrun.run(notes(server))
+    sent = len(server.requests)
+    report = asyncrun.run(notes(server))
+    assert (len(server.requests), report.jobs["notes"].counts.cached) == (sent, 2)
+
+
+def test_jobs_are_selected_by_name_with_what_they_need(server: FakeServer) -> None:
+    jobs = [
+        IngestJob(name="fill", input={"path": "notes.jsonl"}, embedder=embedder(server), store={"path": "index.db"}, collection="c"),
+        QueryJob(
+            name="ask",
+            needs=["fill"],
+            input={"items": ["one"]},
+            embedder=embedder(server),
+            store={"path": "index.db"},
+            collection="c",
+            output="hits.jsonl",
+        ),
+        notes(server),
+    ]
+    report = asyncrun.run(jobs, "ask")
+    assert list(report.jobs) == ["fill", "ask"]
+    assert next(report.rows("ask"))["hits"][0]["doc_id"] == "a"
+
+
+def test_the_options_of_the_command_line_are_a_record(server: FakeServer, folder: Path) -> None:
+    report = asyncrun.run(notes(server), options=asyncrun.RunOptions(limit=1))
+    assert [row["id"] for row in report.rows()] == ["a"]
+    assert (folder / "out.limit-1.jsonl").exists()
+
+
+def test_failed_items_are_named_and_the_rest_is_there(server: FakeServer, folder: Path) -> None:
+    (folder / "notes.jsonl").write_text('{"id": "a", "text": "one"}\n{"id": "b", "text": ""}\n')
+    report = asyncrun.run(notes(server))
+    assert (report.status, report.exit_code) == (Status.PARTIAL, 3)
+    assert [(failure.id, str(failure.reason)) for failure in report.failures("notes")] == [("b", "empty")]
+    assert report.failures() == report.failures("notes")
+    assert [row["id"] for row in report.rows()] == ["a"]
+
+
+def test_a_job_that_fails_is_told_by_the_report_and_raises_nothing(server: FakeServer) -> None:
+    server.faults = [error(401, "wrong key")]
+    report = asyncrun.run(notes(server))
+    assert (report.status, report.exit_code) == (Status.FAILED, 77)
+    assert report.jobs["notes"].reason is not None
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"name": "No Name"}, "name: not a name; allowed: small letters a-z, digits, '_' and '-'; did you mean 'no-name'?"),
+        ({"embeder": "local"}, "embeder: unknown key;"),
+        ({"embedder": "openay/m"}, "did you mean 'openai'?"),
+        (
+            {"max_failures": "many"},
+            "max_failures: the text 'many' stands here; allowed: a whole number such as 10, or",
+        ),
+        ({"output": {"path": "out.jsonl", "colums": ["id"]}}, "output.colums: unknown key; allowed: path, format, columns"),
+    ],
+)
+def test_a_wrong_key_of_a_job_is_told_at_once_in_the_words_of_a_job_file(keys: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(JobFileError) as caught:
+        EmbedJob(**{"name": "notes", "input": "notes.jsonl", "output": "out.jsonl"} | keys)
+    assert sentence in str(caught.value)
+    assert "jobs[0]" not in str(caught.value)
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(JobFileError, match=r"^output: missing"):
+        EmbedJob(name="notes", input="notes.jsonl")
+
+
+def test_what_is_wrong_among_jobs_is_told_without_lines(server: FakeServer) -> None:
+    with pytest.raises(JobFileError) as caught:
+        asyncrun.run([notes(server), notes(server)])
+    [first, *_] = caught.value.mistakes
+    assert (first.place, first.path.startswith("jobs[")) == (None, True)
+
+
+def test_mistakes_of_a_text_have_their_lines(server: FakeServer) -> None:
+    with pytest.raises(JobFileError) as caught:
+        asyncrun.run("jobs:\n  - nme: notes\n")
+    assert {mistake.place.line for mistake in caught.value.mistakes if mistake.place} == {2}
+
+
+def test_jobs_run_inside_of_a_running_loop(server: FakeServer) -> None:
+    async def cell() -> tuple[Status, Status]:
+        awaited = await asyncrun.arun(notes(server))
+        return awaited.status, asyncrun.run(notes(server)).status
+
+    assert asyncio.run(cell()) == (Status.SUCCEEDED, Status.SUCCEEDED)
+
+
+def test_handlers_are_told_of_the_events_of_a_run(server: FakeServer) -> None:
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    asyncrun.run(notes(server), callback_manager=CallbackManager([debug]))
+    assert len(debug.get_event_pairs(CBEventType.EMBEDDING)) == 1
+
+
+def test_a_cancelled_run_keeps_what_is_finished_and_the_next_one_goes_on(server: FakeServer, folder: Path) -> None:
+    texts = "".join(json.dumps({"id": str(number), "text": f"text {number}"}) + "\n" for number in range(40))
+    (folder / "notes.jsonl").write_text(texts)
+    job = notes(server, embedder=embedder(server, batch={"max_items": 1}), workers=1)
+
+    async def cut_short() -> None:
+        running = asyncio.create_task(asyncrun.arun(job))
+        while len(server.requests) < 10:
+            await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(cut_short())
+    report = asyncrun.run(job)
+    assert (report.status, report.jobs["notes"].counts.cached >= 8) == (Status.SUCCEEDED, True)
+    # The known text of the space is sent by each run, and what was in flight is sent again.
+    assert len(server.requests) <= 40 + 1 + 2
+
+
+def test_two_runs_of_the_same_jobs_are_not_at_once(server: FakeServer) -> None:
+    server.latency = 0.2
+
+    async def both() -> None:
+        results = await asyncio.gather(asyncrun.arun(notes(server)), asyncrun.arun(notes(server)), return_exceptions=True)
+        assert sorted(type(result).__name__ for result in results) == ["LockedError", "Report"]
+        assert any(isinstance(result, LockedError) for result in results)
+
+    asyncio.run(both())
+
+
+def test_a_key_of_a_job_is_in_no_file_and_in_no_text_of_it(server: FakeServer, folder: Path) -> None:
+    job = notes(server)
+    report = asyncrun.run(job)
+    left = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    assert [KEY.encode() in content for content in left] == [False] * len(left)
+    assert KEY not in f"{job!r}{report!r}{report.request!r}{report.trace()}{report.html()}"
+    assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {KEY}"}
+
+
+def test_a_report_shows_the_trace_as_text_and_in_a_notebook(server: FakeServer) -> None:
+    report = asyncrun.run(notes(server))
+    assert "|_async_job notes" in report.trace()
+    assert "Timing summary" in report.trace()
+    shown = report._repr_html_()  # what Jupyter asks for
+    assert shown.startswith("<iframe srcdoc=")
+    assert "<script" not in shown
+
+
+def test_progress_is_shown_where_it_is_wanted(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
+    asyncrun.run(notes(server))
+    assert capsys.readouterr() == ("", "")
+    asyncrun.run(notes(server), show_progress=True)
+    streams = capsys.readouterr()
+    assert (streams.out, "notes: succeeded" in streams.err) == ("", True)
+
+
+def test_rows_of_what_is_not_there_are_refused(server: FakeServer) -> None:
+    report = asyncrun.run([notes(server), notes(server, name="more", output="more.jsonl")])
+    with pytest.raises(UsageError, match="several jobs have rows: notes, more"):
+        report.array()
+    with pytest.raises(UsageError, match="the run has no job 'nots'; it has notes, more; did you mean 'notes'"):
+        report.failures("nots")
+
+
+def test_standard_input_belongs_to_the_program(server: FakeServer) -> None:
+    with pytest.raises(UsageError, match="belongs to the program"):
+        asyncrun.run(notes(server, input="-"))

@@ -1,0 +1,108 @@
+"""Jobs made in Python become the text of a job file that means the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncrun.jobfile.loader import LoadOptions, parse_job_file
+from asyncrun.jobfile.objects import as_job_file
+from asyncrun.jobs import EmbedJob, IngestJob, QueryJob
+
+EVERY_KEY = """\
+embedders:
+  openai:
+    provider: openai
+    model: text-embedding-3-small
+    base_url: https://localhost/v1
+    api_key: ${OPENAI_API_KEY}
+    dimensions: 512
+    document_prefix: "passage $$: "
+    space: mine
+    batch: {max_items: 128, max_tokens: 100000, max_bytes: 2MB}
+    limits: {requests_per_minute: 3000, concurrency: 16, share: 12.5%}
+    retry: {attempts: 3, max_wait: 15m}
+    timeout: 500ms
+    on_too_long: split
+    on_empty: skip
+    price_per_million_tokens: 0.02
+    headers: {X-Team: search, X-Key: "${OPENAI_API_KEY}"}
+    extra_body: {user: me, deep: {n: 1}, list: [1, null, true]}
+llms:
+  small: {provider: openai, model: m, api_key: "${OPENAI_API_KEY}", price_per_million_tokens: {input: 1, output: 2.5}, temperature: 0.5}
+jobs:
+  - name: notes
+    kind: embed
+    input: {path: [notes.jsonl, "more/*.csv"], exclude: ["more/no.csv"], text: "{title}. {text}", id: key, metadata: [a, b.c]}
+    embedder: openai
+    output: {path: out/notes.parquet, columns: [id, embedding]}
+    max_failures: 3
+    skip: known-bad.txt
+    max_runtime: 2h
+    budget: {tokens: 1000000, cost: 2.5}
+    notify: {ping: "https://hc-ping.com/${OPENAI_API_KEY}"}
+  - name: fill
+    kind: ingest
+    input: {items: ["a $$ text", {id: x, text: y}]}
+    chunk: {by: sentence, size: 64, overlap: 8}
+    store: {type: sqlite, path: index.db}
+    collection: c
+    prune: true
+    max_delete: 12.5%
+  - name: ask
+    kind: query
+    needs: [fill]
+    input: {items: [why]}
+    store: {type: sqlite, path: index.db}
+    collection: c
+    search: hybrid
+    filter: "lang = 'en'"
+    llm: small
+    prompt: "{question} {context}"
+    context_tokens: 500
+    output: "-"
+"""
+
+
+def loaded(text: str, variables: Any) -> Any:
+    return parse_job_file(text, Path("jobs.yaml"), LoadOptions(variables=variables, check_inputs=False, need_keys=False))
+
+
+def test_whatever_a_job_file_says_a_job_object_says_too() -> None:
+    variables = {"OPENAI_API_KEY": "a-secret-value-1234"}
+    first = loaded(EVERY_KEY, variables)
+    described = as_job_file(first.jobs)
+    second = loaded(described.text, described.variables)
+    assert [job.model_dump() for job in second.jobs] == [job.model_dump() for job in first.jobs]
+    assert "a-secret-value-1234" not in described.text
+
+
+def test_keys_stand_beside_the_text_and_dollars_mean_themselves() -> None:
+    embedder = {"provider": "openai", "model": "m", "api_key": "sk-$1"}
+    job = EmbedJob(name="a", input={"items": ["costs $5, or ${HOME}"]}, output="a.npy", embedder=embedder)
+    described = as_job_file([job])
+    assert "sk-$1" not in described.text
+    assert "sk-$1" not in repr(described)
+    [again] = loaded(described.text, described.variables).jobs
+    assert again.input.items == ("costs $5, or ${HOME}",)
+    assert again.embedder.api_key.get_secret_value() == "sk-$1"
+
+
+def test_a_key_may_be_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", "sk-from-the-environment")
+    embedder = {"provider": "openai", "model": "m", "api_key": "${SOME_KEY}"}
+    job = EmbedJob(name="a", input="a.jsonl", output="a.npy", embedder=embedder)
+    assert job.embedder.api_key is not None
+    assert job.embedder.api_key.get_secret_value() == "sk-from-the-environment"
+    entry = {"name": "a", "kind": "embed", "input": "x", "output": "a.npy", "embedder": embedder}
+    [again] = loaded(as_job_file([entry]).text, {"SOME_KEY": "sk-2"}).jobs
+    assert again.embedder.api_key.get_secret_value() == "sk-2"
+
+
+@pytest.mark.parametrize(("kind", "keys"), [(EmbedJob, {"output": "a.npy"}), (IngestJob, {}), (QueryJob, {"output": "hits.jsonl"})])
+def test_a_job_object_knows_its_kind(kind: Any, keys: dict[str, Any]) -> None:
+    job = kind(name="a", input="a.jsonl", **keys)
+    assert job.kind == kind.__name__.removesuffix("Job").lower()
+    assert job == kind(name="a", kind=job.kind, input="a.jsonl", **keys)
