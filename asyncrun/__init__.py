@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from asyncrun.app.embed_texts import Embeddings, aembed_many, embed
     from asyncrun.app.library import arun, run
     from asyncrun.app.report import Report
-    from asyncrun.callbacks.debug import LlamaDebugHandler
+    from asyncrun.callbacks.base import CallbackManager
+    from asyncrun.callbacks.base_handler import BaseCallbackHandler
     from asyncrun.callbacks.event_context import EventContext
-    from asyncrun.callbacks.handler import BaseCallbackHandler
-    from asyncrun.callbacks.manager import CallbackManager
+    from asyncrun.callbacks.llama_debug import LlamaDebugHandler
     from asyncrun.callbacks.schema import CBEvent, CBEventType, EventPayload, EventStats
     from asyncrun.errors import StopRunError
     from asyncrun.jobs.run_options import RunOptions
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "BaseCallbackHandler": "callbacks.handler",
+    "BaseCallbackHandler": "callbacks.base_handler",
     "CBEvent": "callbacks.schema",
     "CBEventType": "callbacks.schema",
-    "CallbackManager": "callbacks.manager",
+    "CallbackManager": "callbacks.base",
     "EventContext": "callbacks.event_context",
     "EventPayload": "callbacks.schema",
     "EventStats": "callbacks.schema",
-    "LlamaDebugHandler": "callbacks.debug",
+    "LlamaDebugHandler": "callbacks.llama_debug",
     "Outcome": "aio.pool",
     "Embeddings": "app.embed_texts",
     "Report": "app.report",

@@ -11,8 +11,8 @@ from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.stall_report import watch_waits
 from asyncrun.aio.stop import StopRequest
 from asyncrun.aio.worker_state import monitor_workers
+from asyncrun.callbacks.base import CallbackManager
 from asyncrun.callbacks.event_context import EventContext
-from asyncrun.callbacks.manager import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import AsyncrunError, JobFailedError, StopRunError, UsageError

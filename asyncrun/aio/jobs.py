@@ -18,10 +18,12 @@ from asyncrun.callbacks.job_events import Around, report_jobs
 from asyncrun.clock import SystemClock
 
 if TYPE_CHECKING:
-    from asyncrun.callbacks.manager import CallbackManager
+    from asyncrun.callbacks.base import CallbackManager
 
 T = TypeVar("T")
 
+DEFAULT_NUM_WORKERS = 4
+"""Jobs at once, where nothing else is said."""
 UNBOUNDED = sys.maxsize
 """Workers for all jobs at once: a worker begins only when there is a job for it."""
 
@@ -29,7 +31,7 @@ UNBOUNDED = sys.maxsize
 async def run_jobs(
     jobs: Jobs[T],
     show_progress: bool = False,
-    workers: int = 4,
+    workers: int = DEFAULT_NUM_WORKERS,
     desc: str | None = None,
     callback_manager: CallbackManager | None = None,
 ) -> list[T]:

@@ -8,7 +8,7 @@ import logging
 from typing import Self
 
 from asyncrun import registry
-from asyncrun.callbacks.handler import describe_error
+from asyncrun.callbacks.base_handler import describe_error
 from asyncrun.ports import Progress
 from asyncrun.results import Counts
 

@@ -15,7 +15,7 @@ from asyncrun.clock import Clock
 from asyncrun.usage import Waits
 
 if TYPE_CHECKING:
-    from asyncrun.callbacks.manager import CallbackManager
+    from asyncrun.callbacks.base import CallbackManager
 
 
 @dataclass(slots=True, eq=False)

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar, cast
 from asyncrun.aio.coroutine_stepper import run_job
 from asyncrun.aio.job_source import AsyncJobSource, JobSource, NothingYetError
 from asyncrun.aio.worker_state import WorkerState, current_monitor, enter_worker
-from asyncrun.callbacks.handler import describe_error
+from asyncrun.callbacks.base_handler import describe_error
 from asyncrun.callbacks.job_events import Around
 from asyncrun.clock import Clock
 from asyncrun.errors import StopRunError

@@ -18,7 +18,7 @@ from asyncrun.aio.stop import StopRequest
 from asyncrun.app.flag_overrides import load_jobs
 from asyncrun.app.model_builder import ModelBuilder, SharedLimits
 from asyncrun.app.request import Request
-from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.callbacks.base import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.embedders.interface import Embedder
 from asyncrun.errors import StorageError, os_words

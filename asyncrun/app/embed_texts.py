@@ -21,7 +21,7 @@ from asyncrun.records import ItemFailure
 from asyncrun.usage import Usage
 
 if TYPE_CHECKING:
-    from asyncrun.callbacks.manager import CallbackManager
+    from asyncrun.callbacks.base import CallbackManager
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from asyncrun.ports import Progress
 from asyncrun.ui.progress_choice import open_terminal_progress
 
 if TYPE_CHECKING:
-    from asyncrun.callbacks.manager import CallbackManager
+    from asyncrun.callbacks.base import CallbackManager
 
 Jobs: TypeAlias = str | Path | Job | Mapping[str, Any] | Iterable[Job | Mapping[str, Any]]
 """A job file: its path, its text (of more than one line), its mapping; or a job, or several, as objects or as the mappings of entries."""

@@ -19,8 +19,8 @@ from asyncrun.app.recording import hash_of, open_recorder, open_sender, send_tra
 from asyncrun.app.request import Request
 from asyncrun.app.run_watch import capture_warnings, watch_run
 from asyncrun.app.state_lock import enter_state_folder, spooled_stdin
-from asyncrun.callbacks.handler import BaseCallbackHandler
-from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.callbacks.base import CallbackManager
+from asyncrun.callbacks.base_handler import BaseCallbackHandler
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import LockedError, StopRunError, TryLaterError, UsageError
 from asyncrun.grammar.file_formats import STDIN, STDOUT

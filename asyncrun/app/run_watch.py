@@ -13,7 +13,7 @@ from asyncrun.aio.stall_report import render_report, report_on_signal, watch_sta
 from asyncrun.aio.stop import GRACE, StopRequest
 from asyncrun.aio.worker_state import monitor_workers
 from asyncrun.app.builder import JobBuilder
-from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.callbacks.base import CallbackManager
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.clock import Clock, watch_suspension
 from asyncrun.humanize import duration

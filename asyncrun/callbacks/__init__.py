@@ -8,12 +8,14 @@ from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.callbacks.async_handler import AsyncCallbackHandler
-    from asyncrun.callbacks.debug import LlamaDebugHandler
-    from asyncrun.callbacks.event_context import EventContext, trace_method
-    from asyncrun.callbacks.handler import BaseCallbackHandler
-    from asyncrun.callbacks.manager import CallbackManager, current_manager
+    from asyncrun.callbacks.base import CallbackManager, current_manager
+    from asyncrun.callbacks.base_handler import BaseCallbackHandler
+    from asyncrun.callbacks.event_context import EventContext
+    from asyncrun.callbacks.llama_debug import LlamaDebugHandler
+    from asyncrun.callbacks.pythonically_printing_base_handler import PythonicallyPrintingBaseHandler
     from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, TIMESTAMP_FORMAT, CBEvent, CBEventType, EventPayload, EventStats
-    from asyncrun.callbacks.token_counting import PythonicallyPrintingBaseHandler, TokenCountingEvent, TokenCountingHandler
+    from asyncrun.callbacks.token_counting import TokenCountingEvent, TokenCountingHandler
+    from asyncrun.callbacks.utils import trace_method
     from asyncrun.errors import StopRunError, TokenBudgetError
 
 __all__ = [
@@ -43,21 +45,21 @@ _HOMES = {
     "LEAF_EVENTS": "schema",
     "TIMESTAMP_FORMAT": "schema",
     "AsyncCallbackHandler": "async_handler",
-    "BaseCallbackHandler": "handler",
+    "BaseCallbackHandler": "base_handler",
     "CBEvent": "schema",
     "CBEventType": "schema",
-    "CallbackManager": "manager",
+    "CallbackManager": "base",
     "EventContext": "event_context",
     "EventPayload": "schema",
     "EventStats": "schema",
-    "LlamaDebugHandler": "debug",
-    "PythonicallyPrintingBaseHandler": "token_counting",
-    "StopRunError": "manager",
+    "LlamaDebugHandler": "llama_debug",
+    "PythonicallyPrintingBaseHandler": "pythonically_printing_base_handler",
+    "StopRunError": "base",
     "TokenBudgetError": "token_counting",
     "TokenCountingEvent": "token_counting",
     "TokenCountingHandler": "token_counting",
-    "current_manager": "manager",
-    "trace_method": "event_context",
+    "current_manager": "base",
+    "trace_method": "utils",
 }
 
 # Imported on use: who reads a trace needs the types of events, and none of what makes them.

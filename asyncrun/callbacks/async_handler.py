@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from asyncrun.callbacks.handler import BaseCallbackHandler, describe_error
+from asyncrun.callbacks.base_handler import BaseCallbackHandler, describe_error
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import StopRunError
 

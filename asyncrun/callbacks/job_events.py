@@ -13,7 +13,7 @@ from asyncrun.callbacks.schema import CBEventType, EventPayload, new_id
 from asyncrun.errors import StopRunError
 
 if TYPE_CHECKING:
-    from asyncrun.callbacks.manager import CallbackManager
+    from asyncrun.callbacks.base import CallbackManager
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
-from asyncrun.callbacks.handler import BaseCallbackHandler
+from asyncrun.callbacks.pythonically_printing_base_handler import PythonicallyPrintingBaseHandler
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import TokenBudgetError
 from asyncrun.ports import Tokenizer
@@ -17,37 +17,6 @@ _PROMPT_TOKENS = ("prompt_tokens", "input_tokens", "prompt_token_count")
 _COMPLETION_TOKENS = ("completion_tokens", "output_tokens", "candidates_token_count")
 _PER_MESSAGE = 4
 """Tokens around the role and the content of a chat message (OpenAI's cookbook, "How to count tokens with tiktoken")."""
-
-
-class PythonicallyPrintingBaseHandler(BaseCallbackHandler):
-    """The base of handlers that print through a logger.
-
-    Args:
-        event_starts_to_ignore: types whose starts the manager does not report.
-        event_ends_to_ignore: types whose ends the manager does not report.
-        logger: is told at debug level; None means standard output.
-    """
-
-    def __init__(
-        self,
-        event_starts_to_ignore: Sequence[CBEventType] | None = None,
-        event_ends_to_ignore: Sequence[CBEventType] | None = None,
-        logger: logging.Logger | None = None,
-    ) -> None:
-        super().__init__(event_starts_to_ignore or (), event_ends_to_ignore or ())
-        self.logger = logger
-
-    def start_trace(self, trace_id: str | None = None) -> None:
-        """Take the start of the outermost trace: nothing is done."""
-
-    def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
-        """Take the end of the outermost trace: nothing is done."""
-
-    def _print(self, print_str: str) -> None:
-        if self.logger is not None:
-            self.logger.debug(print_str)
-        else:
-            print(print_str, flush=True)  # noqa: T201 - what a handler without a logger is for
 
 
 @dataclass
@@ -175,7 +144,7 @@ class TokenCountingHandler(PythonicallyPrintingBaseHandler):
     def _count_answer(self, payload: Mapping[str, Any], event_id: str) -> TokenCountingEvent:
         """Return the tokens of an answer: those that the server tells, else those that are counted."""
         if EventPayload.PROMPT in payload:
-            answer = payload.get(EventPayload.COMPLETION)
+            answer = payload.get(EventPayload.COMPLETION, payload.get(EventPayload.RESPONSE))
             prompt = str(payload[EventPayload.PROMPT])
             counted = self._count(prompt) if not (told := _told(answer))[0] else 0
         elif EventPayload.MESSAGES in payload:

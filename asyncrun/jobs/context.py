@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from asyncrun.aio.stop import GRACE, MAX_RUNTIME, StopRequest
-from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.callbacks.base import CallbackManager
 from asyncrun.clock import Clock
 from asyncrun.errors import AsyncrunError, StorageError, TryLaterError
 from asyncrun.jobfile.units import Threshold

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from asyncrun.callbacks.handler import message_of
+from asyncrun.callbacks.base_handler import message_of
 
 Plain = bool | int | float | str
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncrun import __version__
-from asyncrun.callbacks.handler import BaseCallbackHandler
+from asyncrun.callbacks.base_handler import BaseCallbackHandler
 from asyncrun.callbacks.job_events import JobLog
 from asyncrun.callbacks.schema import CBEventType, new_id
 from asyncrun.clock import Clock, SystemClock

@@ -15,7 +15,7 @@ import pytest
 
 import asyncrun
 from asyncrun.aio.stop import StopRequest
-from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.callbacks.base import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.jobs.context import JobContext

@@ -34,7 +34,7 @@ from asyncrun import http
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.pool import outcomes
 from asyncrun.aio.stop import StopRequest
-from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.callbacks.base import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.jobs.context import JobContext

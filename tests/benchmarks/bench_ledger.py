@@ -276,7 +276,7 @@ async def send(url: str, ledger: Ledger, size: int, in_flight: int) -> Cost:
     """Send a round of requests as a job does."""
     from asyncrun.aio.limits import Limits
     from asyncrun.aio.stop import StopRequest
-    from asyncrun.callbacks.manager import CallbackManager
+    from asyncrun.callbacks.base import CallbackManager
     from asyncrun.clock import SystemClock
     from asyncrun.embedders.provider_classes import OpenAIEmbedding
     from asyncrun.jobs.context import JobContext

@@ -11,8 +11,8 @@ import pytest
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.stop import StopRequest
 from asyncrun.aio.worker_state import waiting
-from asyncrun.callbacks.debug import LlamaDebugHandler
-from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.callbacks.base import CallbackManager
+from asyncrun.callbacks.llama_debug import LlamaDebugHandler
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import OutageError, StopRunError
 from asyncrun.ports import JobRun, Progress

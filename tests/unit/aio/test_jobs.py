@@ -8,8 +8,8 @@ from blockbuster import blockbuster_ctx
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.pool import outcomes
-from asyncrun.callbacks.debug import LlamaDebugHandler
-from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.callbacks.base import CallbackManager
+from asyncrun.callbacks.llama_debug import LlamaDebugHandler
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 
 from .conftest import Gauge, double, fail, other_tasks, turns

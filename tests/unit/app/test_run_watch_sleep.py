@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from asyncrun.app.run_watch import resume
-from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.callbacks.base import CallbackManager
 from asyncrun.clock import watch_suspension
 from asyncrun.ports import Progress
 from asyncrun.redact import Redactor

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from asyncrun.aio.stop import StopRequest
-from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.callbacks.base import CallbackManager
 from asyncrun.chunkers.interface import WholeChunker
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.errors import AsyncrunError

@@ -12,7 +12,7 @@ import pytest
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.stop import StopRequest
 from asyncrun.aio.worker_state import monitor_workers
-from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.callbacks.base import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.jobs.context import JobContext

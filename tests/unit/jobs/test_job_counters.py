@@ -8,7 +8,7 @@ import pytest
 
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.stop import StopRequest
-from asyncrun.callbacks.manager import CallbackManager
+from asyncrun.callbacks.base import CallbackManager
 from asyncrun.clock import SystemClock
 from asyncrun.errors import AuthError, OutageError, Place
 from asyncrun.jobfile.units import Threshold

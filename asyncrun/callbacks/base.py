@@ -13,6 +13,7 @@ from types import CoroutineType
 from typing import Any
 
 from asyncrun.callbacks.async_handler import HandlerThreads
+from asyncrun.callbacks.base_handler import BaseCallbackHandler, describe_error
 from asyncrun.callbacks.event_context import (
     EventContext,
     Trace,
@@ -23,11 +24,10 @@ from asyncrun.callbacks.event_context import (
     open_traces,
     trace_of,
 )
-from asyncrun.callbacks.handler import BaseCallbackHandler, describe_error
 from asyncrun.callbacks.schema import BASE_TRACE_EVENT, LEAF_EVENTS, CBEventType, EventPayload, new_id
 from asyncrun.errors import StopRunError
 
-__all__ = ["CallbackManager", "StopRunError", "current_manager"]
+__all__ = ["BaseCallbackHandler", "CallbackManager", "EventContext", "StopRunError", "current_manager"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class CallbackManager(BaseCallbackHandler):
     raises, or hangs, is reported once, switched off, and never breaks what it watches. Only a `StopRunError` does: all handlers are told
     of what happens, and then the first such error leaves the call. A copy has the handlers and nothing of what is going on.
 
-    >>> from asyncrun.callbacks.debug import LlamaDebugHandler
+    >>> from asyncrun.callbacks.llama_debug import LlamaDebugHandler
     >>> debug = LlamaDebugHandler(print_trace_on_end=False)
     >>> manager = CallbackManager([debug])
     >>> with manager.as_trace("nightly"), manager.event(CBEventType.QUERY):

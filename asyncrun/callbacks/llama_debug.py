@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from time import perf_counter_ns
 from typing import Any
 
-from asyncrun.callbacks.handler import BaseCallbackHandler
+from asyncrun.callbacks.pythonically_printing_base_handler import PythonicallyPrintingBaseHandler
 from asyncrun.callbacks.schema import BASE_TRACE_EVENT, CBEvent, CBEventType, EventStats, new_id
 
 _WAYS_TO_KEEP = ("_unsorted", "_keep", "_sorting", "_by_type", "_by_id", "_in_order")
 
 
-class LlamaDebugHandler(BaseCallbackHandler):
+class LlamaDebugHandler(PythonicallyPrintingBaseHandler):
     """Keeps the starts and ends of events, by type and by id.
 
     Args:
@@ -35,9 +34,8 @@ class LlamaDebugHandler(BaseCallbackHandler):
         print_trace_on_end: bool = True,
         logger: logging.Logger | None = None,
     ) -> None:
-        super().__init__(event_starts_to_ignore or [], event_ends_to_ignore or [])
+        super().__init__(event_starts_to_ignore, event_ends_to_ignore, logger)
         self.print_trace_on_end = print_trace_on_end
-        self.logger = logger
         self._trace_id: str | None = None
         self._trace_map: dict[str, list[str]] = {}
         self._begin()
@@ -162,13 +160,6 @@ class LlamaDebugHandler(BaseCallbackHandler):
         self._by_type[event.event_type].append(event)
         self._by_id[event.id_].append(event)
         self._in_order.append(event)
-
-    def _print(self, line: str) -> None:
-        if self.logger is not None:
-            self.logger.debug(line)
-        else:
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
 
 
 def _seconds(pair: list[CBEvent]) -> float:
