@@ -23,7 +23,7 @@ November 2026, and vendors change them. What the job file or an argument states 
 class of `asyncrun.embedders` belongs to each vendor: `CohereEmbedding`, `VoyageEmbedding`, `HerokuEmbedding`, `IsaacusEmbedding`,
 ... `provider: llama-index` with `options: {class, args}` embeds with any embedding class of LlamaIndex (extra `llama-index`).
 
-Every provider of this table can be served by several places: `endpoints` in the job file ([job-file.md](job-file.md)).
+Every provider of this table can be served by several endpoints: `endpoints` in the job file ([job-file.md](job-file.md)).
 
 A key is looked for in its variable only when the address is the provider's own; it goes in a header, never in an address.
 

@@ -53,7 +53,7 @@ class Limits:
 
     @classmethod
     def together(cls, limits: Sequence[Limits]) -> Limits:
-        """Return what several places allow together; a rate that one of them does not state is not known.
+        """Return what several endpoints allow together; a rate that one of them does not state is not known.
 
         >>> Limits.together([Limits(60, 10), Limits(30)])
         Limits(requests_per_minute=90.0, tokens_per_minute=None, inputs_per_minute=None, concurrency=None, share=1.0)

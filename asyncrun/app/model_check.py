@@ -19,7 +19,8 @@ from asyncrun.embedders.providers import PROVIDERS
 from asyncrun.embedders.same_model import KNOWN_TEXT, are_alike
 from asyncrun.embedders.several import SeveralEmbedders
 from asyncrun.endpoints.endpoint import Endpoint
-from asyncrun.endpoints.replies import RequestError, ServerInfo, read_server_info, sibling_url
+from asyncrun.endpoints.replies import RequestError
+from asyncrun.endpoints.server_info import ServerInfo, read_server_info, sibling_url
 from asyncrun.errors import AsyncrunError, EndpointError
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import EndpointConfig, ModelConfig, RetryConfig

@@ -150,10 +150,10 @@ class Forecast:
         )
         return plan, inputs
 
-    def compares(self, space: Space, place: str) -> bool:
-        """Tell whether this job is the first that needs the place compared with others of the space; those after it do not ask again."""
-        first = (space.fingerprint, place) not in self._compared
-        self._compared.add((space.fingerprint, place))
+    def compares(self, space: Space, endpoint: str) -> bool:
+        """Tell whether this job is the first that needs the endpoint compared with others of the space; those after it do not ask again."""
+        first = (space.fingerprint, endpoint) not in self._compared
+        self._compared.add((space.fingerprint, endpoint))
         return first
 
     def _known_size(self, embedder: Embedder) -> int:

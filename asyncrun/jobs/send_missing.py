@@ -18,7 +18,7 @@ from asyncrun.jobs.outputs import JobOutput, RowIds
 from asyncrun.jobs.run_options import unsent_error
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_batches import Batch, send_all
-from asyncrun.jobs.space_check import check_place
+from asyncrun.jobs.space_check import check_endpoint
 from asyncrun.jobs.unfinished_texts import UnfinishedText, UnfinishedTexts
 from asyncrun.ledger.job_records import KnownFailure, known_failures
 from asyncrun.ledger.ledger import TRUNCATED
@@ -49,7 +49,7 @@ async def send_missing(
     try:
         error: AsyncrunError | None = counters.too_many(more=len(scanned.failures))
         if error is None and send.any():
-            await check_place(items.embedder, items.input_type, counters)
+            await check_endpoint(items.embedder, items.input_type, counters)
         while error is None and send.any():
             error, send = await sender.send(send)
         return error or unsent_error(left), scanned.done(sender.failures)

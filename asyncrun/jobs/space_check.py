@@ -1,4 +1,4 @@
-"""Whether vectors may come together: those of a collection with those of an embedder, and those of all places that serve a named space."""
+"""Whether vectors may come together: those of a collection with those of an embedder, and those of all endpoints of a named space."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ def space_problems(store: Store, collection: str, job: Job, builder: Builder) ->
 
 
 def probe_of(embedder: Embedder, input_type: InputType) -> Pending:
-    """Return the constant text by which the places of an embedder's space are compared."""
+    """Return the constant text by which the endpoints of an embedder's space are compared."""
     sent = embedder.as_sent(KNOWN_TEXT, input_type)
     return Pending(text_key(sent), KNOWN_TEXT, len(sent.encode()))
 
 
 def needs_probe(embedder: Embedder, input_type: InputType, context: JobContext) -> bool:
-    """Tell whether a run sends the probe before all else: the space is named, and this place has not been compared yet. Blocks.
+    """Tell whether a run sends the probe before all else: the space is named, and this endpoint has not been compared yet. Blocks.
 
-    An embedder of several places compares them by itself, with the same vector.
+    An embedder of several endpoints compares them by itself, with the same vector.
     """
     space = embedder.space(input_type)
     if not space.name or embedder.comparison_requests:
@@ -65,11 +65,11 @@ def needs_probe(embedder: Embedder, input_type: InputType, context: JobContext) 
     return embedder.served_by not in known_servers(context.ledger, space) or _known(space, probe_of(embedder, input_type), context) is None
 
 
-async def check_place(embedder: Embedder, input_type: InputType, counters: JobCounters) -> None:
-    """Have the first place of a named space make the vector of the probe, and every other one the same.
+async def check_endpoint(embedder: Embedder, input_type: InputType, counters: JobCounters) -> None:
+    """Have the first endpoint of a named space make the vector of the probe, and every other one the same.
 
-    Jobs that run side by side ask a place once. Raises SpaceMismatchError when the vectors point apart, EndpointError when there is none,
-    TryLaterError when the time of this job ends before the other's answer is there, and what the embedder raises.
+    Jobs that run side by side ask an endpoint once. Raises SpaceMismatchError when the vectors point apart, EndpointError when there is
+    none, TryLaterError when the time of this job ends before the other's answer is there, and what the embedder raises.
     """
     context, probe = counters.context, probe_of(embedder, input_type)
     while await asyncio.to_thread(needs_probe, embedder, input_type, context):
@@ -109,15 +109,15 @@ def _known(space: Space, probe: Pending, context: JobContext) -> Vectors | None:
     return context.ledger.vectors(index, positions)[0] if positions[0] >= 0 else None
 
 
-def _difference(vector: Vectors, known: Vectors, place: str, space: Space) -> SpaceMismatchError | None:
-    """Return the error of a place that makes another vector than the known one, None when it makes the same."""
+def _difference(vector: Vectors, known: Vectors, endpoint: str, space: Space) -> SpaceMismatchError | None:
+    """Return the error of an endpoint that makes another vector than the known one, None when it makes the same."""
     if len(vector) != len(known):
         return other_size(len(vector), len(known))
     found = similarity(vector, known)
     if found >= LEAST_COSINE:
         return None
     return SpaceMismatchError(
-        f"{place} makes another vector of a known text than the space {space.name} has (cosine {found:.3f})",
+        f"{endpoint} makes another vector of a known text than the space {space.name} has (cosine {found:.3f})",
         hint="Give the embedder a space of its own, or correct its model or base_url.",
     )
 

@@ -21,7 +21,7 @@ from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.notes import change_notes, input_notes, skipped_files_notes
 from asyncrun.jobs.run_options import unsent_error
 from asyncrun.jobs.send_batches import Batch, send_all
-from asyncrun.jobs.space_check import check_place
+from asyncrun.jobs.space_check import check_endpoint
 from asyncrun.jobs.unfinished_texts import Spool
 from asyncrun.ledger.job_records import KnownFailure, known_failures
 from asyncrun.ledger.key_index import KeyIndex, keys_array
@@ -166,7 +166,7 @@ class IngestRun:
     async def _rounds(
         self, changed: Spool[tuple[Item, str]], length: int, counters: JobCounters, kept: list[KnownFailure], disk_check: DiskCheck
     ) -> AsyncrunError | None:
-        await check_place(self.embedder, InputType.DOCUMENT, counters)
+        await check_endpoint(self.embedder, InputType.DOCUMENT, counters)
         before = await asyncio.to_thread(known_failures, self.context.ledger, self.context.job_id)
         todo, failures = self._rounds_of(changed), dict[bytes, EmbedFailure]()
         while documents := await asyncio.to_thread(next, todo, None):

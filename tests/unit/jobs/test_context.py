@@ -20,7 +20,7 @@ from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.ingest.run import IngestRun
 from asyncrun.jobs.ingest.store_sync import StoreSync, StoreTarget
 from asyncrun.jobs.job_counters import JobCounters
-from asyncrun.jobs.space_check import check_place, probe_of
+from asyncrun.jobs.space_check import check_endpoint, probe_of
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.packing import BatchLimits
 from asyncrun.ports import Progress
@@ -62,7 +62,7 @@ EMBEDDER = Ones(model="m", batch=BatchLimits(), workers=1)
 
 async def compare_places(context: JobContext, folder: Path) -> str | None:
     try:
-        await check_place(EMBEDDER, InputType.DOCUMENT, JobCounters(context, "embed", Progress()))
+        await check_endpoint(EMBEDDER, InputType.DOCUMENT, JobCounters(context, "embed", Progress()))
     except AsyncrunError as error:
         return str(error)
     return None
