@@ -1,1 +1,55 @@
 """Fakes and contract suites for users and plugin authors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncrun.lazy import load_on_use
+
+if TYPE_CHECKING:
+    from asyncrun.testing.clock import FakeClock
+    from asyncrun.testing.dialects import Chat
+    from asyncrun.testing.embedders import EmbedderContract
+    from asyncrun.testing.faults import Fault, SeenRequest
+    from asyncrun.testing.llms import LlmContract
+    from asyncrun.testing.named import fault
+    from asyncrun.testing.quota import Quota
+    from asyncrun.testing.server import FakeServer
+    from asyncrun.testing.stores import StoreContract
+    from asyncrun.testing.vectors import are_right, vector_of
+
+_HOMES = {
+    "Chat": "dialects",
+    "EmbedderContract": "embedders",
+    "FakeClock": "clock",
+    "FakeServer": "server",
+    "Fault": "faults",
+    "LlmContract": "llms",
+    "Quota": "quota",
+    "SeenRequest": "faults",
+    "StoreContract": "stores",
+    "are_right": "vectors",
+    "fault": "named",
+    "vector_of": "vectors",
+}
+
+__all__ = [
+    "Chat",
+    "EmbedderContract",
+    "FakeClock",
+    "FakeServer",
+    "Fault",
+    "LlmContract",
+    "Quota",
+    "SeenRequest",
+    "StoreContract",
+    "are_right",
+    "fault",
+    "vector_of",
+]
+
+__getattr__ = load_on_use(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -26,6 +26,7 @@ HEAVY = {
     "yaml",
 }
 
+LAZY = ("aio", "callbacks", "embedders", "jobs", "llms", "readers", "stores", "testing", "ui", "writers")
 LIST_MODULES = Path(__file__).resolve().parents[1] / "programs" / "list_modules.py"
 
 
@@ -63,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "import asyncrun.cli",
         call("--version"),
         call("--help"),
-        "import asyncrun.embedders, asyncrun.stores, asyncrun.readers, asyncrun.writers, asyncrun.callbacks, asyncrun.testing, asyncrun.ui",
+        f"import {', '.join(f'asyncrun.{name}' for name in LAZY)}",
     ],
 )
 def test_what_is_heavy_is_not_loaded(program: str) -> None:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = 40
 """Lines below which a module that one neighbour alone imports is a part of that neighbour."""
 
-ON_ITS_OWN = {"asyncrun.testing.vectors": "plugin authors import it"}
+ON_ITS_OWN: dict[str, str] = {}
 """Such modules that stay, each with the reason."""
 
 
