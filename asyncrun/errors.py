@@ -2,6 +2,8 @@
 
 AsyncrunError                    70
 ├── UsageError                    2   the call cannot be carried out; nothing ran
+│   ├── ArgumentError             2   an embedder or a chat model cannot be what it was told to be
+│   │   └── MissingKeyError       2   a model needs a key, and there is none
 │   ├── JobFileError              2   every mistake of a job file, all at once
 │   └── UnknownRunError           2   no such run, or several
 ├── JobFailedError                1   a job cannot reach its end
@@ -24,9 +26,12 @@ AsyncrunError                    70
 │       └── TokenBudgetError         chat models have used more tokens than a handler allows
 ├── AuthError                    77   the endpoint refused the key
 ├── MissingExtraError             2   an optional part is not installed
-├── MissingKeyError               2   a model needs a key, and there is none
 ├── NestedLoopError               1   a coroutine cannot be run from here (also a RuntimeError)
 └── ItemError                     3   an answer about one item; the others go on
+
+What an embedder or a chat model raises is a ValueError too, as programs written for LlamaIndex expect it: ArgumentError, AuthError,
+EndpointError, QuotaError, ThrottledError, OutageError, ItemError. Other UsageErrors are not: of a validator, pydantic would take them for
+its own.
 """
 
 from __future__ import annotations
@@ -132,6 +137,12 @@ class UsageError(AsyncrunError):
     hint = "See asyncrun --help."
 
 
+class ArgumentError(UsageError, ValueError):
+    """An embedder or a chat model cannot be made with these arguments, or cannot be asked with them."""
+
+    hint = "Correct the arguments, or the model's entry in the job file."
+
+
 class JobFileError(UsageError):
     """Every mistake of a job file, in the order of the file."""
 
@@ -154,7 +165,7 @@ class MissingExtraError(UsageError):
     hint = "Install it: pip install 'asyncrun[EXTRA]'."
 
 
-class MissingKeyError(UsageError):
+class MissingKeyError(ArgumentError):
     """A model needs a key, and there is none."""
 
 
@@ -165,7 +176,7 @@ class JobFailedError(AsyncrunError):
     hint = "Correct the cause and run the same command again: finished items are not sent again."
 
 
-class EndpointError(JobFailedError):
+class EndpointError(JobFailedError, ValueError):
     """The endpoint answers, but not as the job file expects: wrong model or address, a redirect, a refused certificate."""
 
     hint = "Check base_url and model of the embedder in the job file."
@@ -241,17 +252,17 @@ class LockedError(TryLaterError):
     hint = "Wait for it to end, or stop it."
 
 
-class QuotaError(TryLaterError):
+class QuotaError(TryLaterError, ValueError):
     """Billing or a daily quota, not speed: waiting a minute does not help."""
 
     hint = "Check the account's billing and quota, then run the same command again."
 
 
-class ThrottledError(TryLaterError):
+class ThrottledError(TryLaterError, ValueError):
     """The endpoint asks for a longer wait than `retry.max_wait`."""
 
 
-class OutageError(TryLaterError):
+class OutageError(TryLaterError, ValueError):
     """The endpoint cannot be reached, or answers nothing but errors."""
 
     hint = "Check the address and the network, then run the same command again: finished items are not sent again."
@@ -277,7 +288,7 @@ class TokenBudgetError(StopRunError, ValueError):
     hint = "Raise token_budget, or count anew with reset_counts()."
 
 
-class AuthError(AsyncrunError):
+class AuthError(AsyncrunError, ValueError):
     """The endpoint refused the key."""
 
     exit_code = 77
@@ -290,7 +301,7 @@ class NestedLoopError(JobFailedError, RuntimeError):
     hint = "Await the coroutine, or create what it uses inside the coroutine itself."
 
 
-class ItemError(AsyncrunError):
+class ItemError(AsyncrunError, ValueError):
     """An answer about one item: it fails, the others go on.
 
     `reason` is one of `Reason`, or a plugin's own word.

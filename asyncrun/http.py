@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from asyncrun.errors import UsageError, os_words
+from asyncrun.errors import ArgumentError, os_words
 
 if TYPE_CHECKING:
     import httpx
@@ -128,7 +128,7 @@ def build_client(concurrency: int, *, http2: bool = False) -> Client:
     another host only the header Authorization would be left behind, other keys and the texts would go along. Waiting for a connection
     has no timeout of its own, since a permit stands for one.
 
-    Raises UsageError where the CA bundle of the environment cannot be read.
+    Raises ArgumentError where the CA bundle of the environment cannot be read.
     """
     import httpx
 
@@ -139,7 +139,7 @@ def build_client(concurrency: int, *, http2: bool = False) -> Client:
         verify = httpx.create_ssl_context()
     except OSError as error:
         why = "there is none in it" if isinstance(error, ssl.SSLError) else os_words(error)
-        raise UsageError(f"no certificates can be read from SSL_CERT_FILE: {why}", hint="Correct or unset SSL_CERT_FILE.") from error
+        raise ArgumentError(f"no certificates can be read from SSL_CERT_FILE: {why}", hint="Correct or unset SSL_CERT_FILE.") from error
     open_http = _client_over(_http2_transport() if http2 else _aiohttp_transport())
     return Client(partial(open_http, http2=http2, follow_redirects=False, timeout=timeout, limits=limits, verify=verify))
 

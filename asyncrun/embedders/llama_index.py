@@ -17,7 +17,7 @@ from asyncrun.embedders.reply_checks import ReplyRows
 from asyncrun.endpoints.classify import Verdict, classify
 from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
 from asyncrun.endpoints.replies import DecodedReply, RequestError
-from asyncrun.errors import MissingExtraError, UsageError
+from asyncrun.errors import ArgumentError, MissingExtraError
 from asyncrun.escape import printable
 from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType, Space
@@ -39,7 +39,7 @@ class LlamaIndexEmbedding(HttpEmbedder):
         environ: Not used: the class looks for its variables itself.
         rest: See `HttpOptions`.
 
-    Raises UsageError for a class that is not there, or that does not take its arguments, MissingExtraError without LlamaIndex.
+    Raises ArgumentError for a class that is not there, or that does not take its arguments, MissingExtraError without LlamaIndex.
     """
 
     provider = "llama-index"
@@ -61,11 +61,11 @@ class LlamaIndexEmbedding(HttpEmbedder):
         path, args = str(options.get("class", "")), dict(options.get("args") or {})
         for name in args:
             if name.lower().endswith(_SECRETS):
-                raise UsageError(
+                raise ArgumentError(
                     f"options.args.{name} would be kept with the run's settings", hint="Use api_key, or the class's own variable."
                 )
         if unknown := options.keys() - {"class", "args"}:
-            raise UsageError(f"options has no {min(unknown)}", hint="It has `class` and `args`.")
+            raise ArgumentError(f"options has no {min(unknown)}", hint="It has `class` and `args`.")
         named = {"model_name": model, "api_key": api_key}
         cls = _find(path)
         # Nothing is posted there: the name of the class stands for the host in messages, and the key is known there to be masked in them.
@@ -112,7 +112,7 @@ class _ThreadEndpoint(Endpoint):
         self._instance: Any = None
 
     def instance(self) -> Any:
-        """Return the instance. Raises UsageError when the class does not take its arguments."""
+        """Return the instance. Raises ArgumentError when the class does not take its arguments."""
         if self._instance is None:
             try:
                 self._instance = self._make()
@@ -120,7 +120,7 @@ class _ThreadEndpoint(Endpoint):
                 # Whatever it is: of a class that cannot be made there is nothing to try again.
                 words = self.shown(str(error))
                 hint = "Correct options.args of the embedder."
-                raise UsageError(f"{urlsplit(self.url).netloc} cannot be made: {words}", hint=hint) from error
+                raise ArgumentError(f"{urlsplit(self.url).netloc} cannot be made: {words}", hint=hint) from error
         return self._instance
 
     async def exchange(self, body: bytes | None, url: str | None = None) -> DecodedReply:
@@ -149,9 +149,9 @@ def _find(path: str) -> type[Any]:
         found = getattr(import_module(module), name)
     except (ImportError, ValueError, AttributeError) as error:
         hint = "Install its package, and write options.class with its module, such as llama_index.core.MockEmbedding."
-        raise UsageError(f"there is no class {printable(path, 100)!r}", hint=hint) from error
+        raise ArgumentError(f"there is no class {printable(path, 100)!r}", hint=hint) from error
     if not (isinstance(found, type) and issubclass(found, BaseEmbedding)):
-        raise UsageError(f"{printable(path, 100)} is no embedding class of LlamaIndex", hint="Correct options.class of the embedder.")
+        raise ArgumentError(f"{printable(path, 100)} is no embedding class of LlamaIndex", hint="Correct options.class of the embedder.")
     return found
 
 

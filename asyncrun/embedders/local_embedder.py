@@ -18,7 +18,7 @@ from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.interface import Empty, TooLong
 from asyncrun.embedders.local_model import DIMENSIONS, MAX_TOKENS, MODEL, MODEL_NAME, MiniLM
 from asyncrun.embedders.tokenizer import FileTokenizer
-from asyncrun.errors import UsageError
+from asyncrun.errors import ArgumentError
 from asyncrun.packing import BatchLimits
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
 from asyncrun.usage import Usage, Waits
@@ -53,7 +53,7 @@ class LocalEmbedding(BaseEmbedding):
     >>> asyncio.run(main())
     384
 
-    Raises UsageError for another model or another number of dimensions, StorageError when the files are not the right ones.
+    Raises ArgumentError for another model or another number of dimensions, StorageError when the files are not the right ones.
     """
 
     provider = "local"
@@ -73,9 +73,9 @@ class LocalEmbedding(BaseEmbedding):
         clock: Clock | None = None,
     ) -> None:
         if model != MODEL_NAME:
-            raise UsageError(f"local has the model {MODEL_NAME} only, not {model!r}", hint="Leave `model` out, or choose a provider.")
+            raise ArgumentError(f"local has the model {MODEL_NAME} only, not {model!r}", hint="Leave `model` out, or choose a provider.")
         if dimensions not in (None, DIMENSIONS):
-            raise UsageError(f"{MODEL_NAME} has {DIMENSIONS} dimensions, not {dimensions}", hint="Leave `dimensions` out.")
+            raise ArgumentError(f"{MODEL_NAME} has {DIMENSIONS} dimensions, not {dimensions}", hint="Leave `dimensions` out.")
         self.threads = threads or min(usable_processors(), MAX_THREADS)
         super().__init__(
             model=model,

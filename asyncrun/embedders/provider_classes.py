@@ -14,7 +14,7 @@ from asyncrun.embedders.http_embedder import HttpEmbedder, HttpOptions, Service
 from asyncrun.embedders.providers import PROVIDERS, Provider
 from asyncrun.endpoints.address import Address, auth_header, check_key, find_address, with_query
 from asyncrun.endpoints.endpoint import Endpoint
-from asyncrun.errors import UsageError
+from asyncrun.errors import ArgumentError
 from asyncrun.ports import Tokenizer
 from asyncrun.records import InputType, Space
 
@@ -58,7 +58,7 @@ class ProviderEmbedding(HttpEmbedder):
         environ: Where environment variables are looked for; default: `os.environ`.
         options: See `HttpOptions`; `model_name`, `api_base` and others of LlamaIndex's names are understood too.
 
-    Raises UsageError for an address, a key or a model that cannot be used.
+    Raises ArgumentError for an address, a key or a model that cannot be used.
     """
 
     provider: str
@@ -143,15 +143,15 @@ def _usual_model(row: Provider, environ: Mapping[str, str]) -> str:
     told = next((value for name in row.models if (value := environ.get(name, "").strip())), row.model)
     if told is None and row.needs_model:
         names = "".join(f", or the variable {name}" for name in row.models)
-        raise UsageError(f"{row.vendor.name} needs the name of a model", hint=f"Set model{names}.")
+        raise ArgumentError(f"{row.vendor.name} needs the name of a model", hint=f"Set model{names}.")
     return told or ""
 
 
 def _check(row: Provider, model: str, address: Address, headers: Sequence[str]) -> None:
-    """Raise UsageError when the model is one of groups of texts, or the provider's own address is meant and there is no key."""
+    """Raise ArgumentError when the model is one of groups of texts, or the provider's own address is meant and there is no key."""
     if any(fnmatchcase(model, pattern) for pattern in row.groups):
         hint = f"Choose a model of single texts, such as {row.single}."
-        raise UsageError(f"{model} embeds groups of texts, which cannot be asked for here", hint=hint)
+        raise ArgumentError(f"{model} embeds groups of texts, which cannot be asked for here", hint=hint)
     check_key(row.vendor, address, headers)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asyncrun.embedders.local_model import MODEL_NAME, TOKENIZER, check_address_space
-from asyncrun.errors import ResourceError, UsageError
+from asyncrun.errors import ArgumentError, ResourceError
 from asyncrun.escape import printable
 from asyncrun.ports import Tokenizer
 
@@ -107,20 +107,22 @@ def load_tokenizer(name: str) -> Tokenizer:
     >>> load_tokenizer("all-MiniLM-L6-v2").count("hello world")
     4
 
-    Raises UsageError for a name that nobody knows and a path where no tokenizer is.
+    Raises ArgumentError for a name that nobody knows and a path where no tokenizer is.
     """
     if name == MODEL_NAME:
         return FileTokenizer()
     path = Path(name).expanduser()
     if not name.endswith(".json"):
-        raise UsageError(f"no tokenizer is named {name!r}", hint=f"Name {MODEL_NAME}, or the path of the model's tokenizer.json.")
+        raise ArgumentError(f"no tokenizer is named {name!r}", hint=f"Name {MODEL_NAME}, or the path of the model's tokenizer.json.")
     if not path.is_file():
-        raise UsageError(f"there is no tokenizer at {path}", hint="Correct the path of the embedder's tokenizer.")
+        raise ArgumentError(f"there is no tokenizer at {path}", hint="Correct the path of the embedder's tokenizer.")
     tokenizer = FileTokenizer(lambda: path)
     try:
         tokenizer.added = tokenizer.special_tokens()
     except ResourceError:
         raise
     except Exception as error:  # the library knows no other class
-        raise UsageError(f"{path} is no tokenizer: {printable(str(error), 100)}", hint="Take the tokenizer.json of the model.") from error
+        raise ArgumentError(
+            f"{path} is no tokenizer: {printable(str(error), 100)}", hint="Take the tokenizer.json of the model."
+        ) from error
     return tokenizer

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from asyncrun.endpoints.vendors import Vendor
-from asyncrun.errors import MissingKeyError, UsageError
+from asyncrun.errors import ArgumentError, MissingKeyError
 
 _SECRET = frozenset({"key", "api-key", "apikey", "token", "access-token", "subscription-key", "sig", "signature"})
 
@@ -29,7 +29,7 @@ def find_address(vendor: Vendor, base_url: str | None, api_key: str | None, envi
     >>> find_address(OPENAI, "http://localhost:1/v1", None, {"OPENAI_API_KEY": "k"}).key
     ''
 
-    Raises UsageError when there is no address, or it is not one.
+    Raises ArgumentError when there is no address, or it is not one.
     """
     given = (api_key or "").strip()
     key = given or _first(vendor.keys, environ)
@@ -38,7 +38,7 @@ def find_address(vendor: Vendor, base_url: str | None, api_key: str | None, envi
     base = (base_url or usual or "").rstrip("/")
     if not base:
         hint = f"Set base_url{''.join(f', or the variable {name}' for name in vendor.addresses)}."
-        raise UsageError(f"{vendor.name} has no address of its own", hint=hint)
+        raise ArgumentError(f"{vendor.name} has no address of its own", hint=hint)
     check_address(base)
     host = host_of(base)
     known = [usual, vendor.base_url, *(address for _, address in vendor.key_addresses)]
@@ -81,7 +81,7 @@ def _port_of(address: str) -> int | None:
     try:
         return urlsplit(f"//{address}").port
     except ValueError as error:
-        raise UsageError("the address in the environment is not one", hint="Write it as http://HOST:PORT.") from error
+        raise ArgumentError("the address in the environment is not one", hint="Write it as http://HOST:PORT.") from error
 
 
 def _by_key(vendor: Vendor, key: str) -> str | None:
@@ -117,9 +117,9 @@ def is_address(url: str) -> bool:
 
 
 def check_address(url: str) -> None:
-    """Raise UsageError for what is no address of a server."""
+    """Raise ArgumentError for what is no address of a server."""
     if not is_address(url):
-        raise UsageError("base_url is not an address", hint="Write it as https://HOST/v1.")
+        raise ArgumentError("base_url is not an address", hint="Write it as https://HOST/v1.")
 
 
 def host_of(url: str) -> str:
@@ -155,12 +155,12 @@ def with_model(path: str, model: str) -> str:
 
 
 def with_query(url: str, params: Mapping[str, object]) -> str:
-    """Return the address with a query string. Raises UsageError for a parameter that looks like a key: addresses end up in logs.
+    """Return the address with a query string. Raises ArgumentError for a parameter that looks like a key: addresses end up in logs.
 
     >>> with_query("https://host/v1", {"api-version": "2024-10-21"})
     'https://host/v1?api-version=2024-10-21'
     """
     for name in params:
         if name.lower().replace("_", "-") in _SECRET:
-            raise UsageError(f"the parameter {name} would put a key into the address", hint="Use api_key or headers.")
+            raise ArgumentError(f"the parameter {name} would put a key into the address", hint="Use api_key or headers.")
     return f"{url}{'&' if '?' in url else '?'}{urlencode(params)}" if params else url

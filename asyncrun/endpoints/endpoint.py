@@ -34,7 +34,7 @@ from asyncrun.endpoints.replies import (
     not_reached,
     read_reply,
 )
-from asyncrun.errors import AsyncrunError, MissingExtraError, OutageError, UsageError
+from asyncrun.errors import ArgumentError, AsyncrunError, MissingExtraError, OutageError
 from asyncrun.escape import printable
 from asyncrun.humanize import counted
 from asyncrun.redact import Redactor
@@ -92,7 +92,7 @@ class Endpoint:
         auth: The header that carries the key.
         options: How it is treated.
 
-    Raises UsageError for an address or a header that cannot be used, MissingExtraError for HTTP/2 without the extra.
+    Raises ArgumentError for an address or a header that cannot be used, MissingExtraError for HTTP/2 without the extra.
     """
 
     def __init__(self, url: str, auth: Mapping[str, str], options: EndpointOptions) -> None:
@@ -101,7 +101,7 @@ class Endpoint:
         self.url, self.headers = keys_in_headers(url, {**auth, **options.get("headers", {})})
         for name, value in self.headers.items():
             if not (name + value).isascii() or not (name + value).isprintable():
-                raise UsageError(f"the header {printable(name, 40)} cannot be sent: it holds something other than plain characters")
+                raise ArgumentError(f"the header {printable(name, 40)} cannot be sent: it holds something other than plain characters")
         self.http2 = options.get("http2", False)
         if self.http2 and find_spec("h2") is None:
             hint = "Install it: pip install 'asyncrun[http2]'."

@@ -18,7 +18,7 @@ from asyncrun.endpoints.address import auth_header, check_key, find_address, joi
 from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
 from asyncrun.endpoints.replies import BadReplyError, CallAnswer, CallFailure, RepeatedRefusals, count_of
 from asyncrun.endpoints.vendors import Vendor
-from asyncrun.errors import AsyncrunError, UsageError
+from asyncrun.errors import ArgumentError, AsyncrunError
 from asyncrun.humanize import did_you_mean
 from asyncrun.llms.interface import Completion, Declined, Message, Price
 from asyncrun.packing import TokensPerByte, byte_size
@@ -87,7 +87,7 @@ class OpenAIChat:
     >>> OpenAIChat(model="m", base_url="http://localhost:8080/v1").space.host
     'localhost:8080'
 
-    Raises UsageError for a provider that is not in the table, and for an address or a key that cannot be used.
+    Raises ArgumentError for a provider that is not in the table, and for an address or a key that cannot be used.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class OpenAIChat:
         row = CHAT_PROVIDERS.get(provider)
         if row is None:
             words = f"nothing is known of chat completions of {provider!r}{did_you_mean(provider, CHAT_PROVIDERS)}"
-            raise UsageError(words, hint="`openai` stands for any server that speaks its dialect.")
+            raise ArgumentError(words, hint="`openai` stands for any server that speaks its dialect.")
         address = find_address(row.vendor, base_url, api_key, os.environ if environ is None else environ)
         path = DEPLOYMENT if provider == "azure" and api_version else row.path
         query = {**({"api-version": api_version} if api_version else {}), **(params or {})}
@@ -138,7 +138,7 @@ class OpenAIChat:
         return self.endpoint.limiter.known
 
     def check(self) -> None:
-        """Raise UsageError when the provider's own address is meant and there is no key."""
+        """Raise ArgumentError when the provider's own address is meant and there is no key."""
         self._check_key()
 
     def messages(self, prompt: str) -> tuple[Message, ...]:
