@@ -20,8 +20,8 @@ DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
 
 
-@pytest.mark.parametrize("script", ["job_file_page.py", "man_page.py"])
-def test_a_generated_page_is_up_to_date(script: str) -> None:
+@pytest.mark.parametrize("script", ["job_file_page.py", "man_page.py", "public_names.py"])
+def test_a_generated_file_is_up_to_date(script: str) -> None:
     checked = subprocess.run([sys.executable, ROOT / "scripts" / script, "--check"], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
 
