@@ -8,6 +8,7 @@ from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.embedders.base import BaseEmbedding
+    from asyncrun.embedders.library_methods import mean_agg
     from asyncrun.embedders.local_embedder import LocalEmbedding
     from asyncrun.embedders.provider_classes import (
         AzureOpenAIEmbedding,
@@ -51,6 +52,7 @@ __all__ = [
     "TextEmbeddingsInference",
     "VLLMEmbedding",
     "VoyageEmbedding",
+    "mean_agg",
     "similarity",
 ]
 
@@ -58,6 +60,7 @@ _HOMES = dict.fromkeys(__all__, "provider_classes") | {
     "BaseEmbedding": "base",
     "LocalEmbedding": "local_embedder",
     "SimilarityMode": "same_model",
+    "mean_agg": "library_methods",
     "similarity": "same_model",
 }
 

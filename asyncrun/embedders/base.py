@@ -1,18 +1,19 @@
-"""The root of all embedders: LlamaIndex's methods, the port that jobs use, and the policies for texts that cannot be sent as they are."""
+"""The root of all embedders: the port that jobs use, and the policies for texts that cannot be sent as they are."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
+from asyncrun.callbacks.base import CallbackManager
 from asyncrun.embedders.interface import Empty, TooLong, merge_outcomes, no_vectors, renumber
+from asyncrun.embedders.library_methods import LibraryMethods
 from asyncrun.embedders.long_and_empty_texts import LongTexts, find_sendable, key_text
-from asyncrun.embedders.same_model import SimilarityMode, Vector, similarity
-from asyncrun.errors import AsyncrunError, ItemError
+from asyncrun.errors import AsyncrunError
 from asyncrun.packing import BatchLimits, byte_size, pack, safe_bound
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
@@ -20,10 +21,8 @@ from asyncrun.records import Embedded, EmbedFailure, InputType, Space
 if TYPE_CHECKING:
     from asyncrun.aio.limits import Limits
 
-T = TypeVar("T")
 
-
-class BaseEmbedding(ABC):
+class BaseEmbedding(LibraryMethods):
     """What every embedder can do; an adapter adds `_embed` and `space`.
 
     Args:
@@ -37,6 +36,7 @@ class BaseEmbedding(ABC):
         query_prefix: Put before every query.
         price_per_million_tokens: USD; None when it is not known.
         max_input_tokens: The longest text that the model takes; None when only the endpoint knows.
+        callback_manager: Whose handlers are told of requests; without handlers it is the manager that encloses a call.
     """
 
     provider: str
@@ -61,7 +61,9 @@ class BaseEmbedding(ABC):
         query_prefix: str = "",
         price_per_million_tokens: float | None = None,
         max_input_tokens: int | None = None,
+        callback_manager: CallbackManager | None = None,
     ) -> None:
+        self.callback_manager = callback_manager or CallbackManager()
         self.model_name = model
         self.batch = batch
         self.workers = workers
@@ -87,7 +89,7 @@ class BaseEmbedding(ABC):
         """Return what is put before every text of this type."""
         return self._prefixes[input_type]
 
-    def check(self) -> None:  # noqa: B027 (most adapters can know nothing before they ask)
+    def check(self) -> None:
         """Raise UsageError for what is known to be wrong before anything is sent, such as a key that is not set."""
 
     @property
@@ -183,68 +185,10 @@ class BaseEmbedding(ABC):
         # To tokenize everything once more would cost more than full batches save.
         return pack(((position, byte_size(text)) for position, text in enumerate(texts)), self.batch, lambda: self.tokens_per_byte)
 
-    async def aget_text_embedding(self, text: str) -> list[float]:
-        """Return the vector of a document. Raises ItemError when it has none."""
-        return (await self.aget_text_embeddings([text]))[0]
-
-    async def aget_text_embeddings(self, texts: Sequence[str]) -> list[list[float]]:
-        """Return the vectors of documents that make one batch, in their order. Raises ItemError when one has none."""
-        return _rows(await self.aembed(texts, InputType.DOCUMENT), len(texts))
-
-    async def aget_query_embedding(self, query: str) -> list[float]:
-        """Return the vector of a query. Raises ItemError when it has none."""
-        return _rows(await self.aembed([query], InputType.QUERY), 1)[0]
-
-    async def aget_text_embedding_batch(self, texts: Sequence[str], show_progress: bool = False, **_: Any) -> list[list[float]]:
-        """Return the vectors of any number of documents, in their order; batches run `workers` at a time.
-
-        Raises ItemError for the first text that has none.
-        """
-        from asyncrun.aio.jobs import run_jobs
-
-        async def one_batch(batch: list[int]) -> list[list[float]]:
-            return _rows(await self.aembed([texts[position] for position in batch]), len(batch), batch)
-
-        jobs = [partial(one_batch, batch) for batch in self._batches(texts)]
-        answers = await run_jobs(jobs, show_progress=show_progress, workers=self.workers, desc="Generating embeddings")
-        return [row for rows in answers for row in rows]
-
-    def get_text_embedding(self, text: str) -> list[float]:
-        """Return the vector of a document, as `aget_text_embedding`, from code that is not asynchronous."""
-        return self._block_on(self.aget_text_embedding(text))
-
-    def get_text_embeddings(self, texts: Sequence[str]) -> list[list[float]]:
-        """Return the vectors of documents, as `aget_text_embeddings`, from code that is not asynchronous."""
-        return self._block_on(self.aget_text_embeddings(texts))
-
-    def get_query_embedding(self, query: str) -> list[float]:
-        """Return the vector of a query, as `aget_query_embedding`, from code that is not asynchronous."""
-        return self._block_on(self.aget_query_embedding(query))
-
-    def get_text_embedding_batch(self, texts: Sequence[str], show_progress: bool = False, **_: Any) -> list[list[float]]:
-        """Return the vectors of documents, as `aget_text_embedding_batch`, from code that is not asynchronous."""
-        return self._block_on(self.aget_text_embedding_batch(texts, show_progress))
-
-    def _block_on(self, work: Coroutine[Any, Any, T]) -> T:
-        from asyncrun.aio.bridge import asyncio_run
-
-        async def in_a_loop_of_its_own() -> T:
-            try:
-                return await work
-            finally:
-                await self._leave_loop()
-
-        result: T = asyncio_run(in_a_loop_of_its_own())
-        return result
-
-    async def _leave_loop(self) -> None:  # noqa: B027 (most adapters hold nothing that belongs to a loop)
+    async def _leave_loop(self) -> None:
         """Let go of what belongs to the running event loop, such as connections."""
 
-    def similarity(self, embedding1: Vector, embedding2: Vector, mode: SimilarityMode | str = SimilarityMode.DEFAULT) -> float:
-        """Return how alike two vectors are: `cosine`, `dot_product` or `euclidean`; higher is more alike."""
-        return similarity(embedding1, embedding2, mode)
-
-    async def renew_connections(self) -> None:  # noqa: B027 (most adapters hold none)
+    async def renew_connections(self) -> None:
         """Close the connections that are open, as after the machine was suspended; requests under way keep theirs."""
 
     async def aclose(self) -> None:
@@ -262,15 +206,3 @@ def _parted(answer: Embedded) -> tuple[Embedded, list[EmbedFailure]]:
     """Return an answer without the failures of texts that are too long, and these."""
     too_long = [failure for failure in answer.failures if failure.reason == "too_long"]
     return replace(answer, failures=tuple(failure for failure in answer.failures if failure.reason != "too_long")), too_long
-
-
-def _rows(answer: Embedded, count: int, numbers: Sequence[int] | None = None) -> list[list[float]]:
-    """Return all rows as lists, or raise the error or the first failure; `numbers` says which text of the caller each position is."""
-    answer.or_raise()
-    if answer.failures:
-        failure = answer.failures[0]
-        number = failure.position if numbers is None else numbers[failure.position]
-        which = f"text {number}: " if count > 1 or number else ""
-        raise ItemError(f"{which}{failure.message}", reason=failure.reason, hint="Leave the text out, or set on_empty or on_too_long.")
-    rows: list[list[float]] = answer.vectors.tolist()
-    return rows

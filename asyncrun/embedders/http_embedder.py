@@ -12,6 +12,7 @@ import orjson
 
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
+from asyncrun.callbacks.base import CallbackManager
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.dialects import Dialect
 from asyncrun.embedders.interface import Empty, TooLong, merge_outcomes, no_vectors, renumber
@@ -43,6 +44,7 @@ class HttpOptions(EndpointOptions, total=False):
     price_per_million_tokens: float | None
     warn: Callable[[str], object]
     answering_model: AnsweringModel | None
+    callback_manager: CallbackManager | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +95,7 @@ class HttpEmbedder(BaseEmbedding):
             query_prefix=options.get("query_prefix", ""),
             price_per_million_tokens=options.get("price_per_million_tokens"),
             max_input_tokens=service.max_input_tokens,
+            callback_manager=options.get("callback_manager"),
         )
         self.endpoint = service.endpoint
         self.keeps_together, self.cuts, self.tokenizer = service.together, service.cuts, service.tokenizer

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from asyncrun.aio.worker_state import waiting
+from asyncrun.callbacks.base import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.interface import Empty, TooLong
@@ -71,6 +72,7 @@ class LocalEmbedding(BaseEmbedding):
         on_empty: Empty = "fail",
         threads: int | None = None,
         clock: Clock | None = None,
+        callback_manager: CallbackManager | None = None,
     ) -> None:
         if model != MODEL_NAME:
             raise ArgumentError(f"local has the model {MODEL_NAME} only, not {model!r}", hint="Leave `model` out, or choose a provider.")
@@ -88,6 +90,7 @@ class LocalEmbedding(BaseEmbedding):
             query_prefix=query_prefix,
             price_per_million_tokens=0.0,
             max_input_tokens=MAX_TOKENS,
+            callback_manager=callback_manager,
         )
         self._space = Space(self.provider, MODEL.sha256, name=space)
         self.tokenizer: FileTokenizer = FileTokenizer()
