@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -35,26 +36,35 @@ class Spool(Generic[R]):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._in_use = threading.Lock()
         self._file = SpooledTemporaryFile(IN_MEMORY, dir=str(folder))  # noqa: SIM115 (closed by `close`)
 
     def close(self) -> None:
         """Give up what it holds. Blocks."""
-        with suppress(OSError):  # of a full disk, which was told when it was written to
+        with self._in_use, suppress(OSError):  # of a full disk, which was told when it was written to
             self._file.close()
 
     def add(self, records: Sequence[R]) -> None:
         """Add records, which are read together. Blocks. Raises StorageError."""
         try:
-            pickle.dump(records, self._file)
+            with self._in_use:
+                pickle.dump(records, self._file)
         except OSError as error:
             raise self._unusable(error) from error
 
     def __iter__(self) -> Iterator[R]:
-        """Yield all records from the first on. Blocks. Raises StorageError."""
+        """Yield all records from the first on. Blocks. Raises StorageError.
+
+        Each pass has a place of its own: where a job is cancelled, the thread that reads goes on while its failures are looked up.
+        """
+        place = 0
         try:
-            self._file.seek(0)
             while True:
-                yield from pickle.load(self._file)  # noqa: S301 (its file has no name: no other process can write it)
+                with self._in_use:
+                    self._file.seek(place)
+                    records = pickle.load(self._file)  # noqa: S301 (its file has no name: no other process can write it)
+                    place = self._file.tell()
+                yield from records
         except EOFError:
             return
         except OSError as error:

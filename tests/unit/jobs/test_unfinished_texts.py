@@ -42,6 +42,17 @@ def test_unfinished_texts_come_back_in_order_as_often_as_they_are_read(spool: Sp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_pass_that_goes_on_after_its_job_was_ended_takes_nothing_from_the_next_one(spool: Spool[UnfinishedText]) -> None:
+    rows = [UnfinishedText(number, text_key(str(number)), 1, str(number), f"id {number}", Place("in.jsonl", number)) for number in range(8)]
+    for start in range(0, 8, 2):
+        spool.add(rows[start : start + 2])
+    ended = iter(spool)
+    first = next(ended)
+    now = iter(spool)
+    assert [next(now), *ended, *now] == [rows[0], *rows[1:], *rows[1:]]
+    assert first == rows[0]
+
+
 def test_a_disk_that_takes_no_more_ends_the_job_with_what_to_do(tmp_path: Path) -> None:
     spool = Spool[bytes](tmp_path / "gone")
     with pytest.raises(StorageError, match="what is to be sent cannot be kept in") as refused:
