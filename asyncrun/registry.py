@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from asyncrun.errors import MissingExtraError, UsageError
+from asyncrun.errors import AsyncrunError, MissingExtraError, UsageError
 from asyncrun.humanize import did_you_mean
+from asyncrun.plugins import PORT_VERSIONS, Plugin, find_plugins
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,12 @@ BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
         "csv": PartLocation("asyncrun.writers.csv:CsvWriter"),
         "npy": PartLocation("asyncrun.writers.npy:NpyWriter"),
     },
+    "exporters": {
+        "otlp": PartLocation("asyncrun.trace.exporters.otlp:otlp_document"),
+        "perfetto": PartLocation("asyncrun.trace.exporters.perfetto:perfetto_document"),
+        "json": PartLocation("asyncrun.trace.trace_json:plain_document"),
+    },
+    "handlers": {},
     "tokenizers": {"local": PartLocation("asyncrun.embedders.tokenizer:FileTokenizer")},
     "progress": {"bar": PartLocation("asyncrun.ui.progress_choice:open_terminal_progress")},
 }
@@ -81,50 +88,66 @@ BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A part under its name, and the version of the distribution that brings it."""
+    """A part under its name, the version of the distribution that brings it, and why it is not used, if it is not."""
 
     port: str
     name: str
     part: PartLocation
     version: str
-
-
-PORTS = ("kinds", "embedders", "llms", "stores", "readers", "chunkers", "writers")
-"""What a job file names parts of."""
+    problem: str | None = None
 
 
 def offers(version: str) -> list[Offer]:
-    """Return every part that a job file can name, built-in (of this `version`) and installed; nothing is imported.
+    """Return every part that can be named, built-in (of this `version`) and installed; only installed parts are imported.
 
-    A name that two distributions bring is in it twice.
+    A name that two distributions bring is in it twice; jobs that name it are refused.
     """
-    own = (Offer(port, name, part, version) for port in PORTS for name, part in BUILT_IN[port].items())
-    plugins = (_offer(port, point) for port in PORTS for point in _plugins(port))
-    return [*own, *plugins]
+    own = [Offer(port, name, part, version) for port in PORT_VERSIONS for name, part in BUILT_IN[port].items()]
+    found = [*own, *(Offer(each.port, each.name, _location(each), each.version, each.refusal) for each in find_plugins())]
+    bringing: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for offer in found:
+        if offer.problem is None:
+            bringing[offer.port, offer.name].append(offer.part.distribution)
+    return [replace(offer, problem=offer.problem or _problem(offer, bringing[offer.port, offer.name])) for offer in found]
 
 
-def _offer(port: str, point: EntryPoint) -> Offer:
-    return Offer(port, point.name, PartLocation(point.value, distribution=_distribution(point)), point.dist.version if point.dist else "")
+def _problem(offer: Offer, distributions: list[str]) -> str | None:
+    others = sorted({each for each in distributions if each != offer.part.distribution})
+    if others:
+        return f"{offer.name!r} is offered by {' and '.join(others)}, too"
+    if offer.part.distribution != "asyncrun":
+        try:
+            _import(offer.port, offer.name, offer.part)
+        except AsyncrunError as error:
+            return error.message
+    return None
 
 
 def names(port: str) -> list[str]:
-    """Return the names known for a port, built-in and installed, sorted."""
-    return sorted({*BUILT_IN.get(port, {}), *(point.name for point in _plugins(port))})
+    """Return the names known for a port, built-in and installed, sorted; those of plugins for another version of the port are not."""
+    return sorted({*BUILT_IN.get(port, {}), *(plugin.name for plugin in _usable(port))})
 
 
 def locate(port: str, name: str) -> PartLocation:
     """Return where a part is found; nothing is imported. For a built-in one nobody looks at what is installed: see `find_clash`.
 
-    Raises UsageError for a name that nobody offers, or that two plugins offer.
+    Raises UsageError for a name that nobody offers, or that two plugins offer, or one that was made for another version of the port.
     """
     if (built_in := BUILT_IN[port].get(name)) is not None:
         return built_in
-    offers = [PartLocation(point.value, distribution=_distribution(point)) for point in _plugins(port) if point.name == name]
+    offers = [_location(plugin) for plugin in _usable(port, name)]
     if len(offers) > 1:
         raise _clash(port, name, offers)
     if not offers:
+        if (why := refusal(port, name)) is not None:
+            raise UsageError(why, hint="Install versions of both that fit each other.")
         raise UsageError(f"no {port} named {name!r}; known: {', '.join(names(port))}{did_you_mean(name, names(port))}")
     return offers[0]
+
+
+def refusal(port: str, name: str) -> str | None:
+    """Return why an installed part cannot be used, None where there is none of the name or it can; nothing is imported."""
+    return next((plugin.refusal for plugin in find_plugins(port, name) if plugin.refusal), None)
 
 
 def find_clash(used: Iterable[tuple[str, str]]) -> UsageError | None:
@@ -132,11 +155,12 @@ def find_clash(used: Iterable[tuple[str, str]]) -> UsageError | None:
 
     To look at every installed distribution takes milliseconds: here once for all parts of a run.
     """
-    installed = entry_points()
+    installed: dict[tuple[str, str], list[PartLocation]] = defaultdict(list)
+    for plugin in _usable():
+        installed[plugin.port, plugin.name].append(_location(plugin))
     for port, name in used:
-        points = installed.select(group=f"asyncrun.{port}", name=name)
         built_in = BUILT_IN[port].get(name)
-        offers = [*([built_in] if built_in else []), *(PartLocation(point.value, distribution=_distribution(point)) for point in points)]
+        offers = [*([built_in] if built_in else []), *installed[port, name]]
         if len(offers) > 1:
             return _clash(port, name, offers)
     return None
@@ -167,10 +191,13 @@ def load(port: str, name: str) -> Any:
 
     Raises UsageError as `locate` and for a plugin that cannot be imported, MissingExtraError when an extra is not installed.
     """
-    part = locate(port, name)
+    return _import(port, name, locate(port, name))
+
+
+def _import(port: str, name: str, part: PartLocation) -> Any:
     module, _, attribute = part.target.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = getattr(importlib.import_module(module), attribute)
     except Exception as error:
         if part.extra and isinstance(error, ImportError):
             raise _missing(name, part.extra) from error
@@ -182,6 +209,12 @@ def load(port: str, name: str) -> Any:
             f"the plugin {name!r} of {part.distribution} cannot be imported: {words}",
             hint=f"Reinstall or remove {part.distribution}.",
         ) from error
+    if part.distribution != "asyncrun" and port != "kinds" and not callable(found):
+        raise UsageError(
+            f"the plugin {name!r} of {part.distribution} is no part: {part.target} cannot be called",
+            hint=f"Reinstall or remove {part.distribution}.",
+        )
+    return found
 
 
 def _missing(name: str, extra: str) -> MissingExtraError:
@@ -190,9 +223,9 @@ def _missing(name: str, extra: str) -> MissingExtraError:
     )
 
 
-def _plugins(port: str) -> Iterator[EntryPoint]:
-    yield from entry_points(group=f"asyncrun.{port}")
+def _usable(port: str | None = None, name: str | None = None) -> list[Plugin]:
+    return [plugin for plugin in find_plugins(port, name) if plugin.refusal is None]
 
 
-def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else "an unknown distribution"
+def _location(plugin: Plugin) -> PartLocation:
+    return PartLocation(plugin.target, distribution=plugin.distribution)

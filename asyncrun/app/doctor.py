@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from asyncrun import __version__
+from asyncrun import __version__, registry
 from asyncrun.app.builder import open_builder
 from asyncrun.app.cron import bare_environment, program
 from asyncrun.app.job_checks import mismatches, unusable_parts
@@ -33,18 +33,22 @@ def diagnose(request: Request | None, flags: Sequence[DoctorSetting], environ: M
     A short text is embedded at each place; of a chat model only the list of models is asked for. `flags` are the settings of the call,
     `environ` is the process's own: proxies and bundles of an env file are not used for connections.
     """
-    settings = (*_program(request), *flags, *_network(environ))
+    plugins = [offer for offer in registry.offers(__version__) if offer.part.distribution != "asyncrun" or offer.problem]
+    brought = sorted({f"{offer.part.distribution} {offer.version}" for offer in plugins if offer.part.distribution != "asyncrun"})
+    installed = [DoctorSetting("plugins", ", ".join(brought))] if brought else []
+    warnings = tuple(f"{offer.port} of {offer.part.distribution}: {offer.problem}" for offer in plugins if offer.problem)
+    settings = (*_program(request), *installed, *flags, *_network(environ))
     if request is None:
-        return Diagnosis(settings)
+        return Diagnosis(settings, warnings=warnings)
     redact = Redactor(environment_secrets(request.environ)).redact
     try:
         checkups, wrong = asyncio.run(_check(request))
-        return Diagnosis(settings, tuple(checkups), tuple(map(redact, wrong)))
+        return Diagnosis(settings, tuple(checkups), tuple(map(redact, wrong)), warnings)
     except JobFileError as error:
         # They hold no value of a variable.
-        return Diagnosis(settings, mistakes=tuple(map(str, error.mistakes)))
+        return Diagnosis(settings, mistakes=tuple(map(str, error.mistakes)), warnings=warnings)
     except AsyncrunError as error:
-        return Diagnosis(settings, mistakes=(redact(str(error)),))
+        return Diagnosis(settings, mistakes=(redact(str(error)),), warnings=warnings)
 
 
 def diagnose_under_cron(words: Sequence[str]) -> tuple[int, str, str]:

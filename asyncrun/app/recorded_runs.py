@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -19,7 +19,9 @@ from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.store import TraceStore
 from asyncrun.writers.atomic import AtomicFile
 
-Format = Literal["otlp", "perfetto", "json"]
+if TYPE_CHECKING:
+    from asyncrun.trace.exporters import Exporter
+
 _LATEST = re.compile(r"latest(?:~(\d{1,9}))?")
 
 
@@ -48,15 +50,17 @@ def select_runs(
         return [run for run in runs if job is None or job in (jobs_in(run.summary) or job_names(store.spans(run.run_id)))]
 
 
-def export_trace(state: Path, words: str, form: Format) -> tuple[str, str]:
-    """Return the id of one run, and the run as JSON in the form of another tool. Raises UnknownRunError and StorageError."""
-    from asyncrun.trace.exporters.otlp import otlp_document
-    from asyncrun.trace.exporters.perfetto import perfetto_document
-    from asyncrun.trace.trace_json import plain_document
+def export_trace(state: Path, words: str, form: str) -> tuple[str, str]:
+    """Return the id of one run, and the run as a text in the form of another tool, which an exporter has the name of.
 
-    describe = {"otlp": otlp_document, "perfetto": perfetto_document, "json": plain_document}[form]
+    Raises UsageError for a form that nobody offers, UnknownRunError and StorageError.
+    """
+    from asyncrun import registry
+
+    export: Exporter = registry.load("exporters", form)
     run, spans = read_trace(state, words)
-    return run.run_id, orjson.dumps(describe(run, spans, SystemClock().now())).decode()
+    exported = export(run, spans, SystemClock().now())
+    return run.run_id, exported if isinstance(exported, str) else orjson.dumps(exported).decode()
 
 
 def export_page(state: Path, words: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The trace of a run while it is recorded: opened so that no state of its file stops the run, and sent on to an OTLP collector."""
+"""Who is told of a run: the trace that records it, whatever state its file is in, an OTLP collector, and installed handlers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asyncrun import registry
 from asyncrun.app.recorded_runs import read_trace
 from asyncrun.app.request import SECRET_NAMES, environment_secrets
+from asyncrun.callbacks.base_handler import BaseCallbackHandler, describe_error
 from asyncrun.clock import Clock, SystemClock
-from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, TryLaterError, os_words
+from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, TryLaterError, UsageError, os_words
 from asyncrun.escape import printable
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import TraceConfig
+from asyncrun.plugins import find_plugins
 from asyncrun.process_locks import hold_folder
 from asyncrun.redact import MASK, Redactor
 from asyncrun.trace.recorder import TraceRecorder
@@ -83,6 +86,27 @@ async def send_trace(
         secrets = {*environment_secrets(environ), *([environ[HEADERS]] if environ.get(HEADERS) else [])}
         hint = f"; {error.hint}" if isinstance(error, AsyncrunError) else ""
         warn(f"the trace is not sent on: {printable(Redactor(secrets).redact(str(error)), 300)}{hint}")
+
+
+def build_handlers(names: Iterable[str], warn: Callable[[str], object]) -> list[BaseCallbackHandler]:
+    """Return a new handler of each name; one that cannot be had is told to `warn`, and the run goes on without it. Blocks.
+
+    Raises UsageError for a name that nobody offers.
+    """
+    handlers = []
+    for name in dict.fromkeys(names):
+        try:
+            part = registry.load("handlers", name)
+        except UsageError as error:
+            if name not in {plugin.name for plugin in find_plugins("handlers")}:
+                raise
+            warn(f"this run goes without the handler {name}: {error.message}")
+            continue
+        try:
+            handlers.append(part())
+        except Exception as error:  # another's code: what it watches goes on
+            warn(f"this run goes without the handler {name}: {describe_error(error)}")
+    return handlers
 
 
 def settings_of(jobs: Iterable[Job]) -> dict[str, Any]:

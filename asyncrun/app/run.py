@@ -15,7 +15,7 @@ from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.flag_overrides import Selection, load_jobs
 from asyncrun.app.job_checks import check_jobs, output_path, outputs_read
-from asyncrun.app.recording import hash_of, open_recorder, open_sender, send_trace, settings_of
+from asyncrun.app.recording import build_handlers, hash_of, open_recorder, open_sender, send_trace, settings_of
 from asyncrun.app.request import Request
 from asyncrun.app.run_watch import capture_warnings, watch_run
 from asyncrun.app.state_lock import enter_state_folder, spooled_stdin
@@ -154,7 +154,9 @@ async def _run_locked(
             tell(repaired)
         ledger = Ledger(state / LEDGER, warn)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
-        manager = CallbackManager([recorder, *caller.handlers])
+        handlers = await asyncio.to_thread(build_handlers, request.options.handlers, warn)
+        manager = CallbackManager([recorder, *caller.handlers, *handlers])
+        stack.push_async_callback(manager.aclose)
         builder = JobBuilder(request, job_file, ledger, stop, clock, manager, caller.stdin, warn=tell, redact=redactor.redact)
         stack.push_async_callback(builder.aclose)
         if request.options.retry is not None:

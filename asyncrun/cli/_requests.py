@@ -64,6 +64,15 @@ def parse_part(flag: str, text: str | None) -> Threshold | None:
     return _parsed(flag, text, parse_threshold, "neither a count nor a percentage", THRESHOLDS)
 
 
+def parse_names(text: str | None) -> tuple[str, ...]:
+    """Return the names of a flag that takes several with commas between them.
+
+    >>> parse_names("webhook, slack")
+    ('webhook', 'slack')
+    """
+    return tuple(name for word in (text or "").split(",") if (name := word.strip()))
+
+
 def _parsed(flag: str, text: str | None, parse: Callable[[str], T], otherwise: str, takes: str) -> T | None:
     if text is None:
         return None

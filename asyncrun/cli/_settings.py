@@ -39,6 +39,7 @@ OWN: Mapping[str, KnownSetting] = {
     "executor": KnownSetting("text", ("run",)),
     "summary-file": KnownSetting("path", ("run",)),
     "log-file": KnownSetting("path", ("run",)),
+    "handlers": KnownSetting("text", ("run", "embed", "retry")),
     "embedder": KnownSetting("text", ("embed",)),
     "strict": KnownSetting("flag", ("validate",)),
 }

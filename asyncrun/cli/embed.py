@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from asyncrun.cli._flags_and_completion import GlobalOptions
+from asyncrun.cli.run import Handlers
 
 
 def embed(
@@ -22,6 +23,7 @@ def embed(
         ),
     ] = "local",
     save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Keep the job as a job file, too.")] = None,
+    handlers: Handlers = None,
 ) -> int:
     """Embed files without a job file. Run again, it goes on. The state is in this folder, or beside FILE.
 
@@ -31,13 +33,15 @@ def embed(
 
     from asyncrun.app.embed_command import check_embed, describe_embed, save_job_file
     from asyncrun.app.request import WrittenPath
-    from asyncrun.cli._requests import build_request
+    from asyncrun.cli._requests import build_request, parse_names
     from asyncrun.cli.run import run_and_report
+    from asyncrun.jobs.run_options import RunOptions
 
     folder = save.absolute().parent if save is not None else Path.cwd()
     job = describe_embed(inputs, output, embedder, folder)
     written_paths = () if save is None else (WrittenPath("--save", str(save)),)
-    request = build_request(options, save or Path(job.title), [], text=job.text, written_paths=written_paths)
+    chosen = RunOptions(handlers=parse_names(handlers))
+    request = build_request(options, save or Path(job.title), [], run=chosen, text=job.text, written_paths=written_paths)
     check_embed(request)
     if save is not None:
         save_job_file(save, job.text)

@@ -6,7 +6,7 @@ from asyncrun.cli._flags_and_completion import GlobalOptions
 
 
 def plugins(options: GlobalOptions) -> int:
-    """List what a job file can name, by distribution. Imports none of it.
+    """List what can be named, by distribution. Imports what plugins bring, and says what cannot be used and why.
 
     Example: asyncrun plugins --json
     """

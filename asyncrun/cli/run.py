@@ -60,6 +60,12 @@ SummaryFile = Annotated[
 LogFile = Annotated[
     Path | None, typer.Option(metavar="PATH", show_envvar=False, envvar="ASYNCRUN_LOG_FILE", help="Append the progress there, too.")
 ]
+Handlers = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,...", show_envvar=False, envvar="ASYNCRUN_HANDLERS", help="Installed handlers that are told of the run's events."
+    ),
+]
 
 
 def run(
@@ -83,13 +89,14 @@ def run(
     executor: Executor = None,
     summary_file: SummaryFile = None,
     log_file: LogFile = None,
+    handlers: Handlers = None,
 ) -> int:
     """Run jobs; what is finished is never sent again.
 
     Example: asyncrun run jobs.yaml ask
     """
     from asyncrun.app.request import WrittenPath
-    from asyncrun.cli._requests import build_request, job_file, parse_if_running, parse_part, parse_time, refuse_later
+    from asyncrun.cli._requests import build_request, job_file, parse_if_running, parse_names, parse_part, parse_time, refuse_later
     from asyncrun.jobs.run_options import RunOptions
 
     refuse_later(rebuild=rebuild, executor=executor)
@@ -114,6 +121,7 @@ def run(
         max_delete=parse_part("--max-delete", max_delete),
         refresh=refresh,
         fail_fast=fail_fast,
+        handlers=parse_names(handlers),
     )
     written_paths = tuple(WrittenPath(flag, str(path)) for flag, path in files.items() if path is not None)
     request = build_request(options, file, jobs, var, chosen, written_paths=written_paths)

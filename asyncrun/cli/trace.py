@@ -137,7 +137,9 @@ def export_trace(
     run: RunWord = "latest",
     file: FileFlag = None,
     *,
-    form: Annotated[Literal["otlp", "perfetto", "json"], typer.Option("--format", help="What reads it.")],
+    form: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="What reads it: otlp, perfetto, json, or an installed exporter's name.")
+    ],
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE|-", help="Where it goes.")] = STDOUT,
 ) -> int:
     """Write a run for another tool: OTLP/JSON, Perfetto or plain JSON.

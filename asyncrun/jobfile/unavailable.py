@@ -91,6 +91,8 @@ class Names:
             allowed += " (openai with base_url for any compatible server)"
         if value in PLANNED[port]:
             findings.add_gap("part", path, not_yet(f"the {word} {value}"), allowed)
+        elif (refusal := registry.refusal(port, value)) is not None:
+            findings.add_gap("part", path, refusal, allowed)
         elif not findings.knows(path):
             findings.add(path, f"unknown {word}{findings.quoted(path)}", allowed, suggest(value, built))
         return False

@@ -69,6 +69,7 @@ class RunOptions:
         max_delete: overrides that of every job.
         refresh: whether the named jobs are made again.
         retry: which failed items are sent, and nothing else; None: all that is not finished.
+        handlers: names of installed handlers, which are told of the run's events.
     """
 
     with_needs: bool = True
@@ -86,3 +87,4 @@ class RunOptions:
     max_delete: Threshold | None = None
     refresh: bool = False
     retry: Retry | None = None
+    handlers: tuple[str, ...] = ()

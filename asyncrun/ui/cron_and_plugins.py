@@ -42,13 +42,15 @@ def render_enabling(paths: Sequence[Path]) -> str:
 
 
 def render_plugins(offers: Iterable[Offer]) -> str:
-    """Return the names of all parts by distribution and port; one that needs an extra has it in brackets."""
+    """Return the names of all parts by distribution and port; one that needs an extra has it in brackets, one not used says why below."""
     lines: list[str] = []
     for distribution, own in groupby(sorted(offers, key=_order), lambda offer: f"{offer.part.distribution} {offer.version}".rstrip()):
         lines += [distribution]
-        for port, group in groupby(own, lambda offer: offer.port):
+        parts = list(own)
+        for port, group in groupby(parts, lambda offer: offer.port):
             names = (f"{offer.name} [{offer.part.extra}]" if offer.part.extra else offer.name for offer in group)
             lines.append(f"  {port:<10} {', '.join(names)}")
+        lines += [f"  not used: {offer.port} {offer.name}: {printable(offer.problem)}" for offer in parts if offer.problem]
     return "\n".join(lines)
 
 
@@ -62,6 +64,7 @@ def plugins_document(offers: Iterable[Offer]) -> dict[str, Any]:
             "version": offer.version,
             "target": offer.part.target,
             "extra": offer.part.extra,
+            "problem": offer.problem,
         }
         for offer in sorted(offers, key=_order)
     ]

@@ -39,11 +39,15 @@ class Checkup:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All that was found: settings of the whole, a checkup for each endpoint of each model, mistakes of the job file."""
+    """All that was found: settings of the whole, a checkup for each endpoint of each model, mistakes of the job file.
+
+    `warnings` tell what is not in the way of a run, such as a plugin that cannot be used.
+    """
 
     settings: tuple[DoctorSetting, ...]
     checkups: tuple[Checkup, ...] = ()
     mistakes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -66,7 +70,7 @@ def diagnosis_document(diagnosis: Diagnosis) -> dict[str, Any]:
     """Return the JSON document.
 
     >>> diagnosis_document(Diagnosis(()))
-    {'schema': 1, 'ok': True, 'settings': [], 'models': [], 'mistakes': []}
+    {'schema': 1, 'ok': True, 'settings': [], 'models': [], 'mistakes': [], 'warnings': []}
     """
     models = [{"ok": checkup.error is None, **asdict(checkup), "jobs": list(checkup.jobs)} for checkup in diagnosis.checkups]
     return document(
@@ -74,13 +78,14 @@ def diagnosis_document(diagnosis: Diagnosis) -> dict[str, Any]:
         settings=[asdict(setting) for setting in diagnosis.settings],
         models=[{**model, "settings": list(model["settings"])} for model in models],
         mistakes=list(diagnosis.mistakes),
+        warnings=list(diagnosis.warnings),
     )
 
 
 def _lines(diagnosis: Diagnosis) -> Iterator[str]:
     yield from _table(diagnosis.settings, "")
-    for mistake in diagnosis.mistakes:
-        yield f"FAIL  {mistake}"
+    yield from (f"FAIL  {mistake}" for mistake in diagnosis.mistakes)
+    yield from (f"warn  {warning}" for warning in diagnosis.warnings)
     for checkup in diagnosis.checkups:
         at = f" at {checkup.where}" if checkup.where else ""
         if checkup.error is not None:

@@ -73,7 +73,7 @@ def test_the_schema_validates_the_example_and_refuses_what_the_job_file_refuses(
     assert [document for document in wrong if validator.is_valid(document)] == []
 
 
-def test_plugins_are_told_with_their_distribution_and_never_imported(
+def test_plugins_are_told_with_their_distribution_and_what_is_broken_with_the_reason(
     asyncrun: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     info = tmp_path / "asyncrun_maria-1.2.dist-info"
@@ -87,7 +87,9 @@ def test_plugins_are_told_with_their_distribution_and_never_imported(
     assert part == {
         **{"port": "stores", "name": "maria", "distribution": "asyncrun-maria", "version": "1.2"},
         **{"target": "asyncrun_maria_not_there:Store", "extra": None},
+        "problem": "the plugin 'maria' of asyncrun-maria cannot be imported: No module named 'asyncrun_maria_not_there'",
     }
+    assert f"\n  not used: stores maria: {part['problem']}\n" in shown
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_a_run_looks_at_the_installed_distributions_once(asyncrun: Command, tmp_
         looks.append(chosen)
         return metadata.entry_points(**chosen)
 
-    monkeypatch.setattr("asyncrun.registry.entry_points", look)
+    monkeypatch.setattr("asyncrun.plugins.entry_points", look)
     (tmp_path / "notes.md").write_text("a text\n")
     jobs = "{name: n, kind: embed, input: notes.md, output: out.jsonl}, {name: docs, kind: ingest, input: notes.md}"
     (tmp_path / "jobs.yaml").write_text(f"jobs: [{jobs}]\n")

@@ -1,0 +1,33 @@
+"""What plugins of the tests bring: a handler, an exporter, and what is broken."""
+
+from asyncrun import BaseCallbackHandler
+
+HEARD = []
+
+
+class Loud(BaseCallbackHandler):
+    def __init__(self):
+        super().__init__((), ())
+
+    def on_event_start(self, event_type, payload=None, event_id="", parent_id="", **kwargs):
+        return event_id
+
+    def on_event_end(self, event_type, payload=None, event_id="", **kwargs):
+        HEARD.append(event_type.value)
+
+    def start_trace(self, trace_id=None):
+        pass
+
+    def end_trace(self, trace_id=None, trace_map=None):
+        HEARD.append("end")
+
+
+def broken():
+    raise RuntimeError("no webhook is set")
+
+
+def lines(run, spans, now):
+    return f"{run.run_id}: {len(spans)} spans"
+
+
+NOTHING = 3
