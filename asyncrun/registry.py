@@ -81,7 +81,7 @@ BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
         "json": PartLocation("asyncrun.trace.trace_json:plain_document"),
     },
     "handlers": {},
-    "tokenizers": {"local": PartLocation("asyncrun.embedders.tokenizer:FileTokenizer")},
+    "tokenizers": {"local": PartLocation("asyncrun.embedders.tokenizer:MiniLMTokenizer")},
     "progress": {"bar": PartLocation("asyncrun.ui.progress_choice:open_terminal_progress")},
 }
 

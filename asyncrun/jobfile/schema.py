@@ -69,7 +69,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "batch": "How much one request may carry; default: what the provider takes.",
         "on_too_long": "What becomes of a text that is too long for the model: it fails, is cut, or is embedded in equal parts.",
         "on_empty": "What becomes of an empty text: it fails, or is skipped.",
-        "tokenizer": "all-MiniLM-L6-v2, or the path of a tokenizer.json; default: a safe bound by bytes.",
+        "tokenizer": "all-MiniLM-L6-v2, or the path of a tokenizer.json (extra tokenizers); default: a safe bound by bytes.",
         "price_per_million_tokens": "USD; a budget of money needs it.",
     },
     "LlmConfig": {
@@ -77,7 +77,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "temperature": "The model's temperature.",
         "max_output_tokens": "The longest answer.",
         "system": "The system message.",
-        "tokenizer": "The path of a tokenizer.json that counts for context_tokens; default: a safe bound by bytes.",
+        "tokenizer": "all-MiniLM-L6-v2, or the path of a tokenizer.json (extra tokenizers). Counts for context_tokens; default: by bytes.",
         "price_per_million_tokens": "USD; a budget of money needs it.",
     },
     "BatchConfig": {"max_items": "Texts of one request.", "max_tokens": "Tokens of one request.", "max_bytes": "Bytes of one request."},

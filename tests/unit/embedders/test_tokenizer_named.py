@@ -1,11 +1,13 @@
 """A tokenizer by its name, or as the file that its model comes with."""
 
+import sys
+
 import pytest
 import tokenizers
 
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.embedders.tokenizer import load_tokenizer
-from asyncrun.errors import UsageError
+from asyncrun.errors import MissingExtraError, UsageError
 
 
 @pytest.fixture
@@ -42,3 +44,11 @@ def test_an_embedder_cuts_and_chunks_by_the_tokenizer_that_was_named(file):
     assert tokenizer is not None
     assert tokenizer.count("two") == 2
     assert OpenAIEmbedding("m", environ={}).tokenizer is None
+
+
+def test_without_the_library_a_file_is_told_how_to_be_read(file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(MissingExtraError, match=r"tokenizer\.json needs the extra 'tokenizers'") as caught:
+        load_tokenizer(str(file))
+    assert "asyncrun[tokenizers]" in caught.value.hint
+    assert load_tokenizer("all-MiniLM-L6-v2").count("hello world") == 4
