@@ -122,6 +122,11 @@ class HttpEmbedder(BaseEmbedding):
         return self._service.spaces[input_type]
 
     @property
+    def timeout(self) -> float:
+        """Return the seconds that one attempt may take."""
+        return self.endpoint.timeout
+
+    @property
     def served_by(self) -> str:
         """Return provider, model and host."""
         return f"{self.provider}/{self.model_name} at {self.endpoint.host}"

@@ -11,33 +11,17 @@ from typing import Any, Unpack, cast
 
 from asyncrun.embedders.dialects import DIALECTS
 from asyncrun.embedders.http_embedder import HttpEmbedder, HttpOptions, Service
+from asyncrun.embedders.llama_index_arguments import LlamaIndexArguments, name_positions, translate
 from asyncrun.embedders.providers import PROVIDERS, Provider
-from asyncrun.endpoints.address import Address, auth_header, check_key, find_address, with_query
+from asyncrun.endpoints.address import Address, Key, auth_header, check_key, find_address, keys_in_headers, with_query
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.errors import ArgumentError
 from asyncrun.ports import Tokenizer
 from asyncrun.records import InputType, Space
 
-_LLAMA_INDEX_NAMES = {
-    "model_name": "model",
-    "api_base": "base_url",
-    "azure_endpoint": "base_url",
-    "auth_token": "api_key",
-    "token": "api_key",
-}
-"""The names that LlamaIndex has for arguments, with ours."""
 
-
-class ProviderOptions(HttpOptions, total=False):
-    """The options of every embedder of a provider; LlamaIndex's other names for its arguments are among them."""
-
-    model_name: str
-    deployment_name: str
-    api_base: str
-    azure_endpoint: str
-    auth_token: str
-    token: str
-    embed_batch_size: int
+class ProviderOptions(HttpOptions, LlamaIndexArguments, total=False):
+    """The options of every embedder of a provider; what LlamaIndex's classes take besides is among them."""
 
 
 class ProviderEmbedding(HttpEmbedder):
@@ -49,14 +33,17 @@ class ProviderEmbedding(HttpEmbedder):
             is given here.
         base_url: Default: the provider's, or what its environment variable says.
         dimensions: Asked for, where the model has a choice; the vectors must then have that many numbers.
-        input_type: The provider's own word for what the texts are, instead of its words for documents and queries.
+        input_type: The provider's own word for what the texts are, instead of its words for documents and queries; empty: none is sent.
         space: A name of the vector space, for endpoints that give the same vectors.
         extra_body: Merged into the request's JSON.
         api_version: Of Azure's deployments.
         params: A query string; keys do not belong there.
         tokenizer: The name of one, or the path of a `tokenizer.json`.
         environ: Where environment variables are looked for; default: `os.environ`.
-        options: See `HttpOptions`; `model_name`, `api_base` and others of LlamaIndex's names are understood too.
+        more: What follows the model by position in LlamaIndex's class of this name.
+        options: See `HttpOptions`; what LlamaIndex's classes take besides is understood too (`model_name`, `max_retries`, ...).
+
+    `api_key` shows itself to nobody, `base_url` has no password in it.
 
     Raises ArgumentError for an address, a key or a model that cannot be used.
     """
@@ -66,7 +53,7 @@ class ProviderEmbedding(HttpEmbedder):
     def __init__(
         self,
         model: str | None = None,
-        *,
+        *more: Any,
         api_key: str | None = None,
         base_url: str | None = None,
         dimensions: int | None = None,
@@ -79,21 +66,26 @@ class ProviderEmbedding(HttpEmbedder):
         environ: Mapping[str, str] | None = None,
         **options: Unpack[ProviderOptions],
     ) -> None:
-        other = _pop_other_names(options)
-        http = cast(HttpOptions, options)
-        row, extra = PROVIDERS[self.provider], dict(extra_body or {})
+        named = {"api_key": api_key, "base_url": base_url, "dimensions": dimensions, "input_type": input_type, "extra_body": extra_body}
+        given = name_positions(self.provider, model, more, {**named, **options})
+        told = translate(self.provider, given, named.keys() | HttpOptions.__optional_keys__)
+        http = cast(HttpOptions, {name: value for name, value in told.items() if name in HttpOptions.__optional_keys__})
+        row, extra = PROVIDERS[self.provider], dict(told.get("extra_body", {}))
+        dimensions, input_type = told.get("dimensions"), told.get("input_type")
         # As a default of the argument `help()` would show all of it, keys included.
         environ = os.environ if environ is None else environ
         # A deployment's name goes before that of the model in it, as in LlamaIndex.
-        model = other.get("deployment_name") or model or other.get("model") or _usual_model(row, environ)
-        address = find_address(row.vendor, base_url or other.get("base_url"), api_key or other.get("api_key"), environ)
+        model = str(told.get("deployment") or model or told.get("model") or _usual_model(row, environ))
+        address = find_address(row.vendor, told.get("base_url"), told.get("api_key"), environ)
         url = with_query(row.url(address.base_url, model, api_version), dict(params or {}))
         endpoint = Endpoint(url, auth_header(row.vendor, address.key), http)
         batch = http.get("batch") or row.batch
-        if "embed_batch_size" in other:
-            batch = replace(batch, max_items=other["embed_batch_size"])
+        if "max_items" in told:
+            batch = replace(batch, max_items=told["max_items"])
+        self.api_key = Key(address.key)
+        self.base_url = keys_in_headers(address.base_url, {})[0]
         together = any(extra.get(switch) for switch in row.mixing)
-        words = {kind: row.word(model, kind) if input_type is None else input_type for kind in InputType}
+        words = {kind: row.word(model, kind) if input_type is None else input_type or None for kind in InputType}
         host = endpoint.host if row.vendor.self_hosted or not address.own else None
 
         super().__init__(
@@ -121,6 +113,11 @@ class ProviderEmbedding(HttpEmbedder):
             **http,
         )
 
+    @property
+    def model(self) -> str:
+        """Return the model's name."""
+        return self.model_name
+
 
 def _tokenizer_of(name: str | None) -> Tokenizer | None:
     if name is None:
@@ -128,15 +125,6 @@ def _tokenizer_of(name: str | None) -> Tokenizer | None:
     from asyncrun.embedders.tokenizer import load_tokenizer
 
     return load_tokenizer(name)
-
-
-def _pop_other_names(options: ProviderOptions) -> dict[str, Any]:
-    """Take out of the options what has another name here. Raises TypeError for a name that nobody knows."""
-    untyped = cast(dict[str, Any], options)
-    if unknown := untyped.keys() - ProviderOptions.__optional_keys__:
-        raise TypeError(f"unknown argument {min(unknown)!r}")
-    other = {name: untyped.pop(name) for name in ("deployment_name", "embed_batch_size") if name in untyped}
-    return other | {_LLAMA_INDEX_NAMES[name]: untyped.pop(name) for name in _LLAMA_INDEX_NAMES if name in untyped}
 
 
 def _usual_model(row: Provider, environ: Mapping[str, str]) -> str:

@@ -13,6 +13,19 @@ from asyncrun.errors import ArgumentError, MissingKeyError
 _SECRET = frozenset({"key", "api-key", "apikey", "token", "access-token", "subscription-key", "sig", "signature"})
 
 
+class Key(str):
+    """A key, or an empty text; what shows values to people (a traceback, a debugger, a log of arguments) does not show it.
+
+    >>> Key("no-secret"), Key("no-secret") == "no-secret"
+    (Key('***'), True)
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Key('***')" if self else "Key('')"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """`base_url` is where the vendor is asked; `own` says that this is the vendor's own address, whose key is in the environment."""
