@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -69,10 +70,18 @@ class LibraryMethods(ABC):
         """Return how many texts go out in one request at most."""
         return self.batch.max_items
 
+    @embed_batch_size.setter
+    def embed_batch_size(self, size: int) -> None:
+        self.batch = replace(self.batch, max_items=size)
+
     @property
     def num_workers(self) -> int:
         """Return how many requests of one call are in flight at most."""
         return self.workers
+
+    @num_workers.setter
+    def num_workers(self, number: int) -> None:
+        self.workers = number
 
     async def aget_text_embedding(self, text: str) -> list[float]:
         """Return the vector of a document. Raises ItemError when it has none."""

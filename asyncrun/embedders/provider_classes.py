@@ -16,6 +16,7 @@ from asyncrun.embedders.providers import PROVIDERS, Provider
 from asyncrun.endpoints.address import Address, Key, auth_header, check_key, find_address, keys_in_headers, with_query
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.errors import ArgumentError
+from asyncrun.packing import BatchLimits
 from asyncrun.ports import Tokenizer
 from asyncrun.records import InputType, Space
 
@@ -79,9 +80,6 @@ class ProviderEmbedding(HttpEmbedder):
         address = find_address(row.vendor, told.get("base_url"), told.get("api_key"), environ)
         url = with_query(row.url(address.base_url, model, api_version), dict(params or {}))
         endpoint = Endpoint(url, auth_header(row.vendor, address.key), http)
-        batch = http.get("batch") or row.batch
-        if "max_items" in told:
-            batch = replace(batch, max_items=told["max_items"])
         self.api_key = Key(address.key)
         self.base_url = keys_in_headers(address.base_url, {})[0]
         together = any(extra.get(switch) for switch in row.mixing)
@@ -101,7 +99,7 @@ class ProviderEmbedding(HttpEmbedder):
                 spaces={kind: Space(self.provider, model, dimensions, words[kind], extra, host, space) for kind in InputType},
                 check=partial(_check, row, model, address, list(http.get("headers", {}))),
                 # Alone, a text has the same vector whatever else there is to embed, also after an interruption.
-                batch=replace(batch, max_items=1) if together else batch,
+                batch=_batch(http.get("batch") or row.batch, 1 if together else told.get("max_items")),
                 dimensions=dimensions,
                 max_input_tokens=row.max_input_tokens(model),
                 max_characters=row.input_characters,
@@ -117,6 +115,10 @@ class ProviderEmbedding(HttpEmbedder):
     def model(self) -> str:
         """Return the model's name."""
         return self.model_name
+
+
+def _batch(batch: BatchLimits, max_items: int | None) -> BatchLimits:
+    return batch if max_items is None else replace(batch, max_items=max_items)
 
 
 def _tokenizer_of(name: str | None) -> Tokenizer | None:

@@ -136,6 +136,8 @@ def test_nodes_get_the_vectors_of_what_they_hold():
 def test_an_embedder_has_the_attributes_that_llamaindex_has():
     embedder = Lengths()
     assert (embedder.class_name(), embedder.model_name, embedder.embed_batch_size, embedder.num_workers) == ("Lengths", "rule", 2, 2)
+    embedder.embed_batch_size, embedder.num_workers = 5, 1
+    assert (embedder.batch, embedder.workers) == (BatchLimits(max_items=5), 1)
 
 
 def test_threads_use_one_embedder_at_once():
