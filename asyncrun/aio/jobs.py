@@ -15,6 +15,7 @@ from asyncrun.aio.worker_state import WorkerState
 from asyncrun.aio.workers import Workers
 from asyncrun.callbacks.event_context import current_manager
 from asyncrun.callbacks.job_events import Around, report_jobs
+from asyncrun.callbacks.llama_index_spans import call_span
 from asyncrun.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -84,8 +85,10 @@ async def run_jobs(
 
     manager = callback_manager or current_manager()
     reported: AbstractContextManager[Around[T] | None] = report_jobs(manager) if manager and manager.handlers else nullcontext()
-    with bar or nullcontext(), reported as around:
-        await Workers(source, workers, ended, clock=SystemClock(), around=around).run()
+    spans = call_span(run_jobs, jobs, show_progress=show_progress, workers=workers, desc=desc)
+    with bar or nullcontext(), reported as around, spans as span:
+        await Workers(source, workers, ended, clock=SystemClock(), around=span.around(around)).run()
+        span.result = results
     return cast("list[T]", results)
 
 
