@@ -58,7 +58,6 @@ async def run_jobs(
     >>> asyncio.run(run_jobs([double(1), double(2), lambda: double(3)], workers=2))
     [2, 4, 6]
     """
-    total = known_length(jobs)
     source = open_source(jobs, copy_context())
     results: list[T | None] = []
     bar = None
@@ -68,7 +67,7 @@ async def run_jobs(
         if show_progress:
             from asyncrun.aio.progress_bar import open_bar
 
-            bar = await open_bar(desc or "Running jobs", total)
+            bar = await open_bar(desc or "Running jobs", known_length(jobs))
     except BaseException:
         source.close()
         raise
