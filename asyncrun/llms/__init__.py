@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING
 from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from asyncrun.llms.chat_model import ChatModel, ChatResponse, CompletionResponse, OpenAI
     from asyncrun.llms.interface import Completion, Declined, Llm, Message, Price, Role
     from asyncrun.llms.openai import OpenAIChat
     from asyncrun.records import Answer
 
 _HOMES = {
     "Answer": "interface",
+    "ChatModel": "chat_model",
+    "ChatResponse": "chat_model",
     "Completion": "interface",
+    "CompletionResponse": "chat_model",
     "Declined": "interface",
     "Llm": "interface",
     "Message": "interface",
+    "OpenAI": "chat_model",
     "OpenAIChat": "openai",
     "Price": "interface",
     "Role": "interface",
@@ -24,10 +29,14 @@ _HOMES = {
 
 __all__ = [
     "Answer",
+    "ChatModel",
+    "ChatResponse",
     "Completion",
+    "CompletionResponse",
     "Declined",
     "Llm",
     "Message",
+    "OpenAI",
     "OpenAIChat",
     "Price",
     "Role",

@@ -11,7 +11,7 @@ from asyncrun.errors import AsyncrunError
 from asyncrun.records import Answer, Space
 from asyncrun.usage import Usage, Waits
 
-Role = Literal["system", "user"]
+Role = Literal["system", "user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,9 @@ class Message:
 
     role: Role
     content: str
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.content}"
 
 
 @dataclass(frozen=True, slots=True)
