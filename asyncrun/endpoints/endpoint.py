@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import random
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -182,6 +183,8 @@ class Endpoint:
                         raise
             return CallAnswer(await send(policy=self.policy), counts.usage, counts.waits)
         except RequestError as error:
+            # Its frames hold each other, and the request's body: 60 MB of a long text would stay until the next collection.
+            traceback.clear_frames(error.__traceback__)
             fatal = self._fatal(error, counts)
             return CallFailure(str(error), error.verdict, counts.usage, counts.waits, fatal)
         except AsyncrunError as error:

@@ -1,6 +1,8 @@
 """Embedders behind HTTP when the endpoint is wrong or down: the right error, no needless call, no text blamed, no wrong row."""
 
 import asyncio
+import gc
+import sys
 
 import pytest
 
@@ -141,3 +143,19 @@ async def test_a_text_that_a_server_hangs_on_is_found_and_the_batches_stay_as_la
 async def test_a_slow_server_is_left_and_tried_again(embed):
     async with FakeServer(faults=[Fault(delay=60)]) as server:
         assert len((await embed(server, timeout=1.0)).positions) == 10
+
+
+@pytest.mark.asyncio
+async def test_a_text_that_was_refused_is_let_go_with_its_call(embedder_of):
+    text = "word " * 20_000
+    async with FakeServer(max_input_tokens=10) as server, embedder_of(server) as embedder:
+        await embedder.aembed(["ok"])
+        gc.collect()
+        gc.disable()
+        try:
+            before = sys.getrefcount(text)
+            answer = await embedder.aembed([text])
+            assert [failure.reason for failure in answer.failures] == ["too_long"]
+            assert sys.getrefcount(text) == before
+        finally:
+            gc.enable()
