@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from asyncrun.app.embed_texts import Embeddings, aembed_many, embed
     from asyncrun.app.library import arun, run
     from asyncrun.app.report import Report
+    from asyncrun.app.store import Store
     from asyncrun.callbacks.base import CallbackManager
     from asyncrun.callbacks.base_handler import BaseCallbackHandler
     from asyncrun.callbacks.event_context import EventContext
@@ -36,6 +37,7 @@ _HOMES = {
     "Embeddings": "app.embed_texts",
     "Report": "app.report",
     "RunOptions": "jobs.run_options",
+    "Store": "app.store",
     "StopRunError": "errors",
     "aembed_many": "app.embed_texts",
     "arun": "app.library",
@@ -63,6 +65,7 @@ __all__ = [
     "Report",
     "RunOptions",
     "StopRunError",
+    "Store",
     "aembed_many",
     "arun",
     "asyncio_run",

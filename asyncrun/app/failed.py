@@ -16,11 +16,10 @@ from asyncrun.records import ItemFailure
 
 def failed_items(request: Request) -> list[tuple[str, ItemFailure]]:
     """Return the failed items of the selected jobs, each with its job's name."""
-    return asyncio.run(afailed_items(request))
+    return asyncio.run(_failed_items(request))
 
 
-async def afailed_items(request: Request) -> list[tuple[str, ItemFailure]]:
-    """Return what `failed_items` returns, on the running event loop."""
+async def _failed_items(request: Request) -> list[tuple[str, ItemFailure]]:
     async with open_builder(request) as (builder, jobs):
         found = await asyncio.to_thread(_failures, jobs, builder)
     return [(name, known.failure) for name, failures in found.items() for known in failures.values()]

@@ -100,11 +100,16 @@ async def arun(
         state_dir=None if state_dir is None else Path(state_dir),
         options=options or RunOptions(),
     )
-    progress = open_terminal_progress() if show_progress else Progress()
     try:
-        ran = await arun_jobs_of(request, progress, () if callback_manager is None else tuple(callback_manager.handlers))
+        return await arun_request(request, show_progress=show_progress, callback_manager=callback_manager)
     except JobFileError as error:
         raise error if isinstance(jobs, Path) or request.text is None or request.text is jobs else without_places(error) from None
+
+
+async def arun_request(request: Request, *, show_progress: bool = False, callback_manager: CallbackManager | None = None) -> Report:
+    """Run what a request asks for. Raises as `run`, mistakes with the places that they have in the request's text."""
+    progress = open_terminal_progress() if show_progress else Progress()
+    ran = await arun_jobs_of(request, progress, () if callback_manager is None else tuple(callback_manager.handlers))
     return Report(ran, request)
 
 

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncrun import registry
-from asyncrun.aio.bridge import asyncio_run
-from asyncrun.app.failed import afailed_items
 from asyncrun.app.recorded_runs import export_page, read_trace
 from asyncrun.app.request import Request
 from asyncrun.app.run import RunReport
@@ -28,9 +26,12 @@ from asyncrun.errors import (
 )
 from asyncrun.grammar.file_formats import ids_path, parse_ids
 from asyncrun.humanize import did_you_mean
+from asyncrun.ledger.job_records import known_failures
+from asyncrun.ledger.ledger import Ledger
 from asyncrun.readers.interface import BadRecord
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobResult, Status
+from asyncrun.state_folder import LEDGER, job_file_id, state_file_exists
 from asyncrun.trace.views.runs import render_end
 from asyncrun.usage import Usage
 
@@ -153,11 +154,20 @@ class Report:
         return pa.table({}) if first is None else pa.Table.from_pylist([dict(row) for row in chain([first], rows)])
 
     def failures(self, job: str | None = None) -> list[ItemFailure]:
-        """Return the items of a job, or of all, that have no row, each with its reason and place. Raises UsageError for an unknown job."""
+        """Return the items of a job, or of all, that have no row, each with its reason and place, as the ledger has them now.
+
+        Raises UsageError for an unknown job, StorageError when the state folder is gone.
+        """
         if job is not None:
             self._check(job)
-        failed = asyncio_run(afailed_items(self.request))
-        return [failure for name, failure in failed if job in (None, name)]
+        state, names = self.ran.state, self.jobs if job is None else [job]
+        if not state_file_exists(state / LEDGER):
+            raise StorageError(f"the state folder {state} of the run is gone", hint="Run the jobs again.")
+        ledger, file = Ledger(state / LEDGER), job_file_id(state, self.request.file)
+        try:
+            return [known.failure for name in names for known in known_failures(ledger, f"{file}/{name}").values()]
+        finally:
+            ledger.close()
 
     def trace(self) -> str:
         """Return the trace map and the timing summary, as `asyncrun run` prints them. Raises UnknownRunError, StorageError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 import asyncrun
 from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
-from asyncrun.errors import JobFileError, LockedError, UsageError
+from asyncrun.errors import JobFileError, LockedError, StorageError, UnknownRunError, UsageError
 from asyncrun.jobs import EmbedJob, IngestJob, QueryJob
 from asyncrun.results import Status
 from asyncrun.testing.faults import error
@@ -242,3 +243,23 @@ def test_rows_of_what_is_not_there_are_refused(server: FakeServer) -> None:
 def test_standard_input_belongs_to_the_program(server: FakeServer) -> None:
     with pytest.raises(UsageError, match="belongs to the program"):
         asyncrun.run(notes(server, input="-"))
+
+
+def test_failures_are_told_when_the_input_is_gone(server: FakeServer, folder: Path) -> None:
+    (folder / "notes.jsonl").write_text('{"id": "a", "text": "one"}\n{"id": "b", "text": ""}\n')
+    report = asyncrun.run(notes(server))
+    (folder / "notes.jsonl").unlink()
+    assert [failure.id for failure in report.failures()] == ["b"]
+
+
+def test_a_report_whose_files_are_gone_says_so(server: FakeServer, folder: Path) -> None:
+    report = asyncrun.run(notes(server))
+    (folder / "out.jsonl").unlink()
+    for ask in (report.array, report.table, lambda: list(report.rows())):
+        with pytest.raises(StorageError, match=r"out\.jsonl"):
+            ask()
+    shutil.rmtree(folder / ".asyncrun")
+    for ask in (report.failures, report.trace, report.html):
+        with pytest.raises((StorageError, UnknownRunError)):
+            ask()
+    assert (report.status, report.jobs["notes"].counts.ok) == (Status.SUCCEEDED, 2)

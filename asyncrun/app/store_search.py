@@ -1,0 +1,89 @@
+"""Questions from Python to an open store: embedded by what filled the collection, asked together, nothing written."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from asyncrun.aio.jobs import run_jobs
+from asyncrun.app.model_builder import ModelBuilder
+from asyncrun.errors import ItemError, SpaceMismatchError
+from asyncrun.jobfile.sections import EmbedderConfig
+from asyncrun.jobs.space_check import check_space
+from asyncrun.ledger.ledger import Ledger
+from asyncrun.packing import byte_size, pack
+from asyncrun.records import Embedded, Hit, InputType
+from asyncrun.stores.interface import SearchMode, SearchRequest, Store
+
+if TYPE_CHECKING:
+    from asyncrun.embedders.interface import Embedder
+    from asyncrun.records import Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How questions are asked; see `SearchRequest`."""
+
+    top_k: int
+    mode: SearchMode
+    filter: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoreSearch:
+    """A store with what embeds questions for it; `ledger` knows which embedders there were."""
+
+    store: Store
+    models: ModelBuilder
+    ledger: Ledger
+    one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    async def search(self, texts: Sequence[str], collection: str, embedder: EmbedderConfig | None, asked: Asked) -> list[list[Hit]]:
+        """Return the hits of each question; `embedder` is that of the collection, None where nothing is to be embedded.
+
+        Raises what `asyncrun.Store.search` raises.
+        """
+        model = await asyncio.to_thread(self._ready, collection, embedder)
+        vectors = [None] * len(texts) if model is None else await embed_questions(texts, model)
+        requests = [SearchRequest(text, vector, asked.mode, asked.top_k, asked.filter) for text, vector in zip(texts, vectors, strict=True)]
+        return await asyncio.to_thread(self._ask, collection, requests)
+
+    def _ready(self, collection: str, config: EmbedderConfig | None) -> Embedder | None:
+        """Return what embeds, once it is known that the collection is there and of its space: no request is paid in vain. Blocks."""
+        with self.one_at_a_time:
+            if self.store.fingerprint(collection) is None:
+                self.store.search(collection, [])
+            if config is None:
+                return None
+            embedder = self.models.embedder(config)
+            embedder.check()
+            try:
+                check_space(self.store, collection, embedder, self.ledger)
+            except SpaceMismatchError as error:
+                error.hint = "Name the one that filled it: Store.open(..., embedder=...), or the job file whose job fills it."
+                raise
+            return embedder
+
+    def _ask(self, collection: str, requests: Sequence[SearchRequest]) -> list[list[Hit]]:
+        with self.one_at_a_time:
+            return self.store.search(collection, requests)
+
+
+async def embed_questions(texts: Sequence[str], embedder: Embedder) -> list[Vectors]:
+    """Return the vectors of questions. Raises ItemError for the first that has none, and what ended a call."""
+    batches = list(pack(((at, byte_size(text)) for at, text in enumerate(texts)), embedder.batch, lambda: embedder.tokens_per_byte))
+    calls = [partial(embedder.aembed, [texts[at] for at in batch], InputType.QUERY) for batch in batches]
+    answers: list[Embedded] = [await calls[0]()] if len(calls) == 1 else await run_jobs(calls, workers=embedder.workers)
+    vectors: dict[int, Vectors] = {}
+    for batch, answer in zip(batches, answers, strict=True):
+        answer.or_raise()
+        if answer.failures:
+            failure = answer.failures[0]
+            which = f"question {batch[failure.position]}: " if len(texts) > 1 else ""
+            raise ItemError(f"{which}{failure.message}", reason=failure.reason, hint="Ask with another text.")
+        vectors.update((batch[at], vector) for at, vector in zip(answer.positions, answer.vectors, strict=True))
+    return [vectors[at] for at in range(len(texts))]
