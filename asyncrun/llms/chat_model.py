@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ChatResponse:
-    """What a chat model has answered to messages; `additional_kwargs` holds the tokens that the server has counted.
+    """What a chat model has answered to messages; the tokens that the server has counted are in `additional_kwargs` and `raw`.
 
     >>> str(ChatResponse(Message("assistant", "Yes.")))
     'assistant: Yes.'
@@ -31,6 +31,7 @@ class ChatResponse:
     message: Message
     finish_reason: str | None = None
     additional_kwargs: Mapping[str, int] = field(default_factory=dict)
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         return str(self.message)
@@ -38,7 +39,7 @@ class ChatResponse:
 
 @dataclass(frozen=True, slots=True)
 class CompletionResponse:
-    """What a chat model has answered to a prompt; `additional_kwargs` holds the tokens that the server has counted.
+    """What a chat model has answered to a prompt; the tokens that the server has counted are in `additional_kwargs` and `raw`.
 
     >>> str(CompletionResponse("Yes."))
     'Yes.'
@@ -47,6 +48,7 @@ class CompletionResponse:
     text: str
     finish_reason: str | None = None
     additional_kwargs: Mapping[str, int] = field(default_factory=dict)
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         return self.text
@@ -220,8 +222,10 @@ def _tokens(answer: Answer) -> dict[str, int]:
 
 
 def _chat_response(answer: Answer) -> ChatResponse:
-    return ChatResponse(Message("assistant", answer.text or ""), answer.finish_reason, _tokens(answer))
+    tokens = _tokens(answer)
+    return ChatResponse(Message("assistant", answer.text or ""), answer.finish_reason, tokens, {"usage": tokens})
 
 
 def _completion_response(answer: Answer) -> CompletionResponse:
-    return CompletionResponse(answer.text or "", answer.finish_reason, _tokens(answer))
+    tokens = _tokens(answer)
+    return CompletionResponse(answer.text or "", answer.finish_reason, tokens, {"usage": tokens})
