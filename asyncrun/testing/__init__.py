@@ -7,18 +7,30 @@ from typing import TYPE_CHECKING
 from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from asyncrun.testing.chunkers import ChunkerContract
     from asyncrun.testing.clock import FakeClock
     from asyncrun.testing.dialects import Chat
     from asyncrun.testing.embedders import EmbedderContract
+    from asyncrun.testing.exporters import ExporterContract
     from asyncrun.testing.faults import Fault, SeenRequest
+    from asyncrun.testing.handlers import HandlerContract
+    from asyncrun.testing.kinds import KindContract
     from asyncrun.testing.llms import LlmContract
     from asyncrun.testing.named import fault
     from asyncrun.testing.quota import Quota
+    from asyncrun.testing.readers import ReaderContract
     from asyncrun.testing.server import FakeServer
     from asyncrun.testing.stores import StoreContract
     from asyncrun.testing.vectors import are_right, vector_of
+    from asyncrun.testing.writers import WriterContract
 
 _HOMES = {
+    "ChunkerContract": "chunkers",
+    "ExporterContract": "exporters",
+    "HandlerContract": "handlers",
+    "KindContract": "kinds",
+    "ReaderContract": "readers",
+    "WriterContract": "writers",
     "Chat": "dialects",
     "EmbedderContract": "embedders",
     "FakeClock": "clock",
@@ -35,14 +47,20 @@ _HOMES = {
 
 __all__ = [
     "Chat",
+    "ChunkerContract",
     "EmbedderContract",
+    "ExporterContract",
     "FakeClock",
     "FakeServer",
     "Fault",
+    "HandlerContract",
+    "KindContract",
     "LlmContract",
     "Quota",
+    "ReaderContract",
     "SeenRequest",
     "StoreContract",
+    "WriterContract",
     "are_right",
     "fault",
     "vector_of",

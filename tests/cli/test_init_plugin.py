@@ -1,0 +1,69 @@
+"""`asyncrun init --plugin`: a package whose own tests pass at once, and whose part is used under its name."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from asyncrun.app.init_plugin import STARTERS
+from asyncrun.plugins import PORT_VERSIONS
+
+Command = Callable[..., Any]
+
+
+def install(package: Path, site: Path) -> None:
+    """Leave a package as `pip install` does: its entry points are those of its pyproject.toml."""
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    groups = project["entry-points"].items()
+    lines = [[f"[{group}]", *(f"{name} = {target}" for name, target in points.items())] for group, points in groups]
+    (info / "entry_points.txt").write_text("\n".join(line for group in lines for line in group))
+
+
+def test_every_port_has_a_starter() -> None:
+    assert {starter.port for starter in STARTERS.values()} == PORT_VERSIONS.keys()
+
+
+@pytest.mark.parametrize("kind", STARTERS)
+def test_a_package_passes_its_own_tests_and_is_found_by_its_name(asyncrun: Command, tmp_path: Path, kind: str) -> None:
+    assert asyncrun("init", "--plugin", "two-words", "--kind", kind).code == 0
+    package, site = tmp_path / "asyncrun-two-words", tmp_path / "site"
+    install(package, site)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(package / "src"), str(site)])}
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "error"]
+    tested = subprocess.run(words, cwd=package, env=environ, capture_output=True, text=True, check=False)
+    assert tested.returncode == 0, tested.stdout
+    listed = subprocess.run([sys.executable, "-m", "asyncrun", "plugins"], env=environ, capture_output=True, text=True, check=True).stdout
+    assert f"asyncrun-two-words 0.1.0\n  {STARTERS[kind].port:<10} two-words" in listed
+    assert "not used" not in listed
+    assert yaml.safe_load((package / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["test"]["steps"][-1] == {"run": "pytest"}
+    for command in (["check"], ["format", "--check"]):
+        settings = ["--isolated", "--line-length", "140", "--target-version", "py311", "--no-cache", "."]
+        subprocess.run([str(Path(sys.executable).with_name("ruff")), *command, *settings], cwd=package, check=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--plugin", "Two Words"], "small letters, digits and single hyphens"),
+        (["--plugin", "x", "--kind", "embeder"], "did you mean 'embedder'?"),
+        (["--plugin", "x", "full"], "is there already"),
+    ],
+)
+def test_what_cannot_be_written_is_told_and_nothing_is_written_over(asyncrun: Command, tmp_path: Path, words: list[str], said: str) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    answer = asyncrun("init", *words)
+    assert answer.code in (2, 73)
+    assert said in answer.err
+    assert [path.name for path in tmp_path.rglob("*")] == ["full", "mine.txt"]
