@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import signature
@@ -45,15 +45,10 @@ class CallSpan:
         return spanned
 
 
-@contextmanager
-def call_span(function: Callable[..., Any], *args: Any, **options: Any) -> Generator[CallSpan, None, None]:
+def call_span(function: Callable[..., Any], *args: Any, **options: Any) -> AbstractContextManager[CallSpan]:
     """Make a block the span of a call of a function with these arguments, if somebody listens to LlamaIndex's dispatcher."""
     span = CallSpan(_listening_dispatcher(), function.__name__)
-    if span.dispatcher is None:
-        yield span
-    else:
-        with _open(span, function, *args, **options):
-            yield span
+    return nullcontext(span) if span.dispatcher is None else _open(span, function, *args, **options)
 
 
 def _listening_dispatcher() -> Any:

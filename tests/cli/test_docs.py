@@ -47,6 +47,10 @@ NOT_MADE = {
 """Texts that no script writes, by page and beginning, and why."""
 
 
+LIBRARIES = {r"llama_index|asyncrun\.llama_index": "llama-index", r"langchain|asyncrun\.langchain": "langchain"}
+"""Libraries that blocks import, as a pattern, and what a test then needs."""
+
+
 class Block(NamedTuple):
     """A fenced block, and the line above it."""
 
@@ -75,7 +79,16 @@ def commands(block: Block) -> list[str]:
 
 def in_language(language: str) -> Any:
     chosen = [block for block in BLOCKS if block.language == language and (language != "sh" or commands(block))]
-    return pytest.mark.parametrize("block", chosen, ids=[f"{block.page}-{block.number}" for block in chosen])
+    return pytest.mark.parametrize(
+        "block", [pytest.param(block, id=f"{block.page}-{block.number}", marks=needs(block)) for block in chosen]
+    )
+
+
+def needs(block: Block) -> list[Any]:
+    """Return what a program of Python needs besides us."""
+    return [
+        pytest.mark.needs(need) for library, need in LIBRARIES.items() if re.search(rf"^(from|import) {library}", block.code, re.MULTILINE)
+    ]
 
 
 def test_every_block_is_fenced_and_says_what_it_is() -> None:
@@ -87,7 +100,8 @@ def test_every_block_is_fenced_and_says_what_it_is() -> None:
 
 @in_language("python")
 def test_python_runs_and_prints_something(block: Block, tmp_path: Path) -> None:
-    ran = subprocess.run([sys.executable, "-W", "error", "-c", block.code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    strict = [] if needs(block) else ["-W", "error"]  # others may use what is deprecated
+    ran = subprocess.run([sys.executable, *strict, "-c", block.code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip()
 
