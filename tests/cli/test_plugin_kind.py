@@ -8,7 +8,7 @@ import importlib.util
 import json
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -27,7 +27,7 @@ TEXTS = {"a": "a red apple", "b": "the moon at night", "c": "a red apple", "d": 
 
 
 @pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The example as `pip install` leaves it: its entry points are those of its pyproject.toml."""
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
     info = tmp_path / "site" / "asyncrun_near_duplicates-1.0.dist-info"
@@ -39,6 +39,8 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     (tmp_path / "site" / SOURCE.name).write_text(SOURCE.read_text())
     monkeypatch.syspath_prepend(tmp_path / "site")
+    yield
+    sys.modules.pop(SOURCE.stem, None)  # Each test has one of its own.
 
 
 @pytest.fixture
