@@ -6,9 +6,9 @@ import html
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from asyncrun import registry
 from asyncrun.app.recorded_runs import export_page, read_trace
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+_ROWS_AT_ONCE = 4096
+"""Rows that become a part of an Arrow table together."""
 WIDTH = 100
 """Columns of a trace as text."""
 _ERRORS: Mapping[int, type[AsyncrunError]] = {
@@ -101,13 +103,14 @@ class Report:
 
         Raises UsageError for a job that is not there or has no output, StorageError when that cannot be read.
         """
-        path, form = self._output(job)
-        if form == "npy":
-            ids = parse_ids(_read_text(ids_path(path)))
-            yield from ({"id": name, "embedding": vector} for name, vector in zip(ids, self.array(job), strict=True))
-            return
         import numpy as np
 
+        path, form = self._output(job)
+        if form == "npy":
+            # Mapped, not read: a row is copied when its turn comes.
+            vectors = _load_array(path, mmap_mode="r")
+            yield from ({"id": name, "embedding": np.array(vector)} for name, vector in zip(_read_ids(path), vectors, strict=True))
+            return
         for record in registry.load("readers", form)(path, str(path)):
             if isinstance(record, BadRecord):
                 raise StorageError(record.message, place=record.place)
@@ -127,17 +130,18 @@ class Report:
 
         path, form = self._output(job)
         if form == "npy":
-            try:
-                loaded: np.ndarray = np.load(path)
-            except (OSError, ValueError) as error:
-                raise StorageError(f"{path} cannot be read: {error}") from error
-            return loaded
-        vectors: list[np.ndarray] = []
-        for row in self.rows(job):
+            return _load_array(path)
+        # One growing buffer: a list of a million arrays takes several times the room of their numbers.
+        numbers, rows, size = bytearray(), 0, 0
+        for rows, row in enumerate(self.rows(job), 1):
             if not isinstance(embedding := row.get("embedding"), np.ndarray):
                 raise UsageError(f"the rows of {path} have no embedding", hint="Ask for its rows().")
-            vectors.append(embedding)
-        return np.stack(vectors) if vectors else np.empty((0, 0), np.float32)
+            if rows == 1:
+                size = len(embedding)
+            elif len(embedding) != size:
+                raise StorageError(f"{path} has embeddings of {size} and of {len(embedding)} numbers")
+            numbers += embedding.tobytes()
+        return np.frombuffer(numbers, dtype=np.float32).reshape(rows, size)
 
     def table(self, job: str | None = None) -> pa.Table:
         """Return the rows of a job as an Arrow table (extra `parquet`). Raises as `rows`, and MissingExtraError."""
@@ -150,8 +154,8 @@ class Report:
         if form == "parquet":
             return pq.read_table(path)
         rows = self.rows(job)
-        first = next(rows, None)
-        return pa.table({}) if first is None else pa.Table.from_pylist([dict(row) for row in chain([first], rows)])
+        parts = list(iter(lambda: pa.Table.from_pylist(list(islice(rows, _ROWS_AT_ONCE))), pa.table({})))
+        return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
 
     def failures(self, job: str | None = None) -> list[ItemFailure]:
         """Return the items of a job, or of all, that have no row, each with its reason and place, as the ledger has them now.
@@ -197,8 +201,21 @@ class Report:
         return next(iter(made.values()))
 
 
-def _read_text(path: Path) -> str:
+def _load_array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
+    import numpy as np
+
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        loaded: np.ndarray = np.load(path, mmap_mode=mmap_mode)
+    except (OSError, ValueError) as error:
         raise StorageError(f"{path} cannot be read: {error}") from error
+    return loaded
+
+
+def _read_ids(path: Path) -> Iterator[str]:
+    """Yield the ids of an array's rows, line by line."""
+    try:
+        with ids_path(path).open(encoding="utf-8") as lines:
+            for line in lines:
+                yield from parse_ids(line)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{ids_path(path)} cannot be read: {error}") from error

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +265,60 @@ def test_a_report_whose_files_are_gone_says_so(server: FakeServer, folder: Path)
         with pytest.raises((StorageError, UnknownRunError)):
             ask()
     assert (report.status, report.jobs["notes"].counts.ok) == (Status.SUCCEEDED, 2)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "npy"])
+def test_rows_are_read_as_they_are_asked_for(form: str, server: FakeServer, folder: Path) -> None:
+    (folder / "notes.jsonl").write_text("".join(json.dumps({"id": f"id {n}", "text": f"text {n}"}) + "\n" for n in range(5_000)))
+    report = asyncrun.run(notes(server, output=f"out.{form}"))
+    tracemalloc.start()
+    try:
+        rows = sum(1 for _ in report.rows())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # All rows together take 5 MB and more.
+    assert (rows, peak < 2_000_000) == (5_000, True)
+    array, table = report.array(), report.table()
+    assert (array.shape, array.flags.writeable, table.num_rows) == ((5_000, 8), True, 5_000)
+    assert str(table.schema.field("embedding").type) == "list<item: float>"
+    assert np.array_equal(np.array(table["embedding"].to_pylist(), dtype=np.float32), array)
+
+
+def test_embeddings_of_two_sizes_are_no_array(server: FakeServer, folder: Path) -> None:
+    report = asyncrun.run(notes(server))
+    (folder / "out.jsonl").write_text('{"id": "a", "embedding": [1, 2]}\n{"id": "b", "embedding": [1, 2, 3]}\n')
+    with pytest.raises(StorageError, match="embeddings of 2 and of 3 numbers"):
+        report.array()
+
+
+class Raising(LlamaDebugHandler):
+    """Raises in one of its methods."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(print_trace_on_end=False)
+        setattr(self, method, self.fail)
+
+    def fail(self, *_: Any, **__: Any) -> str:
+        raise RuntimeError("a handler that is broken")
+
+
+@pytest.mark.parametrize("method", ["on_event_start", "on_event_end", "start_trace", "end_trace"])
+def test_a_handler_that_raises_ends_no_run(method: str, server: FakeServer, caplog: pytest.LogCaptureFixture) -> None:
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    report = asyncrun.run(notes(server), callback_manager=CallbackManager([Raising(method), debug]))
+    assert (report.status, len(report.array())) == (Status.SUCCEEDED, 2)
+    assert len(debug.get_event_pairs(CBEventType.EMBEDDING)) == 1
+
+
+def test_jobs_run_in_a_thread(server: FakeServer) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(asyncrun.run, notes(server)).result().status is Status.SUCCEEDED
+
+
+def test_different_jobs_run_at_once_in_one_loop(server: FakeServer) -> None:
+    async def both() -> list[Status]:
+        jobs = (notes(server, name=name, output=f"{name}.jsonl") for name in ("one", "two", "three"))
+        return [report.status for report in await asyncio.gather(*map(asyncrun.arun, jobs))]
+
+    assert asyncio.run(both()) == [Status.SUCCEEDED] * 3
