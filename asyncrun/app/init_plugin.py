@@ -11,6 +11,7 @@ from string import Template
 from asyncrun.errors import OutputError, Place, UsageError, os_words
 from asyncrun.humanize import did_you_mean
 from asyncrun.plugins import PORT_VERSIONS
+from asyncrun.registry import BUILT_IN
 from asyncrun.state_folder import write_new
 
 
@@ -49,6 +50,8 @@ def write_plugin(name: str, kind: str, folder: Path) -> list[Path]:
         raise UsageError(f"--kind takes {', '.join(STARTERS)}, not {kind!r}{did_you_mean(kind, STARTERS)}")
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UsageError(f"a plugin's name is of small letters, digits and single hyphens, not {name!r}", hint="my-model, for example.")
+    if name in BUILT_IN[starter.port]:
+        raise UsageError(f"{name!r} is a name of asyncrun's own among the {starter.port}", hint="Choose another one: two cannot share it.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError("is there already", place=Place(str(folder)), hint="Choose another place.")
     written = []

@@ -57,6 +57,7 @@ def test_a_package_passes_its_own_tests_and_is_found_by_its_name(asyncrun: Comma
     [
         (["--plugin", "Two Words"], "small letters, digits and single hyphens"),
         (["--plugin", "x", "--kind", "embeder"], "did you mean 'embedder'?"),
+        (["--plugin", "csv", "--kind", "writer"], "'csv' is a name of asyncrun's own"),
         (["--plugin", "x", "full"], "is there already"),
     ],
 )
