@@ -48,7 +48,7 @@ _ERRORS: Mapping[int, type[AsyncrunError]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report:
     """How a run ended, and what it has made; in a notebook it shows itself as the page of its trace.
 
@@ -57,6 +57,9 @@ class Report:
 
     ran: RunReport = field(repr=False)
     request: Request = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"<Report of {self.run_id}: {', '.join(f'{name} {job.status}' for name, job in self.jobs.items()) or self.status}>"
 
     @property
     def run_id(self) -> str:

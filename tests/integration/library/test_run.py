@@ -220,6 +220,7 @@ def test_a_key_of_a_job_is_in_no_file_and_in_no_text_of_it(server: FakeServer, f
 def test_a_report_shows_the_trace_as_text_and_in_a_notebook(server: FakeServer) -> None:
     report = asyncrun.run(notes(server))
     assert "|_async_job notes" in report.trace()
+    assert repr(report) == f"<Report of {report.run_id}: notes succeeded>"
     assert "Timing summary" in report.trace()
     shown = report._repr_html_()  # what Jupyter asks for
     assert shown.startswith("<iframe srcdoc=")
