@@ -21,8 +21,6 @@ def test_the_notebook_embeds_a_folder_searches_it_and_draws_the_trace(tmp_path: 
     cells = [cell for cell in json.loads(target.read_text())["cells"] if cell["cell_type"] == "code"]
     outputs = [cell["outputs"] for cell in cells]
     assert "ingest: succeeded: 3 ok" in json.dumps(outputs[1])
-        output.get("text", "") if isinstance(output.get("text"), str) else "".join(output.get("text", "")) for output in outputs[1]
-    )
     assert "cats.md" in json.dumps(outputs[2])
     assert "(3, 384)" in json.dumps(outputs[3])
     page = "".join(outputs[4][-1]["data"]["text/html"])
