@@ -16,7 +16,8 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_the_index_names_every_page_and_no_other() -> None:
-    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    pages = {page.name for page in (ROOT / "docs").iterdir() if page.is_file()} - {"index.md"}
+    docs = ROOT / "docs"
+    index = (docs / "index.md").read_text(encoding="utf-8")
+    pages = {page.relative_to(docs).as_posix() for page in docs.rglob("*") if page.suffix in {".md", ".json"}} - {"index.md"}
     named = {part.partition(")")[0] for part in index.split("](")[1:]}
     assert named == pages
