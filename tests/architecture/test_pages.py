@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
+from asyncrun import errors
 from asyncrun.cli._app import build_app
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+MADE_WITH_THE_SITE = "library-reference.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 
 
-@pytest.mark.parametrize("script", ["job_file_page.py", "man_page.py", "public_names.py"])
+@pytest.mark.parametrize("script", ["job_file_page.py", "man_page.py", "public_names.py", "troubleshooting_page.py"])
 def test_a_generated_file_is_up_to_date(script: str) -> None:
     checked = subprocess.run([sys.executable, ROOT / "scripts" / script, "--check"], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
@@ -35,7 +40,24 @@ def leaves(nav: Any) -> Iterator[str]:
 def test_the_site_shows_every_page_once() -> None:
     config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
     assert config["strict"]
-    assert sorted(leaves(config["nav"])) == sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
+    written = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    assert sorted(leaves(config["nav"])) == sorted({*written, MADE_WITH_THE_SITE})
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_has_every_public_name_once() -> None:
+    reference = script("library_reference")
+    found = re.findall(r"^### (.*)$", reference.page(), re.MULTILINE)
+    public = {name for package in reference.PACKAGES for name in importlib.import_module(package).__all__}
+    assert sorted(found) == sorted(public)
 
 
 def anchors(page: Path) -> set[str]:
@@ -53,6 +75,8 @@ def test_no_link_leads_nowhere(page: Path) -> None:
             continue
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
+        if target == DOCS / MADE_WITH_THE_SITE:
+            continue
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
         # The site has nothing above its folder.
@@ -70,3 +94,13 @@ def test_the_manual_page_tells_of_every_command_and_comes_with_the_wheel() -> No
     assert [name for name in names(build_app(), "asyncrun") if f'.SS "{name} ' not in told] == []
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["shared-data"] == {"man/asyncrun.1": "share/man/man1/asyncrun.1"}
+
+
+def test_troubleshooting_knows_every_error_and_quotes_what_is_said() -> None:
+    page = script("troubleshooting_page")
+    # The roots are raised by none; an item's error stands in the list of failed ones.
+    roots = {"AsyncrunError", "UsageError", "JobFailedError", "TryLaterError", "ItemError", "ArgumentError"}
+    known = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, errors.AsyncrunError)}
+    assert page.WORDS.keys() == known - roots
+    said = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "asyncrun").rglob("*.py"))
+    assert [words for words in page.WORDS.values() if words not in said] == []
