@@ -20,4 +20,4 @@ def test_the_index_names_every_page_and_no_other() -> None:
     index = (docs / "index.md").read_text(encoding="utf-8")
     pages = {page.relative_to(docs).as_posix() for page in docs.rglob("*") if page.suffix in {".md", ".json"}} - {"index.md"}
     named = {part.partition(")")[0] for part in index.split("](")[1:]}
-    assert named == pages
+    assert named == pages - {"index.md"} | {"library-reference.md"}  # which is made with the site

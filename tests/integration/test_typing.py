@@ -1,19 +1,35 @@
-"""Users who check their types strictly can derive handlers and decorate functions."""
+"""Users who check their types strictly: handlers that are derived, decorated functions, and typical uses of each package."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-USERS = Path(__file__).resolve().parents[1] / "programs" / "typed_handlers.py"
+import pytest
+
+PROGRAMS = Path(__file__).resolve().parents[1] / "programs"
+USERS = ["typed_handlers.py", "typical_uses.py"]
 
 
-def test_handlers_can_be_derived_and_functions_decorated(tmp_path: Path) -> None:
-    shutil.copy(USERS, tmp_path / "users.py")
+@pytest.mark.parametrize("program", USERS)
+def test_mypy_finds_no_issue(program: str, tmp_path: Path) -> None:
+    shutil.copy(PROGRAMS / program, tmp_path / "users.py")
     # The rest of the package is checked elsewhere. In this process, mypy would leave a million objects that all later tests go through.
     options = ["--strict", "--config-file=", "--follow-imports=silent", "--cache-dir=cache"]
     command = [sys.executable, "-m", "mypy", *options, "users.py"]
     checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (checked.stdout, checked.stderr, checked.returncode) == ("Success: no issues found in 1 source file\n", "", 0)
+
+
+@pytest.mark.needs("pyright")
+@pytest.mark.parametrize("program", USERS)
+def test_pyright_finds_no_issue(program: str, tmp_path: Path) -> None:
+    shutil.copy(PROGRAMS / program, tmp_path / "users.py")
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps({"typeCheckingMode": "strict", "pythonVersion": "3.11"}))
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", "users.py"]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    found = json.loads(checked.stdout)["generalDiagnostics"]
+    assert [f"{issue['range']['start']['line'] + 1}: {issue['message']}" for issue in found] == []
