@@ -16,6 +16,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 BLOCK = re.compile(r"(?P<above>[^\n]*\n)\n?```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
 NAMED = re.compile(r"`(?P<name>[\w./-]+)`:$")
 NEEDS = {
+    "recipes/docker.md": "check-jsonschema",
     "recipes/duckdb.md": "duckdb",
     "recipes/github-actions.md": "check-jsonschema",
     "recipes/pandas.md": "pandas",
