@@ -21,6 +21,8 @@ ROUNDS = 40
 ASYNCRUN = [sys.executable, "-c", "from asyncrun.cli import main; main()"]
 CALLS = {
     "import typer, rich.console": [sys.executable, "-c", "import typer, rich.console"],
+    "pass": [sys.executable, "-c", "pass"],
+    "import asyncrun": [sys.executable, "-c", "import asyncrun"],
     "--version": [*ASYNCRUN, "--version"],
     "--help": [*ASYNCRUN, "--help"],
     "trace": [*ASYNCRUN, "trace"],
