@@ -322,7 +322,7 @@ class TestManyFiles:
             looked.append(chosen)
             return metadata.entry_points(**chosen)
 
-        monkeypatch.setattr("asyncrun.registry.entry_points", looking)
+        monkeypatch.setattr("asyncrun.plugins.entry_points", looking)
         source = ItemSource(tmp_path, ("docs/*",))
         assert len(list(source.items())) == number
         assert looked == []
