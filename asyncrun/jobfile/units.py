@@ -13,7 +13,7 @@ SHARES = "a percentage above 0 and up to 100%, such as 50%"
 THRESHOLDS = "a whole number such as 10, or a percentage such as 1%"
 MAX_SECONDS = 10 * 365 * 86400.0
 
-_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SECONDS: dict[str, int | Fraction] = {"": 1, "ms": Fraction(1, 1000), "s": 1, "m": 60, "h": 3600, "d": 86400}
 _BYTES = {"": 1, "b": 1}
 _BYTES |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}
 _BYTES |= {f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)}
@@ -53,7 +53,8 @@ def parse_duration(value: float | str) -> float:
     number, unit = _measure(value)
     if unit not in _SECONDS:
         raise ValueError("no such unit of time")
-    seconds = float(number) * _SECONDS[unit]
+    # By fractions: 43 * 0.001 is 0.043000000000000003 in floats, and no longer 0.043.
+    seconds = float(Fraction(number) * _SECONDS[unit])
     if not 0 < seconds <= MAX_SECONDS:
         raise ValueError("0 seconds" if not seconds else "longer than ten years")
     return seconds

@@ -96,9 +96,9 @@ def loaded(text: str, variables: Any) -> dict[str, Any]:
 
 
 def written(value: Any) -> Any:
-    """Return a value as a file has it, where a dollar is doubled."""
+    """Return a value as a file has it, where a dollar is doubled, but in keys, which hold no variables."""
     if isinstance(value, dict):
-        return {written(name): written(each) for name, each in value.items()}
+        return {name: written(each) for name, each in value.items()}
     if isinstance(value, list):
         return [written(each) for each in value]
     return value.replace("$", "$$") if isinstance(value, str) else value
