@@ -42,7 +42,7 @@ def run(
 
     Args:
         jobs: the path of a job file, or its text or mapping; or jobs, made of the keywords that an entry of a job file has.
-        names: which jobs; those that they need run, too. None: all.
+        names: which jobs; those that they need run, too. Without a name all run.
         options: what the flags of `asyncrun run` say.
         variables: values of `${...}`, before those of `environ`.
         environ: the environment, with the keys of providers; None: that of the process.

@@ -56,7 +56,11 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Caller:
-    """Who has asked for a run: what shows it, where standard input is kept, who is told of events, whether signals are taken."""
+    """Who has asked for a run.
+
+    `progress` shows it, `stdin` is where standard input is kept, `handlers` are told of its events, and `ended` of its result, in a thread
+    of its own. Without `signals` those of the process are left to its owner.
+    """
 
     progress: Progress
     stdin: Path | None = None

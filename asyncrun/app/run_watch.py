@@ -68,21 +68,25 @@ async def resume(manager: CallbackManager, renew_connections: Callable[[], Await
 
 @contextmanager
 def capture_warnings(tell: Callable[[str], object]) -> Iterator[None]:
-    """Hand warnings to `tell`, which may be called in any thread; nobody else gets them meanwhile."""
-    logger, handler = logging.getLogger("asyncrun"), _WarningHandler(tell)
-    before = logger.propagate
+    """Hand warnings to `tell`, which may be called in any thread; nobody but other runs of this process gets them meanwhile."""
+    logger = logging.getLogger("asyncrun")
+    others = [each for each in logger.handlers if isinstance(each, _WarningHandler)]
+    handler = _WarningHandler(tell, propagated=others[0].propagated if others else logger.propagate)
     logger.addHandler(handler)
     logger.propagate = False
     try:
         yield
     finally:
-        logger.propagate = before
         logger.removeHandler(handler)
+        # Runs that overlap end in any order: the last one puts back what the first one has found.
+        if not any(isinstance(each, _WarningHandler) for each in logger.handlers):
+            logger.propagate = handler.propagated
 
 
 class _WarningHandler(logging.Handler):
-    def __init__(self, tell: Callable[[str], object]) -> None:
+    def __init__(self, tell: Callable[[str], object], *, propagated: bool) -> None:
         super().__init__(logging.WARNING)
+        self.propagated = propagated
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:

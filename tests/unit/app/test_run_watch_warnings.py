@@ -23,3 +23,17 @@ def test_a_warning_whose_words_do_not_fit_its_values_is_told_all_the_same(words:
     with capture_warnings(heard.append):
         logging.getLogger("asyncrun.plugin").warning(words, *values)
     assert heard == [told]
+
+
+@pytest.mark.parametrize("first_to_end", [0, 1])
+def test_after_runs_that_overlapped_others_hear_warnings_again(first_to_end: int) -> None:
+    logger = logging.getLogger("asyncrun")
+    heard: list[list[str]] = [[], []]
+    runs = [capture_warnings(each.append) for each in heard]
+    for run in runs:
+        run.__enter__()
+    runs[first_to_end].__exit__(None, None, None)
+    logger.warning("one goes on")
+    assert (logger.propagate, heard[1 - first_to_end]) == (False, ["one goes on"])
+    runs[1 - first_to_end].__exit__(None, None, None)
+    assert logger.propagate

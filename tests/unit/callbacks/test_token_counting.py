@@ -127,6 +127,7 @@ def test_a_budget_stops_the_work_at_the_answer_that_goes_past_it_and_before_the_
 def test_embedded_texts_use_no_budget() -> None:
     counter = TokenCountingHandler(tokenizer=str.split, token_budget=0)
     told(counter, CBEventType.EMBEDDING, {EventPayload.CHUNKS: ["one"]})
+    assert (counter.total_embedding_token_count, counter.total_llm_token_count) == (1, 0)
 
 
 async def answered(manager: CallbackManager, done: list[int], number: int) -> None:
