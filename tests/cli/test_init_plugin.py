@@ -39,7 +39,9 @@ def test_a_package_passes_its_own_tests_and_is_found_by_its_name(asyncrun: Comma
     assert asyncrun("init", "--plugin", "two-words", "--kind", kind).code == 0
     package, site = tmp_path / "asyncrun-two-words", tmp_path / "site"
     install(package, site)
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(package / "src"), str(site)])}
+    # Options for the tests of asyncrun are unknown to those of the package.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    environ = {**inherited, "PYTHONPATH": os.pathsep.join([str(package / "src"), str(site)])}
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "error"]
     tested = subprocess.run(words, cwd=package, env=environ, capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stdout
