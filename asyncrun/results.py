@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
 from asyncrun.records import ItemFailure
-from asyncrun.usage import Usage
+from asyncrun.usage import Usage, Waits
 
 EXIT_PRIORITY = (129, 130, 143, 70, 77, 74, 73, 2, 1, 4, 75, 3)
 """Which exit code wins when several apply: a signal first, a partial result last."""
@@ -116,7 +116,10 @@ class Cleaning:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """How one job of a run ended. `bound_by` says what most of its batches' time went to, None when that is not known."""
+    """How one job of a run ended. `bound_by` says what most of its batches' time went to, None when that is not known.
+
+    `waits` are the seconds of all its batches. `failures` holds the first ones; `failed_by` counts all by their reason.
+    """
 
     name: str
     kind: str
@@ -130,6 +133,8 @@ class JobResult:
     bound_by: str | None = None
     output: str | None = None
     failures: tuple[ItemFailure, ...] = ()
+    waits: Waits = Waits()
+    failed_by: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

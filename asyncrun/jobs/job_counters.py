@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -36,6 +37,7 @@ class JobCounters:
         self.usage = Usage()
         self.waits = Waits()
         self.failures: list[ItemFailure] = []
+        self.failed_by: Counter[str] = Counter()
         self.progress = progress
         self.context = context
         self._started = context.clock.monotonic()
@@ -59,6 +61,7 @@ class JobCounters:
         failure = self.context.redacted(failure)
         if len(self.failures) < KEPT_FAILURES:
             self.failures.append(failure)
+        self.failed_by[failure.reason] += 1
         self.add(failed=1)
         self.progress.item_failed(self.name, failure)
 
@@ -70,6 +73,7 @@ class JobCounters:
         for failure in other.failures:
             self.fail(failure)
         if more := other.counts.failed - len(other.failures):
+            self.failed_by += other.failed_by - Counter(failure.reason for failure in other.failures)
             self.add(failed=more)
 
     def say(self, sentences: Iterable[str]) -> None:
@@ -155,4 +159,6 @@ class JobCounters:
             bound_by=bound_by(self.waits, tightest),
             output=output,
             failures=tuple(self.failures),
+            waits=self.waits,
+            failed_by=dict(self.failed_by),
         )

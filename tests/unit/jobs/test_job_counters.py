@@ -107,3 +107,17 @@ def test_what_most_time_went_to_is_said_a_limit_by_its_name(waits: Waits, named:
     made.spend(waits)
     made.spend(waits)
     assert made.result(limits=Limits(requests_per_minute=60, tokens_per_minute=600)).bound_by == named
+
+
+def test_a_result_counts_all_failures_by_their_reason_and_has_the_seconds_that_were_waited() -> None:
+    scanned, made = counters(200), counters(200)
+    fail(scanned, 150)
+    scanned.fail(ItemFailure("x", Place("a"), "bad_record", "no"))
+    scanned.spend(Waits(rate=1.5))
+    made.take(scanned)
+    fail(made, 2)
+    made.spend(Waits(rate=1.0, request=2.0))
+    result = made.result()
+    assert len(result.failures) < 152 < result.counts.failed == 153
+    assert result.failed_by == {"refused": 152, "bad_record": 1}
+    assert result.waits == Waits(rate=2.5, request=2.0)
