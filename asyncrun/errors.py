@@ -41,6 +41,40 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, NamedTuple
 
+__all__ = [
+    "ArgumentError",
+    "AsyncrunError",
+    "AuthError",
+    "BudgetError",
+    "DamagedStateError",
+    "DamagedStoreError",
+    "EndpointError",
+    "ItemError",
+    "JobFailedError",
+    "JobFileError",
+    "LockedError",
+    "MissingExtraError",
+    "MissingKeyError",
+    "Mistake",
+    "NestedLoopError",
+    "OutageError",
+    "OutputError",
+    "Place",
+    "QuotaError",
+    "Reason",
+    "RefusedDeletionError",
+    "ResourceError",
+    "SpaceMismatchError",
+    "StopRunError",
+    "StorageError",
+    "ThrottledError",
+    "TokenBudgetError",
+    "TooManyFailuresError",
+    "TryLaterError",
+    "UnknownRunError",
+    "UsageError",
+]
+
 
 class Place(NamedTuple):
     """Where something stands in a file: `line` and `column` count from 1.

@@ -20,6 +20,7 @@ PACKAGES = (
     "asyncrun.aio",
     "asyncrun.callbacks",
     "asyncrun.embedders",
+    "asyncrun.errors",
     "asyncrun.jobs",
     "asyncrun.llms",
     "asyncrun.stores",

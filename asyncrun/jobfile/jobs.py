@@ -187,8 +187,9 @@ class Job(Model):
         """Check a job that is no entry of a file as if it were one, which also fills in the parts that it names."""
         if info.context is IN_JOB_FILE or not isinstance(value, dict):
             return handler(value)
-        from asyncrun.jobfile.objects import check_job
+        from asyncrun.jobfile.objects import check_job, paths_as_text
 
+        value = paths_as_text(value)
         kind = next(iter(get_args(cls.model_fields["kind"].annotation)), value.get("kind", ""))
         job = check_job(str(kind), value)
         return handler({"kind": kind, **value} | {key: setting_of(job, key) for key in ("embedder", "store", "llm") if key in value})

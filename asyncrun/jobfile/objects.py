@@ -55,6 +55,19 @@ def check_job(kind: str, data: Mapping[str, Any]) -> Job:
     return job
 
 
+def paths_as_text(value: Any) -> Any:
+    """Return what a job is made of with every path as the text that a job file would have.
+
+    >>> paths_as_text({"input": [Path("a.jsonl")], "top_k": 3})
+    {'input': ['a.jsonl'], 'top_k': 3}
+    """
+    if isinstance(value, Mapping):
+        return {name: paths_as_text(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [paths_as_text(each) for each in value]
+    return str(value) if isinstance(value, Path) else value
+
+
 def without_places(error: JobFileError, prefix: str = "") -> JobFileError:
     """Return the error of a job file that has no lines: its mistakes stand at the paths of keys."""
     return JobFileError([replace(mistake, path=mistake.path.removeprefix(prefix), place=None, line=None) for mistake in error.mistakes])

@@ -28,7 +28,8 @@ def test_mypy_finds_no_issue(program: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("program", USERS)
 def test_pyright_finds_no_issue(program: str, tmp_path: Path) -> None:
     shutil.copy(PROGRAMS / program, tmp_path / "users.py")
-    (tmp_path / "pyrightconfig.json").write_text(json.dumps({"typeCheckingMode": "strict", "pythonVersion": "3.11"}))
+    options = {"typeCheckingMode": "strict", "pythonVersion": "3.11", "reportUnnecessaryTypeIgnoreComment": True}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(options))
     command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", "users.py"]
     checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     found = json.loads(checked.stdout)["generalDiagnostics"]

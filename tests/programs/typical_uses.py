@@ -32,6 +32,26 @@ def run_jobs_of_a_folder() -> int:
     return report.exit_code + len(rows)
 
 
+def every_form(folder: Path) -> list[EmbedJob | IngestJob | QueryJob]:
+    """Keys in the forms that a job file has, and paths."""
+    openai = {"provider": "openai", "model": "text-embedding-3-small", "limits": {"requests_per_minute": 600}}
+    return [
+        EmbedJob(name="a", input=folder / "a.jsonl", output=folder / "a.npy", workers="auto", max_failures="1%", embedder="local"),
+        EmbedJob(name="b", input=["b/*.md", folder], output={"path": "-", "format": "jsonl"}, needs=["a"], embedder=openai),
+        IngestJob(name="c", input={"path": "c/*.md", "id": "{path}"}, chunk={"size": 200}, prune=True, max_delete=10),
+        QueryJob(name="d", input="d.jsonl", output="d.jsonl", top_k=3, search="hybrid", max_runtime="15m", budget={"cost": 1.5}),
+    ]
+
+
+def mistakes() -> None:
+    """Each is found before the program runs; without a mistake the comment would be one."""
+    EmbedJob(name="a", input="a.jsonl", output="a.npy", worker=3)  # type: ignore[call-arg]
+    EmbedJob(name="a", input="a.jsonl")  # type: ignore[call-arg]
+    EmbedJob(name="a", input="a.jsonl", output="a.npy", workers="many")  # type: ignore[arg-type]
+    IngestJob(name="a", input="a.jsonl", output="a.npy")  # type: ignore[call-arg]
+    QueryJob(name="a", input="a.jsonl", output="a.jsonl", search="fuzzy")  # type: ignore[arg-type]
+
+
 async def run_one(path: Path) -> Sequence[int]:
     """A job on the running loop."""
     report = await asyncrun.arun(EmbedJob(name="notes", input=str(path), output="notes.npy"), folder=path.parent)

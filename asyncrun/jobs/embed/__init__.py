@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
+from asyncrun.jobfile.job_keys import EmbedKeys
 from asyncrun.jobfile.jobs import Job, OutputField
 from asyncrun.jobs.interface import Builder, JobKind, embedder_spaces
 from asyncrun.records import InputType
@@ -19,7 +20,7 @@ class EmbedJob(Job):
 
     if TYPE_CHECKING:
 
-        def __init__(self, *, name: str, input: Any, output: Any, **keys: Any) -> None:
+        def __init__(self, **keys: Unpack[EmbedKeys]) -> None:
             """Take the keys of an entry in a job file, in the same forms."""
 
     kind: Literal["embed"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
 from pydantic import Field
 
 from asyncrun.jobfile.field_types import CountOrPercent, Flag, Text
+from asyncrun.jobfile.job_keys import IngestKeys
 from asyncrun.jobfile.jobs import Chunking, Job, StoredCollection, StoreField
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobfile.units import Threshold
@@ -34,7 +35,7 @@ class IngestJob(Job):
 
     if TYPE_CHECKING:
 
-        def __init__(self, *, name: str, input: Any, **keys: Any) -> None:
+        def __init__(self, **keys: Unpack[IngestKeys]) -> None:
             """Take the keys of an entry in a job file, in the same forms."""
 
     kind: Literal["ingest"]

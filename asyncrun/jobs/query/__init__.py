@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
 from pydantic import Field
 
 from asyncrun.jobfile.field_types import Count, Text
+from asyncrun.jobfile.job_keys import QueryKeys
 from asyncrun.jobfile.jobs import CheckContext, Job, LlmField, OutputField, PromptField, StoredCollection, StoreField
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobs.interface import Builder, JobKind, JobProblem, embedder_spaces
@@ -33,7 +34,7 @@ class QueryJob(Job):
 
     if TYPE_CHECKING:
 
-        def __init__(self, *, name: str, input: Any, output: Any, **keys: Any) -> None:
+        def __init__(self, **keys: Unpack[QueryKeys]) -> None:
             """Take the keys of an entry in a job file, in the same forms."""
 
     kind: Literal["query"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from asyncrun.jobfile.job_keys import EmbedKeys, IngestKeys, QueryKeys
 from asyncrun.jobfile.loader import LoadOptions, parse_job_file
 from asyncrun.jobfile.objects import as_job_file
 from asyncrun.jobs import EmbedJob, IngestJob, QueryJob
@@ -106,3 +107,19 @@ def test_a_job_object_knows_its_kind(kind: Any, keys: dict[str, Any]) -> None:
     job = kind(name="a", input="a.jsonl", **keys)
     assert job.kind == kind.__name__.removesuffix("Job").lower()
     assert job == kind(name="a", kind=job.kind, input="a.jsonl", **keys)
+
+
+def test_paths_may_be_paths() -> None:
+    job = EmbedJob(name="a", input=[Path("a.jsonl"), Path("b.jsonl")], output=Path("a.npy"), skip=Path("skip.txt"))
+    assert job == EmbedJob(name="a", input=["a.jsonl", "b.jsonl"], output="a.npy", skip="skip.txt")
+    assert EmbedJob(name="a", input={"path": Path("a.jsonl")}, output={"path": Path("a.npy")}).output.path == "a.npy"
+
+
+@pytest.mark.parametrize(("job", "keys"), [(EmbedJob, EmbedKeys), (IngestJob, IngestKeys), (QueryJob, QueryKeys)])
+def test_type_checkers_know_the_keys_of_a_model(job: Any, keys: Any) -> None:
+    fields = {field.alias or name: field for name, field in job.model_fields.items()}
+    hints = get_type_hints(keys)
+    assert set(hints) == set(fields)
+    assert set(keys.__required_keys__) == {name for name, field in fields.items() if field.is_required()} - {"kind"}
+    takes_none = {name for name, field in fields.items() if type(None) in get_args(field.annotation)}
+    assert {name for name, hint in hints.items() if type(None) in get_args(hint)} == takes_none
