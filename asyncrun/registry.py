@@ -82,7 +82,7 @@ BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
     },
     "handlers": {},
     "tokenizers": {"local": PartLocation("asyncrun.embedders.tokenizer:MiniLMTokenizer")},
-    "progress": {"bar": PartLocation("asyncrun.ui.progress_choice:open_terminal_progress")},
+    "progress": {"bar": PartLocation("asyncrun.ui.progress_choice:open_progress")},
 }
 
 

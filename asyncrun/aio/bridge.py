@@ -189,8 +189,9 @@ class _Thread(threading.Thread, Generic[T]):
 def _interrupts_to(cancel: Callable[[], None]) -> Iterator[list[int]]:
     """Let Ctrl-C call `cancel` for a while, and list the signals.
 
-    A KeyboardInterrupt could be raised anywhere in here, and `asyncio.Runner` would cancel its main task, which cannot run now. A
-    program that has a handler of its own keeps it, and a thread that is not the main one gets no signals.
+    A KeyboardInterrupt could be raised anywhere in here, and `asyncio.Runner`, or the kernel of a notebook in a cell that awaits, would
+    cancel its main task, which cannot run now. A program that has a handler of its own keeps it, and a thread that is not the main one
+    gets no signals.
     """
     signals: list[int] = []
 
@@ -200,7 +201,9 @@ def _interrupts_to(cancel: Callable[[], None]) -> Iterator[list[int]]:
 
     before = signal.getsignal(signal.SIGINT)
     of_runner = isinstance(before, functools.partial) and isinstance(getattr(before.func, "__self__", None), asyncio.Runner)
-    if threading.current_thread() is not threading.main_thread() or not (of_runner or before is signal.default_int_handler):
+    of_kernel = getattr(before, "__module__", "").partition(".")[0] == "ipykernel"
+    known = of_runner or of_kernel or before is signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or not known:
         yield signals
         return
     signal.signal(signal.SIGINT, handle)

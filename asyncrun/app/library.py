@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,8 @@ from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.objects import as_job_file, without_places
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ports import Progress
-from asyncrun.ui.progress_choice import open_terminal_progress
+from asyncrun.ui.cell_output import new_cell_output
+from asyncrun.ui.progress_choice import open_progress
 
 if TYPE_CHECKING:
     from asyncrun.callbacks.base import CallbackManager
@@ -48,7 +50,8 @@ def run(
         environ: the environment, with the keys of providers; None: that of the process.
         folder: where the relative paths of a text or of jobs start, and where their state folder is; None: the working directory.
         state_dir: another state folder.
-        show_progress: shows bars on a terminal and plain lines elsewhere, on stderr.
+        show_progress: shows bars on a terminal and plain lines elsewhere, on stderr; in a notebook bars that move in their place, and at
+            the end the trace map with its timing summary.
         callback_manager: its handlers are told of the events of the run.
 
     A job that fails raises nothing: `Report.status` and `Report.exit_code` tell it. What is wrong before the first request is raised:
@@ -108,9 +111,12 @@ async def arun(
 
 async def arun_request(request: Request, *, show_progress: bool = False, callback_manager: CallbackManager | None = None) -> Report:
     """Run what a request asks for. Raises as `run`, mistakes with the places that they have in the request's text."""
-    progress = open_terminal_progress() if show_progress else Progress()
+    progress = open_progress() if show_progress else Progress()
     ran = await arun_jobs_of(request, progress, () if callback_manager is None else tuple(callback_manager.handlers))
-    return Report(ran, request)
+    report = Report(ran, request)
+    if show_progress and (output := new_cell_output()) is not None:
+        output.show(text=await asyncio.to_thread(report.trace))
+    return report
 
 
 def _request(jobs: Jobs, folder: Path, variables: Mapping[str, str]) -> Request:

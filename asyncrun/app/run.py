@@ -183,13 +183,13 @@ async def _run_locked(
         if request.options.max_runtime is not None:
             stack.callback(loop.call_later(request.options.max_runtime, stop.request, MAX_RUNTIME).cancel)
         watched = partial(watch_run, builder, progress, clock, stop, signals=caller.signals)
-        await _run_until_stopped(runner, stop, manager.as_trace(run_id), watched, signals=caller.signals)
+        cancelled = await _run_until_stopped(runner, stop, manager.as_trace(run_id), watched, signals=caller.signals)
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
-        summary = {**summary_document(result), "learned_limits": builder.models.limits.learned_limits()}
-        end = partial(recorder.end_run, status=str(result.status), exit_code=result.exit_code, summary=summary, seconds=result.seconds)
-        await asyncio.to_thread(end)
+        await asyncio.to_thread(_record_end, recorder, result, builder)
         await send_trace(sender, state, run_id, request.environ, tell)
         progress.run_finished(result)
+        if cancelled is not None:
+            raise cancelled
         return result
 
 
@@ -200,6 +200,11 @@ def _planned_jobs(jobs: Sequence[Job], builder: JobBuilder) -> list[PlannedJob]:
 
 def _begin(recorder: TraceRecorder, state: Path, file: Path, jobs: Sequence[Job]) -> str:
     return recorder.begin_run(job_file=recorded_path(state, file), settings=settings_of(jobs), job_file_hash=hash_of(file))
+
+
+def _record_end(recorder: TraceRecorder, result: RunResult, builder: JobBuilder) -> None:
+    summary = {**summary_document(result), "learned_limits": builder.models.limits.learned_limits()}
+    recorder.end_run(status=str(result.status), exit_code=result.exit_code, summary=summary, seconds=result.seconds)
 
 
 def _nothing_failed(progress: Progress, clock: Clock) -> RunResult:
@@ -234,8 +239,11 @@ async def _run_until_stopped(
     watched: Callable[[], AbstractContextManager[None]],
     *,
     signals: bool,
-) -> None:
-    """Run until all jobs have ended, or a signal has cancelled them, or a handler of events has stopped them."""
+) -> asyncio.CancelledError | None:
+    """Run until all jobs have ended, or a signal has cancelled them, or a handler of events has stopped them.
+
+    Returns how the owner of the loop has cancelled it: the caller raises that once the end is recorded.
+    """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # inside asyncio.run
     try:
@@ -243,9 +251,11 @@ async def _run_until_stopped(
             try:
                 with watched():
                     await runner.run()
-            except asyncio.CancelledError:
-                if not stop.requested:
-                    raise
+            except asyncio.CancelledError as error:
+                if not (signals and stop.requested):
+                    stop.request("cancelled")
+                    return error
                 task.uncancel()
     except StopRunError as error:
         stop.request(str(error))
+    return None

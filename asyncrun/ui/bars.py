@@ -115,13 +115,14 @@ def render_frame(tasks: Sequence[TaskState], now: float, width: int, height: int
     shown = open_tasks if len(open_tasks) <= height else open_tasks[: max(height - 1, 0)]
     lines: list[RenderableType] = [render_row(task, now, width, name_width(tasks, width)) for task in shown]
     if folded := open_tasks[len(shown) :]:
-        lines.append(Text(_more(folded), style="dim", no_wrap=True, overflow="ellipsis"))
+        lines.append(Text(count_more(folded), style="dim", no_wrap=True, overflow="ellipsis"))
     return Group(*lines)
 
 
-def _more(tasks: Sequence[TaskState]) -> str:
+def count_more(tasks: Sequence[TaskState]) -> str:
+    """Return how many tasks there are besides those that are drawn, by their status."""
     statuses = [task.status for task in tasks]
-    counted = ((statuses.count(status), status.value) for status in (Status.RUNNING, Status.PENDING))
+    counted = ((statuses.count(status), status.value) for status in sorted(Status, key=lambda each: each is not Status.RUNNING))
     return f"and {len(tasks):,} more: " + ", ".join(f"{number:,} {word}" for number, word in counted if number)
 
 
@@ -148,7 +149,7 @@ def render_row(task: TaskState, now: float, width: int, names: int) -> Renderabl
         cells.append(_bar(task, now, bar))
         room -= bar + 1
     row.add_column(width=max(room, 1), no_wrap=True, overflow="ellipsis")
-    cells.append(Text(_figures(task, now, max(room, 1))))
+    cells.append(Text(render_figures(task, now, max(room, 1))))
     row.add_row(*cells)
     return row
 
@@ -161,7 +162,7 @@ def _bar(task: TaskState, now: float, width: int) -> RenderableType:
     return ProgressBar(total=1, completed=int(task.status is Status.SUCCEEDED or (task.total is None and task.done > 0)), width=width)
 
 
-def _figures(task: TaskState, now: float, room: int) -> str:
+def render_figures(task: TaskState, now: float, room: int) -> str:
     """Return what is known of a task, in the order of reading; where the room is short, what matters least is left out."""
     if task.status is Status.PENDING:
         return ""

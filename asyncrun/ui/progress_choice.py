@@ -10,6 +10,7 @@ from typing import Literal, TextIO
 
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.ports import Progress
+from asyncrun.ui.cell_output import new_cell_output
 
 When = Literal["auto", "always", "never"]
 
@@ -91,11 +92,15 @@ def build_progress(look: Look, *, stdout: TextIO, stderr: TextIO, clock: Clock, 
             return BarProgress(stderr, clock, colour=colour, verbose=verbose)
 
 
-def open_terminal_progress(stream: TextIO | None = None) -> Progress:
-    """Return bars where they can move, plain lines elsewhere; `stream` defaults to stderr.
+def open_progress(stream: TextIO | None = None) -> Progress:
+    """Return bars where they can move, in a notebook as an output of the cell, plain lines elsewhere; `stream` defaults to stderr.
 
     Close it: bars own the last lines of the screen until then.
     """
+    if stream is None and (output := new_cell_output()) is not None:
+        from asyncrun.ui.notebook import NotebookProgress
+
+        return NotebookProgress(output, sys.stderr, SystemClock())
     stream = sys.stderr if stream is None else stream
     terminal = stream.isatty()
     look = Look.BARS if bars_can_move(terminal=terminal, environ=os.environ) else Look.PLAIN

@@ -20,7 +20,10 @@ def test_the_notebook_embeds_a_folder_searches_it_and_draws_the_trace(tmp_path: 
     assert done.returncode == 0, done.stderr
     cells = [cell for cell in json.loads(target.read_text())["cells"] if cell["cell_type"] == "code"]
     outputs = [cell["outputs"] for cell in cells]
-    assert "ingest: succeeded: 3 ok" in json.dumps(outputs[1])
+    bars, trace = (output["data"] for output in outputs[1])
+    assert "ingest: succeeded: 3 ok" in "".join(bars["text/plain"])
+    assert '<progress max="1" value="1.000">' in "".join(bars["text/html"])
+    assert "Timing summary" in "".join(trace["text/plain"])
     assert "cats.md" in json.dumps(outputs[2])
     assert "(3, 384)" in json.dumps(outputs[3])
     page = "".join(outputs[4][-1]["data"]["text/html"])

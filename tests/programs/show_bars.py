@@ -3,9 +3,9 @@
 import sys
 
 from asyncrun.results import Counts
-from asyncrun.ui.progress_choice import open_terminal_progress
+from asyncrun.ui.progress_choice import open_progress
 
-progress = open_terminal_progress()
+progress = open_progress()
 progress.task_started("notes", 2000)
 for _ in range(2000):
     progress.advance("notes", Counts(ok=1))

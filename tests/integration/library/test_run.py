@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import asyncrun
+from asyncrun.app.recorded_runs import read_trace
 from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from asyncrun.errors import JobFileError, LockedError, StorageError, UnknownRunError, UsageError
 from asyncrun.jobs import EmbedJob, IngestJob, QueryJob
@@ -191,6 +192,9 @@ def test_a_cancelled_run_keeps_what_is_finished_and_the_next_one_goes_on(server:
             await running
 
     asyncio.run(cut_short())
+    state = folder / ".asyncrun"
+    stopped, _ = read_trace(state, "latest")
+    assert (stopped.status, stopped.exit_code, stopped.summary["jobs"][0]["reason"]) == ("stopped", 75, "cancelled")
     report = asyncrun.run(job)
     assert (report.status, report.jobs["notes"].counts.cached >= 8) == (Status.SUCCEEDED, True)
     # The known text of the space is sent by each run, and what was in flight is sent again.

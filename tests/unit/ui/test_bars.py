@@ -10,7 +10,7 @@ from asyncrun.registry import load
 from asyncrun.results import Counts, JobResult, Status
 from asyncrun.ui.bars import BarProgress
 from asyncrun.ui.plain_lines import PlainProgress
-from asyncrun.ui.progress_choice import open_terminal_progress
+from asyncrun.ui.progress_choice import open_progress
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def last_lines(stream: io.StringIO) -> str:
 
 
 def test_bars_are_found_by_name() -> None:
-    assert load("progress", "bar") is open_terminal_progress
+    assert load("progress", "bar") is open_progress
 
 
 def test_without_a_terminal_there_are_plain_lines(stream: io.StringIO) -> None:
-    progress = open_terminal_progress(stream)
+    progress = open_progress(stream)
     assert isinstance(progress, PlainProgress)
     progress.task_started("squares", 1)
     progress.task_finished("squares", None)
