@@ -54,10 +54,13 @@ def check_written(request: Request, job_file: JobFile, jobs: Sequence[Job]) -> N
     for a job, also where a flag names it. Raises UsageError.
     """
     options = request.options
-    if not (request.written_paths or request.state_dir or request.env_file or options.input or options.output or options.limit):
+    changed = options.input or options.output or options.limit or options.metrics_file
+    if not (request.written_paths or request.state_dir or request.env_file or changed):
         return
     around = [*_protect_state(request), *_protect_call(request)]
     kept = [*around, *_protect_job_file(job_file)]
+    if options.metrics_file is None:  # Else that takes their place.
+        kept += _protect_metrics(job_file)
     if request.text is None:
         kept.append(protect_files("the job file", [locate(request.file)]))
     own = {job.name: _protect_output(job, job_file.root) for job in job_file.jobs}
@@ -79,7 +82,8 @@ def check_export(request: Request, state: Path, job_files: Sequence[Path]) -> No
     for path in job_files:
         kept.append(protect_files("the job file" if path == request.file else "a job file", [locate(path)]))
         try:
-            kept += _protect_job_file(load_job_file(path, reading))
+            job_file = load_job_file(path, reading)
+            kept += [*_protect_job_file(job_file), *_protect_metrics(job_file)]
         except JobFileError:
             continue  # What it names cannot be told, and no other command runs it either.
     for written in map(_of_flag, request.written_paths):
@@ -115,7 +119,8 @@ def _written(request: Request, job_file: JobFile, jobs: Sequence[Job]) -> Iterat
         if request.options.output is not None and request.options.limit is None
         else []
     )
-    written_paths = [*redirected, *request.written_paths]
+    figures = [] if request.options.metrics_file is None else [WrittenPath("--metrics-file", request.options.metrics_file)]
+    written_paths = [*redirected, *figures, *request.written_paths]
     for job in jobs:
         files = output_files(getattr(job, "output", None), Path())
         if files and job.name not in [target.job for target in written_paths]:
@@ -158,6 +163,11 @@ def _protect_job_file(job_file: JobFile) -> Iterator[Protected]:
         yield _protect_output(job, job_file.root)
     for name, store in job_file.stores.items():
         yield from protect_store(f"the store {name}", store, job_file.root)
+
+
+def _protect_metrics(job_file: JobFile) -> Iterator[Protected]:
+    if job_file.metrics is not None:
+        yield protect_files("the metrics of the job file", [locate(job_file.root / job_file.metrics)])
 
 
 def _protect_output(job: Job, root: Path) -> Protected:

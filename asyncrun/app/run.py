@@ -17,6 +17,7 @@ from asyncrun.app.flag_overrides import Selection, load_jobs
 from asyncrun.app.job_checks import check_jobs, output_path, outputs_read
 from asyncrun.app.recording import build_handlers, hash_of, open_recorder, open_sender, send_trace, settings_of
 from asyncrun.app.request import Request
+from asyncrun.app.run_metrics import metrics_file
 from asyncrun.app.run_watch import capture_warnings, watch_run
 from asyncrun.app.state_lock import enter_state_folder, spooled_stdin
 from asyncrun.callbacks.base import CallbackManager
@@ -114,6 +115,7 @@ async def _run(request: Request, selection: Selection, state: Path, caller: Call
     clock = SystemClock()
     redactor = selection.redactor(request.environ)
     try:
+        figures = await asyncio.to_thread(metrics_file, request.options, selection.job_file)
         pings: AbstractAsyncContextManager[Progress] = nullcontext(caller.progress)
         # A rehearsal with the first items is no news.
         if request.options.limit is None and (addresses := selection.pings()):
@@ -122,7 +124,16 @@ async def _run(request: Request, selection: Selection, state: Path, caller: Call
             pings = with_pings(caller.progress, addresses, redactor, clock)
         # Around the lock: neither the next run nor who reads the end of this one need wait for its last ping.
         async with pings as progress:
-            result = await _run_locked(request, selection, state, replace(caller, progress=progress), redactor=redactor, clock=clock)
+            try:
+                result = await _run_locked(request, selection, state, replace(caller, progress=progress), redactor=redactor, clock=clock)
+            except LockedError:
+                raise  # The run that has the lock tells of itself.
+            except Exception as error:
+                if figures is not None:
+                    await figures.write(error, clock.now(), progress.warn)
+                raise
+            if figures is not None and result.jobs:
+                await figures.write(result, clock.now(), progress.warn)
             await asyncio.to_thread(caller.ended, result)
             return result
     except Exception as error:

@@ -57,6 +57,12 @@ SummaryFile = Annotated[
     Path | None,
     typer.Option(metavar="PATH", show_envvar=False, envvar="ASYNCRUN_SUMMARY_FILE", help="Write the summary there, too, as JSON."),
 ]
+MetricsFile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH", show_envvar=False, envvar="ASYNCRUN_METRICS_FILE", help="Write the run's figures there, for Prometheus (.prom)."
+    ),
+]
 LogFile = Annotated[
     Path | None, typer.Option(metavar="PATH", show_envvar=False, envvar="ASYNCRUN_LOG_FILE", help="Append the progress there, too.")
 ]
@@ -88,6 +94,7 @@ def run(
     fail_fast: FailFast = False,
     executor: Executor = None,
     summary_file: SummaryFile = None,
+    metrics_file: MetricsFile = None,
     log_file: LogFile = None,
     handlers: Handlers = None,
 ) -> int:
@@ -121,6 +128,7 @@ def run(
         max_delete=parse_part("--max-delete", max_delete),
         refresh=refresh,
         fail_fast=fail_fast,
+        metrics_file=metrics_file,
         handlers=parse_names(handlers),
     )
     written_paths = tuple(WrittenPath(flag, str(path)) for flag, path in files.items() if path is not None)

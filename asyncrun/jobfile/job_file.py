@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from asyncrun.errors import Mistake, UsageError
-from asyncrun.jobfile.field_types import VARIABLE_SCHEMA, Accepts, Model
+from asyncrun.jobfile.field_types import VARIABLE_SCHEMA, Accepts, FilePath, Model
 from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobfile.mistakes import suggest
 from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
@@ -32,6 +32,7 @@ class TopLevel(Model):
     trace: TraceConfig = Field(default_factory=TraceConfig)
     executor: ExecutorConfig = Field(default_factory=ExecutorConfig)
     notify: NotifyConfig = Field(default_factory=NotifyConfig)
+    metrics: FilePath | None = None
     jobs: tuple[Job, ...] = Field(min_length=1)
 
 
@@ -40,7 +41,7 @@ class JobFile:
     """A job file that is free of mistakes, as far as the selected jobs reach.
 
     `root` is the folder where relative paths start; `jobs` keep the file's order. `key_files` hold keys; `keyless` says which keys are
-    missing: to look at the jobs none is needed.
+    missing: to look at the jobs none is needed. `metrics` is the file of the last run's figures, None for none.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class JobFile:
     jobs: tuple[Job, ...]
     key_files: tuple[Path, ...] = ()
     keyless: tuple[Mistake, ...] = ()
+    metrics: str | None = None
 
     def absolute(self, path: str) -> Path:
         """Return the absolute path that a path of the file stands for."""

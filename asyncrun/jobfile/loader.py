@@ -16,8 +16,8 @@ from asyncrun.jobfile.job_file import VERSION, JobFile, TopLevel, closure, unkno
 from asyncrun.jobfile.jobs import CheckContext, Job, PartialJob, job_options
 from asyncrun.jobfile.mistakes import Findings, Gap, suggest, with_lines
 from asyncrun.jobfile.needs import Needs, check_cycles, find_needs
-from asyncrun.jobfile.output_checks import check_outputs, written_files
-from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
+from asyncrun.jobfile.output_checks import check_metrics, check_outputs, what_stays, written_files
+from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, MetricsConfig, NotifyConfig, StoreConfig, TraceConfig
 from asyncrun.jobfile.unavailable import Names, note_later
 from asyncrun.jobfile.validation_errors import M, build_model
 from asyncrun.jobfile.variables import Resolver, Variables, declared_variables
@@ -96,9 +96,12 @@ class JobFileLoader:
         trace, executor = self._section("trace", TraceConfig), self._section("executor", ExecutorConfig)
         if executor is not None:
             checks.check_executor(executor, self.findings)
-        notify = self._section("notify", NotifyConfig)
+        notify, metrics = self._section("notify", NotifyConfig), self._metrics()
         entries = self._entries(parts)
         needs = self._checked_needs(entries)
+        stays = what_stays(entries, self.folder, self.path.absolute(), self.resolver.key_files.values())
+        check_outputs(entries, self.folder, stays, self.findings)
+        check_metrics(metrics, entries, self.folder, stays, self.findings)
         reached = self._reached(entries, needs)
         self._check_files(entries, reached)
         keys = self._keys(reached)
@@ -117,6 +120,7 @@ class JobFileLoader:
             trace=trace or TraceConfig(),
             executor=executor or ExecutorConfig(),
             notify=notify or NotifyConfig(),
+            metrics=metrics,
             key_files=tuple(self.folder / file for file in self.resolver.key_files.values()),
             keyless=tuple(gap.mistake for gap in self.findings.gaps if gap.cause == "secret" and self._is_reached(gap, reached)),
             jobs=tuple(entry.job.model_copy(update={"needs": needs[entry.name]}) for entry in entries if _is_whole(entry.job)),
@@ -148,6 +152,12 @@ class JobFileLoader:
         if node is None or is_nothing(node):
             return None
         return self._build(model, self.resolver.data(node, (key,)), (key,))
+
+    def _metrics(self) -> str | None:
+        path: KeyPath = ("metrics",)
+        data = {"metrics": self.resolver.data(self.findings.node(path), path)}
+        made = build_model(MetricsConfig, data, lambda path: path, self.findings)
+        return None if made is None else made.metrics
 
     def _named(self, key: str, model: type[M], check: Callable[[M, KeyPath, Names, Findings], None]) -> dict[str, M | None]:
         """Return the parts of a section by their names, each checked; None for one that is wrong."""
@@ -200,7 +210,6 @@ class JobFileLoader:
         checks.check_names(entries, self.findings)
         needs = find_needs(entries, self.folder, self.findings)
         check_cycles(entries, needs, self.findings)
-        check_outputs(entries, self.folder, self.path.absolute(), self.resolver.key_files.values(), self.findings)
         checks.check_parts(entries, self.names, self.findings)
         checks.check_budgets(entries, self.findings)
         return needs

@@ -65,14 +65,8 @@ def check_format(entry: JobEntry, names: Names, findings: Findings) -> None:
         findings.add(where, "the ending of the path names no format", f"{', '.join(built)}, '-', or a mapping with path and format")
 
 
-def check_outputs(entries: Sequence[JobEntry], root: Path, job_file: Path, key_files: Collection[str], findings: Findings) -> None:
+def check_outputs(entries: Sequence[JobEntry], root: Path, stays: Sequence[Protected], findings: Findings) -> None:
     """Every output is written by one job, at most one goes to stdout, and none is what the job reads or what must stay for others."""
-    kept = [
-        protect_files("the job file", [locate(job_file)]),
-        protect_files("a key file of the job file", [locate(root / path) for path in key_files]),
-        protect_folder("in the state folder", state_folder(job_file)),
-    ]
-    kept += (each for entry in entries if entry.job is not None for each in protect_parts(entry.job, printable(entry.shown, 60), root))
     written: list[Protected] = []
     stdout: JobEntry | None = None
     for entry in entries:
@@ -86,9 +80,34 @@ def check_outputs(entries: Sequence[JobEntry], root: Path, job_file: Path, key_f
             stdout = entry
         elif what := find_collision(files, written):
             findings.add(where, what, "an output of its own")
-        elif not findings.knows(where) and (what := find_collision(files, [protect_input(OWN_INPUT, entry.job.input, root), *kept])):
+        elif not findings.knows(where) and (what := find_collision(files, [protect_input(OWN_INPUT, entry.job.input, root), *stays])):
             findings.add(where, f"the output is {what}", "another path")
         written.append(protect_files(f"the job {entry.shown!r} writes this output too", files))
+
+
+def check_metrics(path: str | None, entries: Sequence[JobEntry], root: Path, stays: Sequence[Protected], findings: Findings) -> None:
+    """The file of the figures is written by nobody else, and is nothing that a job reads or that must stay."""
+    if path is None:
+        return
+    jobs = [(printable(entry.shown, 60), entry.job) for entry in entries if entry.job is not None]
+    kept = [*stays, *(protect_input(f"an input of the job {shown}", job.input, root) for shown, job in jobs)]
+    outputs = ((shown, output_files(setting_of(job, "output"), root)) for shown, job in jobs)
+    kept += (protect_files(f"the output of the job {shown}", [locate(file) for file in files]) for shown, files in outputs)
+    if path == STDOUT:
+        findings.add(("metrics",), "figures are written to a file, which is replaced as a whole", "a path, such as run.prom")
+    elif what := find_collision([locate(root / path)], kept):
+        findings.add(("metrics",), f"the file is {what}", "another path")
+
+
+def what_stays(entries: Sequence[JobEntry], root: Path, job_file: Path, key_files: Collection[str]) -> list[Protected]:
+    """Return what no job may write over. Blocks."""
+    parts = (each for entry in entries if entry.job is not None for each in protect_parts(entry.job, printable(entry.shown, 60), root))
+    return [
+        protect_files("the job file", [locate(job_file)]),
+        protect_files("a key file of the job file", [locate(root / path) for path in key_files]),
+        protect_folder("in the state folder", state_folder(job_file)),
+        *parts,
+    ]
 
 
 def written_files(entries: Sequence[JobEntry], root: Path) -> frozenset[Path]:

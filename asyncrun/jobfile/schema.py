@@ -56,6 +56,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "trace": "How long runs are remembered.",
         "executor": "Where jobs run.",
         "notify": "Who is told that a run has started and how it ended.",
+        "metrics": "A file for Prometheus that is replaced at the end of each run: how its jobs went.",
         "jobs": "What is done.",
     },
     "EndpointConfig": {key: _ENDPOINT[key] for key in ("base_url", "api_key", "limits")},

@@ -236,3 +236,9 @@ class NotifyConfig(Model):
     """Who is told: an address that is called at start and end."""
 
     ping: Annotated[SecretStr, AfterValidator(_address)] | None = None
+
+
+class MetricsConfig(Model):
+    """Where the figures of the last run are written."""
+
+    metrics: FilePath | None = None

@@ -69,6 +69,7 @@ class RunOptions:
         max_delete: overrides that of every job.
         refresh: whether the named jobs are made again.
         retry: which failed items are sent, and nothing else; None: all that is not finished.
+        metrics_file: where the figures of the run are written, instead of where the job file says.
         handlers: names of installed handlers, which are told of the run's events.
     """
 
@@ -87,4 +88,5 @@ class RunOptions:
     max_delete: Threshold | None = None
     refresh: bool = False
     retry: Retry | None = None
+    metrics_file: str | None = None
     handlers: tuple[str, ...] = ()

@@ -146,7 +146,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asyncrun: Command) -
 
 def completed(part: dict[str, Any]) -> dict[str, Any]:
     """Return a whole job file with a part of one: jobs that use what it declares, and what its own jobs leave out."""
-    sections = {"version", "vars", "defaults", "embedders", "llms", "stores", "trace", "executor", "notify", "jobs"}
+    sections = {"version", "vars", "defaults", "embedders", "llms", "stores", "trace", "executor", "notify", "metrics", "jobs"}
     whole = dict(part) if part.keys() <= sections else {"jobs": [part]}
     jobs: list[dict[str, Any]] = [dict(job) for job in whole.get("jobs", ())]
     jobs += [{"embedder": name, "name": f"embed-{name}"} for name in whole.get("embedders", ())]

@@ -41,6 +41,7 @@ ALONE = {
 FLAGS: dict[str, list[str]] = {
     "run --output": ["run", "jobs.jsonl", "notes", "--output"],
     "run --summary-file": ["run", "jobs.jsonl", "notes", "--summary-file"],
+    "run --metrics-file": ["run", "jobs.jsonl", "notes", "--metrics-file"],
     "run --log-file": ["run", "jobs.jsonl", "notes", "--log-file"],
     "export -o": ["export", "jobs.jsonl", "notes", "-o"],
     "trace html -o": ["trace", "html", "-f", "jobs.jsonl", "-o"],
@@ -164,6 +165,7 @@ def test_a_run_is_refused_before_its_log_and_its_state_folder_are_there(asyncrun
     ("words", "path", "what"),
     [
         (["--summary-file", "one.txt", "--log-file", "./one.txt"], "one.txt", "what --summary-file names, too"),
+        (["--metrics-file", "one.txt", "--log-file", "./one.txt"], "one.txt", "what --metrics-file names, too"),
         (["--summary-file", "out/notes.jsonl"], "out/notes.jsonl", "the output of the job notes"),
         (["--output", "new.jsonl", "--log-file", "new.jsonl"], "new.jsonl", "the output of the job notes"),
         (["--output", "new.npy", "--log-file", "new.ids.txt"], "new.ids.txt", "the output of the job notes"),

@@ -17,7 +17,8 @@ def marked(text: str) -> tuple[str, str]:
 ONE_MISTAKE = {
     "unknown key at the top": (
         "§job: 1\njobs: [{JOB}]",
-        "job: unknown key; allowed: version, vars, defaults, embedders, llms, stores, trace, executor, notify, jobs; did you mean 'jobs'?",
+        "job: unknown key; allowed: version, vars, defaults, embedders, llms, stores, trace, executor, notify, metrics, jobs; "
+        "did you mean 'jobs'?",
     ),
     "no jobs": (
         "§version: 1",
@@ -308,6 +309,26 @@ ONE_MISTAKE = {
     "an address of another kind": (
         "notify: {ping: §ftp://hc-ping.example/secret}\njobs: [{JOB}]",
         "notify.ping: not an address that can be pinged; allowed: https://HOST/...",
+    ),
+    "metrics to stdout": (
+        'metrics: §"-"\njobs: [{JOB}]',
+        "metrics: figures are written to a file, which is replaced as a whole; allowed: a path, such as run.prom",
+    ),
+    "metrics that are no path": (
+        "metrics: §[a.prom]\njobs: [{JOB}]",
+        "metrics: a list stands here; allowed: a text",
+    ),
+    "metrics over an output": (
+        "metrics: §./o.jsonl\njobs: [{JOB}]",
+        "metrics: the file is the output of the job a; allowed: another path",
+    ),
+    "metrics over an input": (
+        "metrics: §i\njobs: [{JOB}]",
+        "metrics: the file is an input of the job a; allowed: another path",
+    ),
+    "metrics in the state folder": (
+        "metrics: §.asyncrun/run.prom\njobs: [{JOB}]",
+        "metrics: the file is in the state folder; allowed: another path",
     ),
     "two jobs write one output": (
         "jobs:\n- {JOB}\n- {name: b, kind: embed, input: i, output: §./x/../o.jsonl}",
