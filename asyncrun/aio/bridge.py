@@ -74,6 +74,21 @@ def asyncio_run(coro: Awaitable[T], *, nested: Literal["thread", "patch"] = "thr
         _copy_back(context)
 
 
+def run_then_leave(work: Awaitable[T], leave: Callable[[], Awaitable[object]]) -> T:
+    """Run a coroutine as `asyncio_run` does, and then `leave`, on the same loop, which may end with the call.
+
+    `leave` lets go of what belongs to a loop, such as connections; it is awaited as well when the coroutine raises.
+    """
+
+    async def in_a_loop_of_its_own() -> T:
+        try:
+            return await work
+        finally:
+            await leave()
+
+    return asyncio_run(in_a_loop_of_its_own())
+
+
 async def _awaited(awaitable: Awaitable[T]) -> T:
     return await awaitable
 

@@ -47,7 +47,7 @@ from asyncrun.writers.interface import companions, open_writer
 if TYPE_CHECKING:
     from asyncrun.chunkers.interface import Chunker
     from asyncrun.llms.interface import Llm
-    from asyncrun.stores.interface import Store
+    from asyncrun.stores.interface import VectorStore
 
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ class JobBuilder:
     models: ModelBuilder = field(init=False)
     _deadline: float | None = None
     _run_budget: RunBudget | None = None
-    _stores: list[Store] = field(default_factory=list)
+    _stores: list[VectorStore] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         rng = random.Random()  # noqa: S311  # jitter, no secret
@@ -129,9 +129,9 @@ class JobBuilder:
         """Return a chat model. Blocks."""
         return self.models.llm(config)
 
-    def store(self, config: StoreConfig) -> Store:
+    def store(self, config: StoreConfig) -> VectorStore:
         """Return a store, which is closed with everything else. Blocks."""
-        store: Store = registry.load("stores", config.type)(self.root / config.path)
+        store: VectorStore = registry.load("stores", config.type)(self.root / config.path)
         self._stores.append(store)
         return store
 

@@ -16,6 +16,7 @@ from weakref import finalize
 
 import numpy as np
 
+from asyncrun.aio.bridge import run_then_leave
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.app.state_lock import enter_state_folder
 from asyncrun.clock import SystemClock
@@ -58,8 +59,7 @@ class DurableEmbedder:
 
     def embed(self, texts: Sequence[str], input_type: InputType = InputType.DOCUMENT) -> list[list[float]]:
         """Return the vectors of texts, as `aembed`, from code that is not asynchronous, also where an event loop runs."""
-        rows: list[list[float]] = self.embedder._block_on(self.aembed(texts, input_type))
-        return rows
+        return run_then_leave(self.aembed(texts, input_type), self.embedder.leave_loop)
 
     async def aembed(self, texts: Sequence[str], input_type: InputType = InputType.DOCUMENT) -> list[list[float]]:
         """Return the vectors of texts, in their order.

@@ -17,7 +17,7 @@ from asyncrun.jobs.space_check import check_space
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.packing import byte_size, pack
 from asyncrun.records import Embedded, Hit, InputType
-from asyncrun.stores.interface import SearchMode, SearchRequest, Store
+from asyncrun.stores.interface import SearchMode, SearchRequest, VectorStore
 
 if TYPE_CHECKING:
     from asyncrun.embedders.interface import Embedder
@@ -37,7 +37,7 @@ class Asked:
 class StoreSearch:
     """A store with what embeds questions for it; `ledger` knows which embedders there were."""
 
-    store: Store
+    store: VectorStore
     models: ModelBuilder
     ledger: Ledger
     one_at_a_time: threading.Lock = field(default_factory=threading.Lock)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from asyncrun.callbacks.job_events import Around
 
+_INSTRUMENTATION = "llama_index.core.instrumentation"
+_NOBODY = ("NullSpanHandler", "NullEventHandler")
 _PLACE = "llama_index.core.async_utils"
 
 
@@ -26,7 +28,7 @@ class CallSpan:
     result: Any = None
 
     def around(self, outer: Around[Any] | None) -> Around[Any] | None:
-        """Return what makes each job of the call a span, inside of what is around it already."""
+        """Return what makes each job of the call a span, around what is around it already."""
         if self.dispatcher is None:
             return outer
         name = f"{self.name}.<locals>.worker"
@@ -37,9 +39,10 @@ class CallSpan:
                 return span.result
 
         def spanned(job: Any, index: int) -> Coroutine[Any, Any, Any]:
-            told: Any = worker(job)
+            # Not the other way round: what stops the work before the job begins would close the span's coroutine, and not the job's.
+            told: Any = worker(job if outer is None else outer(job, index))
             told.__qualname__ = getattr(job, "__qualname__", name)
-            coroutine: Coroutine[Any, Any, Any] = told if outer is None else outer(told, index)
+            coroutine: Coroutine[Any, Any, Any] = told
             return coroutine
 
         return spanned
@@ -53,11 +56,11 @@ def call_span(function: Callable[..., Any], *args: Any, **options: Any) -> Abstr
 
 def _listening_dispatcher() -> Any:
     """Return the dispatcher that LlamaIndex's own functions tell, None where it is not in use or nobody listens."""
-    instrumentation = sys.modules.get("llama_index.core.instrumentation")
+    instrumentation = sys.modules.get(_INSTRUMENTATION)
     if instrumentation is None:
         return None
     dispatcher = above = instrumentation.get_dispatcher(_PLACE)
-    while all(type(handler).__name__ == "NullSpanHandler" for handler in above.span_handlers):
+    while all(type(handler).__name__ in _NOBODY for handler in (*above.span_handlers, *above.event_handlers)):
         if not above.propagate:
             return None
         above = above.parent
@@ -66,15 +69,18 @@ def _listening_dispatcher() -> Any:
 
 @contextmanager
 def _open(span: CallSpan, function: Callable[..., Any], *args: Any, **options: Any) -> Generator[CallSpan, None, None]:
-    active = import_module("llama_index.core.instrumentation.span").active_span_id
+    active = import_module(f"{_INSTRUMENTATION}.span").active_span_id
+    tags = import_module(f"{_INSTRUMENTATION}.dispatcher").active_instrument_tags.get()
     told = {"id_": f"{span.name}-{uuid.uuid4()}", "bound_args": signature(function).bind(*args, **options), "instance": None}
     outer = active.get()
     # Put back by value: a coroutine may be closed in another context.
     active.set(told["id_"])
     try:
-        span.dispatcher.span_enter(**told, parent_id=outer)
+        span.dispatcher.span_enter(**told, parent_id=outer, tags=tags)
         yield span
     except BaseException as error:
+        dropped = import_module(f"{_INSTRUMENTATION}.events.span").SpanDropEvent(span_id=told["id_"], err_str=str(error))
+        span.dispatcher.event(dropped)
         span.dispatcher.span_drop(**told, err=error)
         raise
     else:

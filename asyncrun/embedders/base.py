@@ -185,7 +185,7 @@ class BaseEmbedding(LibraryMethods):
         # To tokenize everything once more would cost more than full batches save.
         return pack(((position, byte_size(text)) for position, text in enumerate(texts)), self.batch, lambda: self.tokens_per_byte)
 
-    async def _leave_loop(self) -> None:
+    async def leave_loop(self) -> None:
         """Let go of what belongs to the running event loop, such as connections."""
 
     async def renew_connections(self) -> None:
@@ -193,7 +193,7 @@ class BaseEmbedding(LibraryMethods):
 
     async def aclose(self) -> None:
         """Close connections and threads; may be called twice, and the embedder opens them anew when it is used again."""
-        await self._leave_loop()
+        await self.leave_loop()
 
     async def __aenter__(self) -> Self:
         return self

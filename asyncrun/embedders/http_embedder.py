@@ -261,5 +261,6 @@ class HttpEmbedder(BaseEmbedding):
         """Close the connections that are open, as after the machine was suspended; requests under way keep theirs."""
         await self.endpoint.renew_connections()
 
-    async def _leave_loop(self) -> None:
+    async def leave_loop(self) -> None:
+        """Let go of what belongs to the running event loop, such as connections."""
         await self.endpoint.leave_loop()

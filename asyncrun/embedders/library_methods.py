@@ -57,7 +57,7 @@ class LibraryMethods(ABC):
         """Yield the places of texts that go out together."""
 
     @abstractmethod
-    async def _leave_loop(self) -> None:
+    async def leave_loop(self) -> None:
         """Let go of what belongs to the running event loop, such as connections."""
 
     @classmethod
@@ -127,29 +127,29 @@ class LibraryMethods(ABC):
 
     def get_text_embedding(self, text: str) -> list[float]:
         """Return the vector of a document, as `aget_text_embedding`, from code that is not asynchronous."""
-        return self._block_on(self.aget_text_embedding(text))
+        return self._run_here(self.aget_text_embedding(text))
 
     def get_text_embeddings(self, texts: Sequence[str]) -> list[list[float]]:
         """Return the vectors of documents, as `aget_text_embeddings`, from code that is not asynchronous."""
-        return self._block_on(self.aget_text_embeddings(texts))
+        return self._run_here(self.aget_text_embeddings(texts))
 
     def get_query_embedding(self, query: str) -> list[float]:
         """Return the vector of a query, as `aget_query_embedding`, from code that is not asynchronous."""
-        return self._block_on(self.aget_query_embedding(query))
+        return self._run_here(self.aget_query_embedding(query))
 
     def get_text_embedding_batch(self, texts: Sequence[str], show_progress: bool = False, **_: Any) -> list[list[float]]:
         """Return the vectors of documents, as `aget_text_embedding_batch`, from code that is not asynchronous."""
-        return self._block_on(self.aget_text_embedding_batch(texts, show_progress))
+        return self._run_here(self.aget_text_embedding_batch(texts, show_progress))
 
     def get_agg_embedding_from_queries(
         self, queries: Sequence[str], agg_fn: Callable[[Sequence[Vector]], list[float]] | None = None
     ) -> list[float]:
         """Return what `agg_fn` (the mean) makes of the vectors of queries, from code that is not asynchronous."""
-        return self._block_on(self.aget_agg_embedding_from_queries(queries, agg_fn))
+        return self._run_here(self.aget_agg_embedding_from_queries(queries, agg_fn))
 
     def __call__(self, nodes: Nodes, **kwargs: Any) -> Nodes:
         """Give LlamaIndex's nodes the vectors of what they hold, from code that is not asynchronous."""
-        return self._block_on(self.acall(nodes, **kwargs))
+        return self._run_here(self.acall(nodes, **kwargs))
 
     def similarity(self, embedding1: Vector, embedding2: Vector, mode: SimilarityMode | str = SimilarityMode.DEFAULT) -> float:
         """Return how alike two vectors are: `cosine`, `dot_product` or `euclidean`; higher is more alike."""
@@ -169,16 +169,10 @@ class LibraryMethods(ABC):
             event.on_end({EventPayload.CHUNKS: list(texts), EventPayload.EMBEDDINGS: rows, "tokens": answer.usage.tokens})
         return rows
 
-    def _block_on(self, work: Coroutine[Any, Any, T]) -> T:
-        from asyncrun.aio.bridge import asyncio_run
+    def _run_here(self, work: Coroutine[Any, Any, T]) -> T:
+        from asyncrun.aio.bridge import run_then_leave
 
-        async def in_a_loop_of_its_own() -> T:
-            try:
-                return await work
-            finally:
-                await self._leave_loop()
-
-        result: T = asyncio_run(in_a_loop_of_its_own())
+        result: T = run_then_leave(work, self.leave_loop)
         return result
 
 

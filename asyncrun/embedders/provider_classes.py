@@ -199,6 +199,10 @@ class GeminiEmbedding(ProviderEmbedding):
     provider = "gemini"
 
 
+GoogleGenAIEmbedding = GeminiEmbedding
+"""What LlamaIndex calls it by today; its `class_name` is the other one there, too."""
+
+
 class IsaacusEmbedding(ProviderEmbedding):
     """Embeds with Isaacus; the default model is kanon-2-embedder, the variables are ISAACUS_API_KEY and ISAACUS_BASE_URL."""
 

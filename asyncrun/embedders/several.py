@@ -242,7 +242,8 @@ class SeveralEmbedders(BaseEmbedding):
         """Close the connections that are open, as after the machine was suspended; requests under way keep theirs."""
         await self._replicas.renew_connections()
 
-    async def _leave_loop(self) -> None:
+    async def leave_loop(self) -> None:
+        """Let go of what belongs to the running event loop, such as connections."""
         comparisons = list(self._comparisons)
         for comparison in comparisons:
             comparison.cancel()

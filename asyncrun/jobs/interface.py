@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from asyncrun.ledger.ledger import Ledger
     from asyncrun.llms.interface import Llm
     from asyncrun.readers.distinct_items import DistinctSource
-    from asyncrun.stores.interface import Store
+    from asyncrun.stores.interface import VectorStore
 
 J = TypeVar("J", bound="Job")
 
@@ -65,7 +65,7 @@ class Builder(Protocol):
     def llm(self, config: LlmConfig) -> Llm:
         """Return a chat model."""
 
-    def store(self, config: StoreConfig) -> Store:
+    def store(self, config: StoreConfig) -> VectorStore:
         """Return a store."""
 
     def chunker(self, config: Chunking, embedder: Embedder) -> Chunker:

@@ -14,7 +14,7 @@ from asyncrun.ledger.spaces import vectors_in
 from asyncrun.readers.distinct_items import DistinctSource
 from asyncrun.readers.missing_fields import describe_fields
 from asyncrun.records import Space
-from asyncrun.stores.interface import FieldStore, Store
+from asyncrun.stores.interface import FieldStore, VectorStore
 
 NAMED_FILES = 3
 
@@ -52,7 +52,7 @@ def skipped_files_notes(source: DistinctSource) -> tuple[str, ...]:
     return (f"{counted(len(files), 'file')} passed over, hidden or of a type that nothing reads: {named}",)
 
 
-def filter_notes(store: Store, collection: str, text: str | None, more: Iterable[str] = ()) -> tuple[str, ...]:
+def filter_notes(store: VectorStore, collection: str, text: str | None, more: Iterable[str] = ()) -> tuple[str, ...]:
     """Return a sentence for each field of a filter that no document has, or will have: `more` are fields that are to come. Blocks."""
     if text is None:
         return ()

@@ -19,13 +19,13 @@ from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Ledger, other_size
 from asyncrun.ledger.spaces import add_servers, known_servers, space_of
 from asyncrun.records import Embedded, InputType, Pending, Space, text_key
-from asyncrun.stores.interface import Store
+from asyncrun.stores.interface import VectorStore
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
 
 
-def check_space(store: Store, collection: str, embedder: Embedder, ledger: Ledger) -> None:
+def check_space(store: VectorStore, collection: str, embedder: Embedder, ledger: Ledger) -> None:
     """Raise SpaceMismatchError when a collection holds vectors of another space than the embedder's, and say whose. Blocks."""
     space = embedder.space(InputType.DOCUMENT)
     found = store.fingerprint(collection)
@@ -38,7 +38,7 @@ def check_space(store: Store, collection: str, embedder: Embedder, ledger: Ledge
     )
 
 
-def space_problems(store: Store, collection: str, job: Job, builder: Builder) -> Iterator[JobProblem]:
+def space_problems(store: VectorStore, collection: str, job: Job, builder: Builder) -> Iterator[JobProblem]:
     """Yield what is wrong with a job's collection if it holds vectors of another space than the job's embedder makes. Blocks."""
     try:
         check_space(store, collection, builder.embedder(job), builder.ledger)

@@ -95,11 +95,11 @@ class ChatModel:
 
     def chat(self, messages: Sequence[Any]) -> ChatResponse:
         """Return the answer to messages, as `achat`, from code that is not asynchronous."""
-        return self._block_on(self.achat(messages))
+        return self._run_here(self.achat(messages))
 
     def complete(self, prompt: str) -> CompletionResponse:
         """Return the answer to a prompt, as `acomplete`, from code that is not asynchronous."""
-        return self._block_on(self.acomplete(prompt))
+        return self._run_here(self.acomplete(prompt))
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; the model opens them anew when it is used again."""
@@ -126,16 +126,10 @@ class ChatModel:
             event.on_end({**asked, word: response, **tokens, "finish_reason": answer.finish_reason})
         return response
 
-    def _block_on(self, work: Coroutine[Any, Any, T]) -> T:
-        from asyncrun.aio.bridge import asyncio_run
+    def _run_here(self, work: Coroutine[Any, Any, T]) -> T:
+        from asyncrun.aio.bridge import run_then_leave
 
-        async def in_a_loop_of_its_own() -> T:
-            try:
-                return await work
-            finally:
-                await self.llm.aclose()
-
-        result: T = asyncio_run(in_a_loop_of_its_own())
+        result: T = run_then_leave(work, self.llm.aclose)
         return result
 
 

@@ -8,7 +8,7 @@ from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.records import Hit
-    from asyncrun.stores.interface import Collection, FieldStore, RepairableStore, SearchMode, SearchRequest, Store, StoredDocument
+    from asyncrun.stores.interface import Collection, FieldStore, RepairableStore, SearchMode, SearchRequest, StoredDocument, VectorStore
     from asyncrun.stores.sqlite import SqliteStore
 
 _HOMES = {
@@ -19,8 +19,8 @@ _HOMES = {
     "SearchMode": "interface",
     "SearchRequest": "interface",
     "SqliteStore": "sqlite",
-    "Store": "interface",
     "StoredDocument": "interface",
+    "VectorStore": "interface",
 }
 
 __all__ = [
@@ -31,11 +31,11 @@ __all__ = [
     "SearchMode",
     "SearchRequest",
     "SqliteStore",
-    "Store",
     "StoredDocument",
+    "VectorStore",
 ]
 
-__getattr__ = load_on_use(__name__, _HOMES)
+__getattr__ = load_on_use(__name__, _HOMES, renamed={"Store": "VectorStore"})
 
 
 def __dir__() -> list[str]:

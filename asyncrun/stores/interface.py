@@ -55,7 +55,7 @@ class SearchRequest:
     filter: str | None = None
 
 
-class Store(Protocol):
+class VectorStore(Protocol):
     """Keeps collections. Its methods block: callers run them in a worker thread, one at a time.
 
     `source` is who owns documents; only documents of the named source are ever touched. What an adapter cannot do, it refuses.

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from asyncrun.errors import SpaceMismatchError, UsageError
 from asyncrun.grammar.filter import MAX_DEPTH, Filter
 from asyncrun.records import Chunk
-from asyncrun.stores.interface import Collection, SearchMode, SearchRequest, Store, StoredDocument
+from asyncrun.stores.interface import Collection, SearchMode, SearchRequest, StoredDocument, VectorStore
 from asyncrun.stores.sqlite.search import fuse, fusion_depth
 from asyncrun.testing.filters import filters, metadata, passes, render_filter
 
-OpenStore: TypeAlias = Callable[[], Store]
+OpenStore: TypeAlias = Callable[[], VectorStore]
 
 # The store of a test lives through all of the test's examples; each example makes a collection of its own.
 _EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -38,7 +38,7 @@ def make_document(
 
 
 def search_ids(
-    store: Store,
+    store: VectorStore,
     text: str,
     vector: Sequence[float],
     mode: SearchMode,
@@ -65,7 +65,7 @@ class StoreContract:
         raise NotImplementedError
 
     @pytest.fixture
-    def store(self, open_store: OpenStore) -> Iterator[Store]:
+    def store(self, open_store: OpenStore) -> Iterator[VectorStore]:
         """Return an open store with one empty collection, `notes`, of three dimensions."""
         store = open_store()
         store.open_collection(Collection("notes", "a" * 32, 3))
@@ -81,7 +81,7 @@ class StoreContract:
         store.close()
         store.close()
 
-    def test_a_collection_keeps_its_space(self, store: Store) -> None:
+    def test_a_collection_keeps_its_space(self, store: VectorStore) -> None:
         store.open_collection(Collection("notes", "a" * 32, 3))
         assert store.fingerprint("notes") == "a" * 32
         for other in (Collection("notes", "b" * 32, 3), Collection("notes", "a" * 32, 4)):
@@ -92,18 +92,18 @@ class StoreContract:
         with pytest.raises(SpaceMismatchError):
             search_ids(store, "", [1, 0], "vector")
 
-    def test_a_collection_must_be_opened_before_it_is_filled(self, store: Store) -> None:
+    def test_a_collection_must_be_opened_before_it_is_filled(self, store: VectorStore) -> None:
         with pytest.raises(UsageError, match="other"):
             store.commit("other", "docs", [make_document("a", ["text"], [[1, 0, 0]])])
 
     @pytest.mark.parametrize("vectors", [[[1, 0, 0]], [[1, 0, 0], [math.nan, 0, 0]], [[1, 0, 0], [math.inf, 0, 0]]])
-    def test_what_is_not_one_finite_vector_a_chunk_is_refused_whole(self, store: Store, vectors: list[list[float]]) -> None:
+    def test_what_is_not_one_finite_vector_a_chunk_is_refused_whole(self, store: VectorStore, vectors: list[list[float]]) -> None:
         chunks = [Chunk("one", 0, 3, 0), Chunk("two", 3, 6, 1)]
         with pytest.raises(ValueError, match="document 'a'"):
             store.commit("notes", "docs", [StoredDocument("a", "mark", chunks, np.array(vectors, dtype=np.float32))])
         assert store.marks("notes", "docs") == {}
 
-    def test_what_is_committed_comes_back_as_it_was(self, open_store: OpenStore, store: Store) -> None:
+    def test_what_is_committed_comes_back_as_it_was(self, open_store: OpenStore, store: VectorStore) -> None:
         about = {"lang": "en", "year": 2024, "price": 0.1, "draft": False, "none": None, "tags": ["a", "ß"], "author": {"name": "O'Hara"}}
         store.commit("notes", "docs", [make_document("a/b.md", ["Grüße, ", "\U0001f600\nworld"], [[1, 0, 0], [0, 2, 0]], about, mark="m1")])
         store.close()
@@ -116,7 +116,7 @@ class StoreContract:
         assert first.metadata == second.metadata == about
         assert first.score == pytest.approx(3 / math.sqrt(10), abs=1e-6)
 
-    def test_a_document_takes_the_place_of_its_former_chunks(self, store: Store) -> None:
+    def test_a_document_takes_the_place_of_its_former_chunks(self, store: VectorStore) -> None:
         store.commit("notes", "docs", [make_document("a", ["old one", "old two"], [[1, 0, 0], [0, 1, 0]], mark="m1")])
         store.commit("notes", "docs", [make_document("a", ["new"], [[0, 0, 1]], mark="m2"), make_document("b", ["b"], [[1, 0, 0]])])
         assert store.marks("notes", "docs") == {"a": "m2", "b": "mark"}
@@ -124,18 +124,18 @@ class StoreContract:
         if self.keyword_search:
             assert search_ids(store, "old new", [0, 0, 0], "keyword") == ["a"]
 
-    def test_the_last_of_two_documents_with_one_id_stays(self, store: Store) -> None:
+    def test_the_last_of_two_documents_with_one_id_stays(self, store: VectorStore) -> None:
         store.commit("notes", "docs", [make_document("a", ["x"], [[1, 0, 0]], mark=mark) for mark in ("m1", "m2")])
         assert store.marks("notes", "docs") == {"a": "m2"}
         assert search_ids(store, "", [1, 0, 0], "vector") == ["a"]
 
-    def test_a_document_may_have_no_chunk(self, store: Store) -> None:
+    def test_a_document_may_have_no_chunk(self, store: VectorStore) -> None:
         store.commit("notes", "docs", [make_document("a", ["x"], [[1, 0, 0]])])
         store.commit("notes", "docs", [StoredDocument("a", "empty", [], np.empty((0, 3), dtype=np.float32))])
         assert store.marks("notes", "docs") == {"a": "empty"}
         assert search_ids(store, "", [1, 0, 0], "vector") == []
 
-    def test_sources_do_not_touch_each_other(self, store: Store) -> None:
+    def test_sources_do_not_touch_each_other(self, store: VectorStore) -> None:
         store.commit("notes", "docs", [make_document("a", ["apple"], [[1, 0, 0]], mark="m1")])
         store.commit("notes", "wiki", [make_document("a", ["pear"], [[0, 1, 0]], mark="m2")])
         store.remove("notes", "blog", ["a"])
@@ -145,7 +145,7 @@ class StoreContract:
         hits = store.search("notes", [SearchRequest("", np.array([1, 1, 1], dtype=np.float32), "vector")])[0]
         assert [hit.text for hit in hits] == ["pear"]
 
-    def test_collections_do_not_touch_each_other(self, store: Store) -> None:
+    def test_collections_do_not_touch_each_other(self, store: VectorStore) -> None:
         store.open_collection(Collection("other", "b" * 32, 2))
         store.commit("notes", "docs", [make_document("a", ["apple"], [[1, 0, 0]])])
         before = store.revision("notes")
@@ -156,7 +156,7 @@ class StoreContract:
         store.remove("other", "docs", ["a"])
         assert store.marks("notes", "docs") == {"a": "mark"}
 
-    def test_the_revision_changes_with_the_content_alone(self, store: Store) -> None:
+    def test_the_revision_changes_with_the_content_alone(self, store: VectorStore) -> None:
         seen = [store.revision("notes")]
         store.commit("notes", "docs", [make_document("a", ["x"], [[1, 0, 0]])])
         seen.append(store.revision("notes"))
@@ -169,7 +169,7 @@ class StoreContract:
         search_ids(store, "x", [1, 0, 0], "vector")
         assert store.revision("notes") == seen[-1]
 
-    def test_another_reader_sees_what_is_committed(self, open_store: OpenStore, store: Store) -> None:
+    def test_another_reader_sees_what_is_committed(self, open_store: OpenStore, store: VectorStore) -> None:
         reader = open_store()
         assert search_ids(reader, "", [1, 0, 0], "vector") == []
         store.commit("notes", "docs", [make_document("a", ["x"], [[1, 0, 0]])])
@@ -178,7 +178,7 @@ class StoreContract:
         assert search_ids(reader, "", [1, 0, 0], "vector") == []
         reader.close()
 
-    def test_the_nearest_by_cosine_come_first(self, store: Store) -> None:
+    def test_the_nearest_by_cosine_come_first(self, store: VectorStore) -> None:
         random = np.random.default_rng(5)
         vectors = random.normal(size=(300, 3)).astype(np.float32) * random.uniform(0.01, 100, size=(300, 1)).astype(np.float32)
         store.commit("notes", "docs", [make_document(f"{row:03d}", ["x"], [vector.tolist()]) for row, vector in enumerate(vectors)])
@@ -189,7 +189,7 @@ class StoreContract:
             assert [hit.id for hit in hits] == [f"{row:03d}" for row in np.argsort(-cosines)[:7]]
             assert [hit.score for hit in hits] == pytest.approx(np.sort(cosines)[::-1][:7].tolist(), abs=1e-5)
 
-    def test_equal_scores_are_ordered_by_id_however_they_are_asked(self, store: Store) -> None:
+    def test_equal_scores_are_ordered_by_id_however_they_are_asked(self, store: VectorStore) -> None:
         names = [f"{row:03d}" for row in np.random.default_rng(3).permutation(100)]
         for name in names:
             store.commit("notes", f"source{int(name) % 3}", [make_document(name, ["same words"], [[0.3, 0.1, 0.7]])])
@@ -201,17 +201,17 @@ class StoreContract:
             assert search_ids(store, "words", [0, 0, 0], "keyword", top_k=7) == sorted(names)[:7]
 
     @pytest.mark.parametrize("top_k", [0, 1, 2, 3, 50])
-    def test_there_are_at_most_top_k_hits(self, store: Store, top_k: int) -> None:
+    def test_there_are_at_most_top_k_hits(self, store: VectorStore, top_k: int) -> None:
         store.commit("notes", "docs", [make_document("a", ["x", "x"], [[1, 0, 0], [0, 1, 0]]), make_document("b", ["x"], [[0, 0, 1]])])
         for mode in self._modes():
             assert len(search_ids(store, "x", [1, 1, 1], mode, top_k=top_k)) == min(top_k, 3)
 
-    def test_an_empty_collection_has_no_hits(self, store: Store) -> None:
+    def test_an_empty_collection_has_no_hits(self, store: VectorStore) -> None:
         for mode in self._modes():
             assert search_ids(store, "x", [1, 1, 1], mode) == []
         assert store.search("notes", []) == []
 
-    def test_keywords_are_any_of_the_words_by_their_stems(self, store: Store) -> None:
+    def test_keywords_are_any_of_the_words_by_their_stems(self, store: VectorStore) -> None:
         if not self.keyword_search:
             with pytest.raises(UsageError):
                 search_ids(store, "x", [1, 0, 0], "keyword")
@@ -227,11 +227,11 @@ class StoreContract:
 
     @_EXAMPLES
     @given(text=st.text() | st.sampled_from(['"', "a AND", "NEAR(", "text:x", "-a", "a*", "^a", "a'b", "NOT", "(", "\x00", "\ud800"]))
-    def test_any_text_may_be_asked_by_keyword(self, store: Store, text: str) -> None:
+    def test_any_text_may_be_asked_by_keyword(self, store: VectorStore, text: str) -> None:
         if self.keyword_search:
             assert search_ids(store, text, [0, 0, 0], "keyword") == []
 
-    def test_hybrid_fuses_the_best_of_both(self, store: Store) -> None:
+    def test_hybrid_fuses_the_best_of_both(self, store: VectorStore) -> None:
         if not self.hybrid_search:
             with pytest.raises(UsageError):
                 search_ids(store, "x", [1, 0, 0], "hybrid")
@@ -245,7 +245,7 @@ class StoreContract:
         hits = store.search("notes", [SearchRequest("red green", np.array([1, 2, 3], dtype=np.float32), "hybrid", 5)])[0]
         assert [(hit.id, hit.score) for hit in hits] == fuse(rankings)[:5]
 
-    def test_a_filter_comes_before_the_ranking(self, store: Store) -> None:
+    def test_a_filter_comes_before_the_ranking(self, store: VectorStore) -> None:
         if not self.filtered_search:
             with pytest.raises(UsageError):
                 search_ids(store, "x", [1, 0, 0], "vector", filter="lang = 'en'")
@@ -270,7 +270,7 @@ class StoreContract:
 
     @_EXAMPLES
     @given(trees=st.lists(filters(), min_size=1, max_size=5), documents=st.lists(metadata(), min_size=1, max_size=5))
-    def test_a_filter_means_the_same_in_every_store(self, store: Store, trees: list[Filter], documents: list[dict[str, Any]]) -> None:
+    def test_a_filter_means_the_same_in_every_store(self, store: VectorStore, trees: list[Filter], documents: list[dict[str, Any]]) -> None:
         if not self.filtered_search:
             return
         name = uuid4().hex
@@ -292,14 +292,14 @@ class StoreContract:
         ],
         ids=["long-and", "long-or", "long-in", "deep-not", "deep-parentheses"],
     )
-    def test_a_filter_may_be_as_long_and_deep_as_the_language_allows(self, store: Store, filter: str) -> None:
+    def test_a_filter_may_be_as_long_and_deep_as_the_language_allows(self, store: VectorStore, filter: str) -> None:
         if self.filtered_search:
             store.commit("notes", "docs", [make_document("a", ["x"], [[1, 0, 0]], {"year": 5000})])
             for mode in self._modes():
                 search_ids(store, "x", [1, 0, 0], mode, filter=filter)
 
     @pytest.mark.parametrize("filter", ["", "lang", "lang = 'en", 'lang = "en"', "year >= 2024 and"])
-    def test_a_filter_with_a_mistake_is_refused(self, store: Store, filter: str) -> None:
+    def test_a_filter_with_a_mistake_is_refused(self, store: VectorStore, filter: str) -> None:
         with pytest.raises(UsageError):
             search_ids(store, "x", [1, 0, 0], "vector", filter=filter)
 

@@ -45,9 +45,7 @@ def test_no_public_class_has_the_name_of_another(trees: dict[Path, ast.Module]) 
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes[node.name].append(module_of(path))
-    # `asyncrun.Store` is what a user opens, `asyncrun.stores.Store` the port that a plugin's author fills.
-    both = {"Store": ["asyncrun.app.store", "asyncrun.stores.interface"]}
-    assert {name: places for name, places in homes.items() if len(places) > 1} == both
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
 
 
 def test_no_module_is_a_shard_of_its_only_importer(trees: dict[Path, ast.Module]) -> None:

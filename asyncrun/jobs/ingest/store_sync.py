@@ -19,7 +19,7 @@ from asyncrun.jobs.space_check import check_space
 from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.records import EmbedFailure, ItemFailure, Space
-from asyncrun.stores.interface import Collection, RepairableStore, Store, StoredDocument
+from asyncrun.stores.interface import Collection, RepairableStore, StoredDocument, VectorStore
 from asyncrun.usage import Waits
 
 COMMITTED_TOGETHER = 64
@@ -39,7 +39,7 @@ class StoreTarget:
 class StoreSync:
     """The place of a job's documents in its store. `check_writable` raises StorageError for a store that cannot be written."""
 
-    store: Store
+    store: VectorStore
     target: StoreTarget
     context: JobContext
     check_writable: Callable[[], None]

@@ -27,7 +27,7 @@ from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ports import Progress
 from asyncrun.records import Item
 from asyncrun.results import Counts, JobPlan, JobResult
-from asyncrun.stores.interface import SearchMode, SearchRequest, Store
+from asyncrun.stores.interface import SearchMode, SearchRequest, VectorStore
 from asyncrun.usage import Waits
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class QueryRun:
     """
 
     items: Items
-    store: Store
+    store: VectorStore
     search: Search
     output: JobOutput
     answering: Answering | None = None

@@ -36,7 +36,7 @@ CHUNKS_AT_ONCE = 2_000
 
 
 class SqliteStore:
-    """Keeps collections in the SQLite file `path`, which the first write makes; see `asyncrun.stores.interface.Store`.
+    """Keeps collections in the SQLite file `path`, which the first write makes; see `asyncrun.stores.interface.VectorStore`.
 
     Searching by vector holds the collection's vectors in memory (4 bytes a number: 310 MB for 200,000 of 384 dimensions), read once
     and again when the collection has changed. Other processes may read and write the same file meanwhile.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asyncrun.aio.bridge import asyncio_run
+from asyncrun.aio.bridge import asyncio_run, run_then_leave
 from asyncrun.errors import NestedLoopError
 
 VARIABLE: ContextVar[str] = ContextVar("VARIABLE")
@@ -38,6 +38,28 @@ async def answer() -> int:
 
 def test_the_result_comes_back(call: Callable[[Callable[[], Any]], Any]) -> None:
     assert call(lambda: asyncio_run(answer())) == 42
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_belongs_to_the_loop_is_let_go_of_on_it(call: Callable[[Callable[[], Any]], Any], fails: bool) -> None:
+    loops = []
+
+    async def work() -> str:
+        loops.append(asyncio.get_running_loop())
+        if fails:
+            raise LookupError("mine")
+        return "done"
+
+    async def leave() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    if fails:
+        with pytest.raises(LookupError, match="mine"):
+            call(lambda: run_then_leave(work(), leave))
+    else:
+        assert call(lambda: run_then_leave(work(), leave)) == "done"
+    assert len(loops) == 2
+    assert loops[0] is loops[1]
 
 
 def test_any_awaitable_can_be_run(call: Callable[[Callable[[], Any]], Any]) -> None:

@@ -7,6 +7,7 @@ from asyncrun.embedders import (
     AzureOpenAIEmbedding,
     CohereEmbedding,
     GeminiEmbedding,
+    GoogleGenAIEmbedding,
     HerokuEmbedding,
     HuggingFaceInferenceAPIEmbedding,
     IsaacusEmbedding,
@@ -87,10 +88,11 @@ def test_what_is_renamed_and_converted_means_the_same_here():
     ollama = OllamaEmbedding(**THEIRS[OllamaEmbedding], environ={})
     assert ollama.space(InputType.QUERY).extra_body == {"options": {"num_ctx": 8}, "keep_alive": "5m"}
     assert [ollama.as_sent("x", kind) for kind in InputType] == ["d: x", "q: x"]
-    gemini = GeminiEmbedding(**THEIRS[GeminiEmbedding], environ={})
+    gemini = GoogleGenAIEmbedding(**THEIRS[GeminiEmbedding], environ={})
     policy = gemini.endpoint.policy
     assert (policy.attempts, policy.max_backoff, policy.stop_if_unreachable) == (4, 60, True)
     assert gemini.space(InputType.DOCUMENT).dimensions == 8
+    assert gemini.class_name() == "GeminiEmbedding"
 
 
 @pytest.mark.parametrize(
