@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
 
 DEEP = bool(os.environ.get("ASYNCRUN_TEST_DEEP"))
 
@@ -15,3 +19,8 @@ def times(*, quick: int, deep: int) -> int:
 def asked_for(name: str, *, quick: int, deep: int) -> int:
     """Return how often it does, where a variable of the environment may say so, too."""
     return int(os.environ.get(name) or times(quick=quick, deep=deep))
+
+
+def cases(named: Mapping[str, T], *quick: str) -> dict[str, T]:
+    """Return the cases of a test that are tried, by their names."""
+    return {name: case for name, case in named.items() if DEEP or name in quick}

@@ -19,6 +19,7 @@ import pytest
 
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
+from tests.depth import cases
 
 KEY = "sentinel/0+1=2'3<4>5&6\"7%8\\9 key"
 HEADER = "sentinel0123456789abcdefHEADER"
@@ -111,17 +112,18 @@ def leaks(folder: Path, said: str, sent: list[bytes]) -> list[str]:
     return [f"{form} in {name}" for form in forms for name, data in places.items() if form.encode() in data]
 
 
-@pytest.mark.parametrize(
-    ("fault", "codes"),
-    [
-        (None, {0}),
-        (error(400, f"what is {KEY} and {HEADER}, Bearer {KEY}?", times=None), {1}),
-        (Fault(status=400, body=f"{'x' * 150} {json.dumps(KEY)} {quote(KEY, safe='')} {html.escape(HEADER)}".encode(), times=None), {1}),
-        (error(401, f"the key {KEY} is of nobody", times=None), {77}),
-        (Fault(status=307, headers={"location": f"http://me:{HEADER}@host/{HEADER}"}, times=None), {1}),
-    ],
-    ids=["fine", "refused", "refused in plain text", "unauthorized", "redirected"],
-)
+IN_PLAIN_TEXT = f"{'x' * 150} {json.dumps(KEY)} {quote(KEY, safe='')} {html.escape(HEADER)}"
+REPLIES: dict[str, tuple[Fault | None, set[int]]] = {
+    "fine": (None, {0}),
+    "refused": (error(400, f"what is {KEY} and {HEADER}, Bearer {KEY}?", times=None), {1}),
+    "refused in plain text": (Fault(status=400, body=IN_PLAIN_TEXT.encode(), times=None), {1}),
+    "unauthorized": (error(401, f"the key {KEY} is of nobody", times=None), {77}),
+    "redirected": (Fault(status=307, headers={"location": f"http://me:{HEADER}@host/{HEADER}"}, times=None), {1}),
+}
+TRIED = cases(REPLIES, "fine", "refused in plain text")
+
+
+@pytest.mark.parametrize(("fault", "codes"), TRIED.values(), ids=TRIED)
 def test_no_secret_is_in_anything_that_is_left_or_said(tmp_path: Path, receiver: Receiver, fault: Fault | None, codes: set[int]) -> None:
     with FakeServer(faults=[fault] if fault else []).in_thread() as server:
         write_job(tmp_path, server, receiver.address)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from asyncrun.testing.server import FakeServer
+from tests.depth import cases
 
 from .conftest import send_signal_twice, wait_until
 
@@ -88,7 +89,10 @@ def call_each(places: Sequence[Path], streams: tuple[str, str, int]) -> list[int
     return codes
 
 
-@pytest.mark.parametrize("streams", STREAMS.values(), ids=STREAMS)
+TRIED = cases(STREAMS, "a full stdout", "a closed stderr")
+
+
+@pytest.mark.parametrize("streams", TRIED.values(), ids=TRIED)
 def test_every_command_survives_its_streams(folder: Path, tmp_path: Path, streams: tuple[str, str, int]) -> None:
     places = [tmp_path / str(number) for number in range(len(COMMANDS))]
     for place in places:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.depth import cases
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BLOCK = re.compile(r"(?P<above>[^\n]*\n)\n?```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
 NAMED = re.compile(r"`(?P<name>[\w./-]+)`:$")
@@ -24,11 +26,13 @@ NEEDS = {
 }
 NOT_TYPED = ("pip install ", "sudo ", "docker ", "systemctl ")
 """Beginnings of lines that a test cannot type: they need an index, a daemon or the whole machine."""
+QUICK = ("tutorials/first-folder.md", "tutorials/resume-after-a-crash.md")
 
 
 def pages() -> list[object]:
     names = sorted(page.relative_to(DOCS).as_posix() for folder in ("tutorials", "recipes") for page in (DOCS / folder).glob("*.md"))
-    return [pytest.param(name, id=name, marks=[pytest.mark.needs(NEEDS[name])] if name in NEEDS else []) for name in names]
+    marks = {name: pytest.mark.needs(NEEDS[name]) if name in NEEDS else () for name in names}
+    return [pytest.param(name, id=name, marks=mark) for name, mark in cases(marks, *QUICK, *NEEDS).items()]
 
 
 def typed(page: str) -> str:
