@@ -41,6 +41,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, NamedTuple
 
+from asyncrun.short_help import ShortHelp, ShortHelpEnum
+
 __all__ = [
     "ArgumentError",
     "AsyncrunError",
@@ -94,7 +96,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class Mistake(metaclass=ShortHelp):
     """One mistake of a job file.
 
     `path` is that of the value (`jobs[1].chunk.size`), `allowed` what may stand there, and `suggestion` the nearest right word. `line` is
@@ -131,7 +133,7 @@ def os_words(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-class Reason(StrEnum):
+class Reason(StrEnum, metaclass=ShortHelpEnum):
     """Why an item failed, as a word that a program can compare; a plugin may have others."""
 
     TOO_LONG = "too_long"
@@ -143,7 +145,7 @@ class Reason(StrEnum):
     SERVER_ERROR = "server_error"
 
 
-class AsyncrunError(Exception):
+class AsyncrunError(Exception, metaclass=ShortHelp):
     """The root of all errors that asyncrun raises on purpose.
 
     `message` is one sentence, `place` where it happened, `hint` what to do about it. What was answered or used before is none of its

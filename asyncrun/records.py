@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncrun.errors import AsyncrunError, Place
+from asyncrun.short_help import ShortHelp
 from asyncrun.usage import Usage, Waits
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(metaclass=ShortHelp):
     """A chunk that a search found; a higher `score` is better."""
 
     id: str
@@ -187,7 +188,7 @@ class Embedded:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(metaclass=ShortHelp):
     """What a chat model has written; `text` is None where it has written nothing.
 
     `finish_reason` is the server's word for why it ended (`stop`, `length`, `content_filter`, ...), or `refusal`; None when it says none.

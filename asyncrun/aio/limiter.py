@@ -14,6 +14,7 @@ from asyncrun.aio.permit import Permit, Reservation
 from asyncrun.aio.throttling import AdaptiveConcurrency, Gate
 from asyncrun.clock import Clock
 from asyncrun.humanize import duration
+from asyncrun.short_help import ShortHelp
 from asyncrun.usage import Waits
 
 Obstacle = tuple[str, float]
@@ -97,7 +98,7 @@ class WaitingLine:
         return sums
 
 
-class Limiter:
+class Limiter(metaclass=ShortHelp):
     """Holds requests back until the endpoint's limits allow them; all jobs of a run share it.
 
     A request waits in line; at the head of the line it waits for the gate (shut after a 429), for a free slot (concurrency) and for the

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from asyncrun.short_help import ShortHelp
+
 DEFAULT_CONCURRENCY = 8
 """Requests in flight where nobody states a number."""
 WINDOW = 60.0
@@ -20,7 +22,7 @@ CATCH_UP = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(metaclass=ShortHelp):
     """What an endpoint allows; None: not known.
 
     The three rates are per minute, each above 0; `concurrency` >= 1 is the number of requests in flight over all jobs (8 when None);

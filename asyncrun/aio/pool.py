@@ -13,12 +13,13 @@ from asyncrun.aio.job_source import AsyncJobSource, Jobs, JobSource, open_source
 from asyncrun.aio.worker_state import WorkerState
 from asyncrun.aio.workers import Ended, Workers
 from asyncrun.clock import Clock, SystemClock
+from asyncrun.short_help import ShortHelp
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[T]):
+class Outcome(Generic[T], metaclass=ShortHelp):
     """How one job ended.
 
     `index` is its place in the input, from 0. `error` is None when it succeeded, and then `value` is what it returned. `attempts` counts

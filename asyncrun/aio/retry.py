@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from asyncrun.humanize import duration
+from asyncrun.short_help import ShortHelp, ShortHelpEnum
 
 # stamina and tenacity decide and sleep in one call: the decision could neither be tested alone, nor count throttles apart from attempts,
 # nor hand its wait to the gate that all jobs share. What they would carry is the loop, a dozen lines of attempts.py.
 
 
-class FailureClass(StrEnum):
+class FailureClass(StrEnum, metaclass=ShortHelpEnum):
     """What a failed attempt means for its batch; the adapter reads it from the answer's body first, then from its status."""
 
     AUTH = "auth"
@@ -41,7 +42,7 @@ class FailureClass(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(metaclass=ShortHelp):
     """How patient a batch is.
 
     `attempts` >= 1 counts the first try and leaves throttled ones out; `max_wait` bounds the seconds that a batch waits for throttles

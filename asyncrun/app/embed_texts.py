@@ -18,6 +18,7 @@ from asyncrun.app.report import Report
 from asyncrun.jobfile.sections import EmbedderConfig
 from asyncrun.jobs.embed import EmbedJob
 from asyncrun.records import ItemFailure
+from asyncrun.short_help import ShortHelp
 from asyncrun.usage import Usage
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Embeddings:
+class Embeddings(metaclass=ShortHelp):
     """Vectors of texts, in their order.
 
     Args:

@@ -31,6 +31,7 @@ from asyncrun.ledger.ledger import Ledger
 from asyncrun.readers.interface import BadRecord
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobResult, Status
+from asyncrun.short_help import ShortHelp
 from asyncrun.state_folder import LEDGER, job_file_id, state_file_exists
 from asyncrun.trace.views.runs import render_end
 from asyncrun.usage import Usage
@@ -49,7 +50,7 @@ _ERRORS: Mapping[int, type[AsyncrunError]] = {
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Report:
+class Report(metaclass=ShortHelp):
     """How a run ended, and what it has made; in a notebook it shows itself as the page of its trace.
 
     Rows are read from the outputs as they are now: a later run of the same jobs replaces them.

@@ -26,6 +26,7 @@ from asyncrun.jobfile.objects import as_job_file, without_places
 from asyncrun.jobfile.sections import EmbedderConfig, StoreConfig
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.records import Hit
+from asyncrun.short_help import ShortHelp
 from asyncrun.state_folder import LEDGER, state_file_exists, state_folder
 from asyncrun.stores.interface import SearchMode
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Store:
+class Store(metaclass=ShortHelp):
     """A store, opened once for many questions; `Store.open` makes one.
 
     Args of `search`: one question, or a list of them, whose hits come as a list each. `asearch` and `aingest` are the same inside of an

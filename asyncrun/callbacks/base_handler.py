@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
+from asyncrun.short_help import ShortHelpABC
 
 
-class BaseCallbackHandler(ABC):
+class BaseCallbackHandler(metaclass=ShortHelpABC):
     """Is told when events start and end, and when a trace does.
 
     Args:
@@ -61,7 +62,7 @@ class BaseCallbackHandler(ABC):
         """Take the end of the outermost trace; `trace_map` names the children of every event that has some."""
 
     # Not abstract: handlers written for LlamaIndex do not have it.
-    def on_event_error(self, event_id: str, error: BaseException) -> Any:  # noqa: B027
+    def on_event_error(self, event_id: str, error: BaseException) -> Any:
         """Take an exception that leaves an event, just before its end.
 
         Every event that the exception passes through is told, whereas only the innermost has it in the payload of its end.

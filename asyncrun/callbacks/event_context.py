@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from asyncrun.callbacks.schema import BASE_TRACE_EVENT, CBEventType, EventPayload, new_id
 from asyncrun.errors import StopRunError
+from asyncrun.short_help import ShortHelp
 
 if TYPE_CHECKING:
     from asyncrun.callbacks.base import CallbackManager
@@ -70,7 +71,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-class EventContext:
+class EventContext(metaclass=ShortHelp):
     """Sends the start and the end of one event to a manager's handlers, once each.
 
     As a context manager (`CallbackManager.event`) it starts on entry and ends on exit. The end is sent in every case: an

@@ -11,6 +11,8 @@ from enum import Enum
 from itertools import count
 from typing import Any
 
+from asyncrun.short_help import ShortHelp, ShortHelpEnum
+
 
 def _sequence() -> Iterator[str]:
     prefix = os.urandom(6).hex()
@@ -45,7 +47,7 @@ BASE_TRACE_EVENT = "root"
 """The parent of events that have no other, and the key of a trace map where reading begins."""
 
 
-class CBEventType(str, Enum):  # noqa: UP042 - programs written for LlamaIndex know str(CBEventType.LLM) as "CBEventType.LLM"
+class CBEventType(str, Enum, metaclass=ShortHelpEnum):  # noqa: UP042 - programs written for LlamaIndex know str(CBEventType.LLM) as "CBEventType.LLM"
     """What happens between the start and the end of an event.
 
     >>> CBEventType.ASYNC_JOB.value
@@ -71,7 +73,7 @@ class CBEventType(str, Enum):  # noqa: UP042 - programs written for LlamaIndex k
     WAIT = "wait"
 
 
-class EventPayload(str, Enum):  # noqa: UP042 - as CBEventType
+class EventPayload(str, Enum, metaclass=ShortHelpEnum):  # noqa: UP042 - as CBEventType
     """The keys of a payload; any other string may be a key too."""
 
     DOCUMENTS = "documents"
@@ -103,7 +105,7 @@ LEAF_EVENTS = (CBEventType.CHUNKING, CBEventType.LLM, CBEventType.EMBEDDING)
 
 
 @dataclass
-class CBEvent:
+class CBEvent(metaclass=ShortHelp):
     """The start or the end of an event, as a handler keeps it.
 
     `time` is local time in TIMESTAMP_FORMAT. `tick` counts nanoseconds of a clock that only grows: the difference of two

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -17,6 +17,7 @@ from asyncrun.embedders.same_model import SimilarityMode, Vector, similarity
 from asyncrun.errors import ItemError
 from asyncrun.packing import BatchLimits
 from asyncrun.records import Embedded, InputType
+from asyncrun.short_help import ShortHelpABC
 
 T = TypeVar("T")
 Nodes = TypeVar("Nodes", bound=Sequence[Any])
@@ -36,7 +37,7 @@ def mean_agg(embeddings: Sequence[Vector]) -> list[float]:
     return mean
 
 
-class LibraryMethods(ABC):
+class LibraryMethods(metaclass=ShortHelpABC):
     """LlamaIndex's methods over `aembed`.
 
     Handlers of `callback_manager`, else of the manager that encloses the call, are told of each request: at its start the class and the

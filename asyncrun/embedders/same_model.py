@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asyncrun.errors import SpaceMismatchError
+from asyncrun.short_help import ShortHelpEnum
 
 if TYPE_CHECKING:
     from asyncrun.endpoints.endpoint import Endpoint
@@ -28,7 +29,7 @@ _HINT = (
 )
 
 
-class SimilarityMode(StrEnum):
+class SimilarityMode(StrEnum, metaclass=ShortHelpEnum):
     """What is compared: the angle, the product, or the distance."""
 
     DEFAULT = "cosine"

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from asyncrun.endpoints.address import is_address
 from asyncrun.jobfile import units
+from asyncrun.short_help import ShortHelp
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass as _PydanticType
+else:
+    _PydanticType = type(BaseModel)
 
 VARIABLE_SCHEMA = {"type": "string", "pattern": r"\$\{"}
 """Wherever a number may stand, a variable may."""
@@ -21,7 +29,35 @@ IN_JOB_FILE: Any = object()
 """The context in which an entry of a job file is validated: its mistakes are collected, with their places."""
 
 
-class Model(BaseModel):
+class _Made:
+    """A default that is made anew for each object."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+def _parameter(name: str, field: FieldInfo) -> Parameter:
+    written = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    default = Parameter.empty if field.is_required() else written.get("default", _Made() if field.default_factory else field.default)
+    return Parameter(field.alias or name, Parameter.KEYWORD_ONLY, default=default)
+
+
+class _ModelType(ShortHelp, _PydanticType):
+    """The type of the models: their help shows the keys as a job file has them, and of pydantic's methods nothing."""
+
+    @property
+    def __signature__(cls) -> Signature:  # noqa: N805
+        """Return the keys, those first that must be there; a kind names itself."""
+        fields = cast("type[BaseModel]", cls).model_fields
+        parameters = [_parameter(name, field) for name, field in fields.items() if name != "kind"]
+        return Signature(sorted(parameters, key=lambda each: each.default is not Parameter.empty))
+
+    @__signature__.setter
+    def __signature__(cls, made: object) -> None:  # noqa: N805
+        """Pass over what pydantic makes of the fields: what a value becomes is not how it is written."""
+
+
+class Model(BaseModel, metaclass=_ModelType):
     """The root of all models of the job file: frozen, and strict about unknown keys."""
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)

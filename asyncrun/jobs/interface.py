@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from asyncrun.ports import JobRun
 from asyncrun.records import InputType, Space
 from asyncrun.results import Counts
+from asyncrun.short_help import ShortHelp, ShortHelpProtocol
 
 if TYPE_CHECKING:
     from asyncrun.chunkers.interface import Chunker
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 J = TypeVar("J", bound="Job")
 
 
-class Builder(Protocol):
+class Builder(Protocol, metaclass=ShortHelpProtocol):
     """Builds the parts that a job works with, from the job file's words; what it has opened is closed with it.
 
     Models are built once for all jobs of a run. Every method blocks, and raises UsageError for what cannot be used.
@@ -85,7 +86,7 @@ class Builder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class JobProblem:
+class JobProblem(metaclass=ShortHelp):
     """One thing that is wrong with a job, at a path of its keys; `refused` says whether a run of it cannot begin."""
 
     path: tuple[str, ...]
@@ -95,7 +96,7 @@ class JobProblem:
 
 
 @dataclass(frozen=True, slots=True)
-class JobKind(Generic[J]):
+class JobKind(Generic[J], metaclass=ShortHelp):
     """A kind of job. Only what asks no server may be done outside of a run.
 
     Args:

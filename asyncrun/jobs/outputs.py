@@ -17,6 +17,7 @@ from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import DamagedStateError
 from asyncrun.jobs.context import JobContext
 from asyncrun.ledger.job_records import is_current_output, record_output
+from asyncrun.short_help import ShortHelp
 from asyncrun.writers.interface import Writer
 
 RowIds = array  # of the type code "q"
@@ -87,7 +88,7 @@ class Unfinished:
 
 
 @dataclass(frozen=True, slots=True)
-class JobOutput:
+class JobOutput(metaclass=ShortHelp):
     """Where rows go.
 
     `path` is None for standard output, `shown` the path as the user knows it, `form` a word for format and columns; `beside` are the files

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from asyncrun.errors import TryLaterError
 from asyncrun.jobfile.units import Threshold
 from asyncrun.records import BadItem, Item
+from asyncrun.short_help import ShortHelp
 
 if TYPE_CHECKING:
     from asyncrun.ledger.job_records import KnownFailure
@@ -50,7 +51,7 @@ def unsent_error(count: int) -> TryLaterError | None:
 
 
 @dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(metaclass=ShortHelp):
     """The options of one run; the defaults are those of a run without flags.
 
     Args:

@@ -16,12 +16,13 @@ from asyncrun.errors import ItemError
 from asyncrun.llms.interface import Completion, Declined, Llm, Message, Price, Role
 from asyncrun.llms.openai import OpenAIChat
 from asyncrun.records import Answer
+from asyncrun.short_help import ShortHelp
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class ChatResponse:
+class ChatResponse(metaclass=ShortHelp):
     """What a chat model has answered to messages; the tokens that the server has counted are in `additional_kwargs` and `raw`.
 
     >>> str(ChatResponse(Message("assistant", "Yes.")))
@@ -38,7 +39,7 @@ class ChatResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class CompletionResponse:
+class CompletionResponse(metaclass=ShortHelp):
     """What a chat model has answered to a prompt; the tokens that the server has counted are in `additional_kwargs` and `raw`.
 
     >>> str(CompletionResponse("Yes."))
@@ -54,7 +55,7 @@ class CompletionResponse:
         return self.text
 
 
-class ChatModel:
+class ChatModel(metaclass=ShortHelp):
     """LlamaIndex's methods over a chat model.
 
     Handlers of `callback_manager`, else of the manager that encloses the call, are told of each call: at its start the model and

@@ -9,13 +9,14 @@ from typing import Literal, Protocol
 from asyncrun.aio.limits import Limits
 from asyncrun.errors import AsyncrunError
 from asyncrun.records import Answer, Space
+from asyncrun.short_help import ShortHelp, ShortHelpProtocol
 from asyncrun.usage import Usage, Waits
 
 Role = Literal["system", "user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Message(metaclass=ShortHelp):
     """One message of a conversation."""
 
     role: Role
@@ -26,7 +27,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class Price(metaclass=ShortHelp):
     """USD per million tokens that go in and come out."""
 
     input: float
@@ -43,7 +44,7 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
-class Declined:
+class Declined(metaclass=ShortHelp):
     """Why one conversation has no answer: `reason` is a word as that of an ItemError."""
 
     reason: str
@@ -52,7 +53,7 @@ class Declined:
 
 
 @dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(metaclass=ShortHelp):
     """What came of one conversation, and what it took in every case.
 
     `answer` is the model's, or why this conversation has none; None where `error` has ended the call early, which says nothing about the
@@ -65,7 +66,7 @@ class Completion:
     error: AsyncrunError | None = None
 
 
-class Llm(Protocol):
+class Llm(Protocol, metaclass=ShortHelpProtocol):
     """What the kinds need of a chat model."""
 
     provider: str

@@ -23,6 +23,7 @@ from asyncrun.humanize import did_you_mean
 from asyncrun.llms.interface import Completion, Declined, Message, Price
 from asyncrun.packing import TokensPerByte, byte_size
 from asyncrun.records import Answer, Space
+from asyncrun.short_help import ShortHelp
 from asyncrun.usage import Usage, Waits
 
 _UNKNOWN_NAME = re.compile(r"unsupported|unrecognized|unknown|unexpected|not (supported|permitted|allowed)|extra|additional", re.IGNORECASE)
@@ -66,7 +67,7 @@ _ROWS = (
 CHAT_PROVIDERS: Mapping[str, ChatProvider] = {row.vendor.name: row for row in _ROWS}
 
 
-class OpenAIChat:
+class OpenAIChat(metaclass=ShortHelp):
     """Answers with OpenAI, or with any server that has its `/chat/completions`.
 
     Args:

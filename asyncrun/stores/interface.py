@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from asyncrun.records import Chunk, Hit
+from asyncrun.short_help import ShortHelp, ShortHelpProtocol
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
@@ -15,7 +16,7 @@ SearchMode = Literal["vector", "keyword", "hybrid"]
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
+class Collection(metaclass=ShortHelp):
     """A named set of documents whose vectors are of one space."""
 
     name: str
@@ -24,7 +25,7 @@ class Collection:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StoredDocument:
+class StoredDocument(metaclass=ShortHelp):
     """A document as it is committed: all of its chunks at once, with a `mark` that says what it was made from.
 
     `vectors` has one float32 row a chunk. Chunk `n` gets the id `<doc_id>#<n>`; a document that is one chunk keeps its own id.
@@ -42,7 +43,7 @@ class StoredDocument:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SearchRequest:
+class SearchRequest(metaclass=ShortHelp):
     """One question: its words for keyword search, its vector for vector search (None where the mode needs none).
 
     `filter` is in the contract's little language (`lang = 'en' and year >= 2024`), over the documents' metadata.
@@ -55,7 +56,7 @@ class SearchRequest:
     filter: str | None = None
 
 
-class VectorStore(Protocol):
+class VectorStore(Protocol, metaclass=ShortHelpProtocol):
     """Keeps collections. Its methods block: callers run them in a worker thread, one at a time.
 
     `source` is who owns documents; only documents of the named source are ever touched. What an adapter cannot do, it refuses.
@@ -88,7 +89,7 @@ class VectorStore(Protocol):
 
 
 @runtime_checkable
-class FieldStore(Protocol):
+class FieldStore(Protocol, metaclass=ShortHelpProtocol):
     """A store that can tell which metadata its documents have, so that a filter which can match nothing is told; nobody needs to be one."""
 
     def has_field(self, collection: str, field: tuple[str, ...]) -> bool:
@@ -99,7 +100,7 @@ class FieldStore(Protocol):
 
 
 @runtime_checkable
-class RepairableStore(Protocol):
+class RepairableStore(Protocol, metaclass=ShortHelpProtocol):
     """What a store has besides that can tell damage: an ingest job has its collection proved first, and sealed when it has ended."""
 
     def repair(self, collection: str) -> str | None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from asyncrun.short_help import ShortHelp
+
 
 @dataclass(frozen=True, slots=True)
 class FakeDialect:
@@ -162,7 +164,7 @@ def error_body(message: str, *, kind: str = "invalid_request_error", code: str |
 
 
 @dataclass(frozen=True, slots=True)
-class Chat:
+class Chat(metaclass=ShortHelp):
     """How a fake server answers: `limits` are the names it knows for the most tokens of an answer, `max_input_tokens` is its context."""
 
     limits: tuple[str, ...] = ANSWER_LIMITS

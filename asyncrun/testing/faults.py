@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from asyncrun.short_help import ShortHelp
 from asyncrun.testing.dialects import error_body, request_texts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SeenRequest:
+class SeenRequest(metaclass=ShortHelp):
     """One request as the server read it; `at` is monotonic, `number` counts from 0 over all requests."""
 
     number: int
@@ -34,7 +35,7 @@ class SeenRequest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fault:
+class Fault(metaclass=ShortHelp):
     """What happens to requests, instead of or on top of the right reply.
 
     `when` chooses requests, `times` is how many of them are hit (None: all), `after` how many are let through before.

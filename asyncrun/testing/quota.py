@@ -7,11 +7,13 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from asyncrun.short_help import ShortHelp
+
 UNITS = ("requests", "tokens", "inputs")
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(metaclass=ShortHelp):
     """How much is taken in any `seconds` seconds; None: no limit. `told` is whether the server's headers speak of it, as OpenAI's do."""
 
     requests: int | None = None

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import orjson
 
+from asyncrun.short_help import ShortHelp
 from asyncrun.testing.dialects import Chat, asked_dimensions, dialect_of, error_body, refusal, shortened
 from asyncrun.testing.faults import Fault, SeenRequest
 from asyncrun.testing.quota import Meters, Quota
@@ -31,7 +32,7 @@ _TURNS_OF_AN_ACCEPTED = 5
 """Turns of the loop from the moment that a connection is accepted until its task has begun."""
 
 
-class FakeServer:
+class FakeServer(metaclass=ShortHelp):
     """Answers `POST .../embeddings`, `POST .../chat/completions` and `GET .../models`.
 
     Use it with `async with`, or from synchronous code with `in_thread`.

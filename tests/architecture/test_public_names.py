@@ -7,20 +7,40 @@ import importlib
 import importlib.util
 import inspect
 import os
+import pickle
 import pkgutil
+import pydoc
+import runpy
+import sys
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 import asyncrun
+from asyncrun.embedders import BaseEmbedding, OpenAIEmbedding
+from asyncrun.jobs import EmbedJob
+from asyncrun.llms import Message
 
 
 @pytest.fixture(scope="module")
 def modules() -> list[ModuleType]:
     found = sorted(module.name for module in pkgutil.walk_packages(asyncrun.__path__, "asyncrun.") if "__main__" not in module.name)
     assert len(found) > 100
-    return [asyncrun, *(importlib.import_module(name) for name in found if not is_part_of_absent(name))]
+    return [asyncrun, *(import_module(name) for name in found if not is_part_of_absent(name))]
+
+
+@pytest.fixture(scope="module")
+def promised() -> dict[str, Any]:
+    """Every promised object, by the first of its names."""
+    packages = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "public_names.py"))["PACKAGES"]
+    objects = {f"{name}.{public}": getattr(import_module(name), public) for name in packages for public in import_module(name).__all__}
+    firsts = {id(value): name for name, value in reversed(objects.items())}
+    assert len(firsts) > 100
+    return {name: value for name, value in objects.items() if firsts[id(value)] == name}
 
 
 def is_part_of_absent(name: str) -> bool:
@@ -35,6 +55,45 @@ def test_every_public_name_is_there(modules: list[ModuleType]) -> None:
         assert [public for public in names if not hasattr(module, public)] == [], module.__name__
         assert len(set(names)) == len(names), module.__name__
         assert set(names) <= set(dir(module)), module.__name__
+
+
+SCREEN = 60
+LONGER = {
+    # Everything that can be done with one of these.
+    "asyncrun.CallbackManager": 95,
+    "asyncrun.LlamaDebugHandler": 85,
+    "asyncrun.Report": 75,
+    "asyncrun.Store": 85,
+    "asyncrun.aio.Limiter": 80,
+    "asyncrun.callbacks.TokenCountingHandler": 85,
+    "asyncrun.llms.OpenAI": 65,
+    "asyncrun.stores.SqliteStore": 65,
+    "asyncrun.testing.StoreContract": 85,
+    # The words that LlamaIndex has, each with a line.
+    "asyncrun.EventPayload": 75,
+    # A tuple, with a tuple's methods.
+    "asyncrun.errors.Place": 140,
+}
+"""Lines of help that are more than a screen."""
+EMBEDDER = 170
+"""An embedder has LlamaIndex's methods, each with and without `await`, and beside them what the engine asks of it."""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="its pydoc gives every parameter a line")
+def test_the_help_of_a_class_fits_on_a_screen(promised: dict[str, Any]) -> None:
+    classes = {name: value for name, value in promised.items() if inspect.isclass(value)}
+    lines = {name: len(pydoc.render_doc(value, renderer=pydoc.plaintext).splitlines()) for name, value in classes.items()}
+    most = {name: EMBEDDER if issubclass(value, BaseEmbedding) else LONGER.get(name, SCREEN) for name, value in classes.items()}
+    assert {name: count for name, count in lines.items() if count > most[name]} == {}
+
+
+def test_what_help_leaves_out_works_as_before() -> None:
+    assert "model_dump" not in dir(EmbedJob)
+    job = EmbedJob(name="a", input="a.jsonl", output="a.npy")
+    assert job.model_dump()["name"] == job.name
+    assert {"name", "model_dump"} <= set(dir(job))
+    assert {"aget_text_embedding", "similarity", "aclose", "__aenter__"} <= set(dir(OpenAIEmbedding))
+    assert pickle.loads(pickle.dumps(Message("user", "Hello"))) == Message("user", "Hello")
 
 
 def test_every_example_is_true(modules: list[ModuleType]) -> None:

@@ -16,6 +16,7 @@ from asyncrun.jobs.send_missing import send_missing
 from asyncrun.ports import Progress
 from asyncrun.records import Item
 from asyncrun.results import Counts, JobPlan, JobResult
+from asyncrun.short_help import ShortHelp
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
@@ -33,7 +34,7 @@ def rows_with_vectors(blocks: Blocks) -> Iterator[Row]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EmbedRun:
+class EmbedRun(metaclass=ShortHelp):
     """One job in one run whose rows are made from the vectors of its items, one row for each item that has one.
 
     Args:

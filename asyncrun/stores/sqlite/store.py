@@ -16,6 +16,7 @@ from asyncrun.errors import SpaceMismatchError, UsageError
 from asyncrun.escape import printable
 from asyncrun.grammar.filter import parse_filter
 from asyncrun.records import Hit
+from asyncrun.short_help import ShortHelp
 from asyncrun.sqlite_files import can_write
 from asyncrun.stores.interface import Collection, SearchRequest, StoredDocument
 from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError
@@ -35,7 +36,7 @@ from asyncrun.stores.sqlite.search import SqliteSearch
 CHUNKS_AT_ONCE = 2_000
 
 
-class SqliteStore:
+class SqliteStore(metaclass=ShortHelp):
     """Keeps collections in the SQLite file `path`, which the first write makes; see `asyncrun.stores.interface.VectorStore`.
 
     Searching by vector holds the collection's vectors in memory (4 bytes a number: 310 MB for 200,000 of 384 dimensions), read once
