@@ -69,6 +69,8 @@ LONGER = {
     "asyncrun.llms.OpenAI": 65,
     "asyncrun.stores.SqliteStore": 65,
     "asyncrun.testing.StoreContract": 85,
+    # What flags say, and what it means.
+    "asyncrun.RunOptions": 70,
     # The words that LlamaIndex has, each with a line.
     "asyncrun.EventPayload": 75,
     # A tuple, with a tuple's methods.
