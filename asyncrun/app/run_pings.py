@@ -14,7 +14,7 @@ from asyncrun.app.flag_overrides import RUN
 from asyncrun.clock import Clock
 from asyncrun.errors import AsyncrunError, LockedError, UsageError
 from asyncrun.http import Client, build_client
-from asyncrun.notify.pings.pings import FAIL, START, SUCCESS, TRIES, ping_address, ping_body, send_ping
+from asyncrun.notify.pings import FAIL, START, SUCCESS, TRIES, ping_address, ping_body, send_ping
 from asyncrun.ports import CombinedProgress, Progress
 from asyncrun.redact import Redactor
 from asyncrun.results import JobResult, RunResult, Status

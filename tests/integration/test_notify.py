@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from asyncrun.http import build_client
-from asyncrun.notify.pings.pings import send_ping
+from asyncrun.notify.pings import send_ping
 
 KEY = "3f6d5c1a-secret-ping-key"
 
@@ -142,7 +142,7 @@ async def test_a_receiver_that_is_not_there_is_tried_again_and_its_address_is_no
 
 @pytest.mark.asyncio
 async def test_a_receiver_that_hangs_is_left_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asyncrun.notify.pings.pings.PING_TIMEOUT", 0.2)
+    monkeypatch.setattr("asyncrun.notify.pings.PING_TIMEOUT", 0.2)
     clock = NoWaiting()
     with receiving(0) as receiver:
         assert await pinged(receiver.url, clock, tries=2) == "no whole reply within 0.2 s"

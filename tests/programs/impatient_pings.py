@@ -3,8 +3,8 @@
 import sys
 
 import asyncrun.app.run_pings
-import asyncrun.notify.pings.pings
+import asyncrun.notify.pings
 from asyncrun.cli import main
 
-asyncrun.notify.pings.pings.PING_TIMEOUT, asyncrun.app.run_pings.TRIES = float(sys.argv.pop(1)), 1
+asyncrun.notify.pings.PING_TIMEOUT, asyncrun.app.run_pings.TRIES = float(sys.argv.pop(1)), 1
 main()

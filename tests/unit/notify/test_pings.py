@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from asyncrun.notify.pings.pings import ping_address, ping_body
+from asyncrun.notify.pings import ping_address, ping_body
 from asyncrun.redact import Redactor
 
 RID = UUID(int=1)
