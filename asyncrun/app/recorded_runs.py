@@ -65,10 +65,25 @@ def export_trace(state: Path, words: str, form: str) -> tuple[str, str]:
 
 def export_page(state: Path, words: str) -> tuple[str, str]:
     """Return the id of one run, and the run as a page of HTML that stands alone. Raises UnknownRunError and StorageError."""
-    from asyncrun.trace.exporters.html import render_html
+    from asyncrun.trace.page.html import render_page
 
-    run, spans = read_trace(state, words)
-    return run.run_id, render_html(run, spans, SystemClock().now())
+    run_id, document = page_of(state, words)
+    return run_id, render_page(document)
+
+
+def page_of(state: Path, words: str, link: Callable[[str], str | None] = lambda _: None) -> tuple[str, dict[str, Any]]:
+    """Return the id of one run, and what its page shows, with what is known of the runs of the same job file before it.
+
+    `link` is the address of another run's page, None where there is none. Raises UnknownRunError and StorageError.
+    """
+    from asyncrun.trace.page.document import Earlier, page_document
+
+    with TraceStore(state / TRACES, read_only=True) as store:
+        runs = store.runs()
+        run = find_run(runs, words)
+        before = _runs_before(runs, run)
+        earlier = Earlier(before, store.spans(before[-1].run_id) if before else (), link)
+        return run.run_id, page_document(run, store.spans(run.run_id), SystemClock().now(), earlier)
 
 
 def write_trace(path: Path, text: str) -> None:
@@ -87,15 +102,20 @@ def _read_traces(state: Path, choose: Callable[[Sequence[RunRecord]], Sequence[R
 
 
 def _run_before(runs: Sequence[RunRecord], after: RunRecord) -> RunRecord:
-    """Return the run before this one, of the same job file, whatever path led to it."""
-    earlier = runs[: next(index for index, run in enumerate(runs) if run.run_id == after.run_id)]
-    same = [run for run in earlier if _is_same_file(Path(run.job_file or ""), Path(after.job_file or ""))]
+    """Return the run before this one, of the same job file."""
+    same = _runs_before(runs, after)
     if not same:
         raise UnknownRunError(
             f"there is nothing to compare {after.run_id} with: no earlier run of {after.job_file or 'its job file'} is recorded",
             hint="Name two runs: asyncrun trace diff A B. `asyncrun trace list` shows them.",
         )
     return same[-1]
+
+
+def _runs_before(runs: Sequence[RunRecord], after: RunRecord) -> list[RunRecord]:
+    """Return the runs before this one of the same job file, whatever path led to it; the earliest first."""
+    earlier = runs[: next(index for index, run in enumerate(runs) if run.run_id == after.run_id)]
+    return [run for run in earlier if _is_same_file(Path(run.job_file or ""), Path(after.job_file or ""))]
 
 
 def _is_same_file(one: Path, other: Path) -> bool:

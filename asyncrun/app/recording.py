@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,14 +23,21 @@ from asyncrun.jobfile.sections import TraceConfig
 from asyncrun.plugins import find_plugins
 from asyncrun.process_locks import hold_folder
 from asyncrun.redact import MASK, Redactor
+from asyncrun.results import JobResult, RunResult
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import RunRecord, Span
+from asyncrun.ui.run_json import summary_document
 
 if TYPE_CHECKING:
     from asyncrun.trace.exporters.otlp_sender import OtlpSender
 
 DAMAGED = ".damaged"
 """What is added to the name of a store that was set aside."""
+MOST_REASONS = 50
+"""Reasons for which items of one job failed that are recorded."""
+MOST_TOLD = 3
+"""Places, and different sentences about failed items, that are recorded for one reason."""
+_DIGITS = re.compile(r"\d+")
 COMPANIONS = ("-wal", "-shm", "")
 """The store itself comes last: whoever makes a new one finds no log of the old one."""
 
@@ -107,6 +116,39 @@ def build_handlers(names: Iterable[str], warn: Callable[[str], object]) -> list[
         except Exception as error:  # another's code: what it watches goes on
             warn(f"this run goes without the handler {name}: {describe_error(error)}")
     return handlers
+
+
+def recorded_summary(result: RunResult, learned_limits: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a trace keeps of the end of a run: its summary, the advice for each job, and what failed by job and reason.
+
+    >>> recorded_summary(RunResult("r1", (), 0.5), {})["failures"]
+    []
+    """
+    return {
+        **summary_document(result),
+        "learned_limits": dict(learned_limits),
+        "hints": {job.name: job.hint for job in result.jobs if job.hint},
+        "failures": [group for job in result.jobs for group in _failures_of(job)],
+    }
+
+
+def _failures_of(job: JobResult) -> list[dict[str, Any]]:
+    """Return the failed items of a job by reason, most first: how many, where the first of them stand, and what was said of those."""
+    told = Counter(job.failed_by) | Counter(failure.reason for failure in job.failures)
+    groups = []
+    for reason, count in told.most_common(MOST_REASONS):
+        failures = [failure for failure in job.failures if failure.reason == reason]
+        messages = {_DIGITS.sub("0", failure.message): failure.message for failure in reversed(failures)}
+        groups.append(
+            {
+                "job": job.name,
+                "reason": reason,
+                "count": count,
+                "places": [str(failure.place) for failure in failures[:MOST_TOLD]],
+                "messages": list(messages.values())[::-1][:MOST_TOLD],
+            }
+        )
+    return groups
 
 
 def settings_of(jobs: Iterable[Job]) -> dict[str, Any]:

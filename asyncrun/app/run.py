@@ -15,7 +15,7 @@ from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.flag_overrides import Selection, load_jobs
 from asyncrun.app.job_checks import check_jobs, output_path, outputs_read
-from asyncrun.app.recording import build_handlers, hash_of, open_recorder, open_sender, send_trace, settings_of
+from asyncrun.app.recording import build_handlers, hash_of, open_recorder, open_sender, recorded_summary, send_trace, settings_of
 from asyncrun.app.request import Request
 from asyncrun.app.run_metrics import metrics_file
 from asyncrun.app.run_watch import capture_warnings, watch_run
@@ -39,7 +39,6 @@ from asyncrun.runner import PlannedJob, Runner
 from asyncrun.state_folder import LEDGER, TRACES, open_state_folder, recorded_path, state_folder
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import new_run_id
-from asyncrun.ui.run_json import summary_document
 
 LOCK_INTERVAL = 0.2
 """Seconds between two looks at a lock that another run holds, or at a state folder that another process holds."""
@@ -214,7 +213,7 @@ def _begin(recorder: TraceRecorder, state: Path, file: Path, jobs: Sequence[Job]
 
 
 def _record_end(recorder: TraceRecorder, result: RunResult, builder: JobBuilder) -> None:
-    summary = {**summary_document(result), "learned_limits": builder.models.limits.learned_limits()}
+    summary = recorded_summary(result, builder.models.limits.learned_limits())
     recorder.end_run(status=str(result.status), exit_code=result.exit_code, summary=summary, seconds=result.seconds)
 
 

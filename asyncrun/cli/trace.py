@@ -160,7 +160,7 @@ def html(
     file: FileFlag = None,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE|-", help="Where it goes.")] = STDOUT,
 ) -> int:
-    """Write a run as one page for a browser. It has tree, timeline and waits, and loads nothing.
+    """Write a run as one page for a browser: verdict, failures, timeline, waits, earlier runs. It loads nothing.
 
     Example: asyncrun trace html -o trace.html
     """

@@ -159,7 +159,7 @@ def number_of(span: Span, key: str) -> float:
 
 def waits_of(nodes: Iterable[SpanNode]) -> dict[str, float]:
     """Return the seconds that the spans themselves report, by what they waited for."""
-    spans = [node.span for node in nodes]
+    spans = [node.span for node in nodes if node.span.attributes]
     return {name: sum(number_of(span, f"waits.{name}") for span in spans) for name in WAITS}
 
 
@@ -172,7 +172,7 @@ def _node(span: Span, below: tuple[SpanNode, ...], horizon: float) -> SpanNode:
     # Where children are folded their intervals are lost, but not how much time they cover.
     covered = span.attributes.get("folded.below")
     if not isinstance(covered, int | float):
-        covered = union_seconds((max(child.span.start, span.start), min(child.end, end)) for child in below)
+        covered = union_seconds((max(child.span.start, span.start), min(child.end, end)) for child in below) if below else 0.0
     return SpanNode(span, below, seconds, max(seconds - covered, 0.0), end, 1, int(span.status == "failed"))
 
 

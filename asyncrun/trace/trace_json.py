@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from asyncrun.escape import printable
@@ -153,13 +154,20 @@ def plain_document(run: RunRecord, spans: Sequence[Span], now: float) -> dict[st
     >>> plain_document(run, [], now=5.0)["run"]["status"]
     'succeeded'
     """
-    document: dict[str, Any] = _shown(trace_document(run, spans, now))
+    document: dict[str, Any] = shown_values(trace_document(run, spans, now))
     return document
 
 
-def _shown(value: Any) -> Any:
+def shown_values(value: Any) -> Any:
+    r"""Return a value that JSON can hold: control characters in texts written out, numbers without an end as texts.
+
+    >>> shown_values({"a": ["\x1b", float("inf")]})
+    {'a': ['\\x1b', 'inf']}
+    """
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, Mapping):
-        return {printable(str(key)): _shown(part) for key, part in value.items()}
-    return [_shown(part) for part in value] if isinstance(value, list | tuple) else value
+        return {printable(str(key)): shown_values(part) for key, part in value.items()}
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    return [shown_values(part) for part in value] if isinstance(value, list | tuple) else value

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asyncrun.trace.exporters.html import render_html
+from asyncrun.trace.page.document import Earlier, page_document
+from asyncrun.trace.page.html import render_page
 from asyncrun.trace.run_record import RunRecord, Span
 
 pytestmark = pytest.mark.needs("chromium")
 
 STARTED = 1_795_486_500.0
-RUN = RunRecord("20261124-021500-4f2a", STARTED, STARTED + 2600, "partial", 3, 2600.0, "jobs.yaml", "0.1.0", "here")
 HOSTILE = "</script><script>document.title = 'broken'</script><img src=x onerror=alert(1)>"
+SUMMARY = {
+    **{"items": 4300, "ok": 4284, "failed": 16, "cached": 0, "requests": 226, "tokens": 180_059, "cost": 0.0036, "bound_by": "concurrency"},
+    "jobs": [{"name": "notes", "status": "partial", "items": 4300, "failed": 16}],
+    "failures": [{"job": "notes", "reason": "too_long", "count": 16, "places": ["notes.jsonl:5"], "messages": [HOSTILE]}],
+}
+RUN = RunRecord(
+    *("20261124-021500-4f2a", STARTED, STARTED + 2600, "partial", 3, 2600.0, "jobs.yaml", "0.1.0", "here"),
+    *(SUMMARY, STARTED + 2600),
+)
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1200,1600"),
@@ -30,7 +39,8 @@ class Opened:
 
     driver: Any
 
-    def open(self, path: Path) -> None:
+    def show(self, path: Path, spans: list[Span], earlier: Earlier | None = None) -> None:
+        path.write_text(render_page(page_document(RUN, spans, STARTED + 3000, earlier or Earlier())), encoding="utf-8")
         self.driver.get(path.as_uri())
 
     def find(self, selector: str) -> Any:
@@ -48,8 +58,8 @@ class Opened:
         return str(self._on_row(text, lambda row: row.get_attribute(attribute)))
 
     def click(self, text: str) -> None:
-        """Click on that row."""
-        self._on_row(text, lambda row: row.click())
+        """Click on the arrow of that row."""
+        self._on_row(text, lambda row: row.find_element("css selector", ".twist").click())
 
     def _on_row(self, text: str, do: Callable[[Any], Any]) -> Any:
         return self._drawn(lambda: next((do(row) or True for row in self.rows() if text in row.text), None))
@@ -77,6 +87,15 @@ class Opened:
 
         self.find(at).send_keys(*(getattr(Keys, key) if key.isupper() else key for key in keys))
 
+    def click_bar(self, across: int, down: int) -> None:
+        """Click in the timeline, so many pixels from its corner."""
+        from selenium.webdriver import ActionChains
+
+        bars = self.find("#bars")
+        size = bars.size
+        place = (across - size["width"] // 2, down - size["height"] // 2)
+        ActionChains(self.driver).move_to_element_with_offset(bars, *place).click().perform()
+
     def colours(self) -> set[tuple[int, ...]]:
         """Return the colours in the timeline, once it is drawn."""
         script = """
@@ -92,39 +111,46 @@ class Opened:
             }));"""
         return {tuple(map(int, colour.split(","))) for colour in self.driver.execute_async_script(script)}
 
+    def width_at(self, width: int) -> int:
+        """Return how wide the page is in a window of a width."""
+        size = {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        found = self.driver.execute_script("return document.documentElement.scrollWidth")
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        return int(found)
+
     def requests(self) -> list[str]:
-        """Return the addresses that the page asked for."""
+        """Return the addresses that were asked for since the last time."""
         messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         return [message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"]
 
 
-@pytest.fixture(params=["light", "dark"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
-    try:
-        feature = {"name": "prefers-color-scheme", "value": request.param}
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-        page = Opened(driver)
-        # The browser's own first page is not what is tested.
-        driver.get("about:blank")
-        page.requests()
-        driver.get_log("browser")
-        yield page
-        assert driver.get_log("browser") == []
-        asked = page.requests()
-        assert asked
-        assert {address for address in asked if address not in ("data:,", driver.current_url)} == set()
-        back = page.find("body").value_of_css_property("background-color")
-        assert ("255, 255, 255" in back) == (request.param == "light")
-    finally:
-        driver.quit()
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def opened(driver: Any) -> Iterator[Opened]:
+    page = Opened(driver)
+    # What was before, the browser's own first page for one, is not what is tested.
+    driver.get("about:blank")
+    page.requests()
+    driver.get_log("browser")
+    yield page
+    assert driver.get_log("browser") == []
+    asked = page.requests()
+    assert asked
+    assert {address for address in asked if address not in ("data:,", driver.current_url)} == set()
 
 
 def small() -> list[Span]:
@@ -141,6 +167,18 @@ def small() -> list[Span]:
     ]
 
 
+def nested() -> list[Span]:
+    """One batch of a job: a wait, an attempt that failed, and one that did not."""
+    refused = {"error.type": "throttle", "error.message": "slow down", "http.response.status_code": 429}
+    return [
+        Span("r", 1, None, "async_job", "notes", STARTED, STARTED + 20, "succeeded"),
+        Span("r", 2, 1, "embedding", "", STARTED, STARTED + 18, "succeeded", {"waits.rate": 6.0, "waits.request": 12.0}),
+        Span("r", 3, 2, "wait", "rate", STARTED, STARTED + 6, "succeeded", {"waits.rate": 6.0}),
+        Span("r", 4, 2, "attempt", "throttle", STARTED + 6, STARTED + 12, "failed", refused),
+        Span("r", 5, 2, "attempt", "", STARTED + 12, STARTED + 18, "succeeded"),
+    ]
+
+
 def large() -> list[Span]:
     spans = [Span("r", 1, None, "async_job", "notes", STARTED, STARTED + 2600, "succeeded", {})]
     for at in range(99_999):
@@ -149,16 +187,16 @@ def large() -> list[Span]:
     return spans
 
 
-def test_ten_spans(opened: Opened, tmp_path: Path) -> None:
-    (tmp_path / "run.html").write_text(render_html(RUN, small(), STARTED + 3000), encoding="utf-8")
-    opened.open(tmp_path / "run.html")
+def test_the_tree_by_mouse_and_by_keyboard(opened: Opened, tmp_path: Path) -> None:
+    opened.show(tmp_path / "run.html", small())
     assert opened.driver.title == f"Run {RUN.run_id}"
-    # A click opens and closes; many that are alike are one line.
+    # A click opens and closes; many that are alike are one line, and folded ones say so.
     together = opened.row("× 746")
-    assert all(part in together for part in ("p50 0.05 s", "p95 0.25 s", "max 1 s", "4 failed"))
+    assert all(part in together for part in ("p50 0.05 s", "max 1 s", "4 failed"))
     before = len(opened.rows())
     opened.click("× 746")
     assert len(opened.rows()) == before + 7
+    assert "740 more, as one" in opened.row("more, as one")
     assert opened.row_has("× 746", "aria-expanded") == "true"
     opened.click("× 746")
     assert len(opened.rows()) == before
@@ -169,8 +207,8 @@ def test_ten_spans(opened: Opened, tmp_path: Path) -> None:
     assert opened.chosen_has("aria-expanded") == "false"
     opened.press("ARROW_RIGHT", "ARROW_RIGHT", "ENTER", "ARROW_DOWN")
     assert opened.chosen_has("aria-level") == "3"
-    assert "waits.rate" in opened.find("#details").text
-    opened.press("ARROW_LEFT", "ARROW_LEFT", "END")
+    assert "rate limit 0.5 s" in opened.find("#details").text
+    opened.press("END")
     assert "unfinished" in opened.chosen()
     assert "none" not in opened.find("#tree").value_of_css_property("outline-style")
     opened.press("ARROW_UP")
@@ -178,40 +216,77 @@ def test_ten_spans(opened: Opened, tmp_path: Path) -> None:
     assert HOSTILE in opened.find("#details").text
 
 
-def test_a_click_on_a_bar_selects_its_event(opened: Opened, tmp_path: Path) -> None:
-    from selenium.webdriver import ActionChains
-
-    (tmp_path / "run.html").write_text(render_html(RUN, small()[:2], STARTED + 3000), encoding="utf-8")
-    opened.open(tmp_path / "run.html")
-    bars = opened.find("#bars")
-    across, down = bars.size["width"], bars.size["height"]
-    # The job's bar is as wide as the timeline, its batch's a twentieth; it lies below.
-    ActionChains(opened.driver).move_to_element_with_offset(bars, 30 - across // 2, 70 - down // 2).click().perform()
-    assert "embedding" in opened.chosen()
-    assert "embedding" in opened.find("#readout").text
+def test_a_click_shows_what_happened_inside_of_a_batch(opened: Opened, tmp_path: Path) -> None:
+    opened.show(tmp_path / "run.html", nested())
+    wide = opened.find("#bars").size["width"]
+    # Attempts and waits lie in the middle of their batch's bar, below the lane of the critical path and the name of the job.
+    middle = 22 + 24 + 14 + 8 + 24 + 8
+    opened.click_bar(round(wide * 0.45), middle)
+    assert "attempt" in opened.chosen()
+    said = opened.find("#details").text
+    assert "429 throttle: slow down" in said
+    assert said.splitlines()[0] == "async_job notes › embedding ›"
+    opened.click_bar(round(wide * 0.15), middle)
+    assert "wait" in opened.chosen()
     whole = opened.colours()
-    assert len(whole) > 3
+    # From event to event by keyboard, and closer by a drag.
+    opened.press("ARROW_DOWN", at="#timeline")
+    assert "throttle attempt" in opened.chosen()
     opened.press("+", "+", "ARROW_RIGHT", "ARROW_RIGHT", "ARROW_RIGHT", at="#timeline")
-    assert len(opened.colours()) < len(whole)
-    opened.press("0", at="#timeline")
+    assert opened.colours() != whole
+    opened.press("0", "ARROW_UP", at="#timeline")
     assert opened.colours() == whole
+    opened.find("#next-failed").click()
+    assert "throttle" in opened.chosen()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_report_in_light_and_dark_on_paper_and_on_a_phone(opened: Opened, tmp_path: Path, theme: str) -> None:
+    opened.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]})
+    opened.show(tmp_path / "run.html", small(), Earlier([replace(RUN, run_id="before")], small(), lambda run_id: f"{run_id}.html"))
+    assert opened.find("h1").text == "4,284 of 4,300 items done, 16 failed in 43m 20s"
+    assert ("255, 255, 255" in opened.find("body").value_of_css_property("background-color")) == (theme == "light")
+    assert [title.text for title in opened.driver.find_elements("css selector", "h2") if title.is_displayed()] == [
+        *("Why it ended so", "What failed", "Critical path", "Timeline", "Events", "Jobs, and what they waited for", "Event types"),
+        "Earlier runs of this job file",
+    ]
+    failed = opened.find("#failures tbody tr").text
+    assert all(part in failed for part in ("too_long", "16", "notes.jsonl:5", HOSTILE))
+    assert opened.find("#earlier a").get_attribute("href") == (tmp_path / "before.html").as_uri()
+    assert len(opened.driver.find_elements("css selector", "#charts svg")) == 3
+    # What the page says of itself to a screen reader has a name for each.
+    tree = opened.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    nameless = [node["role"]["value"] for node in tree if not node.get("ignored") and not node.get("name", {}).get("value")]
+    assert not set(nameless) & {"button", "link", "tree", "image", "region", "table", "heading", "img", "treeitem"}
+    assert opened.width_at(390) <= 390
+    assert len(opened.driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"]) > 10_000
+
+
+def test_a_newer_document_of_the_run_is_shown_in_the_place_of_the_old_one(opened: Opened, tmp_path: Path) -> None:
+    opened.show(tmp_path / "run.html", nested())
+    opened.press("END", "ARROW_UP", "ARROW_UP", "ARROW_UP")
+    opened.press("ARROW_LEFT")
+    assert "embedding" in opened.chosen()
+    later = [*nested(), Span("r", 6, 1, "embedding", "", STARTED + 18, None, "running")]
+    document = json.loads(json.dumps(page_document(RUN, later, STARTED + 3000)))
+    opened.driver.execute_script('document.dispatchEvent(new CustomEvent("run-document", {detail: arguments[0]}))', document)
+    # What was closed is closed, what was chosen is chosen.
+    assert len(opened.rows()) == 3
+    assert "embedding" in opened.chosen()
+    assert "unfinished" in opened.row("unfinished")
 
 
 def test_a_hundred_thousand_spans(opened: Opened, tmp_path: Path) -> None:
-    (tmp_path / "run.html").write_text(render_html(RUN, large(), STARTED + 3000), encoding="utf-8")
-    opened.open(tmp_path / "run.html")
+    opened.show(tmp_path / "run.html", large())
     opened.click("× 99999")
     assert 10 < len(opened.rows()) < 200
     opened.press("END")
     assert opened.chosen_has("aria-posinset") == "99999"
-    assert "99998" in opened.find("#details").text
+    assert "99,998" in opened.find("#details").text
     opened.press("PAGE_UP", "ARROW_UP", "ARROW_LEFT")
     assert "× 99999" in opened.chosen()
     opened.press("ARROW_LEFT")
     assert len(opened.rows()) == 2
     assert len(opened.colours()) > 3
-    # On a narrow screen nothing but the tables moves sideways.
-    opened.driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": False}
-    )
-    assert opened.driver.execute_script("return document.documentElement.scrollWidth") <= 360
+    # On a narrow screen nothing moves sideways.
+    assert opened.width_at(360) <= 360

@@ -1,0 +1,66 @@
+"""The page of a run as a text that stands alone: it loads nothing, and runs nothing but its own script."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+SCRIPTS = ("values.js", "report.js", "tree.js", "timeline.js", "details.js", "page.js")
+"""The parts of the script, each after what it uses; they share one scope."""
+
+
+def render_page(document: Mapping[str, Any], *, live: str = "") -> str:
+    """Return the page that shows what `page_document` returns.
+
+    Its Content-Security-Policy allows the page's own style and scripts, by their hashes, and nothing else. `live` is one more script, of
+    whoever serves the page: it may ask the server that the page came from, and nobody else, for a newer document, and hands it on:
+    `document.dispatchEvent(new CustomEvent("run-document", {detail: document}))`.
+
+    >>> from asyncrun.trace.page.document import page_document
+    >>> from asyncrun.trace.run_record import RunRecord
+    >>> run = RunRecord("r", 0.0, 2.0, "succeeded", 0, 2.0, None, "1", "here")
+    >>> render_page(page_document(run, [], now=5.0)).splitlines()[0]
+    '<!doctype html>'
+    """
+    style = _part("page.css")
+    script = '(() => {\n"use strict";\n' + "\n".join(map(_part, SCRIPTS)) + "})();\n"
+    return (
+        Template(_part("page.html"))
+        .substitute(
+            policy=escape(_policy(style, [script, live] if live else [script], asks=bool(live))),
+            title=escape(f"Run {document['run']['run_id']}"),
+            status=escape(document["run"]["status"]),
+            verdict=escape(document["verdict"]),
+            style=style,
+            data=_data(document),
+            script=script,
+            live=f"<script>{live}</script>" if live else "",
+        )
+        .rstrip()
+    )
+
+
+def _part(name: str) -> str:
+    return (files("asyncrun.trace.page") / name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, scripts: Sequence[str], *, asks: bool) -> str:
+    allowed = " ".join(map(_hash, scripts))
+    server = "; connect-src 'self'" if asks else ""
+    return f"default-src 'none'; style-src {_hash(style)}; script-src {allowed}{server}; base-uri 'none'; form-action 'none'"
+
+
+def _hash(part: str) -> str:
+    return f"'sha256-{b64encode(sha256(part.encode()).digest()).decode()}'"
+
+
+def _data(document: Mapping[str, Any]) -> str:
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # No text can end the script element, or begin a comment in it.
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

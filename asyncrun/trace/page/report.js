@@ -1,0 +1,154 @@
+// What is said of the whole run: verdict, figures, why it ended so, what failed, the critical path, jobs, types, earlier runs.
+
+function showReport(run) {
+  byId("status").textContent = run.run.status;
+  byId("status").className = `badge s-${["succeeded", "partial", "failed", "running"].includes(run.run.status) ? run.run.status : "odd"}`;
+  byId("verdict").textContent = run.verdict;
+  byId("sink").textContent = run.sink ? `Most of the time: ${run.sink}.` : "";
+  byId("facts").replaceChildren(...run.run.facts.map((fact) => make("span", "", fact)));
+  byId("warnings").replaceChildren(...run.warnings.map((words) => make("p", "warning", words)));
+  byId("tiles").replaceChildren(...run.tiles.map(tile));
+  fill("why", "endings", run.endings.map(ending));
+  fill("failed", "failures", run.failures.length ? [failureTable(run.failures)] : []);
+  fill("on-path", "path", run.path.parts.length ? [pathTable(run.path)] : []);
+  fill("by-job", "jobs", run.jobs.length ? [jobTable(run.jobs)] : []);
+  fill("by-type", "types", run.types.length ? [typeTable(run.types)] : []);
+  showEarlier(run);
+}
+
+function fill(section, place, children) {
+  byId(section).hidden = !children.length;
+  byId(place).replaceChildren(...children);
+}
+
+function tile({ label, value, note, tone }) {
+  return make("div", tone, make("dt", "", label), make("dd", "", value), note ? make("dd", "note", note) : null);
+}
+
+function ending({ job, status, reason, hint }) {
+  return make("li", "", make("b", "", job), ` ${status}: ${reason}`, hint ? make("p", "hint", hint) : null);
+}
+
+const WHAT = { item: "items", event: "events", attempt: "attempts, tried again where that helps", others: "and others" };
+
+function failureTable(groups) {
+  const rows = groups.map(({ what, job, reason, count, places, words }) => [
+    make("span", "", make("b", "", reason), make("span", "hint block", WHAT[what] || what)),
+    amount(count),
+    job,
+    places.length ? make("span", "", ...places.map((place) => make("span", "block", place))) : "",
+    words.length ? make("span", "", ...words.map((said) => make("q", "block", said))) : "",
+  ]);
+  return table("What failed, by reason", [["reason"], ["count", true], ["job"], ["first at"], ["what was said"]], rows);
+}
+
+function pathTable({ seconds, parts, more }) {
+  const rows = parts.map(({ job, event, seconds: part, waits }) => {
+    const known = waitParts(waits), told = known.reduce((sum, [, wait]) => sum + wait, 0);
+    const kind = event === "itself" ? "async_job" : colourOfKind(event);
+    const scale = Math.max(told, part) || 1;
+    const bar = known.length ? known.map(([name, wait, words]) => [name, (wait * part) / scale, words]) : [];
+    if (part > told || !bar.length) bar.push([kind, part - Math.min(told, part), `${event} ${duration(part - Math.min(told, part))}`]);
+    return [make("span", "", swatch(kind), ` ${event}`), job || "–", duration(part), percent(part / (seconds || 1)), stackedBar(bar, seconds)];
+  });
+  const made = table("Critical path", [["event"], ["job"], ["time", true], ["share", true], ["of it"]], rows);
+  if (more) made.append(make("tfoot", "", make("tr", "", make("td", "hint", `and ${more} shorter ones`))));
+  return made;
+}
+
+function jobTable(jobs) {
+  const longest = Math.max(...jobs.map((job) => Object.values(job.waits).reduce((sum, wait) => sum + wait, 0)), 0);
+  const rows = jobs.map((job) => [
+    make("span", "", make("b", "", job.name), job.status ? make("span", "hint block", job.status) : null),
+    ...["ok", "failed", "cached", "requests", "tokens", "cost"].map((key) => amount(job[key])),
+    job.seconds === null ? "–" : duration(job.seconds),
+    job.most === null ? "–" : `${amount(job.mean)} of ${amount(job.most)}`,
+    waitCell(job.waits, longest),
+  ]);
+  const numbers = ["ok", "failed", "cached", "requests", "tokens", "cost", "time", "at once (mean of most)"].map((title) => [title, true]);
+  return table("Jobs", [["job"], ...numbers, ["time of its batches"]], rows);
+}
+
+function waitCell(waits, longest) {
+  const parts = waitParts(waits);
+  if (!parts.length) return "–";
+  const words = [...parts].sort((one, other) => other[1] - one[1]).slice(0, 3).map(([, , text]) => text).join(", ");
+  return make("span", "waits", stackedBar(parts, longest), make("span", "hint block", words));
+}
+
+function typeTable(types) {
+  const rows = types.map((type) => [
+    make("span", "", swatch(colourOfKind(type.type)), ` ${type.type}`),
+    amount(type.count),
+    amount(type.failed),
+    ...["total", "own", "p50", "p95", "max"].map((key) => duration(type[key])),
+  ]);
+  return table("Event types", [["type"], ...["count", "failed", "total", "itself", "p50", "p95", "max"].map((title) => [title, true])], rows);
+}
+
+function showEarlier({ earlier, slower, run }) {
+  byId("history").hidden = !earlier.length;
+  if (!earlier.length) return;
+  const charts = [["time", "seconds", duration], ["items", "items", amount], ["cost", "cost", dollars]];
+  byId("charts").replaceChildren(...charts.map(([title, key, words]) => chart(title, earlier, key, words, run.run_id)));
+  byId("slower").replaceChildren(...(slower ? comparison(slower) : []));
+  const rows = [...earlier].reverse().map((one) => [
+    one.link ? linkTo(one) : one.run_id + (one.run_id === run.run_id ? " (this one)" : ""),
+    one.status, one.started, one.seconds === null ? "–" : duration(one.seconds), amount(one.items), typeof one.cost === "number" ? dollars(one.cost) : "–",
+  ]);
+  byId("earlier").replaceChildren(table("Earlier runs", [["run"], ["status"], ["started"], ["time", true], ["items", true], ["cost", true]], rows));
+}
+
+function linkTo({ link, run_id }) {
+  const made = make("a", "", run_id);
+  made.href = link;
+  return made;
+}
+
+// One bar a run; a run that is not known to have had any keeps its place.
+function chart(title, runs, key, words, current) {
+  const HIGH = 56, STEP = 14, most = Math.max(...runs.map((run) => run[key] || 0));
+  const known = runs.filter((run) => typeof run[key] === "number"), last = runs[runs.length - 1][key];
+  const bars = runs.map((run, at) => {
+    const high = most ? Math.max((HIGH * (run[key] || 0)) / most, run[key] ? 2 : 0) : 0;
+    const bar = draw("rect", { x: at * STEP + 1, y: HIGH - high, width: STEP - 3, height: high });
+    bar.setAttribute("class", run.run_id === current ? "current" : run.status === "failed" ? "bad" : "");
+    bar.append(draw("title", {}, `${run.run_id}: ${typeof run[key] === "number" ? words(run[key]) : "not known"}`));
+    return bar;
+  });
+  const said = `${title} of ${known.length} runs, from ${known.length ? words(known[0][key]) : "–"} to ${typeof last === "number" ? words(last) : "–"}`;
+  const wide = Math.max(runs.length, 12) * STEP;
+  const picture = draw("svg", { viewBox: `0 0 ${wide} ${HIGH + 1}`, width: wide, height: HIGH + 1, role: "img", "aria-label": said }, ...bars,
+    draw("rect", { x: 0, y: HIGH, width: wide, height: 1, class: "base" }));
+  return make("figure", "", make("figcaption", "", `${title} `, make("b", "", typeof last === "number" ? words(last) : "–")), picture);
+}
+
+function comparison({ run_id, compared, settings }) {
+  const [{ before, after }] = compared, change = changed(before, after);
+  const words = change
+    ? `It took ${duration(Math.abs(after - before))} ${after < before ? "less" : "longer"} than the run before, ${run_id}: ${duration(before)} then, ${duration(after)} now (${change}).`
+    : `It took as long as the run before, ${run_id}: ${duration(before)} then, ${duration(after)} now.`;
+  const rows = compared.map(({ job, before: then, after: now, changes }) => [
+    job || make("i", "", "the whole run"), duration(then), duration(now), changed(then, now) || "=",
+    changed(then, now) ? changes.slice(0, 6).map(reason).join(", ") || "nothing that is measured explains it" : "",
+  ]);
+  const parts = [make("p", "", words)];
+  parts.push(make("div", "scroll", table("Against the run before", [["job"], ["then", true], ["now", true], ["change", true], ["what else changed"]], rows)));
+  if (settings.length) {
+    const lines = settings.map((one) => [one.name, one.before ?? "–", one.after ?? "–"]);
+    parts.push(make("div", "scroll", table("Settings that are not the same", [["setting"], ["then"], ["now"]], lines)));
+  }
+  return parts;
+}
+
+// The change in percent, nothing when it is noise.
+function changed(then, now) {
+  if (Math.abs(now - then) < 0.05 || Math.abs(now - then) < 0.05 * then) return "";
+  return then ? `${now > then ? "+" : ""}${Math.round((100 * (now - then)) / then)} %` : "new";
+}
+
+function reason({ group, name, before, after, unit }) {
+  const value = (number) => (unit === "s" ? duration(number) : amount(number) + unit);
+  const label = { waits: "", batch: "batch ", rate: "", concurrency: "at once, " }[group] ?? "";
+  return `${label}${group === "waits" ? WAITS[name] || name : name} ${value(before)} → ${value(after)}`;
+}

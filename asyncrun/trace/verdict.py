@@ -1,0 +1,103 @@
+"""How a run ended, in one sentence, and where its time went: what a person wants to know before anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asyncrun.humanize import counted, duration
+from asyncrun.trace.critical_path import PathPart
+from asyncrun.trace.run_record import RUNNING, UNFINISHED, RunRecord
+
+_WAITED_FOR: Mapping[str, str] = {
+    "queue": "waiting for a free slot",
+    "rate": "waiting for the rate limit",
+    "gate": "waiting as the endpoint asked",
+    "backoff": "waiting to try again",
+    "connect": "making connections",
+    "request": "requests",
+    "compute": "the model at work",
+    "decode": "reading replies",
+    "store": "the store",
+    "write": "writing to the disk",
+}
+"""What seconds on the critical path were spent on, as the end of a sentence reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSink:
+    """What took the largest part of a run's critical path: a share of it from 0 to 1, what it was, and the job (empty: none)."""
+
+    share: float
+    what: str
+    job: str
+
+    def __str__(self) -> str:
+        return f"{self.share:.0%} {self.what}" + (f" of {self.job}" if self.job else "")
+
+
+def verdict(run: RunRecord, now: float) -> str:
+    """Return how a run ended, as a sentence without its full stop; `now` (seconds since 1970) tells a live run from a dead one.
+
+    >>> verdict(RunRecord("r", 0.0, 2.0, "succeeded", 0, 2.0, summary={"items": 9, "ok": 9, "cached": 0}), 5.0)
+    'All 9 items done in 2 s'
+    """
+    status = run.status_at(now)
+    if status == RUNNING:
+        return f"Running for {duration(max(now - run.started, 0.0))}"
+    if status == UNFINISHED:
+        return f"No end is recorded: killed, or cut off, after {duration(max(run.seen - run.started, 0.0))}"
+    took = "" if run.seconds is None else f" in {duration(run.seconds)}"
+    items, ok, failed, skipped = (_count(run.summary, name) for name in ("items", "ok", "failed", "skipped"))
+    if status == "succeeded":
+        return _success(items, ok, skipped, _count(run.summary, "cached")) + took
+    done = f"{ok:,} of {counted(items, 'item')} done"
+    parts = [done, *([f"{failed:,} failed"] if failed else []), *([f"{skipped:,} skipped"] if skipped else [])]
+    if status == "partial":
+        return ", ".join(parts) + took
+    reason = next((job["reason"] for job in jobs_of(run.summary) if job.get("status") == status and job.get("reason")), None)
+    told = f": {reason}" if reason else ""
+    return f"{status.capitalize()}{took.replace(' in ', ' after ')}{told}" + (f"; {', '.join(parts)}" if items else "")
+
+
+def _success(items: int, ok: int, skipped: int, cached: int) -> str:
+    left_out = f", {skipped:,} skipped" if skipped else ""
+    if not items:
+        return "Nothing to do"
+    if cached == ok:
+        return f"Nothing to do: {counted(ok, 'item')} unchanged{left_out}"
+    return f"All {counted(items, 'item')} done" if ok == items else f"{ok:,} of {counted(items, 'item')} done{left_out}"
+
+
+def time_sink(parts: Sequence[PathPart]) -> TimeSink | None:
+    """Return what took most of the time from the first start to the last end, from all parts of its critical path; None without time."""
+    total = sum(part.seconds for part in parts)
+    sinks = [(seconds, what, part.job) for part in parts for what, seconds in _spent(part).items()]
+    if not total or not sinks:
+        return None
+    seconds, what, job = max(sinks)
+    return TimeSink(min(seconds / total, 1.0), what, job)
+
+
+def _spent(part: PathPart) -> dict[str, float]:
+    """Return the seconds of a part of the path by what they were spent on; what no wait explains is the event itself."""
+    told = {name: seconds for name, seconds in part.waits.items() if seconds > 0}
+    left = max(part.seconds - sum(told.values()), 0.0)
+    what = "its own work" if part.event == "itself" else part.event
+    return {**{_WAITED_FOR.get(name, name): seconds for name, seconds in told.items()}, what: left}
+
+
+def jobs_of(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the jobs that a run's summary tells of; none as long as no end is recorded.
+
+    >>> jobs_of({"jobs": [{"name": "notes"}]}), jobs_of({})
+    ([{'name': 'notes'}], [])
+    """
+    jobs = summary.get("jobs")
+    return [job for job in jobs if isinstance(job, Mapping)] if isinstance(jobs, list) else []
+
+
+def _count(summary: Mapping[str, Any], name: str) -> int:
+    value = summary.get(name)
+    return value if isinstance(value, int) else 0

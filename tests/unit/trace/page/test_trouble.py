@@ -1,0 +1,59 @@
+"""What went wrong: reasons of jobs, and what failed by its reason."""
+
+from __future__ import annotations
+
+from asyncrun.trace.page.trouble import MOST_GROUPS, endings, failed_groups
+from asyncrun.trace.run_record import RunRecord, Span
+from tests.unit.trace.conftest import SpanMaker
+
+
+def run_with(**summary: object) -> RunRecord:
+    return RunRecord("r", 0.0, summary=summary)
+
+
+def test_each_job_that_did_not_succeed_says_why_and_what_to_do() -> None:
+    jobs = [
+        {"name": "a", "status": "succeeded", "reason": None},
+        {"name": "b", "status": "partial", "reason": None, "items": 1000, "failed": 3},
+        {"name": "c", "status": "stopped", "reason": "the endpoint is down"},
+        {"name": "d", "status": "cancelled", "reason": None},
+    ]
+    assert endings(run_with(jobs=jobs, hints={"c": "Run again later."})) == [
+        {"job": "b", "status": "partial", "reason": "3 of 1,000 items failed, no more than max_failures allows", "hint": ""},
+        {"job": "c", "status": "stopped", "reason": "the endpoint is down", "hint": "Run again later."},
+        {"job": "d", "status": "cancelled", "reason": "no reason is recorded", "hint": ""},
+    ]
+
+
+def test_items_come_first_by_their_number_then_events_then_attempts_that_were_made_good(trying: list[Span]) -> None:
+    failures = [
+        {"job": "embed-notes", "reason": "empty", "count": 2, "places": ["a:1", "a:9"], "messages": ["the text is empty"]},
+        {"job": "embed-notes", "reason": "bad_record", "count": 40, "places": ["a:3"], "messages": ["no field 'text'"]},
+    ]
+    found = failed_groups(run_with(failures=failures), trying)
+    assert [(group["what"], group["job"], group["reason"], group["count"]) for group in found] == [
+        ("item", "embed-notes", "bad_record", 40),
+        ("item", "embed-notes", "empty", 2),
+        ("attempt", "embed-notes", "throttle", 4),
+        ("attempt", "embed-notes", "transient", 4),
+    ]
+    assert (found[1]["places"], found[1]["words"]) == (["a:1", "a:9"], ["the text is empty"])
+    assert found[2]["words"] == ["slow down"]
+
+
+def test_folded_attempts_count_and_an_event_says_where_it_failed(maker: SpanMaker) -> None:
+    job = maker.add("async_job", 0, 9, name="notes", status="failed")
+    maker.add("embedding", 0, 1, job, status="failed", error__type="AuthError", error__message="no such key")
+    batch = maker.add("embedding", 1, 9, job)
+    maker.add("attempt", 1, 9, batch, name="transient", folded__count=500, folded__failed=120, folded__seconds=8.0)
+    event, attempts = failed_groups(run_with(), maker.spans)
+    assert (event["what"], event["job"], event["places"], event["words"]) == ("event", "async_job notes", ["embedding"], ["no such key"])
+    assert (attempts["reason"], attempts["count"]) == ("transient", 120)
+
+
+def test_three_thousand_reasons_are_shown_as_far_as_a_person_reads() -> None:
+    failures = [{"job": "a", "reason": f"reason {number}", "count": 33, "places": [], "messages": []} for number in range(3000)]
+    found = failed_groups(run_with(failures=failures), [])
+    assert len(found) == MOST_GROUPS + 1
+    assert found[-1]["count"] == 33 * (3000 - MOST_GROUPS)
+    assert "2,800 more reasons" in found[-1]["words"][0]
