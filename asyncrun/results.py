@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
+from asyncrun.failure_groups import FailureGroup, FailureGroups
 from asyncrun.records import ItemFailure
 from asyncrun.usage import Usage, Waits
 
@@ -118,7 +119,8 @@ class Cleaning:
 class JobResult:
     """How one job of a run ended. `bound_by` says what most of its batches' time went to, None when that is not known.
 
-    `waits` are the seconds of all its batches. `failures` holds the first ones; `failed_by` counts all by their reason.
+    `waits` are the seconds of all its batches. `failures` holds the first ones; `failed_by` counts all by their reason, `failure_groups` by
+    what was wrong, the most frequent first.
     """
 
     name: str
@@ -135,6 +137,12 @@ class JobResult:
     failures: tuple[ItemFailure, ...] = ()
     waits: Waits = Waits()
     failed_by: Mapping[str, int] = field(default_factory=dict)
+    failure_groups: tuple[FailureGroup, ...] = ()
+
+    @property
+    def groups(self) -> tuple[FailureGroup, ...]:
+        """Return its failed items by what was wrong with them; a result that has not counted them has those of its first failures."""
+        return self.failure_groups or FailureGroups(self.failures).largest_first()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,9 @@ from asyncrun.app.validate import check_job_file
 from asyncrun.cli._output import show_error
 from asyncrun.errors import JobFileError
 from asyncrun.records import ItemFailure
-from asyncrun.ui.bars import render_frame
 from asyncrun.ui.colours import paint
-from asyncrun.ui.failed_items import render_failure
 from asyncrun.ui.formatting import render_warning
+from asyncrun.ui.progress_frame import MOST_GROUPS, render_frame
 from asyncrun.ui.run_state import TrackingProgress
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"
@@ -85,8 +84,8 @@ class Watched(TrackingProgress):
         self.above: list[Text] = []
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
-        """Keep the line."""
-        self.above.append(Text(render_failure(task, failure)))
+        """Count it."""
+        self.note_failure(task, failure)
 
     def warn(self, message: str) -> None:
         """Keep the line."""
@@ -94,7 +93,7 @@ class Watched(TrackingProgress):
 
     def picture(self) -> list[RenderableType]:
         """Return all lines."""
-        return [*self.above, render_frame(self.tasks, self._clock.monotonic(), WIDTH)]
+        return [*self.above, render_frame(self.tasks, self._clock.monotonic(), WIDTH, groups=self.failure_groups(MOST_GROUPS))]
 
 
 def a_run() -> list[RenderableType]:

@@ -186,7 +186,11 @@ def _open_progress(options: GlobalOptions, stdout_taken: bool, *, log_file: Path
     look = choose_look(quiet=options.quiet, json=options.json, progress=options.progress, terminal=terminal, environ=os.environ)
     colour = choose_colour(color=options.color, terminal=terminal, environ=os.environ)
     stdout = sys.stderr if stdout_taken else sys.stdout
-    progress = build_progress(look, stdout=stdout, stderr=sys.stderr, clock=SystemClock(), colour=colour, verbose=options.verbose)
+    # Where the end of the run is told on the same screen, it has a row for each job, and failures, as the bars have.
+    told = stdout is not None and stdout.isatty()
+    progress = build_progress(
+        look, stdout=stdout, stderr=sys.stderr, clock=SystemClock(), colour=colour, verbose=options.verbose, wiped=told
+    )
     if log_file is None:
         return progress
     from asyncrun.ports import CombinedProgress

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from asyncrun.aio.limits import Limits
 from asyncrun.errors import AsyncrunError, BudgetError, DamagedStateError, TooManyFailuresError, TryLaterError
+from asyncrun.failure_groups import FailureGroups
 from asyncrun.humanize import counted
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.forecast import at_limits, bound_by
@@ -37,7 +38,7 @@ class JobCounters:
         self.usage = Usage()
         self.waits = Waits()
         self.failures: list[ItemFailure] = []
-        self.failed_by: Counter[str] = Counter()
+        self.groups = FailureGroups()
         self.progress = progress
         self.context = context
         self._started = context.clock.monotonic()
@@ -59,9 +60,12 @@ class JobCounters:
     def fail(self, failure: ItemFailure) -> None:
         """Add an item that has failed."""
         failure = self.context.redacted(failure)
+        self.groups.add(failure)
+        self._name(failure)
+
+    def _name(self, failure: ItemFailure) -> None:
         if len(self.failures) < KEPT_FAILURES:
             self.failures.append(failure)
-        self.failed_by[failure.reason] += 1
         self.add(failed=1)
         self.progress.item_failed(self.name, failure)
 
@@ -70,10 +74,10 @@ class JobCounters:
         self.use(other.usage)
         self.spend(other.waits)
         self.add(skipped=other.counts.skipped)
+        self.groups.add_all(other.groups.largest_first())
         for failure in other.failures:
-            self.fail(failure)
+            self._name(failure)
         if more := other.counts.failed - len(other.failures):
-            self.failed_by += other.failed_by - Counter(failure.reason for failure in other.failures)
             self.add(failed=more)
 
     def say(self, sentences: Iterable[str]) -> None:
@@ -146,6 +150,9 @@ class JobCounters:
         else:
             status = Status.PARTIAL if self.counts.failed else Status.SUCCEEDED
             exit_code = 3 if self.counts.failed else 0
+        groups, failed_by = self.groups.largest_first(), Counter[str]()
+        for group in groups:
+            failed_by[group.first.reason] += group.count
         return JobResult(
             name=self.name,
             kind=self.kind,
@@ -160,5 +167,6 @@ class JobCounters:
             output=output,
             failures=tuple(self.failures),
             waits=self.waits,
-            failed_by=dict(self.failed_by),
+            failed_by=dict(failed_by),
+            failure_groups=groups,
         )

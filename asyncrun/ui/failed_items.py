@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from asyncrun.escape import LONGEST_ID, printable
+from asyncrun.failure_groups import FailureGroup
 from asyncrun.humanize import counted
 from asyncrun.records import ItemFailure
+from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, columns, fit, line, shorten, shorten_start
 from asyncrun.ui.colours import break_line
 from asyncrun.ui.formatting import build_table, draw_table
 from asyncrun.ui.run_json import document
 
 _MESSAGE_LIMIT = 300
+_LEAST_MESSAGE = 16
+"""Columns of a message that a place is shortened for."""
 _NARROW = 60
 """Columns below which an item is a paragraph."""
 
@@ -38,6 +42,35 @@ def render_more_failures(task: str, number: int) -> str:
     'notes: 3 more items failed'
     """
     return f"{printable(task)}: {counted(number, 'more item')} failed"
+
+
+def render_group(group: FailureGroup, width: int | None = None) -> StyledLine:
+    """Return one line that says how many items failed in what way, and where the first of them stands; in at most `width` columns.
+
+    >>> from asyncrun.errors import Place
+    >>> first = ItemFailure("n7", Place("notes.jsonl", 7), "bad_record", "no field 'title'; known: id, text")
+    >>> "".join(part.text for part in render_group(FailureGroup(3, first)))
+    "3 x no field 'title'; known: id, text, first at notes.jsonl:7"
+    >>> "".join(part.text for part in render_group(FailureGroup(3, first), 44))
+    "3 x no field 'title…, first at notes.jsonl:7"
+    """
+    head, what = (
+        f"{group.count:,} x ",
+        printable(group.first.message if group.alike else f"{group.first.reason}, in other ways", _MESSAGE_LIMIT),
+    )
+    place = printable(str(group.first.place))
+    word = "first at" if group.count > 1 else "at"
+    if width is None:
+        return line(StyledPart(head, Style.ODD), what, StyledPart(f", {word} {place}", Style.FAINT))
+    tails = (
+        f", {word} {place}",
+        f", {word} {shorten_start(place, max(width // 3, 12))}",
+        f", {shorten_start(place, max(width // 3, 12))}",
+        "",
+    )
+    room = [width - columns(head) - columns(tail) for tail in tails]
+    chosen = next((number for number, size in enumerate(room) if size >= min(columns(what), _LEAST_MESSAGE)), len(tails) - 1)
+    return fit(width, StyledPart(head, Style.ODD), shorten(what, max(room[chosen], 1)), StyledPart(tails[chosen], Style.FAINT))
 
 
 def render_failed(failures: Sequence[tuple[str, ItemFailure]], width: int | None) -> str:

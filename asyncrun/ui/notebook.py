@@ -13,7 +13,7 @@ from asyncrun.escape import printable
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobResult, Status
 from asyncrun.streams import OutputStream
-from asyncrun.ui.bars import count_more, render_figures
+from asyncrun.ui.progress_frame import count_more, render_figures
 from asyncrun.ui.cell_output import CellOutput
 from asyncrun.ui.failed_items import render_failure, render_more_failures
 from asyncrun.ui.formatting import render_warning
@@ -55,7 +55,7 @@ class NotebookProgress(TrackingProgress):
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
         """Name the item, or count it."""
-        if self.note_failure(task):
+        if self.note_failure(task, failure):
             self._err.line(render_failure(task, failure))
 
     def task_finished(self, task: str, result: JobResult | None) -> None:

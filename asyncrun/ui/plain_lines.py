@@ -34,7 +34,7 @@ class WarningsOnly(Progress):
 class PlainProgress(TrackingProgress):
     """Writes lines without colour and without moving the cursor.
 
-    A line for every finished task, for the first failed items of a task (the others are counted), for every warning,
+    A line for every finished task, for the first failed item of each sort (the others are counted), for every warning,
     and at most one a minute that says how the running tasks stand. Nothing runs in the background: the lines come with the calls.
     When it is `verbose`, a task that begins has a line too, and every failed item is named.
     """
@@ -58,7 +58,7 @@ class PlainProgress(TrackingProgress):
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
         """Name the item, or count it."""
-        if self.note_failure(task):
+        if self.note_failure(task, failure):
             self._out.line(render_failure(task, failure))
 
     def task_finished(self, task: str, result: JobResult | None) -> None:

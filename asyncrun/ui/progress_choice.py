@@ -66,10 +66,13 @@ def choose_colour(*, color: When, terminal: bool, environ: Mapping[str, str]) ->
     return terminal and environ.get("TERM") != "dumb"
 
 
-def build_progress(look: Look, *, stdout: TextIO, stderr: TextIO, clock: Clock, colour: bool = True, verbose: bool = False) -> Progress:
+def build_progress(
+    look: Look, *, stdout: TextIO, stderr: TextIO, clock: Clock, colour: bool = True, verbose: bool = False, wiped: bool = False
+) -> Progress:
     """Return the progress that shows itself in this way. JSON lines go to stdout, all else to stderr.
 
-    `colour` matters to bars alone; `verbose` names every failed item, and without bars the jobs that begin, too.
+    `colour` and `wiped` matter to bars alone, which leave nothing behind when they are `wiped`; `verbose` names every failed item, and
+    without bars the jobs that begin, too.
     """
     match look:
         case Look.NOTHING:
@@ -89,7 +92,7 @@ def build_progress(look: Look, *, stdout: TextIO, stderr: TextIO, clock: Clock, 
         case Look.BARS:
             from asyncrun.ui.bars import BarProgress
 
-            return BarProgress(stderr, clock, colour=colour, verbose=verbose)
+            return BarProgress(stderr, clock, colour=colour, verbose=verbose, wiped=wiped)
 
 
 def open_progress(stream: TextIO | None = None) -> Progress:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import heapq
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from asyncrun.clock import Clock
+from asyncrun.failure_groups import FailureGroup, FailureGroups
 from asyncrun.ports import Progress
+from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobResult, Status
 from asyncrun.ui.time_left import Workload
 from asyncrun.usage import Load, Usage, Waits
 
 NAMED_FAILURES = 10
-"""How many failed items of a task are named; the others are counted."""
+"""How many failed items of a task are named, each the first of its sort; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +84,14 @@ class TaskState:
 class TrackingProgress(Progress):
     """Keeps where every task stands, and looks at it after each change. Any thread may call it; `tasks` is a snapshot.
 
-    Of each task the first `named_failures` failed items are named, all of them when it is None; the others are counted.
+    Of each task the first failed item of each sort is named, at most `named_failures`, all items when it is None; the others are counted.
     """
 
     def __init__(self, clock: Clock, *, named_failures: int | None = NAMED_FAILURES) -> None:
         self._clock = clock
         self._named_failures = named_failures
         self._tasks: dict[str, TaskState] = {}
+        self._failures: dict[str, FailureGroups] = {}
         self._lock = threading.Lock()
 
     @property
@@ -95,6 +99,13 @@ class TrackingProgress(Progress):
         """Return all tasks, in the order in which they were named."""
         with self._lock:
             return tuple(self._tasks.values())
+
+    def failure_groups(self, most: int) -> list[tuple[str, FailureGroup]]:
+        """Return what items failed by, each with its task: the `most` frequent sorts, in the order in which they came."""
+        with self._lock:
+            groups = [(task, group) for task, failures in self._failures.items() for group in failures.in_order()]
+        kept = heapq.nlargest(most, range(len(groups)), key=lambda number: groups[number][1].count)
+        return [groups[number] for number in sorted(kept)]
 
     def run_started(self, run_id: str, tasks: Sequence[str]) -> None:
         """Note the tasks that a run has."""
@@ -152,11 +163,12 @@ class TrackingProgress(Progress):
                 self._tasks[task] = replace(state, waiting=reason)
         self._report_if_due()
 
-    def note_failure(self, task: str) -> bool:
+    def note_failure(self, task: str, failure: ItemFailure) -> bool:
         """Note a failed item; return whether it is one of those that are named."""
         with self._lock:
             state = self._of(task)
-            named = self._named_failures is None or state.failures < self._named_failures
+            is_new = self._failures.setdefault(task, FailureGroups()).add(failure)
+            named = self._named_failures is None or (is_new and state.failures - state.unnamed_failures < self._named_failures)
             unnamed = state.unnamed_failures + (not named)
             self._tasks[task] = replace(state, failures=state.failures + 1, unnamed_failures=unnamed)
             return named

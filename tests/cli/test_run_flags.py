@@ -125,7 +125,7 @@ def test_the_summary_goes_to_a_file_too(asyncrun: Command, slow_job: FakeServer,
     assert (summary["type"], summary["ok"], summary["exit_code"]) == ("summary", 20, 0)
 
 
-@pytest.mark.parametrize(("flags", "named"), [((), 10), (("-v",), 12)])
+@pytest.mark.parametrize(("flags", "named"), [((), 1), (("-v",), 12)])
 def test_a_verbose_run_names_every_failed_item_and_says_what_begins(
     asyncrun: Command, tmp_path: Path, flags: tuple[str, ...], named: int
 ) -> None:

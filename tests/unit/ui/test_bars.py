@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -47,7 +48,17 @@ def test_a_finished_task_leaves_its_line(stream: io.StringIO, clock: Any) -> Non
     progress.close()
     progress.close()
     assert "notes partial" in stream.getvalue()
-    assert stream.getvalue().count("4/4, 1 failed, 2.0/s, 2 s") == 1
+    assert last_lines(stream).count("4/4, 1 failed, 2 s") == 1
+
+
+def test_where_the_end_is_told_below_nothing_is_left(stream: io.StringIO, clock: Any, failure: ItemFailure) -> None:
+    progress = BarProgress(stream, clock, colour=False, wiped=True)
+    progress.run_started("r1", ["notes", "ask"])
+    progress.task_started("notes", 4)
+    progress.item_failed("notes", failure)
+    progress.task_finished("notes", JobResult("notes", "embed", Status.PARTIAL, 3, counts=Counts(ok=3, failed=1), seconds=2.0))
+    progress.close()
+    assert re.sub(r"\x1b\[\d*[A-Z]", "", last_lines(stream)).strip() == ""
 
 
 def test_a_task_that_has_not_ended_leaves_its_line_too(stream: io.StringIO, clock: Any) -> None:
@@ -67,9 +78,19 @@ def test_failures_and_warnings_are_shown_above(stream: io.StringIO, clock: Any, 
     progress.warn("odd [red] name \x1b[2J")
     progress.task_finished("notes", None)
     progress.close()
-    assert stream.getvalue().count("item n7 failed (too_long)") == 10
-    assert "notes: 4 more items failed" in stream.getvalue()
+    assert "14 x 300 tokens, 256 at most, first at notes.jsonl:7" in last_lines(stream)
+    assert "item n7" not in stream.getvalue()
     assert "warning: odd [red] name \\x1b[2J" in stream.getvalue()
+
+
+def test_a_verbose_run_names_every_failed_item_above(stream: io.StringIO, clock: Any, failure: ItemFailure) -> None:
+    progress = BarProgress(stream, clock, colour=False, verbose=True)
+    progress.task_started("notes", 14)
+    for _ in range(14):
+        progress.item_failed("notes", failure)
+    progress.close()
+    assert stream.getvalue().count("notes: item n7 failed (too_long)") == 14
+    assert "14 x " not in stream.getvalue()
 
 
 def test_without_colour_no_colour_is_sent(stream: io.StringIO, clock: Any) -> None:

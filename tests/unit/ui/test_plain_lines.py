@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,16 +47,17 @@ def test_a_library_task_ends_without_a_result(progress: PlainProgress, stream: i
     assert stream.getvalue() == "squares: succeeded: 2 ok in 1 s\n"
 
 
-def test_the_first_ten_failed_items_are_named_and_the_others_counted(
+def test_the_first_item_of_each_sort_of_failure_is_named_and_the_others_are_counted(
     progress: PlainProgress, stream: io.StringIO, failure: ItemFailure
 ) -> None:
     progress.task_started("notes", 14)
-    for _ in range(14):
-        progress.item_failed("notes", failure)
-    progress.task_finished("notes", JobResult("notes", "embed", Status.FAILED, 1, counts=Counts(failed=14)))
+    for number in range(14):
+        progress.item_failed("notes", replace(failure, message=f"too long by {chr(0x61 + number)}"))
+        progress.item_failed("notes", replace(failure, message=f"too long by {chr(0x61 + number)}"))
+    progress.task_finished("notes", JobResult("notes", "embed", Status.FAILED, 1, counts=Counts(failed=28)))
     lines = stream.getvalue().splitlines()
-    assert lines[:10] == ["notes: item n7 failed (too_long) at notes.jsonl:7: 300 tokens, 256 at most"] * 10
-    assert lines[10] == "notes: 4 more items failed"
+    assert lines[:10] == [f"notes: item n7 failed (too_long) at notes.jsonl:7: too long by {letter}" for letter in "abcdefghij"]
+    assert lines[10] == "notes: 18 more items failed"
     assert len(lines) == 12
 
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import threading
+from string import ascii_letters
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncrun.errors import Place
+from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobResult, Status
 from asyncrun.ui.run_state import NAMED_FAILURES, TaskState, TrackingProgress
 from asyncrun.usage import Load, Usage, Waits
@@ -73,11 +76,37 @@ def test_calls_from_several_threads_lose_nothing() -> None:
     assert board.tasks[0].done == 2000
 
 
+def failed(message: str) -> ItemFailure:
+    return ItemFailure("n7", Place("notes.jsonl", 7), "odd", message)
+
+
 def test_only_the_first_failures_are_named() -> None:
     board = Board()
-    named = [board.note_failure("a") for _ in range(NAMED_FAILURES + 3)]
+    named = [board.note_failure("a", failed(message)) for message in ascii_letters[: NAMED_FAILURES + 3]]
     assert named == [True] * NAMED_FAILURES + [False] * 3
     assert board.tasks[0].unnamed_failures == 3
+
+
+def test_of_failures_of_one_sort_the_first_is_named_and_all_are_counted() -> None:
+    board = Board()
+    told = [board.note_failure("a", failed(f"{number}00 tokens, 256 at most")) for number in range(1, 10)]
+    assert told == [True] + [False] * 8
+    board.note_failure("b", failed("no field 'title'"))
+    groups = board.failure_groups(5)
+    assert [(task, group.count, group.first.message) for task, group in groups] == [
+        ("a", 9, "100 tokens, 256 at most"),
+        ("b", 1, "no field 'title'"),
+    ]
+
+
+def test_of_many_sorts_the_most_frequent_are_shown_as_they_came() -> None:
+    board = Board()
+    for number in range(300):
+        board.note_failure("a", failed(f"sort {chr(0x4E00 + number % 29)}"))
+    board.note_failure("a", failed("sort of one"))
+    board.note_failure("b", failed(f"sort {chr(0x4E00)}"))
+    assert [group.count for _, group in board.failure_groups(3)] == [11, 11, 11]
+    assert [group.first.message for _, group in board.failure_groups(2)] == ["sort \u4e00", "sort \u4e01"]
 
 
 def test_the_result_of_a_job_has_the_last_word() -> None:
@@ -190,5 +219,5 @@ def test_a_task_that_has_ended_waits_for_nothing() -> None:
 
 def test_all_failures_are_named_when_that_is_asked_for() -> None:
     board = Board(named_failures=None)
-    assert all(board.note_failure("a") for _ in range(NAMED_FAILURES + 3))
+    assert all(board.note_failure("a", failed("empty")) for _ in range(NAMED_FAILURES + 3))
     assert board.tasks[0].unnamed_failures == 0
