@@ -13,11 +13,11 @@ from asyncrun.escape import printable
 from asyncrun.records import ItemFailure
 from asyncrun.results import JobResult, Status
 from asyncrun.streams import OutputStream
-from asyncrun.ui.progress_frame import count_more, render_figures
 from asyncrun.ui.cell_output import CellOutput
 from asyncrun.ui.failed_items import render_failure, render_more_failures
 from asyncrun.ui.formatting import render_warning
 from asyncrun.ui.plain_lines import render_finished, render_running
+from asyncrun.ui.progress_frame import count_more, render_figures
 from asyncrun.ui.run_state import NAMED_FAILURES, TaskState, TrackingProgress
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class NotebookProgress(TrackingProgress):
         self._draw()
 
     def item_failed(self, task: str, failure: ItemFailure) -> None:
-        """Name the item, or count it."""
+        """Name the first item of each sort of failure, count the others."""
         if self.note_failure(task, failure):
             self._err.line(render_failure(task, failure))
 

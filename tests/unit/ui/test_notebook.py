@@ -74,8 +74,8 @@ def test_failed_items_and_warnings_are_lines(clock: Any, failure: ItemFailure) -
         progress.item_failed("notes", failure)
     progress.warn("odd")
     progress.task_finished("notes", None)
-    assert stderr.getvalue().count("item n7 failed (too_long)") == 10
-    assert stderr.getvalue().endswith("warning: odd\nnotes: 4 more items failed\n")
+    assert stderr.getvalue().count("item n7 failed (too_long)") == 1
+    assert stderr.getvalue().endswith("warning: odd\nnotes: 13 more items failed\n")
 
 
 def test_an_output_that_fails_is_reported_once_and_the_work_goes_on(clock: Any, caplog: pytest.LogCaptureFixture) -> None:
