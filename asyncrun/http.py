@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncrun.errors import ArgumentError, os_words
+from asyncrun.transport_faults import CONNECT_TIMEOUT, TransportError, TransportFault, found_closed, transport_error
 
 if TYPE_CHECKING:
     import httpx
 
-CONNECT_TIMEOUT = 10.0
 KEEP_ALIVE = 4.0
 """Seconds that an idle connection is kept: less than the 5 s of uvicorn and node, so that we are not the last to know."""
 MAX_REPLY = 64 * 2**20
@@ -28,38 +26,39 @@ BODY_SLICE = 2**20
 """A larger body goes out in parts of so many bytes, so that the loop is not held up while it is copied."""
 REPLY_PIECE = 2**18
 """Bytes of a reply that are taken over at a time, as many as asyncio reads at most; httpx-aiohttp cuts pieces of 16 KiB out of them."""
+LINGER = 1.0
+"""Seconds that a stream is given to end after the last piece that counts: only then can its connection be kept."""
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
-
-
-class TransportFault(StrEnum):
-    """Why there is no whole reply."""
-
-    REFUSED = "refused"
-    DNS = "dns"
-    DNS_AGAIN = "dns_again"
-    TLS = "tls"
-    TIMEOUT = "timeout"
-    RESET = "reset"
-    TOO_LARGE = "too_large"
-    ENCODING = "encoding"
-    ADDRESS = "address"
-
-
-class TransportError(Exception):
-    """No whole reply came back; `fault` says at which step. The message holds no header and no URL."""
-
-    def __init__(self, fault: TransportFault, message: str) -> None:
-        super().__init__(message)
-        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole reply, whatever its status; names of headers are in lower case, `body` is decompressed."""
+    """A whole reply, whatever its status; names of headers are in lower case, `body` is decompressed.
+
+    Of one that was `streamed` the body has gone where it was asked for, piece by piece, and is empty here.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    streamed: bool = False
+
+
+TakePiece = Callable[[bytes], bool]
+"""Takes the next piece of a body, and tells whether it was the last that counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """How a reply is read while it comes.
+
+    Attributes:
+        choose: Is told status and headers, and returns what takes the pieces of the body; None where a whole reply is wanted.
+        max_silence: Most seconds between two pieces; None: as many as the total allows.
+    """
+
+    choose: Callable[[int, Mapping[str, str]], TakePiece | None]
+    max_silence: float | None = None
 
 
 Connecting = Callable[[], AbstractContextManager[object]]
@@ -100,7 +99,7 @@ class Client:
         try:
             yield pool.http
         except Exception as error:
-            if pool is self._pool and _found_closed(error):
+            if pool is self._pool and found_closed(error):
                 await self.renew()
             raise
         finally:
@@ -223,6 +222,7 @@ async def send(
     timeout: float,  # noqa: ASYNC109 (the total of one attempt is part of what the function promises)
     max_bytes: int = MAX_REPLY,
     connecting: Connecting = nullcontext,
+    streaming: Streaming | None = None,
 ) -> Reply:
     """Send a body (POST), or ask (GET) without one, and return the whole reply, whatever its status.
 
@@ -235,32 +235,35 @@ async def send(
             sends one byte a second would hold a request for ever.
         max_bytes: Reading stops when the reply, decompressed, is larger.
         connecting: Opens what is open while a connection is being made; where one is kept from before, it is not called.
+        streaming: Who takes the body while it comes. What it raises ends the exchange, and comes out unchanged.
 
     Raises TransportError.
     """
     import aiohttp
     import httpx
 
-    method, sent = "GET", {"accept": "application/json", "accept-encoding": "gzip", **headers}
+    # A server that compresses may keep words back until there are more of them.
+    wanted = ("application/json", "gzip") if streaming is None else ("text/event-stream, application/json", "identity")
+    method, sent = "GET", {"accept": wanted[0], "accept-encoding": wanted[1], **headers}
     if body is not None:
         method, sent = "POST", {"content-type": "application/json", **sent, "content-length": str(len(body))}
     try:
         with ExitStack() as making:
             _making.set((making, connecting))
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as limit:
                 for last in (False, True):
                     content = body if body is None or len(body) <= BODY_SLICE else _slices(body)
                     try:
                         async with client.connections() as http, http.stream(method, url, content=content, headers=sent) as got:
-                            reply = Reply(got.status_code, dict(got.headers.items()), await _read(got, max_bytes))
+                            reply = await _reply(got, max_bytes, streaming, limit)
                         break
                     except (httpx.HTTPError, aiohttp.ClientError) as error:
-                        if last or not (client.replies and _found_closed(error)):
+                        if last or not (client.replies and found_closed(error)):
                             raise
     except TimeoutError as error:
         raise TransportError(TransportFault.TIMEOUT, f"no whole reply within {timeout:g} s") from error
     except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
-        raise _transport_error(error) from error
+        raise transport_error(error) from error
     client.replies += 1
     return reply
 
@@ -270,36 +273,67 @@ async def _slices(body: bytes) -> AsyncIterator[bytes]:
         yield body[start : start + BODY_SLICE]
 
 
-def _found_closed(error: Exception) -> bool:
-    """Say whether a kept connection turned out to be closed: nothing was answered, and a new connection is not to blame for it."""
+async def _reply(response: httpx.Response, max_bytes: int, streaming: Streaming | None, limit: asyncio.Timeout) -> Reply:
+    """Return the whole reply; of one that is streamed all is handed over, within the limit."""
     import aiohttp
     import httpx
 
-    # Of httpx's own transport: the server has hung up, or said GOAWAY.
-    if isinstance(error, httpx.RemoteProtocolError):
-        return "disconnected" in str(error) or "ConnectionTerminated" in str(error)
-    closed = aiohttp.ServerDisconnectedError | aiohttp.ClientConnectionResetError | aiohttp.ClientOSError
-    return isinstance(error.__cause__, closed) and not isinstance(error.__cause__, aiohttp.ClientConnectorError)
+    status, headers = response.status_code, dict(response.headers.items())
+    take = None if streaming is None else streaming.choose(status, headers)
+    if streaming is None or take is None:
+        return Reply(status, headers, await _read(response, max_bytes))
+    try:
+        async with aclosing(_pieces(response, max_bytes)) as pieces:
+            await _hand_over(pieces, take, limit, streaming.max_silence)
+    except (httpx.HTTPError, aiohttp.ClientError) as error:
+        # Whatever the connection has come to: a part was handed over, and is not sent for again.
+        raise transport_error(error) from error
+    return Reply(status, headers, b"", streamed=True)
+
+
+async def _hand_over(
+    pieces: AsyncGenerator[bytes],
+    take: TakePiece,
+    limit: asyncio.Timeout,
+    max_silence: float | None,
+) -> None:
+    """Hand over pieces until the last that counts, and wait a moment for the end behind it, with which nothing can be wrong any more."""
+    now = asyncio.get_running_loop().time
+    try:
+        async with asyncio.timeout(None) as silence:
+            async for piece in pieces:
+                if take(piece):
+                    break
+                silence.reschedule(None if max_silence is None else now() + max_silence)
+    except TimeoutError as error:
+        raise TransportError(TransportFault.TIMEOUT, f"nothing more came for {max_silence:g} s") from error
+    limit.reschedule(None)
+    with suppress(Exception):
+        async with asyncio.timeout(LINGER):
+            async for _ in pieces:
+                pass
 
 
 async def _read(response: httpx.Response, max_bytes: int) -> bytes:
-    """Return the body, decompressed here and not by the client: that inflates whatever it gets in one step, a bomb too."""
+    return b"".join([piece async for piece in _pieces(response, max_bytes)])
+
+
+async def _pieces(response: httpx.Response, max_bytes: int) -> AsyncGenerator[bytes]:
+    """Yield the body, decompressed here and not by the client: that inflates whatever it gets in one step, a bomb too."""
     told = response.headers.get("content-encoding", "identity").strip()
     encoding = told.lower()
     if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
         raise TransportError(TransportFault.ENCODING, f"the reply has the content encoding {told!r}, which was not asked for")
     inflater = None if encoding in ("identity", "") else zlib.decompressobj(_GZIP_OR_ZLIB)
-    parts: list[bytes] = []
     left = max_bytes
     async for chunk in response.aiter_raw():
         for part in (chunk,) if inflater is None else _inflated(inflater, chunk, left + 1):
             left -= len(part)
             if left < 0:
                 raise TransportError(TransportFault.TOO_LARGE, f"the reply is larger than {max_bytes} bytes")
-            parts.append(part)
+            yield part
     if inflater is not None and not inflater.eof:
         raise TransportError(TransportFault.RESET, "the compressed reply ends early")
-    return b"".join(parts)
 
 
 def _inflated(inflater: zlib._Decompress, chunk: bytes, most: int) -> Iterator[bytes]:
@@ -307,46 +341,3 @@ def _inflated(inflater: zlib._Decompress, chunk: bytes, most: int) -> Iterator[b
         yield inflater.decompress(chunk, most)
     except zlib.error as error:
         raise TransportError(TransportFault.ENCODING, "the reply is not compressed as it says") from error
-
-
-def _transport_error(error: BaseException) -> TransportError:
-    """Say what went wrong, by the deepest cause that tells."""
-    import aiohttp
-    import httpx
-
-    for cause in _causes(error):
-        if isinstance(cause, socket.gaierror):
-            again = cause.errno == socket.EAI_AGAIN
-            return TransportError(
-                TransportFault.DNS_AGAIN if again else TransportFault.DNS, f"the host name cannot be resolved: {cause.strerror or cause}"
-            )
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return TransportError(TransportFault.TLS, f"the certificate is refused: {cause.verify_message or cause.reason}")
-        if isinstance(cause, ssl.SSLError):
-            return TransportError(TransportFault.TLS, f"no encrypted connection: {cause.reason or cause}")
-        if isinstance(cause, ConnectionRefusedError):
-            return TransportError(TransportFault.REFUSED, "the connection is refused")
-        if isinstance(cause, aiohttp.ConnectionTimeoutError):
-            return TransportError(TransportFault.REFUSED, f"no connection within {CONNECT_TIMEOUT:g} s")
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | aiohttp.InvalidURL | ValueError):
-        return TransportError(TransportFault.ADDRESS, "the address is not one that can be posted to")
-    if isinstance(error, httpx.ConnectTimeout) and not isinstance(error.__cause__, aiohttp.ClientError):
-        return TransportError(TransportFault.REFUSED, f"no connection within {CONNECT_TIMEOUT:g} s")
-    if isinstance(error, httpx.ConnectError):
-        return TransportError(TransportFault.REFUSED, f"no connection: {_last_words(error)}")
-    return TransportError(TransportFault.RESET, f"the connection ended before the whole reply was there ({_last_words(error)})")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: BaseException | None = error
-    chain = []
-    while seen is not None and seen not in chain:
-        chain.append(seen)
-        # aiohttp keeps the system's own error beside, not in the chain.
-        inner = getattr(seen, "os_error", None) or getattr(seen, "certificate_error", None)
-        seen = seen.__cause__ or inner or seen.__context__
-    yield from reversed(chain)
-
-
-def _last_words(error: BaseException) -> str:
-    return type(error.__cause__ or error).__name__

@@ -39,6 +39,8 @@ class FailureClass(StrEnum, metaclass=ShortHelpEnum):
     """An answer about one text, the same each time."""
     UNKNOWN = "unknown"
     """A refusal that nobody can place: bisect."""
+    BROKEN_OFF = "broken_off"
+    """A streamed answer without its end, whose beginning was handed on: sent again, it would come twice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
 from asyncrun.endpoints.replies import DecodedReply, RequestError
 from asyncrun.errors import ArgumentError, MissingExtraError
 from asyncrun.escape import printable
+from asyncrun.http import Streaming
 from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType, Space
 
@@ -123,8 +124,8 @@ class _ThreadEndpoint(Endpoint):
                 raise ArgumentError(f"{urlsplit(self.url).netloc} cannot be made: {words}", hint=hint) from error
         return self._instance
 
-    async def exchange(self, body: bytes | None, url: str | None = None) -> DecodedReply:
-        """Have one request answered. Raises RequestError."""
+    async def exchange(self, body: bytes | None, url: str | None = None, *, streaming: Streaming | None = None) -> DecodedReply:
+        """Have one request answered, as a whole. Raises RequestError."""
         try:
             async with asyncio.timeout(self.timeout):
                 return DecodedReply(await asyncio.to_thread(self._embed, **orjson.loads(body or b"{}")), None)

@@ -40,6 +40,7 @@ _REASONS = {
     FailureClass.TOO_LONG: Reason.TOO_LONG,
     FailureClass.BAD_RESPONSE: Reason.BAD_RESPONSE,
     FailureClass.TRANSIENT: Reason.SERVER_ERROR,
+    FailureClass.BROKEN_OFF: Reason.SERVER_ERROR,
 }
 
 # Seen: "maximum context length is 8192 tokens, however you requested 9001 tokens" (OpenAI), "less than 512 tokens. Given: 700" (TEI).

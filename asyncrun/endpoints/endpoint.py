@@ -6,7 +6,7 @@ import asyncio
 import copy
 import random
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -35,10 +35,12 @@ from asyncrun.endpoints.replies import (
     not_reached,
     read_reply,
 )
+from asyncrun.endpoints.streamed_call import StreamedCall, attempt_streamed
 from asyncrun.errors import ArgumentError, AsyncrunError, MissingExtraError, OutageError
 from asyncrun.escape import printable
 from asyncrun.humanize import counted
 from asyncrun.redact import Redactor
+from asyncrun.transport_faults import TransportError
 
 if TYPE_CHECKING:
     from asyncrun.http import Client
@@ -147,6 +149,7 @@ class Endpoint:
         inputs: int = 1,
         used: Callable[[T], float | None] = lambda _: None,
         divisible: bool = False,
+        streamed: StreamedCall | None = None,
     ) -> CallAnswer[T] | CallFailure:
         """Send a request until it is answered or refused, with a permit for each attempt.
 
@@ -157,9 +160,12 @@ class Endpoint:
             inputs: How many texts it carries.
             used: Says how many tokens the answer really used, None if it does not tell.
             divisible: Whether it could be sent in parts: sent whole again it would most likely take too long again.
+            streamed: How the reply is read while it comes; None: as a whole.
         """
         counts = AttemptCounts()
-        attempt = partial(self._attempt, body, read, divisible and self.proven)
+        attempt: Callable[[int], Awaitable[T]] = partial(self._attempt, body, read, divisible and self.proven)
+        if streamed is not None:
+            attempt = partial(attempt_streamed, self, body, read, streamed)
         send = partial(
             with_retries,
             attempt,
@@ -190,12 +196,13 @@ class Endpoint:
         except AsyncrunError as error:
             return CallFailure(str(error), Verdict(FailureClass.TRANSIENT, error.message), counts.usage, counts.waits, error)
 
-    async def exchange(self, body: bytes | None, url: str | None = None) -> DecodedReply:
+    async def exchange(self, body: bytes | None, url: str | None = None, *, streaming: http.Streaming | None = None) -> DecodedReply:
         """Send once, or ask (GET) without a body; `url` is another address of the same server. Raises RequestError."""
         client, connecting = await self._client(), partial(time_spent_on, "connect")
+        where = url or self.url
         try:
-            reply = await http.send(client, url or self.url, body, self.headers, timeout=self.timeout, connecting=connecting)
-        except http.TransportError as error:
+            reply = await http.send(client, where, body, self.headers, timeout=self.timeout, connecting=connecting, streaming=streaming)
+        except TransportError as error:
             raise not_reached(self, error) from error
         self.limiter.learn(stated_limits(reply.headers, self.clock.now()))
         with time_spent_on("decode"):

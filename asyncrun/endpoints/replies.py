@@ -15,8 +15,9 @@ from asyncrun.endpoints.classify import Verdict, classify
 from asyncrun.endpoints.rate_headers import wait_hint
 from asyncrun.errors import AsyncrunError, AuthError, EndpointError, QuotaError
 from asyncrun.escape import strip_markup
-from asyncrun.http import Reply, TransportError, TransportFault
+from asyncrun.http import Reply
 from asyncrun.redact import LONGEST_WRITTEN
+from asyncrun.transport_faults import TransportError, TransportFault
 from asyncrun.usage import Usage, Waits
 
 if TYPE_CHECKING:
@@ -43,11 +44,15 @@ class BadReplyError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedReply:
-    """A reply of status 200 that reports no error: its JSON, and what its headers tell: cost in USD, tokens; None where they do not."""
+    """A reply of status 200 that reports no error: its JSON, and what its headers tell: cost in USD, tokens; None where they do not.
+
+    Of one that was `streamed` the JSON has gone where it was asked for, and is None here.
+    """
 
     document: Any
     cost: float | None
     tokens: int | None = None
+    streamed: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +124,9 @@ def not_reached(endpoint: Endpoint, error: TransportError) -> RequestError:
 
 
 def read_reply(endpoint: Endpoint, reply: Reply) -> DecodedReply:
-    """Return the answer that a reply holds, decoded. Raises RequestError when it holds none."""
+    """Return the answer that a reply holds, decoded; of one that was streamed, without it. Raises RequestError when it holds none."""
+    if reply.streamed:
+        return DecodedReply(None, _cost(reply), streamed=True)
     document = _decoded(reply.body)
     if reply.status != 200 or document is None or (isinstance(document, dict) and document.get("error")):
         raise _refusal(endpoint, reply, document)

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
-    from asyncrun.llms.chat_model import ChatModel, ChatResponse, CompletionResponse, OpenAI
-    from asyncrun.llms.interface import Completion, Declined, Llm, Message, Price, Role
+    from asyncrun.llms.chat_model import ChatModel, OpenAI
+    from asyncrun.llms.interface import Completion, Declined, Llm, Message, Price, Role, StreamingLlm
     from asyncrun.llms.openai import OpenAIChat
+    from asyncrun.llms.responses import ChatResponse, CompletionResponse
     from asyncrun.records import Answer
 
 _HOMES = {
     "Answer": "interface",
     "ChatModel": "chat_model",
-    "ChatResponse": "chat_model",
+    "ChatResponse": "responses",
     "Completion": "interface",
-    "CompletionResponse": "chat_model",
+    "CompletionResponse": "responses",
     "Declined": "interface",
     "Llm": "interface",
     "Message": "interface",
@@ -25,6 +26,7 @@ _HOMES = {
     "OpenAIChat": "openai",
     "Price": "interface",
     "Role": "interface",
+    "StreamingLlm": "interface",
 }
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "OpenAIChat",
     "Price",
     "Role",
+    "StreamingLlm",
 ]
 
 __getattr__ = load_on_use(__name__, _HOMES)

@@ -2,57 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
 
+from asyncrun.aio.producer import Work, produced, produced_in_thread
 from asyncrun.aio.retry import RetryPolicy
 from asyncrun.callbacks.base import CallbackManager, current_manager
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.endpoints.endpoint import EndpointOptions
-from asyncrun.errors import ItemError
-from asyncrun.llms.interface import Completion, Declined, Llm, Message, Price, Role
+from asyncrun.errors import ArgumentError
+from asyncrun.llms.interface import Completion, Llm, Message, Price, StreamingLlm
 from asyncrun.llms.openai import OpenAIChat
+from asyncrun.llms.responses import ChatResponse, CompletionResponse, answer_of, chat_response, completion_response, message_of
 from asyncrun.records import Answer
 from asyncrun.short_help import ShortHelp
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class ChatResponse(metaclass=ShortHelp):
-    """What a chat model has answered to messages; the tokens that the server has counted are in `additional_kwargs` and `raw`.
-
-    >>> str(ChatResponse(Message("assistant", "Yes.")))
-    'assistant: Yes.'
-    """
-
-    message: Message
-    finish_reason: str | None = None
-    additional_kwargs: Mapping[str, int] = field(default_factory=dict)
-    raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
-
-    def __str__(self) -> str:
-        return str(self.message)
-
-
-@dataclass(frozen=True, slots=True)
-class CompletionResponse(metaclass=ShortHelp):
-    """What a chat model has answered to a prompt; the tokens that the server has counted are in `additional_kwargs` and `raw`.
-
-    >>> str(CompletionResponse("Yes."))
-    'Yes.'
-    """
-
-    text: str
-    finish_reason: str | None = None
-    additional_kwargs: Mapping[str, int] = field(default_factory=dict)
-    raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
-
-    def __str__(self) -> str:
-        return self.text
+R = TypeVar("R", ChatResponse, CompletionResponse)
+Respond = Callable[[Answer], R]
 
 
 class ChatModel(metaclass=ShortHelp):
@@ -87,12 +58,14 @@ class ChatModel(metaclass=ShortHelp):
 
     async def achat(self, messages: Sequence[Any]) -> ChatResponse:
         """Return the answer to messages: `Message`s, LlamaIndex's, or mappings with `role` and `content`."""
-        conversation = [_message(message) for message in messages]
-        return await self._told(conversation, {EventPayload.MESSAGES: list(messages)}, EventPayload.RESPONSE, _chat_response)
+        conversation = [message_of(message) for message in messages]
+        ask = partial(self.llm.complete, conversation)
+        return await self._told(ask, {EventPayload.MESSAGES: list(messages)}, EventPayload.RESPONSE, chat_response)
 
     async def acomplete(self, prompt: str) -> CompletionResponse:
         """Return the answer to a prompt, which the model's system words go before."""
-        return await self._told(self.llm.messages(prompt), {EventPayload.PROMPT: prompt}, EventPayload.COMPLETION, _completion_response)
+        ask = partial(self.llm.complete, self.llm.messages(prompt))
+        return await self._told(ask, {EventPayload.PROMPT: prompt}, EventPayload.COMPLETION, completion_response)
 
     def chat(self, messages: Sequence[Any]) -> ChatResponse:
         """Return the answer to messages, as `achat`, from code that is not asynchronous."""
@@ -101,6 +74,28 @@ class ChatModel(metaclass=ShortHelp):
     def complete(self, prompt: str) -> CompletionResponse:
         """Return the answer to a prompt, as `acomplete`, from code that is not asynchronous."""
         return self._run_here(self.acomplete(prompt))
+
+    async def astream_chat(self, messages: Sequence[Any]) -> AsyncGenerator[ChatResponse]:
+        """Return what yields the answer to messages as it is written; the last response has its end, the tokens and an empty `delta`.
+
+        Nothing is sent before the first step. What fails before the first word is sent again as elsewhere; after it ItemError says that
+        the answer is not whole. A reader that stops early closes the connection: `aclose`, or the generator goes out of use.
+
+        Raises ArgumentError for a model that does not stream.
+        """
+        return produced(self._streamed_chat(messages))
+
+    async def astream_complete(self, prompt: str) -> AsyncGenerator[CompletionResponse]:
+        """Return what yields the answer to a prompt as it is written, see `astream_chat`."""
+        return produced(self._streamed_complete(prompt))
+
+    def stream_chat(self, messages: Sequence[Any]) -> Generator[ChatResponse]:
+        """Return what yields the answer to messages, as `astream_chat`, for code that is not asynchronous; a thread reads it."""
+        return produced_in_thread(self._closing(self._streamed_chat(messages)))
+
+    def stream_complete(self, prompt: str) -> Generator[CompletionResponse]:
+        """Return what yields the answer to a prompt, as `astream_complete`, for code that is not asynchronous; a thread reads it."""
+        return produced_in_thread(self._closing(self._streamed_complete(prompt)))
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; the model opens them anew when it is used again."""
@@ -112,16 +107,44 @@ class ChatModel(metaclass=ShortHelp):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.aclose()
 
-    async def _told(self, messages: Sequence[Message], asked: Mapping[Any, Any], word: EventPayload, respond: Callable[[Answer], T]) -> T:
-        """Return the response to messages, and tell of the call where somebody listens."""
+    def _streamed_chat(self, messages: Sequence[Any]) -> Work[ChatResponse]:
+        conversation, asked = [message_of(message) for message in messages], {EventPayload.MESSAGES: list(messages)}
+        return self._streamed(conversation, asked, EventPayload.RESPONSE, chat_response)
+
+    def _streamed_complete(self, prompt: str) -> Work[CompletionResponse]:
+        return self._streamed(self.llm.messages(prompt), {EventPayload.PROMPT: prompt}, EventPayload.COMPLETION, completion_response)
+
+    def _streamed(self, messages: Sequence[Message], asked: Mapping[Any, Any], word: EventPayload, respond: Respond[R]) -> Work[R]:
+        """Return the work that tells the responses of a stream."""
+        llm = self.llm
+        if not isinstance(llm, StreamingLlm):
+            raise ArgumentError(f"{type(llm).__name__} does not stream", hint="Ask for the whole answer: `chat`, `complete`.")
+
+        async def work(tell: Callable[[R], object]) -> None:
+            text = ""
+
+            def told(delta: str) -> None:
+                nonlocal text
+                text += delta
+                tell(replace(respond(Answer(text, None)), delta=delta, additional_kwargs={}, raw={}))
+
+            def ended(answer: Answer) -> R:
+                return replace(respond(answer), delta="")
+
+            tell(await self._told(partial(llm.stream, messages, told), asked, word, ended))
+
+        return work
+
+    async def _told(self, ask: Callable[[], Awaitable[Completion]], asked: Mapping[Any, Any], word: EventPayload, respond: Respond[R]) -> R:
+        """Return the response to what is asked, and tell of the call where somebody listens."""
         manager = self.callback_manager if self.callback_manager.handlers else current_manager()
         if manager is None or not manager.handlers:
-            return respond(_answer(await self.llm.complete(messages)))
+            return respond(answer_of(await ask()))
         about = {"class_name": self.class_name(), "model": self.model}
         started = {EventPayload.SERIALIZED: about, EventPayload.MODEL_NAME: self.model, **asked}
         # A manager of LlamaIndex has no word for what is below an event of this type.
         with manager.event(CBEventType.LLM, payload=started) as event, getattr(event, "enclosing", nullcontext)():
-            answer = _answer(await self.llm.complete(messages))
+            answer = answer_of(await ask())
             response = respond(answer)
             tokens = {"tokens": answer.tokens, "input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
             event.on_end({**asked, word: response, **tokens, "finish_reason": answer.finish_reason})
@@ -132,6 +155,17 @@ class ChatModel(metaclass=ShortHelp):
 
         result: T = run_then_leave(work, self.llm.aclose)
         return result
+
+    def _closing(self, work: Work[R]) -> Work[R]:
+        """Return the work in a loop of its own, whose connections end with it."""
+
+        async def in_a_loop_of_its_own(tell: Callable[[R], object]) -> None:
+            try:
+                await work(tell)
+            finally:
+                await self.llm.aclose()
+
+        return in_a_loop_of_its_own
 
 
 class OpenAI(ChatModel):
@@ -150,6 +184,7 @@ class OpenAI(ChatModel):
         system_prompt: Words that stand before every prompt of `complete`.
         provider: Who is asked: see `OpenAIChat`.
         price: USD per million tokens.
+        max_silence: Most seconds between two pieces of a streamed answer; None: `timeout` alone, which is for all of it.
         callback_manager: Whose handlers are told.
         options: `timeout`, `limits` and the others of `EndpointOptions`.
 
@@ -172,6 +207,7 @@ class OpenAI(ChatModel):
         system_prompt: str | None = None,
         provider: str = "openai",
         price: Price | None = None,
+        max_silence: float | None = None,
         callback_manager: CallbackManager | None = None,
         **options: Unpack[EndpointOptions],
     ) -> None:
@@ -188,39 +224,8 @@ class OpenAI(ChatModel):
             system=system_prompt,
             price=price,
             api_version=api_version,
+            max_silence=max_silence,
             extra_body=additional_kwargs,
             **endpoint,
         )
         super().__init__(llm, callback_manager=callback_manager)
-
-
-def _message(given: Any) -> Message:
-    if isinstance(given, Message):
-        return given
-    role, content = (given["role"], given["content"]) if isinstance(given, Mapping) else (given.role, given.content)
-    return Message(cast(Role, getattr(role, "value", role)), content or "")
-
-
-def _answer(completion: Completion) -> Answer:
-    """Return the answer, or raise why there is none."""
-    if completion.error is not None:
-        raise completion.error
-    answer = completion.answer
-    if answer is None or isinstance(answer, Declined):
-        words, reason = ("there is no answer", "refused") if answer is None else (answer.message, answer.reason)
-        raise ItemError(words, reason=reason, hint="Change the messages, or ask another model.")
-    return answer
-
-
-def _tokens(answer: Answer) -> dict[str, int]:
-    return {"prompt_tokens": answer.input_tokens, "completion_tokens": answer.output_tokens, "total_tokens": answer.tokens}
-
-
-def _chat_response(answer: Answer) -> ChatResponse:
-    tokens = _tokens(answer)
-    return ChatResponse(Message("assistant", answer.text or ""), answer.finish_reason, tokens, {"usage": tokens})
-
-
-def _completion_response(answer: Answer) -> CompletionResponse:
-    tokens = _tokens(answer)
-    return CompletionResponse(answer.text or "", answer.finish_reason, tokens, {"usage": tokens})

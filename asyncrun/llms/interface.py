@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from asyncrun.aio.limits import Limits
 from asyncrun.errors import AsyncrunError
@@ -66,6 +66,10 @@ class Completion(metaclass=ShortHelp):
     error: AsyncrunError | None = None
 
 
+OnText = Callable[[str], object]
+"""Is told the next piece of an answer's text."""
+
+
 class Llm(Protocol, metaclass=ShortHelpProtocol):
     """What the kinds need of a chat model."""
 
@@ -101,3 +105,14 @@ class Llm(Protocol, metaclass=ShortHelpProtocol):
 
     async def renew_connections(self) -> None:
         """Have new requests make new connections, as after the machine was suspended."""
+
+
+@runtime_checkable
+class StreamingLlm(Llm, Protocol, metaclass=ShortHelpProtocol):
+    """A chat model that can tell an answer while it is being written."""
+
+    async def stream(self, messages: Sequence[Message], on_text: OnText) -> Completion:
+        """Return what came of a conversation, as `complete` does, and tell the pieces of its text as they come; together they are the text.
+
+        What fails before the first piece may be asked again. After it nothing is: the completion says that the answer is not whole.
+        """

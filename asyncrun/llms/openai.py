@@ -1,4 +1,4 @@
-"""Chat completions as OpenAI speaks them, and most servers after it: a row for each provider, the model, and how replies are read."""
+"""Chat completions as OpenAI speaks them, and most servers after it: a row for each provider, and the model."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints import vendors
 from asyncrun.endpoints.address import auth_header, check_key, find_address, join, with_model, with_query
-from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
-from asyncrun.endpoints.replies import BadReplyError, CallAnswer, CallFailure, RepeatedRefusals, count_of
+from asyncrun.endpoints.endpoint import Canary, Endpoint, EndpointOptions
+from asyncrun.endpoints.replies import CallAnswer, CallFailure, RepeatedRefusals
+from asyncrun.endpoints.streamed_call import StreamedCall
 from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import ArgumentError, AsyncrunError
 from asyncrun.humanize import did_you_mean
-from asyncrun.llms.interface import Completion, Declined, Message, Price
+from asyncrun.llms.interface import Completion, Declined, Message, OnText, Price
+from asyncrun.llms.openai_replies import CONTENT_FILTER, AnswerStream, filtered, read_answer
 from asyncrun.packing import TokensPerByte, byte_size
 from asyncrun.records import Answer, Space
 from asyncrun.short_help import ShortHelp
 from asyncrun.usage import Usage, Waits
 
 _UNKNOWN_NAME = re.compile(r"unsupported|unrecognized|unknown|unexpected|not (supported|permitted|allowed)|extra|additional", re.IGNORECASE)
-_FILTERED = re.compile(r"content.?filter|content management policy|ResponsibleAIPolicy", re.IGNORECASE)
-REFUSAL = "refusal"
-CONTENT_FILTER = "content_filter"
 
 NEW_LIMIT = "max_completion_tokens"
 OLD_LIMIT = "max_tokens"
+STREAM_OPTIONS = "stream_options"
 DEPLOYMENT = "/openai/deployments/{model}/chat/completions"
 
 
@@ -45,18 +45,21 @@ class ChatProvider:
         path: Where requests go, behind the address.
         limit: The first name that is tried for the most tokens of an answer. Servers that know only the old one and pass over what they do
             not know would answer without a limit.
+        counts_streams: Whether a stream is asked to end with its tokens (`stream_options`). Mistral counts unasked, and refuses what it
+            does not know.
     """
 
     vendor: Vendor
     path: str = "/chat/completions"
     limit: str = NEW_LIMIT
+    counts_streams: bool = True
 
 
 _ROWS = (
     ChatProvider(vendors.OPENAI),
     ChatProvider(vendors.AZURE, "/openai/v1/chat/completions"),
-    ChatProvider(vendors.MISTRAL, limit=OLD_LIMIT),
-    ChatProvider(replace(vendors.HEROKU, addresses=("INFERENCE_URL",), keys=("INFERENCE_KEY",)), "/v1/chat/completions", OLD_LIMIT),
+    ChatProvider(vendors.MISTRAL, limit=OLD_LIMIT, counts_streams=False),
+    ChatProvider(replace(vendors.HEROKU, addresses=("INFERENCE_URL",), keys=("INFERENCE_KEY",)), "/v1/chat/completions", OLD_LIMIT, False),
     ChatProvider(vendors.GEMINI, "/openai/chat/completions", OLD_LIMIT),
     ChatProvider(vendors.OLLAMA, "/v1/chat/completions", OLD_LIMIT),
     ChatProvider(vendors.VLLM),
@@ -80,6 +83,7 @@ class OpenAIChat(metaclass=ShortHelp):
         system: Words that stand before every prompt.
         price: USD per million tokens; None when it is not known.
         api_version: Of Azure's deployments.
+        max_silence: Most seconds between two pieces of a streamed answer; None: the timeout alone.
         params: A query string; keys do not belong there.
         extra_body: Merged into the request's JSON.
         environ: Where the variable of the key is looked for; default: `os.environ`.
@@ -103,6 +107,7 @@ class OpenAIChat(metaclass=ShortHelp):
         system: str | None = None,
         price: Price | None = None,
         api_version: str | None = None,
+        max_silence: float | None = None,
         params: Mapping[str, Any] | None = None,
         extra_body: Mapping[str, Any] | None = None,
         environ: Mapping[str, str] | None = None,
@@ -126,6 +131,8 @@ class OpenAIChat(metaclass=ShortHelp):
         self._body: dict[str, Any] = {"model": model} | ({} if temperature is None else {"temperature": temperature})
         self._limit = row.limit
         self._limit_is_learned = False
+        self._max_silence = max_silence
+        self._stream_options = {STREAM_OPTIONS: {"include_usage": True}} if row.counts_streams else {}
         self._refusals = RepeatedRefusals()
         self._check_key = partial(check_key, row.vendor, address, list(options.get("headers", {})))
         self._per_byte = TokensPerByte()
@@ -152,6 +159,13 @@ class OpenAIChat(metaclass=ShortHelp):
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
         """Return what came of a conversation, as the port says."""
+        return await self._complete(messages, None)
+
+    async def stream(self, messages: Sequence[Message], on_text: OnText) -> Completion:
+        """Return what came of a conversation, as the port says, and tell its text as it comes."""
+        return await self._complete(messages, on_text)
+
+    async def _complete(self, messages: Sequence[Message], on_text: OnText | None) -> Completion:
         self.check()
         circuit, since = self.endpoint.circuit, None
         requests, waits, came, error = 0, Waits(), None, None
@@ -159,7 +173,7 @@ class OpenAIChat(metaclass=ShortHelp):
             async with self.endpoint.canary() as canary:
                 if canary.error is None:
                     since = circuit.successes if since is None else since
-                    came = await self._ask(messages)
+                    came = await self._ask(messages, None if on_text is None else self._telling(on_text, canary))
                     requests, waits = requests + came.usage.requests, waits + came.waits
                     if isinstance(came, CallFailure):
                         again, canary.error = self._goes_on(came, others_succeeded=circuit.successes > since)
@@ -181,15 +195,18 @@ class OpenAIChat(metaclass=ShortHelp):
         """Have new requests make new connections, as after the machine was suspended."""
         await self.endpoint.renew_connections()
 
-    async def _ask(self, messages: Sequence[Message]) -> CallAnswer[tuple[Answer, float | None]] | CallFailure:
+    async def _ask(self, messages: Sequence[Message], on_text: OnText | None) -> CallAnswer[tuple[Answer, float | None]] | CallFailure:
         """Ask until there is an answer (with what it has cost) or a failure."""
         limit = {} if self.max_output_tokens is None else {self._limit: self.max_output_tokens}
-        body = {**self._body, "messages": [asdict(message) for message in messages], **limit, "stream": False, **self._extra}
+        body = {**self._body, "messages": [asdict(message) for message in messages], **limit}
+        counting = {} if on_text is None else self._stream_options
+        body |= {**counting, **self._extra, "stream": on_text is not None}
         came = await self.endpoint.call(
             orjson.dumps(body),
             lambda reply: (read_answer(reply.document), reply.cost),
             tokens=self.tokens_of(messages),
             used=lambda value: value[0].tokens or None,
+            streamed=None if on_text is None else StreamedCall(partial(AnswerStream, on_text), self._max_silence),
         )
         if isinstance(came, CallFailure):
             if not filtered(came.verdict.words) or came.verdict.failure not in (FailureClass.UNKNOWN, FailureClass.ITEM):
@@ -203,6 +220,16 @@ class OpenAIChat(metaclass=ShortHelp):
             cost = self.price.of(answer.input_tokens, answer.output_tokens)
         return replace(came, value=(answer, cost))
 
+    def _telling(self, on_text: OnText, canary: Canary) -> OnText:
+        """Return what tells a piece of a text; whoever waits for the first answer need not wait for its last word."""
+
+        def tell(text: str) -> None:
+            self.endpoint.proven = True
+            canary.ended.set()
+            on_text(text)
+
+        return tell
+
     def _goes_on(self, failed: CallFailure, *, others_succeeded: bool) -> tuple[bool, AsyncrunError | None]:
         """Tell whether the same messages are worth another try, and what the failure says about the endpoint."""
         if failed.error is not None:
@@ -210,13 +237,18 @@ class OpenAIChat(metaclass=ShortHelp):
         if failed.verdict.failure is FailureClass.TRANSIENT:
             # When nothing has succeeded meanwhile it says nothing about this conversation; the circuit counts how often this happens.
             return not others_succeeded, None
-        if self._learn_limit(failed.verdict.words):
+        if self._learn_names(failed.verdict.words):
             return True, None
         return False, None if self.endpoint.proven else self._refusals.add(failed.message, failed.verdict)
 
-    def _learn_limit(self, words: str) -> bool:
-        """Use the other name for the most tokens of an answer when the server does not know this one; once."""
-        if self._limit_is_learned or self.max_output_tokens is None or self._limit not in words or not _UNKNOWN_NAME.search(words):
+    def _learn_names(self, words: str) -> bool:
+        """Use another name, or none, for what the server does not know of a request; tell whether that is new, as it is once a name."""
+        if not _UNKNOWN_NAME.search(words):
+            return False
+        if self._stream_options and STREAM_OPTIONS in words:
+            self._stream_options = {}
+            return True
+        if self._limit_is_learned or self.max_output_tokens is None or self._limit not in words:
             return False
         self._limit = OLD_LIMIT if self._limit == NEW_LIMIT else NEW_LIMIT
         self._limit_is_learned = True
@@ -225,51 +257,3 @@ class OpenAIChat(metaclass=ShortHelp):
 
 def _size(messages: Sequence[Message]) -> int:
     return sum(byte_size(message.content) for message in messages)
-
-
-def read_answer(document: Any) -> Answer:
-    """Return the answer of a decoded reply; its text is None where the model has written none.
-
-    A refusal is an answer whose `finish_reason` is `refusal`, with the model's words as its text.
-
-    >>> read_answer({"choices": [{"message": {"content": "Yes."}, "finish_reason": "length"}]}).finish_reason
-    'length'
-
-    Raises BadReplyError when the document has another shape.
-    """
-    choices = document.get("choices") if isinstance(document, dict) else None
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    if not isinstance(choice, dict):
-        raise BadReplyError("the reply has no list of answers under `choices`")
-    message, reason = choice.get("message"), choice.get("finish_reason")
-    if not isinstance(message, dict):
-        message = {}
-    text = _text(message.get("content"))
-    if text is None and isinstance(message.get(REFUSAL), str) and message[REFUSAL]:
-        text, reason = message[REFUSAL], REFUSAL
-    if text is None and not isinstance(reason, str):
-        raise BadReplyError("the answer has neither a text nor a reason why it has none")
-    return Answer(text, reason if isinstance(reason, str) else None, *_counts(document.get("usage")))
-
-
-def filtered(words: str) -> bool:
-    """Tell whether the words of a refused request say that a content filter has stopped it (Azure: 400 with the code content_filter).
-
-    >>> filtered("The response was filtered due to the prompt triggering Azure OpenAI's content management policy.")
-    True
-    """
-    return _FILTERED.search(words) is not None
-
-
-def _text(content: object) -> str | None:
-    """Return the text of a message; some models send it in parts, of which those that are text count."""
-    if isinstance(content, list):
-        parts = [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
-        return "".join(parts) if parts else None
-    return content if isinstance(content, str) else None
-
-
-def _counts(usage: object) -> tuple[int, int]:
-    """Return the tokens that went in and came out; 0 where the server does not count."""
-    into, out, both = (count_of(usage, name) or 0 for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
-    return into or max(both - out, 0), out

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from asyncrun.aio.limits import Limits
 from asyncrun.endpoints.replicas import ABOUT_ENDPOINT, Replica, Replicas, reserve_at_first
-from asyncrun.llms.interface import Completion, Message
+from asyncrun.llms.interface import Completion, Message, OnText
 from asyncrun.llms.openai import OpenAIChat
 from asyncrun.records import Space
 from asyncrun.usage import Usage, Waits
@@ -62,9 +62,16 @@ class SeveralChats:
 
     async def complete(self, messages: Sequence[Message]) -> Completion:
         """Return what came of a conversation, as the port says; what was used at endpoints that are left out is part of it."""
+        return await self._complete(messages, None)
+
+    async def stream(self, messages: Sequence[Message], on_text: OnText) -> Completion:
+        """Return what came of a conversation as `complete` does, and tell its text as it comes, all of it from one endpoint."""
+        return await self._complete(messages, on_text)
+
+    async def _complete(self, messages: Sequence[Message], on_text: OnText | None) -> Completion:
         usage, waits = Usage(), Waits()
         while serving := self._replicas.serving:
-            completion = await self._complete_at(serving, messages)
+            completion = await self._complete_at(serving, messages, on_text)
             if completion is None:
                 continue
             usage, waits = usage + completion.usage, waits + completion.waits
@@ -72,14 +79,16 @@ class SeveralChats:
                 return replace(completion, usage=usage, waits=waits)
         return Completion(None, usage, waits, self._replicas.none_left())
 
-    async def _complete_at(self, serving: Sequence[Replica[OpenAIChat]], messages: Sequence[Message]) -> Completion | None:
+    async def _complete_at(
+        self, serving: Sequence[Replica[OpenAIChat]], messages: Sequence[Message], on_text: OnText | None
+    ) -> Completion | None:
         """Return what one of the endpoints makes of the conversation, None where that is not to be had there any more."""
         proven = [replica for replica in serving if replica.model.endpoint.proven]
         new = next((replica for replica in serving if replica not in proven and replica not in self._trying), None)
         if new is not None:
             self._trying.add(new)
             try:
-                return await self._ask(new, messages)
+                return await self._ask(new, messages, on_text)
             finally:
                 self._trying.discard(new)
                 self._wake()
@@ -89,10 +98,11 @@ class SeveralChats:
         tokens = max(replica.model.tokens_of(messages) for replica in proven)
         chosen, reservation = await reserve_at_first(proven, tokens=tokens, inputs=1)
         with reservation.held():
-            return None if chosen.error is not None else await self._ask(chosen, messages)
+            return None if chosen.error is not None else await self._ask(chosen, messages, on_text)
 
-    async def _ask(self, replica: Replica[OpenAIChat], messages: Sequence[Message]) -> Completion:
-        completion = await replica.model.complete(messages)
+    async def _ask(self, replica: Replica[OpenAIChat], messages: Sequence[Message], on_text: OnText | None) -> Completion:
+        model = replica.model
+        completion = await (model.complete(messages) if on_text is None else model.stream(messages, on_text))
         if isinstance(completion.error, ABOUT_ENDPOINT):
             self._replicas.leave_out(replica, completion.error)
         return completion

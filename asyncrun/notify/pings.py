@@ -15,7 +15,8 @@ from asyncrun.aio.retry import RetryPolicy, backoff_ceiling
 from asyncrun.clock import Clock
 from asyncrun.endpoints.address import keys_in_headers
 from asyncrun.escape import printable
-from asyncrun.http import TransportError, send
+from asyncrun.http import send
+from asyncrun.transport_faults import TransportError
 
 if TYPE_CHECKING:
     from asyncrun.http import Client

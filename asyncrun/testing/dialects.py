@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -208,3 +209,24 @@ def answer_of(contents: Sequence[str]) -> str:
     """
     name = hashlib.blake2b("\0".join(contents).encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return f"Answer {name}, as [1] says." if "[1]" in contents[-1] else f"Answer {name}, out of nothing."
+
+
+def stream_events(document: Mapping[str, Any], *, counted: bool) -> list[bytes]:
+    r"""Return a chat completion as the server-sent events of a stream, a word each; `counted` adds one with the tokens.
+
+    >>> stream_events(Chat().reply({"messages": [{"content": "Why?"}]})[1], counted=True)[-1]
+    b'data: [DONE]\n\n'
+    """
+    about = {"id": document.get("id"), "object": "chat.completion.chunk", "model": document.get("model")}
+    [choice] = document["choices"]
+    message, none = choice["message"], {"index": 0, "finish_reason": None}
+    chunks = [[{**none, "delta": {"role": "assistant", "content": ""}}]]
+    for name in ("content", "refusal"):
+        words = re.findall(r"\s*\S+\s*$|\s*\S+", message.get(name) or "")
+        chunks += [[{**none, "delta": {name: word}}] for word in words]
+    chunks.append([{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}])
+    uncounted = {"usage": None} if counted else {}
+    documents = [{**about, "choices": choices, **uncounted} for choices in chunks]
+    if counted:
+        documents.append({**about, "choices": [], "usage": document["usage"]})
+    return [b"data: " + orjson.dumps(event) + b"\n\n" for event in documents] + [b"data: [DONE]\n\n"]

@@ -44,6 +44,8 @@ class Fault(metaclass=ShortHelp):
     JSON after that. `delay` waits before the first byte, `drip` waits that many seconds after each byte, `cut` closes the connection after
     that many bytes of the reply's body (-1: before a single byte of the reply), `chunked` sends it in chunks and without its length,
     `repeat` sends it so many times (and says no length), `hang_up` closes the connection after a whole reply, without a word.
+    Of a streamed chat completion, `events` changes its server-sent events, each with the blank line behind it, `pause` waits that many
+    seconds after each, and `hang_up` leaves out the end of the reply.
     """
 
     status: int | None = None
@@ -58,6 +60,8 @@ class Fault(metaclass=ShortHelp):
     chunked: bool = False
     repeat: int = 1
     hang_up: bool = False
+    events: Callable[[list[bytes]], list[bytes]] | None = None
+    pause: float = 0.0
     when: Callable[[SeenRequest], bool] = lambda request: True
     times: int | None = 1
     after: int = 0

@@ -9,11 +9,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from asyncrun.testing.dialects import error_body
 from asyncrun.testing.faults import Fault, error
 
 Document = dict[str, Any]
 # The row that is spoilt where one is: not the first, which some servers treat in a way of its own.
 _GUILTY = 1
+_FEW = 3
+"""Events of a stream that come before something happens: the first names the role, the others have a word each."""
 
 
 def fault(name: str, **options: Any) -> Fault:
@@ -112,6 +115,11 @@ def _halved(document: Any) -> bytes:
     return whole[: len(whole) // 2]
 
 
+def _begun(*then: bytes, **options: Any) -> Fault:
+    """Let a stream begin, with what comes then instead of its rest."""
+    return Fault(events=lambda events: [*events[:_FEW], *then], **options)
+
+
 FAULTS: Mapping[str, Callable[[], Fault]] = {
     # Refusals.
     "throttled": partial(error, 429, "Rate limit reached", kind="requests", code="rate_limit_exceeded", headers={"retry-after": "2"}),
@@ -136,6 +144,11 @@ FAULTS: Mapping[str, Callable[[], Fault]] = {
     "gzip_bomb": lambda: Fault(body=gzip.compress(bytes(100 * 2**20)), headers={"content-encoding": "gzip"}),
     "endless": partial(Fault, body=b" " * 2**20, repeat=1024),
     "stacked_encodings": partial(Fault, headers={"content-encoding": "gzip, gzip, gzip, gzip, gzip"}),
+    # Streams of chat completions; whole replies stay as they are.
+    "stream_cut": partial(_begun, hang_up=True),
+    "stream_unfinished": _begun,
+    "stream_error": lambda: _begun(b"data: " + error_body("the upstream failed", kind="server_error") + b"\n\n"),
+    "stream_slow": partial(Fault, pause=1.0),
     # Status 200, and wrong.
     "truncated": partial(Fault, change=_halved),
     "trailing_garbage": partial(Fault, change=partial(_written, after=b"\n}]")),

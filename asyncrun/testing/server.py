@@ -19,11 +19,11 @@ from typing import Any, Self
 import orjson
 
 from asyncrun.short_help import ShortHelp
-from asyncrun.testing.dialects import Chat, asked_dimensions, dialect_of, error_body, refusal, shortened
+from asyncrun.testing.dialects import Chat, asked_dimensions, dialect_of, error_body, refusal, shortened, stream_events
 from asyncrun.testing.faults import Fault, SeenRequest
 from asyncrun.testing.quota import Meters, Quota
 from asyncrun.testing.vectors import base64_of, vector_of
-from asyncrun.testing.wire import read_request, write_reply
+from asyncrun.testing.wire import EVENT_STREAM, read_request, write_reply
 
 FAKE_MODEL = "fake-embedding"
 KEY_HEADERS = ("authorization", "api-key", "x-goog-api-key")
@@ -234,6 +234,11 @@ class FakeServer(metaclass=ShortHelp):
             document = dialect.answer(document if fault.spoil is None else fault.spoil(document))
         if status == 200 and fault.change is not None:
             document = fault.change(document)
+        if status == 200 and isinstance(document, dict) and "choices" in document and request.document.get("stream") is True:
+            counted = bool((request.document.get("stream_options") or {}).get("include_usage"))
+            events = stream_events(document, counted=counted)
+            body = b"".join(events if fault.events is None else fault.events(events))
+            return status, body, {"content-type": EVENT_STREAM, **self._meters.headers(time.monotonic())}
         return status, document if isinstance(document, bytes) else orjson.dumps(document), self._meters.headers(time.monotonic())
 
     def _over_quota(self, request: SeenRequest) -> tuple[bytes, Mapping[str, str]] | None:

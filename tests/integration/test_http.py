@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from asyncrun.http import TransportError, TransportFault, build_client, send
+from asyncrun.http import build_client, send
 from asyncrun.testing.faults import Fault
 from asyncrun.testing.server import FakeServer
+from asyncrun.transport_faults import TransportError, TransportFault
 
 BODY = b'{"input": ["a", "b"]}'
 PEM = Path(__file__).with_name("self-signed.pem")

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from asyncrun.embedders import OpenAIEmbedding
-from asyncrun.http import TransportError, TransportFault, build_client, send
+from asyncrun.http import build_client, send
 from asyncrun.testing.faults import SeenRequest
 from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import vector_of
+from asyncrun.transport_faults import TransportError, TransportFault
 
 PEM = Path(__file__).with_name("self-signed.pem")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")

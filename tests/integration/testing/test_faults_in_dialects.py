@@ -102,10 +102,12 @@ OF_ANY_SERVER = {
     *("silent", "slow", "reset", "cut", "chunked_cut", "hang_up"),
 }
 """What comes from the network or a page before the server, which know no dialect; other tests are about these."""
+OF_STREAMS = {"stream_cut", "stream_error", "stream_unfinished", "stream_slow"}
+"""What happens to streamed chat completions alone: `tests/integration/llms/test_streaming.py`."""
 
 
 def test_all_faults_are_looked_at() -> None:
-    assert {*VECTORS, *INDEXES, *REFUSALS, *WRITTEN, *OF_ANY_SERVER, "nan", "other_model"} == set(FAULTS)
+    assert {*VECTORS, *INDEXES, *REFUSALS, *WRITTEN, *OF_ANY_SERVER, *OF_STREAMS, "nan", "other_model"} == set(FAULTS)
 
 
 @pytest.fixture(params=DIALECTS)

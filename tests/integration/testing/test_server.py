@@ -153,12 +153,14 @@ def test_the_model_is_overloaded_beyond_its_requests_in_flight():
     assert [(status, refusal["error"]["type"]) for status, refusal in answers] == [(429, "overloaded")] * 3
 
 
-@pytest.mark.parametrize("name", sorted(FAULTS.keys() - {"silent", "slow", "endless", "hang_up"}))
+@pytest.mark.parametrize("name", sorted(FAULTS.keys() - {"silent", "slow", "stream_slow", "endless", "hang_up"}))
 def test_each_named_fault_makes_one_reply_another_than_the_right_one(name):
     def reply(port):
         with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-            body = b'{"model": "m", "input": ["one", "two", "three"]}'
-            head = f"POST /v1/embeddings HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+            path, body = "embeddings", b'{"model": "m", "input": ["one", "two", "three"]}'
+            if name.startswith("stream"):
+                path, body = "chat/completions", b'{"model": "m", "stream": true, "messages": [{"role": "user", "content": "Why?"}]}'
+            head = f"POST /v1/{path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n".encode()
             connection.sendall(head + body)
             connection.shutdown(socket.SHUT_WR)
             with contextlib.suppress(ConnectionError):

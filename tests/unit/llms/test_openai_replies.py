@@ -3,7 +3,7 @@
 import pytest
 
 from asyncrun.endpoints.replies import BadReplyError
-from asyncrun.llms.openai import filtered, read_answer
+from asyncrun.llms.openai_replies import AnswerStream, filtered, read_answer
 from asyncrun.records import Answer
 
 
@@ -74,3 +74,45 @@ def test_another_shape_is_no_answer(document):
 def test_a_filter_is_known_by_its_words():
     assert filtered("code: content_filter")
     assert not filtered("maximum context length is 8192 tokens")
+
+
+def streamed(*chunks):
+    """The words that are told of a stream, and what has become of it."""
+    words = []
+    stream = AnswerStream(words.append)
+    for chunk in chunks:
+        stream.add(chunk)
+    return words, read_answer(stream.document())
+
+
+def chunk(content=None, reason=None, **more):
+    return {"choices": [{"index": 0, "delta": {"content": content} if content is not None else {}, "finish_reason": reason}], **more}
+
+
+USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    ("chunks", "words", "answer"),
+    [
+        ([chunk(""), chunk("Yes"), chunk("."), chunk(reason="stop")], ["Yes", "."], Answer("Yes.", "stop")),
+        ([chunk("Yes."), chunk(reason="length"), {"choices": [], "usage": USAGE}], ["Yes."], Answer("Yes.", "length", 3, 2)),
+        ([chunk("Yes.", "stop", usage=USAGE)], ["Yes."], Answer("Yes.", "stop", 3, 2)),
+        ([{"choices": [], "prompt_filter_results": []}, chunk("Yes.", "stop")], ["Yes."], Answer("Yes.", "stop")),
+        ([chunk("Yes.", usage=USAGE), chunk(reason="stop", usage=None)], ["Yes."], Answer("Yes.", "stop", 3, 2)),
+        ([chunk([{"type": "text", "text": "Yes."}]), chunk(reason="stop")], ["Yes."], Answer("Yes.", "stop")),
+        ([chunk("Yes."), {"choices": [{"index": 1, "delta": {"content": "No."}}]}, chunk(reason="stop")], ["Yes."], Answer("Yes.", "stop")),
+        ([{"choices": [{"delta": {"refusal": "I cannot."}}]}, chunk(reason="stop")], ["I cannot."], Answer("I cannot.", "refusal")),
+        ([chunk(reason="content_filter")], [], Answer(None, "content_filter")),
+        ([{"choices": [{"delta": {"tool_calls": [{}]}}]}, chunk(reason="tool_calls")], [], Answer(None, "tool_calls")),
+        ([{"choices": [{"delta": None, "finish_reason": "stop"}, None]}], [], Answer(None, "stop")),
+    ],
+)
+def test_the_chunks_of_a_stream_are_the_answer_that_would_have_come_whole(chunks, words, answer):
+    assert streamed(*chunks) == (words, answer)
+
+
+@pytest.mark.parametrize("chunks", [[], [chunk("Yes.")], [{}], [None], [[]], [{"choices": None}], [{"choices": {"delta": {}}}]])
+def test_a_stream_without_its_end_or_in_another_shape_is_no_answer(chunks):
+    with pytest.raises(BadReplyError):
+        streamed(*chunks)

@@ -1,0 +1,119 @@
+"""What OpenAI's chat completions hold, whole or word by word: an answer, and why it ended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from asyncrun.endpoints.replies import BadReplyError, count_of
+from asyncrun.records import Answer
+
+_FILTERED = re.compile(r"content.?filter|content management policy|ResponsibleAIPolicy", re.IGNORECASE)
+REFUSAL = "refusal"
+CONTENT_FILTER = "content_filter"
+
+
+def read_answer(document: Any) -> Answer:
+    """Return the answer of a decoded reply; its text is None where the model has written none.
+
+    A refusal is an answer whose `finish_reason` is `refusal`, with the model's words as its text.
+
+    >>> read_answer({"choices": [{"message": {"content": "Yes."}, "finish_reason": "length"}]}).finish_reason
+    'length'
+
+    Raises BadReplyError when the document has another shape.
+    """
+    choices = document.get("choices") if isinstance(document, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, dict):
+        raise BadReplyError("the reply has no list of answers under `choices`")
+    message, reason = choice.get("message"), choice.get("finish_reason")
+    if not isinstance(message, dict):
+        message = {}
+    text = _text(message.get("content"))
+    if text is None and isinstance(message.get(REFUSAL), str) and message[REFUSAL]:
+        text, reason = message[REFUSAL], REFUSAL
+    if text is None and not isinstance(reason, str):
+        raise BadReplyError("the answer has neither a text nor a reason why it has none")
+    return Answer(text, reason if isinstance(reason, str) else None, *_counts(document.get("usage")))
+
+
+def filtered(words: str) -> bool:
+    """Tell whether the words of a refused request say that a content filter has stopped it (Azure: 400 with the code content_filter).
+
+    >>> filtered("The response was filtered due to the prompt triggering Azure OpenAI's content management policy.")
+    True
+    """
+    return _FILTERED.search(words) is not None
+
+
+def _text(content: object) -> str | None:
+    """Return the text of a message; some models send it in parts, of which those that are text count."""
+    if isinstance(content, list):
+        parts = [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
+        return "".join(parts) if parts else None
+    return content if isinstance(content, str) else None
+
+
+def _counts(usage: object) -> tuple[int, int]:
+    """Return the tokens that went in and came out; 0 where the server does not count."""
+    into, out, both = (count_of(usage, name) or 0 for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
+    return into or max(both - out, 0), out
+
+
+class AnswerStream:
+    """Puts the chunks of a streamed chat completion together, and hands its words on as they come.
+
+    Args:
+        on_text: Is told each piece of the answer's text; the words of a refusal are one, too.
+
+    >>> words = []
+    >>> stream = AnswerStream(words.append)
+    >>> for chunk in ({"delta": {"content": "Yes"}}, {"delta": {"content": "."}}, {"delta": {}, "finish_reason": "stop"}):
+    ...     stream.add({"choices": [chunk]})
+    >>> words, read_answer(stream.document()).text
+    (['Yes', '.'], 'Yes.')
+    """
+
+    def __init__(self, on_text: Callable[[str], object]) -> None:
+        self.begun = False
+        self._on_text = on_text
+        self._texts: dict[str, list[str]] = {"content": [], REFUSAL: []}
+        self._finish_reason: str | None = None
+        self._usage: Any = None
+
+    def add(self, event: Any) -> None:
+        """Take the next chunk. Raises BadReplyError where it has another shape."""
+        choices = event.get("choices") if isinstance(event, Mapping) else None
+        if not isinstance(choices, list):
+            raise BadReplyError("an event of the stream has no list of answers under `choices`")
+        self._usage = event.get("usage") or self._usage
+        # Of several answers the first is read, as of a whole reply; the chunk that counts the tokens has none.
+        for choice in choices:
+            if isinstance(choice, Mapping) and not choice.get("index"):
+                self._add(choice)
+
+    def _add(self, choice: Mapping[str, Any]) -> None:
+        delta = choice.get("delta")
+        for name, texts in self._texts.items():
+            text = _text(delta.get(name)) if isinstance(delta, Mapping) else None
+            if text:
+                texts.append(text)
+                self.begun = True
+                self._on_text(text)
+        if isinstance(choice.get("finish_reason"), str):
+            self._finish_reason = choice["finish_reason"]
+
+    def add_whole(self, document: Any) -> None:
+        """Hand on the answer of a server that does not stream, in one piece. Raises BadReplyError where it has another shape."""
+        if text := read_answer(document).text:
+            self.begun = True
+            self._on_text(text)
+
+    def document(self) -> dict[str, Any]:
+        """Return the reply as it would have come whole. Raises BadReplyError where the stream ended before the answer did."""
+        if self._finish_reason is None:
+            raise BadReplyError("the stream ends before the answer does")
+        message = {name: "".join(texts) if texts else None for name, texts in self._texts.items()}
+        return {"choices": [{"message": message, "finish_reason": self._finish_reason}], "usage": self._usage}

@@ -1,0 +1,139 @@
+"""What a piece of work tells comes out of a generator, with its error behind it; whoever stops reading stops the work."""
+
+import asyncio
+import threading
+from contextvars import ContextVar
+
+import pytest
+
+from asyncrun.aio.producer import produced, produced_in_thread
+
+WHERE: ContextVar[str] = ContextVar("WHERE", default="outside")
+
+
+class Work:
+    """Tells two numbers, then ends, fails, or goes on until it is cancelled."""
+
+    def __init__(self, error=None, *, endless=False):
+        self.error = error
+        self.endless = endless
+        self.ended = threading.Event()
+        self.seen = None
+
+    async def __call__(self, tell):
+        self.seen = WHERE.get()
+        WHERE.set("inside")
+        try:
+            tell(1)
+            tell(2)
+            if self.endless:
+                await asyncio.Event().wait()
+            if self.error is not None:
+                raise self.error
+        finally:
+            await asyncio.sleep(0)
+            self.ended.set()
+
+
+@pytest.mark.asyncio
+async def test_all_that_was_told_comes_and_then_the_error():
+    assert [number async for number in produced(Work())] == [1, 2]
+    numbers = []
+    with pytest.raises(LookupError, match="gone"):
+        async for number in produced(Work(LookupError("gone"))):
+            numbers += [number]
+    assert numbers == [1, 2]
+
+
+@pytest.mark.asyncio
+async def test_the_work_sees_the_readers_context_and_does_not_change_it():
+    work = Work()
+    token = WHERE.set("reader")
+    numbers = produced(work)
+    async for _ in numbers:
+        assert WHERE.get() == "reader"
+    WHERE.reset(token)
+    assert work.seen == "reader"
+
+
+@pytest.mark.asyncio
+async def test_a_generator_that_is_closed_or_whose_reader_is_cancelled_stops_the_work():
+    closed = Work(endless=True)
+    numbers = produced(closed)
+    assert await anext(numbers) == 1
+    await numbers.aclose()
+    assert closed.ended.is_set()
+
+    cancelled, second = Work(endless=True), asyncio.Event()
+
+    async def read():
+        async for number in produced(cancelled):
+            if number == 2:
+                second.set()
+
+    reader = asyncio.create_task(read())
+    await second.wait()
+    reader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    assert cancelled.ended.is_set()
+
+
+@pytest.mark.asyncio
+async def test_what_is_never_read_never_begins():
+    work = Work()
+    await produced(work).aclose()
+    assert work.seen is None
+
+
+@pytest.fixture(params=["no loop", "inside a loop", "in a thread"])
+def call(request):
+    """Call a function where there is no event loop, where one is running, and in a thread that is not the main one."""
+
+    def called(function):
+        if request.param == "no loop":
+            return function()
+
+        async def outer():
+            return function() if request.param == "inside a loop" else await asyncio.to_thread(function)
+
+        return asyncio.run(outer())
+
+    return called
+
+
+def test_without_await_all_that_was_told_comes_and_then_the_error(call):
+    assert call(lambda: list(produced_in_thread(Work()))) == [1, 2]
+    numbers = []
+
+    def read():
+        for number in produced_in_thread(Work(LookupError("gone"))):
+            numbers.extend([number])
+
+    with pytest.raises(LookupError, match="gone"):
+        call(read)
+    assert numbers == [1, 2]
+
+
+def test_without_await_a_generator_that_is_closed_stops_the_work(call):
+    work = Work(endless=True)
+
+    def read():
+        numbers = produced_in_thread(work)
+        first = next(numbers)
+        numbers.close()
+        return first
+
+    assert call(read) == 1
+    assert work.ended.is_set()
+    assert [thread for thread in threading.enumerate() if thread.name == "produced"] == []
+
+
+def test_without_await_the_context_is_the_readers_too():
+    work = Work()
+    token = WHERE.set("reader")
+    try:
+        assert [WHERE.get() for _ in produced_in_thread(work)] == ["reader"] * 2
+    finally:
+        WHERE.reset(token)
+    assert work.seen == "reader"
