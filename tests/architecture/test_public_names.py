@@ -66,7 +66,8 @@ LONGER = {
     "asyncrun.Store": 85,
     "asyncrun.aio.Limiter": 80,
     "asyncrun.callbacks.TokenCountingHandler": 85,
-    "asyncrun.llms.OpenAI": 65,
+    "asyncrun.llms.ChatModel": 70,
+    "asyncrun.llms.OpenAI": 85,
     "asyncrun.stores.SqliteStore": 65,
     "asyncrun.testing.StoreContract": 85,
     # What flags say, and what it means.
