@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -21,7 +22,7 @@ from asyncrun.app.request import Request
 from asyncrun.callbacks.base import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.embedders.interface import Embedder
-from asyncrun.errors import StorageError, os_words
+from asyncrun.errors import StorageError, UsageError, os_words
 from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.jobfile.input_output import InputConfig, OutputConfig
 from asyncrun.jobfile.job_file import JobFile
@@ -130,8 +131,9 @@ class JobBuilder:
         return self.models.llm(config)
 
     def store(self, config: StoreConfig) -> VectorStore:
-        """Return a store, which is closed with everything else. Blocks."""
-        store: VectorStore = registry.load("stores", config.type)(self.root / config.path)
+        """Return a store, which is closed with everything else. Blocks. Raises UsageError for what its type does not take."""
+        adapter = registry.load("stores", config.type)
+        store: VectorStore = adapter(self.root / config.path, **store_settings(config, adapter))
         self._stores.append(store)
         return store
 
@@ -240,6 +242,27 @@ def _open_elsewhere() -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory()
     except OSError as error:
         raise StorageError(f"no temporary folder can be made: {os_words(error)}", hint="Make room on the disk, or set TMPDIR.") from error
+
+
+def store_settings(config: StoreConfig, adapter: Callable[..., VectorStore]) -> dict[str, Any]:
+    """Return what is stated of a store beside its path, by the names of an adapter's arguments.
+
+    Raises UsageError for what the adapter does not take.
+    """
+    settings = {
+        "options": config.options or None,
+        "url": config.url and config.url.get_secret_value(),
+        "api_key": config.api_key and config.api_key.get_secret_value(),
+        "schema": config.schema_name,
+        "index": config.index,
+        "create": None if config.create else False,
+    }
+    stated = {name: value for name, value in settings.items() if value is not None}
+    taken = signature(adapter).parameters
+    if not any(parameter.kind is Parameter.VAR_KEYWORD for parameter in taken.values()) and (unknown := stated.keys() - taken.keys()):
+        name = min(unknown)
+        raise UsageError(f"the store type {config.type} does not take `{name}`", hint=f"Leave `{name}` of the store out.")
+    return stated
 
 
 def read_skip(path: Path) -> frozenset[str]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from typing import Any, Unpack
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -17,14 +15,10 @@ from asyncrun.embedders.reply_checks import ReplyRows
 from asyncrun.endpoints.classify import Verdict, classify
 from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
 from asyncrun.endpoints.replies import DecodedReply, RequestError
-from asyncrun.errors import ArgumentError, MissingExtraError
-from asyncrun.escape import printable
 from asyncrun.http import Streaming
+from asyncrun.llama_index_classes import read_options
 from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType, Space
-
-EXTRA = "Install it: pip install 'asyncrun[llama-index]'."
-_SECRETS = ("key", "token", "secret", "password")
 
 
 class LlamaIndexEmbedding(HttpEmbedder):
@@ -58,22 +52,14 @@ class LlamaIndexEmbedding(HttpEmbedder):
         environ: Mapping[str, str] | None = None,
         **rest: Unpack[HttpOptions],
     ) -> None:
-        options = options or {}
-        path, args = str(options.get("class", "")), dict(options.get("args") or {})
-        for name in args:
-            if name.lower().endswith(_SECRETS):
-                raise ArgumentError(
-                    f"options.args.{name} would be kept with the run's settings", hint="Use api_key, or the class's own variable."
-                )
-        if unknown := options.keys() - {"class", "args"}:
-            raise ArgumentError(f"options has no {min(unknown)}", hint="It has `class` and `args`.")
+        chosen = read_options(options, "llama_index.core.base.embeddings.base.BaseEmbedding", "embedding class", "embedder")
+        path, args = chosen.path, chosen.args
         named = {"model_name": model, "api_key": api_key}
-        cls = _find(path)
         # Nothing is posted there: the name of the class stands for the host in messages, and the key is known there to be masked in them.
         auth = {"authorization": api_key} if api_key else {}
         # Not into `args`, which are a part of the space and are kept: the key is among them here.
         given = {**args, **{name: value for name, value in named.items() if value is not None}}
-        endpoint = _ThreadEndpoint(f"http://{cls.__name__}", auth, rest, lambda: cls(**given))
+        endpoint = _ThreadEndpoint(f"http://{chosen.cls.__name__}", auth, rest, lambda shown: chosen.make(given, shown))
         whole = Space(self.provider, path, dimensions, input_type, {**args, "model_name": model}, None, space)
         super().__init__(
             Service(
@@ -107,7 +93,7 @@ class _Dialect:
 class _ThreadEndpoint(Endpoint):
     """Has requests answered by an instance of the class, which is made for the first one, in threads of this process."""
 
-    def __init__(self, url: str, auth: Mapping[str, str], options: EndpointOptions, make: Callable[[], Any]) -> None:
+    def __init__(self, url: str, auth: Mapping[str, str], options: EndpointOptions, make: Callable[[Callable[[str], str]], Any]) -> None:
         super().__init__(url, auth, options)
         self._make = make
         self._instance: Any = None
@@ -115,13 +101,7 @@ class _ThreadEndpoint(Endpoint):
     def instance(self) -> Any:
         """Return the instance. Raises ArgumentError when the class does not take its arguments."""
         if self._instance is None:
-            try:
-                self._instance = self._make()
-            except Exception as error:
-                # Whatever it is: of a class that cannot be made there is nothing to try again.
-                words = self.shown(str(error))
-                hint = "Correct options.args of the embedder."
-                raise ArgumentError(f"{urlsplit(self.url).netloc} cannot be made: {words}", hint=hint) from error
+            self._instance = self._make(self.shown)
         return self._instance
 
     async def exchange(self, body: bytes | None, url: str | None = None, *, streaming: Streaming | None = None) -> DecodedReply:
@@ -138,22 +118,6 @@ class _ThreadEndpoint(Endpoint):
             return [self.instance().get_query_embedding(text) for text in texts]
         vectors: list[Any] = self.instance().get_text_embedding_batch(texts)
         return vectors
-
-
-def _find(path: str) -> type[Any]:
-    try:
-        from llama_index.core.base.embeddings.base import BaseEmbedding
-    except ImportError as error:
-        raise MissingExtraError("llama-index needs LlamaIndex, which is not installed", hint=EXTRA) from error
-    module, _, name = path.replace(":", ".").rpartition(".")
-    try:
-        found = getattr(import_module(module), name)
-    except (ImportError, ValueError, AttributeError) as error:
-        hint = "Install its package, and write options.class with its module, such as llama_index.core.MockEmbedding."
-        raise ArgumentError(f"there is no class {printable(path, 100)!r}", hint=hint) from error
-    if not (isinstance(found, type) and issubclass(found, BaseEmbedding)):
-        raise ArgumentError(f"{printable(path, 100)} is no embedding class of LlamaIndex", hint="Correct options.class of the embedder.")
-    return found
 
 
 def _verdict(error: BaseException) -> Verdict:

@@ -102,7 +102,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "schema": "The schema of the tables (pgvector).",
         "index": "The index for vectors (pgvector).",
         "create": "Whether tables are made (pgvector).",
-        "options": "Settings of a plugin's store.",
+        "options": "Settings of an adapter: of a plugin's store, or class and args of llama-index.",
     },
     "TraceConfig": {
         "keep": "How long runs are remembered.",

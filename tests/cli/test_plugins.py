@@ -117,3 +117,27 @@ def test_a_job_that_names_a_part_for_another_version_is_told_so(asyncrun: Comman
     assert "jobs[0].embedder.provider" in answer.err
     assert "'new' of asyncrun-new is made for v2 of the port embedders" in answer.err
     assert asyncrun("run", "rest").code == 0
+
+
+def test_a_store_has_options_of_its_own_a_key_and_an_address(
+    asyncrun: Command, install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", "sentinel-key-of-a-store")
+    install("asyncrun-sample", {"asyncrun.stores": {"tagged": "asyncrun_sample:Tagged"}})
+
+    def job_file(store: str) -> None:
+        (tmp_path / "jobs.yaml").write_text(f"jobs: [{{name: n, kind: ingest, input: {{items: [a, b]}}, store: {store}}}]\n")
+
+    job_file("{type: tagged, path: t.db, options: {tag: x}, api_key: '${KEY}', url: 'http://h/'}")
+    answer = asyncrun("run")
+    assert answer.code == 0, answer.err
+    assert (tmp_path / "t.db").exists()
+    assert sys.modules["asyncrun_sample"].HEARD[-1] == ({"tag": "x"}, "sentinel-key-of-a-store", "http://h/")
+    for store, sentence in (
+        ("{type: tagged, path: t.db, options: {tug: x}}", "options has no tug"),
+        ("{type: tagged, path: t.db, schema: s}", "the store type tagged does not take `schema`"),
+    ):
+        job_file(store)
+        for command in ("run", "plan"):
+            refused = asyncrun(command)
+            assert (refused.code, sentence in refused.err) == (2, True), refused.err

@@ -1,6 +1,8 @@
 """What plugins of the tests bring: a handler, an exporter, and what is broken."""
 
 from asyncrun import BaseCallbackHandler
+from asyncrun.errors import ArgumentError
+from asyncrun.stores import SqliteStore
 
 HEARD = []
 
@@ -31,3 +33,13 @@ def lines(run, spans, now):
 
 
 NOTHING = 3
+
+
+class Tagged(SqliteStore):
+    """A store with an option of its own, a key and an address."""
+
+    def __init__(self, path, options=None, api_key="", url=""):
+        super().__init__(path)
+        if unknown := (options or {}).keys() - {"tag"}:
+            raise ArgumentError(f"options has no {min(unknown)}", hint="It has `tag`.")
+        HEARD.append((dict(options or {}), api_key, url))
