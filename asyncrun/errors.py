@@ -37,11 +37,10 @@ its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-from asyncrun.short_help import ShortHelp, ShortHelpEnum
+from asyncrun.error_parts import Mistake, Place, Reason
+from asyncrun.short_help import ShortHelp
 
 __all__ = [
     "ArgumentError",
@@ -78,50 +77,6 @@ __all__ = [
 ]
 
 
-class Place(NamedTuple):
-    """Where something stands in a file: `line` and `column` count from 1.
-
-    A tuple, as it is made for every line of an input: a frozen dataclass takes twice the time.
-
-    >>> str(Place("jobs.yaml", 3, 7))
-    'jobs.yaml:3:7'
-    """
-
-    file: str
-    line: int | None = None
-    column: int | None = None
-
-    def __str__(self) -> str:
-        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake(metaclass=ShortHelp):
-    """One mistake of a job file.
-
-    `path` is that of the value (`jobs[1].chunk.size`), `allowed` what may stand there, and `suggestion` the nearest right word. `line` is
-    the line of the file at its place, None where it is not there or may hold a secret.
-
-    >>> str(Mistake("jobs[0].kind", "unknown kind 'embd'", "one of embed, ingest, query", "embed", Place("jobs.yaml", 2, 9)))
-    "jobs.yaml:2:9: jobs[0].kind: unknown kind 'embd'; allowed: one of embed, ingest, query; did you mean 'embed'?"
-    """
-
-    path: str
-    message: str
-    allowed: str | None = None
-    suggestion: str | None = None
-    place: Place | None = None
-    line: str | None = None
-
-    def __str__(self) -> str:
-        sentence = self.message
-        if self.allowed:
-            sentence += f"; allowed: {self.allowed}"
-        if self.suggestion:
-            sentence += f"; did you mean {self.suggestion!r}?"
-        return ": ".join(part for part in (str(self.place or ""), self.path, sentence) if part)
-
-
 def os_words(error: BaseException) -> str:
     """Return what the system says of an error, without the number and the path that stand around it; of another one, what it says itself.
 
@@ -133,23 +88,18 @@ def os_words(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-class Reason(StrEnum, metaclass=ShortHelpEnum):
-    """Why an item failed, as a word that a program can compare; a plugin may have others."""
-
-    TOO_LONG = "too_long"
-    EMPTY = "empty"
-    BAD_RECORD = "bad_record"
-    BAD_TEXT = "bad_text"
-    REFUSED = "refused"
-    BAD_RESPONSE = "bad_response"
-    SERVER_ERROR = "server_error"
-
-
 class AsyncrunError(Exception, metaclass=ShortHelp):
     """The root of all errors that asyncrun raises on purpose.
 
     `message` is one sentence, `place` where it happened, `hint` what to do about it. What was answered or used before is none of its
     business: an outcome holds it.
+
+    >>> import asyncrun
+    >>> try:
+    ...     asyncrun.run("no-such-file.yaml")
+    ... except AsyncrunError as error:
+    ...     print(f"{error} (exit code {error.exit_code})")
+    no-such-file.yaml: no such file (exit code 2)
     """
 
     exit_code: ClassVar[int] = 70
@@ -167,20 +117,40 @@ class AsyncrunError(Exception, metaclass=ShortHelp):
 
 
 class UsageError(AsyncrunError):
-    """The call cannot be carried out as it is; nothing ran."""
+    """The call cannot be carried out as it is; nothing ran.
+
+    >>> import asyncrun
+    >>> asyncrun.run("no-such-file.yaml")
+    Traceback (most recent call last):
+    asyncrun.errors.JobFileError: no-such-file.yaml: no such file
+    """
 
     exit_code = 2
     hint = "See asyncrun --help."
 
 
 class ArgumentError(UsageError, ValueError):
-    """An embedder or a chat model cannot be made with these arguments, or cannot be asked with them."""
+    """An embedder or a chat model cannot be made with these arguments, or cannot be asked with them.
+
+    >>> from asyncrun.embedders import OpenAIEmbedding
+    >>> OpenAIEmbedding("m", api_key="a-key", base_url="localhost")
+    Traceback (most recent call last):
+    asyncrun.errors.ArgumentError: base_url is not an address
+    """
 
     hint = "Correct the arguments, or the model's entry in the job file."
 
 
 class JobFileError(UsageError):
-    """Every mistake of a job file, in the order of the file."""
+    """Every mistake of a job file, in the order of the file.
+
+    >>> from asyncrun.jobs import EmbedJob
+    >>> try:
+    ...     EmbedJob(name="notes", input="notes.jsonl", output="out.npy", workers=0, chunk={})
+    ... except JobFileError as error:
+    ...     [mistake.path for mistake in error.mistakes]
+    ['workers', 'chunk']
+    """
 
     hint = "Correct the job file and run `asyncrun validate`."
 
@@ -190,116 +160,208 @@ class JobFileError(UsageError):
 
 
 class UnknownRunError(UsageError):
-    """No recorded run has this id, or several begin with it."""
+    """No recorded run has this id, or several begin with it.
+
+    >>> print(UnknownRunError.exit_code, UnknownRunError.hint)
+    2 List the recorded runs with `asyncrun trace list`.
+    """
 
     hint = "List the recorded runs with `asyncrun trace list`."
 
 
 class MissingExtraError(UsageError):
-    """An optional part is named but not installed."""
+    """An optional part is named but not installed.
+
+    >>> print(MissingExtraError.exit_code, MissingExtraError.hint)
+    2 Install it: pip install 'asyncrun[EXTRA]'.
+    """
 
     hint = "Install it: pip install 'asyncrun[EXTRA]'."
 
 
 class MissingKeyError(ArgumentError):
-    """A model needs a key, and there is none."""
+    """A model needs a key, and there is none.
+
+    >>> from asyncrun.embedders import OpenAIEmbedding
+    >>> OpenAIEmbedding("text-embedding-3-small", environ={}).get_text_embedding("Hello")
+    Traceback (most recent call last):
+    asyncrun.errors.MissingKeyError: no key for api.openai.com
+    """
 
 
 class JobFailedError(AsyncrunError):
-    """A job cannot reach its end; what is finished is kept."""
+    """A job cannot reach its end; what is finished is kept.
+
+    >>> import asyncrun, tempfile
+    >>> job = {"name": "two", "kind": "embed", "input": {"items": ["one", ""]}, "output": "two.npy", "max_failures": 0}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     asyncrun.run({"jobs": [job]}, folder=folder).check()
+    Traceback (most recent call last):
+    asyncrun.errors.JobFailedError: job two: 1 of 2 items failed, 0 may (max_failures)
+    """
 
     exit_code = 1
     hint = "Correct the cause and run the same command again: finished items are not sent again."
 
 
 class EndpointError(JobFailedError, ValueError):
-    """The endpoint answers, but not as the job file expects: wrong model or address, a redirect, a refused certificate."""
+    """The endpoint answers, but not as the job file expects: wrong model or address, a redirect, a refused certificate.
+
+    >>> print(EndpointError.exit_code, EndpointError.hint)
+    1 Check base_url and model of the embedder in the job file.
+    """
 
     hint = "Check base_url and model of the embedder in the job file."
 
 
 class TooManyFailuresError(JobFailedError):
-    """More items failed than `max_failures` allows."""
+    """More items failed than `max_failures` allows.
+
+    >>> print(TooManyFailuresError.exit_code, TooManyFailuresError.hint)
+    1 Correct the items, list them under `skip`, or raise `max_failures` (--fail-fast makes it 0).
+    """
 
     hint = "Correct the items, list them under `skip`, or raise `max_failures` (--fail-fast makes it 0)."
 
 
 class RefusedDeletionError(JobFailedError):
-    """More would be deleted or replaced than `max_delete` allows."""
+    """More would be deleted or replaced than `max_delete` allows.
+
+    >>> print(RefusedDeletionError.exit_code, RefusedDeletionError.hint)
+    1 If this is meant, allow it once with `--max-delete`, or raise `max_delete` in the job file.
+    """
 
     hint = "If this is meant, allow it once with `--max-delete`, or raise `max_delete` in the job file."
 
 
 class SpaceMismatchError(JobFailedError):
-    """Vectors of two spaces would be mixed."""
+    """Vectors of two spaces would be mixed.
+
+    >>> print(SpaceMismatchError.exit_code, SpaceMismatchError.hint)
+    1 Use the embedder that filled the collection, or another collection.
+    """
 
     hint = "Use the embedder that filled the collection, or another collection."
 
 
 class BudgetError(AsyncrunError):
-    """The next call would pass a budget: the job has stopped before it."""
+    """The next call would pass a budget: the job has stopped before it.
+
+    >>> import asyncrun, tempfile
+    >>> job = {"name": "a", "kind": "embed", "input": {"items": ["one"]}, "output": "a.npy", "budget": {"tokens": 1}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     asyncrun.run({"jobs": [job]}, folder=folder).check()
+    Traceback (most recent call last):
+    asyncrun.errors.BudgetError: job a: the budget of 1 tokens is reached: 0 used, the next call needs about 3
+    """
 
     exit_code = 4
     hint = "Raise `budget` in the job file (or --max-cost), then run the same command again: finished items are not sent again."
 
 
 class OutputError(AsyncrunError):
-    """An output cannot be created."""
+    """An output cannot be created.
+
+    >>> print(OutputError.exit_code, OutputError.hint)
+    73 Choose another output path, or make the folder writable.
+    """
 
     exit_code = 73
     hint = "Choose another output path, or make the folder writable."
 
 
 class StorageError(AsyncrunError):
-    """Reading or writing failed: an input, the state folder, the disk."""
+    """Reading or writing failed: an input, the state folder, the disk.
+
+    >>> print(StorageError.exit_code, StorageError.hint)
+    74 Free the disk or mend the file, then run the same command again.
+    """
 
     exit_code = 74
     hint = "Free the disk or mend the file, then run the same command again."
 
 
 class DamagedStateError(StorageError):
-    """A file of the state folder is not what it should be."""
+    """A file of the state folder is not what it should be.
+
+    >>> print(DamagedStateError.exit_code, DamagedStateError.hint)
+    74 Set the file aside; deleting it loses nothing but time and money.
+    """
 
     hint = "Set the file aside; deleting it loses nothing but time and money."
 
 
 class DamagedStoreError(StorageError):
-    """What a store holds is not what was put in."""
+    """What a store holds is not what was put in.
+
+    >>> print(DamagedStoreError.exit_code, DamagedStoreError.hint)
+    74 Run the ingest job that fills it: it mends the store from the ledger, and what is finished is not sent again.
+    """
 
     hint = "Run the ingest job that fills it: it mends the store from the ledger, and what is finished is not sent again."
 
 
 class ResourceError(StorageError):
-    """The machine gives this process no more memory, threads or open files."""
+    """The machine gives this process no more memory, threads or open files.
+
+    >>> print(ResourceError.exit_code, ResourceError.hint)
+    74 Raise the limit (`ulimit -a` shows it) or free memory, and run the same command again: finished items are not sent again.
+    """
 
     hint = "Raise the limit (`ulimit -a` shows it) or free memory, and run the same command again: finished items are not sent again."
 
 
 class TryLaterError(AsyncrunError):
-    """The same command may succeed later; nothing is lost."""
+    """The same command may succeed later; nothing is lost.
+
+    >>> from asyncrun.embedders import OpenAIEmbedding
+    >>> try:
+    ...     OpenAIEmbedding("m", base_url="http://127.0.0.1:9/v1", max_retries=0).get_text_embedding("Hello")
+    ... except TryLaterError as error:
+    ...     print(error.hint)
+    Check the address and the network, then run the same command again: finished items are not sent again.
+    """
 
     exit_code = 75
     hint = "Run the same command again later: finished items are not sent again."
 
 
 class LockedError(TryLaterError):
-    """Another run of the same job file is going on."""
+    """Another run of the same job file is going on.
+
+    >>> print(LockedError.exit_code, LockedError.hint)
+    75 Wait for it to end, or stop it.
+    """
 
     hint = "Wait for it to end, or stop it."
 
 
 class QuotaError(TryLaterError, ValueError):
-    """Billing or a daily quota, not speed: waiting a minute does not help."""
+    """Billing or a daily quota, not speed: waiting a minute does not help.
+
+    >>> print(QuotaError.exit_code, QuotaError.hint)
+    75 Check the account's billing and quota, then run the same command again.
+    """
 
     hint = "Check the account's billing and quota, then run the same command again."
 
 
 class ThrottledError(TryLaterError, ValueError):
-    """The endpoint asks for a longer wait than `retry.max_wait`."""
+    """The endpoint asks for a longer wait than `retry.max_wait`.
+
+    >>> print(ThrottledError.exit_code, ThrottledError.hint)
+    75 Run the same command again later: finished items are not sent again.
+    """
 
 
 class OutageError(TryLaterError, ValueError):
-    """The endpoint cannot be reached, or answers nothing but errors."""
+    """The endpoint cannot be reached, or answers nothing but errors.
+
+    >>> from asyncrun.embedders import OpenAIEmbedding
+    >>> OpenAIEmbedding("m", base_url="http://127.0.0.1:9/v1", max_retries=0).get_text_embedding("Hello")
+    Traceback (most recent call last):
+    asyncrun.errors.OutageError: cannot reach 127.0.0.1:9: the connection is refused (1 attempt)
+    """
 
     hint = "Check the address and the network, then run the same command again: finished items are not sent again."
 
@@ -319,20 +381,44 @@ class StopRunError(TryLaterError):
 
 
 class TokenBudgetError(StopRunError, ValueError):
-    """Chat models have used more tokens than a `TokenCountingHandler` allows."""
+    """Chat models have used more tokens than a `TokenCountingHandler` allows.
+
+    >>> from asyncrun import CallbackManager, CBEventType
+    >>> from asyncrun.callbacks import TokenCountingHandler
+    >>> manager = CallbackManager([TokenCountingHandler(token_budget=10)])
+    >>> try:
+    ...     with manager.event(CBEventType.LLM) as event:
+    ...         event.on_end({"prompt": "Hi", "completion": "Hello", "input_tokens": 8, "output_tokens": 3})
+    ... except TokenBudgetError as error:
+    ...     print(error)
+    """
 
     hint = "Raise token_budget, or count anew with reset_counts()."
 
 
 class AuthError(AsyncrunError, ValueError):
-    """The endpoint refused the key."""
+    """The endpoint refused the key.
+
+    >>> from asyncrun.embedders import OpenAIEmbedding
+    >>> from asyncrun.testing import FakeServer
+    >>> with FakeServer(key="the-right-key").in_thread() as server:
+    ...     try:
+    ...         OpenAIEmbedding("m", base_url=server.base_url, api_key="another-key").get_text_embedding("Hello")
+    ...     except AuthError as error:
+    ...         print(error.exit_code)
+    77
+    """
 
     exit_code = 77
     hint = "Check the API key of the embedder (its environment variable, or api_key in the job file)."
 
 
 class NestedLoopError(JobFailedError, RuntimeError):
-    """A coroutine cannot be run from here, because of the event loop that is already running."""
+    """A coroutine cannot be run from here, because of the event loop that is already running.
+
+    >>> print(NestedLoopError.exit_code, NestedLoopError.hint)
+    1 Await the coroutine, or create what it uses inside the coroutine itself.
+    """
 
     hint = "Await the coroutine, or create what it uses inside the coroutine itself."
 
@@ -341,6 +427,13 @@ class ItemError(AsyncrunError, ValueError):
     """An answer about one item: it fails, the others go on.
 
     `reason` is one of `Reason`, or a plugin's own word.
+
+    >>> from asyncrun.embedders import LocalEmbedding
+    >>> try:
+    ...     LocalEmbedding().get_text_embedding("")
+    ... except ItemError as error:
+    ...     print(error.reason)
+    empty
     """
 
     exit_code = 3

@@ -71,7 +71,12 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Hit(metaclass=ShortHelp):
-    """A chunk that a search found; a higher `score` is better."""
+    """A chunk that a search found; a higher `score` is better.
+
+    >>> hit = Hit("cats#0", "cats", 0.87, "Cats purr.", {"lang": "en"}, start=0, end=10)
+    >>> f"{hit.score:.2f} {hit.doc_id}: {hit.text}"
+    '0.87 cats: Cats purr.'
+    """
 
     id: str
     doc_id: str

@@ -27,6 +27,11 @@ class Limits(metaclass=ShortHelp):
 
     The three rates are per minute, each above 0; `concurrency` >= 1 is the number of requests in flight over all jobs (8 when None);
     `share` in (0, 1] is the part of the rates that is ours, when another process uses the same key.
+
+    >>> from asyncrun.embedders import OpenAIEmbedding
+    >>> limits = Limits(requests_per_minute=600, concurrency=4)
+    >>> OpenAIEmbedding("text-embedding-3-small", api_key="a-key", limits=limits).rate_limits.requests_per_minute
+    600
     """
 
     requests_per_minute: float | None = None

@@ -25,6 +25,13 @@ class Outcome(Generic[T], metaclass=ShortHelp):
     `index` is its place in the input, from 0. `error` is None when it succeeded, and then `value` is what it returned. `attempts` counts
     tries that were reported (`asyncrun.aio.worker_state.count_attempt`), 1 at least. `start` is a time of the clock's `monotonic`; `wait`
     are seconds in which it waited for permission (a limiter, a backoff, as reported with `waiting`), `run` all other seconds from then on.
+
+    >>> async def halve(number):
+    ...     return 10 / number
+    >>> async def main():
+    ...     return [outcome async for outcome in outcomes([halve(5), halve(0)], on_error="collect")]
+    >>> [outcome.value or repr(outcome.error) for outcome in asyncio.run(main())]
+    [2.0, "ZeroDivisionError('division by zero')"]
     """
 
     index: int

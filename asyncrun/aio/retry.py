@@ -15,7 +15,11 @@ from asyncrun.short_help import ShortHelp, ShortHelpEnum
 
 
 class FailureClass(StrEnum, metaclass=ShortHelpEnum):
-    """What a failed attempt means for its batch; the adapter reads it from the answer's body first, then from its status."""
+    """What a failed attempt means for its batch; the adapter reads it from the answer's body first, then from its status.
+
+    >>> decide(1, FailureClass.TRANSIENT, None, 0.0, policy=RetryPolicy(attempts=1), rng=random.Random(1))
+    GiveUp(reason='1 attempt failed')
+    """
 
     AUTH = "auth"
     """The key is refused."""
@@ -50,6 +54,9 @@ class RetryPolicy(metaclass=ShortHelp):
     `attempts` >= 1 counts the first try and leaves throttled ones out; `max_wait` bounds the seconds that a batch waits for throttles
     in all; a Retry-After above `max_hint` seconds stops at once. Backoff before retry n is drawn below min(`max_backoff`, `base` * 2^n).
     With `stop_if_unreachable` a first request that reaches nobody is given up early, whatever `attempts` says.
+
+    >>> from asyncrun.embedders import OpenAIEmbedding
+    >>> patient = OpenAIEmbedding("text-embedding-3-small", api_key="a-key", retry=RetryPolicy(attempts=10, max_wait=3600.0))
     """
 
     attempts: int = 6

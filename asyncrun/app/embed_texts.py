@@ -34,6 +34,10 @@ class Embeddings(metaclass=ShortHelp):
         failures: what failed, by the position of its text.
         usage: the requests, tokens and cost of this call; what the ledger had costs nothing.
         cached: how many texts the ledger had, the same text as another one included.
+
+    >>> result = embed(["one", "", "two"])
+    >>> result.vectors.shape, {place: failure.reason for place, failure in result.failures.items()}, result.cached
+    ((3, 384), {1: 'empty'}, 0)
     """
 
     vectors: np.ndarray = field(repr=False)
@@ -82,7 +86,12 @@ async def aembed_many(
     show_progress: bool = False,
     callback_manager: CallbackManager | None = None,
 ) -> Embeddings:
-    """Embed texts on the running event loop, as `embed` does."""
+    """Embed texts on the running event loop, as `embed` does.
+
+    >>> import asyncio
+    >>> asyncio.run(aembed_many(["one", "two"])).vectors.shape
+    (2, 384)
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         count = await asyncio.to_thread(_write, folder / "texts.jsonl", texts)

@@ -94,6 +94,13 @@ async def arun(
     """Run jobs on the running event loop; the arguments are those of `run`.
 
     Cancelled, it ends the requests in flight, keeps what is finished, and raises CancelledError.
+
+    >>> import asyncio, tempfile
+    >>> from asyncrun.jobs import EmbedJob
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     job = EmbedJob(name="two", input={"items": ["one", "two"]}, output="two.npy")
+    ...     asyncio.run(arun(job, folder=folder)).array().shape
+    (2, 384)
     """
     request = _request(jobs, Path(folder or "."), variables or {})
     request = replace(

@@ -54,6 +54,13 @@ class Report(metaclass=ShortHelp):
     """How a run ended, and what it has made; in a notebook it shows itself as the page of its trace.
 
     Rows are read from the outputs as they are now: a later run of the same jobs replaces them.
+
+    >>> import asyncrun, tempfile
+    >>> job = {"name": "two", "kind": "embed", "input": {"items": ["one", ""]}, "output": "two.jsonl"}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = asyncrun.run({"jobs": [job]}, folder=folder)
+    ...     report.exit_code, [row["id"] for row in report.rows()], [failure.reason for failure in report.failures()]
+    (3, ['items#1'], ['empty'])
     """
 
     ran: RunReport = field(repr=False)

@@ -38,6 +38,17 @@ class AsyncCallbackHandler(BaseCallbackHandler):
 
     What happens never waits for the handler. `await manager.aclose()` waits until it has been told of everything; so does the end
     of the program. Where it raises `StopRunError`, that error leaves the manager's next call about it, `flush` and `close` included.
+
+    >>> from asyncrun import CallbackManager
+    >>> class Starts(AsyncCallbackHandler):
+    ...     async def on_event_start(self, event_type, payload=None, event_id="", parent_id="", **kwargs):
+    ...         print(event_type.value, "starts")
+    ...     async def on_event_end(self, event_type, payload=None, event_id="", **kwargs): ...
+    >>> manager = CallbackManager([Starts()])
+    >>> with manager.event(CBEventType.QUERY):
+    ...     pass
+    >>> manager.close()
+    query starts
     """
 
     def __init__(

@@ -22,6 +22,17 @@ class BaseCallbackHandler(metaclass=ShortHelpABC):
     The calls are made where the event happens, on the event loop or a worker thread, so they should return at once.
     A handler that raises is switched off; the work that it watches goes on. One that raises `StopRunError` stops the work: the error
     leaves the place where the event happens.
+
+    >>> from asyncrun import CallbackManager
+    >>> class Starts(BaseCallbackHandler):
+    ...     def on_event_start(self, event_type, payload=None, event_id="", parent_id="", **kwargs):
+    ...         print(event_type.value, "starts")
+    ...     def on_event_end(self, event_type, payload=None, event_id="", **kwargs): ...
+    ...     def start_trace(self, trace_id=None): ...
+    ...     def end_trace(self, trace_id=None, trace_map=None): ...
+    >>> with CallbackManager([Starts([], [])]).event(CBEventType.QUERY):
+    ...     pass
+    query starts
     """
 
     uses_trace_map: ClassVar[bool] = True

@@ -79,6 +79,14 @@ class EventContext(metaclass=ShortHelp):
     generator is closed early is none.
 
     As a decorator it makes every call of a function, or of a coroutine function until it has returned, an event of its own.
+
+    >>> from asyncrun import CallbackManager, CBEventType, LlamaDebugHandler
+    >>> debug = LlamaDebugHandler(print_trace_on_end=False)
+    >>> manager = CallbackManager([debug])
+    >>> with EventContext(manager, CBEventType.RETRIEVE, payload={"top_k": 2}) as event:
+    ...     event.on_end({"hits": 2})
+    >>> [one.payload for one in debug.get_events(CBEventType.RETRIEVE)]
+    [{'top_k': 2}, {'hits': 2}]
     """
 
     __slots__ = ("_event_id", "_event_type", "_manager", "_outer", "_payload", "finished", "started")

@@ -25,6 +25,15 @@ class LlamaDebugHandler(PythonicallyPrintingBaseHandler):
         logger: where to print (at debug level); None means stdout.
 
     Everything is kept in memory, payloads too, until `flush_event_logs`.
+
+    >>> from asyncrun import CallbackManager, run_jobs, asyncio_run
+    >>> debug = LlamaDebugHandler(print_trace_on_end=False)
+    >>> async def double(number):
+    ...     return 2 * number
+    >>> asyncio_run(run_jobs([double(1), double(2)], callback_manager=CallbackManager([debug])))
+    [2, 4]
+    >>> debug.get_event_time_info(CBEventType.ASYNC_JOB).total_count
+    2
     """
 
     def __init__(

@@ -16,6 +16,15 @@ class PythonicallyPrintingBaseHandler(BaseCallbackHandler):
         event_starts_to_ignore: types whose starts the manager does not report.
         event_ends_to_ignore: types whose ends the manager does not report.
         logger: is told at debug level; None means standard output.
+
+    >>> from asyncrun import CallbackManager
+    >>> class Starts(PythonicallyPrintingBaseHandler):
+    ...     def on_event_start(self, event_type, payload=None, event_id="", parent_id="", **kwargs):
+    ...         self._print(f"{event_type.value} starts")
+    ...     def on_event_end(self, event_type, payload=None, event_id="", **kwargs): ...
+    >>> with CallbackManager([Starts()]).event(CBEventType.QUERY):
+    ...     pass
+    query starts
     """
 
     def __init__(

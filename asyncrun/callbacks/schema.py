@@ -74,7 +74,12 @@ class CBEventType(str, Enum, metaclass=ShortHelpEnum):  # noqa: UP042 - programs
 
 
 class EventPayload(str, Enum, metaclass=ShortHelpEnum):  # noqa: UP042 - as CBEventType
-    """The keys of a payload; any other string may be a key too."""
+    """The keys of a payload; any other string may be a key too.
+
+    >>> payload = {EventPayload.CHUNKS: ["a text"]}
+    >>> payload["chunks"]
+    ['a text']
+    """
 
     DOCUMENTS = "documents"
     CHUNKS = "chunks"
@@ -132,7 +137,15 @@ class CBEvent(metaclass=ShortHelp):
 
 @dataclass
 class EventStats:
-    """How long events took: seconds in all and on average, over `total_count` pairs of start and end."""
+    """How long events took: seconds in all and on average, over `total_count` pairs of start and end.
+
+    >>> from asyncrun import CallbackManager, LlamaDebugHandler
+    >>> debug = LlamaDebugHandler(print_trace_on_end=False)
+    >>> with CallbackManager([debug]).event(CBEventType.QUERY):
+    ...     pass
+    >>> debug.get_event_time_info(CBEventType.QUERY).total_count
+    1
+    """
 
     total_secs: float
     average_secs: float

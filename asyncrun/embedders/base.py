@@ -37,6 +37,12 @@ class BaseEmbedding(LibraryMethods):
         price_per_million_tokens: USD; None when it is not known.
         max_input_tokens: The longest text that the model takes; None when only the endpoint knows.
         callback_manager: Whose handlers are told of requests; without handlers it is the manager that encloses a call.
+
+    >>> from asyncrun.embedders import LocalEmbedding
+    >>> embedder: BaseEmbedding = LocalEmbedding()
+    >>> cat, pet, tax = embedder.get_text_embedding_batch(["a cat", "a pet that purrs", "the tax office"])
+    >>> embedder.similarity(cat, pet) > embedder.similarity(cat, tax)
+    True
     """
 
     provider: str

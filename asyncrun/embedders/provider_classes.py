@@ -161,19 +161,30 @@ class AzureOpenAIEmbedding(OpenAIEmbedding):
     """Embeds with Azure OpenAI; `model` (or `deployment_name`) is the deployment, `base_url` (or `azure_endpoint`) the resource.
 
     The variables are AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY.
+
+    >>> AzureOpenAIEmbedding(deployment_name="search", azure_endpoint="https://me.openai.azure.com", api_key="a-key").served_by
+    'azure/search at me.openai.azure.com'
     """
 
     provider = "azure"
 
 
 class CohereEmbedding(ProviderEmbedding):
-    """Embeds with Cohere, or with a server that has its `/v2/embed`; the key's variables are CO_API_KEY and COHERE_API_KEY."""
+    """Embeds with Cohere, or with a server that has its `/v2/embed`; the key's variables are CO_API_KEY and COHERE_API_KEY.
+
+    >>> CohereEmbedding("embed-v4.0", api_key="a-key").served_by
+    'cohere/embed-v4.0 at api.cohere.com'
+    """
 
     provider = "cohere"
 
 
 class VoyageEmbedding(ProviderEmbedding):
-    """Embeds with Voyage AI; the variable is VOYAGE_API_KEY."""
+    """Embeds with Voyage AI; the variable is VOYAGE_API_KEY.
+
+    >>> VoyageEmbedding("voyage-3.5", api_key="a-key", dimensions=512).served_by
+    'voyage/voyage-3.5 at api.voyageai.com'
+    """
 
     provider = "voyage"
 
@@ -182,19 +193,30 @@ class JinaEmbedding(ProviderEmbedding):
     """Embeds with Jina AI; the variable is JINA_API_KEY.
 
     With `extra_body={"late_chunking": True}` the texts of one call have a part in each other's vectors, and are sent together.
+
+    >>> JinaEmbedding("jina-embeddings-v3", api_key="a-key", extra_body={"late_chunking": True}).keeps_together
+    True
     """
 
     provider = "jina"
 
 
 class MistralAIEmbedding(ProviderEmbedding):
-    """Embeds with Mistral AI; the variable is MISTRAL_API_KEY."""
+    """Embeds with Mistral AI; the variable is MISTRAL_API_KEY.
+
+    >>> MistralAIEmbedding("mistral-embed", api_key="a-key").served_by
+    'mistral/mistral-embed at api.mistral.ai'
+    """
 
     provider = "mistral"
 
 
 class GeminiEmbedding(ProviderEmbedding):
-    """Embeds with Google's Gemini; the key's variables are GEMINI_API_KEY and GOOGLE_API_KEY."""
+    """Embeds with Google's Gemini; the key's variables are GEMINI_API_KEY and GOOGLE_API_KEY.
+
+    >>> GeminiEmbedding("gemini-embedding-001", api_key="a-key", dimensions=768).dimensions
+    768
+    """
 
     provider = "gemini"
 
@@ -204,60 +226,100 @@ GoogleGenAIEmbedding = GeminiEmbedding
 
 
 class IsaacusEmbedding(ProviderEmbedding):
-    """Embeds with Isaacus; the default model is kanon-2-embedder, the variables are ISAACUS_API_KEY and ISAACUS_BASE_URL."""
+    """Embeds with Isaacus; the default model is kanon-2-embedder, the variables are ISAACUS_API_KEY and ISAACUS_BASE_URL.
+
+    >>> IsaacusEmbedding(api_key="a-key", dimensions=256).served_by
+    'isaacus/kanon-2-embedder at api.isaacus.com'
+    """
 
     provider = "isaacus"
 
 
 class HerokuEmbedding(ProviderEmbedding):
-    """Embeds with Heroku's inference add-on; the variables are EMBEDDING_URL, EMBEDDING_KEY and EMBEDDING_MODEL_ID."""
+    """Embeds with Heroku's inference add-on; the variables are EMBEDDING_URL, EMBEDDING_KEY and EMBEDDING_MODEL_ID.
+
+    >>> HerokuEmbedding("cohere-embed-multilingual", api_key="a-key", base_url="https://us.inference.heroku.com").served_by
+    'heroku/cohere-embed-multilingual at us.inference.heroku.com'
+    """
 
     provider = "heroku"
 
 
 class HuggingFaceInferenceAPIEmbedding(ProviderEmbedding):
-    """Embeds with Hugging Face's inference service; the key's variable is HF_TOKEN."""
+    """Embeds with Hugging Face's inference service; the key's variable is HF_TOKEN.
+
+    >>> HuggingFaceInferenceAPIEmbedding("BAAI/bge-small-en-v1.5", api_key="a-key").served_by
+    'huggingface/BAAI/bge-small-en-v1.5 at router.huggingface.co'
+    """
 
     provider = "huggingface"
 
 
 class OllamaEmbedding(ProviderEmbedding):
-    """Embeds with Ollama; the variables are OLLAMA_HOST and OLLAMA_API_KEY."""
+    """Embeds with Ollama; the variables are OLLAMA_HOST and OLLAMA_API_KEY.
+
+    >>> OllamaEmbedding("nomic-embed-text", base_url="http://gpu:11434").served_by
+    'ollama/nomic-embed-text at gpu:11434'
+    """
 
     provider = "ollama"
 
 
 class TextEmbeddingsInference(ProviderEmbedding):
-    """Embeds with a server of Text Embeddings Inference, by its own form, which says what becomes of texts that are too long."""
+    """Embeds with a server of Text Embeddings Inference, by its own form, which says what becomes of texts that are too long.
+
+    >>> TextEmbeddingsInference("BAAI/bge-small-en-v1.5", base_url="http://gpu:8080", on_too_long="truncate").served_by
+    'tei/BAAI/bge-small-en-v1.5 at gpu:8080'
+    """
 
     provider = "tei"
 
 
 class VLLMEmbedding(ProviderEmbedding):
-    """Embeds with vLLM's server."""
+    """Embeds with vLLM's server.
+
+    >>> VLLMEmbedding("BAAI/bge-small-en-v1.5").served_by
+    'vllm/BAAI/bge-small-en-v1.5 at localhost:8000'
+    """
 
     provider = "vllm"
 
 
 class LlamaCppEmbedding(ProviderEmbedding):
-    """Embeds with llama.cpp's llama-server."""
+    """Embeds with llama.cpp's llama-server.
+
+    >>> LlamaCppEmbedding("nomic", document_prefix="search_document: ", query_prefix="search_query: ").served_by
+    'llamacpp/nomic at localhost:8080'
+    """
 
     provider = "llamacpp"
 
 
 class InfinityEmbedding(ProviderEmbedding):
-    """Embeds with infinity."""
+    """Embeds with infinity.
+
+    >>> InfinityEmbedding("BAAI/bge-small-en-v1.5").served_by
+    'infinity/BAAI/bge-small-en-v1.5 at localhost:7997'
+    """
 
     provider = "infinity"
 
 
 class LMStudioEmbedding(ProviderEmbedding):
-    """Embeds with LM Studio."""
+    """Embeds with LM Studio.
+
+    >>> LMStudioEmbedding("nomic-embed-text-v1.5").served_by
+    'lmstudio/nomic-embed-text-v1.5 at localhost:1234'
+    """
 
     provider = "lmstudio"
 
 
 class LiteLLMEmbedding(ProviderEmbedding):
-    """Embeds through a LiteLLM proxy."""
+    """Embeds through a LiteLLM proxy.
+
+    >>> LiteLLMEmbedding("titan", base_url="http://localhost:4000").served_by
+    'litellm/titan at localhost:4000'
+    """
 
     provider = "litellm"

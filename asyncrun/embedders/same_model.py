@@ -30,7 +30,11 @@ _HINT = (
 
 
 class SimilarityMode(StrEnum, metaclass=ShortHelpEnum):
-    """What is compared: the angle, the product, or the distance."""
+    """What is compared: the angle, the product, or the distance.
+
+    >>> similarity([3.0, 4.0], [3.0, 4.0], mode=SimilarityMode.DOT_PRODUCT)
+    25.0
+    """
 
     DEFAULT = "cosine"
     DOT_PRODUCT = "dot_product"

@@ -38,6 +38,11 @@ class Builder(Protocol, metaclass=ShortHelpProtocol):
     """Builds the parts that a job works with, from the job file's words; what it has opened is closed with it.
 
     Models are built once for all jobs of a run. Every method blocks, and raises UsageError for what cannot be used.
+
+    >>> def check(job: Job, builder: Builder) -> None:
+    ...     builder.embedder(job)  # Raises UsageError where it cannot be used.
+    ...     builder.source(job.input)
+    >>> kind = JobKind(None, open=None, check=lambda job, builder, jobs: check(job, builder))
     """
 
     @property
@@ -87,7 +92,11 @@ class Builder(Protocol, metaclass=ShortHelpProtocol):
 
 @dataclass(frozen=True, slots=True)
 class JobProblem(metaclass=ShortHelp):
-    """One thing that is wrong with a job, at a path of its keys; `refused` says whether a run of it cannot begin."""
+    """One thing that is wrong with a job, at a path of its keys; `refused` says whether a run of it cannot begin.
+
+    >>> JobProblem(("store", "path"), "holds vectors of another embedder", hint="Use another collection.").refused
+    True
+    """
 
     path: tuple[str, ...]
     message: str
@@ -106,6 +115,11 @@ class JobKind(Generic[J], metaclass=ShortHelp):
         inspect: yields what else is wrong with it, as a collection of another embedder. Blocks.
         spaces: returns the spaces that its vectors and answers come into, None for a kind that does not tell. Blocks.
         export: writes the rows that are done now; None for a kind that has none. Blocks.
+
+    >>> from asyncrun.jobs import EmbedJob
+    >>> from asyncrun.jobs.embed import open_embed
+    >>> JobKind(EmbedJob, open_embed, spaces=embedder_spaces).model.__name__
+    'EmbedJob'
     """
 
     model: type[J]
@@ -117,7 +131,14 @@ class JobKind(Generic[J], metaclass=ShortHelp):
 
 
 def embedder_spaces(job: Job, builder: Builder) -> list[Space]:
-    """Return the spaces that an embedder's vectors may come into. Blocks."""
+    """Return the spaces that an embedder's vectors may come into. Blocks.
+
+    >>> from types import SimpleNamespace
+    >>> from asyncrun.embedders import LocalEmbedding
+    >>> builder = SimpleNamespace(embedder=lambda job: LocalEmbedding())
+    >>> [space.provider for space in embedder_spaces(None, builder)]
+    ['local', 'local']
+    """
     return [builder.embedder(job).space(input_type) for input_type in InputType]
 
 

@@ -93,6 +93,15 @@ class JobOutput(metaclass=ShortHelp):
 
     `path` is None for standard output, `shown` the path as the user knows it, `form` a word for format and columns; `beside` are the files
     that come with it.
+
+    >>> import tempfile
+    >>> from asyncrun.writers.jsonl import JsonlWriter
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "out.jsonl")
+    ...     output = JobOutput(path, "out.jsonl", "jsonl", lambda: JsonlWriter(path))
+    ...     output.write_rows([{"id": "a", "n": 1}], new_row_ids(array("q", [hash("a")]).tobytes()))
+    ...     print(path.read_text(), end="")
+    {"id":"a","n":1}
     """
 
     path: Path | None

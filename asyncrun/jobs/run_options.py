@@ -72,6 +72,12 @@ class RunOptions(metaclass=ShortHelp):
         retry: which failed items are sent, and nothing else; None: all that is not finished.
         metrics_file: where the figures of the run are written, instead of where the job file says.
         handlers: names of installed handlers, which are told of the run's events.
+
+    >>> import asyncrun, tempfile
+    >>> job = {"name": "a", "kind": "embed", "input": {"items": ["one", "two", "three"]}, "output": "a.npy"}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     asyncrun.run({"jobs": [job]}, folder=folder, options=RunOptions(limit=2)).array().shape
+    (2, 384)
     """
 
     with_needs: bool = True

@@ -17,7 +17,11 @@ Role = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Message(metaclass=ShortHelp):
-    """One message of a conversation."""
+    """One message of a conversation.
+
+    >>> str(Message("user", "Who purrs?"))
+    'user: Who purrs?'
+    """
 
     role: Role
     content: str
@@ -28,24 +32,31 @@ class Message(metaclass=ShortHelp):
 
 @dataclass(frozen=True, slots=True)
 class Price(metaclass=ShortHelp):
-    """USD per million tokens that go in and come out."""
+    """USD per million tokens that go in and come out.
+
+    >>> Price(input=0.15, output=0.6).of(1_000_000, 500_000)
+    0.45
+    """
 
     input: float
     output: float
 
     def of(self, input_tokens: int, output_tokens: int) -> float:
-        """Return what so many tokens cost.
-
-        >>> Price(0.15, 0.6).of(1_000_000, 500_000)
-        0.45
-        """
+        """Return what so many tokens cost."""
         # Divided once: two quotients would add up to 0.44999999999999996.
         return (input_tokens * self.input + output_tokens * self.output) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Declined(metaclass=ShortHelp):
-    """Why one conversation has no answer: `reason` is a word as that of an ItemError."""
+    """Why one conversation has no answer: `reason` is a word as that of an ItemError.
+
+    >>> completion = Completion(Declined("refused", "I cannot help with that."))
+    >>> match completion.answer:
+    ...     case Declined(reason=reason):
+    ...         print(reason)
+    refused
+    """
 
     reason: str
     message: str
@@ -58,6 +69,19 @@ class Completion(metaclass=ShortHelp):
 
     `answer` is the model's, or why this conversation has none; None where `error` has ended the call early, which says nothing about the
     conversation: AuthError, QuotaError, ThrottledError, OutageError, EndpointError.
+
+    >>> import asyncio
+    >>> from asyncrun.llms import OpenAIChat
+    >>> from asyncrun.testing import FakeServer
+    >>> async def main():
+    ...     async with FakeServer() as server:
+    ...         llm = OpenAIChat(model="m", base_url=server.base_url)
+    ...         completion = await llm.complete([Message("user", "Hello")])
+    ...         await llm.aclose()
+    ...         return completion
+    >>> completion = asyncio.run(main())
+    >>> completion.error is None, completion.usage.requests
+    (True, 1)
     """
 
     answer: Answer | Declined | None = None
@@ -71,7 +95,13 @@ OnText = Callable[[str], object]
 
 
 class Llm(Protocol, metaclass=ShortHelpProtocol):
-    """What the kinds need of a chat model."""
+    """What the kinds need of a chat model.
+
+    >>> from asyncrun.llms import OpenAIChat
+    >>> llm: Llm = OpenAIChat(model="m", base_url="http://localhost:8080/v1", system="Be brief.")
+    >>> llm.messages("Who purrs?")
+    (Message(role='system', content='Be brief.'), Message(role='user', content='Who purrs?'))
+    """
 
     provider: str
     model_name: str
@@ -109,7 +139,14 @@ class Llm(Protocol, metaclass=ShortHelpProtocol):
 
 @runtime_checkable
 class StreamingLlm(Llm, Protocol, metaclass=ShortHelpProtocol):
-    """A chat model that can tell an answer while it is being written."""
+    """A chat model that can tell an answer while it is being written.
+
+    >>> from asyncrun.llms import OpenAIChat
+    >>> async def printed(llm: StreamingLlm, question: str) -> Completion:
+    ...     return await llm.stream(llm.messages(question), lambda piece: print(piece, end=""))
+    >>> isinstance(OpenAIChat(model="m", base_url="http://localhost:8080/v1"), StreamingLlm)
+    True
+    """
 
     async def stream(self, messages: Sequence[Message], on_text: OnText) -> Completion:
         """Return what came of a conversation, as `complete` does, and tell the pieces of its text as they come; together they are the text.

@@ -17,7 +17,11 @@ SearchMode = Literal["vector", "keyword", "hybrid"]
 
 @dataclass(frozen=True, slots=True)
 class Collection(metaclass=ShortHelp):
-    """A named set of documents whose vectors are of one space."""
+    """A named set of documents whose vectors are of one space.
+
+    >>> Collection("notes", fingerprint="8199be6f", dimensions=384).name
+    'notes'
+    """
 
     name: str
     fingerprint: str
@@ -29,6 +33,12 @@ class StoredDocument(metaclass=ShortHelp):
     """A document as it is committed: all of its chunks at once, with a `mark` that says what it was made from.
 
     `vectors` has one float32 row a chunk. Chunk `n` gets the id `<doc_id>#<n>`; a document that is one chunk keeps its own id.
+
+    >>> import numpy as np
+    >>> chunks = [Chunk("Cats purr.", 0, 10, 0), Chunk("Dogs bark.", 11, 21, 1)]
+    >>> document = StoredDocument("pets", "v1", chunks, np.eye(2, dtype=np.float32), {"lang": "en"})
+    >>> [document.chunk_id(chunk) for chunk in chunks]
+    ['pets#0', 'pets#1']
     """
 
     doc_id: str
@@ -47,6 +57,9 @@ class SearchRequest(metaclass=ShortHelp):
     """One question: its words for keyword search, its vector for vector search (None where the mode needs none).
 
     `filter` is in the contract's little language (`lang = 'en' and year >= 2024`), over the documents' metadata.
+
+    >>> SearchRequest("who purrs?", None, mode="keyword", top_k=3, filter="lang = 'en'").top_k
+    3
     """
 
     text: str
@@ -61,6 +74,18 @@ class VectorStore(Protocol, metaclass=ShortHelpProtocol):
 
     `source` is who owns documents; only documents of the named source are ever touched. What an adapter cannot do, it refuses.
     Raises StorageError, SpaceMismatchError, and UsageError for a filter that cannot be parsed or a collection that is not there.
+
+    >>> import numpy as np, pathlib, tempfile
+    >>> from asyncrun.stores import SqliteStore
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store: VectorStore = SqliteStore(pathlib.Path(folder, "index.db"))
+    ...     store.open_collection(Collection("pets", "a-model", 2))
+    ...     chunk = Chunk("Cats purr.", 0, 10, 0)
+    ...     store.commit("pets", "me", [StoredDocument("cats", "v1", [chunk], np.array([[1, 0]], np.float32))])
+    ...     [[hit]] = store.search("pets", [SearchRequest("purr", None, mode="keyword")])
+    ...     store.close()
+    >>> hit.doc_id
+    'cats'
     """
 
     def open_collection(self, collection: Collection) -> None:
@@ -90,7 +115,12 @@ class VectorStore(Protocol, metaclass=ShortHelpProtocol):
 
 @runtime_checkable
 class FieldStore(Protocol, metaclass=ShortHelpProtocol):
-    """A store that can tell which metadata its documents have, so that a filter which can match nothing is told; nobody needs to be one."""
+    """A store that can tell which metadata its documents have, so that a filter which can match nothing is told; nobody needs to be one.
+
+    >>> from asyncrun.stores import SqliteStore
+    >>> issubclass(SqliteStore, FieldStore)
+    True
+    """
 
     def has_field(self, collection: str, field: tuple[str, ...]) -> bool:
         """Tell whether a document has something at a path of names, outermost first; true where there is no document."""
@@ -101,7 +131,12 @@ class FieldStore(Protocol, metaclass=ShortHelpProtocol):
 
 @runtime_checkable
 class RepairableStore(Protocol, metaclass=ShortHelpProtocol):
-    """What a store has besides that can tell damage: an ingest job has its collection proved first, and sealed when it has ended."""
+    """What a store has besides that can tell damage: an ingest job has its collection proved first, and sealed when it has ended.
+
+    >>> from asyncrun.stores import SqliteStore
+    >>> issubclass(SqliteStore, RepairableStore)
+    True
+    """
 
     def repair(self, collection: str) -> str | None:
         """Take out what is not as it was put in, so that it is put in again; returns a sentence about it, None when all is whole."""

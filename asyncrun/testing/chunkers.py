@@ -28,6 +28,12 @@ class ChunkerContract:
     """What every chunker promises. The fixture `open_chunker` returns what makes one of a tokenizer and sizes.
 
     One that keeps to no size says so by `keeps_to_size`.
+
+    >>> from asyncrun.registry import load
+    >>> class TestMine(ChunkerContract):
+    ...     @pytest.fixture
+    ...     def open_chunker(self):
+    ...         return load("chunkers", "sentence")
     """
 
     keeps_to_size = True

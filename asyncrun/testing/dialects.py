@@ -166,7 +166,14 @@ def error_body(message: str, *, kind: str = "invalid_request_error", code: str |
 
 @dataclass(frozen=True, slots=True)
 class Chat(metaclass=ShortHelp):
-    """How a fake server answers: `limits` are the names it knows for the most tokens of an answer, `max_input_tokens` is its context."""
+    """How a fake server answers: `limits` are the names it knows for the most tokens of an answer, `max_input_tokens` is its context.
+
+    >>> from asyncrun.llms import OpenAI
+    >>> from asyncrun.testing import FakeServer
+    >>> with FakeServer(chat=Chat(max_input_tokens=50)).in_thread() as server:
+    ...     OpenAI("m", api_base=server.base_url).complete("Hello").finish_reason
+    'stop'
+    """
 
     limits: tuple[str, ...] = ANSWER_LIMITS
     max_input_tokens: int = 8192

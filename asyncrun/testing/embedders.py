@@ -16,7 +16,14 @@ TEXTS = ["A cat sleeps.", "It rains in Ghent.", "caf\u00e9 \u6f22\u5b57 \N{GRINN
 
 
 class EmbedderContract:
-    """What every embedder promises. The fixture `embedder` returns one that works, with `on_empty` left at `fail`."""
+    """What every embedder promises. The fixture `embedder` returns one that works, with `on_empty` left at `fail`.
+
+    >>> from asyncrun.embedders import LocalEmbedding
+    >>> class TestMine(EmbedderContract):
+    ...     @pytest.fixture
+    ...     def embedder(self):
+    ...         return LocalEmbedding()
+    """
 
     @pytest.mark.asyncio
     async def test_every_text_has_a_finite_vector_of_one_size_in_its_place(self, embedder: Embedder) -> None:

@@ -29,7 +29,14 @@ def exported(exporter: Exporter, run: RunRecord, *spans: Span) -> str:
 
 
 class ExporterContract:
-    """What every exporter promises. The fixture `exporter` returns it."""
+    """What every exporter promises. The fixture `exporter` returns it.
+
+    >>> from asyncrun.registry import load
+    >>> class TestMine(ExporterContract):
+    ...     @pytest.fixture
+    ...     def exporter(self):
+    ...         return load("exporters", "html")
+    """
 
     @pytest.fixture
     def exporter(self) -> Exporter:

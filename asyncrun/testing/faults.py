@@ -12,7 +12,12 @@ from asyncrun.testing.dialects import error_body, request_texts
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeenRequest(metaclass=ShortHelp):
-    """One request as the server read it; `at` is monotonic, `number` counts from 0 over all requests."""
+    """One request as the server read it; `at` is monotonic, `number` counts from 0 over all requests.
+
+    >>> seen = SeenRequest(0, "POST", "/v1/embeddings", {}, b"{}", at=0.0, document={"input": ["Hello"]})
+    >>> seen.texts
+    ['Hello']
+    """
 
     number: int
     method: str
@@ -46,6 +51,12 @@ class Fault(metaclass=ShortHelp):
     `repeat` sends it so many times (and says no length), `hang_up` closes the connection after a whole reply, without a word.
     Of a streamed chat completion, `events` changes its server-sent events, each with the blank line behind it, `pause` waits that many
     seconds after each, and `hang_up` leaves out the end of the reply.
+
+    >>> from asyncrun.embedders import OpenAIEmbedding
+    >>> from asyncrun.testing import FakeServer
+    >>> with FakeServer(faults=[Fault(status=413, when=lambda request: "secret" in request.body.decode())]).in_thread() as server:
+    ...     len(OpenAIEmbedding("m", base_url=server.base_url).get_text_embedding("Hello"))
+    8
     """
 
     status: int | None = None

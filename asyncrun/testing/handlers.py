@@ -26,7 +26,14 @@ async def watched(manager: CallbackManager, run_id: str) -> None:
 
 
 class HandlerContract:
-    """What every handler promises that watches a run. The fixture `handler` returns a new one, made as a run makes it."""
+    """What every handler promises that watches a run. The fixture `handler` returns a new one, made as a run makes it.
+
+    >>> from asyncrun import LlamaDebugHandler
+    >>> class TestMine(HandlerContract):
+    ...     @pytest.fixture
+    ...     def handler(self):
+    ...         return LlamaDebugHandler(print_trace_on_end=False)
+    """
 
     @pytest.fixture
     def handler(self) -> BaseCallbackHandler:

@@ -22,6 +22,11 @@ class KindContract:
 
     The method `entry` returns an entry of a job file with three different texts at least, without name and embedder, and the output
     `rows.jsonl`. What a kind does not do is set to False.
+
+    >>> class TestMine(KindContract):
+    ...     exports = False
+    ...     def entry(self, folder):
+    ...         return {"kind": "mine", "input": {"items": ["one", "two", "three"]}, "output": "rows.jsonl"}
     """
 
     exports = True

@@ -20,7 +20,15 @@ async def answered(llm: Llm, prompt: str) -> Completion:
 
 
 class LlmContract:
-    """What every chat model promises. The fixture `llm` returns one that answers; what it cannot be made to do wrong is not asked here."""
+    """What every chat model promises. The fixture `llm` returns one that answers; what it cannot be made to do wrong is not asked here.
+
+    >>> from asyncrun.llms import OpenAIChat
+    >>> class TestMine(LlmContract):
+    ...     @pytest.fixture
+    ...     def llm(self):
+    ...         with FakeServer().in_thread() as server:
+    ...             yield OpenAIChat(model="m", base_url=server.base_url)
+    """
 
     def test_messages_end_with_the_prompt_as_the_users(self, llm: Llm) -> None:
         *before, last = llm.messages(PROMPTS[0])

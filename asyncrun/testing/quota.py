@@ -14,7 +14,16 @@ UNITS = ("requests", "tokens", "inputs")
 
 @dataclass(frozen=True, slots=True)
 class Quota(metaclass=ShortHelp):
-    """How much is taken in any `seconds` seconds; None: no limit. `told` is whether the server's headers speak of it, as OpenAI's do."""
+    """How much is taken in any `seconds` seconds; None: no limit. `told` is whether the server's headers speak of it, as OpenAI's do.
+
+    >>> from asyncrun.embedders import OpenAIEmbedding
+    >>> from asyncrun.testing import FakeServer
+    >>> with FakeServer(quota=Quota(requests=100)).in_thread() as server:
+    ...     embedder = OpenAIEmbedding("m", base_url=server.base_url)
+    ...     _ = embedder.get_text_embedding("Hello")
+    ...     embedder.rate_limits.requests_per_minute
+    100.0
+    """
 
     requests: int | None = None
     tokens: int | None = None

@@ -15,7 +15,18 @@ SHOWN = "folder/as the user wrote it"
 
 
 class ReaderContract:
-    """What every reader promises. The fixture `reader` returns one, `path` a file of its format with a record at least."""
+    """What every reader promises. The fixture `reader` returns one, `path` a file of its format with a record at least.
+
+    >>> from asyncrun.registry import load
+    >>> class TestMine(ReaderContract):
+    ...     @pytest.fixture
+    ...     def reader(self):
+    ...         return load("readers", "jsonl")
+    ...     @pytest.fixture
+    ...     def path(self, tmp_path):
+    ...         (tmp_path / "a.jsonl").write_text('{"text": "one"}')
+    ...         return tmp_path / "a.jsonl"
+    """
 
     @pytest.fixture
     def reader(self) -> Reader:

@@ -53,7 +53,14 @@ def search_ids(
 
 
 class StoreContract:
-    """What every store promises. A capability that an adapter has not is set to False, and must then be refused."""
+    """What every store promises. A capability that an adapter has not is set to False, and must then be refused.
+
+    >>> from asyncrun.stores import SqliteStore
+    >>> class TestMine(StoreContract):
+    ...     @pytest.fixture
+    ...     def open_store(self, tmp_path):
+    ...         return lambda: SqliteStore(tmp_path / "index.db")
+    """
 
     keyword_search = True
     hybrid_search = True

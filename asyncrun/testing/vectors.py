@@ -34,6 +34,16 @@ def base64_of(text: str, dimensions: int) -> str:
 
 
 def are_right(answer: Embedded, texts: Sequence[str]) -> bool:
-    """Say whether every row of an answer is the vector of its own text."""
+    """Say whether every row of an answer is the vector of its own text.
+
+    >>> import asyncio
+    >>> from asyncrun.embedders import OpenAIEmbedding
+    >>> from asyncrun.testing import FakeServer
+    >>> async def main():
+    ...     async with FakeServer() as server, OpenAIEmbedding("m", base_url=server.base_url) as embedder:
+    ...         return are_right(await embedder.aembed(["one", "two"]), ["one", "two"])
+    >>> asyncio.run(main())
+    True
+    """
     size = answer.vectors.shape[1]
     return all((vector == vector_of(texts[place], size)).all() for place, vector in zip(answer.positions, answer.vectors, strict=True))

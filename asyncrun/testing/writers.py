@@ -25,7 +25,16 @@ def make_rows(count: int) -> list[dict[str, Any]]:
 
 
 class WriterContract:
-    """What every writer promises. The fixture `open_writer` returns the writer, `ids_in` reads the ids of a file's rows."""
+    """What every writer promises. The fixture `open_writer` returns the writer, `ids_in` reads the ids of a file's rows.
+
+    >>> from asyncrun.registry import load
+    >>> class TestMine(WriterContract):
+    ...     @pytest.fixture
+    ...     def open_writer(self):
+    ...         return load("writers", "jsonl")
+    ...     def ids_in(self, path):
+    ...         return [json.loads(line)["id"] for line in path.read_text().splitlines()]
+    """
 
     @pytest.fixture
     def open_writer(self) -> OpenWriter:

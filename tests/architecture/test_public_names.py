@@ -61,11 +61,12 @@ SCREEN = 60
 LONGER = {
     # Everything that can be done with one of these.
     "asyncrun.CallbackManager": 95,
-    "asyncrun.LlamaDebugHandler": 85,
+    "asyncrun.LlamaDebugHandler": 90,
     "asyncrun.Report": 75,
     "asyncrun.Store": 85,
     "asyncrun.aio.Limiter": 80,
     "asyncrun.callbacks.TokenCountingHandler": 85,
+    "asyncrun.jobs.Builder": 65,
     "asyncrun.llms.ChatModel": 70,
     "asyncrun.llms.OpenAI": 85,
     "asyncrun.stores.SqliteStore": 65,
@@ -97,6 +98,14 @@ def test_what_help_leaves_out_works_as_before() -> None:
     assert {"name", "model_dump"} <= set(dir(job))
     assert {"aget_text_embedding", "similarity", "aclose", "__aenter__"} <= set(dir(OpenAIEmbedding))
     assert pickle.loads(pickle.dumps(Message("user", "Hello"))) == Message("user", "Hello")
+
+
+def test_every_promised_name_has_an_example(promised: dict[str, Any]) -> None:
+    # Type aliases and constants have no docstring of their own. What with_retries is called with makes an endpoint: embedders have one.
+    made = {name: value for name, value in promised.items() if inspect.isclass(value) or inspect.isroutine(value)}
+    del made["asyncrun.aio.with_retries"]
+    docs = {name: vars(value)["__doc__"] if inspect.isclass(value) else value.__doc__ for name, value in made.items()}
+    assert [name for name, doc in docs.items() if ">>> " not in (doc or "")] == []
 
 
 def test_every_example_is_true(modules: list[ModuleType]) -> None:

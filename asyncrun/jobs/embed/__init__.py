@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 
 class EmbedJob(Job):
-    """Embeds items into a file."""
+    """Embeds items into a file.
+
+    >>> import asyncrun, tempfile
+    >>> job = EmbedJob(name="greetings", input={"items": ["good morning", "good night"]}, output="greetings.npy")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     asyncrun.run(job, folder=folder).array().shape
+    (2, 384)
+    """
 
     rows_hold_vectors: ClassVar[bool] = True
 

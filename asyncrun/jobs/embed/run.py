@@ -43,6 +43,13 @@ class EmbedRun(metaclass=ShortHelp):
         kind: the job's kind.
         make_rows: yields the row of every item that it gets, each with the item's id, in input order. Blocks.
         made_with: stands for what the rows depend on besides: with another word the output is written anew.
+
+    >>> from asyncrun.records import InputType
+    >>> def norms(blocks):
+    ...     for block in blocks:
+    ...         yield from ({"id": item.id, "norm": float(vector @ vector)} for item, vector in block)
+    >>> def open_norms(job, builder):
+    ...     return EmbedRun(builder.items(job, InputType.DOCUMENT), builder.output(job.output), "norms", norms)
     """
 
     items: Items

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 
 class IngestJob(Job):
-    """Cuts, embeds and commits documents into a store; `source` owns them."""
+    """Cuts, embeds and commits documents into a store; `source` owns them.
+
+    >>> import asyncrun, tempfile
+    >>> job = IngestJob(name="notes", input={"items": ["Cats purr."]}, store={"type": "sqlite", "path": "index.db"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     asyncrun.run(job, folder=folder).jobs["notes"].counts.items
+    1
+    """
 
     # A document that is empty is no failure: there is nothing in it to find.
     skips_empty: ClassVar[bool] = True

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 
 class QueryJob(Job):
-    """Asks a store; `output` gets one row a question."""
+    """Asks a store; `output` gets one row a question.
+
+    >>> import asyncrun, tempfile
+    >>> from asyncrun.jobs import IngestJob
+    >>> fill = IngestJob(name="fill", input={"items": ["Cats purr.", "Dogs bark."]})
+    >>> ask = QueryJob(name="ask", input={"items": ["Who purrs?"]}, top_k=1, output="hits.jsonl")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [row["hits"][0]["text"] for row in asyncrun.run([fill, ask], folder=folder).rows("ask")]
+    ['Cats purr.']
+    """
 
     descriptions: ClassVar[Mapping[str, str]] = {
         "top_k": "How many hits a question gets.",
