@@ -63,12 +63,39 @@ def export_trace(state: Path, words: str, form: str) -> tuple[str, str]:
     return run.run_id, exported if isinstance(exported, str) else orjson.dumps(exported).decode()
 
 
-def export_page(state: Path, words: str) -> tuple[str, str]:
-    """Return the id of one run, and the run as a page of HTML that stands alone. Raises UnknownRunError and StorageError."""
+def export_page(state: Path, words: str, folder: Path | None = None) -> tuple[str, str]:
+    """Return the id of one run, and the run as a page of HTML that stands alone.
+
+    In a `folder` it links to the pages of earlier runs that are there, each named after its run. Raises UnknownRunError and StorageError.
+    """
     from asyncrun.trace.page.html import render_page
 
-    run_id, document = page_of(state, words)
+    def link(run_id: str) -> str | None:
+        name = page_name(run_id)
+        return name if folder is not None and name is not None and (folder / name).is_file() else None
+
+    run_id, document = page_of(state, words, link)
     return run_id, render_page(document)
+
+
+def page_name(run_id: str) -> str | None:
+    """Return the name of the file that is the page of a run; None where the id could lead out of a folder.
+
+    >>> page_name("20261128-085722-0370"), page_name("../x")
+    ('20261128-085722-0370.html', None)
+    """
+    return f"{run_id}.html" if re.fullmatch(r"[\w-]+", run_id, re.ASCII) else None
+
+
+def page_path(state: Path, words: str, target: Path) -> Path:
+    """Return where the page of one run is written: the target itself, or in a folder a file that is named after the run.
+
+    Raises UnknownRunError and StorageError.
+    """
+    if not target.is_dir():
+        return target
+    with TraceStore(state / TRACES, read_only=True) as store:
+        return target / (page_name(find_run(store.runs(), words).run_id) or "run.html")
 
 
 def page_of(state: Path, words: str, link: Callable[[str], str | None] = lambda _: None) -> tuple[str, dict[str, Any]]:

@@ -158,7 +158,9 @@ def html(
     options: GlobalOptions,
     run: RunWord = "latest",
     file: FileFlag = None,
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE|-", help="Where it goes.")] = STDOUT,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE|FOLDER|-", help="Where it goes; in a folder it is named after the run.")
+    ] = STDOUT,
 ) -> int:
     """Write a run as one page for a browser: verdict, failures, timeline, waits, earlier runs. It loads nothing.
 
@@ -168,8 +170,11 @@ def html(
     from asyncrun.cli._requests import check_target
 
     state = existing_state_folder(file, options.state_dir)
+    target = None if output == STDOUT else recorded_runs.page_path(state, run, Path(output))
+    if target is not None:
+        output = str(target)
     check_target(options, output, state, file)
-    return _write(*recorded_runs.export_page(state, run), output, options)
+    return _write(*recorded_runs.export_page(state, run, target.parent if target else None), output, options)
 
 
 def _write(run_id: str, text: str, output: str, options: GlobalOptions) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,9 +26,13 @@ _WAITED_FOR: Mapping[str, str] = {
 """What seconds on the critical path were spent on, as the end of a sentence reads."""
 
 
+LEAST_SHARE = 0.05
+"""Of a run's time that is worth a word."""
+
+
 @dataclass(frozen=True, slots=True)
 class TimeSink:
-    """What took the largest part of a run's critical path: a share of it from 0 to 1, what it was, and the job (empty: none)."""
+    """What took a large part of a run's critical path: a share of it from 0 to 1, what it was, and the job (empty: none)."""
 
     share: float
     what: str
@@ -70,14 +75,15 @@ def _success(items: int, ok: int, skipped: int, cached: int) -> str:
     return f"All {counted(items, 'item')} done" if ok == items else f"{ok:,} of {counted(items, 'item')} done{left_out}"
 
 
-def time_sink(parts: Sequence[PathPart]) -> TimeSink | None:
-    """Return what took most of the time from the first start to the last end, from all parts of its critical path; None without time."""
+def time_sinks(parts: Sequence[PathPart], most: int = 3) -> tuple[TimeSink, ...]:
+    """Return what took most of the time from the first start to the last end, given all parts of its critical path; the most first."""
     total = sum(part.seconds for part in parts)
-    sinks = [(seconds, what, part.job) for part in parts for what, seconds in _spent(part).items()]
-    if not total or not sinks:
-        return None
-    seconds, what, job = max(sinks)
-    return TimeSink(min(seconds / total, 1.0), what, job)
+    sums: Counter[tuple[str, str]] = Counter()
+    for part in parts:
+        sums.update({(what, part.job): seconds for what, seconds in _spent(part).items()})
+    return tuple(
+        TimeSink(min(seconds / total, 1.0), what, job) for (what, job), seconds in sums.most_common(most) if seconds > LEAST_SHARE * total
+    )
 
 
 def _spent(part: PathPart) -> dict[str, float]:

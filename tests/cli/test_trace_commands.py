@@ -132,6 +132,19 @@ def test_html_writes_the_same_page_to_standard_output_or_a_file(asyncrun: Comman
     assert asyncrun("trace", "html", "nobody").code == 2
 
 
+def test_pages_in_one_folder_are_named_after_their_runs_and_link_to_each_other(asyncrun: Command, notes: Path) -> None:
+    (notes / "pages").mkdir()
+    asyncrun("run")
+    assert asyncrun("trace", "html", "-o", "pages").code == 0
+    [first] = (notes / "pages").iterdir()
+    asyncrun("run")
+    assert asyncrun("trace", "html", "-o", "pages").code == 0
+    [second] = set((notes / "pages").iterdir()) - {first}
+    assert f'"link":"{first.name}"' in second.read_text()
+    # Of a page that is not there, none.
+    assert '"link":"' not in asyncrun("trace", "html").out
+
+
 @pytest.mark.parametrize("words", ["html", "export --format json"])
 def test_a_run_that_is_written_to_a_file_is_named_as_other_exports_name_what_they_wrote(asyncrun: Command, notes: Path, words: str) -> None:
     asyncrun("run")

@@ -15,7 +15,7 @@ from asyncrun.trace.run_record import RUNNING, RunRecord, Span
 from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, SpanNode, Timing, build_forest, lanes_of, timings_by_job, timings_by_type
 from asyncrun.trace.trace_json import shown_values
 from asyncrun.trace.used_concurrency import concurrency_of
-from asyncrun.trace.verdict import jobs_of, time_sink, verdict
+from asyncrun.trace.verdict import jobs_of, time_sinks, verdict
 from asyncrun.trace.views.styled_text import utc_time
 
 SCHEMA = 1
@@ -53,12 +53,11 @@ def page_document(run: RunRecord, spans: Sequence[Span], now: float, earlier: Ea
     whole, forest = build_forest(spans), build_forest(spans, details=False)
     path = critical_path(forest)
     parts = parts_of(path)
-    sink = time_sink(parts)
     shown = {
         "schema": SCHEMA,
         "run": _head(run, now),
         "verdict": verdict(run, now),
-        "sink": None if sink is None else str(sink),
+        "sinks": [str(sink) for sink in time_sinks(parts)],
         "warnings": _warnings(run, now),
         "tiles": _tiles(run, forest, now),
         "endings": endings(run),
@@ -89,7 +88,7 @@ def _head(run: RunRecord, now: float) -> dict[str, Any]:
 def _warnings(run: RunRecord, now: float) -> list[str]:
     said = []
     if run.ended is None and run.status_at(now) != RUNNING:
-        said.append(f"No end is recorded; the last sign of life was at {utc_time(run.seen)}.")
+        said.append(f"The last sign of life was at {utc_time(run.seen)}.")
     if run.lost:
         said.append(f"This trace is partial: {counted(run.lost, 'span')} could not be written.")
     return said
@@ -126,7 +125,7 @@ def _so_far(forest: Sequence[SpanNode]) -> dict[str, Any]:
     while heads:
         node = heads.pop()
         told = node.span.attributes
-        if node.span.end is None and node.children:
+        if node.span.end is None:
             heads.extend(node.children)
             continue
         for name in ("items", "failed", "cached", "requests", "retries", "tokens"):

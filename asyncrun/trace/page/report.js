@@ -4,7 +4,7 @@ function showReport(run) {
   byId("status").textContent = run.run.status;
   byId("status").className = `badge s-${["succeeded", "partial", "failed", "running"].includes(run.run.status) ? run.run.status : "odd"}`;
   byId("verdict").textContent = run.verdict;
-  byId("sink").textContent = run.sink ? `Most of the time: ${run.sink}.` : "";
+  byId("sink").textContent = run.sinks.length ? `Where the time went: ${run.sinks.join(", ")}.` : "";
   byId("facts").replaceChildren(...run.run.facts.map((fact) => make("span", "", fact)));
   byId("warnings").replaceChildren(...run.warnings.map((words) => make("p", "warning", words)));
   byId("tiles").replaceChildren(...run.tiles.map(tile));
@@ -19,10 +19,17 @@ function showReport(run) {
 function fill(section, place, children) {
   byId(section).hidden = !children.length;
   byId(place).replaceChildren(...children);
+  reachable(byId(place));
+}
+
+// What is longer than its box can be scrolled by keyboard, too.
+function reachable(box) {
+  if (box.scrollHeight > box.clientHeight + 1 || box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+  else box.removeAttribute("tabindex");
 }
 
 function tile({ label, value, note, tone }) {
-  return make("div", tone, make("dt", "", label), make("dd", "", value), note ? make("dd", "note", note) : null);
+  return make("div", tone, make("dt", "", label), make("dd", value.length > 11 ? "long" : "", value), note ? make("dd", "note", note) : null);
 }
 
 function ending({ job, status, reason, hint }) {

@@ -144,7 +144,7 @@ function makeTimeline(onPick) {
       pen.strokeRect(left + 0.5, top + 0.5, Math.max(width - 1, 1), high - 1);
       pen.setLineDash([]);
     }
-    const text = folded ? `${amount(events.rows[index][COUNT])} more ${titleOf(events, index)}, as one` : inside || nested[index] ? "" : events.name(index) || kind;
+    const text = folded ? `${amount(events.rows[index][COUNT])} more ${titleOf(events, index)}, as one` : inside || nested[index] ? "" : events.name(index);
     if (text && width > 40) label(pen, text, left, top, width, folded ? colour("text") : colour("back"));
     if (index === chosen) {
       pen.strokeStyle = colour("text");
@@ -155,13 +155,15 @@ function makeTimeline(onPick) {
   }
 
   function label(pen, text, left, top, width, colour) {
+    const from = Math.max(left, 0), room = left + width - from - 8;
+    pen.font = "11px system-ui, sans-serif";
+    if (room < 100 && pen.measureText(text).width > room) return;
     pen.save();
     pen.beginPath();
     pen.rect(left, top, width - 4, BAR);
     pen.clip();
-    pen.font = "11px system-ui, sans-serif";
     pen.fillStyle = colour;
-    pen.fillText(text.slice(0, 200), Math.max(left, 0) + 5, top + 12);
+    pen.fillText(text.slice(0, 200), from + 5, top + 12);
     pen.restore();
   }
 

@@ -123,7 +123,7 @@ function makeTree(onChoose) {
     const status = events.status(index);
     if (row[FAILED] && events.isMany(index)) parts.push(make("span", "failed", `${amount(row[FAILED])} failed`));
     else if (status && status !== "succeeded") parts.push(make("span", events.isBad(index) ? "failed" : "", status.length > 20 ? `${status.slice(0, 19)}…` : status));
-    if (events.isMany(index)) parts.push(`p50 ${ofMicros(row[SPREAD][0])}`, `max ${ofMicros(row[SPREAD][2])}`);
+    if (events.isMany(index)) parts.push(`p50 ${ofMicros(row[SPREAD][0])}`);
     parts.push(make("span", "took", ofMicros(row[TOOK])));
     parts.forEach((part, at) => made.append(at ? " · " : "", part));
     return made;

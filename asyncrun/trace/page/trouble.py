@@ -64,7 +64,7 @@ def failed_groups(run: RunRecord, spans: Sequence[Span]) -> list[dict[str, Any]]
     events = [
         {
             "what": "event",
-            "job": failure.path[0],
+            "job": failure.path[0].removeprefix(f"{CBEventType.ASYNC_JOB.value} "),
             "reason": failure.kind or "failed",
             "count": failure.count,
             "places": [" > ".join(failure.path[1:])] if failure.path[1:] else [],

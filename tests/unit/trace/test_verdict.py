@@ -9,7 +9,7 @@ import pytest
 from asyncrun.trace.critical_path import critical_path, parts_of
 from asyncrun.trace.run_record import RunRecord
 from asyncrun.trace.span_tree import build_forest
-from asyncrun.trace.verdict import time_sink, verdict
+from asyncrun.trace.verdict import time_sinks, verdict
 
 from .conftest import SpanMaker
 
@@ -45,15 +45,17 @@ def test_a_live_run_is_told_from_a_dead_one() -> None:
 def test_the_time_went_to_what_has_most_of_the_critical_path(maker: SpanMaker) -> None:
     job = maker.add("async_job", 0, 10, name="notes")
     maker.add("embedding", 0, 4, job, waits__rate=3.0, waits__request=1.0)
-    maker.add("embedding", 4, 9, job, waits__rate=2.5, waits__request=2.5)
+    maker.add("llm", 4, 9, job, waits__rate=2.5, waits__request=2.5)
     # Not on the path: nobody waited for it.
     maker.add("embedding", 0, 3, job, waits__gate=90.0)
-    found = time_sink(parts_of(critical_path(build_forest(maker.spans, details=False))))
-    assert found is not None
-    assert str(found) == "55% waiting for the rate limit of notes"
-    assert time_sink([]) is None
+    assert [str(sink) for sink in time_sinks(parts_of(critical_path(build_forest(maker.spans, details=False))))] == [
+        "55% waiting for the rate limit of notes",
+        "35% requests of notes",
+        "10% its own work of notes",
+    ]
+    assert time_sinks([]) == ()
 
 
 def test_time_without_waits_is_that_of_the_event_itself(maker: SpanMaker) -> None:
     maker.add("async_job", 0, 10, name="notes")
-    assert str(time_sink(parts_of(critical_path(build_forest(maker.spans))))) == "100% its own work of notes"
+    assert [str(sink) for sink in time_sinks(parts_of(critical_path(build_forest(maker.spans))))] == ["100% its own work of notes"]

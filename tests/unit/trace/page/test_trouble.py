@@ -47,7 +47,7 @@ def test_folded_attempts_count_and_an_event_says_where_it_failed(maker: SpanMake
     batch = maker.add("embedding", 1, 9, job)
     maker.add("attempt", 1, 9, batch, name="transient", folded__count=500, folded__failed=120, folded__seconds=8.0)
     event, attempts = failed_groups(run_with(), maker.spans)
-    assert (event["what"], event["job"], event["places"], event["words"]) == ("event", "async_job notes", ["embedding"], ["no such key"])
+    assert (event["what"], event["job"], event["places"], event["words"]) == ("event", "notes", ["embedding"], ["no such key"])
     assert (attempts["reason"], attempts["count"]) == ("transient", 120)
 
 
