@@ -8,7 +8,7 @@ import asyncio
 
 import pytest
 
-from asyncrun.llms.interface import Completion, Llm
+from asyncrun.llms.interface import Completion, Llm, StreamingLlm
 from asyncrun.records import Answer
 
 PROMPTS = [f"What is {number} and {number}? Answer in one word." for number in range(5)]
@@ -57,6 +57,16 @@ class LlmContract:
         assert 0 <= completion.usage.retries < completion.usage.requests
         assert completion.usage.tokens >= 0
         assert completion.usage.cost is None or completion.usage.cost >= 0
+
+    @pytest.mark.asyncio
+    async def test_what_a_stream_tells_is_the_answer(self, llm: Llm) -> None:
+        if not isinstance(llm, StreamingLlm):
+            pytest.skip("it does not stream")
+        pieces: list[str] = []
+        completion = await llm.stream(llm.messages(PROMPTS[0]), pieces.append)
+        assert isinstance(completion.answer, Answer)
+        assert "".join(pieces) == (completion.answer.text or "")
+        assert completion.usage.requests >= 1
 
     @pytest.mark.asyncio
     async def test_many_ask_at_once_and_each_has_an_answer(self, llm: Llm) -> None:

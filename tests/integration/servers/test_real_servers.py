@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from asyncrun.embedders import LocalEmbedding
+from asyncrun.llms import OpenAI
+from tests.integration.servers.conftest import CHAT_ANSWER
 
 
 def vectors(rows: list[dict[str, Any]]) -> Any:
@@ -35,6 +37,15 @@ def test_the_official_sdk_gets_the_same_vectors(server: Any, run: Any, texts: li
         theirs = np.array([row.embedding for row in client.embeddings.create(model=server.model, input=texts, **encoding).data])
     ours = vectors(run(server, extra_body=encoding).rows)
     assert np.abs(ours - theirs).max() < 1e-5
+
+
+@pytest.mark.needs("litellm")
+def test_litellm_streams_an_answer_and_counts_its_tokens(litellm: Any) -> None:
+    llm = OpenAI("chat", provider="litellm", api_key=litellm.key, api_base=litellm.base_url)
+    *words, last = llm.stream_complete("Why?")
+    assert len(words) > 1
+    assert "".join(word.delta or "" for word in words) == last.text == CHAT_ANSWER
+    assert (last.finish_reason, last.additional_kwargs["completion_tokens"] > 0) == ("stop", True)
 
 
 @pytest.mark.needs("infinity")
