@@ -43,7 +43,7 @@ function failureTable(groups) {
     make("span", "", make("b", "", reason), make("span", "hint block", WHAT[what] || what)),
     amount(count),
     job,
-    places.length ? make("span", "", ...places.map((place) => make("span", "block", place))) : "",
+    places.length ? make("span", "places block", ...places.map((place) => make("span", "block", place))) : "",
     words.length ? make("span", "", ...words.map((said) => make("q", "block", said))) : "",
   ]);
   return table("What failed, by reason", [["reason"], ["count", true], ["job"], ["first at"], ["what was said"]], rows);
@@ -65,22 +65,27 @@ function pathTable({ seconds, parts, more }) {
 
 function jobTable(jobs) {
   const longest = Math.max(...jobs.map((job) => Object.values(job.waits).reduce((sum, wait) => sum + wait, 0)), 0);
+  const keys = ["ok", "failed", "cached", "requests", "tokens", "cost"];
   const rows = jobs.map((job) => [
     make("span", "", make("b", "", job.name), job.status ? make("span", "hint block", job.status) : null),
-    ...["ok", "failed", "cached", "requests", "tokens", "cost"].map((key) => amount(job[key])),
+    ...keys.map((key) => amount(job[key])),
     job.seconds === null ? "–" : duration(job.seconds),
-    job.most === null ? "–" : `${amount(job.mean)} of ${amount(job.most)}`,
-    waitCell(job.waits, longest),
+    job.most === null ? "–" : `${amount(job.mean)}, most ${amount(job.most)}`,
   ]);
-  const numbers = ["ok", "failed", "cached", "requests", "tokens", "cost", "time", "at once (mean of most)"].map((title) => [title, true]);
-  return table("Jobs", [["job"], ...numbers, ["time of its batches"]], rows);
-}
-
-function waitCell(waits, longest) {
-  const parts = waitParts(waits);
-  if (!parts.length) return "–";
-  const words = [...parts].sort((one, other) => other[1] - one[1]).slice(0, 3).map(([, , text]) => text).join(", ");
-  return make("span", "waits", stackedBar(parts, longest), make("span", "hint block", words));
+  const made = table("Jobs", [["job"], ...[...keys, "time", "at once"].map((title) => [title, true])], rows);
+  // Below the figures of a job its bar, across all of them.
+  [...made.tBodies[0].rows].forEach((line, at) => {
+    const parts = waitParts(jobs[at].waits);
+    if (!parts.length) return;
+    line.className = "barred";
+    const words = [...parts].sort((one, other) => other[1] - one[1]).map(([, , text]) => text).join(", ");
+    const cell = make("td", "", stackedBar(parts, longest), make("span", "hint block", words)), row = make("tr", "", cell);
+    row.setAttribute("role", "row");
+    cell.setAttribute("role", "cell");
+    cell.colSpan = keys.length + 3;
+    line.after(row);
+  });
+  return made;
 }
 
 function typeTable(types) {

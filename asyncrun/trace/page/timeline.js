@@ -1,6 +1,6 @@
 // The events over time: a lane for each job, a track for each batch that was open at once, attempts and waits inside of their batch.
 
-const AXIS = 22, HEAD = 24, TRACK_HIGH = 20, BAR = 16, WORK = 10, WAIT = 4, PATH = 14;
+const AXIS = 22, HEAD = 24, TRACK_HIGH = 20, BAR = 16, WORK = 10, WAIT = 4, PATH = 14, HIGHEST_ON_PAPER = 800;
 
 function makeTimeline(onPick) {
   const box = byId("timeline"), extent = byId("extent"), bars = byId("bars"), tip = byId("tip");
@@ -47,7 +47,8 @@ function makeTimeline(onPick) {
   }
 
   function drawAll() {
-    const wide = box.clientWidth, tall = Math.min(box.clientHeight, total), scale = devicePixelRatio || 1;
+    const wide = box.clientWidth, scale = devicePixelRatio || 1;
+    const tall = onPaper() ? Math.min(total, HIGHEST_ON_PAPER) : Math.min(box.clientHeight, total);
     if (bars.width !== Math.round(wide * scale) || bars.height !== Math.round(tall * scale)) {
       bars.width = Math.round(wide * scale);
       bars.height = Math.round(tall * scale);
@@ -286,6 +287,7 @@ function makeTimeline(onPick) {
     }
   });
   new ResizeObserver(drawSoon).observe(box);
-  for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", drawSoon);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawSoon);
+  for (const moment of ["beforeprint", "afterprint"]) addEventListener(moment, drawAll);
   return { load, choose };
 }

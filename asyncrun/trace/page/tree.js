@@ -36,10 +36,11 @@ function colourOf(events, index) {
   return colourOfKind(kind);
 }
 
+const MOST_ON_PAPER = 400;
+
 function makeTree(onChoose) {
   const box = byId("tree"), list = byId("rows");
   let events = readEvents({ texts: [], rows: [], lanes: [], path: [], length: 0 }), open = new Uint8Array(0), shown = [], chosen = -1, high = 30;
-  let printing = false;
 
   function load(found) {
     const turned = new Map(), before = chosen < 0 ? null : events.key(chosen);
@@ -68,13 +69,13 @@ function makeTree(onChoose) {
     shown = [];
     for (let index = 0; index < events.size; index = open[index] ? index + 1 : events.after[index]) shown.push(index);
     high = parseFloat(getComputedStyle(box).getPropertyValue("--row")) || 30;
-    list.style.height = `${(printing ? Math.min(shown.length, 400) : shown.length) * high}px`;
+    list.style.height = `${shown.length * high}px`;
     paint();
   }
 
   function paint() {
-    const first = printing ? 0 : Math.max(Math.floor(box.scrollTop / high) - 4, 0);
-    const last = Math.min(printing ? 400 : first + Math.ceil(box.clientHeight / high) + 8, shown.length);
+    const first = onPaper() ? 0 : Math.max(Math.floor(box.scrollTop / high) - 4, 0);
+    const last = Math.min(onPaper() ? MOST_ON_PAPER : first + Math.ceil(box.clientHeight / high) + 8, shown.length);
     const lines = [];
     for (let at = first; at < last; at++) lines.push(line(shown[at], at));
     list.replaceChildren(...lines);
@@ -182,7 +183,6 @@ function makeTree(onChoose) {
     moves[event.key]();
   });
   new ResizeObserver(layOut).observe(box);
-  addEventListener("beforeprint", () => { printing = true; layOut(); });
-  addEventListener("afterprint", () => { printing = false; layOut(); });
+  for (const moment of ["beforeprint", "afterprint"]) addEventListener(moment, layOut);
   return { load, reveal, get chosen() { return chosen; } };
 }

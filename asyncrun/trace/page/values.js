@@ -42,6 +42,11 @@ function draw(tag, attributes, ...children) {
   return made;
 }
 
+// On paper there is no scrolling, and the colours are the light ones; what is drawn hears of it after this.
+const onPaper = () => document.documentElement.classList.contains("paper");
+addEventListener("beforeprint", () => document.documentElement.classList.add("paper"));
+addEventListener("afterprint", () => document.documentElement.classList.remove("paper"));
+
 const swatch = (colour) => make("span", `swatch c-${colour}`);
 
 // A table: `columns` are [title, is a number], `rows` lists of texts or elements, of which the first is the row's title.
