@@ -4,7 +4,8 @@
 
 VENVS is a folder with one virtual environment for each peer (see docs/comparison.md for the packages). A trial is 300 texts,
 ten a request where that can be set, the peer's own settings otherwise: undisturbed; one text that the server refuses; three answers of 429
-with `Retry-After: 2`; kill -9 when the server has got 100 texts, and the same program again.
+with `Retry-After: 2`; kill -9 when the server has got 100 texts, and the same program again. Curator, which has no embeddings, asks a chat
+model about each text.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ PATIENCE = 180
 
 def poisoned(request: SeenRequest) -> bool:
     """Say whether the text that is refused is in the request."""
-    return any("POISON" in text for text in request.texts)
+    return any("POISON" in text for text in [*request.texts, *request.prompts])
 
 
 def start(peer: str, venvs: Path, base_url: str, texts: Path, folder: Path) -> subprocess.Popen[str]:
     """Start the program of a peer in a process group of its own."""
     python = sys.executable if peer == "asyncrun" else str(venvs / peer / "bin" / "python")
-    environ = {**os.environ, "OPENAI_API_KEY": "k", "DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0", "DAFT_ANALYTICS_ENABLED": "0"}
+    quiet = {"DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0", "DAFT_ANALYTICS_ENABLED": "0", "TELEMETRY_ENABLED": "false"}
+    environ = {**os.environ, "OPENAI_API_KEY": "k", **quiet}
     command = [python, str(HERE / f"run_{peer}.py"), base_url, str(texts), str(folder)]
     log = (folder / "log").open("a")
     return subprocess.Popen(command, env=environ, stdout=log, stderr=log, text=True, start_new_session=True, cwd=folder)
@@ -61,7 +63,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 def texts_got(server: FakeServer) -> int:
     """Return how many texts the server was sent, refused ones included."""
-    return sum(len(request.texts) for request in server.requests)
+    return sum(len(request.texts) + len(request.prompts) for request in server.requests)
 
 
 def try_one(peer: str, venvs: Path, trial: str) -> dict[str, object]:
@@ -97,7 +99,7 @@ def try_one(peer: str, venvs: Path, trial: str) -> dict[str, object]:
 def main() -> None:
     """Run all trials of the peers that are named, or of all."""
     venvs = Path(sys.argv[1])
-    for peer in sys.argv[2:] or ["asyncrun", "llm", "llamaindex", "langchain", "cocoindex", "daft", "ray"]:
+    for peer in sys.argv[2:] or ["asyncrun", "llm", "llamaindex", "langchain", "cocoindex", "daft", "ray", "curator"]:
         for trial in ("undisturbed", "poisoned", "throttled", "killed"):
             print(json.dumps(try_one(peer, venvs, trial)), flush=True)
 
