@@ -45,6 +45,11 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
 class _ModelType(ShortHelp, _PydanticType):
     """The type of the models: their help shows the keys as a job file has them, and of pydantic's methods nothing."""
 
+    def __dir__(cls) -> list[str]:  # noqa: N805
+        """Return what an object has, without the settings of its class."""
+        settings = {"model_config", *cast("type[BaseModel]", cls).__class_vars__}
+        return [name for name in super().__dir__() if name not in settings]
+
     @property
     def __signature__(cls) -> Signature:  # noqa: N805
         """Return the keys, those first that must be there; a kind names itself."""

@@ -1,4 +1,4 @@
-"""The keys of a job made in Python, in the forms that a job file has, for type checkers and for `help()`."""
+"""The keys of a job: what each is for, and the forms that a job file has, for those who make jobs in Python."""
 
 from __future__ import annotations
 
@@ -21,6 +21,25 @@ Seconds: TypeAlias = float | str
 """Seconds, or a duration such as `15m`."""
 Part: TypeAlias = int | str
 """A number of items, or a percentage such as `1%`."""
+
+
+JOB_KEYS: Mapping[str, str] = {
+    "name": "The job's name, of its own in this file.",
+    "kind": "What the job does.",
+    "needs": "Jobs that must have succeeded first, at least in part; jobs whose output is read are added.",
+    "input": "Where items come from: a path, a list of paths and globs, '-' for standard input, or a mapping.",
+    "workers": "Batches in flight of this job; auto: what limits and adaptation allow, 64 at most.",
+    "max_failures": "How many items may fail before the job does.",
+    "skip": "A file of ids that are never sent, one a line, as asyncrun failed --ids writes them.",
+    "max_runtime": "After this time the job stops cleanly; the next run goes on.",
+    "budget": "What the job may use until it has finished; it stops cleanly before the call that would pass it.",
+    "notify": "Who is told that this job has started and how it ended.",
+    "embedder": "An embedder's name, provider/model, or its settings; default: the model that comes with asyncrun.",
+    "store": "A store's name, or its settings.",
+    "collection": "The name of the collection; a table's name as written.",
+    "output": "Where rows go: a path that ends in .jsonl, .parquet, .csv or .npy, '-' for standard output, or a mapping.",
+}
+"""Of the keys that kinds share; those of its own stand in the model of a kind."""
 
 
 class _Named(TypedDict):

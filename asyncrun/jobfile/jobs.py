@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from asyncrun.jobfile.field_types import (
 )
 from asyncrun.jobfile.files import real
 from asyncrun.jobfile.input_output import InputConfig, OutputConfig
+from asyncrun.jobfile.job_keys import JOB_KEYS
 from asyncrun.jobfile.sections import EmbedderConfig, LlmConfig, NotifyConfig, StoreConfig, local_embedder
 
 if TYPE_CHECKING:
@@ -180,6 +182,14 @@ class Job(Model):
     budget: Budget = Field(default_factory=Budget)
     notify: NotifyConfig = Field(default_factory=NotifyConfig)
     embedder: EmbedderField = Field(default_factory=local_embedder, json_schema_extra={"default": "local"})
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Say in the help of a kind what its keys are for."""
+        about, blank, rest = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")
+        sentences = {**JOB_KEYS, **cls.descriptions}
+        keys = "\n".join(f"    {key}: {sentences[key]}" for key in inspect.signature(cls).parameters if key in sentences)
+        cls.__doc__ = f"{about}\n\nArgs:\n{keys}{blank}{rest}"
 
     @model_validator(mode="wrap")
     @classmethod

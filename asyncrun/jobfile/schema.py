@@ -8,6 +8,7 @@ from typing import Annotated, Any, Union
 from pydantic import Field, create_model
 
 from asyncrun.jobfile.job_file import TopLevel
+from asyncrun.jobfile.job_keys import JOB_KEYS
 from asyncrun.jobfile.jobs import Job, built_in_models, job_options
 from asyncrun.jobfile.unavailable import PLANNED
 
@@ -27,23 +28,6 @@ _ENDPOINT = {
     "headers": "Headers that are sent as they are; their values are shown nowhere.",
     "extra_body": "Merged into the JSON of every request.",
 }
-_JOB_KEYS = {
-    "name": "The job's name, of its own in this file.",
-    "kind": "What the job does.",
-    "needs": "Jobs that must have succeeded first, at least in part; jobs whose output is read are added.",
-    "input": "Where items come from: a path, a list of paths and globs, '-' for standard input, or a mapping.",
-    "workers": "Batches in flight of this job; auto: what limits and adaptation allow, 64 at most.",
-    "max_failures": "How many items may fail before the job does.",
-    "skip": "A file of ids that are never sent, one a line, as asyncrun failed --ids writes them.",
-    "max_runtime": "After this time the job stops cleanly; the next run goes on.",
-    "budget": "What the job may use until it has finished; it stops cleanly before the call that would pass it.",
-    "notify": "Who is told that this job has started and how it ended.",
-    "embedder": "An embedder's name, provider/model, or its settings; default: the model that comes with asyncrun.",
-    "store": "A store's name, or its settings.",
-    "collection": "The name of the collection; a table's name as written.",
-    "output": "Where rows go: a path that ends in .jsonl, .parquet, .csv or .npy, '-' for standard output, or a mapping.",
-}
-"""Of the keys that kinds share; those of its own stand in the model of a kind."""
 
 DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     "TopLevel": {
@@ -162,9 +146,12 @@ def job_file_schema() -> dict[str, Any]:
     """
     jobs = built_in_models()
     schema = _with_jobs(jobs).model_json_schema(by_alias=True, mode="validation")
-    sentences = {**DESCRIPTIONS, **{job.__name__: {**_JOB_KEYS, **job.descriptions} for job in jobs}}
+    sentences = {**DESCRIPTIONS, **{job.__name__: {**JOB_KEYS, **job.descriptions} for job in jobs}}
     for model, part in {"TopLevel": schema, **schema["$defs"]}.items():
         properties = part.get("properties", {})
+        # What follows in a docstring is for Python.
+        if about := part.get("description"):
+            part["description"] = about.partition("\n\nArgs:")[0]
         for key, field in properties.items():
             properties[key] = _described(field, sentences[model][key], _NAMED.get((model, key)))
     options = _options([schema["$defs"][job.__name__]["properties"] for job in jobs])

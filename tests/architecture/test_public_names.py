@@ -67,6 +67,7 @@ LONGER = {
     "asyncrun.aio.Limiter": 80,
     "asyncrun.callbacks.TokenCountingHandler": 85,
     "asyncrun.jobs.Builder": 65,
+    "asyncrun.jobs.QueryJob": 65,
     "asyncrun.llms.ChatModel": 70,
     "asyncrun.llms.OpenAI": 85,
     "asyncrun.stores.SqliteStore": 65,

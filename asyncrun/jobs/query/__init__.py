@@ -24,8 +24,7 @@ class QueryJob(Job):
     """Asks a store; `output` gets one row a question.
 
     >>> import asyncrun, tempfile
-    >>> from asyncrun.jobs import IngestJob
-    >>> fill = IngestJob(name="fill", input={"items": ["Cats purr.", "Dogs bark."]})
+    >>> fill = {"name": "fill", "kind": "ingest", "input": {"items": ["Cats purr.", "Dogs bark."]}}
     >>> ask = QueryJob(name="ask", input={"items": ["Who purrs?"]}, top_k=1, output="hits.jsonl")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     [row["hits"][0]["text"] for row in asyncrun.run([fill, ask], folder=folder).rows("ask")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from inspect import signature
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -10,6 +12,7 @@ import pytest
 from asyncrun.jobfile.job_keys import EmbedKeys, IngestKeys, QueryKeys
 from asyncrun.jobfile.loader import LoadOptions, parse_job_file
 from asyncrun.jobfile.objects import as_job_file
+from asyncrun.jobfile.schema import job_file_schema
 from asyncrun.jobs import EmbedJob, IngestJob, QueryJob
 
 EVERY_KEY = """\
@@ -123,3 +126,13 @@ def test_type_checkers_know_the_keys_of_a_model(job: Any, keys: Any) -> None:
     assert set(keys.__required_keys__) == {name for name, field in fields.items() if field.is_required()} - {"kind"}
     takes_none = {name for name, field in fields.items() if type(None) in get_args(field.annotation)}
     assert {name for name, hint in hints.items() if type(None) in get_args(hint)} == takes_none
+
+
+@pytest.mark.parametrize("job", [EmbedJob, IngestJob, QueryJob])
+def test_help_says_what_each_key_is_for(job: Any) -> None:
+    keys = list(signature(job).parameters)
+    assert set(keys) == {field.alias or name for name, field in job.model_fields.items()} - {"kind"}
+    assert re.findall(r"^    (\w+): .+\.$", job.__doc__, re.MULTILINE) == keys
+    schema = job_file_schema()["$defs"][job.__name__]
+    assert schema["description"] == job.__doc__.partition("\n")[0]
+    assert f"    {keys[-1]}: {schema['properties'][keys[-1]]['description']}\n" in job.__doc__
