@@ -12,6 +12,7 @@ from asyncrun.usage import Waits
 
 WAITS = tuple(item.name for item in fields(Waits))
 """What a span can wait for: its attribute `waits.<name>` has the seconds."""
+_WAIT_KEYS = tuple(f"waits.{name}" for name in WAITS)
 SHORTEST_WAIT = 0.0005
 """Seconds of a wait that are shown as something other than 0."""
 DETAILS = frozenset({CBEventType.ATTEMPT.value, CBEventType.WAIT.value})
@@ -159,8 +160,12 @@ def number_of(span: Span, key: str) -> float:
 
 def waits_of(nodes: Iterable[SpanNode]) -> dict[str, float]:
     """Return the seconds that the spans themselves report, by what they waited for."""
-    spans = [node.span for node in nodes if node.span.attributes]
-    return {name: sum(number_of(span, f"waits.{name}") for span in spans) for name in WAITS}
+    sums = dict.fromkeys(_WAIT_KEYS, 0.0)
+    for node in nodes:
+        for key, value in node.span.attributes.items():
+            if key in sums and isinstance(value, int | float):
+                sums[key] += value
+    return dict(zip(WAITS, sums.values(), strict=True))
 
 
 def _node(span: Span, below: tuple[SpanNode, ...], horizon: float) -> SpanNode:

@@ -6,7 +6,6 @@ function showDetails(events, index, go) {
   const panel = byId("details");
   if (index < 0 || index >= events.size) return panel.replaceChildren(make("p", "hint", "Choose an event to see all that is known of it."));
   const row = events.rows[index], more = row[MORE] || {}, title = make("h3", "", swatch(colourOf(events, index)), ` ${titleOf(events, index)}`);
-  title.id = "details-title";
   panel.replaceChildren(
     way(events, index, go), title, ...mistake(more, events.status(index)), ...explained(row), facts(events, index), ...waited(more),
     ...others(more),

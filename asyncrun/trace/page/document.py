@@ -29,6 +29,18 @@ MOST_EARLIER = 30
 MOST_SETTINGS = 40
 
 
+_BOUND_BY: Mapping[str, str] = {
+    "concurrency": "more at once may be faster",
+    **dict.fromkeys(("rate", "requests_per_minute", "tokens_per_minute", "inputs_per_minute"), "the rate limit"),
+    "gate": "the endpoint says wait",
+    "request": "the endpoint's own time",
+    "compute": "this machine's processor",
+    "store": "the vector store",
+    "write": "the disk",
+}
+"""What the word for what bound a run means for who reads it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Earlier:
     """The runs of the same job file before this one, the earliest first, and the spans of the last of them.
@@ -97,12 +109,13 @@ def _warnings(run: RunRecord, now: float) -> list[str]:
 def _tiles(run: RunRecord, forest: Sequence[SpanNode], now: float) -> list[dict[str, str]]:
     """Return the figures of the run: a label, a value, and what else is to be said of it."""
     told = run.summary if run.ended is not None else _so_far(forest)
+    of_all = "of " if run.ended is not None else "so far, of "
     seconds = run.seconds if run.seconds is not None else max((now if run.status_at(now) == RUNNING else run.seen) - run.started, 0.0)
     items, ok, failed, cached, skipped = (_number(told, name) for name in ("items", "ok", "failed", "cached", "skipped"))
     requests, retries, tokens = (_number(told, name) for name in ("requests", "retries", "tokens"))
     cost, bound = told.get("cost"), told.get("bound_by")
     tiles = [
-        _tile("ok", f"{ok:,}", f"of {counted(items, 'item')}", "good" if ok else ""),
+        _tile("ok", f"{ok:,}", of_all + counted(items, "item"), "good" if ok else ""),
         _tile("failed", f"{failed:,}", f"{failed / items:.2%}" if failed and items else "", "bad" if failed else ""),
         _tile("cached", f"{cached:,}", "done before" if cached else ""),
         *([_tile("skipped", f"{skipped:,}")] if skipped else []),
@@ -111,7 +124,7 @@ def _tiles(run: RunRecord, forest: Sequence[SpanNode], now: float) -> list[dict[
         _tile("tokens", f"{tokens:,}", f"{tokens / seconds:,.0f}/s" if tokens and seconds else ""),
         _tile("cost", dollars(cost) if isinstance(cost, int | float) else "unknown", "" if cost is not None else "no price is given"),
     ]
-    return [*tiles, _tile("bound by", str(bound).replace("_", " "))] if bound else tiles
+    return [*tiles, _tile("bound by", str(bound).replace("_", " "), _BOUND_BY.get(str(bound), ""))] if bound else tiles
 
 
 def _tile(label: str, value: str, note: str = "", tone: str = "") -> dict[str, str]:

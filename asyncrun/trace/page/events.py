@@ -136,26 +136,52 @@ def _groups(forest: Sequence[SpanNode]) -> Iterable[tuple[Sequence[SpanNode], in
 
 
 def _row(group: Sequence[SpanNode], level: int, tracks: Mapping[int, int], texts: _Texts, began: float) -> PageRow:
-    span, alone = group[0].span, len(group) == 1
-    name = span.name if all(node.span.name == span.name for node in group) else ""
-    status = UNFINISHED if any(node.span.end is None for node in group) else span.status if alone else ""
-    percentiles = percentiles_of_nodes(group) if not alone or group[0].folded else None
+    return _row_of_one(group[0], level, tracks, texts, began) if len(group) == 1 else _row_of_many(group, level, texts, began)
+
+
+def _row_of_one(node: SpanNode, level: int, tracks: Mapping[int, int], texts: _Texts, began: float) -> PageRow:
+    span = node.span
     return PageRow(
         level,
         texts.number(span.type),
-        texts.number(name),
-        texts.number(status),
+        texts.number(span.name),
+        texts.number(UNFINISHED if span.end is None else span.status),
+        _micros(span.start - began),
+        _micros(node.end - began),
+        _micros(node.seconds),
+        _micros(node.own_seconds),
+        node.count,
+        node.failed,
+        tracks.get(span.id, NO_TRACK),
+        int(node.folded),
+        _spread([node]) if node.folded else None,
+        {printable(key): shown_values(value) for key, value in span.attributes.items()} or None,
+    )
+
+
+def _row_of_many(group: Sequence[SpanNode], level: int, texts: _Texts, began: float) -> PageRow:
+    span = group[0].span
+    return PageRow(
+        level,
+        texts.number(span.type),
+        texts.number(span.name if all(node.span.name == span.name for node in group) else ""),
+        texts.number(UNFINISHED if any(node.span.end is None for node in group) else ""),
         _micros(min(node.span.start for node in group) - began),
         _micros(max(node.end for node in group) - began),
         _micros(sum(node.seconds for node in group)),
         _micros(sum(node.own_seconds for node in group)),
         sum(node.count for node in group),
         sum(node.failed for node in group),
-        tracks.get(span.id, NO_TRACK) if alone else NO_TRACK,
-        int(alone and group[0].folded),
-        None if percentiles is None else (_micros(percentiles.p50), _micros(percentiles.p95), _micros(percentiles.most)),
-        ({printable(key): shown_values(value) for key, value in span.attributes.items()} or None) if alone else None,
+        NO_TRACK,
+        0,
+        _spread(group),
+        None,
     )
+
+
+def _spread(group: Sequence[SpanNode]) -> tuple[int, int, int]:
+    percentiles = percentiles_of_nodes(group)
+    return _micros(percentiles.p50), _micros(percentiles.p95), _micros(percentiles.most)
 
 
 def _path(pieces: Sequence[Piece], places: Mapping[int, int], began: float) -> list[tuple[int, int, int]]:

@@ -1,11 +1,31 @@
 // The parts of the page put together; a newer document of the same run is shown in the place of the old one.
 
 let events = null;
-const timeline = makeTimeline((index) => tree.reveal(index));
+const timeline = makeTimeline((index) => {
+  tree.reveal(index);
+  // The tree says what is chosen by its own keys; what is chosen here is said here.
+  byId("chosen").textContent = `${titleOf(events, index)}, ${events.status(index)}, ${ofMicros(events.rows[index][TOOK])}`;
+});
 const tree = makeTree((index) => {
   timeline.choose(index);
   showDetails(events, index, (up) => tree.reveal(up));
 });
+
+// Goes to the next event that has some words in its type, name, status or in what it says of itself.
+function find(words) {
+  const wanted = words.toLowerCase(), hits = [];
+  if (wanted) {
+    events.rows.forEach((row, index) => {
+      const text = `${titleOf(events, index)} ${events.status(index)} ${row[MORE] ? JSON.stringify(row[MORE]) : ""}`;
+      if (text.toLowerCase().includes(wanted)) hits.push(index);
+    });
+  }
+  const next = hits.find((index) => index > tree.chosen) ?? hits[0];
+  byId("found").textContent = !wanted ? "" : hits.length ? `${hits.indexOf(next) + 1} of ${amount(hits.length)}` : "none";
+  if (next !== undefined) tree.reveal(next);
+}
+
+byId("find").addEventListener("keydown", (event) => event.key === "Enter" && find(event.target.value.trim()));
 
 function showLegend(run) {
   const kinds = new Set(), waits = new Set();

@@ -64,6 +64,7 @@ function makeTimeline(onPick) {
     if (events.path.length) drawPath(sheet);
     for (const lane of lanes) drawLane(sheet, lane);
     drawAxis(sheet, ticks);
+    if (!performance.getEntriesByName("drawn").length) performance.mark("drawn");
     if (dragged && Math.abs(dragged.x - dragged.start) > 3) {
       pen.fillStyle = colour("focus");
       pen.globalAlpha = 0.2;
@@ -257,6 +258,10 @@ function makeTimeline(onPick) {
       0: () => show(0, events.length),
       ArrowLeft: () => show(from - part, to - from),
       ArrowRight: () => show(from + part, to - from),
+      w: () => zoom(0.5),
+      s: () => zoom(2),
+      a: () => show(from - part, to - from),
+      d: () => show(from + part, to - from),
       ArrowDown: () => step(1),
       ArrowUp: () => step(-1),
     };

@@ -33,7 +33,7 @@ def test_the_figures_are_those_of_the_summary(trying: list[Span]) -> None:
         "requests": ("12", "8 retried"),
         "tokens": ("800", "22/s"),
         "cost": ("$0.50", ""),
-        "bound by": ("tokens per minute", ""),
+        "bound by": ("tokens per minute", "the rate limit"),
     }
 
 
