@@ -36,7 +36,7 @@ function ending({ job, status, reason, hint }) {
   return make("li", "", make("b", "", job), ` ${status}: ${reason}`, hint ? make("p", "hint", hint) : null);
 }
 
-const WHAT = { item: "items", event: "events", attempt: "attempts, tried again where that helps", others: "and others" };
+const WHAT = { item: "items", event: "events", attempt: "attempts, tried again", others: "and others" };
 
 function failureTable(groups) {
   const rows = groups.map(({ what, job, reason, count, places, words }) => [
@@ -90,7 +90,7 @@ function jobTable(jobs) {
 
 function typeTable(types) {
   const rows = types.map((type) => [
-    make("span", "", swatch(colourOfKind(type.type)), ` ${type.type}`),
+    make("span", "", type.type === "wait" ? null : swatch(colourOfKind(type.type)), ` ${type.type}`),
     amount(type.count),
     amount(type.failed),
     ...["total", "own", "p50", "p95", "max"].map((key) => duration(type[key])),

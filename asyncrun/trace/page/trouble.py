@@ -45,7 +45,7 @@ def _reason(job: Mapping[str, Any]) -> str:
 
 
 def failed_groups(run: RunRecord, spans: Sequence[Span]) -> list[dict[str, Any]]:
-    """Return what failed: `{what, job, reason, count, places, words}`, the items first, then events, then attempts that were made good.
+    """Return what failed: `{what, job, reason, count, places, words}`, the items first, then events, then attempts that are not those of the items.
 
     Items are those of the run's summary; `words` are what was said of the first ones of a reason, each once.
     """
@@ -74,7 +74,9 @@ def failed_groups(run: RunRecord, spans: Sequence[Span]) -> list[dict[str, Any]]
         # A job that failed has its reason told above.
         if failure.path[1:] or failure.kind
     ]
-    found = [*sorted(items, key=lambda group: -_size(group)), *events, *_attempts(spans)]
+    told = {(group["job"], group["reason"]) for group in items}
+    attempts = [group for group in _attempts(spans) if (group["job"], group["reason"]) not in told]
+    found = [*sorted(items, key=lambda group: -_size(group)), *events, *attempts]
     return [*found[:MOST_GROUPS], *_rest(found[MOST_GROUPS:])]
 
 

@@ -39,6 +39,9 @@ def test_items_come_first_by_their_number_then_events_then_attempts_that_were_ma
     ]
     assert (found[1]["places"], found[1]["words"]) == (["a:1", "a:9"], ["the text is empty"])
     assert found[2]["words"] == ["slow down"]
+    # An attempt that failed for the reason of the items was theirs.
+    throttled = {"job": "embed-notes", "reason": "throttle", "count": 2, "places": [], "messages": []}
+    assert [group["what"] for group in failed_groups(run_with(failures=[throttled]), trying)] == ["item", "attempt"]
 
 
 def test_folded_attempts_count_and_an_event_says_where_it_failed(maker: SpanMaker) -> None:
