@@ -205,6 +205,13 @@ function makeTimeline(onPick) {
     drawSoon();
   }
 
+  // Shows one event with some time around it.
+  function closer(index) {
+    if (index < 0) return;
+    const row = events.rows[index], wanted = Math.min(Math.max((row[END] - row[START]) * 1.5, 10), events.length);
+    show((row[START] + row[END]) / 2 - wanted / 2, wanted);
+  }
+
   function step(by) {
     const at = inTime.indexOf(chosen);
     const next = inTime[at < 0 ? 0 : Math.min(Math.max(at + by, 0), inTime.length - 1)];
@@ -262,6 +269,7 @@ function makeTimeline(onPick) {
       s: () => zoom(2),
       a: () => show(from - part, to - from),
       d: () => show(from + part, to - from),
+      f: () => closer(chosen),
       ArrowDown: () => step(1),
       ArrowUp: () => step(-1),
     };

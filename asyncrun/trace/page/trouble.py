@@ -45,7 +45,7 @@ def _reason(job: Mapping[str, Any]) -> str:
 
 
 def failed_groups(run: RunRecord, spans: Sequence[Span]) -> list[dict[str, Any]]:
-    """Return what failed: `{what, job, reason, count, places, words}`, the items first, then events, then attempts that are not those of the items.
+    """Return what failed: `{what, job, reason, count, places, words}`, items first, then events, then other attempts.
 
     Items are those of the run's summary; `words` are what was said of the first ones of a reason, each once.
     """
