@@ -11,7 +11,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-SCRIPTS = ("values.js", "report.js", "tree.js", "timeline.js", "details.js", "page.js")
+SCRIPTS = ("values.js", "report.js", "tree.js", "picture.js", "timeline.js", "details.js", "page.js")
 """The parts of the script, each after what it uses; they share one scope."""
 
 
