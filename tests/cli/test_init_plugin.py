@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -34,24 +35,49 @@ def test_every_port_has_a_starter() -> None:
     assert {starter.port for starter in STARTERS.values()} == PORT_VERSIONS.keys()
 
 
-@pytest.mark.parametrize("kind", STARTERS)
-def test_a_package_passes_its_own_tests_and_is_found_by_its_name(asyncrun: Command, tmp_path: Path, kind: str) -> None:
-    assert asyncrun("init", "--plugin", "two-words", "--kind", kind).code == 0
-    package, site = tmp_path / "asyncrun-two-words", tmp_path / "site"
-    install(package, site)
-    # Options for the tests of asyncrun are unknown to those of the package.
+def test_packages_pass_their_own_tests_and_are_found_by_their_names(asyncrun: Command, tmp_path: Path) -> None:
+    # All in one process: each of their own would need two seconds to begin.
+    site, packages = tmp_path / "site", {kind: tmp_path / f"asyncrun-two-words-{kind}" for kind in STARTERS}
+    for kind, package in packages.items():
+        assert asyncrun("init", "--plugin", f"two-words-{kind}", "--kind", kind).code == 0
+        install(package, site)
+        steps = yaml.safe_load((package / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["test"]["steps"]
+        assert steps[-1] == {"run": "pytest"}
+    assert len({settings_of_tests(package) for package in packages.values()}) == 1
+    # Options for the tests of asyncrun are unknown to those of the packages.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
-    environ = {**inherited, "PYTHONPATH": os.pathsep.join([str(package / "src"), str(site)])}
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "error"]
-    tested = subprocess.run(words, cwd=package, env=environ, capture_output=True, text=True, check=False)
+    environ = {**inherited, "PYTHONPATH": os.pathsep.join([*(str(package / "src") for package in packages.values()), str(site)])}
+    settings = [
+        "--rootdir",
+        ".",
+        "-c",
+        str(packages["embedder"] / "pyproject.toml"),
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-W",
+        "error",
+    ]
+    words = [sys.executable, "-m", "pytest", "-q", *settings, *(str(package / "tests") for package in packages.values())]
+    tested = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stdout
     listed = subprocess.run([sys.executable, "-m", "asyncrun", "plugins"], env=environ, capture_output=True, text=True, check=True).stdout
-    assert f"asyncrun-two-words 0.1.0\n  {STARTERS[kind].port:<10} two-words" in listed
+    for kind in packages:
+        assert f"asyncrun-two-words-{kind} 0.1.0\n  {STARTERS[kind].port:<10} two-words-{kind}" in listed
     assert "not used" not in listed
-    assert yaml.safe_load((package / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["test"]["steps"][-1] == {"run": "pytest"}
-    for command in (["check"], ["format", "--check"]):
-        settings = ["--isolated", "--line-length", "140", "--target-version", "py311", "--no-cache", "."]
-        subprocess.run([str(Path(sys.executable).with_name("ruff")), *command, *settings], cwd=package, check=True)
+    ruff, settings = (
+        str(Path(sys.executable).with_name("ruff")),
+        ["--isolated", "--line-length", "140", "--target-version", "py311", "--no-cache"],
+    )
+    for package in packages.values():
+        for command in (["check"], ["format", "--check"]):
+            subprocess.run([ruff, *command, *settings, "."], cwd=package, check=True)
+
+
+def settings_of_tests(package: Path) -> str:
+    """What `pytest` in a package goes by."""
+    return json.dumps(tomllib.loads((package / "pyproject.toml").read_text())["tool"]["pytest"], sort_keys=True)
 
 
 @pytest.mark.parametrize(
