@@ -10,7 +10,7 @@ import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from asyncrun.aio.bridge import asyncio_run
 from asyncrun.app.builder import JobBuilder
@@ -20,6 +20,7 @@ from asyncrun.app.request import Request
 from asyncrun.app.store_search import Asked, StoreSearch
 from asyncrun.app.store_words import Documents, EmbedderWords, describe_input, find_embedder, literally, load_store
 from asyncrun.errors import JobFileError, UsageError
+from asyncrun.jobfile.job_keys import IngestionKeys
 from asyncrun.jobfile.jobs import StoredCollection
 from asyncrun.jobfile.loader import LoadOptions
 from asyncrun.jobfile.objects import as_job_file, without_places
@@ -174,7 +175,7 @@ class Store(metaclass=ShortHelp):
         embedder: EmbedderWords | None = None,
         show_progress: bool = False,
         callback_manager: CallbackManager | None = None,
-        **keys: Any,
+        **keys: Unpack[IngestionKeys],
     ) -> Report:
         """Put documents into a collection by an ingest job, with its ledger, and return what has come of it; also where a loop is running.
 
@@ -202,7 +203,7 @@ class Store(metaclass=ShortHelp):
         embedder: EmbedderWords | None = None,
         show_progress: bool = False,
         callback_manager: CallbackManager | None = None,
-        **keys: Any,
+        **keys: Unpack[IngestionKeys],
     ) -> Report:
         """Put documents into a collection, on the running event loop, as `ingest` does."""
         request, job_file = self._opened().request, self._builder.job_file

@@ -47,16 +47,31 @@ class _Named(TypedDict):
     input: Items
 
 
-class JobKeys(_Named, total=False):
-    """The keys of every kind; `docs/job-file-reference.md` says what each is for."""
+class RunKeys(TypedDict, total=False):
+    """How a job is run, of every kind."""
 
-    needs: Sequence[str]
     workers: int | Literal["auto"] | None
     max_failures: Part | None
     skip: FileName | None
     max_runtime: Seconds | None
     budget: Settings
     notify: Settings
+
+
+class IngestionKeys(RunKeys, total=False):
+    """How documents come into a collection."""
+
+    chunk: Settings
+    source: str
+    prune: bool
+    max_delete: Part
+    on_new_space: Literal["refuse", "rebuild"]
+
+
+class JobKeys(_Named, RunKeys, total=False):
+    """The keys of every kind; `docs/job-file-reference.md` says what each is for."""
+
+    needs: Sequence[str]
     embedder: Named
 
 
@@ -70,17 +85,12 @@ class EmbedKeys(_RowKeys, total=False):
     kind: Literal["embed"]
 
 
-class IngestKeys(JobKeys, total=False):
+class IngestKeys(JobKeys, IngestionKeys, total=False):
     """The keys of an ingest job."""
 
     kind: Literal["ingest"]
     store: Named
     collection: str
-    chunk: Settings
-    source: str
-    prune: bool
-    max_delete: Part
-    on_new_space: Literal["refuse", "rebuild"]
 
 
 class QueryKeys(_RowKeys, total=False):

@@ -43,8 +43,14 @@ def every_form(folder: Path) -> list[EmbedJob | IngestJob | QueryJob]:
     ]
 
 
-def mistakes() -> None:
+def fill(store: asyncrun.Store, folder: Path) -> str:
+    """Documents come into a store with keys of an ingest job."""
+    return store.ingest(str(folder / "*.md"), "notes", chunk={"size": 200}, prune=True, max_failures="1%").status
+
+
+def mistakes(store: asyncrun.Store) -> None:
     """Each is found before the program runs; without a mistake the comment would be one."""
+    store.ingest(["a text"], purge=True)  # type: ignore[call-arg]
     EmbedJob(name="a", input="a.jsonl", output="a.npy", worker=3)  # type: ignore[call-arg]
     EmbedJob(name="a", input="a.jsonl")  # type: ignore[call-arg]
     EmbedJob(name="a", input="a.jsonl", output="a.npy", workers="many")  # type: ignore[arg-type]
