@@ -12,11 +12,13 @@ from pathlib import Path
 from asyncrun import __version__, registry
 from asyncrun.app.builder import open_builder
 from asyncrun.app.cron import bare_environment, program
+from asyncrun.app.flag_overrides import Selection
 from asyncrun.app.job_checks import mismatches, unusable_parts
 from asyncrun.app.model_check import DEFAULT, ENVIRONMENT, check_models
 from asyncrun.app.request import Request, environment_secrets
 from asyncrun.endpoints.address import host_of
 from asyncrun.errors import AsyncrunError, JobFileError
+from asyncrun.notify.notices import missing_apprise
 from asyncrun.redact import Redactor
 from asyncrun.state_folder import state_folder
 from asyncrun.ui.doctor import Checkup, Diagnosis, DoctorSetting
@@ -27,8 +29,12 @@ CRON_TIMEOUT = 600.0
 """Seconds for the doctor's double under cron."""
 
 
-def diagnose(request: Request | None, flags: Sequence[DoctorSetting], environ: Mapping[str, str]) -> Diagnosis:
+def diagnose(
+    request: Request | None, flags: Sequence[DoctorSetting], environ: Mapping[str, str], *, send_notices: bool = False
+) -> Diagnosis:
     """Look at the environment and, where there is a job file, at every place of every model that its jobs use. Blocks.
+
+    With `send_notices` everybody under `notify.to` is sent a test.
 
     A short text is embedded at each place; of a chat model only the list of models is asked for. `flags` are the settings of the call,
     `environ` is the process's own: proxies and bundles of an env file are not used for connections.
@@ -42,7 +48,7 @@ def diagnose(request: Request | None, flags: Sequence[DoctorSetting], environ: M
         return Diagnosis(settings, warnings=warnings)
     redact = Redactor(environment_secrets(request.environ)).redact
     try:
-        checkups, wrong = asyncio.run(_check(request))
+        checkups, wrong = asyncio.run(_check(request, send_notices))
         return Diagnosis(settings, tuple(checkups), tuple(map(redact, wrong)), warnings)
     except JobFileError as error:
         # They hold no value of a variable.
@@ -64,13 +70,29 @@ def diagnose_under_cron(words: Sequence[str]) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-async def _check(request: Request) -> tuple[list[Checkup], list[str]]:
+async def _check(request: Request, send_notices: bool) -> tuple[list[Checkup], list[str]]:
     """Return how the models do, and what else a run would be refused for."""
     async with open_builder(request, need_keys=True) as (builder, jobs):
         checkups = await check_models(jobs, builder, request.environ)
         wrong = await asyncio.to_thread(lambda: [*unusable_parts(jobs, builder), *mismatches(jobs, builder)])
+        selection = Selection(builder.job_file, tuple(jobs))
     told = {checkup.error for checkup in checkups}
-    return checkups, [f"job {job.name}: {each.message}. {each.hint}" for job, each in wrong if each.refused and each.message not in told]
+    mistakes = [f"job {job.name}: {each.message}. {each.hint}" for job, each in wrong if each.refused and each.message not in told]
+    if not send_notices:
+        return checkups, mistakes
+    if not selection.notices():
+        return checkups, [*mistakes, "nobody is told by notices: `notify` has no `to` in this job file"]
+    return [*checkups, *await _test_notices(selection, request)], mistakes
+
+
+async def _test_notices(selection: Selection, request: Request) -> list[Checkup]:
+    from asyncrun.app.run_notices import send_test_notices
+
+    if (missing := missing_apprise()) is not None:
+        return [Checkup("notices", None, error=missing.message, hint=missing.hint)]
+    redact = selection.redactor(request.environ).redact
+    sent = await send_test_notices(selection.notices(), request.file.name)
+    return [Checkup(name, None, found="sent", error=None if why is None else redact(why)) for name, why in sent]
 
 
 def _program(request: Request | None) -> Iterator[DoctorSetting]:

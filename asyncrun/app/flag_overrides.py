@@ -15,6 +15,7 @@ from asyncrun.jobfile.input_output import OutputConfig
 from asyncrun.jobfile.job_file import JobFile, absolute, closure, unknown_job
 from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobfile.loader import LoadOptions, load_job_file, parse_job_file
+from asyncrun.jobfile.notify import NotifyConfig
 from asyncrun.jobfile.sections import LlmConfig
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.run_options import RunOptions
@@ -35,6 +36,11 @@ class Selection:
         """Return the addresses that are told of begin and end, by the names of jobs and `RUN`."""
         pings = {RUN: self.job_file.notify.ping, **{job.name: job.notify.ping for job in self.jobs}}
         return {name: ping.get_secret_value() for name, ping in pings.items() if ping is not None}
+
+    def notices(self) -> dict[str, NotifyConfig]:
+        """Return who is told of ends by Apprise, by the names of jobs and `RUN`."""
+        stated = {RUN: self.job_file.notify, **{job.name: job.notify for job in self.jobs}}
+        return {name: notify for name, notify in stated.items() if notify.to and notify.when != ("never",)}
 
     def redactor(self, environ: Mapping[str, str]) -> Redactor:
         """Return who knows the secrets of the job file and of the environment that it is used in."""

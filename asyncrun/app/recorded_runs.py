@@ -108,7 +108,7 @@ def page_of(state: Path, words: str, link: Callable[[str], str | None] = lambda 
     with TraceStore(state / TRACES, read_only=True) as store:
         runs = store.runs()
         run = find_run(runs, words)
-        before = _runs_before(runs, run)
+        before = runs_before(runs, run)
         earlier = Earlier(before, store.spans(before[-1].run_id) if before else (), link)
         return run.run_id, page_document(run, store.spans(run.run_id), SystemClock().now(), earlier)
 
@@ -130,7 +130,7 @@ def _read_traces(state: Path, choose: Callable[[Sequence[RunRecord]], Sequence[R
 
 def _run_before(runs: Sequence[RunRecord], after: RunRecord) -> RunRecord:
     """Return the run before this one, of the same job file."""
-    same = _runs_before(runs, after)
+    same = runs_before(runs, after)
     if not same:
         raise UnknownRunError(
             f"there is nothing to compare {after.run_id} with: no earlier run of {after.job_file or 'its job file'} is recorded",
@@ -139,7 +139,7 @@ def _run_before(runs: Sequence[RunRecord], after: RunRecord) -> RunRecord:
     return same[-1]
 
 
-def _runs_before(runs: Sequence[RunRecord], after: RunRecord) -> list[RunRecord]:
+def runs_before(runs: Sequence[RunRecord], after: RunRecord) -> list[RunRecord]:
     """Return the runs before this one of the same job file, whatever path led to it; the earliest first."""
     earlier = runs[: next(index for index, run in enumerate(runs) if run.run_id == after.run_id)]
     return [run for run in earlier if _is_same_file(Path(run.job_file or ""), Path(after.job_file or ""))]

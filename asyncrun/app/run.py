@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, nullcontext
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from asyncrun.app.flag_overrides import Selection, load_jobs
 from asyncrun.app.job_checks import check_jobs, output_path, outputs_read
 from asyncrun.app.recording import build_handlers, hash_of, open_recorder, open_sender, recorded_summary, send_trace, settings_of
 from asyncrun.app.request import Request
+from asyncrun.app.run_listeners import with_listeners
 from asyncrun.app.run_metrics import metrics_file
 from asyncrun.app.run_watch import capture_warnings, watch_run
 from asyncrun.app.state_lock import enter_state_folder, spooled_stdin
@@ -115,14 +116,8 @@ async def _run(request: Request, selection: Selection, state: Path, caller: Call
     redactor = selection.redactor(request.environ)
     try:
         figures = await asyncio.to_thread(metrics_file, request.options, selection.job_file)
-        pings: AbstractAsyncContextManager[Progress] = nullcontext(caller.progress)
-        # A rehearsal with the first items is no news.
-        if request.options.limit is None and (addresses := selection.pings()):
-            from asyncrun.app.run_pings import with_pings
-
-            pings = with_pings(caller.progress, addresses, redactor, clock)
-        # Around the lock: neither the next run nor who reads the end of this one need wait for its last ping.
-        async with pings as progress:
+        # Around the lock: neither the next run nor who reads the end of this one need wait for the last word of it.
+        async with with_listeners(caller.progress, request, selection, state, redactor=redactor, clock=clock) as progress:
             try:
                 result = await _run_locked(request, selection, state, replace(caller, progress=progress), redactor=redactor, clock=clock)
             except LockedError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -93,21 +93,11 @@ class RunPings(Progress):
 
     def give_up(self) -> None:
         """Cancel the pings that are under way."""
-        for ping in self._pings:
-            ping.cancel()
+        cancel_all(self._pings)
 
     async def aclose(self) -> None:
         """Wait for the pings that are under way; a signal gives them up, and the run ends as it had ended."""
-        task = asyncio.current_task()
-        if not self._pings or task is None:
-            return
-        with handle_signals(StopRequest(), task.cancel, grace=0.0):
-            try:
-                await asyncio.wait(self._pings)
-            except asyncio.CancelledError:
-                task.uncancel()
-                self.give_up()
-                await asyncio.wait(self._pings)
+        await wait_or_give_up(self._pings)
 
     def _tell(self, name: str, step: str, text: str) -> None:
         address = self._addresses.get(name)
@@ -125,6 +115,26 @@ class RunPings(Progress):
         if why is not None and not self._warned:
             self._warned = True
             self._warn(f"a ping of notify did not get through: {why}; nothing else is changed by it")
+
+
+def cancel_all(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks."""
+    for task in tasks:
+        task.cancel()
+
+
+async def wait_or_give_up(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Wait for what is still to be sent after a run; a signal cancels it, and the run ends as it had ended."""
+    own = asyncio.current_task()
+    if not tasks or own is None:
+        return
+    with handle_signals(StopRequest(), own.cancel, grace=0.0):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError:
+            own.uncancel()
+            cancel_all(tasks)
+            await asyncio.wait(tasks)
 
 
 @asynccontextmanager

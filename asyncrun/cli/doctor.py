@@ -14,6 +14,7 @@ def doctor(
     options: GlobalOptions,
     file: Annotated[str | None, typer.Argument(metavar="FILE", autocompletion=complete_files, help="The job file.")] = None,
     *,
+    notify: Annotated[bool, typer.Option("--notify", help="Send a test notice to everybody under notify.to.")] = False,
     cron: Annotated[bool, typer.Option("--cron", help="Look at it as cron would: with next to no environment.")] = False,
 ) -> int:
     """Look whether a job file can run; exit 1 if not. Embeds one short text at each place of each model.
@@ -28,11 +29,12 @@ def doctor(
     from asyncrun.cli._requests import DEFAULTS, build_request, only_job_file
     from asyncrun.ui.doctor import DoctorSetting, diagnosis_document, render_diagnosis
 
-    found = file is not None or any(Path(name).exists() for name in DEFAULTS)
+    found = file is not None or notify or any(Path(name).exists() for name in DEFAULTS)
     path = only_job_file(file, "doctor jobs.yaml") if found else None
     if cron:
         paths = (("--env-file", options.env_file), ("--state-dir", options.state_dir))
         words = [str(path.absolute())] if path is not None else []
+        words += ["--notify"] if notify else []
         words += [word for flag, value in paths if value is not None for word in (flag, str(value.absolute()))]
         code, out, err = diagnose_under_cron([*words, *(["--json"] if options.json else [])])
         if out and not (options.quiet and code == 0):
@@ -47,7 +49,7 @@ def doctor(
         if name in options.sources
     ]
     given += [DoctorSetting(*stated) for stated in stated_for_commands(load_config(os.environ), os.environ)]
-    diagnosis = diagnose(build_request(options, path, []) if path is not None else None, given, os.environ)
+    diagnosis = diagnose(build_request(options, path, []) if path is not None else None, given, os.environ, send_notices=notify)
     if options.json:
         print_document(diagnosis_document(diagnosis))
     elif not (options.quiet and diagnosis.healthy):

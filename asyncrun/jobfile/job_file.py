@@ -14,7 +14,8 @@ from asyncrun.errors import Mistake, UsageError
 from asyncrun.jobfile.field_types import VARIABLE_SCHEMA, Accepts, FilePath, Model
 from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobfile.mistakes import suggest
-from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, NotifyConfig, StoreConfig, TraceConfig
+from asyncrun.jobfile.notify import NotifyConfig
+from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, StoreConfig, TraceConfig
 
 VERSION = 1
 """The version of the job file's language that this asyncrun reads."""
@@ -88,8 +89,8 @@ class JobFile:
         places: list[EmbedderConfig | LlmConfig | StoreConfig] = [*self.models(), *self.stores.values()]
         places += [store for job in self.jobs if (store := getattr(job, "store", None)) is not None]
         found = frozenset(secret for place in places for secret in place.secrets())
-        pings = (notify.ping for notify in (self.notify, *(job.notify for job in self.jobs)) if notify.ping)
-        return frozenset(secret for secret in {*found, *(ping.get_secret_value() for ping in pings)} if secret)
+        told = (secret for notify in (self.notify, *(job.notify for job in self.jobs)) for secret in notify.secrets())
+        return frozenset(secret for secret in {*found, *told} if secret)
 
 
 def absolute(root: Path, path: str) -> Path:

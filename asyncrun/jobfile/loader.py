@@ -16,8 +16,9 @@ from asyncrun.jobfile.job_file import VERSION, JobFile, TopLevel, closure, unkno
 from asyncrun.jobfile.jobs import CheckContext, Job, PartialJob, job_options
 from asyncrun.jobfile.mistakes import Findings, Gap, suggest, with_lines
 from asyncrun.jobfile.needs import Needs, check_cycles, find_needs
+from asyncrun.jobfile.notify import NotifyConfig
 from asyncrun.jobfile.output_checks import check_metrics, check_outputs, what_stays, written_files
-from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, MetricsConfig, NotifyConfig, StoreConfig, TraceConfig
+from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, MetricsConfig, StoreConfig, TraceConfig
 from asyncrun.jobfile.unavailable import Names, note_later
 from asyncrun.jobfile.validation_errors import M, build_model
 from asyncrun.jobfile.variables import Resolver, Variables, declared_variables

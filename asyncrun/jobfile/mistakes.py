@@ -14,7 +14,7 @@ from asyncrun.jobfile.yaml_parser import BREAK
 from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, YamlNode, nearest, node_at, place, show
 from asyncrun.redact import Redactor
 
-HIDDEN = {"api_key", "headers", "url", "ping"}
+HIDDEN = {"api_key", "headers", "url", "notify"}
 """What stands below these keys is never shown."""
 MAX_LISTED = 30
 MAX_CANDIDATES = 300

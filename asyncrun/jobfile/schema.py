@@ -98,7 +98,11 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "address": "The address of a cluster (ray), or auto.",
         "processes": "How many processes run jobs (ray).",
     },
-    "NotifyConfig": {"ping": "An address that is called at the start and at the end; best a variable."},
+    "NotifyConfig": {
+        "ping": "An address that is called at the start and at the end; best a variable.",
+        "to": "Addresses of Apprise that are told of the end (extra notify), each from a variable: mail, Slack, ntfy, a webhook.",
+        "when": "Of which ends; a list joins several. recovered: the first good one after one that was not.",
+    },
     "InputConfig": {
         "path": "A path or several: globs, '-' for standard input; they start at the job file's folder.",
         "items": "Items in place: texts, or mappings with their fields.",

@@ -1,9 +1,8 @@
-"""The job file's sections: embedders and llms with their endpoints, stores, trace, executor, notify."""
+"""The job file's sections: embedders and llms with their endpoints, stores, trace, executor, metrics."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
@@ -171,17 +170,6 @@ def short_form(text: str) -> tuple[str, str] | None:
     return (provider, model) if slash and provider and model else None
 
 
-def _address(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or not (text.isascii() and text.isprintable()) or " " in text:
-        raise wrong("not an address that can be pinged", "https://HOST/..., better from a variable: ${HEALTHCHECK_URL}")
-    return value
-
-
 class StoreConfig(Model):
     """A store; which keys count depends on its type. `url` may hold a password and is never shown."""
 
@@ -230,12 +218,6 @@ class ExecutorConfig(Model):
     type: Literal["local", "ray"] = "local"
     address: Text | None = None
     processes: Count | None = None
-
-
-class NotifyConfig(Model):
-    """Who is told: an address that is called at start and end."""
-
-    ping: Annotated[SecretStr, AfterValidator(_address)] | None = None
 
 
 class MetricsConfig(Model):

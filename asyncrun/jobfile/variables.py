@@ -120,6 +120,10 @@ def _literal(text: str) -> Expanded:
     return Expanded(text, written=len(text))
 
 
+def _is_notice_address(path: KeyPath) -> bool:
+    return path[-2:] == ("notify", "to") or path[-3:-1] == ("notify", "to")
+
+
 MAX_LITERAL_KEY = 15
 """A longer key that stands in the file itself is taken for a real one."""
 _FREE = {"extra_body", "params", "options", "items"}
@@ -148,6 +152,9 @@ class Resolver:
         expanded = self._variables.expand(node.text) if "$" in node.text else Expanded(node.text, written=len(node.text))
         if path[-1:] == ("api_key",) and expanded.written > MAX_LITERAL_KEY:
             self._findings.add(path, "a key must not stand in the job file", "${VAR}, or {file: PATH}")
+            return None
+        if _is_notice_address(path) and not expanded.unset and expanded.written >= len(expanded.text):
+            self._findings.add(path, "an address of notices is a key, which must not stand in the job file", "${VAR}")
             return None
         if expanded.broken:
             allowed = "${NAME}, ${NAME:-default}, and $$ for a dollar sign"

@@ -23,8 +23,8 @@ class DoctorSetting:
 class Checkup:
     """One endpoint of one model: `what` it is (`embedder openai/m`), `where` it is served (None: in this process), and how it did.
 
-    `jobs` are those that use it. `dimensions` is None where no vector came, `seconds` is what its answer took; `error` is None when all
-    is well, `hint` is what to do about it.
+    `jobs` are those that use it. `dimensions` is None where no vector came, `seconds` is what its answer took, `found` says it where
+    there is neither; `error` is None when all is well, `hint` is what to do about it.
     """
 
     what: str
@@ -33,6 +33,7 @@ class Checkup:
     jobs: tuple[str, ...] = ()
     dimensions: int | None = None
     seconds: float | None = None
+    found: str | None = None
     error: str | None = None
     hint: str | None = None
 
@@ -93,7 +94,7 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
         else:
             found = [f"{checkup.dimensions:,} dimensions"] if checkup.dimensions is not None else []
             found += [duration(checkup.seconds)] if checkup.seconds is not None else []
-            said = ", ".join(found) or "it answers"
+            said = ", ".join(found) or checkup.found or "it answers"
         yield f"{'ok   ' if checkup.error is None else 'FAIL '} {checkup.what}{at}: {said}"
         if checkup.hint is not None:
             yield f"      {checkup.hint}"

@@ -24,8 +24,8 @@ from tests.depth import cases
 KEY = "sentinel/0+1=2'3<4>5&6\"7%8\\9 key"
 HEADER = "sentinel0123456789abcdefHEADER"
 PASSWORD, PLAIN_PASSWORD, SLUG = "sentinel%2Fword", "sentinel/word", "sentinel-ping-slug"
-COLLECTOR = "sentinel-of-the-collector"
-SECRETS = (KEY, HEADER, PASSWORD, PLAIN_PASSWORD, SLUG, COLLECTOR)
+COLLECTOR, NOTICES = "sentinel-of-the-collector", "sentinel-of-notices0"
+SECRETS = (KEY, HEADER, PASSWORD, PLAIN_PASSWORD, SLUG, COLLECTOR, NOTICES)
 KEYS = "keys.env"
 LOOK = [
     *(["plan", "--json"], ["validate", "--strict", "--debug"], ["failed", "--json"], ["trace", "show"], ["trace", "timeline"]),
@@ -95,10 +95,13 @@ def write_job(folder: Path, server: FakeServer, ping: str | None = None, *, text
     }
     embedder |= {"batch": {"max_items": batch}, "retry": {"attempts": 2, "max_wait": "2s"}}
     job = {"name": "notes", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "embedder": embedder, "max_failures": "100%"}
-    notify = {"ping": "${PING}"} if ping else {}
-    (folder / "jobs.yaml").write_text(json.dumps({"trace": {"text": True}, "notify": notify, "jobs": [job]}))
+    notify = {"ping": "${PING}", "to": ["${TO}"], "when": "always"} if ping else {}
+    whole = {"trace": {"text": True}, "notify": notify, "metrics": "run.prom", "jobs": [job]}
+    (folder / "jobs.yaml").write_text(json.dumps(whole))
     keys = folder / KEYS
-    keys.write_text(f"MY_KEY={KEY}\nMY_HEADER={HEADER}\nPING=http://me:{PASSWORD}@{ping}/{SLUG}\n")
+    keys.write_text(
+        f"MY_KEY={KEY}\nMY_HEADER={HEADER}\nPING=http://me:{PASSWORD}@{ping}/{SLUG}\nTO=json://me:{PASSWORD}@{ping}/{NOTICES}\n"
+    )
     keys.chmod(0o600)
 
 
@@ -132,10 +135,10 @@ def test_no_secret_is_in_anything_that_is_left_or_said(tmp_path: Path, receiver:
         assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
         assert server.requests[0].headers["x-team"] == HEADER
         said += run(tmp_path, json.dumps(LOOK), program=(str(ONE_AFTER_ANOTHER),))[1]
-    assert len(receiver.bodies) == 2, said
+    assert len(receiver.bodies) == 3, said
     assert {path.name for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size} >= {
         *("run.log", "summary.json", "trace.html", "trace.otlp", "trace.perfetto", "trace.json", "exported.jsonl", "ledger.jsonl"),
-        *("traces.db", "ledger.db", "asyncrun-jobs.service", "asyncrun-jobs.timer"),
+        *("run.prom", "traces.db", "ledger.db", "asyncrun-jobs.service", "asyncrun-jobs.timer"),
     } - ({"exported.jsonl", "ledger.jsonl"} if fault else set())
     assert "Traceback" not in said
     assert leaks(tmp_path, said, receiver.bodies) == []

@@ -19,7 +19,12 @@ from tests.depth import times
 
 EXAMPLE = (Path(__file__).parents[3] / "jobs.example.yaml").read_text(encoding="utf-8")
 EVERYTHING = (Path(__file__).parent / "everything.yaml").read_text(encoding="utf-8")
-ENVIRON = dict.fromkeys(["OPENAI_API_KEY", "DATABASE_URL", "QDRANT_API_KEY"], "x") | {"HEALTHCHECK_URL": "https://x", "N": "5", "A": "a"}
+ENVIRON = dict.fromkeys(["OPENAI_API_KEY", "DATABASE_URL", "QDRANT_API_KEY"], "x") | {
+    "HEALTHCHECK_URL": "https://x",
+    "SLACK_URL": "slack://x",
+    "N": "5",
+    "A": "a",
+}
 
 
 @pytest.fixture(scope="module")

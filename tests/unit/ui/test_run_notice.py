@@ -1,0 +1,97 @@
+"""What a notice says: short, plain, escaped, with the commands that show more."""
+
+from __future__ import annotations
+
+import pytest
+
+from asyncrun.errors import OutageError, Place
+from asyncrun.records import ItemFailure
+from asyncrun.results import Counts, JobResult, RunResult, Status
+from asyncrun.ui.run_notice import LONGEST_BODY, NoticeSource, render_error_notice, render_notice
+from asyncrun.usage import Usage
+
+WHERE = NoticeSource("nightly.yaml", "web-3", "-f /srv/nightly.yaml", "/srv/nightly.yaml")
+
+
+def failed(number: int, reason: str, message: str = "no field 'title'") -> ItemFailure:
+    return ItemFailure(f"n{number}", Place("data.jsonl", number), reason, message)
+
+
+NOTES = JobResult(
+    "notes",
+    "embed",
+    Status.PARTIAL,
+    3,
+    counts=Counts(items=1240, ok=1228, failed=12),
+    usage=Usage(tokens=9000, cost=0.02),
+    failures=(failed(12, "bad_record"), failed(13, "bad_record"), failed(40, "too_long", "9,000 tokens, 8,192 at most")),
+    failed_by={"too_long": 2, "bad_record": 10},
+)
+DOCS = JobResult("docs", "ingest", Status.FAILED, 77, "the endpoint refused the key", "Check OPENAI_API_KEY.")
+
+
+def test_a_notice_has_the_verdict_the_failures_by_reason_and_what_shows_more() -> None:
+    notice = render_notice(RunResult("r1", (NOTES, DOCS), 200.0), WHERE)
+    assert notice.title == "asyncrun: nightly.yaml failed on web-3"
+    assert notice.kind == "failure"
+    assert notice.body.splitlines() == [
+        "1,240 items in 3m 20s: 1,228 ok, 12 failed, 9,000 tokens, $0.02. Exit code 77.",
+        "",
+        "notes partial",
+        "  10 x bad_record, first at data.jsonl:12: no field 'title'",
+        "  2 x too_long, first at data.jsonl:40: 9,000 tokens, 8,192 at most",
+        "",
+        "docs failed: the endpoint refused the key",
+        "  Check OPENAI_API_KEY.",
+        "",
+        "asyncrun failed /srv/nightly.yaml",
+        "asyncrun trace errors r1 -f /srv/nightly.yaml",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("result", "recovered", "title", "kind"),
+    [
+        (NOTES, False, "asyncrun: notes of nightly.yaml is partial on web-3", "warning"),
+        (JobResult("notes", "embed", Status.STOPPED, 4), False, "asyncrun: notes of nightly.yaml stopped on web-3", "failure"),
+        (JobResult("notes", "embed", Status.SUCCEEDED, 0), False, "asyncrun: notes of nightly.yaml succeeded on web-3", "success"),
+        (JobResult("notes", "embed", Status.SUCCEEDED, 0), True, "asyncrun: notes of nightly.yaml has recovered on web-3", "success"),
+    ],
+)
+def test_the_title_says_how_it_ended(result: JobResult, recovered: bool, title: str, kind: str) -> None:
+    notice = render_notice(RunResult("r1", (result,), 1.0), WHERE, job="notes", recovered=recovered)
+    assert (notice.title, notice.kind) == (title, kind)
+
+
+def test_jobs_from_python_have_no_file_that_a_command_could_name() -> None:
+    body = render_notice(RunResult("r1", (NOTES,), 1.0), NoticeSource("jobs", "web-3", "--state-dir /srv/.asyncrun", None)).body
+    assert body.splitlines()[-1] == "asyncrun trace errors r1 --state-dir /srv/.asyncrun"
+    assert "asyncrun failed" not in body
+
+
+def test_what_comes_from_outside_acts_nowhere() -> None:
+    evil = ItemFailure("n1", Place("a\x1b[2J.jsonl", 1), "refused", "hey @everyone, @here\n\u202eevil \ud800")
+    job = JobResult("notes", "embed", Status.PARTIAL, 3, counts=Counts(items=1, failed=1), failures=(evil,), failed_by={"refused": 1})
+    body = render_notice(RunResult("r1", (job,), 1.0), WHERE).body
+    assert r"1 x refused, first at a\x1b[2J.jsonl:1: hey @ everyone, @ here\x0a\u202eevil \ud800" in body
+
+
+def test_a_hundred_jobs_with_long_reasons_fit_a_message_and_the_first_lines_stay() -> None:
+    jobs = tuple(JobResult(f"job-{number}", "embed", Status.FAILED, 1, "why " * 500) for number in range(100))
+    notice = render_notice(RunResult("r1", jobs, 1.0), WHERE)
+    assert len(notice.body) <= LONGEST_BODY
+    assert "job-0 failed: why why" in notice.body
+    many = {f"reason {number}": number + 1 for number in range(30)}
+    body = render_notice(RunResult("r1", (JobResult("notes", "embed", Status.FAILED, 1, failed_by=many),), 1.0), WHERE).body
+    assert "  30 x reason 29\n" in body
+    assert "  and 26 more reasons\n" in body
+
+
+def test_the_commands_are_there_however_much_failed() -> None:
+    jobs = tuple(JobResult(f"job-{number}", "embed", Status.FAILED, 1, "why " * 500) for number in range(100))
+    assert render_notice(RunResult("r1", jobs, 1.0), WHERE).body.splitlines()[-1] == "asyncrun trace errors r1 -f /srv/nightly.yaml"
+
+
+def test_an_error_before_the_first_job_is_told_and_a_strange_one_by_its_type() -> None:
+    assert render_error_notice(OutageError("down", hint="Wait."), WHERE).body == "down\nWait."
+    assert render_error_notice(ValueError("a document's text"), WHERE).body == "internal error: ValueError"
