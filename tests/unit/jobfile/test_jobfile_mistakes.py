@@ -310,26 +310,6 @@ ONE_MISTAKE = {
         "notify: {ping: §ftp://hc-ping.example/secret}\njobs: [{JOB}]",
         "notify.ping: not an address that can be pinged; allowed: https://HOST/...",
     ),
-    "an address of notices in the file": (
-        "notify: {to: [§slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ]}\njobs: [{JOB}]",
-        "notify.to[0]: an address of notices is a key, which must not stand in the job file; allowed: ${VAR}",
-    ),
-    "an address of notices in the file's variables": (
-        'vars: {slack: "slack://T1JJ3T3L2/A1BRTD4JD"}\nnotify: {to: §"${slack}"}\njobs: [{JOB}]',
-        "notify.to: an address of notices is a key, which must not stand in the job file; allowed: ${VAR}",
-    ),
-    "an address of notices at a job": (
-        'jobs: [{JOB, notify: {to: §"mailto://me:word@example.com"}}]',
-        "jobs[0].notify.to: an address of notices is a key, which must not stand in the job file; allowed: ${VAR}",
-    ),
-    "no address of notices": (
-        'notify: {to: [§"${ADDRESS}"]}\njobs: [{JOB}]',
-        "notify.to[0]: the variable ADDRESS is not set",
-    ),
-    "ends without anybody": (
-        "notify: §{when: always}\njobs: [{JOB}]",
-        "notify: `when` stands without `to`; allowed: to: [...] beside it; a ping is told of every end",
-    ),
     "metrics to stdout": (
         'metrics: §"-"\njobs: [{JOB}]',
         "metrics: figures are written to a file, which is replaced as a whole; allowed: a path, such as run.prom",
@@ -516,11 +496,3 @@ jobs:
   - {name: b, kind: ingest, input: i, store: s}
 """
     assert [job.name for job in load(text, jobs=["a"]).selected(["a"])] == ["a"]
-
-
-def test_an_address_that_apprise_cannot_read_and_an_unknown_end_are_told_without_their_values(mistakes):
-    text = f'notify: {{to: ["${{SLACK}}"], when: "${{WHEN}}"}}\njobs: [{{{JOB}}}]'
-    address, when = mistakes(text, environ={"SLACK": "T1JJ3T3L2 A1BRTD4JD", "WHEN": "A1BRTD4JD"})
-    assert address == "f:1:15: notify.to[0]: not an address of Apprise; allowed: SERVICE://..., from a variable: ${SLACK_URL}"
-    assert when == "f:1:34: notify.when: this value does not fit; allowed: failure, partial, always, recovered, never"
-    assert "A1BRTD4JD" not in address + when
