@@ -39,7 +39,6 @@ from asyncrun.jobfile.field_types import (
 from asyncrun.jobfile.files import real
 from asyncrun.jobfile.input_output import InputConfig, OutputConfig
 from asyncrun.jobfile.job_keys import JOB_KEYS
-
 from asyncrun.jobfile.notify import NotifyConfig
 from asyncrun.jobfile.sections import EmbedderConfig, LlmConfig, StoreConfig, local_embedder
 
