@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,6 @@ from asyncrun.app.flag_overrides import Selection, load_jobs
 from asyncrun.app.job_checks import check_jobs, output_path, outputs_read
 from asyncrun.app.recording import build_handlers, hash_of, open_recorder, open_sender, recorded_summary, send_trace, settings_of
 from asyncrun.app.request import Request
-from asyncrun.app.run_listeners import with_listeners
 from asyncrun.app.run_metrics import metrics_file
 from asyncrun.app.run_watch import capture_warnings, watch_run
 from asyncrun.app.state_lock import enter_state_folder, spooled_stdin
@@ -117,7 +116,7 @@ async def _run(request: Request, selection: Selection, state: Path, caller: Call
     try:
         figures = await asyncio.to_thread(metrics_file, request.options, selection.job_file)
         # Around the lock: neither the next run nor who reads the end of this one need wait for the last word of it.
-        async with with_listeners(caller.progress, request, selection, state, redactor=redactor, clock=clock) as progress:
+        async with _with_listeners(caller.progress, request, selection, state, redactor=redactor, clock=clock) as progress:
             try:
                 result = await _run_locked(request, selection, state, replace(caller, progress=progress), redactor=redactor, clock=clock)
             except LockedError:
@@ -134,6 +133,26 @@ async def _run(request: Request, selection: Selection, state: Path, caller: Call
         # Whoever shows it does not know the secrets of this run.
         redact_error(error, redactor.redact)
         raise
+
+
+@asynccontextmanager
+async def _with_listeners(
+    progress: Progress, request: Request, selection: Selection, state: Path, *, redactor: Redactor, clock: Clock
+) -> AsyncIterator[Progress]:
+    """Yield a progress that also tells those under `notify`, as long as the block lasts, and waits for the last word at its end.
+
+    A rehearsal with the first items is no news. Raises MissingExtraError when notices cannot be sent at all.
+    """
+    async with AsyncExitStack() as stack:
+        if request.options.limit is None and (told := selection.notices()):
+            from asyncrun.app.run_notices import with_notices
+
+            progress = await stack.enter_async_context(with_notices(progress, told, request, state, redactor=redactor, now=clock.now))
+        if request.options.limit is None and (addresses := selection.pings()):
+            from asyncrun.app.run_pings import with_pings
+
+            progress = await stack.enter_async_context(with_pings(progress, addresses, redactor, clock))
+        yield progress
 
 
 async def _run_locked(
