@@ -29,7 +29,7 @@ function reachable(box) {
 }
 
 function tile({ label, value, note, tone }) {
-  return make("div", tone, make("dt", "", label), make("dd", value.length > 11 ? "long" : "", value), note ? make("dd", "note", note) : null);
+  return make("div", tone, make("dt", "", label), make("dd", value.length > 9 ? "long" : "", value), note ? make("dd", "note", note) : null);
 }
 
 function ending({ job, status, reason, hint }) {
