@@ -16,7 +16,7 @@ SCRIPTS = ("values.js", "report.js", "tree.js", "picture.js", "timeline.js", "de
 
 
 def render_page(document: Mapping[str, Any], *, live: str = "") -> str:
-    """Return the page that shows what `page_document` returns.
+    """Return the page that shows what `page_document` returns, in ASCII.
 
     Its Content-Security-Policy allows the page's own style and scripts, by their hashes, and nothing else. `live` is one more script, of
     whoever serves the page: it may ask the server that the page came from, and nobody else, for a newer document, and hands it on:
@@ -29,21 +29,22 @@ def render_page(document: Mapping[str, Any], *, live: str = "") -> str:
     '<!doctype html>'
     """
     style = _part("page.css")
-    script = '(() => {\n"use strict";\n' + "\n".join(map(_part, SCRIPTS)) + "})();\n"
-    return (
-        Template(_part("page.html"))
-        .substitute(
-            policy=escape(_policy(style, [script, live] if live else [script], asks=bool(live))),
-            title=escape(f"Run {document['run']['run_id']}"),
-            status=escape(document["run"]["status"]),
-            verdict=escape(document["verdict"]),
-            style=style,
-            data=_data(document),
-            script=script,
-            live=f"<script>{live}</script>" if live else "",
-        )
-        .rstrip()
+    # No encoding of a terminal or a file must change what the policy has the hashes of.
+    scripts = [text.encode("ascii", "backslashreplace").decode() for text in (_script(), live) if text]
+    page = Template(_part("page.html")).substitute(
+        policy=escape(_policy(style, scripts, asks=bool(live))),
+        title=escape(f"Run {document['run']['run_id']}"),
+        status=escape(document["run"]["status"]),
+        verdict=escape(document["verdict"]),
+        style=style,
+        data=_data(document),
+        scripts="".join(f"<script>{script}</script>" for script in scripts),
     )
+    return page.rstrip().encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _script() -> str:
+    return '(() => {\n"use strict";\n' + "\n".join(map(_part, SCRIPTS)) + "})();\n"
 
 
 def _part(name: str) -> str:
@@ -61,6 +62,6 @@ def _hash(part: str) -> str:
 
 
 def _data(document: Mapping[str, Any]) -> str:
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(document, allow_nan=False, separators=(",", ":"))
     # No text can end the script element, or begin a comment in it.
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from typing import Any
@@ -130,6 +131,15 @@ def test_what_serves_the_page_may_ask_its_own_server_for_more_and_nobody_else(ru
     assert page.policy["connect-src"] == "'self'"
     assert page.policy["script-src"].count("sha256-") == 2
     assert page.texts["script"][2] == live
+
+
+def test_no_encoding_changes_the_page(runs: list[RunRecord], hostile_spans: list[Span]) -> None:
+    run = replace(runs[0], status="partial", run_id="日本語")
+    text = render_html(run, hostile_spans, NOW)
+    assert text.isascii()
+    page = Page(text)
+    assert page.texts["title"] == ["Run 日本語"]
+    assert any("漢字" in name for name in page.data["events"]["texts"])
 
 
 def test_the_page_without_its_data_stays_small(runs: list[RunRecord]) -> None:
