@@ -8,14 +8,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
+from asyncrun.aio.waiting_line import WaitingLine
 from asyncrun.aio.worker_state import wait_event, waiting
 from asyncrun.usage import Waits
 
 if TYPE_CHECKING:
     from asyncrun.aio.limiter import Limiter
     from asyncrun.aio.limits import Sent
+
+
+class Admission(NamedTuple):
+    """What a limiter gives to a request that may go: what was waited, when that ended, its units, and the event loop that it is for."""
+
+    waits: Waits
+    sent: float
+    taken: Mapping[str, Sent]
+    loop: asyncio.AbstractEventLoop
 
 
 class Permit:
@@ -36,30 +46,27 @@ class Permit:
         self._taken: Mapping[str, Sent] = {}
         self._around: tuple[Permit | Reservation, ...] = ()
         self._lender: Permit | None = None
-        self._lent = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop
         self._open = False
 
     async def __aenter__(self) -> Self:
         """Wait for the permit; when this is cancelled, nobody else notices."""
         self._around = _held.get()
         reservation = self._reserved() if self._around else None
-        if reservation is not None:
-            self.waits, self.sent = reservation.waits, reservation.sent
-            self._taken = reservation.use(self._need)
-        else:
-            await self._wait()
-            self.sent, self._taken = self._limiter.take(self._need)
+        admitted = await self._wait() if reservation is None else reservation.use(self._need)
+        self.waits, self.sent, self._taken, self._loop = admitted
         self._open = True
         _held.set((*self._around, self))
         return self
 
-    async def _wait(self) -> None:
+    async def _wait(self) -> Admission:
         limiter = self._limiter
         self._lender = self._enclosing() if self._around else None
         reason = "gate" if limiter.gate > 0 else "limiter"
         with waiting(reason, words=lambda: limiter.waiting), wait_event(*limiter.expected_wait(self._need)) as end_event:
-            self.waits = await (limiter.admit(self._need) if self._lender is None else self._lender._lend(self._need))
-            end_event(self.waits)
+            admitted = await (limiter.admit(self._need) if self._lender is None else self._lender._lend(self._need))
+            end_event(admitted.waits)
+        return admitted
 
     def _reserved(self) -> Reservation | None:
         """Return the reservation that this permit may use."""
@@ -75,18 +82,24 @@ class Permit:
         self._open = False
         _held.set(self._around)
         if self._lender is not None:
-            self._lender._lent.release()
+            self._lender._lending().leave(self._loop)
             return
-        self._limiter.release()
+        self._limiter.release(self._loop)
 
-    async def _lend(self, need: Mapping[str, float]) -> Waits:
-        asked = self._limiter.clock.monotonic()
-        await self._lent.acquire()
+    async def _lend(self, need: Mapping[str, float]) -> Admission:
+        line = self._lending()
+        waits, _ = await line.wait(lambda: ("queue", math.inf) if line.taken else None, lambda: None)
         try:
-            return Waits(queue=self._limiter.clock.monotonic() - asked) + await self._limiter.admit_again(need)
+            admitted = await self._limiter.admit_again(need)
         except BaseException:
-            self._lent.release()
+            line.leave(asyncio.get_running_loop())
             raise
+        return admitted._replace(waits=waits + admitted.waits)
+
+    def _lending(self) -> WaitingLine:
+        # Made on use, as few permits have somebody inside who wants another; of two that threads make at once, one is kept.
+        line: WaitingLine = vars(self).setdefault("_borrowers", WaitingLine(self._limiter.clock))
+        return line
 
     def settle(self, *, tokens: float) -> None:
         """Replace the estimate by the tokens that were really used."""
@@ -111,28 +124,27 @@ class Reservation:
     While it is held, the first permit of its limiter that the context asks for is this one: it neither waits again nor counts twice.
     """
 
-    def __init__(self, limiter: Limiter, waits: Waits, sent: float, taken: Mapping[str, Sent]) -> None:
-        self.waits = waits
-        self.sent = sent
+    def __init__(self, limiter: Limiter, admitted: Admission) -> None:
+        self.waits = admitted.waits
         self._limiter = limiter
-        self._taken = taken
+        self._admitted = admitted
         self._open = True
 
     def is_for(self, limiter: Limiter) -> bool:
         """Tell whether a permit of this limiter may be had here."""
         return self._open and limiter is self._limiter
 
-    def use(self, need: Mapping[str, float]) -> Mapping[str, Sent]:
-        """Hand over to a permit that needs so many units; return what `Limiter.correct` needs."""
+    def use(self, need: Mapping[str, float]) -> Admission:
+        """Hand over to a permit that needs so many units."""
         self._open = False
-        self._limiter.correct(self._taken, need)
-        return self._taken
+        self._limiter.correct(self._admitted.taken, need)
+        return self._admitted
 
     def cancel(self) -> None:
         """Give back what was not used; may be called twice."""
         if self._open:
-            self.use(dict.fromkeys(self._taken, 0.0))
-            self._limiter.release()
+            self.use(dict.fromkeys(self._admitted.taken, 0.0))
+            self._limiter.release(self._admitted.loop)
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -56,7 +56,7 @@ class Store(metaclass=ShortHelp):
         self._filled: dict[str, EmbedderConfig] = {}
         self._search = StoreSearch(builder.store(config), builder.models, builder.ledger)
         self._close: ExitStack | None = close
-        self._one_loop = threading.Lock()
+        self._one_thread = threading.Lock()
 
     @classmethod
     def open(
@@ -133,8 +133,8 @@ class Store(metaclass=ShortHelp):
         that cannot be read, ItemError for a question without a vector, and what is about the endpoint (AuthError, OutageError, ...).
         """
         asked = self._found([query] if isinstance(query, str) else query, collection, Asked(top_k, mode, filter))
-        # An embedder's limiter belongs to one loop at a time: threads, each with a loop of its own, take turns.
-        with self._one_loop:
+        # A store is used by one thread at a time.
+        with self._one_thread:
             found = asyncio_run(asked if _keeps_loop() else self._leaving_loop(asked))
         return found[0] if isinstance(query, str) else found
 

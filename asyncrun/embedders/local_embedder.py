@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -96,7 +98,8 @@ class LocalEmbedding(BaseEmbedding):
         self.tokenizer: MiniLMTokenizer = MiniLMTokenizer()
         self._model = MiniLM()
         self._clock = clock or SystemClock()
-        self._pool: ThreadPoolExecutor | None = None
+        self._opening = threading.Lock()
+        self._threads: _Threads | None = None
 
     @property
     def dimensions(self) -> int:
@@ -108,21 +111,41 @@ class LocalEmbedding(BaseEmbedding):
         return self._space
 
     async def _embed(self, texts: Sequence[str], input_type: InputType, *, cut: bool = False) -> Embedded:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="asyncrun-local")
         whole = self.on_too_long != "truncate"
-        # After an error or a cancellation, what a thread is at ends within one text.
-        return _outcome(*await call_on_threads(self._pool, partial(self._embed_one, whole=whole), texts, self._clock))
+        with self._open_threads() as pool:
+            # After an error or a cancellation, what a thread is at ends within one text.
+            return _outcome(*await call_on_threads(pool, partial(self._embed_one, whole=whole), texts, self._clock))
+
+    @contextmanager
+    def _open_threads(self) -> Iterator[Executor]:
+        with self._opening:
+            if self._threads is None:
+                self._threads = _Threads(ThreadPoolExecutor(self.threads, thread_name_prefix="asyncrun-local"))
+            threads = self._threads
+            threads.calls += 1
+        try:
+            yield threads.pool
+        finally:
+            with self._opening:
+                threads.calls -= 1
+                ended = not threads.calls and threads is not self._threads
+            if ended:
+                threads.pool.shutdown(wait=False)
 
     def _embed_one(self, text: str, whole: bool) -> _TextVector:
         tokens, cut = self.tokenizer.ids(text, MAX_TOKENS)
         return _TextVector(None, 0, cut=False) if cut and whole else _TextVector(self._model.vector(tokens), len(tokens), cut)
 
     async def aclose(self) -> None:
-        """End the threads and let go of the model; may be called twice, and both come back when the embedder is used again."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await asyncio.to_thread(pool.shutdown, cancel_futures=True)
+        """End the threads and let go of the model; may be called twice, and both come back when the embedder is used again.
+
+        Threads that another loop's call is at end with it.
+        """
+        with self._opening:
+            threads, self._threads = self._threads, None
+            idle = threads is not None and not threads.calls
+        if threads is not None and idle:
+            await asyncio.to_thread(threads.pool.shutdown)
         self._model.unload()
         await super().aclose()
 
@@ -132,6 +155,14 @@ def usable_processors() -> int:
     if hasattr(os, "process_cpu_count"):
         return os.process_cpu_count() or 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(slots=True, eq=False)
+class _Threads:
+    """Threads, and how many calls use them at the moment."""
+
+    pool: ThreadPoolExecutor
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
