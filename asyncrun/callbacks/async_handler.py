@@ -51,6 +51,8 @@ class AsyncCallbackHandler(BaseCallbackHandler):
     query starts
     """
 
+    _pickled = (*BaseCallbackHandler._pickled, "most_waiting", "time_limit")
+
     def __init__(
         self,
         event_starts_to_ignore: Sequence[CBEventType] = (),

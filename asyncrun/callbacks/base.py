@@ -58,6 +58,8 @@ class CallbackManager(BaseCallbackHandler):
     [{'tokens': 9}]
     """
 
+    _pickled = ("handlers",)
+
     def __init__(self, handlers: list[BaseCallbackHandler] | None = None) -> None:
         super().__init__([], [])
         self.handlers: list[BaseCallbackHandler] = [] if handlers is None else handlers
@@ -71,8 +73,9 @@ class CallbackManager(BaseCallbackHandler):
         return {name: value for name, value in vars(self).items() if name not in ("_handler_threads", "_trace_map", "stopped")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        CallbackManager.__init__(self, state["handlers"])
-        vars(self).update(state)
+        CallbackManager.__init__(self)
+        del self.handlers
+        super().__setstate__(state)
 
     @property
     def trace_map(self) -> dict[str, list[str]]:

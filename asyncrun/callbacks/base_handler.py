@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from asyncrun.callbacks.schema import CBEventType
+from asyncrun.errors import ArgumentError
 from asyncrun.escape import printable
 from asyncrun.redact import Redactor
 from asyncrun.short_help import ShortHelpABC
@@ -37,10 +38,24 @@ class BaseCallbackHandler(metaclass=ShortHelpABC):
 
     uses_trace_map: ClassVar[bool] = True
     """False spares the manager the trace map of long runs, when no handler asks for it; `end_trace` then gets an empty one."""
+    _pickled: ClassVar[tuple[str, ...]] = ("event_starts_to_ignore", "event_ends_to_ignore")
+    """What a pickle must hold, or else it is of another version; what it holds besides does no harm."""
 
     def __init__(self, event_starts_to_ignore: Sequence[CBEventType], event_ends_to_ignore: Sequence[CBEventType]) -> None:
         self.event_starts_to_ignore = tuple(event_starts_to_ignore)
         self.event_ends_to_ignore = tuple(event_ends_to_ignore)
+
+    def __setstate__(self, state: Any) -> None:
+        attributes, slots = state if isinstance(state, tuple) else (state, None)
+        vars(self).update(attributes or {})
+        for name, value in (slots or {}).items():
+            setattr(self, name, value)
+        missing = [name.lstrip("_") for name in self._pickled if not hasattr(self, name)]
+        if missing:
+            raise ArgumentError(
+                f"this {type(self).__name__} was pickled by another version of asyncrun, without {', '.join(missing)}",
+                hint="Make it anew, or read it with the version that wrote it.",
+            )
 
     # They return Any, so that those of a derived class may as well be coroutine functions.
     @abstractmethod

@@ -36,6 +36,8 @@ class LlamaDebugHandler(PythonicallyPrintingBaseHandler):
     2
     """
 
+    _pickled = (*PythonicallyPrintingBaseHandler._pickled, "events", "print_trace_on_end", "_trace_id", "_trace_map")
+
     def __init__(
         self,
         event_starts_to_ignore: Sequence[CBEventType] | None = None,
@@ -62,7 +64,7 @@ class LlamaDebugHandler(PythonicallyPrintingBaseHandler):
         return {name: value for name, value in vars(self).items() if name not in _WAYS_TO_KEEP} | {"events": list(self.sequential_events)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        super().__setstate__(state)
         self._begin()
         for event in vars(self).pop("events"):
             self._add(event)

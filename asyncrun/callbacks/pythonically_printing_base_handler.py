@@ -27,6 +27,8 @@ class PythonicallyPrintingBaseHandler(BaseCallbackHandler):
     query starts
     """
 
+    _pickled = (*BaseCallbackHandler._pickled, "logger")
+
     def __init__(
         self,
         event_starts_to_ignore: Sequence[CBEventType] | None = None,

@@ -63,6 +63,14 @@ class TokenCountingHandler(PythonicallyPrintingBaseHandler):
     """
 
     uses_trace_map = False
+    _pickled = (
+        *PythonicallyPrintingBaseHandler._pickled,
+        "tokenizer",
+        "token_budget",
+        "llm_token_counts",
+        "embedding_token_counts",
+        "_verbose",
+    )
 
     def __init__(  # noqa: PLR0917 - LlamaIndex's users may pass them by position
         self,

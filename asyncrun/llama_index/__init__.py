@@ -11,15 +11,21 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncrunEmbedding"]
 
-OLDEST = (0, 12)
+OLDEST, TESTED = (0, 12), (0, 14)
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    _check_version()
-    from asyncrun.llama_index import embedding
-
+    installed = _check_version()
+    try:
+        from asyncrun.llama_index import embedding
+    except ImportError as error:
+        tested = ".".join(map(str, TESTED))
+        raise UsageError(
+            f"asyncrun.llama_index cannot use llama-index-core {installed}: {error}",
+            hint=f"It is tested up to {tested}: pip install 'llama-index-core=={tested}.*', or update asyncrun.",
+        ) from error
     return getattr(embedding, name)
 
 
@@ -27,8 +33,8 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def _check_version() -> None:
-    """Raise MissingExtraError without LlamaIndex, UsageError where it is too old."""
+def _check_version() -> str:
+    """Return the version of LlamaIndex. Raises MissingExtraError without it, UsageError where it is too old."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -44,3 +50,4 @@ def _check_version() -> None:
             f"asyncrun.llama_index needs llama-index-core {oldest} or newer, and {installed} is installed",
             hint=f"Update it: pip install 'llama-index-core>={oldest}'.",
         )
+    return installed

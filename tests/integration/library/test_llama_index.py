@@ -143,3 +143,15 @@ def test_a_version_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(UsageError, match=r"0\.12 or newer, and 0\.11\.23 is installed") as raised:
         _ = ours.AsyncrunEmbedding
     assert raised.value.hint == "Update it: pip install 'llama-index-core>=0.12'."
+
+
+def test_a_version_that_is_too_new_is_named_where_it_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncrun.llama_index as ours
+
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "1.0.0")
+    monkeypatch.delitem(sys.modules, "asyncrun.llama_index.embedding", raising=False)
+    monkeypatch.delattr(ours, "embedding", raising=False)
+    monkeypatch.setitem(sys.modules, "llama_index.core.base.embeddings.base", None)
+    with pytest.raises(UsageError, match=r"cannot use llama-index-core 1\.0\.0: ") as raised:
+        _ = ours.AsyncrunEmbedding
+    assert raised.value.hint == "It is tested up to 0.14: pip install 'llama-index-core==0.14.*', or update asyncrun."

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from asyncrun.callbacks import AsyncCallbackHandler, CallbackManager, CBEventType, EventContext, LlamaDebugHandler
+from asyncrun.callbacks import AsyncCallbackHandler, CallbackManager, CBEventType, EventContext, LlamaDebugHandler, TokenCountingHandler
+from asyncrun.errors import ArgumentError
 
 WAYS = {"copy": copy.copy, "deepcopy": copy.deepcopy, "pickle": lambda thing: pickle.loads(pickle.dumps(thing))}
 
@@ -105,3 +106,50 @@ class Named(CallbackManager):
     def __init__(self, name: str) -> None:
         super().__init__([])
         self.name = name
+
+
+OF_EVERY_KIND = [CallbackManager(), LlamaDebugHandler(print_trace_on_end=False), TokenCountingHandler(str.split), Telling()]
+
+
+def pickled_elsewhere(thing: Any, **changed: Any) -> bytes:
+    """Return the pickle of a thing as a version writes it that lacks what is None here, and has more besides."""
+    (state,) = [part for part in thing.__reduce_ex__(2) if isinstance(part, dict)]
+    held = {name: value for name, value in {**state, **changed}.items() if value is not None or name not in changed}
+    return pickle.dumps(Rebuilt(type(thing), held))
+
+
+class Rebuilt:
+    """Is pickled as an object of a class, with any state."""
+
+    def __init__(self, kind: type, state: dict[str, Any]) -> None:
+        self.kind, self.state = kind, state
+
+    def __reduce__(self) -> Any:
+        return object.__new__, (self.kind,), self.state
+
+
+@pytest.mark.parametrize("thing", OF_EVERY_KIND, ids=lambda thing: type(thing).__name__)
+def test_a_pickle_of_a_version_that_kept_more_is_read(thing: Any) -> None:
+    read = pickle.loads(pickled_elsewhere(thing, of_later=1))
+    manager = read if isinstance(read, CallbackManager) else CallbackManager([read])
+    play(manager, "x")
+    assert manager.flush()
+    assert manager.handlers == ([] if manager is read else [read])
+    manager.close()
+
+
+@pytest.mark.parametrize(
+    ("thing", "lacking"),
+    [
+        (OF_EVERY_KIND[0], "handlers"),
+        (OF_EVERY_KIND[1], "events"),
+        (OF_EVERY_KIND[1], "event_ends_to_ignore"),
+        (OF_EVERY_KIND[2], "token_budget"),
+        (OF_EVERY_KIND[3], "time_limit"),
+    ],
+)
+def test_a_pickle_of_a_version_that_kept_less_says_so_when_it_is_read(thing: Any, lacking: str) -> None:
+    sentence = f"^this {type(thing).__name__} was pickled by another version of asyncrun, without {lacking}$"
+    with pytest.raises(ArgumentError, match=sentence) as caught:
+        pickle.loads(pickled_elsewhere(thing, **{lacking: None}))
+    assert "Make it anew" in str(caught.value.hint)
