@@ -74,11 +74,8 @@ class Completion(metaclass=ShortHelp):
     >>> from asyncrun.llms import OpenAIChat
     >>> from asyncrun.testing import FakeServer
     >>> async def main():
-    ...     async with FakeServer() as server:
-    ...         llm = OpenAIChat(model="m", base_url=server.base_url)
-    ...         completion = await llm.complete([Message("user", "Hello")])
-    ...         await llm.aclose()
-    ...         return completion
+    ...     async with FakeServer() as server, OpenAIChat(model="m", base_url=server.base_url) as llm:
+    ...         return await llm.complete([Message("user", "Hello")])
     >>> completion = asyncio.run(main())
     >>> completion.error is None, completion.usage.requests
     (True, 1)

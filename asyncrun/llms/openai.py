@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Unpack
+from types import TracebackType
+from typing import Any, Self, Unpack
 
 import orjson
 
@@ -190,6 +191,12 @@ class OpenAIChat(metaclass=ShortHelp):
     async def aclose(self) -> None:
         """Close the connections of the running loop; may be called twice."""
         await self.endpoint.leave_loop()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
 
     async def renew_connections(self) -> None:
         """Have new requests make new connections, as after the machine was suspended."""

@@ -75,10 +75,10 @@ class VectorStore(Protocol, metaclass=ShortHelpProtocol):
     `source` is who owns documents; only documents of the named source are ever touched. What an adapter cannot do, it refuses.
     Raises StorageError, SpaceMismatchError, and UsageError for a filter that cannot be parsed or a collection that is not there.
 
-    >>> import numpy as np, pathlib, tempfile
+    >>> import numpy as np, tempfile
     >>> from asyncrun.stores import SqliteStore
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     store: VectorStore = SqliteStore(pathlib.Path(folder, "index.db"))
+    ...     store: VectorStore = SqliteStore(f"{folder}/index.db")
     ...     store.open_collection(Collection("pets", "a-model", 2))
     ...     chunk = Chunk("Cats purr.", 0, 10, 0)
     ...     store.commit("pets", "me", [StoredDocument("cats", "v1", [chunk], np.array([[1, 0]], np.float32))])

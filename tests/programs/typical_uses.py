@@ -81,8 +81,8 @@ def embed_with_a_ledger(texts: Sequence[str]) -> Mapping[int, str]:
 
 async def chat(question: str) -> str:
     """A chat model of which nothing is believed that it has not said."""
-    async with asyncio.timeout(60):
-        completion = await OpenAIChat(model="gpt-5-mini").complete([Message("user", question)])
+    async with asyncio.timeout(60), OpenAIChat(model="gpt-5-mini") as llm:
+        completion = await llm.complete([Message("user", question)])
     match completion.answer:
         case Answer(text=str(text)):
             return text

@@ -49,8 +49,8 @@ class SqliteStore(metaclass=ShortHelp):
     Every method raises StorageError when the file cannot be used, TryLaterError when another process keeps it locked.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
         self._connection: sqlite3.Connection | None = None
         self._search = SqliteSearch()
         self._in_use = threading.RLock()

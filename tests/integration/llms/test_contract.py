@@ -10,9 +10,8 @@ from asyncrun.testing.server import FakeServer
 @pytest_asyncio.fixture
 async def llm():
     with FakeServer().in_thread() as server:
-        chat = OpenAIChat(model="m", base_url=server.base_url, system="In one word.")
-        yield chat
-        await chat.aclose()
+        async with OpenAIChat(model="m", base_url=server.base_url, system="In one word.") as chat:
+            yield chat
 
 
 class TestOpenAIChat(LlmContract):

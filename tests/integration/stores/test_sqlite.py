@@ -54,6 +54,13 @@ def test_it_tells_which_fields_of_metadata_its_documents_have(store):
     assert store.fields("others") == []
 
 
+def test_the_path_may_be_a_text(path, store):
+    store.open_collection(NOTES)
+    other = SqliteStore(str(path))
+    assert other.fingerprint("notes") == NOTES.fingerprint
+    other.close()
+
+
 def test_only_a_write_makes_the_file(tmp_path):
     store = SqliteStore(tmp_path / "made" / "index.db")
     assert store.marks("notes", "docs") == {}
