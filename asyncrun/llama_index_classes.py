@@ -18,7 +18,8 @@ _SECRETS = ("key", "token", "secret", "password")
 class LlamaIndexClass:
     """A class by its path, such as `llama_index.core.MockEmbedding`, and the arguments that it is made with.
 
-    `owner` is the part of the job file whose `options` these are.
+    `owner` is the part of the job file whose `options` these are, `more` has others of them; `make` among those is a method of the class
+    that makes an instance, such as `from_params`.
     """
 
     cls: type[Any]
@@ -32,8 +33,12 @@ class LlamaIndexClass:
 
         Raises ArgumentError when the class does not take its arguments.
         """
+        factory = self.cls if (name := self.more.get("make")) is None else getattr(self.cls, str(name), None)
+        if not callable(factory):
+            hint = f"Correct options.make of the {self.owner}."
+            raise ArgumentError(f"{self.cls.__name__} has no {printable(str(name), 100)}", hint=hint)
         try:
-            return self.cls(**args)
+            return factory(**args)
         except Exception as error:
             # Whatever it is: of a class that cannot be made there is nothing to try again.
             words = shown(str(error) or type(error).__name__)
@@ -41,15 +46,22 @@ class LlamaIndexClass:
             raise ArgumentError(f"{self.cls.__name__} cannot be made: {words}", hint=hint) from error
 
 
-def read_options(options: Mapping[str, Any] | None, base: str, kind: str, owner: str, more: tuple[str, ...] = ()) -> LlamaIndexClass:
-    """Return the class that `options` name by `class`, with its `args`; `more` are other keys that they may have, of mappings.
+@dataclass(frozen=True, slots=True)
+class ClassKind:
+    """A kind of class: what it must be derived from, what it is called, the part of the job file that names one, an example.
 
-    Args:
-        options: What the job file has.
-        base: The class of LlamaIndex that it must be derived from, with its module.
-        kind: What such a class is called: "embedding class".
-        owner: The part of the job file whose options these are.
-        more: What else options may have.
+    `more` are other keys than `class` and `args` that its options may have.
+    """
+
+    base: str
+    called: str
+    owner: str
+    example: str
+    more: tuple[str, ...] = ()
+
+
+def read_options(options: Mapping[str, Any] | None, kind: ClassKind) -> LlamaIndexClass:
+    """Return the class that `options` of the job file name by `class`, with its `args`.
 
     Raises ArgumentError for a class that is not there or of another kind, and for secrets among the arguments, MissingExtraError without
     LlamaIndex.
@@ -61,25 +73,25 @@ def read_options(options: Mapping[str, Any] | None, base: str, kind: str, owner:
             raise ArgumentError(
                 f"options.args.{name} would be kept with the run's settings", hint="Use api_key, or the class's own variable."
             )
-    if unknown := options.keys() - {"class", "args", *more}:
-        known = " and ".join(f"`{word}`" for word in ("class", "args", *more))
+    if unknown := options.keys() - {"class", "args", *kind.more}:
+        known = " and ".join(f"`{word}`" for word in ("class", "args", *kind.more))
         raise ArgumentError(f"options has no {min(unknown)}", hint=f"It has {known}.")
-    others = {word: dict(options.get(word) or {}) for word in more}
-    return LlamaIndexClass(_find(path, base, kind, owner), path, args, owner, others)
+    more = {word: options[word] for word in kind.more if options.get(word)}
+    return LlamaIndexClass(_find(path, kind), path, args, kind.owner, more)
 
 
-def _find(path: str, base: str, kind: str, owner: str) -> type[Any]:
+def _find(path: str, kind: ClassKind) -> type[Any]:
     try:
-        above = _attribute(base)
+        base = _attribute(kind.base)
     except (ImportError, AttributeError) as error:
         raise MissingExtraError("llama-index needs LlamaIndex, which is not installed", hint=_EXTRA) from error
     try:
         found = _attribute(path)
     except (ImportError, ValueError, AttributeError) as error:
-        hint = f"Install its package, and write options.class of the {owner} with its module, such as {base}."
+        hint = f"Install its package, and write options.class of the {kind.owner} with its module, such as {kind.example}."
         raise ArgumentError(f"there is no class {printable(path, 100)!r}", hint=hint) from error
-    if not (isinstance(found, type) and issubclass(found, above)):
-        raise ArgumentError(f"{printable(path, 100)} is no {kind} of LlamaIndex", hint=f"Correct options.class of the {owner}.")
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise ArgumentError(f"{printable(path, 100)} is no {kind.called} of LlamaIndex", hint=f"Correct options.class of the {kind.owner}.")
     return found
 
 

@@ -55,7 +55,10 @@ BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
         ("openai", "azure", "mistral", "heroku", "gemini", "ollama", "vllm", "llamacpp", "lmstudio", "litellm"),
         PartLocation("asyncrun.llms.openai:OpenAIChat"),
     ),
-    "stores": {"sqlite": PartLocation("asyncrun.stores.sqlite:SqliteStore")},
+    "stores": {
+        "sqlite": PartLocation("asyncrun.stores.sqlite:SqliteStore"),
+        "llama-index": PartLocation("asyncrun.stores.llama_index:LlamaIndexStore"),
+    },
     "readers": {
         "jsonl": PartLocation("asyncrun.readers.text_jsonl:read_jsonl"),
         "lines": PartLocation("asyncrun.readers.text_jsonl:read_lines"),

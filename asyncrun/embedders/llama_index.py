@@ -16,9 +16,16 @@ from asyncrun.endpoints.classify import Verdict, classify
 from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
 from asyncrun.endpoints.replies import DecodedReply, RequestError
 from asyncrun.http import Streaming
-from asyncrun.llama_index_classes import read_options
+from asyncrun.llama_index_classes import ClassKind, read_options
 from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType, Space
+
+_EMBEDDING = ClassKind(
+    base="llama_index.core.base.embeddings.base.BaseEmbedding",
+    called="embedding class",
+    owner="embedder",
+    example="llama_index.core.MockEmbedding",
+)
 
 
 class LlamaIndexEmbedding(HttpEmbedder):
@@ -52,7 +59,7 @@ class LlamaIndexEmbedding(HttpEmbedder):
         environ: Mapping[str, str] | None = None,
         **rest: Unpack[HttpOptions],
     ) -> None:
-        chosen = read_options(options, "llama_index.core.base.embeddings.base.BaseEmbedding", "embedding class", "embedder")
+        chosen = read_options(options, _EMBEDDING)
         path, args = chosen.path, chosen.args
         named = {"model_name": model, "api_key": api_key}
         # Nothing is posted there: the name of the class stands for the host in messages, and the key is known there to be masked in them.

@@ -31,7 +31,7 @@ MODEL_NEEDED = frozenset(
 """The providers that cannot be asked without the name of a model; the others have one to go by, or serve one alone."""
 LOCAL_KEYS = frozenset({"provider", "model", "dimensions", "document_prefix", "query_prefix", "space", "batch", "on_too_long", "on_empty"})
 """The keys that the provider local looks at: nobody is asked, so there is no address, no key, no limit and no price."""
-STORE_KEYS = {"sqlite": frozenset({"type", "path"})}
+STORE_KEYS = {"sqlite": frozenset({"type", "path"}), "llama-index": frozenset({"type", "path", "options", "url", "api_key"})}
 """The keys that a type of store looks at; a type that is not here takes them all."""
 
 
@@ -67,6 +67,8 @@ def check_store(store: StoreConfig, path: KeyPath, names: Names, findings: Findi
     """A store's type is known, and its keys are those of the type."""
     if names.check("stores", "store type", store.type, (*path, "type"), findings) and store.type in STORE_KEYS:
         _check_unused(store, STORE_KEYS[store.type], f"the store type {store.type}", path, findings)
+    if store.type == "llama-index" and not store.options.get("class"):
+        findings.add(path, "missing", "{class: llama_index.core.vector_stores.SimpleVectorStore}", missing="options")
 
 
 def check_llm(llm: LlmConfig, path: KeyPath, names: Names, findings: Findings) -> None:

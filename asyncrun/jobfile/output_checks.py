@@ -19,6 +19,7 @@ from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobfile.unavailable import Names
+from asyncrun.registry import BUILT_IN
 from asyncrun.state_folder import state_folder
 
 SQLITE_COMPANIONS = ("-wal", "-shm", "-journal")
@@ -151,7 +152,7 @@ def protect_parts(job: Job, shown: str, root: Path) -> Iterator[Protected]:
 
 def protect_store(what: str, store: StoreConfig, root: Path) -> Iterator[Protected]:
     """Yield the protection of a store's file or folder; a store behind an address has none. Blocks."""
-    if store.type == "sqlite":
+    if store.type in BUILT_IN["stores"]:
         yield protect_database(what, root / store.path)
     elif "path" in store.model_fields_set:
         yield protect_folder(what, root / store.path)

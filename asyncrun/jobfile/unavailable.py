@@ -13,7 +13,7 @@ PLANNED: dict[str, tuple[str, ...]] = {
         *("vllm", "llamacpp", "infinity", "lmstudio", "litellm", "llama-index"),
     ),
     "llms": ("openai", "azure", "mistral", "heroku", "gemini", "ollama", "vllm", "llamacpp", "lmstudio", "litellm"),
-    "stores": ("sqlite", "lancedb", "pgvector", "qdrant"),
+    "stores": ("sqlite", "lancedb", "pgvector", "qdrant", "llama-index"),
     "readers": ("text", "lines", "jsonl", "csv", "tsv", "parquet", "markdown", "html", "pdf", "docx"),
     "chunkers": ("sentence", "token", "markdown", "none"),
     "writers": ("jsonl", "parquet", "csv", "npy"),

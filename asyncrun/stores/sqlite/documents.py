@@ -19,8 +19,6 @@ from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError, Sums, chunk
 from asyncrun.stores.sqlite.collections import CollectionRow, as_text
 from asyncrun.stores.sqlite.filter_sql import json_path
 
-DOCUMENTS_AT_ONCE = 100
-"""The documents of one transaction."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -18,6 +18,7 @@ from asyncrun.humanize import counted
 from asyncrun.process_locks import hold_folder
 from asyncrun.records import Chunk
 from asyncrun.sqlite_files import LOG_ENDINGS, primary_code
+from asyncrun.stores.committing import DOCUMENTS_AT_ONCE
 from asyncrun.stores.interface import Collection, StoredDocument
 from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError, garbled, mixed
 from asyncrun.stores.sqlite.collections import (
@@ -30,7 +31,7 @@ from asyncrun.stores.sqlite.collections import (
     seal_words,
     words_sum,
 )
-from asyncrun.stores.sqlite.documents import DOCUMENTS_AT_ONCE, ChunkRow, DocumentRow, insert_document
+from asyncrun.stores.sqlite.documents import ChunkRow, DocumentRow, insert_document
 from asyncrun.stores.sqlite.file import connect, open_existing_file, open_file, reporting, transaction
 from asyncrun.stores.sqlite.proof import prove_collection, prove_file, read_document, read_head
 

@@ -18,6 +18,7 @@ from asyncrun.grammar.filter import parse_filter
 from asyncrun.records import Hit
 from asyncrun.short_help import ShortHelp
 from asyncrun.sqlite_files import can_write
+from asyncrun.stores.committing import by_transaction, check_document
 from asyncrun.stores.interface import Collection, SearchRequest, StoredDocument
 from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError
 from asyncrun.stores.sqlite.collections import (
@@ -29,11 +30,9 @@ from asyncrun.stores.sqlite.collections import (
     touch_collection,
     whole_collections,
 )
-from asyncrun.stores.sqlite.documents import DOCUMENTS_AT_ONCE, any_has_field, delete_document, insert_document, metadata_names
+from asyncrun.stores.sqlite.documents import any_has_field, delete_document, insert_document, metadata_names
 from asyncrun.stores.sqlite.file import open_existing_file, open_file, reporting, transaction
 from asyncrun.stores.sqlite.search import SqliteSearch
-
-CHUNKS_AT_ONCE = 2_000
 
 
 class SqliteStore(metaclass=ShortHelp):
@@ -83,12 +82,12 @@ class SqliteStore(metaclass=ShortHelp):
         Raises UsageError when the collection has not been opened, SpaceMismatchError for vectors of another size, ValueError for
         vectors that are not one finite row a chunk.
         """
-        for group in _groups(documents):
+        for group in by_transaction(documents):
             with self._writing() as connection:
                 known = self._known(connection, collection)
                 sums = known.sums
                 for document in group:
-                    _check(document, known)
+                    check_document(document, known.dimensions)
                     sums -= delete_document(connection, known, source, document.doc_id) or NO_SUMS
                     sums += insert_document(connection, known, source, document)
                 touch_collection(connection, known, sums)
@@ -217,34 +216,6 @@ class SqliteStore(metaclass=ShortHelp):
 
 
 _INGEST_FIRST = "Run the ingest job that fills it first, and check `store` and `collection` of the job."
-
-
-def _groups(documents: Iterable[StoredDocument]) -> Iterator[list[StoredDocument]]:
-    """Yield documents by the transaction; the next ones are drawn while no transaction is open."""
-    group: list[StoredDocument] = []
-    chunks = 0
-    for document in documents:
-        group.append(document)
-        chunks += len(document.chunks)
-        if len(group) >= DOCUMENTS_AT_ONCE or chunks >= CHUNKS_AT_ONCE:
-            yield group
-            group, chunks = [], 0
-    if group:
-        yield group
-
-
-def _check(document: StoredDocument, collection: CollectionRow) -> None:
-    if len(document.vectors) != len(document.chunks):
-        raise ValueError(f"document {document.doc_id!r} has {len(document.chunks)} chunks and {len(document.vectors)} vectors")
-    if len(document.chunks) == 0:
-        return
-    if document.vectors.shape[1] != collection.dimensions:
-        raise SpaceMismatchError(
-            f"the vectors of document {_shown(document.doc_id)} have {document.vectors.shape[1]} dimensions, "
-            f"those of its collection have {collection.dimensions}"
-        )
-    if not (abs(document.vectors) < float("inf")).all():
-        raise ValueError(f"document {document.doc_id!r} has a vector that is not finite")
 
 
 def _space(collection: Collection | CollectionRow) -> str:
