@@ -142,7 +142,10 @@ def _run_before(runs: Sequence[RunRecord], after: RunRecord) -> RunRecord:
 def runs_before(runs: Sequence[RunRecord], after: RunRecord) -> list[RunRecord]:
     """Return the runs before this one of the same job file, whatever path led to it; the earliest first."""
     earlier = runs[: next(index for index, run in enumerate(runs) if run.run_id == after.run_id)]
-    return [run for run in earlier if _is_same_file(Path(run.job_file or ""), Path(after.job_file or ""))]
+    ours = Path(after.job_file or "")
+    # Of thousands of runs nearly all have the same path.
+    same = {file: _is_same_file(Path(file or ""), ours) for file in {run.job_file for run in earlier}}
+    return [run for run in earlier if same[run.job_file]]
 
 
 def _is_same_file(one: Path, other: Path) -> bool:

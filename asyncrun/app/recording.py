@@ -135,7 +135,7 @@ def recorded_summary(result: RunResult, learned_limits: Mapping[str, Any]) -> di
 def _failures_of(job: JobResult) -> list[dict[str, Any]]:
     """Return the failed items of a job by reason, most first: how many, where the first of them stand, and what was said of those."""
     told = Counter(job.failed_by) | Counter(failure.reason for failure in job.failures)
-    groups = []
+    groups: list[dict[str, Any]] = []
     for reason, count in told.most_common(MOST_REASONS):
         failures = [failure for failure in job.failures if failure.reason == reason]
         messages = {_DIGITS.sub("0", failure.message): failure.message for failure in reversed(failures)}
@@ -148,6 +148,9 @@ def _failures_of(job: JobResult) -> list[dict[str, Any]]:
                 "messages": list(messages.values())[::-1][:MOST_TOLD],
             }
         )
+    if others := told.total() - sum(group["count"] for group in groups):
+        words = f"{len(told) - MOST_REASONS:,} other reasons: see `asyncrun failed`"
+        groups.append({"job": job.name, "reason": "others", "count": others, "places": [], "messages": [words]})
     return groups
 
 

@@ -162,3 +162,12 @@ def test_what_failed_is_recorded_by_its_reason_with_the_first_places_and_each_se
     ]
     assert summary["hints"] == {"notes": "Do this."}
     assert summary["learned_limits"] == {"here": {"requests": 60.0}}
+
+
+def test_of_thousands_of_reasons_the_most_frequent_are_recorded_and_the_others_counted() -> None:
+    job = JobResult("notes", "embed", Status.PARTIAL, 3, failed_by={f"reason {number}": 40 - number // 100 for number in range(3000)})
+    failures = recorded_summary(RunResult("r1", (job,), 1.0), {})["failures"]
+    assert len(failures) == 51
+    assert failures[0]["count"] == 40
+    assert sum(group["count"] for group in failures) == sum(job.failed_by.values())
+    assert failures[-1]["messages"] == ["2,950 other reasons: see `asyncrun failed`"]
