@@ -300,7 +300,7 @@ ONE_MISTAKE = {
     ),
     "unknown store type": (
         "stores: {docs: {type: §sqlit}}\njobs: [{name: a, kind: ingest, input: i, store: docs}]",
-        "stores.docs.type: unknown store type 'sqlit'; allowed: sqlite; did you mean 'sqlite'?",
+        "stores.docs.type: unknown store type 'sqlit'; allowed: llama-index, sqlite; did you mean 'sqlite'?",
     ),
     "an address that nobody can ping": (
         "notify: {ping: §hc-ping.example/secret}\njobs: [{JOB}]",
