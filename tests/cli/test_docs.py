@@ -86,10 +86,10 @@ def in_language(language: str) -> Any:
 
 
 def needs(block: Block) -> list[Any]:
-    """Return what a program of Python needs besides us."""
-    return [
-        pytest.mark.needs(need) for library, need in LIBRARIES.items() if re.search(rf"^(from|import) {library}", block.code, re.MULTILINE)
-    ]
+    """Return what a program of Python, or the store or the reader of a job file, needs besides us."""
+    named = [pytest.mark.needs("llama-index")] if re.search(r"(type|format): llama-index", block.code) else []
+    imported = (need for library, need in LIBRARIES.items() if re.search(rf"^(from|import) {library}", block.code, re.MULTILINE))
+    return [*named, *map(pytest.mark.needs, imported)]
 
 
 def test_every_block_is_fenced_and_says_what_it_is() -> None:
