@@ -173,7 +173,8 @@ class Embedded:
     `vectors` has the shape (len(positions), dimensions), float32; row `i` belongs to the text at `positions[i]` of the call.
     Every position of the call is either in `positions` or in `failures`. `truncated` holds positions that were cut to the limit.
     `comparison_tokens` are those of `usage` that the known text had, by which endpoints are compared. `error` is what ended the call early,
-    None when nothing did; then positions may be in neither, and what is there is paid for all the same.
+    None when nothing did; then positions may be in neither, and what is there is paid for all the same. `model` is who has answered, in
+    the server's own words, None where it says nothing.
     """
 
     vectors: Vectors
@@ -184,6 +185,7 @@ class Embedded:
     waits: Waits = Waits()
     comparison_tokens: int = 0
     error: AsyncrunError | None = None
+    model: str | None = None
 
     def or_raise(self) -> Embedded:
         """Return it, or raise the error that ended the call early."""

@@ -216,7 +216,7 @@ class HttpEmbedder(BaseEmbedding):
             self._per_byte.add(tokens=reply.tokens, size=size)
         failed = splitter.answered(part, proof.rejected, successes=endpoint.circuit.successes)
         failures = tuple(EmbedFailure(index, reason, proof.rejected[index]) for index, reason in failed.items())
-        return Embedded(proof.vectors, proof.positions, failures, usage=usage, waits=result.waits)
+        return Embedded(proof.vectors, proof.positions, failures, usage=usage, waits=result.waits, model=reply.model)
 
     def _failed(self, result: CallFailure, part: Part, splitter: Splitter) -> Embedded:
         """Return what a call without an answer means for the texts of its part, and learn from it."""

@@ -137,4 +137,5 @@ def merge_outcomes(parts: Sequence[Embedded]) -> Embedded:
         sum((part.waits for part in parts), Waits()),
         sum(part.comparison_tokens for part in parts),
         next((part.error for part in parts if part.error is not None), None),
+        next((part.model for part in parts if part.model is not None), None),
     )

@@ -86,6 +86,7 @@ def _described(answer: Embedded) -> dict[str, object]:
         **({"dimensions": answer.vectors.shape[1]} if answer.positions else {}),
         "failed": len(answer.failures),
         "tokens": usage.tokens,
+        **({"response_model": answer.model} if answer.model else {}),
         "requests": usage.requests,
         "retries": usage.retries,
         **answer.waits.payload(),

@@ -68,7 +68,7 @@ class Completion(metaclass=ShortHelp):
     """What came of one conversation, and what it took in every case.
 
     `answer` is the model's, or why this conversation has none; None where `error` has ended the call early, which says nothing about the
-    conversation: AuthError, QuotaError, ThrottledError, OutageError, EndpointError.
+    conversation: AuthError, QuotaError, ThrottledError, OutageError, EndpointError. `model` is who has answered, in the server's own words.
 
     >>> import asyncio
     >>> from asyncrun.llms import OpenAIChat
@@ -85,6 +85,7 @@ class Completion(metaclass=ShortHelp):
     usage: Usage = field(default_factory=Usage)
     waits: Waits = field(default_factory=Waits)
     error: AsyncrunError | None = None
+    model: str | None = None
 
 
 OnText = Callable[[str], object]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, NamedTuple, Self, Unpack
 
 import orjson
 
@@ -23,7 +23,7 @@ from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import ArgumentError, AsyncrunError
 from asyncrun.humanize import did_you_mean
 from asyncrun.llms.interface import Completion, Declined, Message, OnText, Price
-from asyncrun.llms.openai_replies import CONTENT_FILTER, AnswerStream, filtered, read_answer
+from asyncrun.llms.openai_replies import CONTENT_FILTER, AnswerStream, filtered, read_answer, read_model
 from asyncrun.packing import TokensPerByte, byte_size
 from asyncrun.records import Answer, Space
 from asyncrun.short_help import ShortHelp
@@ -69,6 +69,14 @@ _ROWS = (
     ChatProvider(vendors.LITELLM),
 )
 CHAT_PROVIDERS: Mapping[str, ChatProvider] = {row.vendor.name: row for row in _ROWS}
+
+
+class _Answered(NamedTuple):
+    """An answer, what it has cost, and which model the server says it is of."""
+
+    answer: Answer
+    cost: float | None = None
+    model: str | None = None
 
 
 class OpenAIChat(metaclass=ShortHelp):
@@ -185,8 +193,8 @@ class OpenAIChat(metaclass=ShortHelp):
             return Completion(None, usage, waits, error)
         if isinstance(came, CallFailure):
             return Completion(Declined(came.verdict.reason, came.message, requests), usage, waits)
-        answer, cost = came.value
-        return Completion(answer, replace(usage, tokens=answer.tokens, cost=cost), waits)
+        answer, cost, model = came.value
+        return Completion(answer, replace(usage, tokens=answer.tokens, cost=cost), waits, model=model)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; may be called twice."""
@@ -202,30 +210,30 @@ class OpenAIChat(metaclass=ShortHelp):
         """Have new requests make new connections, as after the machine was suspended."""
         await self.endpoint.renew_connections()
 
-    async def _ask(self, messages: Sequence[Message], on_text: OnText | None) -> CallAnswer[tuple[Answer, float | None]] | CallFailure:
-        """Ask until there is an answer (with what it has cost) or a failure."""
+    async def _ask(self, messages: Sequence[Message], on_text: OnText | None) -> CallAnswer[_Answered] | CallFailure:
+        """Ask until there is an answer or a failure."""
         limit = {} if self.max_output_tokens is None else {self._limit: self.max_output_tokens}
         body = {**self._body, "messages": [asdict(message) for message in messages], **limit}
         counting = {} if on_text is None else self._stream_options
         body |= {**counting, **self._extra, "stream": on_text is not None}
         came = await self.endpoint.call(
             orjson.dumps(body),
-            lambda reply: (read_answer(reply.document), reply.cost),
+            lambda reply: _Answered(read_answer(reply.document), reply.cost, read_model(reply.document)),
             tokens=self.tokens_of(messages),
-            used=lambda value: value[0].tokens or None,
+            used=lambda value: value.answer.tokens or None,
             streamed=None if on_text is None else StreamedCall(partial(AnswerStream, on_text), self._max_silence),
         )
         if isinstance(came, CallFailure):
             if not filtered(came.verdict.words) or came.verdict.failure not in (FailureClass.UNKNOWN, FailureClass.ITEM):
                 return came
-            came = CallAnswer((Answer(None, CONTENT_FILTER), None), came.usage, came.waits)
+            came = CallAnswer(_Answered(Answer(None, CONTENT_FILTER)), came.usage, came.waits)
         self.endpoint.proven = True
-        answer, cost = came.value
+        answer, cost, _ = came.value
         if answer.input_tokens:
             self._per_byte.add(tokens=answer.input_tokens, size=_size(messages))
         if cost is None and self.price is not None:
             cost = self.price.of(answer.input_tokens, answer.output_tokens)
-        return replace(came, value=(answer, cost))
+        return replace(came, value=came.value._replace(cost=cost))
 
     def _telling(self, on_text: OnText, canary: Canary) -> OnText:
         """Return what tells a piece of a text; whoever waits for the first answer need not wait for its last word."""

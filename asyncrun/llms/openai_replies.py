@@ -39,6 +39,16 @@ def read_answer(document: Any) -> Answer:
     return Answer(text, reason if isinstance(reason, str) else None, *_counts(document.get("usage")))
 
 
+def read_model(document: Any) -> str | None:
+    """Return the model that a decoded reply names, None where it names none.
+
+    >>> read_model({"model": "gpt-4o-mini-2024-07-18", "choices": []})
+    'gpt-4o-mini-2024-07-18'
+    """
+    found = document.get("model") if isinstance(document, dict) else None
+    return found if isinstance(found, str) else None
+
+
 def filtered(words: str) -> bool:
     """Tell whether the words of a refused request say that a content filter has stopped it (Azure: 400 with the code content_filter).
 
@@ -82,6 +92,7 @@ class AnswerStream:
         self._texts: dict[str, list[str]] = {"content": [], REFUSAL: []}
         self._finish_reason: str | None = None
         self._usage: Any = None
+        self._model: str | None = None
 
     def add(self, event: Any) -> None:
         """Take the next chunk. Raises BadReplyError where it has another shape."""
@@ -89,6 +100,7 @@ class AnswerStream:
         if not isinstance(choices, list):
             raise BadReplyError("an event of the stream has no list of answers under `choices`")
         self._usage = event.get("usage") or self._usage
+        self._model = read_model(event) or self._model
         # Of several answers the first is read, as of a whole reply; the chunk that counts the tokens has none.
         for choice in choices:
             if isinstance(choice, Mapping) and not choice.get("index"):
@@ -116,4 +128,5 @@ class AnswerStream:
         if self._finish_reason is None:
             raise BadReplyError("the stream ends before the answer does")
         message = {name: "".join(texts) if texts else None for name, texts in self._texts.items()}
-        return {"choices": [{"message": message, "finish_reason": self._finish_reason}], "usage": self._usage}
+        choices = [{"message": message, "finish_reason": self._finish_reason}]
+        return {"choices": choices, "usage": self._usage, "model": self._model}

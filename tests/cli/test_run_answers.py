@@ -289,6 +289,9 @@ def test_the_trace_tells_of_every_question_and_holds_no_word_of_it(asyncrun: Com
     assert len(chats) == 6
     told = {each["key"]: each["value"] for each in chats[0]["attributes"]}
     assert told["gen_ai.operation.name"] == {"stringValue": "chat"}
+    answered = [{each["key"]: each["value"] for each in span["attributes"]}.get("gen_ai.response.model") for span in spans]
+    assert answered.count({"stringValue": "gpt"}) == 6
+    assert answered.count({"stringValue": "m"}) == len([span for span in spans if span["name"] == "embeddings m"]) > 0
     assert told["gen_ai.response.finish_reasons"] == {"arrayValue": {"values": [{"stringValue": "stop"}]}}
     assert int(told["gen_ai.usage.output_tokens"]["intValue"]) == 5
     assert "resume" not in json.dumps(chats)

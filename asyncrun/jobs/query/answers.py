@@ -210,6 +210,7 @@ async def ask(question: Question, answering: Answering, context: JobContext) -> 
 def _described(completion: Completion) -> dict[Any, object]:
     usage, answer = completion.usage, completion.answer
     payload: dict[Any, object] = {"tokens": usage.tokens, "requests": usage.requests, "retries": usage.retries}
+    payload |= {"response_model": completion.model} if completion.model else {}
     if isinstance(answer, Answer):
         payload |= {
             EventPayload.RESPONSE: answer.text,

@@ -39,6 +39,7 @@ OPENINFERENCE_KINDS = {
 _OPERATIONS = {CBEventType.EMBEDDING.value: "embeddings", CBEventType.LLM.value: "chat", CBEventType.RETRIEVE.value: "retrieval"}
 _SHARED = {
     "provider": ("gen_ai.provider.name",),
+    "response_model": ("gen_ai.response.model",),
     "dimensions": ("gen_ai.embeddings.dimension.count",),
     "server.address": ("server.address",),
     "error.type": ("error.type",),

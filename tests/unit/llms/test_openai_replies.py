@@ -3,7 +3,7 @@
 import pytest
 
 from asyncrun.endpoints.replies import BadReplyError
-from asyncrun.llms.openai_replies import AnswerStream, filtered, read_answer
+from asyncrun.llms.openai_replies import AnswerStream, filtered, read_answer, read_model
 from asyncrun.records import Answer
 
 
@@ -110,6 +110,14 @@ USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 )
 def test_the_chunks_of_a_stream_are_the_answer_that_would_have_come_whole(chunks, words, answer):
     assert streamed(*chunks) == (words, answer)
+
+
+def test_a_stream_names_its_model_as_a_whole_reply_does():
+    stream = AnswerStream(lambda _: None)
+    stream.add(chunk("Yes.", model="gpt-2026-10"))
+    stream.add(chunk(reason="stop", model=None))
+    assert read_model(stream.document()) == "gpt-2026-10"
+    assert [read_model(document) for document in ({}, {"model": 7}, None, [])] == [None] * 4
 
 
 @pytest.mark.parametrize("chunks", [[], [chunk("Yes.")], [{}], [None], [[]], [{"choices": None}], [{"choices": {"delta": {}}}]])

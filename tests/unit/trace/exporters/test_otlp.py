@@ -76,6 +76,7 @@ def test_one_embedding_span_under_both_conventions(runs: list[RunRecord], maker)
     maker.add(
         *("embedding", 0, 1, job),
         **{"model_name": "small", "provider": "mistral", "tokens": 9, "dimensions": 384, "server.address": "here", "retries": 2},
+        response_model="small-2026-10",
     )
     _, outer, span = spans_of(otlp_document(runs[0], maker.spans, NOW))
     assert (span["name"], span["kind"], span["status"]) == ("embeddings small", 3, {"code": 1})
@@ -85,6 +86,7 @@ def test_one_embedding_span_under_both_conventions(runs: list[RunRecord], maker)
         "asyncrun.status": "succeeded",
         "gen_ai.operation.name": "embeddings",
         "gen_ai.request.model": "small",
+        "gen_ai.response.model": "small-2026-10",
         "embedding.model_name": "small",
         "gen_ai.provider.name": "mistral_ai",
         "gen_ai.usage.input_tokens": "9",
@@ -106,7 +108,7 @@ def test_one_embedding_span_under_both_conventions(runs: list[RunRecord], maker)
 
 def test_one_chat_span_under_both_conventions(runs: list[RunRecord], maker) -> None:
     spoken = {"model_name": "gpt", "provider": "openai", "tokens": 9, "input_tokens": 7, "output_tokens": 2, "finish_reason": "stop"}
-    maker.add("llm", 0, 1, max_tokens=50, **spoken)
+    maker.add("llm", 0, 1, max_tokens=50, response_model="gpt-2026-10", **spoken)
     _, span = spans_of(otlp_document(runs[0], maker.spans, NOW))
     assert (span["name"], span["kind"]) == ("chat gpt", 3)
     assert attributes_of(span) == {
@@ -115,6 +117,7 @@ def test_one_chat_span_under_both_conventions(runs: list[RunRecord], maker) -> N
         "asyncrun.status": "succeeded",
         "gen_ai.operation.name": "chat",
         "gen_ai.request.model": "gpt",
+        "gen_ai.response.model": "gpt-2026-10",
         "gen_ai.request.max_tokens": "50",
         "llm.model_name": "gpt",
         "gen_ai.provider.name": "openai",
