@@ -12,12 +12,15 @@ from typing import TypeVar
 from asyncrun.aio.bridge import asyncio_run
 
 T = TypeVar("T")
+R = TypeVar("R")
 Work = Callable[[Callable[[T], object]], Awaitable[object]]
 """Runs to its end, and tells what it is given a function for; what it returns is not looked at."""
 
 
-async def produced(work: Work[T]) -> AsyncGenerator[T]:
-    """Yield what the work tells, as it comes, and raise what it raises behind all that it has told.
+async def produced(work: Work[T], show: Callable[[T], R]) -> AsyncGenerator[R]:
+    """Yield what the work tells, as it comes and as it is shown, and raise what it raises behind all that it has told.
+
+    What was told and not yet read is kept as it was told: `show` is called when its turn has come.
 
     It begins with the first step, in a task with a copy of the context: events that it opens do not enclose those of the reader. Closing
     the generator cancels the work and waits for its end.
@@ -25,10 +28,10 @@ async def produced(work: Work[T]) -> AsyncGenerator[T]:
     >>> async def count(tell: Callable[[int], object]) -> None:
     ...     tell(1)
     ...     tell(2)
-    >>> async def main() -> list[int]:
-    ...     return [number async for number in produced(count)]
+    >>> async def main() -> list[str]:
+    ...     return [number async for number in produced(count, str)]
     >>> asyncio.run(main())
-    [1, 2]
+    ['1', '2']
     """
     told: asyncio.Queue[tuple[T] | None] = asyncio.Queue()
 
@@ -39,7 +42,7 @@ async def produced(work: Work[T]) -> AsyncGenerator[T]:
     task.add_done_callback(lambda _: told.put_nowait(None))
     try:
         while (value := await told.get()) is not None:
-            yield value[0]
+            yield show(value[0])
         await task
     finally:
         task.cancel()
@@ -47,7 +50,7 @@ async def produced(work: Work[T]) -> AsyncGenerator[T]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def produced_in_thread(work: Work[T]) -> Generator[T]:
+def produced_in_thread(work: Work[T], show: Callable[[T], R]) -> Generator[R]:
     """Yield as `produced` does, from code that is not asynchronous: the work runs in a thread with a loop of its own.
 
     It goes on while the reader does something else. Closing the generator, and Ctrl-C, cancel the work and wait for its end.
@@ -55,8 +58,8 @@ def produced_in_thread(work: Work[T]) -> Generator[T]:
     >>> async def count(tell: Callable[[int], object]) -> None:
     ...     tell(1)
     ...     tell(2)
-    >>> list(produced_in_thread(count))
-    [1, 2]
+    >>> list(produced_in_thread(count, str))
+    ['1', '2']
     """
     told: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
     begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[object]]] = []
@@ -83,7 +86,7 @@ def produced_in_thread(work: Work[T]) -> Generator[T]:
         while (value := told.get()) is not None:
             if isinstance(value, BaseException):
                 raise value
-            yield value[0]
+            yield show(value[0])
     finally:
         closed.set()
         if begun:

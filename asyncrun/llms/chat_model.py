@@ -17,13 +17,22 @@ from asyncrun.endpoints.endpoint import EndpointOptions
 from asyncrun.errors import ArgumentError
 from asyncrun.llms.interface import Completion, Llm, Message, Price, StreamingLlm
 from asyncrun.llms.openai import OpenAIChat
-from asyncrun.llms.responses import ChatResponse, CompletionResponse, answer_of, chat_response, completion_response, message_of
+from asyncrun.llms.responses import (
+    ChatResponse,
+    CompletionResponse,
+    R,
+    Respond,
+    answer_of,
+    chat_response,
+    completion_response,
+    message_of,
+    so_far,
+)
 from asyncrun.records import Answer
 from asyncrun.short_help import ShortHelp
 
 T = TypeVar("T")
-R = TypeVar("R", ChatResponse, CompletionResponse)
-Respond = Callable[[Answer], R]
+Stream = tuple[Work[str | R], Callable[[str | R], R]]
 
 
 class ChatModel(metaclass=ShortHelp):
@@ -83,19 +92,21 @@ class ChatModel(metaclass=ShortHelp):
 
         Raises ArgumentError for a model that does not stream.
         """
-        return produced(self._streamed_chat(messages))
+        return produced(*self._streamed_chat(messages))
 
     async def astream_complete(self, prompt: str) -> AsyncGenerator[CompletionResponse]:
         """Return what yields the answer to a prompt as it is written, see `astream_chat`."""
-        return produced(self._streamed_complete(prompt))
+        return produced(*self._streamed_complete(prompt))
 
     def stream_chat(self, messages: Sequence[Any]) -> Generator[ChatResponse]:
         """Return what yields the answer to messages, as `astream_chat`, for code that is not asynchronous; a thread reads it."""
-        return produced_in_thread(self._closing(self._streamed_chat(messages)))
+        work, show = self._streamed_chat(messages)
+        return produced_in_thread(self._closing(work), show)
 
     def stream_complete(self, prompt: str) -> Generator[CompletionResponse]:
         """Return what yields the answer to a prompt, as `astream_complete`, for code that is not asynchronous; a thread reads it."""
-        return produced_in_thread(self._closing(self._streamed_complete(prompt)))
+        work, show = self._streamed_complete(prompt)
+        return produced_in_thread(self._closing(work), show)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; the model opens them anew when it is used again."""
@@ -107,33 +118,26 @@ class ChatModel(metaclass=ShortHelp):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.aclose()
 
-    def _streamed_chat(self, messages: Sequence[Any]) -> Work[ChatResponse]:
+    def _streamed_chat(self, messages: Sequence[Any]) -> Stream[ChatResponse]:
         conversation, asked = [message_of(message) for message in messages], {EventPayload.MESSAGES: list(messages)}
         return self._streamed(conversation, asked, EventPayload.RESPONSE, chat_response)
 
-    def _streamed_complete(self, prompt: str) -> Work[CompletionResponse]:
+    def _streamed_complete(self, prompt: str) -> Stream[CompletionResponse]:
         return self._streamed(self.llm.messages(prompt), {EventPayload.PROMPT: prompt}, EventPayload.COMPLETION, completion_response)
 
-    def _streamed(self, messages: Sequence[Message], asked: Mapping[Any, Any], word: EventPayload, respond: Respond[R]) -> Work[R]:
-        """Return the work that tells the responses of a stream."""
+    def _streamed(self, messages: Sequence[Message], asked: Mapping[Any, Any], word: EventPayload, respond: Respond[R]) -> Stream[R]:
+        """Return the work that tells the words of an answer and then its response, and how they are shown."""
         llm = self.llm
         if not isinstance(llm, StreamingLlm):
             raise ArgumentError(f"{type(llm).__name__} does not stream", hint="Ask for the whole answer: `chat`, `complete`.")
 
-        async def work(tell: Callable[[R], object]) -> None:
-            text = ""
+        def ended(answer: Answer) -> R:
+            return replace(respond(answer), delta="")
 
-            def told(delta: str) -> None:
-                nonlocal text
-                text += delta
-                tell(replace(respond(Answer(text, None)), delta=delta, additional_kwargs={}, raw={}))
+        async def work(tell: Callable[[str | R], object]) -> None:
+            tell(await self._told(partial(llm.stream, messages, tell), asked, word, ended))
 
-            def ended(answer: Answer) -> R:
-                return replace(respond(answer), delta="")
-
-            tell(await self._told(partial(llm.stream, messages, told), asked, word, ended))
-
-        return work
+        return work, so_far(respond)
 
     async def _told(self, ask: Callable[[], Awaitable[Completion]], asked: Mapping[Any, Any], word: EventPayload, respond: Respond[R]) -> R:
         """Return the response to what is asked, and tell of the call where somebody listens."""
@@ -156,10 +160,10 @@ class ChatModel(metaclass=ShortHelp):
         result: T = run_then_leave(work, self.llm.aclose)
         return result
 
-    def _closing(self, work: Work[R]) -> Work[R]:
+    def _closing(self, work: Work[T]) -> Work[T]:
         """Return the work in a loop of its own, whose connections end with it."""
 
-        async def in_a_loop_of_its_own(tell: Callable[[R], object]) -> None:
+        async def in_a_loop_of_its_own(tell: Callable[[T], object]) -> None:
             try:
                 await work(tell)
             finally:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, cast
 
 from asyncrun.errors import ItemError, Reason
 from asyncrun.llms.interface import Completion, Declined, Message, Role
@@ -50,6 +50,30 @@ class CompletionResponse(metaclass=ShortHelp):
 
     def __str__(self) -> str:
         return self.text
+
+
+R = TypeVar("R", ChatResponse, CompletionResponse)
+Respond = Callable[[Answer], R]
+"""Puts an answer into the form of a response."""
+
+
+def so_far(respond: Respond[R]) -> Callable[[str | R], R]:
+    """Return what makes responses out of the words of a stream, each with all words so far; what is a response stays as it is.
+
+    >>> show = so_far(completion_response)
+    >>> [show(word).text for word in ("Yes", ", of course")]
+    ['Yes', 'Yes, of course']
+    """
+    text = ""
+
+    def show(told: str | R) -> R:
+        nonlocal text
+        if not isinstance(told, str):
+            return told
+        text += told
+        return replace(respond(Answer(text, None)), delta=told, additional_kwargs={}, raw={})
+
+    return show
 
 
 def message_of(given: Any) -> Message:

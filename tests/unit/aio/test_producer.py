@@ -37,10 +37,10 @@ class Work:
 
 @pytest.mark.asyncio
 async def test_all_that_was_told_comes_and_then_the_error():
-    assert [number async for number in produced(Work())] == [1, 2]
+    assert [number async for number in produced(Work(), int)] == [1, 2]
     numbers = []
     with pytest.raises(LookupError, match="gone"):
-        async for number in produced(Work(LookupError("gone"))):
+        async for number in produced(Work(LookupError("gone")), int):
             numbers += [number]
     assert numbers == [1, 2]
 
@@ -49,7 +49,7 @@ async def test_all_that_was_told_comes_and_then_the_error():
 async def test_the_work_sees_the_readers_context_and_does_not_change_it():
     work = Work()
     token = WHERE.set("reader")
-    numbers = produced(work)
+    numbers = produced(work, int)
     async for _ in numbers:
         assert WHERE.get() == "reader"
     WHERE.reset(token)
@@ -59,7 +59,7 @@ async def test_the_work_sees_the_readers_context_and_does_not_change_it():
 @pytest.mark.asyncio
 async def test_a_generator_that_is_closed_or_whose_reader_is_cancelled_stops_the_work():
     closed = Work(endless=True)
-    numbers = produced(closed)
+    numbers = produced(closed, int)
     assert await anext(numbers) == 1
     await numbers.aclose()
     assert closed.ended.is_set()
@@ -67,7 +67,7 @@ async def test_a_generator_that_is_closed_or_whose_reader_is_cancelled_stops_the
     cancelled, second = Work(endless=True), asyncio.Event()
 
     async def read():
-        async for number in produced(cancelled):
+        async for number in produced(cancelled, int):
             if number == 2:
                 second.set()
 
@@ -82,7 +82,7 @@ async def test_a_generator_that_is_closed_or_whose_reader_is_cancelled_stops_the
 @pytest.mark.asyncio
 async def test_what_is_never_read_never_begins():
     work = Work()
-    await produced(work).aclose()
+    await produced(work, int).aclose()
     assert work.seen is None
 
 
@@ -103,11 +103,11 @@ def call(request):
 
 
 def test_without_await_all_that_was_told_comes_and_then_the_error(call):
-    assert call(lambda: list(produced_in_thread(Work()))) == [1, 2]
+    assert call(lambda: list(produced_in_thread(Work(), int))) == [1, 2]
     numbers = []
 
     def read():
-        for number in produced_in_thread(Work(LookupError("gone"))):
+        for number in produced_in_thread(Work(LookupError("gone")), int):
             numbers.extend([number])
 
     with pytest.raises(LookupError, match="gone"):
@@ -119,7 +119,7 @@ def test_without_await_a_generator_that_is_closed_stops_the_work(call):
     work = Work(endless=True)
 
     def read():
-        numbers = produced_in_thread(work)
+        numbers = produced_in_thread(work, int)
         first = next(numbers)
         numbers.close()
         return first
@@ -133,7 +133,17 @@ def test_without_await_the_context_is_the_readers_too():
     work = Work()
     token = WHERE.set("reader")
     try:
-        assert [WHERE.get() for _ in produced_in_thread(work)] == ["reader"] * 2
+        assert [WHERE.get() for _ in produced_in_thread(work, int)] == ["reader"] * 2
     finally:
         WHERE.reset(token)
     assert work.seen == "reader"
+
+
+@pytest.mark.asyncio
+async def test_what_is_shown_is_made_when_it_is_read():
+    shown = []
+    numbers = produced(Work(), lambda number: shown.append(number) or number)
+    assert await anext(numbers) == 1
+    await asyncio.sleep(0)
+    assert shown == [1]
+    assert [number async for number in numbers] == shown[1:] == [2]
