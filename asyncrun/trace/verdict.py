@@ -57,7 +57,8 @@ def verdict(run: RunRecord, now: float) -> str:
     items, ok, failed, skipped = (_count(run.summary, name) for name in ("items", "ok", "failed", "skipped"))
     if status == "succeeded":
         return _success(items, ok, skipped, _count(run.summary, "cached")) + took
-    done = f"{ok:,} of {counted(items, 'item')} done"
+    # Of a run that has not come to its end the others are not counted.
+    done = f"{ok:,} of {counted(items, 'item')} done" if status == "partial" else f"{counted(ok, 'item')} done"
     parts = [done, *([f"{failed:,} failed"] if failed else []), *([f"{skipped:,} skipped"] if skipped else [])]
     if status == "partial":
         return ", ".join(parts) + took

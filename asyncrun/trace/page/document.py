@@ -109,13 +109,13 @@ def _warnings(run: RunRecord, now: float) -> list[str]:
 def _tiles(run: RunRecord, forest: Sequence[SpanNode], now: float) -> list[dict[str, str]]:
     """Return the figures of the run: a label, a value, and what else is to be said of it."""
     told = run.summary if run.ended is not None else _so_far(forest)
-    of_all = "of " if run.ended is not None else "so far, of "
+    at_end = run.status_at(now) in ("succeeded", "partial")
     seconds = run.seconds if run.seconds is not None else max((now if run.status_at(now) == RUNNING else run.seen) - run.started, 0.0)
     items, ok, failed, cached, skipped = (_number(told, name) for name in ("items", "ok", "failed", "cached", "skipped"))
     requests, retries, tokens = (_number(told, name) for name in ("requests", "retries", "tokens"))
     cost, bound = told.get("cost"), told.get("bound_by")
     tiles = [
-        _tile("ok", f"{ok:,}", of_all + counted(items, "item"), "good" if ok else ""),
+        _tile("ok", f"{ok:,}", f"of {counted(items, 'item')}" if at_end else "so far", "good" if ok else ""),
         _tile("failed", f"{failed:,}", f"{failed / items:.2%}" if failed and items else "", "bad" if failed else ""),
         _tile("cached", f"{cached:,}", "done before" if cached else ""),
         *([_tile("skipped", f"{skipped:,}")] if skipped else []),

@@ -36,7 +36,7 @@ function ending({ job, status, reason, hint }) {
   return make("li", "", make("b", "", job), ` ${status}: ${reason}`, hint ? make("p", "hint", hint) : null);
 }
 
-const WHAT = { item: "items", event: "events", attempt: "attempts, tried again", others: "and others" };
+const WHAT = { item: "items", event: "events", attempt: "attempts", others: "and others" };
 
 function failureTable(groups) {
   const rows = groups.map(({ what, job, reason, count, places, words }) => [

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.humanize import counted
 from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.span_tree import number_of
+from asyncrun.trace.span_tree import FOLDED, number_of
 from asyncrun.trace.verdict import jobs_of
 from asyncrun.trace.views.slow_and_failed import failures_of
 
 MOST_GROUPS = 200
 """Rows of the table of failures; what comes after them is counted."""
-MOST_WORDS = 3
-"""Different sentences of a server that are shown of one reason."""
+MOST_TOLD = 3
+"""Places, and different sentences, that are shown of one reason."""
 
 
 def endings(run: RunRecord) -> list[dict[str, Any]]:
@@ -44,78 +45,84 @@ def _reason(job: Mapping[str, Any]) -> str:
     return "no reason is recorded"
 
 
+@dataclass(slots=True)
+class _Group:
+    """What failed in a job for one reason: how often, and of the first ones where they were and what was said of them."""
+
+    what: str
+    job: str
+    reason: str
+    count: int = 0
+    places: dict[str, None] = field(default_factory=dict)
+    words: dict[str, None] = field(default_factory=dict)
+
+    def add(self, count: int, places: Iterable[str], words: Iterable[str]) -> None:
+        self.count += count
+        self.places.update(dict.fromkeys(places))
+        self.words.update(dict.fromkeys(words))
+
+    def shown(self) -> dict[str, Any]:
+        told = {"places": list(self.places)[:MOST_TOLD], "words": list(self.words)[:MOST_TOLD]}
+        return {"what": self.what, "job": self.job, "reason": self.reason, "count": self.count, **told}
+
+
 def failed_groups(run: RunRecord, spans: Sequence[Span]) -> list[dict[str, Any]]:
     """Return what failed: `{what, job, reason, count, places, words}`, items first, then events, then other attempts.
 
     Items are those of the run's summary; `words` are what was said of the first ones of a reason, each once.
     """
-    items = [
-        {
-            "what": "item",
-            "job": str(group.get("job")),
-            "reason": str(group.get("reason")),
-            "count": group.get("count"),
-            "places": [str(place) for place in _listed(group.get("places"))],
-            "words": [str(words) for words in _listed(group.get("messages"))],
-        }
-        for group in _listed(run.summary.get("failures"))
-        if isinstance(group, Mapping)
-    ]
-    events = [
-        {
-            "what": "event",
-            "job": failure.path[0].removeprefix(f"{CBEventType.ASYNC_JOB.value} "),
-            "reason": failure.kind or "failed",
-            "count": failure.count,
-            "places": [" > ".join(failure.path[1:])] if failure.path[1:] else [],
-            "words": [failure.message] if failure.message else [],
-        }
-        for failure in failures_of(run, spans)
-        # A job that failed has its reason told above.
-        if failure.path[1:] or failure.kind
-    ]
-    told = {(group["job"], group["reason"]) for group in items}
-    attempts = [group for group in _attempts(spans) if (group["job"], group["reason"]) not in told]
-    found = [*sorted(items, key=lambda group: -_size(group)), *events, *attempts]
-    return [*found[:MOST_GROUPS], *_rest(found[MOST_GROUPS:])]
+    items = sorted(_items(run), key=lambda group: -group.count)
+    told = {(group.job, group.reason) for group in items}
+    attempts = [group for group in _attempts(spans) if (group.job, group.reason) not in told]
+    found = [*items, *_events(run, spans), *attempts]
+    rest = _Group("others", "", "", sum(group.count for group in found[MOST_GROUPS:]))
+    rest.add(0, (), [f"{counted(len(found) - MOST_GROUPS, 'more reason')}: see `asyncrun failed` and `asyncrun trace errors`"])
+    return [group.shown() for group in (*found[:MOST_GROUPS], *([rest] if len(found) > MOST_GROUPS else []))]
+
+
+def _items(run: RunRecord) -> Iterator[_Group]:
+    for told in _listed(run.summary.get("failures")):
+        if isinstance(told, Mapping):
+            group = _Group("item", str(told.get("job")), str(told.get("reason")))
+            count, places, words = told.get("count"), _listed(told.get("places")), _listed(told.get("messages"))
+            group.add(count if isinstance(count, int) else 0, map(str, places), map(str, words))
+            yield group
+
+
+def _events(run: RunRecord, spans: Sequence[Span]) -> list[_Group]:
+    """Return the events that failed; where one says what the end of a job says, that is told above."""
+    said = {_plain(str(job["reason"])) for job in jobs_of(run.summary) if job.get("reason")}
+    found: dict[tuple[str, str, str], _Group] = {}
+    for failure in failures_of(run, spans):
+        job, place = failure.path[0].removeprefix(f"{CBEventType.ASYNC_JOB.value} "), " > ".join(failure.path[1:])
+        if _plain(failure.message) not in said and (place or failure.kind):
+            key = (job, failure.kind, _plain(failure.message))
+            group = found.setdefault(key, _Group("event", job, failure.kind or "failed"))
+            # Of what differs in numbers alone the first is enough.
+            words = [failure.message] if failure.message and not group.words else []
+            group.add(failure.count, [place] if place else [], words)
+    return list(found.values())
+
+
+def _attempts(spans: Sequence[Span]) -> list[_Group]:
+    """Return the attempts that failed, by job and by what their failure means."""
+    jobs: dict[int | None, str] = {}
+    found: dict[tuple[str, str], _Group] = {}
+    for span in spans:
+        job = jobs[span.id] = jobs.get(span.parent, span.name or span.type)
+        if span.type != CBEventType.ATTEMPT.value:
+            continue
+        failed = round(number_of(span, "folded.failed")) if FOLDED in span.attributes else int(span.status == "failed")
+        if failed:
+            words = str(span.attributes.get("error.message", ""))
+            found.setdefault((job, span.name), _Group("attempt", job, span.name)).add(failed, (), [words] if words else [])
+    return sorted(found.values(), key=lambda group: -group.count)
+
+
+def _plain(words: str) -> str:
+    """Return words without the numbers in which those of one mistake differ."""
+    return re.sub(r"\d+", "0", words)
 
 
 def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _size(group: Mapping[str, Any]) -> int:
-    return group["count"] if isinstance(group["count"], int) else 0
-
-
-def _rest(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    if not groups:
-        return []
-    words = f"{counted(len(groups), 'more reason')}: asyncrun trace errors, asyncrun failed"
-    return [{"what": "others", "job": "", "reason": "", "count": sum(map(_size, groups)), "places": [], "words": [words]}]
-
-
-@dataclass(slots=True)
-class _Tally:
-    count: int = 0
-    words: dict[str, None] = field(default_factory=dict)
-
-
-def _attempts(spans: Sequence[Span]) -> list[dict[str, Any]]:
-    """Return the attempts that failed, by job and by what their failure means: most of them the next attempt made good."""
-    jobs: dict[int | None, str] = {}
-    tallies: dict[tuple[str, str], _Tally] = {}
-    for span in spans:
-        jobs[span.id] = jobs.get(span.parent, span.name or span.type)
-        if span.type != CBEventType.ATTEMPT.value:
-            continue
-        failed = round(number_of(span, "folded.failed")) if "folded.count" in span.attributes else int(span.status == "failed")
-        if failed:
-            tally = tallies.setdefault((jobs[span.id], span.name), _Tally())
-            tally.count += failed
-            if words := str(span.attributes.get("error.message", "")):
-                tally.words.setdefault(words)
-    return [
-        {"what": "attempt", "job": job, "reason": reason, "count": tally.count, "places": [], "words": list(tally.words)[:MOST_WORDS]}
-        for (job, reason), tally in sorted(tallies.items(), key=lambda pair: -pair[1].count)
-    ]

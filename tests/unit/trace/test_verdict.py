@@ -27,7 +27,7 @@ COUNTS = {"items": 1000, "ok": 990, "failed": 8, "skipped": 2, "cached": 0}
         (
             "failed",
             {**COUNTS, "jobs": [{"status": "succeeded"}, {"status": "failed", "reason": "8 of 1000 items failed, 5 may (max_failures)"}]},
-            "Failed after 2 s: 8 of 1000 items failed, 5 may (max_failures); 990 of 1,000 items done, 8 failed, 2 skipped",
+            "Failed after 2 s: 8 of 1000 items failed, 5 may (max_failures); 990 items done, 8 failed, 2 skipped",
         ),
         ("stopped", {}, "Stopped after 2 s"),
     ],

@@ -54,6 +54,17 @@ def test_folded_attempts_count_and_an_event_says_where_it_failed(maker: SpanMake
     assert (attempts["reason"], attempts["count"]) == ("transient", 120)
 
 
+def test_events_that_differ_in_numbers_are_one_and_what_a_job_says_of_its_end_is_not_told_again(maker: SpanMaker) -> None:
+    job = maker.add("async_job", 0, 9, name="notes", status="failed")
+    for number in range(3):
+        words = f"the budget is reached: the next call needs ${number}"
+        maker.add("embedding", number, 9, job, status="failed", error__type="BudgetError", error__message=words)
+    maker.add("embedding", 1, 9, job, status="failed", error__type="AuthError", error__message="no such key")
+    run = run_with(jobs=[{"name": "notes", "status": "failed", "reason": "no such key"}])
+    [budget] = failed_groups(run, maker.spans)
+    assert (budget["reason"], budget["count"], budget["places"]) == ("BudgetError", 3, ["embedding"])
+
+
 def test_three_thousand_reasons_are_shown_as_far_as_a_person_reads() -> None:
     failures = [{"job": "a", "reason": f"reason {number}", "count": 33, "places": [], "messages": []} for number in range(3000)]
     found = failed_groups(run_with(failures=failures), [])
