@@ -113,7 +113,7 @@ def _tiles(run: RunRecord, forest: Sequence[SpanNode], now: float) -> list[dict[
     seconds = run.seconds if run.seconds is not None else max((now if run.status_at(now) == RUNNING else run.seen) - run.started, 0.0)
     items, ok, failed, cached, skipped = (_number(told, name) for name in ("items", "ok", "failed", "cached", "skipped"))
     requests, retries, tokens = (_number(told, name) for name in ("requests", "retries", "tokens"))
-    cost, bound = told.get("cost"), told.get("bound_by")
+    bound = told.get("bound_by")
     tiles = [
         _tile("ok", f"{ok:,}", f"of {counted(items, 'item')}" if at_end else "so far", "good" if ok else ""),
         _tile("failed", f"{failed:,}", f"{failed / items:.2%}" if failed and items else "", "bad" if failed else ""),
@@ -122,9 +122,13 @@ def _tiles(run: RunRecord, forest: Sequence[SpanNode], now: float) -> list[dict[
         _tile("time", duration(seconds), f"{(ok - cached) / seconds:,.1f} items/s" if ok > cached and seconds else ""),
         _tile("requests", f"{requests:,}", f"{retries:,} retried" if retries else ""),
         _tile("tokens", f"{tokens:,}", f"{tokens / seconds:,.0f}/s" if tokens and seconds else ""),
-        _tile("cost", dollars(cost) if isinstance(cost, int | float) else "unknown", "" if cost is not None else "no price is given"),
+        *([_cost(told.get("cost"))] if run.ended is not None else []),
     ]
     return [*tiles, _tile("bound by", str(bound).replace("_", " "), _BOUND_BY.get(str(bound), ""))] if bound else tiles
+
+
+def _cost(cost: object) -> dict[str, str]:
+    return _tile("cost", dollars(cost)) if isinstance(cost, int | float) else _tile("cost", "unknown", "no price is given")
 
 
 def _tile(label: str, value: str, note: str = "", tone: str = "") -> dict[str, str]:
