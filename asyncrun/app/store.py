@@ -19,6 +19,7 @@ from asyncrun.app.report import Report
 from asyncrun.app.request import Request
 from asyncrun.app.store_search import Asked, StoreSearch
 from asyncrun.app.store_words import Documents, EmbedderWords, describe_input, find_embedder, literally, load_store
+from asyncrun.callbacks.base import CallbackManager, current_manager
 from asyncrun.errors import JobFileError, UsageError
 from asyncrun.jobfile.job_keys import IngestionKeys
 from asyncrun.jobfile.jobs import StoredCollection
@@ -31,9 +32,6 @@ from asyncrun.short_help import ShortHelp
 from asyncrun.state_folder import LEDGER, state_file_exists, state_folder
 from asyncrun.stores.interface import SearchMode
 
-if TYPE_CHECKING:
-    from asyncrun.callbacks.base import CallbackManager
-
 T = TypeVar("T")
 
 
@@ -41,7 +39,8 @@ class Store(metaclass=ShortHelp):
     """A store, opened once for many questions; `Store.open` makes one.
 
     Args of `search`: one question, or a list of them, whose hits come as a list each. `asearch` and `aingest` are the same inside of an
-    event loop. A search records no run and writes nothing; the store's file and the embedder stay open until `close`.
+    event loop. A search records no run and writes nothing; the store's file and the embedder stay open until `close`. Handlers hear of a
+    search as LlamaIndex tells of one: a RETRIEVE event with QUERY_STR and NODES (the hits), and in it EMBEDDING events.
 
     >>> with tempfile.TemporaryDirectory() as folder, Store.open(f"{folder}/index.db") as store:
     ...     report = store.ingest([{"id": "a", "text": "Cats purr."}, {"id": "b", "text": "Dogs bark."}], "pets")
@@ -49,10 +48,18 @@ class Store(metaclass=ShortHelp):
     ['a']
     """
 
-    def __init__(self, config: StoreConfig, builder: JobBuilder, embedder: EmbedderConfig | None, close: ExitStack) -> None:
+    def __init__(
+        self,
+        config: StoreConfig,
+        builder: JobBuilder,
+        embedder: EmbedderConfig | None,
+        close: ExitStack,
+        callback_manager: CallbackManager | None = None,
+    ) -> None:
         self._config = config
         self._builder = builder
         self._embedder = embedder
+        self._manager = callback_manager
         self._filled: dict[str, EmbedderConfig] = {}
         self._search = StoreSearch(builder.store(config), builder.models, builder.ledger)
         self._close: ExitStack | None = close
@@ -68,6 +75,7 @@ class Store(metaclass=ShortHelp):
         variables: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
         state_dir: str | Path | None = None,
+        callback_manager: CallbackManager | None = None,
     ) -> Store:
         """Open a store. Blocks for as long as it takes to read the job file.
 
@@ -78,6 +86,7 @@ class Store(metaclass=ShortHelp):
             variables: values of `${...}`, before those of `environ`.
             environ: the environment, with the keys of providers; None: that of the process.
             state_dir: another state folder than the one beside the job file, or beside the store.
+            callback_manager: whose handlers are told of what is done with the store; None: those of the manager that encloses a call.
 
         Raises JobFileError for a job file or an embedder with mistakes, UsageError for a name that is not there, StorageError.
         """
@@ -93,7 +102,7 @@ class Store(metaclass=ShortHelp):
                 ledger_path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / LEDGER
             ledger = Ledger(ledger_path)
             stack.callback(ledger.close)
-            return cls(config, JobBuilder(request, job_file, ledger), chosen, stack.pop_all())
+            return cls(config, JobBuilder(request, job_file, ledger), chosen, stack.pop_all(), callback_manager)
 
     @overload
     def search(
@@ -185,7 +194,7 @@ class Store(metaclass=ShortHelp):
             collection: where they go.
             embedder: what embeds; None: as for `search`.
             show_progress: shows bars on a terminal and plain lines elsewhere, on stderr.
-            callback_manager: its handlers are told of the events of the run.
+            callback_manager: its handlers are told of the events of the run; None: as of a search.
             keys: other keys of an ingest job: `chunk`, `source`, `prune`, `max_delete`, `max_failures`, ...
 
         What is finished is sent by no later call, what has not changed is left alone, and with `prune=True` what is no longer among the
@@ -225,7 +234,7 @@ class Store(metaclass=ShortHelp):
                 text=described.text,
             )
             try:
-                report = await arun_request(request, show_progress=show_progress, callback_manager=callback_manager)
+                report = await arun_request(request, show_progress=show_progress, callback_manager=callback_manager or self._told())
             except JobFileError as error:
                 raise without_places(error, "jobs[0].") from None
         self._filled[collection] = chosen
@@ -272,7 +281,10 @@ class Store(metaclass=ShortHelp):
     async def _found(self, texts: Sequence[str], collection: str, asked: Asked) -> list[list[Hit]]:
         self._opened()
         embedder = None if asked.mode == "keyword" else await asyncio.to_thread(self._embedder_of, collection)
-        return await self._search.search(texts, collection, embedder, asked)
+        return await self._search.search(texts, collection, embedder, asked, self._told())
+
+    def _told(self) -> CallbackManager:
+        return self._manager or current_manager() or CallbackManager()
 
     async def _leaving_loop(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work on a loop that ends with it: connections of that loop end, too."""

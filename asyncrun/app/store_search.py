@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.app.model_builder import ModelBuilder
+from asyncrun.callbacks.base import CallbackManager
+from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import ItemError, SpaceMismatchError
 from asyncrun.jobfile.sections import EmbedderConfig
 from asyncrun.jobs.space_check import check_space
@@ -42,15 +45,25 @@ class StoreSearch:
     ledger: Ledger
     one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
-    async def search(self, texts: Sequence[str], collection: str, embedder: EmbedderConfig | None, asked: Asked) -> list[list[Hit]]:
+    async def search(
+        self, texts: Sequence[str], collection: str, embedder: EmbedderConfig | None, asked: Asked, manager: CallbackManager
+    ) -> list[list[Hit]]:
         """Return the hits of each question; `embedder` is that of the collection, None where nothing is to be embedded.
 
-        Raises what `asyncrun.Store.search` raises.
+        Handlers of the manager are told of a RETRIEVE event, and in it of an EMBEDDING event for each request. Raises what
+        `asyncrun.Store.search` raises.
         """
-        model = await asyncio.to_thread(self._ready, collection, embedder)
-        vectors = [None] * len(texts) if model is None else await embed_questions(texts, model)
-        requests = [SearchRequest(text, vector, asked.mode, asked.top_k, asked.filter) for text, vector in zip(texts, vectors, strict=True)]
-        return await asyncio.to_thread(self._ask, collection, requests)
+        asked_for = texts[0] if len(texts) == 1 else list(texts)
+        started = {EventPayload.QUERY_STR: asked_for, EventPayload.TOP_K: asked.top_k, "name": collection}
+        with manager.event(CBEventType.RETRIEVE, payload=started) as event:
+            model = await asyncio.to_thread(self._ready, collection, embedder)
+            vectors = [None] * len(texts) if model is None else await embed_questions(texts, model, manager)
+            requests = [
+                SearchRequest(text, vector, asked.mode, asked.top_k, asked.filter) for text, vector in zip(texts, vectors, strict=True)
+            ]
+            found = await asyncio.to_thread(self._ask, collection, requests)
+            event.on_end({EventPayload.NODES: found[0] if len(texts) == 1 else found})
+        return found
 
     def _ready(self, collection: str, config: EmbedderConfig | None) -> Embedder | None:
         """Return what embeds, once it is known that the collection is there and of its space: no request is paid in vain. Blocks."""
@@ -73,10 +86,10 @@ class StoreSearch:
             return self.store.search(collection, requests)
 
 
-async def embed_questions(texts: Sequence[str], embedder: Embedder) -> list[Vectors]:
+async def embed_questions(texts: Sequence[str], embedder: Embedder, manager: CallbackManager) -> list[Vectors]:
     """Return the vectors of questions. Raises ItemError for the first that has none, and what ended a call."""
     batches = list(pack(((at, byte_size(text)) for at, text in enumerate(texts)), embedder.batch, lambda: embedder.tokens_per_byte))
-    calls = [partial(embedder.aembed, [texts[at] for at in batch], InputType.QUERY) for batch in batches]
+    calls = [partial(_embed_batch, [texts[at] for at in batch], embedder, manager) for batch in batches]
     answers: list[Embedded] = [await calls[0]()] if len(calls) == 1 else await run_jobs(calls, workers=embedder.workers)
     vectors: dict[int, Vectors] = {}
     for batch, answer in zip(batches, answers, strict=True):
@@ -87,3 +100,15 @@ async def embed_questions(texts: Sequence[str], embedder: Embedder) -> list[Vect
             raise ItemError(f"{which}{failure.message}", reason=failure.reason, hint="Ask with another text.")
         vectors.update((batch[at], vector) for at, vector in zip(answer.positions, answer.vectors, strict=True))
     return [vectors[at] for at in range(len(texts))]
+
+
+async def _embed_batch(texts: Sequence[str], embedder: Embedder, manager: CallbackManager) -> Embedded:
+    about = {"class_name": type(embedder).__name__, "model_name": embedder.model_name}
+    started: dict[str, Any] = {EventPayload.SERIALIZED: about, EventPayload.MODEL_NAME: embedder.model_name}
+    # A manager of LlamaIndex has no word for what is below an event of this type.
+    with manager.event(CBEventType.EMBEDDING, payload=started) as event, getattr(event, "enclosing", nullcontext)():
+        answer = await embedder.aembed(texts, InputType.QUERY)
+        if manager.handlers:
+            rows = answer.vectors.tolist()
+            event.on_end({EventPayload.CHUNKS: list(texts), EventPayload.EMBEDDINGS: rows, "tokens": answer.usage.tokens})
+    return answer

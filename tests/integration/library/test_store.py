@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import asyncrun
-from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
+from asyncrun.callbacks import CallbackManager, CBEventType, EventPayload, LlamaDebugHandler
 from asyncrun.errors import ItemError, JobFileError, LockedError, SpaceMismatchError, UsageError
 from asyncrun.jobs import QueryJob
 from asyncrun.results import Status
@@ -280,3 +280,55 @@ def test_handlers_are_told_of_an_ingestion() -> None:
     with asyncrun.Store.open("index.db") as store:
         store.ingest(PETS, "pets", callback_manager=CallbackManager([debug]))
     assert debug.get_event_pairs(CBEventType.NODE_PARSING)
+
+
+def is_told_of(debug: LlamaDebugHandler, manager: CallbackManager, texts: list[str]) -> bool:
+    """Tell whether a search of these questions was told as a RETRIEVE event with an EMBEDDING event in it."""
+    [start, end] = debug.get_event_pairs(CBEventType.RETRIEVE)[-1]
+    [begun, ended] = debug.get_event_pairs(CBEventType.EMBEDDING)[-1]
+    assert start.payload is not None
+    assert end.payload is not None
+    assert begun.payload is not None
+    assert ended.payload is not None
+    assert begun.id_ in manager.trace_map[start.id_]
+    assert start.payload[EventPayload.QUERY_STR] == (texts[0] if len(texts) == 1 else texts)
+    assert ended.payload[EventPayload.CHUNKS] == texts
+    assert len(ended.payload[EventPayload.EMBEDDINGS]) == len(texts)
+    assert {EventPayload.MODEL_NAME, EventPayload.SERIALIZED} <= begun.payload.keys()
+    nodes = end.payload[EventPayload.NODES] if len(texts) == 1 else end.payload[EventPayload.NODES][0]
+    return [hit.doc_id for hit in nodes] == ["dog"]
+
+
+def test_the_handlers_of_a_store_hear_of_searches_and_of_what_is_put_in(server: FakeServer) -> None:
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    manager = CallbackManager([debug])
+    with asyncrun.Store.open("index.db", embedder=embedder(server), callback_manager=manager) as store:
+        store.ingest(PETS, "pets")
+        put_in = debug.get_event_pairs(CBEventType.EMBEDDING)
+        assert put_in
+        assert store.search("Dogs bark.", "pets", top_k=1)
+        assert is_told_of(debug, manager, ["Dogs bark."])
+        store.search(["Dogs bark.", "Cats purr."], "pets", top_k=1)
+        assert is_told_of(debug, manager, ["Dogs bark.", "Cats purr."])
+        store.search("bark", "pets", mode="keyword")
+        assert len(debug.get_event_pairs(CBEventType.RETRIEVE)) == 3
+        assert len(debug.get_event_pairs(CBEventType.EMBEDDING)) == len(put_in) + 2
+        with pytest.raises(UsageError):
+            store.search("x", "nowhere")
+        assert EventPayload.EXCEPTION in (debug.get_event_pairs(CBEventType.RETRIEVE)[-1][1].payload or {})
+
+
+def test_without_a_manager_of_its_own_a_store_tells_the_one_around_a_call(server: FakeServer) -> None:
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    manager = CallbackManager([debug])
+    with asyncrun.Store.open("index.db", embedder=embedder(server)) as store:
+        store.ingest(PETS, "pets")
+        assert debug.get_events() == []
+        with manager.as_trace("asked"), manager.event(CBEventType.QUERY, event_id="outer"):
+            store.search("Dogs bark.", "pets", top_k=1)
+            assert is_told_of(debug, manager, ["Dogs bark."])
+        [pair] = debug.get_event_pairs(CBEventType.RETRIEVE)
+        assert pair[0].id_ in manager.trace_map["outer"]
+        with manager.event(CBEventType.QUERY):
+            store.ingest([{"id": "owl", "text": "Owls hoot."}], "pets")
+        assert len(debug.get_event_pairs(CBEventType.EMBEDDING)) == 2
