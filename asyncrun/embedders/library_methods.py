@@ -86,14 +86,20 @@ class LibraryMethods(metaclass=ShortHelpABC):
 
     async def aget_text_embedding(self, text: str) -> list[float]:
         """Return the vector of a document. Raises ItemError when it has none."""
-        return (await self.aget_text_embeddings([text]))[0]
+        if not (self.callback_manager.handlers or current_manager()):
+            return _rows(await self.aembed([text], InputType.DOCUMENT), 1)[0]
+        return (await self._told([text], InputType.DOCUMENT))[0]
 
     async def aget_text_embeddings(self, texts: Sequence[str]) -> list[list[float]]:
         """Return the vectors of documents that make one batch, in their order. Raises ItemError when one has none."""
+        if not (self.callback_manager.handlers or current_manager()):
+            return _rows(await self.aembed(texts, InputType.DOCUMENT), len(texts))
         return await self._told(texts, InputType.DOCUMENT)
 
     async def aget_query_embedding(self, query: str) -> list[float]:
         """Return the vector of a query. Raises ItemError when it has none."""
+        if not (self.callback_manager.handlers or current_manager()):
+            return _rows(await self.aembed([query], InputType.QUERY), 1)[0]
         return (await self._told([query], InputType.QUERY))[0]
 
     async def aget_text_embedding_batch(self, texts: Sequence[str], show_progress: bool = False, **_: Any) -> list[list[float]]:
@@ -104,7 +110,10 @@ class LibraryMethods(metaclass=ShortHelpABC):
         from asyncrun.aio.jobs import run_jobs
 
         async def one_batch(batch: list[int]) -> list[list[float]]:
-            return await self._told([texts[position] for position in batch], InputType.DOCUMENT, batch)
+            sent = [texts[position] for position in batch]
+            if not (self.callback_manager.handlers or current_manager()):
+                return _rows(await self.aembed(sent, InputType.DOCUMENT), len(sent), batch)
+            return await self._told(sent, InputType.DOCUMENT, batch)
 
         jobs = [partial(one_batch, batch) for batch in self._batches(texts)]
         own = self.callback_manager if self.callback_manager.handlers and isinstance(self.callback_manager, CallbackManager) else None
@@ -157,10 +166,8 @@ class LibraryMethods(metaclass=ShortHelpABC):
         return similarity(embedding1, embedding2, mode)
 
     async def _told(self, texts: Sequence[str], input_type: InputType, numbers: Sequence[int] | None = None) -> list[list[float]]:
-        """Return the vectors of one request, and tell of it where somebody listens."""
-        manager = self.callback_manager if self.callback_manager.handlers else current_manager()
-        if manager is None or not manager.handlers:
-            return _rows(await self.aembed(texts, input_type), len(texts), numbers)
+        """Return the vectors of one request, and tell of it. Where nobody listens this is not called: a call more is 3 % of a request."""
+        manager = self.callback_manager if self.callback_manager.handlers else current_manager() or self.callback_manager
         about = {"class_name": self.class_name(), "model_name": self.model_name, "embed_batch_size": self.embed_batch_size}
         started: dict[str, Any] = {EventPayload.SERIALIZED: about, EventPayload.MODEL_NAME: self.model_name}
         # A manager of LlamaIndex has no word for what is below an event of this type.
