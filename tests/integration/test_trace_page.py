@@ -285,6 +285,12 @@ def test_a_newer_document_of_the_run_is_shown_in_the_place_of_the_old_one(opened
     assert len(opened.rows()) == 3
     assert "embedding" in opened.chosen()
     assert "unfinished" in opened.row("unfinished")
+    # Also when it has become one of many.
+    many = [Span("r", 7 + at, 1, "embedding", "", STARTED + 18 + at, STARTED + 19 + at, "succeeded") for at in range(8)]
+    document = json.loads(json.dumps(page_document(RUN, [*later, *many], STARTED + 3000)))
+    opened.driver.execute_script('document.dispatchEvent(new CustomEvent("run-document", {detail: arguments[0]}))', document)
+    assert "× 10" in opened.row("× 10")
+    assert opened.find("#details h3").text == "embedding"
 
 
 def test_a_hundred_thousand_spans(opened: Opened, tmp_path: Path) -> None:

@@ -21,11 +21,13 @@ MOST_PIECES = 1000
 class PageRow(NamedTuple):
     """One line of the tree: an event, or many that are alike; times are microseconds since the run's start.
 
-    `kind`, `name` and `status` are places in the list of texts. `track` is that of its bar in the timeline, `NO_TRACK` for none: what
-    happens inside of a batch is drawn on the batch's track. `folded` is 1 for one span that stands for many events. `percentiles` (p50,
-    p95, max) is there only for many events.
+    `id` is that of the span, of many the negative one of the first: it stays while a run goes on, and the place of a row does not. `kind`,
+    `name` and `status` are places in the list of texts. `track` is that of its bar in the timeline, `NO_TRACK` for none: what happens
+    inside of a batch is drawn on the batch's track. `folded` is 1 for one span that stands for many events. `percentiles` (p50, p95,
+    max) is there only for many events.
     """
 
+    id: int
     level: int
     kind: int
     name: int
@@ -142,6 +144,7 @@ def _row(group: Sequence[SpanNode], level: int, tracks: Mapping[int, int], texts
 def _row_of_one(node: SpanNode, level: int, tracks: Mapping[int, int], texts: _Texts, began: float) -> PageRow:
     span = node.span
     return PageRow(
+        span.id,
         level,
         texts.number(span.type),
         texts.number(span.name),
@@ -162,6 +165,7 @@ def _row_of_one(node: SpanNode, level: int, tracks: Mapping[int, int], texts: _T
 def _row_of_many(group: Sequence[SpanNode], level: int, texts: _Texts, began: float) -> PageRow:
     span = group[0].span
     return PageRow(
+        -span.id,
         level,
         texts.number(span.type),
         texts.number(span.name if all(node.span.name == span.name for node in group) else ""),

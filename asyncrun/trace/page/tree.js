@@ -1,6 +1,6 @@
 // The events as a tree of which only the lines in sight are in the page, however many there are.
 
-const [LEVEL, KIND, NAME, STATUS, START, END, TOOK, OWN, COUNT, FAILED, TRACK, FOLDED, SPREAD, MORE] = Array(14).keys();
+const [ID, LEVEL, KIND, NAME, STATUS, START, END, TOOK, OWN, COUNT, FAILED, TRACK, FOLDED, SPREAD, MORE] = Array(15).keys();
 
 // The rows stand in reading order, so all below a row lie between it and `after`; `above` is the parent, the number of rows for none.
 function readEvents({ texts, rows, lanes, path, length }) {
@@ -22,8 +22,6 @@ function readEvents({ texts, rows, lanes, path, length }) {
     name: (index) => texts[rows[index][NAME]],
     status: (index) => texts[rows[index][STATUS]],
     isBad: (index) => rows[index][FAILED] > 0 || texts[rows[index][STATUS]] === "failed",
-    // What a row is called however the run goes on: its place may change.
-    key: (index) => `${rows[index][LEVEL]} ${texts[rows[index][KIND]]} ${texts[rows[index][NAME]]} ${rows[index][START]}`,
   };
 }
 
@@ -42,27 +40,26 @@ function makeTree(onChoose) {
   const box = byId("tree"), list = byId("rows");
   let events = readEvents({ texts: [], rows: [], lanes: [], path: [], length: 0 }), open = new Uint8Array(0), shown = [], chosen = -1, high = 30;
 
+  // What was open stays open, and what was chosen is chosen, wherever it stands now.
   function load(found) {
-    const turned = new Map(), before = chosen < 0 ? null : events.key(chosen);
-    for (let index = 0; index < events.size; index++) if (open[index] !== Number(opensItself(events, index))) turned.set(events.key(index), open[index]);
+    const before = chosen < 0 ? 0 : events.rows[chosen][ID], was = new Map();
+    for (let index = 0; index < events.size; index++) if (events.below[index]) was.set(events.rows[index][ID], open[index]);
     events = found;
     open = new Uint8Array(events.size);
     chosen = -1;
     for (let index = 0; index < events.size; index++) {
-      open[index] = opensItself(events, index);
-      if (!turned.size && before === null) continue;
-      const key = events.key(index);
-      if (turned.has(key)) open[index] = turned.get(key);
-      if (key === before) chosen = index;
+      const id = events.rows[index][ID];
+      open[index] = was.get(id) ?? opensItself(index);
+      if (id === before) chosen = index;
     }
     layOut();
     return chosen;
   }
 
   // A batch stays closed: what is inside of it is drawn in its bar.
-  function opensItself(of, index) {
-    if (of.isMany(index) || of.kind(index) !== "async_job") return of.size <= 60 && !of.isMany(index);
-    return of.size <= 300 || (of.rows[index][LEVEL] === 0 && of.below[of.size] <= 50);
+  function opensItself(index) {
+    if (events.isMany(index) || events.kind(index) !== "async_job") return events.size <= 60 && !events.isMany(index);
+    return events.size <= 300 || (events.rows[index][LEVEL] === 0 && events.below[events.size] <= 50);
   }
 
   function layOut() {
@@ -160,10 +157,11 @@ function makeTree(onChoose) {
     if (index === chosen || event.target.closest(".twist")) turn(index, open[index] ? 0 : 1);
     choose(index);
   });
-  // By keyboard alone: what a click goes to must not be drawn anew under it.
+  // Not of a click: what it goes to must not be drawn anew under it.
   box.addEventListener("focus", () => chosen < 0 && box.matches(":focus-visible") && choose(0));
   box.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey || chosen < 0) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || !events.size) return;
+    if (chosen < 0) chosen = 0;
     const at = shown.indexOf(chosen), page = Math.max(Math.floor(box.clientHeight / high) - 1, 1);
     const go = (to) => choose(shown[Math.min(Math.max(to, 0), shown.length - 1)]);
     const moves = {
