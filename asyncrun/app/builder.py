@@ -48,6 +48,7 @@ from asyncrun.writers.interface import companions, open_writer
 if TYPE_CHECKING:
     from asyncrun.chunkers.interface import Chunker
     from asyncrun.llms.interface import Llm
+    from asyncrun.readers.llama_index import LlamaIndexDocuments
     from asyncrun.stores.interface import VectorStore
 
 
@@ -82,6 +83,7 @@ class JobBuilder:
     _deadline: float | None = None
     _run_budget: RunBudget | None = None
     _stores: list[VectorStore] = field(default_factory=list)
+    _documents: dict[str, LlamaIndexDocuments] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rng = random.Random()  # noqa: S311  # jitter, no secret
@@ -121,6 +123,8 @@ class JobBuilder:
         await self.models.aclose()
         for store in self._stores:
             await asyncio.to_thread(store.close)
+        for documents in self._documents.values():
+            await asyncio.to_thread(documents.close)
 
     def embedder(self, job: Job) -> Embedder:
         """Return the embedder of a job. Blocks."""
@@ -161,7 +165,7 @@ class JobBuilder:
             paths=config.paths,
             inline=config.items,
             exclude=config.exclude,
-            format=config.format,
+            format="auto" if config.options else config.format,
             text=config.text,
             id=config.id,
             metadata=config.metadata,
@@ -169,7 +173,17 @@ class JobBuilder:
             duplicates=config.duplicates,
             allow_empty=config.allow_empty,
             stdin=self.stdin,
+            documents=self.documents(config) if config.options else None,
         )
+
+    def documents(self, config: InputConfig) -> LlamaIndexDocuments:
+        """Return the documents of a reader of LlamaIndex, loaded once for all jobs that name it alike. Raises UsageError."""
+        from asyncrun.readers.llama_index import LlamaIndexDocuments
+
+        identity = repr(config.options)
+        if identity not in self._documents:
+            self._documents[identity] = LlamaIndexDocuments(config.options)
+        return self._documents[identity]
 
     def output(self, config: OutputConfig) -> JobOutput:
         """Return an output of a job."""

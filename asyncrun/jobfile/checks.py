@@ -8,6 +8,7 @@ from asyncrun.grammar.file_formats import input_format
 from asyncrun.jobfile.entries import JobEntry, Parts
 from asyncrun.jobfile.field_types import Model
 from asyncrun.jobfile.input_checks import input_path
+from asyncrun.jobfile.input_output import LLAMA_INDEX
 from asyncrun.jobfile.jobs import Chunking, setting_of
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.output_checks import check_format
@@ -117,7 +118,7 @@ def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -
         if store is not None and isinstance(findings.node(entry.path("store")), Table):
             check_store(store, entry.path("store"), names, findings)
         given = entry.job.input
-        names.check("readers", "format", given.format, entry.path("input", "format"), findings, extra=("auto",))
+        names.check("readers", "format", given.format, entry.path("input", "format"), findings, extra=("auto", LLAMA_INDEX))
         for position, path in enumerate(given.paths if given.format == "auto" else ()):
             names.check_extra("readers", input_format(path) or "", input_path(entry, position, findings), findings)
         chunk: Chunking | None = setting_of(entry.job, "chunk")

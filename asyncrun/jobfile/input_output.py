@@ -19,6 +19,10 @@ def _item(value: object) -> object:
 InlineItem = Annotated[Any, BeforeValidator(_item), Field(json_schema_extra={"type": ["string", "object"]})]
 
 
+LLAMA_INDEX = "llama-index"
+"""The format of an input that a reader of LlamaIndex loads, from wherever it does."""
+
+
 class InputConfig(Model):
     """Where items come from: `paths` (relative ones start at the job file's folder; globs; `-` for stdin) or `items` written in place.
 
@@ -35,6 +39,7 @@ class InputConfig(Model):
     root: FilePath | None = None
     duplicates: Literal["fail", "first", "last"] = "fail"
     allow_empty: Flag = False
+    options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -47,6 +52,14 @@ class InputConfig(Model):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
+        if self.format == LLAMA_INDEX:
+            if self.paths or self.items:
+                raise wrong("a reader of LlamaIndex has arguments of its own", "options, and no path or items")
+            if not self.options.get("class"):
+                raise wrong("no options.class", "options: {class: llama_index.core.SimpleDirectoryReader, args: {input_dir: /data/docs}}")
+            return self
+        if self.options:
+            raise wrong("options without format: llama-index", "both, or no options")
         if self.paths and self.items:
             raise wrong("path and items stand together", "one of the two")
         if not self.paths and not ("items" in self.model_fields_set and (self.items or self.allow_empty)):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Union
 
 from pydantic import Field, create_model
 
+from asyncrun.jobfile.input_output import LLAMA_INDEX
 from asyncrun.jobfile.job_file import TopLevel
 from asyncrun.jobfile.job_keys import JOB_KEYS
 from asyncrun.jobfile.jobs import Job, built_in_models, job_options
@@ -114,6 +115,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "root": "The folder that ids made of paths are relative to.",
         "duplicates": "What becomes of a second item with the same id.",
         "allow_empty": "Whether a glob may match nothing.",
+        "options": "For format llama-index: class and args of a reader of LlamaIndex, and what its load_data takes (load).",
     },
     "OutputConfig": {
         "path": "A path, or '-' for standard output; folders that are missing are made.",
@@ -179,6 +181,6 @@ def _described(field: dict[str, Any], sentence: str, port: str | None) -> dict[s
     written = field.get("description")
     described = {**field, "description": f"{sentence} Written as {written}." if written else sentence}
     if port is not None:
-        extra = ["auto"] if port == "readers" else []
+        extra = ["auto", LLAMA_INDEX] if port == "readers" else []
         described["anyOf"] = [{"enum": [*extra, *PLANNED[port]]}, {"type": "string"}]
     return described

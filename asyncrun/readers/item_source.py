@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
@@ -16,6 +16,9 @@ from asyncrun.readers.input_files import FileSearch, Inventory
 from asyncrun.readers.interface import BadRecord, Record
 from asyncrun.readers.missing_fields import FieldWatch
 from asyncrun.records import BadItem, Item
+
+if TYPE_CHECKING:
+    from asyncrun.readers.llama_index import LlamaIndexDocuments
 
 INLINE = "items"
 Duplicates = Literal["fail", "first", "last"]
@@ -29,7 +32,8 @@ class ItemSource:
     `paths` are paths, globs or `-`, relative to `base`, the job file's folder; `inline` holds strings and mappings. `text` is a
     field, a dotted field or a template, `id` likewise; `metadata` names the fields that an item keeps. `root` is the folder
     that ids made of paths are relative to (default: that of a file, or the part of a glob before its first wildcard).
-    `stdin` is where standard input was spooled to. `duplicates` is for whoever scans the items: see `distinct_items.UniqueIds`.
+    `stdin` is where standard input was spooled to, `documents` are those of a reader of LlamaIndex. `duplicates` is for whoever scans
+    the items: see `distinct_items.UniqueIds`.
 
     An item whose record has no id gets `<path>#<line>`, `items#<n>` or `-#<line>`, a document its path.
 
@@ -50,6 +54,7 @@ class ItemSource:
     duplicates: Duplicates = "fail"
     allow_empty: bool = False
     stdin: Path | None = None
+    documents: LlamaIndexDocuments | None = None
 
     def check(self) -> Inventory:
         """Return the files that would be read; nothing of them is read.
@@ -61,6 +66,8 @@ class ItemSource:
         parse_template(self.id)
         if self.format != "auto":
             registry.locate("readers", self.format)
+        if self.documents is not None:
+            self.documents.load()
         return self._search().find()
 
     def watch(self) -> FieldWatch:
@@ -88,6 +95,9 @@ class ItemSource:
                 yield make.item(record, file.name)
         for number, value in enumerate(self.inline, 1):
             yield make.item(_inline_record(value, Place(INLINE, number)), INLINE)
+        if self.documents is not None:
+            for record in self.documents.records():
+                yield make.item(record, self.documents.name)
 
     def _search(self) -> FileSearch:
         return FileSearch(self.base, self.paths, self.exclude, self.format, self.root, self.allow_empty, self.stdin)
