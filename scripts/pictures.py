@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
-from scenes import END, HandClock, limit, map_and_summary
+from scenes import END, HandClock, limit, the_end
 
 from asyncrun.app.request import Request
 from asyncrun.app.validate import check_job_file
@@ -105,8 +105,8 @@ def a_run() -> list[RenderableType]:
 
 
 def a_trace() -> list[RenderableType]:
-    """Return the end of a run: trace map and timing summary."""
-    return [Text.from_ansi(paint(map_and_summary(END, WIDTH), colour=True))]
+    """Return the end of a run: trace map, timing summary, jobs, failures, verdict."""
+    return [Text.from_ansi(paint(the_end(END, WIDTH), colour=True))]
 
 
 def a_mistake() -> list[RenderableType]:

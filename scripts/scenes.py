@@ -15,13 +15,16 @@ from asyncrun.errors import Place
 from asyncrun.ports import Progress
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobResult, RunResult, Status
+from asyncrun.trace.critical_path import critical_path, parts_of
 from asyncrun.trace.run_record import RunRecord, Span
-from asyncrun.trace.views.runs import render_end
-from asyncrun.trace.views.styled_text import StyledText
+from asyncrun.trace.span_tree import build_forest
+from asyncrun.trace.verdict import time_sinks
+from asyncrun.trace.views.run_end import render_end
+from asyncrun.trace.views.styled_text import StyledText, stack
 from asyncrun.ui.bars import BarProgress
 from asyncrun.ui.colours import print_styled
 from asyncrun.ui.progress_choice import choose_colour
-from asyncrun.ui.run_end import render_ending
+from asyncrun.ui.run_end import render_close
 from asyncrun.usage import Usage
 
 RUN_ID = "20261124-021500-4f2a"
@@ -173,9 +176,11 @@ def trace(result: RunResult) -> tuple[RunRecord, list[Span]]:
     return RunRecord(RUN_ID, STARTED, *end, str(JOB_FILE), "0.1.0", "here"), spans
 
 
-def map_and_summary(result: RunResult, width: int) -> StyledText:
-    """Return what is shown of the trace of a run that has just ended."""
-    return render_end(*trace(result), width)
+def the_end(result: RunResult, width: int) -> StyledText:
+    """Return what is shown of a run that has just ended."""
+    run, spans = trace(result)
+    sinks = time_sinks(parts_of(critical_path(build_forest(spans, details=False))), most=1)
+    return stack(render_end(run, spans, width), render_close(result, JOB_FILE, width, *sinks), gap=1)
 
 
 def main() -> int:
@@ -183,14 +188,13 @@ def main() -> int:
     scene, result = SCENES[sys.argv[1]]
     clock = HandClock()
     colour = choose_colour(color="auto", terminal=sys.stderr.isatty(), environ=os.environ)
-    progress = BarProgress(sys.stderr, clock, colour=colour)
+    progress = BarProgress(sys.stderr, clock, colour=colour, wiped=result is not None)
     try:
         scene(progress, clock)
         if result is not None:
             progress.close()
             width = shutil.get_terminal_size().columns
-            print_styled(map_and_summary(result, width), sys.stdout, colour=colour)
-            print_styled(StyledText(((), *render_ending(result, JOB_FILE).lines)), sys.stdout, colour=colour, width=width)
+            print_styled(the_end(result, width), sys.stdout, colour=colour, width=width)
         sys.stdin.read()
     finally:
         progress.close()

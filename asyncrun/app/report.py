@@ -33,7 +33,7 @@ from asyncrun.records import ItemFailure
 from asyncrun.results import JobResult, Status
 from asyncrun.short_help import ShortHelp
 from asyncrun.state_folder import LEDGER, job_file_id, state_file_exists
-from asyncrun.trace.views.runs import render_end
+from asyncrun.trace.views.run_end import render_end
 from asyncrun.usage import Usage
 
 if TYPE_CHECKING:

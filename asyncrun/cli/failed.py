@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import Annotated
 
@@ -26,6 +27,7 @@ def failed(
     from asyncrun.cli._requests import build_request, job_file
     from asyncrun.grammar.file_formats import id_line
     from asyncrun.jobs.run_options import RunOptions
+    from asyncrun.ui.advice import advise
     from asyncrun.ui.failed_items import failed_document, render_failed
 
     file, jobs = job_file(words or [], "failed jobs.yaml")
@@ -37,4 +39,6 @@ def failed(
             print_answer("\n".join(id_line(failure.id) for _, failure in found))
     elif not options.quiet:
         print_answer(render_failed(found, width() if sys.stdout.isatty() else None))
+        if helps := advise((failure.reason for _, failure in found), f" {shlex.quote(str(file))}"):
+            print_answer("\n".join(["What helps:", *helps]), to_stderr=True, sentences=True)
     return int(check and bool(found))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from asyncrun.app.request import Request
     from asyncrun.app.run import RunReport
     from asyncrun.ports import Progress
+    from asyncrun.trace.views.styled_text import StyledText
 
 NoNeeds = Annotated[bool, typer.Option("--no-needs", help="Run only the named jobs, not what they need.")]
 Workers = Annotated[
@@ -200,12 +201,8 @@ def _open_progress(options: GlobalOptions, stdout_taken: bool, *, log_file: Path
 
 
 def _print_report(report: RunReport, options: GlobalOptions, file: Path | None) -> None:
-    from asyncrun.app.recorded_runs import read_trace
-    from asyncrun.cli._output import print_answer, print_view, width
-    from asyncrun.errors import StorageError, UnknownRunError
-    from asyncrun.trace.views.runs import render_end
-    from asyncrun.trace.views.styled_text import StyledText
-    from asyncrun.ui.run_end import render_ending, render_trouble
+    from asyncrun.cli._output import print_answer, print_view
+    from asyncrun.ui.run_end import render_trouble
 
     if options.quiet:
         if (trouble := render_trouble(report.result, file)).lines:
@@ -213,12 +210,30 @@ def _print_report(report: RunReport, options: GlobalOptions, file: Path | None) 
     elif not options.json and not report.result.jobs:
         print_answer("nothing failed: nothing is sent")
     elif not options.json:
-        try:
-            view = render_end(*read_trace(report.state, report.result.run_id), width())
-        except (StorageError, UnknownRunError):
-            # The run has said already that it goes without a trace, or that its trace is partial.
-            print_answer("Trace: none of this run.", to_stderr=report.stdout_taken)
-        else:
-            print_view(view, options, to_stderr=report.stdout_taken)
-        ending = StyledText(((), *render_ending(report.result, file).lines))
-        print_view(ending, options, to_stderr=report.stdout_taken, sentences=True)
+        print_view(_end(report, file, whole=options.verbose), options, to_stderr=report.stdout_taken, sentences=True)
+
+
+def _end(report: RunReport, file: Path | None, *, whole: bool) -> StyledText:
+    """Return what is told of a run: its trace, its jobs, what failed, and the verdict; where there was nothing to do only that."""
+    from asyncrun.app.recorded_runs import read_trace
+    from asyncrun.cli._output import width
+    from asyncrun.errors import StorageError, UnknownRunError
+    from asyncrun.trace.critical_path import critical_path, parts_of
+    from asyncrun.trace.span_tree import build_forest
+    from asyncrun.trace.verdict import time_sinks
+    from asyncrun.trace.views.run_end import render_end
+    from asyncrun.trace.views.styled_text import StyledText, fit, stack
+    from asyncrun.ui.run_end import has_sent_nothing, render_close
+
+    result, columns = report.result, width()
+    stream = sys.stderr if report.stdout_taken else sys.stdout
+    close = partial(render_close, result, file, columns, whole_failures=whole or not stream.isatty())
+    if has_sent_nothing(result) and not whole:
+        return StyledText((fit(columns, f"Trace: {result.run_id}"), *close().lines))
+    try:
+        run, spans = read_trace(report.state, result.run_id)
+    except (StorageError, UnknownRunError):
+        # The run has said already that it goes without a trace, or that its trace is partial.
+        return StyledText((fit(columns, "Trace: none of this run."), *close().lines))
+    sinks = time_sinks(parts_of(critical_path(build_forest(spans, details=False))), most=1)
+    return stack(render_end(run, spans, columns, whole=whole), close(*sinks), gap=1)

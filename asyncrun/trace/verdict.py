@@ -62,8 +62,9 @@ def verdict(run: RunRecord, now: float) -> str:
     parts = [done, *([f"{failed:,} failed"] if failed else []), *([f"{skipped:,} skipped"] if skipped else [])]
     if status == "partial":
         return ", ".join(parts) + took
-    reason = next((job["reason"] for job in jobs_of(run.summary) if job.get("status") == status and job.get("reason")), None)
-    told = f": {reason}" if reason else ""
+    job = next((job for job in jobs_of(run.summary) if job.get("status") == status and job.get("reason")), {})
+    name = f" {job['name']}:" if job.get("name") else ""
+    told = f":{name} {job['reason']}" if job else ""
     return f"{status.capitalize()}{took.replace(' in ', ' after ')}{told}" + (f"; {', '.join(parts)}" if items else "")
 
 
@@ -73,7 +74,9 @@ def _success(items: int, ok: int, skipped: int, cached: int) -> str:
         return "Nothing to do"
     if cached == ok:
         return f"Nothing to do: {counted(ok, 'item')} unchanged{left_out}"
-    return f"All {counted(items, 'item')} done" if ok == items else f"{ok:,} of {counted(items, 'item')} done{left_out}"
+    if ok < items:
+        return f"{ok:,} of {counted(items, 'item')} done{left_out}"
+    return f"All {counted(items, 'item')} done" if items > 1 else "1 item done"
 
 
 def time_sinks(parts: Sequence[PathPart], most: int = 3) -> tuple[TimeSink, ...]:

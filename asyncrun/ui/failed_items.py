@@ -17,6 +17,7 @@ from asyncrun.ui.run_json import document
 _MESSAGE_LIMIT = 300
 _LEAST_MESSAGE = 16
 """Columns of a message that a place is shortened for."""
+_ENDLESS = 10**9
 _NARROW = 60
 """Columns below which an item is a paragraph."""
 
@@ -44,8 +45,10 @@ def render_more_failures(task: str, number: int) -> str:
     return f"{printable(task)}: {counted(number, 'more item')} failed"
 
 
-def render_group(group: FailureGroup, width: int | None = None) -> StyledLine:
+def render_group(group: FailureGroup, width: int | None = None, job: str = "") -> StyledLine:
     """Return one line that says how many items failed in what way, and where the first of them stands; in at most `width` columns.
+
+    `job` is the one that they are of, where there are several; a narrow line does without it.
 
     >>> from asyncrun.errors import Place
     >>> first = ItemFailure("n7", Place("notes.jsonl", 7), "bad_record", "no field 'title'; known: id, text")
@@ -54,23 +57,20 @@ def render_group(group: FailureGroup, width: int | None = None) -> StyledLine:
     >>> "".join(part.text for part in render_group(FailureGroup(3, first), 44))
     "3 x no field 'title…, first at notes.jsonl:7"
     """
-    head, what = (
-        f"{group.count:,} x ",
-        printable(group.first.message if group.alike else f"{group.first.reason}, in other ways", _MESSAGE_LIMIT),
-    )
-    place = printable(str(group.first.place))
+    name = f"{printable(job)}: " if job else ""
+    what = group.first.message if group.alike else f"{group.first.reason}, in other ways"
+    shown, place = printable(what, _MESSAGE_LIMIT), printable(str(group.first.place))
     word = "first at" if group.count > 1 else "at"
-    if width is None:
-        return line(StyledPart(head, Style.ODD), what, StyledPart(f", {word} {place}", Style.FAINT))
-    tails = (
-        f", {word} {place}",
-        f", {word} {shorten_start(place, max(width // 3, 12))}",
-        f", {shorten_start(place, max(width // 3, 12))}",
-        "",
-    )
-    room = [width - columns(head) - columns(tail) for tail in tails]
-    chosen = next((number for number, size in enumerate(room) if size >= min(columns(what), _LEAST_MESSAGE)), len(tails) - 1)
-    return fit(width, StyledPart(head, Style.ODD), shorten(what, max(room[chosen], 1)), StyledPart(tails[chosen], Style.FAINT))
+    tails = [f", {word} {place}"]
+    if width is not None:
+        name = name if columns(name) <= width // 2 else ""
+        short = shorten_start(place, max(width // 3, 12))
+        tails += [f", {word} {short}", f", {short}", ""]
+    head = f"{group.count:,} x "
+    room = [_ENDLESS if width is None else width - columns(name) - columns(head) - columns(tail) for tail in tails]
+    chosen = next((number for number, size in enumerate(room) if size >= min(columns(shown), _LEAST_MESSAGE)), len(tails) - 1)
+    parts = (name, StyledPart(head, Style.ODD), shorten(shown, max(room[chosen], 1)), StyledPart(tails[chosen], Style.FAINT))
+    return line(*parts) if width is None else fit(width, *parts)
 
 
 def render_failed(failures: Sequence[tuple[str, ItemFailure]], width: int | None) -> str:

@@ -10,7 +10,6 @@ from typing import Literal, TextIO
 
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.ports import Progress
-from asyncrun.ui.cell_output import new_cell_output
 
 When = Literal["auto", "always", "never"]
 
@@ -100,6 +99,8 @@ def open_progress(stream: TextIO | None = None) -> Progress:
 
     Close it: bars own the last lines of the screen until then.
     """
+    from asyncrun.ui.cell_output import new_cell_output
+
     if stream is None and (output := new_cell_output()) is not None:
         from asyncrun.ui.notebook import NotebookProgress
 

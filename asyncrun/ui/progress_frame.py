@@ -15,6 +15,7 @@ from asyncrun.escape import printable
 from asyncrun.failure_groups import FailureGroup
 from asyncrun.humanize import counted, duration
 from asyncrun.results import Counts, Status
+from asyncrun.trace.views.styled_text import line_text
 from asyncrun.ui.failed_items import render_group
 from asyncrun.ui.formatting import render_rate, render_usage
 from asyncrun.ui.run_state import TaskState
@@ -53,7 +54,7 @@ def render_frame(
     and a line counts the others. `now` is seconds of the monotonic clock.
     """
     shown_groups = groups[: min(MOST_GROUPS, max(height - len(tasks) - 1, height // 4))]
-    lines: list[RenderableType] = [_group_line(tasks, task, group, width) for task, group in shown_groups]
+    lines: list[RenderableType] = [_group_line(task if len(tasks) > 1 else "", group, width) for task, group in shown_groups]
     room = height - len(lines) - (len(tasks) > 1)
     shown, folded = _fitting(tasks, room)
     names = name_width(tasks, width)
@@ -65,14 +66,8 @@ def render_frame(
     return Group(*lines)
 
 
-def _group_line(tasks: Sequence[TaskState], task: str, group: FailureGroup, width: int) -> Text:
-    name = f"{printable(task)}: " if len(tasks) > 1 else ""
-    room = max(width - cell_len(name), 1) if width >= 2 * cell_len(name) else width
-    text = Text(name if room < width else "", no_wrap=True, overflow="ellipsis")
-    for part in render_group(group, room):
-        text.append(part.text)
-    text.stylize("yellow")
-    return text
+def _group_line(task: str, group: FailureGroup, width: int) -> Text:
+    return Text(line_text(render_group(group, width, task)), style=STYLES[Status.PARTIAL], no_wrap=True, overflow="ellipsis")
 
 
 def _fitting(tasks: Sequence[TaskState], room: int) -> tuple[list[TaskState], list[TaskState]]:

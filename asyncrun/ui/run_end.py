@@ -1,58 +1,41 @@
-"""How a run is told when it has ended: one line, what failed, and what helps, by the reason of an item or the exit code of a job."""
+"""How a run is told when it has ended: its jobs, what failed, one sentence of verdict and one command that helps further."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from asyncrun.aio.stop import MAX_RUNTIME
 from asyncrun.errors import JobFailedError, Reason, TryLaterError
-from asyncrun.escape import cut
-from asyncrun.humanize import counted, dollars, duration
+from asyncrun.humanize import counted, dollars
 from asyncrun.results import JobResult, RunResult, Status
-from asyncrun.trace.views.styled_text import StyledLine, StyledPart, StyledText, line, style_of
+from asyncrun.trace.run_record import RunRecord
+from asyncrun.trace.verdict import TimeSink, verdict
+from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, Word, line, stack, style_of
+from asyncrun.ui.failed_items import render_group
+from asyncrun.ui.job_table import render_jobs
+from asyncrun.ui.run_json import summary_document
 
-SHOWN_FAILURES = 5
-"""How many failed items of a job are named."""
-_AGAIN = "`asyncrun retry{words}` sends it again, in case the answer is another one now"
-ADVICE: Mapping[Reason, str] = {
-    Reason.TOO_LONG: "shorten the text, set `on_too_long: truncate` or `split` (ingest: a smaller `chunk.size`), or list it under `skip`",
-    Reason.EMPTY: "write a text, set `on_empty: skip`, or list it under `skip`",
-    Reason.BAD_RECORD: "mend the record, correct `text`, `id` or `metadata` of the input, or list it under `skip`",
-    Reason.BAD_TEXT: "write the text in UTF-8, or list it under `skip`",
-    Reason.REFUSED: f"see what the server says of it, change it or list it under `skip`; {_AGAIN}",
-    Reason.BAD_RESPONSE: _AGAIN,
-    Reason.SERVER_ERROR: "the next `asyncrun run{words}` sends it again",
-}
-"""What to do about an item that failed so. Only what a server has answered can be asked again; the rest is read again by every run."""
-
-GOES_ON: Mapping[int, bool] = {
-    1: False,  # a wrong model or address, another embedder's collection, too many failed items, a refused deletion
-    2: False,  # a mistake
-    3: True,  # failed items, which have advice of their own
-    4: False,  # a budget, which counts on until the job has finished
-    70: False,  # a bug
-    73: False,  # an output that cannot be made
-    74: True,  # a disk or an input that fails, or damage: the job's own hint says what to do first
-    75: True,  # another time
-    77: False,  # a refused key
-}
-"""Whether the same command, with nothing corrected, goes on where a job ended with a code."""
+MOST_SORTS = 5
+"""Lines about failures at the end of a run; where there are more sorts the last one counts them."""
+MOST_REASONS = 5
+"""Reasons of jobs that are shown."""
+MOST_NAMES = 3
+"""Jobs that are named where one reason is that of several."""
+NARROW = 60
+"""Columns below which failures go on in the next line instead of being cut."""
 
 
 def render_ending(result: RunResult, file: Path | None = None) -> StyledText:
-    """Return the last lines of a run: how it ended, what failed, and the commands that help further, on the job file if known."""
-    counts, usage = result.counts, result.usage
-    parts = [f"{counts.ok:,} ok", f"{counts.cached:,} of them cached", f"{counts.failed:,} failed", f"{counts.skipped:,} skipped"]
-    parts += [f"{counts.truncated:,} truncated"] if counts.truncated else []
-    parts += [counted(usage.requests, "request")] if usage.requests else []
-    parts += [counted(usage.tokens, "token")] if usage.tokens else []
-    parts += [dollars(usage.cost)] if usage.cost is not None else []
-    told = f": {counted(counts.items, 'item')} in {duration(result.seconds)} ({', '.join(parts)})"
-    head = line(f"Run {result.run_id} ", _status(result.status), told)
-    trouble = (told for job in result.jobs if _is_trouble(job) for told in _job_trouble(job))
-    return StyledText((head, *trouble, *map(line, _next(result, file))))
+    """Return how a run ended, for who has not seen it: the verdict with its id, what failed, and one command that helps further.
+
+    `file` is the job file, where there is one.
+    """
+    said = verdict_of(result)
+    head = said if said.startswith(result.status.value.capitalize()) else f"{result.status.value}: {said[:1].lower()}{said[1:]}"
+    whole = line(f"Run {result.run_id} ", *_coloured(head[:1].lower() + head[1:], result.status), ".")
+    return StyledText((whole, *_reasons(result), *_failures(result, None), *map(line, _next(result, file))))
 
 
 def render_trouble(result: RunResult, file: Path | None = None) -> StyledText:
@@ -61,19 +44,93 @@ def render_trouble(result: RunResult, file: Path | None = None) -> StyledText:
     return render_ending(result, file) if result.exit_code and not planned else StyledText()
 
 
+def render_close(
+    result: RunResult, file: Path | None, width: int, sink: TimeSink | None = None, *, whole_failures: bool = False
+) -> StyledText:
+    """Return the end of a run below its trace: a row for each job, what failed, and last the verdict and one command that helps further.
+
+    `sink` is what most of the time went to, which is said of a run that has not failed. No line of the table is longer than `width`, and
+    where it is not too narrow none about failures, unless these are to be whole.
+    """
+    if is_unchanged(result):
+        return StyledText((_verdict_line(result, sink=None),))
+    failures = _failures(result, None if whole_failures or width < NARROW else width)
+    jobs = stack(render_jobs(result.jobs, width), StyledText((*_reasons(result), *failures)))
+    return stack(jobs, StyledText((_verdict_line(result, sink), *map(line, _next(result, file)))), gap=1)
+
+
+def has_sent_nothing(result: RunResult) -> bool:
+    """Return whether a run has found everything done that can be done, so that it has neither sent nor changed anything."""
+    counts = result.counts
+    done = counts.cached == counts.ok and not counts.removed and not result.usage.requests
+    return done and result.status in (Status.SUCCEEDED, Status.PARTIAL)
+
+
+def is_unchanged(result: RunResult) -> bool:
+    """Return whether there was nothing to do in a run, and nothing failed."""
+    return has_sent_nothing(result) and not result.counts.failed
+
+
+def verdict_of(result: RunResult) -> str:
+    """Return how a run ended as a sentence without its full stop, with what it cost and how much of it was done before.
+
+    >>> from asyncrun.results import Counts
+    >>> from asyncrun.usage import Usage
+    >>> job = JobResult("notes", "embed", Status.SUCCEEDED, 0, counts=Counts(items=9, ok=9, cached=3), usage=Usage(2, cost=0.25))
+    >>> verdict_of(RunResult("r1", (job,), 2.0))
+    'All 9 items done in 2 s (3 of them cached, $0.25)'
+    """
+    end = (result.seconds, result.status.value, result.exit_code, result.seconds)
+    sentence = verdict(RunRecord(result.run_id, 0.0, *end, summary=summary_document(result)), result.seconds)
+    counts, cost = result.counts, result.usage.cost
+    parts = [f"{counts.cached:,} of them cached"] if counts.cached and not is_unchanged(result) else []
+    parts += [f"{counts.truncated:,} truncated"] if counts.truncated else []
+    parts += [dollars(cost)] if cost else []
+    return f"{sentence} ({', '.join(parts)})" if parts else sentence
+
+
+def _verdict_line(result: RunResult, sink: TimeSink | None) -> StyledLine:
+    said, status = verdict_of(result), result.status.value.capitalize()
+    if not said.startswith(status) and not is_unchanged(result):
+        said = f"{status}: {said[:1].lower()}{said[1:]}"
+    tells = sink is not None and result.status is not Status.FAILED
+    return line(*_coloured(said, result.status), StyledPart(f"; {sink}." if tells else ".", Style.TITLE))
+
+
+def _coloured(said: str, status: Status) -> tuple[Word, Word]:
+    """Return a sentence that begins with the status, which gets its colour; the rest is bold."""
+    size = len(status.value) if said.lower().startswith(status.value) else 0
+    return StyledPart(said[:size], style_of(status.value)), StyledPart(said[size:], Style.TITLE)
+
+
 def _next(result: RunResult, file: Path | None) -> list[str]:
-    """Return what to do next: about the items that failed, if they are the trouble; or run again, at once or with a mistake corrected."""
+    """Return what to do next in one line: about the items that failed, if they are the trouble; or run again, with a mistake corrected."""
     words = "" if file is None else f" {shlex.quote(str(file))}"
     again = "the same command" if file is None else f"`asyncrun run{words}`"
     by_items = [job for job in result.jobs if _failed_by_items(job)] if file is not None else []
-    steps = [f"Next: `asyncrun failed{words}` lists what failed."] if by_items else []
-    steps += advise((failure.reason for job in by_items for failure in job.failures), words)
-    if result.status in (Status.FAILED, Status.STOPPED, Status.CANCELLED):
-        if can_go_on(job.exit_code for job in result.jobs):
-            steps.append(f"Next: {again} goes on from here; what is finished is not sent again.")
-        else:
-            steps.append(f"Next: correct that first; {again} then does the rest, and what is finished is not sent again.")
-    return steps
+    ended_early = result.status in (Status.FAILED, Status.STOPPED, Status.CANCELLED)
+    if by_items and not ended_early and {group.first.reason for job in by_items for group in job.groups} == {Reason.SERVER_ERROR}:
+        return [f"Next: {again} sends what failed again."]
+    steps = [f"`asyncrun failed{words}` lists what failed, and what helps"] if by_items else []
+    if not ended_early:
+        return [f"Next: {steps[0]}."] if steps else []
+    rest = f"{again} does the rest, and what is finished is not sent again"
+    from asyncrun.ui.advice import can_go_on  # most runs end well, and do without it
+
+    hint = _hint(result)
+    if hint:
+        steps.append(hint.replace("the same command", again) if by_items or "same command" in hint else f"{hint}; then {rest}")
+    elif can_go_on(job.exit_code for job in result.jobs):
+        steps.append(f"{again} goes on from here; what is finished is not sent again")
+    else:
+        steps.append(f"Correct what failed; then {rest}" if by_items else f"Correct that first; then {rest}")
+    return [f"Next: {'. '.join(steps)}."]
+
+
+def _hint(result: RunResult) -> str:
+    """Return what to do first where all jobs that ended as the run did say the same, without its full stop."""
+    hints = {job.hint.rstrip(".") for job in result.jobs if job.hint and job.status is result.status}
+    return hints.pop() if len(hints) == 1 else ""
 
 
 def _failed_by_items(job: JobResult) -> bool:
@@ -89,30 +146,34 @@ def _is_trouble(job: JobResult) -> bool:
     return job.status is not Status.SUCCEEDED
 
 
-def _job_trouble(job: JobResult) -> Iterator[StyledLine]:
-    yield line(f"{job.name} ", _status(job.status), f": {job.reason}" if job.reason else "")
-    for failure in job.failures[:SHOWN_FAILURES]:
-        yield line(f"  {failure.place}: {cut(failure.id)}: {failure.reason}: {failure.message}")
-    if job.counts.failed > SHOWN_FAILURES:
-        yield line(f"  and {job.counts.failed - SHOWN_FAILURES:,} more")
-    if job.hint:
-        yield line(f"  {job.hint}")
+def _reasons(result: RunResult) -> Iterator[StyledLine]:
+    """Yield why jobs ended as they did, those of one reason together, but for what the verdict and the next step say."""
+    said = next((job for job in result.jobs if job.status is result.status and job.reason), None)
+    alike: dict[tuple[Status, str, str | None], list[JobResult]] = {}
+    for job in result.jobs:
+        if _is_trouble(job) and job.reason:
+            alike.setdefault((job.status, job.reason, job.hint), []).append(job)
+    for (status, reason, hint), jobs in list(alike.items())[:MOST_REASONS]:
+        names = [job.name for job in jobs]
+        if said not in jobs or len(jobs) > 1:
+            more = f" and {counted(len(names) - MOST_NAMES, 'other')}" if len(names) > MOST_NAMES else ""
+            yield line(f"{', '.join(names[:MOST_NAMES])}{more} ", _status(status), "" if said in jobs else f": {reason}")
+        if hint and hint.rstrip(".") != _hint(result):
+            yield line(f"  {hint}")
+    if len(alike) > MOST_REASONS:
+        yield line(f"and {counted(len(alike) - MOST_REASONS, 'more reason')}")
+
+
+def _failures(result: RunResult, width: int | None) -> Iterator[StyledLine]:
+    """Yield what items failed by, the most frequent sorts first."""
+    groups = [(job.name, group) for job in result.jobs for group in job.groups]
+    groups.sort(key=lambda named: -named[1].count)
+    shown = MOST_SORTS if len(groups) <= MOST_SORTS else MOST_SORTS - 1
+    for name, group in groups[:shown]:
+        yield render_group(group, width, name if len(result.jobs) > 1 else "")
+    if rest := [group.count for _, group in groups[shown:]]:
+        yield line(StyledPart(f"{sum(rest):,} x ", Style.ODD), f"in {counted(len(rest), 'other way')}")
 
 
 def _status(status: Status) -> StyledPart:
     return StyledPart(status.value, style_of(status.value))
-
-
-def advise(reasons: Iterable[str], words: str) -> list[str]:
-    """Return a line for each reason that there is advice about; `words` are the arguments of a command, a blank before them."""
-    given = set(reasons)
-    return [f"  {reason}: {ADVICE[reason].format(words=words)}." for reason in Reason if reason in given]
-
-
-def can_go_on(codes: Iterable[int]) -> bool:
-    """Tell whether a run whose jobs ended with these exit codes goes on by itself when it is started again.
-
-    >>> can_go_on([0, 75]), can_go_on([75, 1])
-    (True, False)
-    """
-    return all(GOES_ON.get(code, True) for code in codes)

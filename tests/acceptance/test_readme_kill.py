@@ -34,7 +34,7 @@ def fits_together(script: ModuleType, transcript: str) -> None:
     first, left = (int(row.split()[3].replace(",", "")) for row in transcript.splitlines() if row.startswith("notes  embed"))
     assert first == script.ITEMS
     assert 0 < left < script.ITEMS
-    assert f"({script.ITEMS:,} ok, {script.ITEMS - left} of them cached" in transcript
+    assert re.search(rf"all {script.ITEMS:,} items done in .* \({script.ITEMS - left} of them cached", transcript)
     [(sent, again)] = re.findall(r"got ([\d,]+) texts for 1,000 items: (\d+) twice", transcript)
     assert int(sent.replace(",", "")) - script.ITEMS == int(again) <= script.IN_FLIGHT * script.BATCH
     assert "\nKilled\n" in transcript

@@ -89,7 +89,7 @@ def test_text_from_a_document_and_from_a_server_is_shown_as_text(asyncrun: Comma
     embedder = {"provider": "openai", "model": f"m {every}", "base_url": server.base_url, "batch": {"max_items": 1}}
     job = {"name": "n", "kind": "embed", "input": name.replace("[", "?"), "output": "out.jsonl", "embedder": embedder, "max_failures": 50}
     (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
-    told = asyncrun("run", "--color", "never")
+    told = asyncrun("run", "-v", "--color", "never")
     assert told.code == 3
     for text in DRAWN:
         assert f"n: item {printable(f'id {text}')} failed" in told.err

@@ -124,7 +124,7 @@ def test_73_when_the_summary_cannot_be_created_though_the_run_went_well(
     (tmp_path / "taken").write_text("a file, no folder")
     answer = asyncrun("run", "--summary-file", "taken/summary.json")
     assert answer.code == 73
-    assert "succeeded: 3 items" in answer.out
+    assert "Succeeded: all 3 items done" in answer.out
     assert (tmp_path / "out.jsonl").exists()
 
 

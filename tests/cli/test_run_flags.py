@@ -135,7 +135,10 @@ def test_a_verbose_run_names_every_failed_item_and_says_what_begins(
     assert answer.code == 3
     assert answer.err.count(" failed (") == named
     assert ("n: begins, 13 items" in answer.err) is bool(flags)
-    assert "Next: `asyncrun failed jobs.yaml` lists what failed.\n  empty: write a text, set `on_empty: skip`" in answer.out
+    assert "Next: `asyncrun failed jobs.yaml` lists what failed, and what helps.\n" in answer.out
+    listed = asyncrun("failed", "jobs.yaml")
+    assert "What helps:\n  empty: write a text, set `on_empty: skip`" in listed.err
+    assert "helps" not in listed.out
 
 
 @pytest.mark.parametrize(

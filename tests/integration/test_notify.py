@@ -116,7 +116,7 @@ def test_a_run_and_a_job_tell_of_start_and_end(tmp_path: Path) -> None:
     for receiver in (whole, job):
         assert len({ping.rid for ping in receiver.got}) == 1
     assert whole.got[0].rid != job.got[0].rid
-    assert "succeeded: 1 item in" in whole.got[-1].body
+    assert "succeeded: 1 item done in" in whole.got[-1].body
 
 
 def test_a_failure_is_told_with_its_code_and_no_secret_stays_anywhere(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_failure_is_told_with_its_code_and_no_secret_stays_anywhere(tmp_path: 
     assert done.returncode == 1
     assert sorted(receiver.paths) == ["/1", "/1", "/start", "/start"]
     body = receiver.got[-1].body
-    assert "notes failed" in body
+    assert "notes: 1 of 2 items failed" in body
     assert KEY not in body
     assert KEY not in done.stdout + done.stderr
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -196,8 +196,8 @@ def test_how_a_run_ended_is_printed_before_a_slow_receiver_has_heard_of_it(tmp_p
         environ = {**os.environ, "HEALTHCHECK_URL": receiver.url}
         process = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stdout is not None
-        last = next(line for line in process.stdout if line.startswith("Run "))
-        assert " succeeded: 1 item in" in last
+        last = next(line for line in process.stdout if line.startswith("Succeeded"))
+        assert last.startswith("Succeeded: 1 item done in")
         assert process.poll() is None
         receiver.statuses[:] = [200]
         receiver.closed.set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from asyncrun.humanize import duration
@@ -28,52 +28,100 @@ MOST_ALIKE = 8
 MOST_NAMES_SHOWN = 50
 """Siblings of one type with different names that are shown by name; more count as alike."""
 FIRST_LEVEL = 2
+NARROW = 30
+"""Columns below which a line has no room for both type and name."""
 SHORTEST_LABEL = 8
 STARS = "*" * 10
 MOST_LINES = 100
-"""Lines of a trace map at the end of a run."""
+"""Lines of a whole trace map at the end of a run."""
+LEAST_BRIEF_LINES = 8
+"""Lines of events that the short map at the end of a run has at least; more jobs have two each."""
+MOST_BRIEF_NAMES = 20
+"""Outermost events that the short map names; more are folded."""
 
 
 def render_tree(spans: Sequence[Span], width: int, most_lines: int | None = None) -> StyledText:
     """Return the trace map of a run, no line wider than `width`; `spans` are ordered by id.
 
     A line is `|_<type> <name> -> <seconds> s`. Equal siblings fold into `|_<type> x <count> -> <sum> s (p50, p95, max)`, and
-    their children are shown together below it. A map of more than `most_lines` is folded further, and then ends below its roots.
+    their children are shown together below it. With `most_lines` they are folded only in a map that has more, further in one that still
+    has more, and then it ends below its roots.
     """
     roots = build_forest(spans)
-    lines = _lines(roots, width, MOST_ALIKE)
+    lines = _lines(roots, width, MOST_ALIKE if most_lines is None else len(spans))
+    if most_lines is not None and len(lines) > most_lines:
+        lines = _lines(roots, width, MOST_ALIKE)
     if most_lines is not None and len(lines) > most_lines:
         lines = _lines(roots, width, 1)
     if most_lines is not None and len(lines) > most_lines:
         below = fit(width, StyledPart(f"{'  ' * FIRST_LEVEL}what is below them: asyncrun trace", Style.FAINT))
         lines = [*_lines([replace(node, children=()) for node in roots], width, 1), below]
+    return _framed(spans, lines, width)
+
+
+def render_brief_tree(spans: Sequence[Span], width: int) -> StyledText:
+    """Return the trace map of a run with few lines, none wider than `width`: all equal siblings are folded into one line.
+
+    A batch counts as one thing, without its attempts and waits. The outermost events are all there, and below them what failed and what
+    took longest; what is left out is said in the title.
+    """
+    roots = alike_groups(build_forest(spans, details=False), 1, MOST_BRIEF_NAMES)
+    groups = list(_groups(roots, 1))
+    room = max(LEAST_BRIEF_LINES, 2 * len(roots)) - len(roots)
+    chosen = {at for at, (_, _, parent) in enumerate(groups) if parent is None}
+    ranked = sorted(range(len(groups)), key=lambda at: _rank(groups[at][0]))
+    while room > 0:
+        nearest = next((at for at in ranked if at not in chosen and groups[at][2] in chosen), None)
+        if nearest is None:
+            break
+        chosen.add(nearest)
+        room -= 1
+    left_out = StyledPart(" (what took longest; all: asyncrun trace)", Style.FAINT) if len(chosen) < len(groups) else ""
+    lines = [_line(group, level, width) for at, (group, level, _) in enumerate(groups) if at in chosen]
+    return _framed(spans, lines, width, left_out)
+
+
+def _framed(spans: Sequence[Span], lines: Sequence[StyledLine], width: int, note: Word = "") -> StyledText:
     stars = line(StyledPart(STARS, Style.FAINT))
-    title = fit(width, StyledPart(f"Trace: {one_line(spans[0].run_id)}" if spans else "Trace: no events", Style.TITLE))
-    return StyledText((stars, title, *lines, stars))
+    title = StyledPart(f"Trace: {one_line(spans[0].run_id)}" if spans else "Trace: no events", Style.TITLE)
+    whole = line(title, note)
+    return StyledText((stars, whole if columns(line_text(whole)) <= width else fit(width, title), *lines, stars))
+
+
+def _rank(group: Sequence[SpanNode]) -> tuple[bool, float]:
+    return not sum(node.failed for node in group), -sum(node.seconds for node in group)
+
+
+def _groups(roots: Sequence[list[SpanNode]], most_alike: int) -> Iterator[tuple[list[SpanNode], int, int | None]]:
+    """Yield all groups, a parent before its children, each with its level and the number of its parent."""
+    waiting: list[tuple[list[SpanNode], int, int | None]] = [(group, FIRST_LEVEL, None) for group in reversed(roots)]
+    number = 0
+    while waiting:
+        group, level, parent = waiting.pop()
+        yield group, level, parent
+        below = [child for node in group for child in node.children]
+        waiting.extend((inner, level + 1, number) for inner in reversed(alike_groups(below, most_alike)))
+        number += 1
 
 
 def _lines(roots: Sequence[SpanNode], width: int, most_alike: int) -> list[StyledLine]:
-    lines = []
-    waiting = [(group, FIRST_LEVEL) for group in reversed(alike_groups(roots, most_alike))]
-    while waiting:
-        group, level = waiting.pop()
-        lines.append(_line(group, level, width))
-        below = [child for node in group for child in node.children]
-        waiting.extend((inner, level + 1) for inner in reversed(alike_groups(below, most_alike)))
-    return lines
+    return [_line(group, level, width) for group, level, _ in _groups(alike_groups(roots, most_alike), most_alike)]
 
 
-def alike_groups(siblings: Sequence[SpanNode], most_alike: int = MOST_ALIKE) -> list[list[SpanNode]]:
-    """Return the siblings, in order, one by one or, where more than `most_alike` are alike, together at the place of the first."""
+def alike_groups(siblings: Sequence[SpanNode], most_alike: int = MOST_ALIKE, most_names: int = MOST_NAMES_SHOWN) -> list[list[SpanNode]]:
+    """Return the siblings, in order, one by one or, where more than `most_alike` are alike, together at the place of the first.
+
+    Where those of one type have more than `most_names` names, these make no difference.
+    """
     names: dict[str, set[str]] = {}
     for node in siblings:
         names.setdefault(node.span.type, set()).add(node.span.name)
     alike: dict[tuple[str, str], list[SpanNode]] = {}
     for node in siblings:
-        alike.setdefault(_key(node, names), []).append(node)
+        alike.setdefault(_key(node, names, most_names), []).append(node)
     groups: list[list[SpanNode]] = []
     for node in siblings:
-        group = alike[_key(node, names)]
+        group = alike[_key(node, names, most_names)]
         if len(group) <= most_alike and not any(other.folded for other in group):
             groups.append([node])
         elif node is group[0]:
@@ -81,18 +129,18 @@ def alike_groups(siblings: Sequence[SpanNode], most_alike: int = MOST_ALIKE) -> 
     return groups
 
 
-def _key(node: SpanNode, names: dict[str, set[str]]) -> tuple[str, str]:
+def _key(node: SpanNode, names: dict[str, set[str]], most_names: int) -> tuple[str, str]:
     kind = node.span.type
-    return kind, node.span.name if len(names[kind]) <= MOST_NAMES_SHOWN else ""
+    return kind, node.span.name if len(names[kind]) <= most_names else ""
 
 
 def _line(group: Sequence[SpanNode], level: int, width: int) -> StyledLine:
     # In a narrow terminal deep levels stop moving to the right.
-    head = "  " * min(level, max(width // 8, 1)) + "|_"
+    head = "  " * min(level, width // 8 if width >= NARROW else 1) + "|_"
     span = group[0].span
     label = one_line(span.type)
     if span.name and all(node.span.name == span.name for node in group):
-        label += f" {one_line(span.name)}"
+        label = f"{label} {one_line(span.name)}" if width >= NARROW else one_line(span.name)
     tails = _tails(group)
     room = [width - columns(head) - columns(line_text(tail)) for tail in tails]
     enough = min(columns(label), SHORTEST_LABEL)

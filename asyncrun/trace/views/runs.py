@@ -10,7 +10,8 @@ from asyncrun.trace.critical_path import critical_path, parts_of
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, SpanNode, build_forest, lanes_of
 from asyncrun.trace.used_concurrency import concurrency_of
-from asyncrun.trace.views.folded_tree import MOST_LINES, render_tree
+from asyncrun.trace.views.folded_tree import render_tree
+from asyncrun.trace.views.run_end import render_gaps
 from asyncrun.trace.views.styled_text import (
     Style,
     StyledLine,
@@ -75,26 +76,8 @@ def render_show(run: RunRecord, spans: Sequence[Span], width: int, now: float) -
         fit(width, StyledPart(f"Run {one_line(run.run_id)}", Style.TITLE), ": ", status, f"{took}{code}"),
         fit(width, one_line(origin)),
     ]
-    shown = stack(StyledText(tuple(head)), _gaps(run, width), render_tree(spans, width), render_summary(spans, width))
+    shown = stack(StyledText(tuple(head)), render_gaps(run, width), render_tree(spans, width), render_summary(spans, width))
     return stack(shown, render_path(spans, width), gap=1)
-
-
-def render_end(run: RunRecord, spans: Sequence[Span], width: int) -> StyledText:
-    """Return the trace map and the timing summary of a run that has just ended, and what the trace lacks; no line wider than `width`.
-
-    The map has `MOST_LINES` at most where the run has no more jobs; `render_show` has it whole.
-    """
-    return stack(stack(render_tree(spans, width, MOST_LINES), _gaps(run, width)), render_summary(spans, width), gap=1)
-
-
-def _gaps(run: RunRecord, width: int) -> StyledText:
-    """Return what is known to be missing."""
-    lines = []
-    if run.ended is None:
-        lines.append(f"no end is recorded; the last sign of life was at {utc_time(run.seen)}")
-    if run.lost:
-        lines.append(f"this trace is partial: {run.lost} spans could not be written")
-    return StyledText(tuple(fit(width, StyledPart(words, Style.ODD)) for words in lines))
 
 
 def render_path(spans: Sequence[Span], width: int) -> StyledText:

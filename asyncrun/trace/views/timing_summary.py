@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from asyncrun.humanize import duration
 from asyncrun.trace.run_record import Span
 from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, Timing, build_forest, number_of, timings_by_job, timings_by_type
-from asyncrun.trace.views.styled_text import Style, StyledPart, StyledText, Word, fit, stack
+from asyncrun.trace.views.styled_text import Style, StyledLine, StyledPart, StyledText, Word, fit, stack
 from asyncrun.trace.views.table import Column, render_table, table_fits
 
 NARROWEST_LABEL = 8
+NARROW = 40
+"""Columns below which the title of the brief summary may be cut."""
+BRIEF_TITLE = "Timing summary"
 MANY = 10
 """From this many events of one kind on, their median says more than the list of them."""
 
@@ -34,10 +38,32 @@ def render_summary(spans: Sequence[Span], width: int) -> StyledText:
     if not tables:
         return StyledText((fit(width, "No events were recorded."),))
     head = StyledText((fit(width, StyledPart("Timing summary", Style.TITLE)),))
+    return stack(head, stack(*tables, StyledText(tuple(_slept(spans, width))), gap=1))
+
+
+def render_brief_summary(spans: Sequence[Span], width: int) -> StyledText:
+    """Return one table, no line wider than `width`: event types by their total, a batch as one thing.
+
+    Where it does not fit, percentiles are left out first, then the waits of fewest seconds.
+    """
+    timings = timings_by_type(build_forest(spans, details=False))
+    if not timings:
+        return StyledText((fit(width, "No events were recorded."),))
+    sums = {name: sum(timing.waits[name] for timing in timings) for name in WAITS}
+    waited = [name for name in WAITS if any(timing.waits[name] >= SHORTEST_WAIT for timing in timings)]
+    cells = [*_times(timings), *map(_waited, waited), *_medians(timings)]
+    layout, rows = _table(BRIEF_TITLE, timings, cells)
+    # Columns give way by their worth: a wait by its seconds, percentiles before any of them, and `count` and `total` last.
+    worths = {"total": 4e12, "count": 3e12, "failed": 2e12, "self": 1e12} | sums | {"p50": -1, "p95": -2, "max": -3}
+    title = replace(layout[0], least=NARROWEST_LABEL if width < NARROW else len(BRIEF_TITLE))
+    layout = [title, *(replace(column, worth=worths[column.header]) for column in layout[1:])]
+    return StyledText((*render_table(layout, rows, width), *_slept(spans, width)))
+
+
+def _slept(spans: Sequence[Span], width: int) -> list[StyledLine]:
     suspended = sum(number_of(span, "suspended") for span in spans)
     words = f"suspended: {duration(suspended)} by the wall clock, which are part of no other number"
-    slept = [StyledText((fit(width, StyledPart(words, Style.ODD)),))] if suspended else []
-    return stack(head, stack(*tables, *slept, gap=1))
+    return [fit(width, StyledPart(words, Style.ODD))] if suspended else []
 
 
 def _tables(title: str, timings: Sequence[Timing], waits: Sequence[str], width: int) -> list[StyledText]:

@@ -50,7 +50,7 @@ def test_a_piped_answer_is_clean_while_the_terminal_has_the_bars(open_terminal: 
         assert terminal.end() == 0
     told = (tmp_path / "answer").read_bytes()
     assert b"\x1b" not in told
-    assert b"succeeded: 12 items" in told
+    assert b"Succeeded: all 12 items done" in told
     assert b"\x1b" in terminal.received
     assert terminal.lines == [line for line in terminal.lines if line.startswith("notes succeeded")]
 

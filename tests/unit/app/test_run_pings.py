@@ -68,7 +68,7 @@ async def test_a_run_and_its_job_tell_of_start_and_end_each_with_an_id_of_its_ow
     run, notes = receiver.rids[0], receiver.rids[1]
     assert run == str(RID) != notes
     assert receiver.rids == [run, notes, notes, run]
-    assert receiver.got[-1][1].startswith("Run r1 succeeded: 2 items")
+    assert receiver.got[-1][1].startswith("Run r1 succeeded: all 2 items done")
     assert receiver.warnings == []
 
 

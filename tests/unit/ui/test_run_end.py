@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from asyncrun.errors import Place
+from asyncrun.failure_groups import FailureGroups
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobResult, RunResult, Status
-from asyncrun.trace.views.styled_text import Style, StyledPart
+from asyncrun.trace.verdict import TimeSink
+from asyncrun.trace.views.styled_text import Style, StyledText
 from asyncrun.ui import run_end
 from asyncrun.usage import Usage
 
 GOES_ON = "Next: `asyncrun run 'my jobs.yaml'` goes on from here; what is finished is not sent again."
-CORRECT = "Next: correct that first; `asyncrun run 'my jobs.yaml'` then does the rest, and what is finished is not sent again."
-LISTS = "Next: `asyncrun failed 'my jobs.yaml'` lists what failed."
+CORRECT = "Next: Correct that first; then `asyncrun run 'my jobs.yaml'` does the rest, and what is finished is not sent again."
+LISTS = "Next: `asyncrun failed 'my jobs.yaml'` lists what failed, and what helps."
 
 
 def render_ending(result: RunResult, file: Path | None = None) -> str:
@@ -31,35 +34,20 @@ def test_all_well_needs_nothing_next() -> None:
     assert "Next" not in render_ending(ended(Status.SUCCEEDED, 0), Path("jobs.yaml"))
 
 
-def test_failed_items_are_named_and_can_be_listed(failure: ItemFailure) -> None:
-    lines = render_ending(ended(Status.PARTIAL, 3, failure), Path("my jobs.yaml")).splitlines()
-    assert lines[1:4] == ["notes partial", "  notes.jsonl:7: n7: too_long: 300 tokens, 256 at most", LISTS]
-    assert "  too_long: shorten the text, set `on_too_long: truncate` or `split`" in lines[4]
-
-
-@pytest.mark.parametrize("reason", ["too_long", "empty", "bad_record", "bad_text"])
-def test_what_a_retry_cannot_help_is_not_to_be_retried(failure: ItemFailure, reason: str) -> None:
-    ending = render_ending(ended(Status.PARTIAL, 3, replace(failure, reason=reason)), Path("my jobs.yaml"))
-    assert "retry" not in ending
-    assert f"\n  {reason}: " in ending
-
-
-@pytest.mark.parametrize("reason", ["refused", "bad_response"])
-def test_what_a_server_has_answered_can_be_asked_again(failure: ItemFailure, reason: str) -> None:
-    failures = (failure, replace(failure, reason=reason))
-    last = render_ending(ended(Status.PARTIAL, 3, *failures), Path("my jobs.yaml")).splitlines()[-1]
-    assert last.startswith(f"  {reason}: ")
-    assert "`asyncrun retry 'my jobs.yaml'`" in last
+def test_failed_items_are_counted_by_what_was_wrong_and_can_be_listed(failure: ItemFailure) -> None:
+    other = replace(failure, reason="empty", message="the text is empty", place=Place("notes.jsonl", 9))
+    lines = render_ending(ended(Status.PARTIAL, 3, failure, failure, other), Path("my jobs.yaml")).splitlines()
+    assert lines == [
+        "Run r1 partial: 5 of 8 items done, 3 failed in 2 s.",
+        "2 x 300 tokens, 256 at most, first at notes.jsonl:7",
+        "1 x the text is empty, at notes.jsonl:9",
+        LISTS,
+    ]
 
 
 def test_what_failed_on_the_way_is_sent_by_the_next_run(failure: ItemFailure) -> None:
     ending = render_ending(ended(Status.PARTIAL, 3, replace(failure, reason="server_error")), Path("my jobs.yaml"))
-    assert ending.splitlines()[-1] == "  server_error: the next `asyncrun run 'my jobs.yaml'` sends it again."
-
-
-def test_a_reason_of_a_plugin_has_no_advice_of_ours(failure: ItemFailure) -> None:
-    ending = render_ending(ended(Status.PARTIAL, 3, replace(failure, reason="odd\x1b[2J")), Path("my jobs.yaml"))
-    assert ending.splitlines()[-1] == LISTS
+    assert ending.splitlines()[-1] == "Next: `asyncrun run 'my jobs.yaml'` sends what failed again."
 
 
 @pytest.mark.parametrize(("status", "code"), [(Status.STOPPED, 75), (Status.CANCELLED, 0)])
@@ -73,14 +61,24 @@ def test_what_must_be_corrected_first_does_not_go_on_by_itself(status: Status, c
     assert "goes on" not in render_ending(ended(status, code, reason="another embedder"))
 
 
-def test_a_job_that_failed_by_its_items_needs_both(failure: ItemFailure) -> None:
-    lines = render_ending(ended(Status.FAILED, 1, failure), Path("my jobs.yaml")).splitlines()
-    assert (lines[-3], lines[-1]) == (LISTS, CORRECT)
+def test_a_job_that_failed_by_its_items_is_looked_at_and_then_run_again(failure: ItemFailure) -> None:
+    last = render_ending(ended(Status.FAILED, 1, failure), Path("my jobs.yaml")).splitlines()[-1]
+    assert last == f"{LISTS} Correct what failed; then {CORRECT.partition('; then ')[2]}"
 
 
-def test_an_id_is_not_shown_without_end(failure: ItemFailure) -> None:
-    named = render_ending(ended(Status.PARTIAL, 3, replace(failure, id="n" * 2_000_000)), Path("jobs.yaml"))
-    assert "notes.jsonl:7: nnn" in named
+def test_what_a_job_says_to_do_is_the_next_step() -> None:
+    def last(status: Status, code: int, hint: str) -> str:
+        job = JobResult("notes", "embed", status, code, "the key is refused", hint)
+        return render_ending(RunResult("r1", (job,), 2.0), Path("my jobs.yaml")).splitlines()[-1]
+
+    assert last(Status.FAILED, 77, "Check the key.") == CORRECT.replace("Correct that first", "Check the key")
+    again = "Run `asyncrun run 'my jobs.yaml'` again later: finished items are not sent again."
+    assert last(Status.STOPPED, 75, "Run the same command again later: finished items are not sent again.") == f"Next: {again}"
+
+
+def test_an_id_and_a_message_are_not_shown_without_end(failure: ItemFailure) -> None:
+    named = render_ending(ended(Status.PARTIAL, 3, replace(failure, id="n" * 2_000_000, message="m" * 2_000_000)), Path("jobs.yaml"))
+    assert "1 x mmm" in named
     assert len(named) < 1000
 
 
@@ -98,21 +96,94 @@ def test_a_quiet_run_says_the_same(failure: ItemFailure) -> None:
     assert not run_end.render_trouble(ended(Status.SUCCEEDED, 0)).lines
 
 
-def test_a_status_has_its_colour_and_a_count_of_failures_has_none(failure: ItemFailure) -> None:
-    well = run_end.render_ending(ended(Status.SUCCEEDED, 0)).lines
-    assert [part for line in well for part in line if part.style is not Style.PLAIN] == [StyledPart("succeeded", Style.GOOD)]
+def styles(text: StyledText) -> dict[str, Style]:
+    return {part.text: part.style for line in text.lines for part in line if part.style in (Style.GOOD, Style.ODD, Style.BAD)}
+
+
+def test_a_status_has_its_colour_and_what_was_said_of_a_failure_has_none(failure: ItemFailure) -> None:
+    assert styles(run_end.render_ending(ended(Status.SUCCEEDED, 0))) == {"succeeded": Style.GOOD}
     said = replace(failure, message="the server has failed")
-    ill = run_end.render_ending(ended(Status.FAILED, 1, said, reason="all failed")).lines
-    assert [part for line in ill for part in line if part.style is not Style.PLAIN] == [StyledPart("failed", Style.BAD)] * 2
+    assert styles(run_end.render_ending(ended(Status.FAILED, 1, said, reason="all failed"))) == {"failed": Style.BAD, "1 x ": Style.ODD}
 
 
-@pytest.mark.parametrize(("cost", "said"), [(None, "7 tokens)"), (0.0, "7 tokens, $0.00)"), (0.0246, "7 tokens, $0.0246)")])
-def test_what_it_cost_is_said_where_it_is_known(cost: float | None, said: str) -> None:
-    job = JobResult("notes", "embed", Status.SUCCEEDED, 0, None, usage=Usage(requests=1, tokens=7, cost=cost))
+@pytest.mark.parametrize(("cost", "said"), [(None, "done in 2 s."), (0.0, "done in 2 s."), (0.0246, "done in 2 s ($0.0246).")])
+def test_what_it_cost_is_said_where_it_cost_something(cost: float | None, said: str) -> None:
+    counts, usage = Counts(items=5, ok=5), Usage(requests=1, tokens=7, cost=cost)
+    job = JobResult("notes", "embed", Status.SUCCEEDED, 0, None, counts=counts, usage=usage)
     assert render_ending(RunResult("r1", (job,), 2.0)).endswith(said)
 
 
-def test_texts_that_were_cut_are_counted_where_there_are_any() -> None:
-    job = JobResult("notes", "embed", Status.SUCCEEDED, 0, counts=Counts(items=5, ok=5, truncated=2))
-    assert "0 skipped, 2 truncated)" in render_ending(RunResult("r1", (job,), 2.0))
-    assert "truncated" not in render_ending(ended(Status.SUCCEEDED, 0))
+def test_what_was_done_before_and_texts_that_were_cut_are_counted_where_there_are_any() -> None:
+    job = JobResult("notes", "embed", Status.SUCCEEDED, 0, counts=Counts(items=5, ok=5, cached=3, truncated=2))
+    assert render_ending(RunResult("r1", (job,), 2.0)) == "Run r1 succeeded: all 5 items done in 2 s (3 of them cached, 2 truncated)."
+
+
+DONE = JobResult("ask", "query", Status.SUCCEEDED, 0, counts=Counts(items=4, ok=4), usage=Usage(1, 0, 41), seconds=0.25)
+
+
+def close(result: RunResult, width: int = 100, sink: TimeSink | None = None) -> list[str]:
+    return str(run_end.render_close(result, Path("jobs.yaml"), width, sink)).splitlines()
+
+
+def test_a_run_ends_with_a_row_for_each_job_then_what_failed_then_verdict_and_one_command(failure: ItemFailure) -> None:
+    counts = Counts(items=9, ok=8, failed=1, cached=2)
+    notes = JobResult("notes", "embed", Status.PARTIAL, 3, counts=counts, usage=Usage(3, 0, 1200, 0.5), seconds=2.0, failures=(failure,))
+    assert close(RunResult("r1", (notes, DONE), 2.5), sink=TimeSink(0.93, "requests", "notes")) == [
+        "job    status     ok  failed  cached  tokens   cost    time",
+        "notes  partial     8       1       2   1,200  $0.50     2 s",
+        "ask    succeeded   4       0       0      41      -  0.25 s",
+        "notes: 1 x 300 tokens, 256 at most, at notes.jsonl:7",
+        "",
+        "Partial: 12 of 13 items done, 1 failed in 2.5 s (2 of them cached, $0.50); 93% requests of notes.",
+        "Next: `asyncrun failed jobs.yaml` lists what failed, and what helps.",
+    ]
+
+
+def test_a_reason_is_said_once_with_the_jobs_that_have_it() -> None:
+    hint = "Check the API key of the embedder."
+    failed = [JobResult(f"job{number}", "embed", Status.FAILED, 77, "the key is refused (401)", hint) for number in range(5)]
+    cancelled = JobResult("ask", "query", Status.CANCELLED, 0, "job0 failed")
+    lines = close(RunResult("r1", (*failed, cancelled), 2.0))
+    assert lines[7:] == [
+        "job0, job1, job2 and 2 others failed",
+        "ask cancelled: job0 failed",
+        "",
+        "Failed after 2 s: job0: the key is refused (401).",
+        "Next: Check the API key of the embedder; then `asyncrun run jobs.yaml` does the rest, and what is finished is not sent again.",
+    ]
+
+
+def test_hints_that_differ_stand_with_their_reasons() -> None:
+    jobs = [JobResult(name, "embed", Status.FAILED, 1, f"no {name}", f"Find {name}.") for name in ("a", "b")]
+    assert close(RunResult("r1", tuple(jobs), 2.0))[3:] == [
+        "  Find a.",
+        "b failed: no b",
+        "  Find b.",
+        "",
+        "Failed after 2 s: a: no a.",
+        "Next: Correct that first; then `asyncrun run jobs.yaml` does the rest, and what is finished is not sent again.",
+    ]
+
+
+def test_a_run_with_nothing_to_do_is_one_sentence() -> None:
+    job = JobResult("notes", "embed", Status.SUCCEEDED, 0, counts=Counts(items=1464, ok=1464, cached=1464))
+    assert close(RunResult("r1", (job,), 2.1)) == ["Nothing to do: 1,464 items unchanged in 2.1 s."]
+
+
+def test_what_was_removed_or_sent_is_no_nothing() -> None:
+    job = JobResult("notes", "embed", Status.SUCCEEDED, 0, counts=Counts(items=2, ok=2, cached=2, removed=1))
+    assert len(close(RunResult("r1", (job,), 2.1))) > 1
+
+
+def test_of_many_sorts_of_failures_the_most_frequent_are_shown_and_the_others_counted(failure: ItemFailure) -> None:
+    groups = FailureGroups(replace(failure, message=f"sort {chr(0x61 + number)}") for number in range(9) for _ in range(9 - number))
+    counts = Counts(items=100, ok=55, failed=45)
+    job = JobResult("notes", "embed", Status.PARTIAL, 3, counts=counts, failure_groups=groups.largest_first())
+    lines = close(RunResult("r1", (job,), 2.1))
+    assert [line[:12] for line in lines[2:7]] == [
+        "9 x sort a, ",
+        "8 x sort b, ",
+        "7 x sort c, ",
+        "6 x sort d, ",
+        "15 x in 5 ot",
+    ]

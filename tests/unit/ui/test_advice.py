@@ -12,7 +12,7 @@ import asyncrun
 from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints.classify import Verdict
 from asyncrun.errors import AsyncrunError, Reason
-from asyncrun.ui.run_end import ADVICE, GOES_ON, advise, can_go_on
+from asyncrun.ui.advice import ADVICE, GOES_ON, advise, can_go_on
 
 POSITIONS = {"EmbedFailure": 1, "BadRecord": 1, "BadItem": 2, "ItemFailure": 2, "ItemError": 1}
 """Where a reason stands among the arguments of what tells of a failed item."""
@@ -61,3 +61,25 @@ def test_every_error_has_a_hint_and_says_whether_a_run_goes_on(error: type[Async
     assert error.exit_code in GOES_ON
     if error.hint.startswith("Run the same command"):
         assert can_go_on([error.exit_code])
+
+
+@pytest.mark.parametrize("reason", ["too_long", "empty", "bad_record", "bad_text"])
+def test_what_a_retry_cannot_help_is_not_to_be_retried(reason: str) -> None:
+    (line,) = advise([reason], " jobs.yaml")
+    assert line.startswith(f"  {reason}: ")
+    assert "retry" not in line
+
+
+@pytest.mark.parametrize("reason", ["refused", "bad_response"])
+def test_what_a_server_has_answered_can_be_asked_again(reason: str) -> None:
+    (line,) = advise([reason, reason], " 'my jobs.yaml'")
+    assert line.startswith(f"  {reason}: ")
+    assert "`asyncrun retry 'my jobs.yaml'`" in line
+
+
+def test_what_failed_on_the_way_is_sent_by_the_next_run() -> None:
+    assert advise(["server_error"], " jobs.yaml") == ["  server_error: the next `asyncrun run jobs.yaml` sends it again."]
+
+
+def test_a_reason_of_a_plugin_has_no_advice_of_ours() -> None:
+    assert advise(["odd\x1b[2J"], " jobs.yaml") == []
