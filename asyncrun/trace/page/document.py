@@ -80,7 +80,7 @@ def page_document(run: RunRecord, spans: Sequence[Span], now: float, earlier: Ea
         "earlier": _earlier(run, earlier, now),
         "slower": _slower(run, spans, earlier),
     }
-    return {**shown_values(shown), "events": page_events(whole, path, run.started)}
+    return {**shown_values(shown), "events": page_events(whole, forest, path, run.started)}
 
 
 def _head(run: RunRecord, now: float) -> dict[str, Any]:

@@ -11,9 +11,12 @@ from asyncrun.trace.critical_path import Piece
 from asyncrun.trace.run_record import MICROSECONDS, UNFINISHED
 from asyncrun.trace.span_tree import DETAILS, SpanNode, lanes_of, percentiles_of_nodes, walk
 from asyncrun.trace.trace_json import shown_values
+from asyncrun.trace.used_concurrency import mean_levels, stretches_of
 from asyncrun.trace.views.folded_tree import alike_groups
 
 NO_TRACK = -1
+LEVELS = 200
+"""Parts of the time for each of which a lane says how much was going on at once."""
 MOST_PIECES = 1000
 """Parts of the time of which each has one piece of the critical path at most."""
 
@@ -57,27 +60,32 @@ class _Texts:
         return list(self._numbers)
 
 
-def page_events(forest: Sequence[SpanNode], path: Sequence[Piece], began: float) -> dict[str, Any]:
+def page_events(forest: Sequence[SpanNode], brief: Sequence[SpanNode], path: Sequence[Piece], began: float) -> dict[str, Any]:
     """Return `{texts, rows, lanes, path, length}`; `began` is the run's start in seconds since 1970.
 
-    A lane is a job: its name, its first track, how many tracks it has, and the row of the job itself, -1 where there is not one. Bars on
-    one track do not overlap, but for those inside of a batch. The path is a list of (start, end, row, or -1 between events).
+    `brief` is the same forest without what happens inside of batches. A lane is a job: its name, its first track, how many tracks it has,
+    the row of the job itself, -1 where there is not one, and where events are folded `levels`: how many were open at once, in equal parts
+    of the time. Bars on one track do not overlap, but for those inside of a batch. The path is a list of (start, end, row, or -1 between
+    events).
 
     >>> from asyncrun.trace.run_record import Span
     >>> from asyncrun.trace.span_tree import build_forest
-    >>> data = page_events(build_forest([Span("r", 1, None, "query", "", 0.5, 1.0, "succeeded")]), (), began=0.0)
+    >>> forest = build_forest([Span("r", 1, None, "query", "", 0.5, 1.0, "succeeded")])
+    >>> data = page_events(forest, forest, (), began=0.0)
     >>> data["texts"], data["length"], data["lanes"]
-    (['others', 'query', '', 'succeeded'], 1000000, [{'name': 0, 'first': 0, 'tracks': 1, 'head': -1}])
+    (['others', 'query', '', 'succeeded'], 1000000, [{'name': 0, 'first': 0, 'tracks': 1, 'levels': [], 'head': -1}])
     """
     texts = _Texts()
     tracks: dict[int, int] = {}
-    lanes: list[dict[str, int]] = []
+    lanes: list[dict[str, Any]] = []
     heads: list[SpanNode | None] = []
-    first = 0
+    first, end = 0, max((node.end for node in walk(brief)), default=began)
+    at_once = lanes_of(brief)
     for name, nodes in lanes_of(forest).items():
         head = nodes[0] if len(nodes) == 1 and nodes[0].children else None
         count = _place(nodes if head is None else head.children, first, tracks)
-        lanes.append({"name": texts.number(name), "first": first, "tracks": count})
+        levels = _levels(at_once.get(name, ()), began, end)
+        lanes.append({"name": texts.number(name), "first": first, "tracks": count, "levels": levels})
         heads.append(head)
         first += count
     rows: list[PageRow] = []
@@ -93,6 +101,13 @@ def page_events(forest: Sequence[SpanNode], path: Sequence[Piece], began: float)
         "path": _path(path, places, began),
         "length": max((row.end for row in rows), default=0),
     }
+
+
+def _levels(heads: Sequence[SpanNode], began: float, end: float) -> list[float]:
+    """Return how many events were open at once, where some of them are folded and their own bars do not show it."""
+    if not any(node.folded for node in walk(heads)):
+        return []
+    return [round(level, 1) for level in mean_levels(stretches_of(heads), began, end, LEVELS)]
 
 
 def _place(heads: Iterable[SpanNode], first: int, tracks: dict[int, int]) -> int:

@@ -1,6 +1,6 @@
 // How the timeline is laid out and drawn: a lane for each job, a track for each batch that was open at once, attempts and waits inside of it.
 
-const AXIS = 22, HEAD = 24, TRACK_HIGH = 20, BAR = 16, WORK = 10, WAIT = 4, PATH = 14;
+const AXIS = 22, HEAD = 24, TRACK_HIGH = 20, BAR = 16, WORK = 10, WAIT = 4, PATH = 14, LEVELS = 30;
 
 // Where everything lies: `tracks` and `inTime` hold rows by their start, `nested` marks those with something inside of their bar.
 function layOutTimeline(events) {
@@ -15,8 +15,9 @@ function layOutTimeline(events) {
   for (const track of tracks) track.sort(byStart);
   let total = AXIS + (events.path.length ? HEAD + PATH : 0) + 8;
   const lanes = events.lanes.map((lane) => {
-    const placed = { ...lane, top: total };
-    total += HEAD + lane.tracks * TRACK_HIGH + 8;
+    // The tracks lie below the name, and below the picture of how many were open at once where there is one.
+    const placed = { ...lane, top: total, base: total + HEAD + (lane.levels.length ? LEVELS : 0) };
+    total = placed.base + lane.tracks * TRACK_HIGH + 8;
     return placed;
   });
   return { events, tracks, nested, isInside, lanes, total, inTime: tracks.flat().sort(byStart) };
@@ -71,19 +72,41 @@ function drawPath(sheet) {
 
 function drawLane(sheet, lane) {
   const { pen, colour, wide, tall, x, scroll, layout: { events, tracks } } = sheet, top = lane.top - scroll;
-  if (top > tall || top + HEAD + lane.tracks * TRACK_HIGH < 0) return;
+  const base = lane.base - scroll;
+  if (top > tall || base + lane.tracks * TRACK_HIGH < 0) return;
   if (lane.head >= 0) {
     const row = events.rows[lane.head], left = Math.max(x(row[START]), -2);
     pen.fillStyle = events.isBad(lane.head) ? colour("bad") : colour("async_job");
     pen.fillRect(left, top + HEAD - 6, Math.max(Math.min(x(row[END]), wide + 2) - left, 1), 3);
   }
   title(sheet, events.texts[lane.name], top + 13);
-  const first = Math.max(Math.floor((AXIS - top - HEAD) / TRACK_HIGH), 0);
+  if (lane.levels.length) drawLevels(sheet, lane, base - 4);
+  const first = Math.max(Math.floor((AXIS - base) / TRACK_HIGH), 0);
   for (let at = first; at < lane.tracks; at++) {
-    const y = top + HEAD + at * TRACK_HIGH;
+    const y = base + at * TRACK_HIGH;
     if (y > tall) break;
     drawTrack(sheet, tracks[lane.first + at] || [], y);
   }
+}
+
+// How many events were open at once, as an area above a ground line.
+function drawLevels({ pen, colour, x, layout: { events } }, { levels }, ground) {
+  const most = Math.max(...levels, 1), part = events.length / levels.length;
+  pen.beginPath();
+  pen.moveTo(x(0), ground);
+  levels.forEach((level, at) => {
+    const y = ground - (level / most) * (LEVELS - 6);
+    pen.lineTo(x(at * part), y);
+    pen.lineTo(x((at + 1) * part), y);
+  });
+  pen.lineTo(x(events.length), ground);
+  pen.fillStyle = colour("async_job");
+  pen.globalAlpha = 0.45;
+  pen.fill();
+  pen.globalAlpha = 1;
+  pen.fillStyle = colour("text");
+  pen.font = "11px system-ui, sans-serif";
+  pen.fillText(`at once, ${amount(most)} at most`, 6, ground - LEVELS + 18);
 }
 
 // Of bars that share a pixel only one is drawn.

@@ -55,10 +55,10 @@ function makeTimeline(onPick) {
     if (event.clientY - place.top < AXIS) return -1;
     const y = event.clientY - place.top + box.scrollTop, slack = ((to - from) / place.width) * 2;
     if (layout.events.path.length && y < AXIS + HEAD + PATH + 6) return (layout.events.path.find(([start, end]) => start <= moment && moment < end) || [0, 0, -1])[2];
-    const lane = layout.lanes.find((one) => y >= one.top && y < one.top + HEAD + one.tracks * TRACK_HIGH);
+    const lane = layout.lanes.find((one) => y >= one.top && y < one.base + one.tracks * TRACK_HIGH);
     if (!lane) return -1;
-    if (y < lane.top + HEAD) return lane.head;
-    const track = layout.tracks[lane.first + Math.floor((y - lane.top - HEAD) / TRACK_HIGH)] || [];
+    if (y < lane.base) return lane.head;
+    const track = layout.tracks[lane.first + Math.floor((y - lane.base) / TRACK_HIGH)] || [];
     const around = (room) => track.filter((index) => layout.events.rows[index][START] - room <= moment && moment <= layout.events.rows[index][END] + room);
     const hits = around(0).length ? around(0) : around(slack);
     // The innermost of them: what is inside of a batch comes after it.
@@ -100,7 +100,7 @@ function makeTimeline(onPick) {
     if (row && (row[END] < from || row[START] > to)) show((row[START] + row[END]) / 2 - (to - from) / 2, to - from);
     const lane = row && row[TRACK] >= 0 ? layout.lanes.find((one) => row[TRACK] >= one.first && row[TRACK] < one.first + one.tracks) : null;
     if (lane) {
-      const top = lane.top + HEAD + (row[TRACK] - lane.first) * TRACK_HIGH;
+      const top = lane.base + (row[TRACK] - lane.first) * TRACK_HIGH;
       if (top < box.scrollTop + AXIS || top + TRACK_HIGH > box.scrollTop + box.clientHeight) box.scrollTop = top - box.clientHeight / 2;
     }
     drawSoon();

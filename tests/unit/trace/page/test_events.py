@@ -15,7 +15,8 @@ SECOND = 1_000_000
 
 
 def events_of(spans: list[Span]) -> dict[str, Any]:
-    return page_events(build_forest(spans), critical_path(build_forest(spans, details=False)), STARTED)
+    brief = build_forest(spans, details=False)
+    return page_events(build_forest(spans), brief, critical_path(brief), STARTED)
 
 
 def tracks_of(data: dict[str, Any], kinds: set[str]) -> dict[int, list[tuple[int, int]]]:
@@ -61,6 +62,17 @@ def test_folded_events_are_one_row_with_their_number_and_spread_on_a_track_of_th
     assert (folded.level, folded.seconds, folded.percentiles) == (together.level + 1, 40 * SECOND, (50_000, 250_000, 500_000))
     assert folded.folded == 1
     assert [row.events for row in data["rows"] if row.track == folded.track] == [740]
+
+
+def test_where_events_are_folded_a_lane_says_how_many_were_open_at_once(maker: SpanMaker) -> None:
+    job = maker.add("async_job", 0, 20, name="notes")
+    batch = maker.add("embedding", 0, 10, job)
+    maker.add("attempt", 0, 10, batch)
+    maker.add("embedding", 10, 20, job, folded__count=90, folded__seconds=30.0)
+    [lane] = events_of(maker.spans)["lanes"]
+    assert lane["levels"] == [1.0] * 100 + [3.0] * 100
+    [lane] = events_of(maker.spans[:-1])["lanes"]
+    assert lane["levels"] == []
 
 
 def test_numbers_that_json_does_not_know_are_shown_as_text() -> None:
