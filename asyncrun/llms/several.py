@@ -101,8 +101,16 @@ class SeveralChats:
             return None if chosen.error is not None else await self._ask(chosen, messages, on_text)
 
     async def _ask(self, replica: Replica[OpenAIChat], messages: Sequence[Message], on_text: OnText | None) -> Completion:
-        model = replica.model
-        completion = await (model.complete(messages) if on_text is None else model.stream(messages, on_text))
+        if on_text is None:
+            completion = await replica.model.complete(messages)
+        else:
+
+            def tell(text: str) -> None:
+                # The endpoint is proven with its first word.
+                self._wake()
+                on_text(text)
+
+            completion = await replica.model.stream(messages, tell)
         if isinstance(completion.error, ABOUT_ENDPOINT):
             self._replicas.leave_out(replica, completion.error)
         return completion

@@ -15,7 +15,7 @@ from asyncrun.aio import Limits, RetryPolicy
 from asyncrun.callbacks import TokenCountingHandler, trace_method
 from asyncrun.embedders import BaseEmbedding, LocalEmbedding, OpenAIEmbedding, SimilarityMode
 from asyncrun.jobs import EmbedJob, IngestJob, QueryJob
-from asyncrun.llms import Answer, Declined, Message, OpenAIChat
+from asyncrun.llms import Answer, Declined, Message, OpenAI, OpenAIChat
 from asyncrun.stores import Hit, SearchRequest, SqliteStore
 from asyncrun.testing import FakeServer, Quota
 
@@ -77,6 +77,16 @@ async def embed(texts: Sequence[str]) -> float:
 def embed_with_a_ledger(texts: Sequence[str]) -> Mapping[int, str]:
     """Texts that fail are named."""
     return {at: failure.reason for at, failure in asyncrun.embed(texts, "local", ledger=".asyncrun").failures.items()}
+
+
+async def words(question: str) -> str:
+    """An answer word by word, with `await` and without."""
+    llm, text = OpenAI("gpt-5-mini", timeout=600, max_silence=20), ""
+    async for response in await llm.astream_chat([Message("user", question)]):
+        text = response.message.content + (response.delta or "")
+    for completion in llm.stream_complete(question):
+        text += completion.delta or ""
+    return text
 
 
 async def chat(question: str) -> str:

@@ -204,6 +204,28 @@ async def test_others_wait_for_the_first_word_and_not_for_the_last():
 
 
 @pytest.mark.asyncio
+async def test_of_several_endpoints_others_are_asked_from_the_first_word_on():
+    async with FakeServer(faults=[fault("stream_slow", pause=0.2)]) as server:
+        place = OpenAIChat(model="m", base_url=server.base_url)
+        async with ChatModel(SeveralChats([place])) as llm:
+            first = asyncio.create_task(deltas(llm))
+            while not server.requests:
+                await asyncio.sleep(0.001)
+            assert (await llm.acomplete("Why?")).text == WORDS
+            assert not first.done()
+            await first
+
+
+@pytest.mark.asyncio
+async def test_with_the_transport_for_http2_a_broken_answer_is_told_too():
+    async with FakeServer(faults=[fault("stream_cut", after=1)]) as server, model_at(server, http2=True) as llm:
+        assert "".join(await deltas(llm)) == WORDS
+        came, error = await fails(llm)
+    assert (len(came), len(server.requests)) == (2, 2)
+    assert "the connection ended" in str(error)
+
+
+@pytest.mark.asyncio
 async def test_a_stream_is_one_event_with_the_whole_answer():
     debug = LlamaDebugHandler(print_trace_on_end=False)
     manager, responses = CallbackManager([debug]), []

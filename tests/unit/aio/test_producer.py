@@ -1,7 +1,9 @@
 """What a piece of work tells comes out of a generator, with its error behind it; whoever stops reading stops the work."""
 
 import asyncio
+import signal
 import threading
+from contextlib import closing
 from contextvars import ContextVar
 
 import pytest
@@ -147,3 +149,16 @@ async def test_what_is_shown_is_made_when_it_is_read():
     await asyncio.sleep(0)
     assert shown == [1]
     assert [number async for number in numbers] == shown[1:] == [2]
+
+
+def test_an_interrupt_while_the_next_one_is_waited_for_stops_the_work():
+    class Interrupting(Work):
+        async def __call__(self, tell):
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            await super().__call__(tell)
+
+    work = Interrupting(endless=True)
+    with pytest.raises(KeyboardInterrupt), closing(produced_in_thread(work, int)) as numbers:
+        for _ in numbers:
+            pass
+    assert work.ended.is_set()
