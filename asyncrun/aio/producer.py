@@ -81,8 +81,8 @@ def produced_in_thread(work: Work[T], show: Callable[[T], R]) -> Generator[R]:
 
     context, closed = copy_context(), threading.Event()
     thread = threading.Thread(target=run_in_thread, name="produced", daemon=True)
-    thread.start()
     try:
+        thread.start()
         while (value := told.get()) is not None:
             if isinstance(value, BaseException):
                 raise value
@@ -91,7 +91,9 @@ def produced_in_thread(work: Work[T], show: Callable[[T], R]) -> Generator[R]:
         closed.set()
         if begun:
             _cancel(*begun[0])
-        thread.join()
+        # Where Ctrl-C has come before it says that it is started, it finds the generator closed.
+        if thread.is_alive():
+            thread.join()
 
 
 async def _awaited(awaitable: Awaitable[object]) -> object:

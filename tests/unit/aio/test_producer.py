@@ -154,11 +154,13 @@ async def test_what_is_shown_is_made_when_it_is_read():
 def test_an_interrupt_while_the_next_one_is_waited_for_stops_the_work():
     class Interrupting(Work):
         async def __call__(self, tell):
+            tell(0)
+            reading.wait(60)
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
             await super().__call__(tell)
 
-    work = Interrupting(endless=True)
+    work, reading = Interrupting(endless=True), threading.Event()
     with pytest.raises(KeyboardInterrupt), closing(produced_in_thread(work, int)) as numbers:
         for _ in numbers:
-            pass
+            reading.set()
     assert work.ended.is_set()
