@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import platform
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,15 +12,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asyncrun import registry
+from asyncrun import __version__, registry
+from asyncrun.aio.bridge import in_own_thread
 from asyncrun.app.recorded_runs import read_trace
 from asyncrun.app.request import SECRET_NAMES, environment_secrets
+from asyncrun.app.run_metrics import run_end
 from asyncrun.callbacks.base_handler import BaseCallbackHandler, describe_error
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, TryLaterError, UsageError, os_words
 from asyncrun.escape import printable
+from asyncrun.jobfile.job_file import JobFile
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import TraceConfig
+from asyncrun.metrics import run_metrics
 from asyncrun.plugins import find_plugins
 from asyncrun.process_locks import hold_folder
 from asyncrun.redact import MASK, Redactor
@@ -31,6 +36,8 @@ from asyncrun.ui.run_json import summary_document
 if TYPE_CHECKING:
     from asyncrun.trace.exporters.otlp_sender import OtlpSender
 
+LONGEST_SENDING = 5.0
+"""Seconds that a collector which hangs may cost, the import of OpenTelemetry included."""
 DAMAGED = ".damaged"
 """What is added to the name of a store that was set aside."""
 MOST_REASONS = 50
@@ -83,18 +90,44 @@ def open_sender(environ: Mapping[str, str]) -> OtlpSender | None:
 
 async def send_trace(
     sender: OtlpSender | None, state: Path, run_id: str, environ: Mapping[str, str], warn: Callable[[str], object]
-) -> None:
-    """Send what the collector has not been sent of the run that has ended; `warn` is told when that fails."""
+) -> bool:
+    """Send what the collector has not been sent of the run that has ended; `warn` is told when that fails, and False is returned."""
     if sender is None:
-        return
+        return True
     try:
         await asyncio.to_thread(lambda: sender.finish(*read_trace(state, run_id), SystemClock().now()))
     except Exception as error:  # a trace that another tool does not take is no failure of the run
-        from asyncrun.trace.exporters.otlp_sender import HEADERS
+        warn(f"the trace is not sent on: {_without_secrets(error, environ)}")
+        return False
+    return True
 
-        secrets = {*environment_secrets(environ), *([environ[HEADERS]] if environ.get(HEADERS) else [])}
-        hint = f"; {error.hint}" if isinstance(error, AsyncrunError) else ""
-        warn(f"the trace is not sent on: {printable(Redactor(secrets).redact(str(error)), 300)}{hint}")
+
+async def send_figures(job_file: JobFile, result: RunResult, environ: Mapping[str, str], now: float, warn: Callable[[str], object]) -> None:
+    """Send the figures to a collector, when `OTEL_EXPORTER_OTLP_ENDPOINT` asks for it; `warn` is told when that fails."""
+    if not any(name.startswith("OTEL_") for name in environ):
+        return  # What sends is loaded only where it may be wanted.
+    from asyncrun.trace.exporters.otlp_metrics import send_metrics, wants_metrics
+
+    def send() -> None:
+        run = RunRecord(result.run_id, now, version=__version__, host=platform.node())
+        send_metrics(run_metrics(run_end(job_file, result, now)), run, environ)
+
+    if not wants_metrics(environ):
+        return
+    try:
+        await in_own_thread(send, LONGEST_SENDING)
+    except TimeoutError:
+        warn(f"the metrics are not sent on: the collector has taken more than {LONGEST_SENDING:g} s")
+    except Exception as error:  # figures that another tool does not take are no failure of the run
+        warn(f"the metrics are not sent on: {_without_secrets(error, environ)}")
+
+
+def _without_secrets(error: Exception, environ: Mapping[str, str]) -> str:
+    from asyncrun.trace.exporters.otlp_sender import HEADERS
+
+    secrets = {*environment_secrets(environ), *([environ[HEADERS]] if environ.get(HEADERS) else [])}
+    hint = f"; {error.hint}" if isinstance(error, AsyncrunError) else ""
+    return f"{printable(Redactor(secrets).redact(str(error)), 300)}{hint}"
 
 
 def build_handlers(names: Iterable[str], warn: Callable[[str], object]) -> list[BaseCallbackHandler]:

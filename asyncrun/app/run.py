@@ -15,7 +15,16 @@ from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.flag_overrides import Selection, load_jobs
 from asyncrun.app.job_checks import check_jobs, output_path, outputs_read
-from asyncrun.app.recording import build_handlers, hash_of, open_recorder, open_sender, recorded_summary, send_trace, settings_of
+from asyncrun.app.recording import (
+    build_handlers,
+    hash_of,
+    open_recorder,
+    open_sender,
+    recorded_summary,
+    send_figures,
+    send_trace,
+    settings_of,
+)
 from asyncrun.app.request import Request
 from asyncrun.app.run_metrics import metrics_file
 from asyncrun.app.run_watch import capture_warnings, watch_run
@@ -210,7 +219,8 @@ async def _run_locked(
         cancelled = await _run_until_stopped(runner, stop, manager.as_trace(run_id), watched, signals=caller.signals)
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
         await asyncio.to_thread(_record_end, recorder, result, builder)
-        await send_trace(sender, state, run_id, request.environ, tell)
+        if await send_trace(sender, state, run_id, request.environ, tell):
+            await send_figures(job_file, result, request.environ, clock.now(), tell)
         progress.run_finished(result)
         if cancelled is not None:
             raise cancelled

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
-import threading
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
+from asyncrun.aio.bridge import in_own_thread
 from asyncrun.errors import MissingExtraError
 
 NOTICE_TIMEOUT = 10.0
@@ -51,27 +50,13 @@ async def send_notice(address: str, notice: Notice, patience: float = NOTICE_TIM
 
     The words may hold what a server has said: whoever shows them takes secrets out.
     """
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[str | None] = loop.create_future()
-
-    def end(why: str | None) -> None:
-        if not ended.done():
-            ended.set_result(why)
-
-    def send() -> None:
-        try:
-            why = _send(address, notice)
-        except Exception as error:  # Apprise's, or that of a service: a notice that is not sent is no failure of the run
-            why = f"{type(error).__name__}: {error}"
-        with suppress(RuntimeError):  # The loop has not waited for it.
-            loop.call_soon_threadsafe(end, why)
-
-    # A thread of its own that keeps no process: Apprise's services block, and nobody else can end them.
-    threading.Thread(target=send, name="asyncrun-notice", daemon=True).start()
     try:
-        return await asyncio.wait_for(ended, patience)
+        # Apprise's services block, and nobody else can end them.
+        return await in_own_thread(partial(_send, address, notice), patience)
     except TimeoutError:
         return f"it has taken more than {patience:g} s"
+    except Exception as error:  # Apprise's, or that of a service: a notice that is not sent is no failure of the run
+        return f"{type(error).__name__}: {error}"
 
 
 def _send(address: str, notice: Notice) -> str | None:

@@ -20,8 +20,11 @@ from typing import Any
 import pytest
 
 from asyncrun.errors import TryLaterError
+from asyncrun.metrics import RunEnd, run_metrics
+from asyncrun.results import Counts, JobResult, Status
 from asyncrun.testing.server import FakeServer
 from asyncrun.trace.exporters.otlp import otlp_document
+from asyncrun.trace.exporters.otlp_metrics import send_metrics, wants_metrics
 from asyncrun.trace.exporters.otlp_sender import OtlpSender
 from asyncrun.trace.run_record import RunRecord, Span
 
@@ -50,11 +53,27 @@ class Collector:
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    metrics_status: int = 200
 
     def requests(self) -> list[Any]:
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-        return [ExportTraceServiceRequest.FromString(body) for body in self.bodies]
+        return [ExportTraceServiceRequest.FromString(body) for body, path in zip(self.bodies, self.paths, strict=False) if "trace" in path]
+
+    def figures(self) -> dict[str, dict[tuple[str, ...], float]]:
+        """The values of the gauges by their names and their labels' values, without the job file's."""
+        from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+        found: dict[str, dict[tuple[str, ...], float]] = {}
+        for body, path in zip(self.bodies, self.paths, strict=True):
+            for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics if "metrics" in path else ():
+                assert {"service.name": "asyncrun"}.items() <= values(resource.resource.attributes).items()
+                for metric in resource.scope_metrics[0].metrics:
+                    points = found.setdefault(metric.name, {})
+                    for point in metric.gauge.data_points:
+                        labels = tuple(entry.value.string_value for entry in point.attributes if entry.key != "job_file")
+                        points[labels] = getattr(point, point.WhichOneof("value"))
+        return found
 
     def spans(self) -> list[Any]:
         scopes = (scope for request in self.requests() for resource in request.resource_spans for scope in resource.scope_spans)
@@ -65,7 +84,8 @@ class Collector:
 def collector() -> Iterator[Collector]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body, status = self.rfile.read(int(self.headers["content-length"])), found.status
+            body = self.rfile.read(int(self.headers["content-length"]))
+            status = found.metrics_status if "metrics" in self.path else found.status
             found.bodies.append(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
             found.headers.append({name.lower(): value for name, value in self.headers.items()})
             found.paths.append(self.path)
@@ -298,5 +318,86 @@ def test_a_run_goes_well_without_its_collector_and_says_so_once(collector: Colle
 
 def test_nothing_is_sent_when_the_environment_says_so(collector: Collector, notes: Path) -> None:
     assert run_in(notes, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_SDK_DISABLED="true").returncode == 0
-    assert run_in(notes, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_TRACES_EXPORTER="none").returncode == 0
+    assert (
+        run_in(notes, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_TRACES_EXPORTER="none", OTEL_METRICS_EXPORTER="none").returncode == 0
+    )
     assert collector.bodies == []
+
+
+# Figures --------------------------------------------------------------------------------------------------------------------------------
+
+FIGURES = run_metrics(
+    RunEnd("/srv/jobs.yaml", ["notes"], STARTED, 3, 9.0, [JobResult("notes", "embed", Status.PARTIAL, 3, counts=Counts(ok=2, failed=1))])
+)
+
+
+def test_the_figures_of_a_run_arrive_beside_its_trace_and_are_those_of_the_file(collector: Collector, notes: Path) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    ended = run_in(notes, OTEL_EXPORTER_OTLP_ENDPOINT=f"{collector.url}/", ASYNCRUN_METRICS_FILE="run.prom")
+    assert (ended.returncode, "not sent on" in ended.stderr) == (0, False)
+    assert collector.paths[-1] == "/v1/metrics"
+    sent = collector.figures()
+    assert sent["asyncrun.job.items"]["notes", "embed", "ok"] == 2
+    assert sent["asyncrun.job.wait"]["notes", "embed", "request"] > 0
+    written = {
+        (sample.name, *(value for label, value in sample.labels.items() if label != "job_file")): sample.value
+        for family in text_string_to_metric_families((notes / "run.prom").read_text())
+        for sample in family.samples
+        if "timestamp" not in sample.name
+    }
+    names = {metric.name: metric.prometheus_name for metric in FIGURES} | {"asyncrun.job.cost": "asyncrun_job_cost_dollars"}
+    found = {(names[name], *labels): value for name, points in sent.items() if "timestamp" not in name for labels, value in points.items()}
+    assert found == written
+
+
+def test_a_collector_of_traces_alone_is_not_asked_for_more(collector: Collector, notes: Path) -> None:
+    collector.metrics_status = 404
+    ended = run_in(notes, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    assert (ended.returncode, "not sent on" in ended.stderr) == (0, False)
+    assert collector.spans()
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_it_is_known_by_its_answer(collector: Collector, status: int) -> None:
+    collector.metrics_status = status
+    assert send_metrics(FIGURES, RUN, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}) is False
+
+
+def test_figures_may_have_a_collector_and_a_name_of_their_own(collector: Collector, unused_port: int) -> None:
+    environ = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{unused_port}",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"{collector.url}/api/metrics",
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-team=search",
+    }
+    assert wants_metrics(environ)
+    assert send_metrics(FIGURES, RUN, environ)
+    assert collector.paths == ["/api/metrics"]
+    assert collector.headers[0]["x-team"] == "search"
+
+
+def test_a_refusal_is_told_in_a_sentence_and_nowhere_else(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+    collector.metrics_status = 400
+    with pytest.raises(TryLaterError, match=r"the collector took no metrics: .*400"):
+        send_metrics(FIGURES, RUN, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
+    assert caplog.records == []
+
+
+def test_a_collector_that_hangs_over_figures_is_left(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asyncrun.trace.exporters.otlp_metrics.EXPORT_TIMEOUT", 0.2)
+    collector.answering.clear()
+    with pytest.raises(TryLaterError, match="the collector took no metrics"):
+        send_metrics(FIGURES, RUN, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": " "},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://here", "OTEL_SDK_DISABLED": "true"},
+        {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://here", "OTEL_METRICS_EXPORTER": "none"},
+    ],
+)
+def test_figures_are_sent_only_where_they_are_wanted(environ: dict[str, str]) -> None:
+    assert not wants_metrics(environ)

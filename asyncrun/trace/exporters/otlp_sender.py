@@ -15,6 +15,7 @@ from asyncrun.trace.exporters.otlp import SCOPE, Attributes, OtelSpan, ended_ote
 from asyncrun.trace.run_record import RunRecord, Span
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export import SpanExporter
 
@@ -165,13 +166,12 @@ def _exporter(environ: Mapping[str, str]) -> SpanExporter:
 
 
 def _readable(run: RunRecord, spans: Sequence[OtelSpan], environ: Mapping[str, str]) -> Generator[ReadableSpan, None, None]:
-    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
     scope, trace = InstrumentationScope(SCOPE, run.version), trace_id(run)
-    resource = Resource.create(_named(resource_attributes(run), environ))
+    resource = resource_of(run, environ)
 
     def context(number: int) -> SpanContext:
         return SpanContext(trace, number, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
@@ -191,10 +191,13 @@ def _readable(run: RunRecord, spans: Sequence[OtelSpan], environ: Mapping[str, s
         )
 
 
-def _named(resource: Attributes, environ: Mapping[str, str]) -> Attributes:
-    """Return the resource under the name that the environment gives to the service."""
+def resource_of(run: RunRecord, environ: Mapping[str, str]) -> Resource:
+    """Return where a run comes from, under the name that the environment gives to the service."""
+    from opentelemetry.sdk.resources import Resource
+
+    resource: Attributes = resource_attributes(run)
     name = environ.get("OTEL_SERVICE_NAME", "").strip()
-    return {**resource, "service.name": name} if name else resource
+    return Resource.create({**resource, "service.name": name} if name else resource)
 
 
 @contextmanager
