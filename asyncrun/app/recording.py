@@ -16,7 +16,6 @@ from asyncrun import __version__, registry
 from asyncrun.aio.bridge import in_own_thread
 from asyncrun.app.recorded_runs import read_trace
 from asyncrun.app.request import SECRET_NAMES, environment_secrets
-from asyncrun.app.run_metrics import run_end
 from asyncrun.callbacks.base_handler import BaseCallbackHandler, describe_error
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import AsyncrunError, DamagedStateError, StorageError, TryLaterError, UsageError, os_words
@@ -24,7 +23,6 @@ from asyncrun.escape import printable
 from asyncrun.jobfile.job_file import JobFile
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import TraceConfig
-from asyncrun.metrics import run_metrics
 from asyncrun.plugins import find_plugins
 from asyncrun.process_locks import hold_folder
 from asyncrun.redact import MASK, Redactor
@@ -88,10 +86,24 @@ def open_sender(environ: Mapping[str, str]) -> OtlpSender | None:
     return OtlpSender(environ) if is_wanted(environ) else None
 
 
-async def send_trace(
+async def send_on(
+    sender: OtlpSender | None,
+    state: Path,
+    job_file: JobFile,
+    result: RunResult,
+    *,
+    environ: Mapping[str, str],
+    warn: Callable[[str], object],
+) -> None:
+    """Send a collector what the environment asks for of a run that has ended; `warn` is told, once, when that fails."""
+    if await _send_trace(sender, state, result.run_id, environ, warn):
+        await _send_figures(job_file, result, environ, warn)
+
+
+async def _send_trace(
     sender: OtlpSender | None, state: Path, run_id: str, environ: Mapping[str, str], warn: Callable[[str], object]
 ) -> bool:
-    """Send what the collector has not been sent of the run that has ended; `warn` is told when that fails, and False is returned."""
+    """Send what the collector has not been sent yet, and return whether that went well."""
     if sender is None:
         return True
     try:
@@ -102,13 +114,15 @@ async def send_trace(
     return True
 
 
-async def send_figures(job_file: JobFile, result: RunResult, environ: Mapping[str, str], now: float, warn: Callable[[str], object]) -> None:
-    """Send the figures to a collector, when `OTEL_EXPORTER_OTLP_ENDPOINT` asks for it; `warn` is told when that fails."""
+async def _send_figures(job_file: JobFile, result: RunResult, environ: Mapping[str, str], warn: Callable[[str], object]) -> None:
     if not any(name.startswith("OTEL_") for name in environ):
         return  # What sends is loaded only where it may be wanted.
+    from asyncrun.app.run_metrics import run_end
+    from asyncrun.metrics import run_metrics
     from asyncrun.trace.exporters.otlp_metrics import send_metrics, wants_metrics
 
     def send() -> None:
+        now = SystemClock().now()
         run = RunRecord(result.run_id, now, version=__version__, host=platform.node())
         send_metrics(run_metrics(run_end(job_file, result, now)), run, environ)
 

@@ -15,18 +15,8 @@ from asyncrun.aio.stop import MAX_RUNTIME, StopRequest, handle_signals
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.flag_overrides import Selection, load_jobs
 from asyncrun.app.job_checks import check_jobs, output_path, outputs_read
-from asyncrun.app.recording import (
-    build_handlers,
-    hash_of,
-    open_recorder,
-    open_sender,
-    recorded_summary,
-    send_figures,
-    send_trace,
-    settings_of,
-)
+from asyncrun.app.recording import build_handlers, hash_of, open_recorder, open_sender, recorded_summary, send_on, settings_of
 from asyncrun.app.request import Request
-from asyncrun.app.run_metrics import metrics_file
 from asyncrun.app.run_watch import capture_warnings, watch_run
 from asyncrun.app.state_lock import enter_state_folder, spooled_stdin
 from asyncrun.callbacks.base import CallbackManager
@@ -123,7 +113,11 @@ async def _run(request: Request, selection: Selection, state: Path, caller: Call
     clock = SystemClock()
     redactor = selection.redactor(request.environ)
     try:
-        figures = await asyncio.to_thread(metrics_file, request.options, selection.job_file)
+        figures = None
+        if request.options.metrics_file is not None or selection.job_file.metrics is not None:
+            from asyncrun.app.run_metrics import metrics_file
+
+            figures = await asyncio.to_thread(metrics_file, request.options, selection.job_file)
         # Around the lock: neither the next run nor who reads the end of this one need wait for the last word of it.
         async with _with_listeners(caller.progress, request, selection, state, redactor=redactor, clock=clock) as progress:
             try:
@@ -219,8 +213,7 @@ async def _run_locked(
         cancelled = await _run_until_stopped(runner, stop, manager.as_trace(run_id), watched, signals=caller.signals)
         result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
         await asyncio.to_thread(_record_end, recorder, result, builder)
-        if await send_trace(sender, state, run_id, request.environ, tell):
-            await send_figures(job_file, result, request.environ, clock.now(), tell)
+        await send_on(sender, state, job_file, result, environ=request.environ, warn=tell)
         progress.run_finished(result)
         if cancelled is not None:
             raise cancelled
