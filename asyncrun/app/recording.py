@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import platform
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -165,8 +166,10 @@ def build_handlers(names: Iterable[str], warn: Callable[[str], object]) -> list[
     return handlers
 
 
-def recorded_summary(result: RunResult, learned_limits: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a trace keeps of the end of a run: its summary, the advice for each job, and what failed by job and reason.
+def recorded_summary(result: RunResult, learned_limits: Mapping[str, Any], file: str = "") -> dict[str, Any]:
+    """Return what a trace keeps of the end of a run: its summary, the hint of each job, and what failed by job and reason with what helps.
+
+    `file` is the job file as commands are told it.
 
     >>> recorded_summary(RunResult("r1", (), 0.5), {})["failures"]
     []
@@ -175,12 +178,17 @@ def recorded_summary(result: RunResult, learned_limits: Mapping[str, Any]) -> di
         **summary_document(result),
         "learned_limits": dict(learned_limits),
         "hints": {job.name: job.hint for job in result.jobs if job.hint},
-        "failures": [group for job in result.jobs for group in _failures_of(job)],
+        "failures": [group for job in result.jobs for group in _failures_of(job, f" {shlex.quote(file)}" if file else "")],
     }
 
 
-def _failures_of(job: JobResult) -> list[dict[str, Any]]:
-    """Return the failed items of a job by reason, most first: how many, where the first of them stand, and what was said of those."""
+def _failures_of(job: JobResult, words: str) -> list[dict[str, Any]]:
+    """Return the failed items of a job by reason, most first: how many, where the first stand, what was said of those, what helps."""
+    if not job.counts.failed and not job.failures and not job.failed_by:
+        return []
+    from asyncrun.ui.advice import ADVICE  # most runs do without it
+
+    advice = {str(reason): text for reason, text in ADVICE.items()}
     told = Counter(job.failed_by) | Counter(failure.reason for failure in job.failures)
     groups: list[dict[str, Any]] = []
     for reason, count in told.most_common(MOST_REASONS):
@@ -193,11 +201,12 @@ def _failures_of(job: JobResult) -> list[dict[str, Any]]:
                 "count": count,
                 "places": [str(failure.place) for failure in failures[:MOST_TOLD]],
                 "messages": list(messages.values())[::-1][:MOST_TOLD],
+                "advice": advice[reason].format(words=words) if reason in advice else None,
             }
         )
     if others := told.total() - sum(group["count"] for group in groups):
-        words = f"{len(told) - MOST_REASONS:,} other reasons: see `asyncrun failed`"
-        groups.append({"job": job.name, "reason": "others", "count": others, "places": [], "messages": [words]})
+        more = f"{len(told) - MOST_REASONS:,} other reasons: see `asyncrun failed`"
+        groups.append({"job": job.name, "reason": "others", "count": others, "places": [], "messages": [more], "advice": None})
     return groups
 
 

@@ -230,7 +230,7 @@ def _begin(recorder: TraceRecorder, state: Path, file: Path, jobs: Sequence[Job]
 
 
 def _record_end(recorder: TraceRecorder, result: RunResult, builder: JobBuilder) -> None:
-    summary = recorded_summary(result, builder.models.limits.learned_limits())
+    summary = recorded_summary(result, builder.models.limits.learned_limits(), str(builder.request.file))
     recorder.end_run(status=str(result.status), exit_code=result.exit_code, summary=summary, seconds=result.seconds)
 
 

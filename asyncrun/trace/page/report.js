@@ -39,14 +39,14 @@ function ending({ job, status, reason, hint }) {
 const WHAT = { item: "items", event: "events", attempt: "attempts", others: "and others" };
 
 function failureTable(groups) {
-  const rows = groups.map(({ what, job, reason, count, places, words }) => [
+  const rows = groups.map(({ what, job, reason, count, places, words, advice }) => [
     make("span", "", make("b", "", reason), make("span", "hint block", WHAT[what] || what)),
     amount(count),
     job,
     places.length ? make("span", "places block", ...places.map((place) => make("span", "block", place))) : "",
-    words.length ? make("span", "", ...words.map((said) => make("q", "block", said))) : "",
+    words.length || advice ? make("span", "", ...words.map((said) => make("q", "block", said)), advice ? make("span", "hint block", advice) : null) : "",
   ]);
-  return table("What failed, by reason", [["reason"], ["count", true], ["job"], ["first at"], ["what was said"]], rows);
+  return table("What failed, by reason", [["reason"], ["count", true], ["job"], ["first at"], ["what was said, and what helps"]], rows);
 }
 
 function pathTable({ seconds, parts, more }) {

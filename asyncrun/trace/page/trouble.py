@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,8 +30,14 @@ def endings(run: RunRecord) -> list[dict[str, Any]]:
     """
     told = run.summary.get("hints")
     hints = told if isinstance(told, Mapping) else {}
+    failed = f"`asyncrun failed{f' {shlex.quote(run.job_file)}' if run.job_file else ''}` lists what failed, and what helps."
     return [
-        {"job": str(job.get("name")), "status": str(job.get("status")), "reason": _reason(job), "hint": hints.get(job.get("name"), "")}
+        {
+            "job": str(job.get("name")),
+            "status": str(job.get("status")),
+            "reason": _reason(job),
+            "hint": hints.get(job.get("name")) or (failed if job.get("failed") else ""),
+        }
         for job in jobs_of(run.summary)
         if job.get("status") != "succeeded"
     ]
@@ -55,6 +62,7 @@ class _Group:
     count: int = 0
     places: dict[str, None] = field(default_factory=dict)
     words: dict[str, None] = field(default_factory=dict)
+    advice: str = ""
 
     def add(self, count: int, places: Iterable[str], words: Iterable[str]) -> None:
         self.count += count
@@ -63,11 +71,11 @@ class _Group:
 
     def shown(self) -> dict[str, Any]:
         told = {"places": list(self.places)[:MOST_TOLD], "words": list(self.words)[:MOST_TOLD]}
-        return {"what": self.what, "job": self.job, "reason": self.reason, "count": self.count, **told}
+        return {"what": self.what, "job": self.job, "reason": self.reason, "count": self.count, **told, "advice": self.advice}
 
 
 def failed_groups(run: RunRecord, spans: Sequence[Span]) -> list[dict[str, Any]]:
-    """Return what failed: `{what, job, reason, count, places, words}`, items first, then events, then other attempts.
+    """Return what failed: `{what, job, reason, count, places, words, advice}`, items first, then events, then other attempts.
 
     Items are those of the run's summary; `words` are what was said of the first ones of a reason, each once.
     """
@@ -83,7 +91,7 @@ def failed_groups(run: RunRecord, spans: Sequence[Span]) -> list[dict[str, Any]]
 def _items(run: RunRecord) -> Iterator[_Group]:
     for told in _listed(run.summary.get("failures")):
         if isinstance(told, Mapping):
-            group = _Group("item", str(told.get("job")), str(told.get("reason")))
+            group = _Group("item", str(told.get("job")), str(told.get("reason")), advice=str(told.get("advice") or ""))
             count, places, words = told.get("count"), _listed(told.get("places")), _listed(told.get("messages"))
             group.add(count if isinstance(count, int) else 0, map(str, places), map(str, words))
             yield group

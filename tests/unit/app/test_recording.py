@@ -11,7 +11,7 @@ import pytest
 
 from asyncrun.app.recording import hash_of, open_recorder, recorded_summary, settings_of
 from asyncrun.clock import SystemClock
-from asyncrun.errors import Place
+from asyncrun.errors import Place, Reason
 from asyncrun.jobfile.loader import LoadOptions, load_job_file
 from asyncrun.jobfile.sections import TraceConfig
 from asyncrun.records import ItemFailure
@@ -19,6 +19,7 @@ from asyncrun.redact import Redactor
 from asyncrun.results import JobResult, RunResult, Status
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.store import TraceStore
+from asyncrun.ui.advice import ADVICE
 
 
 @pytest.fixture
@@ -150,15 +151,21 @@ def test_what_failed_is_recorded_by_its_reason_with_the_first_places_and_each_se
     def failures(reason: str, message: str, count: int) -> list[ItemFailure]:
         return [ItemFailure(f"{reason}{at}", Place("notes.jsonl", at), reason, message.format(at)) for at in range(1, count + 1)]
 
-    kept = (*failures("too_long", "{} tokens, 256 at most", 5), *failures("empty", "the text is empty", 1))
-    job = JobResult("notes", "embed", Status.PARTIAL, 3, hint="Do this.", failures=kept, failed_by={"too_long": 120, "empty": 1})
-    summary = recorded_summary(RunResult("r1", (job, JobResult("ask", "query", Status.SUCCEEDED, 0)), 1.0), {"here": {"requests": 60.0}})
+    kept = (*failures("too_long", "{} tokens, 256 at most", 5), *failures("server_error", "it broke", 1))
+    job = JobResult("notes", "embed", Status.PARTIAL, 3, hint="Do this.", failures=kept, failed_by={"too_long": 120, "server_error": 1})
+    summary = recorded_summary(
+        RunResult("r1", (job, JobResult("ask", "query", Status.SUCCEEDED, 0)), 1.0), {"here": {"requests": 60.0}}, "a b.yaml"
+    )
     assert summary["failures"] == [
         {
             **{"job": "notes", "reason": "too_long", "count": 120, "messages": ["1 tokens, 256 at most"]},
             "places": ["notes.jsonl:1", "notes.jsonl:2", "notes.jsonl:3"],
+            "advice": ADVICE[Reason.TOO_LONG],
         },
-        {"job": "notes", "reason": "empty", "count": 1, "places": ["notes.jsonl:1"], "messages": ["the text is empty"]},
+        {
+            **{"job": "notes", "reason": "server_error", "count": 1, "places": ["notes.jsonl:1"], "messages": ["it broke"]},
+            "advice": "the next `asyncrun run 'a b.yaml'` sends it again",
+        },
     ]
     assert summary["hints"] == {"notes": "Do this."}
     assert summary["learned_limits"] == {"here": {"requests": 60.0}}

@@ -6,6 +6,8 @@ from asyncrun.trace.page.trouble import MOST_GROUPS, endings, failed_groups
 from asyncrun.trace.run_record import RunRecord, Span
 from tests.unit.trace.conftest import SpanMaker
 
+FAILED = "`asyncrun failed` lists what failed, and what helps."
+
 
 def run_with(**summary: object) -> RunRecord:
     return RunRecord("r", 0.0, summary=summary)
@@ -19,7 +21,7 @@ def test_each_job_that_did_not_succeed_says_why_and_what_to_do() -> None:
         {"name": "d", "status": "cancelled", "reason": None},
     ]
     assert endings(run_with(jobs=jobs, hints={"c": "Run again later."})) == [
-        {"job": "b", "status": "partial", "reason": "3 of 1,000 items failed, no more than max_failures allows", "hint": ""},
+        {"job": "b", "status": "partial", "reason": "3 of 1,000 items failed, no more than max_failures allows", "hint": FAILED},
         {"job": "c", "status": "stopped", "reason": "the endpoint is down", "hint": "Run again later."},
         {"job": "d", "status": "cancelled", "reason": "no reason is recorded", "hint": ""},
     ]
@@ -28,7 +30,14 @@ def test_each_job_that_did_not_succeed_says_why_and_what_to_do() -> None:
 def test_items_come_first_by_their_number_then_events_then_attempts_that_were_made_good(trying: list[Span]) -> None:
     failures = [
         {"job": "embed-notes", "reason": "empty", "count": 2, "places": ["a:1", "a:9"], "messages": ["the text is empty"]},
-        {"job": "embed-notes", "reason": "bad_record", "count": 40, "places": ["a:3"], "messages": ["no field 'text'"]},
+        {
+            "job": "embed-notes",
+            "reason": "bad_record",
+            "count": 40,
+            "places": ["a:3"],
+            "messages": ["no field 'text'"],
+            "advice": "Mend it.",
+        },
     ]
     found = failed_groups(run_with(failures=failures), trying)
     assert [(group["what"], group["job"], group["reason"], group["count"]) for group in found] == [
@@ -38,6 +47,7 @@ def test_items_come_first_by_their_number_then_events_then_attempts_that_were_ma
         ("attempt", "embed-notes", "transient", 4),
     ]
     assert (found[1]["places"], found[1]["words"]) == (["a:1", "a:9"], ["the text is empty"])
+    assert [group["advice"] for group in found] == ["Mend it.", "", "", ""]
     assert found[2]["words"] == ["slow down"]
     # An attempt that failed for the reason of the items was theirs.
     throttled = {"job": "embed-notes", "reason": "throttle", "count": 2, "places": [], "messages": []}
