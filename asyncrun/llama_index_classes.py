@@ -68,15 +68,15 @@ def read_options(options: Mapping[str, Any] | None, kind: ClassKind) -> LlamaInd
     """
     options = options or {}
     path, args = str(options.get("class", "")), dict(options.get("args") or {})
-    for name in args:
-        if name.lower().endswith(_SECRETS):
-            raise ArgumentError(
-                f"options.args.{name} would be kept with the run's settings", hint="Use api_key, or the class's own variable."
-            )
     if unknown := options.keys() - {"class", "args", *kind.more}:
         known = " and ".join(f"`{word}`" for word in ("class", "args", *kind.more))
         raise ArgumentError(f"options has no {min(unknown)}", hint=f"It has {known}.")
     more = {word: options[word] for word in kind.more if options.get(word)}
+    for word, given in {"args": args, **more}.items():
+        for name in given if isinstance(given, Mapping) else ():
+            if name.lower().endswith(_SECRETS):
+                what = f"options.{word}.{name} would be kept with the run's settings"
+                raise ArgumentError(what, hint="Use api_key, or the class's own variable.")
     return LlamaIndexClass(_find(path, kind), path, args, kind.owner, more)
 
 

@@ -63,7 +63,7 @@ class TestReader:
     def folder(self, tmp_path: Path) -> Path:
         (tmp_path / "docs").mkdir()
         (tmp_path / "docs" / "cat.txt").write_text("Cats purr.")
-        (tmp_path / "docs" / "dog.md").write_text("Dogs bark.")
+        (tmp_path / "docs" / "dog.txt").write_text("Dogs bark.")
         return tmp_path
 
     def write(self, folder: Path, options: dict[str, Any], **keys: Any) -> None:
@@ -80,7 +80,7 @@ class TestReader:
         assert asyncrun("run").code == 0
         found = {row["id"]: (row["text"], row["metadata"], len(row["embedding"])) for row in self.rows(folder)}
         assert found["cat.txt"] == ("Cats purr.", {"file_type": "text/plain"}, 384)
-        assert found["dog.md"][0].strip() == "Dogs bark."
+        assert found["dog.txt"][0] == "Dogs bark."
         [plan] = asyncrun("plan", "--json").documents[0]["jobs"]
         assert (plan["items"], plan["new"]) == (2, 0)
         (folder / "docs" / "cat.txt").write_text("Cats sleep.")
@@ -130,6 +130,7 @@ class TestReader:
         ("options", "keys", "sentence"),
         [
             ({}, {}, "no options.class"),
+            ({"class": "llama_index.core.SimpleDirectoryReader", "load": {"api_key": "k"}}, {}, "options.load.api_key would be kept"),
             ({"class": "no.Where"}, {}, "there is no class 'no.Where'"),
             ({"class": "llama_index.core.MockEmbedding"}, {}, "is no reader of LlamaIndex"),
             ({"class": "llama_index.core.SimpleDirectoryReader"}, {"path": "docs/*.md"}, "a reader of LlamaIndex has arguments of its own"),
