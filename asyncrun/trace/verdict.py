@@ -90,6 +90,18 @@ def time_sinks(parts: Sequence[PathPart], most: int = 3) -> tuple[TimeSink, ...]
     )
 
 
+def where_time_went(sinks: Sequence[TimeSink]) -> str:
+    """Return what took most of the time as words, empty when nothing is known of it; one job that all of it was in is named once.
+
+    >>> where_time_went([TimeSink(0.5, "requests", "notes"), TimeSink(0.25, "the store", "notes")])
+    'in notes: 50% requests, 25% the store'
+    """
+    jobs = {sink.job for sink in sinks}
+    if len(sinks) > 1 and len(jobs) == 1 and "" not in jobs:
+        return f"in {sinks[0].job}: " + ", ".join(f"{sink.share:.0%} {sink.what}" for sink in sinks)
+    return ", ".join(map(str, sinks))
+
+
 def _spent(part: PathPart) -> dict[str, float]:
     """Return the seconds of a part of the path by what they were spent on; what no wait explains is the event itself."""
     told = {name: seconds for name, seconds in part.waits.items() if seconds > 0}

@@ -15,7 +15,7 @@ from asyncrun.trace.run_record import RUNNING, RunRecord, Span
 from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, SpanNode, Timing, build_forest, lanes_of, timings_by_job, timings_by_type
 from asyncrun.trace.trace_json import shown_values
 from asyncrun.trace.used_concurrency import concurrency_of
-from asyncrun.trace.verdict import jobs_of, time_sinks, verdict
+from asyncrun.trace.verdict import jobs_of, time_sinks, verdict, where_time_went
 from asyncrun.trace.views.styled_text import utc_time
 
 SCHEMA = 1
@@ -69,7 +69,7 @@ def page_document(run: RunRecord, spans: Sequence[Span], now: float, earlier: Ea
         "schema": SCHEMA,
         "run": _head(run, now),
         "verdict": verdict(run, now),
-        "sinks": [str(sink) for sink in time_sinks(parts)],
+        "time_went": where_time_went(time_sinks(parts)),
         "warnings": _warnings(run, now),
         "tiles": _tiles(run, forest, now),
         "endings": endings(run),

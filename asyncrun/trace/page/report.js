@@ -4,7 +4,7 @@ function showReport(run) {
   byId("status").textContent = run.run.status;
   byId("status").className = `badge s-${["succeeded", "partial", "failed", "running"].includes(run.run.status) ? run.run.status : "odd"}`;
   byId("verdict").textContent = run.verdict;
-  byId("sink").textContent = run.sinks.length ? `Where the time went: ${run.sinks.join(", ")}.` : "";
+  byId("time-went").textContent = run.time_went ? `Where the time went: ${run.time_went}.` : "";
   byId("facts").replaceChildren(...run.run.facts.map((fact) => make("span", "", fact)));
   byId("warnings").replaceChildren(...run.warnings.map((words) => make("p", "warning", words)));
   byId("tiles").replaceChildren(...run.tiles.map(tile));

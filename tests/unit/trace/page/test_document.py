@@ -54,7 +54,7 @@ def test_jobs_have_their_waits_and_the_path_names_where_the_time_went(trying: li
     assert (notes["name"], notes["status"], notes["ok"], notes["seconds"]) == ("embed-notes", "partial", 40, 34.0)
     assert notes["waits"]["request"] == 14.0
     assert ingest["waits"] == {"store": 1.25}
-    assert document["sinks"][0] == "39% requests of embed-notes"
+    assert document["time_went"].startswith("in embed-notes: 39% requests, ")
     assert document["path"]["seconds"] == 36.0
     assert [(part["job"], part["event"]) for part in document["path"]["parts"]] == [
         *[("embed-notes", "embedding"), ("ingest-notes", "node_parsing"), ("ingest-notes", "itself"), ("embed-notes", "itself")]
