@@ -63,7 +63,7 @@ def embed(
         ledger: a folder that keeps finished vectors, such as `.asyncrun`, the one of a job file's folder: they are sent by no later call
             and no later run. None: nothing is kept.
         environ: the environment, with the keys of providers; None: that of the process.
-        show_progress: shows a bar on a terminal and plain lines elsewhere, on stderr.
+        show_progress: shows a bar on a terminal or in a notebook, and plain lines elsewhere, on stderr.
         callback_manager: its handlers are told of the events.
 
     Raises what is about the endpoint and not about a text (AuthError, OutageError and others of `asyncrun.errors`), once what was finished

@@ -193,7 +193,7 @@ class Store(metaclass=ShortHelp):
                 kept as metadata. Relative paths start at the working directory.
             collection: where they go.
             embedder: what embeds; None: as for `search`.
-            show_progress: shows bars on a terminal and plain lines elsewhere, on stderr.
+            show_progress: shows bars on a terminal or in a notebook, and plain lines elsewhere, on stderr.
             callback_manager: its handlers are told of the events of the run; None: as of a search.
             keys: other keys of an ingest job: `chunk`, `source`, `prune`, `max_delete`, `max_failures`, ...
 
