@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from asyncrun.aio.bridge import asyncio_run
 from asyncrun.app.report import Report
-from asyncrun.app.request import Request
+from asyncrun.app.request import Request, RowsFolder
 from asyncrun.app.run import arun_jobs_of
 from asyncrun.errors import JobFileError
-from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.jobs import ROWS_OF_REPORT, Job, job_model, needs_output
 from asyncrun.jobfile.objects import as_job_file, without_places
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ports import Progress
@@ -56,7 +57,8 @@ def run(
 
     A job that fails raises nothing: `Report.status` and `Report.exit_code` tell it. What is wrong before the first request is raised:
     JobFileError with every mistake, LockedError where another run of the same jobs goes on, StorageError and others of `asyncrun.errors`.
-    What is finished is in the state folder: the same call sends nothing twice.
+    What is finished is in the state folder: the same call sends nothing twice. A job without `output` leaves no file: its rows and vectors
+    are those of the report, and gone with it, while the state folder keeps the vectors.
 
     >>> import tempfile
     >>> from asyncrun.jobs import EmbedJob
@@ -102,7 +104,7 @@ async def arun(
     ...     asyncio.run(arun(job, folder=folder)).array().shape
     (2, 384)
     """
-    request = _request(jobs, Path(folder or "."), variables or {})
+    request = await asyncio.to_thread(_request, jobs, Path(folder or "."), variables or {})
     request = replace(
         request,
         jobs=names,
@@ -127,13 +129,28 @@ async def arun_request(request: Request, *, show_progress: bool = False, callbac
 
 
 def _request(jobs: Jobs, folder: Path, variables: Mapping[str, str]) -> Request:
-    """Return which job file is meant: a path, or a text that has a name of its own for the same text."""
+    """Return which job file is meant: a path, or a text that has its own name for the same text. Blocks."""
     if isinstance(jobs, Path) or (isinstance(jobs, str) and "\n" not in jobs):
         return Request(Path(jobs), variables=variables)
+    own_rows = None
     if isinstance(jobs, str):
-        text, keys = jobs, {}
+        text, keys, named = jobs, {}, jobs
     else:
-        described = as_job_file([jobs] if isinstance(jobs, Job) or (isinstance(jobs, Mapping) and "kind" in jobs) else jobs)
-        text, keys = described.text, dict(described.variables)
-    name = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return Request(folder / f"python-{name}", variables={**variables, **keys}, text=text)
+        listed = [jobs] if isinstance(jobs, Job) or (isinstance(jobs, Mapping) and "kind" in jobs) else jobs
+        described = as_job_file(listed)
+        text, keys, named = described.text, dict(described.variables), described.text
+        if not isinstance(listed, Mapping):
+            text, own_rows = _with_own_rows(text)
+    name = hashlib.sha256(named.encode()).hexdigest()[:8]
+    return Request(folder / f"python-{name}", variables={**variables, **keys}, text=text, rows_folder=own_rows)
+
+
+def _with_own_rows(text: str) -> tuple[str, RowsFolder | None]:
+    """Return jobs with a file in a folder of the report for those whose rows have none, and that folder."""
+    data, own_rows = json.loads(text), None
+    for number, entry in enumerate(data["jobs"]):
+        kind, output = entry.get("kind"), entry.get("output", {"path": ROWS_OF_REPORT})
+        if output == {"path": ROWS_OF_REPORT} and isinstance(kind, str) and needs_output(job_model(kind)):
+            own_rows = own_rows or RowsFolder()
+            entry["output"] = {"path": f"{own_rows.path}/{number}.jsonl".replace("$", "$$")}
+    return (json.dumps(data, ensure_ascii=False), own_rows) if own_rows else (text, None)

@@ -53,7 +53,7 @@ _ERRORS: Mapping[int, type[AsyncrunError]] = {
 class Report(metaclass=ShortHelp):
     """How a run ended, and what it has made; in a notebook it shows itself as the page of its trace.
 
-    Rows are read from the outputs as they are now: a later run of the same jobs replaces them.
+    Rows are read from the outputs as they are now: a later run of the same jobs replaces them. Those of a job without one are the report's.
 
     >>> import asyncrun, tempfile
     >>> job = {"name": "two", "kind": "embed", "input": {"items": ["one", ""]}, "output": "two.jsonl"}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import finalize
 
 from asyncrun.errors import Place, StorageError, UsageError, os_words
 from asyncrun.jobs.run_options import RunOptions
@@ -23,12 +26,20 @@ class WrittenPath:
     job: str | None = None
 
 
+class RowsFolder:
+    """A folder for rows that nobody wants as a file; it is gone with what holds this, at the latest when the program ends."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="asyncrun-rows-"))
+        finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One call: which jobs of which file, in which environment, with which options.
 
     With `text` it is that of the job file, and no file is read. `written_paths` are what the call writes besides; `env_file` is where a
-    part of `environ` comes from.
+    part of `environ` comes from, `rows_folder` where those rows go that have no output.
     """
 
     file: Path
@@ -40,6 +51,7 @@ class Request:
     text: str | None = field(default=None, repr=False)
     written_paths: tuple[WrittenPath, ...] = ()
     options: RunOptions = field(default_factory=RunOptions)
+    rows_folder: RowsFolder | None = field(default=None, repr=False, compare=False)
 
 
 def read_environment(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:

@@ -75,7 +75,7 @@ class JobKeys(_Named, RunKeys, total=False):
     embedder: Named
 
 
-class _RowKeys(JobKeys):
+class _RowKeys(JobKeys, total=False):
     output: Rows
 
 

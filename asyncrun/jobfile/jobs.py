@@ -77,6 +77,8 @@ Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern":
 Workers = Annotated[Count | None, BeforeValidator(_workers), Accepts(({"const": "auto"},))]
 InputField = Annotated[InputConfig, Accepts(({"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}))]
 OutputField = Annotated[OutputConfig, _TEXT]
+ROWS_OF_REPORT = "(rows of the report).jsonl"
+"""The output of a job that was made in Python without one: its rows are those of the report, and in no file that stays."""
 EmbedderField = Annotated[EmbedderConfig, _Reference, _TEXT]
 StoreField = Annotated[StoreConfig, _Reference, _TEXT]
 LlmField = Annotated[LlmConfig, _Reference, _TEXT]
@@ -201,6 +203,8 @@ class Job(Model):
         from asyncrun.jobfile.objects import check_job, paths_as_text
 
         value = paths_as_text(value)
+        if needs_output(cls):
+            value.setdefault("output", ROWS_OF_REPORT)
         kind = next(iter(get_args(cls.model_fields["kind"].annotation)), value.get("kind", ""))
         job = check_job(str(kind), value)
         return handler({"kind": kind, **value} | {key: setting_of(job, key) for key in ("embedder", "store", "llm") if key in value})
@@ -222,6 +226,11 @@ class Job(Model):
 
     def check(self, entry: JobEntry, context: CheckContext) -> None:
         """Add what is wrong with the keys of this kind to the findings of the context."""
+
+
+def needs_output(model: type[Job]) -> bool:
+    """Tell whether a job of this model has rows that must go somewhere."""
+    return "output" in model.model_fields and model.model_fields["output"].is_required()
 
 
 def setting_of(job: Job | None, key: str) -> Any:

@@ -52,7 +52,7 @@ def mistakes(store: asyncrun.Store) -> None:
     """Each is found before the program runs; without a mistake the comment would be one."""
     store.ingest(["a text"], purge=True)  # type: ignore[call-arg]
     EmbedJob(name="a", input="a.jsonl", output="a.npy", worker=3)  # type: ignore[call-arg]
-    EmbedJob(name="a", input="a.jsonl")  # type: ignore[call-arg]
+    EmbedJob(name="a", output="a.npy")  # type: ignore[call-arg]
     EmbedJob(name="a", input="a.jsonl", output="a.npy", workers="many")  # type: ignore[arg-type]
     IngestJob(name="a", input="a.jsonl", output="a.npy")  # type: ignore[call-arg]
     QueryJob(name="a", input="a.jsonl", output="a.jsonl", search="fuzzy")  # type: ignore[arg-type]

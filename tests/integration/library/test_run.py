@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import shutil
 import tracemalloc
@@ -147,8 +148,11 @@ def test_a_wrong_key_of_a_job_is_told_at_once_in_the_words_of_a_job_file(keys: d
 
 
 def test_a_missing_key_is_named() -> None:
-    with pytest.raises(JobFileError, match=r"^output: missing"):
-        EmbedJob(name="notes", input="notes.jsonl")
+    with pytest.raises(JobFileError, match=r"^input: missing"):
+        EmbedJob(name="notes", output="out.jsonl")  # type: ignore[call-arg]
+    entry = {"kind": "embed", "name": "notes", "input": {"items": ["one"]}}
+    with pytest.raises(JobFileError, match=r"jobs\[0\]\.output: missing"):
+        asyncrun.run({"jobs": [entry]})
 
 
 def test_what_is_wrong_among_jobs_is_told_without_lines(server: FakeServer) -> None:
@@ -308,7 +312,7 @@ class Raising(LlamaDebugHandler):
         raise RuntimeError("a handler that is broken")
 
 
-@pytest.mark.parametrize("method", ["on_event_start", "on_event_end", "start_trace", "end_trace"])
+@pytest.mark.parametrize("method", ["on_event_start", "on_event_end", "on_event_error", "start_trace", "end_trace"])
 def test_a_handler_that_raises_ends_no_run(method: str, server: FakeServer, caplog: pytest.LogCaptureFixture) -> None:
     debug = LlamaDebugHandler(print_trace_on_end=False)
     report = asyncrun.run(notes(server), callback_manager=CallbackManager([Raising(method), debug]))
@@ -327,3 +331,45 @@ def test_different_jobs_run_at_once_in_one_loop(server: FakeServer) -> None:
         return [report.status for report in await asyncio.gather(*map(asyncrun.arun, jobs))]
 
     assert asyncio.run(both()) == [Status.SUCCEEDED] * 3
+
+
+@pytest.mark.parametrize("form", ["object", "mapping"])
+def test_a_job_without_an_output_has_its_rows_in_the_report_and_leaves_no_file(form: str, server: FakeServer, folder: Path) -> None:
+    keys: dict[str, Any] = {"name": "notes", "input": "notes.jsonl", "embedder": embedder(server)}
+    before = set(folder.iterdir())
+    report = asyncrun.run(EmbedJob(**keys) if form == "object" else {**keys, "kind": "embed"})
+    assert (report.status, report.array().shape) == (Status.SUCCEEDED, (2, 8))
+    assert [(row["id"], row["text"]) for row in report.rows()] == [("a", "one"), ("b", "two")]
+    assert {path.name for path in set(folder.iterdir()) - before} == {".asyncrun"}
+    [(path, _)] = report.ran.outputs.values()
+    again = asyncrun.run(EmbedJob(**keys) if form == "object" else {**keys, "kind": "embed"})
+    assert (again.jobs["notes"].counts.cached, len(server.sent_texts)) == (2, 2)
+    assert (again.array() == report.array()).all()
+    del report
+    gc.collect()
+    assert not path.parent.exists()
+    assert len(again.array()) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "No Name"},
+        {"workers": "many"},
+        {"input": {"path": "notes.jsonl", "texd": "x"}},
+        {"max_failures": "150%"},
+        {"output": {"path": "out.nothing"}},
+        {"embedder": {"provider": "openai", "model": "m", "dimensions": -1}},
+        {"budget": {"tokens": "lots"}, "max_runtime": "soon"},
+    ],
+)
+def test_a_wrong_field_of_a_job_has_the_sentence_of_the_job_file_without_line_and_column(wrong: dict[str, Any]) -> None:
+    keys: dict[str, Any] = {"name": "notes", "input": "notes.jsonl", "output": "out.jsonl"} | wrong
+    with pytest.raises(JobFileError) as of_file:
+        asyncrun.run(json.dumps({"jobs": [{"kind": "embed", **keys}]}, indent=1))
+    with pytest.raises(JobFileError) as of_object:
+        EmbedJob(**keys)
+    said = [(mistake.path.removeprefix("jobs[0]."), mistake.message) for mistake in of_file.value.mistakes]
+    assert [(mistake.path, mistake.message) for mistake in of_object.value.mistakes] == said
+    assert all(mistake.place is not None for mistake in of_file.value.mistakes)
+    assert not any(f"{number}:" in str(of_object.value) for number in range(10))
