@@ -118,3 +118,15 @@ def test_promtool_takes_the_file_without_a_word(asyncrun: Command, notes: Path) 
     text = Path("out/run.prom").read_text()
     checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+@pytest.mark.needs("promtool")
+def test_promtool_reads_the_rules_and_the_expressions_of_the_dashboard(tmp_path: Path) -> None:
+    monitoring = Path(__file__).resolve().parents[2] / "examples" / "monitoring"
+    panels = json.loads((monitoring / "dashboard.json").read_text())["panels"]
+    expressions = [target["expr"] for panel in panels for target in panel["targets"]]
+    rules = [{"record": f"tried:{number}", "expr": expression} for number, expression in enumerate(expressions)]
+    (tmp_path / "rules.yaml").write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    for file in (tmp_path / "rules.yaml", monitoring / "alerts.yaml"):
+        checked = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, check=False)
+        assert (checked.returncode, "SUCCESS" in checked.stdout) == (0, True), checked

@@ -21,6 +21,7 @@ NEEDS = {
     "recipes/docker.md": "check-jsonschema",
     "recipes/duckdb.md": "duckdb",
     "recipes/github-actions.md": "check-jsonschema",
+    "recipes/monitoring.md": "promtool",
     "recipes/pandas.md": "pandas",
     "recipes/polars.md": "polars",
 }
