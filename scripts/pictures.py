@@ -1,4 +1,4 @@
-"""Draws the pictures of the README, docs/pictures/*.svg: a run on a terminal, its trace, and a job file with mistakes.
+"""Draws the pictures of the README, docs/pictures/*.svg, light and dark: a run on a terminal, its end, and a job file with mistakes.
 
 Run: python scripts/pictures.py [--check]
 
@@ -14,9 +14,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
+from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 from scenes import END, HandClock, limit, the_end
 
@@ -68,6 +70,22 @@ line-height: {line_height}px; font-variant-east-asian: full-width; }}
 """
 
 
+def _theme(background: str, text: str, *colours: str) -> TerminalTheme:
+    """Return a theme of colours in hexadecimal digits: black, red, green, yellow, blue, magenta, cyan, white."""
+
+    def rgb(digits: str) -> tuple[int, int, int]:
+        return int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:], 16)
+
+    return TerminalTheme(rgb(background), rgb(text), [rgb(colour) for colour in colours])
+
+
+THEMES = {
+    "light": _theme("ffffff", "1f2328", "24292f", "cf222e", "116329", "7d4e00", "0550ae", "8250df", "1b7c83", "6e7781"),
+    "dark": _theme("0d1117", "e6edf3", "6e7681", "ff7b72", "7ee787", "e3b341", "79c0ff", "d2a8ff", "56d4dd", "c9d1d9"),
+}
+"""Terminals as they are set by default on a bright and on a dark desktop."""
+
+
 class Screen(io.StringIO):
     """A text that is a terminal."""
 
@@ -104,7 +122,7 @@ def a_run() -> list[RenderableType]:
     return watched.picture()
 
 
-def a_trace() -> list[RenderableType]:
+def an_end() -> list[RenderableType]:
     """Return the end of a run: trace map, timing summary, jobs, failures, verdict."""
     return [Text.from_ansi(paint(the_end(END, WIDTH), colour=True))]
 
@@ -125,26 +143,27 @@ def a_mistake() -> list[RenderableType]:
 
 PICTURES: dict[str, tuple[str, Callable[[], list[RenderableType]]]] = {
     "run": ("asyncrun run", a_run),
-    "trace": ("asyncrun trace", a_trace),
+    "end": ("asyncrun run", an_end),
     "mistake": ("asyncrun validate", a_mistake),
 }
 
 
-def render_picture(name: str) -> str:
-    """Return a picture as SVG, with the command that shows it as its title."""
+def render_picture(name: str, theme: str) -> str:
+    """Return a picture as SVG in a theme, with the command that shows it as its title."""
     command, lines = PICTURES[name]
     console = Console(
         record=True,
         file=io.StringIO(),
         width=WIDTH,
         force_terminal=True,
-        color_system="truecolor",
+        color_system="standard",
         no_color=False,
         # Whatever terminal this runs on.
         _environ={},
     )
     console.print(Group(*lines()), soft_wrap=False, highlight=False)
-    svg = console.export_svg(title=command, code_format=FORMAT.replace("LABEL", command), unique_id=name)
+    form = FORMAT.replace("LABEL", command)
+    svg = console.export_svg(title=command, theme=THEMES[theme], code_format=form, unique_id=f"{name}-{theme}")
     return "".join(f"{line.rstrip()}\n" for line in svg.splitlines() if line.strip())
 
 
@@ -154,8 +173,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a picture is out of date")
     check, late = parser.parse_args().check, 0
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in PICTURES:
-        file, wanted = FOLDER / f"{name}.svg", render_picture(name)
+    for name, theme in product(PICTURES, THEMES):
+        file, wanted = FOLDER / f"{name}-{theme}.svg", render_picture(name, theme)
         if file.exists() and file.read_text(encoding="utf-8") == wanted:
             continue
         if check:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -36,16 +35,6 @@ def trace(folder: Path) -> str:
     return CRITICAL_PATH + asyncrun(folder, "trace").partition(CRITICAL_PATH)[2]
 
 
-def answers(folder: Path) -> str:
-    """Return the document and the chunk that each question finds first, without the question, which would then find this page."""
-    lines = []
-    for line in (folder / "out" / "answers.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        hit = row["hits"][0]
-        lines.append(f"question {row['id']}: {hit['doc_id']}, characters {hit['start']} to {hit['end']}, score {hit['score']:.4f}")
-    return "\n".join(lines)
-
-
 def put(text: str, marker: str, block: str) -> str:
     """Put a block between the markers of a text."""
     pattern = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.DOTALL)
@@ -56,7 +45,7 @@ def main() -> None:
     """Write the pages."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        blocks = {"transcript": run_example(folder), "answer": answers(folder)}
+        blocks = {"transcript": run_example(folder)}
         blocks |= {"trace": trace(folder), "timeline": asyncrun(folder, "trace", "timeline")}
     for page in (ROOT / "README.md", ROOT / "docs" / "traces.md"):
         text = page.read_text(encoding="utf-8")

@@ -30,6 +30,7 @@ from asyncrun.usage import Usage
 RUN_ID = "20261124-021500-4f2a"
 STARTED = 1_795_486_500.0
 JOB_FILE = Path("jobs.yaml")
+NO_TITLE = ItemFailure("n12", Place("notes.jsonl", 12), "bad_record", "no field 'title'; known: id, text")
 FAILURE = ItemFailure("n7", Place("notes.jsonl", 7), "too_long", "9,301 tokens, 8,192 at most", attempts=1)
 
 
@@ -53,7 +54,7 @@ class HandClock:
 
 
 def limit(progress: Progress, clock: HandClock) -> None:
-    """Two jobs run, one of them at its rate limit, a third has not begun; an item has failed."""
+    """Two jobs run, one of them at its rate limit, a third has not begun; items have failed in two ways."""
     progress.run_started(RUN_ID, ["embed-notes", "ingest-docs", "ask"])
     progress.task_started("ingest-docs", 84)
     clock.time += 10
@@ -61,8 +62,9 @@ def limit(progress: Progress, clock: HandClock) -> None:
     progress.warn("embed-notes: 11,000 of 12,000 items are new: about $0.02")
     progress.advance("embed-notes", Counts(ok=1000, cached=1000))
     clock.time += 40
-    progress.advance("embed-notes", Counts(ok=3199, failed=1))
-    progress.item_failed("embed-notes", FAILURE)
+    progress.advance("embed-notes", Counts(ok=3196, failed=4))
+    for failure in (FAILURE, *[NO_TITLE] * 3):
+        progress.item_failed("embed-notes", failure)
     progress.use("embed-notes", Usage(requests=32, tokens=412_600, cost=0.0083))
     progress.waiting("embed-notes", "rate limit 3 s")
     progress.advance("ingest-docs", Counts(ok=21))
@@ -84,7 +86,7 @@ def fifty(progress: Progress, clock: HandClock) -> None:
 
 
 def ended(progress: Progress, clock: HandClock) -> None:
-    """All is well but for one item; then the trace map, the timing summary and what to do."""
+    """All is well but for four items; then the trace map, the timing summary and what to do."""
     limit(progress, clock)
     clock.time += 100
     progress.task_started("ask", 4)
@@ -112,10 +114,10 @@ END = RunResult(
         JobResult(
             "embed-notes",
             *("embed", Status.PARTIAL, 3),
-            counts=Counts(items=12_000, ok=11_999, failed=1, cached=1000),
+            counts=Counts(items=12_000, ok=11_996, failed=4, cached=1000),
             usage=Usage(requests=110, tokens=1_418_300, cost=0.0284),
             seconds=140.0,
-            failures=(FAILURE,),
+            failures=(FAILURE, *[NO_TITLE] * 3),
         ),
         JobResult(
             "ingest-docs",

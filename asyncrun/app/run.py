@@ -84,7 +84,7 @@ def run_jobs_of(
         # Read before there is a loop, so that Ctrl-C ends the reading at once.
         wanted = any(STDIN in job.input.paths for job in selection.jobs)
         with spooled_stdin(state, wanted=wanted) as stdin, asyncio.Runner(loop_factory=loop_factory()) as loop:
-            report = partial(RunReport, state=state, stdout_taken=stdout_taken)
+            report = partial(RunReport, state=state, stdout_taken=stdout_taken, outputs=_outputs(selection))
             caller = Caller(progress, stdin, ended=lambda result: ended(report(result)))
             return report(loop.run(_run(request, selection, state, caller)))
     finally:
@@ -102,11 +102,15 @@ async def arun_jobs_of(request: Request, progress: Progress, handlers: Sequence[
         if STDIN in [path for job in selection.jobs for path in (*job.input.paths, output_path(job))]:
             raise UsageError("'-' is standard input or output, which belongs to the program", hint="Name a file.")
         result = await _run(request, selection, state, Caller(progress, handlers=handlers, signals=False))
-        outputs: dict[str, OutputConfig] = {job.name: found for job in selection.jobs if (found := setting_of(job, "output")) is not None}
-        files = {name: (absolute(selection.job_file.root, output.path), output.format) for name, output in outputs.items()}
-        return RunReport(result, state, stdout_taken=False, outputs=files)
+        return RunReport(result, state, stdout_taken=False, outputs=_outputs(selection))
     finally:
         progress.close()
+
+
+def _outputs(selection: Selection) -> Mapping[str, tuple[Path, str]]:
+    """Return the file of each job that writes one, with the format of its rows."""
+    outputs: dict[str, OutputConfig] = {job.name: found for job in selection.jobs if (found := setting_of(job, "output")) is not None}
+    return {name: (absolute(selection.job_file.root, output.path), output.format) for name, output in outputs.items()}
 
 
 async def _run(request: Request, selection: Selection, state: Path, caller: Caller) -> RunResult:

@@ -155,7 +155,7 @@ def run_and_report(
     def tell(report: RunReport) -> None:
         if summary_file is not None:
             show_own_error(write_summary, summary_file, report.result)
-        show_own_error(_print_report, report, options, file)
+        show_own_error(_print_report, report, options, file, request)
 
     def show_own_error(say: Callable[..., object], *what: object) -> None:
         try:
@@ -200,8 +200,9 @@ def _open_progress(options: GlobalOptions, stdout_taken: bool, *, log_file: Path
     return CombinedProgress(progress, LogProgress(log_file, SystemClock()))
 
 
-def _print_report(report: RunReport, options: GlobalOptions, file: Path | None) -> None:
+def _print_report(report: RunReport, options: GlobalOptions, file: Path | None, request: Request) -> None:
     from asyncrun.cli._output import print_answer, print_view
+    from asyncrun.trace.views.styled_text import stack
     from asyncrun.ui.run_end import render_trouble
 
     if options.quiet:
@@ -210,7 +211,35 @@ def _print_report(report: RunReport, options: GlobalOptions, file: Path | None) 
     elif not options.json and not report.result.jobs:
         print_answer("nothing failed: nothing is sent")
     elif not options.json:
-        print_view(_end(report, file, whole=options.verbose), options, to_stderr=report.stdout_taken, sentences=True)
+        view = stack(_answers(report, request), _end(report, file, whole=options.verbose), gap=1)
+        print_view(view, options, to_stderr=report.stdout_taken, sentences=True)
+
+
+FEW = 5
+"""Questions of a job whose answers are shown at the end of the run that has asked them."""
+
+
+def _answers(report: RunReport, request: Request) -> StyledText:
+    """Return the answers of jobs that have asked few questions, with the first of their hits."""
+    from asyncrun.cli._output import width
+    from asyncrun.trace.views.styled_text import StyledText, stack
+
+    asked = [job for job in report.result.jobs if job.kind == "query" and job.name in report.outputs]
+    asked = [job for job in asked if job.counts.cached < job.counts.ok <= FEW and job.exit_code in (0, 3)]
+    if not asked or report.stdout_taken:
+        return StyledText()
+    from itertools import islice
+
+    from asyncrun.app.report import Report
+    from asyncrun.errors import AsyncrunError
+    from asyncrun.ui.answers import render_answers
+
+    rows = Report(report, request).rows
+    try:
+        return stack(*(render_answers(islice(rows(job.name), FEW), width()) for job in asked), gap=1)
+    except AsyncrunError:
+        # They are in a file, and how the run has ended is told all the same.
+        return StyledText()
 
 
 def _end(report: RunReport, file: Path | None, *, whole: bool) -> StyledText:

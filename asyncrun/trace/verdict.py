@@ -105,6 +105,8 @@ def where_time_went(sinks: Sequence[TimeSink]) -> str:
 def _spent(part: PathPart) -> dict[str, float]:
     """Return the seconds of a part of the path by what they were spent on; what no wait explains is the event itself."""
     told = {name: seconds for name, seconds in part.waits.items() if seconds > 0}
+    if "compute" in told:
+        told["compute"] += told.pop("queue", 0.0)  # Who waits for a thread waits for the processor.
     left = max(part.seconds - sum(told.values()), 0.0)
     what = "its own work" if part.event == "itself" else part.event
     return {**{_WAITED_FOR.get(name, name): seconds for name, seconds in told.items()}, what: left}

@@ -30,6 +30,8 @@ STYLES = {
     Status.STOPPED: "yellow",
     Status.CANCELLED: "yellow",
 }
+_EMPTY = "dim"
+"""The style of what is left of a bar: fainter than the text, on a bright screen as on a dark one."""
 MOST_GROUPS = 5
 """Sorts of failures that are shown while a run goes on."""
 _STATUS_WIDTH = max(map(len, Status))
@@ -143,14 +145,14 @@ def _bar_width(room: int) -> int:
 def _bar(task: TaskState, now: float, width: int) -> ProgressBar:
     style = STYLES[task.status]
     if task.status is Status.RUNNING and task.total is None:
-        return ProgressBar(total=None, width=width, animation_time=now, pulse_style=style)
+        return ProgressBar(total=None, width=width, animation_time=now, style=_EMPTY, pulse_style=style)
     if task.share is not None:
         return _filled(task.share, width, style)
     return _filled(float(task.status is Status.SUCCEEDED or (task.total is None and task.done > 0)), width, style)
 
 
 def _filled(share: float, width: int, style: str) -> ProgressBar:
-    return ProgressBar(total=1.0, completed=share, width=width, complete_style=style, finished_style=style)
+    return ProgressBar(total=1.0, completed=share, width=width, style=_EMPTY, complete_style=style, finished_style=style)
 
 
 def render_figures(task: TaskState, now: float, room: int) -> str:

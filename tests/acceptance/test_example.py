@@ -20,6 +20,7 @@ class Example(NamedTuple):
     """A folder where the example has run, and how its first run is shown."""
 
     folder: Path
+    shown: str
     trace: str
     timeline: str
 
@@ -27,16 +28,26 @@ class Example(NamedTuple):
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     script, folder = load_script("readme_example"), tmp_path_factory.mktemp("example")
-    script.run_example(folder)
-    return Example(folder, script.trace(folder), script.asyncrun(folder, "trace", "timeline"))
+    shown = script.run_example(folder)
+    return Example(folder, shown, script.trace(folder), script.asyncrun(folder, "trace", "timeline"))
 
 
 def test_the_example_finds_the_right_pages(example: Example) -> None:
     answers = [json.loads(line) for line in (example.folder / "out/answers.jsonl").read_text().splitlines()]
-    best = {row["query"]: row["hits"][0] for row in answers}
-    assert best["how do I resume after a crash?"]["doc_id"] == "resume.md"
-    assert "Run the same command again" in best["how do I resume after a crash?"]["text"]
-    assert best["which exit code means that I should run it again later?"]["doc_id"] == "exit-codes.md"
+    best = [row["hits"][0]["doc_id"] for row in answers]
+    assert best == [
+        "resume-after-a-crash.md",
+        "exit-codes.md",
+        "reading-a-trace.md",
+        "every-night.md",
+    ]
+
+
+def test_the_answers_of_the_example_are_shown(example: Example) -> None:
+    lines = example.shown.splitlines()
+    assert lines[0] == "how do I resume after a crash?"
+    assert lines[1].startswith("  resume-after-a-crash.md: Resume after a crash ")
+    assert lines[8] == ""
 
 
 def test_the_second_run_of_the_example_sends_nothing_and_leaves_what_is_there(example: Example) -> None:

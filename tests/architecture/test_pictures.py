@@ -20,7 +20,7 @@ def test_the_pictures_are_up_to_date_whatever_terminal_they_are_made_on() -> Non
 
 def test_the_readme_shows_every_picture() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert {path.name for path in PICTURES} == set(re.findall(r"\]\(docs/pictures/([^)]+)\)", readme))
+    assert {path.name for path in PICTURES} == set(re.findall(r'="docs/pictures/([^"]+)"', readme))
 
 
 def test_a_picture_loads_nothing() -> None:

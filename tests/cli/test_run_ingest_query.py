@@ -199,7 +199,7 @@ def test_the_first_items_fill_no_store_and_it_says_what_does(asyncrun: Command, 
     answer = asyncrun("run", "jobs.yaml", "ask", "--limit", "1")
     assert answer.code == 1
     assert "ask: nothing has been ingested" in answer.out
-    assert "--limit fills no store: run `asyncrun run jobs.yaml fill` first, without it." in " ".join(answer.out.split())
+    assert "--limit fills no store: run `asyncrun run jobs.yaml fill` first, without it;" in " ".join(answer.out.split())
     assert asyncrun("run", "jobs.yaml", "fill").code == 0
     assert asyncrun("run", "jobs.yaml", "ask", "--limit", "1").code == 0
 
