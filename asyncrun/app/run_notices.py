@@ -185,9 +185,8 @@ def _went_badly(run: RunRecord, name: str, now: float) -> bool | None:
 
 
 def _source(request: Request, state: Path) -> NoticeSource:
-    host = platform.node()
+    name, host, folder = request.file.name, platform.node(), f"--state-dir {shlex.quote(str(state.absolute()))}"
     if request.text is not None:
-        return NoticeSource(request.file.name, host, f"--state-dir {shlex.quote(str(state.absolute()))}", None)
-    file = shlex.quote(str(request.file.absolute()))
-    where = "" if request.state_dir is None else f" --state-dir {shlex.quote(str(state.absolute()))}"
-    return NoticeSource(request.file.name, host, f"-f {file}{where}", f"{file}{where}")
+        return NoticeSource(name, None, host, folder)
+    file = request.file.absolute()
+    return NoticeSource(name, file, host, f"-f {shlex.quote(str(file))}" + ("" if request.state_dir is None else f" {folder}"))

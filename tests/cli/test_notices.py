@@ -102,9 +102,10 @@ def test_a_mail_tells_what_failed_as_plain_text(
     body = mail.get_body(("plain",))
     assert body is not None
     lines = body.get_content().splitlines()
-    assert lines[0].startswith("3 items in ")
-    assert "  1 x empty, first at notes.jsonl:2: the text is empty (on_empty: skip leaves it out)" in lines
-    assert f"asyncrun failed {notes / 'jobs.yaml'}" in lines
+    assert lines[0].startswith("Run ")
+    assert " partial: 1 of 3 items done, 2 failed in " in lines[0]
+    assert "1 x the text is empty (on_empty: skip leaves it out), at notes.jsonl:2" in lines
+    assert f"Next: `asyncrun failed {notes / 'jobs.yaml'}` lists what failed, and what helps." in lines
     assert "\x1b" not in mail.as_string()
     assert box.logins == [b"pass-0word/1"]
     nowhere(notes, answer.out, answer.err, mail.as_string())

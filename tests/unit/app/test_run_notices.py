@@ -18,7 +18,7 @@ from asyncrun.trace.run_record import RunRecord
 from asyncrun.trace.store import TraceStore
 from asyncrun.ui.run_notice import NoticeSource
 
-WHERE = NoticeSource("jobs.yaml", "here", "-f jobs.yaml", "jobs.yaml")
+WHERE = NoticeSource("jobs.yaml", Path("jobs.yaml"), "here", "-f jobs.yaml")
 OK = JobResult("notes", "embed", Status.SUCCEEDED, 0, counts=Counts(items=2, ok=2))
 FAILED = JobResult("notes", "embed", Status.FAILED, 1, "hunter2 is refused")
 PARTIAL = JobResult("notes", "embed", Status.PARTIAL, 3, counts=Counts(items=2, ok=1, failed=1))

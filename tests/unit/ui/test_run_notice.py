@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from asyncrun.errors import OutageError, Place
+from asyncrun.failure_groups import FailureGroup
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobResult, RunResult, Status
 from asyncrun.ui.run_notice import LONGEST_BODY, NoticeSource, render_error_notice, render_notice
 from asyncrun.usage import Usage
 
-WHERE = NoticeSource("nightly.yaml", "web-3", "-f /srv/nightly.yaml", "/srv/nightly.yaml")
+WHERE = NoticeSource("nightly.yaml", Path("/srv/nightly.yaml"), "web-3", "-f /srv/nightly.yaml")
 
 
 def failed(number: int, reason: str, message: str = "no field 'title'") -> ItemFailure:
@@ -24,8 +27,10 @@ NOTES = JobResult(
     3,
     counts=Counts(items=1240, ok=1228, failed=12),
     usage=Usage(tokens=9000, cost=0.02),
-    failures=(failed(12, "bad_record"), failed(13, "bad_record"), failed(40, "too_long", "9,000 tokens, 8,192 at most")),
-    failed_by={"too_long": 2, "bad_record": 10},
+    failure_groups=(
+        FailureGroup(10, failed(12, "bad_record")),
+        FailureGroup(2, failed(40, "too_long", "9,000 tokens, 8,192 at most")),
+    ),
 )
 DOCS = JobResult("docs", "ingest", Status.FAILED, 77, "the endpoint refused the key", "Check OPENAI_API_KEY.")
 
@@ -35,16 +40,11 @@ def test_a_notice_has_the_verdict_the_failures_by_reason_and_what_shows_more() -
     assert notice.title == "asyncrun: nightly.yaml failed on web-3"
     assert notice.kind == "failure"
     assert notice.body.splitlines() == [
-        "1,240 items in 3m 20s: 1,228 ok, 12 failed, 9,000 tokens, $0.02. Exit code 77.",
+        "Run r1 failed after 3m 20s: docs: the endpoint refused the key; 1,228 items done, 12 failed ($0.02).",
+        "notes: 10 x no field 'title', first at data.jsonl:12",
+        "notes: 2 x 9,000 tokens, 8,192 at most, first at data.jsonl:40",
+        "Next: `asyncrun failed /srv/nightly.yaml` lists what failed, and what helps. Check OPENAI_API_KEY.",
         "",
-        "notes partial",
-        "  10 x bad_record, first at data.jsonl:12: no field 'title'",
-        "  2 x too_long, first at data.jsonl:40: 9,000 tokens, 8,192 at most",
-        "",
-        "docs failed: the endpoint refused the key",
-        "  Check OPENAI_API_KEY.",
-        "",
-        "asyncrun failed /srv/nightly.yaml",
         "asyncrun trace errors r1 -f /srv/nightly.yaml",
     ]
 
@@ -64,32 +64,27 @@ def test_the_title_says_how_it_ended(result: JobResult, recovered: bool, title: 
 
 
 def test_jobs_from_python_have_no_file_that_a_command_could_name() -> None:
-    body = render_notice(RunResult("r1", (NOTES,), 1.0), NoticeSource("jobs", "web-3", "--state-dir /srv/.asyncrun", None)).body
+    body = render_notice(RunResult("r1", (NOTES,), 1.0), NoticeSource("jobs", None, "web-3", "--state-dir /srv/.asyncrun")).body
     assert body.splitlines()[-1] == "asyncrun trace errors r1 --state-dir /srv/.asyncrun"
     assert "asyncrun failed" not in body
 
 
 def test_what_comes_from_outside_acts_nowhere() -> None:
     evil = ItemFailure("n1", Place("a\x1b[2J.jsonl", 1), "refused", "hey @everyone, @here\n\u202eevil \ud800")
-    job = JobResult("notes", "embed", Status.PARTIAL, 3, counts=Counts(items=1, failed=1), failures=(evil,), failed_by={"refused": 1})
+    job = JobResult("notes", "embed", Status.PARTIAL, 3, counts=Counts(items=1, failed=1), failures=(evil,))
     body = render_notice(RunResult("r1", (job,), 1.0), WHERE).body
-    assert r"1 x refused, first at a\x1b[2J.jsonl:1: hey @ everyone, @ here\x0a\u202eevil \ud800" in body
+    assert r"1 x hey @ everyone, @ here\x0a\u202eevil \ud800, at a\x1b[2J.jsonl:1" in body
 
 
-def test_a_hundred_jobs_with_long_reasons_fit_a_message_and_the_first_lines_stay() -> None:
-    jobs = tuple(JobResult(f"job-{number}", "embed", Status.FAILED, 1, "why " * 500) for number in range(100))
-    notice = render_notice(RunResult("r1", jobs, 1.0), WHERE)
-    assert len(notice.body) <= LONGEST_BODY
-    assert "job-0 failed: why why" in notice.body
-    many = {f"reason {number}": number + 1 for number in range(30)}
-    body = render_notice(RunResult("r1", (JobResult("notes", "embed", Status.FAILED, 1, failed_by=many),), 1.0), WHERE).body
-    assert "  30 x reason 29\n" in body
-    assert "  and 26 more reasons\n" in body
-
-
-def test_the_commands_are_there_however_much_failed() -> None:
-    jobs = tuple(JobResult(f"job-{number}", "embed", Status.FAILED, 1, "why " * 500) for number in range(100))
-    assert render_notice(RunResult("r1", jobs, 1.0), WHERE).body.splitlines()[-1] == "asyncrun trace errors r1 -f /srv/nightly.yaml"
+def test_a_hundred_jobs_with_long_reasons_and_many_failures_fit_a_message_with_its_first_lines_and_its_commands() -> None:
+    many = tuple(FailureGroup(number + 1, failed(number, f"reason {number}", f"{number} is wrong")) for number in range(3000))
+    jobs = tuple(
+        JobResult(f"job-{number}", "embed", Status.FAILED, 1, f"why {number} " * 300, failure_groups=many) for number in range(100)
+    )
+    body = render_notice(RunResult("r1", jobs, 1.0), WHERE).body
+    assert len(body) <= LONGEST_BODY
+    assert body.startswith("Run r1 failed after 1 s: ")
+    assert body.splitlines()[-1] == "asyncrun trace errors r1 -f /srv/nightly.yaml"
 
 
 def test_an_error_before_the_first_job_is_told_and_a_strange_one_by_its_type() -> None:
