@@ -215,6 +215,8 @@ class OpenAI(ChatModel):
         callback_manager: CallbackManager | None = None,
         **options: Unpack[EndpointOptions],
     ) -> None:
+        if unknown := options.keys() - EndpointOptions.__annotations__.keys():
+            raise ArgumentError(f"OpenAI takes no {min(unknown)}", hint="The server's address is its api_base; see help(OpenAI).")
         if max_retries is not None:
             options["retry"] = replace(options.get("retry") or RetryPolicy(stop_if_unreachable=True), attempts=max_retries + 1)
         endpoint = cast(EndpointOptions, {"headers": default_headers or {}, **options})

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from asyncrun.callbacks import CallbackManager, CBEventType, EventPayload, LlamaDebugHandler, TokenCountingHandler
-from asyncrun.errors import AuthError, ItemError, TokenBudgetError
+from asyncrun.errors import ArgumentError, AuthError, ItemError, TokenBudgetError
 from asyncrun.llms import ChatResponse, CompletionResponse, Message, OpenAI
 from asyncrun.testing.dialects import answer_of
 from asyncrun.testing.faults import Fault, error
@@ -98,3 +98,9 @@ def test_an_answer_without_a_text_says_why():
     with FakeServer(faults=[Fault(change=change)]).in_thread() as server:
         response = OpenAI("m", api_base=server.base_url).complete("Why?")
     assert (response.text, response.finish_reason) == ("", "content_filter")
+
+
+def test_the_address_has_the_name_that_llamaindex_gives_it():
+    with pytest.raises(ArgumentError, match="OpenAI takes no base_url") as refused:
+        OpenAI("m", base_url="http://127.0.0.1:1/v1")
+    assert "api_base" in str(refused.value.hint)
