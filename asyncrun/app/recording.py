@@ -55,14 +55,15 @@ def open_recorder(
     config: TraceConfig,
     warn: Callable[[str], object],
     *,
+    so_far: Callable[[], Mapping[str, Any]] = dict,
     follow: Callable[[RunRecord, Sequence[Span]], object] | None = None,
 ) -> TraceRecorder:
     """Return a recorder that is open, after runs past their time have left the store. Blocks, and raises nothing.
 
     A damaged store is set aside and a new one begun. A store that cannot be used, of a newer version for one, leaves the run
-    without a trace. `warn` is told of both, and `follow` of spans, as `TraceRecorder` says.
+    without a trace. `warn` is told of both; `so_far` and `follow` are what `TraceRecorder` says.
     """
-    recorder = TraceRecorder(path, redactor, clock, max_size=config.max_size, warn=warn, texts=config.text, follow=follow)
+    recorder = TraceRecorder(path, redactor, clock, max_size=config.max_size, warn=warn, texts=config.text, so_far=so_far, follow=follow)
     before = _identity(path)
     try:
         try:

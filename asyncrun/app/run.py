@@ -30,7 +30,7 @@ from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobs.interface import find_kind
 from asyncrun.ledger.job_records import open_refresh
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ports import Progress
+from asyncrun.ports import CombinedProgress, Progress
 from asyncrun.process_locks import LOCK_TIMEOUT
 from asyncrun.redact import Redactor, redact_error
 from asyncrun.results import RunResult
@@ -38,6 +38,7 @@ from asyncrun.runner import PlannedJob, Runner
 from asyncrun.state_folder import LEDGER, TRACES, open_state_folder, recorded_path, state_folder
 from asyncrun.trace.recorder import TraceRecorder
 from asyncrun.trace.run_record import new_run_id
+from asyncrun.trace.running_totals import RunningTotals
 
 LOCK_INTERVAL = 0.2
 """Seconds between two looks at a lock that another run holds, or at a state folder that another process holds."""
@@ -165,7 +166,8 @@ async def _with_listeners(
 async def _run_locked(
     request: Request, selection: Selection, state: Path, caller: Caller, *, redactor: Redactor, clock: Clock
 ) -> RunResult:
-    job_file, jobs, stop, progress = selection.job_file, selection.jobs, StopRequest(), caller.progress
+    job_file, jobs, stop, totals = selection.job_file, selection.jobs, StopRequest(), RunningTotals()
+    progress = CombinedProgress(caller.progress, totals)
     async with AsyncExitStack() as stack:
         repaired = await _enter(stack, state, request.file, clock, request.options.wait_for_lock)
         # The recorder also warns from its own thread, and a progress belongs to the loop's.
@@ -179,9 +181,8 @@ async def _run_locked(
             loop.call_soon_threadsafe(tell, words)
 
         stack.enter_context(capture_warnings(warn))
-        recorder = await asyncio.to_thread(
-            open_recorder, state / TRACES, redactor, clock, job_file.trace, warn, follow=sender.offer if sender else None
-        )
+        opened = partial(open_recorder, so_far=totals.summary, follow=sender.offer if sender else None)
+        recorder = await asyncio.to_thread(opened, state / TRACES, redactor, clock, job_file.trace, warn)
         stack.push_async_callback(asyncio.to_thread, recorder.close)
         if sender:
             stack.callback(sender.close)

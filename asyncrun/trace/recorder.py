@@ -52,6 +52,7 @@ class TraceRecorder(BaseCallbackHandler):
         max_size: bytes that the store may have; earlier runs make room, and what still does not fit is lost.
         warn: is told once a run why its trace is partial.
         texts: whether beginnings of the texts of documents are recorded too.
+        so_far: is asked in the writer's thread what the run has done so far, as `RunningTotals.summary` says it.
         follow: is told, in the writer's thread, of spans that are written and will not change any more; not of all, and it must not block.
 
     Events are recorded between `begin_run` and `end_run`. A disk that fills up meanwhile does not break the run: what could
@@ -70,6 +71,7 @@ class TraceRecorder(BaseCallbackHandler):
         max_size: int | None = None,
         warn: Callable[[str], object] = logger.warning,
         texts: bool = False,
+        so_far: Callable[[], Mapping[str, Any]] = dict,
         follow: Callable[[RunRecord, Sequence[Span]], object] | None = None,
     ) -> None:
         super().__init__([], [])
@@ -82,6 +84,7 @@ class TraceRecorder(BaseCallbackHandler):
         self._max_size = max_size
         self._tell = warn
         self._texts = texts
+        self._so_far = so_far
         self._follow = follow
         self._clean = lru_cache(maxsize=4096)(self._clean_text)
         self._events: deque[tuple[Any, ...]] = deque()
@@ -94,6 +97,7 @@ class TraceRecorder(BaseCallbackHandler):
         self._queue: SpanQueue | None = None
         self._began = 0.0
         self._warned = False
+        self._told: Mapping[str, Any] = {}
 
     @property
     def run_id(self) -> str | None:
@@ -149,7 +153,7 @@ class TraceRecorder(BaseCallbackHandler):
             raise RuntimeError("a recorder records one run at a time")
         now = self._clock.now()
         self._began = self._monotonic()
-        self._warned = False
+        self._warned, self._told = False, {}
         began = RunRecord(
             "",
             now,
@@ -208,7 +212,10 @@ class TraceRecorder(BaseCallbackHandler):
             try:
                 self._collect(queue)
                 full = not self._has_space(store)
-                ended = queue.write(store, self._clock.now(), self.lost, full=full, pin=self._follow is not None)
+                told = self._so_far()
+                summary = None if told == self._told else clean_values(told, self._clean)
+                ended = queue.write(store, self._clock.now(), self.lost, full=full, pin=self._follow is not None, summary=summary)
+                self._told = told
                 if self._follow is not None and ended:
                     self._follow(queue.run, ended)
             except StorageError as error:
@@ -302,7 +309,7 @@ class TraceRecorder(BaseCallbackHandler):
         silent = 0.0
         while not self._stop.wait(COMMIT_EVERY):
             silent += COMMIT_EVERY
-            if self._recording and (self._events or self._logs or silent >= SIGN_OF_LIFE_EVERY):
+            if self._recording and (self._events or self._logs or silent >= SIGN_OF_LIFE_EVERY or self._so_far() != self._told):
                 self.flush()
                 silent = 0.0
 

@@ -99,8 +99,19 @@ class SpanQueue:
             else:
                 self._take_many(parent, notes.name, numbers)
 
-    def write(self, store: TraceStore, seen: float, lost: int, *, full: bool = False, pin: bool = False) -> list[Span]:
-        """Write all rows, and how many are lost; raises StorageError, and then keeps as many for the next time as there is room.
+    def write(
+        self,
+        store: TraceStore,
+        seen: float,
+        lost: int,
+        *,
+        full: bool = False,
+        pin: bool = False,
+        summary: Mapping[str, Any] | None = None,
+    ) -> list[Span]:
+        """Write all rows, how many are lost, and the summary so far; None: as before.
+
+        Raises StorageError, and then keeps as many rows for the next time as there is room.
 
         A `full` store gets no new rows: what has ended and was never written is lost. With `pin`
         it returns spans that have ended, and sees to it that they and those that enclose them are never folded.
@@ -110,7 +121,7 @@ class SpanQueue:
         try:
             if self.number is None and not self.add_run(store):
                 raise StorageError(f"{store.path} holds another run {self.run.run_id}")
-            store.write_spans(self.number or 0, rows, seen=seen, lost=lost, gone=gone)
+            store.write_spans(self.number or 0, rows, seen=seen, lost=lost, gone=gone, summary=summary)
         except BaseException:
             with self._taking:
                 self._take_back(nodes, gone)

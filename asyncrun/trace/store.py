@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -98,15 +98,26 @@ class TraceStore:
         with self._errors("write"), self._transaction():
             self._connection.execute(sql, values)
 
-    def write_spans(self, number: int, rows: Iterable[SpanRow], *, seen: float, lost: int, gone: Iterable[int] = ()) -> None:
+    def write_spans(
+        self,
+        number: int,
+        rows: Iterable[SpanRow],
+        *,
+        seen: float,
+        lost: int,
+        gone: Iterable[int] = (),
+        summary: Mapping[str, Any] | None = None,
+    ) -> None:
         """Write spans of a run, new ones or again with their end, and remove those that are `gone`, in one transaction.
 
-        A row is (id, parent, type, name, start, end, status, attributes as JSON or None).
+        A row is (id, parent, type, name, start, end, status, attributes as JSON or None). `summary` is what the run has done so far,
+        None where that is as before.
         """
         with self._errors("write"), self._transaction():
             self._connection.executemany(f"INSERT OR REPLACE INTO spans VALUES ({number}, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             self._connection.executemany(f"DELETE FROM spans WHERE run = {number} AND id = ?", [(span,) for span in gone])
-            known = self._connection.execute("UPDATE runs SET seen = ?, lost = ? WHERE run = ?", (seen, lost, number))
+            values = (seen, lost, None if summary is None else orjson.dumps(summary), number)
+            known = self._connection.execute("UPDATE runs SET seen = ?, lost = ?, summary = coalesce(?, summary) WHERE run = ?", values)
             if not known.rowcount:
                 raise StorageError(f"{self.path} does not hold the run any more")
 

@@ -50,9 +50,9 @@ def verdict(run: RunRecord, now: float) -> str:
     """
     status = run.status_at(now)
     if status == RUNNING:
-        return f"Running for {duration(max(now - run.started, 0.0))}"
+        return f"Running for {duration(max(now - run.started, 0.0))}{_so_far(run.summary)}"
     if status == UNFINISHED:
-        return f"No end is recorded: killed, or cut off, after {duration(max(run.seen - run.started, 0.0))}"
+        return f"No end is recorded: killed, or cut off, after {duration(max(run.seen - run.started, 0.0))}{_so_far(run.summary)}"
     took = "" if run.seconds is None else f" in {duration(run.seconds)}"
     items, ok, failed, skipped = (_count(run.summary, name) for name in ("items", "ok", "failed", "skipped"))
     if status == "succeeded":
@@ -66,6 +66,17 @@ def verdict(run: RunRecord, now: float) -> str:
     name = f" {job['name']}:" if job.get("name") else ""
     told = f":{name} {job['reason']}" if job else ""
     return f"{status.capitalize()}{took.replace(' in ', ' after ')}{told}" + (f"; {', '.join(parts)}" if items else "")
+
+
+def _so_far(summary: Mapping[str, Any]) -> str:
+    items, failed = _count(summary, "items"), _count(summary, "failed")
+    if not items:
+        return ""
+    totals = [job.get("total") for job in jobs_of(summary)]
+    known = sum(total for total in totals if isinstance(total, int))
+    # A job that has not begun yet does not know how many it has.
+    ended = f"{items:,} of {counted(known, 'item')}" if None not in totals and known >= items else counted(items, "item")
+    return f": {ended} ended" + (f", {failed:,} failed" if failed else "")
 
 
 def _success(items: int, ok: int, skipped: int, cached: int) -> str:

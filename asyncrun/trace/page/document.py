@@ -108,7 +108,7 @@ def _warnings(run: RunRecord, now: float) -> list[str]:
 
 def _tiles(run: RunRecord, forest: Sequence[SpanNode], now: float) -> list[dict[str, str]]:
     """Return the figures of the run: a label, a value, and what else is to be said of it."""
-    told = run.summary if run.ended is not None else _so_far(forest)
+    told = run.summary or _so_far(forest)
     at_end = run.status_at(now) in ("succeeded", "partial")
     seconds = run.seconds if run.seconds is not None else max((now if run.status_at(now) == RUNNING else run.seen) - run.started, 0.0)
     items, ok, failed, cached, skipped = (_number(told, name) for name in ("items", "ok", "failed", "cached", "skipped"))
@@ -122,7 +122,7 @@ def _tiles(run: RunRecord, forest: Sequence[SpanNode], now: float) -> list[dict[
         _tile("time", duration(seconds), f"{(ok - cached) / seconds:,.1f} items/s" if ok > cached and seconds else ""),
         _tile("requests", f"{requests:,}", f"{retries:,} retried" if retries else ""),
         _tile("tokens", f"{tokens:,}", f"{tokens / seconds:,.0f}/s" if tokens and seconds else ""),
-        *([_cost(told.get("cost"))] if run.ended is not None else []),
+        *([_cost(told.get("cost"))] if run.ended is not None or told.get("cost") else []),
     ]
     return [*tiles, _tile("bound by", str(bound).replace("_", " "), _BOUND_BY.get(str(bound), ""))] if bound else tiles
 

@@ -21,6 +21,10 @@ MOST_TOLD = 3
 """Places, and different sentences, that are shown of one reason."""
 
 
+_WITHOUT_AN_END = ("pending", "running")
+"""How jobs stand of a run that goes on, or was cut off."""
+
+
 def endings(run: RunRecord) -> list[dict[str, Any]]:
     """Return why each job that did not succeed ended as it did: `{job, status, reason, hint}`.
 
@@ -39,7 +43,7 @@ def endings(run: RunRecord) -> list[dict[str, Any]]:
             "hint": hints.get(job.get("name")) or (failed if job.get("failed") else ""),
         }
         for job in jobs_of(run.summary)
-        if job.get("status") != "succeeded"
+        if job.get("status") not in ("succeeded", *_WITHOUT_AN_END)
     ]
 
 

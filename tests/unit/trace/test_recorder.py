@@ -417,3 +417,21 @@ def test_a_mistake_of_the_recorder_does_not_break_the_run(
     recorder.end_run(status="succeeded", exit_code=0)
     assert "trace of this run is partial: ZeroDivisionError" in caplog.text
     assert [run.status for run in read(path)[0]] == ["succeeded"]
+
+
+def test_a_run_that_goes_on_says_what_it_has_done_so_far(path: Path, clock: HandClock) -> None:
+    done: dict[str, object] = {"items": 1, "jobs": [{"name": SECRET}]}
+    recorder = TraceRecorder(path, Redactor([SECRET]), clock, so_far=lambda: done)
+    recorder.open()
+    recorder.begin_run()
+    recorder.flush()
+    [[first], _] = read(path)
+    done = {"items": 2}
+    recorder.flush()
+    recorder.flush()
+    [[second], _] = read(path)
+    recorder.end_run(status="succeeded", exit_code=0, summary={"items": 3})
+    [[last], _] = read(path)
+    recorder.close()
+    assert (first.summary["items"], second.summary, last.summary) == (1, {"items": 2}, {"items": 3})
+    assert SECRET not in str(first.summary)

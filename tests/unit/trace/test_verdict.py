@@ -59,3 +59,15 @@ def test_the_time_went_to_what_has_most_of_the_critical_path(maker: SpanMaker) -
 def test_time_without_waits_is_that_of_the_event_itself(maker: SpanMaker) -> None:
     maker.add("async_job", 0, 10, name="notes")
     assert [str(sink) for sink in time_sinks(parts_of(critical_path(build_forest(maker.spans))))] == ["100% its own work of notes"]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "told"),
+    [
+        ([{"total": 9}, {"total": 3}], "Running for 5 s: 4 of 12 items ended, 1 failed"),
+        ([{"total": 9}, {"total": None}], "Running for 5 s: 4 items ended, 1 failed"),
+    ],
+)
+def test_a_run_that_goes_on_says_how_far_it_is(jobs: list[dict[str, object]], told: str) -> None:
+    run = RunRecord("r", 0.0, seen=5.0, summary={"items": 4, "failed": 1, "jobs": jobs})
+    assert verdict(run, 5.0) == told
