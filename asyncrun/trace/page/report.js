@@ -8,7 +8,7 @@ function showReport(run) {
   byId("facts").replaceChildren(...run.run.facts.map((fact) => make("span", "", fact)));
   byId("warnings").replaceChildren(...run.warnings.map((words) => make("p", "warning", words)));
   byId("tiles").replaceChildren(...run.tiles.map(tile));
-  fill("why", "endings", run.endings.map(ending));
+  fill("why", "endings", run.endings.map((one, at) => ending(one, run.endings[at + 1])));
   fill("failed", "failures", run.failures.length ? [failureTable(run.failures)] : []);
   fill("on-path", "path", run.path.parts.length ? [pathTable(run.path)] : []);
   fill("by-job", "jobs", run.jobs.length ? [jobTable(run.jobs)] : []);
@@ -32,7 +32,9 @@ function tile({ label, value, note, tone }) {
   return make("div", tone, make("dt", "", label), make("dd", value.length > 9 ? "long" : "", value), note ? make("dd", "note", note) : null);
 }
 
-function ending({ job, status, reason, hint }) {
+// What helps with several jobs is said once, below the last of them.
+function ending({ job, status, reason, hint }, next) {
+  if (next && next.hint === hint) hint = "";
   return make("li", "", make("b", "", job), ` ${status}: ${reason}`, hint ? make("p", "hint", hint) : null);
 }
 
