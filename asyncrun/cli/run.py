@@ -222,9 +222,10 @@ FEW = 5
 def _answers(report: RunReport, request: Request) -> StyledText:
     """Return the answers of jobs that have asked few questions, with the first of their hits."""
     from asyncrun.cli._output import width
+    from asyncrun.jobfile.jobs import job_model
     from asyncrun.trace.views.styled_text import StyledText, stack
 
-    asked = [job for job in report.result.jobs if job.kind == "query" and job.name in report.outputs]
+    asked = [job for job in report.result.jobs if job_model(job.kind).rows_hold_hits and job.name in report.outputs]
     asked = [job for job in asked if job.counts.cached < job.counts.ok <= FEW and job.exit_code in (0, 3)]
     if not asked or report.stdout_taken:
         return StyledText()

@@ -171,6 +171,8 @@ class Job(Model):
     """A sentence for each key of its own, for the JSON Schema."""
     skips_empty: ClassVar[bool] = False
     """Whether an empty text is skipped where the embedder does not say `on_empty`."""
+    rows_hold_hits: ClassVar[bool] = False
+    """Whether its rows are those of its questions, each with its hits."""
     rows_hold_vectors: ClassVar[bool] = False
     """Whether its rows are those of its items, each with its vector."""
 

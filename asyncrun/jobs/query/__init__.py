@@ -31,6 +31,7 @@ class QueryJob(Job):
     ['Cats purr.']
     """
 
+    rows_hold_hits: ClassVar[bool] = True
     descriptions: ClassVar[Mapping[str, str]] = {
         "top_k": "How many hits a question gets.",
         "search": "By meaning, by words, or both.",
