@@ -59,13 +59,34 @@ class FailureGroups:
         return tuple(self._groups.values())
 
     def _add(self, group: FailureGroup) -> bool:
-        reason, message = group.first.reason, group.first.message[:_COMPARED]
-        key: tuple[str, str | None] = (reason, _VARYING.sub("#", message) if group.alike else None)
+        key = _sort_of(group)
         if key not in self._groups and len(self._groups) >= MOST_SORTS:
-            key = (reason, None)
+            key = (key[0], None)
         known = self._groups.get(key)
         if known is not None:
             self._groups[key] = replace(known, count=known.count + group.count)
         else:
             self._groups[key] = replace(group, alike=key[1] is not None)
         return known is None
+
+
+def merged(groups: Iterable[tuple[str, FailureGroup]]) -> list[tuple[str, FailureGroup]]:
+    """Return groups of several jobs, each with its job, those of one sort together, as they come: with that job or how many there are.
+
+    >>> from asyncrun.errors import Place
+    >>> group = FailureGroup(2, ItemFailure("n1", Place("notes.jsonl", 1), "empty", "the text is empty"))
+    >>> [(job, found.count) for job, found in merged([("notes", group), ("docs", group)])]
+    [('2 jobs', 4)]
+    """
+    jobs: dict[tuple[str, str | None], list[str]] = {}
+    sums: dict[tuple[str, str | None], FailureGroup] = {}
+    for job, group in groups:
+        sort = _sort_of(group)
+        known = sums.get(sort)
+        sums[sort] = group if known is None else replace(known, count=known.count + group.count)
+        jobs.setdefault(sort, []).append(job)
+    return [(names[0] if len(names) == 1 else f"{len(names):,} jobs", sums[sort]) for sort, names in jobs.items()]
+
+
+def _sort_of(group: FailureGroup) -> tuple[str, str | None]:
+    return group.first.reason, _VARYING.sub("#", group.first.message[:_COMPARED]) if group.alike else None

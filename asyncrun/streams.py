@@ -42,15 +42,16 @@ class OutputStream:
     """Writes to a stream until nobody reads it any more; from then on it is silent.
 
     With `answer=True` what is written is what the user asked for: a full disk raises StorageError once. Otherwise it is a courtesy, and any
-    failure is silence.
+    failure is silence. `errors` is what becomes of a character that the stream's encoding lacks, in Python's words; an ellipsis is a tilde.
 
     >>> import io
     >>> OutputStream(io.StringIO()).write("a line")
     6
     """
 
-    def __init__(self, stream: TextIO, *, answer: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, answer: bool = False, errors: str = "backslashreplace") -> None:
         self._stream = stream
+        self._errors = errors
         self._answer = answer
         self._open = True
 
@@ -68,16 +69,25 @@ class OutputStream:
         return self._stream.fileno()
 
     def write(self, text: str) -> int:
-        """Write a text and count its characters; a character that the stream's encoding lacks is written out as an escape."""
+        """Write a text and count its characters."""
         if self._open:
             try:
                 try:
-                    self._stream.write(text)
+                    self._stream.write(text if text.isascii() or self._is_unicode else self._encodable(text))
                 except UnicodeEncodeError:
-                    self._stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
+                    self._stream.write(self._encodable(text))
             except (OSError, ValueError) as error:
                 self._lost(error)
         return len(text)
+
+    @property
+    def _is_unicode(self) -> bool:
+        return self.encoding.lower().replace("-", "").startswith("utf")
+
+    def _encodable(self, text: str) -> str:
+        if not self._is_unicode:
+            text = text.replace("\u2026", "~")  # One column, as it was measured.
+        return text.encode(self.encoding, self._errors).decode(self.encoding)
 
     def flush(self) -> None:
         """Hand over what is buffered."""

@@ -36,7 +36,8 @@ class BarProgress(TrackingProgress):
         self._most_groups = 0 if verbose else MOST_GROUPS
         self._console = Console(
             # An OutputStream has what Console uses of a stream: write, flush, isatty, fileno, encoding.
-            file=cast("IO[str]", OutputStream(stream)),
+            # A character that the encoding lacks takes one column, so that no row is wider than it was measured.
+            file=cast("IO[str]", OutputStream(stream, errors="replace")),
             force_terminal=True,
             no_color=not colour,
             highlight=False,

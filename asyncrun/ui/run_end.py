@@ -8,6 +8,7 @@ from pathlib import Path
 
 from asyncrun.aio.stop import MAX_RUNTIME
 from asyncrun.errors import JobFailedError, Reason, TryLaterError
+from asyncrun.failure_groups import merged
 from asyncrun.humanize import counted, dollars
 from asyncrun.results import JobResult, RunResult, Status
 from asyncrun.trace.run_record import RunRecord
@@ -17,7 +18,7 @@ from asyncrun.ui.failed_items import render_group
 from asyncrun.ui.job_table import render_jobs
 from asyncrun.ui.run_json import summary_document
 
-MOST_SORTS = 5
+MOST_SORTS = 4
 """Lines about failures at the end of a run; where there are more sorts the last one counts them."""
 MOST_REASONS = 5
 """Reasons of jobs that are shown."""
@@ -166,7 +167,7 @@ def _reasons(result: RunResult) -> Iterator[StyledLine]:
 
 def _failures(result: RunResult, width: int | None) -> Iterator[StyledLine]:
     """Yield what items failed by, the most frequent sorts first."""
-    groups = [(job.name, group) for job in result.jobs for group in job.groups]
+    groups = merged((job.name, group) for job in result.jobs for group in job.groups)
     groups.sort(key=lambda named: -named[1].count)
     shown = MOST_SORTS if len(groups) <= MOST_SORTS else MOST_SORTS - 1
     for name, group in groups[:shown]:

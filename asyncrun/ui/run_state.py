@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from asyncrun.clock import Clock
-from asyncrun.failure_groups import FailureGroup, FailureGroups
+from asyncrun.failure_groups import FailureGroup, FailureGroups, merged
 from asyncrun.ports import Progress
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobResult, Status
@@ -101,9 +101,9 @@ class TrackingProgress(Progress):
             return tuple(self._tasks.values())
 
     def failure_groups(self, most: int) -> list[tuple[str, FailureGroup]]:
-        """Return what items failed by, each with its task: the `most` frequent sorts, in the order in which they came."""
+        """Return what items failed by, each with its task, or how many have it: the `most` frequent sorts, as they came."""
         with self._lock:
-            groups = [(task, group) for task, failures in self._failures.items() for group in failures.in_order()]
+            groups = merged((task, group) for task, failures in self._failures.items() for group in failures.in_order())
         kept = heapq.nlargest(most, range(len(groups)), key=lambda number: groups[number][1].count)
         return [groups[number] for number in sorted(kept)]
 

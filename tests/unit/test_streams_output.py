@@ -61,6 +61,15 @@ def test_a_character_that_the_encoding_lacks_is_written_out() -> None:
     assert raw.getvalue() == b"Z\\xfcrich\n"
 
 
+def test_where_the_encoding_has_no_ellipsis_it_is_a_tilde_and_takes_one_column() -> None:
+    raw = io.BytesIO()
+    # Like sys.stderr, which writes an escape for whatever its encoding lacks.
+    stream = io.TextIOWrapper(raw, encoding="ascii", errors="backslashreplace")
+    OutputStream(stream).line("a-long-na\u2026 caf\u00e9")
+    OutputStream(stream, errors="replace").line("a-long-na\u2026 caf\u00e9")
+    assert raw.getvalue() == b"a-long-na~ caf\\xe9\na-long-na~ caf?\n"
+
+
 def test_a_process_whose_reader_went_away_ends_with_its_own_exit_code() -> None:
     imports = "import sys; from asyncrun.streams import OutputStream"
     program = f"{imports}; o = OutputStream(sys.stdout); [o.line('x' * 1000) for _ in range(999)]; sys.exit(3)"

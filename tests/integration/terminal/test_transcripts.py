@@ -1,4 +1,4 @@
-"""What a person sees at 40, 80 and 120 columns, on a real pseudo terminal: the screen as it stands, compared with a golden one.
+"""What a person sees at 20, 40, 80 and 120 columns, on a real pseudo terminal: the screen as it stands, compared with a golden one.
 
 The scenes are played on a clock that stands still (`scripts/scenes.py`), so that times and rates are the same each time.
 `ASYNCRUN_WRITE_GOLDEN=1 pytest tests/integration/terminal` writes the golden screens anew.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,7 @@ def settled() -> Callable[[list[str]], bool]:
     return seen
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
-@pytest.mark.parametrize("scene", ROWS)
+@pytest.mark.parametrize(("scene", "columns"), [*product(ROWS, WIDTHS), ("limit", 20), ("end", 20)])
 def test_a_screen_is_what_it_should_be(open_terminal: Open, scenes: str, scene: str, columns: int) -> None:
     terminal = open_terminal(scenes, scene, columns=columns, rows=ROWS[scene])
     if os.environ.get("ASYNCRUN_WRITE_GOLDEN"):
@@ -106,3 +106,10 @@ def test_without_colour_the_words_are_the_same(open_terminal: Open, scenes: str,
     assert words("\n".join(terminal.until(lambda lines: words("\n".join(lines)) == wanted))) == wanted
     colours = {cell.fg for row in terminal.screen.buffer.values() for cell in row.values()} - {"default"}
     assert bool(colours) is coloured
+
+
+def test_without_unicode_no_line_gets_wider_than_the_window(open_terminal: Open, scenes: str) -> None:
+    terminal = open_terminal(scenes, "limit", columns=40, rows=12, environ={"PYTHONIOENCODING": "ascii"})
+    wanted = words("\n".join(golden("limit", 40)).replace("\u2026", "~"))
+    assert words("\n".join(terminal.until(lambda lines: words("\n".join(lines)) == wanted))) == wanted
+    assert terminal.end() == 0

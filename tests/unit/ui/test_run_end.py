@@ -184,6 +184,12 @@ def test_of_many_sorts_of_failures_the_most_frequent_are_shown_and_the_others_co
         "9 x sort a, ",
         "8 x sort b, ",
         "7 x sort c, ",
-        "6 x sort d, ",
-        "15 x in 5 ot",
+        "21 x in 6 ot",
+        "",
     ]
+
+
+def test_what_several_jobs_failed_by_is_one_line(failure: ItemFailure) -> None:
+    counts = Counts(items=9, ok=8, failed=1)
+    jobs = [JobResult(f"job{number}", "embed", Status.PARTIAL, 3, counts=counts, failures=(failure,)) for number in range(3)]
+    assert close(RunResult("r1", tuple(jobs), 2.0))[4:6] == ["3 jobs: 3 x 300 tokens, 256 at most, first at notes.jsonl:7", ""]

@@ -99,13 +99,20 @@ def test_of_failures_of_one_sort_the_first_is_named_and_all_are_counted() -> Non
     ]
 
 
+def test_what_several_tasks_failed_by_is_one_sort() -> None:
+    board = Board()
+    for task in ("a", "b", "a"):
+        board.note_failure(task, failed("empty"))
+    assert [(task, group.count) for task, group in board.failure_groups(5)] == [("2 jobs", 3)]
+
+
 def test_of_many_sorts_the_most_frequent_are_shown_as_they_came() -> None:
     board = Board()
     for number in range(300):
         board.note_failure("a", failed(f"sort {chr(0x4E00 + number % 29)}"))
     board.note_failure("a", failed("sort of one"))
     board.note_failure("b", failed(f"sort {chr(0x4E00)}"))
-    assert [group.count for _, group in board.failure_groups(3)] == [11, 11, 11]
+    assert [group.count for _, group in board.failure_groups(3)] == [12, 11, 11]
     assert [group.first.message for _, group in board.failure_groups(2)] == ["sort \u4e00", "sort \u4e01"]
 
 
