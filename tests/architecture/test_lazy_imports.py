@@ -11,6 +11,7 @@ import pytest
 EXAMPLE = Path(__file__).resolve().parents[2] / "jobs.example.yaml"
 HEAVY = {
     "aiohttp",
+    "apprise",
     "asyncio",
     "httpcore",
     "httpx",
