@@ -64,7 +64,7 @@ def verdict(run: RunRecord, now: float) -> str:
         return ", ".join(parts) + took
     job = next((job for job in jobs_of(run.summary) if job.get("status") == status and job.get("reason")), {})
     name = f" {job['name']}:" if job.get("name") else ""
-    told = f":{name} {job['reason']}" if job else ""
+    told = f":{name} {str(job['reason']).rstrip('.')}" if job else ""
     return f"{status.capitalize()}{took.replace(' in ', ' after ')}{told}" + (f"; {', '.join(parts)}" if items else "")
 
 

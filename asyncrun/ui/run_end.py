@@ -36,7 +36,7 @@ def render_ending(result: RunResult, file: Path | None = None) -> StyledText:
     said = verdict_of(result)
     head = said if said.startswith(result.status.value.capitalize()) else f"{result.status.value}: {said[:1].lower()}{said[1:]}"
     whole = line(f"Run {result.run_id} ", *_coloured(head[:1].lower() + head[1:], result.status), ".")
-    return StyledText((whole, *_reasons(result), *_failures(result, None), *map(line, _next(result, file))))
+    return StyledText((whole, *_reasons(result, named=True), *_failures(result, None), *map(line, _next(result, file))))
 
 
 def render_trouble(result: RunResult, file: Path | None = None) -> StyledText:
@@ -56,7 +56,7 @@ def render_close(
     if is_unchanged(result):
         return StyledText((_verdict_line(result, sink=None),))
     failures = _failures(result, None if whole_failures or width < NARROW else width)
-    jobs = stack(render_jobs(result.jobs, width), StyledText((*_reasons(result), *failures)))
+    jobs = stack(render_jobs(result.jobs, width), StyledText((*_reasons(result, named=False), *failures)))
     return stack(jobs, StyledText((_verdict_line(result, sink), *map(line, _next(result, file)))), gap=1)
 
 
@@ -108,7 +108,7 @@ def _next(result: RunResult, file: Path | None) -> list[str]:
     """Return what to do next in one line: about the items that failed, if they are the trouble; or run again, with a mistake corrected."""
     words = "" if file is None else f" {shlex.quote(str(file))}"
     again = "the same command" if file is None else f"`asyncrun run{words}`"
-    by_items = [job for job in result.jobs if _failed_by_items(job)] if file is not None else []
+    by_items = [job for job in result.jobs if job.status is result.status and _failed_by_items(job)] if file is not None else []
     ended_early = result.status in (Status.FAILED, Status.STOPPED, Status.CANCELLED)
     if by_items and not ended_early and {group.first.reason for job in by_items for group in job.groups} == {Reason.SERVER_ERROR}:
         return [f"Next: {again} sends what failed again."]
@@ -147,8 +147,11 @@ def _is_trouble(job: JobResult) -> bool:
     return job.status is not Status.SUCCEEDED
 
 
-def _reasons(result: RunResult) -> Iterator[StyledLine]:
-    """Yield why jobs ended as they did, those of one reason together, but for what the verdict and the next step say."""
+def _reasons(result: RunResult, *, named: bool) -> Iterator[StyledLine]:
+    """Yield why jobs ended as they did, those of one reason together, but for what the verdict and the next step say.
+
+    When jobs are to be `named`, those that the verdict speaks of are, too.
+    """
     said = next((job for job in result.jobs if job.status is result.status and job.reason), None)
     alike: dict[tuple[Status, str, str | None], list[JobResult]] = {}
     for job in result.jobs:
@@ -156,10 +159,11 @@ def _reasons(result: RunResult) -> Iterator[StyledLine]:
             alike.setdefault((job.status, job.reason, job.hint), []).append(job)
     for (status, reason, hint), jobs in list(alike.items())[:MOST_REASONS]:
         names = [job.name for job in jobs]
-        if said not in jobs or len(jobs) > 1:
+        has_hint_of_its_own = hint is not None and hint.rstrip(".") != _hint(result)
+        if said not in jobs or has_hint_of_its_own or (named and len(jobs) > 1):
             more = f" and {counted(len(names) - MOST_NAMES, 'other')}" if len(names) > MOST_NAMES else ""
             yield line(f"{', '.join(names[:MOST_NAMES])}{more} ", _status(status), "" if said in jobs else f": {reason}")
-        if hint and hint.rstrip(".") != _hint(result):
+        if has_hint_of_its_own:
             yield line(f"  {hint}")
     if len(alike) > MOST_REASONS:
         yield line(f"and {counted(len(alike) - MOST_REASONS, 'more reason')}")

@@ -145,7 +145,6 @@ def test_a_reason_is_said_once_with_the_jobs_that_have_it() -> None:
     cancelled = JobResult("ask", "query", Status.CANCELLED, 0, "job0 failed")
     lines = close(RunResult("r1", (*failed, cancelled), 2.0))
     assert lines[7:] == [
-        "job0, job1, job2 and 2 others failed",
         "ask cancelled: job0 failed",
         "",
         "Failed after 2 s: job0: the key is refused (401).",
@@ -153,9 +152,27 @@ def test_a_reason_is_said_once_with_the_jobs_that_have_it() -> None:
     ]
 
 
+def test_without_a_table_the_jobs_of_one_reason_are_named() -> None:
+    failed = [JobResult(f"job{number}", "embed", Status.FAILED, 77, "the key is refused.", "Check the key.") for number in range(5)]
+    assert render_ending(RunResult("r1", tuple(failed), 2.0)).splitlines()[:2] == [
+        "Run r1 failed after 2 s: job0: the key is refused.",
+        "job0, job1, job2 and 2 others failed",
+    ]
+
+
+def test_items_that_failed_in_another_job_are_not_the_next_step_of_a_run_that_a_key_has_ended(failure: ItemFailure) -> None:
+    counts = Counts(items=9, ok=8, failed=1)
+    partial = JobResult("notes", "embed", Status.PARTIAL, 3, counts=counts, failures=(failure,))
+    refused = JobResult("ask", "query", Status.FAILED, 77, "the key is refused", "Check the key.")
+    assert close(RunResult("r1", (partial, refused), 2.0))[-1] == (
+        "Next: Check the key; then `asyncrun run jobs.yaml` does the rest, and what is finished is not sent again."
+    )
+
+
 def test_hints_that_differ_stand_with_their_reasons() -> None:
     jobs = [JobResult(name, "embed", Status.FAILED, 1, f"no {name}", f"Find {name}.") for name in ("a", "b")]
     assert close(RunResult("r1", tuple(jobs), 2.0))[3:] == [
+        "a failed",
         "  Find a.",
         "b failed: no b",
         "  Find b.",
