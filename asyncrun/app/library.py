@@ -17,7 +17,7 @@ from asyncrun.app.request import Request, RowsFolder
 from asyncrun.app.run import arun_jobs_of
 from asyncrun.errors import JobFileError
 from asyncrun.jobfile.jobs import ROWS_OF_REPORT, Job, job_model, needs_output
-from asyncrun.jobfile.objects import as_job_file, without_places
+from asyncrun.jobfile.objects import as_job_file, text_of, without_places
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ports import Progress
 from asyncrun.ui.cell_output import new_cell_output
@@ -141,7 +141,7 @@ def _request(jobs: Jobs, folder: Path, variables: Mapping[str, str]) -> Request:
         text, keys, named = described.text, dict(described.variables), described.text
         if not isinstance(listed, Mapping):
             text, own_rows = _with_own_rows(text)
-    name = hashlib.sha256(named.encode()).hexdigest()[:8]
+    name = hashlib.sha256(named.encode(errors="surrogatepass")).hexdigest()[:8]
     return Request(folder / f"python-{name}", variables={**variables, **keys}, text=text, rows_folder=own_rows)
 
 
@@ -149,8 +149,10 @@ def _with_own_rows(text: str) -> tuple[str, RowsFolder | None]:
     """Return jobs with a file in a folder of the report for those whose rows have none, and that folder."""
     data, own_rows = json.loads(text), None
     for number, entry in enumerate(data["jobs"]):
+        if not isinstance(entry, dict):
+            continue
         kind, output = entry.get("kind"), entry.get("output", {"path": ROWS_OF_REPORT})
         if output == {"path": ROWS_OF_REPORT} and isinstance(kind, str) and needs_output(job_model(kind)):
             own_rows = own_rows or RowsFolder()
             entry["output"] = {"path": f"{own_rows.path}/{number}.jsonl".replace("$", "$$")}
-    return (json.dumps(data, ensure_ascii=False), own_rows) if own_rows else (text, None)
+    return (text_of(data), own_rows) if own_rows else (text, None)

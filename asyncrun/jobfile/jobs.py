@@ -202,9 +202,9 @@ class Job(Model):
         """Check a job that is no entry of a file as if it were one, which also fills in the parts that it names."""
         if info.context is IN_JOB_FILE or not isinstance(value, dict):
             return handler(value)
-        from asyncrun.jobfile.objects import check_job, paths_as_text
+        from asyncrun.jobfile.objects import as_written, check_job
 
-        value = paths_as_text(value)
+        value = as_written(value)
         if needs_output(cls):
             value.setdefault("output", ROWS_OF_REPORT)
         kind = next(iter(get_args(cls.model_fields["kind"].annotation)), value.get("kind", ""))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
+from enum import StrEnum
 from inspect import signature
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, get_args, get_type_hints
 
+import numpy as np
 import pytest
 
+from asyncrun.errors import JobFileError
 from asyncrun.jobfile.job_keys import EmbedKeys, IngestKeys, QueryKeys
 from asyncrun.jobfile.loader import LoadOptions, parse_job_file
 from asyncrun.jobfile.objects import as_job_file
@@ -116,6 +120,51 @@ def test_paths_may_be_paths() -> None:
     job = EmbedJob(name="a", input=[Path("a.jsonl"), Path("b.jsonl")], output=Path("a.npy"), skip=Path("skip.txt"))
     assert job == EmbedJob(name="a", input=["a.jsonl", "b.jsonl"], output="a.npy", skip="skip.txt")
     assert EmbedJob(name="a", input={"path": Path("a.jsonl")}, output={"path": Path("a.npy")}).output.path == "a.npy"
+
+
+class Provider(StrEnum):
+    LOCAL = "local"
+
+
+def test_numbers_and_arrays_of_numpy_and_words_of_an_enumeration_may_stand_in_a_job() -> None:
+    made = {"name": "a", "output": PurePosixPath("a.npy"), "embedder": Provider.LOCAL, "workers": np.int64(2)}
+    job = EmbedJob(input={"items": np.array(["one", "two"]), "allow_empty": np.bool_(True)}, **made)
+    assert job == EmbedJob(name="a", input={"items": ["one", "two"], "allow_empty": True}, output="a.npy", workers=2)
+    described = as_job_file({"jobs": [{"kind": "embed", "name": "a", "input": "a.jsonl", "output": "a.npy", "workers": np.int32(3)}]})
+    assert loaded(described.text, {}).jobs[0].workers == 3
+
+
+def test_characters_that_no_one_types_are_kept() -> None:
+    text = "\ufeffa\x00\x7f\x85\u2028\ufffe\U0001f600b"
+    assert loaded(as_job_file([EmbedJob(name="a", input={"items": [text]}, output="a.npy")]).text, {}).jobs[0].input.items == (text,)
+
+
+def _endless() -> list[Any]:
+    endless: list[Any] = []
+    endless.append(endless)
+    return endless
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"input": {"items": {"one"}}}, "input.items: an object of the type set stands here; allowed: texts, numbers"),
+        ({"input": {"items": [b"secret"]}}, "input.items[0]: an object of the type bytes stands here"),
+        ({"input": {"items": _endless()}}, "nested deeper than 40 levels"),
+        ({"input": {"items": [{"text": "a", "score": math.nan}]}}, "input.items[0].score: this number cannot be written"),
+        ({"input": {"items": ["a\ud800"]}}, "input.items[0]: the character U+D800 cannot stand in a job file"),
+        ({"workers": 10**5000}, "workers: this number cannot be written"),
+        ({"embedder": EmbedJob}, "embedder: an object of the type"),
+        ({"needs": True}, "needs: "),
+        ({"needs": ["Not A Name"]}, "needs"),
+    ],
+)
+def test_what_no_job_file_can_hold_is_told_at_its_key(keys: dict[str, Any], sentence: str) -> None:
+    made = {"name": "a", "input": "a.jsonl", "output": "a.npy", **keys}
+    with pytest.raises(JobFileError) as raised:
+        EmbedJob(**made)
+    assert sentence in str(raised.value)
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(("job", "keys"), [(EmbedJob, EmbedKeys), (IngestJob, IngestKeys), (QueryJob, QueryKeys)])
