@@ -250,7 +250,9 @@ def test_a_click_shows_what_happened_inside_of_a_batch(opened: Opened, tmp_path:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_report_in_light_and_dark_on_paper_and_on_a_phone(opened: Opened, tmp_path: Path, theme: str) -> None:
     opened.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]})
-    opened.show(tmp_path / "run.html", small(), Earlier([replace(RUN, run_id="before")], small(), lambda run_id: f"{run_id}.html"))
+    # Of another version, or damaged.
+    strange = replace(RUN, run_id=HOSTILE, summary={"items": "x", "cost": [], "jobs": [{"name": None, "seconds": "x", "ok": {}}]})
+    opened.show(tmp_path / "run.html", small(), Earlier([strange, replace(RUN, run_id="before")], small(), lambda run_id: f"{run_id}.html"))
     assert opened.find("h1").text == "4,284 of 4,300 items done, 16 failed in 43m 20s"
     assert ("255, 255, 255" in opened.find("body").value_of_css_property("background-color")) == (theme == "light")
     assert [title.text for title in opened.driver.find_elements("css selector", "h2") if title.is_displayed()] == [

@@ -156,6 +156,10 @@ def _number(told: Mapping[str, Any], name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
+def _known(value: object) -> float | None:
+    return value if isinstance(value, int | float) else None
+
+
 def _jobs(run: RunRecord, forest: Sequence[SpanNode]) -> list[dict[str, Any]]:
     """Return a row for each job, those first that took longest to come to their end."""
     told = {str(job.get("name")): job for job in jobs_of(run.summary)}
@@ -170,9 +174,9 @@ def _jobs(run: RunRecord, forest: Sequence[SpanNode]) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "status": job.get("status") or "",
-                **{key: job.get(key) for key in ("ok", "failed", "cached", "requests", "tokens")},
+                **{key: _known(job.get(key)) for key in ("ok", "failed", "cached", "requests", "tokens")},
                 "cost": dollars(cost) if isinstance(cost, int | float) else None,
-                "seconds": job.get("seconds") if timing is None else timing.total,
+                "seconds": _known(job.get("seconds")) if timing is None else timing.total,
                 "most": None if used is None else round(used.most, 1),
                 "mean": None if used is None else round(used.mean, 1),
                 "waits": {} if timing is None else _waits(timing.waits),
@@ -213,8 +217,8 @@ def _earlier(run: RunRecord, earlier: Earlier, now: float) -> list[dict[str, Any
             "started": utc_time(one.started),
             "status": one.status_at(now),
             "seconds": one.seconds,
-            "items": one.summary.get("items"),
-            "cost": one.summary.get("cost"),
+            "items": _known(one.summary.get("items")),
+            "cost": _known(one.summary.get("cost")),
             "link": None if one is run else earlier.link(one.run_id),
         }
         for one in ([*earlier.runs[-MOST_EARLIER:], run] if earlier.runs else [])
