@@ -24,33 +24,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "BaseCallbackHandler": "callbacks.base_handler",
-    "CBEvent": "callbacks.schema",
-    "CBEventType": "callbacks.schema",
-    "CallbackManager": "callbacks.base",
-    "EventContext": "callbacks.event_context",
-    "EventPayload": "callbacks.schema",
-    "EventStats": "callbacks.schema",
-    "LlamaDebugHandler": "callbacks.llama_debug",
-    "Outcome": "aio.pool",
-    "Embeddings": "app.embed_texts",
-    "Report": "app.report",
-    "RunOptions": "jobs.run_options",
-    "Store": "app.store",
-    "StopRunError": "errors",
-    "aembed_many": "app.embed_texts",
-    "arun": "app.library",
-    "asyncio_run": "aio.bridge",
-    "batch_gather": "aio.jobs",
-    "chunks": "aio.jobs",
-    "embed": "app.embed_texts",
-    "outcomes": "aio.pool",
-    "run": "app.library",
-    "run_async_tasks": "aio.jobs",
-    "run_jobs": "aio.jobs",
-}
-
 __all__ = [
     "BaseCallbackHandler",
     "CBEvent",
@@ -78,7 +51,25 @@ __all__ = [
     "run_jobs",
 ]
 
-__getattr__ = load_on_use(__name__, _HOMES)
+__getattr__, _ = load_on_use(
+    __name__,
+    {
+        "aio.bridge": ["asyncio_run"],
+        "aio.jobs": ["batch_gather", "chunks", "run_async_tasks", "run_jobs"],
+        "aio.pool": ["Outcome", "outcomes"],
+        "app.embed_texts": ["Embeddings", "aembed_many", "embed"],
+        "app.library": ["arun", "run"],
+        "app.report": ["Report"],
+        "app.store": ["Store"],
+        "callbacks.base": ["CallbackManager"],
+        "callbacks.base_handler": ["BaseCallbackHandler"],
+        "callbacks.event_context": ["EventContext"],
+        "callbacks.llama_debug": ["LlamaDebugHandler"],
+        "callbacks.schema": ["CBEvent", "CBEventType", "EventPayload", "EventStats"],
+        "errors": ["StopRunError"],
+        "jobs.run_options": ["RunOptions"],
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 
-def load_on_use(package: str, homes: Mapping[str, str], renamed: Mapping[str, str] | None = None) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package; `homes` says in which of its modules a name lives.
+def load_on_use(
+    package: str, names: Mapping[str, Sequence[str]], renamed: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return the `__getattr__` and the `__dir__` of a package; `names` are those of each of its modules, `__all__` is what is listed.
 
     A name in `renamed` is there under the one that it has now, with a DeprecationWarning.
 
-    >>> load_on_use("asyncrun", {"Place": "errors"})("Place").__name__
+    >>> load, _ = load_on_use("asyncrun", {"errors": ["Place"]})
+    >>> load("Place").__name__
     'Place'
     """
+    homes = {name: module for module, its in names.items() for name in its}
 
     def load(name: str) -> Any:
         if renamed and name in renamed:
@@ -27,4 +32,7 @@ def load_on_use(package: str, homes: Mapping[str, str], renamed: Mapping[str, st
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(f"{package}.{homes[name]}"), name)
 
-    return load
+    def listed() -> list[str]:
+        return sorted(sys.modules[package].__all__)
+
+    return load, listed

@@ -15,21 +15,6 @@ if TYPE_CHECKING:
     from asyncrun.aio.pool import Outcome, outcomes
     from asyncrun.aio.retry import FailureClass, RetryPolicy
 
-_HOMES = {
-    "FailureClass": "retry",
-    "Limiter": "limiter",
-    "Limits": "limits",
-    "Outcome": "pool",
-    "RetryPolicy": "retry",
-    "asyncio_run": "bridge",
-    "batch_gather": "jobs",
-    "chunks": "jobs",
-    "outcomes": "pool",
-    "run_async_tasks": "jobs",
-    "run_jobs": "jobs",
-    "with_retries": "attempts",
-}
-
 __all__ = [
     "FailureClass",
     "Limiter",
@@ -45,8 +30,15 @@ __all__ = [
     "with_retries",
 ]
 
-__getattr__ = load_on_use(__name__, _HOMES)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "attempts": ["with_retries"],
+        "bridge": ["asyncio_run"],
+        "jobs": ["batch_gather", "chunks", "run_async_tasks", "run_jobs"],
+        "limiter": ["Limiter"],
+        "limits": ["Limits"],
+        "pool": ["Outcome", "outcomes"],
+        "retry": ["FailureClass", "RetryPolicy"],
+    },
+)

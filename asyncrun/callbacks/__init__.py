@@ -40,31 +40,18 @@ __all__ = [
     "trace_method",
 ]
 
-_HOMES = {
-    "BASE_TRACE_EVENT": "schema",
-    "LEAF_EVENTS": "schema",
-    "TIMESTAMP_FORMAT": "schema",
-    "AsyncCallbackHandler": "async_handler",
-    "BaseCallbackHandler": "base_handler",
-    "CBEvent": "schema",
-    "CBEventType": "schema",
-    "CallbackManager": "base",
-    "EventContext": "event_context",
-    "EventPayload": "schema",
-    "EventStats": "schema",
-    "LlamaDebugHandler": "llama_debug",
-    "PythonicallyPrintingBaseHandler": "pythonically_printing_base_handler",
-    "StopRunError": "base",
-    "TokenBudgetError": "token_counting",
-    "TokenCountingEvent": "token_counting",
-    "TokenCountingHandler": "token_counting",
-    "current_manager": "base",
-    "trace_method": "utils",
-}
-
 # Imported on use: who reads a trace needs the types of events, and none of what makes them.
-__getattr__ = load_on_use(__name__, _HOMES)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "async_handler": ["AsyncCallbackHandler"],
+        "base": ["CallbackManager", "StopRunError", "current_manager"],
+        "base_handler": ["BaseCallbackHandler"],
+        "event_context": ["EventContext"],
+        "llama_debug": ["LlamaDebugHandler"],
+        "pythonically_printing_base_handler": ["PythonicallyPrintingBaseHandler"],
+        "schema": ["BASE_TRACE_EVENT", "LEAF_EVENTS", "TIMESTAMP_FORMAT", "CBEvent", "CBEventType", "EventPayload", "EventStats"],
+        "token_counting": ["TokenBudgetError", "TokenCountingEvent", "TokenCountingHandler"],
+        "utils": ["trace_method"],
+    },
+)

@@ -58,17 +58,14 @@ __all__ = [
     "similarity",
 ]
 
-_HOMES = dict.fromkeys(__all__, "provider_classes") | {
-    "BaseEmbedding": "base",
-    "LocalEmbedding": "local_embedder",
-    "SimilarityMode": "same_model",
-    "mean_agg": "library_methods",
-    "similarity": "same_model",
-}
-
 # Imported on use: numpy, httpx and the model's runtime cost more than everything else together.
-__getattr__ = load_on_use(__name__, _HOMES)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "provider_classes": __all__,  # but for these
+        "base": ["BaseEmbedding"],
+        "library_methods": ["mean_agg"],
+        "local_embedder": ["LocalEmbedding"],
+        "same_model": ["SimilarityMode", "similarity"],
+    },
+)

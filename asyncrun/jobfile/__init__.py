@@ -34,25 +34,21 @@ __all__ = [
     "parse_job_file",
 ]
 
-_HOMES = {
-    "EmbedderConfig": "sections",
-    "InputConfig": "input_output",
-    "Job": "jobs",
-    "JobFile": "job_file",
-    "OutputConfig": "input_output",
-    "PluginJob": "jobs",
-    "LoadOptions": "loader",
-    "StoreConfig": "sections",
-    "Threshold": "units",
-    "job_file_schema": "schema",
-    "load_job_file": "loader",
-    "parse_job_file": "loader",
-}
-
 _KINDS = {"EmbedJob": "embed", "IngestJob": "ingest", "QueryJob": "query"}
 
 # Imported on use: who reads a duration needs neither YAML nor the models.
-_load = load_on_use(__name__, _HOMES)
+_load, __dir__ = load_on_use(
+    __name__,
+    {
+        "input_output": ["InputConfig", "OutputConfig"],
+        "job_file": ["JobFile"],
+        "jobs": ["Job", "PluginJob"],
+        "loader": ["LoadOptions", "load_job_file", "parse_job_file"],
+        "schema": ["job_file_schema"],
+        "sections": ["EmbedderConfig", "StoreConfig"],
+        "units": ["Threshold"],
+    },
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -61,7 +57,3 @@ def __getattr__(name: str) -> Any:
     from asyncrun.jobfile.jobs import job_model
 
     return job_model(_KINDS[name])
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -14,19 +14,6 @@ if TYPE_CHECKING:
     from asyncrun.jobs.outputs import JobOutput
     from asyncrun.jobs.query import QueryJob
 
-_HOMES = {
-    "Blocks": "embed.run",
-    "Builder": "interface",
-    "EmbedJob": "embed",
-    "EmbedRun": "embed.run",
-    "IngestJob": "ingest",
-    "JobKind": "interface",
-    "JobOutput": "outputs",
-    "JobProblem": "interface",
-    "QueryJob": "query",
-    "embedder_spaces": "interface",
-}
-
 __all__ = [
     "Blocks",
     "Builder",
@@ -40,8 +27,14 @@ __all__ = [
     "embedder_spaces",
 ]
 
-__getattr__ = load_on_use(__name__, _HOMES)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "embed": ["EmbedJob"],
+        "embed.run": ["Blocks", "EmbedRun"],
+        "ingest": ["IngestJob"],
+        "interface": ["Builder", "JobKind", "JobProblem", "embedder_spaces"],
+        "outputs": ["JobOutput"],
+        "query": ["QueryJob"],
+    },
+)

@@ -13,22 +13,6 @@ if TYPE_CHECKING:
     from asyncrun.llms.responses import ChatResponse, CompletionResponse
     from asyncrun.records import Answer
 
-_HOMES = {
-    "Answer": "interface",
-    "ChatModel": "chat_model",
-    "ChatResponse": "responses",
-    "Completion": "interface",
-    "CompletionResponse": "responses",
-    "Declined": "interface",
-    "Llm": "interface",
-    "Message": "interface",
-    "OpenAI": "chat_model",
-    "OpenAIChat": "openai",
-    "Price": "interface",
-    "Role": "interface",
-    "StreamingLlm": "interface",
-}
-
 __all__ = [
     "Answer",
     "ChatModel",
@@ -45,8 +29,12 @@ __all__ = [
     "StreamingLlm",
 ]
 
-__getattr__ = load_on_use(__name__, _HOMES)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "chat_model": ["ChatModel", "OpenAI"],
+        "interface": ["Answer", "Completion", "Declined", "Llm", "Message", "Price", "Role", "StreamingLlm"],
+        "openai": ["OpenAIChat"],
+        "responses": ["ChatResponse", "CompletionResponse"],
+    },
+)

@@ -11,18 +11,6 @@ if TYPE_CHECKING:
     from asyncrun.stores.interface import Collection, FieldStore, RepairableStore, SearchMode, SearchRequest, StoredDocument, VectorStore
     from asyncrun.stores.sqlite import SqliteStore
 
-_HOMES = {
-    "Collection": "interface",
-    "FieldStore": "interface",
-    "Hit": "sqlite.search",
-    "RepairableStore": "interface",
-    "SearchMode": "interface",
-    "SearchRequest": "interface",
-    "SqliteStore": "sqlite",
-    "StoredDocument": "interface",
-    "VectorStore": "interface",
-}
-
 __all__ = [
     "Collection",
     "FieldStore",
@@ -35,8 +23,12 @@ __all__ = [
     "VectorStore",
 ]
 
-__getattr__ = load_on_use(__name__, _HOMES, renamed={"Store": "VectorStore"})
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "interface": ["Collection", "FieldStore", "RepairableStore", "SearchMode", "SearchRequest", "StoredDocument", "VectorStore"],
+        "sqlite": ["SqliteStore"],
+        "sqlite.search": ["Hit"],
+    },
+    renamed={"Store": "VectorStore"},
+)

@@ -24,27 +24,6 @@ if TYPE_CHECKING:
     from asyncrun.testing.vectors import are_right, vector_of
     from asyncrun.testing.writers import WriterContract
 
-_HOMES = {
-    "ChunkerContract": "chunkers",
-    "ExporterContract": "exporters",
-    "HandlerContract": "handlers",
-    "KindContract": "kinds",
-    "ReaderContract": "readers",
-    "WriterContract": "writers",
-    "Chat": "dialects",
-    "EmbedderContract": "embedders",
-    "FakeClock": "clock",
-    "FakeServer": "server",
-    "Fault": "faults",
-    "LlmContract": "llms",
-    "Quota": "quota",
-    "SeenRequest": "faults",
-    "StoreContract": "stores",
-    "are_right": "vectors",
-    "fault": "named",
-    "vector_of": "vectors",
-}
-
 __all__ = [
     "Chat",
     "ChunkerContract",
@@ -66,8 +45,24 @@ __all__ = [
     "vector_of",
 ]
 
-__getattr__ = load_on_use(__name__, _HOMES)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "chunkers": ["ChunkerContract"],
+        "clock": ["FakeClock"],
+        "dialects": ["Chat"],
+        "embedders": ["EmbedderContract"],
+        "exporters": ["ExporterContract"],
+        "faults": ["Fault", "SeenRequest"],
+        "handlers": ["HandlerContract"],
+        "kinds": ["KindContract"],
+        "llms": ["LlmContract"],
+        "named": ["fault"],
+        "quota": ["Quota"],
+        "readers": ["ReaderContract"],
+        "server": ["FakeServer"],
+        "stores": ["StoreContract"],
+        "vectors": ["are_right", "vector_of"],
+        "writers": ["WriterContract"],
+    },
+)

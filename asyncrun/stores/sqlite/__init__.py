@@ -11,8 +11,4 @@ if TYPE_CHECKING:
 
 __all__ = ["SqliteStore"]
 
-__getattr__ = load_on_use(__name__, {"SqliteStore": "store"})
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = load_on_use(__name__, {"store": ["SqliteStore"]})
