@@ -229,7 +229,7 @@ def test_a_click_shows_what_happened_inside_of_a_batch(opened: Opened, tmp_path:
     assert "attempt" in opened.chosen()
     said = opened.find("#details").text
     assert "429 throttle: slow down" in said
-    assert said.splitlines()[0] == "async_job notes › embedding ›"
+    assert opened.find("#details nav").text == "async_job notes › embedding ›"
     opened.click_bar(round(wide * 0.15), middle)
     assert "wait" in opened.chosen()
     whole = opened.colours()
@@ -243,6 +243,8 @@ def test_a_click_shows_what_happened_inside_of_a_batch(opened: Opened, tmp_path:
     opened.find("#next-failed").click()
     assert "throttle" in opened.chosen()
     assert opened.find("#chosen").get_attribute("textContent") == "attempt throttle, failed, 6 s"
+    opened.find("#details .close").click()
+    assert "Choose an event" in opened.find("#details").text
     opened.press("slow down", "ENTER", at="#find")
     assert (opened.find("#found").text, "throttle" in opened.chosen()) == ("1 of 1", True)
 

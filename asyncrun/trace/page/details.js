@@ -2,12 +2,16 @@
 
 const KNOWN = ["error.type", "error.message", "http.response.status_code"];
 
-function showDetails(events, index, go) {
+function showDetails(events, index, go, close) {
   const panel = byId("details");
   if (index < 0 || index >= events.size) return panel.replaceChildren(make("p", "hint", "Choose an event to see all that is known of it."));
   const row = events.rows[index], more = row[MORE] || {}, title = make("h3", "", swatch(colourOf(events, index)), ` ${titleOf(events, index)}`);
+  const shut = make("button", "close", "\u00d7");
+  shut.type = "button";
+  shut.setAttribute("aria-label", "Close");
+  shut.addEventListener("click", close);
   panel.replaceChildren(
-    way(events, index, go), title, ...mistake(more, events.status(index)), ...explained(row), facts(events, index), ...waited(more),
+    shut, way(events, index, go), title, ...mistake(more, events.status(index)), ...explained(row), facts(events, index), ...waited(more),
     ...others(more),
   );
   panel.scrollTop = 0;

@@ -6,10 +6,12 @@ const timeline = makeTimeline((index) => {
   // The tree says what is chosen by its own keys; what is chosen here is said here.
   byId("chosen").textContent = `${titleOf(events, index)}, ${events.status(index)}, ${ofMicros(events.rows[index][TOOK])}`;
 });
-const tree = makeTree((index) => {
+const tree = makeTree(showChosen);
+
+function showChosen(index) {
   timeline.choose(index);
-  showDetails(events, index, (up) => tree.reveal(up));
-});
+  showDetails(events, index, tree.reveal, tree.forget);
+}
 
 // Goes to the next event that has some words in its type, name, status or in what it says of itself.
 function find(words) {
@@ -25,6 +27,7 @@ function find(words) {
   if (next !== undefined) tree.reveal(next);
 }
 
+byId("details").addEventListener("keydown", (event) => event.key === "Escape" && tree.forget());
 byId("find").addEventListener("keydown", (event) => event.key === "Enter" && find(event.target.value.trim()));
 
 function showLegend(run) {
@@ -44,9 +47,7 @@ function show(run) {
   showLegend(run);
   byId("next-failed").hidden = !run.events.rows.some((row) => row[FAILED] && row[TRACK] >= 0);
   timeline.load(events);
-  const chosen = tree.load(events);
-  timeline.choose(chosen);
-  showDetails(events, chosen, (up) => tree.reveal(up));
+  showChosen(tree.load(events));
 }
 
 show(JSON.parse(byId("data").textContent));

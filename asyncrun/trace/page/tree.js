@@ -137,6 +137,12 @@ function makeTree(onChoose) {
     onChoose(index);
   }
 
+  function forget() {
+    chosen = -1;
+    paint();
+    onChoose(chosen);
+  }
+
   function turn(index, wanted) {
     if (!events.below[index]) return;
     open[index] = wanted;
@@ -182,5 +188,5 @@ function makeTree(onChoose) {
   });
   new ResizeObserver(layOut).observe(box);
   for (const moment of ["beforeprint", "afterprint"]) addEventListener(moment, layOut);
-  return { load, reveal, get chosen() { return chosen; } };
+  return { load, reveal, forget, get chosen() { return chosen; } };
 }
