@@ -69,6 +69,7 @@ def page_document(run: RunRecord, spans: Sequence[Span], now: float, earlier: Ea
         "schema": SCHEMA,
         "run": _head(run, now),
         "verdict": verdict(run, now),
+        "share": _known(run.summary.get("share")) if run.status_at(now) == RUNNING else None,
         "time_went": where_time_went(time_sinks(parts)),
         "warnings": _warnings(run, now),
         "tiles": _tiles(run, forest, now),
@@ -174,7 +175,7 @@ def _jobs(run: RunRecord, forest: Sequence[SpanNode]) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "status": job.get("status") or "",
-                **{key: _known(job.get(key)) for key in ("ok", "failed", "cached", "requests", "tokens")},
+                **{key: _known(job.get(key)) for key in ("ok", "total", "failed", "cached", "requests", "tokens")},
                 "cost": dollars(cost) if isinstance(cost, int | float) else None,
                 "seconds": _known(job.get("seconds")) if timing is None else timing.total,
                 "most": None if used is None else round(used.most, 1),

@@ -4,6 +4,8 @@ function showReport(run) {
   byId("status").textContent = run.run.status;
   byId("status").className = `badge s-${["succeeded", "partial", "failed", "running"].includes(run.run.status) ? run.run.status : "odd"}`;
   byId("verdict").textContent = run.verdict;
+  byId("share").hidden = run.share === null;
+  byId("share").value = run.share ?? 0;
   byId("time-went").textContent = run.time_went ? `Where the time went: ${run.time_went}.` : "";
   byId("facts").replaceChildren(...run.run.facts.map((fact) => make("span", "", fact)));
   byId("warnings").replaceChildren(...run.warnings.map((words) => make("p", "warning", words)));
@@ -70,7 +72,7 @@ function jobTable(jobs) {
   const keys = ["ok", "failed", "cached", "requests", "tokens", "cost"];
   const rows = jobs.map((job) => [
     make("span", "", make("b", "", job.name), job.status ? make("span", "hint block", job.status) : null),
-    ...keys.map((key) => amount(job[key])),
+    ...keys.map((key) => amount(job[key]) + (key === "ok" && job.total !== null ? ` of ${amount(job.total)}` : "")),
     job.seconds === null ? "–" : duration(job.seconds),
     job.most === null ? "–" : `${amount(job.mean)}, most ${amount(job.most)}`,
   ]);

@@ -48,6 +48,14 @@ def test_a_run_that_goes_on_shows_what_its_events_say_so_far(trying: list[Span])
     }
 
 
+def test_how_much_of_a_run_is_done_is_said_while_it_goes_on(trying: list[Span]) -> None:
+    summary = {"items": 10, "ok": 10, "share": 0.25, "jobs": [{"name": "embed-notes", "status": "running", "total": 40, "ok": 10}]}
+    going = replace(RUN, ended=None, status="running", seconds=None, exit_code=None, summary=summary, seen=NOW)
+    document = page_document(going, trying, NOW)
+    assert (document["share"], document["jobs"][0]["total"]) == (0.25, 40)
+    assert page_document(replace(going, seen=STARTED), trying, NOW)["share"] is None
+
+
 def test_jobs_have_their_waits_and_the_path_names_where_the_time_went(trying: list[Span]) -> None:
     document = page_document(RUN, trying, NOW)
     notes, ingest = document["jobs"]
