@@ -42,7 +42,7 @@ def render_notice(result: RunResult, source: NoticeSource, *, job: str | None = 
     what = source.name if job is None else f"{job} of {source.name}"
     said = {Status.PARTIAL: "is partial"}.get(result.status, str(result.status))
     title = f"asyncrun: {what} {'has recovered' if recovered else said} on {source.host}"
-    show = "errors" if result.exit_code else "show"
+    show = "errors" if result.status is Status.FAILED or result.counts.failed else "show"
     commands = ["", f"asyncrun trace {show} {result.run_id} {source.trace_words}"]
     kind: NoticeKind = "success" if recovered else _KINDS.get(result.status, "failure")
     return _notice(title, str(render_ending(result, source.file)).split("\n"), kind, commands)

@@ -63,6 +63,21 @@ def test_the_title_says_how_it_ended(result: JobResult, recovered: bool, title: 
     assert (notice.title, notice.kind) == (title, kind)
 
 
+@pytest.mark.parametrize(
+    ("job", "command"),
+    [
+        (NOTES, "errors"),
+        (DOCS, "errors"),
+        (JobResult("notes", "embed", Status.STOPPED, 75, "stopped early: SIGTERM"), "show"),
+        (JobResult("notes", "embed", Status.SUCCEEDED, 0), "show"),
+    ],
+    ids=["failed items", "a failed job", "stopped", "all is well"],
+)
+def test_the_trace_is_looked_at_for_errors_where_there_are_some(job: JobResult, command: str) -> None:
+    body = render_notice(RunResult("r1", (job,), 1.0), WHERE).body
+    assert body.splitlines()[-1] == f"asyncrun trace {command} r1 -f /srv/nightly.yaml"
+
+
 def test_jobs_from_python_have_no_file_that_a_command_could_name() -> None:
     body = render_notice(RunResult("r1", (NOTES,), 1.0), NoticeSource("jobs", None, "web-3", "--state-dir /srv/.asyncrun")).body
     assert body.splitlines()[-1] == "asyncrun trace errors r1 --state-dir /srv/.asyncrun"
