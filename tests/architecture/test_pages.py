@@ -18,6 +18,12 @@ import yaml
 
 from asyncrun import errors
 from asyncrun.cli._app import build_app
+from asyncrun.errors import Place
+from asyncrun.failure_groups import FailureGroup
+from asyncrun.records import ItemFailure
+from asyncrun.results import Counts, JobResult, RunResult, Status
+from asyncrun.ui.run_notice import NoticeSource, render_notice
+from asyncrun.usage import Usage
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -104,3 +110,17 @@ def test_troubleshooting_knows_every_error_and_quotes_what_is_said() -> None:
     assert page.WORDS.keys() == known - roots
     said = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "asyncrun").rglob("*.py"))
     assert [words for words in page.WORDS.values() if words not in said] == []
+
+
+def test_a_notice_reads_as_the_page_on_notices_shows_it() -> None:
+    failed = [
+        FailureGroup(10, ItemFailure("n12", Place("data.jsonl", 12), "bad_record", "no field 'title'")),
+        FailureGroup(2, ItemFailure("n40", Place("data.jsonl", 40), "too_long", "9,000 tokens, 8,192 at most")),
+    ]
+    counts = Counts(items=1240, ok=1228, failed=12)
+    notes = JobResult("notes", "embed", Status.PARTIAL, 3, counts=counts, usage=Usage(cost=0.02), failure_groups=tuple(failed))
+    docs = JobResult("docs", "ingest", Status.FAILED, 77, "the endpoint refused the key", "Check OPENAI_API_KEY.")
+    where = NoticeSource("nightly.yaml", Path("/srv/nightly.yaml"), "web-3", "-f /srv/nightly.yaml")
+    notice = render_notice(RunResult("20261128-021500-4f2a", (notes, docs), 200.0), where)
+    block = f"```text\nSubject: {notice.title}\n\n{notice.body}\n```\n"
+    assert block in (DOCS / "notices.md").read_text(encoding="utf-8"), f"the page has to show:\n{block}"

@@ -42,7 +42,7 @@ NOT_MADE = {
     "CONTRIBUTING.md": {" job file": "a drawing"},
     "architecture.md": {" job file": "a drawing"},
     "cron.md": {"15 2 * * *": "compared with what `cron print` writes below"},
-    "notices.md": {"Subject: asyncrun": "compared with what tests/unit/ui/test_run_notice.py expects, below"},
+    "notices.md": {"Subject: asyncrun": "compared with what a run would send by tests/architecture/test_pages.py"},
     "testing.md": {"--fault": "parsed below"},
     "traces.md": {"|_embedding x 10000": "takes 10,000 requests: tests/benchmarks/bench_callbacks.py makes such a run"},
 }
@@ -292,14 +292,6 @@ def test_a_rehearsal_starts_as_it_is_shown(block: Block) -> None:
     assert words[:4] == ["$", "python", "-m", "asyncrun.testing"]
     given = build_parser().parse_args(words[4:])
     assert url == f"http://127.0.0.1:{given.port}/v1"
-
-
-def test_a_notice_reads_as_it_is_shown() -> None:
-    [block] = [block for block in BLOCKS if block.page == "notices.md" and block.language == "text"]
-    expected = (ROOT / "tests" / "unit" / "ui" / "test_run_notice.py").read_text(encoding="utf-8")
-    lines = block.code.removeprefix("Subject: ").splitlines()
-    assert len(lines) > 6
-    assert [line for line in lines if line and json.dumps(line) not in expected] == []
 
 
 def test_faults_are_understood_as_they_are_shown() -> None:
