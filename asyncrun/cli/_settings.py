@@ -38,6 +38,7 @@ OWN: Mapping[str, KnownSetting] = {
     "fail-fast": KnownSetting("flag", ("run",)),
     "executor": KnownSetting("text", ("run",)),
     "summary-file": KnownSetting("path", ("run",)),
+    "metrics-file": KnownSetting("path", ("run",)),
     "log-file": KnownSetting("path", ("run",)),
     "handlers": KnownSetting("text", ("run", "embed", "retry")),
     "embedder": KnownSetting("text", ("embed",)),
