@@ -2,9 +2,17 @@
 
 const KNOWN = ["error.type", "error.message", "http.response.status_code"];
 
+let detailsShown = "";
+
 function showDetails(events, index, go, close) {
-  const panel = byId("details");
-  if (index < 0 || index >= events.size) return panel.replaceChildren(make("p", "hint", "Choose an event to see all that is known of it."));
+  const panel = byId("details"), known = JSON.stringify([index, events.rows[index]]);
+  // Of a run that goes on the same is shown again and again: what somebody reads, or has marked, stays.
+  if (known === detailsShown) return;
+  detailsShown = known;
+  if (index < 0 || index >= events.size) {
+    panel.replaceChildren(make("p", "hint", "Choose an event to see all that is known of it."));
+    return;
+  }
   const row = events.rows[index], more = row[MORE] || {}, title = make("h3", "", swatch(colourOf(events, index)), ` ${titleOf(events, index)}`);
   const shut = make("button", "close", "\u00d7");
   shut.type = "button";
