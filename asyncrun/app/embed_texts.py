@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 
 from asyncrun.aio.bridge import asyncio_run
 from asyncrun.app.library import arun
 from asyncrun.app.report import Report
+from asyncrun.app.store_words import json_line
+from asyncrun.errors import UsageError
 from asyncrun.jobfile.sections import EmbedderConfig
 from asyncrun.jobs.embed import EmbedJob
 from asyncrun.records import ItemFailure
@@ -67,7 +68,7 @@ def embed(
         callback_manager: its handlers are told of the events.
 
     Raises what is about the endpoint and not about a text (AuthError, OutageError and others of `asyncrun.errors`), once what was finished
-    before is in the ledger, and JobFileError for an embedder that cannot be.
+    before is in the ledger, JobFileError for an embedder that cannot be, and UsageError for one text instead of several.
 
     >>> result = embed(["one", "", "two"])
     >>> result.vectors.shape, sorted(result.failures)
@@ -108,10 +109,13 @@ async def aembed_many(
 
 
 def _write(path: Path, texts: Iterable[str]) -> int:
+    if isinstance(texts, str | bytes):
+        raise UsageError("one text stands where a list of texts is expected", hint="Write [text].")
     count = 0
     with path.open("wb") as file:
         for text in texts:
-            file.write(orjson.dumps({"id": str(count), "text": text}) + b"\n")
+            # What is no text fails by itself, and no other text with it.
+            file.write(json_line({"id": str(count), "text": text}, lambda _: {}))
             count += 1
     return count
 

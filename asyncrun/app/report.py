@@ -20,6 +20,7 @@ from asyncrun.errors import (
     BudgetError,
     JobFailedError,
     OutputError,
+    Place,
     StorageError,
     TryLaterError,
     UsageError,
@@ -120,16 +121,17 @@ class Report(metaclass=ShortHelp):
         if form == "npy":
             # Mapped, not read: a row is copied when its turn comes.
             vectors = _load_array(path, mmap_mode="r")
-            yield from ({"id": name, "embedding": np.array(vector)} for name, vector in zip(_read_ids(path), vectors, strict=True))
+            try:
+                yield from ({"id": name, "embedding": np.array(vector)} for name, vector in zip(_read_ids(path), vectors, strict=True))
+            except ValueError as error:
+                raise StorageError(f"{ids_path(path)} does not have an id for each row of {path}") from error
             return
         for record in registry.load("readers", form)(path, str(path)):
             if isinstance(record, BadRecord):
                 raise StorageError(record.message, place=record.place)
             row = dict(record.fields)
             if (embedding := row.get("embedding")) is not None:
-                # In CSV it is written as JSON.
-                numbers = json.loads(embedding) if isinstance(embedding, str) else embedding
-                row["embedding"] = np.array(numbers, dtype=np.float32)
+                row["embedding"] = _read_embedding(embedding, record.place)
             yield row
 
     def array(self, job: str | None = None) -> np.ndarray:
@@ -219,7 +221,22 @@ def _load_array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray
         loaded: np.ndarray = np.load(path, mmap_mode=mmap_mode)
     except (OSError, ValueError) as error:
         raise StorageError(f"{path} cannot be read: {error}") from error
+    if loaded.ndim != 2 or loaded.dtype.kind != "f":
+        raise StorageError(f"{path} has no rows of numbers but {loaded.dtype} of the shape {loaded.shape}")
     return loaded
+
+
+def _read_embedding(embedding: Any, place: Place) -> np.ndarray:
+    import numpy as np
+
+    try:
+        # In CSV it is written as JSON.
+        numbers = np.array(json.loads(embedding) if isinstance(embedding, str) else embedding, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise StorageError("the embedding is no list of numbers", place=place) from error
+    if numbers.ndim != 1:
+        raise StorageError("the embedding is no list of numbers", place=place)
+    return numbers
 
 
 def _read_ids(path: Path) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -31,7 +32,12 @@ class RowsFolder:
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="asyncrun-rows-"))
-        finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        finalize(self, _remove_unless_forked, self.path, os.getpid())
+
+
+def _remove_unless_forked(folder: Path, process: int) -> None:
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from asyncrun.app.library import arun_request
 from asyncrun.app.report import Report
 from asyncrun.app.request import Request
 from asyncrun.app.store_search import Asked, StoreSearch
-from asyncrun.app.store_words import Documents, EmbedderWords, describe_input, find_embedder, literally, load_store
+from asyncrun.app.store_words import Documents, EmbedderWords, describe_input, find_embedder, literally, load_store, text_given
 from asyncrun.callbacks.base import CallbackManager, current_manager
 from asyncrun.errors import JobFileError, UsageError
 from asyncrun.jobfile.job_keys import IngestionKeys
@@ -224,16 +224,17 @@ class Store(metaclass=ShortHelp):
         file = self._builder.root / f"python-ingest-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
         with tempfile.TemporaryDirectory() as folder:
             source_of_items = await asyncio.to_thread(describe_input, documents, Path(folder) / "documents.jsonl")
-            entry = {"store": self._config, "embedder": chosen, "collection": literally(collection), "input": source_of_items, **keys}
-            described = as_job_file({"jobs": [{"kind": "ingest", "name": "ingest", **entry}]})
-            request = Request(
-                file,
-                environ=request.environ,
-                variables={**request.variables, **described.variables},
-                state_dir=request.state_dir,
-                text=described.text,
-            )
+            filled = literally(text_given("collection", collection))
+            entry = {"store": self._config, "embedder": chosen, "collection": filled, "input": source_of_items, **keys}
             try:
+                described = as_job_file({"jobs": [{"kind": "ingest", "name": "ingest", **entry}]})
+                request = Request(
+                    file,
+                    environ=request.environ,
+                    variables={**request.variables, **described.variables},
+                    state_dir=request.state_dir,
+                    text=described.text,
+                )
                 report = await arun_request(request, show_progress=show_progress, callback_manager=callback_manager or self._told())
             except JobFileError as error:
                 raise without_places(error, "jobs[0].") from None
@@ -280,6 +281,10 @@ class Store(metaclass=ShortHelp):
 
     async def _found(self, texts: Sequence[str], collection: str, asked: Asked) -> list[list[Hit]]:
         self._opened()
+        if not isinstance(texts, list | tuple):
+            raise UsageError(f"query is of the type {type(texts).__name__}, and must be a text or a list of texts")
+        for text in texts:
+            text_given("query", text)
         embedder = None if asked.mode == "keyword" else await asyncio.to_thread(self._embedder_of, collection)
         return await self._search.search(texts, collection, embedder, asked, self._told())
 

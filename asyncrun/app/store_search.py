@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, get_args
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.app.model_builder import ModelBuilder
+from asyncrun.app.store_words import text_given
 from asyncrun.callbacks.base import CallbackManager
 from asyncrun.callbacks.schema import CBEventType, EventPayload
-from asyncrun.errors import ItemError, SpaceMismatchError
+from asyncrun.errors import ItemError, SpaceMismatchError, UsageError
 from asyncrun.jobfile.sections import EmbedderConfig
 from asyncrun.jobs.space_check import check_space
 from asyncrun.ledger.ledger import Ledger
@@ -29,11 +31,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How questions are asked; see `SearchRequest`."""
+    """How questions are asked; see `SearchRequest`. Raises UsageError for what cannot be asked."""
 
     top_k: int
     mode: SearchMode
     filter: str | None
+
+    def __post_init__(self) -> None:
+        """Refuse what a type checker would, which a store would take for something else."""
+        if not isinstance(self.top_k, Integral) or self.top_k < 1:
+            raise UsageError(f"top_k is {self.top_k!r}, and must be a whole number of 1 or more")
+        if self.mode not in get_args(SearchMode):
+            raise UsageError(f"there is no mode {self.mode!r}; there are {', '.join(get_args(SearchMode))}")
+        if self.filter is not None:
+            text_given("filter", self.filter)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

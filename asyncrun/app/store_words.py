@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import orjson
 
@@ -60,11 +62,44 @@ def describe_input(documents: Documents, spool: Path) -> Mapping[str, Any]:
     fields: dict[str, None] = {}
     with spool.open("wb") as file:
         for number, document in enumerate(documents, 1):
+            if not isinstance(document, str | Mapping):
+                raise UsageError(f"document {number} is neither a text nor a mapping but of the type {type(document).__name__}")
             row = {"text": document} if isinstance(document, str) else dict(document)
             row.setdefault("id", f"items#{number}")
             fields |= dict.fromkeys(row)
-            file.write(orjson.dumps(row) + b"\n")
+            file.write(json_line(row, partial(_refuse, number)))
     return {"path": literally(spool), "metadata": [name for name in fields if name not in ("id", "text")], "allow_empty": True}
+
+
+def json_line(row: Mapping[str, Any], default: Callable[[Any], Any]) -> bytes:
+    r"""Return a row as a line of JSON lines; `default` says what stands for an object that is no JSON.
+
+    >>> json_line({"id": "a", "text": b"a"}, repr)
+    b'{"id":"a","text":"b\'a\'"}\n'
+    """
+    try:
+        return orjson.dumps(row, default, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError as error:
+        if error.__cause__ is not None:
+            raise error.__cause__ from None
+    try:
+        # Half of a surrogate pair: whoever reads the line names its item.
+        return json.dumps(row, default=default).encode() + b"\n"
+    except (ValueError, RecursionError):
+        # Something holds itself.
+        plain = {name: value if isinstance(value, str) else default(value) for name, value in row.items()}
+        return json.dumps(plain).encode() + b"\n"
+
+
+def _refuse(number: int, value: Any) -> NoReturn:
+    raise UsageError(f"document {number} holds an object of the type {type(value).__name__}, which is no JSON")
+
+
+def text_given(name: str, value: object) -> str:
+    """Return an argument that must be a text. Raises UsageError for another one."""
+    if not isinstance(value, str):
+        raise UsageError(f"{name} is of the type {type(value).__name__}, and must be a text")
+    return value
 
 
 def literally(path: str | Path) -> str:
@@ -79,8 +114,8 @@ def _absolute(paths: Any) -> Any:
 def _job_file_of(keys: Mapping[str, Any], path: Path, reading: LoadOptions) -> JobFile:
     """Return the job file of a query job with some keys."""
     entry = {"kind": "query", "name": "search", "input": {"items": ["?"]}, "output": "-", **keys}
-    described = as_job_file({"jobs": [entry]})
     try:
+        described = as_job_file({"jobs": [entry]})
         return parse_job_file(described.text, path, replace(reading, variables={**reading.variables, **described.variables}))
     except JobFileError as error:
         raise without_places(error, "jobs[0].") from None

@@ -12,7 +12,7 @@ import pytest
 
 import asyncrun
 from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
-from asyncrun.errors import AuthError, JobFileError
+from asyncrun.errors import AuthError, JobFileError, UsageError
 from asyncrun.testing.faults import error
 from asyncrun.testing.server import FakeServer
 
@@ -44,6 +44,20 @@ def test_a_text_that_fails_is_named_and_the_others_have_vectors(server: FakeServ
 def test_texts_that_all_fail_are_failures_and_no_error(server: FakeServer) -> None:
     result = asyncrun.embed(["", " "], small(server))
     assert (sorted(result.failures), result.vectors.shape) == ([0, 1], (2, 0))
+
+
+def test_what_is_no_text_fails_and_the_others_have_vectors(server: FakeServer) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    texts: list[Any] = ["one", "half \ud83d", b"bytes", object(), endless, "two"]
+    result = asyncrun.embed(texts, small(server))
+    assert {at: failure.reason for at, failure in result.failures.items()} == {1: "bad_text", **dict.fromkeys((2, 3, 4), "bad_record")}
+    assert np.isnan(result.vectors[:, 0]).tolist() == [False, True, True, True, True, False]
+
+
+def test_one_text_is_not_taken_for_its_letters() -> None:
+    with pytest.raises(UsageError, match="one text stands where a list of texts is expected"):
+        asyncrun.embed("hello")
 
 
 def test_nothing_has_no_vectors(server: FakeServer) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
+import pickle
 import shutil
 import tracemalloc
 from collections.abc import Iterator
@@ -299,6 +301,45 @@ def test_embeddings_of_two_sizes_are_no_array(server: FakeServer, folder: Path) 
     (folder / "out.jsonl").write_text('{"id": "a", "embedding": [1, 2]}\n{"id": "b", "embedding": [1, 2, 3]}\n')
     with pytest.raises(StorageError, match="embeddings of 2 and of 3 numbers"):
         report.array()
+
+
+@pytest.mark.parametrize("embedding", ['"x"', '{"a": 1}', "3", "[[1, 2]]", '[1, "b"]'])
+def test_a_row_whose_embedding_cannot_be_read_says_so(embedding: str, server: FakeServer, folder: Path) -> None:
+    report = asyncrun.run(notes(server))
+    (folder / "out.jsonl").write_text(f'{{"id": "a", "embedding": {embedding}}}\n')
+    for ask in (report.array, lambda: list(report.rows())):
+        with pytest.raises(StorageError, match=r"out\.jsonl:1: the embedding is no list of numbers"):
+            ask()
+
+
+def test_an_array_that_is_not_that_of_the_run_is_not_believed(server: FakeServer, folder: Path) -> None:
+    report = asyncrun.run(notes(server, output="out.npy"))
+    np.save(folder / "out.npy", np.zeros((1, 8), dtype=np.float32))
+    with pytest.raises(StorageError, match=r"does not have an id for each row of .*out\.npy"):
+        list(report.rows())
+    np.save(folder / "out.npy", np.zeros(2, dtype=np.float32))
+    with pytest.raises(StorageError, match=r"has no rows of numbers but float32 of the shape \(2,\)"):
+        report.array()
+
+
+def test_a_pickled_report_holds_no_key(server: FakeServer, folder: Path) -> None:
+    environ = {"ANY_TOKEN": "a-secret-of-the-environment"}
+    report = asyncrun.run(notes(server, embedder=embedder(server, api_key="sk-a-secret")), environ=environ, variables={"KEY": "sk-another"})
+    pickled = pickle.dumps(report)
+    assert not any(secret in pickled for secret in (b"a-secret", b"sk-another"))
+    again = pickle.loads(pickled)
+    assert (again.status, again.array().shape, again.failures()) == (report.status, report.array().shape, [])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only a process that forks hands its objects on")
+def test_a_fork_that_ends_takes_no_rows_away(server: FakeServer) -> None:
+    report = asyncrun.run(EmbedJob(name="notes", input={"items": ["one"]}, embedder=embedder(server)))
+    if (child := os.fork()) == 0:
+        del report
+        gc.collect()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert len(list(report.rows())) == 1
 
 
 class Raising(LlamaDebugHandler):

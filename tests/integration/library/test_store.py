@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
 import asyncrun
@@ -213,6 +215,40 @@ def test_it_works_inside_of_a_loop_and_in_threads(server: FakeServer) -> None:
             with ThreadPoolExecutor(8) as threads:
                 found = list(threads.map(lambda _, asked=store: asked.search("Dogs bark.", "pets")[0].doc_id, range(8)))  # type: ignore[misc]
             assert found == ["dog"] * 8
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"mode": "vectors"}, "there is no mode 'vectors'; there are vector, keyword, hybrid"),
+        ({"top_k": 0}, "top_k is 0, and must be a whole number of 1 or more"),
+        ({"top_k": "3"}, "top_k is '3', and must be"),
+        ({"filter": 3}, "filter is of the type int"),
+        ({"query": [None]}, "query is of the type NoneType"),
+        ({"query": {"Which?"}}, "query is of the type set"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(asked: dict[str, Any], sentence: str) -> None:
+    with asyncrun.Store.open("index.db") as store, pytest.raises(UsageError, match=re.escape(sentence)):
+        store.search(**{"query": "Which?", **asked})
+
+
+def test_what_cannot_be_put_in_is_refused() -> None:
+    with asyncrun.Store.open("index.db") as store:
+        for documents in ([None], [("id", "text")], [{"text": "a", "when": object()}]):
+            with pytest.raises(UsageError, match="document 1 "):
+                store.ingest(cast("Any", documents))
+        with pytest.raises(UsageError, match="collection is of the type NoneType"):
+            store.ingest(["a"], cast("Any", None))
+        with pytest.raises(JobFileError, match=r"^chunk: an object of the type set stands here"):
+            store.ingest(["a"], chunk=cast("Any", {1}))
+
+
+def test_numbers_of_numpy_are_metadata_and_half_a_character_fails_alone() -> None:
+    documents = [{"id": "a", "text": "Cats purr.", "year": np.int64(2024), "scores": np.ones(2)}, {"id": "b", "text": "half \ud83d"}]
+    with asyncrun.Store.open("index.db") as store:
+        assert [(each.id, each.reason) for each in store.ingest(documents, "pets").failures()] == [("b", "bad_text")]
+        assert [hit.metadata for hit in store.search("Which?", "pets")] == [{"year": 2024, "scores": [1.0, 1.0]}]
 
 
 def test_a_closed_store_says_so() -> None:
