@@ -10,24 +10,28 @@ function showReport(run) {
   byId("facts").replaceChildren(...run.run.facts.map((fact) => make("span", "", fact)));
   byId("warnings").replaceChildren(...run.warnings.map((words) => make("p", "warning", words)));
   byId("tiles").replaceChildren(...run.tiles.map(tile));
-  fill("why", "endings", run.endings.map((one, at) => ending(one, run.endings[at + 1])));
+  fill("why", "endings", run.endings.length ? [make("ul", "", ...run.endings.map((one, at) => ending(one, run.endings[at + 1])))] : []);
   fill("failed", "failures", run.failures.length ? [failureTable(run.failures)] : []);
   fill("on-path", "path", run.path.parts.length ? [pathTable(run.path)] : []);
   fill("by-job", "jobs", run.jobs.length ? [jobTable(run.jobs)] : []);
   fill("by-type", "types", run.types.length ? [typeTable(run.types)] : []);
   showEarlier(run);
+  document.querySelectorAll(".scroll, #endings").forEach(reachable);
 }
 
 function fill(section, place, children) {
   byId(section).hidden = !children.length;
   byId(place).replaceChildren(...children);
-  reachable(byId(place));
 }
 
 // What is longer than its box can be scrolled by keyboard, too.
 function reachable(box) {
-  if (box.scrollHeight > box.clientHeight + 1 || box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
-  else box.removeAttribute("tabindex");
+  const cut = box.scrollHeight > box.clientHeight + 1 || box.scrollWidth > box.clientWidth + 1;
+  const told = cut ? { tabindex: "0", role: "group", "aria-labelledby": box.closest("section").getAttribute("aria-labelledby") } : {};
+  for (const name of ["tabindex", "role", "aria-labelledby"]) {
+    if (Object.hasOwn(told, name)) box.setAttribute(name, told[name]);
+    else box.removeAttribute(name);
+  }
 }
 
 function tile({ label, value, note, tone }) {
