@@ -11,7 +11,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from asyncrun.errors import AsyncrunError, Place
+from asyncrun.errors import AsyncrunError, ItemError, Place
 from asyncrun.short_help import ShortHelp
 from asyncrun.usage import Usage, Waits
 
@@ -164,6 +164,10 @@ class EmbedFailure:
     reason: str
     message: str
     attempts: int = 1
+
+    def as_error(self, which: str = "", hint: str = "Leave the text out, or set on_empty or on_too_long.") -> ItemError:
+        """Return it as an error; `which` names the text where there are several."""
+        return ItemError(f"{which}: {self.message}" if which else self.message, reason=self.reason, hint=hint)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,7 +20,7 @@ from asyncrun.aio.bridge import run_then_leave
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.app.state_lock import enter_state_folder
 from asyncrun.clock import SystemClock
-from asyncrun.errors import AsyncrunError, ItemError, LockedError, TryLaterError
+from asyncrun.errors import AsyncrunError, LockedError, TryLaterError
 from asyncrun.jobs.in_flight import Leases
 from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import TRUNCATED, Finished, Ledger
@@ -75,9 +75,7 @@ class DurableEmbedder:
             await self._through_ledger(call, await asyncio.to_thread(self._open, self.folder))
         for position, key in enumerate(keys):
             if (failure := call.failed.get(key)) is not None:
-                which = f"text {position}: " if len(texts) > 1 else ""
-                hint = "Leave the text out, or set on_empty or on_too_long."
-                raise ItemError(f"{which}{failure.message}", reason=failure.reason, hint=hint)
+                raise failure.as_error(f"text {position}" if len(texts) > 1 else "")
         return [call.vectors[key].tolist() for key in keys]
 
     def close(self) -> None:

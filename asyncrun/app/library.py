@@ -115,7 +115,9 @@ async def arun(
     try:
         return await arun_request(request, show_progress=show_progress, callback_manager=callback_manager)
     except JobFileError as error:
-        raise error if isinstance(jobs, Path) or request.text is None or request.text is jobs else without_places(error) from None
+        if request.text is None or request.text is jobs:
+            raise
+        raise without_places(error) from None
 
 
 async def arun_request(request: Request, *, show_progress: bool = False, callback_manager: CallbackManager | None = None) -> Report:

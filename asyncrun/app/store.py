@@ -7,12 +7,12 @@ import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import Self, Unpack, overload
 
-from asyncrun.aio.bridge import asyncio_run
+from asyncrun.aio.bridge import asyncio_run, run_then_leave
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.library import arun_request
 from asyncrun.app.report import Report
@@ -31,8 +31,6 @@ from asyncrun.records import Hit
 from asyncrun.short_help import ShortHelp
 from asyncrun.state_folder import LEDGER, state_file_exists, state_folder
 from asyncrun.stores.interface import SearchMode
-
-T = TypeVar("T")
 
 
 class Store(metaclass=ShortHelp):
@@ -144,7 +142,8 @@ class Store(metaclass=ShortHelp):
         asked = self._found([query] if isinstance(query, str) else query, collection, Asked(top_k, mode, filter))
         # A store is used by one thread at a time.
         with self._one_thread:
-            found = asyncio_run(asked if _keeps_loop() else self._leaving_loop(asked))
+            # On a loop that ends with the call its connections end, too.
+            found = asyncio_run(asked) if _keeps_loop() else run_then_leave(asked, self._builder.models.renew_connections)
         return found[0] if isinstance(query, str) else found
 
     @overload
@@ -290,13 +289,6 @@ class Store(metaclass=ShortHelp):
 
     def _told(self) -> CallbackManager:
         return self._manager or current_manager() or CallbackManager()
-
-    async def _leaving_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do the work on a loop that ends with it: connections of that loop end, too."""
-        try:
-            return await work
-        finally:
-            await self._builder.models.renew_connections()
 
 
 def _keeps_loop() -> bool:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.app.model_builder import ModelBuilder
 from asyncrun.app.store_words import text_given
 from asyncrun.callbacks.base import CallbackManager
+from asyncrun.callbacks.event_context import request_event
 from asyncrun.callbacks.schema import CBEventType, EventPayload
-from asyncrun.errors import ItemError, SpaceMismatchError, UsageError
+from asyncrun.errors import SpaceMismatchError, UsageError
 from asyncrun.jobfile.sections import EmbedderConfig
 from asyncrun.jobs.space_check import check_space
 from asyncrun.ledger.ledger import Ledger
@@ -107,17 +107,14 @@ async def embed_questions(texts: Sequence[str], embedder: Embedder, manager: Cal
         answer.or_raise()
         if answer.failures:
             failure = answer.failures[0]
-            which = f"question {batch[failure.position]}: " if len(texts) > 1 else ""
-            raise ItemError(f"{which}{failure.message}", reason=failure.reason, hint="Ask with another text.")
+            raise failure.as_error(f"question {batch[failure.position]}" if len(texts) > 1 else "", "Ask with another text.")
         vectors.update((batch[at], vector) for at, vector in zip(answer.positions, answer.vectors, strict=True))
     return [vectors[at] for at in range(len(texts))]
 
 
 async def _embed_batch(texts: Sequence[str], embedder: Embedder, manager: CallbackManager) -> Embedded:
     about = {"class_name": type(embedder).__name__, "model_name": embedder.model_name}
-    started: dict[str, Any] = {EventPayload.SERIALIZED: about, EventPayload.MODEL_NAME: embedder.model_name}
-    # A manager of LlamaIndex has no word for what is below an event of this type.
-    with manager.event(CBEventType.EMBEDDING, payload=started) as event, getattr(event, "enclosing", nullcontext)():
+    with request_event(manager, CBEventType.EMBEDDING, about, {EventPayload.MODEL_NAME: embedder.model_name}) as event:
         answer = await embedder.aembed(texts, InputType.QUERY)
         if manager.handlers:
             rows = answer.vectors.tolist()

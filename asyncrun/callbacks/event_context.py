@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
@@ -186,21 +186,40 @@ class EventContext(metaclass=ShortHelp):
 
     def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
         """Return the function with an event of this type and payload around each of its calls."""
+        return around_calls(function, lambda *_: EventContext(self._manager, self._event_type, self._event_id, self._payload))
 
-        def another() -> EventContext:
-            return EventContext(self._manager, self._event_type, self._event_id, self._payload)
 
-        @wraps(function)
-        def called(*args: P.args, **kwargs: P.kwargs) -> T:
-            with another():
-                return function(*args, **kwargs)
+def around_calls(function: Callable[P, T], enter: Callable[..., AbstractContextManager[object]]) -> Callable[P, T]:
+    """Return a function, or coroutine function, with something entered around each of its calls; `enter` gets what stands by position.
 
-        @wraps(function)
-        async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
-            with another():
-                return await cast("Callable[P, Awaitable[Any]]", function)(*args, **kwargs)
+    >>> around_calls(int, lambda text: nullcontext())("4")
+    4
+    """
 
-        return cast("Callable[P, T]", awaited) if iscoroutinefunction(function) else called
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        with enter(*args):
+            return function(*args, **kwargs)
+
+    @wraps(function)
+    async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
+        with enter(*args):
+            return await cast("Callable[P, Awaitable[Any]]", function)(*args, **kwargs)
+
+    return cast("Callable[P, T]", awaited) if iscoroutinefunction(function) else called
+
+
+@contextmanager
+def request_event(
+    manager: CallbackManager, event_type: CBEventType, about: Mapping[str, object], payload: Mapping[Any, object]
+) -> Generator[EventContext, None, None]:
+    """Make a block the event of a request of the library, with what starts in it as its children; `about` is the class and its settings."""
+    # A manager of LlamaIndex has no word for what is below an event of this type.
+    with (
+        manager.event(event_type, payload={EventPayload.SERIALIZED: about, **payload}) as event,
+        getattr(event, "enclosing", nullcontext)(),
+    ):
+        yield event
 
 
 def end_failed(manager: CallbackManager, error: BaseException, on_end: Callable[[dict[str, Any] | None], None], event_id: str) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import wraps
-from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from asyncrun.callbacks.event_context import around_calls
 
 if TYPE_CHECKING:
     from asyncrun.callbacks.base import CallbackManager
@@ -36,24 +36,11 @@ def trace_method(trace_id: str, callback_manager_attr: str = "callback_manager")
     True
     """
 
-    def traced(owner: object) -> AbstractContextManager[None]:
+    def traced(owner: object, *_: object) -> AbstractContextManager[None]:
         manager: CallbackManager | None = getattr(owner, callback_manager_attr, None)
         if manager is None:
             logger.warning("Could not find attribute %s on %s.", callback_manager_attr, type(owner))
             return nullcontext()
         return manager.as_trace(trace_id)
 
-    def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        @wraps(function)
-        def called(*args: P.args, **kwargs: P.kwargs) -> T:
-            with traced(args[0]):
-                return function(*args, **kwargs)
-
-        @wraps(function)
-        async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
-            with traced(args[0]):
-                return await cast("Callable[P, Awaitable[Any]]", function)(*args, **kwargs)
-
-        return cast("Callable[P, T]", awaited) if iscoroutinefunction(function) else called
-
-    return decorate
+    return lambda function: around_calls(function, traced)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
+from asyncrun.aio.bridge import run_then_leave
+from asyncrun.aio.jobs import run_jobs
 from asyncrun.callbacks.base import CallbackManager, current_manager
+from asyncrun.callbacks.event_context import request_event
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.embedders.same_model import SimilarityMode, Vector, similarity
-from asyncrun.errors import ItemError
 from asyncrun.packing import BatchLimits
 from asyncrun.records import Embedded, InputType
 from asyncrun.short_help import ShortHelpABC
@@ -107,7 +108,6 @@ class LibraryMethods(metaclass=ShortHelpABC):
 
         Raises ItemError for the first text that has none.
         """
-        from asyncrun.aio.jobs import run_jobs
 
         async def one_batch(batch: list[int]) -> list[list[float]]:
             sent = [texts[position] for position in batch]
@@ -169,19 +169,14 @@ class LibraryMethods(metaclass=ShortHelpABC):
         """Return the vectors of one request, and tell of it. Where nobody listens this is not called: a call more is 3 % of a request."""
         manager = self.callback_manager if self.callback_manager.handlers else current_manager() or self.callback_manager
         about = {"class_name": self.class_name(), "model_name": self.model_name, "embed_batch_size": self.embed_batch_size}
-        started: dict[str, Any] = {EventPayload.SERIALIZED: about, EventPayload.MODEL_NAME: self.model_name}
-        # A manager of LlamaIndex has no word for what is below an event of this type.
-        with manager.event(CBEventType.EMBEDDING, payload=started) as event, getattr(event, "enclosing", nullcontext)():
+        with request_event(manager, CBEventType.EMBEDDING, about, {EventPayload.MODEL_NAME: self.model_name}) as event:
             answer = await self.aembed(texts, input_type)
             rows = _rows(answer, len(texts), numbers)
             event.on_end({EventPayload.CHUNKS: list(texts), EventPayload.EMBEDDINGS: rows, "tokens": answer.usage.tokens})
         return rows
 
     def _run_here(self, work: Coroutine[Any, Any, T]) -> T:
-        from asyncrun.aio.bridge import run_then_leave
-
-        result: T = run_then_leave(work, self.leave_loop)
-        return result
+        return run_then_leave(work, self.leave_loop)
 
 
 def _rows(answer: Embedded, count: int, numbers: Sequence[int] | None = None) -> list[list[float]]:
@@ -190,7 +185,6 @@ def _rows(answer: Embedded, count: int, numbers: Sequence[int] | None = None) ->
     if answer.failures:
         failure = answer.failures[0]
         number = failure.position if numbers is None else numbers[failure.position]
-        which = f"text {number}: " if count > 1 or number else ""
-        raise ItemError(f"{which}{failure.message}", reason=failure.reason, hint="Leave the text out, or set on_empty or on_too_long.")
+        raise failure.as_error(f"text {number}" if count > 1 or number else "")
     rows: list[list[float]] = answer.vectors.tolist()
     return rows

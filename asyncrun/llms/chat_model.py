@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
 
+from asyncrun.aio.bridge import run_then_leave
 from asyncrun.aio.producer import Work, produced, produced_in_thread
 from asyncrun.aio.retry import RetryPolicy
 from asyncrun.callbacks.base import CallbackManager, current_manager
+from asyncrun.callbacks.event_context import request_event
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.endpoints.endpoint import EndpointOptions
 from asyncrun.errors import ArgumentError
@@ -145,9 +146,7 @@ class ChatModel(metaclass=ShortHelp):
         if manager is None or not manager.handlers:
             return respond(answer_of(await ask()))
         about = {"class_name": self.class_name(), "model": self.model}
-        started = {EventPayload.SERIALIZED: about, EventPayload.MODEL_NAME: self.model, **asked}
-        # A manager of LlamaIndex has no word for what is below an event of this type.
-        with manager.event(CBEventType.LLM, payload=started) as event, getattr(event, "enclosing", nullcontext)():
+        with request_event(manager, CBEventType.LLM, about, {EventPayload.MODEL_NAME: self.model, **asked}) as event:
             answer = answer_of(await ask())
             response = respond(answer)
             tokens = {"tokens": answer.tokens, "input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
@@ -155,10 +154,7 @@ class ChatModel(metaclass=ShortHelp):
         return response
 
     def _run_here(self, work: Coroutine[Any, Any, T]) -> T:
-        from asyncrun.aio.bridge import run_then_leave
-
-        result: T = run_then_leave(work, self.llm.aclose)
-        return result
+        return run_then_leave(work, self.llm.aclose)
 
     def _closing(self, work: Work[T]) -> Work[T]:
         """Return the work in a loop of its own, whose connections end with it."""
