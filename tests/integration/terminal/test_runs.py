@@ -41,7 +41,9 @@ def test_a_run_that_waits_for_a_limit_says_so_and_counts_down(open_terminal: Ope
     assert terminal.until(lambda lines: lines[-1].split("rate limit ")[-1] != first)[-1] != foot
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.end() in (130, -signal.SIGINT)
-    assert "Next: `asyncrun run jobs.yaml` goes on from here; what is finished is not sent" in "\n".join(terminal.lines)
+    assert "Next: Run `asyncrun run jobs.yaml` again later: finished items are not sent again." in " ".join(
+        " ".join(terminal.lines).split()
+    )
 
 
 def test_a_piped_answer_is_clean_while_the_terminal_has_the_bars(open_terminal: Open, server: FakeServer, tmp_path: Path) -> None:
