@@ -48,9 +48,8 @@ def render_tree(spans: Sequence[Span], width: int, most_lines: int | None = None
     has more, and then it ends below its roots.
     """
     roots = build_forest(spans)
-    lines = _lines(roots, width, MOST_ALIKE if most_lines is None else len(spans))
-    if most_lines is not None and len(lines) > most_lines:
-        lines = _lines(roots, width, MOST_ALIKE)
+    fits = most_lines is not None and len(spans) <= most_lines
+    lines = _lines(roots, width, len(spans) if fits else MOST_ALIKE)
     if most_lines is not None and len(lines) > most_lines:
         lines = _lines(roots, width, 1)
     if most_lines is not None and len(lines) > most_lines:
@@ -119,10 +118,12 @@ def alike_groups(siblings: Sequence[SpanNode], most_alike: int = MOST_ALIKE, mos
     alike: dict[tuple[str, str], list[SpanNode]] = {}
     for node in siblings:
         alike.setdefault(_key(node, names, most_names), []).append(node)
+    together = {key for key, group in alike.items() if len(group) > most_alike or any(node.folded for node in group)}
     groups: list[list[SpanNode]] = []
     for node in siblings:
-        group = alike[_key(node, names, most_names)]
-        if len(group) <= most_alike and not any(other.folded for other in group):
+        key = _key(node, names, most_names)
+        group = alike[key]
+        if key not in together:
             groups.append([node])
         elif node is group[0]:
             groups.append(group)
