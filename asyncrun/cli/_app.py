@@ -40,6 +40,7 @@ _GROUPS = {
         "html": "html",
         "export": "export_trace",
         "list": "list_runs",
+        "serve": "serve",
     },
     "ledger": {"stats": "stats", "export": "export_ledger", "import": "import_ledger"},
     "cron": {"add": "add", "list": "list_entries", "remove": "remove", "print": "print_entries"},

@@ -177,6 +177,34 @@ def html(
     return _write(*recorded_runs.export_page(state, run, target.parent if target else None), output, options)
 
 
+def serve(
+    options: GlobalOptions,
+    file: FileFlag = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where it listens; 0 takes one that is free.")] = 8787,
+    host: Annotated[
+        str,
+        typer.Option("--host", metavar="H", help="Where it listens; other addresses than this machine's own need a token."),
+    ] = "127.0.0.1",
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the browser.")] = False,
+) -> int:
+    """Show the runs of a folder in the browser, live, until Ctrl-C. Nothing is written.
+
+    Example: asyncrun trace serve --open
+    """
+    from asyncrun.cli._output import print_answer, print_document
+    from asyncrun.ui.run_json import document
+    from asyncrun.web.serve import serve_runs
+
+    def announce(address: str) -> None:
+        if options.json:
+            print_document(document(address=address))
+        else:
+            print_answer(address if options.quiet else f"The runs are at {address} until Ctrl-C.")
+
+    serve_runs(existing_state_folder(file, options.state_dir), host, port, announce, open_browser=open_browser)
+    return 0
+
+
 def _write(run_id: str, text: str, output: str, options: GlobalOptions) -> int:
     """Write a run for other programs: to a file, which is told, or to standard output."""
     from asyncrun.app import recorded_runs

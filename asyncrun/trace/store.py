@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -123,11 +123,42 @@ class TraceStore:
 
     def runs(self) -> list[RunRecord]:
         """Return all runs, the earliest first."""
+        return self._select("ORDER BY started, run")
+
+    def _select(self, which: str, *values: str | int | None) -> list[RunRecord]:
         # A store of the first version that is only read stays as it is.
         columns = f"{_RUN_COLUMNS}, {_LATER_COLUMNS if self._pragma('user_version') > 1 else _BEFORE_THEM}"
         with self._errors("read"):
-            rows = self._connection.execute(f"SELECT {columns} FROM runs ORDER BY started, run").fetchall()
-            return [_run(row) for row in rows]
+            return [_run(row) for row in self._connection.execute(f"SELECT {columns} FROM runs {which}", values).fetchall()]
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """Return one run, None where there is none of this id."""
+        return next(iter(self._select("WHERE run_id = ?", run_id)), None)
+
+    def latest(
+        self, count: int, skip: int = 0, *, job_files: Sequence[str | None] | None = None, before: str | None = None
+    ) -> list[RunRecord]:
+        """Return so many runs, the one that was recorded last first, without reading the others: a list of thousands is shown in parts.
+
+        `job_files` are the only ones that count, as runs name them; of a run `before` only those that were recorded before it.
+        """
+        wanted = None if job_files is None else [name or "" for name in job_files]
+        where = ["(? IS NULL OR run < (SELECT run FROM runs WHERE run_id = ?))"]
+        if wanted is not None:
+            where.append(f"coalesce(job_file, '') IN ({', '.join('?' * len(wanted))})")
+        sql = f"WHERE {' AND '.join(where)} ORDER BY run DESC LIMIT ? OFFSET ?"
+        return self._select(sql, before, before, *(wanted or ()), count, skip)
+
+    def counts(self) -> dict[str | None, int]:
+        """Return how many runs there are of each job file, as runs name it."""
+        with self._errors("read"):
+            return dict(self._connection.execute("SELECT job_file, count(*) FROM runs GROUP BY job_file").fetchall())
+
+    def ends(self) -> tuple[int | None, int | None]:
+        """Return the numbers of the first and the last run: as long as they are the same, so is the list, but for what runs say."""
+        with self._errors("read"):
+            first, last = self._connection.execute("SELECT (SELECT min(run) FROM runs), (SELECT max(run) FROM runs)").fetchone()
+            return first, last
 
     def spans(self, run_id: str) -> list[Span]:
         """Return the spans of a run by their start: a parent comes before its children."""

@@ -34,6 +34,7 @@ NOT_RUN = {
     "pip install '.[bench]' && python tests/benchmarks/": "takes minutes: its output is the page",
     "python tests/benchmarks/": "takes minutes: its output is the page",
     "uv venv venvs/": "installs other programs from a package index: its output is the page",
+    "asyncrun trace serve": "goes on until Ctrl-C: tests/integration/test_trace_serve.py starts it",
     "python scripts/public_names.py --check": "is run by tests/architecture/test_pages.py",
 }
 """Commands that are not run here, by their beginnings, and why."""

@@ -28,27 +28,43 @@ def render_page(document: Mapping[str, Any], *, live: str = "") -> str:
     >>> render_page(page_document(run, [], now=5.0)).splitlines()[0]
     '<!doctype html>'
     """
-    style = _part("page.css")
+    return fill_page(
+        page_part("page.html"),
+        page_part("page.css"),
+        [text for text in (page_script(SCRIPTS), live) if text],
+        document,
+        asks=bool(live),
+        title=f"Run {document['run']['run_id']}",
+        status=document["run"]["status"],
+        verdict=document["verdict"],
+    )
+
+
+def fill_page(template: str, style: str, scripts: Sequence[str], document: Mapping[str, Any], *, asks: bool, **texts: str) -> str:
+    """Return a page, in ASCII: the template with a style, scripts, and the document as JSON, under a policy that allows nothing else.
+
+    With `asks` the scripts may ask the server that the page came from. `texts` stand in the template under their names, as text.
+    """
     # No encoding of a terminal or a file must change what the policy has the hashes of.
-    scripts = [text.encode("ascii", "backslashreplace").decode() for text in (_script(), live) if text]
-    page = Template(_part("page.html")).substitute(
-        policy=escape(_policy(style, scripts, asks=bool(live))),
-        title=escape(f"Run {document['run']['run_id']}"),
-        status=escape(document["run"]["status"]),
-        verdict=escape(document["verdict"]),
+    plain = [text.encode("ascii", "backslashreplace").decode() for text in scripts]
+    page = Template(template).substitute(
+        policy=escape(_policy(style, plain, asks=asks)),
         style=style,
         data=_data(document),
-        scripts="".join(f"<script>{script}</script>" for script in scripts),
+        scripts="".join(f"<script>{script}</script>" for script in plain),
+        **{name: escape(text) for name, text in texts.items()},
     )
     return page.rstrip().encode("ascii", "xmlcharrefreplace").decode()
 
 
-def _script() -> str:
-    return '(() => {\n"use strict";\n' + "\n".join(map(_part, SCRIPTS)) + "})();\n"
+def page_script(names: Sequence[str], package: str = "asyncrun.trace.page") -> str:
+    """Return files with parts of a script as one script with a scope of its own."""
+    return '(() => {\n"use strict";\n' + "\n".join(page_part(name, package) for name in names) + "})();\n"
 
 
-def _part(name: str) -> str:
-    return (files("asyncrun.trace.page") / name).read_text(encoding="utf-8")
+def page_part(name: str, package: str = "asyncrun.trace.page") -> str:
+    """Return the text of a file that a page is made of."""
+    return (files(package) / name).read_text(encoding="utf-8")
 
 
 def _policy(style: str, scripts: Sequence[str], *, asks: bool) -> str:
