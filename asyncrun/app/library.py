@@ -135,17 +135,17 @@ def _request(jobs: Jobs, folder: Path, variables: Mapping[str, str]) -> Request:
     """Return which job file is meant: a path, or a text that has its own name for the same text. Blocks."""
     if isinstance(jobs, Path) or (isinstance(jobs, str) and "\n" not in jobs):
         return Request(Path(jobs), variables=variables)
-    own_rows = None
     if isinstance(jobs, str):
-        text, keys, named = jobs, {}, jobs
-    else:
-        listed = [jobs] if isinstance(jobs, Job) or (isinstance(jobs, Mapping) and "kind" in jobs) else jobs
-        described = as_job_file(listed)
-        text, keys, named = described.text, dict(described.variables), described.text
-        if not isinstance(listed, Mapping):
-            text, own_rows = _with_own_rows(text)
-    name = hashlib.sha256(named.encode(errors="surrogatepass")).hexdigest()[:8]
-    return Request(folder / f"python-{name}", variables={**variables, **keys}, text=text, rows_folder=own_rows)
+        return Request(folder / _name_of(jobs), variables=variables, text=jobs)
+    listed = [jobs] if isinstance(jobs, Job) or (isinstance(jobs, Mapping) and "kind" in jobs) else jobs
+    described = as_job_file(listed)
+    text, own_rows = (described.text, None) if isinstance(listed, Mapping) else _with_own_rows(described.text)
+    variables = {**variables, **described.variables}
+    return Request(folder / _name_of(described.text), variables=variables, text=text, rows_folder=own_rows)
+
+
+def _name_of(text: str) -> str:
+    return f"python-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
 def _with_own_rows(text: str) -> tuple[str, RowsFolder | None]:

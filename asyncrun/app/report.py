@@ -176,7 +176,7 @@ class Report(metaclass=ShortHelp):
         Raises UsageError for an unknown job, StorageError when the state folder is gone.
         """
         if job is not None:
-            self._check(job)
+            self._check_name(job)
         state, names = self.ran.state, self.jobs if job is None else [job]
         if not state_file_exists(state / LEDGER):
             raise StorageError(f"the state folder {state} of the run is gone", hint="Run the jobs again.")
@@ -199,13 +199,13 @@ class Report(metaclass=ShortHelp):
         page, style = html.escape(self.html()), "width: 100%; height: 30em; border: 0"
         return f'<iframe srcdoc="{page}" title="Trace {self.run_id}" style="{style}"></iframe>'
 
-    def _check(self, job: str) -> None:
+    def _check_name(self, job: str) -> None:
         if job not in self.jobs:
             raise UsageError(f"the run has no job {job!r}; it has {', '.join(self.jobs)}{did_you_mean(job, list(self.jobs))}")
 
     def _output(self, job: str | None) -> tuple[Path, str]:
         if job is not None:
-            self._check(job)
+            self._check_name(job)
         made = {name: output for name, output in self.ran.outputs.items() if job in (None, name)}
         if not made:
             raise UsageError(f"{'the run' if job is None else f'the job {job}'} has no rows")

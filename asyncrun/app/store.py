@@ -36,7 +36,7 @@ from asyncrun.stores.interface import SearchMode
 class Store(metaclass=ShortHelp):
     """A store, opened once for many questions; `Store.open` makes one.
 
-    Args of `search`: one question, or a list of them, whose hits come as a list each. `asearch` and `aingest` are the same inside of an
+    `search` takes one question, or a list of them, whose hits come as a list each. `asearch` and `aingest` are the same inside of an
     event loop. A search records no run and writes nothing; the store's file and the embedder stay open until `close`. Handlers hear of a
     search as LlamaIndex tells of one: a RETRIEVE event with QUERY_STR and NODES (the hits), and in it EMBEDDING events.
 

@@ -152,18 +152,16 @@ class TokenCountingHandler(PythonicallyPrintingBaseHandler):
     def _count_answer(self, payload: Mapping[str, Any], event_id: str) -> TokenCountingEvent:
         """Return the tokens of an answer: those that the server tells, else those that are counted."""
         if EventPayload.PROMPT in payload:
-            answer = payload.get(EventPayload.COMPLETION, payload.get(EventPayload.RESPONSE))
-            prompt = str(payload[EventPayload.PROMPT])
-            counted = self._count(prompt) if not (told := _told(answer))[0] else 0
+            texts, around = [str(payload[EventPayload.PROMPT])], 0
         elif EventPayload.MESSAGES in payload:
-            answer = payload.get(EventPayload.RESPONSE)
-            messages = payload.get(EventPayload.MESSAGES) or ()
-            prompt = "\n".join(map(_words, messages))
-            counted = sum(self._count(_words(message)) + _PER_MESSAGE for message in messages) if not (told := _told(answer))[0] else 0
+            texts, around = [_words(message) for message in payload[EventPayload.MESSAGES] or ()], _PER_MESSAGE
         else:
             return TokenCountingEvent("", "", 0, 0, event_id)
+        answer = payload.get(EventPayload.COMPLETION, payload.get(EventPayload.RESPONSE))
         completion = "" if answer is None else str(answer)
-        return TokenCountingEvent(prompt, completion, told[1] or self._count(completion), told[0] or counted, event_id)
+        asked, answered = _told(answer)
+        asked = asked or sum(self._count(text) + around for text in texts)
+        return TokenCountingEvent("\n".join(texts), completion, answered or self._count(completion), asked, event_id)
 
 
 def _words(message: object) -> str:

@@ -1,4 +1,4 @@
-"""What a fake server is told to do wrong: frozen records, and the common ones by name."""
+"""What a fake server is told to do wrong, and the requests that it has seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract suite of kinds of jobs: subclass `KindContract`, give it the fixture `entry`, and run it with pytest."""
+"""The contract suite of kinds of jobs: subclass `KindContract`, give it the method `entry`, and run it with pytest."""
 
 # ruff: noqa: D102, S101 - a suite for pytest: tests assert, and their names say what is promised
 

@@ -23,6 +23,7 @@ class LlmContract:
     """What every chat model promises. The fixture `llm` returns one that answers; what it cannot be made to do wrong is not asked here.
 
     >>> from asyncrun.llms import OpenAIChat
+    >>> from asyncrun.testing import FakeServer
     >>> class TestMine(LlmContract):
     ...     @pytest.fixture
     ...     def llm(self):

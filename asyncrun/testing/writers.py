@@ -27,6 +27,7 @@ def make_rows(count: int) -> list[dict[str, Any]]:
 class WriterContract:
     """What every writer promises. The fixture `open_writer` returns the writer, `ids_in` reads the ids of a file's rows.
 
+    >>> import json
     >>> from asyncrun.registry import load
     >>> class TestMine(WriterContract):
     ...     @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,15 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 def test_every_import_goes_to_a_floor_below() -> None:
     checked = lint(ROOT)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_floors_of_contributing_are_those_of_the_contract() -> None:
+    [layers] = re.findall(r"(?ms)^layers = \[\n(.*?)^\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    floors = [set(floor.split(" | ")) for floor in re.findall(r'"(.*?)"', layers)][::-1]
+    rows = re.findall(r"(?m)^\| (\d+)(?: (?:and|to) (\d+))? \| (`.*?) \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    told = [(int(low or high), int(high), set(re.findall(r"`(\w+)(?:/|\.py)`", names))) for high, low, names in rows]
+    assert [number for low, high, _ in told for number in range(high, low - 1, -1)] == list(range(len(floors)))[::-1]
+    assert [names for *_, names in told] == [set().union(*floors[low : high + 1]) for low, high, _ in told]
 
 
 WRONG = {
