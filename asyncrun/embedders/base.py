@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, get_args
 
 from asyncrun.callbacks.base import CallbackManager
 from asyncrun.embedders.interface import Empty, TooLong, merge_outcomes, no_vectors, renumber
 from asyncrun.embedders.library_methods import LibraryMethods
 from asyncrun.embedders.long_and_empty_texts import LongTexts, find_sendable, key_text
-from asyncrun.errors import AsyncrunError
+from asyncrun.errors import ArgumentError, AsyncrunError
 from asyncrun.packing import BatchLimits, byte_size, pack, safe_bound
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
@@ -69,6 +69,9 @@ class BaseEmbedding(LibraryMethods):
         max_input_tokens: int | None = None,
         callback_manager: CallbackManager | None = None,
     ) -> None:
+        for name, value, words in (("on_too_long", on_too_long, get_args(TooLong)), ("on_empty", on_empty, get_args(Empty))):
+            if value not in words:
+                raise ArgumentError(f"{name} is {value!r}, and must be {', '.join(words[:-1])} or {words[-1]}")
         self.callback_manager = callback_manager or CallbackManager()
         self.model_name = model
         self.batch = batch

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -119,7 +119,7 @@ class LocalEmbedding(BaseEmbedding):
     @contextmanager
     def _open_threads(self) -> Iterator[Executor]:
         with self._opening:
-            if self._threads is None:
+            if self._threads is None or self._threads.process != os.getpid():
                 self._threads = _Threads(ThreadPoolExecutor(self.threads, thread_name_prefix="asyncrun-local"))
             threads = self._threads
             threads.calls += 1
@@ -143,7 +143,7 @@ class LocalEmbedding(BaseEmbedding):
         """
         with self._opening:
             threads, self._threads = self._threads, None
-            idle = threads is not None and not threads.calls
+            idle = threads is not None and not threads.calls and threads.process == os.getpid()
         if threads is not None and idle:
             await asyncio.to_thread(threads.pool.shutdown)
         self._model.unload()
@@ -159,10 +159,11 @@ def usable_processors() -> int:
 
 @dataclass(slots=True, eq=False)
 class _Threads:
-    """Threads, and how many calls use them at the moment."""
+    """Threads, how many calls use them at the moment, and the process that has them: after a fork the other one does not."""
 
     pool: ThreadPoolExecutor
     calls: int = 0
+    process: int = field(default_factory=os.getpid)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

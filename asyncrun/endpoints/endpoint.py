@@ -116,6 +116,8 @@ class Endpoint:
         self.budget = options.get("budget") or RetryBudget()
         self.policy = options.get("retry") or RetryPolicy(stop_if_unreachable=True)
         self.timeout = options.get("timeout", 60.0)
+        if not (isinstance(self.timeout, int | float) and self.timeout > 0):
+            raise ArgumentError(f"the timeout is {self.timeout!r}, and must be more than 0 seconds")
         self.proven = False
         self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = WeakKeyDictionary()
         self._secrets = frozenset([*self.headers.values(), given])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
-from asyncrun.errors import TryLaterError
+from asyncrun.errors import TryLaterError, UsageError
 from asyncrun.jobfile.units import Threshold
 from asyncrun.records import BadItem, Item
 from asyncrun.short_help import ShortHelp
@@ -73,6 +74,8 @@ class RunOptions(metaclass=ShortHelp):
         metrics_file: where the figures of the run are written, instead of where the job file says.
         handlers: names of installed handlers, which are told of the run's events.
 
+    Raises UsageError for a number that is none or too small.
+
     >>> import asyncrun, tempfile
     >>> job = {"name": "a", "kind": "embed", "input": {"items": ["one", "two", "three"]}, "output": "a.npy"}
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -97,3 +100,11 @@ class RunOptions(metaclass=ShortHelp):
     retry: Retry | None = None
     metrics_file: str | None = None
     handlers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what a flag would: a budget of NaN is never reached."""
+        for name, least, what in (("limit", 1, "whole number"), ("workers", 1, "whole number"), ("max_cost", 0, "number")):
+            value: Any = getattr(self, name)
+            fits = isinstance(value, Real if what == "number" else Integral)
+            if value is not None and not (fits and value >= least):
+                raise UsageError(f"{name} is {value!r}, and must be a {what} of {least} or more")

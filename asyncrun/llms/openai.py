@@ -31,6 +31,8 @@ from asyncrun.usage import Usage, Waits
 
 _UNKNOWN_NAME = re.compile(r"unsupported|unrecognized|unknown|unexpected|not (supported|permitted|allowed)|extra|additional", re.IGNORECASE)
 
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair."""
 NEW_LIMIT = "max_completion_tokens"
 OLD_LIMIT = "max_tokens"
 STREAM_OPTIONS = "stream_options"
@@ -176,6 +178,8 @@ class OpenAIChat(metaclass=ShortHelp):
 
     async def _complete(self, messages: Sequence[Message], on_text: OnText | None) -> Completion:
         self.check()
+        if any(HALF_CHARACTER.search(message.content) for message in messages):
+            return Completion(Declined("bad_text", "the text holds half a surrogate pair, which is not Unicode", attempts=0))
         circuit, since = self.endpoint.circuit, None
         requests, waits, came, error = 0, Waits(), None, None
         while came is None and error is None:

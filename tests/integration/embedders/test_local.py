@@ -1,6 +1,8 @@
 """The local model: its vectors are the reference's, whoever else is embedding, and the loop never waits for it."""
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -147,3 +149,17 @@ def test_making_one_loads_nothing_and_embedding_writes_nothing_to_stderr():
     program = Path(__file__).resolve().parents[2] / "programs" / "embed_locally.py"
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
+def test_it_works_in_a_process_that_was_forked_after_its_first_use():
+    embedder = LocalEmbedding(threads=1)
+    vector = embedder.get_text_embedding("a text")
+    if (child := os.fork()) == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)
+        same = embedder.get_text_embedding("a text") == vector
+        asyncio.run(embedder.aclose())
+        os._exit(0 if same else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert embedder.get_text_embedding("a text") == vector

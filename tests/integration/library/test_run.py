@@ -113,6 +113,20 @@ def test_the_options_of_the_command_line_are_a_record(server: FakeServer, folder
     assert (folder / "out.limit-1.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"limit": -1}, "limit is -1, and must be a whole number of 1 or more"),
+        ({"limit": "3"}, "limit is '3'"),
+        ({"workers": 0}, "workers is 0"),
+        ({"max_cost": float("nan")}, "max_cost is nan, and must be a number of 0 or more"),
+    ],
+)
+def test_options_that_no_flag_takes_are_refused(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        asyncrun.RunOptions(**options)
+
+
 def test_failed_items_are_named_and_the_rest_is_there(server: FakeServer, folder: Path) -> None:
     (folder / "notes.jsonl").write_text('{"id": "a", "text": "one"}\n{"id": "b", "text": ""}\n')
     report = asyncrun.run(notes(server))

@@ -104,3 +104,17 @@ def test_the_address_has_the_name_that_llamaindex_gives_it():
     with pytest.raises(ArgumentError, match="OpenAI takes no base_url") as refused:
         OpenAI("m", base_url="http://127.0.0.1:1/v1")
     assert "api_base" in str(refused.value.hint)
+
+
+def test_half_a_character_is_refused_before_anything_is_sent(server):
+    llm = model_at(server)
+    for ask in (llm.complete, lambda text: list(llm.stream_complete(text))):
+        with pytest.raises(ItemError, match="half a surrogate pair"):
+            ask("half \ud83d")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), "60"])
+def test_a_timeout_that_is_no_time_is_refused(timeout):
+    with pytest.raises(ArgumentError, match=r"the timeout is .*, and must be more than 0 seconds"):
+        OpenAI("m", timeout=timeout)

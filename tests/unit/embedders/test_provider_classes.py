@@ -140,6 +140,19 @@ def test_an_argument_that_nobody_knows_is_refused():
         OpenAIEmbedding("m", modell="x", environ={})
 
 
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"on_too_long": "cut"}, "on_too_long is 'cut', and must be fail, truncate or split"),
+        ({"on_empty": "no"}, "on_empty is 'no', and must be fail or skip"),
+        ({"timeout": -1}, "the timeout is -1, and must be more than 0 seconds"),
+    ],
+)
+def test_a_policy_that_there_is_not_is_refused(wrong, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        OpenAIEmbedding("m", api_key=KEY, **wrong)
+
+
 def test_a_model_of_groups_of_texts_is_refused():
     with pytest.raises(UsageError, match="embeds groups of texts"):
         VoyageEmbedding("voyage-context-3", api_key=KEY, environ={}).check()
