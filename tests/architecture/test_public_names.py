@@ -73,7 +73,7 @@ LONGER = {
     "asyncrun.stores.SqliteStore": 65,
     "asyncrun.testing.StoreContract": 85,
     # What flags say, and what it means.
-    "asyncrun.RunOptions": 70,
+    "asyncrun.RunOptions": 75,
     # The words that LlamaIndex has, each with a line.
     "asyncrun.EventPayload": 75,
     # A tuple, with a tuple's methods.
