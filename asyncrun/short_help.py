@@ -12,7 +12,7 @@ else:
     ProtocolType = type(Protocol)
 
 _FOREIGN = ("abc", "builtins", "enum", "pydantic", "typing")
-_GENERATED = ("__class_getitem__", "__getstate__", "__replace__", "__setstate__")
+_GENERATED = ("__class_getitem__", "__getstate__", "__post_init__", "__replace__", "__setstate__")
 
 
 class ShortHelp(type):

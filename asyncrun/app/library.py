@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -26,8 +27,18 @@ from asyncrun.ui.progress_choice import open_progress
 if TYPE_CHECKING:
     from asyncrun.callbacks.base import CallbackManager
 
+logger = logging.getLogger(__name__)
+
 Jobs: TypeAlias = str | Path | Job | Mapping[str, Any] | Iterable[Job | Mapping[str, Any]]
 """A job file: its path, its text (of more than one line), its mapping; or a job, or several, as objects or as the mappings of entries."""
+
+
+class LoggedWarnings(Progress):
+    """Shows nothing, but what a person should read."""
+
+    def warn(self, message: str) -> None:
+        """Log a sentence."""
+        logger.warning("%s", message)
 
 
 def run(
@@ -52,7 +63,7 @@ def run(
         folder: where the relative paths of a text or of jobs start, and where their state folder is; None: the working directory.
         state_dir: another state folder.
         show_progress: shows bars on a terminal and plain lines elsewhere, on stderr; in a notebook bars that move in their place, and at
-            the end the trace map with its timing summary.
+            the end the trace map with its timing summary. Without it warnings, as of a ledger that was damaged, go to `logging`.
         callback_manager: its handlers are told of the events of the run.
 
     A job that fails raises nothing: `Report.status` and `Report.exit_code` tell it. What is wrong before the first request is raised:
@@ -122,7 +133,7 @@ async def arun(
 
 async def arun_request(request: Request, *, show_progress: bool = False, callback_manager: CallbackManager | None = None) -> Report:
     """Run what a request asks for. Raises as `run`, mistakes with the places that they have in the request's text."""
-    progress = open_progress() if show_progress else Progress()
+    progress = open_progress() if show_progress else LoggedWarnings()
     ran = await arun_jobs_of(request, progress, () if callback_manager is None else tuple(callback_manager.handlers))
     # A report may be pickled: it holds no keys.
     report = Report(ran, replace(request, environ={}, variables={}))

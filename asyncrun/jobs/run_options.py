@@ -53,7 +53,7 @@ def unsent_error(count: int) -> TryLaterError | None:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions(metaclass=ShortHelp):
-    """The options of one run; the defaults are those of a run without flags.
+    """The options of one run; the defaults are those of a run without flags. Raises UsageError for a number that is too small, or none.
 
     Args:
         with_needs: whether jobs that the named ones need run, too.
@@ -73,8 +73,6 @@ class RunOptions(metaclass=ShortHelp):
         retry: which failed items are sent, and nothing else; None: all that is not finished.
         metrics_file: where the figures of the run are written, instead of where the job file says.
         handlers: names of installed handlers, which are told of the run's events.
-
-    Raises UsageError for a number that is none or too small.
 
     >>> import asyncrun, tempfile
     >>> job = {"name": "a", "kind": "embed", "input": {"items": ["one", "two", "three"]}, "output": "a.npy"}

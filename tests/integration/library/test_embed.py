@@ -72,6 +72,16 @@ def test_with_a_ledger_no_text_is_sent_twice(server: FakeServer, tmp_path: Path)
     assert np.array_equal(again.vectors, first.vectors[::-1])
 
 
+def test_a_damaged_ledger_is_mended_and_told(server: FakeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "ledger.db").write_bytes(b"garbage" * 1000)
+    results = [asyncrun.embed(["one", "two"], small(server), ledger=tmp_path) for _ in range(2)]
+    assert [result.cached for result in results] == [0, 2]
+    assert (tmp_path / "ledger.db.damaged").read_bytes() == b"garbage" * 1000
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "the ledger was damaged and is set aside as ledger.db.damaged"
+    ]
+
+
 def test_without_one_nothing_is_left_behind(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     asyncrun.embed(["one"], small(server))
