@@ -51,11 +51,9 @@ def find_plugins(port: str | None = None, name: str | None = None) -> list[Plugi
     >>> find_plugins("embedders", "local")
     []
     """
-    installed = entry_points()
-    points = [
-        (each, point) for each in (PORT_VERSIONS if port is None else (port,)) for point in installed.select(group=f"asyncrun.{each}")
-    ]
-    wanted = [(each, point) for each, point in points if name in (None, point.name)]
+    installed, ports = entry_points(), PORT_VERSIONS if port is None else (port,)
+    found = ((each, point) for each in ports for point in installed.select(group=f"asyncrun.{each}"))
+    wanted = [(each, point) for each, point in found if name in (None, point.name)]
     stated = {(_distribution(point), point.name): point.value for point in installed.select(group=VERSIONS)} if wanted else {}
     return [
         Plugin(

@@ -9,7 +9,7 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from typing import TypeVar
 
-from asyncrun.aio.bridge import asyncio_run
+from asyncrun.aio.bridge import asyncio_run, run_then_leave
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -50,10 +50,11 @@ async def produced(work: Work[T], show: Callable[[T], R]) -> AsyncGenerator[R]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def produced_in_thread(work: Work[T], show: Callable[[T], R]) -> Generator[R]:
+def produced_in_thread(work: Work[T], show: Callable[[T], R], leave: Callable[[], Awaitable[object]] | None = None) -> Generator[R]:
     """Yield as `produced` does, from code that is not asynchronous: the work runs in a thread with a loop of its own.
 
     It goes on while the reader does something else. Closing the generator, and Ctrl-C, cancel the work and wait for its end.
+    `leave` lets go of what belongs to that loop, as in `run_then_leave`.
 
     >>> async def count(tell: Callable[[int], object]) -> None:
     ...     tell(1)
@@ -73,7 +74,10 @@ def produced_in_thread(work: Work[T], show: Callable[[T], R]) -> Generator[R]:
 
     def run_in_thread() -> None:
         try:
-            context.run(asyncio_run, run())
+            if leave is None:
+                context.run(asyncio_run, run())
+            else:
+                context.run(run_then_leave, run(), leave)
         except BaseException as error:
             told.put(error)
         else:

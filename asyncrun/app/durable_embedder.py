@@ -98,7 +98,7 @@ class DurableEmbedder:
 
     async def _through_ledger(self, call: _Call, opened: _OpenLedger) -> None:
         space = self.embedder.space(call.input_type)
-        put = partial(opened.put, space)
+        put = partial(opened.ledger.put, space)
         while True:
             await asyncio.to_thread(opened.look_up, space, call)
             missing = call.missing()
@@ -127,7 +127,7 @@ class _Call:
     def missing(self) -> list[bytes]:
         return [key for key in self.texts if key not in self.vectors and key not in self.failed]
 
-    async def send(self, keys: Sequence[bytes], put: Callable[[Finished], Awaitable[None]] | None = None) -> None:
+    async def send(self, keys: Sequence[bytes], put: Callable[[Finished], Awaitable[object]] | None = None) -> None:
         """Embed texts in batches. Raises the first error about the endpoint, when what was in flight has been answered and kept."""
         errors: list[AsyncrunError] = []
 
@@ -151,29 +151,25 @@ class _Call:
 
 
 class _OpenLedger:
-    """A ledger that is in use, in a folder that nobody cleans meanwhile. Its methods block, but for `put`."""
+    """A ledger that is in use, in a folder that nobody cleans meanwhile. Its methods block."""
 
     def __init__(self, folder: Path) -> None:
         stack = ExitStack()
         repaired = _enter(stack, open_state_folder(folder))
         if repaired is not None:
             logger.warning("%s", repaired)
-        self._ledger = Ledger(folder / LEDGER, logger.warning)
-        stack.callback(self._ledger.close)
+        self.ledger = Ledger(folder / LEDGER, logger.warning)
+        stack.callback(self.ledger.close)
         self.leases = Leases(folder / CLAIMS, "a program", SystemClock())
         self.close = finalize(self, stack.close)
 
     def look_up(self, space: Space, call: _Call) -> None:
         """Give a call the vectors that are finished."""
         keys = call.missing()
-        index = self._ledger.index(space)
+        index = self.ledger.index(space)
         found = index.find(keys_array(b"".join(keys)))
         there = np.flatnonzero(found >= 0)
-        call.vectors.update(zip((keys[at] for at in there), self._ledger.vectors(index, found[there]), strict=True))
-
-    async def put(self, space: Space, finished: Finished) -> None:
-        """Return when vectors are durable."""
-        await self._ledger.put(space, finished)
+        call.vectors.update(zip((keys[at] for at in there), self.ledger.vectors(index, found[there]), strict=True))
 
 
 def _enter(stack: ExitStack, folder: Path) -> str | None:

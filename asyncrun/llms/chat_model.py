@@ -101,13 +101,11 @@ class ChatModel(metaclass=ShortHelp):
 
     def stream_chat(self, messages: Sequence[Any]) -> Generator[ChatResponse]:
         """Return what yields the answer to messages, as `astream_chat`, for code that is not asynchronous; a thread reads it."""
-        work, show = self._streamed_chat(messages)
-        return produced_in_thread(self._closing(work), show)
+        return produced_in_thread(*self._streamed_chat(messages), leave=self.llm.aclose)
 
     def stream_complete(self, prompt: str) -> Generator[CompletionResponse]:
         """Return what yields the answer to a prompt, as `astream_complete`, for code that is not asynchronous; a thread reads it."""
-        work, show = self._streamed_complete(prompt)
-        return produced_in_thread(self._closing(work), show)
+        return produced_in_thread(*self._streamed_complete(prompt), leave=self.llm.aclose)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; the model opens them anew when it is used again."""
@@ -155,17 +153,6 @@ class ChatModel(metaclass=ShortHelp):
 
     def _run_here(self, work: Coroutine[Any, Any, T]) -> T:
         return run_then_leave(work, self.llm.aclose)
-
-    def _closing(self, work: Work[T]) -> Work[T]:
-        """Return the work in a loop of its own, whose connections end with it."""
-
-        async def in_a_loop_of_its_own(tell: Callable[[T], object]) -> None:
-            try:
-                await work(tell)
-            finally:
-                await self.llm.aclose()
-
-        return in_a_loop_of_its_own
 
 
 class OpenAI(ChatModel):

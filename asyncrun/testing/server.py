@@ -33,7 +33,7 @@ _TURNS_OF_AN_ACCEPTED = 5
 
 
 class FakeServer(metaclass=ShortHelp):
-    """Answers `POST .../embeddings`, `POST .../chat/completions` and `GET .../models`.
+    """Answers requests for embeddings in every dialect, `POST .../chat/completions` and `GET .../models`.
 
     Use it with `async with`, or from synchronous code with `in_thread`.
 
@@ -50,6 +50,7 @@ class FakeServer(metaclass=ShortHelp):
         takes_base64: Whether it knows `encoding_format`; otherwise it refuses it.
         chat: How it answers chat completions.
         tls: A server's context, for https.
+        port: Where it listens; 0: at any free one.
 
     >>> async def main() -> str:
     ...     async with FakeServer() as server:

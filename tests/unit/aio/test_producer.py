@@ -131,6 +131,19 @@ def test_without_await_a_generator_that_is_closed_stops_the_work(call):
     assert [thread for thread in threading.enumerate() if thread.name == "produced"] == []
 
 
+@pytest.mark.parametrize("endless", [False, True])
+def test_without_await_the_loop_is_left_when_the_work_has_ended(endless):
+    work, left = Work(endless=endless), []
+
+    async def leave():
+        left.append(work.ended.is_set())
+
+    numbers = produced_in_thread(work, int, leave)
+    assert [next(numbers), next(numbers)] == [1, 2]
+    numbers.close()
+    assert left == [True]
+
+
 def test_without_await_the_context_is_the_readers_too():
     work = Work()
     token = WHERE.set("reader")
