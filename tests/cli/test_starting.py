@@ -170,4 +170,4 @@ def test_a_real_bash_completes_with_the_script_that_is_shown(asyncrun: Command, 
     environ = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
     ran = subprocess.run(["bash", "--norc", "-c", script], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     assert ran.stderr == ""
-    assert ran.stdout.splitlines() == ["run retry", "show slow", "notes", "--progress", "auto always"]
+    assert ran.stdout.splitlines() == ["run retry", "show slow serve", "notes", "--progress", "auto always"]
