@@ -54,6 +54,8 @@ class Handler(BaseHTTPRequestHandler):
             self.server.closed.wait()
             return
         self.send_response(status)
+        if 300 <= status < 400:
+            self.send_header("location", f"http://localhost:{self.server.server_address[1]}/elsewhere")
         self.send_header("content-length", "0")
         self.send_header("connection", "close")
         self.end_headers()

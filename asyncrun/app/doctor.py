@@ -92,7 +92,7 @@ async def _test_notices(selection: Selection, request: Request) -> list[Checkup]
         return [Checkup("notices", None, error=missing.message, hint=missing.hint)]
     redact = selection.redactor(request.environ).redact
     sent = await send_test_notices(selection.notices(), request.file.name)
-    return [Checkup(name, None, found="sent", error=None if why is None else redact(why)) for name, why in sent]
+    return [Checkup(name, None, found="sent" if why is None else None, error=None if why is None else redact(why)) for name, why in sent]
 
 
 def _program(request: Request | None) -> Iterator[DoctorSetting]:

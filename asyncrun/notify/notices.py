@@ -62,7 +62,10 @@ async def send_notice(address: str, notice: Notice, patience: float = NOTICE_TIM
 def _send(address: str, notice: Notice) -> str | None:
     import apprise
 
-    asset = apprise.AppriseAsset(async_mode=False, service_timeout=0, app_id="asyncrun", app_desc="asyncrun", app_url="")
+    # Whom a server redirects to has the words and the headers of the address as well: only who asks for it by ?redirect=yes.
+    asset = apprise.AppriseAsset(
+        async_mode=False, service_timeout=0, http_redirects=False, app_id="asyncrun", app_desc="asyncrun", app_url=""
+    )
     service = apprise.Apprise.instantiate(address, asset=asset)
     if service is None:
         return "Apprise knows no such address"

@@ -189,6 +189,19 @@ def test_a_server_that_refuses_is_told_with_what_it_said(asyncrun: Command, note
     assert "error=404" in answer.err.splitlines()[-1]
 
 
+def test_a_notice_does_not_follow_a_redirect(asyncrun: Command, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    telling(notes, to="${HOOK}", when="always")
+    with receiving(307, 200) as receiver:
+        monkeypatch.setenv("HOOK", hook(receiver))
+        answer = asyncrun("run")
+        assert [ping.path for ping in receiver.got] == [f"/{TOKEN}/"]
+        assert "error=307" in answer.err.splitlines()[-1]
+        receiver.statuses = [307, 200]
+        monkeypatch.setenv("HOOK", f"{hook(receiver)}?redirect=yes")
+        assert "was not sent" not in asyncrun("run").err
+    assert [ping.path for ping in receiver.got[1:]] == [f"/{TOKEN}/", "/elsewhere"]
+
+
 def test_an_error_before_the_first_job_is_told_and_a_run_beside_another_is_not(
     asyncrun: Command, notes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,7 +245,8 @@ def test_the_doctor_sends_a_test_to_everybody_and_is_ill_when_one_does_not_arriv
         assert box.mails[0]["subject"].startswith("asyncrun: a test from ")
         ill = asyncrun("doctor", "--notify", "jobs.yaml", "--json")
     assert ill.code == 1
-    assert [model["ok"] for model in ill.documents[0]["models"] if "notice" in model["what"]].count(False) == 2
+    notices = [model for model in ill.documents[0]["models"] if "notice" in model["what"]]
+    assert [model["found"] for model in notices if not model["ok"]] == [None, None]
     nowhere(notes, answer.out, answer.err, ill.out, ill.err)
 
 
