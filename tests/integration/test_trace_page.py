@@ -13,6 +13,7 @@ import pytest
 from asyncrun.trace.page.document import Earlier, page_document
 from asyncrun.trace.page.html import render_page
 from asyncrun.trace.run_record import RunRecord, Span
+from tests.browser import chromium
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -26,10 +27,6 @@ SUMMARY = {
 RUN = RunRecord(
     *("20261124-021500-4f2a", STARTED, STARTED + 2600, "partial", 3, 2600.0, "jobs.yaml", "0.1.0", "here"),
     *(SUMMARY, STARTED + 2600),
-)
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1200,1600"),
 )
 
 
@@ -131,16 +128,8 @@ class Opened:
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture
