@@ -198,7 +198,7 @@ async def set_failures(ledger: Ledger, job: str, failures: Iterable[KnownFailure
 
 def is_current_output(ledger: Ledger, path: Path, mark: str) -> bool:
     """Tell whether the file at `path` is still the one that was made from what `mark` stands for. Blocks."""
-    rows = ledger.read("SELECT mark, size, modified FROM outputs WHERE path = ?", (str(path),))
+    rows = ledger.read("SELECT mark, size, modified FROM outputs WHERE path = ?", (_as_text(path),))
     try:
         found = path.stat()
     except OSError:
@@ -219,6 +219,11 @@ async def record_output(ledger: Ledger, path: Path, mark: str, placed: os.stat_r
         return
 
     def write(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)", (str(path), mark, found.st_size, found.st_mtime_ns))
+        connection.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)", (_as_text(path), mark, found.st_size, found.st_mtime_ns))
 
     await ledger.write(write)
+
+
+def _as_text(path: Path) -> str:
+    # A name need not be UTF-8, and SQLite's texts must.
+    return str(path).encode(errors="backslashreplace").decode()

@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import shutil
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -373,6 +374,16 @@ def test_a_handler_that_raises_ends_no_run(method: str, server: FakeServer, capl
     report = asyncrun.run(notes(server), callback_manager=CallbackManager([Raising(method), debug]))
     assert (report.status, len(report.array())) == (Status.SUCCEEDED, 2)
     assert len(debug.get_event_pairs(CBEventType.EMBEDDING)) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only where names of files are bytes")
+def test_a_folder_whose_name_is_not_utf8_is_a_folder_like_others(server: FakeServer, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    jobs = EmbedJob(name="notes", input={"items": ["one"]}, embedder=embedder(server), output="out.npy")
+    reports = [asyncrun.run(jobs, folder=folder) for _ in range(2)]
+    assert [(report.status, report.usage.requests) for report in reports] == [(Status.SUCCEEDED, 1), (Status.SUCCEEDED, 0)]
+    assert (folder / "out.npy").is_file()
+    assert reports[0].array().shape == (1, 8)
 
 
 def test_jobs_run_in_a_thread(server: FakeServer) -> None:
