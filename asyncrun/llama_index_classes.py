@@ -90,6 +90,10 @@ def _find(path: str, kind: ClassKind) -> type[Any]:
     except (ImportError, ValueError, AttributeError) as error:
         hint = f"Install its package, and write options.class of the {kind.owner} with its module, such as {kind.example}."
         raise ArgumentError(f"there is no class {printable(path, 100)!r}", hint=hint) from error
+    except (Exception, SystemExit) as error:
+        # Whatever a module does that nobody has tried: it has no guard around its program, or a word too many.
+        words = f"the module of {printable(path, 100)!r} cannot be imported: {type(error).__name__}: {printable(str(error), 200)}"
+        raise ArgumentError(words, hint=f"Correct it, or options.class of the {kind.owner}.") from error
     if not (isinstance(found, type) and issubclass(found, base)):
         raise ArgumentError(f"{printable(path, 100)} is no {kind.called} of LlamaIndex", hint=f"Correct options.class of the {kind.owner}.")
     return found

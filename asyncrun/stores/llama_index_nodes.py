@@ -61,8 +61,12 @@ class NodeStores:
         from llama_index.core.vector_stores.types import VectorStoreQuery
 
         store = self._instance(known)
-        answer = self._told(lambda: store.query(VectorStoreQuery(query_embedding=vector.tolist(), similarity_top_k=count)))
-        return list(answer.ids) if answer.ids else [node.node_id for node in answer.nodes or ()]
+
+        def ask() -> list[str]:
+            answer = store.query(VectorStoreQuery(query_embedding=vector.tolist(), similarity_top_k=count))
+            return list(answer.ids) if answer.ids else [node.node_id for node in answer.nodes or ()]
+
+        return self._told(ask)
 
     def add(self, known: KnownCollection, nodes: Sequence[Any]) -> None:
         """Put nodes in, durably; nobody else may change the collection meanwhile."""

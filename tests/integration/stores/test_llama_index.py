@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from asyncrun.errors import ArgumentError, DamagedStoreError, UsageError
+from asyncrun.errors import ArgumentError, DamagedStoreError, StorageError, UsageError
 from asyncrun.stores.interface import Collection, SearchRequest
 from asyncrun.stores.llama_index import LlamaIndexStore
 from asyncrun.testing.stores import OpenStore, StoreContract, make_document, search_ids
@@ -195,3 +195,21 @@ def test_options_with_a_mistake_are_refused(path: Path, options: dict[str, Any],
     with pytest.raises(ArgumentError, match=sentence):
         LlamaIndexStore(path, options)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("program", ["def (", "raise RuntimeError('not here')", "import sys; sys.exit(7)"])
+def test_a_class_whose_module_cannot_be_imported_is_named(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a_module_that_breaks.py").write_text(program)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ArgumentError, match=r"the module of 'a_module_that_breaks\.Store' cannot be imported: \w+: "):
+        LlamaIndexStore(tmp_path / "index", {"class": "a_module_that_breaks.Store"})
+
+
+def test_an_answer_that_is_none_is_a_stores_error(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from llama_index.core.vector_stores import SimpleVectorStore
+
+    monkeypatch.setattr(SimpleVectorStore, "query", lambda *_, **__: None)
+    store = LlamaIndexStore(filled, SIMPLE)
+    with pytest.raises(StorageError, match="SimpleVectorStore: 'NoneType' object has no attribute 'ids'"):
+        search_ids(store, "", [1, 0, 0], "vector")
+    store.close()
