@@ -34,6 +34,10 @@ class MiniLMTokenizer:
         self._loading = threading.Lock()
         self._loaded: WordPiece | None = None
 
+    def __reduce__(self) -> tuple[type[MiniLMTokenizer], tuple[()]]:
+        # Of a copy, as with a handler that counts with it: the files are read anew.
+        return type(self), ()
+
     def count(self, text: str) -> int:
         """Return the number of tokens of a text, the added ones included. Raises StorageError when the files are not the right ones.
 

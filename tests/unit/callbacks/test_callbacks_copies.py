@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from asyncrun.callbacks import AsyncCallbackHandler, CallbackManager, CBEventType, EventContext, LlamaDebugHandler, TokenCountingHandler
+from asyncrun.callbacks import (
+    AsyncCallbackHandler,
+    CallbackManager,
+    CBEventType,
+    EventContext,
+    EventPayload,
+    LlamaDebugHandler,
+    TokenCountingHandler,
+)
 from asyncrun.errors import ArgumentError
 
 WAYS = {"copy": copy.copy, "deepcopy": copy.deepcopy, "pickle": lambda thing: pickle.loads(pickle.dumps(thing))}
@@ -43,6 +51,15 @@ def play(manager: CallbackManager, *ids: str) -> None:
 
 def ids(handler: LlamaDebugHandler) -> list[str]:
     return [pair[0].id_ for pair in handler.get_event_pairs()]
+
+
+def test_a_token_counter_keeps_its_counts_and_counts_on_as_it_did(copied: Callable[[Any], Any]) -> None:
+    manager = CallbackManager([TokenCountingHandler(token_budget=9)])
+    for told in (manager, copied(manager)):
+        with told.event(CBEventType.EMBEDDING) as event:
+            event.on_end({EventPayload.CHUNKS: ["three small words"]})
+        [counter] = told.handlers
+        assert (counter.embedding_token_counts[-1].total_token_count, counter.token_budget) == (3, 9)
 
 
 def test_a_debug_handler_keeps_its_events_and_goes_its_own_way(copied: Callable[[Any], Any], capsys: pytest.CaptureFixture[str]) -> None:
