@@ -234,7 +234,7 @@ class Store(metaclass=ShortHelp):
                     state_dir=request.state_dir,
                     text=described.text,
                 )
-                report = await arun_request(request, show_progress=show_progress, callback_manager=callback_manager or self._told())
+                report = await arun_request(request, show_progress=show_progress, callback_manager=callback_manager or self._manager_here())
             except JobFileError as error:
                 raise without_places(error, "jobs[0].") from None
         self._filled[collection] = chosen
@@ -285,9 +285,9 @@ class Store(metaclass=ShortHelp):
         for text in texts:
             text_given("query", text)
         embedder = None if asked.mode == "keyword" else await asyncio.to_thread(self._embedder_of, collection)
-        return await self._search.search(texts, collection, embedder, asked, self._told())
+        return await self._search.search(texts, collection, embedder, asked, self._manager_here())
 
-    def _told(self) -> CallbackManager:
+    def _manager_here(self) -> CallbackManager:
         return self._manager or current_manager() or CallbackManager()
 
 
