@@ -34,11 +34,19 @@ Jobs: TypeAlias = str | Path | Job | Mapping[str, Any] | Iterable[Job | Mapping[
 
 
 class LoggedWarnings(Progress):
-    """Shows nothing, but what a person should read."""
+    """Shows nothing; what a person should read is logged when the run has ended, for until then it gets whatever is logged."""
+
+    def __init__(self) -> None:
+        self._messages: list[str] = []
 
     def warn(self, message: str) -> None:
-        """Log a sentence."""
-        logger.warning("%s", message)
+        """Keep a sentence."""
+        self._messages.append(message)
+
+    def close(self) -> None:
+        """Log what was kept."""
+        while self._messages:
+            logger.warning("%s", self._messages.pop(0))
 
 
 def run(
