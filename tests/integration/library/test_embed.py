@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,14 +73,16 @@ def test_with_a_ledger_no_text_is_sent_twice(server: FakeServer, tmp_path: Path)
     assert np.array_equal(again.vectors, first.vectors[::-1])
 
 
-def test_a_damaged_ledger_is_mended_and_told(server: FakeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_ledger_is_mended_and_told(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[logging.LogRecord] = []
+    listener = logging.Handler(logging.WARNING)
+    monkeypatch.setattr(listener, "emit", told.append)
+    monkeypatch.setattr(logging.getLogger("asyncrun"), "handlers", [listener])
     (tmp_path / "ledger.db").write_bytes(b"garbage" * 1000)
     results = [asyncrun.embed(["one", "two"], small(server), ledger=tmp_path) for _ in range(2)]
     assert [result.cached for result in results] == [0, 2]
     assert (tmp_path / "ledger.db.damaged").read_bytes() == b"garbage" * 1000
-    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
-        "the ledger was damaged and is set aside as ledger.db.damaged"
-    ]
+    assert [record.getMessage().partition(":")[0] for record in told] == ["the ledger was damaged and is set aside as ledger.db.damaged"]
 
 
 def test_without_one_nothing_is_left_behind(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
