@@ -12,8 +12,9 @@ MOST_SORTS = 1000
 """Sorts of failures that are told apart; what comes beyond them is counted by its reason alone."""
 _COMPARED = 300
 """Characters of a message by which two failures are of one sort."""
-# Numbers, and ids of requests and the like: words of eight characters or more that have a digit.
-_VARYING = re.compile(r"\b(?=[a-zA-Z_]*\d)\w{8,}\b|\d+")
+# What fields a record has instead of the one that it lacks; numbers, and ids of requests and the like: words of eight characters or
+# more that have a digit.
+_VARYING = re.compile(r"; known: .+|\b(?=[a-zA-Z_]*\d)\w{8,}\b|\d+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def describe_fields(known: Sequence[str], asked: str) -> str:
     >>> describe_fields(["id", "body"], "bodi")
     "the fields are id, body; did you mean 'body'?"
     """
-    shown = ", ".join(printable(name, 40) for name in known[:SHOWN]) + (", ..." if len(known) > SHOWN else "")
+    shown = ", ".join(printable(name, 40) for name in known[:SHOWN]) + (f" and {len(known) - SHOWN:,} more" if len(known) > SHOWN else "")
     return f"the fields are {shown}{did_you_mean(asked, known)}" if known else ""
 
 

@@ -18,6 +18,11 @@ def test_numbers_and_ids_of_requests_make_no_other_sort() -> None:
     assert [(group.count, group.first.id) for group in groups.largest_first()] == [(3, "n1")]
 
 
+def test_what_other_fields_a_record_has_makes_no_other_sort() -> None:
+    groups = FailureGroups(failed(f"no field 'text'; known: id, {name}", "bad_record") for name in ("body", "title", "lang"))
+    assert [(group.count, group.first.message) for group in groups.largest_first()] == [(3, "no field 'text'; known: id, body")]
+
+
 def test_another_field_or_another_reason_is_another_sort() -> None:
     groups = FailureGroups([failed("no field 'title'"), failed("no field 'text'"), failed("no field 'title'", "bad_record")])
     assert [group.count for group in groups.largest_first()] == [1, 1, 1]

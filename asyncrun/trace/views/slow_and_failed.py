@@ -115,7 +115,8 @@ def render_errors(run: RunRecord, spans: Sequence[Span], width: int) -> StyledTe
     items = _failed_items(spans)
     more = f"{items:,} {'item failed by itself' if items == 1 else 'items failed by themselves'}: see `asyncrun failed`" if items else ""
     if not found:
-        return StyledText((fit(width, "; ".join(part for part in (f"No event of run {one_line(run.run_id)} failed", more) if part) + "."),))
+        words = "; ".join(part for part in (f"No event of run {one_line(run.run_id)} failed", more) if part) + "."
+        return StyledText(tuple(fit(width, line) for line in _wrapped(words, max(width, 1))))
     total = sum(failure.count for failure in found)
     lines: list[StyledLine] = [fit(width, StyledPart(f"{counted(total, 'event')} of run {one_line(run.run_id)} failed", Style.TITLE))]
     for failure in found[:MOST_SHOWN]:

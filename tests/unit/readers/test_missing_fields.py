@@ -48,5 +48,7 @@ def test_the_fields_that_there_are_are_named_and_cut() -> None:
     assert str(field).startswith("no item has `txt` (input.text); the fields are text, \\x1b[2J, zzz")
     assert str(field).endswith("did you mean 'text'?")
     assert len(str(field)) < 200
+    [field] = watched("x", "id", (), {f"column{number}": 1 for number in range(3000)}).missing()
+    assert str(field).endswith(", column19 and 2,980 more")
     error = field.error()
     assert (str(error.place), error.exit_code) == ("rows.jsonl", 2)

@@ -21,6 +21,13 @@ def test_items_that_failed_without_an_event_are_mentioned(maker, runs: list[RunR
     assert str(render_errors(runs[0], maker.spans, 120)) == f"No event of run 20261122-021500-0a01 failed; {said}: see `asyncrun failed`."
 
 
+def test_the_command_that_shows_more_is_never_cut(maker, runs: list[RunRecord]) -> None:
+    maker.add("async_job", 0, 1, name="notes", status="partial", failed=100_000)
+    lines = str(render_errors(runs[0], maker.spans, 60)).splitlines()
+    assert " ".join(lines).endswith("100,000 items failed by themselves: see `asyncrun failed`.")
+    assert max(map(len, lines)) <= 60
+
+
 def test_what_fails_again_for_the_same_reason_is_counted(maker, runs: list[RunRecord]) -> None:
     run = replace(runs[0], summary={"jobs": [{"name": "notes", "reason": "the key is refused"}]})
     job = maker.add("async_job", 0, 5, name="notes", status="failed")
