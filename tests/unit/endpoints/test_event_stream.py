@@ -78,7 +78,7 @@ def by_the_book(sent):
         elif name == b"data":
             data.append(value.removeprefix(b" "))
         elif name == b"event":
-            kind = value.removeprefix(b" ").decode()
+            kind = value.removeprefix(b" ").decode("utf-8", "replace")
     return events
 
 
