@@ -46,8 +46,11 @@ async def send_missing(
     left = int(np.count_nonzero(scanned.unfinished(index))) - int(times.sum())
     counters.add(ok=len(done), cached=len(done), skipped=scanned.skipped, truncated=int(np.count_nonzero(index.flags(done) & TRUNCATED)))
     sender = _ItemSender(items, scanned, texts, times, counters, disk_check)
+    # Told before anything is sent: whoever watches sees them while there is time to mend them.
+    for known in scanned.failures:
+        counters.fail(known.failure)
     try:
-        error: AsyncrunError | None = counters.too_many(more=len(scanned.failures))
+        error: AsyncrunError | None = counters.too_many()
         if error is None and send.any():
             await check_endpoint(items.embedder, items.input_type, counters)
         while error is None and send.any():
@@ -105,7 +108,7 @@ class _ItemSender:
         )
         self.counters.spend(answer.waits)
         self.failures.update((batch[failure.position].ordinal, failure) for failure in answer.failures)
-        failed = len(self.scanned.failures) + sum(int(self.times[ordinal]) for ordinal in self.failures)
+        failed = sum(int(self.times[ordinal]) for ordinal in self.failures)
         return self.counters.too_many(more=failed) if answer.failures else None
 
     async def _undone(self, ordinals: NDArray[np.intp], failed: Mapping[bytes, EmbedFailure]) -> NDArray[np.bool_]:
@@ -131,10 +134,17 @@ class _ItemSender:
         return found
 
 
+async def keep_scanned_failures(items: Items, scanned: Scan, counters: JobCounters) -> None:
+    """Count and store the failures of a scan of which nothing is sent."""
+    for known in scanned.failures:
+        counters.fail(known.failure)
+    await keep_failures(items, scanned, (), {}, counters)
+
+
 async def keep_failures(
     items: Items, scanned: Scan, texts: Iterable[UnfinishedText], failures: Mapping[int, EmbedFailure], counters: JobCounters
 ) -> None:
-    """Store and count the failures of the scan and of the answers to texts, which are given by the item's ordinal."""
+    """Store the failures of the scan, which are counted already, and count and store those of the answers, given by the item's ordinal."""
     context = items.context
     by_key = {scanned.key(ordinal): failure for ordinal, failure in failures.items()}
     known = list(scanned.failures)
@@ -143,9 +153,9 @@ async def keep_failures(
         if counters.nothing_accepted:
             before = await asyncio.to_thread(known_failures, context.ledger, context.job_id)
             new = [counters.with_doubt(each, before.get(each.failure.id)) for each in new]
+        for each in new:
+            counters.fail(each.failure)
         known += new
-    for each in known:
-        counters.fail(each.failure)
     if context.options.limit is not None:
         known += await asyncio.to_thread(_beyond_limit, items)
     await context.keep_failures(known)

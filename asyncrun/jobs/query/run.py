@@ -19,7 +19,7 @@ from asyncrun.jobs.query.answers import Answers, Found
 from asyncrun.jobs.query.checks import with_repair_hint
 from asyncrun.jobs.query.questions import Answering, Question, answered_row, find_unanswered, likely_size, look_up, with_answers
 from asyncrun.jobs.scan import Scan
-from asyncrun.jobs.send_missing import keep_failures, send_missing
+from asyncrun.jobs.send_missing import keep_scanned_failures, send_missing
 from asyncrun.jobs.space_check import check_space
 from asyncrun.jobs.unfinished_texts import UnfinishedTexts
 from asyncrun.ledger.job_records import known_failures
@@ -164,7 +164,7 @@ class QueryRun:
         if self.search.mode != "keyword":
             return await send_missing(self.items, scanned, texts, counters, self.output)
         counters.add(ok=int(np.count_nonzero(scanned.ready)), skipped=scanned.skipped)
-        await keep_failures(self.items, scanned, (), {}, counters)
+        await keep_scanned_failures(self.items, scanned, counters)
         return None, scanned.done()
 
     async def _answer(self, answering: Answering, scanned: Scan, texts: UnfinishedTexts, counters: JobCounters) -> AsyncrunError | None:
