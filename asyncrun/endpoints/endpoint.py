@@ -233,7 +233,7 @@ class Endpoint:
 
     def _fatal(self, error: RequestError, counts: AttemptCounts) -> AsyncrunError | None:
         """Return the error of a run that a refusal amounts to, None where it may be about the request."""
-        fatal = error.about_endpoint()
+        fatal = error.about_endpoint(key_sent=bool(self.headers))
         if fatal is None and error.verdict.failure is FailureClass.TRANSIENT and not self.proven:
             fatal = OutageError(f"{error} ({counted(counts.attempts, 'attempt')})")
         if fatal is not None:

@@ -30,6 +30,7 @@ _TRANSPORT = {
     TransportFault.TOO_LARGE: FailureClass.BAD_RESPONSE,
     TransportFault.ENCODING: FailureClass.BAD_RESPONSE,
 }
+_NO_KEY = "No key was sent: one in the environment goes to the provider's own address only. Set api_key."
 SAME_REFUSALS = 3
 """So many single texts refused with the same words, and none ever accepted: then it is not the texts."""
 MOST_OF_A_PAGE = 2**18
@@ -98,11 +99,11 @@ class RequestError(Exception):
         self.reached = reached
         self.timed_out = timed_out
 
-    def about_endpoint(self) -> AsyncrunError | None:
+    def about_endpoint(self, *, key_sent: bool) -> AsyncrunError | None:
         """Return the error of a run when the refusal is about the endpoint whatever was sent, None when it may be about this request."""
         failure = self.verdict.failure
         if failure is FailureClass.AUTH:
-            return AuthError(str(self))
+            return AuthError(str(self), hint=None if key_sent else _NO_KEY)
         if failure is FailureClass.QUOTA:
             return QuotaError(f"billing or quota, not speed: {self}")
         return EndpointError(str(self)) if failure is FailureClass.CONFIG else None

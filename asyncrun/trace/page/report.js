@@ -67,7 +67,7 @@ function pathTable({ seconds, parts, more }) {
     return [make("span", "", swatch(kind), ` ${event}`), job || "–", duration(part), percent(part / (seconds || 1)), stackedBar(bar, seconds)];
   });
   const made = table("Critical path", [["event"], ["job"], ["time", true], ["share", true], ["of it"]], rows);
-  if (more) made.append(make("tfoot", "", make("tr", "", make("td", "hint", `and ${more} shorter ones`))));
+  if (more) made.append(make("tfoot", "", make("tr", "", make("td", "hint", `and ${more} shorter ${more === 1 ? "one" : "ones"}`))));
   return made;
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import tzinfo
 
-from asyncrun.humanize import dollars, duration
+from asyncrun.humanize import counted, dollars, duration
 from asyncrun.trace.critical_path import critical_path, parts_of
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, SpanNode, build_forest, lanes_of
@@ -102,8 +102,8 @@ def render_path(spans: Sequence[Span], width: int) -> StyledText:
     lines = [fit(width, StyledPart(f"Critical path ({duration(total)} from the first start to the last end)", Style.TITLE))]
     lines += render_table(layout, rows, width)
     if len(parts) > len(shown):
-        rest = sum(part.seconds for part in parts[len(shown) :])
-        lines.append(fit(width, f"and {len(parts) - len(shown)} shorter ones, {duration(rest)} in all"))
+        rest = parts[len(shown) :]
+        lines.append(fit(width, f"and {counted(len(rest), 'shorter one')}, {duration(sum(part.seconds for part in rest))}"))
     return StyledText((*lines, (), *_used(lanes_of(forest), width)))
 
 

@@ -11,7 +11,7 @@ import pytest
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import RetryPolicy
 from asyncrun.embedders import OpenAIEmbedding
-from asyncrun.errors import AsyncrunError, UsageError
+from asyncrun.errors import AsyncrunError, AuthError, UsageError
 from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType
 from asyncrun.testing.faults import Fault, error
@@ -62,6 +62,18 @@ async def test_a_key_of_the_environment_goes_to_openai_alone(embed, monkeypatch)
     async with FakeServer() as server:
         await embed(server, ["x"])
     assert "authorization" not in server.requests[0].headers
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_wants_a_key_and_got_none_is_told_so(embed, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    async with FakeServer(key=KEY) as server:
+        with pytest.raises(AuthError) as refused:
+            await embed(server, ["x"])
+        assert refused.value.hint.startswith("No key was sent")
+        with pytest.raises(AuthError) as refused:
+            await embed(server, ["x"], api_key="another")
+        assert refused.value.hint == AuthError.hint
 
 
 @pytest.mark.asyncio
