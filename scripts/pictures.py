@@ -151,6 +151,11 @@ PICTURES: dict[str, tuple[str, Callable[[], list[RenderableType]]]] = {
 def render_picture(name: str, theme: str) -> str:
     """Return a picture as SVG in a theme, with the command that shows it as its title."""
     command, lines = PICTURES[name]
+    return render_lines(lines(), command, theme, f"{name}-{theme}")
+
+
+def render_lines(lines: list[RenderableType], title: str, theme: str, unique_id: str) -> str:
+    """Return a terminal that shows lines as SVG in a theme; ids in it begin with `unique_id`."""
     console = Console(
         record=True,
         file=io.StringIO(),
@@ -161,9 +166,9 @@ def render_picture(name: str, theme: str) -> str:
         # Whatever terminal this runs on.
         _environ={},
     )
-    console.print(Group(*lines()), soft_wrap=False, highlight=False)
-    form = FORMAT.replace("LABEL", command)
-    svg = console.export_svg(title=command, theme=THEMES[theme], code_format=form, unique_id=f"{name}-{theme}")
+    console.print(Group(*lines), soft_wrap=False, highlight=False)
+    form = FORMAT.replace("LABEL", title)
+    svg = console.export_svg(title=title, theme=THEMES[theme], code_format=form, unique_id=unique_id)
     return "".join(f"{line.rstrip()}\n" for line in svg.splitlines() if line.strip())
 
 

@@ -39,7 +39,7 @@ class TimeSink:
     job: str
 
     def __str__(self) -> str:
-        return f"{self.share:.0%} {self.what}" + (f" of {self.job}" if self.job else "")
+        return f"{self.share:.0%} {self.what}" + (f" in {self.job}" if self.job else "")
 
 
 def verdict(run: RunRecord, now: float) -> str:

@@ -18,6 +18,7 @@ from asyncrun.ui.failed_items import render_group
 from asyncrun.ui.job_table import render_jobs
 from asyncrun.ui.run_json import summary_document
 
+NOTHING_TO_DO = "nothing to do"
 MOST_SORTS = 4
 """Lines about failures at the end of a run; where there are more sorts the last one counts them."""
 MOST_REASONS = 5
@@ -99,8 +100,8 @@ def _verdict_line(result: RunResult, sink: TimeSink | None) -> StyledLine:
 
 
 def _coloured(said: str, status: Status) -> tuple[Word, Word]:
-    """Return a sentence that begins with the status, which gets its colour; the rest is bold."""
-    size = len(status.value) if said.lower().startswith(status.value) else 0
+    """Return a sentence that begins with the status, or with `NOTHING_TO_DO`, which gets its colour; the rest is bold."""
+    size = next((len(word) for word in (status.value, NOTHING_TO_DO) if said.lower().startswith(word)), 0)
     return StyledPart(said[:size], style_of(status.value)), StyledPart(said[size:], Style.TITLE)
 
 

@@ -49,16 +49,16 @@ def test_the_time_went_to_what_has_most_of_the_critical_path(maker: SpanMaker) -
     # Not on the path: nobody waited for it.
     maker.add("embedding", 0, 3, job, waits__gate=90.0)
     assert [str(sink) for sink in time_sinks(parts_of(critical_path(build_forest(maker.spans, details=False))))] == [
-        "55% waiting for the rate limit of notes",
-        "35% requests of notes",
-        "10% its own work of notes",
+        "55% waiting for the rate limit in notes",
+        "35% requests in notes",
+        "10% its own work in notes",
     ]
     assert time_sinks([]) == ()
 
 
 def test_time_without_waits_is_that_of_the_event_itself(maker: SpanMaker) -> None:
     maker.add("async_job", 0, 10, name="notes")
-    assert [str(sink) for sink in time_sinks(parts_of(critical_path(build_forest(maker.spans))))] == ["100% its own work of notes"]
+    assert [str(sink) for sink in time_sinks(parts_of(critical_path(build_forest(maker.spans))))] == ["100% its own work in notes"]
 
 
 @pytest.mark.parametrize(

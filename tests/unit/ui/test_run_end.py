@@ -134,7 +134,7 @@ def test_a_run_ends_with_a_row_for_each_job_then_what_failed_then_verdict_and_on
         "ask    succeeded   4       0       0      41      -  0.25 s",
         "notes: 1 x 300 tokens, 256 at most, at notes.jsonl:7",
         "",
-        "Partial: 12 of 13 items done, 1 failed in 2.5 s (2 of them cached, $0.50); 93% requests of notes.",
+        "Partial: 12 of 13 items done, 1 failed in 2.5 s (2 of them cached, $0.50); 93% requests in notes.",
         "Next: `asyncrun failed jobs.yaml` lists what failed, and what helps.",
     ]
 
@@ -184,7 +184,9 @@ def test_hints_that_differ_stand_with_their_reasons() -> None:
 
 def test_a_run_with_nothing_to_do_is_one_sentence() -> None:
     job = JobResult("notes", "embed", Status.SUCCEEDED, 0, counts=Counts(items=1464, ok=1464, cached=1464))
-    assert close(RunResult("r1", (job,), 2.1)) == ["Nothing to do: 1,464 items unchanged in 2.1 s."]
+    result = RunResult("r1", (job,), 2.1)
+    assert close(result) == ["Nothing to do: 1,464 items unchanged in 2.1 s."]
+    assert styles(run_end.render_close(result, Path("jobs.yaml"), 100)) == {"Nothing to do": Style.GOOD}
 
 
 def test_what_was_removed_or_sent_is_no_nothing() -> None:
