@@ -56,7 +56,7 @@ def test_four_jobs_with_failures_end_on_one_screen(asyncrun: Command, four_jobs:
     places = [next(number for number, line in enumerate(lines) if line.startswith(part)) for part in parts]
     assert places == sorted(places)
     assert places[-1] == len(lines) - 1
-    assert re.search(r"^Partial: 115 of 122 items done, 5 failed, 2 skipped in .*; \d+% .* of [\w-]+\.$", lines[-2])
+    assert re.search(r"^Partial: 115 of 122 items done, 5 failed, 2 skipped in .*; \d+% .* in [\w-]+\.$", lines[-2])
     assert len(re.findall(r"\d{8}-\d{6}-\w{4}", end)) == 1
     assert end.count("the text is empty") == 1
 
