@@ -112,12 +112,12 @@ def read(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def test_no_command_is_missing_from_the_list() -> None:
+def test_no_command_that_ends_by_itself_is_missing_from_the_list() -> None:
     from asyncrun.cli._app import build_app
 
     tree: Any = build_app()
     names = {f"{name} {below}" for name, command in tree.commands.items() for below in getattr(command, "commands", [])}
-    names |= set(tree.commands)
+    names = names - {"trace serve"} | set(tree.commands)
     assert {name for name in names if not any(f"{words} ".startswith(f"{name} ") for words in COMMANDS)} == set()
 
 

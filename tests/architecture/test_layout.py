@@ -111,7 +111,8 @@ def test_the_module_maps_are_up_to_date() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-def test_the_contributing_guide_names_every_folder() -> None:
+def test_the_contributing_guide_names_every_folder_and_is_short() -> None:
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     folders = [folder.name for folder in (ROOT / "asyncrun").iterdir() if (folder / "__init__.py").exists()]
     assert [name for name in folders if f"`{name}/" not in guide] == []
+    assert len(guide.encode()) <= 12 * 1024
