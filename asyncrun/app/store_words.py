@@ -80,7 +80,8 @@ def json_line(row: Mapping[str, Any], default: Callable[[Any], Any]) -> bytes:
     try:
         return orjson.dumps(row, default, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
     except orjson.JSONEncodeError as error:
-        if error.__cause__ is not None:
+        # Older versions of orjson name half of a surrogate pair as the cause.
+        if error.__cause__ is not None and not isinstance(error.__cause__, UnicodeEncodeError):
             raise error.__cause__ from None
     try:
         # Half of a surrogate pair: whoever reads the line names its item.
