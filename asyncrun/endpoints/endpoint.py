@@ -35,7 +35,6 @@ from asyncrun.endpoints.replies import (
     not_reached,
     read_reply,
 )
-from asyncrun.endpoints.streamed_call import StreamedCall, attempt_streamed
 from asyncrun.errors import ArgumentError, AsyncrunError, MissingExtraError, OutageError
 from asyncrun.escape import printable
 from asyncrun.humanize import counted
@@ -43,6 +42,7 @@ from asyncrun.redact import Redactor
 from asyncrun.transport_faults import TransportError
 
 if TYPE_CHECKING:
+    from asyncrun.endpoints.streamed_call import StreamedCall
     from asyncrun.http import Client
 
 T = TypeVar("T")
@@ -167,6 +167,8 @@ class Endpoint:
         counts = AttemptCounts()
         attempt: Callable[[int], Awaitable[T]] = partial(self._attempt, body, read, divisible and self.proven)
         if streamed is not None:
+            from asyncrun.endpoints.streamed_call import attempt_streamed  # most runs stream nothing
+
             attempt = partial(attempt_streamed, self, body, read, streamed)
         send = partial(
             with_retries,
