@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,6 @@ from asyncrun.errors import AuthError, ItemError
 from asyncrun.records import InputType
 from asyncrun.testing.faults import error
 from asyncrun.testing.server import FakeServer
-
-
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with FakeServer().in_thread() as running:
-        yield running
 
 
 def small(server: FakeServer, workers: int = 4, **rest: Any) -> OpenAIEmbedding:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,6 @@ from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from asyncrun.errors import AuthError, JobFileError, UsageError
 from asyncrun.testing.faults import error
 from asyncrun.testing.server import FakeServer
-
-
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with FakeServer().in_thread() as running:
-        yield running
 
 
 def small(server: FakeServer) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import asyncio
 import importlib.metadata
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,6 @@ from asyncrun.testing.server import FakeServer
 
 PIPELINE = Path(__file__).resolve().parents[2] / "programs" / "llama_index_pipeline.py"
 theirs = pytest.mark.needs("llama-index")
-
-
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with FakeServer().in_thread() as running:
-        yield running
 
 
 def embedding(server: FakeServer, ledger: Path | None = None, **rest: Any) -> Any:

@@ -10,7 +10,6 @@ import pickle
 import shutil
 import sys
 import tracemalloc
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -35,12 +34,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes.jsonl").write_text('{"id": "a", "text": "one", "year": 1}\n{"id": "b", "text": "two", "year": 2}\n')
     return tmp_path
-
-
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with FakeServer().in_thread() as running:
-        yield running
 
 
 def embedder(server: FakeServer, **settings: Any) -> dict[str, Any]:
