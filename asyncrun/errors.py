@@ -22,6 +22,7 @@ AsyncrunError                    70
 │   ├── QuotaError               75   billing or a daily quota, not speed
 │   ├── ThrottledError           75   told to wait longer than `max_wait`
 │   ├── OutageError              75   the endpoint is down
+│   ├── WorkerLostError          75   a worker of an executor is gone
 │   └── StopRunError             75   a handler of events stops the work on purpose
 │       └── TokenBudgetError         chat models have used more tokens than a handler allows
 ├── AuthError                    77   the endpoint refused the key
@@ -36,8 +37,9 @@ its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+import copyreg
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 from asyncrun.error_parts import Mistake, Place, Reason
 from asyncrun.short_help import ShortHelp
@@ -74,6 +76,7 @@ __all__ = [
     "TryLaterError",
     "UnknownRunError",
     "UsageError",
+    "WorkerLostError",
 ]
 
 
@@ -114,6 +117,10 @@ class AsyncrunError(Exception, metaclass=ShortHelp):
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+        """Have it copied and pickled whole: without a call of `__init__`, which takes other arguments in each class."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class UsageError(AsyncrunError):
@@ -364,6 +371,16 @@ class OutageError(TryLaterError, ValueError):
     """
 
     hint = "Check the address and the network, then run the same command again: finished items are not sent again."
+
+
+class WorkerLostError(TryLaterError):
+    """A worker of an executor has ended, or could not be reached any more, before it answered a call.
+
+    >>> str(WorkerLostError("worker 127.0.0.1 pid 4711 was lost: killed by SIGKILL"))
+    'worker 127.0.0.1 pid 4711 was lost: killed by SIGKILL'
+    """
+
+    hint = "Look for a lack of memory on its machine, then run the same command again: finished items are not sent again."
 
 
 class StopRunError(TryLaterError):

@@ -38,6 +38,21 @@ def cut(text: str, limit: int = LONGEST_ID) -> str:
     return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"
 
 
+def is_utf8(text: str) -> bool:
+    r"""Tell whether UTF-8 can carry a text: it has no half of a surrogate pair.
+
+    >>> is_utf8("größe"), is_utf8("\ud83d")
+    (True, False)
+    """
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def printable(text: str, limit: int | None = None) -> str:
     r"""Return the text on one line with every control character written out; longer than `limit` it ends in an ellipsis.
 

@@ -1,13 +1,17 @@
-"""The protocols that floors share: JobRun, Progress, Tokenizer."""
+"""The protocols that floors share: JobRun, Progress, Executor, Tokenizer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from asyncrun.records import ItemFailure
 from asyncrun.results import Counts, JobPlan, JobResult, RunResult
 from asyncrun.usage import Load, Usage, Waits
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Progress:
@@ -97,6 +101,62 @@ class JobRun(Protocol):
         """Do it, and return how it ended, by an error or with what was counted."""
 
 
+class WorkerPart(Protocol):
+    """What a worker opens once, before its first call of it: a model, a parser. Equal parts are one.
+
+    A part travels to workers by pickle: it is a frozen dataclass of plain values. Its `repr` shows no secret.
+    """
+
+    def open(self) -> AbstractAsyncContextManager[Any]:
+        """Open it, in the worker, and give the object whose asynchronous methods are called; it is closed when the worker ends."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkerAnswer(Generic[T_co]):
+    """What a call on a worker returned.
+
+    Attributes:
+        value: The result.
+        worker: Who has worked: a name that stays the same as long as the worker lives, such as `127.0.0.1 pid 4711`.
+        queue: Seconds for which the call waited for a free slot.
+        ship: Seconds from a free slot to the answer in which nobody worked on the call: what was sent and what came back was on its way.
+        warnings: What the call had logged, or warned of, in the worker; a person should read it.
+    """
+
+    value: T_co
+    worker: str
+    queue: float = 0.0
+    ship: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Where calls run: slots, a call that is run in one, and the word that a worker was lost. It never calls twice.
+
+    What is sent and what comes back is plain: values that pickle, numpy arrays as buffers. Limits, attempts, the deadline and the
+    ledger stay with whoever calls.
+    """
+
+    @property
+    def slots(self) -> int:
+        """Return how many calls in flight make sense, on all workers together."""
+
+    @property
+    def workers(self) -> int:
+        """Return how many workers there are, or will be once they have started."""
+
+    async def run(self, part: WorkerPart, method: str, *arguments: Any) -> WorkerAnswer[Any]:
+        """Wait for a free slot, call a method of a part there, and return what it returns. To cancel it cancels it there, too.
+
+        Raises what the method raises; WorkerLostError when the worker ended, or could not be reached, before it answered: another one
+        takes its place; TryLaterError where no worker can be had.
+        """
+
+    async def aclose(self) -> None:
+        """Cancel what is under way, close the parts and end the workers, within seconds whatever they do; may be called twice."""
+
+
 class Tokenizer(Protocol):
     """Counts and places the tokens of a text, as a model sees them."""
 
@@ -108,3 +168,11 @@ class Tokenizer(Protocol):
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Return start and end of every token in the text, without the added ones."""
+
+
+@runtime_checkable
+class WordTokenizer(Tokenizer, Protocol):
+    """A tokenizer no token of which reaches over white space: a text has the tokens of its words, wherever it is cut between them."""
+
+    def word_counts(self, text: str) -> Sequence[int] | None:
+        """Return the tokens of each word of `text.split()`; None for a text of which this is not so."""

@@ -23,24 +23,25 @@ _PAUSE = 0.01
 
 
 @contextmanager
-def hold_folder(folder: Path, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
+def hold_folder(folder: Path, timeout: float = LOCK_TIMEOUT, *, shared: bool = False) -> Iterator[None]:
     """Hold a folder for as long as the block runs, once nobody else holds it. Blocks. Raises TryLaterError after `timeout` seconds.
 
-    A folder that is not there, or that cannot be held, as on NFS, is not waited for.
+    Any number may hold it `shared` at once, while nobody holds it alone. A folder that is not there, or that cannot be held, as on NFS,
+    is not waited for.
     """
     with ExitStack() as stack:
         with suppress(OSError):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(os.close, descriptor)
-            _hold(descriptor, folder, timeout)
+            _hold(descriptor, folder, timeout, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
 
 
-def _hold(descriptor: int, folder: Path, timeout: float) -> None:
+def _hold(descriptor: int, folder: Path, timeout: float, operation: int) -> None:
     end = time.monotonic() + timeout
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             if time.monotonic() >= end:
@@ -49,8 +50,10 @@ def _hold(descriptor: int, folder: Path, timeout: float) -> None:
 
 
 @contextmanager
-def hold_run_lock(path: Path, started: float, of: str = "this job file") -> Iterator[None]:
+def hold_run_lock(path: Path, started: float, of: str = "this job file", *, shared: bool = False) -> Iterator[None]:
     """Hold the lock file at `path`, that of a job file. Raises LockedError, which names the holder, when another process has it.
+
+    Those that hold it `shared` keep out who wants it alone, and not each other. Of them the one that came last is named.
 
     The file itself stays: to delete it would let two processes lock two files of one name.
     """
@@ -60,20 +63,20 @@ def hold_run_lock(path: Path, started: float, of: str = "this job file") -> Iter
         hint = "Make the state folder writable, or choose another one with --state-dir."
         raise StorageError(f"cannot open the lock {path}: {os_words(error)}", hint=hint) from error
     try:
-        _take(descriptor, path, started, of)
+        _take(descriptor, path, started, of, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, path: Path, started: float, of: str) -> None:
+def _take(descriptor: int, path: Path, started: float, of: str, how: int) -> None:
     holder = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
     }
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
     except BlockingIOError:

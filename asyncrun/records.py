@@ -61,12 +61,16 @@ class ItemFailure:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A part of a document's text: `text == document[start:end]`, `ordinal` counts from 0."""
+    """A part of a document's text: `text == document[start:end]`, `ordinal` counts from 0.
+
+    `metadata` is what is known of this part alone, such as its `page` or the `headings` above it; a hit has it beside the document's.
+    """
 
     text: str
     start: int
     end: int
     ordinal: int
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +182,8 @@ class Embedded:
     Every position of the call is either in `positions` or in `failures`. `truncated` holds positions that were cut to the limit.
     `comparison_tokens` are those of `usage` that the known text had, by which endpoints are compared. `error` is what ended the call early,
     None when nothing did; then positions may be in neither, and what is there is paid for all the same. `model` is who has answered, in
-    the server's own words, None where it says nothing.
+    the server's own words, None where it says nothing. `worker` is the worker of an executor that has made the vectors (of several their
+    names, with commas), None where there is no executor.
     """
 
     vectors: Vectors
@@ -190,6 +195,7 @@ class Embedded:
     comparison_tokens: int = 0
     error: AsyncrunError | None = None
     model: str | None = None
+    worker: str | None = None
 
     def or_raise(self) -> Embedded:
         """Return it, or raise the error that ended the call early."""

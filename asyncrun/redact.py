@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MemberDescriptorType
 
@@ -128,7 +128,9 @@ def _parts(secret: str) -> Iterator[str]:
     if "://" in secret:
         with suppress(ValueError):
             address = urlsplit(secret)
-            for word in (address.password or address.username or "", *(value for _, value in parse_qsl(address.query))):
+            # A name without a password is a token in many addresses; in that of a database it is a role, often an ordinary word.
+            name = "" if address.scheme.startswith("postgres") else address.username
+            for word in (address.password or name or "", *(value for _, value in parse_qsl(address.query))):
                 yield from (word, unquote(word))
             yield from (step for step in address.path.split("/") if len(step) >= 2 * SECRET_PIECE)
 
@@ -179,3 +181,18 @@ def _masked(text: str, spans: Sequence[tuple[int, int]]) -> str:
             parts += (text[last:start], MASK)
         last = max(last, end)
     return "".join((*parts, text[last:]))
+
+
+_PLAIN = frozenset({"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TMPDIR", "TZ", "TESSDATA_PREFIX", "HF_HOME", "HF_HUB_OFFLINE"})
+_PLAIN_BEGINNINGS = ("LC_", "LD_", "DYLD_", "PYTHON", "XDG_", "SSL_CERT_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_", "NVIDIA_")
+_SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASS", "CREDENTIAL", "AUTH")
+
+
+def inheritable(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what a process that works for this one is given of its environment: variables that are known to hold no secret.
+
+    >>> inheritable({"PATH": "/bin", "LC_ALL": "C", "OPENAI_API_KEY": "k", "LANGSMITH_API_KEY": "k", "PYTHON_TOKEN": "t"})
+    {'PATH': '/bin', 'LC_ALL': 'C'}
+    """
+    known = {name: value for name, value in environ.items() if name in _PLAIN or name.startswith(_PLAIN_BEGINNINGS)}
+    return {name: value for name, value in known.items() if not any(word in name.upper() for word in _SECRET_WORDS)}

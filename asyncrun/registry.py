@@ -57,19 +57,34 @@ BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
     ),
     "stores": {
         "sqlite": PartLocation("asyncrun.stores.sqlite:SqliteStore"),
+        "pgvector": PartLocation("asyncrun.stores.pgvector:PgVectorStore", extra="pgvector", module="psycopg"),
         "llama-index": PartLocation("asyncrun.stores.llama_index:LlamaIndexStore"),
+        "lancedb": PartLocation("asyncrun.stores.lancedb:LanceDBStore", extra="lancedb", module="lancedb"),
+        "qdrant": PartLocation("asyncrun.stores.qdrant:QdrantStore", extra="qdrant", module="qdrant_client"),
     },
     "readers": {
-        "jsonl": PartLocation("asyncrun.readers.text_jsonl:read_jsonl"),
-        "lines": PartLocation("asyncrun.readers.text_jsonl:read_lines"),
+        "text": PartLocation("asyncrun.readers.text:read_text"),
+        "lines": PartLocation("asyncrun.readers.lines:read_lines"),
+        "jsonl": PartLocation("asyncrun.readers.lines:read_jsonl"),
         "csv": PartLocation("asyncrun.readers.csv:read_csv"),
         "tsv": PartLocation("asyncrun.readers.csv:read_tsv"),
         "parquet": PartLocation("asyncrun.readers.parquet:read_parquet", extra="parquet", module="pyarrow"),
-        "text": PartLocation("asyncrun.readers.text_jsonl:read_text"),
-        "markdown": PartLocation("asyncrun.readers.text_jsonl:read_text"),
+        "markdown": PartLocation("asyncrun.readers.markdown:read_markdown"),
+        "html": PartLocation("asyncrun.readers.html:read_html", extra="documents", module="selectolax"),
+        "pdf": PartLocation("asyncrun.readers.pdf:read_pdf", extra="documents", module="pypdfium2"),
+        "docx": PartLocation("asyncrun.readers.docx:read_docx"),
+        "ipynb": PartLocation("asyncrun.readers.ipynb:read_ipynb"),
+        "eml": PartLocation("asyncrun.readers.mail:read_eml", extra="documents", module="selectolax"),
+        "mbox": PartLocation("asyncrun.readers.mbox:read_mbox", extra="documents", module="selectolax"),
+        "kreuzberg": PartLocation("asyncrun.readers.kreuzberg:read_kreuzberg", extra="kreuzberg", module="kreuzberg"),
     },
     "chunkers": {
         "sentence": PartLocation("asyncrun.chunkers.sentence_chunker:SentenceChunker"),
+        "token": PartLocation("asyncrun.chunkers.token_chunker:TokenChunker"),
+        "markdown": PartLocation("asyncrun.chunkers.markdown_chunker:MarkdownChunker"),
+        "heading": PartLocation("asyncrun.chunkers.markdown_chunker:MarkdownChunker"),
+        "page": PartLocation("asyncrun.chunkers.page_chunker:PageChunker"),
+        "code": PartLocation("asyncrun.chunkers.code_chunker:CodeChunker"),
         "none": PartLocation("asyncrun.chunkers.interface:WholeChunker"),
     },
     "writers": {
@@ -84,6 +99,11 @@ BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
         "json": PartLocation("asyncrun.trace.trace_json:plain_document"),
     },
     "handlers": {},
+    "executors": {
+        "local": PartLocation("asyncrun.executors.local:LocalExecutor"),
+        "processes": PartLocation("asyncrun.executors.processes:ProcessExecutor"),
+        "ray": PartLocation("asyncrun.executors.ray:RayExecutor", extra="ray", module="ray"),
+    },
     "tokenizers": {"local": PartLocation("asyncrun.embedders.tokenizer:MiniLMTokenizer")},
     "progress": {"bar": PartLocation("asyncrun.ui.progress_choice:open_progress")},
 }
@@ -198,6 +218,8 @@ def load(port: str, name: str) -> Any:
 
 
 def _import(port: str, name: str, part: PartLocation) -> Any:
+    if part.extra and part.module and importlib.util.find_spec(part.module) is None:
+        raise _missing(name, part.extra)  # It may be imported by another process, long after this.
     module, _, attribute = part.target.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)

@@ -13,6 +13,8 @@ from asyncrun.usage import Usage, Waits
 EXIT_PRIORITY = (129, 130, 143, 70, 77, 74, 73, 2, 1, 4, 75, 3)
 """Which exit code wins when several apply: a signal first, a partial result last."""
 
+NAMED_SHARDS = 20
+
 
 class Status(StrEnum):
     """How a job or a run stands."""
@@ -46,7 +48,8 @@ class Counts:
 class JobPlan:
     """What a run of one job would do; nothing was sent to know it. `seconds`, `cost` and `disk` (bytes) are None when unknown.
 
-    `exact` says whether `tokens` are counted and not estimated, `bound_by` which limit `seconds` follow from.
+    `exact` says whether `tokens` are counted and not estimated, `bound_by` which limit `seconds` follow from, `rebuild` whether documents
+    go into a new generation of their collection, beside the one that is asked.
     """
 
     name: str
@@ -65,6 +68,7 @@ class JobPlan:
     bound_by: str | None = None
     disk: int | None = None
     exact: bool = False
+    rebuild: bool = False
     notes: tuple[str, ...] = ()
 
     def noted(self, *notes: str) -> JobPlan:
@@ -84,11 +88,45 @@ class SpaceSize:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinedShards:
+    """Which of so many shards of a job have finished, and what describes the spaces of their vectors: one, where all were made alike.
+
+    >>> JoinedShards("notes", 4, (1, 2, 4)).words
+    'shard 3 of 4 is missing, or has not finished'
+    """
+
+    job: str
+    of: int
+    finished: tuple[int, ...]
+    spaces: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Return the others."""
+        return tuple(sorted({*range(1, self.of + 1)} - {*self.finished}))
+
+    @property
+    def words(self) -> str:
+        """Return what there is to say of them."""
+        missing = self.missing
+        if not missing:
+            return f"all {self.of:,} shards have finished" if self.of > 1 else "the only shard has finished"
+        named = ", ".join(map(str, missing[:NAMED_SHARDS])) + (", ..." if len(missing) > NAMED_SHARDS else "")
+        words = ("shard", "is", "has") if len(missing) == 1 else ("shards", "are", "have")
+        return f"{words[0]} {named} of {self.of:,} {words[1]} missing, or {words[2]} not finished"
+
+
+@dataclass(frozen=True, slots=True)
 class Imported:
-    """How many vectors and answers a ledger has taken in, and how many it had already."""
+    """How many vectors and answers a ledger has taken in, and how many it had already.
+
+    `shards` are those that the ledger has then of the job file, `others` the names of other job files that shards were of.
+    """
 
     taken: int = 0
     known: int = 0
+    shards: tuple[JoinedShards, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +139,22 @@ class Superseded:
 
 
 @dataclass(frozen=True, slots=True)
-class Cleaning:
-    """What was removed of old runs (their ids), unused spaces, and vectors that were made again; `dry_run`: what would be.
+class CollectionSize:
+    """How much a collection of a store (its path, or its type) holds; `bytes` is None where the store does not tell."""
 
-    `freed` is how many bytes the files lost. `kept` says why no space is removed, None when all job files were looked through.
+    name: str
+    store: str
+    documents: int
+    chunks: int
+    bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaning:
+    """What was removed of old runs (their ids), unused spaces, vectors that were made again, and collections; `dry_run`: what would be.
+
+    `freed` is how many bytes ledger and traces lost. `kept` says why no space and no collection is removed, None when all job files were
+    looked through.
     """
 
     dry_run: bool
@@ -113,6 +163,7 @@ class Cleaning:
     freed: int = 0
     kept: str | None = None
     superseded: Superseded = Superseded()
+    collections: tuple[CollectionSize, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +197,40 @@ class JobResult:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerUse:
+    """What one worker of an executor has done: calls that it answered, and the seconds from a free slot to the answer.
+
+    `ship` seconds of these the calls were on the way there and back.
+    """
+
+    name: str
+    calls: int
+    seconds: float
+    ship: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorUse:
+    """What the workers of an executor have done, the busiest first; how many were lost, and the calls that were lost with them."""
+
+    workers: tuple[WorkerUse, ...] = ()
+    lost_workers: int = 0
+    lost_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended: the results of its jobs, and the exit code that follows from them."""
+    """How a run ended: the results of its jobs, and the exit code that follows from them.
+
+    `shard` is which part it was, such as "2/4"; `executor` what workers have done, None for a run in one process.
+    """
 
     run_id: str
     jobs: tuple[JobResult, ...]
     seconds: float
     signal: int | None = None
+    shard: str | None = None
+    executor: ExecutorUse | None = None
 
     @property
     def exit_code(self) -> int:

@@ -44,9 +44,9 @@ def recorded_path(folder: Path, job_file: Path) -> str:
     return str(job_file if is_beside(folder, job_file) else job_file.absolute())
 
 
-def lock_file(folder: Path, job_file: Path) -> Path:
-    """Return the lock of a job file in its state folder. Blocks."""
-    return folder / LOCKS / f"{job_file_id(folder, job_file)}.lock"
+def lock_file(folder: Path, job_file: Path, suffix: str = "") -> Path:
+    """Return the lock of a job file in its state folder, with a suffix that of a part of it. Blocks."""
+    return folder / LOCKS / f"{job_file_id(folder, job_file)}{suffix}.lock"
 
 
 def open_state_folder(folder: Path) -> Path:

@@ -1,7 +1,9 @@
-"""What work takes: seconds by what they were spent on, texts on their way, requests, tokens and cost."""
+"""What work takes: seconds by what they were spent on, texts on their way, requests, tokens, cost; and the processors there are for it."""
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import dataclass, fields
 from operator import add, attrgetter
 
@@ -10,16 +12,17 @@ from operator import add, attrgetter
 class Waits:
     """Seconds of one batch, by what they were spent on.
 
-    `queue` for a free slot or worker thread, `rate` for a rate limit, `gate` after a throttle, `backoff` before another attempt;
-    `connect` is making connections, `request` the rest of a call until its last byte, `compute` the work of a model on our own threads,
-    `decode` reading and proving the reply; `store` is writing to a vector store, or searching it, `write` the wait until vectors are
-    durable in the ledger.
+    `queue` for a free slot or worker thread, `rate` for a rate limit, `gate` after a throttle, `backoff` before another attempt; `ship` is
+    on the way to a worker of an executor and back; `connect` is making connections, `request` the rest of a call until its last byte,
+    `compute` the work of a model on our own threads, `decode` reading and proving the reply; `store` is writing to a vector store, or
+    searching it, `write` the wait until vectors are durable in the ledger.
     """
 
     queue: float = 0.0
     rate: float = 0.0
     gate: float = 0.0
     backoff: float = 0.0
+    ship: float = 0.0
     connect: float = 0.0
     request: float = 0.0
     compute: float = 0.0
@@ -39,9 +42,14 @@ class Waits:
         return {f"waits.{item.name}": seconds for item in fields(self) if (seconds := getattr(self, item.name))}
 
     @property
+    def total(self) -> float:
+        """Return all of them together."""
+        return math.fsum(_seconds(self))
+
+    @property
     def in_line(self) -> float:
         """Return the seconds in which nobody worked on the batch."""
-        return self.queue + self.rate + self.gate + self.backoff + self.connect
+        return self.queue + self.rate + self.gate + self.backoff + self.ship + self.connect
 
 
 _seconds = attrgetter(*(item.name for item in fields(Waits)))
@@ -91,3 +99,10 @@ def cost_of(tokens: int, price: float) -> float:
     0.25
     """
     return tokens * price / 1e6
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "process_cpu_count"):
+        return os.process_cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

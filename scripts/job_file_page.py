@@ -16,7 +16,7 @@ from typing import Any
 from asyncrun.jobfile import job_file_schema, units
 from asyncrun.jobfile.checks import STORE_KEYS
 from asyncrun.jobfile.jobs import Job
-from asyncrun.jobfile.unavailable import KEYS, PLANNED, VALUES
+from asyncrun.jobfile.unavailable import KEYS, VALUES
 from asyncrun.registry import BUILT_IN
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "job-file-reference.md"
@@ -36,6 +36,7 @@ DEFAULTS = {
     ("EmbedderConfig", "on_empty"): "`fail`; in an ingest job: `skip`",
     ("Chunking", "overlap"): "32, or an eighth of `size` if that is less",
     ("IngestJob", "source"): "the job's name",
+    ("ExecutorConfig", "processes"): "one for each core",
     ("OutputConfig", "format"): "by the ending of `path`",
 }
 """Defaults that the schema cannot state."""
@@ -59,7 +60,7 @@ class Keys:
             shared = Job.model_fields if model.endswith("Job") else ()
             self.known[model] = {key: field for key, field in part["properties"].items() if key not in shared}
         shared_fields = models["EmbedJob"]["properties"]
-        kinds = {"enum": PLANNED["kinds"], "description": shared_fields["kind"]["description"]}
+        kinds = {"enum": [*BUILT_IN["kinds"]], "description": shared_fields["kind"]["description"]}
         self.known["Job"] = {key: kinds if key == "kind" else shared_fields[key] for key in Job.model_fields}
 
     def table(self, model: str) -> str:
@@ -105,8 +106,7 @@ class Keys:
 
 def named(words: Sequence[str]) -> Iterator[str]:
     """Yield the words that may stand at a key, with a note on those that are not built."""
-    known = next((port for port, names in PLANNED.items() if {*names} == {*words} - {"auto"}), None)
-    missing = {*PLANNED[known]} - BUILT_IN[known].keys() if known else {word for words in VALUES.values() for word in words}
+    missing = {word for words in VALUES.values() for word in words}
     yield from (f"`{word}` (later)" if word in missing else f"`{word}`" for word in words)
 
 
@@ -136,15 +136,12 @@ def gap(model: str, key: str) -> str:
     if model == "StoreConfig":
         blind = [name for name in BUILT_IN["stores"] if name in STORE_KEYS and key not in STORE_KEYS[name]]
         return LATER if blind == list(BUILT_IN["stores"]) else f"Not for {', '.join(blind)}." if blind else ""
-    on_ray = model == "ExecutorConfig" and key != "type" and ("executor", "type") in VALUES
-    return LATER if on_ray or (model == "LlmConfig" and ("llms", "*", key) in KEYS) else ""
+    return LATER if model == "LlmConfig" and ("llms", "*", key) in KEYS else ""
 
 
 def gaps() -> str:
-    """Return a list of the names of the language that nothing built in answers to."""
-    names = {port: [name for name in known if name not in BUILT_IN[port]] for port, known in PLANNED.items()}
-    lines = [f"- {port}: {', '.join(f'`{name}`' for name in missing)}" for port, missing in names.items() if missing]
-    lines += [f"- `{path[-1]}: {value}`" for path, words in VALUES.items() if path[0] != "defaults" for value in words]
+    """Return a list of the values of the language that are not built."""
+    lines = [f"- `{path[-1]}: {value}`" for path, words in VALUES.items() if path[0] != "defaults" for value in words]
     return "".join(f"{line}\n" for line in lines) or "None: all of it is there.\n"
 
 

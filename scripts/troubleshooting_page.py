@@ -35,6 +35,7 @@ WORDS = {
     "TokenBudgetError": "that they may use",
     "TooManyFailuresError": "may (max_failures)",
     "UnknownRunError": "no run",
+    "WorkerLostError": "was lost: ",
 }
 """A piece of the sentence by the class of the error; empty where the words are those of a server or of the system."""
 

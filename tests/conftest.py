@@ -7,6 +7,7 @@ import functools
 import gc
 import inspect
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -25,6 +26,7 @@ from hypothesis import HealthCheck, settings
 
 from asyncrun import asyncio_run
 from tests.depth import DEEP
+from tests.postgres import PostgresServer, make_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY_DISK, ROOM = Path("/dev/shm"), 4 << 30
@@ -163,6 +165,27 @@ def minilm_reference() -> tokenizers.Tokenizer:
     loaded.no_padding()
     loaded.no_truncation()
     return loaded
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL with pgvector, one for all tests of this process."""
+    folder = make_folder()
+    try:
+        server = PostgresServer.make(folder)
+        yield server
+        server.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def lancedb_runs() -> None:
+    """Start what LanceDB keeps for as long as a process: an event loop in a thread."""
+    os.environ.setdefault("LANCEDB_LOG", "error")
+    import lancedb
+
+    lancedb.connect("memory://").list_tables()
 
 
 @pytest.fixture

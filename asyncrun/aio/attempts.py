@@ -33,7 +33,7 @@ class AttemptCounts:
     """What a call has cost so far; complete when it ends, also when it ends with an exception.
 
     attempts = failures + throttles, and 1 more after a success. An attempt that was lost because the machine was suspended is none;
-    `forgiven` counts those.
+    `forgiven` counts those. `worker` of an executor has made the last one, None where there is no executor.
     """
 
     attempts: int = 0
@@ -41,6 +41,7 @@ class AttemptCounts:
     throttles: int = 0
     waits: Waits = field(default_factory=Waits)
     forgiven: int = 0
+    worker: str | None = None
 
     @property
     def usage(self) -> Usage:
@@ -144,8 +145,10 @@ async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, counts: At
         finally:
             waits = timer.waits()
             counts.waits += waits
+            counts.worker = timer.worker
             if event is not None:
-                event.on_end(payload={**why, **waits.payload()})
+                made = {} if timer.worker is None else {"worker": timer.worker}
+                event.on_end(payload={**why, **made, **waits.payload()})
     return ended
 
 

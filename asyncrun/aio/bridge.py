@@ -89,33 +89,6 @@ def run_then_leave(work: Awaitable[T], leave: Callable[[], Awaitable[object]]) -
     return asyncio_run(in_a_loop_of_its_own())
 
 
-async def in_own_thread(work: Callable[[], T], patience: float) -> T:
-    """Return what blocking work returns, or raise what it raises; it has a thread of its own, which does not keep the process.
-
-    Work that takes more than `patience` seconds is left behind. Raises TimeoutError.
-
-    >>> asyncio.run(in_own_thread(lambda: 7, 60.0))
-    7
-    """
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[T] = loop.create_future()
-
-    def end(settle: Callable[[], object]) -> None:
-        if not ended.done():
-            settle()
-
-    def run() -> None:
-        try:
-            settle = functools.partial(ended.set_result, work())
-        except Exception as error:
-            settle = functools.partial(ended.set_exception, error)
-        with contextlib.suppress(RuntimeError):  # The loop has not waited for it.
-            loop.call_soon_threadsafe(end, settle)
-
-    threading.Thread(target=run, name="asyncrun-work", daemon=True).start()
-    return await asyncio.wait_for(ended, patience)
-
-
 async def _awaited(awaitable: Awaitable[T]) -> T:
     return await awaitable
 

@@ -194,14 +194,16 @@ Part = Literal["connect", "decode"]
 
 
 class AttemptTimer:
-    """The parts of one attempt so far; `time_spent_on` adds to them while the block runs.
+    """The parts of one attempt so far; `time_spent_on` adds to them while the block runs. `worker` of an executor has made it, if any.
 
     Usage: `with AttemptTimer(clock) as timer: ... timer.waits()`
     """
 
-    __slots__ = ("_began", "_clock", "_outer", "_parts")
+    __slots__ = ("_began", "_clock", "_elsewhere", "_outer", "_parts", "worker")
 
     def __init__(self, clock: Clock) -> None:
+        self.worker: str | None = None
+        self._elsewhere: Waits | None = None
         self._clock = clock
         self._began = clock.monotonic()
         self._parts: dict[Part, float] = {"connect": 0.0, "decode": 0.0}
@@ -226,10 +228,17 @@ class AttemptTimer:
         finally:
             self._parts[part] += self._clock.monotonic() - started
 
+    def was_made_on(self, worker: str, waits: Waits) -> None:
+        """Take what a worker of an executor says of the attempt: its name, and what part of the time it was elsewhere or on its way."""
+        self.worker = worker
+        self._elsewhere = waits if self._elsewhere is None else self._elsewhere + waits
+
     def waits(self) -> Waits:
         """Return the seconds so far; what is no part is the request."""
-        seconds = self._clock.monotonic() - self._began
-        return Waits(request=max(seconds - sum(self._parts.values()), 0.0), **self._parts)
+        seconds = self._clock.monotonic() - self._began - sum(self._parts.values())
+        if self._elsewhere is None:
+            return Waits(request=max(seconds, 0.0), **self._parts)
+        return Waits(request=max(seconds - self._elsewhere.total, 0.0), **self._parts) + self._elsewhere
 
 
 @contextmanager
@@ -241,3 +250,14 @@ def time_spent_on(part: Part) -> Generator[None, None, None]:
         return
     with own.on(part):
         yield
+
+
+def attempt_made_on(worker: str, waits: Waits) -> None:
+    """Say which worker of an executor has made the attempt that is under way, and its `waits`; outside of an attempt it does nothing.
+
+    They are seconds that the attempt knows nothing of: `queue` and `ship` of a WorkerAnswer, `connect` and `decode` as the worker took
+    them. What is left of the attempt's time is its request.
+    """
+    own = surroundings.get()[2]
+    if own is not None:
+        own.was_made_on(worker, waits)

@@ -5,29 +5,25 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 from asyncrun import registry
 from asyncrun.aio.stop import StopRequest
-from asyncrun.app.flag_overrides import load_jobs
 from asyncrun.app.model_builder import ModelBuilder, SharedLimits
 from asyncrun.app.request import Request
 from asyncrun.callbacks.base import CallbackManager
 from asyncrun.clock import Clock, SystemClock
 from asyncrun.embedders.interface import Embedder
-from asyncrun.errors import StorageError, UsageError, os_words
+from asyncrun.errors import StorageError, os_words
 from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.jobfile.input_output import InputConfig, OutputConfig
 from asyncrun.jobfile.job_file import JobFile
 from asyncrun.jobfile.jobs import Chunking, Job
-from asyncrun.jobfile.sections import LlmConfig, StoreConfig
+from asyncrun.jobfile.sections import ExecutorConfig, LlmConfig, StoreConfig
 from asyncrun.jobs.budget import JobBudget, RunBudget
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.forecast import Forecast, TokenRate
@@ -37,22 +33,21 @@ from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.job_records import SpendingAccount, generation_of
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.spaces import token_rate
-from asyncrun.ports import Progress
+from asyncrun.ports import Executor, Progress
 from asyncrun.readers.distinct_items import DistinctSource
 from asyncrun.readers.item_source import ItemSource
 from asyncrun.records import InputType, Space
-from asyncrun.redact import redact_error
-from asyncrun.state_folder import LEDGER, job_file_id, state_file_exists, state_folder
+from asyncrun.results import ExecutorUse
+from asyncrun.state_folder import job_file_id
 from asyncrun.writers.interface import companions, open_writer
 
 if TYPE_CHECKING:
     from asyncrun.chunkers.interface import Chunker
+    from asyncrun.executors.watched import WatchedExecutor
     from asyncrun.llms.interface import Llm
-    from asyncrun.readers.llama_index import LlamaIndexDocuments
+    from asyncrun.readers.loaded_records import LoadedRecords
+    from asyncrun.readers.read_ahead import ParserSource
     from asyncrun.stores.interface import VectorStore
-
-
-T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -67,6 +62,9 @@ class JobBuilder:
         warn: is told what is odd.
         redact: takes the run's secrets out of a text.
         forecast: that of all jobs together.
+        loop: where the jobs are run; None where they are only looked at, as by a plan: that needs no cluster, whatever the file says.
+
+    `executor` is where calls run, None where that is this process.
     """
 
     request: Request
@@ -79,20 +77,36 @@ class JobBuilder:
     warn: Callable[[str], object] = Progress().warn
     redact: Callable[[str], str] = str
     forecast: Forecast = field(default_factory=Forecast)
+    loop: asyncio.AbstractEventLoop | None = None
     models: ModelBuilder = field(init=False)
+    executor: WatchedExecutor | None = None
+    _own_executor: Executor | None = None
     _deadline: float | None = None
     _run_budget: RunBudget | None = None
     _stores: list[VectorStore] = field(default_factory=list)
-    _documents: dict[str, LlamaIndexDocuments] = field(default_factory=dict)
+    _loaded: dict[str, LoadedRecords] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rng = random.Random()  # noqa: S311  # jitter, no secret
-        limits = SharedLimits(self.clock, rng, self.request.environ, self.job_file.models())
+        limits = SharedLimits(self.clock, rng, self.request.environ, self.job_file.models(), self.shards)
         self.models = ModelBuilder(limits, self.root, self.ledger, self.warn)
+        if self.loop is not None and (self.options.executor is not None or self.job_file.executor.type != "local"):
+            self._use_executor(self.options.executor, self.job_file.executor)
         if self.options.max_runtime is not None:
             self._deadline = self.clock.monotonic() + self.options.max_runtime
         if self.options.max_cost is not None:
-            self._run_budget = RunBudget(self.options.max_cost)
+            self._run_budget = RunBudget(self.options.max_cost / self.shards)
+
+    def _use_executor(self, given: str | Executor | None, config: ExecutorConfig) -> None:
+        from asyncrun.app.build_section import build_executor
+        from asyncrun.executors.watched import WatchedExecutor
+
+        if not isinstance(given, Executor):
+            if config.type == "local":
+                return
+            given = self._own_executor = build_executor(config)
+        self.executor = self.models.executor = WatchedExecutor(given, self.clock, self.warn)
+        self.models.threads = max(int(config.cpus), 1)
 
     @property
     def file(self) -> Path:
@@ -114,16 +128,31 @@ class JobBuilder:
         """Return the options of the run."""
         return self.request.options
 
+    @property
+    def shards(self) -> int:
+        """Return how many parts the work is divided into, 1 for the whole."""
+        return 1 if self.options.shard is None else self.options.shard.of
+
+    def executor_use(self) -> ExecutorUse | None:
+        """Return what the workers of an executor have done so far, None without one."""
+        return None if self.executor is None else self.executor.use()
+
     def job_id(self, job: Job) -> str:
-        """Return the name that the failed items of a job are kept under. Blocks."""
+        """Return the name that the ledger keeps a job under, or the run's shard of it. Blocks."""
+        suffix = "" if self.options.shard is None else self.options.shard.suffix
+        return self._whole_id(job) + suffix
+
+    def _whole_id(self, job: Job) -> str:
         return f"{job_file_id(self.ledger.folder, self.file)}/{job.name}"
 
     async def aclose(self) -> None:
         """Close everything that was opened."""
         await self.models.aclose()
+        if self._own_executor is not None:
+            await self._own_executor.aclose()
         for store in self._stores:
             await asyncio.to_thread(store.close)
-        for documents in self._documents.values():
+        for documents in self._loaded.values():
             await asyncio.to_thread(documents.close)
 
     def embedder(self, job: Job) -> Embedder:
@@ -136,8 +165,9 @@ class JobBuilder:
 
     def store(self, config: StoreConfig) -> VectorStore:
         """Return a store, which is closed with everything else. Blocks. Raises UsageError for what its type does not take."""
-        adapter = registry.load("stores", config.type)
-        store: VectorStore = adapter(self.root / config.path, **store_settings(config, adapter))
+        from asyncrun.app.build_section import build_store
+
+        store = build_store(config, self.root)
         self._stores.append(store)
         return store
 
@@ -155,14 +185,22 @@ class JobBuilder:
         return Items(self.source(job.input), embedder, input_type, job.embedder.on_empty, context)
 
     def source(self, config: InputConfig) -> DistinctSource:
-        """Return an input, its first items where the run is limited."""
-        return DistinctSource(self.whole_source(config), self.options.limit)
+        """Return an input, its first items where the run is limited, and those of the run's shard.
+
+        What a job has made of a shard is that shard's as a whole.
+        """
+        shard = self.options.shard
+        if shard is not None:
+            from asyncrun.app.partial_runs import is_made_of_shard
+
+            shard = None if is_made_of_shard(config, self.jobs, shard, self.root) else shard
+        return DistinctSource(self.whole_source(config), self.options.limit, shard)
 
     def whole_source(self, config: InputConfig) -> ItemSource:
         """Return an input with all its items."""
         return ItemSource(
             base=self.root,
-            paths=config.paths,
+            paths=() if config.sql else config.paths,
             inline=config.items,
             exclude=config.exclude,
             format="auto" if config.options else config.format,
@@ -170,20 +208,40 @@ class JobBuilder:
             id=config.id,
             metadata=config.metadata,
             root=config.root,
+            encoding=config.encoding,
+            delimiter=config.delimiter,
             duplicates=config.duplicates,
             allow_empty=config.allow_empty,
+            left_out=config.leaves_out,
             stdin=self.stdin,
-            documents=self.documents(config) if config.options else None,
+            loaded=self.loaded(config) if config.options or config.sql else None,
+            parsers=self._parsers(),
         )
 
-    def documents(self, config: InputConfig) -> LlamaIndexDocuments:
-        """Return the documents of a reader of LlamaIndex, loaded once for all jobs that name it alike. Raises UsageError."""
-        from asyncrun.readers.llama_index import LlamaIndexDocuments
+    def _parsers(self) -> ParserSource | None:
+        """Return what parses documents on the nodes of a cluster; on this machine they are parsed in processes, whatever the executor."""
+        if self.executor is None or self.loop is None or self.job_file.executor.type in ("local", "processes"):
+            return None
+        from asyncrun.readers.worker_parsers import ParserPart, WorkerParsers
 
-        identity = repr(config.options)
-        if identity not in self._documents:
-            self._documents[identity] = LlamaIndexDocuments(config.options)
-        return self._documents[identity]
+        return WorkerParsers(self.executor, self.loop, ParserPart(self.models.threads))
+
+    def loaded(self, config: InputConfig) -> LoadedRecords:
+        """Return what a query or a reader of LlamaIndex yields, loaded once for all jobs that name it alike. Raises UsageError."""
+        url = None if config.url is None else config.url.get_secret_value()
+        identity = repr((config.options, config.sql, url, config.paths))
+        if identity not in self._loaded:
+            self._loaded[identity] = self._to_load(config, url)
+        return self._loaded[identity]
+
+    def _to_load(self, config: InputConfig, url: str | None) -> LoadedRecords:
+        if config.sql is None:
+            from asyncrun.readers.llama_index import LlamaIndexDocuments
+
+            return LlamaIndexDocuments(config.options)
+        from asyncrun.readers.sql import PostgresRows, SqliteRows
+
+        return SqliteRows(self.root / config.paths[0], config.sql) if config.paths else PostgresRows(url or "", config.sql)
 
     def output(self, config: OutputConfig) -> JobOutput:
         """Return an output of a job."""
@@ -216,67 +274,20 @@ class JobBuilder:
             rate=TokenRate(tokens, size),
             forecast=self.forecast,
             budget=self._budget(job),
-            generation=generation_of(self.ledger, self.job_id(job)),
+            generation=generation_of(self.ledger, self._whole_id(job)),
             options=self.options,
+            executor=self.executor,
             redact=self.redact,
         )
 
     def _budget(self, job: Job) -> JobBudget | None:
-        budget = JobBudget(SpendingAccount(self.ledger, self.job_id(job)), job.budget.tokens, job.budget.cost, self._run_budget)
+        shards, stated = self.shards, job.budget
+        tokens = None if stated.tokens is None else stated.tokens // shards
+        cost = None if stated.cost is None else stated.cost / shards
+        budget = JobBudget(SpendingAccount(self.ledger, self.job_id(job)), tokens, cost, self._run_budget)
         if budget.durable:
             budget.spent, budget.stopped = budget.account.balance()
         return budget if budget.durable or self._run_budget is not None else None
-
-
-@asynccontextmanager
-async def open_builder(request: Request, *, need_keys: bool = False) -> AsyncIterator[tuple[JobBuilder, tuple[Job, ...]]]:
-    """Open what the selected jobs of a file need, for looking only: no lock, and nothing is written beside the job file."""
-    async with AsyncExitStack() as stack:
-        selection = await asyncio.to_thread(partial(load_jobs, request, need_keys=need_keys))
-        path = (await asyncio.to_thread(state_folder, request.file, request.state_dir)) / LEDGER
-        if not await asyncio.to_thread(state_file_exists, path):
-            # Without a ledger all is new: an empty one elsewhere says so, and the folder stays untouched.
-            elsewhere = await asyncio.to_thread(_open_elsewhere)
-            stack.push_async_callback(asyncio.to_thread, elsewhere.cleanup)
-            path = Path(elsewhere.name) / LEDGER
-        ledger = Ledger(path)
-        stack.push_async_callback(asyncio.to_thread, ledger.close)
-        builder = JobBuilder(request, selection.job_file, ledger)
-        stack.push_async_callback(builder.aclose)
-        try:
-            yield builder, selection.jobs
-        except Exception as error:
-            # Whoever shows it does not know the secrets of this job file.
-            redact_error(error, selection.redactor(request.environ).redact)
-            raise
-
-
-def _open_elsewhere() -> tempfile.TemporaryDirectory[str]:
-    try:
-        return tempfile.TemporaryDirectory()
-    except OSError as error:
-        raise StorageError(f"no temporary folder can be made: {os_words(error)}", hint="Make room on the disk, or set TMPDIR.") from error
-
-
-def store_settings(config: StoreConfig, adapter: Callable[..., VectorStore]) -> dict[str, Any]:
-    """Return what is stated of a store beside its path, by the names of an adapter's arguments.
-
-    Raises UsageError for what the adapter does not take.
-    """
-    settings = {
-        "options": config.options or None,
-        "url": config.url and config.url.get_secret_value(),
-        "api_key": config.api_key and config.api_key.get_secret_value(),
-        "schema": config.schema_name,
-        "index": config.index,
-        "create": None if config.create else False,
-    }
-    stated = {name: value for name, value in settings.items() if value is not None}
-    taken = signature(adapter).parameters
-    if not any(parameter.kind is Parameter.VAR_KEYWORD for parameter in taken.values()) and (unknown := stated.keys() - taken.keys()):
-        name = min(unknown)
-        raise UsageError(f"the store type {config.type} does not take `{name}`", hint=f"Leave `{name}` of the store out.")
-    return stated
 
 
 def read_skip(path: Path) -> frozenset[str]:
@@ -287,14 +298,3 @@ def read_skip(path: Path) -> frozenset[str]:
         return frozenset(parse_ids(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(f"cannot read the skip file {path}: {os_words(error)}", hint="Correct `skip` in the job file.") from error
-
-
-async def until_interrupted(work: Coroutine[Any, Any, T], stop: StopRequest) -> T:
-    """Return what the work returns. When it is cancelled, as by Ctrl-C, it is told to stop and waited for: no thread can be cancelled."""
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        stop.request("interrupted")
-        await asyncio.gather(task, return_exceptions=True)
-        raise

@@ -1,4 +1,4 @@
-"""Removing what is not needed any more: old traces, vectors that were made again, and what no job file of the folder uses."""
+"""Removing what is not needed any more: old traces, replaced collections, vectors that were made again or that no job file uses."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asyncrun.app.builder import JobBuilder
+from asyncrun.app.old_collections import OldCollection, drop_collections, find_old_collections
 from asyncrun.app.request import Request
 from asyncrun.app.state_lock import enter_alone
 from asyncrun.clock import SystemClock
@@ -46,12 +47,16 @@ def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -
             # Nobody else is here: what is still claimed was left by killed runs.
             shutil.rmtree(state / CLAIMS, ignore_errors=True)
         runs = _old_runs(state / TRACES, job_file.trace.keep if older_than is None else older_than, dry_run=dry_run)
-        spaces, kept = _unused_spaces(request, state)
+        used, old, kept = _look_through(request, state)
+        spaces = () if kept is not None else tuple(space for space in _spaces(state) if space.fingerprint not in used)
         unused = [space.fingerprint for space in spaces]
         superseded = find_superseded(state / LEDGER, unused) if state_file_exists(state / LEDGER) else Superseded()
         if (unused or superseded.batches) and not dry_run:
             remove_from_ledger(state / LEDGER, unused, superseded.batches)
-        return Cleaning(dry_run, runs, spaces, 0 if dry_run else max(before - _size(state), 0), kept, superseded)
+        if not dry_run:
+            drop_collections(old)
+        freed = 0 if dry_run else max(before - _size(state), 0)
+        return Cleaning(dry_run, runs, spaces, freed, kept, superseded, tuple(each.size for each in old))
 
 
 def _load(request: Request, path: Path) -> JobFile:
@@ -75,30 +80,38 @@ def _old_runs(path: Path, keep: float, *, dry_run: bool) -> tuple[str, ...]:
     return old
 
 
-def _unused_spaces(request: Request, state: Path) -> tuple[tuple[SpaceSize, ...], str | None]:
-    """Return the spaces that no job file of the folder uses; none, and why, where that cannot be told."""
+def _spaces(state: Path) -> list[SpaceSize]:
+    return list(space_sizes(state / LEDGER)) if state_file_exists(state / LEDGER) else []
+
+
+def _look_through(request: Request, state: Path) -> tuple[set[str], list[OldCollection], str | None]:
+    """Return which spaces the job files of the folder use, and which collections can go; nothing, and why, where that cannot be told."""
     if not state_file_exists(state / LEDGER):
-        return (), None
+        return set(), [], None
     if not is_beside(state, request.file):
-        return (), f"{state} was chosen with --state-dir: job files elsewhere may use it"
+        return set(), [], f"{state} was chosen with --state-dir: job files elsewhere may use it"
     used: set[str] = set()
+    old: dict[tuple[str, str], OldCollection] = {}
     file = request.file.absolute()
     for path in sorted({file, *job_files_in(file.parent, state)}):
         try:
             if is_job_file(path):
-                used |= asyncio.run(_spaces_of(replace(request, file=path), state))
+                spaces, found = asyncio.run(_uses_of(replace(request, file=path), state))
+                used |= spaces
+                old |= {(each.size.store, each.size.name): each for each in found}
         except AsyncrunError as error:
             why = str(error.mistakes[0]) if isinstance(error, JobFileError) else str(error)
-            return (), f"what {path.name} uses is not known: {why}"
-    return tuple(space for space in space_sizes(state / LEDGER) if space.fingerprint not in used), None
+            return set(), [], f"what {path.name} uses is not known: {why}"
+    return used, list(old.values()), None
 
 
-async def _spaces_of(request: Request, state: Path) -> frozenset[str]:
+async def _uses_of(request: Request, state: Path) -> tuple[frozenset[str], list[OldCollection]]:
     job_file = await asyncio.to_thread(_load, request, request.file)
     ledger = Ledger(state / LEDGER)
     builder = JobBuilder(request, job_file, ledger)
     try:
-        return frozenset(await asyncio.to_thread(lambda: [space for job in job_file.jobs for space in _fingerprints(job, builder)]))
+        spaces = await asyncio.to_thread(lambda: [space for job in job_file.jobs for space in _fingerprints(job, builder)])
+        return frozenset(spaces), await asyncio.to_thread(lambda: list(find_old_collections(job_file.jobs, builder)))
     finally:
         await builder.aclose()
         await asyncio.to_thread(ledger.close)

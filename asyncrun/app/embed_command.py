@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,10 @@ from asyncrun.errors import JobFileError, OutputError, Place, UsageError, os_wor
 from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.state_folder import write_new
 
-_WORDS = {"input": "INPUT", "output": "--output", "embedder": "--embedder"}
+_WORDS = {
+    **{"input": "INPUT", "output": "--output", "embedder": "--embedder"},
+    **{f"input.{key}": f"--{key}" for key in ("text", "id", "metadata", "format", "encoding", "delimiter")},
+}
 """What the keys of the job are called on the command line."""
 
 
@@ -28,8 +31,10 @@ class SingleJob:
     text: str
 
 
-def describe_embed(inputs: Sequence[str], output: str, embedder: str, folder: Path) -> SingleJob:
-    """Return the job file in `folder` of an embed job; its paths start at the working directory.
+def describe_embed(
+    inputs: Sequence[str], output: str, embedder: str, folder: Path, reading: Mapping[str, str | tuple[str, ...]] | None = None
+) -> SingleJob:
+    """Return the job file in `folder` of an embed job; its paths start at the working directory, `reading` are more keys of its input.
 
     >>> print(describe_embed(["notes.jsonl"], "out/vectors.jsonl", "voyage", Path.cwd()).text, end="")
     jobs:
@@ -40,11 +45,15 @@ def describe_embed(inputs: Sequence[str], output: str, embedder: str, folder: Pa
         output: "out/vectors.jsonl"
     """
     paths = [_seen_from(folder, path) for path in inputs]
+    path = _quoted(paths[0]) if len(paths) == 1 else _listed(paths)
+    more = {key: _quoted(value) if isinstance(value, str) else _listed(value) for key, value in (reading or {}).items()}
     lines = [
         "jobs:",
         f"  - name: {_quoted(_name(output))}",
         "    kind: embed",
-        f"    input: {_quoted(paths[0]) if len(paths) == 1 else '[' + ', '.join(map(_quoted, paths)) + ']'}",
+        f"    input: {path}"
+        if not more
+        else "\n".join(["    input:", *(f"      {key}: {words}" for key, words in {"path": path, **more}.items())]),
         f"    embedder: {_quoted(embedder) if '/' in embedder or embedder == 'local' else '{provider: ' + _quoted(embedder) + '}'}",
         f"    output: {_quoted(_seen_from(folder, output))}",
     ]
@@ -58,7 +67,7 @@ def check_embed(request: Request) -> None:
         load_jobs(request)
     except JobFileError as error:
         told = [(mistake.path.removeprefix("jobs[0]."), mistake) for mistake in error.mistakes]
-        words = [f"{_WORDS.get(key.partition('.')[0].partition('[')[0], key)}: {_sentence(str(mistake), key)}" for key, mistake in told]
+        words = [f"{_flag_of(key)}: {_sentence(str(mistake), key)}" for key, mistake in told]
         raise UsageError("; ".join(words), hint="See asyncrun embed --help.") from None
 
 
@@ -76,6 +85,15 @@ def save_job_file(path: Path, text: str) -> None:
         raise OutputError("the file is there already, and is another job", place=Place(str(path)), hint=hint) from error
     except OSError as error:
         raise OutputError(f"cannot be written: {os_words(error)}", place=Place(str(path)), hint="Choose another --save.") from error
+
+
+def _flag_of(key: str) -> str:
+    whole = key.partition("[")[0]
+    return _WORDS.get(whole) or _WORDS.get(whole.partition(".")[0], key)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return f"[{', '.join(map(_quoted, texts))}]"
 
 
 def _sentence(mistake: str, key: str) -> str:

@@ -13,8 +13,8 @@ import numpy as np
 
 from asyncrun.aio.bridge import asyncio_run
 from asyncrun.app.library import arun
+from asyncrun.app.python_input import json_line
 from asyncrun.app.report import Report
-from asyncrun.app.store_words import json_line
 from asyncrun.errors import UsageError
 from asyncrun.jobfile.sections import EmbedderConfig
 from asyncrun.jobs.embed import EmbedJob

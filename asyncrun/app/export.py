@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from asyncrun.app.builder import JobBuilder, open_builder, until_interrupted
+from asyncrun.app.builder import JobBuilder
+from asyncrun.app.inspection import open_builder, until_interrupted
 from asyncrun.app.request import Request
 from asyncrun.errors import UsageError
 from asyncrun.jobfile.jobs import Job

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable
 
-from asyncrun.app.builder import JobBuilder, open_builder
+from asyncrun.app.builder import JobBuilder
+from asyncrun.app.inspection import open_builder
 from asyncrun.app.request import Request
 from asyncrun.errors import UsageError
 from asyncrun.escape import cut

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePath
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from asyncrun import registry
 from asyncrun.app.overwrite_checks import check_written
 from asyncrun.app.request import Request, environment_secrets
 from asyncrun.errors import StorageError, UsageError
-from asyncrun.grammar.file_formats import STDIN, STDOUT
+from asyncrun.grammar.file_formats import STDIN
+from asyncrun.humanize import did_you_mean
 from asyncrun.jobfile.input_output import OutputConfig
-from asyncrun.jobfile.job_file import JobFile, absolute, closure, unknown_job
+from asyncrun.jobfile.job_file import JobFile, closure, unknown_job
 from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobfile.loader import LoadOptions, load_job_file, parse_job_file
 from asyncrun.jobfile.notify import NotifyConfig
-from asyncrun.jobfile.sections import LlmConfig
+from asyncrun.jobfile.sections import EXECUTOR_KEYS, ExecutorConfig, LlmConfig
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.redact import Redactor
@@ -27,10 +29,16 @@ RUN = ""
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A job file, and the jobs of it that a request selects, as its flags have them."""
+    """A job file, and the jobs of it that a request selects, as its flags have them; `left` are those that a shard cannot do."""
 
     job_file: JobFile
     jobs: tuple[Job, ...]
+    left: tuple[str, ...] = ()
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what there is to say of jobs that are left out."""
+        why = "the store that it asks is filled by the run that joins the shards, and it is left to that"
+        return tuple(f"{name}: {why}" for name in self.left)
 
     def pings(self) -> dict[str, str]:
         """Return the addresses that are told of begin and end, by the names of jobs and `RUN`."""
@@ -55,12 +63,12 @@ def load_jobs(request: Request, *, need_keys: bool = True) -> Selection:
     options = request.options
     job_file = _load(request, need_keys)
     names = [job.name for job in job_file.jobs]
+    if isinstance(options.executor, str):
+        job_file = replace(job_file, executor=_executor(options.executor, job_file.executor))
     if options.from_job is not None and options.from_job not in names:
         raise unknown_job(options.from_job, names)
     if options.refresh and not request.jobs:
         raise UsageError("--refresh needs the names of jobs", hint="Name what is to be made again: asyncrun run jobs.yaml JOB --refresh")
-    if options.refresh and options.limit is not None:
-        raise UsageError("--refresh and --limit do not go together", hint="Make a job again as a whole, or try its first items.")
     jobs = job_file.selected(request.jobs, options.with_needs)
     if options.from_job is not None:
         jobs = _from(options.from_job, job_file, jobs)
@@ -70,12 +78,25 @@ def load_jobs(request: Request, *, need_keys: bool = True) -> Selection:
             )
     if options.input is not None or options.output is not None:
         jobs = tuple(_redirected(job, options) if job.name == request.jobs[0] else job for job in jobs)
-    if options.limit is not None:
-        jobs = _limited(jobs, options.limit, job_file.root)
+    left: tuple[str, ...] = ()
+    if options.is_partial:
+        from asyncrun.app.partial_runs import take_part
+
+        jobs, left = take_part(jobs, options, job_file.root)
     if options.max_cost is not None:
         _check_prices(jobs)
     check_written(request, job_file, jobs)
-    return Selection(job_file, tuple(_with_limits_of_flags(job, options) for job in jobs))
+    return Selection(job_file, tuple(_with_limits_of_flags(job, options) for job in jobs), left)
+
+
+def _executor(name: str, stated: ExecutorConfig) -> ExecutorConfig:
+    """Return the executor that a flag names, with what the job file states of it."""
+    if name not in EXECUTOR_KEYS:
+        known = f"It is one of {', '.join(EXECUTOR_KEYS)}."
+        raise UsageError(f"--executor {name}: no such executor{did_you_mean(name, EXECUTOR_KEYS)}", hint=known)
+    if (missing := registry.missing_extra("executors", name)) is not None:
+        raise missing
+    return stated.overridden(name)
 
 
 def _check_prices(jobs: Sequence[Job]) -> None:
@@ -143,35 +164,6 @@ def _redirected(job: Job, options: RunOptions) -> Job:
 def _typed(path: str) -> str:
     """Return a path of the command line: it starts at the working directory, not at the job file's folder."""
     return path if path == STDIN else str(Path(path).absolute())
-
-
-def _limited(jobs: Sequence[Job], limit: int, root: Path) -> tuple[Job, ...]:
-    """Return the jobs with outputs of their own, which those that read them read, too."""
-    moved: dict[Path, str] = {}
-    for job in jobs:
-        output: OutputConfig | None = getattr(job, "output", None)
-        if output is not None and output.path != STDOUT:
-            moved[absolute(root, output.path)] = limited_path(output.path, limit)
-    return tuple(_moved(job, moved, root) for job in jobs)
-
-
-def _moved(job: Job, moved: dict[Path, str], root: Path) -> Job:
-    paths = tuple(path if path == STDIN else moved.get(absolute(root, path), path) for path in job.input.paths)
-    changes: dict[str, Any] = {"input": job.input.model_copy(update={"paths": paths})}
-    output: OutputConfig | None = getattr(job, "output", None)
-    if output is not None and output.path != STDOUT:
-        changes["output"] = output.model_copy(update={"path": moved[absolute(root, output.path)]})
-    return job.model_copy(update=changes)
-
-
-def limited_path(path: str, limit: int) -> str:
-    """Return where the rows of the first items go.
-
-    >>> limited_path("out/notes.parquet", 10)
-    'out/notes.limit-10.parquet'
-    """
-    pure = PurePath(path)
-    return str(pure.with_name(f"{pure.stem}.limit-{limit}{pure.suffix}"))
 
 
 def _with_limits_of_flags(job: Job, options: RunOptions) -> Job:

@@ -32,16 +32,18 @@ jobs:
   # ingest: documents in chunks, into a store.
   # - name: ingest-docs
   #   kind: ingest
-  #   input: {{path: "docs/**/*.md"}}
-  #   chunk: {{by: sentence, size: 256, overlap: 32}}
-  #   store: {{type: sqlite, path: index.db}}
+  #   input: {{path: "docs/**/*"}}        # text, Markdown, code, DOCX; with pip install 'asyncrun[documents]' PDF and HTML, too
+  #   chunk: {{by: markdown, size: 256}}  # at headings first; or sentence, page, code, token, none
+  #   store: {{type: sqlite, path: index.db}}   # or pgvector, qdrant, lancedb
   #   collection: docs
+  #   # prune: true                     # what has left the folder leaves the collection
+  #   # on_new_space: rebuild           # another model later: beside the old, then swapped; default: refuse
 
   # query: the best hits for each question.
   # - name: ask
   #   kind: query
   #   needs: [ingest-docs]
-  #   input: {{path: questions.jsonl, text: question}}
+  #   input: {{items: ["What is this about?"]}}   # or {{path: questions.jsonl, text: question}}
   #   store: {{type: sqlite, path: index.db}}
   #   collection: docs
   #   search: hybrid                    # vector, keyword, or both fused

@@ -93,7 +93,7 @@ def _check_parts(job: Job, jobs: Sequence[Job], builder: JobBuilder) -> None:
     """Find out what is wrong with a job beside its models, `jobs` being all of the call. Raises UsageError."""
     _check_formats(job)
     if job.input.options:
-        builder.documents(job.input)
+        builder.loaded(job.input)
     if job.declared and (store := setting_of(job, "store")) is not None and store.type != "sqlite":
         builder.store(store)
     if (check := find_kind(job.kind).check) is not None:

@@ -24,14 +24,16 @@ from asyncrun.errors import Place, StorageError, UsageError, os_words
 from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.answers import find_answers, put_answers
+from asyncrun.ledger.job_records import finished_shards
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.portable import PortableBatch, is_portable, portable_lines, read_portable
+from asyncrun.ledger.shards import ShardRecord, file_name, joined, put_shards, still_failed
 from asyncrun.readers.interface import BadRecord
 from asyncrun.records import Answer, InputType, Space, text_key
 from asyncrun.results import Imported
 from asyncrun.sqlite_files import check_filesystem, filesystem_of
-from asyncrun.state_folder import LEDGER, open_state_folder, state_file_exists, state_folder
+from asyncrun.state_folder import LEDGER, STATE_FOLDER, job_file_id, open_state_folder, state_file_exists, state_folder
 from asyncrun.writers.atomic import AtomicFile
 from asyncrun.writers.interface import format_of
 from asyncrun.writers.jsonl import StdoutFile
@@ -58,10 +60,11 @@ def export_ledger(state: Path, output: str) -> tuple[int, int]:
 
 
 def import_files(request: Request, files: Sequence[Path]) -> Imported:
-    """Take portable ledgers in, and outputs with text and embedding as those of the request's one job.
+    """Take portable ledgers in, state folders, and outputs with text and embedding as those of the request's one job.
 
-    What is finished already stays as it is. Takes the lock of every job file that has run here. Every file is checked before the first is
-    taken in. Raises UsageError, TryLaterError, JobFileError, StorageError and SpaceMismatchError.
+    Of shards of the request's job file it is known then which have finished, and what of them failed and is not finished since. What is
+    finished already stays as it is. Takes the lock of every job file that has run here. Every file is checked before the first is taken in.
+    Raises UsageError, TryLaterError, JobFileError, StorageError and SpaceMismatchError.
     """
     state = open_state_folder(state_folder(request.file, request.state_dir))
     check_filesystem(state, filesystem_of(state))
@@ -74,13 +77,16 @@ async def _import(request: Request, state: Path, files: Sequence[Path]) -> Impor
     try:
         async with _embedder(request, ledger) as embedder:
             for file in files:
-                await asyncio.to_thread(_check, file, embedder)
-            total, importer = Imported(), _Importer(ledger)
+                await asyncio.to_thread(_check, file, embedder, state)
+            total, importer, shards = Imported(), _Importer(ledger), list[ShardRecord]()
             for file in files:
                 batches = _batches(file, embedder)
                 while batch := await asyncio.to_thread(next, batches, None):
-                    total = _sum(total, await importer.put(*batch))
-            return total
+                    if isinstance(batch, ShardRecord):
+                        shards.append(batch)
+                    else:
+                        total = _sum(total, await importer.put(*batch))
+            return await _with_shards(total, shards, ledger, request.file) if shards else total
     finally:
         await asyncio.to_thread(ledger.close)
 
@@ -102,9 +108,34 @@ async def _embedder(request: Request, ledger: Ledger) -> AsyncIterator[Embedder 
         await builder.aclose()
 
 
-def _check(file: Path, embedder: Embedder | None) -> None:
+async def _with_shards(total: Imported, records: Sequence[ShardRecord], ledger: Ledger, job_file: Path) -> Imported:
+    """Take in what is known of the shards of a job file, once their vectors are there; says so, and of which others there were some."""
+    home = await asyncio.to_thread(job_file_id, ledger.folder, job_file)
+    own = [record for record in joined(records) if record.file == file_name(job_file.name)]
+    left = [replace(record, failures=await asyncio.to_thread(still_failed, ledger, record.failures)) for record in own]
+    await put_shards(ledger, home, left)
+    jobs = sorted({f"{home}/{record.job}" for record in own})
+    finished = await asyncio.to_thread(lambda: [each for job in jobs for each in finished_shards(ledger, job)])
+    others = tuple(sorted({record.file for record in records} - {record.file for record in own}))
+    return replace(total, shards=tuple(finished), others=others)
+
+
+def _check(file: Path, embedder: Embedder | None, state: Path) -> None:
+    if file.is_dir() and _ledger_in(file).resolve() == (state / LEDGER).resolve():
+        hint = "What ran in this folder is there already: `asyncrun run` sends what is left."
+        raise UsageError("it is the ledger that would be filled", place=Place(str(file)), hint=hint)
     for _ in _batches(file, embedder):
         pass
+
+
+def _ledger_in(folder: Path) -> Path:
+    """Return the ledger of a state folder, or of one that stands in a folder. Raises UsageError."""
+    for path in (folder / LEDGER, folder / STATE_FOLDER / LEDGER):
+        if state_file_exists(path):
+            return path
+    raise UsageError(
+        "a folder without a ledger", place=Place(str(folder)), hint="Name a state folder, or what `ledger export` has written."
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +175,11 @@ def _sum(one: Imported, other: Imported) -> Imported:
     return Imported(one.taken + other.taken, one.known + other.known)
 
 
-def _batches(path: Path, embedder: Embedder | None) -> Iterator[tuple[Space, PortableBatch]]:
+def _batches(path: Path, embedder: Embedder | None) -> Iterator[tuple[Space, PortableBatch] | ShardRecord]:
+    if path.is_dir():
+        with closing(portable_lines(_ledger_in(path))) as lines:
+            yield from read_portable((line for line, _, _ in lines), str(path))
+        return
     try:
         with path.open("rb") as file:
             first = file.readline()

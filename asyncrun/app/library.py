@@ -143,8 +143,9 @@ async def arun_request(request: Request, *, show_progress: bool = False, callbac
     """Run what a request asks for. Raises as `run`, mistakes with the places that they have in the request's text."""
     progress = open_progress() if show_progress else LoggedWarnings()
     ran = await arun_jobs_of(request, progress, () if callback_manager is None else tuple(callback_manager.handlers))
-    # A report may be pickled: it holds no keys.
-    report = Report(ran, replace(request, environ={}, variables={}))
+    # A report may be pickled: it holds no keys, and nothing that belongs to this process.
+    options = replace(request.options, executor=None)
+    report = Report(ran, replace(request, environ={}, variables={}, options=options))
     if show_progress and (output := new_cell_output()) is not None:
         output.show(text=await asyncio.to_thread(report.trace))
     return report

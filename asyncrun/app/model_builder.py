@@ -27,10 +27,12 @@ from asyncrun.records import InputType
 
 if TYPE_CHECKING:
     from asyncrun.llms.interface import Llm
+    from asyncrun.ports import Executor
 
 T = TypeVar("T")
 EndpointIdentity = tuple[str, str, str | None]
 """Address, key and model."""
+RATES = ("requests_per_minute", "tokens_per_minute", "inputs_per_minute")
 FAILURES_WITH_REPLICAS = 3
 """Batches that fail in a row before an endpoint is given up for the others that serve the same model."""
 
@@ -47,12 +49,16 @@ class EndpointLimits:
 
 @dataclass(slots=True, eq=False)
 class SharedLimits:
-    """The limits of each endpoint of a run. What one of the `models` states of an endpoint holds for all that are served there."""
+    """The limits of each endpoint of a run. What one of the `models` states of an endpoint holds for all that are served there.
+
+    So many `shards` divide what is stated, unless it is stated for each.
+    """
 
     clock: Clock
     rng: random.Random
     environ: Mapping[str, str] = field(default_factory=dict)
     models: Sequence[ModelConfig] = ()
+    shards: int = 1
     _stated: dict[EndpointIdentity, Limits] = field(default_factory=dict)
     _names: dict[EndpointIdentity, AnsweringModel] = field(default_factory=dict)
     _known: dict[tuple[EndpointIdentity, Limits], EndpointLimits] = field(default_factory=dict)
@@ -61,12 +67,12 @@ class SharedLimits:
         for model in self.models:
             for endpoint in model.endpoints_with_limits() or (model,):
                 if endpoint.limits.model_fields_set:
-                    self._stated.setdefault(self._identity(model, endpoint), _limits_of(endpoint))
+                    self._stated.setdefault(self._identity(model, endpoint), _limits_of(endpoint, self.shards))
 
     def of(self, config: ModelConfig, replica: EndpointConfig | None = None) -> EndpointLimits:
         """Return the limits of a model's endpoint: one of its `endpoints`, or its only one."""
         endpoint = replica or config
-        identity, own = self._identity(config, endpoint), _limits_of(endpoint)
+        identity, own = self._identity(config, endpoint), _limits_of(endpoint, self.shards)
         limits = own if endpoint.limits.model_fields_set else self._stated.get(identity, own)
         if (identity, limits) not in self._known:
             # With others to go to, an endpoint that fails is given up sooner.
@@ -106,12 +112,15 @@ class ModelBuilder:
         root: the folder where relative paths start.
         ledger: knows the vectors by which the endpoints of an embedder are compared.
         warn: is told what is odd.
+        executor: where requests are made and vectors computed, None for here; `threads` are those of a model in each worker.
     """
 
     limits: SharedLimits
     root: Path
     ledger: Ledger
     warn: Callable[[str], object]
+    executor: Executor | None = None
+    threads: int = 1
     _embedders: dict[str, Embedder] = field(default_factory=dict)
     _llms: dict[str, Llm] = field(default_factory=dict)
 
@@ -119,9 +128,10 @@ class ModelBuilder:
         """Return an embedder. Blocks. Raises UsageError for what cannot be used."""
         identity = model_identity(config)
         if identity not in self._embedders:
-            embedder = self._embedders[identity] = self._build_embedder(config)
+            embedder = self._build_embedder(config)
             # What the file does not state stays as the provider has it.
             embedder.batch = replace(embedder.batch, **{limit: value for limit, value in config.batch if value is not None})
+            self._embedders[identity] = self._on_workers(embedder, config)
         return self._embedders[identity]
 
     def llm(self, config: LlmConfig) -> Llm:
@@ -145,6 +155,7 @@ class ModelBuilder:
         return [*self._embedders.values(), *self._llms.values()]
 
     def _build_llm(self, config: LlmConfig) -> Llm:
+        from asyncrun.endpoints.endpoint import Endpoint
         from asyncrun.llms.interface import Price
 
         price = config.price_per_million_tokens
@@ -164,6 +175,9 @@ class ModelBuilder:
             )
             for replica in config.endpoints_with_limits() or (None,)
         ]
+        for llm in llms:
+            if isinstance(endpoint := getattr(llm, "endpoint", None), Endpoint):
+                endpoint.executor = self.executor
         if not config.endpoints:
             return cast("Llm", llms[0])
         from asyncrun.llms.openai import OpenAIChat
@@ -173,15 +187,28 @@ class ModelBuilder:
 
     def _build_embedder(self, config: EmbedderConfig) -> Embedder:
         adapter = registry.load("embedders", config.provider)
-        tokenizer = config.tokenizer
-        optional = {
-            "model": config.model,
-            "api_version": config.api_version,
-            "params": config.params or None,
-            "options": config.options or None,
-            "tokenizer": str(self.root / tokenizer) if tokenizer and tokenizer.endswith(".json") else tokenizer,
-            "http2": config.http2 or None,
-        }
+        embedders = [adapter(**self._settings(config, replica)) for replica in config.endpoints_with_limits() or (None,)]
+        if not config.endpoints:
+            return cast(Embedder, embedders[0])
+        from asyncrun.embedders.http_embedder import HttpEmbedder
+        from asyncrun.embedders.several import SeveralEmbedders
+
+        several, documents = _all_of(HttpEmbedder, embedders, config), InputType.DOCUMENT
+        reference = SpaceReference(self.ledger, several[0].space(documents), several[0].as_sent(KNOWN_TEXT, documents))
+        return SeveralEmbedders(several, reference=reference, warn=self.warn)
+
+    def _on_workers(self, embedder: Embedder, config: EmbedderConfig) -> Embedder:
+        """Return an embedder that uses the executor: for its requests where it makes such, else for all that it does."""
+        if self.executor is None:
+            return embedder
+        from asyncrun.embedders.on_workers import embed_on_workers
+
+        limiter = None if config.provider == "local" else self.limits.of(config).limiter
+        threads = {"threads": self.threads} if config.provider == "local" else {}
+        return embed_on_workers(embedder, self.executor, config.provider, {**self._settings(config), **threads}, limiter)
+
+    def _settings(self, config: EmbedderConfig, replica: EndpointConfig | None = None) -> dict[str, Any]:
+        """Return what an embedder is made with."""
         settings: dict[str, Any] = {
             "dimensions": config.dimensions,
             "document_prefix": config.document_prefix,
@@ -191,23 +218,21 @@ class ModelBuilder:
             "on_empty": config.on_empty,
         }
         if config.provider == "local":
-            return cast(Embedder, adapter(**settings))
+            return settings
+        tokenizer, endpoint, limits = config.tokenizer, replica or config, self.limits.of(config, replica)
+        optional = {
+            "model": config.model,
+            "api_version": config.api_version,
+            "params": config.params or None,
+            "options": config.options or None,
+            "tokenizer": str(self.root / tokenizer) if tokenizer and tokenizer.endswith(".json") else tokenizer,
+            "http2": config.http2 or None,
+            "base_url": endpoint.base_url,
+        }
         settings |= {"input_type": config.input_type, "price_per_million_tokens": config.price_per_million_tokens, "warn": self.warn}
         settings |= {name: value for name, value in optional.items() if value is not None}
-        embedders = []
-        for replica in config.endpoints_with_limits() or (None,):
-            endpoint, limits = replica or config, self.limits.of(config, replica)
-            address = {} if endpoint.base_url is None else {"base_url": endpoint.base_url}
-            shared = self._endpoint_settings(config, limits, key_of(endpoint))
-            embedders.append(adapter(answering_model=limits.answering_model, **address, **shared, **settings))
-        if not config.endpoints:
-            return cast(Embedder, embedders[0])
-        from asyncrun.embedders.http_embedder import HttpEmbedder
-        from asyncrun.embedders.several import SeveralEmbedders
-
-        several, documents = _all_of(HttpEmbedder, embedders, config), InputType.DOCUMENT
-        reference = SpaceReference(self.ledger, several[0].space(documents), several[0].as_sent(KNOWN_TEXT, documents))
-        return SeveralEmbedders(several, reference=reference, warn=self.warn)
+        shared = self._endpoint_settings(config, limits, key_of(endpoint))
+        return {"answering_model": limits.answering_model, **shared, **settings}
 
     def _endpoint_settings(self, config: ModelConfig, limits: EndpointLimits, key: str | None) -> dict[str, Any]:
         """Return the settings of one endpoint that embedders and chat models share."""
@@ -244,8 +269,13 @@ def _all_of(kind: type[T], models: Sequence[object], config: ModelConfig) -> lis
     return found
 
 
-def _limits_of(endpoint: EndpointConfig | ModelConfig) -> Limits:
-    return Limits(**dict(endpoint.limits))
+def _limits_of(endpoint: EndpointConfig | ModelConfig, shards: int) -> Limits:
+    """Return what is stated of an endpoint, the part of one of so many shards; what a server says is not divided."""
+    stated = dict(endpoint.limits)
+    of = shards if stated.pop("shared") else 1
+    rates = {unit: None if (rate := stated[unit]) is None else rate / of for unit in RATES}
+    at_once = None if (most := stated["concurrency"]) is None else max(most // of, 1)
+    return Limits(**{**stated, **rates, "concurrency": at_once})
 
 
 def _vendor_of(config: ModelConfig) -> Vendor | None:

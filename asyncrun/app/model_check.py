@@ -181,7 +181,8 @@ def _settings(checked: _CheckedEndpoint, environ: Mapping[str, str]) -> Iterator
         source = FILE if config.model else f"{ENVIRONMENT}, {named}" if named else DEFAULT
         yield DoctorSetting("model", checked.model.model_name, source)
     for name in sorted(where.limits.model_fields_set):
-        yield DoctorSetting(name.replace("_", " "), f"{getattr(where.limits, name):,g}", FILE)
+        limit = getattr(where.limits, name)
+        yield DoctorSetting(name.replace("_", " "), str(limit).lower() if isinstance(limit, bool) else f"{limit:,g}", FILE)
     for name in sorted(config.model_fields_set - _SPECIAL):
         value = getattr(config, name)
         if value not in (None, "", {}, ()):

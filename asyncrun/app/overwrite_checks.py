@@ -34,13 +34,17 @@ from asyncrun.writers.interface import companions
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """Files that are written together, relative to `base`, and what they are; `job` is whose rows go there."""
+    """Files that are written together, relative to `base`, and what they are; `job` is whose rows go there.
+
+    Those that no flag names but the job file, as they are or for some of the rows, are `stated`.
+    """
 
     what: str
     files: tuple[Path, ...]
     base: Path
     hint: str
     job: str | None = None
+    stated: bool = False
 
     def locations(self) -> dict[Path, FileLocation]:
         """Return where the files lead; a stream is nothing that could be written over."""
@@ -54,22 +58,22 @@ def check_written(request: Request, job_file: JobFile, jobs: Sequence[Job]) -> N
     for a job, also where a flag names it. Raises UsageError.
     """
     options = request.options
-    changed = options.input or options.output or options.limit or options.metrics_file
+    changed = options.input or options.output or options.is_partial or options.metrics_file
     if not (request.written_paths or request.state_dir or request.env_file or changed):
         return
     around = [*_protect_state(request), *_protect_call(request)]
-    kept = [*around, *_protect_job_file(job_file)]
-    if options.metrics_file is None:  # Else that takes their place.
-        kept += _protect_metrics(job_file)
+    rest = [*around, *(_protect_metrics(job_file) if options.metrics_file is None else ())]  # Else that takes their place.
     if request.text is None:
-        kept.append(protect_files("the job file", [locate(request.file)]))
+        rest.append(protect_files("the job file", [locate(request.file)]))
+    kept = [*rest, *_protect_job_file(job_file)]
+    stated = [*rest, *_protect_job_file(job_file, of_any_kind=False)]
     own = {job.name: _protect_output(job, job_file.root) for job in job_file.jobs}
     for written in _written(request, job_file, jobs):
         locations = written.locations()
         free = written.job is not None and any(map(own[written.job].holds, locations.values()))
-        _refuse(locations, around if free else kept, written.hint)
+        _refuse(locations, around if free else stated if written.stated else kept, written.hint)
         named = protect_files(written.what, locations.values())
-        around, kept = [*around, named], [*kept, named]
+        around, stated, kept = [*around, named], [*stated, named], [*kept, named]
 
 
 def check_export(request: Request, state: Path, job_files: Sequence[Path]) -> None:
@@ -116,7 +120,7 @@ def _written(request: Request, job_file: JobFile, jobs: Sequence[Job]) -> Iterat
     """Yield what is written, outputs first."""
     redirected = (
         [WrittenPath("--output", request.options.output, request.jobs[0])]
-        if request.options.output is not None and request.options.limit is None
+        if request.options.output is not None and not request.options.is_partial
         else []
     )
     figures = [] if request.options.metrics_file is None else [WrittenPath("--metrics-file", request.options.metrics_file)]
@@ -124,7 +128,7 @@ def _written(request: Request, job_file: JobFile, jobs: Sequence[Job]) -> Iterat
     for job in jobs:
         files = output_files(getattr(job, "output", None), Path())
         if files and job.name not in [target.job for target in written_paths]:
-            yield _Written(f"the output of the job {job.name}", files, job_file.root, "Choose another path.", job.name)
+            yield _Written(f"the output of the job {job.name}", files, job_file.root, "Choose another path.", job.name, stated=True)
     yield from (_of_flag(target) for target in written_paths if target.path != STDOUT)
 
 
@@ -155,10 +159,10 @@ def _protect_call(request: Request) -> Iterator[Protected]:
         yield protect_files(f"an input of the job {request.jobs[0]}", [locate(Path(str(request.options.input)))])
 
 
-def _protect_job_file(job_file: JobFile) -> Iterator[Protected]:
+def _protect_job_file(job_file: JobFile, *, of_any_kind: bool = True) -> Iterator[Protected]:
     yield protect_files("a key file of the job file", [locate(path) for path in job_file.key_files])
     for job in job_file.jobs:
-        yield protect_input(f"an input of the job {job.name}", job.input, job_file.root)
+        yield protect_input(f"an input of the job {job.name}", job.input, job_file.root, of_any_kind=of_any_kind)
         yield from protect_parts(job, job.name, job_file.root)
         yield _protect_output(job, job_file.root)
     for name, store in job_file.stores.items():

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-from asyncrun.app.builder import JobBuilder, open_builder, until_interrupted
+from asyncrun.app.builder import JobBuilder
+from asyncrun.app.flag_overrides import Selection
+from asyncrun.app.inspection import open_builder, until_interrupted
 from asyncrun.app.job_checks import check_jobs, outputs_read
 from asyncrun.app.request import Request
 from asyncrun.errors import AsyncrunError, TryLaterError
@@ -40,8 +42,19 @@ async def _plan_all(jobs: Sequence[Job], builder: JobBuilder) -> list[JobPlan]:
             raise
         refused = [f"a run is refused: {keyless[job.name].message}"] if job.name in keyless else []
         plans.append(plan.noted(*refused))
-    # They are mistakes of the file, and no single job's.
-    return [plan.noted(*(f"a run is refused: {mistake}" for mistake in builder.job_file.keyless)) for plan in plans[:1]] + plans[1:]
+    # They are about the run, and no single job.
+    told = [*_shard_notes(jobs, builder), *(f"a run is refused: {mistake}" for mistake in builder.job_file.keyless)]
+    return [plan.noted(*told) for plan in plans[:1]] + plans[1:]
+
+
+def _shard_notes(jobs: Sequence[Job], builder: JobBuilder) -> list[str]:
+    if (shard := builder.options.shard) is None:
+        return []
+    what = f"stated rates, concurrency and budgets are divided by {shard.of:,}"
+    names, asked = {job.name for job in jobs}, builder.job_file.selected(builder.request.jobs, builder.options.with_needs)
+    left = tuple(job.name for job in asked if job.name not in names)
+    told = f"shard {shard.number:,} of {shard.of:,}: {what}, what a server states is not; no store is filled"
+    return [told, *Selection(builder.job_file, tuple(jobs), left).notes()]
 
 
 def _writers_of_missing(jobs: Sequence[Job], builder: JobBuilder) -> dict[str, str]:

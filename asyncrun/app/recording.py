@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncrun import __version__, registry
-from asyncrun.aio.bridge import in_own_thread
 from asyncrun.app.recorded_runs import read_trace
 from asyncrun.app.request import SECRET_NAMES, environment_secrets
 from asyncrun.callbacks.base_handler import BaseCallbackHandler, describe_error
@@ -119,6 +118,7 @@ async def _send_trace(
 async def _send_figures(job_file: JobFile, result: RunResult, environ: Mapping[str, str], warn: Callable[[str], object]) -> None:
     if not any(name.startswith("OTEL_") for name in environ):
         return  # What sends is loaded only where it may be wanted.
+    from asyncrun.aio.thread_calls import in_own_thread
     from asyncrun.app.run_metrics import run_end
     from asyncrun.metrics import run_metrics
     from asyncrun.trace.exporters.otlp_metrics import send_metrics, wants_metrics

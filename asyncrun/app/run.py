@@ -149,14 +149,15 @@ async def _with_listeners(
 ) -> AsyncIterator[Progress]:
     """Yield a progress that also tells those under `notify`, as long as the block lasts, and waits for the last word at its end.
 
-    A rehearsal with the first items is no news. Raises MissingExtraError when notices cannot be sent at all.
+    A rehearsal with the first items is no news; of a shard, which is not the whole, only notices are sent. Raises
+    MissingExtraError when notices cannot be sent at all.
     """
     async with AsyncExitStack() as stack:
         if request.options.limit is None and (told := selection.notices()):
             from asyncrun.app.run_notices import with_notices
 
             progress = await stack.enter_async_context(with_notices(progress, told, request, state, redactor=redactor, now=clock.now))
-        if request.options.limit is None and (addresses := selection.pings()):
+        if not request.options.is_partial and (addresses := selection.pings()):
             from asyncrun.app.run_pings import with_pings
 
             progress = await stack.enter_async_context(with_pings(progress, addresses, redactor, clock))
@@ -169,7 +170,7 @@ async def _run_locked(
     job_file, jobs, stop, totals = selection.job_file, selection.jobs, StopRequest(), RunningTotals()
     progress = CombinedProgress(caller.progress, totals)
     async with AsyncExitStack() as stack:
-        repaired = await _enter(stack, state, request.file, clock, request.options.wait_for_lock)
+        repaired = await _enter(stack, state, request, clock)
         # The recorder also warns from its own thread, and a progress belongs to the loop's.
         loop = asyncio.get_running_loop()
         sender = open_sender(request.environ)
@@ -186,14 +187,14 @@ async def _run_locked(
         stack.push_async_callback(asyncio.to_thread, recorder.close)
         if sender:
             stack.callback(sender.close)
-        if repaired:
-            tell(repaired)
+        for words in (*([repaired] if repaired else []), *selection.notes()):
+            tell(words)
         ledger = Ledger(state / LEDGER, warn)
         stack.push_async_callback(asyncio.to_thread, ledger.close)
         handlers = await asyncio.to_thread(build_handlers, request.options.handlers, warn)
         manager = CallbackManager([recorder, *caller.handlers, *handlers])
         stack.push_async_callback(manager.aclose)
-        builder = JobBuilder(request, job_file, ledger, stop, clock, manager, caller.stdin, warn=tell, redact=redactor.redact)
+        builder = JobBuilder(request, job_file, ledger, stop, clock, manager, caller.stdin, warn=tell, redact=redactor.redact, loop=loop)
         stack.push_async_callback(builder.aclose)
         if request.options.retry is not None:
             from asyncrun.app.failed import with_failures
@@ -205,7 +206,7 @@ async def _run_locked(
         if request.options.refresh:
             named = [job for job in jobs if job.name in request.jobs]
             await open_refresh(ledger, await asyncio.to_thread(lambda: [builder.job_id(job) for job in named]))
-        run_id = await asyncio.to_thread(_begin, recorder, state, request.file, jobs)
+        run_id = await asyncio.to_thread(_begin, recorder, state, request, jobs)
         progress.run_started(run_id, [job.name for job in jobs])
         planned = await asyncio.to_thread(_planned_jobs, jobs, builder)
         runner = Runner(
@@ -216,7 +217,7 @@ async def _run_locked(
             stack.callback(loop.call_later(request.options.max_runtime, stop.request, MAX_RUNTIME).cancel)
         watched = partial(watch_run, builder, progress, clock, stop, signals=caller.signals)
         cancelled = await _run_until_stopped(runner, stop, manager.as_trace(run_id), watched, signals=caller.signals)
-        result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal)
+        result = RunResult(run_id, runner.results(), clock.monotonic() - started, stop.signal, _shard_of(request), builder.executor_use())
         await asyncio.to_thread(_record_end, recorder, result, builder)
         await send_on(sender, state, job_file, result, environ=request.environ, warn=tell)
         progress.run_finished(result)
@@ -230,13 +231,19 @@ def _planned_jobs(jobs: Sequence[Job], builder: JobBuilder) -> list[PlannedJob]:
     return [PlannedJob(job.name, job.kind, job.needs, partial(find_kind(job.kind).open, job, builder), job.name in reading) for job in jobs]
 
 
-def _begin(recorder: TraceRecorder, state: Path, file: Path, jobs: Sequence[Job]) -> str:
-    return recorder.begin_run(job_file=recorded_path(state, file), settings=settings_of(jobs), job_file_hash=hash_of(file))
+def _begin(recorder: TraceRecorder, state: Path, request: Request, jobs: Sequence[Job]) -> str:
+    shard, file = _shard_of(request), request.file
+    settings = {**({} if shard is None else {"shard": shard}), **settings_of(jobs)}
+    return recorder.begin_run(job_file=recorded_path(state, file), settings=settings, job_file_hash=hash_of(file))
 
 
 def _record_end(recorder: TraceRecorder, result: RunResult, builder: JobBuilder) -> None:
     summary = recorded_summary(result, builder.models.limits.learned_limits(), str(builder.request.file))
     recorder.end_run(status=str(result.status), exit_code=result.exit_code, summary=summary, seconds=result.seconds)
+
+
+def _shard_of(request: Request) -> str | None:
+    return None if request.options.shard is None else str(request.options.shard)
 
 
 def _nothing_failed(progress: Progress, clock: Clock) -> RunResult:
@@ -247,15 +254,15 @@ def _nothing_failed(progress: Progress, clock: Clock) -> RunResult:
     return result
 
 
-async def _enter(stack: AsyncExitStack, state: Path, file: Path, clock: Clock, wait_for_lock: float) -> str | None:
+async def _enter(stack: AsyncExitStack, state: Path, request: Request, clock: Clock) -> str | None:
     """Enter the state folder for as long as the stack is open; returns what was repaired there.
 
     Raises LockedError if another run is in the way after `wait_for_lock` seconds, TryLaterError if others are after LOCK_TIMEOUT at least.
     """
-    began = clock.monotonic()
+    began, wait_for_lock = clock.monotonic(), request.options.wait_for_lock
     while True:
         try:
-            return await asyncio.to_thread(stack.enter_context, enter_state_folder(state, file))
+            return await asyncio.to_thread(stack.enter_context, enter_state_folder(state, request.file, request.options.shard))
         except TryLaterError as error:
             # Waited for here and not in the thread, where no signal would end it.
             longest = wait_for_lock if isinstance(error, LockedError) else max(wait_for_lock, LOCK_TIMEOUT)

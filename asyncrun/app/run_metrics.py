@@ -47,7 +47,7 @@ class MetricsFile:
 
 
 def metrics_file(options: RunOptions, job_file: JobFile) -> MetricsFile | None:
-    """Return where the figures of a run go, None for nowhere: those of a rehearsal with the first items are news only where asked for.
+    """Return where the figures of a run go, None for nowhere: those of some of the items are news only where asked for.
 
     Blocks. Raises UsageError for what cannot be replaced.
     """
@@ -55,7 +55,7 @@ def metrics_file(options: RunOptions, job_file: JobFile) -> MetricsFile | None:
         path = Path(options.metrics_file).absolute()
         if options.metrics_file == "-" or is_stream(path):
             raise UsageError("--metrics-file takes a file, which is replaced as a whole", hint="Name one, such as run.prom.")
-    elif job_file.metrics is not None and options.limit is None:
+    elif job_file.metrics is not None and not options.is_partial:
         path = job_file.absolute(job_file.metrics)
     else:
         return None

@@ -15,10 +15,11 @@ from typing import Self, Unpack, overload
 from asyncrun.aio.bridge import asyncio_run, run_then_leave
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.library import arun_request
+from asyncrun.app.python_input import Documents, describe_input, text_given
 from asyncrun.app.report import Report
 from asyncrun.app.request import Request
+from asyncrun.app.store_choice import EmbedderWords, find_embedder, literally, load_store
 from asyncrun.app.store_search import Asked, StoreSearch
-from asyncrun.app.store_words import Documents, EmbedderWords, describe_input, find_embedder, literally, load_store, text_given
 from asyncrun.callbacks.base import CallbackManager, current_manager
 from asyncrun.errors import JobFileError, UsageError
 from asyncrun.jobfile.job_keys import IngestionKeys

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, get_args
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.app.model_builder import ModelBuilder
-from asyncrun.app.store_words import text_given
+from asyncrun.app.python_input import text_given
 from asyncrun.callbacks.base import CallbackManager
 from asyncrun.callbacks.event_context import request_event
 from asyncrun.callbacks.schema import CBEventType, EventPayload
-from asyncrun.errors import SpaceMismatchError, UsageError
+from asyncrun.errors import AsyncrunError, SpaceMismatchError, UsageError
 from asyncrun.jobfile.sections import EmbedderConfig
 from asyncrun.jobs.space_check import check_space
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.packing import byte_size, pack
 from asyncrun.records import Embedded, Hit, InputType
+from asyncrun.stores.generations import served_generation
 from asyncrun.stores.interface import SearchMode, SearchRequest, VectorStore
 
 if TYPE_CHECKING:
@@ -67,22 +68,30 @@ class StoreSearch:
         asked_for = texts[0] if len(texts) == 1 else list(texts)
         started = {EventPayload.QUERY_STR: asked_for, EventPayload.TOP_K: asked.top_k, "name": collection}
         with manager.event(CBEventType.RETRIEVE, payload=started) as event:
-            model = await asyncio.to_thread(self._ready, collection, embedder)
+            generation, model = await asyncio.to_thread(self._ready, collection, embedder)
             vectors = [None] * len(texts) if model is None else await embed_questions(texts, model, manager)
             requests = [
                 SearchRequest(text, vector, asked.mode, asked.top_k, asked.filter) for text, vector in zip(texts, vectors, strict=True)
             ]
-            found = await asyncio.to_thread(self._ask, collection, requests)
+            found = await asyncio.to_thread(self._ask, collection, requests, generation)
+            while found is None:
+                # Another generation has taken the place of the collection: the questions fit it, or it is refused.
+                generation, _ = await asyncio.to_thread(self._ready, collection, embedder)
+                found = await asyncio.to_thread(self._ask, collection, requests, generation)
             event.on_end({EventPayload.NODES: found[0] if len(texts) == 1 else found})
         return found
 
-    def _ready(self, collection: str, config: EmbedderConfig | None) -> Embedder | None:
-        """Return what embeds, once it is known that the collection is there and of its space: no request is paid in vain. Blocks."""
+    def _ready(self, collection: str, config: EmbedderConfig | None) -> tuple[object, Embedder | None]:
+        """Return which generation is asked, and what embeds, once it is known that the collection is there and of its space. Blocks.
+
+        So no request is paid in vain.
+        """
         with self.one_at_a_time:
+            generation = served_generation(self.store, collection)
             if self.store.fingerprint(collection) is None:
                 self.store.search(collection, [])
             if config is None:
-                return None
+                return generation, None
             embedder = self.models.embedder(config)
             embedder.check()
             try:
@@ -90,11 +99,18 @@ class StoreSearch:
             except SpaceMismatchError as error:
                 error.hint = "Name the one that filled it: Store.open(..., embedder=...), or the job file whose job fills it."
                 raise
-            return embedder
+            return generation, embedder
 
-    def _ask(self, collection: str, requests: Sequence[SearchRequest]) -> list[list[Hit]]:
+    def _ask(self, collection: str, requests: Sequence[SearchRequest], generation: object) -> list[list[Hit]] | None:
+        """Return the hits, None where they may be those of another generation. Blocks."""
         with self.one_at_a_time:
-            return self.store.search(collection, requests)
+            try:
+                found = self.store.search(collection, requests)
+            except AsyncrunError:
+                if served_generation(self.store, collection) == generation:
+                    raise
+                return None
+            return found if served_generation(self.store, collection) == generation else None
 
 
 async def embed_questions(texts: Sequence[str], embedder: Embedder, manager: CallbackManager) -> list[Vectors]:

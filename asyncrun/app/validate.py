@@ -22,7 +22,7 @@ def _check_strictly(request: Request, names: Sequence[str]) -> None:
     """Raise JobFileError with what is wrong beside the file's own mistakes."""
     import asyncio
 
-    from asyncrun.app.builder import open_builder
+    from asyncrun.app.inspection import open_builder
     from asyncrun.app.job_checks import FoundProblem, mismatches
 
     async def find() -> list[FoundProblem]:

@@ -13,8 +13,13 @@ _HEADING = re.compile(r" {0,3}#{1,6}(?=\s|$)")
 _UNDERLINE = re.compile(r" {0,3}(?:=+|-{2,})\s*$")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])\s|\s*\|")
 _SPACE = re.compile(r"\s*")
-# The look-behind and the possessive quantifiers keep a run of a million dots linear. East Asian marks need no space behind them.
-_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]}*_`]*+(?=\s)|[。！？｡]++[」』”’）]*+")
+# The possessive quantifiers, and the look-behind or the end without a group, keep a run of a million dots linear. East Asian marks need no
+# space behind them; a text that has none is searched three times as fast.
+_EAST_ASIAN = "。！？｡"
+_END = re.compile(r"[.!?…]++([\"'”’»)\]}*_`]*+(?=\s))?")
+_ANY_END = re.compile(r"((?<![.!?…])[.!?…]++[\"'”’»)\]}*_`]*+(?=\s)|[。！？｡]++[」』”’）]*+)")
+# What begins a line that may be more than a part of a paragraph.
+_MARKED = re.compile(r"\s*+(?:[`~#=\-*+|\d]|\Z)")
 _OPENING = "\"'“‘«([{*_`"
 
 _ABBREVIATIONS = re.compile(
@@ -46,9 +51,10 @@ def split_sentences(text: str) -> list[Sentence]:
     ['# Title', 'Dr. No has 3.5 cats.', 'He likes them.']
     """
     sentences = []
+    pattern = _ANY_END if not text.isascii() and any(mark in text for mark in _EAST_ASIAN) else _END
     for block, block_end, kind in _blocks(text):
         start = block
-        for end in (*_ends(text, block, block_end), block_end) if kind == "prose" else (block_end,):
+        for end in (*_ends(pattern, text, block, block_end), block_end) if kind == "prose" else (block_end,):
             piece = text[start:end]
             if stripped := piece.strip():
                 begin = start + piece.index(stripped[0])
@@ -66,6 +72,9 @@ def _blocks(text: str) -> Iterator[tuple[int, int, Block]]:
             if line.strip().startswith(fence) and not line.strip(fence[0] + " \t\r\n"):
                 yield begin, end, "verbatim"
                 begin, lines, fence = end, 0, ""
+            continue
+        if not _MARKED.match(line):
+            lines += 1
             continue
         opening, heading = _FENCE.match(line), _HEADING.match(line)
         if lines == 1 and _UNDERLINE.match(line) and not _ITEM.match(text[begin:start]):
@@ -94,9 +103,11 @@ def _lines(text: str) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def _ends(text: str, start: int, end: int) -> Iterator[int]:
+def _ends(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[int]:
     """Yield where sentences of a paragraph end, the last one left out."""
-    for match in _END.finditer(text, start, end):
+    for match in pattern.finditer(text, start, end):
+        if match[1] is None:
+            continue
         following = _SPACE.match(text, match.end(), end)
         after = following.end() if following else end
         if after < end and not text[after].islower() and not (match.group() == "." and _abbreviates(text, start, match.start(), after)):

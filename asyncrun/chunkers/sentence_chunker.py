@@ -1,17 +1,18 @@
-"""Chunker by sentences: as many whole sentences as fit, measured in tokens; headings stay with what follows them."""
+"""Chunker by sentences: as many whole ones as fit, measured in tokens; headings stay with what follows them. And what packs them so."""
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from asyncrun.chunkers.cutting import Cutter
 from asyncrun.chunkers.interface import ChunkOptions
 from asyncrun.chunkers.sentence_boundaries import Sentence, split_sentences
-from asyncrun.errors import UsageError
+from asyncrun.chunkers.token_index import PlaceIndex, TokenIndex, index_quickly
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Chunk
+
+_MARKS_OF_HEADINGS = ("#", "=", "--")
 
 
 class SentenceChunker:
@@ -23,26 +24,50 @@ class SentenceChunker:
     finds the chunk with its heading.
 
     Every character that is no white space is in a chunk. Only a single character may be above the size, in a tokenizer that
-    makes several tokens of it. The text is tokenized once to place the cuts and each chunk once to prove its size.
+    makes several tokens of it. The text is tokenized once to place the cuts; where a token may depend on what stands beside it,
+    each chunk once more, to prove its size.
+
+    >>> from asyncrun.chunkers.interface import ByteTokenizer
+    >>> chunker = SentenceChunker(ByteTokenizer(), ChunkOptions(size=24, overlap=0))
+    >>> [chunk.text for chunk in chunker("Cats purr. Dogs bark. Cows moo.")]
+    ['Cats purr. Dogs bark.', 'Cows moo.']
 
     Raises UsageError for sizes that leave no room.
     """
 
     def __init__(self, tokenizer: Tokenizer, options: ChunkOptions | None = None) -> None:
         self._tokenizer = tokenizer
-        self._options = options or ChunkOptions()
-        self._room = self._options.size - tokenizer.added
-        if self._room < 1:
-            raise UsageError(f"a chunk of {self._options.size} tokens has no room beside the {tokenizer.added} that the model adds")
-        if not 0 <= self._options.overlap < self._room:
-            raise UsageError(f"an overlap of {self._options.overlap} tokens does not fit into a chunk with room for {self._room}")
+        self._packer = SentencePacker(tokenizer, options or ChunkOptions())
 
     def __call__(self, text: str) -> Iterator[Chunk]:
         """Yield the chunks in the order of the text."""
+        tokens = index_quickly(text, self._tokenizer)
+        if tokens is not None and tokens.total() <= self._packer.room and not any(mark in text for mark in _MARKS_OF_HEADINGS):
+            # Its sentences all fit, whichever they are.
+            if whole := text.strip():
+                start = text.index(whole[0])
+                yield Chunk(whole, start, start + len(whole), 0)
+            return
         sentences = split_sentences(text)
-        document = _Document(text, sentences, TokenIndex(text, sentences, self._tokenizer))
-        for ordinal, (start, end) in enumerate(self._spans(document)):
+        index = tokens or PlaceIndex(text, (sentence.end for sentence in sentences), self._tokenizer)
+        for ordinal, (start, end) in enumerate(self._packer.spans(text, sentences, index)):
             yield Chunk(text[start:end], start, end, ordinal)
+
+
+class SentencePacker:
+    """Finds the parts of a text that hold as many whole sentences as fit, as `SentenceChunker` promises them.
+
+    Raises UsageError for sizes that leave no room.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, options: ChunkOptions) -> None:
+        self._cutter = Cutter(tokenizer, options)
+        self.room = self._cutter.room
+        self._overlap = options.overlap
+
+    def spans(self, text: str, sentences: Sequence[Sentence], tokens: TokenIndex) -> Iterator[tuple[int, int]]:
+        """Yield start and end of each part, in their order; `sentences` may be those of a stretch of the text."""
+        return self._spans(_Document(text, sentences, tokens, [tokens.begun_before(sentence.end) for sentence in sentences]))
 
     def _spans(self, document: _Document) -> Iterator[tuple[int, int]]:
         sentences = document.sentences
@@ -52,7 +77,7 @@ class SentenceChunker:
             begin, tail = self._fill(document, begin, new, head)
             if tail == head or (tail < len(sentences) and document.headings_only(head, tail)):
                 # The sentence at `tail` is too long, alone or with the headings before it.
-                end = self._cut(document, new, sentences[tail].end)
+                end = self._cutter.cut(document.text, document.tokens, new, sentences[tail].end)
                 yield new, end
                 head, new = document.rest(head, end)
                 begin = new
@@ -65,14 +90,15 @@ class SentenceChunker:
 
     def _fill(self, document: _Document, begin: int, new: int, head: int) -> tuple[int, int]:
         """Return where a chunk begins, and the number of the sentence it ends before: `head` if not one fits."""
-        sentences, tokens, tail = document.sentences, document.tokens, head
-        while tail < len(sentences) and tokens.count(begin, sentences[tail].end) <= self._room:
+        sentences, until, tail = document.sentences, document.until, head
+        ended = document.tokens.ended_by(begin)
+        while tail < len(sentences) and until[tail] - ended <= self.room:
             section = sentences[tail].heading and tail > head and not sentences[tail - 1].heading
-            if section and 2 * tokens.count(begin, sentences[tail - 1].end) >= self._room:
+            if section and 2 * (until[tail - 1] - ended) >= self.room:
                 break
             tail += 1
         tail = document.before_headings(head, tail)
-        while tail > head and self._too_long(document.text[begin : sentences[tail - 1].end]):
+        while tail > head and self._cutter.too_long(document.text, document.tokens, begin, sentences[tail - 1].end):
             # Out of its context a part may have other tokens: first the overlap goes, then the last sentence.
             if begin < new:
                 begin = new
@@ -80,35 +106,20 @@ class SentenceChunker:
                 tail = document.before_headings(head, tail - 1)
         return begin, tail
 
-    def _cut(self, document: _Document, start: int, limit: int) -> int:
-        """Return the end of a part from `start` that is not too long."""
-        room = self._room
-        end = document.soft_end(start, room, limit)
-        while room > 1 and self._too_long(document.text[start:end]):
-            counted = self._tokenizer.count(document.text[start:end]) - self._tokenizer.added
-            room = max(1, min(room - 1, room * self._room // counted))
-            end = document.soft_end(start, room, limit)
-        while end > start + 1 and self._too_long(document.text[start:end]):
-            end = start + (end - start) // 2
-        return end
-
-    def _too_long(self, text: str) -> bool:
-        return self._tokenizer.count(text) > self._options.size
-
     def _overlap_start(self, document: _Document, begin: int, tail: int) -> int:
         """Return where the next chunk begins: with the sentences before `tail` that the overlap takes in, all after `begin`."""
-        sentences, tokens = document.sentences, document.tokens
+        sentences = document.sentences
         start, until = sentences[tail].start, sentences[tail - 1].end
         number = tail
         while not sentences[number].heading and number > 0:
             number -= 1
             earlier = sentences[number].start
-            repeated = tokens.count(earlier, until)
-            together = tokens.count(earlier, sentences[tail].end)
-            if earlier <= begin or repeated > self._options.overlap or together > self._room:
+            ended = document.tokens.ended_by(earlier)
+            repeated, together = document.until[tail - 1] - ended, document.until[tail] - ended
+            if earlier <= begin or repeated > self._overlap or together > self.room:
                 break
             start = earlier
-        while start < until and self._tokenizer.count(document.text[start:until]) - self._tokenizer.added > self._options.overlap:
+        while start < until and self._cutter.tokens_alone(document.text, document.tokens, start, until) > self._overlap:
             # Out of its context a part may have other tokens, here too: the overlap begins one sentence later.
             start = next(sentence.start for sentence in sentences[number:] if sentence.start > start)
         return start
@@ -116,11 +127,12 @@ class SentenceChunker:
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    """A text with its sentences and tokens."""
+    """A text with its sentences and tokens; `until` counts those that begin before the end of each sentence."""
 
     text: str
     sentences: Sequence[Sentence]
     tokens: TokenIndex
+    until: Sequence[int]
 
     def headings_only(self, head: int, tail: int) -> bool:
         return all(self.sentences[number].heading for number in range(head, tail))
@@ -132,14 +144,6 @@ class _Document:
             body -= 1
         return body if body > head and tail < len(self.sentences) else tail
 
-    def soft_end(self, start: int, tokens: int, limit: int) -> int:
-        """Return where a part of so many tokens ends: at a line end, else a space, if there is one in its second half."""
-        text, end = self.text, self.tokens.end_of(start, tokens, limit)
-        if end < limit and not text[end].isspace() and not text[end - 1].isspace():
-            middle = start + (end - start + 1) // 2
-            end = next((found for soft in "\n " if (found := text.rfind(soft, middle, end)) > start), end)
-        return start + len(text[start:end].rstrip())
-
     def rest(self, head: int, end: int) -> tuple[int, int]:
         """Return the first sentence that goes on behind `end`, and where it does."""
         while head < len(self.sentences) and self.sentences[head].end <= end:
@@ -150,32 +154,3 @@ class _Document:
         while self.text[start].isspace():
             start += 1
         return head, start
-
-
-_STRETCH = 50_000
-"""Characters that are tokenized at once: a whole book would take a hundred bytes a token meanwhile."""
-
-
-class TokenIndex:
-    """Starts and ends of all tokens of a text."""
-
-    def __init__(self, text: str, sentences: Sequence[Sentence], tokenizer: Tokenizer) -> None:
-        self._starts, self._ends = array("q"), array("q")
-        begin = 0
-        for number, sentence in enumerate(sentences):
-            if sentence.end - begin >= _STRETCH or number == len(sentences) - 1:
-                for start, end in tokenizer.offsets(text[begin : sentence.end]):
-                    self._starts.append(begin + start)
-                    self._ends.append(begin + end)
-                begin = sentence.end
-
-    def count(self, start: int, end: int) -> int:
-        """Return how many tokens lie in a part of the text, wholly or not."""
-        return bisect_left(self._starts, end) - bisect_right(self._ends, start)
-
-    def end_of(self, start: int, tokens: int, limit: int) -> int:
-        """Return where a part ends that begins at `start` and has so many tokens; `limit` at most, `start + 1` at least."""
-        following = bisect_right(self._ends, start) + tokens
-        if following >= len(self._starts):
-            return limit
-        return min(max(self._starts[following], start + 1), limit)

@@ -43,6 +43,14 @@ _GROUPS = {
         "serve": "serve",
     },
     "ledger": {"stats": "stats", "export": "export_ledger", "import": "import_ledger"},
+    "store": {
+        "list": "list_collections",
+        "stats": "stats",
+        "search": "search",
+        "export": "export_collection",
+        "copy": "copy",
+        "rollback": "rollback",
+    },
     "cron": {"add": "add", "list": "list_entries", "remove": "remove", "print": "print_entries"},
 }
 """A file each, with a function for every command, and one of the file's name for the group alone."""

@@ -159,6 +159,20 @@ def complete_files(incomplete: str) -> list[str]:
     return []
 
 
+def complete_stores(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the stores of the job file that is meant, and the database files of the folder."""
+    from asyncrun.cli._requests import only_job_file
+    from asyncrun.jobfile.files import read_store_names
+
+    found: list[str] = []
+    with suppress(AsyncrunError, OSError):
+        stated = context.params.get("file")
+        found += read_store_names(only_job_file(None if stated is None else str(stated), ""))
+    with suppress(OSError):
+        found += sorted(path.name for path in Path().glob("*.db"))
+    return [name for name in found if name.startswith(incomplete)]
+
+
 def complete_runs(incomplete: str) -> list[str]:
     """Return `latest` and the ids of the recorded runs that the nearest state folder holds, the latest first."""
     found = ["latest"] if "latest".startswith(incomplete) else []

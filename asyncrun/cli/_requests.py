@@ -13,6 +13,7 @@ from asyncrun.grammar.file_formats import STDOUT
 
 if TYPE_CHECKING:
     from asyncrun.app.request import Request, WrittenPath
+    from asyncrun.grammar.shard import Shard
     from asyncrun.jobfile.units import Threshold
     from asyncrun.jobs.run_options import RunOptions
 
@@ -64,6 +65,15 @@ def parse_part(flag: str, text: str | None) -> Threshold | None:
     return _parsed(flag, text, parse_threshold, "neither a count nor a percentage", THRESHOLDS)
 
 
+def parse_shard(text: str | None) -> Shard | None:
+    """Return the shard of `--shard 2/4`, None when it is not given. Raises UsageError."""
+    if text is None:
+        return None
+    from asyncrun.grammar import shard
+
+    return _parsed("--shard", text, shard.parse_shard, "not a shard", shard.SHARDS)
+
+
 def parse_names(text: str | None) -> tuple[str, ...]:
     """Return the names of a flag that takes several with commas between them.
 
@@ -93,20 +103,6 @@ def parse_if_running(word: str) -> tuple[bool, float]:
         raise UsageError(f"--if-running takes fail, skip or wait[=TIME], not {word!r}", hint="See asyncrun run --help.")
     forever = float("inf")
     return choice == "skip", 0.0 if choice != "wait" else (parse_time("--if-running wait", time or None) or forever)
-
-
-def refuse_later(*, rebuild: bool, executor: str | None) -> None:
-    """Refuse the flags of what is not built. Raises UsageError."""
-    from asyncrun.jobfile.unavailable import VALUES, not_yet
-
-    if rebuild:
-        what = VALUES["jobs", "*", "on_new_space"]["rebuild"]
-        raise UsageError(f"--rebuild: {not_yet(what)}", hint="Leave it out; for another embedder name another collection.")
-    if executor not in (None, "local"):
-        planned = VALUES["executor", "type"].get(executor or "")
-        raise UsageError(
-            f"--executor {executor}: {not_yet(planned) if planned else 'no such executor'}", hint="Use local: jobs run in this process."
-        )
 
 
 def check_target(options: GlobalOptions, output: str, state: Path, file: Path | None) -> None:

@@ -18,7 +18,7 @@ def clean(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
 ) -> int:
-    """Remove old traces, and what no job file here uses. That is vectors and answers; variables count as set now.
+    """Remove old traces, and what no job file here uses. That is vectors, answers and former generations; variables count as set now.
 
     Example: asyncrun clean jobs.yaml --older-than 7d --dry-run
     """

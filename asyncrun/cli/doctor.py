@@ -1,4 +1,4 @@
-"""`asyncrun doctor`: the environment, the settings and their sources, and whether every model answers."""
+"""`asyncrun doctor`: the environment, the settings and their sources, and whether every model and store answers."""
 
 from __future__ import annotations
 

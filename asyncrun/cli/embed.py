@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from asyncrun.cli._flags_and_completion import GlobalOptions
-from asyncrun.cli.run import Handlers
+from asyncrun.cli.run import Handlers, ShardFlag
 
 
 def embed(
@@ -22,10 +22,17 @@ def embed(
             "-e", "--embedder", metavar="NAME", show_envvar=False, envvar="ASYNCRUN_EMBEDDER", help="A provider, or provider/model."
         ),
     ] = "local",
-    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Keep the job as a job file, too.")] = None,
+    text: Annotated[str | None, typer.Option("--text", metavar="FIELD", help="The field to embed, or '{title}. {text}'.")] = None,
+    id_: Annotated[str | None, typer.Option("--id", metavar="FIELD", help="The field that names a row.")] = None,
+    metadata: Annotated[str | None, typer.Option("--metadata", metavar="F,F", help="Fields that rows keep.")] = None,
+    format_: Annotated[str | None, typer.Option("--format", metavar="NAME", help="What the files are; default: by ending.")] = None,
+    encoding: Annotated[str | None, typer.Option("--encoding", metavar="NAME", help="Of text files; default: UTF-8.")] = None,
+    delimiter: Annotated[str | None, typer.Option("--delimiter", metavar="CHAR", help="Between the fields of CSV.")] = None,
+    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Keep it as a job file; the state is there.")] = None,
+    shard: ShardFlag = None,
     handlers: Handlers = None,
 ) -> int:
-    """Embed files without a job file. Run again, it goes on. The state is in this folder, or beside FILE.
+    """Embed files without a job file. Run again, it goes on (state: .asyncrun/).
 
     Example: asyncrun embed notes.jsonl -o vectors.jsonl -e mistral
     """
@@ -33,14 +40,18 @@ def embed(
 
     from asyncrun.app.embed_command import check_embed, describe_embed, save_job_file
     from asyncrun.app.request import WrittenPath
-    from asyncrun.cli._requests import build_request, parse_names
+    from asyncrun.cli._requests import build_request, parse_names, parse_shard
     from asyncrun.cli.run import run_and_report
     from asyncrun.jobs.run_options import RunOptions
 
     folder = save.absolute().parent if save is not None else Path.cwd()
-    job = describe_embed(inputs, output, embedder, folder)
+    said = {"text": text, "id": id_, "format": format_, "encoding": encoding, "delimiter": delimiter}
+    reading: dict[str, str | tuple[str, ...]] = {key: value for key, value in said.items() if value is not None}
+    if metadata is not None:
+        reading["metadata"] = parse_names(metadata)
+    job = describe_embed(inputs, output, embedder, folder, reading)
     written_paths = () if save is None else (WrittenPath("--save", str(save)),)
-    chosen = RunOptions(handlers=parse_names(handlers))
+    chosen = RunOptions(shard=parse_shard(shard), handlers=parse_names(handlers))
     request = build_request(options, save or Path(job.title), [], run=chosen, text=job.text, written_paths=written_paths)
     check_embed(request)
     if save is not None:

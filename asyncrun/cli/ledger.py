@@ -69,7 +69,10 @@ def export_ledger(
 def import_ledger(
     options: GlobalOptions,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Portable ledgers, or outputs (.jsonl, .csv, .parquet) with text and embedding.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Portable ledgers, state folders, or outputs (.jsonl, .csv, .parquet) with text and embedding."
+        ),
     ],
     *,
     file: Annotated[str | None, typer.Option("-f", "--file", help="The job file.", show_default="asyncrun.yaml or jobs.yaml")] = None,
@@ -82,12 +85,12 @@ def import_ledger(
     from asyncrun.app.ledger_transfer import import_files
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.cli._requests import build_request, only_job_file
-    from asyncrun.ui.run_json import document
+    from asyncrun.ui.ledger_reports import imported_document, render_imported
 
     path = only_job_file(file, "ledger import FILE -f jobs.yaml")
     imported = import_files(build_request(options, path, [job] if job else []), files)
     if options.json:
-        print_document(document(taken=imported.taken, known=imported.known))
+        print_document(imported_document(imported))
     elif not options.quiet:
-        print_answer(f"{imported.taken:,} vectors and answers taken in, {imported.known:,} were there already")
+        print_answer(render_imported(imported))
     return 0

@@ -16,7 +16,7 @@ from asyncrun.cli._flags_and_completion import GlobalOptions, Variables, Words
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncrun.app.request import Request
+    from asyncrun.app.request import Request, WrittenPath
     from asyncrun.app.run import RunReport
     from asyncrun.ports import Progress
     from asyncrun.trace.views.styled_text import StyledText
@@ -41,18 +41,19 @@ IfRunning = Annotated[
 ]
 FromJob = Annotated[str | None, typer.Option("--from", metavar="JOB", help="Only this job and those that need it.")]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Only N items, into <name>.limit-N.<ext>.")]
+ShardFlag = Annotated[str | None, typer.Option("--shard", metavar="I/N", help="Only the part I of N, into <name>.shard-I-of-N.<ext>.")]
 Input = Annotated[str | None, typer.Option("--input", metavar="PATH|-", help="Read this instead, with one JOB.")]
 Output = Annotated[str | None, typer.Option("--output", metavar="PATH|-", help="Write this instead, with one JOB.")]
 MaxCost = Annotated[float | None, typer.Option(min=0, metavar="USD", help="Stop (4) before the call that passes it.")]
 MaxDelete = Annotated[str | None, typer.Option(metavar="N|N%", help="How many documents may leave a store.")]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Make the named jobs again, once.")]
-Rebuild = Annotated[bool, typer.Option("--rebuild", help="Fill collections anew for another embedder; not yet.")]
+Rebuild = Annotated[bool, typer.Option("--rebuild", help="New model or chunks: fill beside the old, then swap.")]
 FailFast = Annotated[
     bool, typer.Option("--fail-fast", show_envvar=False, envvar="ASYNCRUN_FAIL_FAST", help="One failure fails its job, others stop.")
 ]
 Executor = Annotated[
     str | None,
-    typer.Option(metavar="NAME", show_envvar=False, envvar="ASYNCRUN_EXECUTOR", help="Where jobs run: local; ray not yet."),
+    typer.Option(metavar="NAME", show_envvar=False, envvar="ASYNCRUN_EXECUTOR", help="Where calls run: local, processes, ray."),
 ]
 SummaryFile = Annotated[
     Path | None,
@@ -86,6 +87,7 @@ def run(
     if_running: IfRunning = "fail",
     from_job: FromJob = None,
     limit: Limit = None,
+    shard: ShardFlag = None,
     input_path: Input = None,
     output_path: Output = None,
     max_cost: MaxCost = None,
@@ -103,17 +105,14 @@ def run(
 
     Example: asyncrun run jobs.yaml ask
     """
-    from asyncrun.app.request import WrittenPath
-    from asyncrun.cli._requests import build_request, job_file, parse_if_running, parse_names, parse_part, parse_time, refuse_later
+    from asyncrun.cli import _requests as given
     from asyncrun.jobs.run_options import RunOptions
 
-    refuse_later(rebuild=rebuild, executor=executor)
-    file, jobs = job_file(words or [], "run jobs.yaml")
-    skip, wait = parse_if_running(if_running)
-    seconds = parse_time("--max-runtime", max_runtime)
+    file, jobs = given.job_file(words or [], "run jobs.yaml")
+    skip, wait = given.parse_if_running(if_running)
+    seconds = given.parse_time("--max-runtime", max_runtime)
     # What a job file says wins over the user config, not over a flag.
     from_config = {name for name in ("workers", "max_runtime") if options.sources.get(name) == "user config"}
-    files = {"--summary-file": summary_file, "--log-file": log_file}
     chosen = RunOptions(
         with_needs=not no_needs,
         workers=None if "workers" in from_config else workers,
@@ -123,18 +122,27 @@ def run(
         wait_for_lock=wait,
         from_job=from_job,
         limit=limit,
+        shard=given.parse_shard(shard),
         input=input_path,
         output=output_path,
         max_cost=max_cost,
-        max_delete=parse_part("--max-delete", max_delete),
+        max_delete=given.parse_part("--max-delete", max_delete),
         refresh=refresh,
+        rebuild=rebuild,
         fail_fast=fail_fast,
+        executor=executor,
         metrics_file=metrics_file,
-        handlers=parse_names(handlers),
+        handlers=given.parse_names(handlers),
     )
-    written_paths = tuple(WrittenPath(flag, str(path)) for flag, path in files.items() if path is not None)
-    request = build_request(options, file, jobs, var, chosen, written_paths=written_paths)
+    request = given.build_request(options, file, jobs, var, chosen, written_paths=_written_paths(summary_file, log_file))
     return run_and_report(request, options, skip=skip, summary_file=summary_file, log_file=log_file)
+
+
+def _written_paths(summary_file: Path | None, log_file: Path | None) -> tuple[WrittenPath, ...]:
+    from asyncrun.app.request import WrittenPath
+
+    files = (("--summary-file", summary_file), ("--log-file", log_file))
+    return tuple(WrittenPath(flag, str(path)) for flag, path in files if path is not None)
 
 
 def run_and_report(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Unpack
 
 import orjson
@@ -16,11 +15,11 @@ from asyncrun.callbacks.base import CallbackManager
 from asyncrun.embedders.base import BaseEmbedding
 from asyncrun.embedders.dialects import Dialect
 from asyncrun.embedders.interface import Empty, TooLong, merge_outcomes, no_vectors, renumber
-from asyncrun.embedders.reply_checks import Expected, ProvenReply, check_reply
+from asyncrun.embedders.reply_checks import Expected, ProvenReply, ReplyCheck
 from asyncrun.embedders.request_splitter import FIRST_ITEMS, Capacity, Part, Splitter
 from asyncrun.embedders.same_model import AnsweringModel
 from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
-from asyncrun.endpoints.replies import CallAnswer, CallFailure, DecodedReply, RepeatedRefusals
+from asyncrun.endpoints.replies import CallAnswer, CallFailure, RepeatedRefusals
 from asyncrun.packing import BatchLimits, TokensPerByte, byte_size
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
@@ -165,10 +164,10 @@ class HttpEmbedder(BaseEmbedding):
                     sent, sizes = [texts[position] for position in part.positions], splitter.sizes_of(part)
                     result = await endpoint.call(
                         orjson.dumps(self._dialect.write(sent, input_type, cut=cut)),
-                        partial(self._proven, sent),
+                        ReplyCheck(self._dialect, sent, self._expected, self._dimensions, endpoint.proven),
                         tokens=self._per_byte.mean * sum(sizes),
                         inputs=len(sent),
-                        used=lambda reply: reply.tokens,
+                        used=self._tokens,
                         divisible=len(sent) > 1 and not self.keeps_together,
                     )
                     outcome = (
@@ -192,19 +191,18 @@ class HttpEmbedder(BaseEmbedding):
             if len(text) > most
         }
 
-    def _proven(self, texts: Sequence[str], decoded: DecodedReply) -> ProvenReply:
-        """Return the proven vectors of a reply to these texts, without its count of tokens where the server counts characters."""
-        rows = self._dialect.read(decoded.document)
-        reply = check_reply(self.endpoint, decoded, rows, texts, self._expected, dimensions=self._dimensions)
+    def _tokens(self, reply: ProvenReply) -> int | None:
+        """Return the tokens of a reply, None from the moment on when the server is seen to count characters."""
         if "characters" in reply.warnings:
             self._counts_characters = True
             self._per_byte = TokensPerByte()
-        return replace(reply, tokens=None) if self._counts_characters else reply
+        return None if self._counts_characters else reply.tokens
 
     def _answered(self, result: CallAnswer[ProvenReply], part: Part, splitter: Splitter) -> Embedded:
         """Return what an answer to a part holds, and learn from it."""
         endpoint, reply, proof = self.endpoint, result.value, result.value.proof
-        usage = replace(result.usage, tokens=reply.tokens or 0, cost=self._cost(reply))
+        tokens = self._tokens(reply)
+        usage = replace(result.usage, tokens=tokens or 0, cost=self._cost(reply, tokens))
         if (error := self._answering_model.mismatch(reply.model, endpoint)) is not None:
             return no_vectors((), usage, result.waits, error)
         endpoint.proven = True
@@ -212,11 +210,12 @@ class HttpEmbedder(BaseEmbedding):
         self._dimensions = proof.dimensions
         size = sum(splitter.sizes_of(part))
         self._capacity = replace(self._capacity, answered=max(self._capacity.answered, size))
-        if reply.tokens:
-            self._per_byte.add(tokens=reply.tokens, size=size)
+        if tokens:
+            self._per_byte.add(tokens=tokens, size=size)
         failed = splitter.answered(part, proof.rejected, successes=endpoint.circuit.successes)
         failures = tuple(EmbedFailure(index, reason, proof.rejected[index]) for index, reason in failed.items())
-        return Embedded(proof.vectors, proof.positions, failures, usage=usage, waits=result.waits, model=reply.model)
+        spent, made_by = result.waits, result.worker
+        return Embedded(proof.vectors, proof.positions, failures, usage=usage, waits=spent, model=reply.model, worker=made_by)
 
     def _failed(self, result: CallFailure, part: Part, splitter: Splitter) -> Embedded:
         """Return what a call without an answer means for the texts of its part, and learn from it."""
@@ -252,10 +251,10 @@ class HttpEmbedder(BaseEmbedding):
                 self._warned.add(kind)
                 self._warn(f"{self.endpoint.host}: {self.endpoint.shown(sentence)}")
 
-    def _cost(self, reply: ProvenReply) -> float | None:
-        if reply.cost is not None or self.price_per_million_tokens is None or reply.tokens is None:
+    def _cost(self, reply: ProvenReply, tokens: int | None) -> float | None:
+        if reply.cost is not None or self.price_per_million_tokens is None or tokens is None:
             return reply.cost
-        return cost_of(reply.tokens, self.price_per_million_tokens)
+        return cost_of(tokens, self.price_per_million_tokens)
 
     async def renew_connections(self) -> None:
         """Close the connections that are open, as after the machine was suspended; requests under way keep theirs."""

@@ -138,4 +138,5 @@ def merge_outcomes(parts: Sequence[Embedded]) -> Embedded:
         sum(part.comparison_tokens for part in parts),
         next((part.error for part in parts if part.error is not None), None),
         next((part.model for part in parts if part.model is not None), None),
+        ", ".join(dict.fromkeys(part.worker for part in parts if part.worker)) or None,
     )

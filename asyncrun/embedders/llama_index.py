@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Unpack
+import pickle
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Unpack
 
 import orjson
 
@@ -19,6 +23,10 @@ from asyncrun.http import Streaming
 from asyncrun.llama_index_classes import ClassKind, read_options
 from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType, Space
+
+if TYPE_CHECKING:
+    from asyncrun.endpoints.worker_call import WorkerEndpoint
+    from asyncrun.ports import WorkerPart
 
 _EMBEDDING = ClassKind(
     base="llama_index.core.base.embeddings.base.BaseEmbedding",
@@ -67,6 +75,7 @@ class LlamaIndexEmbedding(HttpEmbedder):
         # Not into `args`, which are a part of the space and are kept: the key is among them here.
         given = {**args, **{name: value for name, value in named.items() if value is not None}}
         endpoint = _ThreadEndpoint(f"http://{chosen.cls.__name__}", auth, rest, lambda shown: chosen.make(given, shown))
+        endpoint.made_with = {"options": options, "model": model, "api_key": api_key, "timeout": endpoint.timeout}
         whole = Space(self.provider, path, dimensions, input_type, {**args, "model_name": model}, None, space)
         super().__init__(
             Service(
@@ -97,13 +106,34 @@ class _Dialect:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class _ClassPart:
+    """The class as a worker makes it, in threads of its own. A key is among its arguments, which are pickled."""
+
+    arguments: bytes = field(repr=False)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[WorkerEndpoint]:
+        """Make it, in the worker."""
+        from asyncrun.endpoints.worker_call import WorkerEndpoint
+
+        async with LlamaIndexEmbedding(**pickle.loads(self.arguments)) as embedder:  # noqa: S301  # our own words
+            yield WorkerEndpoint(embedder.endpoint)
+
+
 class _ThreadEndpoint(Endpoint):
     """Has requests answered by an instance of the class, which is made for the first one, in threads of this process."""
+
+    made_with: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, url: str, auth: Mapping[str, str], options: EndpointOptions, make: Callable[[Callable[[str], str]], Any]) -> None:
         super().__init__(url, auth, options)
         self._make = make
         self._instance: Any = None
+
+    def worker_part(self) -> WorkerPart:
+        """Return what makes the class on a worker."""
+        return _ClassPart(pickle.dumps(self.made_with))
 
     def instance(self) -> Any:
         """Return the instance. Raises ArgumentError when the class does not take its arguments."""

@@ -24,7 +24,7 @@ from asyncrun.embedders.tokenizer import MiniLMTokenizer
 from asyncrun.errors import ArgumentError
 from asyncrun.packing import BatchLimits
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
-from asyncrun.usage import Usage, Waits
+from asyncrun.usage import Usage, Waits, usable_processors
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
@@ -148,13 +148,6 @@ class LocalEmbedding(BaseEmbedding):
             await asyncio.to_thread(threads.pool.shutdown)
         self._model.unload()
         await super().aclose()
-
-
-def usable_processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "process_cpu_count"):
-        return os.process_cpu_count() or 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(slots=True, eq=False)

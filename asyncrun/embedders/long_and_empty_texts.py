@@ -12,6 +12,7 @@ import numpy as np
 
 from asyncrun.embedders.interface import Empty, TooLong, no_vectors
 from asyncrun.endpoints.classify import stated_sizes
+from asyncrun.escape import is_utf8
 from asyncrun.packing import byte_size
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, EmbedFailure
@@ -40,7 +41,7 @@ def find_sendable(texts: Sequence[str], on_empty: Empty) -> tuple[list[int], lis
         if not text or text.isspace():
             reason = "skipped" if on_empty == "skip" else "empty"
             failures.append(EmbedFailure(position, reason, "the text is empty", attempts=0))
-        elif not _is_unicode(text):
+        elif not is_utf8(text):
             failures.append(EmbedFailure(position, "bad_text", "the text holds half a surrogate pair, which is not Unicode", attempts=0))
         else:
             ready.append(position)
@@ -60,16 +61,6 @@ def key_text(sent: str, on_too_long: TooLong, max_tokens: int | None) -> str:
     if on_too_long == "fail" or byte_size(sent) <= limit:
         return sent
     return f"\x00{on_too_long}:{max_tokens or ''}\x00{sent}"
-
-
-def _is_unicode(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)

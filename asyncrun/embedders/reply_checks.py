@@ -6,14 +6,13 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pybase64
 
 from asyncrun.aio.retry import FailureClass
-from asyncrun.endpoints.endpoint import Endpoint
-from asyncrun.endpoints.replies import BadReplyError, DecodedReply, bad_reply
+from asyncrun.endpoints.replies import BadReplyError, DecodedReply
 from asyncrun.packing import byte_size
 
 if TYPE_CHECKING:
@@ -171,6 +170,13 @@ class ReplyRows:
     warnings: tuple[str, ...] = ()
 
 
+class Reads(Protocol):
+    """What of a dialect is needed here."""
+
+    def read(self, document: Any) -> ReplyRows:
+        """Return the rows of a decoded reply. Raises BadReplyError when it has another shape."""
+
+
 @dataclass(frozen=True, slots=True)
 class Expected:
     """What was asked for: `model` is None where an answer may name it otherwise, `whole` says that no text should be cut."""
@@ -191,23 +197,39 @@ class ProvenReply:
     warnings: Mapping[str, str]
 
 
-def check_reply(
-    endpoint: Endpoint, reply: DecodedReply, rows: ReplyRows, texts: Sequence[str], expected: Expected, *, dimensions: int | None
-) -> ProvenReply:
-    """Return the proven vectors of a reply to these texts, each of so many dimensions (None: not known), and what is odd about it.
+@dataclass(frozen=True, slots=True, eq=False)
+class ReplyCheck:
+    """Reads and proves the reply to some texts, wherever it has come to.
 
-    A usage that counts characters is taken away: neither a limit nor a bill can be reckoned with characters. Raises BadReplyError or
-    RequestError when there is no such vector.
+    Attributes:
+        dialect: Finds the vectors in it.
+        texts: What was sent.
+        expected: What was asked for.
+        dimensions: How many numbers a vector must have; None: not known.
+        proven: Whether the endpoint has answered as it should before.
     """
-    proof = prove(rows.vectors, rows.indexes, len(texts), dimensions)
-    if not proof.positions:
-        # Several vectors of one other size are another model's. So is a single one before the first success; later it may be an accident.
-        mistaken = len(proof.other_dimensions) == 1 and (len(texts) > 1 or not endpoint.proven)
-        failure = FailureClass.CONFIG if mistaken else FailureClass.BAD_RESPONSE
-        raise bad_reply(endpoint, next(iter(proof.rejected.values())), failure)
-    tokens = rows.tokens if rows.tokens is not None else reply.tokens
-    warnings = {**dict(_odd_rows(rows, proof.vectors, expected)), **dict(_odd_usage(tokens, texts, whole=expected.whole))}
-    return ProvenReply(proof, None if "characters" in warnings else tokens, reply.cost, rows.model, warnings)
+
+    dialect: Reads
+    texts: Sequence[str]
+    expected: Expected
+    dimensions: int | None
+    proven: bool
+
+    def __call__(self, reply: DecodedReply) -> ProvenReply:
+        """Return the proven vectors of a reply, and what is odd about it. Raises BadReplyError when there is no such vector.
+
+        A usage that counts characters is taken away: neither a limit nor a bill can be reckoned with characters.
+        """
+        rows, texts = self.dialect.read(reply.document), self.texts
+        proof = prove(rows.vectors, rows.indexes, len(texts), self.dimensions)
+        if not proof.positions:
+            # Several vectors of one other size are another model's. So is a single one before the first success; later it may be an
+            # accident.
+            mistaken = len(proof.other_dimensions) == 1 and (len(texts) > 1 or not self.proven)
+            raise BadReplyError(next(iter(proof.rejected.values())), FailureClass.CONFIG if mistaken else FailureClass.BAD_RESPONSE)
+        tokens = rows.tokens if rows.tokens is not None else reply.tokens
+        warnings = {**dict(_odd_rows(rows, proof.vectors, self.expected)), **dict(_odd_usage(tokens, texts, whole=self.expected.whole))}
+        return ProvenReply(proof, None if "characters" in warnings else tokens, reply.cost, rows.model, warnings)
 
 
 def _odd_rows(rows: ReplyRows, vectors: Vectors, expected: Expected) -> Iterator[tuple[str, str]]:

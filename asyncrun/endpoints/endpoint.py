@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 from asyncrun import http
 from asyncrun.aio.attempts import AttemptCounts, with_retries
 from asyncrun.aio.limiter import Limiter
-from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limits
+from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limits, StatedLimit
 from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.aio.worker_state import time_spent_on, waiting
 from asyncrun.clock import Clock, SystemClock
@@ -32,20 +32,22 @@ from asyncrun.endpoints.replies import (
     DecodedReply,
     RequestError,
     bad_reply,
+    meaning_of,
     not_reached,
     read_reply,
 )
-from asyncrun.errors import ArgumentError, AsyncrunError, MissingExtraError, OutageError
+from asyncrun.errors import ArgumentError, AsyncrunError, MissingExtraError
 from asyncrun.escape import printable
-from asyncrun.humanize import counted
 from asyncrun.redact import Redactor
 from asyncrun.transport_faults import TransportError
 
 if TYPE_CHECKING:
     from asyncrun.endpoints.streamed_call import StreamedCall
     from asyncrun.http import Client
+    from asyncrun.ports import Executor, WorkerPart
 
 T = TypeVar("T")
+Read = Callable[[DecodedReply], T]
 LONGEST_MESSAGE = 200
 """Characters of a server's words that are shown."""
 MAX_WORKERS = 64
@@ -90,6 +92,8 @@ class _Connections:
 class Endpoint:
     """Sends to one address. `proven` is set when it has answered as it should for the first time.
 
+    With an `executor` attempts are made on its workers, but for streamed ones. `learn` is told the limits that replies state.
+
     Args:
         url: Where requests go.
         auth: The header that carries the key.
@@ -100,7 +104,6 @@ class Endpoint:
 
     def __init__(self, url: str, auth: Mapping[str, str], options: EndpointOptions) -> None:
         check_address(url)
-        given = url if urlsplit(url).username else ""
         self.url, self.headers = keys_in_headers(url, {**auth, **options.get("headers", {})})
         for name, value in self.headers.items():
             if not (name + value).isascii() or not (name + value).isprintable():
@@ -119,9 +122,11 @@ class Endpoint:
         if not (isinstance(self.timeout, int | float) and self.timeout > 0):
             raise ArgumentError(f"the timeout is {self.timeout!r}, and must be more than 0 seconds")
         self.proven = False
+        self.executor: Executor | None = None
+        self.learn: Callable[[Mapping[str, StatedLimit]], None] = self.limiter.learn
         self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = WeakKeyDictionary()
-        self._secrets = frozenset([*self.headers.values(), given])
-        self._redactor = Redactor(self._secrets)
+        self.secrets = frozenset([*self.headers.values(), url if urlsplit(url).username else ""])
+        self._redactor = Redactor(self.secrets)
 
     @property
     def host(self) -> str:
@@ -131,21 +136,22 @@ class Endpoint:
     @property
     def workers(self) -> int:
         """Return how many requests are to be in flight, as far as is known."""
-        return min(self.limiter.limits.concurrency or DEFAULT_CONCURRENCY, MAX_WORKERS)
+        most = MAX_WORKERS if self.executor is None else self.executor.slots
+        return min(self.limiter.limits.concurrency or DEFAULT_CONCURRENCY, most)
 
     def shown(self, words: str) -> str:
         """Return a server's words on one line, short, without secrets."""
         return printable(self._redactor.beginning(words, 10 * LONGEST_MESSAGE), LONGEST_MESSAGE)
 
-    def hide_secrets_of(self, others: Iterable[Endpoint]) -> None:
-        """Show the secrets of other endpoints as little as those of this one."""
-        self._secrets |= {secret for other in others for secret in other._secrets}
-        self._redactor = Redactor(self._secrets)
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Show these, such as the secrets of other endpoints, as little as its own."""
+        self.secrets |= {*secrets}
+        self._redactor = Redactor(self.secrets)
 
     async def call(
         self,
         body: bytes,
-        read: Callable[[DecodedReply], T],
+        read: Read[T],
         *,
         tokens: float,
         inputs: int = 1,
@@ -157,7 +163,7 @@ class Endpoint:
 
         Args:
             body: The request's JSON.
-            read: Reads a decoded reply; raises BadReplyError or RequestError when it is no answer.
+            read: Reads a decoded reply, and pickles; raises BadReplyError or RequestError when it is no answer.
             tokens: What one attempt is expected to use.
             inputs: How many texts it carries.
             used: Says how many tokens the answer really used, None if it does not tell.
@@ -165,14 +171,9 @@ class Endpoint:
             streamed: How the reply is read while it comes; None: as a whole.
         """
         counts = AttemptCounts()
-        attempt: Callable[[int], Awaitable[T]] = partial(self._attempt, body, read, divisible and self.proven)
-        if streamed is not None:
-            from asyncrun.endpoints.streamed_call import attempt_streamed  # most runs stream nothing
-
-            attempt = partial(attempt_streamed, self, body, read, streamed)
         send = partial(
             with_retries,
-            attempt,
+            self._choose(body, read, divisible and self.proven, streamed),
             budget=self.budget,
             circuit=self.circuit,
             limiter=self.limiter,
@@ -180,45 +181,62 @@ class Endpoint:
             rng=self.rng,
             tokens=tokens,
             inputs=inputs,
-            classify=_meaning,
+            classify=meaning_of,
             used=used,
             counts=counts,
         )
         try:
             if not self.proven:
                 try:
-                    return CallAnswer(await send(policy=self._first_policy()), counts.usage, counts.waits)
+                    return CallAnswer(await send(policy=self._first_policy()), counts.usage, counts.waits, counts.worker)
                 except RequestError as error:
                     if self._is_enough(error, counts):
                         raise
-            return CallAnswer(await send(policy=self.policy), counts.usage, counts.waits)
+            return CallAnswer(await send(policy=self.policy), counts.usage, counts.waits, counts.worker)
         except RequestError as error:
             # Its frames hold each other, and the request's body: 60 MB of a long text would stay until the next collection.
             traceback.clear_frames(error.__traceback__)
-            fatal = self._fatal(error, counts)
+            fatal = error.about_endpoint(key_sent=bool(self.headers), proven=self.proven, attempts=counts.attempts)
             return CallFailure(str(error), error.verdict, counts.usage, counts.waits, fatal)
         except AsyncrunError as error:
             return CallFailure(str(error), Verdict(FailureClass.TRANSIENT, error.message), counts.usage, counts.waits, error)
 
+    def _choose(self, body: bytes, read: Read[T], divisible: bool, streamed: StreamedCall | None) -> Callable[[int], Awaitable[T]]:
+        if streamed is not None:
+            from asyncrun.endpoints.streamed_call import attempt_streamed  # most runs stream nothing
+
+            return partial(attempt_streamed, self, body, read, streamed)
+        if self.executor is not None and (part := self.worker_part()) is not None:
+            from asyncrun.endpoints.worker_call import attempt_on_worker
+
+            return partial(attempt_on_worker, self, body, read, divisible, executor=self.executor, part=part)
+        return partial(self.attempt, body, read, divisible)
+
     async def exchange(self, body: bytes | None, url: str | None = None, *, streaming: http.Streaming | None = None) -> DecodedReply:
         """Send once, or ask (GET) without a body; `url` is another address of the same server. Raises RequestError."""
-        client, connecting = await self._client(), partial(time_spent_on, "connect")
-        where = url or self.url
+        client, wait = await self._client(), partial(time_spent_on, "connect")
         try:
-            reply = await http.send(client, where, body, self.headers, timeout=self.timeout, connecting=connecting, streaming=streaming)
+            reply = await http.send(client, url or self.url, body, self.headers, timeout=self.timeout, connecting=wait, streaming=streaming)
         except TransportError as error:
             raise not_reached(self, error) from error
-        self.limiter.learn(stated_limits(reply.headers, self.clock.now()))
+        self.learn(stated_limits(reply.headers, self.clock.now()))
         with time_spent_on("decode"):
             return read_reply(self, reply)
 
-    async def _attempt(self, body: bytes, read: Callable[[DecodedReply], T], divisible: bool, _: int) -> T:
+    def worker_part(self) -> WorkerPart | None:
+        """Return what makes attempts for this endpoint on a worker, None where they are made here whatever the executor is."""
+        from asyncrun.endpoints.worker_call import EndpointPart
+
+        return EndpointPart.of(self) if type(self) is Endpoint else None
+
+    async def attempt(self, body: bytes, read: Read[T], divisible: bool, _: int = 1) -> T:
+        """Send once and return what `read` makes of the reply. Raises RequestError; of `divisible` texts that took too long it says so."""
         try:
             reply = await self.exchange(body)
             with time_spent_on("decode"):
                 return read(reply)
         except BadReplyError as error:
-            raise bad_reply(self, str(error)) from error
+            raise bad_reply(self, error) from error
         except RequestError as error:
             if divisible and error.timed_out:
                 error.verdict = replace(error.verdict, failure=FailureClass.TOO_SLOW)
@@ -232,15 +250,6 @@ class Endpoint:
         """Tell whether the first request is not sent again after it was refused, whatever attempts are left."""
         given_up = self.policy.stop_if_unreachable and not error.reached
         return error.verdict.failure is not FailureClass.TRANSIENT or given_up or counts.failures >= self.policy.attempts
-
-    def _fatal(self, error: RequestError, counts: AttemptCounts) -> AsyncrunError | None:
-        """Return the error of a run that a refusal amounts to, None where it may be about the request."""
-        fatal = error.about_endpoint(key_sent=bool(self.headers))
-        if fatal is None and error.verdict.failure is FailureClass.TRANSIENT and not self.proven:
-            fatal = OutageError(f"{error} ({counted(counts.attempts, 'attempt')})")
-        if fatal is not None:
-            fatal.__cause__ = error
-        return fatal
 
     async def renew_connections(self) -> None:
         """Close the running loop's connections, as after a suspension: new requests make new ones, those under way keep theirs."""
@@ -290,9 +299,3 @@ class Endpoint:
             # Importing the client and reading the CA bundle take a tenth of a second: not on the loop.
             connections.client = asyncio.ensure_future(asyncio.to_thread(http.build_client, concurrency, http2=self.http2))
         return await asyncio.shield(connections.client)
-
-
-def _meaning(error: Exception) -> tuple[FailureClass, float | None]:
-    if isinstance(error, RequestError):
-        return error.verdict.failure, error.hint
-    raise error

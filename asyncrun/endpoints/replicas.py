@@ -58,7 +58,7 @@ class Replicas(Generic[M]):
         self.all = tuple(Replica(model) for model in models)
         self._warn = warn
         for model in models:
-            model.endpoint.hide_secrets_of([other.endpoint for other in models])
+            model.endpoint.hide(secret for other in models for secret in other.endpoint.secrets)
 
     @property
     def models(self) -> list[M]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import orjson
@@ -13,9 +14,10 @@ from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints.address import host_of
 from asyncrun.endpoints.classify import Verdict, classify
 from asyncrun.endpoints.rate_headers import wait_hint
-from asyncrun.errors import AsyncrunError, AuthError, EndpointError, QuotaError
+from asyncrun.errors import AsyncrunError, AuthError, EndpointError, OutageError, QuotaError
 from asyncrun.escape import strip_markup
 from asyncrun.http import Reply
+from asyncrun.humanize import counted
 from asyncrun.redact import LONGEST_WRITTEN
 from asyncrun.transport_faults import TransportError, TransportFault
 from asyncrun.usage import Usage, Waits
@@ -40,7 +42,11 @@ MOST_TOKENS = 10**12
 
 
 class BadReplyError(Exception):
-    """A reply of which nothing can be believed; the sentence says why."""
+    """A reply of which nothing can be believed; the sentence says why, and `failure` what that means."""
+
+    def __init__(self, message: str, failure: FailureClass = FailureClass.BAD_RESPONSE) -> None:
+        super().__init__(message)
+        self.failure = failure
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,11 +64,15 @@ class DecodedReply:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CallAnswer(Generic[T]):
-    """A call that was answered: `value` is what was read from the reply. `usage` counts requests, not tokens."""
+    """A call that was answered: `value` is what was read from the reply, `worker` the one of an executor that has read it, if any.
+
+    `usage` counts requests, not tokens.
+    """
 
     value: T
     usage: Usage
     waits: Waits
+    worker: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,14 +109,32 @@ class RequestError(Exception):
         self.reached = reached
         self.timed_out = timed_out
 
-    def about_endpoint(self, *, key_sent: bool) -> AsyncrunError | None:
-        """Return the error of a run when the refusal is about the endpoint whatever was sent, None when it may be about this request."""
-        failure = self.verdict.failure
-        if failure is FailureClass.AUTH:
-            return AuthError(str(self), hint=None if key_sent else _NO_KEY)
-        if failure is FailureClass.QUOTA:
-            return QuotaError(f"billing or quota, not speed: {self}")
-        return EndpointError(str(self)) if failure is FailureClass.CONFIG else None
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Have it made anew with all that it says, in another process."""
+        said: dict[str, Any] = {"hint": self.hint, "reached": self.reached, "status": self.status, "timed_out": self.timed_out}
+        return partial(RequestError, **said), (str(self), self.verdict)
+
+    def about_endpoint(self, *, key_sent: bool, proven: bool, attempts: int) -> AsyncrunError | None:
+        """Return the error of a run when the refusal is about the endpoint whatever was sent, None when it may be about this request.
+
+        One that has answered nothing so far, in so many attempts, is down.
+        """
+        errors = {
+            FailureClass.AUTH: AuthError(str(self), hint=None if key_sent else _NO_KEY),
+            FailureClass.QUOTA: QuotaError(f"billing or quota, not speed: {self}"),
+            FailureClass.CONFIG: EndpointError(str(self)),
+            FailureClass.TRANSIENT: None if proven else OutageError(f"{self} ({counted(attempts, 'attempt')})"),
+        }
+        if (error := errors.get(self.verdict.failure)) is not None:
+            error.__cause__ = self
+        return error
+
+
+def meaning_of(error: Exception) -> tuple[FailureClass, float | None]:
+    """Return what a refusal means, and how many seconds the server asks to wait; anything else is raised."""
+    if isinstance(error, RequestError):
+        return error.verdict.failure, error.hint
+    raise error
 
 
 def not_reached(endpoint: Endpoint, error: TransportError) -> RequestError:
@@ -134,9 +162,10 @@ def read_reply(endpoint: Endpoint, reply: Reply) -> DecodedReply:
     return DecodedReply(document, _cost(reply), _tokens(reply))
 
 
-def bad_reply(endpoint: Endpoint, words: str, failure: FailureClass = FailureClass.BAD_RESPONSE) -> RequestError:
+def bad_reply(endpoint: Endpoint, error: BadReplyError) -> RequestError:
     """Return the refusal that an answer of status 200 amounts to, which is not what was asked for."""
-    return RequestError(f"{endpoint.host} answers 200, but {endpoint.shown(words)}", Verdict(failure, words), status=200)
+    words = str(error)
+    return RequestError(f"{endpoint.host} answers 200, but {endpoint.shown(words)}", Verdict(error.failure, words), status=200)
 
 
 def _refusal(endpoint: Endpoint, reply: Reply, document: Any) -> RequestError:

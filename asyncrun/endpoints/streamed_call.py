@@ -60,7 +60,7 @@ async def attempt_streamed(endpoint: Endpoint, body: bytes, read: Callable[[Deco
                 reader.add_whole(reply.document)
             return read(reply)
         except BadReplyError as error:
-            raise bad_reply(endpoint, str(error)) from error
+            raise bad_reply(endpoint, error) from error
     except RequestError as error:
         if reader.begun:
             raise _broken_off(error) from error

@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterator, Sequence
 from asyncrun.grammar.file_formats import input_format
 from asyncrun.jobfile.entries import JobEntry, Parts
 from asyncrun.jobfile.field_types import Model
-from asyncrun.jobfile.input_checks import input_path
+from asyncrun.jobfile.input_checks import check_reading, input_path
 from asyncrun.jobfile.input_output import LLAMA_INDEX
 from asyncrun.jobfile.jobs import Chunking, setting_of
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.output_checks import check_format
 from asyncrun.jobfile.sections import (
+    EXECUTOR_KEYS,
     EmbedderConfig,
     EndpointConfig,
     ExecutorConfig,
@@ -32,8 +33,15 @@ MODEL_NEEDED = frozenset(
 """The providers that cannot be asked without the name of a model; the others have one to go by, or serve one alone."""
 LOCAL_KEYS = frozenset({"provider", "model", "dimensions", "document_prefix", "query_prefix", "space", "batch", "on_too_long", "on_empty"})
 """The keys that the provider local looks at: nobody is asked, so there is no address, no key, no limit and no price."""
-STORE_KEYS = {"sqlite": frozenset({"type", "path"}), "llama-index": frozenset({"type", "path", "options", "url", "api_key"})}
+STORE_KEYS = {
+    "sqlite": frozenset({"type", "path"}),
+    "lancedb": frozenset({"type", "path"}),
+    "qdrant": frozenset({"type", "url", "api_key"}),
+    "llama-index": frozenset({"type", "path", "options", "url", "api_key"}),
+}
 """The keys that a type of store looks at; a type that is not here takes them all."""
+VECTORS_ALONE = frozenset({"qdrant", "llama-index"})
+"""The types of stores that know no words."""
 
 
 def check_names(entries: Sequence[JobEntry], findings: Findings) -> None:
@@ -81,10 +89,10 @@ def check_llm(llm: LlmConfig, path: KeyPath, names: Names, findings: Findings) -
         findings.add(path, "missing", "a model's name, such as gpt-4o-mini", missing="model")
 
 
-def check_executor(executor: ExecutorConfig, findings: Findings) -> None:
-    """An address and processes belong to an executor elsewhere."""
-    if executor.type == "local":
-        _check_unused(executor, frozenset({"type"}), "the executor local", ("executor",), findings)
+def check_executor(executor: ExecutorConfig, names: Names, findings: Findings) -> None:
+    """What the executor needs is installed, and its keys are those of its type."""
+    names.check("executors", "executor", executor.type, ("executor", "type"), findings)
+    _check_unused(executor, EXECUTOR_KEYS[executor.type], f"the executor {executor.type}", ("executor",), findings)
 
 
 def _check_unused(model: Model, used: Collection[str], owner: str, path: KeyPath, findings: Findings) -> None:
@@ -119,8 +127,9 @@ def check_parts(entries: Sequence[JobEntry], names: Names, findings: Findings) -
             check_store(store, entry.path("store"), names, findings)
         given = entry.job.input
         names.check("readers", "format", given.format, entry.path("input", "format"), findings, extra=("auto", LLAMA_INDEX))
-        for position, path in enumerate(given.paths if given.format == "auto" else ()):
+        for position, path in enumerate(given.paths if given.format == "auto" and given.sql is None else ()):
             names.check_extra("readers", input_format(path) or "", input_path(entry, position, findings), findings)
+        check_reading(entry, findings)
         chunk: Chunking | None = setting_of(entry.job, "chunk")
         if chunk is not None:
             names.check("chunkers", "way to cut", chunk.by, entry.path("chunk", "by"), findings)

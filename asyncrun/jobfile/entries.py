@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -62,6 +62,10 @@ class JobEntry:
         if rest and rest[0] in self.inherited:
             return ("defaults", *rest)
         return ("jobs", self.position, *rest)
+
+    def leaving_out(self, left_out: Callable[[str], bool]) -> JobEntry:
+        """Return the entry, whose input's globs pass over the real paths that `left_out` says yes to."""
+        return self if self.job is None else replace(self, job=self.job.model_copy(update={"input": self.job.input.leaving_out(left_out)}))
 
     def with_keys(self, keys: Keys) -> JobEntry:
         """Return the entry with the keys of what its job uses, and with what becomes of empty texts in its kind."""

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from asyncrun.errors import JobFileError, Mistake, Place
 from asyncrun.jobfile.mistakes import Findings, suggest, with_lines
 from asyncrun.jobfile.yaml_parser import compose
-from asyncrun.jobfile.yaml_tree import KeyPath, Listing, Scalar, Table, child
+from asyncrun.jobfile.yaml_tree import KeyPath, Listing, Scalar, Table, child, children
 
 MAX_BYTES = 1_000_000
 """The longest job file that is read; a thousand jobs are a tenth of it."""
@@ -72,6 +72,13 @@ def read_job_names(path: Path) -> list[str]:
     jobs = child(root, "jobs") if root is not None else None
     names = (child(item, "name") for item in jobs.items) if isinstance(jobs, Listing) else ()
     return [name.text for name in names if isinstance(name, Scalar)]
+
+
+def read_store_names(path: Path) -> list[str]:
+    """Return the names of the stores, in the file's order. Raises JobFileError when the file cannot be read as YAML."""
+    root, _ = compose(load_text(path), str(path))
+    stores = child(root, "stores") if root is not None else None
+    return [str(name) for name, _ in children(stores)] if isinstance(stores, Table) else []
 
 
 def is_job_file(path: Path) -> bool:

@@ -6,10 +6,10 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from asyncrun.errors import StorageError, UsageError
-from asyncrun.grammar.file_formats import STDIN, input_format
+from asyncrun.grammar.file_formats import DELIMITED, ENCODED, STDIN, find_zstd, input_format
 from asyncrun.grammar.globs import Glob, is_glob, parse_exclude, parse_glob
 from asyncrun.grammar.template import parse_template
 from asyncrun.jobfile.entries import JobEntry
@@ -54,12 +54,29 @@ def parse_excluded(given: InputConfig, root: Path) -> Callable[[str], bool]:
     return parse_exclude(tuple(text for text in given.exclude if _excludes(text, root)), real(root))
 
 
-def input_matcher(given: InputConfig, root: Path) -> Callable[[Path], bool]:
-    """Return what tells whether a real path, there or not yet, is one of an input."""
+def is_of_any_kind(text: str) -> bool:
+    """Tell whether a glob takes files whatever they are called, as `docs/**/*` does."""
+    return is_glob(text) and not PurePath(text).name.strip("*")
+
+
+def is_whole_folder(text: str, root: Path) -> bool:
+    """Tell whether a glob takes whatever lies beside the job file, as `**/*` does."""
+    glob = find_glob(text, root) if is_of_any_kind(text) else None
+    return glob is not None and real(root).is_relative_to(glob.folder)
+
+
+def input_matcher(given: InputConfig, root: Path, without: Callable[[str], bool] = lambda _: False) -> Callable[[Path], bool]:
+    """Return what tells whether a real path, there or not yet, is one of an input; globs that `without` says yes to do not count."""
     named = {real(root / text) for text in given.paths if text != STDIN}
-    globs = [glob for text in given.paths if is_glob(text) and (glob := find_glob(text, root)) is not None]
+    patterns = [text for text in given.paths if is_glob(text) and not without(text)]
+    globs = [glob for text in patterns if (glob := find_glob(text, root)) is not None]
     excluded = parse_excluded(given, root)
     return lambda path: (path in named or any(glob.covers(str(path)) for glob in globs)) and not excluded(str(path))
+
+
+def taken_outputs(given: InputConfig, root: Path) -> Callable[[Path], bool]:
+    """Return what tells whether an input takes what another job writes: not by a glob for whatever lies beside the job file."""
+    return input_matcher(given, root, lambda text: is_whole_folder(text, root))
 
 
 def input_path(entry: JobEntry, position: int, findings: Findings) -> KeyPath:
@@ -118,7 +135,7 @@ def check_inputs(entry: JobEntry, root: Path, written: frozenset[Path], names: N
         if text == STDIN or findings.knows(path):
             continue
         found = input_format(text)
-        if given.format == "auto" and found is not None and not names.knows("readers", found):
+        if given.format == "auto" and given.sql is None and found is not None and not names.knows("readers", found):
             findings.add_gap("part", path, f"reading {found} is not in this version yet", ", ".join(names.built("readers")))
             continue
         node = findings.node(path)
@@ -127,11 +144,33 @@ def check_inputs(entry: JobEntry, root: Path, written: frozenset[Path], names: N
         if problem is not None:
             message, allowed, suggestion = problem
             findings.add(path, f"{typed!r}: {message}", allowed, suggestion)
-        elif given.format == "auto" and found is None and not is_glob(text):
+        elif given.format == "auto" and given.sql is None and found is None and not is_glob(text):
             allowed = f"a mapping with path and format: {', '.join(names.built('readers'))}"
             findings.add(path, "the ending of the path names no format", allowed)
     if entry.job.skip is not None:
         _check_skip(absolute(root, entry.job.skip), entry.path("skip"), findings)
+
+
+def _read_as(path: str) -> str | None:
+    return "jsonl" if path == STDIN else None if is_glob(path) else input_format(path)
+
+
+def check_reading(entry: JobEntry, findings: Findings) -> None:
+    """What the input says of its files is of use for their format, as far as that is known."""
+    given = entry.job.input if entry.job is not None else None
+    if given is None:
+        return
+    formats = {given.format} if given.format != "auto" else {_read_as(path) for path in given.paths}
+    for key, fitting in (("encoding", ENCODED), ("delimiter", DELIMITED)):
+        path = entry.path("input", key)
+        if getattr(given, key) is not None and not findings.knows(path) and None not in formats and not formats & fitting:
+            read = ", ".join(sorted(filter(None, formats))) or "items in place"
+            findings.add(path, f"{read}: it is not used", f"one for {', '.join(sorted(fitting))}", key=True)
+    if find_zstd() is None:
+        for position, text in enumerate(given.paths):
+            path = input_path(entry, position, findings)
+            if text.lower().endswith(".zst") and not findings.knows(path):
+                findings.add_gap("part", path, "the ending .zst needs the extra 'zstd'", "another file, or: pip install 'asyncrun[zstd]'")
 
 
 def _check_skip(file: Path, path: KeyPath, findings: Findings) -> None:
@@ -159,7 +198,9 @@ def _unmatched(glob: Glob, typed: str, wanted: _Wanted) -> tuple[str, str | None
     if wanted.given.allow_empty or any(glob.covers(str(path)) for path in wanted.written):
         return None
     try:
-        if any(is_input and wanted.takes(path) for path, is_input in glob.walk(parse_excluded(wanted.given, wanted.root))):
+        excluded = parse_excluded(wanted.given, wanted.root)
+        found = glob.walk(lambda path: excluded(path) or wanted.given.leaves_out(path))
+        if any(is_input and wanted.takes(path) for path, is_input in found):
             return None
     except (FileNotFoundError, NotADirectoryError):
         pass

@@ -89,8 +89,9 @@ class JobFile:
         places: list[EmbedderConfig | LlmConfig | StoreConfig] = [*self.models(), *self.stores.values()]
         places += [store for job in self.jobs if (store := getattr(job, "store", None)) is not None]
         found = frozenset(secret for place in places for secret in place.secrets())
+        asked = (secret for job in self.jobs for secret in job.input.secrets())
         told = (secret for notify in (self.notify, *(job.notify for job in self.jobs)) for secret in notify.secrets())
-        return frozenset(secret for secret in {*found, *told} if secret)
+        return frozenset(secret for secret in {*found, *asked, *told} if secret)
 
 
 def absolute(root: Path, path: str) -> Path:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -111,12 +111,19 @@ def _prompt(value: object) -> object:
 PromptField = Annotated[Prompt, BeforeValidator(_prompt), _TEXT]
 
 
+def _context(value: object) -> object:
+    if isinstance(value, str) and value not in ("none", "headings"):
+        raise wrong("this is no context of a chunk", "none, headings, {llm: NAME}")
+    return value
+
+
 class Chunking(Model):
     """How documents are cut; `size` and `overlap` count tokens of the embedder, its own added tokens included."""
 
     by: Text = "sentence"
     size: Count = 256
     overlap: Whole = Field(default_factory=lambda data: min(32, data.get("size", 256) // 8))
+    context: Annotated[Literal["none", "headings"] | dict[str, Any], BeforeValidator(_context)] = "none"
 
     @field_validator("overlap")
     @classmethod
@@ -137,7 +144,9 @@ class StoredCollection:
     def is_in_store_of(self, other: StoredCollection, root: Path) -> bool:
         """Tell whether two collections are in one store; relative paths start at `root`. Blocks."""
         one, two = self.store, other.store
-        return one.type == two.type and real(root / one.path) == real(root / two.path)
+        return (one.type, one.url, one.schema_name) == (two.type, two.url, two.schema_name) and real(root / one.path) == real(
+            root / two.path
+        )
 
     def is_same(self, other: StoredCollection, root: Path) -> bool:
         """Tell whether two are one collection. Blocks."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from asyncrun.errors import JobFileError, Mistake, Place
+from asyncrun.grammar.globs import is_glob
 from asyncrun.jobfile import checks
 from asyncrun.jobfile.entries import MAX_JOBS, EntryBuilder, JobEntry, Parts
 from asyncrun.jobfile.files import load_key, load_text
@@ -34,12 +35,13 @@ class LoadOptions:
 
     `variables` come before `environ`, and both before the file's `vars`. `jobs` are those that will run (none: all); only what they
     reach must be there. `check_inputs` looks for the files, `resolve` demands values for variables and reads key files, `need_keys`
-    demands keys and headers, too.
+    demands keys and headers, too. With `stores` those are looked into, and no job that is not named runs.
     """
 
     environ: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     jobs: Sequence[str] = ()
+    stores: Sequence[str] | None = None
     check_inputs: bool = True
     resolve: bool = True
     need_keys: bool = True
@@ -50,18 +52,18 @@ def load_job_file(path: Path, options: LoadOptions) -> JobFile:
 
     Raises JobFileError with every mistake, UsageError for a job that is not in the file.
     """
-    return parse_job_file(load_text(path), path, options)
+    return parse_job_file(load_text(path), path, options, is_there=True)
 
 
-def parse_job_file(text: str, path: Path, options: LoadOptions) -> JobFile:
-    """Read a job file's text as if it stood at `path`; else as `load_job_file`.
+def parse_job_file(text: str, path: Path, options: LoadOptions, *, is_there: bool = False) -> JobFile:
+    """Read a job file's text as if it stood at `path`, where it need not be; else as `load_job_file`.
 
     >>> text = "jobs: [{name: notes, kind: embed, input: notes.jsonl, output: vectors.jsonl}]"
     >>> parse_job_file(text, Path("jobs.yaml"), LoadOptions(check_inputs=False)).jobs[0].name
     'notes'
     """
     try:
-        return JobFileLoader(text, path, options).load()
+        return JobFileLoader(text, path, options, is_there=is_there).load()
     except JobFileError as error:
         raise JobFileError(with_lines(error.mistakes, text)) from None
 
@@ -69,12 +71,12 @@ def parse_job_file(text: str, path: Path, options: LoadOptions) -> JobFile:
 class JobFileLoader:
     """The loading of one file: every method is one step of it."""
 
-    def __init__(self, text: str, path: Path, options: LoadOptions) -> None:
+    def __init__(self, text: str, path: Path, options: LoadOptions, *, is_there: bool = False) -> None:
         shown = str(path)
         root, mistakes = compose(text, shown)
         if root is None or (isinstance(root, Scalar) and root.plain and not root.text):
             raise JobFileError([Mistake("", "the file is empty", "a mapping with jobs", None, Place(shown, 1, 1))])
-        self.path, self.options = path, options
+        self.path, self.options, self.is_there = path, options, is_there
         self.folder = path.absolute().parent
         self.names = Names()
         self.findings = Findings(shown, root, mistakes)
@@ -96,9 +98,9 @@ class JobFileLoader:
         )
         trace, executor = self._section("trace", TraceConfig), self._section("executor", ExecutorConfig)
         if executor is not None:
-            checks.check_executor(executor, self.findings)
+            checks.check_executor(executor, self.names, self.findings)
         notify, metrics = self._section("notify", NotifyConfig), self._metrics()
-        entries = self._entries(parts)
+        entries = self._leave_out(self._entries(parts), parts, metrics)
         needs = self._checked_needs(entries)
         stays = what_stays(entries, self.folder, self.path.absolute(), self.resolver.key_files.values())
         check_outputs(entries, self.folder, stays, self.findings)
@@ -205,6 +207,17 @@ class JobFileLoader:
                 self.findings.add(("defaults", key), "no option of a job", ", ".join(sorted(options)), suggest(key, options), key=True)
         return data or {}
 
+    def _leave_out(self, entries: list[JobEntry], parts: Parts, metrics: str | None) -> list[JobEntry]:
+        """Return the entries, whose globs take no file of this job file."""
+        if not any(is_glob(text) for entry in entries if entry.job is not None for text in entry.job.input.paths):
+            return entries
+        from asyncrun.jobfile.own_files import find_own_files
+
+        kept = [*map(Path, self.resolver.key_files.values()), *([Path(metrics)] if metrics else [])]
+        kept += [self.path.absolute()] if self.is_there else []
+        stores = [store for store in parts.stores.values() if store is not None]
+        return [entry.leaving_out(find_own_files(entry, entries, stores, kept, self.folder)) for entry in entries]
+
     def _checked_needs(self, entries: Sequence[JobEntry]) -> Needs:
         for entry in entries:
             check_patterns(entry, self.folder, self.findings)
@@ -217,8 +230,10 @@ class JobFileLoader:
 
     def _reached(self, entries: Sequence[JobEntry], needs: Needs) -> frozenset[KeyPath]:
         """Return the paths of the selected jobs, of what they need, and of the parts that these refer to."""
-        names = closure(set(self.options.jobs or needs), needs)
-        return frozenset(path for entry in entries if entry.name in names for path in (entry.path(), *entry.parts))
+        stores, jobs = self.options.stores, self.options.jobs
+        names = closure(set(jobs or (needs if stores is None else ())), needs)
+        parts = (path for entry in entries if entry.name in names for path in (entry.path(), *entry.parts))
+        return frozenset({*parts, *(("stores", name) for name in stores or ())})
 
     def _counts(self, gap: Gap, reached: frozenset[KeyPath]) -> bool:
         if (gap.cause != "part" and not self.options.resolve) or (gap.cause == "secret" and not self.options.need_keys):

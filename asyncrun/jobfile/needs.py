@@ -7,7 +7,7 @@ from pathlib import Path
 
 from asyncrun.escape import printable
 from asyncrun.jobfile.entries import JobEntry
-from asyncrun.jobfile.input_checks import input_matcher
+from asyncrun.jobfile.input_checks import taken_outputs
 from asyncrun.jobfile.job_file import closure
 from asyncrun.jobfile.mistakes import Findings, listed, suggest
 from asyncrun.jobfile.output_checks import rows_file
@@ -27,7 +27,7 @@ def find_needs(entries: Sequence[JobEntry], root: Path, findings: Findings) -> N
                 where = entry.path("needs", position)
                 if not findings.knows(where):
                     findings.add(where, f"no job is named{findings.quoted(where)}", listed(shown), suggest(need, shown))
-        reads = input_matcher(entry.job.input, root) if entry.job is not None and writers else None
+        reads = taken_outputs(entry.job.input, root) if entry.job is not None and writers else None
         read = [name for path, name in writers.items() if reads(path) and name != entry.name] if reads else []
         needs[entry.name] = tuple(dict.fromkeys([*(need for need in entry.needs if need in names), *read]))
     for entry in entries:

@@ -13,13 +13,12 @@ from asyncrun.grammar.file_formats import OUTPUTS, STDIN, STDOUT, ids_path
 from asyncrun.grammar.globs import is_glob
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import real
-from asyncrun.jobfile.input_checks import find_glob, input_matcher, parse_excluded
+from asyncrun.jobfile.input_checks import find_glob, input_matcher, is_of_any_kind, parse_excluded
 from asyncrun.jobfile.input_output import InputConfig, OutputConfig
 from asyncrun.jobfile.jobs import Job, setting_of
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobfile.unavailable import Names
-from asyncrun.registry import BUILT_IN
 from asyncrun.state_folder import state_folder
 
 SQLITE_COMPANIONS = ("-wal", "-shm", "-journal")
@@ -81,7 +80,7 @@ def check_outputs(entries: Sequence[JobEntry], root: Path, stays: Sequence[Prote
             stdout = entry
         elif what := find_collision(files, written):
             findings.add(where, what, "an output of its own")
-        elif not findings.knows(where) and (what := find_collision(files, [protect_input(OWN_INPUT, entry.job.input, root), *stays])):
+        elif not findings.knows(where) and (what := find_collision(files, [_protect_from_own(OWN_INPUT, entry.job, root), *stays])):
             findings.add(where, f"the output is {what}", "another path")
         written.append(protect_files(f"the job {entry.shown!r} writes this output too", files))
 
@@ -91,7 +90,7 @@ def check_metrics(path: str | None, entries: Sequence[JobEntry], root: Path, sta
     if path is None:
         return
     jobs = [(printable(entry.shown, 60), entry.job) for entry in entries if entry.job is not None]
-    kept = [*stays, *(protect_input(f"an input of the job {shown}", job.input, root) for shown, job in jobs)]
+    kept = [*stays, *(_protect_from_own(f"an input of the job {shown}", job, root) for shown, job in jobs)]
     outputs = ((shown, output_files(setting_of(job, "output"), root)) for shown, job in jobs)
     kept += (protect_files(f"the output of the job {shown}", [locate(file) for file in files]) for shown, files in outputs)
     if path == STDOUT:
@@ -122,9 +121,12 @@ def rows_file(job: Job | None, root: Path) -> Path | None:
     return None if output is None or output.path == STDOUT else real(root / output.path)
 
 
-def protect_input(what: str, given: InputConfig, root: Path) -> Protected:
-    """Return the protection of an input: its files, and what its globs would take if it were there. Blocks."""
-    covers, excluded = input_matcher(given, root), parse_excluded(given, root)
+def protect_input(what: str, given: InputConfig, root: Path, *, of_any_kind: bool = True) -> Protected:
+    """Return the protection of an input: its files, and what its globs would take if it were there. Blocks.
+
+    A glob for files of any kind, such as `**/*`, leaves out what the job file itself writes: without `of_any_kind` it protects nothing.
+    """
+    covers, excluded = input_matcher(given, root, is_of_any_kind if not of_any_kind else lambda _: False), parse_excluded(given, root)
     locations = (locate(root / path) for path in given.paths if path != STDIN)
     named = protect_files(what, [location for location in locations if not excluded(str(location.path))])
 
@@ -132,27 +134,38 @@ def protect_input(what: str, given: InputConfig, root: Path) -> Protected:
         if covers(location.path) or named.holds(location):
             return True
         # Only a file with several names can be one that a glob finds elsewhere: all of them are looked at only then.
-        return location.links > 1 and any(locate(path).file == location.file for path in _found(given, root))
+        others = map(locate, _found(given, root)) if location.links > 1 else ()
+        return any(other.file == location.file and other.path != location.path for other in others)
 
     return Protected(what, holds)
 
 
+def _protect_from_own(what: str, job: Job, root: Path) -> Protected:
+    return protect_input(what, job.input, root, of_any_kind=False)
+
+
 def protect_parts(job: Job, shown: str, root: Path) -> Iterator[Protected]:
     """Yield the protections of what a job reads beside its input, and of its store. Blocks."""
-    files = dict(job.files)
-    for word in ("embedder", "llm"):
-        tokenizer = getattr(getattr(job, word, None), "tokenizer", None)
-        files[f"{word}'s tokenizer"] = tokenizer if tokenizer and tokenizer.endswith(".json") else None
-    yield from (protect_files(f"the {word} of the job {shown}", [locate(root / path)]) for word, path in files.items() if path)
+    files = files_beside(job).items()
+    yield from (protect_files(f"the {word} of the job {shown}", [locate(root / path)]) for word, path in files if path)
     if job.declared or "store" in job.model_fields_set:
         store: StoreConfig | None = getattr(job, "store", None)
         if store is not None:
             yield from protect_store(f"the store of the job {shown}", store, root)
 
 
+def files_beside(job: Job) -> dict[str, str | None]:
+    """Return the files that a job reads beside its input, by what they are."""
+    files = dict(job.files)
+    for word in ("embedder", "llm"):
+        tokenizer = getattr(getattr(job, word, None), "tokenizer", None)
+        files[f"{word}'s tokenizer"] = tokenizer if tokenizer and tokenizer.endswith(".json") else None
+    return files
+
+
 def protect_store(what: str, store: StoreConfig, root: Path) -> Iterator[Protected]:
     """Yield the protection of a store's file or folder; a store behind an address has none. Blocks."""
-    if store.type in BUILT_IN["stores"]:
+    if store.is_database_file:
         yield protect_database(what, root / store.path)
     elif "path" in store.model_fields_set:
         yield protect_folder(what, root / store.path)

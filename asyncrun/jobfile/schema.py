@@ -7,11 +7,11 @@ from typing import Annotated, Any, Union
 
 from pydantic import Field, create_model
 
+from asyncrun import registry
 from asyncrun.jobfile.input_output import LLAMA_INDEX
 from asyncrun.jobfile.job_file import TopLevel
 from asyncrun.jobfile.job_keys import JOB_KEYS
 from asyncrun.jobfile.jobs import Job, built_in_models, job_options
-from asyncrun.jobfile.unavailable import PLANNED
 
 _ENDPOINT = {
     "provider": "Who is asked: a provider's name, or a plugin's.",
@@ -39,7 +39,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "llms": "Models that answer, by the names that jobs use.",
         "stores": "Stores by the names that jobs use.",
         "trace": "How long runs are remembered.",
-        "executor": "Where jobs run.",
+        "executor": "Where calls run.",
         "notify": "Who is told that a run has started and how it ended.",
         "metrics": "A file for Prometheus that is replaced at the end of each run: how its jobs went.",
         "jobs": "What is done.",
@@ -73,6 +73,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "inputs_per_minute": "Texts a minute.",
         "concurrency": "Requests in flight, over all jobs.",
         "share": "The part of these limits that is ours, where other processes use the key too.",
+        "shared": "Whether the shards of a run (--shard) divide these limits; false: each has a server or a key of its own.",
     },
     "RetryConfig": {
         "attempts": "Tries of one batch, the first included; without a number a first request that reaches no server has 3.",
@@ -95,9 +96,11 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "text": "Whether the texts of items are recorded too.",
     },
     "ExecutorConfig": {
-        "type": "Where jobs run.",
+        "type": "Where calls run: in this process, in processes of this machine, or on a Ray cluster (extra ray).",
         "address": "The address of a cluster (ray), or auto.",
-        "processes": "How many processes run jobs (ray).",
+        "processes": "How many processes there are (processes, ray); default: one for each core.",
+        "cpus": "Cores of the cluster for each of them (ray).",
+        "gpus": "Graphics processors of the cluster for each of them (ray).",
     },
     "NotifyConfig": {
         "ping": "An address that is called at the start and at the end; best a variable.",
@@ -111,10 +114,14 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "format": "The format of the files; auto: told by their endings.",
         "text": "The field that is embedded, a dotted field, or a template such as '{title}. {text}'.",
         "id": "The field or the template of the id; default: the field id, else the path, or path#line.",
-        "metadata": "Fields that rows keep, and that a filter can ask for.",
+        "metadata": "Fields that are kept, and that a filter can ask for; default: all that a document says of itself, none of a row.",
+        "encoding": "Of text files; default: UTF-8, and a document in another one is guessed.",
+        "delimiter": "What stands between the fields of CSV: one character, or \\t.",
         "root": "The folder that ids made of paths are relative to.",
         "duplicates": "What becomes of a second item with the same id.",
         "allow_empty": "Whether a glob may match nothing.",
+        "sql": "A query whose rows are the items, their columns the fields: on a PostgreSQL database (url) or an SQLite file (path).",
+        "url": "The address of the database that sql asks; it may hold a password, and is shown nowhere.",
         "options": "For format llama-index: class and args of a reader of LlamaIndex, and what its load_data takes (load).",
     },
     "OutputConfig": {
@@ -127,7 +134,8 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     "Chunking": {
         "by": "How documents are cut.",
         "size": "Tokens of a chunk, as the embedder counts them.",
-        "overlap": "Tokens that a chunk shares with the one before it.",
+        "overlap": "Tokens that a chunk shares with the one before it; by code, markdown and page none over their borders.",
+        "context": "What is sent with a chunk beside its text.",
     },
 }
 """A sentence by the model and the key."""
@@ -182,5 +190,5 @@ def _described(field: dict[str, Any], sentence: str, port: str | None) -> dict[s
     described = {**field, "description": f"{sentence} Written as {written}." if written else sentence}
     if port is not None:
         extra = ["auto", LLAMA_INDEX] if port == "readers" else []
-        described["anyOf"] = [{"enum": [*extra, *PLANNED[port]]}, {"type": "string"}]
+        described["anyOf"] = [{"enum": [*extra, *registry.BUILT_IN[port]]}, {"type": "string"}]
     return described

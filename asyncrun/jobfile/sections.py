@@ -51,13 +51,17 @@ Headers = dict[str, Secret]
 
 
 class LimitsConfig(Model):
-    """What the endpoint allows; None: not known. `share` (above 0, up to 1) is the part of it that is ours."""
+    """What the endpoint allows; None: not known. `share` (above 0, up to 1) is the part of it that is ours.
+
+    `shared` says whether the shards of a run divide it.
+    """
 
     requests_per_minute: Rate | None = None
     tokens_per_minute: Rate | None = None
     inputs_per_minute: Rate | None = None
     concurrency: Count | None = None
     share: Percentage = Field(default=1.0, json_schema_extra={"default": "100%"})
+    shared: Flag = True
 
 
 class RetryConfig(Model):
@@ -170,6 +174,10 @@ def short_form(text: str) -> tuple[str, str] | None:
     return (provider, model) if slash and provider and model else None
 
 
+DATABASE_FILES = ("sqlite", "llama-index")
+"""The built-in stores that are one SQLite file at `path`, or keep their records in it."""
+
+
 class StoreConfig(Model):
     """A store; which keys count depends on its type. `url` may hold a password and is never shown."""
 
@@ -181,6 +189,11 @@ class StoreConfig(Model):
     index: Text | None = None
     create: Flag = True
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def is_database_file(self) -> bool:
+        """Whether `path` is one SQLite file."""
+        return self.type in DATABASE_FILES
 
     def secrets(self) -> frozenset[str]:
         """Return the store's key and address."""
@@ -213,11 +226,31 @@ class TraceConfig(Model):
 
 
 class ExecutorConfig(Model):
-    """Where jobs run."""
+    """Where calls run: requests, models on this machine's processors, the cutting of documents.
 
-    type: Literal["local", "ray"] = "local"
+    `cpus` and `gpus` are what a cluster keeps free for each of the `processes`.
+    """
+
+    type: Literal["local", "processes", "ray"] = "local"
     address: Text | None = None
     processes: Count | None = None
+    cpus: Number = 1.0
+    gpus: Number = 0.0
+
+    def overridden(self, kind: str | None) -> ExecutorConfig:
+        """Return the executor of a run whose flag names another kind: what does not belong to that one is left out."""
+        if kind in (None, self.type):
+            return self
+        kept = {key: getattr(self, key) for key in self.model_fields_set & EXECUTOR_KEYS.get(str(kind), frozenset()) - {"type"}}
+        return ExecutorConfig.model_validate({"type": kind, **kept})
+
+
+EXECUTOR_KEYS = {
+    "local": frozenset({"type"}),
+    "processes": frozenset({"type", "processes"}),
+    "ray": frozenset({"type", "address", "processes", "cpus", "gpus"}),
+}
+"""The keys that a type of executor looks at."""
 
 
 class MetricsConfig(Model):

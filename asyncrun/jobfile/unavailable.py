@@ -6,27 +6,15 @@ from asyncrun import registry
 from asyncrun.jobfile.mistakes import Findings, suggest
 from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, YamlNode, children, is_nothing, matching
 
-PLANNED: dict[str, tuple[str, ...]] = {
-    "kinds": ("embed", "ingest", "query"),
-    "embedders": (
-        *("local", "openai", "azure", "cohere", "voyage", "jina", "mistral", "gemini", "isaacus", "heroku", "ollama", "tei", "huggingface"),
-        *("vllm", "llamacpp", "infinity", "lmstudio", "litellm", "llama-index"),
-    ),
-    "llms": ("openai", "azure", "mistral", "heroku", "gemini", "ollama", "vllm", "llamacpp", "lmstudio", "litellm"),
-    "stores": ("sqlite", "lancedb", "pgvector", "qdrant", "llama-index"),
-    "readers": ("text", "lines", "jsonl", "csv", "tsv", "parquet", "markdown", "html", "pdf", "docx"),
-    "chunkers": ("sentence", "token", "markdown", "none"),
-    "writers": ("jsonl", "parquet", "csv", "npy"),
+KEYS: dict[KeyPath, str] = {
+    **dict.fromkeys((("llms", "*", "options"), ("jobs", "*", "llm", "options")), "a table of options for an adapter"),
+    **dict.fromkeys((("jobs", "*", "chunk", "context", "llm"), ("defaults", "chunk", "context", "llm")), "a chunk's context by a model"),
 }
-"""The names of the language, by port; one that the registry does not know is not built yet."""
-
-KEYS: dict[KeyPath, str] = dict.fromkeys((("llms", "*", "options"), ("jobs", "*", "llm", "options")), "a table of options for an adapter")
 """Keys that are not built, and what they are for."""
 
 VALUES: dict[KeyPath, dict[str, str]] = {
-    ("executor", "type"): {"ray": "running jobs on Ray"},
-    ("jobs", "*", "on_new_space"): {"rebuild": "filling a twin of a collection"},
-    ("defaults", "on_new_space"): {"rebuild": "filling a twin of a collection"},
+    ("jobs", "*", "chunk", "context"): {"headings": "sending a chunk with the headings above it"},
+    ("defaults", "chunk", "context"): {"headings": "sending a chunk with the headings above it"},
 }
 """Values that are not built, and what they are for."""
 
@@ -46,14 +34,14 @@ def note_later(findings: Findings) -> None:
 def not_yet(what: str) -> str:
     """Return the sentence about a feature that is not built.
 
-    >>> not_yet("running jobs on Ray")
-    'running jobs on Ray is not in this version yet'
+    >>> not_yet("a chunk's context by a model")
+    "a chunk's context by a model is not in this version yet"
     """
     return f"{what} is not in this version yet"
 
 
 class Names:
-    """The names that a port knows: what is built, what is installed, what is planned."""
+    """The names that a port knows: what is built, and what is installed."""
 
     def __init__(self) -> None:
         self._built: dict[str, list[str]] = {}
@@ -76,7 +64,8 @@ class Names:
         """Find out whether the extra is installed that a built-in name needs."""
         missing = registry.missing_extra(port, value)
         if missing is not None and not findings.knows(path):
-            findings.add_gap("part", path, missing.message, f"another one, or: {missing.hint}")
+            hint = str(missing.hint)
+            findings.add_gap("part", path, missing.message, f"another one, or {hint[:1].lower()}{hint[1:].rstrip('.')}")
 
     def check(self, port: str, word: str, value: str, path: KeyPath, findings: Findings, *, extra: tuple[str, ...] = ()) -> bool:
         """Tell whether a name can be used; if not, the findings say why. `word` is what such a name is called."""
@@ -89,9 +78,7 @@ class Names:
         allowed = ", ".join(built)
         if port in ("embedders", "llms"):
             allowed += " (openai with base_url for any compatible server)"
-        if value in PLANNED[port]:
-            findings.add_gap("part", path, not_yet(f"the {word} {value}"), allowed)
-        elif (refusal := registry.refusal(port, value)) is not None:
+        if (refusal := registry.refusal(port, value)) is not None:
             findings.add_gap("part", path, refusal, allowed)
         elif not findings.knows(path):
             findings.add(path, f"unknown {word}{findings.quoted(path)}", allowed, suggest(value, built))

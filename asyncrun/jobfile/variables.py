@@ -171,7 +171,7 @@ class Resolver:
         for name, problem in expanded.unset:
             guess = suggest(name, (known for known in self._variables if known != name))
             message = f"the variable {name} {problem}" + (f" (there is {guess})" if guess else "")
-            allowed = f"export {name}, pass --var {name}=VALUE, or write ${{{name}:-default}}"
+            allowed = f"export {name} or give it by --env-file, pass --var {name}=VALUE, or write ${{{name}:-default}}"
             self._findings.add_gap("secret" if secret else "variable", path, message, allowed)
         return None if secret else expanded.text
 

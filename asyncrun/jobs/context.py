@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from asyncrun.aio.stop import GRACE, MAX_RUNTIME, StopRequest
@@ -21,6 +22,7 @@ from asyncrun.jobs.run_options import RunOptions
 from asyncrun.jobs.unfinished_texts import Spool
 from asyncrun.ledger.job_records import Amount, Generation, KnownFailure, record_finished, set_failures
 from asyncrun.ledger.ledger import Ledger
+from asyncrun.ports import Executor
 from asyncrun.records import EmbedFailure, ItemFailure, Space
 from asyncrun.state_folder import CLAIMS
 
@@ -42,6 +44,7 @@ class JobContext:
         rate: the tokens per byte of the job's space.
         forecast: what a plan foresees for the jobs before this one.
         options: those of the run.
+        executor: where calls run, None for this process.
         redact: takes the run's secrets out of words that others have written.
 
     `leases` say what this job sends while others wait for it, and what others send.
@@ -63,6 +66,7 @@ class JobContext:
     budget: JobBudget | None = None
     generation: Generation = field(default_factory=Generation)
     options: RunOptions = field(default_factory=RunOptions)
+    executor: Executor | None = None
     redact: Callable[[str], str] = str
     leases: Leases = field(init=False)
 
@@ -72,9 +76,9 @@ class JobContext:
         object.__setattr__(self, "leases", leases)
 
     @asynccontextmanager
-    async def spool(self) -> AsyncIterator[Spool[Any]]:
-        """Give a place for what is to be sent; it ends with the block."""
-        spool = Spool[Any](await asyncio.to_thread(lambda: self.ledger.folder))
+    async def spool(self, folder: Path | None = None) -> AsyncIterator[Spool[Any]]:
+        """Give a place for what is to be sent, in a folder, by default the ledger's; it ends with the block."""
+        spool = await asyncio.to_thread(lambda: Spool[Any](folder or self.ledger.folder))
         try:
             yield spool
         finally:

@@ -87,6 +87,7 @@ def _described(answer: Embedded) -> dict[str, object]:
         "failed": len(answer.failures),
         "tokens": usage.tokens,
         **({"response_model": answer.model} if answer.model else {}),
+        **({"worker": answer.worker} if answer.worker else {}),
         "requests": usage.requests,
         "retries": usage.retries,
         **answer.waits.payload(),

@@ -17,7 +17,7 @@ from asyncrun.embedders.interface import Embedder, Empty
 from asyncrun.errors import DamagedStateError
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes, output_bytes
-from asyncrun.jobs.notes import change_notes, input_notes, skipped_files_notes
+from asyncrun.jobs.notes import change_notes, file_notes, input_notes
 from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.scan import Scan, scan
 from asyncrun.jobs.space_check import needs_probe, probe_of
@@ -58,7 +58,7 @@ class Items:
         """
         known = known_failures(self.context.ledger, self.context.job_id) if embeds else {}
         return scan(
-            self.context.unless_stopped(self.source.items()),
+            self.context.unless_stopped(self.source.items(self.context.stopped)),
             as_sent=lambda text: self.embedder.as_sent(text, self.input_type),
             space=self.space.fingerprint,
             known=known,
@@ -112,7 +112,7 @@ class Items:
         cost = None if price is None else cost_of(self.context.rate.of(scanned.sizes[send].tolist()), price)
         disk_check.check()
         unfinished = int(np.count_nonzero(scanned.unfinished(index)))
-        return *change_notes(self.context, self.space, unfinished, cost), *skipped_files_notes(self.source)
+        return *change_notes(self.context, self.space, unfinished, cost), *file_notes(self.source)
 
     def present(self, scanned: Scan, index: KeyIndex) -> str:
         """Return a word for which items are finished."""
@@ -141,7 +141,7 @@ class Items:
 
     def _ready(self, scanned: Scan) -> Iterator[tuple[int, Item]]:
         ordinal, ready = -1, scanned.ready.tobytes()
-        for ordinal, item in enumerate(self.source.items()):
+        for ordinal, item in enumerate(self.source.items(self.context.stopped)):
             if ordinal >= len(scanned):
                 raise changed_input(item.place.file)
             if not ready[ordinal]:

@@ -141,8 +141,13 @@ class JobCounters:
             hint="Run the same command again: what is damaged or was dropped is sent again.",
         )
 
-    def result(self, *, limits: Limits | None = None, output: str | None = None, error: AsyncrunError | None = None) -> JobResult:
-        """Return how the job ended: by an error, or with what was counted. `limits` are those of its endpoint."""
+    def result(
+        self, *, limits: Limits | None = None, output: str | None = None, error: AsyncrunError | None = None, note: str | None = None
+    ) -> JobResult:
+        """Return how the job ended: by an error, or with what was counted, and then with a `note` about it.
+
+        `limits` are those of its endpoint.
+        """
         _, tightest = at_limits(limits, self.usage.requests, self.usage.tokens, self.counts.ok - self.counts.cached)
         if error is not None:
             status = Status.STOPPED if isinstance(error, TryLaterError | BudgetError) else Status.FAILED
@@ -158,7 +163,7 @@ class JobCounters:
             kind=self.kind,
             status=status,
             exit_code=exit_code,
-            reason=None if error is None else str(error),
+            reason=note if error is None else str(error),
             hint=error.hint if error is not None else None,
             counts=self.counts,
             usage=self.usage,

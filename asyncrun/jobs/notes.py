@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from asyncrun.grammar.filter import fields_of, parse_filter
 from asyncrun.humanize import counted, dollars
 from asyncrun.jobs.context import JobContext
-from asyncrun.ledger.job_records import last_space
+from asyncrun.ledger.job_records import finished_shards, last_space
 from asyncrun.ledger.spaces import vectors_in
 from asyncrun.readers.distinct_items import DistinctSource
 from asyncrun.readers.missing_fields import describe_fields
@@ -28,35 +28,49 @@ def change_notes(context: JobContext, space: Space, new: int, cost: float | None
     before = last_space(context.ledger, context.job_id)
     now = json.loads(space.describe())
     if before is None or before == now:
-        return ()
+        return _shard_notes(context, now)
     kept = vectors_in(context.ledger, before)
     aside = (f"{counted(kept, 'row')} from other settings kept aside",) if kept else ()
     return (f"{describe_changes(before, now)}: {counted(new, 'item')}{_money(cost)}", *aside)
 
 
+def _shard_notes(context: JobContext, now: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return sentences about shards that are missing, or were made with other settings, none where all were made alike, or none was."""
+    found = finished_shards(context.ledger, context.job_id)
+    missing = [f"{each.words}: what is not finished is sent now" for each in found if each.missing]
+    spaces = [(each.of, json.loads(space)) for each in found for space in each.spaces]
+    changed = [f"shards of {of:,} were made with other settings: {describe_changes(space, now)}" for of, space in spaces if space != now]
+    return *missing, *changed
+
+
 def input_notes(source: DistinctSource) -> tuple[str, ...]:
-    """Return warnings about fields that no item has, items without an id, and files that a glob matched and that are not read."""
-    notes = (*map(str, source.missing), *skipped_files_notes(source))
+    """Return warnings about fields that no item has, items without an id, and what there is to say of files."""
+    notes = (*map(str, source.missing), *file_notes(source))
     if not source.unnamed:
         return notes
     records = f"{counted(source.unnamed, 'record')} without an id"
     return (f"{records}: file and line stand for it, so that a line put in between renames the rest", *notes)
 
 
-def skipped_files_notes(source: DistinctSource) -> tuple[str, ...]:
-    """Return a sentence about the files that a glob matched and that are not read, none when there are none."""
-    files = source.skipped_files
-    if not files:
-        return ()
+def file_notes(source: DistinctSource) -> tuple[str, ...]:
+    """Return what readers remarked of files, and a sentence about those that a glob matched and that are not read."""
+    lacking: dict[str, list[str]] = {}
+    for file, why in source.lacking_files.items():
+        lacking.setdefault(f"passed over: {why}", []).append(file)
+    skipped = {"passed over, hidden or of a type that nothing reads": source.skipped_files} if source.skipped_files else {}
+    return (*source.remarks, *(_named(files, why) for why, files in (*skipped.items(), *lacking.items())))
+
+
+def _named(files: Sequence[str], why: str) -> str:
     named = ", ".join(files[:NAMED_FILES]) + (", ..." if len(files) > NAMED_FILES else "")
-    return (f"{counted(len(files), 'file')} passed over, hidden or of a type that nothing reads: {named}",)
+    return f"{counted(len(files), 'file')} {why}: {named}"
 
 
-def filter_notes(store: VectorStore, collection: str, text: str | None, more: Iterable[str] = ()) -> tuple[str, ...]:
+def filter_notes(store: VectorStore, collection: str, text: str | None, more: Iterable[str] | None = ()) -> tuple[str, ...]:
     """Return a sentence for each field of a filter that no document has, or will have: `more` are fields that are to come. Blocks."""
     if text is None:
         return ()
-    known = set(more)
+    known = set(more or ())
     there = isinstance(store, FieldStore) and store.fingerprint(collection) is not None
     if not known and not there:
         return ()

@@ -13,7 +13,9 @@ from asyncrun.records import BadItem, Item
 from asyncrun.short_help import ShortHelp
 
 if TYPE_CHECKING:
+    from asyncrun.grammar.shard import Shard
     from asyncrun.ledger.job_records import KnownFailure
+    from asyncrun.ports import Executor
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class RunOptions(metaclass=ShortHelp):
         with_needs: whether jobs that the named ones need run, too.
         from_job: leaves out what does not need that job.
         limit: ends every input after so many items; then neither a store nor what is known of a job as a whole is changed.
+        shard: the part of every input that is taken; no store is changed, and stated limits and budgets are divided by their number.
         input: takes the place of the one named job's.
         output: takes the place of the one named job's.
         workers: overrides that of every job.
@@ -70,7 +73,9 @@ class RunOptions(metaclass=ShortHelp):
         max_cost: USD for all jobs together.
         max_delete: overrides that of every job.
         refresh: whether the named jobs are made again.
+        rebuild: whether ingest jobs fill a collection anew that was made in another way, as with `on_new_space: rebuild`.
         retry: which failed items are sent, and nothing else; None: all that is not finished.
+        executor: where calls run, instead of where the job file says: `local`, `processes` or `ray`, or an executor that is left open.
         metrics_file: where the figures of the run are written, instead of where the job file says.
         handlers: names of installed handlers, which are told of the run's events.
 
@@ -84,6 +89,7 @@ class RunOptions(metaclass=ShortHelp):
     with_needs: bool = True
     from_job: str | None = None
     limit: int | None = None
+    shard: Shard | None = None
     input: str | None = None
     output: str | None = None
     workers: int | None = None
@@ -95,9 +101,16 @@ class RunOptions(metaclass=ShortHelp):
     max_cost: float | None = None
     max_delete: Threshold | None = None
     refresh: bool = False
+    rebuild: bool = False
     retry: Retry | None = None
+    executor: str | Executor | None = None
     metrics_file: str | None = None
     handlers: tuple[str, ...] = ()
+
+    @property
+    def is_partial(self) -> bool:
+        """Return whether only some of the items are taken, so that no store is changed."""
+        return self.limit is not None or self.shard is not None
 
     def __post_init__(self) -> None:
         """Refuse what a flag would: a budget of NaN is never reached."""
@@ -106,3 +119,5 @@ class RunOptions(metaclass=ShortHelp):
             fits = isinstance(value, Real if what == "number" else Integral)
             if value is not None and not (fits and value >= least):
                 raise UsageError(f"{name} is {value!r}, and must be a {what} of {least} or more")
+        if isinstance(self.shard, str):
+            raise UsageError(f"shard is a text, and must be what asyncrun.grammar.shard.parse_shard({self.shard!r}) returns")

@@ -31,11 +31,22 @@ def check_space(store: VectorStore, collection: str, embedder: Embedder, ledger:
     found = store.fingerprint(collection)
     if found in (None, space.fingerprint):
         return
+    from asyncrun.stores.generations import RebuildableStore, rebuild_progress
+
     before = space_of(ledger, found)
     whose = "" if before is None else f": by {_named(before)} ({describe_changes(before, space.description)})"
-    raise SpaceMismatchError(
-        f"the collection {collection!r} was filled by another embedder than {embedder.provider}/{embedder.model_name}{whose}"
-    )
+    message = f"the collection {collection!r} was filled by another embedder than {embedder.provider}/{embedder.model_name}{whose}"
+    if progress := rebuild_progress(store, collection, space.fingerprint):
+        raise SpaceMismatchError(f"{message}; the next generation, by this one, has {progress}", hint=_GO_ON)
+    raise SpaceMismatchError(message, hint=_REBUILD if isinstance(store, RebuildableStore) else None)
+
+
+_GO_ON = "Run the ingest job that fills it to its end: then the next generation takes the place of the one that is asked."
+_REBUILD = (
+    "Run the ingest job once with --rebuild, which fills the collection anew beside itself "
+    "(`asyncrun plan --rebuild` says what that takes), or give it `on_new_space: rebuild`; "
+    "or use the embedder that filled it, or another collection."
+)
 
 
 def space_problems(store: VectorStore, collection: str, job: Job, builder: Builder) -> Iterator[JobProblem]:

@@ -16,6 +16,26 @@ from asyncrun.ledger.checksums import is_whole, whole_row, with_sum
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.schema import newest_id
 from asyncrun.records import KEY_BYTES, ItemFailure, Space
+from asyncrun.results import JoinedShards
+
+_WITH_SHARDS = "(job = ? OR (job > ? AND job < ?))"
+"""The rows of a job and of its shards: what is known of those is known of the whole, and goes when that is known anew."""
+
+
+def shards_of(job: str) -> tuple[str, str]:
+    """Return between which names those of a job's shards lie.
+
+    >>> first, last = shards_of("jobs.yaml/notes")
+    >>> first < "jobs.yaml/notes.shard-2-of-4" < last
+    True
+    """
+    return f"{job}.shard-", f"{job}.shard."
+
+
+def _whole(job: str) -> str:
+    """Return the job that one is a shard of, or the job itself."""
+    file, slash, name = job.rpartition("/")
+    return f"{file}{slash}{name.partition('.shard-')[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +72,11 @@ class SpendingAccount:
     job: str
 
     def balance(self) -> tuple[Amount, Stopped]:
-        """Return what was spent since the job last finished, and at which limits it was stopped. Blocks."""
-        rows = self.ledger.whole_rows("spending", "job = ?", (self.job,), then="what a job had spent of its budget is not known any more")
-        if not rows:
-            return Amount(), Stopped()
-        [(_, tokens, cost, stopped_tokens, stopped_cost)] = rows
-        return Amount(tokens, cost), Stopped(stopped_tokens, stopped_cost)
+        """Return what was spent since the job last finished, also by its shards, and at which limits it was stopped. Blocks."""
+        then = "what a job had spent of its budget is not known any more"
+        rows = self.ledger.whole_rows("spending", _WITH_SHARDS, (self.job, *shards_of(self.job)), then=then)
+        spent = sum((Amount(tokens, cost) for _, tokens, cost, *_ in rows), Amount())
+        return spent, next((Stopped(*stopped) for job, _, _, *stopped in rows if job == self.job), Stopped())
 
     async def add(self, amount: Amount) -> None:
         """Add to the account; returns when it is durable."""
@@ -114,7 +133,7 @@ async def open_refresh(ledger: Ledger, jobs: Sequence[str]) -> None:
             if is_open or (unfinished and of == group):
                 continue
             connection.execute(_PUT_REFRESH, with_sum(job, generation + 1, since, group, 1, answers_since))
-            connection.execute("DELETE FROM failures WHERE job = ?", (job,))
+            connection.execute(f"DELETE FROM failures WHERE {_WITH_SHARDS}", (job, *shards_of(job)))
 
     await ledger.write(write)
 
@@ -125,11 +144,23 @@ def last_space(ledger: Ledger, job: str) -> Mapping[str, Any] | None:
     return dict(json.loads(rows[0][1])) if rows else None
 
 
+def finished_shards(ledger: Ledger, job: str) -> tuple[JoinedShards, ...]:
+    """Return which shards of a job have finished since it last did as a whole, as a record for each number of shards. Blocks."""
+    rows = ledger.whole_rows("job_spaces", "job > ? AND job < ?", shards_of(job), then="it is not known any more that a shard has finished")
+    found: dict[int, dict[int, str]] = {}
+    for name, space in rows:
+        number, of = map(int, name.rpartition(".shard-")[2].split("-of-"))
+        found.setdefault(of, {})[number] = space
+    name = job.rpartition("/")[2]
+    return tuple(JoinedShards(name, of, tuple(sorted(found[of])), tuple(sorted({*found[of].values()}))) for of in sorted(found))
+
+
 async def record_finished(ledger: Ledger, job: str, space: Space) -> None:
     """Write down, in one transaction, that a job has finished: its refresh has ended, its budget is whole again, it last used `space`."""
 
     def write(connection: sqlite3.Connection) -> None:
-        connection.execute("DELETE FROM spending WHERE job = ?", (job,))
+        connection.execute(f"DELETE FROM spending WHERE {_WITH_SHARDS}", (job, *shards_of(job)))
+        connection.execute("DELETE FROM job_spaces WHERE job > ? AND job < ?", shards_of(job))
         if (row := whole_row(connection, "refreshes", "job", job)) is not None:
             connection.execute(_PUT_REFRESH, with_sum(*row[:4], 0, row[5]))  # its generation stays
         connection.execute("INSERT OR REPLACE INTO job_spaces VALUES (?, ?, ?)", with_sum(job, space.describe()))
@@ -161,8 +192,9 @@ class KnownFailure:
 
     def row(self, job: str) -> tuple[Any, ...]:
         """Return the row of the table `failures` without its checksum."""
-        failure, key = self.failure, _DOUBT * self.in_doubt + self.key
-        return job, failure.id, self.space, key, failure.place.file, failure.place.line, failure.reason, failure.message, failure.attempts
+        failure, key, place = self.failure, _DOUBT * self.in_doubt + self.key, self.failure.place
+        # A `Reason` is written out otherwise than the text that comes back, and the checksum is that of what is written out.
+        return job, failure.id, self.space, key, place.file, place.line, str(failure.reason), failure.message, failure.attempts
 
 
 def read_failure(row: tuple[Any, ...]) -> KnownFailure:
@@ -180,17 +212,18 @@ def read_failure(row: tuple[Any, ...]) -> KnownFailure:
 
 
 def known_failures(ledger: Ledger, job: str) -> dict[str, KnownFailure]:
-    """Return the failed items of a job by item id. Blocks."""
-    rows = ledger.whole_rows("failures", "job = ? ORDER BY file, line, item", (job,), then="its item is sent again")
+    """Return the failed items of a job and of its shards, or of a shard and of the whole, by item id. Blocks."""
+    where = f"({_WITH_SHARDS} OR job = ?) ORDER BY file, line, item, job"
+    rows = ledger.whole_rows("failures", where, (job, *shards_of(job), _whole(job)), then="its item is sent again")
     return {known.failure.id: known for known in map(read_failure, rows)}
 
 
 async def set_failures(ledger: Ledger, job: str, failures: Iterable[KnownFailure]) -> None:
-    """Put the failures of a job in the place of its former ones."""
+    """Put the failures of a job in the place of its former ones, and of those of its shards."""
     rows = [with_sum(*known.row(job)) for known in failures]
 
     def write(connection: sqlite3.Connection) -> None:
-        connection.execute("DELETE FROM failures WHERE job = ?", (job,))
+        connection.execute(f"DELETE FROM failures WHERE {_WITH_SHARDS}", (job, *shards_of(job)))
         connection.executemany("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     await ledger.write(write)

@@ -4,6 +4,9 @@ The first line is `{"format": "asyncrun-ledger", "version": 1}`. Every other one
 `dimensions`, and in base64 `keys` (16 bytes each), `vectors` (float32, little-endian) and `flags` (a byte each); `sum` is BLAKE2b, 8 bytes
 as hexadecimal digits, of keys, vectors and flags. Or it holds answers: `space` and `answers`, an object from the key in base64 to the
 answer's JSON; `sum` is that of all keys and answers in their order. Files that are joined are one.
+
+Version 2 has lines of shards beside those: `shard` (`job_file`, `job`, `number`, `of`), `space` (what `Space.describe` says, "" before it
+has finished), `failures` and `sum`. A ledger without shards is written as version 1.
 """
 
 from __future__ import annotations
@@ -11,11 +14,11 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import orjson
@@ -25,9 +28,11 @@ from asyncrun.ledger.checksums import checksum, is_answer, is_batch
 from asyncrun.ledger.connection import sound_ledger
 from asyncrun.ledger.ledger import Finished
 from asyncrun.ledger.schema import FLOAT_BYTES
+from asyncrun.ledger.shards import ShardRecord, read_shard, shard_lines, shard_records
 from asyncrun.records import KEY_BYTES, Answer, Space
 
 HEAD = {"format": "asyncrun-ledger", "version": 1}
+HEAD_WITH_SHARDS = {**HEAD, "version": 2}
 ANSWERS_OF_A_LINE = 500
 PortableBatch = Finished | Mapping[bytes, Answer]
 """What a line holds: vectors, or answers by key."""
@@ -38,12 +43,14 @@ def portable_lines(path: Path) -> Generator[tuple[bytes, int, int], None, None]:
 
     The newest come first, so that who takes them in one after the other keeps what was made last. What is damaged is left out.
     """
-    yield orjson.dumps(HEAD) + b"\n", 0, 0
     statement = (
         "SELECT fingerprint, description, batches.id, count, dimensions, keys, keys_sum, vectors, vectors_sum, flags"
         " FROM batches JOIN spaces ON spaces.id = batches.space WHERE description != '' AND count > 0 ORDER BY batches.id DESC"
     )
     with sound_ledger(path) as connection:
+        shards = list(shard_lines(shard_records(connection)))
+        yield orjson.dumps(HEAD_WITH_SHARDS if shards else HEAD) + b"\n", 0, 0
+        yield from ((line, 0, 0) for line in shards)
         for fingerprint, description, *batch in connection.execute(statement):
             if is_batch(fingerprint, tuple(batch)):
                 _, _, dimensions, keys, _, vectors, _, flags = batch
@@ -61,15 +68,19 @@ def is_portable(first_line: bytes) -> bool:
     return isinstance(head, dict) and head.get("format") == HEAD["format"]
 
 
-def read_portable(file: BinaryIO, shown: str) -> Iterator[tuple[Space, PortableBatch]]:
-    """Yield the batches of a portable ledger. Blocks. Raises StorageError, with the place, for what is not as it was written."""
-    for number, line in enumerate(file, 1):
+def read_portable(lines: Iterable[bytes], shown: str) -> Iterator[tuple[Space, PortableBatch] | ShardRecord]:
+    """Yield the batches of a portable ledger, and its shards. Blocks. Raises StorageError, with the place, for what was not written so."""
+    for number, line in enumerate(lines, 1):
         place = Place(shown, number)
         try:
             fields = orjson.loads(line)
             if "format" in fields:
-                if fields != HEAD:
-                    raise StorageError(f"a portable ledger of the version {fields.get('version')!r}, this asyncrun reads 1", place=place)
+                if fields not in (HEAD, HEAD_WITH_SHARDS):
+                    found = fields.get("version")
+                    raise StorageError(f"a portable ledger of the version {found!r}, this asyncrun reads 1 and 2", place=place)
+                continue
+            if "shard" in fields:
+                yield read_shard(fields)
                 continue
             space = Space(**{"provider": "", "model": "", **fields["space"]})
             yield space, (_batch_of_answers(fields) if "answers" in fields else _batch(fields))

@@ -116,6 +116,13 @@ class SpaceReference:
         await self.ledger.put(self.space, Finished([text_key(self.sent)], vector.reshape(1, -1), [0]))
 
 
+def described_spaces(path: Path) -> dict[str, Mapping[str, Any]]:
+    """Return what describes each space of a ledger, by its fingerprint. Blocks. Raises StorageError and DamagedStateError."""
+    with sound_ledger(path) as connection:
+        rows = connection.execute("SELECT fingerprint, description FROM spaces WHERE description != ''").fetchall()
+    return {fingerprint: json.loads(description) for fingerprint, description in rows}
+
+
 def space_sizes(path: Path) -> list[SpaceSize]:
     """Return the spaces of a ledger, the largest first. Blocks. Raises StorageError and DamagedStateError."""
     statement = (

@@ -68,7 +68,8 @@ class Completion(metaclass=ShortHelp):
     """What came of one conversation, and what it took in every case.
 
     `answer` is the model's, or why this conversation has none; None where `error` has ended the call early, which says nothing about the
-    conversation: AuthError, QuotaError, ThrottledError, OutageError, EndpointError. `model` is who has answered, in the server's own words.
+    conversation: AuthError, QuotaError, ThrottledError, OutageError, EndpointError. `model` is who has answered, in the server's own words;
+    `worker` the worker of an executor that has asked it, None where there is no executor.
 
     >>> import asyncio
     >>> from asyncrun.llms import OpenAIChat
@@ -86,6 +87,7 @@ class Completion(metaclass=ShortHelp):
     waits: Waits = field(default_factory=Waits)
     error: AsyncrunError | None = None
     model: str | None = None
+    worker: str | None = None
 
 
 OnText = Callable[[str], object]

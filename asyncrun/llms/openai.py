@@ -17,7 +17,7 @@ from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints import vendors
 from asyncrun.endpoints.address import auth_header, check_key, find_address, join, with_model, with_query
 from asyncrun.endpoints.endpoint import Canary, Endpoint, EndpointOptions
-from asyncrun.endpoints.replies import CallAnswer, CallFailure, RepeatedRefusals
+from asyncrun.endpoints.replies import CallAnswer, CallFailure, DecodedReply, RepeatedRefusals
 from asyncrun.endpoints.streamed_call import StreamedCall
 from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import ArgumentError, AsyncrunError
@@ -79,6 +79,10 @@ class _Answered(NamedTuple):
     answer: Answer
     cost: float | None = None
     model: str | None = None
+
+
+def _answered(reply: DecodedReply) -> _Answered:
+    return _Answered(read_answer(reply.document), reply.cost, read_model(reply.document))
 
 
 class OpenAIChat(metaclass=ShortHelp):
@@ -198,7 +202,7 @@ class OpenAIChat(metaclass=ShortHelp):
         if isinstance(came, CallFailure):
             return Completion(Declined(came.verdict.reason, came.message, requests), usage, waits)
         answer, cost, model = came.value
-        return Completion(answer, replace(usage, tokens=answer.tokens, cost=cost), waits, model=model)
+        return Completion(answer, replace(usage, tokens=answer.tokens, cost=cost), waits, model=model, worker=came.worker)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; may be called twice."""
@@ -222,7 +226,7 @@ class OpenAIChat(metaclass=ShortHelp):
         body |= {**counting, **self._extra, "stream": on_text is not None}
         came = await self.endpoint.call(
             orjson.dumps(body),
-            lambda reply: _Answered(read_answer(reply.document), reply.cost, read_model(reply.document)),
+            _answered,
             tokens=self.tokens_of(messages),
             used=lambda value: value.answer.tokens or None,
             streamed=None if on_text is None else StreamedCall(partial(AnswerStream, on_text), self._max_silence),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from asyncrun.aio.bridge import in_own_thread
+from asyncrun.aio.thread_calls import in_own_thread
 from asyncrun.errors import MissingExtraError
 
 NOTICE_TIMEOUT = 10.0

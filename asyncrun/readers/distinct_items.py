@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from asyncrun.errors import Place, StorageError, UsageError
 from asyncrun.escape import cut
+from asyncrun.humanize import counted
 from asyncrun.readers.input_files import Inventory
+from asyncrun.readers.interface import Stopped
 from asyncrun.readers.item_source import Duplicates, ItemSource
 from asyncrun.readers.missing_fields import FieldWatch, MissingField
 from asyncrun.records import BadItem, Item
+
+if TYPE_CHECKING:
+    from asyncrun.grammar.shard import Shard
 
 
 class DistinctSource:
@@ -21,40 +27,59 @@ class DistinctSource:
     The first whole pass ends with UsageError if no item has the field of its text, and under `duplicates: fail` if an id is repeated.
     Under `first` and `last` a pass of its own finds out which items to keep. `unnamed` counts the items of rows without an id of their
     own: their line stands for them; `skipped_files` are the files that a glob matched and that are no input, `missing` are other fields
-    that the job names and no item has. With a `limit` the input ends after so many items.
+    that the job names and no item has. With a `limit` the input ends after so many items; with a `shard` it has the items of that
+    alone, while what is said of the input is said of all of it.
     """
 
-    def __init__(self, source: ItemSource, limit: int | None = None) -> None:
+    def __init__(self, source: ItemSource, limit: int | None = None, shard: Shard | None = None) -> None:
         self._source = source
         self._limit = None if limit is None else min(limit, sys.maxsize)
+        self._shard = shard
         self._inventory: Inventory | None = None
         self._unique: UniqueIds | None = None
         self.unnamed = 0
         self.missing: tuple[MissingField, ...] = ()
+        self._remarks: dict[str, tuple[int, str]] = {}
 
-    def items(self) -> Iterator[Item | BadItem]:
-        """Yield the items in input order. Blocks. Raises UsageError and StorageError as `ItemSource.items`."""
+    def items(self, stopped: Stopped = lambda: None) -> Iterator[Item | BadItem]:
+        """Yield the items in input order. Blocks. Raises UsageError, StorageError and what `stopped` returns as `ItemSource.items`."""
         if self._unique is None and self._source.duplicates == "fail":
-            yield from self._checked(self._limit)
+            yield from self._checked(self._limit, stopped)
             return
         if self._unique is None:
-            for _ in self._checked(None):
+            for _ in self._checked(None, stopped):
                 pass
         keeps = self._keeps()
-        yield from islice((item for item in self._source.items(self._inventory) if keeps(item.id)), self._limit)
+        again = self._source.items(self._inventory, stopped=stopped)
+        yield from islice((item for item in again if keeps(item.id) and self._has(item)), self._limit)
 
     @property
     def skipped_files(self) -> tuple[str, ...]:
         """Return the files that are not read although a glob matched them, as the first pass found them."""
         return self._inventory.skipped if self._inventory is not None else ()
 
-    def _checked(self, limit: int | None) -> Iterator[Item | BadItem]:
+    @property
+    def lacking_files(self) -> Mapping[str, str]:
+        """Return the files that are not read for want of an extra, each with the sentence that says so."""
+        return self._inventory.lacking if self._inventory is not None else {}
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Return what readers remarked in the first pass, each with how many files it is about and the first of them."""
+        return tuple(
+            f"{counted(count, 'file')} {remark}: {first}" + (", ..." if count > 1 else "")
+            for remark, (count, first) in self._remarks.items()
+        )
+
+    def _checked(self, limit: int | None, stopped: Stopped) -> Iterator[Item | BadItem]:
         self._inventory = self._source.check()
         self.unnamed = 0
+        self._remarks = {}
         unique, watch = UniqueIds(self._source.duplicates), self._source.watch()
-        for item in islice(self._source.items(self._inventory, self._count_unnamed, watch), limit):
+        for item in islice(self._source.items(self._inventory, self._count_unnamed, watch, self._keep_remark, stopped), limit):
             unique.add(item.id)
-            yield item
+            if self._has(item):
+                yield item
         self.missing = self._settled(watch, limit)
         unique.settle(lambda: islice(self._source.items(self._inventory), limit))
         self._unique = unique
@@ -69,11 +94,18 @@ class DistinctSource:
                 raise field.error()
         return missing
 
+    def _has(self, item: Item | BadItem) -> bool:
+        return self._shard is None or self._shard.has(item)
+
     def _keeps(self) -> Callable[[str], bool]:
         return self._unique.new_pass() if self._unique is not None else lambda _: True
 
     def _count_unnamed(self, _: Item) -> None:
         self.unnamed += 1
+
+    def _keep_remark(self, remark: str, place: Place) -> None:
+        count, first = self._remarks.get(remark, (0, place.file))
+        self._remarks[remark] = count + 1, first
 
 
 def find_missing_fields(source: ItemSource, inventory: Inventory | None = None) -> FieldWatch:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 from asyncrun import registry
-from asyncrun.errors import Place, StorageError, UsageError, os_words
+from asyncrun.errors import MissingExtraError, Place, StorageError, UsageError, os_words
 from asyncrun.grammar.file_formats import STDIN, input_format
-from asyncrun.grammar.globs import is_glob, parse_exclude, parse_glob
+from asyncrun.grammar.globs import Glob, is_glob, parse_exclude, parse_glob
 from asyncrun.humanize import did_you_mean
+from asyncrun.readers.byte_lines import missing_zstd
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +30,30 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The files of an input in the order they are read, and the paths a glob matched that are no input."""
+    """The files of an input in the order they are read, and the paths a glob matched that are no input.
+
+    `lacking` are those that would be one if an extra were installed, each with the sentence that says so.
+    """
 
     files: tuple[InputFile, ...]
     skipped: tuple[str, ...] = ()
+    lacking: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Found(NamedTuple):
+    """What is found so far: files by their absolute paths, and the other two as in an Inventory."""
+
+    files: dict[str, InputFile]
+    skipped: dict[str, None]
+    lacking: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class FileSearch:
     """What to look for: `paths` in order, each a path, a glob or `-`, relative to `base`.
 
-    The files of one glob come in the order of their paths, a file that several name comes once, where it is named first.
+    The files of one glob come in the order of their paths, a file that several name comes once, where it is named first. A glob passes over
+    the real paths of files and folders that `left_out` says yes to.
     """
 
     base: Path
@@ -48,21 +63,23 @@ class FileSearch:
     root: str | None = None
     allow_empty: bool = False
     stdin: Path | None = None
+    encoding: str | None = None
+    left_out: Callable[[str], bool] = lambda _: False
 
     def find(self) -> Inventory:
         """Return the files that are there now. Raises UsageError for what is missing, StorageError for what cannot be looked at."""
         excluded = parse_exclude(self.exclude, self.base)
         known = cache(lambda: frozenset(registry.names("readers")))  # Looks at every installed package: once at most.
-        files: dict[str, InputFile] = {}
-        skipped: dict[str, None] = {}
+        found = _Found({}, {}, {})
+        files = found.files
         for path in self.paths:
             if path == STDIN:
                 files.setdefault(STDIN, self._standard_input())
             elif is_glob(path) and not _exists(self._absolute(path)):
-                self._add_matches(path, excluded, known, files, skipped)
+                self._add_matches(path, excluded, known, found)
             elif not excluded(self._absolute(path)):
                 files.setdefault(self._absolute(path), self._named_file(path, known))
-        return Inventory(tuple(files.values()), tuple(skipped))
+        return Inventory(tuple(files.values()), tuple(found.skipped), found.lacking)
 
     def _absolute(self, path: str) -> str:
         return os.path.normpath(self.base.absolute() / path)
@@ -72,29 +89,37 @@ class FileSearch:
         pattern: str,
         excluded: Callable[[str], bool],
         known: Callable[[], frozenset[str]],
-        files: dict[str, InputFile],
-        skipped: dict[str, None],
+        found: _Found,
     ) -> None:
         glob = parse_glob(pattern, self.base)
         top = f"{glob.shown.rstrip('/')}/" if glob.shown else ""
         try:
-            found = sorted(glob.walk(excluded))
+            matches = sorted(self._walk(glob, excluded))
         except (FileNotFoundError, NotADirectoryError) as error:
-            found = []
+            matches = []
             if not self.allow_empty:
                 raise _missing(glob.shown, self.base) from error
-        kept = 0
-        for inside, is_input in found:
+        missing: MissingExtraError | None = None
+        kept, absent = 0, cache(partial(registry.missing_extra, "readers"))
+        for inside, is_input in matches:
             format_ = self._format(inside, known) if is_input else None
             if format_ is None:
-                skipped[readable(top + inside)] = None
+                found.skipped[readable(top + inside)] = None
+                continue
+            if self.format == "auto" and (missing := missing_zstd(inside) or absent(format_)) is not None:
+                found.lacking[readable(top + inside)] = f"{missing.message}. {missing.hint}".rstrip(".")
                 continue
             kept += 1
             absolute = os.path.normpath(f"{glob.folder}/{inside}")
             name = inside if self.root is None else self._below_root(absolute, top + inside)
-            files.setdefault(absolute, InputFile(Path(absolute), readable(top + inside), readable(name), format_))
+            found.files.setdefault(absolute, InputFile(Path(absolute), readable(top + inside), readable(name), format_))
         if not kept and not self.allow_empty:
-            raise _no_match(pattern, len(found))
+            raise missing if missing is not None else _no_match(pattern, len(matches))
+
+    def _walk(self, glob: Glob, excluded: Callable[[str], bool]) -> Iterator[tuple[str, bool]]:
+        # No symbolic link is followed, so one look tells where all paths below really are.
+        real, shown = os.path.realpath(glob.folder).rstrip("/"), len(glob.folder.rstrip("/"))
+        return glob.walk(lambda path: excluded(path) or self.left_out(real + path[shown:]))
 
     def _named_file(self, path: str, known: Callable[[], frozenset[str]]) -> InputFile:
         absolute = self._absolute(path)
@@ -127,7 +152,7 @@ class FileSearch:
     def _standard_input(self) -> InputFile:
         if self.stdin is None:
             raise UsageError("standard input was not read", place=Place(STDIN), hint="Give the input as a file.")
-        return InputFile(self.stdin, STDIN, STDIN, _sniffed(self.stdin) if self.format == "auto" else self.format)
+        return InputFile(self.stdin, STDIN, STDIN, _sniffed(self.stdin, self.encoding) if self.format == "auto" else self.format)
 
     def _format(self, path: str, known: Callable[[], frozenset[str]]) -> str | None:
         if self.format != "auto":
@@ -136,7 +161,7 @@ class FileSearch:
         return named if named in registry.BUILT_IN["readers"] or (named is not None and named in known()) else None
 
 
-_NAME_FORMAT = "Name its format with `format:` (lines, jsonl, csv, tsv, parquet, text or markdown)."
+_NAME_FORMAT = f"Name its format with `format:` ({', '.join(registry.BUILT_IN['readers'])})."
 
 
 def readable(path: str) -> str:
@@ -148,13 +173,13 @@ def readable(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode()
 
 
-def _sniffed(path: Path) -> str:
+def _sniffed(path: Path, encoding: str | None) -> str:
     try:
         with path.open("rb") as file:
-            start = file.read(64 * 1024).removeprefix(b"\xef\xbb\xbf").lstrip()
+            start = file.read(64 * 1024).decode(encoding or "utf-8", "ignore").removeprefix("\ufeff").lstrip()
     except OSError as error:
         raise StorageError(f"cannot be read: {os_words(error)}", place=Place(STDIN)) from error
-    return "jsonl" if start.startswith(b"{") else "lines"
+    return "jsonl" if start.startswith("{") else "lines"
 
 
 def _exists(path: str) -> bool:

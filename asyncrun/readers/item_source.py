@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,16 +12,19 @@ import orjson
 
 from asyncrun import registry
 from asyncrun.errors import ItemError, Place
+from asyncrun.grammar.file_formats import DELIMITED, ENCODED
 from asyncrun.grammar.template import MISSING, Template, parse_template, pick
-from asyncrun.readers.input_files import FileSearch, Inventory
-from asyncrun.readers.interface import BadRecord, Record
+from asyncrun.readers.input_files import FileSearch, InputFile, Inventory
+from asyncrun.readers.interface import BadRecord, ParsedReader, Reader, Record, Stopped
 from asyncrun.readers.missing_fields import FieldWatch
 from asyncrun.records import BadItem, Item
 
 if TYPE_CHECKING:
-    from asyncrun.readers.llama_index import LlamaIndexDocuments
+    from asyncrun.readers.loaded_records import LoadedRecords
+    from asyncrun.readers.read_ahead import ParserSource
 
 INLINE = "items"
+TEXT = "text"
 Duplicates = Literal["fail", "first", "last"]
 """What to do with a second item of the same id."""
 
@@ -30,10 +34,14 @@ class ItemSource:
     """The input of a job: files and inline items, and which of their fields make an item.
 
     `paths` are paths, globs or `-`, relative to `base`, the job file's folder; `inline` holds strings and mappings. `text` is a
-    field, a dotted field or a template, `id` likewise; `metadata` names the fields that an item keeps. `root` is the folder
+    field, a dotted field or a template, `id` likewise; `metadata` names the fields that an item keeps: with None a document keeps all
+    but its text, and a row none. `root` is the folder
     that ids made of paths are relative to (default: that of a file, or the part of a glob before its first wildcard).
-    `stdin` is where standard input was spooled to, `documents` are those of a reader of LlamaIndex. `duplicates` is for whoever scans
-    the items: see `distinct_items.UniqueIds`.
+    `encoding` is that of text files, `delimiter` stands between the fields of CSV.
+    `stdin` is where standard input was spooled to, `loaded` is what a query or a reader of LlamaIndex yields.
+    `parsers` parse documents, None: processes of this machine.
+    The globs pass over the real paths of files and folders that `left_out` says yes to.
+    `duplicates` is for whoever scans the items: see `distinct_items.UniqueIds`.
 
     An item whose record has no id gets `<path>#<line>`, `items#<n>` or `-#<line>`, a document its path.
 
@@ -49,12 +57,16 @@ class ItemSource:
     format: str = "auto"
     text: str = "text"
     id: str = "id"
-    metadata: tuple[str, ...] = ()
+    metadata: tuple[str, ...] | None = None
     root: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
     duplicates: Duplicates = "fail"
     allow_empty: bool = False
+    left_out: Callable[[str], bool] = lambda _: False
     stdin: Path | None = None
-    documents: LlamaIndexDocuments | None = None
+    loaded: LoadedRecords | None = None
+    parsers: ParserSource | None = None
 
     def check(self) -> Inventory:
         """Return the files that would be read; nothing of them is read.
@@ -66,50 +78,62 @@ class ItemSource:
         parse_template(self.id)
         if self.format != "auto":
             registry.locate("readers", self.format)
-        if self.documents is not None:
-            self.documents.load()
+        if self.loaded is not None:
+            self.loaded.load()
         return self._search().find()
 
     def watch(self) -> FieldWatch:
         """Return what tells, after a pass, which of the named fields no record has."""
-        return FieldWatch(parse_template(self.text), parse_template(self.id), self.metadata)
+        return FieldWatch(parse_template(self.text), parse_template(self.id), self.metadata or ())
 
     def items(
         self,
         inventory: Inventory | None = None,
         on_unnamed: Callable[[Item], object] | None = None,
         watch: FieldWatch | None = None,
+        on_remark: Callable[[str, Place], object] | None = None,
+        stopped: Stopped = lambda: None,
     ) -> Iterator[Item | BadItem]:
         """Yield the items in input order, from the beginning at every call; one line is in memory at a time.
 
         `inventory` is what `check` returned, so that several passes read the same files. `on_unnamed` is called with every
-        item of a row that has no id of its own, `watch` sees every record. Raises what `check` raises, and StorageError when a
-        file cannot be read to its end.
+        item of a row that has no id of its own, `watch` sees every record, `on_remark` hears what a reader remarks, and where. Raises
+        what `check` raises, StorageError when a file cannot be read to its end, and what `stopped` returns while a document is parsed.
         """
-        make = _Maker(parse_template(self.text), parse_template(self.id), self.metadata, on_unnamed, watch)
+        make = _Maker(parse_template(self.text), parse_template(self.id), self.metadata, on_unnamed, watch, on_remark)
         files = (inventory or self.check()).files
         # To look a plugin's reader up is to look at every installed package: once a format, not once a file.
-        readers = {format_: registry.load("readers", format_) for format_ in dict.fromkeys(file.format for file in files)}
-        for file in files:
-            for record in readers[file.format](file.path, file.shown):
-                yield make.item(record, file.name)
+        readers = {format_: self._reader(format_) for format_ in dict.fromkeys(file.format for file in files)}
+        for file, record in _records(files, readers, stopped, self.parsers):
+            yield make.item(record, file.name)
         for number, value in enumerate(self.inline, 1):
             yield make.item(_inline_record(value, Place(INLINE, number)), INLINE)
-        if self.documents is not None:
-            for record in self.documents.records():
-                yield make.item(record, self.documents.name)
+        if self.loaded is not None:
+            for record in self.loaded.records():
+                yield make.item(record, self.loaded.name)
+
+    def _reader(self, format_: str) -> Reader:
+        """Return the reader of a format, told what the input says of its files."""
+        reader: Reader = registry.load("readers", format_)
+        told: dict[str, Any] = {"encoding": self.encoding} if self.encoding and format_ in ENCODED else {}
+        told |= {"delimiter": self.delimiter} if self.delimiter and format_ in DELIMITED else {}
+        if isinstance(reader, ParsedReader):
+            return replace(reader, **told)
+        return partial(reader, **told) if told else reader
 
     def _search(self) -> FileSearch:
-        return FileSearch(self.base, self.paths, self.exclude, self.format, self.root, self.allow_empty, self.stdin)
+        of_files = self.exclude, self.format, self.root, self.allow_empty, self.stdin, self.encoding, self.left_out
+        return FileSearch(self.base, self.paths, *of_files)
 
 
 @dataclass(frozen=True, slots=True)
 class _Maker:
     text: Template
     id: Template
-    metadata: tuple[str, ...]
+    metadata: tuple[str, ...] | None
     on_unnamed: Callable[[Item], object] | None
     watch: FieldWatch | None
+    on_remark: Callable[[str, Place], object] | None
 
     def item(self, record: Record | BadRecord, name: str) -> Item | BadItem:
         place = record.place
@@ -118,10 +142,12 @@ class _Maker:
         fields, own_id = record.fields, None
         if self.watch is not None:
             self.watch.see(fields, place)
+        if self.on_remark is not None and record.remark:
+            self.on_remark(record.remark, place)
         try:
             own_id = self._own_id(record)
             text = _encodable(self.text.fill_text(fields), "text")
-            metadata = self._metadata(fields) if self.metadata else {}
+            metadata = self._metadata(record)
         except ItemError as error:
             return BadItem(own_id or _id_of_place(name, place), place, error.reason, error.message)
         item = Item(_id_of_place(name, place) if own_id is None else own_id, text, place, metadata)
@@ -145,15 +171,36 @@ class _Maker:
         """A plain id field that is missing, null or empty is no id; a template must be filled."""
         return self.id.plain is None or bool(fields.get(self.id.plain)) or pick(fields, self.id.plain) not in (MISSING, None, "")
 
-    def _metadata(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def _metadata(self, record: Record) -> dict[str, Any]:
         """Return the fields that the item keeps. Raises ItemError where an output could not hold them, before anything is paid for."""
-        picked = ((name, pick(fields, name)) for name in self.metadata)
-        found = {name: value for name, value in picked if value is not MISSING}
+        if self.metadata is None:
+            if record.place.line is not None:
+                return {}
+            found = {name: value for name, value in record.fields.items() if name not in (TEXT, self.text.plain)}
+        else:
+            picked = ((name, pick(record.fields, name)) for name in self.metadata)
+            found = {name: value for name, value in picked if value is not MISSING}
+        if not found:
+            return found
         try:
-            orjson.dumps(found)
+            written = orjson.dumps(found)
         except orjson.JSONEncodeError as error:
             raise ItemError(f"the metadata cannot be written: {error}", reason="bad_record") from error
-        return found
+        # A document's dates become texts; those of a row are left to whoever writes them.
+        return found if record.place.line is not None else dict(orjson.loads(written))
+
+
+def _records(
+    files: Sequence[InputFile], readers: Mapping[str, Reader], stopped: Stopped, parsers: ParserSource | None
+) -> Iterator[tuple[InputFile, Record | BadRecord]]:
+    if any(isinstance(reader, ParsedReader) for reader in readers.values()):
+        from asyncrun.readers.read_ahead import read_ahead
+
+        yield from read_ahead(files, readers, stopped, parsers)
+        return
+    for file in files:
+        for record in readers[file.format](file.path, file.shown):
+            yield file, record
 
 
 def _id_of_place(name: str, place: Place) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
-import threading
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from asyncrun.errors import Place, StorageError, os_words
+from asyncrun.errors import StorageError
 from asyncrun.llama_index_classes import ClassKind, read_options
-from asyncrun.readers.interface import BadRecord, Record
+from asyncrun.readers.loaded_records import LoadedRecords
 
 _READER = ClassKind(
     base="llama_index.core.readers.base.BaseReader",
@@ -23,7 +20,7 @@ _READER = ClassKind(
 )
 
 
-class LlamaIndexDocuments:
+class LlamaIndexDocuments(LoadedRecords):
     """The documents of a reader, loaded once, at the first pass, however many there are.
 
     A document is a record: its metadata are fields, `text` is its text, and `id` its id where the reader has stated one. What is no
@@ -38,55 +35,11 @@ class LlamaIndexDocuments:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._chosen = read_options(options, _READER)
-        self._loading = threading.Lock()
-        self._spool: tempfile.TemporaryDirectory[str] | None = None
+        super().__init__(self._chosen.cls.__name__)
 
-    @property
-    def name(self) -> str:
-        """Return the name of the class, which stands for a file in places."""
-        return self._chosen.cls.__name__
-
-    def load(self) -> None:
-        """Have everything loaded, if it is not yet. Blocks.
-
-        Raises ArgumentError when the class does not take its arguments, StorageError for what the reader raises.
-        """
-        with self._loading:
-            if self._spool is None:
-                spool = tempfile.TemporaryDirectory(prefix="asyncrun-")
-                try:
-                    self._fill(Path(spool.name) / "documents")
-                except BaseException:
-                    spool.cleanup()
-                    raise
-                self._spool = spool
-
-    def records(self) -> Iterator[Record | BadRecord]:
-        """Yield the records in the reader's order; what was loaded is read anew at every call."""
-        self.load()
-        if self._spool is None:
-            return
-        with (Path(self._spool.name) / "documents").open("rb") as file:
-            for number, line in enumerate(file, 1):
-                fields, problem = orjson.loads(line)
-                place = Place(self.name, number)
-                yield Record(fields, place) if problem is None else BadRecord(place, problem[0], problem[1], fields)
-
-    def close(self) -> None:
-        """Remove what was loaded; may be called twice."""
-        with self._loading:
-            if self._spool is not None:
-                self._spool.cleanup()
-                self._spool = None
-
-    def _fill(self, path: Path) -> None:
+    def _lines(self) -> Iterator[bytes]:
         reader = self._chosen.make(self._chosen.args)
-        with path.open("wb") as file:
-            for document in self._documents(reader):
-                try:
-                    file.write(_line(document) + b"\n")
-                except OSError as error:
-                    raise StorageError(f"cannot keep what {self.name} loads in {path}: {os_words(error)}") from error
+        return (_line(document) for document in self._documents(reader))
 
     def _documents(self, reader: Any) -> Iterator[Any]:
         load = dict(self._chosen.more.get("load") or {})

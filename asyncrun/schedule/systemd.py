@@ -23,6 +23,8 @@ Type=oneshot
 ExecStart={command}
 # Run again later (another run, a quota, an outage, --max-runtime): the next start goes on from there.
 SuccessExitStatus=75
+# A stop is for the command: what its worker processes have under way is finished first.
+KillMode=mixed
 """
 _TIMER = """\
 [Unit]

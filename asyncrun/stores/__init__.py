@@ -8,16 +8,32 @@ from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.records import Hit
-    from asyncrun.stores.interface import Collection, FieldStore, RepairableStore, SearchMode, SearchRequest, StoredDocument, VectorStore
+    from asyncrun.stores.interface import (
+        BrowsableStore,
+        Collection,
+        CollectionStats,
+        FieldStore,
+        GenerationStore,
+        RepairableStore,
+        SearchMode,
+        SearchRequest,
+        SelectiveStore,
+        StoredDocument,
+        VectorStore,
+    )
     from asyncrun.stores.sqlite import SqliteStore
 
 __all__ = [
+    "BrowsableStore",
     "Collection",
+    "CollectionStats",
     "FieldStore",
+    "GenerationStore",
     "Hit",
     "RepairableStore",
     "SearchMode",
     "SearchRequest",
+    "SelectiveStore",
     "SqliteStore",
     "StoredDocument",
     "VectorStore",
@@ -26,7 +42,10 @@ __all__ = [
 __getattr__, __dir__ = load_on_use(
     __name__,
     {
-        "interface": ["Collection", "FieldStore", "RepairableStore", "SearchMode", "SearchRequest", "StoredDocument", "VectorStore"],
+        "interface": [
+            *("BrowsableStore", "Collection", "CollectionStats", "FieldStore", "GenerationStore", "RepairableStore", "SearchMode"),
+            *("SearchRequest", "SelectiveStore", "StoredDocument", "VectorStore"),
+        ],
         "sqlite": ["SqliteStore"],
         "sqlite.search": ["Hit"],
     },

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from asyncrun.errors import SpaceMismatchError
+from asyncrun.records import Chunk
 from asyncrun.stores.interface import StoredDocument
 
-DOCUMENTS_AT_ONCE = 100
+DOCUMENTS_AT_ONCE = 256
 """The documents of one transaction."""
 CHUNKS_AT_ONCE = 2_000
 
 
-def by_transaction(documents: Iterable[StoredDocument]) -> Iterator[list[StoredDocument]]:
+class _Cut(Protocol):
+    @property
+    def chunks(self) -> Sequence[Chunk]: ...
+
+
+D = TypeVar("D", bound=_Cut)
+
+
+def by_transaction(documents: Iterable[D]) -> Iterator[list[D]]:
     """Yield documents by the transaction; the next ones are drawn while no transaction is open."""
-    group: list[StoredDocument] = []
+    group: list[D] = []
     chunks = 0
     for document in documents:
         group.append(document)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -127,6 +127,94 @@ class FieldStore(Protocol, metaclass=ShortHelpProtocol):
 
     def fields(self, collection: str) -> list[str]:
         """Return the outermost names of all documents' metadata, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionStats(metaclass=ShortHelp):
+    """What a collection holds: how many documents each source has, how many chunks they are, and the bytes they take (None: unknown).
+
+    >>> CollectionStats(Collection("pets", "8199be6f", 384), {"docs": 2}, chunks=5, size=None).chunks
+    5
+    """
+
+    collection: Collection
+    documents: Mapping[str, int]
+    chunks: int
+    size: int | None
+
+
+@runtime_checkable
+class BrowsableStore(Protocol, metaclass=ShortHelpProtocol):
+    """A store that can tell what is in it, and give it back as it was put in: what a listing, an export and a copy need.
+
+    >>> issubclass(list, BrowsableStore)
+    False
+    """
+
+    def collections(self) -> list[Collection]:
+        """Return all collections, other generations among them, sorted by name; empty where nothing was ever put in."""
+
+    def stats(self, collection: str) -> CollectionStats:
+        """Count what a collection holds. Raises UsageError when it is not there."""
+
+    def documents(self, collection: str) -> Iterator[tuple[str, StoredDocument]]:
+        """Yield each document after its source, in the order of both, all from one state of the collection; memory stays flat.
+
+        Raises UsageError when the collection is not there.
+        """
+
+
+REBUILT = "@rebuild"
+"""Behind a collection's name: its next generation, while it is filled."""
+REPLACED = "@replaced"
+"""Behind a collection's name: its former generation, which can be gone back to."""
+DROPPED = "@dropped"
+"""Behind a collection's name: the generation before the former one, from a swap on until it is deleted, which is next."""
+
+
+@runtime_checkable
+class GenerationStore(Protocol, metaclass=ShortHelpProtocol):
+    """A store that can put a collection into the place of another one in one step, so that it can be filled anew while it is asked.
+
+    >>> issubclass(list, GenerationStore)
+    False
+    """
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Give collections other names (former -> new), all in one step: every search sees all of it, or nothing. Two may change names.
+
+        A kill leaves all done or nothing. Raises UsageError where a collection is not there, or a new name belongs to one that keeps it.
+        """
+
+    def drop(self, collection: str) -> None:
+        """Delete a collection with all that is in it; one that is not there is passed over."""
+
+
+@runtime_checkable
+class DescribedStore(Protocol, metaclass=ShortHelpProtocol):
+    """A store that says who answers; `asyncrun doctor` shows it.
+
+    >>> issubclass(list, DescribedStore)
+    False
+    """
+
+    def describe(self) -> str:
+        """Return who answers, and what is in the way of filling it, in a few words: `PostgreSQL 17.2, pgvector 0.8.0`.
+
+        Asked anew at each call. Raises what any method raises: TryLaterError where the store is away, AuthError, StorageError.
+        """
+
+
+@runtime_checkable
+class SelectiveStore(Protocol, metaclass=ShortHelpProtocol):
+    """A store that cannot hold every document, and says so before anything is paid for: such a document fails, the others go on.
+
+    >>> issubclass(list, SelectiveStore)
+    False
+    """
+
+    def refusal(self, doc_id: str, text: str, metadata: Mapping[str, Any]) -> str | None:
+        """Return why a document cannot be kept, None when it can; asks nobody."""
 
 
 @runtime_checkable

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from asyncrun.errors import ArgumentError, StorageError
 from asyncrun.llama_index_classes import LlamaIndexClass
+from asyncrun.records import Chunk
 from asyncrun.stores.interface import StoredDocument
 from asyncrun.stores.llama_index_records import KnownCollection, unit_rows
 
@@ -82,16 +83,20 @@ class NodeStores:
 
         field = getattr(self._chosen.cls, "model_fields", {}).get("flat_metadata")
         flat = field is not None and bool(field.default)
-        about = {
-            name: json.dumps(value, ensure_ascii=False) if flat and isinstance(value, list | dict) else value
-            for name, value in document.metadata.items()
-        }
+
+        def about(chunk: Chunk) -> dict[str, Any]:
+            metadata = {"chunk_id": document.chunk_id(chunk), **document.metadata, **chunk.metadata}
+            return {
+                name: json.dumps(value, ensure_ascii=False) if flat and isinstance(value, list | dict) else value
+                for name, value in metadata.items()
+            }
+
         for node_id, chunk, vector in zip(ids, document.chunks, unit_rows(document.vectors), strict=True):
             yield TextNode(
                 id_=node_id,
                 text=chunk.text,
                 embedding=vector.tolist(),
-                metadata={"chunk_id": document.chunk_id(chunk), **about},
+                metadata=about(chunk),
                 excluded_embed_metadata_keys=["chunk_id"],
                 excluded_llm_metadata_keys=["chunk_id"],
                 start_char_idx=chunk.start,

@@ -16,8 +16,10 @@ import numpy as np
 
 from asyncrun.errors import DamagedStoreError, StorageError, TryLaterError, os_words
 from asyncrun.escape import printable
+from asyncrun.records import Chunk
 from asyncrun.sqlite_files import BUSY_SECONDS, enter_wal, is_busy
 from asyncrun.stores.interface import Collection, StoredDocument
+from asyncrun.stores.metadata_json import metadata_json
 
 if TYPE_CHECKING:
     from asyncrun.records import Vectors
@@ -32,7 +34,7 @@ CREATE TABLE IF NOT EXISTS documents (
 CREATE UNIQUE INDEX IF NOT EXISTS one_of_now ON documents (collection, source, doc_id) WHERE state = 'current';
 CREATE TABLE IF NOT EXISTS chunks (
     node_id TEXT PRIMARY KEY, ref INTEGER REFERENCES documents ON DELETE CASCADE, id TEXT, text TEXT, "start" INTEGER, "end" INTEGER,
-    vector BLOB);
+    vector BLOB, own TEXT);
 CREATE INDEX IF NOT EXISTS chunks_of ON chunks (ref);
 """
 
@@ -50,7 +52,7 @@ class KnownCollection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownChunk:
-    """A chunk of a document of now, and its vector, of unit length or zero."""
+    """A chunk of a document of now, and its vector, of unit length or zero; `metadata` are the document's and the chunk's own."""
 
     id: str
     doc_id: str
@@ -118,6 +120,8 @@ class Records:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.executescript(f"{_SCHEMA}PRAGMA application_id = {_APPLICATION_ID};")
+            if not any(name == "own" for _, name, *_ in connection.execute("PRAGMA table_info(chunks)")):
+                connection.execute("ALTER TABLE chunks ADD COLUMN own TEXT")
         except BaseException:
             connection.close()
             raise
@@ -175,26 +179,22 @@ def marks(connection: sqlite3.Connection, name: str, source: str) -> dict[str, s
 
 def insert_document(connection: sqlite3.Connection, name: str, source: str, document: StoredDocument) -> tuple[int, list[str]]:
     """Put in a document that is being added; return its number and the ids of its nodes. Raises StorageError for odd metadata."""
-    try:
-        metadata = json.dumps(dict(document.metadata), ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise StorageError(
-            f"the metadata of document {printable(document.doc_id, 100)!r} cannot be stored as JSON: {error}",
-            hint="Leave the field out of `metadata`, or make it text, numbers, lists and mappings.",
-        ) from error
+    metadata = metadata_json(document.doc_id, document.metadata)
     row = (name, source, document.doc_id, document.mark, metadata, len(document.chunks))
     sql = "INSERT INTO documents (collection, source, doc_id, mark, metadata, chunks, state) VALUES (?, ?, ?, ?, ?, ?, 'adding')"
     ref = connection.execute(sql, row).lastrowid or 0
     ids = [str(uuid.uuid4()) for _ in document.chunks]
     vectors = unit_rows(document.vectors) if ids else ()
-    connection.executemany(
-        "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
-            (node_id, ref, document.chunk_id(chunk), chunk.text, chunk.start, chunk.end, vector.astype("<f4").tobytes())
-            for node_id, chunk, vector in zip(ids, document.chunks, vectors, strict=True)
-        ],
-    )
+    rows = [
+        (node_id, ref, document.chunk_id(chunk), chunk.text, chunk.start, chunk.end, vector.astype("<f4").tobytes(), _own(document, chunk))
+        for node_id, chunk, vector in zip(ids, document.chunks, vectors, strict=True)
+    ]
+    connection.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
     return ref, ids
+
+
+def _own(document: StoredDocument, chunk: Chunk) -> str | None:
+    return metadata_json(document.doc_id, chunk.metadata) if chunk.metadata else None
 
 
 def replace_documents(connection: sqlite3.Connection, name: str, source: str, added: Sequence[tuple[int, str]]) -> None:
@@ -234,15 +234,15 @@ def counts(connection: sqlite3.Connection, name: str) -> tuple[int, int]:
 
 def find_chunks(connection: sqlite3.Connection, name: str, node_ids: Sequence[str] | None = None) -> list[KnownChunk]:
     """Return the chunks of now behind ids of nodes, or all of a collection."""
-    sql = """SELECT chunks.id, doc_id, text, metadata, "start", "end", vector FROM chunks JOIN documents USING (ref)
+    sql = """SELECT chunks.id, doc_id, text, metadata, own, "start", "end", vector FROM chunks JOIN documents USING (ref)
              WHERE collection = ? AND state = 'current'"""
     if node_ids is None:
         rows = connection.execute(sql, (name,)).fetchall()
     else:
         rows = [row for node in dict.fromkeys(node_ids) for row in connection.execute(f"{sql} AND node_id = ?", (name, node))]
     return [
-        KnownChunk(chunk_id, doc_id, text, json.loads(metadata), start, end, np.frombuffer(vector, "<f4"))
-        for chunk_id, doc_id, text, metadata, start, end, vector in rows
+        KnownChunk(chunk_id, doc_id, text, json.loads(metadata) | json.loads(own or "{}"), start, end, np.frombuffer(vector, "<f4"))
+        for chunk_id, doc_id, text, metadata, own, start, end, vector in rows
     ]
 
 

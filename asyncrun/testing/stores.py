@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -17,42 +17,19 @@ from hypothesis import strategies as st
 from asyncrun.errors import SpaceMismatchError, UsageError
 from asyncrun.grammar.filter import MAX_DEPTH, Filter
 from asyncrun.records import Chunk
-from asyncrun.stores.interface import Collection, SearchMode, SearchRequest, StoredDocument, VectorStore
-from asyncrun.stores.sqlite.search import fuse, fusion_depth
+from asyncrun.stores.fusion import fuse, fusion_depth
+from asyncrun.stores.interface import Collection, SearchRequest, StoredDocument, VectorStore
+from asyncrun.testing.browsing import BrowsingContract
 from asyncrun.testing.filters import filters, metadata, passes, render_filter
+from asyncrun.testing.store_documents import OpenStore, make_document, search_ids
 
-OpenStore: TypeAlias = Callable[[], VectorStore]
-
-# The store of a test lives through all of the test's examples; each example makes a collection of its own.
-_EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def make_document(
-    doc_id: str, texts: Sequence[str], vectors: Sequence[Sequence[float]], metadata: Mapping[str, Any] | None = None, mark: str = "mark"
-) -> StoredDocument:
-    """Return a document whose chunks are the texts, one after the other in its text."""
-    starts = np.cumsum([0, *map(len, texts)]).tolist()
-    chunks = [Chunk(text, starts[ordinal], starts[ordinal + 1], ordinal) for ordinal, text in enumerate(texts)]
-    rows = np.array(vectors, dtype=np.float32) if texts else np.empty((0, 0), dtype=np.float32)
-    return StoredDocument(doc_id, mark, chunks, rows, metadata or {})
+# The store of a test lives through all of the test's examples; each example makes a collection of its own. Several classes inherit a test.
+_EXAMPLES = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+)
 
 
-def search_ids(
-    store: VectorStore,
-    text: str,
-    vector: Sequence[float],
-    mode: SearchMode,
-    *,
-    top_k: int = 10,
-    filter: str | None = None,
-    collection: str = "notes",
-) -> list[str]:
-    """Return the ids of the hits of one question."""
-    request = SearchRequest(text, np.array(vector, dtype=np.float32), mode, top_k, filter)
-    return [hit.id for hit in store.search(collection, [request])[0]]
-
-
-class StoreContract:
+class StoreContract(BrowsingContract):
     """What every store promises. A capability that an adapter has not is set to False, and must then be refused.
 
     >>> from asyncrun.stores import SqliteStore
@@ -61,23 +38,6 @@ class StoreContract:
     ...     def open_store(self, tmp_path):
     ...         return lambda: SqliteStore(tmp_path / "index.db")
     """
-
-    keyword_search = True
-    hybrid_search = True
-    filtered_search = True
-
-    @pytest.fixture
-    def open_store(self) -> OpenStore:
-        """Return a function that opens the store of this test anew, every time on the same, at first empty, place."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def store(self, open_store: OpenStore) -> Iterator[VectorStore]:
-        """Return an open store with one empty collection, `notes`, of three dimensions."""
-        store = open_store()
-        store.open_collection(Collection("notes", "a" * 32, 3))
-        yield store
-        store.close()
 
     def test_nothing_is_there_at_first(self, open_store: OpenStore) -> None:
         store = open_store()
@@ -310,6 +270,23 @@ class StoreContract:
         with pytest.raises(UsageError):
             search_ids(store, "x", [1, 0, 0], "vector", filter=filter)
 
-    def _modes(self) -> list[SearchMode]:
-        modes: list[tuple[SearchMode, bool]] = [("vector", True), ("keyword", self.keyword_search), ("hybrid", self.hybrid_search)]
-        return [mode for mode, able in modes if able]
+    def test_a_hit_has_the_metadata_of_its_document_and_of_its_chunk(self, store: VectorStore) -> None:
+        if not self.chunk_metadata:
+            return
+        document = make_document("a", ["first pear", "second pear"], [[1, 0, 0], [0, 1, 0]], {"lang": "en", "page": 0}, mark="m1")
+        own = {"page": 3, "headings": ["Fruit", "Größe \U0001f600"]}
+        store.commit("notes", "docs", [replace(document, chunks=[document.chunks[0], replace(document.chunks[1], metadata=own)])])
+        for mode in self._modes():
+            hits = store.search("notes", [SearchRequest("pear", np.array([1, 2, 0], dtype=np.float32), mode)])[0]
+            assert {hit.id: hit.metadata for hit in hits} == {"a#0": {"lang": "en", "page": 0}, "a#1": {"lang": "en", **own}}
+        store.commit("notes", "docs", [document])
+        hits = store.search("notes", [SearchRequest("", np.array([1, 2, 0], dtype=np.float32))])[0]
+        assert [hit.metadata for hit in hits] == [{"lang": "en", "page": 0}] * 2
+
+    def test_a_filter_looks_at_the_metadata_of_documents_alone(self, store: VectorStore) -> None:
+        if not (self.chunk_metadata and self.filtered_search):
+            return
+        document = make_document("a", ["pear"], [[1, 0, 0]], {"page": 1})
+        store.commit("notes", "docs", [replace(document, chunks=[replace(document.chunks[0], metadata={"page": 2})])])
+        assert search_ids(store, "", [1, 0, 0], "vector", filter="page = 1") == ["a"]
+        assert search_ids(store, "", [1, 0, 0], "vector", filter="page = 2") == []

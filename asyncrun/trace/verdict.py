@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from asyncrun.humanize import counted, duration
+from asyncrun.results import WorkerUse
 from asyncrun.trace.critical_path import PathPart
 from asyncrun.trace.run_record import RUNNING, UNFINISHED, RunRecord
 
@@ -16,6 +18,7 @@ _WAITED_FOR: Mapping[str, str] = {
     "rate": "waiting for the rate limit",
     "gate": "waiting as the endpoint asked",
     "backoff": "waiting to try again",
+    "ship": "on the way to workers and back",
     "connect": "making connections",
     "request": "requests",
     "compute": "the model at work",
@@ -28,6 +31,9 @@ _WAITED_FOR: Mapping[str, str] = {
 
 LEAST_SHARE = 0.05
 """Of a run's time that is worth a word."""
+MUCH_SHIPPED = 0.2
+"""Of a run's time from which on it is worth doing something about it that work is on its way."""
+_LESS_SHIPPED = f"{_WAITED_FOR['ship']} (larger batches, or `--executor local`, make it less)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +102,12 @@ def time_sinks(parts: Sequence[PathPart], most: int = 3) -> tuple[TimeSink, ...]
     sums: Counter[tuple[str, str]] = Counter()
     for part in parts:
         sums.update({(what, part.job): seconds for what, seconds in _spent(part).items()})
-    return tuple(
-        TimeSink(min(seconds / total, 1.0), what, job) for (what, job), seconds in sums.most_common(most) if seconds > LEAST_SHARE * total
-    )
+    large = [(what, job, seconds / total) for (what, job), seconds in sums.most_common(most) if seconds > LEAST_SHARE * total]
+    return tuple(TimeSink(min(share, 1.0), _advised(what, share), job) for what, job, share in large)
+
+
+def _advised(what: str, share: float) -> str:
+    return _LESS_SHIPPED if what == _WAITED_FOR["ship"] and share >= MUCH_SHIPPED else what
 
 
 def where_time_went(sinks: Sequence[TimeSink]) -> str:
@@ -131,6 +140,22 @@ def jobs_of(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """
     jobs = summary.get("jobs")
     return [job for job in jobs if isinstance(job, Mapping)] if isinstance(jobs, list) else []
+
+
+def workers_of(summary: Mapping[str, Any]) -> list[WorkerUse]:
+    """Return what a run's summary tells of the workers of an executor; none of a run in one process, or as long as no end is recorded.
+
+    >>> workers_of({"workers": [{"name": "pid 7", "calls": 2, "seconds": 1.5, "ship": 0.25}]})
+    [WorkerUse(name='pid 7', calls=2, seconds=1.5, ship=0.25)]
+    """
+    told = summary.get("workers")
+    rows = [row for row in told if isinstance(row, Mapping)] if isinstance(told, list) else []
+    return [WorkerUse(str(row.get("name", "")), _count(row, "calls"), _seconds(row, "seconds"), _seconds(row, "ship")) for row in rows]
+
+
+def _seconds(row: Mapping[str, Any], name: str) -> float:
+    value = row.get(name)
+    return value if isinstance(value, int | float) and math.isfinite(value) else 0.0
 
 
 def _count(summary: Mapping[str, Any], name: str) -> int:

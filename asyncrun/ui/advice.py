@@ -10,10 +10,12 @@ _AGAIN = "`asyncrun retry{words}` sends it again, in case the answer is another 
 ADVICE: Mapping[Reason, str] = {
     Reason.TOO_LONG: "shorten the text, set `on_too_long: truncate` or `split` (ingest: a smaller `chunk.size`), or list it under `skip`",
     Reason.EMPTY: "write a text, set `on_empty: skip`, or list it under `skip`",
-    Reason.BAD_RECORD: "mend the record, correct `text`, `id` or `metadata` of the input, or list it under `skip`",
+    Reason.BAD_RECORD: "mend the file or row, correct `text`, `id` or `metadata` of the input, or list it under `skip`",
     Reason.BAD_TEXT: "write the text in UTF-8, or list it under `skip`",
+    Reason.UNREADABLE: "mend the file or its permissions, or exclude it; every run reads it again",
     Reason.REFUSED: f"see what the server says of it, change it or list it under `skip`; {_AGAIN}",
     Reason.BAD_RESPONSE: _AGAIN,
+    Reason.WORKER_LOST: f"see whether memory runs out where it is embedded, change the text or list it under `skip`; {_AGAIN}",
     Reason.SERVER_ERROR: "the next `asyncrun run{words}` sends it again",
 }
 """What to do about an item that failed so. Only what a server has answered can be asked again; the rest is read again by every run."""

@@ -1,4 +1,4 @@
-"""Answers of a query job as a person reads them: each question with what was answered, or with its best hit."""
+"""Answers of a query job as a person reads them: each question with what was answered, or with its best hit and its page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def _answer(row: Mapping[str, Any], width: int) -> tuple[StyledLine, StyledLine]
         return question, fit(width, f"  {_plain(row['answer'])}")
     if not hits:
         return question, fit(width, StyledPart("  nothing found", Style.ODD))
-    return question, fit(width, "  ", StyledPart(_plain(hits[0].get("doc_id")), Style.HEAD), f": {_plain(hits[0].get('text'))}")
+    page = (hits[0].get("metadata") or {}).get("page")
+    at = f", page {page}" if isinstance(page, int) else ""
+    return question, fit(width, "  ", StyledPart(_plain(hits[0].get("doc_id")), Style.HEAD), f"{at}: {_plain(hits[0].get('text'))}")
 
 
 def _plain(text: object) -> str:

@@ -21,7 +21,7 @@ class DoctorSetting:
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
-    """One endpoint of one model: `what` it is (`embedder openai/m`), `where` it is served (None: in this process), and how it did.
+    """One endpoint of one model, a store or a cluster: `what` it is (`embedder openai/m`), `where` (None: in this process), how it did.
 
     `jobs` are those that use it. `dimensions` is None where no vector came, `seconds` is what its answer took, `found` says it where
     there is neither; `error` is None when all is well, `hint` is what to do about it.
@@ -40,20 +40,23 @@ class Checkup:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All that was found: settings of the whole, a checkup for each endpoint of each model, mistakes of the job file.
+    """All that was found: settings of the whole, a checkup for each endpoint of each model and for each store, mistakes of the job file.
 
+    `executor` has one of the cluster that calls run on, if there is any.
     `warnings` tell what is not in the way of a run, such as a plugin that cannot be used.
     """
 
     settings: tuple[DoctorSetting, ...]
     checkups: tuple[Checkup, ...] = ()
+    stores: tuple[Checkup, ...] = ()
     mistakes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    executor: tuple[Checkup, ...] = ()
 
     @property
     def healthy(self) -> bool:
         """Say whether nothing is in the way of a run."""
-        return not self.mistakes and all(checkup.error is None for checkup in self.checkups)
+        return not self.mistakes and all(checkup.error is None for checkup in (*self.executor, *self.checkups, *self.stores))
 
 
 def render_diagnosis(diagnosis: Diagnosis) -> str:
@@ -71,23 +74,29 @@ def diagnosis_document(diagnosis: Diagnosis) -> dict[str, Any]:
     """Return the JSON document.
 
     >>> diagnosis_document(Diagnosis(()))
-    {'schema': 1, 'ok': True, 'settings': [], 'models': [], 'mistakes': [], 'warnings': []}
+    {'schema': 1, 'ok': True, 'settings': [], 'executor': [], 'models': [], 'stores': [], 'mistakes': [], 'warnings': []}
     """
-    models = [{"ok": checkup.error is None, **asdict(checkup), "jobs": list(checkup.jobs)} for checkup in diagnosis.checkups]
     return document(
         ok=diagnosis.healthy,
         settings=[asdict(setting) for setting in diagnosis.settings],
-        models=[{**model, "settings": list(model["settings"])} for model in models],
+        executor=[_checkup_document(checkup) for checkup in diagnosis.executor],
+        models=[_checkup_document(checkup) for checkup in diagnosis.checkups],
+        stores=[_checkup_document(checkup) for checkup in diagnosis.stores],
         mistakes=list(diagnosis.mistakes),
         warnings=list(diagnosis.warnings),
     )
+
+
+def _checkup_document(checkup: Checkup) -> dict[str, Any]:
+    values = asdict(checkup)
+    return {"ok": checkup.error is None, **values, "jobs": list(checkup.jobs), "settings": list(values["settings"])}
 
 
 def _lines(diagnosis: Diagnosis) -> Iterator[str]:
     yield from _table(diagnosis.settings, "")
     yield from (f"FAIL  {mistake}" for mistake in diagnosis.mistakes)
     yield from (f"warn  {warning}" for warning in diagnosis.warnings)
-    for checkup in diagnosis.checkups:
+    for checkup in (*diagnosis.executor, *diagnosis.checkups, *diagnosis.stores):
         at = f" at {checkup.where}" if checkup.where else ""
         if checkup.error is not None:
             said = checkup.error

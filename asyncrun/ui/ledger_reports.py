@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from asyncrun.embedders.local_model import MODEL, MODEL_NAME
 from asyncrun.escape import printable
 from asyncrun.humanize import counted
-from asyncrun.results import Cleaning, SpaceSize
+from asyncrun.results import Cleaning, CollectionSize, Imported, SpaceSize
 from asyncrun.ui.formatting import render_size
 from asyncrun.ui.run_json import document
 
@@ -31,6 +32,9 @@ def render_cleaning(cleaning: Cleaning) -> str:
     if again := cleaning.superseded.vectors:
         verb = "was" if again == 1 else "were"
         lines.append(f"{did} {counted(again, 'vector')} that {verb} made again since: {render_size(cleaning.superseded.bytes)}")
+    if cleaning.collections:
+        lines.append(f"{did} {counted(len(cleaning.collections), 'collection')} that nobody asks any more:")
+        lines += [f"  {_render_collection(each)}" for each in cleaning.collections]
     if not lines:
         lines.append("nothing to remove")
     elif not cleaning.dry_run:
@@ -40,11 +44,17 @@ def render_cleaning(cleaning: Cleaning) -> str:
     return "\n".join(printable(line) for line in lines)
 
 
+def _render_collection(size: CollectionSize) -> str:
+    held = f"{counted(size.documents, 'document')}, {counted(size.chunks, 'chunk')}"
+    return f"{size.name} of {size.store}: {held}{'' if size.bytes is None else f', {render_size(size.bytes)}'}"
+
+
 def cleaning_document(cleaning: Cleaning) -> dict[str, Any]:
     """Return the same as a JSON document.
 
-    >>> cleaning_document(Cleaning(False, ("r1",), freed=10))
-    {'schema': 1, 'dry_run': False, 'runs': ['r1'], 'spaces': [], 'superseded': {'vectors': 0, 'bytes': 0}, 'freed_bytes': 10, 'kept': None}
+    >>> told = cleaning_document(Cleaning(False, ("r1",), freed=10))
+    >>> told["runs"], told["spaces"], told["superseded"], told["collections"], told["freed_bytes"]
+    (['r1'], [], {'vectors': 0, 'bytes': 0}, [], 10)
     """
     found = [
         {"space": describe_space(space), "vectors": space.vectors, "answers": space.answers, "bytes": space.bytes}
@@ -56,9 +66,36 @@ def cleaning_document(cleaning: Cleaning) -> dict[str, Any]:
         runs=list(cleaning.runs),
         spaces=found,
         superseded=superseded,
+        collections=[asdict(each) for each in cleaning.collections],
         freed_bytes=cleaning.freed,
         kept=cleaning.kept,
     )
+
+
+def render_imported(imported: Imported) -> str:
+    """Return what was taken in, and a line for the shards of each job.
+
+    >>> from asyncrun.results import JoinedShards
+    >>> print(render_imported(Imported(7, 1, (JoinedShards("notes", 2, (1,)),))))
+    7 vectors and answers taken in, 1 were there already
+    notes: shard 2 of 2 is missing, or has not finished
+    """
+    lines = [f"{imported.taken:,} vectors and answers taken in, {imported.known:,} were there already"]
+    lines += [f"{each.job}: {each.words}" for each in imported.shards]
+    lines += [f"{each.job}: shards of {each.of:,} were made with different settings" for each in imported.shards if len(each.spaces) > 1]
+    lines += [f"shards of {name}, which is another job file: what failed is not taken in" for name in imported.others]
+    return "\n".join(map(printable, lines))
+
+
+def imported_document(imported: Imported) -> dict[str, Any]:
+    """Return the same as a JSON document; `shards` and `others` are there where there are some.
+
+    >>> imported_document(Imported(7, 1))
+    {'schema': 1, 'taken': 7, 'known': 1}
+    """
+    shards = [{"job": each.job, "of": each.of, "finished": list(each.finished), "missing": list(each.missing)} for each in imported.shards]
+    more = {name: told for name, told in (("shards", shards), ("others", list(imported.others))) if told}
+    return document(taken=imported.taken, known=imported.known, **more)
 
 
 def describe_space(space: SpaceSize) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def render_ending(result: RunResult, file: Path | None = None) -> StyledText:
     said = verdict_of(result)
     head = said if said.startswith(result.status.value.capitalize()) else f"{result.status.value}: {said[:1].lower()}{said[1:]}"
     whole = line(f"Run {result.run_id} ", *_coloured(head[:1].lower() + head[1:], result.status), ".")
-    return StyledText((whole, *_reasons(result, named=True), *_failures(result, None), *map(line, _next(result, file))))
+    return StyledText((whole, *_notes(result), *_reasons(result, named=True), *_failures(result, None), *map(line, _next(result, file))))
 
 
 def render_trouble(result: RunResult, file: Path | None = None) -> StyledText:
@@ -55,9 +55,9 @@ def render_close(
     where it is not too narrow none about failures, unless these are to be whole.
     """
     if is_unchanged(result):
-        return StyledText((_verdict_line(result, sink=None),))
+        return StyledText((*_notes(result), _verdict_line(result, sink=None)))
     failures = _failures(result, None if whole_failures or width < NARROW else width)
-    jobs = stack(render_jobs(result.jobs, width), StyledText((*_reasons(result, named=False), *failures)))
+    jobs = stack(render_jobs(result.jobs, width), StyledText((*_notes(result), *_reasons(result, named=False), *failures)))
     return stack(jobs, StyledText((_verdict_line(result, sink), *map(line, _next(result, file)))), gap=1)
 
 
@@ -148,16 +148,25 @@ def _is_trouble(job: JobResult) -> bool:
     return job.status is not Status.SUCCEEDED
 
 
+def _notes(result: RunResult) -> Iterator[StyledLine]:
+    """Yield which workers were lost, and what jobs have to say that came to their end."""
+    if result.executor is not None and (lost := result.executor.lost_workers):
+        yield line(
+            f"{counted(lost, 'worker')} {'was' if lost == 1 else 'were'} lost with {counted(result.executor.lost_calls, 'call')} under way"
+        )
+    yield from (line(f"{job.name}: {job.reason}") for job in result.jobs if job.reason and job.status in (Status.SUCCEEDED, Status.PARTIAL))
+
+
 def _reasons(result: RunResult, *, named: bool) -> Iterator[StyledLine]:
     """Yield why jobs ended as they did, those of one reason together, but for what the verdict and the next step say.
 
     When jobs are to be `named`, those that the verdict speaks of are, too.
     """
-    said = next((job for job in result.jobs if job.status is result.status and job.reason), None)
+    ended_early = [job for job in result.jobs if job.reason and job.status not in (Status.SUCCEEDED, Status.PARTIAL)]
+    said = next((job for job in ended_early if job.status is result.status), None)
     alike: dict[tuple[Status, str, str | None], list[JobResult]] = {}
-    for job in result.jobs:
-        if _is_trouble(job) and job.reason:
-            alike.setdefault((job.status, job.reason, job.hint), []).append(job)
+    for job in ended_early:
+        alike.setdefault((job.status, job.reason or "", job.hint), []).append(job)
     for (status, reason, hint), jobs in list(alike.items())[:MOST_REASONS]:
         names = [job.name for job in jobs]
         has_hint_of_its_own = hint is not None and hint.rstrip(".") != _hint(result)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from asyncrun.errors import JobFileError, Mistake, UsageError
-from asyncrun.results import Counts, JobResult, RunResult
+from asyncrun.results import Counts, ExecutorUse, JobResult, RunResult, WorkerUse
 from asyncrun.usage import Usage
 
 DOCUMENT_VERSION = 1
 """The version of the documents: it changes when a name is taken away or means something else."""
+
+MOST_WORKERS = 50
+"""Workers that are told one by one."""
 
 
 def document(type_: str | None = None, /, **values: Any) -> dict[str, Any]:
@@ -31,13 +35,29 @@ def summary_document(result: RunResult) -> dict[str, Any]:
     return document(
         "summary",
         run_id=result.run_id,
+        **({} if result.shard is None else {"shard": result.shard}),
         status=result.status.value,
         exit_code=result.exit_code,
         seconds=round(result.seconds, 3),
         **counters(result.counts, result.usage),
         bound_by=result.bound_by,
         jobs=[job_document(job) for job in result.jobs],
+        **({} if result.executor is None else executor_document(result.executor)),
     )
+
+
+def executor_document(use: ExecutorUse) -> dict[str, Any]:
+    """Return what the workers of an executor did, ready for JSON; of very many the busiest ones, and the others as one without a name.
+
+    >>> executor_document(ExecutorUse((WorkerUse("pid 7", 2, 1.5, 0.25),)))["workers"]
+    [{'name': 'pid 7', 'calls': 2, 'seconds': 1.5, 'ship': 0.25}]
+    """
+    rows, rest = list(use.workers[:MOST_WORKERS]), use.workers[MOST_WORKERS:]
+    if rest:
+        others = (sum(each.calls for each in rest), sum(each.seconds for each in rest), sum(each.ship for each in rest))
+        rows.append(WorkerUse("", *others))
+    told = [{**asdict(row), "seconds": round(row.seconds, 3), "ship": round(row.ship, 3)} for row in rows]
+    return {"lost_workers": use.lost_workers, "lost_calls": use.lost_calls, "workers": told}
 
 
 def job_document(job: JobResult) -> dict[str, Any]:

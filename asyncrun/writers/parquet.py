@@ -40,6 +40,8 @@ _TYPES: Mapping[str, pa.DataType] = {
     "answer": pa.string(),
     "finish_reason": pa.string(),
     "hits": pa.list_(_HIT),
+    **dict.fromkeys(("doc_id", "source", "mark"), pa.string()),
+    **dict.fromkeys(("ordinal", "start", "end"), pa.int64()),
 }
 """Columns with a type of their own; all others (metadata, usage, citations, a plugin's) hold JSON, which takes any value back as it was."""
 
@@ -47,8 +49,9 @@ _TYPES: Mapping[str, pa.DataType] = {
 class ParquetWriter:
     """Writes rows into a Parquet file, 4096 rows a group, Zstandard.
 
-    `embedding` is a list of float32, `hits` a list of structs, `id`, `text`, `query` and `answer` are strings, every other column
-    is a string with JSON in it. The schema depends on the columns alone, not on the values: `columns`, or those of the first row.
+    `embedding` is a list of float32, `hits` a list of structs, `id`, `text`, `query` and `answer` are strings, and so are the columns of a
+    store's chunks, beside whole numbers (`start`, ...); every other column is a string with JSON in it. The schema depends on the columns
+    alone, not on the values: `columns`, or those of the first row.
     Nothing of the moment is written, so the same rows give the same bytes. For the file itself see `AtomicFile`.
     """
 

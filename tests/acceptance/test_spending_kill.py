@@ -13,6 +13,7 @@ import pytest
 
 from asyncrun.testing.faults import Fault
 from asyncrun.testing.server import FakeServer
+from tests.depth import DEEP
 
 from .conftest import wait_until
 
@@ -80,7 +81,7 @@ def test_what_a_server_has_counted_is_expected_of_it_after_a_kill(tmp_path: Path
         assert 2 * len(server.sent_texts) * TOKENS_EACH == budget
 
 
-@pytest.mark.parametrize("again", [("jobs.yaml", "n", "--refresh"), ()])
+@pytest.mark.parametrize("again", [("jobs.yaml", "n", "--refresh"), ()] if DEEP else [()])
 def test_a_refresh_that_is_killed_goes_on_and_repeats_what_was_in_flight_at_most(tmp_path: Path, again: tuple[str, ...]) -> None:
     with FakeServer().in_thread() as server:
         write_job(tmp_path, server)

@@ -45,7 +45,12 @@ def promised() -> dict[str, Any]:
 
 def is_part_of_absent(name: str) -> bool:
     """Tell whether a module is a part for a library that is not installed."""
-    libraries = {"asyncrun.llama_index": "llama_index", "asyncrun.langchain": "langchain_core"}
+    libraries = {
+        "asyncrun.llama_index": "llama_index",
+        "asyncrun.langchain": "langchain_core",
+        "asyncrun.postgres_faults": "psycopg",
+        "asyncrun.stores.pgvector": "psycopg",
+    }
     return any(name.startswith(ours) and importlib.util.find_spec(theirs) is None for ours, theirs in libraries.items())
 
 
@@ -70,10 +75,10 @@ LONGER = {
     "asyncrun.jobs.QueryJob": 65,
     "asyncrun.llms.ChatModel": 70,
     "asyncrun.llms.OpenAI": 85,
-    "asyncrun.stores.SqliteStore": 65,
-    "asyncrun.testing.StoreContract": 85,
+    "asyncrun.stores.SqliteStore": 85,
+    "asyncrun.testing.StoreContract": 115,
     # What flags say, and what it means.
-    "asyncrun.RunOptions": 75,
+    "asyncrun.RunOptions": 85,
     # The words that LlamaIndex has, each with a line.
     "asyncrun.EventPayload": 75,
     # A tuple, with a tuple's methods.

@@ -7,15 +7,18 @@ import os
 import re
 import shlex
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
+from asyncrun import Store
 from asyncrun.registry import BUILT_IN
 from asyncrun.testing.__main__ import build_parser
 from asyncrun.testing.server import FakeServer
@@ -25,6 +28,8 @@ from .conftest import Command
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCED = re.compile(r"(?P<above>[^\n]*\n)```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
+FOLLOWED = re.compile(r"^## Documents, stores and a change of model$.*?(?=^## )", re.DOTALL | re.MULTILINE)
+"""A section that needs a folder of documents: tests/cli/test_documents_recipe.py follows it there."""
 
 NOT_RUN = {
     "python3 -m venv .venv && . .venv/bin/activate && pip install .": "needs a package index; .ci/run does the same with the wheel",
@@ -36,12 +41,15 @@ NOT_RUN = {
     "uv venv venvs/": "installs other programs from a package index: its output is the page",
     "asyncrun trace serve": "goes on until Ctrl-C: tests/integration/test_trace_serve.py starts it",
     "python scripts/public_names.py --check": "is run by tests/architecture/test_pages.py",
+    "export RAY_AUTH_MODE=token": "prepares the cluster that is started below it",
+    "(umask 077; ray ": "makes the token of a cluster",
+    "ray ": "needs Ray, and stays: tests/ray_cluster.py starts one for the tests",
+    "asyncrun run jobs.yaml --executor ray": "needs a cluster: tests/acceptance/test_ray.py runs on one",
 }
 """Commands that are not run here, by their beginnings, and why."""
 NOT_MADE = {
     "README.md": {"$ asyncrun plan": "compared with a real kill by tests/acceptance/test_readme_kill.py"},
-    "CONTRIBUTING.md": {" job file": "a drawing"},
-    "architecture.md": {" job file": "a drawing"},
+    "architecture.md": dict.fromkeys((" job file", " in the run"), "a drawing"),
     "cron.md": {"15 2 * * *": "compared with what `cron print` writes below"},
     "notices.md": {"Subject: asyncrun": "compared with what a run would send by tests/architecture/test_pages.py"},
     "testing.md": {"--fault": "parsed below"},
@@ -67,7 +75,7 @@ class Block(NamedTuple):
 def blocks() -> list[Block]:
     found = []
     for page in PAGES:
-        for number, match in enumerate(FENCED.finditer(page.read_text(encoding="utf-8")), 1):
+        for number, match in enumerate(FENCED.finditer(FOLLOWED.sub("", page.read_text(encoding="utf-8"))), 1):
             found.append(Block(page.name, number, match["above"].strip(), match["language"], match["code"]))
     return found
 
@@ -88,14 +96,15 @@ def in_language(language: str) -> Any:
 
 
 def needs(block: Block) -> list[Any]:
-    """Return what a program of Python, or the store or the reader of a job file, needs besides us."""
-    named = [pytest.mark.needs("llama-index")] if re.search(r"(type|format): llama-index", block.code) else []
+    """Return what a program of Python, or the store, the reader or the executor of a job file, needs besides us."""
+    named = [pytest.mark.needs(name) for name in re.findall(r"(?:type|format): (llama-index|lancedb|qdrant|ray)\b", block.code)]
+    named += [pytest.mark.needs("postgresql")] if "type: pgvector" in block.code else []
     imported = (need for library, need in LIBRARIES.items() if re.search(rf"^(from|import) {library}", block.code, re.MULTILINE))
     return [*named, *map(pytest.mark.needs, imported)]
 
 
 def test_every_block_is_fenced_and_says_what_it_is() -> None:
-    assert {block.language for block in BLOCKS} == {"console", "python", "sh", "text", "toml", "yaml"}
+    assert {block.language for block in BLOCKS} == {"console", "dockerfile", "python", "sh", "sql", "text", "toml", "yaml"}
     for page in PAGES:
         outside = FENCED.sub("", page.read_text(encoding="utf-8"))
         assert re.findall(r"\n\n((?: {4,}|\t)\S.*)", outside) == [], page.name
@@ -142,6 +151,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asyncrun: Command) -
     for name in (*FILES, *SMALL_FILES):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(json.dumps(ROW) + "\n" if name.endswith(".jsonl") else "id,text\na,a\n")
+    with closing(sqlite3.connect(tmp_path / "articles.db")) as connection:
+        connection.executescript("CREATE TABLE articles (id, title, body, published); INSERT INTO articles VALUES (1, 'a', 'b', 1);")
     (tmp_path / "prompt.txt").write_text("{question} {context}")
     for name in {variable for block in BLOCKS for variable in re.findall(r"\$\{(\w+)\}", block.code)}:
         monkeypatch.setenv(name, "http://localhost/x" if name.endswith("URL") else "x")
@@ -241,6 +252,9 @@ def run(line: str, folder: Path, asyncrun: Command) -> tuple[int, str]:
 
 @in_language("sh")
 def test_every_command_runs(block: Block, project: Path, asyncrun: Command) -> None:
+    if "asyncrun store" in block.code:
+        with Store.open(project / "index.db") as store:
+            store.ingest([{"id": "a", "text": "Sign in with your key.", "lang": "en"}], "handbook").check()
     for line in commands(block):
         code, told = run(line, project, asyncrun)
         assert code == 0, f"{line}\n{told}"

@@ -263,3 +263,85 @@ def test_a_key_in_a_header_of_the_job_file_is_not_said_to_be_the_environments(
     write({"provider": "openai", "model": "m", "base_url": server.base_url, "headers": {"Authorization": "Bearer ${OPENAI_API_KEY}"}})
     [model] = found(asyncrun("doctor", "--json"))["models"]
     assert settings(model)["key"] == ("present", "job file")
+
+
+def stores(folder: Path, server: FakeServer, **named: Any) -> None:
+    """Write a job file that fills the store `docs`, and has others that no job uses."""
+    embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}
+    fill = {"name": "fill", "kind": "ingest", "input": "notes.jsonl", "store": "docs", "collection": "notes", "embedder": embedder}
+    (folder / "notes.jsonl").write_text('{"id": "a", "text": "hello"}\n')
+    (folder / "jobs.yaml").write_text(json.dumps({"stores": {"docs": {"path": "index.db"}, **named}, "jobs": [fill]}))
+
+
+def test_every_store_of_the_file_is_looked_at(asyncrun: Command, tmp_path: Path, server: FakeServer) -> None:
+    stores(tmp_path, server, spare={"path": "spare/other.db"})
+    answer = asyncrun("doctor")
+    assert answer.code == 0, answer.out
+    assert re.search(r"ok    store docs \(sqlite\) at index.db: SQLite 3[.0-9]+, no file yet\n      jobs  fill\n", answer.out)
+    assert not list(tmp_path.rglob("*.db"))
+    assert asyncrun("run").code == 0
+    docs, spare = found(asyncrun("doctor", "--json"))["stores"]
+    assert (docs["ok"], docs["jobs"], spare["ok"], spare["jobs"]) == (True, ["fill"], True, [])
+    assert settings(docs)["notes"][0].startswith("openai/m at 127.0.0.1:")
+    assert "no file yet" not in docs["found"]
+
+
+def test_a_store_that_stands_in_a_job_is_looked_at_once(asyncrun: Command, tmp_path: Path, server: FakeServer) -> None:
+    stores(tmp_path, server)
+    document = json.loads((tmp_path / "jobs.yaml").read_text())
+    [fill] = document["jobs"]
+    document["jobs"] = [{**fill, "store": {"path": "own.db"}}, {**fill, "name": "more", "store": {"path": "./own.db"}, "collection": "b"}]
+    (tmp_path / "jobs.yaml").write_text(json.dumps(document))
+    docs, own = found(asyncrun("doctor", "--json"))["stores"]
+    assert (docs["what"], docs["jobs"]) == ("store docs (sqlite)", [])
+    assert (own["what"], own["where"], own["jobs"]) == ("store sqlite", "own.db", ["fill", "more"])
+
+
+def test_a_store_that_cannot_be_used_is_a_finding_and_the_rest_is_told(asyncrun: Command, tmp_path: Path, server: FakeServer) -> None:
+    stores(tmp_path, server, spare={"path": "${NOT_SET_ANYWHERE}"})
+    (tmp_path / "index.db").write_bytes(b"no database" * 100)
+    answer = asyncrun("doctor", "--json")
+    assert answer.code == 1
+    docs, spare = found(answer)["stores"]
+    assert not docs["ok"]
+    assert "not a SQLite database" in docs["error"]
+    assert not spare["ok"]
+    assert "NOT_SET_ANYWHERE is not set" in spare["error"]
+    assert found(answer)["models"][0]["ok"]
+    assert found(answer)["mistakes"] == []
+    shown = asyncrun("doctor").out
+    assert "FAIL  store docs (sqlite) at index.db: " in shown
+    assert shown.count("not a SQLite database") == 1
+
+
+def test_a_server_is_not_said_to_be_at_the_path_of_a_file(asyncrun: Command, tmp_path: Path, server: FakeServer) -> None:
+    stores(tmp_path, server, there={"type": "pgvector", "url": "${NOT_SET_ANYWHERE}"})
+    docs, there = found(asyncrun("doctor", "--json"))["stores"]
+    assert (docs["where"], there["where"]) == ("index.db", None)
+
+
+@pytest.mark.needs("postgresql")
+def test_a_database_says_who_answers_and_one_that_is_away_is_a_finding(
+    asyncrun: Command, tmp_path: Path, server: FakeServer, postgres: Any, unused_port: int
+) -> None:
+    from tests.postgres import PASSWORD
+
+    there = {"type": "pgvector", "url": postgres.url_with(), "schema": "doctor"}
+    away = {"type": "pgvector", "url": f"postgresql://me:{KEY}@127.0.0.1:{unused_port}/db"}
+    wrong = {"type": "pgvector", "url": postgres.url_with(KEY)}
+    stores(tmp_path, server, there=there, away=away, wrong=wrong)
+    answer = asyncrun("doctor", "--json")
+    assert answer.code == 1
+    by_name = {checkup["what"].split()[1]: checkup for checkup in found(answer)["stores"]}
+    assert re.match(r"PostgreSQL [0-9.]+, .*pgvector.*; the schema 'doctor' is not there$", by_name["there"]["found"])
+    assert (by_name["docs"]["ok"], by_name["there"]["ok"]) == (True, True)
+    assert not by_name["away"]["ok"]
+    assert by_name["away"]["where"] == f"127.0.0.1:{unused_port}"
+    assert not by_name["wrong"]["ok"]
+    stores(tmp_path, server, there=there, wrong=wrong)
+    postgres.run("CREATE SCHEMA doctor")
+    shown = asyncrun("doctor").out
+    assert re.search(r"ok    store there \(pgvector\) at 127.0.0.1:[0-9]+: PostgreSQL [0-9.]+, [^;]*pgvector[^;]*$", shown, re.M)
+    for text in (shown, answer.out):
+        assert KEY not in text
+        assert PASSWORD not in text

@@ -94,3 +94,49 @@ def test_the_embedder_of_every_call_can_be_a_setting(asyncrun: Command, notes: P
     monkeypatch.setenv("ASYNCRUN_EMBEDDER", "opnai/m")
     assert asyncrun("embed", "notes.jsonl", "-o", "v.jsonl").code == 2
     assert asyncrun("embed", "notes.jsonl", "-o", "v.jsonl", "-e", "local").code == 0
+
+
+def test_what_the_input_can_say_needs_no_job_file(asyncrun: Command, tmp_path: Path) -> None:
+    (tmp_path / "table.dat").write_bytes("key;title;body;lang\n7;Süß;one;de\n8;B;two;en\n".encode("latin-1"))
+    reading = (
+        "--format",
+        "csv",
+        "--delimiter",
+        ";",
+        "--encoding",
+        "latin-1",
+        "--text",
+        "{title}. {body}",
+        "--id",
+        "key",
+        "--metadata",
+        "lang, title",
+    )
+    assert asyncrun("embed", "table.dat", "-o", "v.jsonl", *reading, "--save", "job.yaml").code == 0
+    kept = [(row["id"], row["text"], row["metadata"]) for row in rows(tmp_path / "v.jsonl")]
+    assert kept == [("7", "Süß. one", {"lang": "de", "title": "Süß"}), ("8", "B. two", {"lang": "en", "title": "B"})]
+    assert asyncrun("run", "job.yaml", "--json").documents[-1]["cached"] == 2
+    assert '      text: "{title}. {body}"\n' in (tmp_path / "job.yaml").read_text()
+
+
+def test_a_document_keeps_what_it_says_of_itself_unless_told_otherwise(asyncrun: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("---\ntitle: A\nyear: 2026\n---\nText")
+    for words, kept in (((), {"title": "A", "year": 2026}), (("--metadata", "year"), {"year": 2026}), (("--metadata", ""), {})):
+        assert asyncrun("embed", "a.md", "-o", "v.jsonl", *words).code == 0
+        assert [(row["text"], row["metadata"]) for row in rows(tmp_path / "v.jsonl")] == [("Text", kept)]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--encoding", "klingon"), "--encoding: the text 'klingon' stands here; allowed: utf-8"),
+        (("--format", "cvs"), "--format: unknown format 'cvs'; allowed: auto"),
+        (("--delimiter", "ab"), "--delimiter: the text 'ab' stands here; allowed: one character"),
+        (("--delimiter", ";"), "--delimiter: jsonl: it is not used"),
+        (("--text", "{title"), "--text: not a template '{title'"),
+    ],
+)
+def test_a_mistake_is_told_under_the_name_of_its_flag(asyncrun: Command, notes: Path, words: tuple[str, str], told: str) -> None:
+    answer = asyncrun("embed", "notes.jsonl", "-o", "v.jsonl", *words)
+    assert answer.code == 2
+    assert told in answer.err.replace("\n", " ")

@@ -22,6 +22,7 @@ SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "events.sche
         (["one", "two"], (), 0, {"run_started", "job_started", "job_finished", "summary"}),
         (["one", ""], (), 3, {"run_started", "job_started", "item_failed", "job_finished", "summary"}),
         (["one", "two"], ("--max-runtime", "1ms"), 75, {"run_started", "job_finished", "summary"}),
+        (["one", "two"], ("--executor", "processes"), 0, {"run_started", "job_started", "job_finished", "summary"}),
     ],
 )
 def test_every_line_is_as_the_schema_says(
@@ -36,6 +37,7 @@ def test_every_line_is_as_the_schema_says(
         Draft202012Validator(SCHEMA).validate(event)
     assert types <= {event["type"] for event in answer.documents}
     assert answer.documents[-1]["type"] == "summary"
+    assert [worker["calls"] for worker in answer.documents[-1].get("workers", [])] == ([1] if "--executor" in flags else [])
 
 
 @pytest.mark.parametrize("command", ["run", "plan", "validate", "failed", "retry", "doctor"])

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from asyncrun.readers.item_source import ItemSource
 from asyncrun.testing.faults import Fault
 from asyncrun.testing.server import FakeServer
+from tests.documents import pdf_of, text_page
 
 Command = Callable[..., Any]
 
@@ -53,6 +55,23 @@ def test_documents_are_cut_to_be_counted(asyncrun: Command, server: FakeServer, 
     summary = asyncrun("run", "--json").documents[-1]
     assert planned["requests"] == summary["requests"] > 5
     assert planned["tokens"] == pytest.approx(summary["tokens"], rel=0.1)
+
+
+def test_documents_are_parsed_once_for_a_plan(
+    asyncrun: Command, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = []
+    items = ItemSource.items
+
+    def counted(self: ItemSource, *more: Any, **named: Any) -> Any:
+        passes.append(self)
+        return items(self, *more, **named)
+
+    monkeypatch.setattr(ItemSource, "items", counted)
+    (tmp_path / "a.pdf").write_bytes(pdf_of([text_page("one page"), text_page("another")]))
+    write(tmp_path, {"name": "i", "kind": "ingest", "input": "*.pdf", "embedder": embedder(server), "store": {"path": "index.db"}})
+    [planned] = plans(asyncrun)
+    assert (planned["new"], planned["requests"], len(passes)) == (1, 1, 1)
 
 
 def test_tokens_are_estimated_by_what_the_server_has_counted_before(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:

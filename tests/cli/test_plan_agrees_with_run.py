@@ -58,7 +58,7 @@ MORE: dict[str, dict[str, Choice]] = {
     },
     "embed": {},
     "ingest": {
-        "store": ("a", "index.db", "s.txt", "docs", "none/index.db", {"type": "nope"}, {"type": "lancedb", "path": "x"}),
+        "store": ("a", "index.db", "s.txt", "docs", "none/index.db", {"type": "nope"}, {"type": "llama-index", "path": "x"}),
         "collection": ("docs", "else", "pages"),
         "chunk": (None, {"size": 2, "overlap": 0}, {"size": 8, "overlap": 7}, {"size": 3, "overlap": 3}, {"by": "none"}, {"by": "nope"}),
         "on_new_space": (None, "rebuild"),
@@ -170,7 +170,7 @@ def test_one_thing_is_not_as_usual(folders: Folders, server: FakeServer, kind: s
 @pytest.mark.parametrize("seed", range(4))
 def test_several_things_are_not_as_usual(folders: Folders, server: FakeServer, seed: int) -> None:
     rng, url = random.Random(seed), server.base_url
-    count = times(quick=10, deep=40)
+    count = times(quick=5, deep=40)
     for _ in range(count):
         jobs = []
         for number in range(rng.randint(1, 3)):

@@ -141,3 +141,14 @@ def test_a_store_has_options_of_its_own_a_key_and_an_address(
         for command in ("run", "plan"):
             refused = asyncrun(command)
             assert (refused.code, sentence in refused.err) == (2, True), refused.err
+
+
+def test_a_collection_may_begin_with_documents_that_a_chunker_gives_nothing_of(asyncrun: Command, install: Install, tmp_path: Path) -> None:
+    install("asyncrun-sample", {"asyncrun.chunkers": {"published": "asyncrun_sample:AfterDraft"}})
+    job = "{name: n, kind: ingest, input: {items: [%s]}, chunk: {by: published}, store: {path: index.db}}"
+    for items in ("draft one", "draft one, draft two, ready"):
+        (tmp_path / "jobs.yaml").write_text(f"jobs: [{job % items}]\n")
+        answer = asyncrun("run")
+        assert answer.code == 0, answer.err
+    found = json.loads(asyncrun("store", "stats", "index.db", "documents", "--json").out)
+    assert "'chunks': 1" in str(found)

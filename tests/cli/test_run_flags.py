@@ -144,9 +144,8 @@ def test_a_verbose_run_names_every_failed_item_and_says_what_begins(
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (["--rebuild"], "--rebuild: filling a twin of a collection is not in this version yet"),
-        (["--executor", "ray"], "--executor ray: running jobs on Ray is not in this version yet"),
-        (["--executor", "rya"], "--executor rya: no such executor"),
+        (["--rebuild", "--limit", "1"], "--rebuild and --limit do not go together"),
+        (["--executor", "rya"], "--executor rya: no such executor; did you mean 'ray'?"),
         (["--max-runtime", "soon"], "--max-runtime soon: not a time"),
         (["--max-delete", "some"], "--max-delete some: neither a count nor a percentage"),
         (["--if-running", "maybe"], "--if-running takes fail, skip or wait[=TIME], not 'maybe'"),
@@ -164,8 +163,10 @@ def test_a_flag_that_cannot_be_followed_is_told_in_one_sentence(
     assert slow_job.requests == []
 
 
-def test_the_executor_of_this_version_is_the_local_one(asyncrun: Command, slow_job: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_names_an_executor_and_a_flag_goes_before(
+    asyncrun: Command, slow_job: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slow_job.latency = 0.0
-    monkeypatch.setenv("ASYNCRUN_EXECUTOR", "ray")
+    monkeypatch.setenv("ASYNCRUN_EXECUTOR", "elsewhere")
     assert asyncrun("run").code == 2
     assert asyncrun("run", "--executor", "local").code == 0

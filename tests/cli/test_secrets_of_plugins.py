@@ -65,11 +65,12 @@ def test_the_words_of_a_failed_item_reach_neither_a_stream_nor_a_file(asyncrun: 
     assert SECRET.encode() not in all_bytes(folder)
 
 
-def test_the_words_of_a_handler_that_breaks_are_told_without_it(asyncrun: Command, folder: Path) -> None:
+@pytest.mark.parametrize("where", ["local", "processes"])
+def test_the_words_of_a_handler_that_breaks_are_told_without_it(asyncrun: Command, folder: Path, where: str) -> None:
     (folder / "notes.txt").write_text("watched\n")
-    answer = asyncrun("run", "jobs.yaml", "notes", "--log-file", "run.log")
+    answer = asyncrun("run", "jobs.yaml", "notes", "--log-file", "run.log", "--executor", where)
     assert answer.code == 0
-    assert "RuntimeError: the key *** is odd" in answer.err
+    assert answer.err.count("RuntimeError: the key *** is odd") == 1
     assert "RuntimeError: the key *** is odd" in (folder / "run.log").read_text()
     assert SECRET not in answer.out + answer.err
     assert SECRET.encode() not in all_bytes(folder)

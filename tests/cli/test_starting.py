@@ -147,6 +147,11 @@ def test_a_shell_completes_files_jobs_and_runs(asyncrun: Command, tmp_path: Path
     assert completed("asyncrun run jobs.yaml notes n", tmp_path) == ["news"]
     assert completed("asyncrun run broken.yaml ", tmp_path) == []
     assert completed("asyncrun trace show ", tmp_path) == ["latest", run_id]
+    (tmp_path / "stores.yaml").write_text("stores: {docs: {path: own.db}, other: {}}\njobs: []\n")
+    (tmp_path / "index.db").write_bytes(b"")
+    assert completed("asyncrun store list -f stores.yaml ", tmp_path) == ["docs", "other", "index.db"]
+    assert completed("asyncrun store copy -f stores.yaml docs c --to o", tmp_path) == ["other"]
+    assert completed("asyncrun store list -f broken.yaml i", tmp_path) == ["index.db"]
     assert completed("asyncrun trace show 2", tmp_path / "..") in ([], [run_id])
 
 

@@ -31,7 +31,8 @@ QUICK = ("tutorials/first-folder.md", "tutorials/resume-after-a-crash.md")
 
 
 def pages() -> list[object]:
-    names = sorted(page.relative_to(DOCS).as_posix() for folder in ("tutorials", "recipes") for page in (DOCS / folder).glob("*.md"))
+    found = (page.relative_to(DOCS).as_posix() for folder in ("tutorials", "recipes") for page in (DOCS / folder).glob("*.md"))
+    names = sorted(name for name in found if name != "recipes/documents.md")  # it needs a folder of documents
     marks = {name: pytest.mark.needs(NEEDS[name]) if name in NEEDS else () for name in names}
     return [pytest.param(name, id=name, marks=mark) for name, mark in cases(marks, *QUICK, *NEEDS).items()]
 

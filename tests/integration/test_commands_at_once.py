@@ -18,9 +18,10 @@ import pytest
 from asyncrun.state_folder import LEDGER, STATE_FOLDER, TRACES
 from asyncrun.testing.server import FakeServer
 from asyncrun.trace.store import TraceStore
+from tests.depth import times
 
 AT_ONCE = 3
-ROUNDS = 5
+ROUNDS = times(quick=3, deep=5)
 CRONTAB = """#!/bin/sh
 case "$1" in
 -l) cat "$HOME/tab" ;;

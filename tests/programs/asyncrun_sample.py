@@ -43,3 +43,16 @@ class Tagged(SqliteStore):
         if unknown := (options or {}).keys() - {"tag"}:
             raise ArgumentError(f"options has no {min(unknown)}", hint="It has `tag`.")
         HEARD.append((dict(options or {}), api_key, url))
+
+
+class AfterDraft:
+    """A chunker that gives the whole text, and nothing of a text that begins with `draft`."""
+
+    def __init__(self, tokenizer, options):
+        pass
+
+    def __call__(self, text):
+        from asyncrun.records import Chunk
+
+        if not text.startswith("draft"):
+            yield Chunk(text, 0, len(text), 0)

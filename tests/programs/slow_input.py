@@ -7,8 +7,8 @@ from asyncrun.cli import main
 from asyncrun.readers.distinct_items import DistinctSource
 
 
-def items(self, former=DistinctSource.items):
-    for item in former(self):
+def items(self, *stopped, former=DistinctSource.items):
+    for item in former(self, *stopped):
         Path("reading").touch()
         time.sleep(0.001)
         yield item

@@ -135,3 +135,8 @@ def test_what_nobody_can_set_keeps_no_other_error_from_losing_its_secrets() -> N
     group = ExceptionGroup("several", [FrozenError(KEY), OSError(2, "no file", KEY)])
     redact_error(group, Redactor([KEY]).redact)
     assert "sk/1" not in "".join(traceback.format_exception(group))
+
+
+def test_the_role_of_a_database_is_a_word_like_any_other() -> None:
+    redactor = Redactor(["postgresql://asyncrun@host/kb", "postgresql://keeper:hunter%2F2@host/kb"])
+    assert redactor.redact("asyncrun: keeper was refused with hunter/2") == "asyncrun: keeper was refused with ***"

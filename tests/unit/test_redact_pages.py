@@ -185,7 +185,7 @@ def test_places_of_one_model_hide_the_keys_of_each_other() -> None:
     first, second = ("sk-first-0123456789abcdef", "sk-second-0123456789abcdef")
     reply = Reply(400, {}, f"{'x' * 170} {quote(second)} {base64.b64encode(second.encode()).decode()}".encode())
     one, other = endpoint_of(first), endpoint_of(second)
-    one.hide_secrets_of([one, other])
+    one.hide(other.secrets)
     assert shown_of(second, second, said_of(one, reply)) == set()
 
 

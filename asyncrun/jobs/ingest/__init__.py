@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
@@ -10,13 +11,16 @@ from pydantic import Field
 
 from asyncrun.jobfile.field_types import CountOrPercent, Flag, Text
 from asyncrun.jobfile.job_keys import IngestKeys
-from asyncrun.jobfile.jobs import Chunking, Job, StoredCollection, StoreField
+from asyncrun.jobfile.jobs import CheckContext, Chunking, Job, StoredCollection, StoreField
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobfile.units import Threshold
 from asyncrun.jobs.interface import Builder, JobKind, JobProblem, embedder_spaces
 from asyncrun.records import InputType
 
 if TYPE_CHECKING:
+    from asyncrun.chunkers.worker_chunker import ChunkerPart
+    from asyncrun.embedders.interface import Embedder
+    from asyncrun.jobfile.entries import JobEntry
     from asyncrun.jobs.ingest.run import IngestRun
 
 
@@ -54,6 +58,14 @@ class IngestJob(Job):
     max_delete: CountOrPercent = Field(default=Threshold(percent=20.0), json_schema_extra={"default": "20%"})
     on_new_space: Literal["refuse", "rebuild"] = "refuse"
 
+    def check(self, entry: JobEntry, context: CheckContext) -> None:
+        """The collection's name is not kept for a generation of another one."""
+        from asyncrun.stores.generations import is_generation
+
+        if is_generation(self.collection):
+            what = "such a name is kept for the next or a former generation of a collection"
+            context.findings.add(entry.path("collection"), what, "a name with another ending")
+
     @property
     def fills(self) -> StoredCollection:
         """Return the collection that it fills."""
@@ -65,28 +77,53 @@ def _open(job: IngestJob, builder: Builder) -> IngestRun:
     from asyncrun.jobs.ingest.store_sync import StoreSync, StoreTarget
     from asyncrun.sqlite_files import check_writable
 
+    check = partial(check_writable, builder.root / job.store.path) if job.store.is_database_file else None
     embedder = builder.embedder(job)
     context = builder.context(job, embedder.space(InputType.DOCUMENT))
-    target = StoreTarget(job.collection, job.source, job.prune, job.max_delete)
+    rebuilds = _rebuilds(job, builder)
+    target = StoreTarget(job.collection, job.source, job.prune, job.max_delete, rebuilds, _fillers(job, builder) if rebuilds else {})
     return IngestRun(
         source=builder.source(job.input),
         embedder=embedder,
         chunker=builder.chunker(job.chunk, embedder),
         made_with=f"{job.chunk.by} {job.chunk.size} {job.chunk.overlap}",
-        sync=StoreSync(builder.store(job.store), target, context, partial(check_writable, builder.root / job.store.path)),
+        sync=StoreSync(builder.store(job.store), target, context, check),
         on_empty=job.embedder.on_empty,
         context=context,
+        worker_chunker=None if context.executor is None else _on_workers(job.chunk, embedder),
     )
+
+
+def _on_workers(chunk: Chunking, embedder: Embedder) -> ChunkerPart | None:
+    from asyncrun.chunkers.interface import ByteTokenizer, ChunkOptions
+    from asyncrun.chunkers.worker_chunker import chunker_part
+
+    return chunker_part(chunk.by, ChunkOptions(chunk.size, chunk.overlap), embedder.tokenizer or ByteTokenizer())
+
+
+def _rebuilds(job: IngestJob, builder: Builder) -> bool:
+    return job.on_new_space == "rebuild" or builder.options.rebuild
+
+
+def _fillers(job: IngestJob, builder: Builder) -> dict[str, str]:
+    """Return the commands that fill the job's collection, by the sources that they fill. Blocks."""
+    filling = (other for other in builder.jobs if isinstance(other, IngestJob) and other.fills.is_same(job.fills, builder.root))
+    return {other.source: shlex.join(["asyncrun", "run", str(builder.file), other.name]) for other in filling}
 
 
 def _check(job: IngestJob, builder: Builder, _: Sequence[Job]) -> None:
     builder.chunker(job.chunk, builder.embedder(job))
+    if _rebuilds(job, builder):
+        from asyncrun.stores.generations import rebuildable
+
+        rebuildable(builder.store(job.store))
 
 
 def _inspect(job: IngestJob, builder: Builder) -> Iterator[JobProblem]:
     from asyncrun.jobs.space_check import space_problems
 
-    yield from space_problems(builder.store(job.store), job.collection, job, builder)
+    if not _rebuilds(job, builder):
+        yield from space_problems(builder.store(job.store), job.collection, job, builder)
 
 
 INGEST = JobKind(IngestJob, _open, check=_check, inspect=_inspect, spaces=embedder_spaces)

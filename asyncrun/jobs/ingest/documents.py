@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
 from asyncrun.chunkers.interface import Chunker
+from asyncrun.chunkers.page_chunker import with_pages
 from asyncrun.embedders.interface import Embedder
 from asyncrun.jobs.forecast import load_of
 from asyncrun.jobs.run_options import RetrySelection
@@ -36,17 +39,53 @@ class DocumentScan:
     length: int = 0
 
 
-def document_mark(item: Item, made_with: str) -> str:
-    """Return a word for what a document's chunks are made from: its text, its metadata, and how it is cut and embedded."""
+TAG_LENGTH = 8
+_FORMER_LENGTH = 32
+"""A mark without a tag: what stores were filled with before marks had one."""
+
+
+@dataclass(frozen=True)
+class MadeWith:
+    """What documents become chunks with: how they are cut, the prefix before each, the space, and how often they were made anew."""
+
+    cut: str
+    prefix: str
+    space: str
+    refresh: int = 0
+
+    @cached_property
+    def tag(self) -> str:
+        """Return the eight digits that the marks of all documents begin with that were made alike."""
+        return hashlib.blake2b(orjson.dumps([self.cut, self.prefix, self.space]), digest_size=TAG_LENGTH // 2).hexdigest()
+
+    def made(self, mark: str) -> bool:
+        """Tell whether a stored document was made so; of one whose mark has no tag nothing else is known."""
+        return len(mark) == _FORMER_LENGTH or mark.startswith(self.tag)
+
+
+def document_mark(item: Item, made_with: MadeWith) -> str:
+    """Return a word for what a document's chunks are made from: the tag of what they are made with, then its text and its metadata."""
+    return made_with.tag + _digest(item, [made_with.prefix, made_with.space, made_with.refresh, made_with.cut])
+
+
+def _former_mark(item: Item, made_with: MadeWith) -> str:
+    return _digest(item, f"{made_with.cut} {made_with.space}" + (f" {made_with.refresh}" if made_with.refresh else ""))
+
+
+def _digest(item: Item, made_with: object) -> str:
     content = orjson.dumps([item.text, dict(item.metadata), made_with], default=str, option=orjson.OPT_SORT_KEYS)
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+    return hashlib.blake2b(content, digest_size=_FORMER_LENGTH // 2).hexdigest()
+
+
+def _is_unchanged(item: Item, mark: str, stored: str | None, made_with: MadeWith) -> bool:
+    return stored == mark or (stored is not None and len(stored) == _FORMER_LENGTH and stored == _former_mark(item, made_with))
 
 
 def scan_documents(
     items: Iterable[Item | BadItem],
     *,
     stored: Mapping[str, str],
-    made_with: str,
+    made_with: MadeWith,
     known: Mapping[str, KnownFailure],
     skip: frozenset[str],
     skip_empty: bool,
@@ -72,10 +111,10 @@ def scan_documents(
         mark = document_mark(item, made_with) if isinstance(item, Item) else ""
         chosen = only is not None and only.has(item)
         before = None if chosen else known.get(item.id)
-        failure = _failure(item, mark, before, again=only is None)
+        failure = _failure(item, mark, before, made_with, again=only is None)
         if failure is not None:
             failures.append(KnownFailure(failure, "", before.key if before is not None and only is not None else mark.encode()))
-        elif stored.get(item.id) == mark:
+        elif isinstance(item, Item) and _is_unchanged(item, mark, stored.get(item.id), made_with):
             unchanged += 1
         elif only is not None and not chosen:
             left += 1
@@ -88,12 +127,12 @@ def scan_documents(
     return DocumentScan(count, unchanged, skipped, new, marks, left, gone, tuple(failures), length)
 
 
-def _failure(item: Item | BadItem, mark: str, known: KnownFailure | None, *, again: bool) -> ItemFailure | None:
+def _failure(item: Item | BadItem, mark: str, known: KnownFailure | None, made_with: MadeWith, *, again: bool) -> ItemFailure | None:
     if isinstance(item, BadItem):
         return ItemFailure(item.id, item.place, item.reason, item.message)
     if not item.text.strip():
         return ItemFailure(item.id, item.place, "empty", "the text is empty (on_empty: skip leaves it out)")
-    if known is not None and (known.holds_for(mark.encode(), "") or not again):
+    if known is not None and (not again or any(known.holds_for(one.encode(), "") for one in (mark, _former_mark(item, made_with)))):
         failure = known.failure
         return ItemFailure(item.id, item.place, failure.reason, failure.message, failure.attempts)
     return None
@@ -105,14 +144,34 @@ BATCHES_PER_WORKER = 8
 """So many batches a worker gets in a round: the wait for the last one is then a small part of it."""
 
 
+Document: TypeAlias = tuple[Item, str]
+"""A document that is to be cut, and its mark."""
+
+
+class CutDocument(NamedTuple):
+    """A document, its mark and its chunks, or why it has none."""
+
+    item: Item
+    mark: str
+    chunks: Sequence[Chunk]
+    failure: ItemFailure | None = None
+
+
+def cut_here(documents: Iterable[Document], chunker: Chunker) -> Iterator[CutDocument]:
+    """Cut documents in this thread, each when it is asked for."""
+    for item, mark in documents:
+        yield CutDocument(item, mark, tuple(with_pages(item.text, chunker(item.text))))
+
+
 @dataclass(frozen=True, slots=True)
 class ChunkedDocument:
-    """A document that is to be committed: its item, its mark, its chunks and their content keys."""
+    """A document that is to be committed: its item, its mark, its chunks and their content keys; one with a `failure` has none."""
 
     item: Item
     mark: str
     chunks: Sequence[Chunk]
     keys: Sequence[bytes]
+    failure: ItemFailure | None = None
 
 
 def load_after(documents: Sequence[ChunkedDocument], embedder: Embedder, length: int) -> Load:
@@ -123,15 +182,14 @@ def load_after(documents: Sequence[ChunkedDocument], embedder: Embedder, length:
 
 
 def rounds(
-    documents: Iterable[tuple[Item, str]], chunker: Chunker, key: Callable[[str], bytes], *, workers: int, max_items: int
+    documents: Iterable[CutDocument], key: Callable[[str], bytes], *, workers: int, max_items: int
 ) -> Iterator[list[ChunkedDocument]]:
-    """Cut documents, given with their marks, and yield them in lists. Memory is bounded by one round's texts."""
+    """Yield documents in lists as they are cut. Memory is bounded by one round's texts."""
     full = max(LEAST_CHUNKS, BATCHES_PER_WORKER * workers * max_items)
     batch: list[ChunkedDocument] = []
     count = 0
-    for item, mark in documents:
-        chunks = tuple(chunker(item.text))
-        batch.append(ChunkedDocument(item, mark, chunks, tuple(key(chunk.text) for chunk in chunks)))
+    for item, mark, chunks, failure in documents:
+        batch.append(ChunkedDocument(item, mark, chunks, tuple(key(chunk.text) for chunk in chunks), failure))
         count += len(chunks)
         if count >= full:
             yield batch

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from tempfile import gettempdir
+from typing import TYPE_CHECKING
 
+from asyncrun.aio.drawn_ahead import drawn_ahead
 from asyncrun.chunkers.interface import Chunker
 from asyncrun.embedders.interface import Embedder, Empty
-from asyncrun.errors import AsyncrunError, RefusedDeletionError, TryLaterError
+from asyncrun.errors import AsyncrunError, TryLaterError
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.disk_space import DiskCheck, ledger_bytes
 from asyncrun.jobs.forecast import load_of
-from asyncrun.jobs.ingest.documents import ChunkedDocument, DocumentScan, document_mark, load_after, rounds, scan_documents
+from asyncrun.jobs.ingest.documents import ChunkedDocument, DocumentScan, MadeWith, cut_here, load_after, rounds, scan_documents
 from asyncrun.jobs.ingest.store_sync import StoreSync
 from asyncrun.jobs.items import probes_foreseen
 from asyncrun.jobs.job_counters import JobCounters
-from asyncrun.jobs.notes import change_notes, input_notes, skipped_files_notes
+from asyncrun.jobs.notes import change_notes, file_notes, input_notes
 from asyncrun.jobs.run_options import unsent_error
 from asyncrun.jobs.send_batches import Batch, send_all
 from asyncrun.jobs.space_check import check_endpoint
@@ -27,15 +31,18 @@ from asyncrun.ledger.job_records import KnownFailure, known_failures
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.spaces import known_dimensions, newest_batch
 from asyncrun.ports import Progress
-from asyncrun.readers.distinct_items import DistinctSource, changed_input
+from asyncrun.readers.distinct_items import DistinctSource
 from asyncrun.records import Embedded, EmbedFailure, InputType, Item, Pending, Space, text_key
 from asyncrun.results import JobPlan, JobResult
 from asyncrun.usage import Load
 
+if TYPE_CHECKING:
+    from asyncrun.chunkers.worker_chunker import ChunkerPart
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IngestRun:
-    """One ingest job, wired. `made_with` stands for how documents are cut."""
+    """One ingest job, wired. `made_with` stands for how documents are cut: by `worker_chunker` where there are workers."""
 
     source: DistinctSource
     embedder: Embedder
@@ -44,12 +51,18 @@ class IngestRun:
     sync: StoreSync
     on_empty: Empty
     context: JobContext
+    worker_chunker: ChunkerPart | None = None
 
     async def plan(self) -> JobPlan:
         """Say what a run would do: documents are cut as a run cuts them, in the same rounds. Raises what would end a run at its start."""
-        await asyncio.to_thread(self.sync.check_space, self.embedder)
-        found = await asyncio.to_thread(self._scan)
-        changed, refusal = len(found.marks), self._refusal(found)
+        sync = await asyncio.to_thread(self.sync.settled, self.embedder, self._made_with)
+        # There may be no folder of state yet.
+        async with self.context.spool(Path(gettempdir())) as todo:
+            return await replace(self, sync=sync)._plan(todo)
+
+    async def _plan(self, todo: Spool[tuple[Item, str]]) -> JobPlan:
+        found = await asyncio.to_thread(self._scan, lambda item, mark: todo.add([(item, mark)]))
+        changed, refusal = len(found.marks), self.sync.refusal(found)
         plan = JobPlan(
             name=self.context.name,
             kind="ingest",
@@ -57,66 +70,77 @@ class IngestRun:
             new=found.new,
             changed=changed - found.new,
             unchanged=found.unchanged,
-            delete=len(found.gone) if self.sync.prunes else 0,
+            delete=self.sync.removed(found),
             failed=len(found.failures),
             skipped=found.skipped,
+            rebuild=self.sync.next is not None,
             notes=(*input_notes(self.source), *([] if refusal is None else [f"a run is refused: {refusal}"])),
         )
-        plan = await asyncio.to_thread(self._foresee, plan, found)
-        return plan.noted(*await asyncio.to_thread(change_notes, self.context, self._space, changed, plan.cost))
+        plan = await asyncio.to_thread(self._foresee, plan, self._rounds_of(todo) if changed else None)
+        plan = plan.noted(*await asyncio.to_thread(change_notes, self.context, self._space, changed, plan.cost))
+        return plan.noted(*await asyncio.to_thread(self.sync.plan_notes, plan))
 
     def _prepare(self, changed: int, disk_check: DiskCheck) -> Sequence[str]:
         """Return what to say before documents are sent, after finding out whether they can be stored. Blocks. Raises StorageError."""
-        if changed and self.sync.changes:
+        if changed and self.sync.changes and self.sync.check_writable is not None:
             self.sync.check_writable()
         disk_check.check()
-        return *change_notes(self.context, self._space, changed, None), *(skipped_files_notes(self.source) if changed else ())
+        changes = change_notes(self.context, self._space, changed, None)
+        return *self.sync.begin(changed), *changes, *(file_notes(self.source) if changed else ())
 
     def _disk(self, chunks: int) -> dict[Path, int] | None:
         """Return what so many chunks take in the ledger's folder, None before the size of a vector is known. Blocks."""
         dimensions = self.embedder.dimensions or known_dimensions(self.context.ledger, self._space)
         return None if dimensions is None else {self.context.ledger.folder: ledger_bytes(chunks, dimensions)}
 
-    def _foresee(self, plan: JobPlan, found: DocumentScan) -> JobPlan:
+    def _foresee(self, plan: JobPlan, cut: Iterator[list[ChunkedDocument]] | None) -> JobPlan:
         """Return the plan with what a run would send. Blocks."""
         index, forecast = self._index(), self.context.forecast
-        cut = self._rounds_of(self._changed(found)) if found.marks else iter(())
-        sent = (list(forecast.unforeseen(self._space, self._missing(documents, index))) for documents in self.context.unless_stopped(cut))
-        probes = probes_foreseen(self.embedder, InputType.DOCUMENT, self.context) if found.marks else []
+        rounds_cut = self.context.unless_stopped(cut or ())
+        sent = (list(forecast.unforeseen(self._space, self._missing(documents, index))) for documents in rounds_cut)
+        probes = probes_foreseen(self.embedder, InputType.DOCUMENT, self.context) if cut is not None else []
         plan, chunks = forecast.foresee(plan, chain(probes, sent), self.embedder, InputType.DOCUMENT, self.context.rate)
         disk = self._disk(chunks)
         return replace(plan, disk=None if disk is None else sum(disk.values()))
 
     async def run(self, progress: Progress) -> JobResult:
         """Embed and commit what is new or changed, then remove what has left the input if the job says so."""
-        counters = JobCounters(self.context, "ingest", progress)
+        counters, note = JobCounters(self.context, "ingest", progress), None
         try:
             repaired = await asyncio.to_thread(self.sync.repair)
-            await asyncio.to_thread(self.sync.check_space, self.embedder)
-            async with self.context.spool() as changed:
-                found = await asyncio.to_thread(self._scan, lambda item, mark: changed.add([(item, mark)]))
-                counters.start(found.items)
-                counters.say([*repaired, *map(str, self.source.missing)])
-                if (refusal := self._refusal(found)) is not None:
-                    raise refusal
-                # A document has a chunk at least; how many it really has is known when it is cut.
-                disk_check = DiskCheck(lambda: self._disk(len(found.marks)), self.context.free_space)
-                counters.say(await asyncio.to_thread(self._prepare, len(found.marks), disk_check))
-                error = await self._commit_changed(found, changed, counters, disk_check) or counters.too_many()
-            if error is None:
-                await self.sync.prune(found.gone, counters)
-                error = unsent_error(found.left) or counters.unfinished()
-            if error is None:
-                await asyncio.to_thread(self.sync.seal)
+            sync = await asyncio.to_thread(self.sync.settled, self.embedder, self._made_with)
+            note = await replace(self, sync=sync)._fill(repaired, counters)
+            error = None
         except AsyncrunError as raised:
             error = raised
         error = await self.context.finish(self._space, error)
-        return counters.result(limits=self.embedder.rate_limits, output=self.sync.target.collection, error=error)
+        limits = self.embedder.rate_limits
+        return counters.result(limits=limits, output=self.sync.target.collection, error=error, note=note)
+
+    async def _fill(self, repaired: Sequence[str], counters: JobCounters) -> str | None:
+        """Do what a run does; returns what to say of its end. Raises what ended it."""
+        async with self.context.spool() as changed:
+            found = await asyncio.to_thread(self._scan, lambda item, mark: changed.add([(item, mark)]))
+            counters.start(found.items)
+            counters.say([*repaired, *map(str, self.source.missing)])
+            if (refusal := self.sync.refusal(found)) is not None:
+                raise refusal
+            # A document has a chunk at least; how many it really has is known when it is cut.
+            disk_check, failed = DiskCheck(lambda: self._disk(len(found.marks)), self.context.free_space), list(found.failures)
+            counters.say(await asyncio.to_thread(self._prepare, len(found.marks), disk_check))
+            error = await self._commit_changed(found, changed, counters, failed, disk_check) or counters.too_many()
+        if error is None:
+            await self.sync.prune(found.gone, counters)
+            error = unsent_error(found.left) or counters.unfinished()
+        if error is not None:
+            raise error
+        await asyncio.to_thread(self.sync.seal)
+        return await asyncio.to_thread(self.sync.finish, found, [known.failure.id for known in failed], counters)
 
     @property
-    def _made_with(self) -> str:
-        generation = self.context.generation.number
-        return f"{self.made_with} {self._space.fingerprint}" + (f" {generation}" if generation else "")
+    def _made_with(self) -> MadeWith:
+        prefix = self.embedder.as_sent("", InputType.DOCUMENT)
+        return MadeWith(self.made_with, prefix, self._space.fingerprint, self.context.generation.number)
 
     @property
     def _space(self) -> Space:
@@ -128,7 +152,7 @@ class IngestRun:
     def _scan(self, keep: Callable[[Item, str], object] = lambda item, mark: None) -> DocumentScan:
         known = known_failures(self.context.ledger, self.context.job_id)
         return scan_documents(
-            self.context.unless_stopped(self.source.items()),
+            self.sync.storable(self.context.unless_stopped(self.source.items(self.context.stopped))),
             stored=self.sync.marks(),
             made_with=self._made_with,
             known=known,
@@ -138,21 +162,16 @@ class IngestRun:
             keep=keep,
         )
 
-    def _refusal(self, found: DocumentScan) -> RefusedDeletionError | None:
-        """Return the error of a run that would delete more documents than may be, None for one that would not."""
-        stored = found.unchanged + len(found.marks) - found.new + len(found.gone)
-        allowed = self.sync.target.max_delete.of(stored)
-        if not self.sync.prunes or len(found.gone) <= allowed:
-            return None
-        return RefusedDeletionError(
-            f"{len(found.gone)} of {stored} documents of {self.sync.target.source!r} left the input, {allowed} may be deleted (max_delete)"
-        )
-
     async def _commit_changed(
-        self, found: DocumentScan, changed: Spool[tuple[Item, str]], counters: JobCounters, disk_check: DiskCheck
+        self,
+        found: DocumentScan,
+        changed: Spool[tuple[Item, str]],
+        counters: JobCounters,
+        kept: list[KnownFailure],
+        disk_check: DiskCheck,
     ) -> AsyncrunError | None:
+        """Send and commit what is new or changed; what fails is added to `kept`. Returns what ended it early."""
         counters.add(ok=found.unchanged, cached=found.unchanged, skipped=found.skipped)
-        kept = list(found.failures)
         for known in kept:
             counters.fail(known.failure)
         try:
@@ -160,7 +179,7 @@ class IngestRun:
                 return None
             return await self._rounds(changed, found.length, counters, kept, disk_check)
         finally:
-            if self.sync.changes:
+            if self.context.options.limit is None:
                 await self.context.keep_failures(kept)
 
     async def _rounds(
@@ -168,35 +187,29 @@ class IngestRun:
     ) -> AsyncrunError | None:
         await check_endpoint(self.embedder, InputType.DOCUMENT, counters)
         before = await asyncio.to_thread(known_failures, self.context.ledger, self.context.job_id)
-        todo, failures = self._rounds_of(changed), dict[bytes, EmbedFailure]()
-        while documents := await asyncio.to_thread(next, todo, None):
-            length -= sum(len(document.item.text) for document in documents)
-            error = await self._send(documents, failures, counters, disk_check, load_after(documents, self.embedder, length))
-            index = await asyncio.to_thread(self._index)
-            for known in await self.sync.commit(documents, failures, index, self._space, counters):
-                kept.append(counters.with_doubt(known, before.get(known.failure.id)))
-                counters.fail(known.failure)
-            if error := error or counters.too_many() or self.context.stopped():
-                return error
+        failures: dict[bytes, EmbedFailure] = {}
+        async with aclosing(drawn_ahead(self._rounds_of(changed))) as todo:
+            async for documents in todo:
+                length -= sum(len(document.item.text) for document in documents)
+                error = await self._send(documents, failures, counters, disk_check, load_after(documents, self.embedder, length))
+                index = await asyncio.to_thread(self._index)
+                for known in await self.sync.commit(documents, failures, index, self._space, counters):
+                    kept.append(counters.with_doubt(known, before.get(known.failure.id)))
+                    counters.fail(known.failure)
+                if error := error or counters.too_many() or self.context.stopped():
+                    return error
         return None
 
     def _rounds_of(self, documents: Iterable[tuple[Item, str]]) -> Iterator[list[ChunkedDocument]]:
-        workers = self.context.workers or self.embedder.workers
-        return rounds(documents, self.chunker, self._key, workers=workers, max_items=self.embedder.batch.max_items)
+        executor, part = self.context.executor, self.worker_chunker
+        if executor is None or part is None:
+            cut = cut_here(documents, self.chunker)
+        else:
+            from asyncrun.jobs.ingest.worker_cutting import cut_by_workers
 
-    def _changed(self, found: DocumentScan) -> Iterator[tuple[Item, str]]:
-        """Yield the new and the changed documents with their marks, read again. Raises StorageError when they are not what the scan saw."""
-        count = 0
-        for item in self.source.items():
-            mark = found.marks.get(item.id)
-            if mark is None:
-                continue
-            if not isinstance(item, Item) or document_mark(item, self._made_with) != mark:
-                raise changed_input(item.place.file)
-            count += 1
-            yield item, mark
-        if count != len(found.marks):
-            raise changed_input("the input")
+            cut = cut_by_workers(documents, executor, part, self.context.stopped)
+        workers = self.context.workers or self.embedder.workers
+        return rounds(cut, self._key, workers=workers, max_items=self.embedder.batch.max_items)
 
     def _key(self, text: str) -> bytes:
         return text_key(self.embedder.as_sent(text, InputType.DOCUMENT))

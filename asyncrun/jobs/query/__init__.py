@@ -76,9 +76,10 @@ class QueryJob(Job):
 
 def open_query(job: QueryJob, builder: Builder) -> QueryRun:
     """Return a query job with all that it needs. Blocks."""
-    from asyncrun.jobs.query.checks import fill_hint, filled_fields, repair_hint
+    from asyncrun.jobs.query.checks import fill_hint, filled_fields, rebuilding, repair_hint
     from asyncrun.jobs.query.run import QueryRun, Search
 
+    rebuilt_by, rebuild_hint = rebuilding(job, builder)
     return QueryRun(
         items=builder.items(job, InputType.QUERY),
         store=builder.store(job.store),
@@ -87,6 +88,8 @@ def open_query(job: QueryJob, builder: Builder) -> QueryRun:
         answering=_answering(job, builder),
         fill_hint=fill_hint(job, builder),
         repair_hint=repair_hint(job, builder),
+        rebuild_hint=rebuild_hint,
+        rebuilt_by=tuple(rebuilt_by),
         filled_fields=filled_fields(job, builder),
     )
 
@@ -106,11 +109,11 @@ def _check(job: QueryJob, builder: Builder, jobs: Sequence[Job]) -> None:
 
 def _inspect(job: QueryJob, builder: Builder) -> Iterator[JobProblem]:
     from asyncrun.jobs.notes import filter_notes
-    from asyncrun.jobs.query.checks import filled_fields
+    from asyncrun.jobs.query.checks import filled_fields, fillers, is_rebuilding
     from asyncrun.jobs.space_check import space_problems
 
     store = builder.store(job.store)
-    if job.search != "keyword":
+    if job.search != "keyword" and not any(is_rebuilding(other) for other in fillers(job, builder)):
         yield from space_problems(store, job.collection, job, builder)
     notes = filter_notes(store, job.collection, job.filter, filled_fields(job, builder))
     yield from (JobProblem(("filter",), note, refused=False) for note in notes)

@@ -211,6 +211,7 @@ def _described(completion: Completion) -> dict[Any, object]:
     usage, answer = completion.usage, completion.answer
     payload: dict[Any, object] = {"tokens": usage.tokens, "requests": usage.requests, "retries": usage.retries}
     payload |= {"response_model": completion.model} if completion.model else {}
+    payload |= {"worker": completion.worker} if completion.worker else {}
     if isinstance(answer, Answer):
         payload |= {
             EventPayload.RESPONSE: answer.text,

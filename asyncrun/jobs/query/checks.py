@@ -11,12 +11,13 @@ from asyncrun.errors import DamagedStoreError, UsageError
 from asyncrun.grammar.filter import FilterError, parse_filter
 from asyncrun.grammar.prompt import METADATA, PLACEHOLDERS, TemplateError, parse_prompt
 from asyncrun.humanize import did_you_mean
-from asyncrun.jobfile.checks import check_llm
+from asyncrun.jobfile.checks import VECTORS_ALONE, check_llm
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import neighbour, not_a_file
 from asyncrun.jobfile.jobs import CheckContext, Job, Prompt
 from asyncrun.jobfile.mistakes import Findings, listed, suggest
 from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, Table
+from asyncrun.records import InputType
 
 if TYPE_CHECKING:
     from asyncrun.jobs.interface import Builder
@@ -30,6 +31,8 @@ def check_keys(job: QueryJob, entry: JobEntry, context: CheckContext) -> None:
     findings = context.findings
     if job.filter is not None:
         _check_filter(job.filter, entry.path("filter"), findings)
+    if job.search != "vector" and job.store.type in VECTORS_ALONE and not findings.knows(entry.path("search")):
+        findings.add(entry.path("search"), f"a store of the type {job.store.type} has no {job.search} search", "vector")
     if job.llm is not None and isinstance(findings.node(entry.path("llm")), Table):
         check_llm(job.llm, entry.path("llm"), context.names, findings)
     for key in ("prompt", "context_tokens"):
@@ -81,23 +84,30 @@ def _check_template(text: str, file: str, entry: JobEntry, path: KeyPath, findin
         place = f" ({file}:{line}:{column})" if file else f" (line {line} of it)" if "\n" in text.strip() else ""
         findings.add(path, f"{error}{place}", PLACEHOLDERS, error.near)
         return
-    kept = entry.job.input.metadata if entry.job is not None else ()
+    kept = (entry.job.input.metadata or ()) if entry.job is not None else ()
     for name in (field.removeprefix(METADATA) for field in template.fields if field.startswith(METADATA)):
         if name not in kept and not any(name.startswith(f"{one}.") for one in kept):
             allowed = "one of input.metadata: " + (listed(kept) or "none is kept yet")
             findings.add(path, f"the questions keep no metadata {name!r}", allowed, suggest(name, kept))
 
 
-def filled_fields(query: QueryJob, builder: Builder) -> tuple[str, ...]:
-    """Return the fields of metadata that jobs put into the collection that another one asks. Blocks."""
-    return tuple(dict.fromkeys(name for job in _fillers(query, builder) for name in job.input.metadata))
+def filled_fields(query: QueryJob, builder: Builder) -> tuple[str, ...] | None:
+    """Return the fields of metadata that jobs put into the collection that another one asks, None where documents tell. Blocks."""
+    fields: dict[str, None] = {}
+    for job in fillers(query, builder):
+        if job.input.metadata is None:
+            return None
+        fields.update(dict.fromkeys(job.input.metadata))
+    return tuple(fields)
 
 
 def fill_hint(query: QueryJob, builder: Builder) -> str | None:
     """Return what to do when the collection that a job asks is not there; None where no job of the file fills its store. Blocks."""
     if command := _filling(query, builder):
-        limited = builder.options.limit is not None
-        return f"--limit fills no store: run `{command}` first, without it." if limited else f"Run `{command}` first, which fills it."
+        if not builder.options.is_partial:
+            return f"Run `{command}` first, which fills it."
+        flag = "--limit" if builder.options.limit is not None else "--shard"
+        return f"{flag} fills no store: run `{command}` first, without it."
     there = [(filled.name, job.name) for job in builder.jobs if (filled := job.fills) and filled.is_in_store_of(query.asks, builder.root)]
     told = ", ".join(f"{name!r} by {job}" for name, job in there)
     guess = did_you_mean(query.collection, [name for name, _ in there])
@@ -108,6 +118,33 @@ def repair_hint(query: QueryJob, builder: Builder) -> str | None:
     """Return what to do when the collection that a job asks is damaged; None where no job of the file fills it. Blocks."""
     command = _filling(query, builder)
     return f"Run `{command}`: it mends the store from the ledger, and what is finished is not sent again." if command else None
+
+
+def rebuilding(query: QueryJob, builder: Builder) -> tuple[list[str], str | None]:
+    """Return which jobs make the collection anew for the embedder that a job asks with, and what to do where another one filled it.
+
+    That is None where no job of the file fills it with this embedder. Blocks.
+    """
+    same = [job for job in fillers(query, builder) if job.embedder == query.embedder or _have_one_space(job, query, builder)]
+    jobs = [job.name for job in same if is_rebuilding(job)]
+    if not same:
+        return jobs, None
+    words = ["asyncrun", "run", str(builder.file), *(job.name for job in same)]
+    command = shlex.join(words if len(jobs) == len(same) else [*words, "--rebuild"])
+    return jobs, f"Run `{command}` first: it fills a new generation for this embedder, which takes the place of the one that is asked."
+
+
+def is_rebuilding(job: Job) -> bool:
+    """Tell whether a job fills a collection anew, beside itself, that was made in another way."""
+    return getattr(job, "on_new_space", None) == "rebuild"
+
+
+def _have_one_space(job: Job, other: Job, builder: Builder) -> bool:
+    try:
+        one, two = (builder.embedder(each).space(InputType.DOCUMENT) for each in (job, other))
+    except UsageError:
+        return False  # One that cannot be made is told where it is used.
+    return one == two
 
 
 def check_filled(query: QueryJob, builder: Builder, jobs: Sequence[Job]) -> None:
@@ -138,10 +175,11 @@ def _may_fill(job: Job, query: QueryJob, builder: Builder) -> bool:
     return not job.declared or (job.fills is not None and job.fills.is_same(query.asks, builder.root))
 
 
-def _fillers(query: QueryJob, builder: Builder) -> list[Job]:
+def fillers(query: QueryJob, builder: Builder) -> list[Job]:
+    """Return the jobs of the file that fill the collection that a job asks. Blocks."""
     return [job for job in builder.jobs if job.fills is not None and job.fills.is_same(query.asks, builder.root)]
 
 
 def _filling(query: QueryJob, builder: Builder) -> str | None:
-    filling = [job.name for job in _fillers(query, builder)]
+    filling = [job.name for job in fillers(query, builder)]
     return shlex.join(["asyncrun", "run", str(builder.file), *filling]) if filling else None

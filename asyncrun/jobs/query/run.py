@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from asyncrun.callbacks.schema import CBEventType, EventPayload
-from asyncrun.errors import AsyncrunError, DamagedStoreError, JobFailedError, UsageError
+from asyncrun.errors import AsyncrunError, DamagedStoreError, JobFailedError, SpaceMismatchError, TryLaterError, UsageError
 from asyncrun.jobs.items import Items, plan_items
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.notes import filter_notes, input_notes
@@ -27,6 +27,7 @@ from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ports import Progress
 from asyncrun.records import Item
 from asyncrun.results import Counts, JobPlan, JobResult
+from asyncrun.stores.generations import served_generation
 from asyncrun.stores.interface import SearchMode, SearchRequest, VectorStore
 from asyncrun.usage import Waits
 
@@ -48,8 +49,9 @@ class Search:
 class QueryRun:
     """One query job, wired. Rows: id, query, hits; and answer, citations, finish_reason, usage where it answers.
 
-    `fill_hint` says what to do when the collection is not there, `repair_hint` when it is damaged; None where nothing better is known than
-    what the store says. `filled_fields` are the fields of metadata that jobs of the file fill it with.
+    `fill_hint` says what to do when the collection is not there, `repair_hint` when it is damaged, `rebuild_hint` when it is of another
+    space; None where nothing better is known than what the store says. `rebuilt_by` are the jobs that make it anew before it is asked.
+    `filled_fields` are the fields of metadata that jobs of the file fill it with, None where only the documents tell.
     """
 
     items: Items
@@ -59,7 +61,9 @@ class QueryRun:
     answering: Answering | None = None
     fill_hint: str | None = None
     repair_hint: str | None = None
-    filled_fields: tuple[str, ...] = ()
+    rebuild_hint: str | None = None
+    rebuilt_by: tuple[str, ...] = ()
+    filled_fields: tuple[str, ...] | None = ()
 
     async def plan(self) -> JobPlan:
         """Say what a run would send; sends nothing. Raises what would end a run at its start."""
@@ -67,7 +71,7 @@ class QueryRun:
             return await self._plan()
 
     async def _plan(self) -> JobPlan:
-        await asyncio.to_thread(self._is_filled)
+        there, notes = await asyncio.to_thread(self._will_be_filled)
         scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
         index = await asyncio.to_thread(self.items.index)
         if self.search.mode == "keyword":
@@ -84,13 +88,22 @@ class QueryRun:
         else:
             plan = await asyncio.to_thread(plan_items, self.items, "query", scanned, index, self.output)
         if self.answering is not None:
-            plan = await asyncio.to_thread(self._plan_answers, plan, self.answering, scanned, index)
-        return plan.noted(*await asyncio.to_thread(self._filter_notes))
+            plan = await asyncio.to_thread(self._plan_answers, plan, self.answering, scanned, index, there)
+        return plan.noted(*notes, *await asyncio.to_thread(self._filter_notes))
 
-    def _plan_answers(self, plan: JobPlan, answering: Answering, scanned: Scan, index: KeyIndex) -> JobPlan:
-        """Return the plan with the answers in it. Blocks."""
-        there = self.store.fingerprint(self.search.collection) is not None
-        known = find_unanswered(self._found_unless_stopped(scanned, index) if there else (), answering, self.items.context)
+    def _will_be_filled(self) -> tuple[bool, tuple[str, ...]]:
+        """Tell whether the collection is there as it will be asked, and what to say of one that is to be made anew. Blocks."""
+        try:
+            return self._is_filled(), ()
+        except SpaceMismatchError:
+            if not self.rebuilt_by:
+                raise
+            return False, (f"the collection {self.search.collection!r} is made anew by {', '.join(self.rebuilt_by)} before it is asked",)
+
+    def _plan_answers(self, plan: JobPlan, answering: Answering, scanned: Scan, index: KeyIndex, there: bool) -> JobPlan:
+        """Return the plan with the answers in it; `there` tells whether the hits are known. Blocks."""
+        found = self._found_unless_stopped(scanned, index, self._generation()) if there else ()
+        known = find_unanswered(found, answering, self.items.context)
         unsearched = plan.new if there else plan.new + plan.unchanged
         unanswered = known.more(unsearched, likely_size(answering, self.search.top_k))
         return with_answers(plan, unanswered, answering)
@@ -101,6 +114,8 @@ class QueryRun:
         counters = JobCounters(context, "query", progress)
         try:
             await asyncio.to_thread(self.output.check)
+            # Before its space is looked at: what is asked later is this generation, or nothing.
+            generation = await asyncio.to_thread(self._generation)
             await asyncio.to_thread(self._check_collection)
             async with self.items.unfinished_texts() as texts:
                 scanned = await asyncio.to_thread(self.items.scan, texts, embeds=self.search.mode != "keyword")
@@ -109,9 +124,9 @@ class QueryRun:
                 if self.answering is None:
                     error, done = await self._send_missing(scanned, texts, counters)
                     if (error := error or counters.too_many()) is None:
-                        await self._write(scanned, done)
+                        await self._write(scanned, done, generation)
                 else:
-                    error = await self._answer(self.answering, scanned, texts, counters)
+                    error = await self._answer(self.answering, scanned, texts, counters, generation)
         except AsyncrunError as raised:
             error = raised
         if isinstance(error, DamagedStoreError):
@@ -128,14 +143,15 @@ class QueryRun:
         return Counts(items=len(scanned), ok=len(done), skipped=scanned.skipped)
 
     def _export(self, scanned: Scan, output: JobOutput) -> RowIds[int]:
-        index, done = self.items.whole_index(), new_row_ids()
+        index, done, generation = self.items.whole_index(), new_row_ids(), self._generation()
         if not self._is_filled():
             output.write_rows((), done)
         elif self.answering is not None:
-            output.write_rows(self._answered(self._found_unless_stopped(scanned, index), self.answering, done), done)
+            found = self._found_unless_stopped(scanned, index, generation)
+            output.write_rows(self._answered(found, self.answering, done), done)
         else:
             done = self._row_ids(scanned, index)
-            output.write_rows(self._rows(self._found_unless_stopped(scanned, index)), done)
+            output.write_rows(self._rows(self._found_unless_stopped(scanned, index, generation)), done)
         return done
 
     def _row_ids(self, scanned: Scan, index: KeyIndex) -> RowIds[int]:
@@ -145,7 +161,11 @@ class QueryRun:
     def _is_filled(self) -> bool:
         """Tell whether the collection is there. Raises SpaceMismatchError for one of another space."""
         if self.search.mode != "keyword":
-            check_space(self.store, self.search.collection, self.items.embedder, self.items.context.ledger)
+            try:
+                check_space(self.store, self.search.collection, self.items.embedder, self.items.context.ledger)
+            except SpaceMismatchError as error:
+                error.hint = self.rebuild_hint or error.hint
+                raise
         return self.store.fingerprint(self.search.collection) is not None
 
     def _filter_notes(self) -> tuple[str, ...]:
@@ -167,7 +187,9 @@ class QueryRun:
         await keep_scanned_failures(self.items, scanned, counters)
         return None, scanned.done()
 
-    async def _answer(self, answering: Answering, scanned: Scan, texts: UnfinishedTexts, counters: JobCounters) -> AsyncrunError | None:
+    async def _answer(
+        self, answering: Answering, scanned: Scan, texts: UnfinishedTexts, counters: JobCounters, generation: object
+    ) -> AsyncrunError | None:
         """Embed the questions that need it, then answer and write; an item is done when it has its answer. Returns what ended it early."""
         context = self.items.context
         known = await asyncio.to_thread(known_failures, context.ledger, context.job_id)
@@ -187,7 +209,7 @@ class QueryRun:
         answers = Answers(answering, context, counters, known)
         try:
             async with self.output.writing(mark, context) as written:
-                error = await answers.run(self._found(scanned, index), written.write) or counters.too_many()
+                error = await answers.run(self._found(scanned, index, generation), written.write) or counters.too_many()
                 if error is None:
                     check_rows(f"the answers of {context.name}", answers.ended, asked)
                     written.done = answers.done
@@ -195,11 +217,11 @@ class QueryRun:
             await context.keep_failures([*unanswered.values(), *answers.failures])
         return error
 
-    async def _write(self, scanned: Scan, done: RowIds[int]) -> None:
+    async def _write(self, scanned: Scan, done: RowIds[int], generation: object) -> None:
         index = await asyncio.to_thread(self.items.index)
         mark = await self._mark(scanned, index)
         if not await self.output.is_current(mark, self.items.context):
-            await self.output.write(self._rows(self._found(scanned, index)), done, mark, self.items.context)
+            await self.output.write(self._rows(self._found(scanned, index, generation)), done, mark, self.items.context)
 
     async def _mark(self, scanned: Scan, index: KeyIndex, *more: str) -> str:
         revision = await asyncio.to_thread(self.store.revision, self.search.collection)
@@ -219,11 +241,39 @@ class QueryRun:
                     done.append(hash(item.id))
                     yield answered_row(question, answer)
 
-    def _found_unless_stopped(self, scanned: Scan, index: KeyIndex) -> Iterator[list[Found]]:
-        return self.items.context.unless_stopped(self._found(scanned, index))
+    def _generation(self) -> object:
+        return served_generation(self.store, self.search.collection)
 
-    def _found(self, scanned: Scan, index: KeyIndex) -> Iterator[list[Found]]:
-        """Yield the questions that can be asked with their hits, in blocks. Blocks."""
+    def _found_unless_stopped(self, scanned: Scan, index: KeyIndex, generation: object) -> Iterator[list[Found]]:
+        return self.items.context.unless_stopped(self._found(scanned, index, generation))
+
+    def _found(self, scanned: Scan, index: KeyIndex, generation: object) -> Iterator[list[Found]]:
+        """Yield the questions that can be asked with their hits, in blocks, all from one generation. Blocks.
+
+        Raises TryLaterError when another one has taken its place meanwhile.
+        """
+        blocks = self._blocks(scanned, index)
+        while True:
+            try:
+                found = next(blocks, None)
+            except AsyncrunError as error:
+                # A question of one space may be none of the other.
+                raise self._moved(generation) or error from None
+            if (moved := self._moved(generation)) is not None:
+                raise moved
+            if found is None:
+                return
+            yield found
+
+    def _moved(self, generation: object) -> TryLaterError | None:
+        if self._generation() == generation:
+            return None
+        return TryLaterError(
+            f"another generation of {self.search.collection!r} has taken the place of the one that was asked",
+            hint="Run the same command again: it asks the new one, and what was sent is not sent again.",
+        )
+
+    def _blocks(self, scanned: Scan, index: KeyIndex) -> Iterator[list[Found]]:
         if self.search.mode == "keyword":
             for items in self.items.blocks(scanned):
                 yield self._searched([item for _, item in items], [None] * len(items))

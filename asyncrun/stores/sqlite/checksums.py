@@ -43,11 +43,11 @@ class Sums:
 
     def __add__(self, other: Sums) -> Sums:
         """Return the sums of both sets of rows."""
-        return Sums(*((a + b) & _ALL for a, b in zip(self.parts, other.parts, strict=True)))
+        return Sums((self.documents + other.documents) & _ALL, (self.chunks + other.chunks) & _ALL, (self.vectors + other.vectors) & _ALL)
 
     def __sub__(self, other: Sums) -> Sums:
         """Return the sums without those rows."""
-        return Sums(*((a - b) & _ALL for a, b in zip(self.parts, other.parts, strict=True)))
+        return Sums((self.documents - other.documents) & _ALL, (self.chunks - other.chunks) & _ALL, (self.vectors - other.vectors) & _ALL)
 
     @property
     def parts(self) -> tuple[int, int, int]:

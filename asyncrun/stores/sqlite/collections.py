@@ -1,13 +1,15 @@
-"""The collections of the SQLite store: each row with what all of its documents add up to, and the checksum of its word index."""
+"""The collections of the SQLite store: rows with what their documents add up to and the checksum of the word index; renamed and dropped."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
 
+from asyncrun.errors import UsageError
 from asyncrun.stores.interface import Collection
 from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError, Sums, row_crc, signed
 from asyncrun.stores.sqlite.schema import words_table
@@ -46,8 +48,16 @@ def find_collection(connection: sqlite3.Connection, name: str) -> CollectionRow 
     rows = _all_rows(connection)
     found = next((row for row in rows if row is not None and row.name == name), None)
     if found is None and None in rows:
-        raise MismatchError("the record of a collection does not fit its checksum")
+        raise MismatchError(_DAMAGED_RECORD)
     return found
+
+
+def all_collections(connection: sqlite3.Connection) -> list[CollectionRow]:
+    """Return all collections, sorted by name. Raises MismatchError when the record of one is damaged."""
+    rows = whole_collections(connection)
+    if len(rows) < len(_all_rows(connection)):
+        raise MismatchError(_DAMAGED_RECORD)
+    return rows
 
 
 def whole_collections(connection: sqlite3.Connection) -> list[CollectionRow]:
@@ -99,6 +109,9 @@ def save_collection(connection: sqlite3.Connection, collection: CollectionRow) -
     copies = (collection.number, as_text(collection.name), collection.fingerprint, collection.dimensions)
     sql = "INSERT OR REPLACE INTO collection_sums VALUES (?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?)"
     connection.execute(sql, (*copies, *stated, row_crc(*identity, *stated)))
+
+
+_DAMAGED_RECORD = "the record of a collection does not fit its checksum"
 
 
 def _new_revision(connection: sqlite3.Connection) -> str:
@@ -160,3 +173,39 @@ def seal_words(connection: sqlite3.Connection, collection: CollectionRow, done: 
     if collection.words is None:
         _look_through(connection, collection)
     save_collection(connection, replace(collection, words=words_sum(connection, collection.number), lacking=lacking))
+
+
+def rename_collections(connection: sqlite3.Connection, names: Mapping[str, str]) -> None:
+    """Give collections other names, in the transaction of the caller.
+
+    They keep their revisions: each word stands for one content, whatever it is called.
+
+    Raises UsageError where a new name is given twice, or belongs to a collection that keeps it.
+    """
+    there = {row.name: row for row in whole_collections(connection)}
+    new_names = list(names.values())
+    for name in new_names:
+        if new_names.count(name) > 1 or (name in there and name not in names):
+            raise UsageError(f"two collections cannot both be called {name!r}")
+    moved = [(there[former], name) for former, name in names.items()]
+    for row, _ in moved:
+        # Two may change names: none has either of them meanwhile.
+        connection.execute("UPDATE collections SET name = CAST(? AS TEXT) WHERE id = ?", (f"\0{row.number}".encode(), row.number))
+    for row, name in moved:
+        connection.execute("UPDATE collections SET name = CAST(? AS TEXT) WHERE id = ?", (as_text(name), row.number))
+        save_collection(connection, replace(row, name=name))
+
+
+def drop_collection(connection: sqlite3.Connection, collection: CollectionRow) -> None:
+    """Delete a collection with all that is in it, in the caller's transaction."""
+    documents = "SELECT id FROM documents WHERE collection = :number"
+    chunks = f"SELECT id FROM chunks WHERE document IN ({documents})"
+    number = {"number": collection.number}
+    for table in ("vectors", "chunk_metadata", "chunk_sums"):
+        connection.execute(f"DELETE FROM {table} WHERE chunk IN ({chunks})", number)
+    for table in ("chunks", "document_sums"):
+        connection.execute(f"DELETE FROM {table} WHERE document IN ({documents})", number)
+    for table, key in (("documents", "collection"), ("collection_sums", "collection"), ("collections", "id")):
+        connection.execute(f"DELETE FROM {table} WHERE {key} = :number", number)
+    connection.execute(f"DROP TABLE words_{collection.number:d}")
+    connection.execute(f"DROP VIEW passages_{collection.number:d}")

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import math
-import re
 import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 from zlib import crc32
 
-from asyncrun.errors import StorageError
-from asyncrun.escape import printable
+from asyncrun.records import Chunk
 from asyncrun.stores.interface import StoredDocument
-from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError, Sums, chunk_sum, document_sum, mixed, name_sum, row_crc, signed
-from asyncrun.stores.sqlite.collections import CollectionRow, as_text
+from asyncrun.stores.metadata_json import metadata_json, no_json_form
+from asyncrun.stores.sqlite.checksums import (
+    NO_SUMS,
+    MismatchError,
+    Sums,
+    chunk_sum,
+    document_sum,
+    garbled,
+    mixed,
+    name_sum,
+    row_crc,
+    signed,
+)
+from asyncrun.stores.sqlite.collections import CollectionRow, as_text, from_bytes
 from asyncrun.stores.sqlite.filter_sql import json_path
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
-
-@dataclass(frozen=True, slots=True)
-class DocumentRow:
+class DocumentRow(NamedTuple):
     """A row of `documents`."""
 
     number: int
@@ -36,12 +41,11 @@ class DocumentRow:
     @property
     def sum(self) -> int:
         """Return the checksum of the row."""
-        return document_sum(*astuple(self))
+        return document_sum(*self)
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkRow:
-    """A row of `chunks` with its vector."""
+class ChunkRow(NamedTuple):
+    """A row of `chunks` with its vector; `metadata` is JSON, or nothing."""
 
     number: int
     ordinal: int
@@ -50,11 +54,17 @@ class ChunkRow:
     end: int
     text: bytes
     vector: bytes
+    metadata: bytes = b""
 
     def sum(self, document: DocumentRow) -> int:
         """Return the checksum of what a hit says, the vector left out."""
         place = f"{self.number} {document.number} {self.ordinal} {self.start} {self.end}"
-        return chunk_sum(place, self.chunk_id, self.text, document.source, document.doc_id, document.metadata)
+        own = (self.metadata,) if self.metadata else ()
+        return chunk_sum(place, self.chunk_id, self.text, document.source, document.doc_id, document.metadata, *own)
+
+
+_MOST = 1 << 62
+"""More chunks than any file has."""
 
 
 def sums_of(document: DocumentRow, chunks: Sequence[ChunkRow]) -> Sums:
@@ -83,6 +93,19 @@ def delete_sums(connection: sqlite3.Connection, number: int) -> Sums:
     return NO_SUMS + Sums(mixed(number, row[0]), row[1], row[2])
 
 
+def as_put_in(head: DocumentRow, chunks: Sequence[ChunkRow], collection: CollectionRow) -> StoredDocument:
+    """Return a document as it was put in. Raises MismatchError for rows that cannot be of one."""
+    import numpy as np
+
+    with garbled("a document"):
+        vectors = np.frombuffer(b"".join(chunk.vector for chunk in chunks), dtype="<f4").reshape(len(chunks), collection.dimensions)
+        parts = [
+            Chunk(from_bytes(each.text), each.start, each.end, each.ordinal, json.loads(each.metadata) if each.metadata else {})
+            for each in chunks
+        ]
+        return StoredDocument(from_bytes(head.doc_id), from_bytes(head.mark), parts, vectors, json.loads(from_bytes(head.metadata)))
+
+
 def document_numbers(connection: sqlite3.Connection, collection: int) -> list[int]:
     """Return the numbers of a collection's documents, in the order in which they were put in."""
     return [number for (number,) in connection.execute("SELECT id FROM documents WHERE collection = ? ORDER BY id", (collection,))]
@@ -100,8 +123,10 @@ def find_head(connection: sqlite3.Connection, number: int) -> DocumentRow:
 
 def find_chunks(connection: sqlite3.Connection, number: int) -> list[ChunkRow]:
     """Return a document's chunks as they stand there, in order."""
-    sql = """SELECT chunks.id, ordinal, CAST(chunk_id AS BLOB), start, "end", CAST(text AS BLOB), CAST(vector AS BLOB)
-             FROM chunks JOIN vectors ON vectors.chunk = chunks.id WHERE document = ? ORDER BY ordinal"""
+    sql = """SELECT chunks.id, ordinal, CAST(chunk_id AS BLOB), start, "end", CAST(text AS BLOB), CAST(vector AS BLOB),
+                 ifnull(CAST(metadata AS BLOB), x'')
+             FROM chunks JOIN vectors ON vectors.chunk = chunks.id LEFT JOIN chunk_metadata ON chunk_metadata.chunk = chunks.id
+             WHERE document = ? ORDER BY ordinal"""
     return [ChunkRow(*row) for row in connection.execute(sql, (number,))]
 
 
@@ -115,48 +140,76 @@ def delete_document(connection: sqlite3.Connection, collection: CollectionRow, s
     words = f"words_{collection.number:d}"
     # An index without its own copy of the texts must be told what it holds: exactly the text that was put in.
     connection.execute(f"INSERT INTO {words} ({words}, rowid, text) SELECT 'delete', id, text FROM chunks WHERE document = ?", row)
-    connection.execute("DELETE FROM vectors WHERE chunk IN (SELECT id FROM chunks WHERE document = ?)", row)
+    for table in ("vectors", "chunk_metadata"):
+        connection.execute(f"DELETE FROM {table} WHERE chunk IN (SELECT id FROM chunks WHERE document = ?)", row)
     connection.execute("DELETE FROM chunks WHERE document = ?", row)
     connection.execute("DELETE FROM documents WHERE id = ?", row)
     return sums
 
 
-def insert_document(connection: sqlite3.Connection, collection: CollectionRow, source: str, document: StoredDocument) -> Sums:
-    """Put in a document that is not there; return what it adds to the sums of its collection.
+def insert_documents(connection: sqlite3.Connection, collection: CollectionRow, source: str, documents: Iterable[StoredDocument]) -> Sums:
+    """Put in documents that are not there, each id once; return what they add to the sums of their collection.
 
     Raises StorageError for metadata that have no JSON form.
     """
-    head = _insert_head(connection, collection, source, document)
-    vectors = document.vectors.astype("<f4")
-    chunks = []
-    for row, chunk in enumerate(document.chunks):
-        chunk_id, text, vector = as_text(document.chunk_id(chunk)), as_text(chunk.text), vectors[row].tobytes()
-        inserted = connection.execute(
-            """INSERT INTO chunks (document, ordinal, chunk_id, start, "end", text)
-               VALUES (?, ?, CAST(? AS TEXT), ?, ?, CAST(? AS TEXT))""",
-            (head.number, chunk.ordinal, chunk_id, chunk.start, chunk.end, text),
+    [first] = connection.execute("SELECT ifnull(max(id), 0) + 1 FROM chunks").fetchone()
+    if first > _MOST:
+        raise MismatchError("the number of a chunk cannot be one that was put in")
+    number, sums = first, NO_SUMS
+    rows: list[tuple[DocumentRow, list[ChunkRow]]] = []
+    for document in documents:
+        head = _insert_head(connection, collection, source, document)
+        chunks = _chunk_rows(document, number)
+        if own := [(chunk.number, chunk.metadata.decode()) for chunk in chunks if chunk.metadata]:
+            with _storable(document):
+                connection.executemany("INSERT INTO chunk_metadata VALUES (?, ?)", own)
+        rows.append((head, chunks))
+        number += len(chunks)
+    connection.executemany(
+        """INSERT INTO chunks (document, id, ordinal, chunk_id, start, "end", text)
+           VALUES (?, ?, ?, CAST(? AS TEXT), ?, ?, CAST(? AS TEXT))""",
+        ((head.number, *chunk[:6]) for head, chunks in rows for chunk in chunks),
+    )
+    connection.executemany("INSERT INTO vectors VALUES (?, ?)", ((chunk.number, chunk.vector) for _, chunks in rows for chunk in chunks))
+    connection.execute(f"INSERT INTO words_{collection.number:d} (rowid, text) SELECT id, text FROM chunks WHERE id >= ?", (first,))
+    for head, chunks in rows:
+        sums += insert_sums(connection, head, chunks)
+    return sums
+
+
+def _chunk_rows(document: StoredDocument, number: int) -> list[ChunkRow]:
+    """Return the chunks of a document as rows, numbered from `number`."""
+    return [
+        ChunkRow(
+            number + row,
+            chunk.ordinal,
+            as_text(document.chunk_id(chunk)),
+            chunk.start,
+            chunk.end,
+            as_text(chunk.text),
+            vector.tobytes(),
+            metadata_json(document.doc_id, chunk.metadata).encode() if chunk.metadata else b"",
         )
-        number = inserted.lastrowid or 0
-        connection.execute("INSERT INTO vectors (chunk, vector) VALUES (?, ?)", (number, vector))
-        chunks.append(ChunkRow(number, chunk.ordinal, chunk_id, chunk.start, chunk.end, text, vector))
-    words = f"words_{collection.number:d}"
-    connection.execute(f"INSERT INTO {words} (rowid, text) SELECT id, text FROM chunks WHERE document = ?", (head.number,))
-    return insert_sums(connection, head, chunks)
+        for row, (chunk, vector) in enumerate(zip(document.chunks, document.vectors.astype("<f4"), strict=True))
+    ]
 
 
 def _insert_head(connection: sqlite3.Connection, collection: CollectionRow, source: str, document: StoredDocument) -> DocumentRow:
     sql = """INSERT INTO documents (collection, source, doc_id, mark, metadata)
              VALUES (?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), ?)"""
-    try:
-        metadata = dump_metadata(document.metadata)
-        texts = (as_text(source), as_text(document.doc_id), as_text(document.mark))
+    texts = (as_text(source), as_text(document.doc_id), as_text(document.mark))
+    with _storable(document):
+        metadata = metadata_json(document.doc_id, document.metadata)
         number = connection.execute(sql, (collection.number, *texts, metadata)).lastrowid or 0
-    except (TypeError, ValueError, RecursionError, sqlite3.IntegrityError) as error:
-        raise StorageError(
-            f"the metadata of document {printable(document.doc_id, 100)!r} cannot be stored as JSON: {error}",
-            hint="Leave the field out of `metadata`, or make it text, numbers, lists and mappings.",
-        ) from error
     return DocumentRow(number, collection.number, *texts, metadata.encode())
+
+
+@contextmanager
+def _storable(document: StoredDocument) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise no_json_form(document.doc_id, error) from error
 
 
 def any_has_field(connection: sqlite3.Connection, collection: CollectionRow, field: Sequence[str]) -> bool:
@@ -173,43 +226,3 @@ def metadata_names(connection: sqlite3.Connection, collection: CollectionRow) ->
     """Return the outermost names of all metadata of the collection, sorted."""
     sql = "SELECT DISTINCT each.key FROM documents, json_each(documents.metadata) AS each WHERE documents.collection = ? ORDER BY each.key"
     return [str(name) for (name,) in connection.execute(sql, (collection.number,))]
-
-
-def dump_metadata(metadata: Mapping[str, Any]) -> str:
-    r"""Return metadata as one line of JSON: dates in ISO 8601, numbers that are not finite as null (JSON has no word for them).
-
-    Characters stand as themselves, for databases that compare keys byte by byte; lone surrogates (parts of file names that are not
-    UTF-8) are escaped, because UTF-8 cannot carry them.
-
-    >>> dump_metadata({"größe": float("nan"), "name": "\udcff"})
-    '{"größe":null,"name":"\\udcff"}'
-
-    Raises TypeError, ValueError or RecursionError for what has no JSON form.
-    """
-    try:
-        text = _dump(metadata)
-    except ValueError:
-        text = _dump(_finite(metadata))
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
-
-
-def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"a {type(value).__name__} has no JSON form")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

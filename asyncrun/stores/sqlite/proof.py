@@ -55,13 +55,13 @@ def _shown(document: DocumentRow) -> str:
 
 
 class StoredChunk(NamedTuple):
-    """A chunk with what its document says; chunks are ordered by `place`, `metadata` is JSON."""
+    """A chunk with what its document says; chunks are ordered by `place`; `metadata` are the document's and the chunk's, as JSON."""
 
     place: tuple[bytes, bytes]
     chunk_id: str
     doc_id: str
     text: str
-    metadata: str
+    metadata: tuple[str, ...]
     start: int
     end: int
 
@@ -82,17 +82,19 @@ def read_chunks(connection: sqlite3.Connection, wanted: Sequence[int]) -> dict[i
     """Return chunks by their numbers. Raises MismatchError when one is not what was put in, or not there."""
     sql = """
         SELECT chunks.id, document, ordinal, CAST(chunk_id AS BLOB), start, "end", CAST(text AS BLOB),
-            CAST(source AS BLOB), CAST(doc_id AS BLOB), CAST(metadata AS BLOB), sum
-        FROM chunks JOIN documents ON documents.id = document JOIN chunk_sums ON chunk = chunks.id
+            CAST(source AS BLOB), CAST(doc_id AS BLOB), CAST(documents.metadata AS BLOB), CAST(own.metadata AS BLOB), sum
+        FROM chunks JOIN documents ON documents.id = document JOIN chunk_sums ON chunk_sums.chunk = chunks.id
+            LEFT JOIN chunk_metadata AS own ON own.chunk = chunks.id
         WHERE chunks.id IN (SELECT value FROM json_each(?))"""
     found = {}
     with garbled("a text"):
         for row in connection.execute(sql, (json.dumps(wanted),)).fetchall():
-            number, document, ordinal, chunk_id, start, end, text, source, doc_id, metadata, stated = row
-            if chunk_sum(f"{number} {document} {ordinal} {start} {end}", chunk_id, text, source, doc_id, metadata) != stated:
+            number, document, ordinal, chunk_id, start, end, text, source, doc_id, about, own, stated = row
+            metadata = (about,) if own is None else (about, own)
+            if chunk_sum(f"{number} {document} {ordinal} {start} {end}", chunk_id, text, source, doc_id, *metadata) != stated:
                 raise MismatchError(f"chunk {chunk_id.decode('utf-8', 'replace')[:100]!r} does not fit its checksum")
             found[number] = StoredChunk(
-                (chunk_id, source), from_bytes(chunk_id), from_bytes(doc_id), from_bytes(text), from_bytes(metadata), start, end
+                (chunk_id, source), from_bytes(chunk_id), from_bytes(doc_id), from_bytes(text), (*map(from_bytes, metadata),), start, end
             )
     if len(found) < len(set(wanted)):
         raise MismatchError("a chunk that a search found is not there")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -10,17 +9,14 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from asyncrun.errors import DamagedStoreError, TryLaterError
 from asyncrun.escape import printable
 from asyncrun.humanize import counted
 from asyncrun.process_locks import hold_folder
-from asyncrun.records import Chunk
 from asyncrun.sqlite_files import LOG_ENDINGS, primary_code
 from asyncrun.stores.committing import DOCUMENTS_AT_ONCE
-from asyncrun.stores.interface import Collection, StoredDocument
-from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError, garbled, mixed
+from asyncrun.stores.interface import Collection
+from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError, mixed
 from asyncrun.stores.sqlite.collections import (
     CollectionRow,
     find_collection,
@@ -31,7 +27,7 @@ from asyncrun.stores.sqlite.collections import (
     seal_words,
     words_sum,
 )
-from asyncrun.stores.sqlite.documents import ChunkRow, DocumentRow, insert_document
+from asyncrun.stores.sqlite.documents import as_put_in, insert_documents
 from asyncrun.stores.sqlite.file import connect, open_existing_file, open_file, reporting, transaction
 from asyncrun.stores.sqlite.proof import prove_collection, prove_file, read_document, read_head
 
@@ -65,8 +61,8 @@ def _copy_collection(old: sqlite3.Connection, new: sqlite3.Connection, collectio
                     head = read_head(old, number)
                     lost[number] = from_bytes(head.source)
                     seen = (seen + mixed(head.number, head.sum)) % (1 << 64)
-                    document = _stored(*read_document(old, number)[:2], collection)
-                    sums += insert_document(new, made, lost.pop(number) or "", document)
+                    document = as_put_in(*read_document(old, number)[:2], collection)
+                    sums += insert_documents(new, made, lost.pop(number) or "", [document])
     lacking = {*collection.lacking, *(source for source in lost.values() if source is not None)}
     if None in lost.values() or (not lost and collection.sums != NO_SUMS and seen != collection.sums.documents):
         lacking |= {*indexed.values(), *stored.values()}
@@ -83,13 +79,6 @@ def _values(connection: sqlite3.Connection, sql: str, collection: CollectionRow)
         for number, source in connection.execute(sql, (collection.number,)):
             found[number] = source  # noqa: PERF403 - what was read before it breaks counts
     return found
-
-
-def _stored(head: DocumentRow, chunks: list[ChunkRow], collection: CollectionRow) -> StoredDocument:
-    with garbled("a document"):
-        vectors = np.frombuffer(b"".join(chunk.vector for chunk in chunks), dtype="<f4").reshape(len(chunks), collection.dimensions)
-        texts = [Chunk(from_bytes(chunk.text), chunk.start, chunk.end, chunk.ordinal) for chunk in chunks]
-        return StoredDocument(from_bytes(head.doc_id), from_bytes(head.mark), texts, vectors, json.loads(from_bytes(head.metadata)))
 
 
 def repair_file(path: Path, collection: str) -> str | None:

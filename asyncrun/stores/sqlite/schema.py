@@ -70,6 +70,13 @@ SCHEMA_VERSIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE TABLE chunk_sums (chunk INTEGER PRIMARY KEY REFERENCES chunks (id), sum INTEGER NOT NULL)",
     ),
+    (
+        # Only of chunks that have any, covered by their `chunk_sums`.
+        """CREATE TABLE chunk_metadata (
+            chunk INTEGER PRIMARY KEY REFERENCES chunks (id),
+            metadata TEXT NOT NULL CHECK (json_valid(metadata))
+        )""",
+    ),
 )
 """Statements per version of the schema, oldest first; one that was released is never changed: a file must hold exactly these."""
 
@@ -90,7 +97,7 @@ def words_table(collection: int) -> tuple[str, ...]:
     )
 
 
-_OURS = re.compile(r"collections|documents|chunks|vectors|(collection|document|chunk)_sums|(words|passages)_\d+")
+_OURS = re.compile(r"collections|documents|chunks|vectors|(collection|document|chunk)_sums|chunk_metadata|(words|passages)_\d+")
 """Names of what the file must hold exactly as it was made; the tables that the word index makes for itself are not among them."""
 
 

@@ -7,13 +7,14 @@ import json
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 from asyncrun.errors import SpaceMismatchError
 from asyncrun.grammar.filter import Filter
 from asyncrun.records import Hit
+from asyncrun.stores.fusion import fuse, fusion_depth
 from asyncrun.stores.interface import SearchRequest
 from asyncrun.stores.sqlite.collections import CollectionRow, check_words
 from asyncrun.stores.sqlite.filter_sql import compile_filter
@@ -182,7 +183,8 @@ def _load_hits(connection: sqlite3.Connection, rankings: Sequence[Ranking]) -> l
 
     def hit(number: int, score: float) -> Hit:
         chunk = chunks[number]
-        return Hit(chunk.chunk_id, chunk.doc_id, score, chunk.text, json.loads(chunk.metadata), chunk.start, chunk.end)
+        metadata = {name: value for each in chunk.metadata for name, value in json.loads(each).items()}
+        return Hit(chunk.chunk_id, chunk.doc_id, score, chunk.text, metadata, chunk.start, chunk.end)
 
     return [[hit(chunk, score) for chunk, score in ranking] for ranking in rankings]
 
@@ -210,29 +212,3 @@ def _question(request: SearchRequest, collection: CollectionRow) -> Vectors:
             f"the question's vector has {len(vector)} dimensions, those of the collection have {collection.dimensions}"
         )
     return vector
-
-
-RRF_K = 60
-"""The constant of reciprocal rank fusion: score = sum of 1 / (k + rank), ranks from 1 (Cormack, Clarke, Buettcher, SIGIR 2009)."""
-
-Key = TypeVar("Key", bound=Hashable)
-
-
-def fusion_depth(top_k: int) -> int:
-    """Return how many of the best of each list are fused."""
-    return max(100, 10 * top_k)
-
-
-def fuse(rankings: Sequence[Sequence[Key]]) -> list[tuple[Key, float]]:
-    """Return every key with its score by reciprocal rank fusion, best first.
-
-    Equal scores stay in the order in which the keys are met: the first ranking from its best on, then the next.
-
-    >>> [key for key, _ in fuse([["a", "b"], ["b", "c"]])]
-    ['b', 'a', 'c']
-    """
-    scores: dict[Key, float] = {}
-    for ranking in rankings:
-        for rank, key in enumerate(ranking, start=1):
-            scores[key] = scores.get(key, 0.0) + 1.0 / (RRF_K + rank)
-    return sorted(scores.items(), key=lambda item: -item[1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,18 +19,22 @@ from asyncrun.records import Hit
 from asyncrun.short_help import ShortHelp
 from asyncrun.sqlite_files import can_write
 from asyncrun.stores.committing import by_transaction, check_document
-from asyncrun.stores.interface import Collection, SearchRequest, StoredDocument
+from asyncrun.stores.interface import Collection, CollectionStats, SearchRequest, StoredDocument
+from asyncrun.stores.sqlite.browsing import collection_stats, stored_documents
 from asyncrun.stores.sqlite.checksums import NO_SUMS, MismatchError
 from asyncrun.stores.sqlite.collections import (
     CollectionRow,
+    all_collections,
     as_text,
+    drop_collection,
     find_collection,
     insert_collection,
+    rename_collections,
     seal_words,
     touch_collection,
     whole_collections,
 )
-from asyncrun.stores.sqlite.documents import any_has_field, delete_document, insert_document, metadata_names
+from asyncrun.stores.sqlite.documents import any_has_field, delete_document, insert_documents, metadata_names
 from asyncrun.stores.sqlite.file import open_existing_file, open_file, reporting, transaction
 from asyncrun.stores.sqlite.search import SqliteSearch
 
@@ -77,7 +81,7 @@ class SqliteStore(metaclass=ShortHelp):
             return dict(connection.execute(sql, (known.number, as_text(source))).fetchall())
 
     def commit(self, collection: str, source: str, documents: Iterable[StoredDocument]) -> None:
-        """Put each document in the place of its former chunks, in transactions of up to 100 documents or some 2,000 chunks.
+        """Put each document in the place of its former chunks, in transactions of up to 256 documents or some 2,000 chunks.
 
         Raises UsageError when the collection has not been opened, SpaceMismatchError for vectors of another size, ValueError for
         vectors that are not one finite row a chunk.
@@ -85,12 +89,12 @@ class SqliteStore(metaclass=ShortHelp):
         for group in by_transaction(documents):
             with self._writing() as connection:
                 known = self._known(connection, collection)
-                sums = known.sums
                 for document in group:
                     check_document(document, known.dimensions)
-                    sums -= delete_document(connection, known, source, document.doc_id) or NO_SUMS
-                    sums += insert_document(connection, known, source, document)
-                touch_collection(connection, known, sums)
+                last = {document.doc_id: document for document in group}
+                removed = [delete_document(connection, known, source, doc_id) or NO_SUMS for doc_id in last]
+                added = insert_documents(connection, known, source, last.values())
+                touch_collection(connection, known, known.sums - sum(removed, NO_SUMS) + added)
 
     def remove(self, collection: str, source: str, doc_ids: Sequence[str]) -> None:
         """Delete documents, in one transaction; one that is not there is passed over."""
@@ -112,13 +116,7 @@ class SqliteStore(metaclass=ShortHelp):
         if any(request.mode != "vector" for request in requests):
             self._look_at_words(collection)
         with self._reading() as connection:
-            if connection is None:
-                raise UsageError(f"nothing has been ingested: the store {_shown(self._path)} is not there", hint=_INGEST_FIRST)
-            known = self._known(connection, collection)
-            if known.lacking:
-                sources = ", ".join(map(repr, known.lacking))
-                raise MismatchError(f"collection {collection!r} lacks documents of {sources} that have to be put in again")
-            return self._search.search(connection, known, requests, filters)
+            return self._search.search(*self._whole(connection, collection), requests, filters)
 
     def fingerprint(self, collection: str) -> str | None:
         """Return the space of a collection, None when it is not there."""
@@ -139,6 +137,58 @@ class SqliteStore(metaclass=ShortHelp):
         """Return a word that every committed change of the collection replaces; empty when it is not there."""
         known = self._record(collection)
         return known.revision if known else ""
+
+    def collections(self) -> list[Collection]:
+        """Return all collections, sorted by name; none where there is no file."""
+        with self._reading() as connection:
+            rows = all_collections(connection) if connection else []
+            return [Collection(row.name, row.fingerprint, row.dimensions) for row in rows]
+
+    def stats(self, collection: str) -> CollectionStats:
+        """Count what a collection holds, and prove it: that reads all but its vectors. Raises UsageError when it is not there."""
+        with self._reading() as connection:
+            return collection_stats(*self._there(connection, collection))
+
+    def documents(self, collection: str) -> Iterator[tuple[str, StoredDocument]]:
+        """Yield each document after its source, in the order of both, all from one state: others may write meanwhile, this store too.
+
+        Raises UsageError when the collection is not there, DamagedStoreError when it is not what was put in.
+        """
+        with self._reading() as connection:
+            self._whole(connection, collection)
+        return self._stream(collection)
+
+    def _stream(self, collection: str) -> Iterator[tuple[str, StoredDocument]]:
+        other = SqliteStore(self._path)
+        try:
+            with other._reading() as connection:
+                yield from stored_documents(*other._whole(connection, collection))
+        finally:
+            other.close()
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Give collections other names (former -> new), all in one step; two may change names.
+
+        Raises UsageError where a collection is not there, or a new name belongs to one that keeps it.
+        """
+        with self._reading() as connection:
+            for name in names:
+                self._there(connection, name)
+        with self._writing() as connection:
+            for name in names:
+                self._known(connection, name)
+            rename_collections(connection, names)
+
+    def drop(self, collection: str) -> None:
+        """Delete a collection with all that is in it, in one transaction; one that is not there is passed over."""
+        if self.fingerprint(collection) is not None:
+            with self._writing() as connection:
+                drop_collection(connection, self._known(connection, collection))
+
+    def describe(self) -> str:
+        """Return the version of SQLite, and whether the file is there."""
+        with self._reading() as connection:
+            return f"SQLite {sqlite3.sqlite_version}" + ("" if connection else ", no file yet")
 
     def repair(self, collection: str) -> str | None:
         """Prove the file and a collection, and keep only what is whole; see `asyncrun.stores.interface.RepairableStore`.
@@ -175,6 +225,18 @@ class SqliteStore(metaclass=ShortHelp):
         if known is not None and known.words is None and not self._looked:
             self._looked = True
             self.seal(collection, "")
+
+    def _there(self, connection: sqlite3.Connection | None, name: str) -> tuple[sqlite3.Connection, CollectionRow]:
+        if connection is None:
+            raise UsageError(f"nothing has been ingested: the store {_shown(self._path)} is not there", hint=_INGEST_FIRST)
+        return connection, self._known(connection, name)
+
+    def _whole(self, connection: sqlite3.Connection | None, name: str) -> tuple[sqlite3.Connection, CollectionRow]:
+        connection, known = self._there(connection, name)
+        if known.lacking:
+            sources = ", ".join(map(repr, known.lacking))
+            raise MismatchError(f"collection {name!r} lacks documents of {sources} that have to be put in again")
+        return connection, known
 
     def _known(self, connection: sqlite3.Connection, name: str) -> CollectionRow:
         known = find_collection(connection, name)

@@ -51,7 +51,9 @@ def best_rows(units: Vectors, questions: Vectors, counts: Sequence[int], allowed
     step = max(1, _SCORES_AT_ONCE // max(1, len(rows)))
     for start in range(0, len(asked), step):
         block = asked[start : start + step]
-        rough = block @ rows.T
+        # What is multiplied is finite. A kernel of BLAS may compute with more than it was given, and say that this is invalid.
+        with np.errstate(invalid="ignore"):
+            rough = block @ rows.T
         if allowed is not None and not narrow:
             rough = rough[:, allowed]
         for question, scores, count in zip(block, rough, counts[start : start + step], strict=True):

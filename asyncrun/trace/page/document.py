@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from asyncrun.humanize import counted, dollars, duration
@@ -15,7 +15,7 @@ from asyncrun.trace.run_record import RUNNING, RunRecord, Span
 from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, SpanNode, Timing, build_forest, lanes_of, timings_by_job, timings_by_type
 from asyncrun.trace.trace_json import shown_values
 from asyncrun.trace.used_concurrency import concurrency_of
-from asyncrun.trace.verdict import jobs_of, time_sinks, verdict, where_time_went
+from asyncrun.trace.verdict import jobs_of, time_sinks, verdict, where_time_went, workers_of
 from asyncrun.trace.views.styled_text import utc_time
 
 SCHEMA = 1
@@ -34,6 +34,7 @@ _BOUND_BY: Mapping[str, str] = {
     **dict.fromkeys(("rate", "requests_per_minute", "tokens_per_minute", "inputs_per_minute"), "the rate limit"),
     "gate": "the endpoint says wait",
     "request": "the endpoint's own time",
+    "ship": "larger batches may be faster",
     "compute": "this machine's processor",
     "store": "the vector store",
     "write": "the disk",
@@ -75,6 +76,7 @@ def page_document(run: RunRecord, spans: Sequence[Span], now: float, earlier: Ea
         "tiles": _tiles(run, forest, now),
         "endings": endings(run),
         "jobs": _jobs(run, forest),
+        "workers": [asdict(worker) for worker in workers_of(run.summary)],
         "failures": failed_groups(run, spans),
         "path": _path(parts),
         "types": [_timing(timing) for timing in timings_by_type(whole)],

@@ -14,6 +14,7 @@ function showReport(run) {
   fill("failed", "failures", run.failures.length ? [failureTable(run.failures)] : []);
   fill("on-path", "path", run.path.parts.length ? [pathTable(run.path)] : []);
   fill("by-job", "jobs", run.jobs.length ? [jobTable(run.jobs)] : []);
+  fill("by-worker", "workers", run.workers.length ? [workerTable(run.workers)] : []);
   fill("by-type", "types", run.types.length ? [typeTable(run.types)] : []);
   showEarlier(run);
   document.querySelectorAll(".scroll, #endings").forEach(reachable);
@@ -94,6 +95,11 @@ function jobTable(jobs) {
     line.after(row);
   });
   return made;
+}
+
+function workerTable(workers) {
+  const rows = workers.map(({ name, calls, seconds, ship }) => [name || "others", amount(calls), duration(seconds), duration(ship), seconds ? percent(ship / seconds) : "–"]);
+  return table("Workers", [["worker"], ...["calls", "seconds", "on the way", "share"].map((title) => [title, true])], rows);
 }
 
 function typeTable(types) {

@@ -5,7 +5,7 @@ const KINDS = {
   node_parsing: "documents", chunking: "chunking", attempt: "attempt, request", other: "other events",
 };
 const WAITS = {
-  queue: "queue: a free slot", rate: "rate limit", gate: "told to wait", backoff: "before a retry", connect: "connecting",
+  queue: "queue: a free slot", rate: "rate limit", gate: "told to wait", backoff: "before a retry", ship: "to a worker and back", connect: "connecting",
   request: "request", compute: "local model", decode: "reading the reply", store: "store", write: "to disk",
 };
 

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import tzinfo
 
 from asyncrun.humanize import counted, dollars, duration
+from asyncrun.results import WorkerUse
 from asyncrun.trace.critical_path import critical_path, parts_of
 from asyncrun.trace.run_record import RunRecord, Span
 from asyncrun.trace.span_tree import SHORTEST_WAIT, WAITS, SpanNode, build_forest, lanes_of
 from asyncrun.trace.used_concurrency import concurrency_of
+from asyncrun.trace.verdict import workers_of
 from asyncrun.trace.views.folded_tree import render_tree
 from asyncrun.trace.views.run_end import render_gaps
 from asyncrun.trace.views.styled_text import (
@@ -63,6 +65,8 @@ def render_runs(runs: Sequence[RunRecord], width: int, now: float, zone: tzinfo 
 
 
 MOST_PATH_PARTS = 10
+MOST_WORKERS = 20
+"""Workers of an executor that are shown one by one."""
 LEAST_SHARE = 0.005
 
 
@@ -77,7 +81,28 @@ def render_show(run: RunRecord, spans: Sequence[Span], width: int, now: float) -
         fit(width, one_line(origin)),
     ]
     shown = stack(StyledText(tuple(head)), render_gaps(run, width), render_tree(spans, width), render_summary(spans, width))
-    return stack(shown, render_path(spans, width), gap=1)
+    return stack(shown, render_workers(run, width), render_path(spans, width), gap=1)
+
+
+def render_workers(run: RunRecord, width: int) -> StyledText:
+    """Return a table of what each worker of an executor did, no line wider than `width`; no lines of a run in one process."""
+    workers = workers_of(run.summary)
+    if not workers:
+        return StyledText()
+    shown, more = workers[:MOST_WORKERS], workers[MOST_WORKERS:]
+    rows = [
+        [one_line(worker.name) or "others", f"{worker.calls:,}", duration(worker.seconds), duration(worker.ship), _share(worker)]
+        for worker in shown
+    ]
+    layout = [Column("worker", "<", 8), Column("calls"), Column("seconds"), Column("ship"), Column("share")]
+    lost = run.summary.get("lost_workers")
+    said = [f"and {counted(len(more), 'more worker')}, in `asyncrun trace show --json`"] if more else []
+    said += [f"{counted(lost, 'worker')} lost"] if isinstance(lost, int) and lost else []
+    return StyledText((*render_table(layout, rows, width), *(fit(width, words) for words in said)))
+
+
+def _share(worker: WorkerUse) -> str:
+    return f"{worker.ship / worker.seconds:.0%}" if worker.seconds else "-"
 
 
 def render_path(spans: Sequence[Span], width: int) -> StyledText:

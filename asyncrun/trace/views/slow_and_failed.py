@@ -39,7 +39,9 @@ def render_slow(spans: Sequence[Span], width: int, count: int = 10) -> StyledTex
     waited = {name: [number_of(node.span, f"waits.{name}") for node, _ in found] for name in WAITS}
     waits = [name for name in WAITS if max(waited[name], default=0.0) >= SHORTEST_WAIT]
     retries = any(number_of(node.span, "retries") for node, _ in found)
+    workers = any("worker" in node.span.attributes for node, _ in found)
     layout = [Column("event", "<", 8), Column("time"), Column("at"), Column("job", "<", 8), Column("status", "<")]
+    layout += [Column("worker", "<", 8)] if workers else []
     layout += [Column(name, worth=sum(waited[name])) for name in waits] + ([Column("retries")] if retries else [])
     rows: list[list[Word]] = [
         [
@@ -47,6 +49,7 @@ def render_slow(spans: Sequence[Span], width: int, count: int = 10) -> StyledTex
             *(duration(node.own_seconds), duration(node.span.start - begin)),
             job or "-",
             _status(node.span),
+            *([one_line(str(node.span.attributes.get("worker", "-")))] if workers else []),
             *(duration(number_of(node.span, f"waits.{name}")) for name in waits),
             *([f"{number_of(node.span, 'retries'):.0f}"] if retries else []),
         ]

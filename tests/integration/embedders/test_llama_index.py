@@ -11,6 +11,7 @@ from pydantic import Field
 from asyncrun.aio.retry import RetryPolicy
 from asyncrun.errors import AuthError, UsageError
 from asyncrun.records import InputType
+from tests.executors import FakeExecutor
 
 pytestmark = pytest.mark.needs("llama-index")
 
@@ -92,3 +93,16 @@ def test_what_cannot_be_made_is_told_before_anything_is_embedded(embedder_of):
         embedder_of(args={"scale": "big"}).check()
     with pytest.raises(UsageError, match="kept with the run's settings"):
         embedder_of(args={"api_key": "k"})
+
+
+@pytest.mark.asyncio
+async def test_on_a_worker_the_class_is_made_there_and_its_key_is_shown_to_nobody(embedder_of):
+    executor = FakeExecutor()
+    async with embedder_of(args={"scale": 2.0}) as here, embedder_of(args={"scale": 2.0}) as there:
+        there.endpoint.executor = executor
+        answers = [await embedder.aembed(["banana", "too long!"]) for embedder in (here, there)]
+        await executor.aclose()
+    assert executor.calls
+    assert answers[1].vectors.tolist() == answers[0].vectors.tolist() == [[2.0, 3.0]]
+    assert answers[1].failures == answers[0].failures
+    assert "a-secret-key" not in repr(embedder_of(api_key="a-secret-key").endpoint.worker_part())

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("asyncrun.testing.stores")
+pytest.register_assert_rewrite("asyncrun.testing.stores", "asyncrun.testing.browsing")

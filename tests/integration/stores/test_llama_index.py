@@ -63,7 +63,7 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 class TestLlamaIndexStore(StoreContract):
-    keyword_search = hybrid_search = filtered_search = False
+    keyword_search = hybrid_search = filtered_search = browsing = generations = False
 
     @pytest.fixture(params=["in memory, kept in a file", "keeps nodes by itself"])
     def open_store(self, tmp_path: Path, listed: dict[str, Any], request: pytest.FixtureRequest) -> OpenStore:

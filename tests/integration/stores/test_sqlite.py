@@ -225,6 +225,25 @@ def test_a_search_sees_one_state_while_another_writes(path, store):
         thread.join()
 
 
+def test_vectors_are_read_out_bit_for_bit(store):
+    store.open_collection(NOTES)
+    vectors = np.array([[3e-38, -0.0, 5.5], [1e30, 0.1, -7]], dtype=np.float32)
+    store.commit("notes", "docs", [make_document("a", ["x", "y"], vectors.tolist())])
+    [(_, document)] = store.documents("notes")
+    assert document.vectors.tobytes() == vectors.tobytes()
+
+
+def test_a_broken_off_reading_leaves_the_file_free(path, store):
+    store.open_collection(NOTES)
+    store.commit("notes", "docs", [make_document(str(i), ["x"], [[1, 0, 0]]) for i in range(20)])
+    reading = store.documents("notes")
+    next(reading)
+    reading.close()
+    store.drop("notes")
+    store.close()
+    assert [file.name for file in path.parent.iterdir()] == ["index.db"]
+
+
 def test_a_store_may_be_used_from_one_thread_after_the_other(store):
     store.open_collection(NOTES)
     failures = []

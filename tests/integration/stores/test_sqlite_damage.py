@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from asyncrun.errors import DamagedStoreError
 from asyncrun.records import Hit
-from asyncrun.stores.interface import Collection, SearchMode, SearchRequest
+from asyncrun.stores.interface import Collection, SearchMode, SearchRequest, StoredDocument
 from asyncrun.stores.sqlite import SqliteStore
 from asyncrun.testing.stores import make_document
 
@@ -22,11 +23,18 @@ Damage = Callable[..., None]
 
 def documents(count: int = 20, prefix: str = "d") -> list[Any]:
     return [
-        make_document(
-            f"{prefix}{i}", [f"one word{i}", f"two word{i}"], [[1, i, 0], [0, 1, i]], {"lang": "en" if i % 2 else "de"}, f"mark{i}"
+        about_its_first_chunk(
+            make_document(
+                f"{prefix}{i}", [f"one word{i}", f"two word{i}"], [[1, i, 0], [0, 1, i]], {"lang": "en" if i % 2 else "de"}, f"mark{i}"
+            ),
+            {"page": i} if i % 2 else {},
         )
         for i in range(count)
     ]
+
+
+def about_its_first_chunk(document: StoredDocument, metadata: dict[str, Any]) -> StoredDocument:
+    return replace(document, chunks=[replace(document.chunks[0], metadata=metadata), *document.chunks[1:]])
 
 
 @pytest.fixture
@@ -97,6 +105,9 @@ def test_vectors_and_whose_they_are_are_proved_first(store: SqliteStore, damage:
         "UPDATE chunks SET text = CAST(x'6f6e6520ff' AS TEXT) WHERE chunk_id = 'd3#0'",
         "UPDATE chunks SET start = 1 WHERE chunk_id = 'd3#0'",
         """UPDATE documents SET metadata = '{"lang":"xx"}' WHERE doc_id = 'd3'""",
+        """UPDATE chunk_metadata SET metadata = '{"page":4}' WHERE metadata = '{"page":3}'""",
+        "UPDATE chunk_metadata SET chunk = -chunk",
+        "DELETE FROM chunk_metadata",
         "DELETE FROM chunk_sums",
     ],
 )
@@ -153,7 +164,14 @@ def test_the_record_of_a_collection_is_proved(store: SqliteStore, damage: Damage
 
 @pytest.mark.parametrize(
     "sql",
-    ["DROP TABLE chunk_sums", "PRAGMA user_version = 3", "PRAGMA application_id = 7", "ALTER TABLE documents RENAME COLUMN mark TO nark"],
+    [
+        "DROP TABLE chunk_sums",
+        "DROP TABLE chunk_metadata",
+        "PRAGMA user_version = 2",
+        "PRAGMA user_version = 7",
+        "PRAGMA application_id = 7",
+        "ALTER TABLE documents RENAME COLUMN mark TO nark",
+    ],
 )
 def test_tables_that_are_not_the_stores_are_damage(store: SqliteStore, damage: Damage, sql: str) -> None:
     damage(sql)
@@ -168,6 +186,7 @@ def test_tables_that_are_not_the_stores_are_damage(store: SqliteStore, damage: D
         (f"UPDATE vectors SET vector = zeroblob(12) WHERE chunk = {CHUNK}", {"d7"}),
         (f"UPDATE chunks SET text = 'else' WHERE id = {CHUNK}", {"d7"}),
         ("DELETE FROM documents WHERE doc_id = 'd7'", {"d7"}),
+        (f"DELETE FROM chunk_metadata WHERE chunk = {CHUNK}", {"d7"}),
         ("UPDATE words_1_data SET block = zeroblob(9) WHERE id > 10", set()),
         ("UPDATE collection_sums SET vectors = 1 WHERE collection = 1", set()),
         ("UPDATE collections SET name = 'nodes' WHERE id = 1", set()),
@@ -234,16 +253,53 @@ def test_a_file_without_a_header_is_set_aside(path: Path, store: SqliteStore, of
     assert store.marks("notes", "docs") == {}
 
 
-def test_a_file_without_checksums_gets_them_and_loses_nothing(path: Path, store: SqliteStore, damage: Damage) -> None:
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"DELETE FROM documents WHERE id = {ANY}",
+        f"DELETE FROM chunks WHERE id = {CHUNK}",
+        f"UPDATE documents SET mark = 'x' WHERE id = {ANY}",
+    ],
+)
+def test_what_is_counted_and_read_out_is_proved(store: SqliteStore, damage: Damage, sql: str) -> None:
+    damage(sql)
+    with pytest.raises(DamagedStoreError, match=r"index\.db is damaged"):
+        store.stats("notes")
+    with pytest.raises(DamagedStoreError, match=r"index\.db is damaged"):
+        list(store.documents("notes"))
+    assert len(list(store.documents("other"))) == 20
+
+
+def test_what_lacks_documents_is_not_read_out_and_may_be_replaced(store: SqliteStore, damage: Damage) -> None:
+    damage(f"UPDATE documents SET mark = 'x' WHERE id = {ANY}")
+    store.repair("notes")
+    with pytest.raises(DamagedStoreError, match="lacks documents of 'docs'"):
+        store.documents("notes")
+    store.rename({"notes": "notes@replaced", "other": "notes"})
+    assert len(ask(store)) == 4
+    with pytest.raises(DamagedStoreError, match="lacks documents of 'docs'"):
+        ask(store, collection="notes@replaced")
+    store.drop("notes@replaced")
+    assert (store.repair("notes"), len(ask(store))) == (None, 4)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_an_older_version_gains_what_it_had_not_and_loses_nothing(store: SqliteStore, damage: Damage, version: int) -> None:
+    for source in ("docs", "wiki"):
+        bare = [about_its_first_chunk(document, {}) for document in documents(prefix=source[0])]
+        store.commit("notes", source, bare)
+        store.seal("notes", source)
     before = {mode: ask(store, mode) for mode in ("vector", "keyword", "hybrid")}
     revision = store.revision("notes")
-    for table in ("collection_sums", "document_sums", "chunk_sums"):
+    for table in ["chunk_metadata", *(("collection_sums", "document_sums", "chunk_sums") if version == 1 else ())]:
         damage(f"DROP TABLE {table}")
-    damage("PRAGMA user_version = 1")
+    damage(f"PRAGMA user_version = {version}")
     assert {mode: ask(store, mode) for mode in ("vector", "keyword", "hybrid")} == before
     assert store.revision("notes") == revision
     assert store.repair("notes") is None
-    damage(f"UPDATE vectors SET vector = zeroblob(12) WHERE chunk = {CHUNK}")
+    store.commit("notes", "docs", documents())
+    assert ask(store)[0].metadata == {"lang": "en", "page": 3}
+    damage("UPDATE vectors SET vector = zeroblob(12) WHERE chunk = (SELECT max(chunk) FROM vectors)")
     with pytest.raises(DamagedStoreError):
         ask(store)
 

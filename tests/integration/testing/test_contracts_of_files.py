@@ -18,16 +18,27 @@ from asyncrun.testing.exporters import ExporterContract
 from asyncrun.testing.handlers import HandlerContract
 from asyncrun.testing.readers import ReaderContract
 from asyncrun.testing.writers import OpenWriter, WriterContract
+from tests.documents import docx_of, paragraph, pdf_of, text_page
 
 FILES = {
     **dict.fromkeys(("text", "markdown", "lines"), b"one\n\ntwo\n"),
     "jsonl": b'{"text": "one"}\n{"text": "two"}\n',
+    "ipynb": b'{"cells": [{"cell_type": "markdown", "source": "one"}], "metadata": {}}',
+    "eml": b"Subject: one\n\ntwo\n",
+    "mbox": b"From x\nSubject: one\n\ntwo\n\nFrom y\nSubject: two\n\nthree\n",
+    "html": b"<h1>one</h1><p>two",
     "csv": b"id,text\na,one\nb,two\n",
     "tsv": b"id\ttext\na\tone\n",
+    "docx": docx_of(paragraph("one")),
+    "kreuzberg": rb"{\rtf1\ansi one\par two}",
+    "pdf": pdf_of([text_page("one"), text_page("two")]),
 }
 
 
-@pytest.fixture(params=sorted(BUILT_IN["readers"]))
+NEEDS = {"kreuzberg": pytest.mark.needs("kreuzberg")}
+
+
+@pytest.fixture(params=[pytest.param(name, marks=NEEDS.get(name, ())) for name in sorted(BUILT_IN["readers"])])
 def form(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -87,10 +98,10 @@ class TestParquet(TestJsonl):
         return parquet.read_table(path)["id"].to_pylist()
 
 
-class TestSentences(ChunkerContract):
-    @pytest.fixture
-    def open_chunker(self) -> OpenChunker:
-        return load("chunkers", "sentence")
+class TestCutters(ChunkerContract):
+    @pytest.fixture(params=sorted(BUILT_IN["chunkers"].keys() - {"none"}))
+    def open_chunker(self, request: pytest.FixtureRequest) -> OpenChunker:
+        return load("chunkers", request.param)
 
 
 class TestWholeTexts(ChunkerContract):
@@ -128,4 +139,3 @@ def test_every_built_in_name_has_a_suite() -> None:
     writers = {each.name for each in (TestJsonl, TestCsv, TestNpy, TestParquet)}
     assert writers == BUILT_IN["writers"].keys()
     assert FILES.keys() | {"parquet"} == BUILT_IN["readers"].keys()
-    assert BUILT_IN["chunkers"].keys() == {"sentence", "none"}

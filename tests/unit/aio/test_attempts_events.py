@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from asyncrun.aio.attempts import with_retries
+from asyncrun.aio.attempts import AttemptCounts, with_retries
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
-from asyncrun.aio.worker_state import time_spent_on
+from asyncrun.aio.worker_state import attempt_made_on, time_spent_on
 from asyncrun.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from asyncrun.testing.clock import FakeClock
+from asyncrun.usage import Waits
 
 Told = tuple[str, str, str, dict[str, float]]
 
@@ -23,6 +24,24 @@ class Refusal(Exception):
     def __init__(self, failure: FailureClass, status: int) -> None:
         super().__init__("the server's words")
         self.failure, self.status = failure, status
+
+
+async def tried_with(call: Callable[[int], Awaitable[str]], limiter: Limiter, clock: FakeClock) -> AttemptCounts:
+    counts = AttemptCounts()
+    await with_retries(
+        call,
+        policy=RetryPolicy(attempts=2),
+        budget=RetryBudget(),
+        circuit=CircuitBreaker(),
+        limiter=limiter,
+        clock=clock,
+        rng=random.Random(1),
+        tokens=1,
+        inputs=1,
+        classify=lambda error: (getattr(error, "failure", FailureClass.TRANSIENT), None),
+        counts=counts,
+    )
+    return counts
 
 
 class Tried:
@@ -45,18 +64,7 @@ class Tried:
         return answer
 
     async def run(self) -> None:
-        await with_retries(
-            self.call,
-            policy=RetryPolicy(attempts=2),
-            budget=RetryBudget(),
-            circuit=CircuitBreaker(),
-            limiter=self.limiter,
-            clock=self.clock,
-            rng=random.Random(1),
-            tokens=1,
-            inputs=1,
-            classify=lambda error: (getattr(error, "failure", FailureClass.TRANSIENT), None),
-        )
+        await tried_with(self.call, self.limiter, self.clock)
 
     def told(self) -> list[Told]:
         """Return type, name, status and waits of each event, by their ends."""
@@ -77,6 +85,22 @@ async def test_an_attempt_that_succeeds_tells_where_its_seconds_went() -> None:
     [_, attempt] = tried.told()
     assert attempt == ("attempt", "", "", {"waits.connect": 0.25, "waits.request": 1.0})
     assert tried.manager.trace_map[batch.event_id] == [event.id_ for event in tried.handler.get_events(CBEventType.ATTEMPT)[:1]]
+
+
+@pytest.mark.asyncio
+async def test_an_attempt_on_a_worker_says_which_one_and_how_long_it_was_on_its_way() -> None:
+    clock, handler = FakeClock(), LlamaDebugHandler(print_trace_on_end=False)
+
+    async def call(_: int) -> str:
+        await clock.sleep(1)
+        attempt_made_on("node-1 pid 4711", Waits(ship=0.25))
+        return "ok"
+
+    with CallbackManager([handler]).event(CBEventType.EMBEDDING) as batch, batch.enclosing():
+        counts = await tried_with(call, Limiter(Limits(), clock, random.Random(1)), clock)
+    [_, end] = handler.get_event_pairs(CBEventType.ATTEMPT)[0]
+    assert end.payload == {"worker": "node-1 pid 4711", "waits.ship": 0.25, "waits.request": 0.75}
+    assert (counts.worker, counts.waits.ship) == ("node-1 pid 4711", 0.25)
 
 
 @pytest.mark.asyncio

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.worker_state import AttemptTimer, monitor_workers, time_spent_on
+from asyncrun.aio.worker_state import AttemptTimer, attempt_made_on, monitor_workers, time_spent_on
 from asyncrun.testing.clock import FakeClock
 from asyncrun.usage import Waits
 
@@ -32,6 +32,26 @@ async def test_outside_of_an_attempt_nothing_is_counted() -> None:
         await clock.sleep(2)
     with AttemptTimer(clock) as spent:
         pass
+    assert spent.waits() == Waits()
+
+
+@pytest.mark.asyncio
+async def test_of_an_attempt_on_a_worker_the_way_there_and_back_is_no_part_of_the_request() -> None:
+    clock = FakeClock()
+    with AttemptTimer(clock) as spent:
+        await clock.sleep(10)
+        attempt_made_on("node-1 pid 4711", Waits(queue=3, ship=1, connect=2, decode=0.5))
+        with time_spent_on("decode"):
+            await clock.sleep(0.25)
+    assert spent.waits() == Waits(queue=3, ship=1, connect=2, request=3.5, decode=0.75)
+    assert spent.worker == "node-1 pid 4711"
+
+
+def test_outside_of_an_attempt_a_worker_has_made_none() -> None:
+    attempt_made_on("node-1 pid 4711", Waits(ship=1))
+    with AttemptTimer(FakeClock()) as spent:
+        pass
+    assert spent.worker is None
     assert spent.waits() == Waits()
 
 

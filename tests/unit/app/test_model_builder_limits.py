@@ -63,3 +63,22 @@ def test_one_of_several_endpoints_is_the_place_of_whoever_names_it_alone() -> No
 def test_a_model_without_an_address_is_no_trouble_here() -> None:
     nowhere = EmbedderConfig.model_validate({"provider": "azure", "model": "small", "limits": STATED})
     assert places(nowhere).of(nowhere).limiter.limits.requests_per_minute == 60
+
+
+@pytest.mark.parametrize(
+    ("stated", "shards", "has"),
+    [
+        ({"requests_per_minute": 60, "tokens_per_minute": 1000, "concurrency": 8}, 4, (15, 250, 2)),
+        ({"concurrency": 3}, 4, (None, None, 1)),
+        ({}, 4, (None, None, None)),
+        ({"requests_per_minute": 60, "concurrency": 8, "shared": False}, 4, (60, None, 8)),
+        ({"requests_per_minute": 60, "concurrency": 8}, 1, (60, None, 8)),
+    ],
+    ids=str,
+)
+def test_shards_divide_what_is_stated_unless_each_has_it_for_itself(
+    stated: dict[str, Any], shards: int, has: tuple[float | None, float | None, int | None]
+) -> None:
+    stating = model(limits=stated)
+    limits = SharedLimits(FakeClock(), random.Random(1), ENVIRON, [stating], shards).of(stating).limiter.limits
+    assert (limits.requests_per_minute, limits.tokens_per_minute, limits.concurrency) == has

@@ -1,5 +1,7 @@
 """Answers to parts of a call become the answer to the call, each vector with its own text."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,12 @@ def test_used_and_waited_add_up():
     other = Embedded(np.ones((1, 1), np.float32), (1,), usage=Usage(2, 0, 3, None), waits=Waits(rate=2.0))
     assert merge_outcomes([part, other]).usage == Usage(3, 1, 8, 0.5)
     assert merge_outcomes([part, other]).waits.rate == 3.0
+
+
+def test_the_workers_of_all_parts_have_made_the_whole():
+    parts = [replace(answer(1.0, places=[place]), worker=worker) for place, worker in enumerate(["a", "b", "a", None])]
+    assert merge_outcomes(parts).worker == "a, b"
+    assert merge_outcomes([*parts[3:], answer(1.0, places=[9])]).worker is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.embedders.tokenizer import MiniLMTokenizer, pieces
+from asyncrun.embedders.tokenizer import MiniLMTokenizer
 
 OURS = MiniLMTokenizer()
 # Accents that change places are compared in test_wordpiece.py.
@@ -27,14 +27,6 @@ def test_cut_numbers_are_those_of_the_file_cut(minilm_reference, text, limit):
     whole = minilm_reference.encode(text).ids
     assert cut == (len(whole) > limit)
     assert ids == (whole if not cut else [*whole[: limit - 1], whole[-1]])
-
-
-@given(st.text(alphabet="ab \n"), st.integers(1, 10))
-def test_pieces_are_the_text_and_begin_at_white_space(text, size):
-    found = list(pieces(text, size))
-    assert "".join(piece for _, piece in found) == text
-    assert all(text[start : start + len(piece)] == piece for start, piece in found)
-    assert all(piece[0].isspace() for start, piece in found if start)
 
 
 def test_a_long_text_in_pieces_is_the_same_as_in_one(minilm_reference):

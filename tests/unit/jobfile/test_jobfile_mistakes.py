@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from asyncrun import registry
+
 JOB = "name: a, kind: embed, input: i, output: o.jsonl"
 
 
@@ -19,6 +21,10 @@ ONE_MISTAKE = {
         "§job: 1\njobs: [{JOB}]",
         "job: unknown key; allowed: version, vars, defaults, embedders, llms, stores, trace, executor, notify, metrics, jobs; "
         "did you mean 'jobs'?",
+    ),
+    "a name that is kept for a generation": (
+        "jobs: [{name: a, kind: ingest, input: {items: [x]}, collection: §docs@rebuild}]",
+        "jobs[0].collection: such a name is kept for the next or a former generation of a collection; allowed: a name with another ending",
     ),
     "no jobs": (
         "§version: 1",
@@ -166,7 +172,8 @@ ONE_MISTAKE = {
     ),
     "unknown way to cut": (
         "jobs: [{name: a, kind: ingest, input: i, chunk: {by: §sentense}}]",
-        "jobs[0].chunk.by: unknown way to cut 'sentense'; allowed: none, sentence; did you mean 'sentence'?",
+        "jobs[0].chunk.by: unknown way to cut 'sentense'; allowed: code, heading, markdown, none, page, sentence, token; "
+        "did you mean 'sentence'?",
     ),
     "unknown format": (
         "jobs: [{name: a, kind: embed, input: {path: i, format: §json}, output: o.jsonl}]",
@@ -294,13 +301,21 @@ ONE_MISTAKE = {
         "executor: {type: local, §processes: 4}\njobs: [{JOB}]",
         "executor.processes: the executor local does not use it; allowed: type",
     ),
+    "an address of processes": (
+        "executor: {type: processes, §address: auto}\njobs: [{JOB}]",
+        "executor.address: the executor processes does not use it; allowed: processes, type",
+    ),
+    "unknown executor": (
+        "executor: {type: §process}\njobs: [{JOB}]",
+        "executor.type: the text 'process' stands here; allowed: local, processes, ray; did you mean 'processes'?",
+    ),
     "unknown store": (
         "stores: {docs: {path: x.db}}\njobs: [{name: a, kind: ingest, input: i, store: §dosc}]",
         "jobs[0].store: unknown store 'dosc'; allowed: docs; did you mean 'docs'?",
     ),
     "unknown store type": (
         "stores: {docs: {type: §sqlit}}\njobs: [{name: a, kind: ingest, input: i, store: docs}]",
-        "stores.docs.type: unknown store type 'sqlit'; allowed: llama-index, sqlite; did you mean 'sqlite'?",
+        f"stores.docs.type: unknown store type 'sqlit'; allowed: {', '.join(registry.names('stores'))}; did you mean 'sqlite'?",
     ),
     "an address that nobody can ping": (
         "notify: {ping: §hc-ping.example/secret}\njobs: [{JOB}]",
@@ -384,6 +399,13 @@ def test_a_mistake_is_told_once_and_at_its_place(mistakes, text, expected):
     assert line.startswith(f"{place}: {expected}")
 
 
+@pytest.mark.needs("qdrant")
+def test_a_search_that_the_store_has_not_is_told_once_and_at_its_place(mistakes):
+    text, place = marked("jobs: [{name: a, kind: query, input: i, output: o.jsonl, store: {type: qdrant}, search: §hybrid}]")
+    (line,) = mistakes(text)
+    assert line.startswith(f"{place}: jobs[0].search: a store of the type qdrant has no hybrid search; allowed: vector")
+
+
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(mistakes):
     text = """\
 embedders:
@@ -454,29 +476,9 @@ def test_a_budget_of_money_needs_a_price(mistakes):
 
 
 LATER = {
-    "a store": (
-        "stores: {s: {type: §qdrant}}\njobs: [{name: a, kind: ingest, input: i, store: s}]",
-        "stores.s.type: the store type qdrant",
-    ),
-    "a format": (
-        "jobs: [{name: a, kind: embed, input: {path: i, format: §pdf}, output: o.jsonl}]",
-        "jobs[0].input.format: the format pdf",
-    ),
-    "a way to cut": (
-        "jobs: [{name: a, kind: ingest, input: i, chunk: {by: §token}}]",
-        "jobs[0].chunk.by: the way to cut token",
-    ),
-    "an executor": (
-        "executor: {type: §ray}\njobs: [{JOB}]",
-        "executor.type: running jobs on Ray",
-    ),
     "options of an llm": (
         "jobs: [{name: a, kind: query, input: i, collection: c, output: o.jsonl, llm: {provider: openai, model: m, §options: {a: b}}}]",
         "jobs[0].llm.options: a table of options for an adapter",
-    ),
-    "a twin": (
-        "jobs: [{name: a, kind: ingest, input: i, on_new_space: §rebuild}]",
-        "jobs[0].on_new_space: filling a twin of a collection",
     ),
 }
 

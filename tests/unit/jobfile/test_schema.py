@@ -39,10 +39,12 @@ def test_the_whole_language_and_the_example_are_valid(validator, text):
     assert [error.message for error in validator.iter_errors(yaml.safe_load(text))] == []
 
 
-def test_the_models_accept_the_whole_language_but_for_what_is_not_built(mistakes):
-    found = mistakes(EVERYTHING, environ=ENVIRON)
-    assert found
-    assert [line for line in found if "is not in this version yet" not in line and "budget of money needs" not in line] == []
+def test_the_models_accept_the_whole_language_but_for_what_is_not_there(load):
+    try:
+        assert load(EVERYTHING, environ=ENVIRON).jobs
+    except JobFileError as error:
+        told = ("is not in this version yet", "needs the extra 'ray'")
+        assert [str(mistake) for mistake in error.mistakes if not any(words in str(mistake) for words in told)] == []
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,8 @@ def test_an_editor_offers_the_names_that_are_known(validator):
 
 # What a schema cannot know: it lies between two places, in the small languages, in variables, or in what YAML reads differently.
 BEYOND = re.compile(
-    "is not in this version|does not use it|needs a price|no job is named|has this name too|jobs need each other|not a key|this job file"
+    "is not in this version|needs the extra"
+    "|does not use it|needs a price|no job is named|has this name too|jobs need each other|not a key|this job file"
     "|unknown (embedder|store|llm|provider|store type|format|way to cut|output format)|writes (this output|to stdout)|the job reads"
     "|the ending of the path|not a filter|not a template|other limits|missing; allowed: (a model|.class)|not below the size"
     "|one model|has no (options|versions)|has its own arguments|stand instead|stand together|no path and no items|nobody answers"
@@ -103,7 +106,10 @@ BEYOND = re.compile(
 
 
 def test_schema_and_loader_agree_on_spoiled_files(validator, mistakes, load):
-    """Where the schema finds a mistake the loader does, and where it finds none the loader's are of the kinds that no schema can know."""
+    """Where the schema finds a mistake the loader does, and where it finds none the loader's are of the kinds that no schema can know.
+
+    A key without a value is another matter: the loader takes it for one that is not there, an editor says what is missing.
+    """
     whole = yaml.safe_load(EVERYTHING)
     rng = random.Random(44)
     values = [None, True, 5, -1, 0.5, "x", "5%", "2h", "10MB", [], {}, ["a"], {"a": 1}]
@@ -117,6 +123,7 @@ def test_schema_and_loader_agree_on_spoiled_files(validator, mistakes, load):
             del holder[key]
         else:
             holder[key] = rng.choice(values)
+        empty = isinstance(holder, dict) and key in holder and holder[key] is None
         text = json.dumps(data)  # which is YAML, and written in no time
         valid = not list(validator.iter_errors(data))
         try:
@@ -126,7 +133,7 @@ def test_schema_and_loader_agree_on_spoiled_files(validator, mistakes, load):
             found = [str(mistake) for mistake in error.mistakes]
         plain = [line for line in found if not BEYOND.search(line)]
         refused += not valid
-        assert valid or found, text
+        assert valid or found or empty, text
         assert not valid or not plain, plain
     assert refused > count / 4
 

@@ -65,8 +65,8 @@ def test_a_variable_of_vars_may_use_the_environment_but_no_other_one(load, mista
 )
 def test_a_variable_without_a_value_is_a_mistake_with_its_place(mistakes, environ, problem):
     (line,) = mistakes("jobs:\n- {name: a, kind: embed, input: '${SOURCE}', output: o.jsonl}", environ=environ)
-    expected = f"f:2:33: jobs[0].input: the variable SOURCE {problem}; allowed: export SOURCE, pass --var SOURCE=VALUE, or write"
-    assert line.startswith(expected)
+    expected = f"f:2:33: jobs[0].input: the variable SOURCE {problem}; allowed: export SOURCE or give it by --env-file, "
+    assert line.startswith(f"{expected}pass --var SOURCE=VALUE, or write")
 
 
 def test_a_mistyped_variable_gets_the_name_that_is_there(mistakes):

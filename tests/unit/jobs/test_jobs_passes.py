@@ -26,6 +26,7 @@ from asyncrun.ledger.ledger import Ledger
 from asyncrun.packing import BatchLimits
 from asyncrun.ports import Progress
 from asyncrun.readers.distinct_items import DistinctSource
+from asyncrun.readers.interface import Stopped
 from asyncrun.readers.item_source import ItemSource
 from asyncrun.records import BadItem, Embedded, EmbedFailure, InputType, Item, Space
 from asyncrun.results import JobResult
@@ -63,9 +64,9 @@ class CountingSource(DistinctSource):
 
     passes = 0
 
-    def items(self) -> Iterator[Item | BadItem]:
+    def items(self, stopped: Stopped = lambda: None) -> Iterator[Item | BadItem]:
         self.passes += 1
-        return super().items()
+        return super().items(stopped)
 
 
 def source_of(folder: Path) -> CountingSource:

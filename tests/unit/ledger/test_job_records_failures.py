@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
-from asyncrun.errors import Place
+from asyncrun.errors import Place, Reason
+from asyncrun.ledger.checksums import is_whole, with_sum
 from asyncrun.ledger.job_records import KnownFailure, read_failure
 from asyncrun.records import ItemFailure, text_key
 
@@ -37,3 +40,12 @@ def test_it_is_read_as_it_was_written(key: bytes, *, in_doubt: bool) -> None:
 def test_a_failure_in_doubt_stands_in_the_file_as_it_always_did() -> None:
     """A ledger of an earlier version is read, and an earlier version reads this one."""
     assert replace(KNOWN, in_doubt=True).row("job")[3] == b"?" + KEY
+
+
+def test_a_reason_that_is_no_plain_text_is_kept_like_one() -> None:
+    known = replace(KNOWN, failure=replace(KNOWN.failure, reason=Reason.BAD_TEXT))
+    row = with_sum(*known.row("job"))
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE kept (a, b, c, d, e, f, g, h, i, j)")
+        connection.execute("INSERT INTO kept VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        assert is_whole(connection.execute("SELECT * FROM kept").fetchone())

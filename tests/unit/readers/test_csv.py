@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncrun.errors import StorageError
+from asyncrun.errors import Place, StorageError
 from asyncrun.readers.csv import read_csv, read_tsv
 from asyncrun.readers.interface import BadRecord, Record
 from asyncrun.writers.csv import CsvWriter
@@ -45,7 +45,7 @@ def test_a_bad_row_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     assert read(path) == [
         (2, "bad_record: 3 fields, the header has 2"),
         (3, "bad_record: not CSV: ',' expected after '\"'"),
-        (4, "bad_text: not UTF-8: byte 0xe9 in the row"),
+        (4, "bad_text: not UTF-8: byte 0xe9 in the row; set `input.encoding` to what it is"),
         (5, {"id": "4", "text": "good"}),
         (6, "bad_record: a quotation mark is never closed"),
     ]
@@ -81,3 +81,24 @@ def test_what_the_writer_writes_comes_back_here_and_in_pythons_reader(
     assert [r for r in read_csv(path, "out.csv") if isinstance(r, BadRecord)] == []
     assert [tuple(fields.values()) for _, fields in read(path) if isinstance(fields, dict)] == rows
     assert list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))[1:] == [list(row) for row in rows]
+
+
+def test_another_delimiter_and_encoding(tmp_path: Path) -> None:
+    path = written(tmp_path, 'id;text\n1;"a; Äpfel, b"\n2;süß\n'.encode("utf-16"))
+    records = list(read_csv(path, "a", delimiter=";", encoding="utf-16"))
+    assert records == [Record({"id": "1", "text": "a; Äpfel, b"}, Place("a", 2)), Record({"id": "2", "text": "süß"}, Place("a", 3))]
+    bad = list(read_csv(written(tmp_path, b"id;text\n1;\x81\n2;b\n"), "a", delimiter=";", encoding="windows-1252"))
+    assert bad == [BadRecord(Place("a", 2), "bad_text", "the row is not windows-1252"), Record({"id": "2", "text": "b"}, Place("a", 3))]
+
+
+def test_a_field_of_a_megabyte_and_rows_of_every_length(tmp_path: Path) -> None:
+    big = "x" * 1_000_000
+    path = written(tmp_path, f"id,text,more\n1,{big},\n2\n3,t\n4,t,m\n5,t,m,extra\n6,t,m\n".encode())
+    assert read(path) == [
+        (2, {"id": "1", "text": big, "more": ""}),
+        (3, {"id": "2"}),
+        (4, {"id": "3", "text": "t"}),
+        (5, {"id": "4", "text": "t", "more": "m"}),
+        (6, "bad_record: 4 fields, the header has 3"),
+        (7, {"id": "6", "text": "t", "more": "m"}),
+    ]

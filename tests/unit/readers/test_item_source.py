@@ -1,9 +1,13 @@
 """What a job's input promises: which files, which items, which ids, and what is said about the rest."""
 
+import errno
 import gzip
 import os
 import tempfile
+import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from asyncrun.errors import Place, StorageError, UsageError
+from asyncrun import registry
+from asyncrun.errors import MissingExtraError, Place, StorageError, UsageError
+from asyncrun.jobs.notes import file_notes
+from asyncrun.readers import byte_lines
+from asyncrun.readers.distinct_items import DistinctSource
+from asyncrun.readers.interface import Record
 from asyncrun.readers.item_source import ItemSource
 from asyncrun.records import BadItem, Item
 
@@ -207,7 +216,7 @@ class TestFiles:
         put(tmp_path, {"a.md": "a"})
         source = ItemSource(tmp_path, ("*.md",))
         found = source.check()
-        put(tmp_path, {"b.md": "b"})
+        put(tmp_path, {"a.md": "a", "b.md": "b"})
         assert [item.id for item in source.items(found)] == ["a.md"]
         assert [item.id for item in source.items()] == ["a.md", "b.md"]
         assert list(source.items()) == list(source.items())
@@ -295,11 +304,31 @@ def unprivileged() -> Iterator[Path]:
 
 
 class TestUnreadable:
-    def test_a_file_that_may_not_be_read_is_named(self, unprivileged: Path) -> None:
-        put(unprivileged, {"a.md": "a"})
+    def test_a_document_that_may_not_be_read_fails_alone(self, unprivileged: Path) -> None:
+        put(unprivileged, {"a.md": "a", "b.txt": "b", "c.md": "c"})
         (unprivileged / "a.md").chmod(0)
-        with pytest.raises(StorageError, match=r"^a\.md: cannot be read to its end: Permission denied"):
-            list(ItemSource(unprivileged, ("a.md",)).items())
+        (unprivileged / "b.txt").chmod(0)
+        assert told(ItemSource(unprivileged, ("*",))) == [
+            ("a.md", "unreadable: cannot be read to its end: Permission denied"),
+            ("b.txt", "unreadable: cannot be read to its end: Permission denied"),
+            ("c.md", "c"),
+        ]
+
+    def test_rows_that_may_not_be_read_end_the_job_with_the_name_of_their_file(self, unprivileged: Path) -> None:
+        put(unprivileged, {"a.jsonl": '{"text": "a"}', "b.md": "b"})
+        (unprivileged / "a.jsonl").chmod(0)
+        with pytest.raises(StorageError, match=r"^a\.jsonl: cannot be read to its end: Permission denied"):
+            list(ItemSource(unprivileged, ("*",)).items())
+
+    def test_a_process_that_may_open_no_further_file_blames_no_document(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        put(tmp_path, {"a.md": "a"})
+
+        def refuse(path: Path, *_: object, **__: object) -> object:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+        monkeypatch.setattr(Path, "open", refuse)
+        with pytest.raises(StorageError, match=r"^a\.md: cannot be read to its end: Too many open files"):
+            list(ItemSource(tmp_path, ("a.md",)).items())
 
     def test_a_folder_that_may_not_be_listed_is_named_and_not_taken_for_empty(self, unprivileged: Path) -> None:
         put(unprivileged, {"a.md": "a", "sub/b.md": "b"})
@@ -326,3 +355,123 @@ class TestManyFiles:
         source = ItemSource(tmp_path, ("docs/*",))
         assert len(list(source.items())) == number
         assert looked == []
+
+
+class TestWhatItemsKeep:
+    def test_a_document_keeps_all_that_it_says_of_itself_and_a_row_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        read_as(monkeypatch, {"text": "T", "title": "A", "date": date(2026, 1, 2)}, Place("a.md"))
+        (item,) = documents(tmp_path).items()
+        assert isinstance(item, Item)
+        assert dict(item.metadata) == {"title": "A", "date": "2026-01-02"}
+        read_as(monkeypatch, {"text": "T", "title": "A"}, Place("a.md", 1))
+        assert [dict(item.metadata) for item in documents(tmp_path).items() if isinstance(item, Item)] == [{}]
+
+    def test_what_is_named_is_kept_of_both_and_nothing_else(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for place in (Place("a.md"), Place("a.md", 1)):
+            read_as(monkeypatch, {"text": "T", "title": "A", "date": "x"}, place)
+            for named, kept in ((("title", "text"), {"title": "A", "text": "T"}), ((), {})):
+                assert [dict(item.metadata) for item in documents(tmp_path, named).items() if isinstance(item, Item)] == [kept]
+
+    def test_the_field_that_is_the_text_is_not_kept_beside_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        read_as(monkeypatch, {"text": "T", "abstract": "B", "title": "A"}, Place("a.md"))
+        (item,) = replace(documents(tmp_path), text="abstract").items()
+        assert isinstance(item, Item)
+        assert (item.text, dict(item.metadata)) == ("B", {"title": "A"})
+
+    def test_what_has_no_json_form_fails_the_document(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        read_as(monkeypatch, {"text": "T", "cover": b"\xff"}, Place("a.md"))
+        assert told(documents(tmp_path)) == [("a.md", "bad_record: the metadata cannot be written: Type is not JSON serializable: bytes")]
+
+    def test_what_readers_remark_is_told_once_with_a_count_and_an_example(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        read_as(monkeypatch, {"text": "T"}, Place("a.md"), remark="read in haste")
+        put(tmp_path, {"a.md": "a", "b.md": "b"})
+        source = DistinctSource(ItemSource(tmp_path, ("a.md", "b.md")))
+        for _ in range(2):
+            assert len(list(source.items())) == 2
+            assert source.remarks == ("2 files read in haste: a.md, ...",)
+
+
+def documents(base: Path, metadata: tuple[str, ...] | None = None) -> ItemSource:
+    put(base, {"a.md": "as it is"})
+    return ItemSource(base, ("a.md",), metadata=metadata)
+
+
+def read_as(monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], place: Place, remark: str = "") -> None:
+    """Let every Markdown file be one record of these fields."""
+    monkeypatch.setattr("asyncrun.readers.markdown.read_markdown", lambda path, shown: iter([Record(fields, place, remark)]))
+
+
+class TestEncodings:
+    def test_the_input_says_what_its_text_files_are(self, tmp_path: Path) -> None:
+        put(
+            tmp_path,
+            {"a.csv": "id;text\nx;süß".encode("latin-1"), "b.txt": "Flüße".encode("latin-1"), "c.jsonl": b'{"id": "z", "text": "\xe9"}'},
+        )
+        source = ItemSource(tmp_path, ("a.csv", "b.txt", "c.jsonl"), encoding="latin-1", delimiter=";")
+        assert told(source) == [("x", "süß"), ("b.txt", "Flüße"), ("z", "é")]
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "cp1252"])
+    def test_standard_input_is_told_apart_in_its_encoding(self, tmp_path: Path, encoding: str) -> None:
+        put(tmp_path, {"stdin": '{"id": "x", "text": "é"}\n'.encode(encoding)})
+        assert told(ItemSource(tmp_path, ("-",), stdin=tmp_path / "stdin", encoding=encoding)) == [("x", "é")]
+
+
+class TestMissingExtras:
+    @pytest.fixture(autouse=True)
+    def bare(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing of the extras is installed."""
+        monkeypatch.setattr(registry.importlib.util, "find_spec", lambda _: None)
+        monkeypatch.setattr(byte_lines, "find_zstd", lambda: None)
+
+    def test_files_that_need_one_are_passed_over_by_a_glob_and_counted(self, tmp_path: Path) -> None:
+        put(tmp_path, {"d/a.md": "A", "d/b.html": "B", "d/c.txt.zst": "C", "d/d.xyz": "D"})
+        source = DistinctSource(ItemSource(tmp_path, ("d/*",)))
+        assert [item.id for item in source.items()] == ["a.md"]
+        assert file_notes(source) == (
+            "1 file passed over, hidden or of a type that nothing reads: d/d.xyz",
+            "1 file passed over: html needs the extra 'documents', which is not installed. "
+            "Install it: pip install 'asyncrun[documents]': d/b.html",
+            "1 file passed over: .zst needs the extra 'zstd', which is not installed. "
+            "Install it: pip install 'asyncrun[zstd]': d/c.txt.zst",
+        )
+
+    def test_a_glob_of_nothing_else_is_refused_with_the_command(self, tmp_path: Path) -> None:
+        put(tmp_path, {"d/b.html": "B"})
+        with pytest.raises(MissingExtraError, match="html needs the extra 'documents'") as caught:
+            ItemSource(tmp_path, ("d/*",)).check()
+        assert caught.value.hint == "Install it: pip install 'asyncrun[documents]'."
+
+
+class TestLargeInputs:
+    def test_files_of_a_hundred_folders_are_found_in_order_in_little_memory(self, tmp_path: Path) -> None:
+        names = sorted(f"d{folder:02}/f{file:02}.md" for folder in range(50) for file in range(40))
+        put(tmp_path, dict.fromkeys(names, "text"))
+        tracemalloc.start()
+        inventory = ItemSource(tmp_path, ("**/*.md",)).check()
+        size, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert [file.name for file in inventory.files] == names
+        assert size < 2000 * 1500
+
+    def test_a_file_above_the_limit_is_one_failed_item_and_is_not_held(self, tmp_path: Path) -> None:
+        with (tmp_path / "a.md").open("wb") as file:
+            file.truncate(300 * 1024 * 1024)
+        put(tmp_path, {"b.md": "B"})
+        tracemalloc.start()
+        assert told(ItemSource(tmp_path, ("a.md", "b.md"))) == [
+            ("a.md", "bad_record: the file is longer than 64 MB; set format: lines if a line is a text"),
+            ("b.md", "B"),
+        ]
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 160 * 1024 * 1024
+
+    def test_a_document_that_goes_while_others_are_read_fails_alone(self, tmp_path: Path) -> None:
+        put(tmp_path, {"d/a.md": "A", "d/b.md": "B", "d/c.md": "C"})
+        items = ItemSource(tmp_path, ("d/*.md",)).items()
+        assert next(items).id == "a.md"
+        (tmp_path / "d/b.md").unlink()
+        gone = next(items)
+        assert isinstance(gone, BadItem)
+        assert (gone.id, gone.reason, gone.message) == ("b.md", "unreadable", "cannot be read to its end: No such file or directory")
+        assert next(items).text == "C"

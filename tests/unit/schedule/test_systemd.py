@@ -39,6 +39,7 @@ def test_missed_runs_are_made_up_for_and_starts_are_spread() -> None:
     assert "RandomizedDelaySec=600\n" in units.timer
     assert "RandomizedDelaySec" not in build_units("nightly", parse_schedule("@daily"), ["/opt/asyncrun"]).timer
     assert "ExecStart=/opt/asyncrun run\n" in units.service
+    assert "KillMode=mixed\n" in units.service, "a stop would end what workers have under way"
     assert "SuccessExitStatus=75\n" in units.service
 
 

@@ -56,6 +56,22 @@ def test_the_time_went_to_what_has_most_of_the_critical_path(maker: SpanMaker) -
     assert time_sinks([]) == ()
 
 
+def test_time_on_the_way_to_workers_is_told_with_what_helps_where_it_is_much(maker: SpanMaker) -> None:
+    job = maker.add("async_job", 0, 10, name="notes")
+    maker.add("embedding", 0, 10, job, waits__ship=4.0, waits__compute=6.0)
+    assert [str(sink) for sink in time_sinks(parts_of(critical_path(build_forest(maker.spans, details=False))))] == [
+        "60% the model at work in notes",
+        "40% on the way to workers and back (larger batches, or `--executor local`, make it less) in notes",
+    ]
+
+
+def test_a_little_time_on_the_way_is_told_without_advice(maker: SpanMaker) -> None:
+    job = maker.add("async_job", 0, 10, name="notes")
+    maker.add("embedding", 0, 10, job, waits__ship=1.0, waits__compute=9.0)
+    sinks = time_sinks(parts_of(critical_path(build_forest(maker.spans, details=False))))
+    assert str(sinks[1]) == "10% on the way to workers and back in notes"
+
+
 def test_time_without_waits_is_that_of_the_event_itself(maker: SpanMaker) -> None:
     maker.add("async_job", 0, 10, name="notes")
     assert [str(sink) for sink in time_sinks(parts_of(critical_path(build_forest(maker.spans))))] == ["100% its own work in notes"]

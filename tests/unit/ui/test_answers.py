@@ -13,6 +13,7 @@ HIT = {"doc_id": "tea.md", "text": "# Tea\n\nTea is made of leaves."}
     ("row", "said"),
     [
         ({"hits": [HIT], "answer": None}, "  tea.md: Tea Tea is made of leaves."),
+        ({"hits": [{**HIT, "metadata": {"page": 3}}], "answer": None}, "  tea.md, page 3: Tea Tea is made of leaves."),
         ({"hits": [HIT], "answer": "Of\nleaves."}, "  Of leaves."),
         ({"hits": []}, "  nothing found"),
         ({"hits": [{"doc_id": "a\x1b[2J", "text": "b\u202ec"}]}, "  a\\x1b[2J: b\\u202ec"),

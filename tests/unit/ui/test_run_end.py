@@ -10,7 +10,7 @@ import pytest
 from asyncrun.errors import Place
 from asyncrun.failure_groups import FailureGroups
 from asyncrun.records import ItemFailure
-from asyncrun.results import Counts, JobResult, RunResult, Status
+from asyncrun.results import Counts, ExecutorUse, JobResult, RunResult, Status
 from asyncrun.trace.verdict import TimeSink
 from asyncrun.trace.views.styled_text import Style, StyledText
 from asyncrun.ui import run_end
@@ -32,6 +32,19 @@ def ended(status: Status, code: int, *failures: ItemFailure, reason: str | None 
 
 def test_all_well_needs_nothing_next() -> None:
     assert "Next" not in render_ending(ended(Status.SUCCEEDED, 0), Path("jobs.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        (ExecutorUse(lost_workers=2, lost_calls=3), ["2 workers were lost with 3 calls under way"]),
+        (ExecutorUse(lost_workers=1, lost_calls=1), ["1 worker was lost with 1 call under way"]),
+        (ExecutorUse(), []),
+    ],
+)
+def test_workers_that_were_lost_are_counted_where_there_were_any(use: ExecutorUse, said: list[str]) -> None:
+    result = replace(ended(Status.SUCCEEDED, 0), executor=use)
+    assert render_ending(result).splitlines() == ["Run r1 succeeded: all 5 items done in 2 s.", *said]
 
 
 def test_failed_items_are_counted_by_what_was_wrong_and_can_be_listed(failure: ItemFailure) -> None:

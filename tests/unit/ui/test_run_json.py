@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from asyncrun.results import Counts, JobResult, RunResult, Status
+from asyncrun.results import Counts, ExecutorUse, JobResult, RunResult, Status, WorkerUse
 from asyncrun.ui.run_json import counters, summary_document
 from asyncrun.usage import Usage
 
@@ -46,3 +46,23 @@ def test_what_bound_the_run_is_null_unless_known() -> None:
     document = summary_document(RunResult("r1", jobs, 1.0))
     assert [each["bound_by"] for each in document["jobs"]] == ["write", "tokens_per_minute"]
     assert document["bound_by"] == "tokens_per_minute"
+
+
+def test_a_run_in_one_process_says_nothing_of_workers() -> None:
+    assert not {"workers", "lost_workers", "lost_calls"} & summary_document(RunResult("r1", (), 1.0)).keys()
+
+
+def test_the_summary_says_what_each_worker_did_and_which_were_lost() -> None:
+    use = ExecutorUse((WorkerUse("pid 7", 3, 2.0, 0.5), WorkerUse("pid 8", 1, 0.5, 0.125)), lost_workers=1, lost_calls=2)
+    document = summary_document(RunResult("r1", (), 1.0, executor=use))
+    assert (document["lost_workers"], document["lost_calls"]) == (1, 2)
+    assert document["workers"] == [
+        {"name": "pid 7", "calls": 3, "seconds": 2.0, "ship": 0.5},
+        {"name": "pid 8", "calls": 1, "seconds": 0.5, "ship": 0.125},
+    ]
+
+
+def test_of_a_thousand_workers_those_that_did_least_are_told_together() -> None:
+    use = ExecutorUse(tuple(WorkerUse(f"pid {number}", 2, 1.0, 0.25) for number in range(1000)))
+    rows = summary_document(RunResult("r1", (), 1.0, executor=use))["workers"]
+    assert (len(rows), rows[-1]["name"], sum(row["calls"] for row in rows)) == (51, "", 2000)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+
+import orjson
+
 from asyncrun.errors import Place
-from asyncrun.jobs.ingest.documents import DocumentScan, document_mark, scan_documents
+from asyncrun.jobs.ingest.documents import DocumentScan, MadeWith, document_mark, scan_documents
 from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.records import BadItem, Item, ItemFailure
 
 PLACE = Place("a.md")
-CUT = "sentence 256 32"
+CUT = MadeWith("sentence 256 32", "", "a-space")
 
 
 def item(doc_id: str, text: str = "text") -> Item:
@@ -36,10 +40,13 @@ def test_metadata_and_the_way_of_cutting_are_part_of_the_mark() -> None:
     marks = {
         document_mark(plain, CUT),
         document_mark(Item("a", "text", PLACE, {"year": 2024}), CUT),
-        document_mark(plain, "sentence 128 16"),
+        document_mark(plain, MadeWith("sentence 128 16", "", "a-space")),
+        document_mark(plain, MadeWith("sentence 256 32", "passage: ", "a-space")),
+        document_mark(plain, MadeWith("sentence 256 32", "", "another-space")),
+        document_mark(plain, MadeWith("sentence 256 32", "", "a-space", refresh=1)),
         document_mark(item("a", "other"), CUT),
     }
-    assert len(marks) == 4
+    assert len(marks) == 7
 
 
 def test_empty_documents_are_skipped_for_ingest() -> None:
@@ -51,3 +58,28 @@ def test_a_document_that_failed_by_itself_is_not_sent_again_until_it_changes() -
     known = {"a": KnownFailure(ItemFailure("a", PLACE, "refused", "no", 1), "", mark.encode())}
     assert not scanned(item("a"), known=known).marks
     assert scanned(item("a", "another text"), known=known).marks
+
+
+def former_mark(doc_id: str, made_with: str) -> str:
+    """As it was put in before a mark said what its document was made with."""
+    content = orjson.dumps([item(doc_id).text, {}, made_with], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def test_a_mark_says_what_its_document_was_made_with() -> None:
+    mark = document_mark(item("a"), CUT)
+    assert CUT.made(mark)
+    assert MadeWith("sentence 256 32", "", "a-space", refresh=1).made(mark)
+    assert not MadeWith("sentence 128 16", "", "a-space").made(mark)
+
+
+def test_documents_with_marks_of_a_former_version_are_unchanged() -> None:
+    stored = {"same": former_mark("same", "sentence 256 32 a-space"), "cut": former_mark("cut", "sentence 128 16 a-space")}
+    found = scanned(item("same"), item("cut"), stored=stored)
+    assert (found.unchanged, set(found.marks)) == (1, {"cut"})
+    assert all(map(CUT.made, stored.values()))
+
+
+def test_a_document_that_failed_in_a_former_version_is_not_sent_again() -> None:
+    key = former_mark("a", "sentence 256 32 a-space").encode()
+    assert not scanned(item("a"), known={"a": KnownFailure(ItemFailure("a", PLACE, "refused", "no", 1), "", key)}).marks

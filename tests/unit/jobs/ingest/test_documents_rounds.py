@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from asyncrun.errors import Place
-from asyncrun.jobs.ingest.documents import rounds
+from asyncrun.jobs.ingest.documents import cut_here, rounds
 from asyncrun.records import Chunk, Item, text_key
 
 
@@ -16,7 +16,7 @@ def words(text: str) -> Iterator[Chunk]:
 
 def test_rounds_hold_every_document_once_with_the_keys_of_its_chunks() -> None:
     documents = [(Item(str(number), f"a{number} b", Place("x")), f"mark {number}") for number in range(1000)]
-    made = list(rounds(documents, words, text_key, workers=1, max_items=16))
+    made = list(rounds(cut_here(documents, words), text_key, workers=1, max_items=16))
     assert len(made) > 1
     flat = [document for batch in made for document in batch]
     assert [document.item.id for document in flat] == [str(number) for number in range(1000)]
@@ -25,5 +25,5 @@ def test_rounds_hold_every_document_once_with_the_keys_of_its_chunks() -> None:
 
 
 def test_a_document_without_chunks_is_in_a_round_too() -> None:
-    [[document]] = rounds([(Item("a", " ", Place("x")), "m")], words, text_key, workers=1, max_items=16)
+    [[document]] = rounds(cut_here([(Item("a", " ", Place("x")), "m")], words), text_key, workers=1, max_items=16)
     assert document.chunks == ()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncrun.grammar.filter import parse_filter
-from asyncrun.stores.sqlite.documents import dump_metadata
+from asyncrun.stores.metadata_json import dump_metadata
 from asyncrun.stores.sqlite.filter_sql import compile_filter
 from asyncrun.testing.filters import filters, metadata, passes
 from tests.depth import times

@@ -10,6 +10,7 @@ import pytest
 
 from asyncrun.trace.exporters.otlp import otlp_document
 from asyncrun.trace.run_record import RunRecord, Span
+from tests.unit.trace.conftest import SpanMaker
 
 NOW = 1_795_486_525.0
 
@@ -50,6 +51,13 @@ def test_the_run_is_the_only_root_and_all_else_is_below_it(runs: list[RunRecord]
     assert "parentSpanId" not in root
     assert len(others) == len(nightly)
     assert all("parentSpanId" in span for span in others)
+
+
+def test_a_batch_on_a_worker_says_which_one(runs: list[RunRecord], maker: SpanMaker) -> None:
+    maker.add("embedding", 0, 1, worker="node-1 pid 7", waits__ship=0.25)
+    [_, batch] = spans_of(otlp_document(runs[3], maker.spans, NOW))
+    assert attributes_of(batch)["asyncrun.worker"] == "node-1 pid 7"
+    assert attributes_of(batch)["asyncrun.waits.ship"] == 0.25
 
 
 def test_one_span_covers_an_operation_with_its_attempts_and_waits(runs: list[RunRecord], trying: list[Span]) -> None:

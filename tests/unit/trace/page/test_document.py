@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -97,7 +98,16 @@ def test_earlier_runs_are_charted_and_the_last_of_them_is_compared_with(trying: 
     assert page_document(RUN, trying, NOW)["slower"] is None
 
 
+def test_workers_have_their_calls_and_their_time_on_the_way() -> None:
+    workers = [{"name": "pid\x1b 7", "calls": 2, "seconds": 1.5, "ship": 0.25}]
+    assert page_document(replace(RUN, summary={**SUMMARY, "workers": workers}), [], NOW)["workers"] == [
+        {**workers[0], "name": "pid\\x1b 7"}
+    ]
+    assert page_document(RUN, [], NOW)["workers"] == []
+
+
 def test_a_summary_of_any_shape_makes_a_page(hostile_spans: list[Span]) -> None:
     strange = {"items": "x", "ok": None, "jobs": [7, {"name": None}], "failures": ["x", {}], "hints": [], "cost": "free", "bound_by": 3}
+    strange["workers"] = ["x", {"name": None, "calls": "many", "seconds": math.nan}]
     document = page_document(replace(RUN, summary=strange), hostile_spans, NOW, Earlier([replace(RUN, summary=strange)], hostile_spans))
     json.dumps(document, allow_nan=False)

@@ -1,0 +1,1 @@
+"""Where calls run that another process can do: processes of this machine, actors of a Ray cluster, or the event loop itself."""
