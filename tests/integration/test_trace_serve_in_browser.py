@@ -83,19 +83,21 @@ def browser(driver: Any) -> Iterator[Browser]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
+def serving(folder: Path, browser: Browser) -> Iterator[str]:
+    """Serve the folder until the browser has left: a page that still asks would tell of a server that is gone."""
     words = [*ASYNCRUN, "trace", "serve", "--port", "0", "--quiet", "--state-dir", str(folder / ".asyncrun")]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         try:
             yield server.stdout.readline().strip()
+            browser.driver.get("about:blank")
         finally:
             server.kill()
 
 
 def test_a_run_is_followed_from_its_beginning_to_its_sudden_end(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "notes.jsonl").write_text("".join(f'{{"id": "{number}", "text": "text {number}"}}\n' for number in range(2000)))
-    with FakeServer(latency=0.1).in_thread() as server, serving(tmp_path) as address:
+    with FakeServer(latency=0.1).in_thread() as server, serving(tmp_path, browser) as address:
         embedder = {"provider": "openai", "model": "m", "base_url": server.base_url, "batch": {"max_items": 5}}
         job = {"name": "notes", "kind": "embed", "input": "notes.jsonl", "output": "out.jsonl", "workers": 2, "embedder": embedder}
         (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
@@ -128,7 +130,7 @@ def test_ten_thousand_runs_are_shown_in_parts(browser: Browser, tmp_path: Path) 
             SELECT printf('r%05d', n), n, n + 5, 'succeeded', 0, 5.0, iif(n % 4, 'often.yaml', 'a <b>&amp; "rare".yaml'), '1', 'h',
             CAST('{"items": 1200, "cost": 0.25}' AS BLOB), n, 0 FROM numbers"""
         )
-    with serving(tmp_path) as address:
+    with serving(tmp_path, browser) as address:
         browser.emulate(width=390, theme="dark")
         browser.driver.get(address)
         browser.until(lambda: browser.text("#place") == "1–50 of 10,000")
