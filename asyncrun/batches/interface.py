@@ -73,7 +73,8 @@ class ProviderBatch:
     """A batch as its provider tells of it.
 
     `tag` is what we gave it, None for one that is not ours, or whose provider does not tell; `word` is the provider's own word for its
-    state, `message` why it failed, and `full` says that too much of ours was waiting there. `created` is in seconds since 1970. `files` are the ids of our files there, which `delete` removes. Numbers are None until told.
+    state, `message` why it failed, and `full` says that too much of ours was waiting there. `created` is in seconds since 1970.
+    `files` are the ids of our files there, which `delete` removes. Numbers are None until told.
     `has_replies` tells whether replies can be fetched: of some vendors not before the end, of some also after an expiry.
     """
 
@@ -96,8 +97,8 @@ class BatchReply:
     """What came of one request: the JSON of the reply as online, or a failure.
 
     Of a failure `reason` is a word as that of an ItemError, and `again` tells whether the request was not done at all (expired, cancelled,
-    an error of the server, a key or a quota that was refused) and is worth sending again. Of one id there may be several: the first that can
-    be believed counts.
+    an error of the server, a key or a quota that was refused) and is worth sending again. Of one id there may be several: the first
+    that can be believed counts.
     """
 
     custom_id: str
@@ -138,8 +139,8 @@ class BatchEndpoint(Protocol, metaclass=ShortHelpProtocol):
     async def find(self, tag: str, since: float, requests: int) -> list[ProviderBatch]:
         """Return the batches of a tag that were created since a moment (seconds since 1970), the oldest first.
 
-        A vendor that tells neither name nor metadata is asked by time and number of requests, and, as soon as there are replies, by their ids.
-        Before that the `tag` of what is returned is None: it is the one that was looked for unless another tag is known to have it.
+        A vendor that tells neither name nor metadata is asked by time and number of requests, and by the ids of the replies once there are
+        some. Before that the `tag` of what is returned is None: it is the one that was looked for unless another tag is known to have it.
         """
 
     async def get(self, batch_id: str, created: float | None = None) -> ProviderBatch | None:
