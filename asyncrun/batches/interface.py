@@ -46,6 +46,7 @@ class BatchTerms(metaclass=ShortHelp):
         price: What is paid, as a part of the price online.
         window: Seconds within which a batch is done, or expires.
         kept: Seconds for which replies are kept after the end, None where nothing is said of it.
+        poll: Seconds between two looks at a batch, at least.
 
     >>> BatchTerms(requests=50_000, size=200_000_000).price
     0.5
@@ -58,6 +59,7 @@ class BatchTerms(metaclass=ShortHelp):
     price: float = 0.5
     window: float = 86_400.0
     kept: float | None = None
+    poll: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,29 @@ MIGRATIONS = (
     ALTER TABLE places ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
     UPDATE places SET sum = row_sum(fingerprint, place);
     """,
+    # What waits at a provider: written before it is submitted, so that a kill at any moment leaves a row that says what may be there.
+    """
+    CREATE TABLE provider_batches (
+        tag TEXT PRIMARY KEY,
+        job TEXT NOT NULL,
+        space TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        provider TEXT NOT NULL,
+        host TEXT NOT NULL,
+        model TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        state TEXT NOT NULL,
+        file TEXT,
+        batch TEXT,
+        created REAL NOT NULL,
+        requests INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        cost REAL NOT NULL,
+        failures TEXT NOT NULL,
+        keys BLOB NOT NULL,
+        sum BLOB NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 """One script a version: database version n has the first n scripts applied."""
 

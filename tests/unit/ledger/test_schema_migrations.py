@@ -12,7 +12,7 @@ import pytest
 
 from asyncrun.errors import TryLaterError
 from asyncrun.ledger.answers import find_answers
-from asyncrun.ledger.checksums import checksum
+from asyncrun.ledger.checksums import add_functions, checksum, keys_sum, vectors_sum
 from asyncrun.ledger.connection import open_to_look
 from asyncrun.ledger.job_records import (
     Amount,
@@ -35,14 +35,23 @@ SPACE = Space("local", "m")
 KEY = text_key("one")
 
 
+BOUND_CHECKSUMS = 7
+"""The version since which a checksum binds a batch to its number and its space."""
+
+
 def write_ledger(path: Path, version: int) -> None:
     """Write what that version wrote for one vector."""
     vector = np.arange(3, dtype="<f4").tobytes()
     with closing(sqlite3.connect(path)) as connection, connection:
+        add_functions(connection)
         for script in MIGRATIONS[:version]:
             connection.executescript(script)
         connection.execute("INSERT INTO spaces (fingerprint, description) VALUES (?, ?)", (SPACE.fingerprint, SPACE.describe()))
-        row = (1, 1, 3, KEY, checksum(KEY), vector, checksum(vector), b"\x01")
+        of_keys, of_vectors = checksum(KEY), checksum(vector)
+        if version >= BOUND_CHECKSUMS:
+            of_keys = keys_sum(1, SPACE.fingerprint, 3, KEY, b"\x01")
+            of_vectors = vectors_sum(of_keys, 1, vector)
+        row = (1, 1, 3, KEY, of_keys, vector, of_vectors, b"\x01")
         connection.execute(
             "INSERT INTO batches (space, count, dimensions, keys, keys_sum, vectors, vectors_sum, flags) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             row,
