@@ -25,6 +25,7 @@ GAPS = re.compile(r"(<!-- gaps -->\n).*?(<!-- /gaps -->)", re.DOTALL)
 LATER = "Not in this version yet."
 UNITS = {
     units.DURATIONS: "duration",
+    units.DEADLINES: "time of day or duration",
     units.SIZES: "size",
     units.SHARES: "percentage",
     units.THRESHOLDS: "count or percentage",

@@ -31,6 +31,8 @@ MODEL_NEEDED = frozenset(
     | {"vllm", "llamacpp", "infinity", "lmstudio", "litellm"}
 )
 """The providers that cannot be asked without the name of a model; the others have one to go by, or serve one alone."""
+BATCH_PROVIDERS = ("anthropic", "azure", "gemini", "mistral", "openai", "voyage")
+"""The providers that have a batch endpoint."""
 LOCAL_KEYS = frozenset({"provider", "model", "dimensions", "document_prefix", "query_prefix", "space", "batch", "on_too_long", "on_empty"})
 """The keys that the provider local looks at: nobody is asked, so there is no address, no key, no limit and no price."""
 STORE_KEYS = {
@@ -57,6 +59,7 @@ def check_embedder(embedder: EmbedderConfig, path: KeyPath, names: Names, findin
     usable = names.check("embedders", "provider", embedder.provider, (*path, "provider"), findings)
     if not usable or findings.knows((*path, "model")):
         return
+    _check_endpoint_of_batches(embedder, path, findings)
     if embedder.provider in MODEL_NEEDED and embedder.model is None:
         example = ", such as text-embedding-3-small" if embedder.provider == "openai" else f" of {embedder.provider}"
         findings.add(path, "missing", f"a model's name{example}", missing="model")
@@ -85,6 +88,7 @@ def check_llm(llm: LlmConfig, path: KeyPath, names: Names, findings: Findings) -
     usable = names.check("llms", "provider", llm.provider, (*path, "provider"), findings)
     if not usable:
         return
+    _check_endpoint_of_batches(llm, path, findings)
     if llm.model is None and not findings.knows((*path, "model")):
         findings.add(path, "missing", "a model's name, such as gpt-4o-mini", missing="model")
 
@@ -147,6 +151,32 @@ def check_budgets(entries: Sequence[JobEntry], findings: Findings) -> None:
         for word, has_price in (("embedder", free), ("llm", llm is None or llm.price_per_million_tokens is not None)):
             if not has_price:
                 findings.add(entry.path("budget", "cost"), "a budget of money needs a price", f"price_per_million_tokens at the {word}")
+
+
+def check_delivery(entries: Sequence[JobEntry], findings: Findings) -> None:
+    """A deadline, or a word on stragglers, belongs to a model that is asked by batches; defaults may hold one for such jobs."""
+    for entry in entries:
+        models = (setting_of(entry.job, "embedder"), setting_of(entry.job, "llm"))
+        unclear = any(findings.knows((*path, "delivery")) for path in (*entry.parts, entry.path("embedder"), entry.path("llm")))
+        if unclear or any(model is not None and model.delivery == "batch" for model in models):
+            continue
+        for key in ("deadline", "stragglers"):
+            stated = entry.job is not None and key in entry.job.model_fields_set and setting_of(entry.job, key) is not None
+            if stated and key not in entry.inherited:
+                what = "no model of this job is asked by batches"
+                findings.add(entry.path(key), what, f"delivery: batch at its embedder or llm, or no {key}", key=True)
+
+
+def _check_endpoint_of_batches(model: ModelConfig, path: KeyPath, findings: Findings) -> None:
+    where = (*path, "delivery")
+    if model.delivery != "batch" or model.provider == "local" or findings.knows(where):
+        return
+    if model.provider not in BATCH_PROVIDERS:
+        findings.add(
+            where, f"the provider {model.provider} has no batch endpoint", f"online, or a provider of {', '.join(BATCH_PROVIDERS)}"
+        )
+    elif model.endpoints:
+        findings.add(where, "a batch goes to one endpoint", "online, or base_url instead of endpoints")
 
 
 def check_limits(parts: Parts, entries: Sequence[JobEntry], findings: Findings) -> None:

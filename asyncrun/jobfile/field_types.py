@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import Parameter, Signature
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
@@ -183,6 +183,12 @@ Duration: TypeAlias = Annotated[
     _unit(units.parse_duration, units.DURATIONS),
     Written({"type": "number", "exclusiveMinimum": 0}, units.DURATIONS, r"^[0-9.]+ *(ms|s|m|h|d)?$"),
 ]
+DeadlineField: TypeAlias = Annotated[
+    units.Deadline,
+    _unit(units.parse_deadline, units.DEADLINES),
+    Written({"type": "number", "exclusiveMinimum": 0}, units.DEADLINES, r"^[0-9.]+ *(ms|s|m|h|d)?$|^[0-9]{1,2}:[0-9]{2}$"),
+]
+Delivery: TypeAlias = Literal["online", "batch"]
 Size: TypeAlias = Annotated[
     int,
     _unit(units.parse_size, units.SIZES),

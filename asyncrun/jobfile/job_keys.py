@@ -18,7 +18,7 @@ Rows: TypeAlias = FileName | Settings
 Items: TypeAlias = FileName | Sequence[FileName] | Settings
 """Where items come from: a path, paths, or a mapping with `path` or `items`."""
 Seconds: TypeAlias = float | str
-"""Seconds, or a duration such as `15m`."""
+"""Seconds, or a duration such as `15m`; of a deadline also a local time of day such as `06:00`."""
 Part: TypeAlias = int | str
 """A number of items, or a percentage such as `1%`."""
 
@@ -34,6 +34,8 @@ JOB_KEYS: Mapping[str, str] = {
     "max_runtime": "After this time the job stops cleanly; the next run goes on.",
     "budget": "What the job may use until it has finished; it stops cleanly before the call that would pass it.",
     "notify": "Who is told that this job has started and how it ended.",
+    "deadline": "By when its rows should be there: with `delivery: batch` while there is time, online for what is left.",
+    "stragglers": "How that is sent again which an expired or partly finished batch leaves.",
     "embedder": "An embedder's name, provider/model, or its settings; default: the model that comes with asyncrun.",
     "store": "A store's name, or its settings.",
     "collection": "The name of the collection; a table's name as written.",
@@ -68,6 +70,13 @@ class IngestionKeys(RunKeys, total=False):
     on_new_space: Literal["refuse", "rebuild"]
 
 
+class DeliveryKeys(TypedDict, total=False):
+    """What becomes of requests that wait in a provider's batch."""
+
+    deadline: Seconds | None
+    stragglers: Literal["online", "batch"]
+
+
 class JobKeys(_Named, RunKeys, total=False):
     """The keys of every kind; `docs/job-file-reference.md` says what each is for."""
 
@@ -79,13 +88,13 @@ class _RowKeys(JobKeys, total=False):
     output: Rows
 
 
-class EmbedKeys(_RowKeys, total=False):
+class EmbedKeys(_RowKeys, DeliveryKeys, total=False):
     """The keys of an embed job."""
 
     kind: Literal["embed"]
 
 
-class IngestKeys(JobKeys, IngestionKeys, total=False):
+class IngestKeys(JobKeys, IngestionKeys, DeliveryKeys, total=False):
     """The keys of an ingest job."""
 
     kind: Literal["ingest"]
@@ -93,7 +102,7 @@ class IngestKeys(JobKeys, IngestionKeys, total=False):
     collection: str
 
 
-class QueryKeys(_RowKeys, total=False):
+class QueryKeys(_RowKeys, DeliveryKeys, total=False):
     """The keys of a query job."""
 
     kind: Literal["query"]

@@ -226,6 +226,7 @@ class JobFileLoader:
         check_cycles(entries, needs, self.findings)
         checks.check_parts(entries, self.names, self.findings)
         checks.check_budgets(entries, self.findings)
+        checks.check_delivery(entries, self.findings)
         return needs
 
     def _reached(self, entries: Sequence[JobEntry], needs: Needs) -> frozenset[KeyPath]:

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from asyncrun.errors import JobFileError, Mistake
 from asyncrun.jobfile.field_types import Model, Written
 from asyncrun.jobfile.mistakes import HIDDEN
-from asyncrun.jobfile.units import SHARES, Threshold
+from asyncrun.jobfile.units import SHARES, Deadline, Threshold
 from asyncrun.jobfile.yaml_parser import MAX_LEVELS, TOO_DEEP, UNPRINTABLE
 from asyncrun.jobfile.yaml_tree import SURROGATE
 
@@ -75,7 +75,7 @@ def as_written(value: Any, at: str = "", within: tuple[int, ...] = ()) -> Any:
     >>> as_written({"input": [Path("a.jsonl")], "top_k": 3})
     {'input': ['a.jsonl'], 'top_k': 3}
     """
-    if value is None or isinstance(value, bool | SecretStr | Model | Threshold):
+    if value is None or isinstance(value, bool | SecretStr | Model | Threshold | Deadline):
         return value
     if isinstance(value, str):
         if (half := SURROGATE.search(value)) is not None:
@@ -139,7 +139,7 @@ class _Writer:
             return {str(name): self.data(each, secret=secret or name in HIDDEN) for name, each in value.items()}
         if isinstance(value, Sequence) and not isinstance(value, str):
             return [self.data(each, secret=secret) for each in value]
-        if isinstance(value, Threshold):
+        if isinstance(value, Threshold | Deadline):
             return str(value)
         if not isinstance(value, str):
             return value

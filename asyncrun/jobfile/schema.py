@@ -24,6 +24,7 @@ _ENDPOINT = {
     "options": "Settings of an adapter, such as class and args of llama-index.",
     "limits": "What the endpoint allows; what is not stated is learned from its answers.",
     "retry": "How often a batch is tried.",
+    "delivery": "online: one by one. batch: by the provider's batch endpoint, which costs about half and may take a day.",
     "timeout": "The longest that one attempt may take, from its start to its last byte.",
     "http2": "Speak HTTP/2 where the server agrees to it over TLS (extra http2).",
     "headers": "Headers that are sent as they are; their values are shown nowhere.",

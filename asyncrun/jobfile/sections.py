@@ -10,6 +10,7 @@ from asyncrun.aio.retry import RetryPolicy
 from asyncrun.jobfile.field_types import (
     Accepts,
     Count,
+    Delivery,
     Duration,
     FilePath,
     Flag,
@@ -86,7 +87,10 @@ class EndpointConfig(Model):
 
 
 class ModelConfig(Model):
-    """A model, where it is served, and how its endpoint is treated. `timeout` is seconds for one attempt."""
+    """A model, where it is served, and how its endpoint is treated. `timeout` is seconds for one attempt.
+
+    `delivery` says how requests reach it: one by one, or in batches that its provider answers within a day, for less.
+    """
 
     provider: Text
     model: Text | None = None
@@ -98,6 +102,7 @@ class ModelConfig(Model):
     options: dict[str, Any] = Field(default_factory=dict)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
     retry: RetryConfig = Field(default_factory=RetryConfig)
+    delivery: Delivery = "online"
     timeout: Duration = 60.0
     http2: Flag = False
     headers: Headers = Field(default_factory=dict)

@@ -1,22 +1,25 @@
-"""Values with a unit, as they are written: durations, sizes, percentages, thresholds."""
+"""Values with a unit, as they are written: durations, sizes, percentages, thresholds, deadlines."""
 
 from __future__ import annotations
 
 import math
 import re
 from dataclasses import dataclass
+from datetime import time
 from fractions import Fraction
 
 DURATIONS = "seconds above 0 such as 30, or 500ms, 10s, 15m, 2h, 30d"
 SIZES = "bytes such as 2000000, or 10KB, 10MB, 10GB, 10MiB"
 SHARES = "a percentage above 0 and up to 100%, such as 50%"
 THRESHOLDS = "a whole number such as 10, or a percentage such as 1%"
+DEADLINES = "a local time of day such as '06:00', or a duration such as 8h"
 MAX_SECONDS = 10 * 365 * 86400.0
 
 _SECONDS: dict[str, int | Fraction] = {"": 1, "ms": Fraction(1, 1000), "s": 1, "m": 60, "h": 3600, "d": 86400}
 _BYTES = {"": 1, "b": 1}
 _BYTES |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}
 _BYTES |= {f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)}
+_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _MEASURE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([A-Za-z]*|%)")
 
 
@@ -40,6 +43,21 @@ class Threshold:
 
     def __str__(self) -> str:
         return str(self.count) if self.percent is None else f"{self.percent:g}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When work should be done: so many `seconds` after it has begun, or `at` a local time of day. Exactly one of the two is set.
+
+    >>> str(Deadline(at=time(6))), str(Deadline(seconds=28800.0))
+    ('06:00', '28800s')
+    """
+
+    seconds: float | None = None
+    at: time | None = None
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.15g}s" if self.at is None else f"{self.at:%H:%M}"
 
 
 def parse_duration(value: float | str) -> float:
@@ -101,6 +119,18 @@ def parse_threshold(value: float | str) -> Threshold:
     if unit or Fraction(number).denominator != 1:
         raise ValueError("neither a count nor a percentage")
     return Threshold(count=int(Fraction(number)))
+
+
+def parse_deadline(value: float | str) -> Deadline:
+    """Return a deadline. Raises ValueError.
+
+    >>> parse_deadline("06:00"), parse_deadline("8h")
+    (Deadline(seconds=None, at=datetime.time(6, 0)), Deadline(seconds=28800.0, at=None))
+    """
+    clock = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
+    if clock is None:
+        return Deadline(seconds=parse_duration(value))
+    return Deadline(at=time(int(clock[1]), int(clock[2])))
 
 
 def _percent(number: str, unit: str) -> float:

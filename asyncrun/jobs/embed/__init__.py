@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
+from asyncrun.jobfile.field_types import DeadlineField, Delivery
 from asyncrun.jobfile.job_keys import EmbedKeys
 from asyncrun.jobfile.jobs import Job, OutputField
 from asyncrun.jobs.interface import Builder, JobKind, embedder_spaces
@@ -31,6 +32,8 @@ class EmbedJob(Job):
             """Take the keys of an entry in a job file, in the same forms."""
 
     kind: Literal["embed"]
+    deadline: DeadlineField | None = None
+    stragglers: Delivery = "batch"
     output: OutputField
 
 

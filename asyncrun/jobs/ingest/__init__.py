@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
 from pydantic import Field
 
-from asyncrun.jobfile.field_types import CountOrPercent, Flag, Text
+from asyncrun.jobfile.field_types import CountOrPercent, DeadlineField, Delivery, Flag, Text
 from asyncrun.jobfile.job_keys import IngestKeys
 from asyncrun.jobfile.jobs import CheckContext, Chunking, Job, StoredCollection, StoreField
 from asyncrun.jobfile.sections import StoreConfig
@@ -57,6 +57,8 @@ class IngestJob(Job):
     prune: Flag = False
     max_delete: CountOrPercent = Field(default=Threshold(percent=20.0), json_schema_extra={"default": "20%"})
     on_new_space: Literal["refuse", "rebuild"] = "refuse"
+    deadline: DeadlineField | None = None
+    stragglers: Delivery = "batch"
 
     def check(self, entry: JobEntry, context: CheckContext) -> None:
         """The collection's name is not kept for a generation of another one."""

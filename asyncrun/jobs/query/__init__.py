@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
 from pydantic import Field
 
-from asyncrun.jobfile.field_types import Count, Text
+from asyncrun.jobfile.field_types import Count, DeadlineField, Delivery, Text
 from asyncrun.jobfile.job_keys import QueryKeys
 from asyncrun.jobfile.jobs import CheckContext, Job, LlmField, OutputField, PromptField, StoredCollection, StoreField
 from asyncrun.jobfile.sections import StoreConfig
@@ -55,6 +55,8 @@ class QueryJob(Job):
     llm: LlmField | None = None
     prompt: PromptField | None = None
     context_tokens: Count | None = None
+    deadline: DeadlineField | None = None
+    stragglers: Delivery = "batch"
     output: OutputField
 
     @property
