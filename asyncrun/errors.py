@@ -10,6 +10,7 @@ AsyncrunError                    70
 │   ├── EndpointError             1   wrong model or address, a redirect, a refused certificate
 │   ├── TooManyFailuresError      1   past `max_failures`
 │   ├── RefusedDeletionError      1   past `max_delete`
+│   ├── RepliesGoneError          1   a provider has not kept the replies of a batch
 │   └── SpaceMismatchError        1   a collection holds vectors of another space
 ├── BudgetError                   4   the next call would pass a budget
 ├── OutputError                  73   an output cannot be created
@@ -66,6 +67,7 @@ __all__ = [
     "QuotaError",
     "Reason",
     "RefusedDeletionError",
+    "RepliesGoneError",
     "ResourceError",
     "SpaceMismatchError",
     "StopRunError",
@@ -239,6 +241,16 @@ class RefusedDeletionError(JobFailedError):
     """
 
     hint = "If this is meant, allow it once with `--max-delete`, or raise `max_delete` in the job file."
+
+
+class RepliesGoneError(JobFailedError):
+    """A provider does not keep the replies of a batch any more: it was collected too late, or somebody has removed them.
+
+    >>> print(RepliesGoneError.exit_code, RepliesGoneError.hint)
+    1 Run the same command again: what was not collected is sent anew, and paid again.
+    """
+
+    hint = "Run the same command again: what was not collected is sent anew, and paid again."
 
 
 class SpaceMismatchError(JobFailedError):

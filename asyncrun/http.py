@@ -1,4 +1,4 @@
-"""The one place that builds an HTTP client, and the one function that sends with it."""
+"""The one place that builds an HTTP client, and what sends with it: whole bodies, and those that do not fit in memory."""
 
 from __future__ import annotations
 
@@ -266,6 +266,45 @@ async def send(
         raise transport_error(error) from error
     client.replies += 1
     return reply
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReply:
+    """A reply of which the body is still coming, decompressed, piece by piece; names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: AsyncGenerator[bytes]
+
+
+@asynccontextmanager
+async def open_reply(
+    client: Client,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    content: AsyncIterator[bytes] | bytes | None = None,
+    max_bytes: int = MAX_REPLY,
+) -> AsyncIterator[OpenReply]:
+    """Send once, with a body that need not be in memory, and lend the reply while it comes; `send` is for what fits in both ways.
+
+    How long that may take is the business of whoever waits: TimeoutError goes through. Raises TransportError.
+    """
+    import aiohttp
+    import httpx
+
+    try:
+        async with (
+            client.connections() as http,
+            http.stream(method, url, content=content, headers=headers) as got,
+            aclosing(_pieces(got, max_bytes)) as pieces,
+        ):
+            yield OpenReply(got.status_code, dict(got.headers.items()), pieces)
+    except TimeoutError:
+        raise
+    except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
+        raise transport_error(error) from error
 
 
 async def _slices(body: bytes) -> AsyncIterator[bytes]:

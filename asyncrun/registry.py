@@ -55,6 +55,14 @@ BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
         ("openai", "azure", "mistral", "heroku", "gemini", "ollama", "vllm", "llamacpp", "lmstudio", "litellm"),
         PartLocation("asyncrun.llms.openai:OpenAIChat"),
     ),
+    "batches": {
+        "openai": PartLocation("asyncrun.batches.openai:OpenAIBatches"),
+        "azure": PartLocation("asyncrun.batches.openai:AzureBatches"),
+        "mistral": PartLocation("asyncrun.batches.mistral:MistralBatches"),
+        "gemini": PartLocation("asyncrun.batches.gemini:GeminiBatches"),
+        "voyage": PartLocation("asyncrun.batches.openai:VoyageBatches"),
+        "anthropic": PartLocation("asyncrun.batches.anthropic:AnthropicBatches"),
+    },
     "stores": {
         "sqlite": PartLocation("asyncrun.stores.sqlite:SqliteStore"),
         "pgvector": PartLocation("asyncrun.stores.pgvector:PgVectorStore", extra="pgvector", module="psycopg"),

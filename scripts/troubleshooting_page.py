@@ -27,6 +27,7 @@ WORDS = {
     "OutputError": "cannot be created",
     "QuotaError": "billing or quota, not speed",
     "RefusedDeletionError": "may be deleted (max_delete)",
+    "RepliesGoneError": "has no replies of",
     "ResourceError": "no more memory",
     "SpaceMismatchError": "was filled by another embedder than",
     "StopRunError": "a handler has stopped the work",

@@ -26,6 +26,7 @@ from asyncrun.ledger.spaces import SpaceReference
 from asyncrun.records import InputType
 
 if TYPE_CHECKING:
+    from asyncrun.batches.interface import BatchEndpoint
     from asyncrun.llms.interface import Llm
     from asyncrun.ports import Executor
 
@@ -140,6 +141,32 @@ class ModelBuilder:
         if identity not in self._llms:
             self._llms[identity] = self._build_llm(config)
         return self._llms[identity]
+
+    def batch_endpoint(self, config: EmbedderConfig | LlmConfig) -> BatchEndpoint:
+        """Return the batch endpoint of a model's provider, for whoever closes it. Blocks. Raises UsageError where there is none."""
+        if config.provider not in registry.BUILT_IN["batches"]:
+            known = ", ".join(sorted(registry.BUILT_IN["batches"]))
+            raise UsageError(f"{config.provider} has no batch endpoint; known: {known}", hint="Use `delivery: online`.")
+        if config.endpoints:
+            raise UsageError("batches go to one endpoint, not to several", hint="Leave `endpoints` out, or use `delivery: online`.")
+        row = PROVIDERS.get(config.provider) if isinstance(config, EmbedderConfig) else None
+        endpoint: BatchEndpoint = registry.load("batches", config.provider)(
+            model=config.model or (row.model if row else None) or "",
+            purpose="embeddings" if isinstance(config, EmbedderConfig) else "chat",
+            base_url=config.base_url,
+            api_key=key_of(config),
+            api_version=config.api_version,
+            params=config.params,
+            environ=self.limits.environ,
+            warn=self.warn,
+            http2=config.http2,
+            retry=config.retry.policy,
+            timeout=config.timeout,
+            headers={name: value.get_secret_value() for name, value in config.headers.items()},
+            clock=self.limits.clock,
+            rng=self.limits.rng,
+        )
+        return endpoint
 
     async def renew_connections(self) -> None:
         """Have new requests make new connections, as after the machine was suspended."""

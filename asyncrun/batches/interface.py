@@ -76,7 +76,7 @@ class ProviderBatch:
 
     `tag` is what we gave it, None for one that is not ours, or whose provider does not tell; `word` is the provider's own word for its
     state, `message` why it failed, and `full` says that too much of ours was waiting there. `created` is in seconds since 1970.
-    `files` are the ids of our files there, which `delete` removes. Numbers are None until told.
+    `files` are the ids of our files there, which `delete` removes, `reply_files` those of them with replies. Numbers are None until told.
     `has_replies` tells whether replies can be fetched: of some vendors not before the end, of some also after an expiry.
     """
 
@@ -89,6 +89,7 @@ class ProviderBatch:
     succeeded: int | None = None
     failed: int | None = None
     files: tuple[str, ...] = ()
+    reply_files: tuple[str, ...] = ()
     message: str | None = None
     full: bool = False
     has_replies: bool = False

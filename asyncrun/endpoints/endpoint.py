@@ -214,7 +214,7 @@ class Endpoint:
 
     async def exchange(self, body: bytes | None, url: str | None = None, *, streaming: http.Streaming | None = None) -> DecodedReply:
         """Send once, or ask (GET) without a body; `url` is another address of the same server. Raises RequestError."""
-        client, wait = await self._client(), partial(time_spent_on, "connect")
+        client, wait = await self.client(), partial(time_spent_on, "connect")
         try:
             reply = await http.send(client, url or self.url, body, self.headers, timeout=self.timeout, connecting=wait, streaming=streaming)
         except TransportError as error:
@@ -292,7 +292,8 @@ class Endpoint:
             self._connections[loop] = _Connections()
         return self._connections[loop]
 
-    async def _client(self) -> Client:
+    async def client(self) -> Client:
+        """Return the connections of the running loop, made when they are asked for first."""
         connections = self._here()
         if connections.client is None:
             concurrency = self.limiter.limits.concurrency or DEFAULT_CONCURRENCY
