@@ -208,7 +208,9 @@ class Embedded:
 class Answer(metaclass=ShortHelp):
     """What a chat model has written; `text` is None where it has written nothing.
 
-    `finish_reason` is the server's word for why it ended (`stop`, `length`, `content_filter`, ...), or `refusal`; None when it says none.
+    `finish_reason` says why it ended: `stop`, `length`, `content_filter`, `refusal`, else the server's own word; None when it says none.
+    `cached_tokens` are those of `input_tokens` that the server had already read, `reasoning_tokens` those of `output_tokens` that were
+    thought and not said.
 
     >>> Answer("Yes.", "stop", input_tokens=20, output_tokens=2).tokens
     22
@@ -218,6 +220,8 @@ class Answer(metaclass=ShortHelp):
     finish_reason: str | None
     input_tokens: int = 0
     output_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
 
     @property
     def tokens(self) -> int:

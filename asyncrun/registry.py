@@ -52,8 +52,8 @@ BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
         "litellm": PartLocation("asyncrun.embedders.provider_classes:LiteLLMEmbedding"),
     },
     "llms": dict.fromkeys(
-        ("openai", "azure", "mistral", "heroku", "gemini", "ollama", "vllm", "llamacpp", "lmstudio", "litellm"),
-        PartLocation("asyncrun.llms.openai:OpenAIChat"),
+        ("openai", "azure", "mistral", "heroku", "gemini", "anthropic", "ollama", "vllm", "llamacpp", "lmstudio", "litellm"),
+        PartLocation("asyncrun.llms.http_chat:HttpChat"),
     ),
     "batches": {
         "openai": PartLocation("asyncrun.batches.openai:OpenAIBatches"),

@@ -107,7 +107,7 @@ def _name(run: ScheduledRun) -> str:
 
 def _missing_variables(jobs: Sequence[Job], here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
     """Return a sentence for each variable that the jobs' models go by `here`, or cannot do without, and that is not set `there`."""
-    from asyncrun.llms.openai import CHAT_PROVIDERS
+    from asyncrun.llms.providers import CHAT_PROVIDERS
 
     found: dict[str, None] = {}
     for job in jobs:

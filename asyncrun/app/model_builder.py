@@ -194,7 +194,7 @@ class ModelBuilder:
                 temperature=config.temperature,
                 max_output_tokens=config.max_output_tokens,
                 system=config.system,
-                price=None if price is None else Price(price.input, price.output),
+                price=None if price is None else Price(price.input, price.output, price.cached_input),
                 model=config.model,
                 api_version=config.api_version,
                 params=config.params,
@@ -207,10 +207,10 @@ class ModelBuilder:
                 endpoint.executor = self.executor
         if not config.endpoints:
             return cast("Llm", llms[0])
-        from asyncrun.llms.openai import OpenAIChat
+        from asyncrun.llms.http_chat import HttpChat
         from asyncrun.llms.several import SeveralChats
 
-        return SeveralChats(_all_of(OpenAIChat, llms, config), warn=self.warn)
+        return SeveralChats(_all_of(HttpChat, llms, config), warn=self.warn)
 
     def _build_embedder(self, config: EmbedderConfig) -> Embedder:
         adapter = registry.load("embedders", config.provider)
@@ -307,7 +307,7 @@ def _limits_of(endpoint: EndpointConfig | ModelConfig, shards: int) -> Limits:
 
 def _vendor_of(config: ModelConfig) -> Vendor | None:
     if isinstance(config, LlmConfig):
-        from asyncrun.llms.openai import CHAT_PROVIDERS
+        from asyncrun.llms.providers import CHAT_PROVIDERS
 
         chat = CHAT_PROVIDERS.get(config.provider)
         return chat.vendor if chat else None

@@ -24,8 +24,9 @@ from asyncrun.endpoints.server_info import ServerInfo, read_server_info, sibling
 from asyncrun.errors import AsyncrunError, EndpointError
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import EndpointConfig, ModelConfig, RetryConfig
+from asyncrun.llms.http_chat import HttpChat
 from asyncrun.llms.interface import Llm
-from asyncrun.llms.openai import CHAT_PROVIDERS, OpenAIChat
+from asyncrun.llms.providers import CHAT_PROVIDERS
 from asyncrun.llms.several import SeveralChats
 from asyncrun.ui.doctor import Checkup, DoctorSetting
 
@@ -117,7 +118,7 @@ async def _check_endpoint(checked: _CheckedEndpoint, environ: Mapping[str, str],
     about, vector, started = None, None, clock.monotonic()
     try:
         model.check()
-        if isinstance(model, OpenAIChat):
+        if isinstance(model, HttpChat):
             # An answer costs money; that the server lists its models says enough.
             about = read_server_info(
                 (await model.endpoint.exchange(None, sibling_url(model.endpoint.url, "/chat/completions", "/models"))).document

@@ -11,6 +11,8 @@ from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import ArgumentError, MissingKeyError
 
 _SECRET = frozenset({"key", "api-key", "apikey", "token", "access-token", "subscription-key", "sig", "signature"})
+PUBLIC_HEADERS = frozenset({"anthropic-version"})
+"""Headers that every request has and that are no secret."""
 
 
 class Key(str):

@@ -22,7 +22,7 @@ from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limits, StatedLimit
 from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
 from asyncrun.aio.worker_state import time_spent_on, waiting
 from asyncrun.clock import Clock, SystemClock
-from asyncrun.endpoints.address import check_address, host_of, keys_in_headers
+from asyncrun.endpoints.address import PUBLIC_HEADERS, check_address, host_of, keys_in_headers
 from asyncrun.endpoints.classify import Verdict
 from asyncrun.endpoints.rate_headers import stated_limits
 from asyncrun.endpoints.replies import (
@@ -125,7 +125,8 @@ class Endpoint:
         self.executor: Executor | None = None
         self.learn: Callable[[Mapping[str, StatedLimit]], None] = self.limiter.learn
         self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = WeakKeyDictionary()
-        self.secrets = frozenset([*self.headers.values(), url if urlsplit(url).username else ""])
+        keys = [value for name, value in self.headers.items() if name not in PUBLIC_HEADERS]
+        self.secrets = frozenset([*keys, url if urlsplit(url).username else ""])
         self._redactor = Redactor(self.secrets)
 
     @property
@@ -196,7 +197,7 @@ class Endpoint:
         except RequestError as error:
             # Its frames hold each other, and the request's body: 60 MB of a long text would stay until the next collection.
             traceback.clear_frames(error.__traceback__)
-            fatal = error.about_endpoint(key_sent=bool(self.headers), proven=self.proven, attempts=counts.attempts)
+            fatal = error.about_endpoint(key_sent=bool(self.headers.keys() - PUBLIC_HEADERS), proven=self.proven, attempts=counts.attempts)
             return CallFailure(str(error), error.verdict, counts.usage, counts.waits, fatal)
         except AsyncrunError as error:
             return CallFailure(str(error), Verdict(FailureClass.TRANSIENT, error.message), counts.usage, counts.waits, error)

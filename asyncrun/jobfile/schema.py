@@ -80,7 +80,11 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "attempts": "Tries of one batch, the first included; without a number a first request that reaches no server has 3.",
         "max_wait": "How long one batch may wait for throttles in all.",
     },
-    "PriceConfig": {"input": "USD for a million tokens of requests.", "output": "USD for a million tokens of answers."},
+    "PriceConfig": {
+        "input": "USD for a million tokens of requests.",
+        "output": "USD for a million tokens of answers.",
+        "cached_input": "USD for a million tokens of requests that the server had already read; default: as input.",
+    },
     "StoreConfig": {
         "type": "The kind of store, or a plugin's name.",
         "path": "The file or folder of a store on this machine (sqlite, lancedb).",

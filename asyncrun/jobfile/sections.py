@@ -210,6 +210,7 @@ class PriceConfig(Model):
 
     input: Number
     output: Number
+    cached_input: Number | None = None
 
 
 class LlmConfig(ModelConfig):

@@ -8,13 +8,14 @@ from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.llms.chat_model import ChatModel, OpenAI
-    from asyncrun.llms.interface import Completion, Declined, Llm, Message, Price, Role, StreamingLlm
+    from asyncrun.llms.interface import BatchLlm, Completion, Declined, Llm, Message, Price, Role, StreamingLlm, StructuredLlm
     from asyncrun.llms.openai import OpenAIChat
     from asyncrun.llms.responses import ChatResponse, CompletionResponse
     from asyncrun.records import Answer
 
 __all__ = [
     "Answer",
+    "BatchLlm",
     "ChatModel",
     "ChatResponse",
     "Completion",
@@ -27,13 +28,25 @@ __all__ = [
     "Price",
     "Role",
     "StreamingLlm",
+    "StructuredLlm",
 ]
 
 __getattr__, __dir__ = load_on_use(
     __name__,
     {
         "chat_model": ["ChatModel", "OpenAI"],
-        "interface": ["Answer", "Completion", "Declined", "Llm", "Message", "Price", "Role", "StreamingLlm"],
+        "interface": [
+            "Answer",
+            "BatchLlm",
+            "Completion",
+            "Declined",
+            "Llm",
+            "Message",
+            "Price",
+            "Role",
+            "StreamingLlm",
+            "StructuredLlm",
+        ],
         "openai": ["OpenAIChat"],
         "responses": ["ChatResponse", "CompletionResponse"],
     },

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from asyncrun.aio.limits import Limits
 from asyncrun.errors import AsyncrunError
@@ -32,19 +32,23 @@ class Message(metaclass=ShortHelp):
 
 @dataclass(frozen=True, slots=True)
 class Price(metaclass=ShortHelp):
-    """USD per million tokens that go in and come out.
+    """USD per million tokens that go in and come out; `cached_input` of those that the server had already read, None: as `input`.
 
     >>> Price(input=0.15, output=0.6).of(1_000_000, 500_000)
     0.45
+    >>> Price(input=1.0, output=4.0, cached_input=0.25).of(1_000_000, 0, cached_tokens=800_000)
+    0.4
     """
 
     input: float
     output: float
+    cached_input: float | None = None
 
-    def of(self, input_tokens: int, output_tokens: int) -> float:
-        """Return what so many tokens cost."""
+    def of(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float:
+        """Return what so many tokens cost; the cached ones are a part of those that go in."""
+        cached = self.input if self.cached_input is None else self.cached_input
         # Divided once: two quotients would add up to 0.44999999999999996.
-        return (input_tokens * self.input + output_tokens * self.output) / 1e6
+        return ((input_tokens - cached_tokens) * self.input + cached_tokens * cached + output_tokens * self.output) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,53 @@ class Llm(Protocol, metaclass=ShortHelpProtocol):
 
     async def renew_connections(self) -> None:
         """Have new requests make new connections, as after the machine was suspended."""
+
+
+@runtime_checkable
+class StructuredLlm(Llm, Protocol, metaclass=ShortHelpProtocol):
+    """A chat model that can be held to a JSON Schema, and be asked for another answer to the same words.
+
+    >>> from asyncrun.llms import OpenAIChat
+    >>> isinstance(OpenAIChat(model="m", base_url="http://localhost:8080/v1"), StructuredLlm)
+    True
+    """
+
+    async def complete(
+        self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, seed: int | None = None
+    ) -> Completion:
+        """Return what came of a conversation, as `Llm.complete`.
+
+        Args:
+            messages: The conversation.
+            schema: A JSON Schema that the answer is to fit. It is sent the way the server wants it; whether the answer fits is for the
+                caller to see: servers pass over what they do not know.
+            seed: What a server draws its words by; one that knows of none is not told.
+        """
+
+    def schema_notes(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return sentences about what of a schema the provider does not hold its answers to, as far as is known."""
+
+
+@runtime_checkable
+class BatchLlm(Llm, Protocol, metaclass=ShortHelpProtocol):
+    """A chat model whose requests can be written now, sent by another, and whose replies are read later.
+
+    >>> from asyncrun.llms import OpenAIChat
+    >>> llm: BatchLlm = OpenAIChat(model="m", base_url="http://localhost:8080/v1")
+    >>> llm.request_body([Message("user", "Who purrs?")])
+    {'model': 'm', 'messages': [{'role': 'user', 'content': 'Who purrs?'}]}
+    """
+
+    def request_body(
+        self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, seed: int | None = None
+    ) -> dict[str, Any]:
+        """Return the JSON of the request that `complete` would send, without what asks for a stream."""
+
+    def read_reply(self, document: Any) -> Completion:
+        """Return what a decoded reply to such a request says, as `complete` would: its cost is that of the same answer online.
+
+        Raises nothing: a reply of another shape, or one that is an error, is a `Declined`.
+        """
 
 
 @runtime_checkable

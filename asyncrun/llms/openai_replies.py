@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from asyncrun.endpoints.replies import BadReplyError, count_of
+from asyncrun.llms.finish_reasons import REFUSAL, STOP, finish_reason_of
 from asyncrun.records import Answer
 
 _FILTERED = re.compile(r"content.?filter|content management policy|ResponsibleAIPolicy", re.IGNORECASE)
-REFUSAL = "refusal"
-CONTENT_FILTER = "content_filter"
+SCHEMA_NAME = "row"
+"""The name of a schema, and of the tool that takes an answer in it."""
 
 
 def read_answer(document: Any) -> Answer:
@@ -32,11 +33,13 @@ def read_answer(document: Any) -> Answer:
     if not isinstance(message, dict):
         message = {}
     text = _text(message.get("content"))
-    if text is None and isinstance(message.get(REFUSAL), str) and message[REFUSAL]:
+    if not text and isinstance(message.get(REFUSAL), str) and message[REFUSAL]:
         text, reason = message[REFUSAL], REFUSAL
+    if not text and (arguments := _tool_arguments(message.get("tool_calls"))) is not None:
+        text, reason = arguments, STOP if reason == "tool_calls" else reason
     if text is None and not isinstance(reason, str):
         raise BadReplyError("the answer has neither a text nor a reason why it has none")
-    return Answer(text, reason if isinstance(reason, str) else None, *_counts(document.get("usage")))
+    return Answer(text, finish_reason_of(reason), **_counts(document.get("usage")))
 
 
 def read_model(document: Any) -> str | None:
@@ -66,10 +69,32 @@ def _text(content: object) -> str | None:
     return content if isinstance(content, str) else None
 
 
-def _counts(usage: object) -> tuple[int, int]:
+def _tool_arguments(calls: object) -> str | None:
+    """Return what the tool that takes an answer was called with."""
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict) and function.get("name") == SCHEMA_NAME and isinstance(function.get("arguments"), str):
+            return str(function["arguments"])
+    return None
+
+
+def _counts(usage: object) -> dict[str, int]:
     """Return the tokens that went in and came out; 0 where the server does not count."""
+    if not isinstance(usage, dict):
+        return {}
     into, out, both = (count_of(usage, name) or 0 for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
-    return into or max(both - out, 0), out
+    into = into or max(both - out, 0)
+    # What Gemini has thought is in the total alone.
+    out, said = max(out, both - into), out
+    reasoning = count_of(usage.get("completion_tokens_details"), "reasoning_tokens")
+    # DeepSeek's name stands beside OpenAI's.
+    cached = count_of(usage.get("prompt_tokens_details"), "cached_tokens") or count_of(usage, "prompt_cache_hit_tokens") or 0
+    return {
+        "input_tokens": into,
+        "output_tokens": out,
+        "reasoning_tokens": min(out - said if reasoning is None else reasoning, out),
+        "cached_tokens": min(cached, into),
+    }
 
 
 class AnswerStream:

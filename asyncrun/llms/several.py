@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from asyncrun.aio.limits import Limits
 from asyncrun.endpoints.replicas import ABOUT_ENDPOINT, Replica, Replicas, reserve_at_first
+from asyncrun.llms.http_chat import HttpChat
 from asyncrun.llms.interface import Completion, Message, OnText
-from asyncrun.llms.openai import OpenAIChat
 from asyncrun.records import Space
 from asyncrun.usage import Usage, Waits
 
+Ask = Callable[[HttpChat], Awaitable[Completion]]
+"""Asks one of the endpoints."""
 logger = logging.getLogger(__name__)
 
 
@@ -28,10 +31,10 @@ class SeveralChats:
         warn: Is told which are left out, and why.
     """
 
-    def __init__(self, llms: Sequence[OpenAIChat], *, warn: Callable[[str], object] = logger.warning) -> None:
+    def __init__(self, llms: Sequence[HttpChat], *, warn: Callable[[str], object] = logger.warning) -> None:
         self._replicas = Replicas(llms, warn)
         self._first = llms[0]
-        self._trying: set[Replica[OpenAIChat]] = set()
+        self._trying: set[Replica[HttpChat]] = set()
         self._tried: asyncio.Future[None] | None = None
         self.provider, self.model_name = self._first.provider, self._first.model_name
         self.workers = self._replicas.workers
@@ -48,7 +51,7 @@ class SeveralChats:
         return self._first.space
 
     @property
-    def llms(self) -> list[OpenAIChat]:
+    def llms(self) -> list[HttpChat]:
         """Return the models, in the order of their endpoints."""
         return self._replicas.models
 
@@ -60,18 +63,40 @@ class SeveralChats:
         """Return the messages that put a prompt."""
         return self._first.messages(prompt)
 
-    async def complete(self, messages: Sequence[Message]) -> Completion:
+    def schema_notes(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return sentences about what of a schema the provider does not hold its answers to, as far as is known."""
+        return self._first.schema_notes(schema)
+
+    def request_body(
+        self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, seed: int | None = None
+    ) -> dict[str, Any]:
+        """Return the JSON of the request that the first one would send."""
+        return self._first.request_body(messages, schema=schema, seed=seed)
+
+    def read_reply(self, document: Any) -> Completion:
+        """Return what a decoded reply says, as the port says."""
+        return self._first.read_reply(document)
+
+    async def complete(
+        self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, seed: int | None = None
+    ) -> Completion:
         """Return what came of a conversation, as the port says; what was used at endpoints that are left out is part of it."""
-        return await self._complete(messages, None)
+        return await self._complete(messages, lambda llm: llm.complete(messages, schema=schema, seed=seed))
 
     async def stream(self, messages: Sequence[Message], on_text: OnText) -> Completion:
         """Return what came of a conversation as `complete` does, and tell its text as it comes, all of it from one endpoint."""
-        return await self._complete(messages, on_text)
 
-    async def _complete(self, messages: Sequence[Message], on_text: OnText | None) -> Completion:
+        def tell(text: str) -> None:
+            # The endpoint is proven with its first word.
+            self._wake()
+            on_text(text)
+
+        return await self._complete(messages, lambda llm: llm.stream(messages, tell))
+
+    async def _complete(self, messages: Sequence[Message], ask: Ask) -> Completion:
         usage, waits = Usage(), Waits()
         while serving := self._replicas.serving:
-            completion = await self._complete_at(serving, messages, on_text)
+            completion = await self._complete_at(serving, messages, ask)
             if completion is None:
                 continue
             usage, waits = usage + completion.usage, waits + completion.waits
@@ -79,16 +104,14 @@ class SeveralChats:
                 return replace(completion, usage=usage, waits=waits)
         return Completion(None, usage, waits, self._replicas.none_left())
 
-    async def _complete_at(
-        self, serving: Sequence[Replica[OpenAIChat]], messages: Sequence[Message], on_text: OnText | None
-    ) -> Completion | None:
+    async def _complete_at(self, serving: Sequence[Replica[HttpChat]], messages: Sequence[Message], ask: Ask) -> Completion | None:
         """Return what one of the endpoints makes of the conversation, None where that is not to be had there any more."""
         proven = [replica for replica in serving if replica.model.endpoint.proven]
         new = next((replica for replica in serving if replica not in proven and replica not in self._trying), None)
         if new is not None:
             self._trying.add(new)
             try:
-                return await self._ask(new, messages, on_text)
+                return await self._ask(new, ask)
             finally:
                 self._trying.discard(new)
                 self._wake()
@@ -98,19 +121,10 @@ class SeveralChats:
         tokens = max(replica.model.tokens_of(messages) for replica in proven)
         chosen, reservation = await reserve_at_first(proven, tokens=tokens, inputs=1)
         with reservation.held():
-            return None if chosen.error is not None else await self._ask(chosen, messages, on_text)
+            return None if chosen.error is not None else await self._ask(chosen, ask)
 
-    async def _ask(self, replica: Replica[OpenAIChat], messages: Sequence[Message], on_text: OnText | None) -> Completion:
-        if on_text is None:
-            completion = await replica.model.complete(messages)
-        else:
-
-            def tell(text: str) -> None:
-                # The endpoint is proven with its first word.
-                self._wake()
-                on_text(text)
-
-            completion = await replica.model.stream(messages, tell)
+    async def _ask(self, replica: Replica[HttpChat], ask: Ask) -> Completion:
+        completion = await ask(replica.model)
         if isinstance(completion.error, ABOUT_ENDPOINT):
             self._replicas.leave_out(replica, completion.error)
         return completion

@@ -4,7 +4,8 @@ import pytest
 
 from asyncrun.errors import UsageError
 from asyncrun.llms.interface import Message, Price
-from asyncrun.llms.openai import CHAT_PROVIDERS, OpenAIChat
+from asyncrun.llms.openai import OpenAIChat
+from asyncrun.llms.providers import CHAT_PROVIDERS
 from asyncrun.registry import BUILT_IN
 
 KEYS = {name: f"key-of-{name}" for row in CHAT_PROVIDERS.values() for name in row.vendor.keys}
