@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from asyncrun.testing.batch_servers import BatchFaults, BatchServers
     from asyncrun.testing.chunkers import ChunkerContract
     from asyncrun.testing.clock import FakeClock
     from asyncrun.testing.dialects import Chat
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from asyncrun.testing.writers import WriterContract
 
 __all__ = [
+    "BatchFaults",
+    "BatchServers",
     "Chat",
     "ChunkerContract",
     "EmbedderContract",
@@ -48,6 +51,7 @@ __all__ = [
 __getattr__, __dir__ = load_on_use(
     __name__,
     {
+        "batch_servers": ["BatchFaults", "BatchServers"],
         "chunkers": ["ChunkerContract"],
         "clock": ["FakeClock"],
         "dialects": ["Chat"],

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
@@ -25,8 +25,11 @@ from asyncrun.testing.quota import Meters, Quota
 from asyncrun.testing.vectors import base64_of, vector_of
 from asyncrun.testing.wire import EVENT_STREAM, read_request, write_reply
 
+if TYPE_CHECKING:
+    from asyncrun.testing.batch_servers import BatchServers
+
 FAKE_MODEL = "fake-embedding"
-KEY_HEADERS = ("authorization", "api-key", "x-goog-api-key")
+KEY_HEADERS = ("authorization", "api-key", "x-goog-api-key", "x-api-key")
 _Answer = tuple[int, bytes, Mapping[str, str]]
 _TURNS_OF_AN_ACCEPTED = 5
 """Turns of the loop from the moment that a connection is accepted until its task has begun."""
@@ -49,6 +52,7 @@ class FakeServer(metaclass=ShortHelp):
         max_request_tokens: Most tokens that it takes at once.
         takes_base64: Whether it knows `encoding_format`; otherwise it refuses it.
         chat: How it answers chat completions.
+        batches: Batch endpoints of all vendors, whose requests it answers as those that are asked online; None: it has none.
         tls: A server's context, for https.
         port: Where it listens; 0: at any free one.
 
@@ -73,6 +77,7 @@ class FakeServer(metaclass=ShortHelp):
         max_request_tokens: int = 300_000,
         takes_base64: bool = True,
         chat: Chat | None = None,
+        batches: BatchServers | None = None,
         tls: ssl.SSLContext | None = None,
         port: int = 0,
     ) -> None:
@@ -86,6 +91,7 @@ class FakeServer(metaclass=ShortHelp):
         self.max_request_tokens = max_request_tokens
         self.takes_base64 = takes_base64
         self.chat = chat or Chat()
+        self.batches = batches
         self.requests: list[SeenRequest] = []
         self.connections = 0
         self.most_in_flight = 0
@@ -102,6 +108,12 @@ class FakeServer(metaclass=ShortHelp):
     def base_url(self) -> str:
         """Return the address that an embedder is given."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}/v1"
+
+    def vendor_url(self, vendor: str) -> str:
+        """Return the address that an embedder or a chat model with `delivery: batch` is given, by the vendor whose words it speaks."""
+        from asyncrun.testing.batch_servers.servers import BASE_PATHS
+
+        return self.base_url.removesuffix("/v1") + BASE_PATHS[vendor]
 
     @property
     def sent_texts(self) -> list[str]:
@@ -222,11 +234,30 @@ class FakeServer(metaclass=ShortHelp):
         return Fault()
 
     def _reply(self, request: SeenRequest, fault: Fault) -> _Answer:
+        if fault.status is None and fault.body is None:
+            if self.batches is not None:
+                key = given_key(request)
+                reply = self.batches.reply(request, key, self._answer_as_online, known=self.key in (None, key))
+                if reply is not None:
+                    return reply
+            if (throttle := self._over_quota(request)) is not None:
+                return 429, refusal(request.path, request.document, 429, throttle[0]), throttle[1]
+        return self._unlimited(request, fault)
+
+    def _answer_as_online(self, path: str, document: Any) -> tuple[int, Any]:
+        headers = {KEY_HEADERS[0]: f"Bearer {self.key}"}
+        request = SeenRequest(-1, "POST", path, headers, orjson.dumps(document), time.monotonic(), document)
+        status, body, _ = self._unlimited(request, self._fault(request))
+        try:
+            return status, orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return 500, orjson.loads(error_body("The server had an error while processing your request.", kind="server_error"))
+
+    def _unlimited(self, request: SeenRequest, fault: Fault) -> _Answer:
+        """Return the reply to a request that no quota keeps away."""
         if fault.status is not None or fault.body is not None:
             status, body = fault.status or 200, fault.body or b""
             return status, refusal(request.path, request.document, status, body) if fault.translated else body, {}
-        if (throttle := self._over_quota(request)) is not None:
-            return 429, refusal(request.path, request.document, 429, throttle[0]), throttle[1]
         status, document = self._right_reply(request)
         dialect = dialect_of(request.path, request.document)
         if isinstance(document, bytes):
@@ -257,7 +288,7 @@ class FakeServer(metaclass=ShortHelp):
 
     def _right_reply(self, request: SeenRequest) -> tuple[int, Any]:
         """Return the reply as OpenAI has it, whatever the dialect; an error is bytes."""
-        given = next((request.headers[name] for name in KEY_HEADERS if name in request.headers), "none").removeprefix("Bearer ")
+        given = given_key(request)
         if self.key is not None and given != self.key:
             # Real servers repeat the key, a part of it masked or not; here all of it, for whoever must not pass it on.
             return 401, error_body(f"Incorrect API key provided: {given}.", code="invalid_api_key")
@@ -295,6 +326,11 @@ class FakeServer(metaclass=ShortHelp):
         ]
         usage = {"prompt_tokens": sum(tokens), "total_tokens": sum(tokens)}
         return 200, {"object": "list", "model": document.get("model", FAKE_MODEL), "data": data, "usage": usage}
+
+
+def given_key(request: SeenRequest) -> str:
+    """Return the key of a request."""
+    return next((request.headers[name] for name in KEY_HEADERS if name in request.headers), "none").removeprefix("Bearer ")
 
 
 def tokens_of(text: str) -> int:

@@ -1,0 +1,285 @@
+"""What the fake batch servers of all vendors have in common: files, batches, limits and the work on the lines."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, ClassVar
+
+import orjson
+
+from asyncrun.testing.batch_servers.books import BilledLine, Books, SeenBatch, SeenUpload, digest_of
+from asyncrun.testing.batch_servers.calls import LostReplyError, OnlineAnswer, VendorCall, VendorReply
+from asyncrun.testing.batch_servers.clock import ServerClock
+from asyncrun.testing.batch_servers.faults import BatchFaults
+from asyncrun.testing.batch_servers.schedule import BatchProblem, FakeBatch, FakeLine, LineReply, Pace
+from asyncrun.testing.batch_servers.tokens import texts_of, tokens_used
+
+HOUR, DAY = 3600.0, 86_400.0
+SPOILED = LineReply(500, {"error": {"message": "The server had an error while processing your request.", "type": "server_error"}})
+
+
+@dataclass(frozen=True, slots=True)
+class VendorTerms:
+    """What a vendor takes, and on which terms; None and infinity: no limit is known.
+
+    `lines`, `size` (bytes) and `inputs` (texts) are those of a batch, `tokens` those of all batches of a model that are not over yet,
+    `in_flight` is how many batches may be under way, `creates` how many may be made in an hour, `window` is in seconds, `kept` how many
+    seconds files stay, `price` a part of the price online.
+    """
+
+    lines: int
+    size: int
+    price: float = 0.5
+    inputs: int | None = None
+    tokens: int | None = None
+    in_flight: int | None = None
+    creates: int | None = None
+    window: float = DAY
+    kept: float = 30 * DAY
+
+
+@dataclass(slots=True, eq=False)
+class StoredFile:
+    """A file as it lies at a vendor's; `expires` is a moment."""
+
+    id: str
+    owner: str
+    name: str
+    purpose: str
+    content: bytes
+    created: float
+    expires: float = math.inf
+    gone: bool = False
+
+
+def unanswered(path: str, document: Any) -> tuple[int, Any]:
+    """Answer nothing: the shop belongs to no server yet."""
+    return 404, None
+
+
+@dataclass(slots=True, eq=False)
+class Shop:
+    """What all vendors of one server share: time, chance, faults, the pace of batches, the answers, the counts."""
+
+    clock: ServerClock
+    rng: Random
+    faults: BatchFaults
+    seconds: float
+    answer: OnlineAnswer = unanswered
+    books: Books = field(default_factory=Books)
+
+
+class CallRefused(Exception):  # noqa: N818 (a reply, no error of ours)
+    """The server refuses a call: a status, a sentence and the word for programs."""
+
+    def __init__(self, status: int, message: str, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.code, self.param = status, message, code, param
+
+
+class VendorDesk:
+    """Files and batches of one vendor. A vendor's class routes calls, reads lines and writes what it says of a batch."""
+
+    name: ClassVar[str]
+    terms: ClassVar[VendorTerms]
+    roots: ClassVar[tuple[tuple[str, ...], ...]] = (("v1",),)
+    places: ClassVar[tuple[str, ...]] = ("files", "batches")
+    keeps_finished: ClassVar[bool] = True
+
+    def __init__(self, shop: Shop, terms: VendorTerms | None = None) -> None:
+        self.shop = shop
+        self.rules = terms or self.terms
+        self.files: dict[str, StoredFile] = {}
+        self.batches: dict[str, FakeBatch] = {}
+        self._numbers = 0
+        self._made: deque[float] = deque()
+
+    def reply(self, call: VendorCall, *, known: bool) -> VendorReply | None:
+        """Return the reply to a call, None for a path that is none of the batch endpoint; `known` is whether its key is. Raises CallRefused."""
+        steps = self.steps_of(call.parts)
+        if steps is None:
+            return None
+        if not known:
+            raise CallRefused(401, f"Incorrect API key provided: {call.key}.", "invalid_api_key")
+        self.settle()
+        sent = self.route(call, steps)
+        if sent is None:
+            raise CallRefused(404, f"Unknown request URL: {call.method} /{'/'.join(call.parts)}.", "unknown_url")
+        return sent
+
+    def steps_of(self, parts: tuple[str, ...]) -> tuple[str, ...] | None:
+        """Return the steps of a path behind the root, None where it leads elsewhere."""
+        behind = (parts[len(root) :] for root in self.roots if parts[: len(root)] == root)
+        return next((steps for steps in behind if steps and steps[0] in self.places), None)
+
+    def route(self, call: VendorCall, steps: tuple[str, ...]) -> VendorReply | None:
+        """Return the reply to a call, None where there is nothing. Raises CallRefused."""
+        raise NotImplementedError
+
+    def refusal(self, refused: CallRefused) -> VendorReply:
+        """Return a refusal as the vendor tells it."""
+        raise NotImplementedError
+
+    @property
+    def now(self) -> float:
+        """Return virtual seconds since 1970."""
+        return self.shop.clock.now()
+
+    def new_id(self, prefix: str, length: int = 24, letters: str = string.ascii_lowercase + string.digits) -> str:
+        """Return an id that was never given."""
+        return prefix + "".join(self.shop.rng.choices(letters, k=length))
+
+    def settle(self) -> None:
+        """Bring all batches to this moment: lines that are done by now are answered, and billed."""
+        for batch in self.batches.values():
+            for line in batch.due(self.now):
+                line.reply = self._answered(batch, line)
+
+    def _answered(self, batch: FakeBatch, line: FakeLine) -> LineReply:
+        faults = self.shop.faults
+        if faults.hits(batch.number) and faults.failing and Random(f"{batch.id} {line.custom_id}").random() < faults.failing:  # noqa: S311
+            return SPOILED
+        status, body = self.shop.answer(line.path, line.document)
+        spent, received = tokens_used(body, line.tokens)
+        if status == 200:
+            price = self.rules.price
+            billed = BilledLine(self.name, batch.id, line.custom_id, digest_of(line.document), spent, received, price)
+            self.shop.books.billed.append(billed)
+        return LineReply(status, body, spent, received)
+
+    def store(self, owner: str, name: str, content: bytes, **about: Any) -> StoredFile:
+        """Keep a file, as long as the vendor does; `about` are fields of it that are to be others."""
+        about = {"id": self.file_id(), "purpose": "batch", "created": self.now, "expires": self.now + self.rules.kept, **about}
+        stored = StoredFile(owner=owner, name=name, content=content, **about)
+        self.files[stored.id] = stored
+        return stored
+
+    def file_id(self) -> str:
+        """Return an id for a new file."""
+        return self.new_id("file-")
+
+    def uploaded(self, stored: StoredFile) -> None:
+        """Count a file that was handed over."""
+        lines = len([line for line in stored.content.split(b"\n") if line.strip()])
+        self.shop.books.uploads.append(SeenUpload(self.name, stored.id, len(stored.content), lines))
+
+    def file_of(self, call: VendorCall, file_id: str) -> StoredFile:
+        """Return a file of whoever calls. Raises CallRefused with 404."""
+        stored = self.files.get(file_id)
+        if stored is None or stored.owner != call.key or stored.gone or stored.expires <= self.now:
+            raise CallRefused(404, f"No such File object: {file_id}", param="id")
+        return stored
+
+    def batch_of(self, call: VendorCall, batch_id: str) -> FakeBatch:
+        """Return a batch of whoever calls. Raises CallRefused with 404, of a new one too where the faults say so."""
+        batch = self.batches.get(batch_id)
+        if batch is None or batch.owner != call.key:
+            raise CallRefused(404, f"No batch found with id '{batch_id}'.")
+        batch.asked += 1
+        if self.shop.faults.hits(batch.number) and batch.asked <= self.shop.faults.unseen:
+            raise CallRefused(404, f"No batch found with id '{batch_id}'.")
+        return batch
+
+    def mine(self, call: VendorCall) -> list[FakeBatch]:
+        """Return the batches of whoever calls, newest first."""
+        return sorted((batch for batch in self.batches.values() if batch.owner == call.key), key=lambda batch: -batch.number)
+
+    def submit(
+        self,
+        call: VendorCall,
+        batch_id: str,
+        lines: list[FakeLine],
+        problems: list[BatchProblem],
+        **about: Any,
+    ) -> FakeBatch:
+        """Take a batch, and say so, or cut the connection. Raises CallRefused where there are too many."""
+        self._admit(call)
+        number, faults = self._numbers, self.shop.faults
+        self._numbers += 1
+        hit = faults.hits(number)
+        if hit and faults.refused:
+            self.shop.books.refused[self.name] += 1
+            raise CallRefused(400, "The batch cannot be created at this time.", "invalid_request")
+        pace = Pace.of(self.shop.seconds, faults.slow if hit else 1.0)
+        about = {"window": self.rules.window, "keeps_finished": self.keeps_finished, **about}
+        batch = FakeBatch(
+            number, batch_id, call.key, self.now, pace=pace, lines=lines, request=call.document, problems=tuple(problems), **about
+        )
+        batch.plan_work(Random(f"{batch.id} work"), faults.stragglers if hit else 0.0)  # noqa: S311 (no secret)
+        if hit and faults.bills_and_expires:
+            batch.never_ends, batch.keeps_finished = True, False
+        self.batches[batch.id] = batch
+        ids = tuple(line.custom_id for line in lines)
+        self.shop.books.created.append(SeenBatch(self.name, batch.id, batch.label, ids))
+        if hit and faults.lost_reply:
+            raise LostReplyError
+        return batch
+
+    def _admit(self, call: VendorCall) -> None:
+        rules = self.rules
+        while self._made and self._made[0] <= self.now - HOUR:
+            self._made.popleft()
+        if rules.creates is not None and len(self._made) >= rules.creates:
+            raise CallRefused(429, f"Rate limit reached: {rules.creates} batches an hour.", "rate_limit_exceeded")
+        under_way = [batch for batch in self.mine(call) if not batch.stage(self.now).over]
+        if rules.in_flight is not None and len(under_way) >= rules.in_flight:
+            raise CallRefused(429, f"Too many batches in progress: {rules.in_flight} are allowed.", "rate_limit_exceeded")
+        self._made.append(self.now)
+
+    def enqueued(self, call: VendorCall, model: str) -> int:
+        """Return the tokens of a model that wait in batches."""
+        under_way = (batch for batch in self.mine(call) if batch.model == model and not batch.stage(self.now).over and not batch.problems)
+        return sum(line.tokens for batch in under_way for line in batch.lines)
+
+    def too_much(self, lines: list[FakeLine], size: int) -> list[BatchProblem]:
+        """Return what of a batch is over the limits of count and size."""
+        found = []
+        if len(lines) > self.rules.lines:
+            found.append(BatchProblem("too_many_tasks", f"The number of requests in the batch exceeds the limit of {self.rules.lines}."))
+        if size > self.rules.size:
+            found.append(BatchProblem("file_too_large", f"The batch input file is larger than {self.rules.size} bytes."))
+        inputs = sum(len(texts_of(line.path, line.document)) for line in lines)
+        if self.rules.inputs is not None and inputs > self.rules.inputs:
+            found.append(
+                BatchProblem("too_many_inputs", f"The batch has {inputs} inputs, more than the {self.rules.inputs} that are allowed.")
+            )
+        return found
+
+    def results(self, batch: FakeBatch, rows: list[Any]) -> bytes:
+        """Return the lines of a results file, wrong as the faults have it; `rows` is their JSON, each with its id."""
+        faults = self.shop.faults if self.shop.faults.hits(batch.number) else BatchFaults()
+        kept = rows[faults.missing_ids :]
+        kept = [*kept, *kept[: faults.doubled_ids], *(self.foreign(row) for row in kept[: faults.foreign_ids])]
+        text = b"".join(orjson.dumps(row) + b"\n" for row in kept)
+        return text[: -(len(orjson.dumps(kept[-1])) // 2 + 1)] if faults.half_line and kept else text
+
+    def foreign(self, row: Any) -> Any:
+        """Return a row as of somebody else."""
+        return {**row, "custom_id": self.new_id("request-", 6)}
+
+    def hides_results(self, batch: Batch) -> bool:
+        """Tell whether the results cannot be had any more though the batch tells of them."""
+        return self.shop.faults.output_gone and self.shop.faults.hits(batch.number)
+
+    def strange_word(self, batch: Batch) -> str | None:
+        """Return the undocumented word for a batch under way, None where it has its own."""
+        if self.shop.faults.hits(batch.number) and not batch.stage(self.now).over and self.now >= batch.started:
+            return self.shop.faults.strange_state
+        return None
+
+
+def rows_of(content: bytes) -> Iterator[tuple[int, Any]]:
+    """Yield the rows of a JSONL file with their numbers, from 1; one that is no object is None."""
+    for number, text in enumerate(content.split(b"\n"), 1):
+        if not text.strip():
+            continue
+        try:
+            row = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            row = None
+        yield number, row if isinstance(row, dict) else None
