@@ -116,11 +116,11 @@ def failure(custom_id: str, status: int, document: Any) -> BatchReply:
     if not document:
         return BatchReply(custom_id, None, Reason.BAD_RESPONSE.value, "the line has neither a reply nor an error", again=True)
     verdict = classify(status or 500, {}, document if isinstance(document, dict | list) else {"message": document}, "")
-    words, again = printable(verdict.words, LONGEST_MESSAGE), not status or verdict.failure in _NOT_ABOUT_IT
-    if not status:
-        return BatchReply(custom_id, None, Reason.SERVER_ERROR.value, words, again)
-    filtered = not again and _FILTERED.search(str(document)) is not None
-    return BatchReply(custom_id, None, "filtered" if filtered else verdict.reason, words, again)
+    words = printable(verdict.words, LONGEST_MESSAGE)
+    if not status or verdict.failure in _NOT_ABOUT_IT:
+        return BatchReply(custom_id, None, Reason.SERVER_ERROR.value, words, again=True)
+    filtered = _FILTERED.search(str(document)) is not None
+    return BatchReply(custom_id, None, "filtered" if filtered else verdict.reason, words)
 
 
 def grpc_status(error: object) -> int:
