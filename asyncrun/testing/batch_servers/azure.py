@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from asyncrun.testing.batch_servers.calls import VendorCall, VendorReply
 from asyncrun.testing.batch_servers.desk import DAY, CallRefused, VendorTerms
 from asyncrun.testing.batch_servers.openai import OpenAIDesk
-from asyncrun.testing.batch_servers.schedule import BatchStage
+from asyncrun.testing.batch_servers.schedule import BatchStage, FakeBatch
 
 MOST_FILES = 500
 """Files of a resource that never expire; with an expiry 10,000 are allowed."""
@@ -51,7 +51,7 @@ class AzureDesk(OpenAIDesk):
         """Return Azure's word for a stage: its samples begin the first one with a capital."""
         return "Validating" if stage is BatchStage.VALIDATING else stage.value
 
-    def view(self, batch: Batch) -> dict[str, Any]:
+    def view(self, batch: FakeBatch) -> dict[str, Any]:
         """Return what is told of a batch: no counts before work has begun."""
         found = super().view(batch)
         found["endpoint"] = found["endpoint"].removeprefix("/v1")
@@ -59,6 +59,6 @@ class AzureDesk(OpenAIDesk):
             found["request_counts"] = None
         return found
 
-    def without_errors(self, batch: Batch) -> None:
+    def without_errors(self, batch: FakeBatch) -> None:
         """Write the file of errors that a clean run has, too: of 0 bytes."""
         self.write_file(batch, "error", b"")

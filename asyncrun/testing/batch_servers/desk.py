@@ -100,7 +100,7 @@ class VendorDesk:
         self._made: deque[float] = deque()
 
     def reply(self, call: VendorCall, *, known: bool) -> VendorReply | None:
-        """Return the reply to a call, None for a path that is none of the batch endpoint; `known` is whether its key is. Raises CallRefused."""
+        """Return the reply to a call, None for a path of no batch endpoint; `known` is whether its key is. Raises CallRefused."""
         steps = self.steps_of(call.parts)
         if steps is None:
             return None
@@ -262,11 +262,11 @@ class VendorDesk:
         """Return a row as of somebody else."""
         return {**row, "custom_id": self.new_id("request-", 6)}
 
-    def hides_results(self, batch: Batch) -> bool:
+    def hides_results(self, batch: FakeBatch) -> bool:
         """Tell whether the results cannot be had any more though the batch tells of them."""
         return self.shop.faults.output_gone and self.shop.faults.hits(batch.number)
 
-    def strange_word(self, batch: Batch) -> str | None:
+    def strange_word(self, batch: FakeBatch) -> str | None:
         """Return the undocumented word for a batch under way, None where it has its own."""
         if self.shop.faults.hits(batch.number) and not batch.stage(self.now).over and self.now >= batch.started:
             return self.shop.faults.strange_state

@@ -12,16 +12,15 @@ from asyncrun.short_help import ShortHelp
 
 @dataclass(frozen=True, slots=True)
 class BatchFaults(metaclass=ShortHelp):
-    """What goes wrong with batches; all of it may go wrong at once.
+    """What goes wrong with batches: with the `first` ones of each vendor, None: with all of them; all of it may go wrong at once.
 
     Attributes:
-        first: So many batches are hit, the first ones of each vendor; None: all of them.
         lost_reply: The batch is created, and the connection cut before a byte of the reply.
         refused: The file is taken, and the batch refused.
         unseen: So often a new batch is answered with 404 when it is asked for.
-        foreign_ids: So many replies stand in the results that nobody has asked for.
-        missing_ids: So many replies are missing there.
-        doubled_ids: So many replies stand there twice.
+        foreign_ids: So many replies stand in the results that nobody has asked for,
+        missing_ids: so many are missing there,
+        doubled_ids: so many stand there twice.
         half_line: The last line of the results is half a line.
         output_gone: The results cannot be had any more.
         strange_state: A word for the state of a batch under way that nobody has documented.

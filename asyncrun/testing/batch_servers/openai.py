@@ -149,7 +149,7 @@ class OpenAIDesk(FilesDesk):
             batch.cancelled = self.now
         return batch
 
-    def view(self, batch: Batch) -> dict[str, Any]:
+    def view(self, batch: FakeBatch) -> dict[str, Any]:
         """Return what is told of a batch."""
         stage, moments = batch.stage(self.now), self.moments(batch)
         if stage.over:
@@ -187,7 +187,7 @@ class OpenAIDesk(FilesDesk):
         """Return a moment as the vendor writes it."""
         return whole(moment)
 
-    def moments(self, batch: Batch) -> dict[str, float]:
+    def moments(self, batch: FakeBatch) -> dict[str, float]:
         """Return when the batch came to each stage that it has come to."""
         stage = batch.stage(self.now)
         found = {} if batch.problems else {"in_progress_at": batch.started}
@@ -199,7 +199,7 @@ class OpenAIDesk(FilesDesk):
             found[f"{stage.value}_at"] = batch.ended
         return {name: moment for name, moment in found.items() if moment <= self.now}
 
-    def write_files(self, batch: Batch) -> None:
+    def write_files(self, batch: FakeBatch) -> None:
         """Write what came of a batch that is over, once."""
         if batch.files or batch.problems:
             return
@@ -213,7 +213,7 @@ class OpenAIDesk(FilesDesk):
         else:
             self.without_errors(batch)
 
-    def without_errors(self, batch: Batch) -> None:
+    def without_errors(self, batch: FakeBatch) -> None:
         """Say that there is no file of errors: some have been seen to have the empty word for its id (tobert/kaibo#93)."""
         if batch.number % 2:
             batch.files["error"] = ""
@@ -234,7 +234,7 @@ class OpenAIDesk(FilesDesk):
             return {**about, "response": response, "error": None}
         return {**about, "response": None, "error": self.left_over(batch)}
 
-    def left_over(self, batch: Batch) -> dict[str, str]:
+    def left_over(self, batch: FakeBatch) -> dict[str, str]:
         """Return why a line has no answer."""
         if batch.cancelled is None:
             return {"code": "batch_expired", "message": "This request could not be executed before the completion window expired."}
@@ -247,7 +247,7 @@ def problem_view(problem: BatchProblem) -> dict[str, Any]:
 
 
 def check_metadata(metadata: object) -> None:
-    """Check the metadata of a batch: 16 pairs, 64 and 512 characters (openai-python, `types/batch_create_params.py`). Raises CallRefused."""
+    """Check metadata: 16 pairs, 64 and 512 characters (openai-python, `types/batch_create_params.py`). Raises CallRefused."""
     if metadata is None:
         return
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
