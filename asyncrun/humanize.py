@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import floor, log10
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
 YEAR = 365 * 24 * 3600.0
 
@@ -27,13 +31,27 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h {whole % 3600 // 60:02}m"
 
 
+def local_time(moment: float, now: float, zone: tzinfo | None = None) -> str:
+    """Return a moment (seconds since 1970) as a clock shows it, with its date where that is not the day of `now`.
+
+    >>> from datetime import UTC
+    >>> local_time(21_600.0, 0.0, UTC), local_time(100_000.0, 0.0, UTC)
+    ('06:00', '1970-01-02 03:46')
+    """
+    from datetime import datetime
+
+    told = datetime.fromtimestamp(moment, zone)
+    same = told.date() == datetime.fromtimestamp(now, zone).date()
+    return f"{told:%H:%M}" if same else f"{told:%Y-%m-%d %H:%M}"
+
+
 def counted(number: int, word: str) -> str:
     """Return a number with its word, which takes an s unless there is one.
 
-    >>> counted(1, "item"), counted(1200, "item")
-    ('1 item', '1,200 items')
+    >>> counted(1, "item"), counted(1200, "item"), counted(2, "batch")
+    ('1 item', '1,200 items', '2 batches')
     """
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
+    return f"{number:,} {word}{'' if number == 1 else 'es' if word.endswith('ch') else 's'}"
 
 
 def dollars(amount: float) -> str:

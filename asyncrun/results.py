@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from typing import Literal
 
 from asyncrun.failure_groups import FailureGroup, FailureGroups
 from asyncrun.records import ItemFailure
@@ -45,11 +46,21 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryOffer:
+    """What a job costs in USD and takes in seconds if it is delivered in one way; None when unknown."""
+
+    cost: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobPlan:
     """What a run of one job would do; nothing was sent to know it. `seconds`, `cost` and `disk` (bytes) are None when unknown.
 
     `exact` says whether `tokens` are counted and not estimated, `bound_by` which limit `seconds` follow from, `rebuild` whether documents
-    go into a new generation of their collection, beside the one that is asked.
+    go into a new generation of their collection, beside the one that is asked. `delivery` is `batch` where its requests wait in batches of
+    the provider: `cost` is then theirs and `seconds` the most that they take; `online` and `batch` are what both ways offer, None where
+    there is one way.
     """
 
     name: str
@@ -69,6 +80,9 @@ class JobPlan:
     disk: int | None = None
     exact: bool = False
     rebuild: bool = False
+    delivery: Literal["online", "batch"] = "online"
+    online: DeliveryOffer | None = None
+    batch: DeliveryOffer | None = None
     notes: tuple[str, ...] = ()
 
     def noted(self, *notes: str) -> JobPlan:

@@ -26,7 +26,7 @@ from asyncrun.ledger.spaces import SpaceReference
 from asyncrun.records import InputType
 
 if TYPE_CHECKING:
-    from asyncrun.batches.interface import BatchEndpoint
+    from asyncrun.batches.interface import BatchEndpoint, BatchTerms, Purpose
     from asyncrun.llms.interface import Llm
     from asyncrun.ports import Executor
 
@@ -167,6 +167,14 @@ class ModelBuilder:
             rng=self.limits.rng,
         )
         return endpoint
+
+    def batch_terms(self, config: ModelConfig) -> BatchTerms | None:
+        """Return what a model's provider takes in a batch, and its price, None where it has no batch endpoint; needs no key. Blocks."""
+        if config.provider not in registry.BUILT_IN["batches"]:
+            return None
+        purpose: Purpose = "chat" if isinstance(config, LlmConfig) else "embeddings"
+        terms: BatchTerms = registry.load("batches", config.provider).terms_for(purpose)
+        return terms
 
     async def renew_connections(self) -> None:
         """Have new requests make new connections, as after the machine was suspended."""

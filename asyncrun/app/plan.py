@@ -12,10 +12,13 @@ from asyncrun.app.inspection import open_builder, until_interrupted
 from asyncrun.app.job_checks import check_jobs, outputs_read
 from asyncrun.app.request import Request
 from asyncrun.errors import AsyncrunError, TryLaterError
-from asyncrun.jobfile.jobs import Job
+from asyncrun.jobfile.checks import delivered_model
+from asyncrun.jobfile.jobs import Job, setting_of
+from asyncrun.jobfile.sections import LlmConfig
 from asyncrun.jobs.interface import find_kind
 from asyncrun.ports import JobRun
 from asyncrun.results import JobPlan
+from asyncrun.state_folder import LEDGER
 
 
 def plan_jobs(request: Request) -> list[JobPlan]:
@@ -36,6 +39,7 @@ async def _plan_all(jobs: Sequence[Job], builder: JobBuilder) -> list[JobPlan]:
         try:
             run = await asyncio.to_thread(_open, job, builder)
             plan = _unknown(job, writers[job.name]) if job.name in writers else await run.plan()
+            plan = await asyncio.to_thread(_with_delivery, plan, job, builder)
         except AsyncrunError as error:
             if error.place is None and not isinstance(error, TryLaterError):
                 error.message = f"job {job.name}: {error.message}"
@@ -45,6 +49,25 @@ async def _plan_all(jobs: Sequence[Job], builder: JobBuilder) -> list[JobPlan]:
     # They are about the run, and no single job.
     told = [*_shard_notes(jobs, builder), *(f"a run is refused: {mistake}" for mistake in builder.job_file.keyless)]
     return [plan.noted(*told) for plan in plans[:1]] + plans[1:]
+
+
+def _with_delivery(plan: JobPlan, job: Job, builder: JobBuilder) -> JobPlan:
+    """Return the plan with what batches of the provider cost and take, where it has such and they are meant for this job. Blocks."""
+    from asyncrun.jobs.delivery.deadline import due_at
+    from asyncrun.jobs.delivery.plan import PlannedDelivery, mixed_notes, with_delivery
+    from asyncrun.ledger.provider_batches import all_provider_batches
+
+    model = delivered_model(job)
+    terms = builder.models.batch_terms(model) if job.declared and setting_of(job, "llm") in (None, model) else None
+    if terms is None:
+        llm: LlmConfig | None = setting_of(job, "llm") if job.declared else None
+        return plan if llm is None else plan.noted(*mixed_notes(questions=model.delivery == "batch", answers=llm.delivery == "batch"))
+    now, job_id = builder.clock.now(), builder.job_id(job)
+    waiting = [each for each in all_provider_batches(builder.ledger.folder / LEDGER) if each.job == job_id and each.state.open]
+    deadline = setting_of(job, "deadline")
+    due = None if deadline is None else due_at(deadline, min((each.created for each in waiting), default=now))
+    online = setting_of(job, "stragglers") == "online"
+    return with_delivery(plan, PlannedDelivery(model.provider, terms, model.delivery == "batch", due, online, waiting), now)
 
 
 def _shard_notes(jobs: Sequence[Job], builder: JobBuilder) -> list[str]:

@@ -78,9 +78,10 @@ class HttpBatchEndpoint(ABC):
         self.host = self.exchange.endpoint.host
         self.terms = self.terms_for(purpose)
 
+    @staticmethod
     @abstractmethod
-    def terms_for(self, purpose: Purpose) -> BatchTerms:
-        """Return what the provider takes."""
+    def terms_for(purpose: Purpose) -> BatchTerms:
+        """Return what the provider takes; needs no key."""
 
     @abstractmethod
     def read(self, document: Any) -> ProviderBatch | None:

@@ -48,7 +48,8 @@ class AnthropicBatches(HttpBatchEndpoint):
     vendor: ClassVar[Vendor] = vendors.ANTHROPIC
     online_paths: ClassVar[tuple[str, ...]] = ("/messages",)
 
-    def terms_for(self, purpose: Purpose) -> BatchTerms:
+    @staticmethod
+    def terms_for(purpose: Purpose) -> BatchTerms:
         """Return what Anthropic takes: 100,000 requests, 256 MB; replies are there for 29 days from the creation on."""
         if purpose != "chat":
             raise ArgumentError("Anthropic has no embeddings")

@@ -38,7 +38,8 @@ class GeminiBatches(HttpBatchEndpoint):
     online_paths: ClassVar[tuple[str, ...]] = (*HttpBatchEndpoint.online_paths, "/openai")
     newest_first: ClassVar[bool] = False
 
-    def terms_for(self, purpose: Purpose) -> BatchTerms:
+    @staticmethod
+    def terms_for(purpose: Purpose) -> BatchTerms:
         """Return what Gemini takes: files of 2 GB; the number of lines is not told, and as all is lost that is late, 50,000 are enough."""
         return BatchTerms(
             requests=50_000,

@@ -27,7 +27,8 @@ class MistralBatches(HttpBatchEndpoint):
 
     vendor: ClassVar[Vendor] = vendors.MISTRAL
 
-    def terms_for(self, _: Purpose) -> BatchTerms:
+    @staticmethod
+    def terms_for(_: Purpose) -> BatchTerms:
         """Return what Mistral takes: a million requests that wait, files of 512 MB; what is done is kept without an end."""
         return BatchTerms(requests=1_000_000, size=int(FILES), window=DAY)
 

@@ -28,7 +28,8 @@ class OpenAIBatches(HttpBatchEndpoint):
     vendor: ClassVar[Vendor] = vendors.OPENAI
     window: ClassVar[str] = "24h"
 
-    def terms_for(self, purpose: Purpose) -> BatchTerms:
+    @staticmethod
+    def terms_for(purpose: Purpose) -> BatchTerms:
         """Return what OpenAI takes: 50,000 lines, 200 MB, 50,000 texts; files live 30 days."""
         inputs = 50_000 if purpose == "embeddings" else None
         return BatchTerms(requests=50_000, size=int(200e6 * MARGIN), inputs=inputs, kept=30 * DAY)
@@ -131,7 +132,8 @@ class AzureBatches(OpenAIBatches):
 
     vendor: ClassVar[Vendor] = vendors.AZURE
 
-    def terms_for(self, purpose: Purpose) -> BatchTerms:
+    @staticmethod
+    def terms_for(purpose: Purpose) -> BatchTerms:
         """Return what Azure takes: 100,000 lines, 200 MB."""
         return BatchTerms(requests=100_000, size=int(200e6 * MARGIN))
 
@@ -159,7 +161,8 @@ class VoyageBatches(OpenAIBatches):
     vendor: ClassVar[Vendor] = vendors.VOYAGE
     window: ClassVar[str] = "12h"
 
-    def terms_for(self, purpose: Purpose) -> BatchTerms:
+    @staticmethod
+    def terms_for(purpose: Purpose) -> BatchTerms:
         """Return what Voyage takes: 100,000 texts, 1,000 of them a line; files expire about a month on."""
         return BatchTerms(
             requests=100_000,

@@ -9,7 +9,7 @@ from asyncrun.jobfile.entries import JobEntry, Parts
 from asyncrun.jobfile.field_types import Model
 from asyncrun.jobfile.input_checks import check_reading, input_path
 from asyncrun.jobfile.input_output import LLAMA_INDEX
-from asyncrun.jobfile.jobs import Chunking, setting_of
+from asyncrun.jobfile.jobs import Chunking, Job, setting_of
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.output_checks import check_format
 from asyncrun.jobfile.sections import (
@@ -31,8 +31,6 @@ MODEL_NEEDED = frozenset(
     | {"vllm", "llamacpp", "infinity", "lmstudio", "litellm"}
 )
 """The providers that cannot be asked without the name of a model; the others have one to go by, or serve one alone."""
-BATCH_PROVIDERS = ("anthropic", "azure", "gemini", "mistral", "openai", "voyage")
-"""The providers that have a batch endpoint."""
 LOCAL_KEYS = frozenset({"provider", "model", "dimensions", "document_prefix", "query_prefix", "space", "batch", "on_too_long", "on_empty"})
 """The keys that the provider local looks at: nobody is asked, so there is no address, no key, no limit and no price."""
 STORE_KEYS = {
@@ -156,25 +154,31 @@ def check_budgets(entries: Sequence[JobEntry], findings: Findings) -> None:
 def check_delivery(entries: Sequence[JobEntry], findings: Findings) -> None:
     """A deadline, or a word on stragglers, belongs to a model that is asked by batches; defaults may hold one for such jobs."""
     for entry in entries:
-        models = (setting_of(entry.job, "embedder"), setting_of(entry.job, "llm"))
         unclear = any(findings.knows((*path, "delivery")) for path in (*entry.parts, entry.path("embedder"), entry.path("llm")))
-        if unclear or any(model is not None and model.delivery == "batch" for model in models):
+        if entry.job is None or unclear or (model := delivered_model(entry.job)).delivery == "batch":
             continue
         for key in ("deadline", "stragglers"):
-            stated = entry.job is not None and key in entry.job.model_fields_set and setting_of(entry.job, key) is not None
+            stated = key in entry.job.model_fields_set and setting_of(entry.job, key) is not None
             if stated and key not in entry.inherited:
-                what = "no model of this job is asked by batches"
-                findings.add(entry.path(key), what, f"delivery: batch at its embedder or llm, or no {key}", key=True)
+                word = "llm" if isinstance(model, LlmConfig) else "embedder"
+                findings.add(
+                    entry.path(key), "its requests do not wait in batches", f"delivery: batch at its {word}, or no {key}", key=True
+                )
+
+
+def delivered_model(job: Job) -> EmbedderConfig | LlmConfig:
+    """Return the model whose requests can wait in batches: the one that answers each row; else, and where it answers hits, the embedder."""
+    llm: LlmConfig | None = None if job.rows_hold_hits else setting_of(job, "llm")
+    return job.embedder if llm is None else llm
 
 
 def _check_endpoint_of_batches(model: ModelConfig, path: KeyPath, findings: Findings) -> None:
     where = (*path, "delivery")
     if model.delivery != "batch" or model.provider == "local" or findings.knows(where):
         return
-    if model.provider not in BATCH_PROVIDERS:
-        findings.add(
-            where, f"the provider {model.provider} has no batch endpoint", f"online, or a provider of {', '.join(BATCH_PROVIDERS)}"
-        )
+    if model.provider not in BUILT_IN["batches"]:
+        others = ", ".join(sorted(BUILT_IN["batches"]))
+        findings.add(where, f"the provider {model.provider} has no batch endpoint", f"online, or one of the providers {others}")
     elif model.endpoints:
         findings.add(where, "a batch goes to one endpoint", "online, or base_url instead of endpoints")
 

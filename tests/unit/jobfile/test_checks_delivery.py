@@ -82,7 +82,7 @@ def test_an_embedder_in_place_and_another_address_are_checked_alike(load, mistak
 def test_a_word_on_batches_needs_a_model_that_is_asked_by_them(mistakes, load, key):
     online = "provider: openai, model: m"
     (line,) = mistakes(FILE.format(embedder=online, keys=f", {key}"))
-    assert f"jobs[0].{key.partition(':')[0]}: no model of this job is asked by batches; allowed: delivery: batch at its embedder" in line
+    assert f"jobs[0].{key.partition(':')[0]}: its requests do not wait in batches; allowed: delivery: batch at its embedder" in line
     inherited = FILE.format(embedder=online, keys="") + f"defaults: {{{key}}}"
     assert len(load(inherited).jobs) == 1
 

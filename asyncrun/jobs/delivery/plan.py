@@ -1,0 +1,95 @@
+"""What a job costs and takes by batches and online, as a plan says it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from asyncrun.batches.interface import BatchTerms
+from asyncrun.humanize import counted, dollars, duration, local_time
+from asyncrun.jobs.delivery.deadline import Step, choose
+from asyncrun.ledger.provider_batches import BatchRecord
+from asyncrun.results import DeliveryOffer, JobPlan
+
+WORTH_TELLING = 1.0
+"""USD that batches save at least where a plan of an online job speaks of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDelivery:
+    """How a job is delivered, as far as a plan needs it.
+
+    Attributes:
+        provider: Who is asked.
+        terms: Those of its batch endpoint.
+        batch: Whether the job file says so.
+        due: Seconds since 1970 of its deadline, None without one.
+        online_stragglers: Whether what a batch leaves is sent online at once.
+        waiting: Its batches that lie there now.
+    """
+
+    provider: str
+    terms: BatchTerms
+    batch: bool
+    due: float | None = None
+    online_stragglers: bool = False
+    waiting: Sequence[BatchRecord] = ()
+
+
+def mixed_notes(*, questions: bool, answers: bool) -> Iterator[str]:
+    """Yield what there is to say of a job that answers hits: `questions` and `answers` tell of which the file says `delivery: batch`."""
+    if questions:
+        yield "its questions wait in batches for less than the cost says; its answers are asked online"
+    if answers:
+        yield "its answers are asked online: an answer needs its hits first; `delivery: batch` of an llm is for generate jobs"
+
+
+def with_delivery(plan: JobPlan, delivery: PlannedDelivery, now: float) -> JobPlan:
+    """Return a plan, made as if all went online, with both prices and times in it, and those of the chosen way as its own.
+
+    >>> terms = BatchTerms(requests=50_000, size=200_000_000)
+    >>> plan = JobPlan("notes", "embed", 9, new=9, requests=1, tokens=500_000, cost=0.01, seconds=0.5)
+    >>> planned = with_delivery(plan, PlannedDelivery("openai", terms, batch=True), now=0.0)
+    >>> planned.delivery, planned.cost, planned.seconds, planned.online
+    ('batch', 0.005, 86400.0, DeliveryOffer(cost=0.01, seconds=0.5))
+    """
+    terms = delivery.terms
+    online = DeliveryOffer(plan.cost, plan.seconds)
+    batch = DeliveryOffer(None if plan.cost is None else plan.cost * terms.price, terms.window if plan.requests else 0.0)
+    plan = replace(plan, online=online, batch=batch)
+    if not delivery.batch:
+        saved = (online.cost or 0.0) - (batch.cost or 0.0)
+        return replace(plan, notes=(*plan.notes, _cheaper(batch, terms))) if saved >= WORTH_TELLING else plan
+    choice = choose(now, delivery.due, window=terms.window, rest=plan.seconds, waiting=bool(delivery.waiting))
+    notes = tuple(_notes(plan, delivery, choice.until, now))
+    if choice.step is Step.ONLINE:
+        late = f"too little time is left for a batch until {local_time(delivery.due or now, now)}: all that is not done is sent online"
+        return replace(plan, notes=(*plan.notes, late))
+    latest = terms.window if choice.until is None else min(terms.window, (delivery.due or choice.until) - now)
+    seconds = latest if plan.requests else plan.seconds
+    return replace(plan, delivery="batch", cost=batch.cost, seconds=seconds, bound_by=None, notes=(*plan.notes, *notes))
+
+
+def _cheaper(batch: DeliveryOffer, terms: BatchTerms) -> str:
+    return f"with `delivery: batch` it costs ~{dollars(batch.cost or 0.0)} and takes {_window(terms)}"
+
+
+def _window(terms: BatchTerms) -> str:
+    return f"up to {terms.window / 3600:g} h"
+
+
+def _notes(plan: JobPlan, delivery: PlannedDelivery, until: float | None, now: float) -> Iterator[str]:
+    online = plan.online or DeliveryOffer()
+    if plan.requests:
+        price = "the price is not known" if online.cost is None else f"~{dollars(online.cost)} online"
+        time = "" if online.seconds is None else f" in ~{duration(online.seconds)} at the limits"
+        yield f"batches of {delivery.provider} cost {delivery.terms.price:g} of the price and take {_window(delivery.terms)}: {price}{time}"
+    if until is not None:
+        yield f"batches are waited for until {local_time(until, now)}; what is left then is sent online, at the full price"
+    elif delivery.online_stragglers and plan.requests:
+        yield "what a batch leaves is sent online, at the full price"
+    if delivery.waiting:
+        requests = sum(record.requests for record in delivery.waiting)
+        since = local_time(min(record.created for record in delivery.waiting), now)
+        what = f"{counted(len(delivery.waiting), 'batch')} of {counted(requests, 'request')}"
+        yield f"{what} at {delivery.provider} since {since}: collected, and not sent again"

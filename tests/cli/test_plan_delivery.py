@@ -1,0 +1,60 @@
+"""`asyncrun plan` of a job in batches: it sends nothing, needs no key, and shows both prices and times."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .conftest import Command
+
+
+def write(folder: Path, *, more: str = "", **embedder: object) -> None:
+    (folder / "notes.jsonl").write_text("".join(json.dumps({"id": str(n), "text": f"text number {n}"}) + "\n" for n in range(1000)))
+    model = {"provider": "openai", "model": "m", "price_per_million_tokens": 1000.0, "limits": {"tokens_per_minute": 1000}, **embedder}
+    (folder / "jobs.yaml").write_text(
+        f"embedders: {{x: {json.dumps(model)}}}\n"
+        f"jobs: [{{name: notes, kind: embed, input: notes.jsonl, output: out.jsonl, embedder: x{more}}}]\n"
+    )
+
+
+def test_the_table_and_the_document_have_both_ways(asyncrun: Command, tmp_path: Path) -> None:
+    write(tmp_path, delivery="batch", more=", stragglers: online")
+    [plan] = asyncrun("plan", "--json").documents[0]["jobs"]
+    assert plan["delivery"] == "batch"
+    assert plan["cost"] == plan["batch"]["cost"] == plan["online"]["cost"] / 2
+    assert plan["seconds"] == plan["batch"]["seconds"] == 86_400
+    assert plan["online"]["seconds"] > 100
+    shown = asyncrun("plan").out
+    assert "batches of openai cost 0.5 of the price and take up to 24 h" in shown
+    assert "what a batch leaves is sent online, at the full price" in shown
+
+
+def test_an_online_job_of_such_a_provider_is_told_what_it_could_save(asyncrun: Command, tmp_path: Path) -> None:
+    write(tmp_path)
+    [plan] = asyncrun("plan", "--json").documents[0]["jobs"]
+    assert plan["delivery"] == "online"
+    assert plan["cost"] == plan["online"]["cost"] == 2 * plan["batch"]["cost"]
+    assert "with `delivery: batch` it costs" in asyncrun("plan").out
+
+
+def test_a_provider_without_a_batch_endpoint_has_one_way(asyncrun: Command, tmp_path: Path) -> None:
+    write(tmp_path, provider="cohere")
+    [plan] = asyncrun("plan", "--json").documents[0]["jobs"]
+    assert (plan["online"], plan["batch"]) == (None, None)
+
+
+def test_a_query_job_says_which_half_of_it_waits(asyncrun: Command, tmp_path: Path) -> None:
+    (tmp_path / "jobs.yaml").write_text(
+        "llms: {m: {provider: openai, model: m, delivery: batch}}\n"
+        "jobs:\n- {name: fill, kind: ingest, input: {items: [x]}}\n"
+        "- {name: ask, kind: query, input: {items: [who?]}, needs: [fill], output: o.jsonl, llm: m}\n"
+    )
+    assert "ask: its answers are asked online: an answer needs its hits first" in asyncrun("plan").out
+
+
+def test_validate_tells_all_that_is_wrong_at_once(asyncrun: Command, tmp_path: Path) -> None:
+    write(tmp_path, provider="jina", delivery="batch", more=", deadline: noon")
+    answer = asyncrun("validate")
+    assert answer.code == 2
+    assert "the provider jina has no batch endpoint" in answer.err
+    assert "jobs[0].deadline: " in answer.err
