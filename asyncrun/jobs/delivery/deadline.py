@@ -30,7 +30,7 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class NextStep:
     """What is done now, and until when (seconds since 1970; None: without an end)."""
 
     step: Step
@@ -66,7 +66,7 @@ def last_moment(due: float, rest: float | None) -> float:
     return due - CANCELLING - (UNKNOWN_REST if rest is None else MARGIN * rest)
 
 
-def choose(now: float, due: float | None, *, window: float, rest: float | None, waiting: bool) -> Choice:
+def choose(now: float, due: float | None, *, window: float, rest: float | None, waiting: bool) -> NextStep:
     """Return what is done now.
 
     Args:
@@ -77,15 +77,15 @@ def choose(now: float, due: float | None, *, window: float, rest: float | None, 
         waiting: Whether something lies at the provider.
 
     >>> choose(0.0, None, window=86400.0, rest=60.0, waiting=False)
-    Choice(step=<Step.SUBMIT: 'submit'>, until=None)
+    NextStep(step=<Step.SUBMIT: 'submit'>, until=None)
     >>> choose(0.0, 600.0, window=86400.0, rest=60.0, waiting=True).step
     <Step.ONLINE: 'online'>
     """
     if due is None:
-        return Choice(Step.SUBMIT)
+        return NextStep(Step.SUBMIT)
     last = last_moment(due, rest)
     if now >= last:
-        return Choice(Step.ONLINE)
+        return NextStep(Step.ONLINE)
     if last - now >= window / WORTH:
-        return Choice(Step.SUBMIT, last)
-    return Choice(Step.WAIT, last) if waiting else Choice(Step.ONLINE)
+        return NextStep(Step.SUBMIT, last)
+    return NextStep(Step.WAIT, last) if waiting else NextStep(Step.ONLINE)

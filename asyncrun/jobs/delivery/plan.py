@@ -60,12 +60,12 @@ def with_delivery(plan: JobPlan, delivery: PlannedDelivery, now: float) -> JobPl
     if not delivery.batch:
         saved = (online.cost or 0.0) - (batch.cost or 0.0)
         return replace(plan, notes=(*plan.notes, _cheaper(batch, terms))) if saved >= WORTH_TELLING else plan
-    choice = choose(now, delivery.due, window=terms.window, rest=plan.seconds, waiting=bool(delivery.waiting))
-    notes = tuple(_notes(plan, delivery, choice.until, now))
-    if choice.step is Step.ONLINE:
+    next_step = choose(now, delivery.due, window=terms.window, rest=plan.seconds, waiting=bool(delivery.waiting))
+    notes = tuple(_notes(plan, delivery, next_step.until, now))
+    if next_step.step is Step.ONLINE:
         late = f"too little time is left for a batch until {local_time(delivery.due or now, now)}: all that is not done is sent online"
         return replace(plan, notes=(*plan.notes, late))
-    latest = terms.window if choice.until is None else min(terms.window, (delivery.due or choice.until) - now)
+    latest = terms.window if next_step.until is None else min(terms.window, (delivery.due or next_step.until) - now)
     seconds = latest if plan.requests else plan.seconds
     return replace(plan, delivery="batch", cost=batch.cost, seconds=seconds, bound_by=None, notes=(*plan.notes, *notes))
 
