@@ -131,7 +131,10 @@ class BatchEndpoint(Protocol, metaclass=ShortHelpProtocol):
     terms: BatchTerms
 
     async def upload(self, requests: Iterable[BatchRequest], tag: str) -> str | None:
-        """Hand the requests over; returns the id of the file there, None for a vendor that takes them with `create`. Blocks no loop."""
+        """Hand the requests over; returns the id of the file there, None for a vendor that takes them with `create`.
+
+        Blocks no loop: the requests are taken one by one in another thread.
+        """
 
     async def create(self, requests: Iterable[BatchRequest], file: str | None, tag: str) -> ProviderBatch | Refusal | None:
         """Submit a batch of what was uploaded, and return it, or why the provider does not take it.

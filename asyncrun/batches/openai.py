@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Any, ClassVar
 
@@ -54,7 +55,7 @@ class OpenAIBatches(HttpBatchEndpoint):
             "endpoint": self.line_url,
             "completion_window": self.window,
             "metadata": {TAG_KEY: tag},
-            **self.request_params(requests),
+            **await asyncio.to_thread(self.request_params, requests),
         }
         return await self.submitted(self.at(self.batches_path()), body)
 
