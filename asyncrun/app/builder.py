@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from asyncrun import registry
 from asyncrun.aio.stop import StopRequest
-from asyncrun.app.model_builder import ModelBuilder, SharedLimits
+from asyncrun.app.model_builder import ModelBuilder, SharedLimits, model_identity
 from asyncrun.app.request import Request
 from asyncrun.callbacks.base import CallbackManager
 from asyncrun.clock import Clock, SystemClock
@@ -22,7 +22,7 @@ from asyncrun.errors import StorageError, os_words
 from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.jobfile.input_output import InputConfig, OutputConfig
 from asyncrun.jobfile.job_file import JobFile
-from asyncrun.jobfile.jobs import Chunking, Job
+from asyncrun.jobfile.jobs import Chunking, Job, setting_of
 from asyncrun.jobfile.sections import ExecutorConfig, LlmConfig, StoreConfig
 from asyncrun.jobs.budget import JobBudget, RunBudget
 from asyncrun.jobs.context import JobContext
@@ -42,8 +42,10 @@ from asyncrun.state_folder import job_file_id
 from asyncrun.writers.interface import companions, open_writer
 
 if TYPE_CHECKING:
+    from asyncrun.batches.interface import BatchEndpoint
     from asyncrun.chunkers.interface import Chunker
     from asyncrun.executors.watched import WatchedExecutor
+    from asyncrun.jobs.delivery.work import Delivery
     from asyncrun.llms.interface import Llm
     from asyncrun.readers.loaded_records import LoadedRecords
     from asyncrun.readers.read_ahead import ParserSource
@@ -84,6 +86,7 @@ class JobBuilder:
     _deadline: float | None = None
     _run_budget: RunBudget | None = None
     _stores: list[VectorStore] = field(default_factory=list)
+    _batch_endpoints: dict[str, BatchEndpoint] = field(default_factory=dict)
     _loaded: dict[str, LoadedRecords] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -148,6 +151,8 @@ class JobBuilder:
     async def aclose(self) -> None:
         """Close everything that was opened."""
         await self.models.aclose()
+        for endpoint in self._batch_endpoints.values():
+            await endpoint.aclose()
         if self._own_executor is not None:
             await self._own_executor.aclose()
         for store in self._stores:
@@ -278,7 +283,25 @@ class JobBuilder:
             options=self.options,
             executor=self.executor,
             redact=self.redact,
+            delivery=self._delivery(job),
         )
+
+    def _delivery(self, job: Job) -> Callable[[], Delivery] | None:
+        """Return what opens where the batches of a job go, None where its model is asked online."""
+        model = setting_of(job, job.asks_by_batches)
+        if model is None or model.delivery != "batch":
+            return None
+
+        def opened() -> Delivery:
+            from asyncrun.jobs.delivery.work import Delivery
+
+            identity = model_identity(model)
+            if identity not in self._batch_endpoints:
+                self._batch_endpoints[identity] = self.models.batch_endpoint(model)
+            deadline = setting_of(job, "deadline")
+            return Delivery(self._batch_endpoints[identity], self.models.limits.rng, setting_of(job, "stragglers"), deadline)
+
+        return opened
 
     def _budget(self, job: Job) -> JobBudget | None:
         shards, stated = self.shards, job.budget

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Unpack
+from typing import Any, Unpack
 
 import orjson
 
@@ -19,11 +19,11 @@ from asyncrun.embedders.reply_checks import Expected, ProvenReply, ReplyCheck
 from asyncrun.embedders.request_splitter import FIRST_ITEMS, Capacity, Part, Splitter
 from asyncrun.embedders.same_model import AnsweringModel
 from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
-from asyncrun.endpoints.replies import CallAnswer, CallFailure, RepeatedRefusals
+from asyncrun.endpoints.replies import CallAnswer, CallFailure, DecodedReply, RepeatedRefusals
 from asyncrun.packing import BatchLimits, TokensPerByte, byte_size
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Embedded, EmbedFailure, InputType, Space
-from asyncrun.usage import cost_of
+from asyncrun.usage import Usage, cost_of
 
 logger = logging.getLogger(__name__)
 
@@ -179,6 +179,24 @@ class HttpEmbedder(BaseEmbedding):
         return replace(merge_outcomes(outcomes), error=error)
 
     _embed = embed_as_is
+
+    def request_body(self, texts: Sequence[str], input_type: InputType) -> dict[str, Any]:
+        """Return the JSON of the request for texts, as online: prefix included, nothing cut."""
+        prefix = self.prefix(input_type)
+        return self._dialect.write([prefix + text for text in texts], input_type)
+
+    def read_reply(self, count: int, document: Any, input_type: InputType) -> Embedded:
+        """Return what a reply to so many texts holds, its vectors proven as online. Raises BadReplyError where it holds none."""
+        # What was sent is not known any more: what its usage says of texts that were cut is not looked at.
+        check = ReplyCheck(self._dialect, [""] * count, replace(self._expected, whole=False), self._dimensions, proven=True)
+        reply = check(DecodedReply(document, None))
+        usage = Usage(requests=1, tokens=reply.tokens or 0, cost=self._cost(reply, reply.tokens))
+        if (error := self._answering_model.mismatch(reply.model, self.endpoint)) is not None:
+            return no_vectors((), usage, error=error)
+        self._warn_once(reply.warnings)
+        self._dimensions, proof = reply.proof.dimensions, reply.proof
+        failures = tuple(EmbedFailure(index, "bad_vector", sentence) for index, sentence in proof.rejected.items())
+        return Embedded(proof.vectors, proof.positions, failures, usage=usage, model=reply.model)
 
     def _with_too_many_characters(self, texts: Sequence[str]) -> dict[int, EmbedFailure]:
         most = self._service.max_characters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -90,6 +90,22 @@ class Embedder(Protocol):
 
     async def aclose(self) -> None:
         """Close connections and threads; may be called twice."""
+
+
+@runtime_checkable
+class BatchEmbedder(Embedder, Protocol):
+    """An embedder whose requests may be sent by somebody else, and whose replies may come later: those behind HTTP."""
+
+    on_too_long: TooLong
+
+    def request_body(self, texts: Sequence[str], input_type: InputType) -> dict[str, Any]:
+        """Return the JSON of the request for texts, as online: prefix included, nothing cut."""
+
+    def read_reply(self, count: int, document: Any, input_type: InputType) -> Embedded:
+        """Return what a reply to so many texts holds, its vectors proven as online. Raises BadReplyError where it holds none.
+
+        A reply of another model than the one that answers is the outcome's `error`.
+        """
 
 
 def no_vectors(

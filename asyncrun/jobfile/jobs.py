@@ -184,6 +184,8 @@ class Job(Model):
     """Whether its rows are those of its questions, each with its hits."""
     rows_hold_vectors: ClassVar[bool] = False
     """Whether its rows are those of its items, each with its vector."""
+    asks_by_batches: ClassVar[str] = "embedder"
+    """The key of the model whose requests go into batches where it says `delivery: batch`."""
 
     name: Name
     kind: str

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import math
+import sys
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -60,12 +62,7 @@ class JobBudget:
         A call that ends with an answer about the endpoint has used nothing. A kill or a cancellation leaves what was reserved, since the
         server may have done the work.
         """
-        if refusal := self._refusal(expected):
-            reason, reached = refusal
-            if reached is not None:
-                await self.account.stop(reached)
-            raise BudgetError(reason)
-        await self._add(expected)
+        await self.take(expected)
         reservation = ReservedAmount(expected)
         try:
             yield reservation
@@ -74,6 +71,37 @@ class JobBudget:
             raise
         if reservation.actual is not None:
             await self._add(reservation.actual - expected)
+
+    async def take(self, expected: Amount) -> None:
+        """Reserve for what ends in another run, which `give_back` corrects. Raises BudgetError as `reserve` does."""
+        if refusal := self._refusal(expected):
+            reason, reached = refusal
+            if reached is not None:
+                await self.account.stop(reached)
+            raise BudgetError(reason)
+        await self._add(expected)
+
+    async def give_back(self, more: Amount, *, taken_here: bool) -> None:
+        """Give back what was reserved and not used; a run's budget knows only what was `taken_here`."""
+        self.spent -= more
+        if self.run_budget is not None and taken_here:
+            self.run_budget.spent -= more.cost
+        if self.durable:
+            await self.account.add(Amount() - more)
+
+    def left(self) -> Amount | None:
+        """Return what a call may be expected to use at most, None where nothing bounds it; at least nothing."""
+        money = [limit - spent for limit, spent in self._money()]
+        if self.tokens is None and not money:
+            return None
+        tokens = sys.maxsize if self.tokens is None else self.tokens - self.spent.tokens
+        return Amount(max(tokens, 0), max(min(money, default=math.inf), 0.0))
+
+    def _money(self) -> Iterator[tuple[float, float]]:
+        if self.cost is not None:
+            yield self.cost, self.spent.cost
+        if self.run_budget is not None:
+            yield self.run_budget.limit, self.run_budget.spent
 
     def _refusal(self, expected: Amount) -> tuple[str, Stopped | None] | None:
         """Return why a call must not be made, and which limit of the job it reached; None when it may."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncrun.aio.stop import GRACE, MAX_RUNTIME, StopRequest
 from asyncrun.callbacks.base import CallbackManager
@@ -25,6 +25,9 @@ from asyncrun.ledger.ledger import Ledger
 from asyncrun.ports import Executor
 from asyncrun.records import EmbedFailure, ItemFailure, Space
 from asyncrun.state_folder import CLAIMS
+
+if TYPE_CHECKING:
+    from asyncrun.jobs.delivery.work import Delivery
 
 T = TypeVar("T")
 Failure = TypeVar("Failure", ItemFailure, EmbedFailure)
@@ -46,6 +49,7 @@ class JobContext:
         options: those of the run.
         executor: where calls run, None for this process.
         redact: takes the run's secrets out of words that others have written.
+        delivery: opens where batches go; None where requests are sent one by one.
 
     `leases` say what this job sends while others wait for it, and what others send.
     """
@@ -68,6 +72,7 @@ class JobContext:
     options: RunOptions = field(default_factory=RunOptions)
     executor: Executor | None = None
     redact: Callable[[str], str] = str
+    delivery: Callable[[], Delivery] | None = None
     leases: Leases = field(init=False)
 
     def __post_init__(self) -> None:

@@ -53,6 +53,12 @@ async def send_missing(
         error: AsyncrunError | None = counters.too_many()
         if error is None and send.any():
             await check_endpoint(items.embedder, items.input_type, counters)
+        if error is None and items.context.delivery is not None:
+            from asyncrun.jobs.delivery.items import deliver_items
+
+            send = await deliver_items(
+                items, scanned=scanned, texts=texts, send=send, times=times, failures=sender.failures, counters=counters
+            )
         while error is None and send.any():
             error, send = await sender.send(send)
         return error or unsent_error(left), scanned.done(sender.failures)

@@ -124,6 +124,11 @@ def provider_batch(ledger: Ledger, tag: str) -> BatchRecord | None:
     return _read(rows[0]) if rows else None
 
 
+def known_batch_ids(ledger: Ledger, tag: str) -> frozenset[str]:
+    """Return the ids, at their providers, of all batches but that of a tag. Blocks."""
+    return frozenset(batch for (batch,) in ledger.read("SELECT batch FROM provider_batches WHERE batch IS NOT NULL AND tag != ?", (tag,)))
+
+
 def all_provider_batches(path: Path) -> list[BatchRecord]:
     """Return the batches of all spaces of the ledger at `path`, the oldest first, without damaged rows. Blocks. Raises StorageError."""
     with sound_ledger(path) as connection:

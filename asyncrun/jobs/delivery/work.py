@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from asyncrun.batches.interface import BatchEndpoint, Purpose
+from asyncrun.jobfile.units import Deadline
 from asyncrun.ledger.job_records import Amount
 from asyncrun.records import EmbedFailure, Space
 from asyncrun.usage import Usage
@@ -24,13 +26,15 @@ class Delivery:
 
     Attributes:
         endpoint: Where batches go.
+        rng: Draws their tags.
         stragglers: What becomes of what a batch has not done: it is put into another one, or sent online at once.
-        deadline: Seconds since 1970 by which all is to be done, None: whenever it is.
+        deadline: By when all is to be done, None: whenever it is.
     """
 
     endpoint: BatchEndpoint
+    rng: Random
     stragglers: Stragglers = "batch"
-    deadline: float | None = None
+    deadline: Deadline | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +72,34 @@ class BatchWork(Protocol):
     Nothing of it but the keys outlives the run: replies are read without what was asked.
     """
 
-    space: Space
-    purpose: Purpose
+    @property
+    def space(self) -> Space:
+        """Return the space that the vectors or answers come into."""
+
+    @property
+    def purpose(self) -> Purpose:
+        """Return what is asked for."""
 
     def requests(self) -> Iterator[WorkRequest]:
-        """Yield what is neither finished nor failed now, each key once. Blocks; is called again after batches were collected."""
+        """Yield what is neither finished nor failed now; of a key that comes twice one is sent. Blocks.
+
+        It is called again after batches were collected.
+        """
+
+    def seconds_online(self, requests: int, tokens: int) -> float | None:
+        """Return how long so many requests of the work with so many tokens take online, at the limits; None where none is known."""
 
     def finished(self, keys: bytes) -> NDArray[np.bool_]:
         """Tell which of the keys, one after the other, are finished by now, for the job's generation. Blocks."""
 
     async def keep(self, replies: Sequence[WorkReply]) -> Kept:
-        """Prove replies as online, and return when what is good is durable; counts what is done. May get a key that is finished."""
+        """Prove replies as online, and return when what is good is durable; counts what is done. May get a key that is finished.
+
+        A failure that the ordinary way may mend, as of a text that is too long, is none here where the job has it mended.
+        """
 
     def fail(self, failures: Sequence[tuple[bytes, EmbedFailure]]) -> None:
-        """Take note of what has failed by itself: the ordinary way is not to send it, and has it as a failed item."""
+        """Take note of what has failed by itself: the ordinary way is not to send it, and has it as a failed item.
+
+        Comes again and again with the same; what the ordinary way may mend is left to it.
+        """

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from tempfile import gettempdir
@@ -188,6 +189,18 @@ class IngestRun:
         await check_endpoint(self.embedder, InputType.DOCUMENT, counters)
         before = await asyncio.to_thread(known_failures, self.context.ledger, self.context.job_id)
         failures: dict[bytes, EmbedFailure] = {}
+        if self.context.delivery is not None:
+            from asyncrun.jobs.delivery.items import deliver_texts
+
+            await deliver_texts(
+                self.embedder,
+                InputType.DOCUMENT,
+                counters,
+                unfinished=partial(self._unfinished, changed, failures),
+                index=self._index,
+                done=lambda _: None,
+                failed=failures.__setitem__,
+            )
         async with aclosing(drawn_ahead(self._rounds_of(changed))) as todo:
             async for documents in todo:
                 length -= sum(len(document.item.text) for document in documents)
@@ -199,6 +212,12 @@ class IngestRun:
                 if error := error or counters.too_many() or self.context.stopped():
                     return error
         return None
+
+    def _unfinished(self, changed: Spool[tuple[Item, str]], failures: Mapping[bytes, EmbedFailure]) -> Iterator[Pending]:
+        """Yield the chunks of all documents that are neither finished nor failed. Blocks."""
+        index = self._index()
+        for documents in self._rounds_of(changed):
+            yield from (pending for pending in self._missing(documents, index) if pending.key not in failures)
 
     def _rounds_of(self, documents: Iterable[tuple[Item, str]]) -> Iterator[list[ChunkedDocument]]:
         executor, part = self.context.executor, self.worker_chunker

@@ -1,0 +1,158 @@
+"""The phase of a job that delivers in batches: what is ready is collected, what is new submitted, and then it waits.
+
+It comes before the ordinary way, which finds in the ledger what came back, and sends what is left. Whatever ends it, batches stay where
+they are, and the next run goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from itertools import compress
+from typing import TYPE_CHECKING
+
+from asyncrun.errors import TryLaterError
+from asyncrun.jobs.delivery.cutting import AT_ONCE, RequestStream, most_requests
+from asyncrun.jobs.delivery.deadline import Step, choose, due_at
+from asyncrun.jobs.delivery.pace import pace_of
+from asyncrun.jobs.delivery.rounds import Progressed, Round
+from asyncrun.jobs.delivery.standing import MOST_BATCHES, PendingKeys, find_standing
+from asyncrun.jobs.delivery.submission import Submission
+from asyncrun.jobs.delivery.work import BatchWork, Delivery, WorkRequest
+from asyncrun.jobs.job_counters import JobCounters
+from asyncrun.jobs.unfinished_texts import Spool
+from asyncrun.ledger.job_records import Amount
+from asyncrun.ledger.provider_batches import BatchRecord, RecordState, provider_batch, provider_batches
+from asyncrun.records import KEY_BYTES, text_key
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+async def deliver(work: BatchWork, delivery: Delivery, counters: JobCounters) -> None:
+    """Deliver in batches what is not finished, until only the ordinary way is left.
+
+    Raises TryLaterError where the job must end while batches wait; they stay there. Raises BudgetError, and what the endpoint and the
+    ledger raise.
+    """
+    engine = Engine(work, delivery, counters)
+    while await engine.round():
+        pass
+
+
+@dataclass(slots=True, eq=False)
+class Engine:
+    """The rounds of one run of a job: a later one submits again what an earlier one has left, and what has come of it."""
+
+    work: BatchWork
+    delivery: Delivery
+    counters: JobCounters
+    progressed: Progressed = field(init=False)
+    submission: Submission = field(init=False)
+    _count: int = 0
+    _expected: Amount = field(default_factory=Amount)
+
+    def __post_init__(self) -> None:
+        endpoint = self.delivery.endpoint
+        self.progressed = Progressed(most_requests(endpoint.terms, self.work.purpose))
+        self.submission = Submission(self.work, endpoint, self.counters.context, self.delivery.rng, pace_of(endpoint), set())
+
+    async def round(self) -> bool:
+        """Do one round; returns whether there may be another one."""
+        context = self.counters.context
+        async with context.spool() as spool, AsyncExitStack() as stack:
+            keys = await asyncio.to_thread(self._fill, spool)
+            leased = await stack.enter_async_context(context.leases.take_texts(self.work.space.fingerprint, keys))
+            pending = await asyncio.to_thread(PendingKeys, keys)
+            free = leased.mine & ~await asyncio.to_thread(self.work.finished, keys)
+            current = Round(self.submission, self.counters, self.progressed, self.delivery.stragglers == "online", stack)
+            for record, wanted in await self._open(pending, free, stack):
+                current.unwanted |= set() if wanted else {record.tag}
+                if not isinstance(found := await self.submission.recover(record), BatchRecord):
+                    current.take(found)
+            send, begun = await asyncio.to_thread(self._sort_out, pending, free, current.records)
+            if not current.records and not send.any():
+                return False
+            return await self._run(current, RequestStream(compress(spool, send.tobytes())), begun, stack)
+
+    async def _run(self, current: Round, stream: RequestStream, begun: float, stack: AsyncExitStack) -> bool:
+        """Run a round to its end; returns whether there may be another one."""
+        clock, terms, more = self.counters.context.clock, self.delivery.endpoint.terms, True
+        due = None if self.delivery.deadline is None else due_at(self.delivery.deadline, begun)
+        pauses = current.submission.pace.pauses()
+        while True:
+            await current.look()
+            current.leave_unwanted()
+            rest = self.work.seconds_online(self._count, self._expected.tokens)
+            choice = choose(clock.now(), due, window=terms.window, rest=rest, waiting=bool(current.waits))
+            if choice.step is Step.ONLINE:
+                await current.cancel()
+                if not current.waits:
+                    return False
+            if choice.step is Step.SUBMIT and more:
+                more = await current.submit(stream)
+            if not current.records and not (more and choice.step is Step.SUBMIT):
+                break
+            pause = next(pauses)
+            await current.pause(pause if choice.until is None else min(pause, max(choice.until - clock.now(), 0.0)))
+        if current.ended is not None:
+            raise current.ended
+        return True
+
+    def _fill(self, spool: Spool[WorkRequest]) -> bytes:
+        """Put what is not finished into a spool; returns its keys. Blocks."""
+        keys, some, self._expected = bytearray(), list[WorkRequest](), Amount()
+        for request in self.counters.context.unless_stopped(self.work.requests()):
+            keys += request.key
+            self._expected += request.expected
+            some.append(request)
+            if len(some) == AT_ONCE:
+                spool.add(some)
+                some = []
+        if some:
+            spool.add(some)
+        self._count = len(keys) // KEY_BYTES
+        return bytes(keys)
+
+    async def _open(self, pending: PendingKeys, free: NDArray[np.bool_], stack: AsyncExitStack) -> list[tuple[BatchRecord, bool]]:
+        """Return the batches that runs have left, of this job or with what it wants, and which has such; each in this run's hands alone."""
+        context, found = self.counters.context, []
+        for record in await asyncio.to_thread(provider_batches, context.ledger, self.work.space.fingerprint):
+            if not record.state.open:
+                continue
+            wanted = bool((pending.mask(record.keys) & free).any())
+            if not wanted and record.job != context.job_id:
+                continue
+            lease = context.leases.take_question(text_key(f"batch {record.tag}"), lambda: context.stopped() is None)
+            if not await stack.enter_async_context(lease):
+                raise context.stopped() or TryLaterError("stopped early")
+            now = await asyncio.to_thread(provider_batch, context.ledger, record.tag)
+            if now is not None and now.state.open:
+                found.append((now, wanted))
+        return found
+
+    def _sort_out(self, pending: PendingKeys, free: NDArray[np.bool_], waiting: Sequence[BatchRecord]) -> tuple[NDArray[np.bool_], float]:
+        """Return what is to be put into batches, and when the first batch of what is not finished was made. Blocks."""
+        context = self.counters.context
+        own = [
+            record
+            for record in provider_batches(context.ledger, self.work.space.fingerprint)
+            if (record.job, record.generation) == (context.job_id, context.generation.number) and self._counts(record)
+        ]
+        most = 1 if self.delivery.stragglers == "online" else MOST_BATCHES
+        standing = find_standing(pending, free, waiting, [record for record in own if record.state is RecordState.COLLECTED], most)
+        self.work.fail(standing.failed)
+        begun = (record.created for record in own if pending.mask(record.keys).any())
+        return standing.send, min(begun, default=context.clock.now())
+
+    def _counts(self, record: BatchRecord) -> bool:
+        """Tell whether what has come of a batch holds for this run.
+
+        A retry asks all that it has chosen again. A batch of which nothing was accepted may have been the provider's fault.
+        """
+        if record.tag in self.progressed.collected or record.state.open:
+            return True
+        return self.counters.context.options.retry is None and len(record.failures) < record.requests

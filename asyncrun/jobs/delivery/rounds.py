@@ -1,0 +1,221 @@
+"""One round of batches: what is ready is collected, what is new submitted, and it waits until nothing of it is at the provider any more."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+
+from asyncrun.aio.stop import MAX_RUNTIME
+from asyncrun.aio.worker_state import wait_event, waiting
+from asyncrun.batches.interface import BatchState
+from asyncrun.callbacks.schema import CBEventType, EventPayload
+from asyncrun.errors import BudgetError, EndpointError, OutageError, QuotaError, RepliesGoneError, ThrottledError, TryLaterError
+from asyncrun.jobs.delivery.collection import CollectedReplies, collect
+from asyncrun.jobs.delivery.cutting import RequestStream, cut_batch
+from asyncrun.jobs.delivery.submission import AGAIN, REFUSED, Held, Submission, Waiting
+from asyncrun.jobs.delivery.words import how_far, left_over, still_there
+from asyncrun.jobs.job_counters import JobCounters
+from asyncrun.ledger.job_records import Amount
+from asyncrun.ledger.provider_batches import BatchRecord, put_provider_batch
+
+MOST_OUTAGES = 10
+"""Looks in a row that may fail: a provider may be away for a while, and the batch waits there all the same."""
+FILLED = 0.95
+"""Part of the bytes that a provider takes: a vendor's own form of a request may be a little longer."""
+
+
+@dataclass(slots=True, eq=False)
+class Progressed:
+    """What this run knows of batches, over all its rounds.
+
+    `most` is how many requests go into one; `collected` are the tags of those that this run has collected, `rows` how many good replies.
+    """
+
+    most: int
+    collected: set[str] = field(default_factory=set)
+    rows: int = 0
+    batches: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Round:
+    """A round. `waits` are the batches at the provider by tag, `held` those that it does not take yet, `stack` closes what is opened.
+
+    `unwanted` are the tags of batches whose rows are none of the job any more: they are collected where they are over, not waited for.
+    """
+
+    submission: Submission
+    counters: JobCounters
+    run: Progressed
+    online: bool
+    stack: AsyncExitStack
+    waits: dict[str, Waiting] = field(default_factory=dict)
+    held: list[Held] = field(default_factory=list)
+    unwanted: set[str] = field(default_factory=set)
+    ended: BudgetError | None = None
+    _outages: int = 0
+    _cancelled: bool = False
+
+    @property
+    def records(self) -> list[BatchRecord]:
+        """Return the batches that are not collected, the oldest first."""
+        there = [*(each.record for each in self.waits.values()), *(each.record for each in self.held)]
+        return sorted(there, key=lambda record: record.created)
+
+    def take(self, what: Waiting | Held) -> None:
+        """Add a batch that was submitted, or is held."""
+        if isinstance(what, Waiting):
+            self.waits[what.record.tag] = what
+        else:
+            self.held.append(what)
+
+    async def look(self) -> None:
+        """Ask how each batch stands, and collect what is over. Raises EndpointError for one that was refused or is not known there."""
+        endpoint = self.submission.endpoint
+        for tag, each in list(self.waits.items()):
+            try:
+                told = await endpoint.get(each.told.id, each.since)
+            except (OutageError, ThrottledError) as error:
+                self._outages += 1
+                if self._outages > MOST_OUTAGES:
+                    raise
+                if self._outages == 1:
+                    self.counters.say([f"{error}; the batches wait there, and are asked for again"])
+                return
+            self._outages = 0
+            if told is None:
+                gone = await self.submission.unknown(each.record)
+                self.counters.say([f"{gone.host} has not kept the batch {gone.batch}: its rows are sent again"])
+                del self.waits[tag]
+                continue
+            self.waits[tag] = now = replace(each, told=told)
+            if told.state.over:
+                del self.waits[tag]
+                await self._over(now)
+
+    def leave_unwanted(self) -> None:
+        """Have nobody wait for a batch of which the job needs nothing any more."""
+        self.waits = {tag: each for tag, each in self.waits.items() if tag not in self.unwanted}
+        self.held = [each for each in self.held if each.record.tag not in self.unwanted]
+
+    async def submit(self, stream: RequestStream) -> bool:
+        """Submit what is to be submitted, until a batch is held or the budget is used up; returns whether something is left for later."""
+        context, terms = self.counters.context, self.submission.endpoint.terms
+        for each in self.held[:]:
+            self.held.remove(each)
+            self.take(await self.submission.create(each.record, each.batch))
+        while not self.held and self.ended is None:
+            if (stopped := context.stopped()) is not None:
+                raise self.stopped(stopped)
+            left = None if context.budget is None else context.budget.left()
+            size, price = int(terms.size * FILLED), terms.price
+            left = None if left is None else Amount(left.tokens, left.cost / price)
+            batch = await asyncio.to_thread(cut_batch, stream, context.ledger.folder, self.run.most, size, left)
+            self.stack.push_async_callback(asyncio.to_thread, batch.close)
+            if not len(batch):
+                return False
+            try:
+                with wait_event("upload", 1.0):
+                    self.take(await self.submission.submit(batch))
+            except BudgetError as error:
+                self.ended = error
+            self.run.batches += 1
+            if not self.held:
+                await asyncio.to_thread(batch.close)
+        return bool(self.held)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait. Raises TryLaterError, which says what waits at the provider, as soon as the job must end."""
+        context, host = self.counters.context, self.submission.endpoint.host
+
+        def words() -> str:
+            return how_far([each.told for each in self.waits.values()], self.records, host)
+
+        try:
+            with waiting("batches", words=words), wait_event("batches", seconds):
+                await context.wait_for(context.clock.sleep(seconds))
+        except TryLaterError as stopped:
+            raise self.stopped(stopped) from None
+        if (stopped_now := context.stopped()) is not None:
+            raise self.stopped(stopped_now)
+
+    async def cancel(self) -> None:
+        """Have the provider end what waits there: what it has done is collected."""
+        if not self._cancelled:
+            self._cancelled = True
+            for each in self.waits.values():
+                await self.submission.endpoint.cancel(each.told.id)
+        for held in self.held:
+            await self.submission.give_up(held.record)
+        self.held.clear()
+
+    def stopped(self, error: TryLaterError) -> TryLaterError:
+        """Return the error of a job that must end while batches wait."""
+        context = self.counters.context
+        if not self.records:
+            return error
+        reason = context.stop.reason or MAX_RUNTIME
+        words = still_there(self.records, self.submission.endpoint.host, context.clock.now(), reason)
+        return TryLaterError(words, hint="They stay there. Run the same command again, as cron does: what is ready is collected.")
+
+    async def _over(self, each: Waiting) -> None:
+        record, told = each.record, each.told
+        if told.state is BatchState.FAILED and not told.has_replies:
+            await self._refused(each)
+            return
+        try:
+            collection = await self._collect(each)
+        except RepliesGoneError as gone:
+            await self.submission.give_up(record)
+            self.counters.say([f"{gone.message}: the rows of the batch {record.batch} are sent again"])
+            return
+        done = collection.collected()
+        await put_provider_batch(self.counters.context.ledger, done)
+        await self._settle(collection)
+        self.run.collected.add(record.tag)
+        if collection.strangers:
+            self.counters.say([f"{record.host} has answered {collection.strangers:,} requests that are not of its batch {record.batch}"])
+        if left := record.requests - collection.done - len(done.failures):
+            self.counters.say([left_over(record, told, left, online=self.online)])
+
+    async def _collect(self, each: Waiting) -> CollectedReplies:
+        context, work = self.counters.context, self.submission.work
+        kind = CBEventType.EMBEDDING if work.purpose == "embeddings" else CBEventType.LLM
+        about = {
+            EventPayload.MODEL_NAME: each.record.model,
+            "provider": each.record.provider,
+            "server.address": each.record.host,
+            "items": each.record.requests,
+            "delivery": "batch",
+            "batch": each.record.batch,
+        }
+        with context.manager.event(kind, payload=about) as event, event.enclosing():
+            collection = await collect(each, work, self.submission.endpoint, self.counters.use)
+            usage, failed = collection.usage, len(collection.collected().failures)
+            self.run.rows += collection.done
+            counts = {"ok": collection.done, "failed": failed, "tokens": usage.tokens}
+            event.on_end(payload={**counts, "requests": usage.requests, "retries": 0})
+        return collection
+
+    async def _refused(self, each: Waiting) -> None:
+        record, told = each.record, each.told
+        await self.submission.give_up(record)
+        words = f"{record.host} refuses the batch {record.batch} of {record.requests:,} requests: {told.message or told.word}"
+        if not told.full:
+            raise EndpointError(words, hint=REFUSED)
+        if not self.waits:
+            # Nothing of ours was in its way: it is too large by itself.
+            if record.requests == 1:
+                raise QuotaError(words, hint=AGAIN)
+            self.run.most = max(record.requests // 2, 1)
+        self.counters.say([f"{words}; it is submitted again once there is room"])
+
+    async def _settle(self, collection: CollectedReplies) -> None:
+        """Give back what was reserved and not used; what a server has not counted stays as it was expected."""
+        budget, record, usage = self.counters.context.budget, collection.record, collection.usage
+        if budget is None or record.job != self.counters.context.job_id or not (usage.tokens or not collection.done):
+            return
+        cost = record.cost if usage.cost is None and collection.done else usage.cost or 0.0
+        unused = Amount(record.tokens - usage.tokens, record.cost - cost)
+        await budget.give_back(unused, taken_here=record.tag in self.submission.taken)

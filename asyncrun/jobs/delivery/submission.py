@@ -1,0 +1,182 @@
+"""A batch is recorded, handed over, recorded, submitted, recorded: whatever happens in between, nothing is submitted twice.
+
+The order of the records is the proof. `intended` alone: nothing was asked for, and the batch is forgotten. `uploaded`: it may have been
+asked for, and the provider is looked through for its tag, twice with a while between, before it is asked for again with the same tag.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import string
+from dataclasses import dataclass, replace
+from random import Random
+
+from asyncrun.batches.interface import TAG_LENGTH, BatchEndpoint, BatchState, ProviderBatch, Refusal
+from asyncrun.errors import EndpointError, OutageError
+from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.delivery.cutting import CutBatch
+from asyncrun.jobs.delivery.pace import Pace
+from asyncrun.jobs.delivery.work import BatchWork
+from asyncrun.ledger.job_records import Amount
+from asyncrun.ledger.provider_batches import BatchRecord, RecordState, known_batch_ids, put_provider_batch
+
+CLOCKS_APART = 900.0
+"""Seconds by which a provider's clock may be behind this machine's."""
+TIMES_ASKED = 3
+"""How often a batch is asked for whose replies get lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A batch that is at its provider, as the ledger knows it and as the provider last told; since when it is there, in our seconds."""
+
+    record: BatchRecord
+    told: ProviderBatch
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A batch that is handed over and that its provider does not take yet: too much waits there.
+
+    `batch` has its requests, if they are known.
+    """
+
+    record: BatchRecord
+    batch: CutBatch | None
+    message: str
+
+
+@dataclass(slots=True, eq=False)
+class Submission:
+    """Submits batches of a job. `taken` are the tags of those that this run has reserved for in its budget."""
+
+    work: BatchWork
+    endpoint: BatchEndpoint
+    context: JobContext
+    rng: Random
+    pace: Pace
+    taken: set[str]
+
+    async def submit(self, batch: CutBatch) -> Waiting | Held:
+        """Submit a batch.
+
+        Raises BudgetError before anything is sent, EndpointError for one that is refused, and what the endpoint raises.
+        """
+        tag = "".join(self.rng.choices(string.ascii_lowercase + string.digits, k=TAG_LENGTH))
+        cost = batch.expected.cost * self.endpoint.terms.price
+        if self.context.budget is not None:
+            await self.context.budget.take(Amount(batch.expected.tokens, cost))
+        self.taken.add(tag)
+        record = BatchRecord(
+            tag=tag,
+            job=self.context.job_id,
+            space=self.work.space.fingerprint,
+            generation=self.context.generation.number,
+            provider=self.endpoint.provider,
+            host=self.endpoint.host,
+            model=self.work.space.model,
+            purpose=self.work.purpose,
+            state=RecordState.INTENDED,
+            file=None,
+            batch=None,
+            created=self.context.clock.now(),
+            requests=len(batch),
+            tokens=batch.expected.tokens,
+            cost=cost,
+            failures=(),
+            keys=bytes(batch.keys),
+        )
+        await put_provider_batch(self.context.ledger, record)
+        file = await self.endpoint.upload(batch.requests(tag), tag)
+        record = await self._put(record, state=RecordState.UPLOADED, file=file)
+        return await self.create(record, batch)
+
+    async def recover(self, record: BatchRecord) -> Waiting | Held | BatchRecord:
+        """Find out what has become of a batch that a run has left; one that is not at its provider is given up, and returned so."""
+        if record.state is RecordState.INTENDED:
+            return await self.give_up(record)
+        if record.host != self.endpoint.host:
+            raise EndpointError(
+                f"a batch of {record.requests:,} requests is at {record.host}, and the model is asked at {self.endpoint.host} now",
+                hint=ELSEWHERE.format(tag=record.tag),
+            )
+        if record.state is RecordState.UPLOADED:
+            found = await self._find(record)
+            if found is not None:
+                return await self._submitted(record, found)
+            return await self.give_up(record) if record.file is None else await self.create(record, None)
+        return Waiting(record, ProviderBatch(str(record.batch), record.tag, BatchState.UNKNOWN, ""), record.created)
+
+    async def give_up(self, record: BatchRecord) -> BatchRecord:
+        """Have nobody ask for a batch any more, and its requests go into another one; what was reserved for it is given back."""
+        if self.context.budget is not None and record.job == self.context.job_id:
+            await self.context.budget.give_back(Amount(record.tokens, record.cost), taken_here=record.tag in self.taken)
+        return await self._put(record, state=RecordState.GIVEN_UP)
+
+    async def create(self, record: BatchRecord, batch: CutBatch | None) -> Waiting | Held:
+        """Ask for a batch that is handed over. Raises as `submit` does."""
+        for time in range(TIMES_ASKED):
+            made = await self.endpoint.create(() if batch is None else batch.requests(record.tag), record.file, record.tag)
+            if isinstance(made, Refusal):
+                if made.full:
+                    return Held(record, batch, made.message)
+                await self.give_up(record)
+                raise EndpointError(f"{self.endpoint.host} refuses a batch of {record.requests:,} requests: {made.message}", hint=REFUSED)
+            if made is None:
+                made = await self._find(record)
+            elif time:
+                made = await self._first_of_twins(record, await self._look(record)) or made
+            if made is not None:
+                return await self._submitted(record, made)
+        raise OutageError(f"{self.endpoint.host} answers no submission of a batch, and shows none", hint=AGAIN)
+
+    async def _find(self, record: BatchRecord) -> ProviderBatch | None:
+        """Look for a batch, and once more after a while: a list may be older than what was asked for a moment ago."""
+        for pause in (0.0, self.pace.settle):
+            if pause:
+                await self.context.wait_for(self.context.clock.sleep(pause))
+            if (found := await self._first_of_twins(record, await self._look(record))) is not None:
+                return found
+        return None
+
+    async def _look(self, record: BatchRecord) -> list[ProviderBatch]:
+        found = await self.endpoint.find(record.tag, record.created - CLOCKS_APART, record.requests)
+        others = await asyncio.to_thread(known_batch_ids, self.context.ledger, record.tag)
+        return [each for each in found if each.tag == record.tag or (each.tag is None and each.id not in others)]
+
+    async def _first_of_twins(self, record: BatchRecord, found: list[ProviderBatch]) -> ProviderBatch | None:
+        """Keep the first of several batches with one tag; the others are not wanted."""
+        for twin in found[1:]:
+            # Of a vendor that tells no tag another one may be somebody else's.
+            if twin.tag == record.tag and not twin.state.over:
+                await self.endpoint.cancel(twin.id)
+        return found[0] if found else None
+
+    async def _submitted(self, record: BatchRecord, told: ProviderBatch) -> Waiting:
+        return Waiting(await self._put(record, state=RecordState.SUBMITTED, batch=told.id), told, self.context.clock.now())
+
+    async def unknown(self, record: BatchRecord) -> BatchRecord:
+        """Return the record given up, of a batch that is not kept any more. Raises EndpointError within the time that it is kept."""
+        terms = self.endpoint.terms
+        if self.context.clock.now() < record.created + terms.window + (terms.kept or LIKELY_KEPT):
+            raise EndpointError(
+                f"{record.host} does not know the batch {record.batch} of {record.requests:,} requests, which was submitted there",
+                hint=UNKNOWN.format(tag=record.tag),
+            )
+        return await self.give_up(record)
+
+    async def _put(self, record: BatchRecord, **changes: object) -> BatchRecord:
+        changed = replace(record, **changes)  # type: ignore[arg-type]
+        await put_provider_batch(self.context.ledger, changed)
+        return changed
+
+
+LIKELY_KEPT = 29 * 86_400.0
+REFUSED = "Correct what it says, or take `delivery: batch` away; what is finished is kept."
+ELSEWHERE = "Put its base_url back, or give the batch up with `asyncrun batches cancel {tag}`: its rows are submitted again then."
+AGAIN = "Run the same command again: the batch is looked for before it is submitted again."
+UNKNOWN = (
+    "Set the key that it was submitted with, and run the same command again."
+    " Or give it up with `asyncrun batches cancel {tag}`: its rows are submitted again then."
+)

@@ -1,0 +1,50 @@
+"""What is said of batches: where they are, how far they have come, and what they have left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from asyncrun.batches.interface import BatchState, ProviderBatch
+from asyncrun.humanize import counted
+from asyncrun.ledger.provider_batches import BatchRecord
+
+_WHY = {
+    BatchState.EXPIRED: "has expired",
+    BatchState.CANCELLED: "was cancelled",
+    BatchState.ENDED: "has ended",
+    BatchState.FAILED: "has failed",
+}
+
+
+def batches_of(records: Sequence[BatchRecord]) -> str:
+    """Return how many batches of how many requests these are."""
+    number, requests = len(records), counted(sum(record.requests for record in records), "request")
+    return f"{number:,} {'batch' if number == 1 else 'batches'} of {requests}"
+
+
+def since(moment: float, now: float) -> str:
+    """Return a moment as local time, with its day where that is not today's."""
+    then, today = datetime.fromtimestamp(moment), datetime.fromtimestamp(now)
+    return f"{then:%H:%M}" if then.date() == today.date() else f"{then:%Y-%m-%d %H:%M}"
+
+
+def still_there(records: Sequence[BatchRecord], host: str, now: float, reason: str) -> str:
+    """Return what waits at a provider when a run ends, and why it ends."""
+    if not records:
+        return f"stopped early: {reason}"
+    be = "is" if len(records) == 1 else "are"
+    return f"{batches_of(records)} {be} at {host} since {since(min(record.created for record in records), now)} ({reason})"
+
+
+def how_far(told: Sequence[ProviderBatch], records: Sequence[BatchRecord], host: str) -> str:
+    """Return how many requests of batches are answered, as far as their provider tells."""
+    done = sum((each.succeeded or 0) + (each.failed or 0) for each in told)
+    return f"{host}: {done:,} of {sum(record.requests for record in records):,}"
+
+
+def left_over(record: BatchRecord, told: ProviderBatch, left: int, *, online: bool) -> str:
+    """Return what a batch has left undone, and what becomes of it."""
+    then = "sent online" if online else "put into another batch"
+    what = f"a batch of {counted(record.requests, 'request')} at {record.host} {_WHY[told.state]}"
+    return f"{what}: {left:,} {'was' if left == 1 else 'were'} not done and {'is' if left == 1 else 'are'} {then}"
