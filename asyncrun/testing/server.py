@@ -237,7 +237,8 @@ class FakeServer(metaclass=ShortHelp):
         if fault.status is None and fault.body is None:
             if self.batches is not None:
                 key = given_key(request)
-                reply = self.batches.reply(request, key, self._answer_as_online, known=self.key in (None, key))
+                origin = self.base_url.removesuffix("/v1")
+                reply = self.batches.reply(request, key, self._answer_as_online, known=self.key in (None, key), origin=origin)
                 if reply is not None:
                     return reply
             if (throttle := self._over_quota(request)) is not None:

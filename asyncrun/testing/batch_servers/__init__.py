@@ -2,8 +2,8 @@
 
 from asyncrun.testing.batch_servers.books import BilledLine, Books, SeenBatch, SeenUpload
 from asyncrun.testing.batch_servers.clock import ServerClock
-from asyncrun.testing.batch_servers.desk import VendorTerms
 from asyncrun.testing.batch_servers.faults import BatchFaults
+from asyncrun.testing.batch_servers.limits import VendorTerms
 from asyncrun.testing.batch_servers.servers import BatchServers
 
 __all__ = ["BatchFaults", "BatchServers", "BilledLine", "Books", "SeenBatch", "SeenUpload", "ServerClock", "VendorTerms"]

@@ -10,7 +10,8 @@ import math
 from typing import Any, ClassVar
 
 from asyncrun.testing.batch_servers.calls import VendorCall, VendorReply
-from asyncrun.testing.batch_servers.desk import DAY, CallRefused, VendorTerms
+from asyncrun.testing.batch_servers.desk import CallRefused
+from asyncrun.testing.batch_servers.limits import DAY, VendorTerms
 from asyncrun.testing.batch_servers.openai import OpenAIDesk
 from asyncrun.testing.batch_servers.schedule import BatchStage, FakeBatch
 

@@ -25,6 +25,8 @@ class LostReplyError(ConnectionError):
 class VendorCall:
     """One request; `parts` are the steps of its path, `key` is whose it is, `query` has the last value of each name.
 
+    `origin` is the address that all of the vendor's paths stand behind.
+
     >>> VendorCall.of("GET", "/v1/batches/b?limit=2", {}, b"", "").parts
     ('v1', 'batches', 'b')
     """
@@ -35,6 +37,7 @@ class VendorCall:
     headers: Mapping[str, str]
     body: bytes
     key: str
+    origin: str = ""
 
     @classmethod
     def of(cls, method: str, path: str, headers: Mapping[str, str], body: bytes, key: str) -> VendorCall:

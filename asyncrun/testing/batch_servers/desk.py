@@ -16,31 +16,11 @@ from asyncrun.testing.batch_servers.books import BilledLine, Books, SeenBatch, S
 from asyncrun.testing.batch_servers.calls import LostReplyError, OnlineAnswer, VendorCall, VendorReply
 from asyncrun.testing.batch_servers.clock import ServerClock
 from asyncrun.testing.batch_servers.faults import BatchFaults
+from asyncrun.testing.batch_servers.limits import HOUR, VendorTerms, too_many
 from asyncrun.testing.batch_servers.schedule import BatchProblem, FakeBatch, FakeLine, LineReply, Pace
-from asyncrun.testing.batch_servers.tokens import texts_of, tokens_used
+from asyncrun.testing.batch_servers.tokens import tokens_used
 
-HOUR, DAY = 3600.0, 86_400.0
 SPOILED = LineReply(500, {"error": {"message": "The server had an error while processing your request.", "type": "server_error"}})
-
-
-@dataclass(frozen=True, slots=True)
-class VendorTerms:
-    """What a vendor takes, and on which terms; None and infinity: no limit is known.
-
-    `lines`, `size` (bytes) and `inputs` (texts) are those of a batch, `tokens` those of all batches of a model that are not over yet,
-    `in_flight` is how many batches may be under way, `creates` how many may be made in an hour, `window` is in seconds, `kept` how many
-    seconds files stay, `price` a part of the price online.
-    """
-
-    lines: int
-    size: int
-    price: float = 0.5
-    inputs: int | None = None
-    tokens: int | None = None
-    in_flight: int | None = None
-    creates: int | None = None
-    window: float = DAY
-    kept: float = 30 * DAY
 
 
 @dataclass(slots=True, eq=False)
@@ -198,7 +178,7 @@ class VendorDesk:
         **about: Any,
     ) -> FakeBatch:
         """Take a batch, and say so, or cut the connection. Raises CallRefused where there are too many."""
-        self._admit(call)
+        self._admit(call, lines)
         number, faults = self._numbers, self.shop.faults
         self._numbers += 1
         hit = faults.hits(number)
@@ -220,47 +200,28 @@ class VendorDesk:
             raise LostReplyError
         return batch
 
-    def _admit(self, call: VendorCall) -> None:
-        rules = self.rules
+    def _admit(self, call: VendorCall, lines: list[FakeLine]) -> None:
         while self._made and self._made[0] <= self.now - HOUR:
             self._made.popleft()
-        if rules.creates is not None and len(self._made) >= rules.creates:
-            raise CallRefused(429, f"Rate limit reached: {rules.creates} batches an hour.", "rate_limit_exceeded")
-        under_way = [batch for batch in self.mine(call) if not batch.stage(self.now).over]
-        if rules.in_flight is not None and len(under_way) >= rules.in_flight:
-            raise CallRefused(429, f"Too many batches in progress: {rules.in_flight} are allowed.", "rate_limit_exceeded")
+        refused = too_many(self.rules, len(self._made), self.under_way(call), len(lines))
+        if refused is not None:
+            self.shop.books.refused[self.name] += 1
+            raise CallRefused(429, refused, "rate_limit_exceeded")
         self._made.append(self.now)
 
-    def enqueued(self, call: VendorCall, model: str) -> int:
-        """Return the tokens of a model that wait in batches."""
-        under_way = (batch for batch in self.mine(call) if batch.model == model and not batch.stage(self.now).over and not batch.problems)
-        return sum(line.tokens for batch in under_way for line in batch.lines)
+    def under_way(self, call: VendorCall) -> list[FakeBatch]:
+        """Return the batches of whoever calls that are not over yet."""
+        return [batch for batch in self.mine(call) if not batch.stage(self.now).over]
 
-    def too_much(self, lines: list[FakeLine], size: int) -> list[BatchProblem]:
-        """Return what of a batch is over the limits of count and size."""
-        found = []
-        if len(lines) > self.rules.lines:
-            found.append(BatchProblem("too_many_tasks", f"The number of requests in the batch exceeds the limit of {self.rules.lines}."))
-        if size > self.rules.size:
-            found.append(BatchProblem("file_too_large", f"The batch input file is larger than {self.rules.size} bytes."))
-        inputs = sum(len(texts_of(line.path, line.document)) for line in lines)
-        if self.rules.inputs is not None and inputs > self.rules.inputs:
-            found.append(
-                BatchProblem("too_many_inputs", f"The batch has {inputs} inputs, more than the {self.rules.inputs} that are allowed.")
-            )
-        return found
-
-    def results(self, batch: FakeBatch, rows: list[Any]) -> bytes:
-        """Return the lines of a results file, wrong as the faults have it; `rows` is their JSON, each with its id."""
+    def results(self, batch: FakeBatch, rows: list[Any], id_key: str = "custom_id") -> bytes:
+        """Return the lines of the results, wrong as the faults have it; `rows` is their JSON, with the id under `id_key`."""
         faults = self.shop.faults if self.shop.faults.hits(batch.number) else BatchFaults()
         kept = rows[faults.missing_ids :]
-        kept = [*kept, *kept[: faults.doubled_ids], *(self.foreign(row) for row in kept[: faults.foreign_ids])]
-        text = b"".join(orjson.dumps(row) + b"\n" for row in kept)
-        return text[: -(len(orjson.dumps(kept[-1])) // 2 + 1)] if faults.half_line and kept else text
-
-    def foreign(self, row: Any) -> Any:
-        """Return a row as of somebody else."""
-        return {**row, "custom_id": self.new_id("request-", 6)}
+        foreign = [{**row, id_key: self.new_id("request-", 6)} for row in kept[: faults.foreign_ids]]
+        texts = [orjson.dumps(row) + b"\n" for row in [*kept, *kept[: faults.doubled_ids], *foreign]]
+        if faults.half_line and texts:
+            texts[-1] = texts[-1][: len(texts[-1]) // 2]
+        return b"".join(texts)
 
     def hides_results(self, batch: FakeBatch) -> bool:
         """Tell whether the results cannot be had any more though the batch tells of them."""

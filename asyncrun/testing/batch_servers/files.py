@@ -6,7 +6,8 @@ import math
 from typing import Any, ClassVar
 
 from asyncrun.testing.batch_servers.calls import VendorCall, VendorReply, whole
-from asyncrun.testing.batch_servers.desk import DAY, HOUR, CallRefused, StoredFile, VendorDesk
+from asyncrun.testing.batch_servers.desk import CallRefused, StoredFile, VendorDesk
+from asyncrun.testing.batch_servers.limits import DAY, HOUR
 
 EXPIRY = ("expires_after[seconds]", "expires_after.seconds")
 """The form's field for a life of a file's own: OpenAI's (openai-python, `types/file_create_params.py`) and Azure's."""

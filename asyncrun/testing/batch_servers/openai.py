@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 import orjson
 
 from asyncrun.testing.batch_servers.calls import VendorCall, VendorReply, whole
-from asyncrun.testing.batch_servers.desk import DAY, CallRefused, VendorTerms, rows_of
+from asyncrun.testing.batch_servers.desk import CallRefused, rows_of
 from asyncrun.testing.batch_servers.files import FilesDesk
+from asyncrun.testing.batch_servers.limits import DAY, VendorTerms, tokens_fit, too_much
 from asyncrun.testing.batch_servers.schedule import BatchProblem, BatchStage, FakeBatch, FakeLine
 from asyncrun.testing.batch_servers.tokens import tokens_of_line
 
@@ -71,7 +72,7 @@ class OpenAIDesk(FilesDesk):
         read = list(self.read_lines(stored.content, given))
         lines = [found for found in read if isinstance(found, FakeLine)]
         problems = [found for found in read if isinstance(found, BatchProblem)]
-        problems += self.too_much(lines, len(stored.content))
+        problems += too_much(self.rules, lines, len(stored.content))
         if not lines and not problems:
             problems.append(BatchProblem("empty_file", "The input file is empty."))
         model = self.model_of(lines, given)
@@ -89,12 +90,9 @@ class OpenAIDesk(FilesDesk):
 
     def over_tokens(self, call: VendorCall, model: str, lines: list[FakeLine]) -> list[BatchProblem]:
         """Return what is wrong with the number of tokens that wait: told when the batch is looked at (openai-python#1643)."""
-        limit = self.rules.tokens
-        if limit is None or self.enqueued(call, model) + sum(line.tokens for line in lines) <= limit:
+        if tokens_fit(self.rules, self.under_way(call), model, lines):
             return []
-        message = (
-            f"Enqueued token limit reached for {model}. Limit: {limit} enqueued tokens. Please try again once some batches have completed."
-        )
+        message = f"Enqueued token limit reached for {model}. Limit: {self.rules.tokens} enqueued tokens. Try again once some are done."
         return [BatchProblem("token_limit_exceeded", message)]
 
     def read_lines(self, content: bytes, given: dict[str, Any]) -> Iterator[FakeLine | BatchProblem]:

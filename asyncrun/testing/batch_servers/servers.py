@@ -8,21 +8,53 @@ from dataclasses import replace
 from random import Random
 
 from asyncrun.short_help import ShortHelp
+from asyncrun.testing.batch_servers.anthropic import AnthropicDesk
 from asyncrun.testing.batch_servers.azure import AzureDesk
 from asyncrun.testing.batch_servers.books import Books
 from asyncrun.testing.batch_servers.calls import OnlineAnswer, VendorCall, VendorReply
 from asyncrun.testing.batch_servers.clock import ServerClock
-from asyncrun.testing.batch_servers.desk import CallRefused, Shop, VendorDesk, VendorTerms
+from asyncrun.testing.batch_servers.desk import CallRefused, Shop, VendorDesk
 from asyncrun.testing.batch_servers.faults import BatchFaults
+from asyncrun.testing.batch_servers.gemini import GeminiDesk
+from asyncrun.testing.batch_servers.limits import VendorTerms
+from asyncrun.testing.batch_servers.mistral import MistralDesk
 from asyncrun.testing.batch_servers.openai import OpenAIDesk
+from asyncrun.testing.batch_servers.voyage import VoyageDesk
 from asyncrun.testing.faults import SeenRequest
 
-DESKS: tuple[type[VendorDesk], ...] = (OpenAIDesk, AzureDesk)
-BASE_PATHS: Mapping[str, str] = {"openai": "/v1", "azure": "/azure/openai/v1"}
+WireReply = tuple[int, bytes, Mapping[str, str]]
+DESKS: tuple[type[VendorDesk], ...] = (OpenAIDesk, AzureDesk, MistralDesk, GeminiDesk, VoyageDesk, AnthropicDesk)
+BASE_PATHS: Mapping[str, str] = {
+    "openai": "/v1",
+    "azure": "/azure/openai/v1",
+    "mistral": "/mistral/v1",
+    "gemini": "/gemini/v1beta",
+    "voyage": "/voyage/v1",
+    "anthropic": "/anthropic",
+}
 """Where each vendor's endpoints begin on the server: what a job file's `base_url` names behind the port."""
-PREFIXES = frozenset(BASE_PATHS) - {"openai"}
-OWN_PATHS: Mapping[str, str] = {"openai": "azure"}
-"""The vendors whose paths begin with a step of their own, so that they are known without a name in front."""
+
+
+def vendor_of(parts: tuple[str, ...]) -> tuple[str, int]:
+    """Return whose a path is, and how many of its steps are only the name in front of it.
+
+    Several vendors have the same paths, so each but OpenAI has a name in front; who has paths of its own is known by them, too.
+
+    >>> vendor_of(("mistral", "v1", "files")), vendor_of(("v1", "messages", "batches")), vendor_of(("v1", "files"))
+    (('mistral', 1), ('anthropic', 0), ('openai', 0))
+    """
+    match parts:
+        case (name, *_) if name in BASE_PATHS and name != "openai":
+            return name, 1
+        case ("openai", *_):
+            return "azure", 0
+        case ("v1beta" | "upload" | "download", *_):
+            return "gemini", 0
+        case ("v1", "messages", *_):
+            return "anthropic", 0
+        case ("v1", "batch", *_):
+            return "mistral", 0
+    return "openai", 0
 
 
 class BatchServers(metaclass=ShortHelp):
@@ -70,27 +102,24 @@ class BatchServers(metaclass=ShortHelp):
         """Let virtual time pass; from any thread."""
         self._shop.clock.advance(seconds)
 
-    def reply(self, request: SeenRequest, key: str, answer: OnlineAnswer, *, known: bool) -> tuple[int, bytes, Mapping[str, str]] | None:
+    def reply(self, request: SeenRequest, key: str, answer: OnlineAnswer, *, known: bool, origin: str) -> WireReply | None:
         """Return status, body and headers of the reply to a request, None where it is for none of the batch endpoints.
 
-        `answer` is how requests are answered online, `known` whether the key is a right one. Raises LostReplyError where the connection is
-        to be cut.
+        `answer` is how requests are answered online, `known` whether the key is a right one, `origin` the server's address. Raises
+        LostReplyError where the connection is to be cut.
         """
         call = VendorCall.of(request.method, request.path, request.headers, request.body, key)
         if call.parts == ("batch-stats",):
             sent: VendorReply | None = VendorReply(self.books.document())
         else:
+            vendor, named = vendor_of(call.parts)
+            before = "".join(f"/{part}" for part in call.parts[:named])
             with self._lock:
                 self._shop.answer = answer
-                sent = self._from_desk(call, known=known)
+                sent = self._from_desk(self._desks[vendor], replace(call, parts=call.parts[named:], origin=origin + before), known=known)
         return None if sent is None else (sent.status, sent.as_bytes(), sent.headers)
 
-    def _from_desk(self, call: VendorCall, *, known: bool) -> VendorReply | None:
-        first = call.parts[0] if call.parts else ""
-        # A vendor's own path as it is, or behind the vendor's name, since several have the same.
-        named = first in PREFIXES
-        desk = self._desks[first if named else OWN_PATHS.get(first, "openai")]
-        call = replace(call, parts=call.parts[1:]) if named else call
+    def _from_desk(self, desk: VendorDesk, call: VendorCall, *, known: bool) -> VendorReply | None:
         try:
             return desk.reply(call, known=known)
         except CallRefused as refused:
