@@ -33,8 +33,8 @@ class Mistake(metaclass=ShortHelp):
     `path` is that of the value (`jobs[1].chunk.size`), `allowed` what may stand there, and `suggestion` the nearest right word. `line` is
     the line of the file at its place, None where it is not there or may hold a secret.
 
-    >>> str(Mistake("jobs[0].kind", "unknown kind 'embd'", "one of embed, ingest, query", "embed", Place("jobs.yaml", 2, 9)))
-    "jobs.yaml:2:9: jobs[0].kind: unknown kind 'embd'; allowed: one of embed, ingest, query; did you mean 'embed'?"
+    >>> str(Mistake("jobs[0].kind", "unknown kind 'embd'", "one of embed, generate, ingest, query", "embed", Place("jobs.yaml", 2, 9)))
+    "jobs.yaml:2:9: jobs[0].kind: unknown kind 'embd'; allowed: one of embed, generate, ingest, query; did you mean 'embed'?"
     """
 
     path: str

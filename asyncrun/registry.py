@@ -27,6 +27,7 @@ class PartLocation:
 BUILT_IN: Mapping[str, Mapping[str, PartLocation]] = {
     "kinds": {
         "embed": PartLocation("asyncrun.jobs.embed:EMBED"),
+        "generate": PartLocation("asyncrun.jobs.generate:GENERATE"),
         "ingest": PartLocation("asyncrun.jobs.ingest:INGEST"),
         "query": PartLocation("asyncrun.jobs.query:QUERY"),
     },

@@ -101,7 +101,7 @@ def _check_parts(job: Job, jobs: Sequence[Job], builder: JobBuilder) -> None:
 
 
 def _check_models(job: Job, builder: JobBuilder, *, need_keys: bool) -> None:
-    if job.declared:
+    if job.declared and job.embeds:
         embedder = builder.embedder(job)
         # A class of LlamaIndex may want its key, or load its model, when it is made.
         if need_keys or embedder.provider != "llama-index":

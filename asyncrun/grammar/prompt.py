@@ -1,4 +1,4 @@
-"""The prompt of a question: its template, what fills {question}, {context} and {metadata.x}, and the hits that an answer cites; pure."""
+"""Prompts: their templates, what fills them of a question with its hits, or of a row, and the hits that an answer cites; pure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from asyncrun.ports import Tokenizer
 from asyncrun.records import Hit, Item
 
 QUESTION, CONTEXT, METADATA = "question", "context", "metadata."
+TEXT, ID = "text", "id"
+ROW_FIELDS = "{text}, {id}, {FIELD} of the row; {{ and }} are braces"
 PLACEHOLDERS = "{question}, {context}, {metadata.NAME}; {{ and }} are braces"
 DEFAULT_PROMPT = """\
 Answer the question from the passages below and from nothing else. After each statement, name the passages that it comes from by their \
@@ -40,6 +42,31 @@ class PromptTemplate:
 
     literals: tuple[str, ...]
     fields: tuple[str, ...]
+
+
+def parse_row_prompt(text: str) -> PromptTemplate:
+    """Return the template of a prompt about a row: its fields are the row's text, its id, and its other fields by their names.
+
+    >>> parse_row_prompt("{{json}} {title}: {text}").fields
+    ('title', 'text')
+
+    Raises TemplateError for a single brace, or an empty field.
+    """
+    literals, fields = split_braces(text)
+    for name, written, offset in fields:
+        if not name or "\n" in written:
+            raise TemplateError(f"a single {written[0]!r} is no field" if len(written) == 1 else f"{written!r} is no field", offset)
+    return PromptTemplate(tuple(literals), tuple(field.name for field in fields))
+
+
+def render_row_prompt(template: PromptTemplate, item: Item) -> str:
+    """Return the prompt about an item. Raises ItemError (bad_record) for a field that is missing or no text."""
+    if not template.fields:
+        return template.literals[0]
+    parts = [template.literals[0]]
+    for name, literal in zip(template.fields, template.literals[1:], strict=True):
+        parts += (item.text if name == TEXT else item.id if name == ID else field_text(item.metadata, name), literal)
+    return "".join(parts)
 
 
 def parse_prompt(text: str) -> PromptTemplate:

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from asyncrun.jobfile.schema import job_file_schema
     from asyncrun.jobfile.sections import EmbedderConfig, StoreConfig
     from asyncrun.jobfile.units import Threshold
-    from asyncrun.jobs import EmbedJob, IngestJob, QueryJob
+    from asyncrun.jobs import EmbedJob, GenerateJob, IngestJob, QueryJob
 
 __all__ = [
     "EmbedJob",
     "EmbedderConfig",
+    "GenerateJob",
     "IngestJob",
     "InputConfig",
     "Job",
@@ -34,7 +35,7 @@ __all__ = [
     "parse_job_file",
 ]
 
-_KINDS = {"EmbedJob": "embed", "IngestJob": "ingest", "QueryJob": "query"}
+_KINDS = {"EmbedJob": "embed", "GenerateJob": "generate", "IngestJob": "ingest", "QueryJob": "query"}
 
 # Imported on use: who reads a duration needs neither YAML nor the models.
 _load, __dir__ = load_on_use(

@@ -114,3 +114,16 @@ class QueryKeys(_RowKeys, DeliveryKeys, total=False):
     llm: Named | None
     prompt: Named | None
     context_tokens: int | None
+
+
+class GenerateKeys(_RowKeys, DeliveryKeys, total=False):
+    """The keys of a generate job."""
+
+    kind: Literal["generate"]
+    llm: Named
+    prompt: Named | None
+    messages: Sequence[Settings] | None
+    system: str | None
+    schema: FileName | Settings | None
+    repair: int
+    samples: int

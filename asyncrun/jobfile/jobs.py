@@ -92,7 +92,7 @@ class Budget(Model):
 
 
 class Prompt(Model):
-    """The template of a question to a model, in a file or in place; one of the two is set."""
+    """The template of what a model is asked, in a file or in place; one of the two is set."""
 
     path: FilePath | None = None
     text: Text | None = None
@@ -102,6 +102,13 @@ class Prompt(Model):
         if (self.path is None) == (self.text is None):
             raise wrong("a prompt has one source", "a text, {text: ...}, or {path: prompt.txt}")
         return self
+
+
+class PromptMessage(Model):
+    """One message of a prompt; its content is a template."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Text
 
 
 def _prompt(value: object) -> object:
@@ -186,6 +193,8 @@ class Job(Model):
     """Whether its rows are those of its items, each with its vector."""
     asks_by_batches: ClassVar[str] = "embedder"
     """The key of the model whose requests go into batches where it says `delivery: batch`."""
+    embeds: ClassVar[bool] = True
+    """Whether it needs its embedder."""
 
     name: Name
     kind: str

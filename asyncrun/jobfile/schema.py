@@ -135,7 +135,11 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "columns": "Which columns are written, in this order.",
     },
     "Budget": {"tokens": "Tokens that may be sent.", "cost": "USD that may be spent; it needs a price."},
-    "Prompt": {"path": "A file with the prompt.", "text": "The prompt: {question}, {context}, {metadata.NAME}; {{ is a brace."},
+    "Prompt": {
+        "path": "A file with the prompt.",
+        "text": "Of a query {question}, {context}, {metadata.NAME} stand in it, else {text}, {id}, {FIELD} of the item; {{ is a brace.",
+    },
+    "PromptMessage": {"role": "Who says it.", "content": "What is said: {text}, {id} and {FIELD} are those of the item; {{ is a brace."},
     "Chunking": {
         "by": "How documents are cut.",
         "size": "Tokens of a chunk, as the embedder counts them.",

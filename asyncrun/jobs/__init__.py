@@ -9,6 +9,7 @@ from asyncrun.lazy import load_on_use
 if TYPE_CHECKING:
     from asyncrun.jobs.embed import EmbedJob
     from asyncrun.jobs.embed.run import Blocks, EmbedRun
+    from asyncrun.jobs.generate import GenerateJob
     from asyncrun.jobs.ingest import IngestJob
     from asyncrun.jobs.interface import Builder, JobKind, JobProblem, embedder_spaces
     from asyncrun.jobs.outputs import JobOutput
@@ -19,6 +20,7 @@ __all__ = [
     "Builder",
     "EmbedJob",
     "EmbedRun",
+    "GenerateJob",
     "IngestJob",
     "JobKind",
     "JobOutput",
@@ -32,6 +34,7 @@ __getattr__, __dir__ = load_on_use(
     {
         "embed": ["EmbedJob"],
         "embed.run": ["Blocks", "EmbedRun"],
+        "generate": ["GenerateJob"],
         "ingest": ["IngestJob"],
         "interface": ["Builder", "JobKind", "JobProblem", "embedder_spaces"],
         "outputs": ["JobOutput"],

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import DamagedStateError
@@ -35,18 +35,51 @@ def new_row_ids(hashes: bytes = b"") -> RowIds[int]:
     return array("q", hashes)
 
 
-def check_rows(shown: str, written: RowIds[int], done: RowIds[int]) -> None:
+class RowDigest:
+    """Ids of rows in their order, as a running hash of their hashes: it takes the same room for any number of rows.
+
+    >>> one, other = RowDigest(), RowDigest()
+    >>> one.append(hash("a"))
+    >>> len(one), one == other
+    (1, False)
+    """
+
+    __slots__ = ("_count", "_value")
+
+    def __init__(self) -> None:
+        self._count = self._value = 0
+
+    def append(self, row_id: int) -> None:
+        """Take in the next id, given as its hash."""
+        self._value = hash((self._value, row_id))
+        self._count += 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RowDigest) and (self._count, self._value) == (other._count, other._value)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+
+RowProof: TypeAlias = "RowIds[int] | RowDigest"
+"""What rows are compared by; the ids tell which of them is another one."""
+
+
+def check_rows(shown: str, written: RowProof, done: RowProof) -> None:
     """Raise DamagedStateError unless the rows written are those of the items that are done; `shown` is the output.
 
     Nothing that is known to happen leads here: it is the last look before a good file is replaced.
     """
     if written == done:
         return
-    if len(written) == len(done):
+    if len(written) == len(done) and isinstance(written, array) and isinstance(done, array):
         row = next(place for place, (one, other) in enumerate(zip(written, done, strict=True), 1) if one != other)
         words = f"row {row} of {shown} is not that of the item that is done"
     else:
         words = f"{shown} would have {len(written):,} rows, and {len(done):,} items are done"
+        words += ", others than these" if len(written) == len(done) else ""
     raise DamagedStateError(
         f"{words}: it is not put in its place", hint="Run the same command again: what is damaged or was dropped is sent again."
     )
@@ -59,13 +92,15 @@ Row = Mapping[str, Any]
 class Unfinished:
     """An output that is being written; `done` is None until all rows are, and then the items that must each have one, in their order.
 
-    Its writer is used by one thread at a time: where a job is cancelled, the thread that writes goes on.
+    `mark` stands for what it is made from, which may be known as late as that. Its writer is used by one thread at a time: where a job is
+    cancelled, the thread that writes goes on.
     """
 
     writer: Writer
     shown: str
-    done: RowIds[int] | None = None
-    _written: RowIds[int] = field(default_factory=new_row_ids)
+    mark: str
+    done: RowProof | None = None
+    _written: RowProof = field(default_factory=new_row_ids)
     _in_use: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, rows: Iterable[Row]) -> None:
@@ -75,7 +110,7 @@ class Unfinished:
                 self.writer.write(row)
                 self._written.append(hash(row["id"]))
 
-    def commit(self, done: RowIds[int]) -> os.stat_result | None:
+    def commit(self, done: RowProof) -> os.stat_result | None:
         """Put it in its place if its rows are those of what is done; returns which file it is there. Blocks. Raises as `write`."""
         with self._in_use:
             check_rows(self.shown, self._written, done)
@@ -135,25 +170,27 @@ class JobOutput(metaclass=ShortHelp):
             unfinished.done = done
 
     @asynccontextmanager
-    async def writing(self, mark: str, context: JobContext) -> AsyncIterator[Unfinished]:
+    async def writing(self, mark: str, context: JobContext, proof: Callable[[], RowProof] = new_row_ids) -> AsyncIterator[Unfinished]:
         """Yield an output to which rows are added as they come; it takes its place at the end, when it is said what is done.
+
+        `proof` makes what takes in their ids.
 
         Raises DamagedStateError when that is not what the rows are of, OutputError and StorageError.
         """
         with context.manager.event(CBEventType.ASYNC_JOB, payload={"name": f"write {self.shown}"}):
-            unfinished = Unfinished(await asyncio.to_thread(self.open_writer), self.shown)
+            unfinished = Unfinished(await asyncio.to_thread(self.open_writer), self.shown, mark, _written=proof())
             try:
                 yield unfinished
                 if unfinished.done is not None:
                     placed = await asyncio.to_thread(unfinished.commit, unfinished.done)
                     if self.path is not None:
-                        await record_output(context.ledger, self.path, mark, placed)
+                        await record_output(context.ledger, self.path, unfinished.mark, placed)
             finally:
                 await asyncio.to_thread(unfinished.abort)
 
-    def write_rows(self, rows: Iterable[Row], done: RowIds[int]) -> None:
+    def write_rows(self, rows: Iterable[Row], done: RowProof, proof: Callable[[], RowProof] = new_row_ids) -> None:
         """Write the rows of what is done and put the file in its place; `done` is read after the last row. Blocks. Raises as `write`."""
-        unfinished = Unfinished(self.open_writer(), self.shown)
+        unfinished = Unfinished(self.open_writer(), self.shown, "", _written=proof())
         try:
             unfinished.write(rows)
             unfinished.commit(done)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 
 import orjson
 
@@ -13,22 +13,31 @@ from asyncrun.ledger.batches import add_space
 from asyncrun.ledger.checksums import answer_sum, is_answer
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.schema import newest_id
+from asyncrun.ledger.spaces import add_token_rate
 from asyncrun.records import Answer, Space, text_key
 
 KEYS_AT_ONCE = 500
 """Keys of one statement; SQLite takes 999 parameters everywhere."""
+SEEN = 1000
+"""Answers by which the next ones are foreseen."""
 _EMPTY = "UPDATE answers SET answer = x'', answer_sum = answer_sum(id, key, x'') WHERE id = ?"
 """An answer that is dropped keeps its number, as a batch does."""
 _PUT = "INSERT OR REPLACE INTO answers (id, key, answer, answer_sum, space) SELECT ?, ?, ?, ?, id FROM spaces WHERE fingerprint = ?"
 
 
-def answer_key(space: Space, messages: Sequence[tuple[str, str]]) -> bytes:
+def answer_key(space: Space, messages: Sequence[tuple[str, str]], schema: str | None = None, seed: int | None = None) -> bytes:
     """Return the 16 bytes that stand for (role, content) messages as they are sent to a model with its settings.
+
+    `schema` is a word for that of the answer, `seed` the number that is sent along; None where there is none.
 
     >>> answer_key(Space("openai", "m"), [("user", "a")]) == answer_key(Space("openai", "n"), [("user", "a")])
     False
+    >>> answer_key(Space("openai", "m"), [("user", "a")]) == answer_key(Space("openai", "m"), [("user", "a")], seed=1)
+    False
     """
-    return text_key(json.dumps([space.fingerprint, *(list(message) for message in messages)], ensure_ascii=True))
+    more = {"schema": schema, "seed": seed}
+    asked = [space.fingerprint, *messages, *([more] if schema is not None or seed is not None else [])]
+    return text_key(json.dumps(asked, ensure_ascii=True))
 
 
 def find_answers(ledger: Ledger, keys: Sequence[bytes], since: int = 0) -> dict[bytes, Answer]:
@@ -46,14 +55,52 @@ def find_answers(ledger: Ledger, keys: Sequence[bytes], since: int = 0) -> dict[
     return found
 
 
+def mean_output(ledger: Ledger, space: Space) -> int | None:
+    """Return how many tokens the newest answers of a space have had, None where there is none that says it. Blocks."""
+    statement = "SELECT answer FROM answers WHERE space = (SELECT id FROM spaces WHERE fingerprint = ?) ORDER BY id DESC LIMIT ?"
+    answers = [orjson.loads(blob) for (blob,) in ledger.read(statement, (space.fingerprint, SEEN)) if blob]
+    counted = [answer["output_tokens"] for answer in answers if answer.get("output_tokens")]
+    return -(-sum(counted) // len(counted)) if counted else None
+
+
 async def put_answers(ledger: Ledger, space: Space, answers: Mapping[bytes, Answer]) -> None:
     """Store answers of a model in the place of former ones; returns when they are durable."""
-    blobs = [(key, orjson.dumps(asdict(answer))) for key, answer in answers.items()]
+    rows = [AnswerRow(space, key, orjson.dumps(answer)) for key, answer in answers.items()]
+    await ledger.write_together(_insert_many, rows)
 
-    def write(connection: sqlite3.Connection) -> None:
+
+async def put_answer(ledger: Ledger, space: Space, key: bytes, answer: Answer, size: int) -> None:
+    """Store one answer as `put_answers` does, and with it how many tokens its request had in so many bytes, where the server says it."""
+    counted = (answer.input_tokens, size) if answer.input_tokens and size else (0, 0)
+    await ledger.write_together(_insert, AnswerRow(space, key, orjson.dumps(answer), *counted))
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """An answer on its way into the ledger, as JSON, and the tokens that were counted in the bytes of its request, zeros for none."""
+
+    space: Space
+    key: bytes
+    answer: bytes
+    tokens: int = 0
+    size: int = 0
+
+
+def _insert_many(connection: sqlite3.Connection, several: Sequence[Sequence[AnswerRow]]) -> None:
+    _insert(connection, [row for rows in several for row in rows])
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[AnswerRow]) -> None:
+    spaces = {row.space.fingerprint: row.space for row in rows}
+    for space in spaces.values():
         add_space(connection, space)
-        numbered = enumerate(blobs, newest_id(connection, "answers") + 1)
-        rows = [(number, key, blob, answer_sum(number, key, blob), space.fingerprint) for number, (key, blob) in numbered]
-        connection.executemany(_PUT, rows)
-
-    await ledger.write(write)
+    numbered = enumerate(rows, newest_id(connection, "answers") + 1)
+    connection.executemany(
+        _PUT,
+        [(number, row.key, row.answer, answer_sum(number, row.key, row.answer), row.space.fingerprint) for number, row in numbered],
+    )
+    for fingerprint, space in spaces.items():
+        counted = [(row.tokens, row.size) for row in rows if row.size and row.space.fingerprint == fingerprint]
+        if counted:
+            tokens, sizes = zip(*counted, strict=True)
+            add_token_rate(connection, space, sum(tokens), sum(sizes))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from asyncrun.errors import DamagedStateError, SpaceMismatchError
 from asyncrun.ledger.batches import EMPTY, BatchRow, insert_batches, read_keys
 from asyncrun.ledger.checksums import is_whole, vectors_sum
 from asyncrun.ledger.connection import explained, open_connection, open_sound
-from asyncrun.ledger.group_writer import GroupWriter, WriteRows
+from asyncrun.ledger.group_writer import GroupWriter, WriteAll, WriteRows
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.repair import request_repair
 from asyncrun.ledger.schema import REPAIRED_BY_A_RUN
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from asyncrun.records import Vectors
 
+T = TypeVar("T")
 TRUNCATED = 1
 """The flag of a vector whose text was cut to the model's limit."""
 _CACHED_BYTES = 64_000_000
@@ -102,6 +103,10 @@ class Ledger:
     async def write(self, write: WriteRows) -> None:
         """Return when `write` is committed. For the other modules of this package."""
         await self._writer.write(write)
+
+    async def write_together(self, write: WriteAll[T], thing: T) -> None:
+        """Return when `write` is committed for a thing, in one call for all that come one after the other."""
+        await self._writer.write_together(write, thing)
 
     def close(self) -> None:
         """Commit what waits and close the file; may be called twice."""

@@ -11,7 +11,7 @@ import pytest
 from asyncrun.registry import BUILT_IN
 
 ROOT = Path(__file__).resolve().parents[2] / "asyncrun"
-MODELS = {"EmbedJob", "IngestJob", "QueryJob"}
+MODELS = {"EmbedJob", "GenerateJob", "IngestJob", "QueryJob"}
 PLACES = [ROOT / "jobs" / kind for kind in BUILT_IN["kinds"]]
 FILES = sorted(path for path in ROOT.rglob("*.py") if not any(path.is_relative_to(place) for place in PLACES))
 

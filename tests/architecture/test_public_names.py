@@ -72,6 +72,7 @@ LONGER = {
     "asyncrun.aio.Limiter": 80,
     "asyncrun.callbacks.TokenCountingHandler": 85,
     "asyncrun.jobs.Builder": 65,
+    "asyncrun.jobs.GenerateJob": 70,
     "asyncrun.jobs.QueryJob": 65,
     "asyncrun.llms.ChatModel": 70,
     "asyncrun.llms.OpenAI": 85,

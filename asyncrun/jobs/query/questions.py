@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,40 +14,26 @@ from asyncrun.errors import ItemError, StorageError, UsageError, os_words
 from asyncrun.grammar.prompt import DEFAULT_PROMPT, PromptTemplate, TemplateError, find_citations, fit_context, parse_prompt, render_prompt
 from asyncrun.jobfile.jobs import Prompt
 from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.conversations import AskedItem, Conversation, Failed, Find, State, Valid, look_up, settle_plainly, usage_of
 from asyncrun.jobs.forecast import BYTES_PER_TOKEN, at_limits
-from asyncrun.ledger.answers import answer_key, find_answers
+from asyncrun.ledger.answers import answer_key
 from asyncrun.ledger.job_records import Amount
-from asyncrun.llms.interface import Llm, Message
-from asyncrun.packing import byte_size
+from asyncrun.llms.interface import Completion, Llm
 from asyncrun.ports import Tokenizer
-from asyncrun.records import Answer, Hit, Item, Space
+from asyncrun.records import Hit, Item, Space
 from asyncrun.results import JobPlan
 
 if TYPE_CHECKING:
     from asyncrun.jobs.query import QueryJob
 
 
+Found = tuple[Item, Sequence[Hit]]
+"""A question with its hits."""
 LIKELY_ANSWER = 300
 """Tokens of an answer, where no limit is stated; an estimate for budgets and plans."""
 
 LIKELY_HIT = 1000
 """Bytes of a hit, as long as none was found: 256 tokens of English prose."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Question:
-    """A question with its hits, as the model gets it. `cited` are the ids of the numbered hits, `key` stands for all that is sent."""
-
-    item: Item
-    hits: Sequence[Hit]
-    cited: Sequence[str]
-    messages: Sequence[Message]
-    key: bytes
-
-    @property
-    def size(self) -> int:
-        """Return the bytes that are sent."""
-        return sum(byte_size(message.content) for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,12 +60,25 @@ class Answering:
         prompt = (self.template.literals, self.template.fields)
         return repr((self.space.fingerprint, self.llm.messages(""), prompt, self.context_tokens, self.tokenizer_name))
 
-    def question(self, item: Item, hits: Sequence[Hit]) -> Question:
-        """Return a question as it is sent. Raises ItemError when its metadata do not fill the prompt."""
+    def asked(self, found: Found) -> AskedItem:
+        """Return a question with its hits as it is sent; one whose metadata do not fill the prompt has failed."""
+        item, hits = found
         context = fit_context(hits, self.context_tokens, self.tokenizer or ByteTokenizer())
-        messages = self.llm.messages(render_prompt(self.template, item, context.text))
-        sent = [(message.role, message.content) for message in messages]
-        return Question(item, hits, context.cited, messages, answer_key(self.space, sent))
+        try:
+            prompt = render_prompt(self.template, item, context.text)
+        except ItemError as error:
+            return AskedItem(item, failed=Failed(error.reason, error.message))
+        messages = self.llm.messages(prompt)
+        key = answer_key(self.space, [(message.role, message.content) for message in messages])
+        return AskedItem(item, (Conversation(messages, key),), partial(answered_row, item, hits, context.cited))
+
+    def settle(self, conversation: Conversation, find: Find) -> State:
+        """Return how a question stands: whatever a model has answered counts."""
+        return settle_plainly(conversation, find)
+
+    def complete(self, conversation: Conversation) -> Awaitable[Completion]:
+        """Ask the model once."""
+        return self.llm.complete(conversation.messages)
 
     def expected(self, size: int) -> Amount:
         """Return what a question of so many bytes is expected to use; an estimate."""
@@ -86,32 +86,17 @@ class Answering:
         return Amount(into + out, 0.0 if self.llm.price is None else self.llm.price.of(into, out))
 
 
-def look_up(
-    found: Sequence[tuple[Item, Sequence[Hit]]], answering: Answering, context: JobContext
-) -> list[tuple[Item, Question | ItemError, Answer | None]]:
-    """Return items with hits as questions, each with its finished answer; in place of one that cannot be asked, why. Blocks."""
-    asked: list[tuple[Item, Question | ItemError]] = []
-    for item, hits in found:
-        try:
-            asked.append((item, answering.question(item, hits)))
-        except ItemError as error:
-            asked.append((item, error))
-    answers = find_answers(
-        context.ledger, [question.key for _, question in asked if isinstance(question, Question)], context.generation.answers_since
-    )
-    return [(item, question, answers.get(question.key) if isinstance(question, Question) else None) for item, question in asked]
-
-
-def answered_row(question: Question, answer: Answer) -> dict[str, Any]:
+def answered_row(item: Item, hits: Sequence[Hit], cited: Sequence[str], answers: Sequence[Valid]) -> dict[str, Any]:
     """Return the output row of a question; `usage` is what the answer took when it was made."""
+    answer = answers[0].answers[-1]
     return {
-        "id": question.item.id,
-        "query": question.item.text,
-        "hits": [asdict(hit) for hit in question.hits],
+        "id": item.id,
+        "query": item.text,
+        "hits": [asdict(hit) for hit in hits],
         "answer": answer.text,
-        "citations": find_citations(answer.text, question.cited),
+        "citations": find_citations(answer.text, cited),
         "finish_reason": answer.finish_reason,
-        "usage": {"prompt_tokens": answer.input_tokens, "completion_tokens": answer.output_tokens, "total_tokens": answer.tokens},
+        "usage": usage_of(answers),
     }
 
 
@@ -128,16 +113,17 @@ class Unanswered:
         return Unanswered(self.items + count, [*self.sizes, *[each] * count])
 
 
-def find_unanswered(blocks: Iterable[Sequence[tuple[Item, Sequence[Hit]]]], answering: Answering, context: JobContext) -> Unanswered:
+def find_unanswered(blocks: Iterable[Sequence[Found]], answering: Answering, context: JobContext) -> Unanswered:
     """Return what has no answer among questions whose hits are known. Blocks."""
     items = 0
     sizes: dict[bytes, int] = {}
     for block in blocks:
         # One that cannot be asked fails without a request.
-        asked = look_up(block, answering, context)
-        missing = [question for _, question, answer in asked if isinstance(question, Question) and answer is None]
+        asked = [answering.asked(found) for found in block]
+        states = look_up(asked, answering, context)
+        missing = [talk for each in asked for talk in each.conversations if talk.key not in states]
         items += len(missing)
-        sizes.update((question.key, question.size) for question in missing)
+        sizes.update((talk.key, talk.size) for talk in missing)
     return Unanswered(items, list(sizes.values()))
 
 

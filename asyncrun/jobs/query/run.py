@@ -11,13 +11,13 @@ import numpy as np
 
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import AsyncrunError, DamagedStoreError, JobFailedError, SpaceMismatchError, TryLaterError, UsageError
+from asyncrun.jobs.answers import Answers, answered_rows
 from asyncrun.jobs.items import Items, plan_items
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.notes import filter_notes, input_notes
 from asyncrun.jobs.outputs import JobOutput, Row, RowIds, check_rows, new_row_ids
-from asyncrun.jobs.query.answers import Answers, Found
 from asyncrun.jobs.query.checks import with_repair_hint
-from asyncrun.jobs.query.questions import Answering, Question, answered_row, find_unanswered, likely_size, look_up, with_answers
+from asyncrun.jobs.query.questions import Answering, Found, find_unanswered, likely_size, with_answers
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_missing import keep_scanned_failures, send_missing
 from asyncrun.jobs.space_check import check_space
@@ -148,7 +148,7 @@ class QueryRun:
             output.write_rows((), done)
         elif self.answering is not None:
             found = self._found_unless_stopped(scanned, index, generation)
-            output.write_rows(self._answered(found, self.answering, done), done)
+            output.write_rows(answered_rows(found, self.answering, self.items.context, done), done)
         else:
             done = self._row_ids(scanned, index)
             output.write_rows(self._rows(self._found_unless_stopped(scanned, index, generation)), done)
@@ -206,7 +206,7 @@ class QueryRun:
             counters.add(ok=embedding.counts.ok, cached=embedding.counts.ok)
             return None
         unanswered = await asyncio.to_thread(known_failures, context.ledger, context.job_id)
-        answers = Answers(answering, context, counters, known)
+        answers = Answers(answering, counters, known)
         try:
             async with self.output.writing(mark, context) as written:
                 error = await answers.run(self._found(scanned, index, generation), written.write) or counters.too_many()
@@ -232,14 +232,6 @@ class QueryRun:
     def _rows(self, blocks: Iterable[Sequence[Found]]) -> Iterator[Row]:
         for found in blocks:
             yield from ({"id": item.id, "query": item.text, "hits": [asdict(hit) for hit in hits]} for item, hits in found)
-
-    def _answered(self, blocks: Iterable[Sequence[Found]], answering: Answering, done: RowIds[int]) -> Iterator[Row]:
-        """Yield the rows of the questions that have an answer, which are added to `done`."""
-        for found in blocks:
-            for item, question, answer in look_up(found, answering, self.items.context):
-                if isinstance(question, Question) and answer is not None:
-                    done.append(hash(item.id))
-                    yield answered_row(question, answer)
 
     def _generation(self) -> object:
         return served_generation(self.store, self.search.collection)

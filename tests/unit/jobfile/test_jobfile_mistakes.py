@@ -56,11 +56,11 @@ ONE_MISTAKE = {
     ),
     "no kind": (
         "jobs: [§{name: a, input: i, output: o.jsonl}]",
-        "jobs[0].kind: missing; allowed: embed, ingest, query",
+        "jobs[0].kind: missing; allowed: embed, generate, ingest, query",
     ),
     "unknown kind": (
         "jobs: [{name: a, kind: §embd, input: i, output: o.jsonl}]",
-        "jobs[0].kind: unknown kind 'embd'; allowed: embed, ingest, query; did you mean 'embed'?",
+        "jobs[0].kind: unknown kind 'embd'; allowed: embed, generate, ingest, query; did you mean 'embed'?",
     ),
     "no name": (
         "jobs: [§{kind: embed, input: i, output: o.jsonl}]",
