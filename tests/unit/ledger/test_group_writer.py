@@ -79,7 +79,7 @@ async def test_what_fails_by_itself_harms_nobody_who_shares_its_commit_and_no_go
             connection.execute("INSERT INTO spaces (fingerprint, description) VALUES (?, ?)", ("one",))
         insert(connection, name="blamed_index")
 
-    busy = asyncio.create_task(writer.write(lambda connection: waited_for(disk)))
+    busy = await begun(writer, disk)
     writes = [writer.write(partial(insert, name="paid")), writer.write(blamed_index), writer.write(partial(insert, name="paid too"))]
     tasks = [asyncio.create_task(write) for write in writes]
     await asyncio.sleep(0)
@@ -98,7 +98,7 @@ async def test_a_full_disk_is_told_to_all_who_share_a_commit(writer: GroupWriter
         tried.append(1)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    busy = asyncio.create_task(writer.write(lambda connection: waited_for(disk)))
+    busy = await begun(writer, disk)
     tasks = [asyncio.create_task(writer.write(write)) for write in (insert, full, insert)]
     await asyncio.sleep(0)
     disk.set()
@@ -110,7 +110,7 @@ async def test_a_full_disk_is_told_to_all_who_share_a_commit(writer: GroupWriter
 @pytest.mark.asyncio
 async def test_who_no_longer_waits_keeps_nobody_else_waiting(writer: GroupWriter) -> None:
     disk, written = threading.Event(), []
-    busy = asyncio.create_task(writer.write(lambda connection: waited_for(disk)))
+    busy = await begun(writer, disk)
     gone, stays = (asyncio.create_task(writer.write(lambda connection: written.append(1))) for _ in range(2))
     await asyncio.sleep(0)
     gone.cancel()
@@ -155,6 +155,14 @@ def insert(connection: sqlite3.Connection, table: str = "spaces", name: str = "l
 def names(path: Path) -> list[str]:
     with closing(sqlite3.connect(path)) as connection:
         return [name for (name,) in connection.execute("SELECT fingerprint FROM spaces")]
+
+
+async def begun(writer: GroupWriter, disk: threading.Event) -> asyncio.Task[None]:
+    """Return a write that is under way, alone in its commit, until there is a disk."""
+    started = threading.Event()
+    task = asyncio.create_task(writer.write(lambda connection: (started.set(), waited_for(disk))))
+    await asyncio.to_thread(waited_for, started)
+    return task
 
 
 def waited_for(disk: threading.Event) -> None:
