@@ -160,7 +160,12 @@ def names(path: Path) -> list[str]:
 async def begun(writer: GroupWriter, disk: threading.Event) -> asyncio.Task[None]:
     """Return a write that is under way, alone in its commit, until there is a disk."""
     started = threading.Event()
-    task = asyncio.create_task(writer.write(lambda connection: (started.set(), waited_for(disk))))
+
+    def wait(connection: sqlite3.Connection) -> None:
+        started.set()
+        waited_for(disk)
+
+    task = asyncio.create_task(writer.write(wait))
     await asyncio.to_thread(waited_for, started)
     return task
 
