@@ -1,4 +1,7 @@
-"""`python -m asyncrun.testing`: the fake server from the shell, for rehearsals; its first line on stdout is the base URL."""
+"""`python -m asyncrun.testing`: the fake server from the shell, for rehearsals; its first line on stdout is the base URL.
+
+With `--batch` it has the batch endpoints of all vendors, too, and a line with the base URL of each.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import ssl
 from collections.abc import Callable, Sequence
 
 from asyncrun.errors import os_words
+from asyncrun.testing.batch_servers import BASE_PATHS, BATCH_FAULTS, BatchServers, batch_faults, lowered_terms, parse_batch_fault
 from asyncrun.testing.faults import SeenRequest
 from asyncrun.testing.named import FAULTS, parse_fault
 from asyncrun.testing.quota import Quota
@@ -45,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m asyncrun.testing",
         description="A fake embedding server on loopback, for rehearsals.",
-        epilog=f"Faults by name: {', '.join(FAULTS)}.",
+        epilog=f"Faults by name: {', '.join(FAULTS)}. Of batches: {', '.join(BATCH_FAULTS)}.",
     )
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--dimensions", type=int, default=8, help="numbers in a vector")
@@ -70,13 +74,47 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FAULT",
         help='a name, or JSON such as {"name": "crash", "times": 2, "after": 10, "text": "only where this is in a text"}; may be repeated',
     )
+    add_batch_options(parser.add_argument_group("batch endpoints"))
     return parser
+
+
+def add_batch_options(group: argparse._ArgumentGroup) -> None:
+    """Add what the batch endpoints can be told."""
+    group.add_argument("--batch", action="store_true", help=f"have them: {', '.join(BASE_PATHS)}")
+    group.add_argument("--batch-seconds", type=float, default=180.0, metavar="S", help="seconds of their time after which a batch is done")
+    group.add_argument("--batch-speed", type=float, default=1.0, metavar="N", help="seconds of their time that pass in one")
+    group.add_argument("--batch-lines", type=int, metavar="N", help="most requests of a batch, instead of the vendor's limit")
+    group.add_argument("--batch-tokens", type=int, metavar="N", help="most tokens of a model that wait in batches")
+    group.add_argument("--batch-seed", type=int, default=0, metavar="N", help="what ids and the order of replies are drawn from")
+    group.add_argument(
+        "--batch-fault",
+        type=parse_batch_fault,
+        action="append",
+        default=[],
+        metavar="FAULT",
+        help='what goes wrong with batches: a name, or JSON such as {"stragglers": 0.02, "first": 3}; may be repeated',
+    )
+
+
+def batch_servers(given: argparse.Namespace) -> BatchServers | None:
+    """Return the batch endpoints that are asked for, None where none are."""
+    if not given.batch:
+        return None
+    return BatchServers(
+        seconds=given.batch_seconds,
+        speed=given.batch_speed,
+        faults=batch_faults(given.batch_fault),
+        terms=lowered_terms(lines=given.batch_lines, tokens=given.batch_tokens),
+        seed=given.batch_seed,
+    )
 
 
 async def serve(server: FakeServer) -> None:
     """Serve until cancelled, and say where."""
     async with server:
-        print(server.base_url, flush=True)  # noqa: T201 (its one word to whoever started it)
+        vendors = BASE_PATHS if server.batches else ()
+        lines = [server.base_url, *(f"{vendor:<10}{server.vendor_url(vendor)}" for vendor in vendors)]
+        print(*lines, sep="\n", flush=True)  # noqa: T201 (all that it says to whoever started it)
         await asyncio.Event().wait()
 
 
@@ -84,6 +122,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until interrupted."""
     parser = build_parser()
     given = parser.parse_args(arguments)
+    told = [name for name, value in vars(given).items() if name.startswith("batch_") and value != parser.get_default(name)]
+    if told and not given.batch:
+        parser.error(f"--{told[0].replace('_', '-')} is about the endpoints of --batch")
     server = FakeServer(
         port=given.port,
         dimensions=given.dimensions,
@@ -95,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         max_input_tokens=given.max_input_tokens,
         max_request_tokens=given.max_request_tokens,
         takes_base64=not given.no_base64,
+        batches=batch_servers(given),
         tls=tls_context(given.tls),
         faults=given.fault,
     )

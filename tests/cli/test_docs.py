@@ -21,6 +21,7 @@ import yaml
 from asyncrun import Store
 from asyncrun.registry import BUILT_IN
 from asyncrun.testing.__main__ import build_parser
+from asyncrun.testing.batch_servers import BASE_PATHS
 from asyncrun.testing.server import FakeServer
 
 from .conftest import Command
@@ -302,11 +303,12 @@ def test_the_line_of_the_crontab_is_the_one_that_is_added(project: Path, asyncru
 
 @in_language("console")
 def test_a_rehearsal_starts_as_it_is_shown(block: Block) -> None:
-    command, url = block.code.splitlines()
+    command, url, *vendors = block.code.splitlines()
     words = shlex.split(command)
     assert words[:4] == ["$", "python", "-m", "asyncrun.testing"]
     given = build_parser().parse_args(words[4:])
     assert url == f"http://127.0.0.1:{given.port}/v1"
+    assert vendors == [f"{name:<10}http://127.0.0.1:{given.port}{path}" for name, path in BASE_PATHS.items() if given.batch]
 
 
 def test_faults_are_understood_as_they_are_shown() -> None:

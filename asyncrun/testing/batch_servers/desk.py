@@ -17,7 +17,7 @@ from asyncrun.testing.batch_servers.calls import LostReplyError, OnlineAnswer, V
 from asyncrun.testing.batch_servers.clock import ServerClock
 from asyncrun.testing.batch_servers.faults import BatchFaults
 from asyncrun.testing.batch_servers.limits import HOUR, VendorTerms, too_many
-from asyncrun.testing.batch_servers.schedule import BatchProblem, FakeBatch, FakeLine, LineReply, Pace
+from asyncrun.testing.batch_servers.schedule import BatchProblem, FakeBatch, FakeLine, LineReply, StagePace
 from asyncrun.testing.batch_servers.tokens import tokens_used
 
 SPOILED = LineReply(500, {"error": {"message": "The server had an error while processing your request.", "type": "server_error"}})
@@ -185,7 +185,7 @@ class VendorDesk:
         if hit and faults.refused:
             self.shop.books.refused[self.name] += 1
             raise CallRefused(400, "The batch cannot be created at this time.", "invalid_request")
-        pace = Pace.of(self.shop.seconds, faults.slow if hit else 1.0)
+        pace = StagePace.of(self.shop.seconds, faults.slow if hit else 1.0)
         about = {"window": self.rules.window, "keeps_finished": self.keeps_finished, **about}
         batch = FakeBatch(
             number, batch_id, call.key, self.now, pace=pace, lines=lines, request=call.document, problems=tuple(problems), **about

@@ -28,11 +28,11 @@ class BatchStage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class StagePace:
     """How many virtual seconds each stage takes.
 
-    >>> Pace.of(180.0)
-    Pace(validating=9.0, working=162.0, finalizing=9.0, cancelling=9.0)
+    >>> StagePace.of(180.0)
+    StagePace(validating=9.0, working=162.0, finalizing=9.0, cancelling=9.0)
     """
 
     validating: float
@@ -41,7 +41,7 @@ class Pace:
     cancelling: float
 
     @classmethod
-    def of(cls, seconds: float, slow: float = 1.0) -> Pace:
+    def of(cls, seconds: float, slow: float = 1.0) -> StagePace:
         """Return the pace of batches that are done after so many seconds; where they are slow, it is the work that takes longer."""
         edge = seconds / 20
         return cls(edge, seconds * slow - 2 * edge, edge, edge)
@@ -97,7 +97,7 @@ class FakeBatch:
     owner: str
     created: float
     window: float
-    pace: Pace
+    pace: StagePace
     lines: list[FakeLine]
     request: dict[str, Any]
     model: str = ""

@@ -57,6 +57,16 @@ def vendor_of(parts: tuple[str, ...]) -> tuple[str, int]:
     return "openai", 0
 
 
+def lowered_terms(*, lines: int | None = None, tokens: int | None = None) -> dict[str, VendorTerms]:
+    """Return the terms of all vendors, with these limits instead of their own; None leaves a vendor's.
+
+    >>> lowered_terms(lines=100)["mistral"].lines
+    100
+    """
+    wanted = {name: limit for name, limit in (("lines", lines), ("tokens", tokens)) if limit is not None}
+    return {desk.name: replace(desk.terms, **wanted) for desk in DESKS}
+
+
 class BatchServers(metaclass=ShortHelp):
     """Batch endpoints for a FakeServer: files and batches, kept as long as it lives; `FakeServer.vendor_url` says where a vendor's begin.
 

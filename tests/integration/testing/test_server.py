@@ -20,6 +20,7 @@ from asyncrun.aio.retry import RetryPolicy
 from asyncrun.embedders import OpenAIEmbedding
 from asyncrun.embedders.interface import BatchLimits
 from asyncrun.testing.__main__ import build_parser, main
+from asyncrun.testing.batch_servers import BATCH_FAULTS
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.named import FAULTS, fault, parse_fault
 from asyncrun.testing.quota import Quota
@@ -177,7 +178,7 @@ def test_each_named_fault_makes_one_reply_another_than_the_right_one(name):
 def test_the_page_on_testing_names_every_fault_and_every_option():
     page = (Path(__file__).parents[3] / "docs/testing.md").read_text()
     usage = build_parser().format_help()
-    assert [name for name in FAULTS if f"`{name}`" not in page] == []
+    assert [name for name in (*FAULTS, *BATCH_FAULTS) if f"`{name}`" not in page] == []
     assert [option for option in re.findall(r"--[a-z0-9-]+", usage) if option != "--help" and option not in page] == []
 
 
