@@ -43,6 +43,7 @@ _GROUPS = {
         "serve": "serve",
     },
     "ledger": {"stats": "stats", "export": "export_ledger", "import": "import_ledger"},
+    "batches": {"list": "list_batches", "cancel": "cancel"},
     "store": {
         "list": "list_collections",
         "stats": "stats",

@@ -36,6 +36,7 @@ COMMANDS = [
         "store rollback s.db --json",
         "store rollback s.db d",
     ),
+    *("batches", "batches list --json", "batches cancel --all", "batches cancel --all --json"),
     *("cron print --at @daily", "cron print --at @daily --systemd", "cron add --at @daily --systemd --name two"),
 ]
 """Every command, so that it prints something on standard output and ends with 0."""
