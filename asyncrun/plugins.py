@@ -10,6 +10,7 @@ PORT_VERSIONS: Mapping[str, int] = {
     "kinds": 1,
     "embedders": 1,
     "llms": 1,
+    "batches": 1,
     "stores": 1,
     "readers": 1,
     "chunkers": 1,

@@ -29,6 +29,13 @@ _OF_A_JOB = "In a job file: `{}`."
 STARTERS = {
     "embedder": Starter("embedders", "An embedder", "{}Embedding", _OF_A_JOB.format("embedder: {{provider: {name}, model: words}}")),
     "llm": Starter("llms", "A chat model", "{}Chat", _OF_A_JOB.format("llm: {{provider: {name}, model: m}}")),
+    "batches": Starter(
+        "batches",
+        "The batch endpoint of a provider",
+        "{}Batches",
+        _OF_A_JOB.format("llm: {{provider: {name}, model: m, delivery: batch}}")
+        + " A chat model or an embedder of the same name is asked there.",
+    ),
     "reader": Starter("readers", "A reader", "read_{}", _OF_A_JOB.format("input: {{path: notes.txt, format: {name}}}")),
     "chunker": Starter("chunkers", "A chunker", "{}Chunker", _OF_A_JOB.format("chunk: {{by: {name}}}")),
     "store": Starter("stores", "A store", "{}Store", _OF_A_JOB.format("store: {{type: {name}, path: store.file}}")),

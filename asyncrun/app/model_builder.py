@@ -144,8 +144,8 @@ class ModelBuilder:
 
     def batch_endpoint(self, config: EmbedderConfig | LlmConfig) -> BatchEndpoint:
         """Return the batch endpoint of a model's provider, for whoever closes it. Blocks. Raises UsageError where there is none."""
-        if config.provider not in registry.BUILT_IN["batches"]:
-            known = ", ".join(sorted(registry.BUILT_IN["batches"]))
+        if config.provider not in (names := registry.names("batches")):
+            known = ", ".join(names)
             raise UsageError(f"{config.provider} has no batch endpoint; known: {known}", hint="Use `delivery: online`.")
         if config.endpoints:
             raise UsageError("batches go to one endpoint, not to several", hint="Leave `endpoints` out, or use `delivery: online`.")
@@ -170,7 +170,7 @@ class ModelBuilder:
 
     def batch_terms(self, config: ModelConfig) -> BatchTerms | None:
         """Return what a model's provider takes in a batch, and its price, None where it has no batch endpoint; needs no key. Blocks."""
-        if config.provider not in registry.BUILT_IN["batches"]:
+        if config.provider not in registry.names("batches"):
             return None
         purpose: Purpose = "chat" if isinstance(config, LlmConfig) else "embeddings"
         terms: BatchTerms = registry.load("batches", config.provider).terms_for(purpose)

@@ -23,7 +23,7 @@ from asyncrun.jobfile.sections import (
 )
 from asyncrun.jobfile.unavailable import Names
 from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, Table, show
-from asyncrun.registry import BUILT_IN
+from asyncrun.registry import BUILT_IN, names
 
 LOCAL_MODEL = "all-MiniLM-L6-v2"
 MODEL_NEEDED = frozenset(
@@ -176,8 +176,8 @@ def _check_endpoint_of_batches(model: ModelConfig, path: KeyPath, findings: Find
     where = (*path, "delivery")
     if model.delivery != "batch" or model.provider == "local" or findings.knows(where):
         return
-    if model.provider not in BUILT_IN["batches"]:
-        others = ", ".join(sorted(BUILT_IN["batches"]))
+    if model.provider not in (known := names("batches")):
+        others = ", ".join(known)
         findings.add(where, f"the provider {model.provider} has no batch endpoint", f"online, or one of the providers {others}")
     elif model.endpoints:
         findings.add(where, "a batch goes to one endpoint", "online, or base_url instead of endpoints")

@@ -8,6 +8,7 @@ from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
     from asyncrun.testing.batch_servers import BatchFaults, BatchServers
+    from asyncrun.testing.batches import BatchEndpointContract
     from asyncrun.testing.chunkers import ChunkerContract
     from asyncrun.testing.clock import FakeClock
     from asyncrun.testing.dialects import Chat
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from asyncrun.testing.writers import WriterContract
 
 __all__ = [
+    "BatchEndpointContract",
     "BatchFaults",
     "BatchServers",
     "Chat",
@@ -52,6 +54,7 @@ __getattr__, __dir__ = load_on_use(
     __name__,
     {
         "batch_servers": ["BatchFaults", "BatchServers"],
+        "batches": ["BatchEndpointContract"],
         "chunkers": ["ChunkerContract"],
         "clock": ["FakeClock"],
         "dialects": ["Chat"],

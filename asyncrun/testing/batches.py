@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -40,6 +41,23 @@ class BatchEndpointContract:
     The fixture `endpoint` returns one that is connected to a server where nothing was submitted yet, `bodies` JSON of requests as they are
     online, three of them or more, all of which succeed, `pass_time` lets seconds pass at the server, and `now` is the moment at which the
     test begins there. `window` is more than a batch takes.
+
+    >>> from asyncrun.batches.openai import OpenAIBatches
+    >>> from asyncrun.testing import BatchServers, FakeServer
+    >>> class TestMine(BatchEndpointContract):
+    ...     @pytest.fixture
+    ...     def server(self):
+    ...         with FakeServer(batches=BatchServers()).in_thread() as server:
+    ...             yield server
+    ...     @pytest.fixture
+    ...     def endpoint(self, server):
+    ...         return OpenAIBatches(model="m", purpose="embeddings", base_url=server.base_url)
+    ...     @pytest.fixture
+    ...     def bodies(self):
+    ...         return [{"model": "m", "input": [text]} for text in ("one", "two", "three")]
+    ...     @pytest.fixture
+    ...     def pass_time(self, server):
+    ...         return server.batches.advance
     """
 
     window = 3600.0
@@ -61,8 +79,8 @@ class BatchEndpointContract:
 
     @pytest.fixture
     def now(self) -> float:
-        """Return the server's time, in seconds since 1970."""
-        raise NotImplementedError
+        """Return the server's time, in seconds since 1970: ours, unless it has its own."""
+        return time.time()
 
     def test_the_terms_can_be_kept(self, endpoint: BatchEndpoint) -> None:
         terms = endpoint.terms
