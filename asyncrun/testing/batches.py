@@ -1,4 +1,22 @@
-"""The contract suite of batch endpoints: subclass `BatchEndpointContract`, give it its fixtures, and run it with pytest-asyncio."""
+"""The contract suite of batch endpoints: subclass `BatchEndpointContract`, give it its fixtures, and run it with pytest-asyncio.
+
+>>> from asyncrun.batches.openai import OpenAIBatches
+>>> from asyncrun.testing import BatchServers, FakeServer
+>>> class TestMine(BatchEndpointContract):
+...     @pytest.fixture
+...     def server(self):
+...         with FakeServer(batches=BatchServers()).in_thread() as server:
+...             yield server
+...     @pytest.fixture
+...     def endpoint(self, server):
+...         return OpenAIBatches(model="m", purpose="embeddings", base_url=server.base_url)
+...     @pytest.fixture
+...     def bodies(self):
+...         return [{"model": "m", "input": [text]} for text in ("one", "two", "three")]
+...     @pytest.fixture
+...     def pass_time(self, server):
+...         return server.batches.advance
+"""
 
 # ruff: noqa: D102, S101 - a suite for pytest: tests assert, and their names say what is promised
 
@@ -40,24 +58,12 @@ class BatchEndpointContract:
 
     The fixture `endpoint` returns one that is connected to a server where nothing was submitted yet, `bodies` JSON of requests as they are
     online, three of them or more, all of which succeed, `pass_time` lets seconds pass at the server, and `now` is the moment at which the
-    test begins there. `window` is more than a batch takes.
+    test begins there. `window` is more than a batch takes. The module's own example has all of them.
 
-    >>> from asyncrun.batches.openai import OpenAIBatches
-    >>> from asyncrun.testing import BatchServers, FakeServer
     >>> class TestMine(BatchEndpointContract):
-    ...     @pytest.fixture
-    ...     def server(self):
-    ...         with FakeServer(batches=BatchServers()).in_thread() as server:
-    ...             yield server
-    ...     @pytest.fixture
-    ...     def endpoint(self, server):
-    ...         return OpenAIBatches(model="m", purpose="embeddings", base_url=server.base_url)
     ...     @pytest.fixture
     ...     def bodies(self):
     ...         return [{"model": "m", "input": [text]} for text in ("one", "two", "three")]
-    ...     @pytest.fixture
-    ...     def pass_time(self, server):
-    ...         return server.batches.advance
     """
 
     window = 3600.0
