@@ -47,7 +47,8 @@ _REASONS = {
 _TOKENS = re.compile(r"(\d[\d,]*)\s*tokens|given:?\s*(\d[\d,]*)", re.IGNORECASE)
 _QUOTA = re.compile(
     r"insufficient_quota|credit_balance_exhausted|(organization|project)_(spend|usage)_limit_exceeded|billing_|per_?day"
-    r"|monthly (limit|quota)|calls */ *month|per month|payment required",
+    r"|monthly (limit|quota)|calls */ *month|per month|payment required|credit balance is too low|specified (api )?usage limits"
+    r"|spend limit reached",
     re.IGNORECASE,
 )
 _AUTH = re.compile(
@@ -69,7 +70,7 @@ _TOO_LONG = re.compile(
     r"maximum input length|maximum context length|context_length_exceeded|must have less than \d+ tokens|too large to process"
     r"|exceed_context_size|exceeds the (available )?context|exceeds the maximum number of tokens"
     r"|exceeds? (the )?max(imum)? (input|sequence|length)|longer than the model's context|input tokens exceed|string too long"
-    r"|too many tokens|(input|text|prompt|sequence) is too (long|large)|string_too_long",
+    r"|too many tokens|(input|text|prompt|sequence) is too (long|large)|string_too_long|exceed context limit",
     re.IGNORECASE,
 )
 _ITEM = re.compile(r"unsupported value: NaN|cannot be an empty string|cannot be empty|must not be empty", re.IGNORECASE)
@@ -92,6 +93,9 @@ def classify(status: int, headers: dict[str, str], document: Any, text: str) -> 
     words = (" ".join(_words(document)) or strip_markup(text) or "no explanation")[:MOST_WORDS]
     codes = " ".join(_codes(document))[:MOST_WORDS]
     verdict = _by_body(status, words, f"{codes} {words}") or Verdict(_by_status(status, headers, codes, words), words)
+    if status == 429 and "retry-after" not in headers and _is_anthropics(document):
+        # Of a rate it always says when it is over; without that it is the month's spending.
+        verdict = Verdict(FailureClass.QUOTA, words)
     return _overridden(verdict, headers.get("x-should-retry", "").lower())
 
 
@@ -117,6 +121,10 @@ def _by_body(status: int, words: str, everything: str) -> Verdict | None:
     if status != 500 and _NO_MODEL.search(everything):
         return Verdict(FailureClass.CONFIG, words)
     return None
+
+
+def _is_anthropics(document: Any) -> bool:
+    return isinstance(document, dict) and document.get("type") == "error" and isinstance(document.get("error"), dict)
 
 
 def _by_status(status: int, headers: dict[str, str], codes: str, words: str) -> FailureClass:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -22,6 +23,13 @@ _NAMES = (
     ("tokens", "x-ratelimit-{}-tokens"),
     ("requests", "x-ratelimit-{}-req-minute"),
     ("tokens", "x-ratelimit-{}-tokens-minute"),
+)
+# Anthropic's, the other way round; its resets are times, to the second.
+_ANTHROPIC = (
+    ("requests", "anthropic-ratelimit-requests-{}"),
+    ("tokens", "anthropic-ratelimit-tokens-{}"),
+    ("input_tokens", "anthropic-ratelimit-input-tokens-{}"),
+    ("output_tokens", "anthropic-ratelimit-output-tokens-{}"),
 )
 _PARAMETER = re.compile(r';\s*(q|w|r|t)\s*=\s*"?(\d+)')
 _MOST = 1e12
@@ -104,10 +112,25 @@ def parse_date(text: str) -> float | None:
         return None
 
 
-def stated_limits(headers: Mapping[str, str], now: float) -> dict[str, StatedLimit]:
-    """Return the limits per minute by unit (requests, tokens); what is missing, not positive or no number is left out.
+def parse_timestamp(text: str) -> float | None:
+    """Return the seconds since 1970 of a time as RFC 3339 has it, None for anything else.
 
-    Cohere says when a limit is over, but no limit; a limit of another window (the draft of IETF has them) is brought to a minute.
+    >>> parse_timestamp("1970-01-01T00:01:00Z"), parse_timestamp("soon"), parse_timestamp("60")
+    (60.0, None, None)
+    """
+    if "T" not in text:
+        return None
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
+
+
+def stated_limits(headers: Mapping[str, str], now: float) -> dict[str, StatedLimit]:
+    """Return the limits per minute by unit; what is missing, not positive or no number is left out.
+
+    Units are requests, tokens, input_tokens and output_tokens. Cohere says when a limit is over, but no limit; a limit of another window
+    (the draft of IETF has them) is brought to a minute.
 
     Args:
         headers: With names in lower case.
@@ -126,10 +149,11 @@ def stated_limits(headers: Mapping[str, str], now: float) -> dict[str, StatedLim
 
 
 def _named(headers: Mapping[str, str], now: float) -> Iterator[tuple[str, StatedLimit]]:
-    for unit, name in _NAMES:
+    for unit, name in (*_NAMES, *_ANTHROPIC):
         limit = _number(headers.get(name.format("limit"), ""))
         if limit is not None and limit > 0:
-            reset = parse_go_duration(headers.get(name.format("reset"), ""))
+            told = headers.get(name.format("reset"), "")
+            reset = parse_go_duration(told) if (at := parse_timestamp(told)) is None else at
             yield unit, StatedLimit(limit, _number(headers.get(name.format("remaining"), "")), _seconds(reset, now))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from asyncrun.lazy import load_on_use
 
 if TYPE_CHECKING:
+    from asyncrun.llms.anthropic import Anthropic
     from asyncrun.llms.chat_model import ChatModel, OpenAI
     from asyncrun.llms.interface import BatchLlm, Completion, Declined, Llm, Message, Price, Role, StreamingLlm, StructuredLlm
     from asyncrun.llms.openai import OpenAIChat
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Anthropic",
     "BatchLlm",
     "ChatModel",
     "ChatResponse",
@@ -34,6 +36,7 @@ __all__ = [
 __getattr__, __dir__ = load_on_use(
     __name__,
     {
+        "anthropic": ["Anthropic"],
         "chat_model": ["ChatModel", "OpenAI"],
         "interface": [
             "Answer",

@@ -8,7 +8,7 @@ from asyncrun.endpoints.streamed_call import StreamReader
 from asyncrun.llms.anthropic_replies import MessageStream, read_message
 from asyncrun.llms.interface import OnText
 from asyncrun.llms.openai_replies import SCHEMA_NAME
-from asyncrun.llms.wire import AnswerSchema, ChatRequest, SchemaForm, Terms, with_schema_in_words
+from asyncrun.llms.wire import ChatRequest, SchemaForm, SentSchema, Terms, with_schema_in_words
 
 
 class MessagesDialect:
@@ -35,7 +35,7 @@ class MessagesDialect:
         body = {**request.fields, terms.limits[0]: request.max_output_tokens, "messages": said}
         return {**body, **({"system": system} if system else {}), **told}
 
-    def form(self, schema: AnswerSchema, terms: Terms) -> SchemaForm:
+    def form(self, schema: SentSchema, terms: Terms) -> SchemaForm:
         """Return how a schema is told: one that breaks the rules would be refused, and a tool takes it."""
         return schema.form([form for form in terms.schema if schema.fits or form is not SchemaForm.SCHEMA])
 
@@ -44,7 +44,7 @@ class MessagesDialect:
         return MessageStream(on_text)
 
 
-def _schema_fields(schema: AnswerSchema, form: SchemaForm) -> dict[str, Any]:
+def _schema_fields(schema: SentSchema, form: SchemaForm) -> dict[str, Any]:
     match form:
         case SchemaForm.SCHEMA:
             return {"output_config": {"format": {"type": "json_schema", "schema": schema.document}}}

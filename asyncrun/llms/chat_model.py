@@ -198,11 +198,7 @@ class OpenAI(ChatModel):
         callback_manager: CallbackManager | None = None,
         **options: Unpack[EndpointOptions],
     ) -> None:
-        if unknown := options.keys() - EndpointOptions.__annotations__.keys():
-            raise ArgumentError(f"OpenAI takes no {min(unknown)}", hint="The server's address is its api_base; see help(OpenAI).")
-        if max_retries is not None:
-            options["retry"] = replace(options.get("retry") or RetryPolicy(stop_if_unreachable=True), attempts=max_retries + 1)
-        endpoint = cast(EndpointOptions, {"headers": default_headers or {}, **options})
+        endpoint = endpoint_options("OpenAI", "api_base", options, max_retries, default_headers)
         llm = OpenAIChat(
             model=model,
             provider=provider,
@@ -218,3 +214,14 @@ class OpenAI(ChatModel):
             **endpoint,
         )
         super().__init__(llm, callback_manager=callback_manager)
+
+
+def endpoint_options(
+    name: str, address: str, options: EndpointOptions, max_retries: int | None, headers: Mapping[str, str] | None
+) -> EndpointOptions:
+    """Return the options of an endpoint, LlamaIndex's two among them. Raises ArgumentError for what the class does not take."""
+    if unknown := options.keys() - EndpointOptions.__annotations__.keys():
+        raise ArgumentError(f"{name} takes no {min(unknown)}", hint=f"The server's address is its {address}; see help({name}).")
+    if max_retries is not None:
+        options["retry"] = replace(options.get("retry") or RetryPolicy(stop_if_unreachable=True), attempts=max_retries + 1)
+    return cast(EndpointOptions, {"headers": headers or {}, **options})

@@ -28,7 +28,7 @@ from asyncrun.llms.openai_dialect import ChatCompletionsDialect
 from asyncrun.llms.openai_replies import filtered, read_model
 from asyncrun.llms.providers import CHAT_PROVIDERS, DEPLOYMENT, ChatProvider
 from asyncrun.llms.schema_rules import misfits
-from asyncrun.llms.wire import STREAM_OPTIONS, AnswerSchema, ChatDialect, ChatRequest, Terms, learn
+from asyncrun.llms.wire import STREAM_OPTIONS, ChatDialect, ChatRequest, SentSchema, Terms, learn
 from asyncrun.packing import TokensPerByte, byte_size
 from asyncrun.records import Answer, Space
 from asyncrun.short_help import ShortHelp
@@ -113,7 +113,7 @@ class HttpChat(metaclass=ShortHelp):
         self._fields: dict[str, Any] = {"model": model} | ({} if temperature is None else {"temperature": temperature})
         self._extra = dict(extra_body or {})
         self._max_silence = max_silence
-        self._schemas: dict[int, AnswerSchema] = {}
+        self._schemas: dict[int, SentSchema] = {}
         self._refusals = RepeatedRefusals()
         self._check_key = partial(check_key, row.vendor, address, list(options.get("headers", {})))
         self._per_byte = TokensPerByte()
@@ -236,13 +236,13 @@ class HttpChat(metaclass=ShortHelp):
     def _request(self, messages: Sequence[Message], schema: Mapping[str, Any] | None, seed: int | None) -> ChatRequest:
         return ChatRequest(self._fields, messages, self.max_output_tokens, None if schema is None else self._looked_at(schema), seed)
 
-    def _looked_at(self, schema: Mapping[str, Any]) -> AnswerSchema:
+    def _looked_at(self, schema: Mapping[str, Any]) -> SentSchema:
         """Return what is known of a schema, which a job sends with every row."""
         known = self._schemas.get(id(schema))
         if known is None or known.document is not schema:
             if len(self._schemas) >= MOST_SCHEMAS:
                 self._schemas.clear()
-            known = self._schemas[id(schema)] = AnswerSchema.of(schema, self._row.rules)
+            known = self._schemas[id(schema)] = SentSchema.of(schema, self._row.rules)
         return known
 
     def _tokens(self, request: ChatRequest) -> float:

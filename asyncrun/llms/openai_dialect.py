@@ -7,7 +7,7 @@ from typing import Any
 from asyncrun.endpoints.streamed_call import StreamReader
 from asyncrun.llms.interface import OnText
 from asyncrun.llms.openai_replies import SCHEMA_NAME, AnswerStream, read_answer
-from asyncrun.llms.wire import AnswerSchema, ChatRequest, SchemaForm, Terms, with_schema_in_words
+from asyncrun.llms.wire import ChatRequest, SchemaForm, SentSchema, Terms, with_schema_in_words
 
 
 class ChatCompletionsDialect:
@@ -36,7 +36,7 @@ class ChatCompletionsDialect:
             body[terms.seed] = request.seed
         return {**body, **told}
 
-    def form(self, schema: AnswerSchema, terms: Terms) -> SchemaForm:
+    def form(self, schema: SentSchema, terms: Terms) -> SchemaForm:
         """Return how a schema is told."""
         return schema.form(terms.schema)
 
@@ -45,7 +45,7 @@ class ChatCompletionsDialect:
         return AnswerStream(on_text)
 
 
-def _schema_fields(schema: AnswerSchema, form: SchemaForm) -> dict[str, Any]:
+def _schema_fields(schema: SentSchema, form: SchemaForm) -> dict[str, Any]:
     """Return the fields of a request that tell of a schema. Both servers that read it nested and those that are strict take this."""
     match form:
         case SchemaForm.SCHEMA:

@@ -52,7 +52,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AnswerSchema:
+class SentSchema:
     """A JSON Schema on its way: the `document`, its `size` in bytes of JSON, and whether it keeps the provider's rules."""
 
     document: Mapping[str, Any]
@@ -60,7 +60,7 @@ class AnswerSchema:
     fits: bool
 
     @classmethod
-    def of(cls, document: Mapping[str, Any], rules: SchemaRules | None) -> AnswerSchema:
+    def of(cls, document: Mapping[str, Any], rules: SchemaRules | None) -> SentSchema:
         """Look at a schema once for all requests that have it."""
         return cls(document, len(orjson.dumps(document)), rules is None or not any(misfits(document, rules)))
 
@@ -81,7 +81,7 @@ class ChatRequest:
     fields: Mapping[str, Any]
     messages: Sequence[Message]
     max_output_tokens: int | None
-    schema: AnswerSchema | None = None
+    schema: SentSchema | None = None
     seed: int | None = None
 
 
@@ -91,7 +91,7 @@ class ChatDialect(Protocol):
     def write(self, request: ChatRequest, terms: Terms) -> dict[str, Any]:
         """Return the request's JSON."""
 
-    def form(self, schema: AnswerSchema, terms: Terms) -> SchemaForm:
+    def form(self, schema: SentSchema, terms: Terms) -> SchemaForm:
         """Return how a schema is told."""
 
     @property
@@ -123,10 +123,10 @@ def learn(terms: Terms, request: ChatRequest, form: SchemaForm | None, words: st
     return None
 
 
-def with_schema_in_words(messages: Sequence[Message], schema: AnswerSchema) -> list[Message]:
+def with_schema_in_words(messages: Sequence[Message], schema: SentSchema) -> list[Message]:
     r"""Return messages that tell of the schema, with the system's words or before them.
 
-    >>> with_schema_in_words([Message("user", "Who?")], AnswerSchema.of({"type": "object"}, None))[0].content
+    >>> with_schema_in_words([Message("user", "Who?")], SentSchema.of({"type": "object"}, None))[0].content
     'Answer with JSON alone, without a fence and without other words. It has to fit this JSON Schema:\n{"type":"object"}'
     """
     words = "Answer with JSON alone, without a fence and without other words. It has to fit this JSON Schema:\n"

@@ -9,9 +9,9 @@ from asyncrun.lazy import load_on_use
 if TYPE_CHECKING:
     from asyncrun.testing.batch_servers import BatchFaults, BatchServers
     from asyncrun.testing.batches import BatchEndpointContract
+    from asyncrun.testing.chat import Chat, Said, in_turn
     from asyncrun.testing.chunkers import ChunkerContract
     from asyncrun.testing.clock import FakeClock
-    from asyncrun.testing.dialects import Chat
     from asyncrun.testing.embedders import EmbedderContract
     from asyncrun.testing.exporters import ExporterContract
     from asyncrun.testing.faults import Fault, SeenRequest
@@ -42,11 +42,13 @@ __all__ = [
     "LlmContract",
     "Quota",
     "ReaderContract",
+    "Said",
     "SeenRequest",
     "StoreContract",
     "WriterContract",
     "are_right",
     "fault",
+    "in_turn",
     "vector_of",
 ]
 
@@ -55,9 +57,9 @@ __getattr__, __dir__ = load_on_use(
     {
         "batch_servers": ["BatchFaults", "BatchServers"],
         "batches": ["BatchEndpointContract"],
+        "chat": ["Chat", "Said", "in_turn"],
         "chunkers": ["ChunkerContract"],
         "clock": ["FakeClock"],
-        "dialects": ["Chat"],
         "embedders": ["EmbedderContract"],
         "exporters": ["ExporterContract"],
         "faults": ["Fault", "SeenRequest"],

@@ -1,17 +1,13 @@
-"""What the fake server answers: vectors and errors in the dialect that is asked in, chat completions in OpenAI's."""
+"""What the fake server answers: vectors and errors in the dialect that is asked in."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-
-from asyncrun.short_help import ShortHelp
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +44,18 @@ def _tokens(answer: Mapping[str, Any]) -> int:
     return int(answer["usage"]["prompt_tokens"])
 
 
-ANSWER_LIMITS = ("max_completion_tokens", "max_tokens")
+_ERRORS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+"""Anthropic's words for statuses."""
 _STATUSES = {401: "UNAUTHENTICATED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL"}
 
 _OPENAI = FakeDialect(
@@ -152,8 +159,15 @@ def shortened(texts: Sequence[str], max_tokens: int) -> list[str]:
     return [text.encode()[: 4 * max_tokens].decode(errors="ignore") for text in texts]
 
 
+def is_messages(path: str) -> bool:
+    """Tell whether a path is that of Anthropic's messages."""
+    return path.partition("?")[0].endswith("/messages")
+
+
 def refusal(path: str, document: Any, status: int, body: bytes) -> bytes:
     """Return an error in OpenAI's shape as it is told in the dialect of a request; where it is in none, as it is."""
+    if is_messages(path):
+        return message_error(status, body)
     dialect = dialect_of(path, document)
     translated = None if dialect is None else dialect.refusal(status, orjson.loads(body)["error"])
     return body if translated is None else orjson.dumps(translated)
@@ -164,76 +178,12 @@ def error_body(message: str, *, kind: str = "invalid_request_error", code: str |
     return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}}).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Chat(metaclass=ShortHelp):
-    """How a fake server answers: `limits` are the names it knows for the most tokens of an answer, `max_input_tokens` is its context.
+def message_error(status: int, body: bytes) -> bytes:
+    """Return an error in OpenAI's shape as Anthropic tells it.
 
-    >>> from asyncrun.llms import OpenAI
-    >>> from asyncrun.testing import FakeServer
-    >>> with FakeServer(chat=Chat(max_input_tokens=50)).in_thread() as server:
-    ...     OpenAI("m", api_base=server.base_url).complete("Hello").finish_reason
-    'stop'
+    >>> message_error(429, error_body("slow down"))
+    b'{"type":"error","error":{"type":"rate_limit_error","message":"slow down"},"request_id":"req_1"}'
     """
-
-    limits: tuple[str, ...] = ANSWER_LIMITS
-    max_input_tokens: int = 8192
-
-    def reply(self, document: Mapping[str, Any]) -> tuple[int, Any]:
-        """Return status and body of the reply to a request.
-
-        >>> Chat().reply({"model": "m", "messages": [{"role": "user", "content": "[1] It rains."}]})[1]["choices"][0]["finish_reason"]
-        'stop'
-        """
-        unknown = next((name for name in ANSWER_LIMITS if name in document and name not in self.limits), None)
-        if unknown:
-            return 400, error_body(f"Unsupported parameter: '{unknown}' is not supported with this model.", code="unsupported_parameter")
-        messages = document.get("messages")
-        if not isinstance(messages, list) or not messages:
-            return 400, error_body("'messages' is a required property.")
-        words = [word for message in messages for word in str(message.get("content")).split()]
-        if len(words) > self.max_input_tokens:
-            message = (
-                f"This model's maximum context length is {self.max_input_tokens} tokens. However, your messages have {len(words)} tokens."
-            )
-            return 400, error_body(message, code="context_length_exceeded")
-        answer = answer_of([str(message.get("content")) for message in messages]).split()
-        most = next((document[name] for name in ANSWER_LIMITS if name in document), len(answer))
-        choice = {
-            "index": 0,
-            "message": {"role": "assistant", "content": " ".join(answer[:most]), "refusal": None},
-            "finish_reason": "length" if most < len(answer) else "stop",
-        }
-        used = min(most, len(answer))
-        usage = {"prompt_tokens": len(words), "completion_tokens": used, "total_tokens": len(words) + used}
-        return 200, {"id": "chat", "object": "chat.completion", "model": document.get("model"), "choices": [choice], "usage": usage}
-
-
-def answer_of(contents: Sequence[str]) -> str:
-    """Return the answer to messages with these contents; it names the first passage where there is one.
-
-    >>> answer_of(["[1] It rains."])
-    'Answer 302cd2a7, as [1] says.'
-    """
-    name = hashlib.blake2b("\0".join(contents).encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
-    return f"Answer {name}, as [1] says." if "[1]" in contents[-1] else f"Answer {name}, out of nothing."
-
-
-def stream_events(document: Mapping[str, Any], *, counted: bool) -> list[bytes]:
-    r"""Return a chat completion as the server-sent events of a stream, a word each; `counted` adds one with the tokens.
-
-    >>> stream_events(Chat().reply({"messages": [{"content": "Why?"}]})[1], counted=True)[-1]
-    b'data: [DONE]\n\n'
-    """
-    about = {"id": document.get("id"), "object": "chat.completion.chunk", "model": document.get("model")}
-    [choice] = document["choices"]
-    message, none = choice["message"], {"index": 0, "finish_reason": None}
-    chunks = [[{**none, "delta": {"role": "assistant", "content": ""}}]]
-    for name in ("content", "refusal"):
-        words = re.findall(r"\s*\S+\s*$|\s*\S+", message.get(name) or "")
-        chunks += [[{**none, "delta": {name: word}}] for word in words]
-    chunks.append([{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}])
-    uncounted = {"usage": None} if counted else {}
-    documents = [{**about, "choices": choices, **uncounted} for choices in chunks]
-    if counted:
-        documents.append({**about, "choices": [], "usage": document["usage"]})
-    return [b"data: " + orjson.dumps(event) + b"\n\n" for event in documents] + [b"data: [DONE]\n\n"]
+    told = orjson.loads(body)["error"]
+    kind = _ERRORS.get(status, "api_error" if status >= 500 else "invalid_request_error")
+    return orjson.dumps({"type": "error", "error": {"type": kind, "message": told["message"]}, "request_id": "req_1"})

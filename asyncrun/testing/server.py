@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any, Self
 import orjson
 
 from asyncrun.short_help import ShortHelp
-from asyncrun.testing.dialects import Chat, asked_dimensions, dialect_of, error_body, refusal, shortened, stream_events
+from asyncrun.testing.chat import Chat, stream_events
+from asyncrun.testing.dialects import asked_dimensions, dialect_of, error_body, is_messages, refusal, shortened
 from asyncrun.testing.faults import Fault, SeenRequest
+from asyncrun.testing.messages import limit_headers, message_events, messages_reply
 from asyncrun.testing.quota import Meters, Quota
 from asyncrun.testing.vectors import base64_of, vector_of
 from asyncrun.testing.wire import EVENT_STREAM, read_request, write_reply
@@ -36,7 +38,7 @@ _TURNS_OF_AN_ACCEPTED = 5
 
 
 class FakeServer(metaclass=ShortHelp):
-    """Answers requests for embeddings in every dialect, `POST .../chat/completions` and `GET .../models`.
+    """Answers requests for embeddings in every dialect, `POST .../chat/completions`, `POST .../messages` and `GET .../models`.
 
     Use it with `async with`, or from synchronous code with `in_thread`.
 
@@ -219,8 +221,9 @@ class FakeServer(metaclass=ShortHelp):
         if latency or fault.delay:
             await asyncio.sleep(latency + fault.delay)
         if crowded:
-            body = refusal(request.path, request.document, 429, error_body("Model is overloaded", kind="overloaded", code="overloaded"))
-            answer: _Answer = 429, body, {}
+            status = 529 if is_messages(request.path) else 429
+            body = refusal(request.path, request.document, status, error_body("Model is overloaded", kind="overloaded", code="overloaded"))
+            answer: _Answer = status, body, {}
         else:
             answer = self._reply(request, fault)
         return await write_reply(writer, *answer, fault)
@@ -246,7 +249,7 @@ class FakeServer(metaclass=ShortHelp):
         return self._unlimited(request, fault)
 
     def _answer_as_online(self, path: str, document: Any) -> tuple[int, Any]:
-        headers = {KEY_HEADERS[0]: f"Bearer {self.key}"}
+        headers = {KEY_HEADERS[0]: f"Bearer {self.key}", "anthropic-version": "2023-06-01"}
         request = SeenRequest(-1, "POST", path, headers, orjson.dumps(document), time.monotonic(), document)
         status, body, _ = self._unlimited(request, self._fault(request))
         try:
@@ -267,12 +270,14 @@ class FakeServer(metaclass=ShortHelp):
             document = dialect.answer(document if fault.spoil is None else fault.spoil(document))
         if status == 200 and fault.change is not None:
             document = fault.change(document)
-        if status == 200 and isinstance(document, dict) and "choices" in document and request.document.get("stream") is True:
-            counted = bool((request.document.get("stream_options") or {}).get("include_usage"))
-            events = stream_events(document, counted=counted)
+        if status == 200 and isinstance(document, dict) and (events := _events(request.document, document)):
             body = b"".join(events if fault.events is None else fault.events(events))
-            return status, body, {"content-type": EVENT_STREAM, **self._meters.headers(time.monotonic())}
-        return status, document if isinstance(document, bytes) else orjson.dumps(document), self._meters.headers(time.monotonic())
+            return status, body, {"content-type": EVENT_STREAM, **self._limit_headers(request)}
+        return status, document if isinstance(document, bytes) else orjson.dumps(document), self._limit_headers(request)
+
+    def _limit_headers(self, request: SeenRequest) -> Mapping[str, str]:
+        headers = self._meters.headers(time.monotonic())
+        return limit_headers(headers, time.time()) if is_messages(request.path) else headers
 
     def _over_quota(self, request: SeenRequest) -> tuple[bytes, Mapping[str, str]] | None:
         texts = request.texts or request.prompts
@@ -280,11 +285,11 @@ class FakeServer(metaclass=ShortHelp):
         wait = self._meters.admit(amounts, now) if texts else 0.0
         if wait == 0:
             return None
-        headers = self._meters.headers(now)
+        headers = self._limit_headers(request)
         if wait == math.inf:
             return error_body("Request too large: it exceeds the limit by itself", kind="tokens", code="rate_limit_exceeded"), headers
         if self._meters.quota.told:
-            headers |= {"retry-after": str(math.ceil(wait)), "retry-after-ms": str(math.ceil(wait * 1000))}
+            headers = {**headers, "retry-after": str(math.ceil(wait)), "retry-after-ms": str(math.ceil(wait * 1000))}
         return error_body("Rate limit reached", kind="requests", code="rate_limit_exceeded"), headers
 
     def _right_reply(self, request: SeenRequest) -> tuple[int, Any]:
@@ -297,6 +302,8 @@ class FakeServer(metaclass=ShortHelp):
             return 200, {"object": "list", "data": [{"id": FAKE_MODEL, "object": "model"}]}
         if request.method == "POST" and request.path.split("?")[0].endswith("/chat/completions") and isinstance(request.document, dict):
             return self.chat.reply(request.document)
+        if request.method == "POST" and is_messages(request.path):
+            return messages_reply(self.chat, request.document, request.headers)
         dialect = dialect_of(request.path, request.document)
         if request.method != "POST" or dialect is None:
             return 404, error_body(f"Unknown request URL: {request.method} {request.path}.", code="unknown_url")
@@ -332,6 +339,15 @@ class FakeServer(metaclass=ShortHelp):
 def given_key(request: SeenRequest) -> str:
     """Return the key of a request."""
     return next((request.headers[name] for name in KEY_HEADERS if name in request.headers), "none").removeprefix("Bearer ")
+
+
+def _events(asked: Any, reply: Mapping[str, Any]) -> list[bytes]:
+    """Return the events of a streamed answer, none where it is to come as a whole."""
+    if not isinstance(asked, dict) or asked.get("stream") is not True:
+        return []
+    if reply.get("type") == "message":
+        return message_events(reply)
+    return stream_events(reply, counted=bool((asked.get("stream_options") or {}).get("include_usage"))) if "choices" in reply else []
 
 
 def tokens_of(text: str) -> int:

@@ -74,6 +74,7 @@ LONGER = {
     "asyncrun.jobs.Builder": 65,
     "asyncrun.jobs.GenerateJob": 70,
     "asyncrun.jobs.QueryJob": 65,
+    "asyncrun.llms.Anthropic": 85,
     "asyncrun.llms.ChatModel": 70,
     "asyncrun.llms.OpenAI": 85,
     "asyncrun.stores.SqliteStore": 85,

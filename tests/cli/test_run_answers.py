@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from asyncrun.testing.dialects import answer_of
+from asyncrun.testing.chat import answer_of
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.named import fault
 from asyncrun.testing.server import FakeServer

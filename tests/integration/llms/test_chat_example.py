@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from asyncrun.testing.dialects import answer_of
+from asyncrun.testing.chat import answer_of
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples/chat_in_a_terminal.py"
 

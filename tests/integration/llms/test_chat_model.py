@@ -7,7 +7,7 @@ import pytest
 from asyncrun.callbacks import CallbackManager, CBEventType, EventPayload, LlamaDebugHandler, TokenCountingHandler
 from asyncrun.errors import ArgumentError, AuthError, ItemError, TokenBudgetError
 from asyncrun.llms import ChatResponse, CompletionResponse, Message, OpenAI
-from asyncrun.testing.dialects import answer_of
+from asyncrun.testing.chat import answer_of
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 
@@ -32,7 +32,7 @@ def model_at(server, **options):
 
 def test_a_prompt_is_answered_without_await_and_again_afterwards(server):
     llm = model_at(server, system_prompt="Be brief.", max_tokens=50, additional_kwargs={"seed": 1})
-    answer = answer_of(["Be brief.", "Why?"])
+    answer = answer_of(["Be brief.", "Why?"], seed=1)
     expected = CompletionResponse(answer, "stop", TOLD | {"prompt_tokens": 3, "total_tokens": 8})
     assert [llm.complete("Why?"), llm.complete("Why?")] == [expected, expected]
     assert str(llm.complete("Why?")) == answer

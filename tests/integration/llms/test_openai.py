@@ -7,7 +7,7 @@ from asyncrun.aio.retry import RetryPolicy
 from asyncrun.errors import AuthError, EndpointError, OutageError, QuotaError, ThrottledError
 from asyncrun.llms.interface import Declined, Price
 from asyncrun.records import Answer
-from asyncrun.testing.dialects import Chat, answer_of
+from asyncrun.testing.chat import Chat, answer_of
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
 from asyncrun.usage import Usage
@@ -30,7 +30,7 @@ async def test_a_question_goes_out_and_its_answer_comes_back_with_tokens_and_cos
     async with FakeServer(key=KEY) as server:
         options = {"api_key": KEY, "system": "Be brief.", "temperature": 0, "max_output_tokens": 50, "extra_body": {"seed": 1}}
         completion = await ask(server, price=Price(1.0, 2.0), **options)
-    assert completion.answer == Answer(answer_of(["Be brief.", "Why?"]), "stop", input_tokens=3, output_tokens=5)
+    assert completion.answer == Answer(answer_of(["Be brief.", "Why?"], seed=1), "stop", input_tokens=3, output_tokens=5)
     assert (completion.usage.requests, completion.usage.retries, completion.usage.tokens) == (1, 0, 8)
     assert completion.usage.cost == pytest.approx((3 * 1 + 5 * 2) / 1e6)
     [request] = server.requests

@@ -13,7 +13,8 @@ from asyncrun.callbacks import CallbackManager, CBEventType, EventPayload, Llama
 from asyncrun.errors import ArgumentError, AuthError, ItemError, OutageError, TokenBudgetError
 from asyncrun.llms import ChatModel, Message, OpenAI, OpenAIChat
 from asyncrun.llms.several import SeveralChats
-from asyncrun.testing.dialects import answer_of, error_body
+from asyncrun.testing.chat import answer_of
+from asyncrun.testing.dialects import error_body
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.named import fault
 from asyncrun.testing.server import FakeServer

@@ -76,3 +76,21 @@ def test_a_policy_that_cannot_be_is_none(policy):
 
 def test_servers_that_say_nothing_cost_nothing():
     assert stated_limits({"content-type": "application/json", "date": "x"}, NOW) == {}
+
+
+def test_anthropic_counts_what_goes_in_and_what_comes_out_apart_and_names_times():
+    headers = {
+        "anthropic-ratelimit-requests-limit": "50",
+        "anthropic-ratelimit-requests-remaining": "49",
+        "anthropic-ratelimit-requests-reset": "2027-01-15T08:00:01Z",
+        "anthropic-ratelimit-input-tokens-limit": "30000",
+        "anthropic-ratelimit-input-tokens-remaining": "29000",
+        "anthropic-ratelimit-input-tokens-reset": "soon T",
+        "anthropic-ratelimit-output-tokens-limit": "8000",
+        "anthropic-ratelimit-output-tokens-remaining": "8000",
+    }
+    assert stated_limits(headers, NOW) == {
+        "requests": StatedLimit(50, 49, 1.0),
+        "input_tokens": StatedLimit(30000, 29000),
+        "output_tokens": StatedLimit(8000, 8000),
+    }

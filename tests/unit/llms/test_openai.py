@@ -14,6 +14,7 @@ HOME = {
     "mistral": "https://api.mistral.ai/v1/chat/completions",
     "heroku": "https://us.inference.heroku.com/v1/chat/completions",
     "gemini": "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions",
+    "anthropic": "https://api.anthropic.com/v1/messages",
     "ollama": "http://localhost:11434/v1/chat/completions",
     "vllm": "http://localhost:8000/v1/chat/completions",
     "llamacpp": "http://localhost:8080/v1/chat/completions",
@@ -53,14 +54,15 @@ def test_azure_without_an_address_cannot_be_asked():
         OpenAIChat(model="m", provider="azure", environ={})
 
 
-@pytest.mark.parametrize("provider", ["openai", "mistral", "heroku", "gemini"])
+@pytest.mark.parametrize("provider", ["openai", "mistral", "heroku", "gemini", "anthropic"])
 def test_the_variable_of_a_key_counts_at_the_providers_own_address_alone(provider):
     own = OpenAIChat(model="m", provider=provider, environ=KEYS)
     own.check()
-    assert own.endpoint.headers["authorization"].startswith("Bearer key-of-")
+    header = "x-api-key" if provider == "anthropic" else "authorization"
+    assert own.endpoint.headers[header].removeprefix("Bearer ").startswith("key-of-")
     elsewhere = OpenAIChat(model="m", provider=provider, base_url="http://localhost:1/v1", environ=KEYS)
     elsewhere.check()
-    assert elsewhere.endpoint.headers == {}
+    assert not any("key-of-" in value for value in elsewhere.endpoint.headers.values())
     with pytest.raises(UsageError, match="no key for"):
         OpenAIChat(model="m", provider=provider, environ={}).check()
 

@@ -52,6 +52,52 @@ def test_tokens_are_what_the_server_counts_and_else_none(usage, counts):
 
 
 @pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        (
+            {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
+            | {"prompt_tokens_details": {"cached_tokens": 80}, "completion_tokens_details": {"reasoning_tokens": 40}},
+            (100, 50, 40, 80),
+        ),
+        # Gemini has what was thought in the total alone, and may tell it apart as well.
+        ({"prompt_tokens": 20, "completion_tokens": 151, "total_tokens": 553}, (20, 533, 382, 0)),
+        ({"prompt_tokens": 21, "total_tokens": 81, "completion_tokens_details": {"reasoning_tokens": 60}}, (21, 60, 60, 0)),
+        ({"prompt_tokens": 100, "completion_tokens": 5, "prompt_cache_hit_tokens": 64}, (100, 5, 0, 64)),
+        # Nonsense is not believed.
+        ({"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 99}}, (10, 5, 0, 10)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 99}}, (10, 5, 5, 0)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": [], "completion_tokens_details": None}, (10, 5, 0, 0)),
+    ],
+)
+def test_what_was_thought_and_what_was_cached_is_a_part_of_the_whole(usage, counts):
+    answer = read_answer(reply({"content": "Yes."}, usage=usage))
+    assert (answer.input_tokens, answer.output_tokens, answer.reasoning_tokens, answer.cached_tokens) == counts
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("model_length", "length"),
+        ("MAX_TOKENS", "length"),
+        ("SAFETY", "content_filter"),
+        ("RECITATION", "content_filter"),
+        ("STOP", "stop"),
+    ],
+)
+def test_a_vendors_own_word_is_ours(theirs, ours):
+    assert read_answer(reply({"content": "Yes."}, theirs)).finish_reason == ours
+
+
+def test_what_a_tool_is_called_with_is_the_answer_where_it_takes_one():
+    def calls(name):
+        return {"content": None, "tool_calls": [{"type": "function", "function": {"name": name, "arguments": '{"a": 1}'}}]}
+
+    assert read_answer(reply(calls("row"), "tool_calls")) == Answer('{"a": 1}', "stop")
+    assert read_answer(reply(calls("row"), "length")) == Answer('{"a": 1}', "length")
+    assert read_answer(reply(calls("other"), "tool_calls")) == Answer(None, "tool_calls")
+
+
+@pytest.mark.parametrize(
     "document",
     [
         {},
