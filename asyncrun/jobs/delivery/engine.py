@@ -82,7 +82,7 @@ class Engine:
         """Run a round to its end; returns whether there may be another one."""
         clock, terms, more = self.counters.context.clock, self.delivery.endpoint.terms, True
         due = None if self.delivery.deadline is None else due_at(self.delivery.deadline, begun)
-        pauses = current.submission.pace.pauses()
+        pauses, before = current.submission.pace.pauses(), (self.progressed.batches, self.progressed.ended)
         while True:
             await current.look()
             current.leave_unwanted()
@@ -100,7 +100,7 @@ class Engine:
             await current.pause(pause if choice.until is None else min(pause, max(choice.until - clock.now(), 0.0)))
         if current.ended is not None:
             raise current.ended
-        return True
+        return before != (self.progressed.batches, self.progressed.ended)
 
     def _fill(self, spool: Spool[WorkRequest]) -> bytes:
         """Put what is not finished into a spool; returns its keys. Blocks."""

@@ -29,13 +29,15 @@ FILLED = 0.95
 class Progressed:
     """What this run knows of batches, over all its rounds.
 
-    `most` is how many requests go into one; `collected` are the tags of those that this run has collected, `rows` how many good replies.
+    `most` is how many requests go into one; `collected` are the tags of those that this run has collected, with how many good replies
+    (`rows`); `batches` were submitted, and `ended` of all that were waited for.
     """
 
     most: int
     collected: set[str] = field(default_factory=set)
     rows: int = 0
     batches: int = 0
+    ended: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -88,10 +90,12 @@ class Round:
                 gone = await self.submission.unknown(each.record)
                 self.counters.say([f"{gone.host} has not kept the batch {gone.batch}: its rows are sent again"])
                 del self.waits[tag]
+                self.run.ended += 1
                 continue
             self.waits[tag] = now = replace(each, told=told)
             if told.state.over:
                 del self.waits[tag]
+                self.run.ended += 1
                 await self._over(now)
 
     def leave_unwanted(self) -> None:

@@ -126,19 +126,25 @@ class Submission:
             if made is None:
                 made = await self._find(record)
             elif time:
-                made = await self._first_of_twins(record, await self._look(record)) or made
+                # The former ones may be there after all, and listed late.
+                await self._settle()
+                found = [each for each in await self._look(record) if each.id != made.id]
+                made = await self._first_of_twins(record, [*found, made])
             if made is not None:
                 return await self._submitted(record, made)
         raise OutageError(f"{self.endpoint.host} answers no submission of a batch, and shows none", hint=AGAIN)
 
     async def _find(self, record: BatchRecord) -> ProviderBatch | None:
         """Look for a batch, and once more after a while: a list may be older than what was asked for a moment ago."""
-        for pause in (0.0, self.pace.settle):
+        for pause in (False, True):
             if pause:
-                await self.context.wait_for(self.context.clock.sleep(pause))
+                await self._settle()
             if (found := await self._first_of_twins(record, await self._look(record))) is not None:
                 return found
         return None
+
+    async def _settle(self) -> None:
+        await self.context.wait_for(self.context.clock.sleep(self.pace.settle))
 
     async def _look(self, record: BatchRecord) -> list[ProviderBatch]:
         found = await self.endpoint.find(record.tag, record.created - CLOCKS_APART, record.requests)
