@@ -25,8 +25,8 @@ class Rehearsal:
 
     def endpoint(self, provider: str, purpose: str = "chat", **settings: Any) -> Any:
         about = {"model": "m", "api_key": "a-secret-key-of-ours", "rng": random.Random(1), "clock": FakeClock(start=START), "environ": {}}
-        url = self.server.vendor_url(provider)
-        made = load("batches", provider)(purpose=purpose, base_url=url, warn=self.warnings.append, **{**about, **settings})
+        about |= {"base_url": self.server.vendor_url(provider), "warn": self.warnings.append, **settings}
+        made = load("batches", provider)(purpose=purpose, **about)
         self.opened.append(made)
         return made
 

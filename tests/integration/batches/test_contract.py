@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from asyncrun.registry import BUILT_IN
 from asyncrun.testing.batches import BatchEndpointContract, PassTime
 
 from .conftest import START, Rehearsal
@@ -57,3 +58,46 @@ class TestOpenAIEmbeddings(Embeddings):
 
 class TestAzureChat(AgainstFakes):
     provider = "azure"
+
+
+class TestAzureOlderForm(AgainstFakes):
+    provider = "azure"
+
+    @pytest.fixture
+    def endpoint(self, rehearsal: Rehearsal) -> Any:
+        url = rehearsal.server.vendor_url("azure").removesuffix("/openai/v1")
+        return rehearsal.endpoint("azure", self.purpose, base_url=url, api_version="2025-04-01-preview")
+
+
+class TestMistralChat(AgainstFakes):
+    provider = "mistral"
+
+
+class TestMistralEmbeddings(Embeddings):
+    provider = "mistral"
+
+
+class TestVoyageEmbeddings(Embeddings):
+    provider = "voyage"
+
+
+class TestGeminiChat(AgainstFakes):
+    provider = "gemini"
+
+
+class TestGeminiEmbeddings(AgainstFakes):
+    provider = "gemini"
+    purpose = "embeddings"
+
+    @pytest.fixture
+    def bodies(self) -> list[dict[str, Any]]:
+        return [{"requests": [{"model": "models/m", "content": {"parts": [{"text": text}]}}]} for text in TEXTS]
+
+
+class TestAnthropicChat(AgainstFakes):
+    provider = "anthropic"
+
+
+def test_every_built_in_name_has_a_suite() -> None:
+    with_suites = {suite.provider for suite in globals().values() if isinstance(suite, type) and hasattr(suite, "provider")}
+    assert with_suites == BUILT_IN["batches"].keys()
