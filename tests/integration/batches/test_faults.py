@@ -9,6 +9,7 @@ import pytest
 
 from asyncrun.batches.interface import BatchReply, BatchRequest, BatchState, ProviderBatch, Refusal
 from asyncrun.errors import AuthError, RepliesGoneError
+from asyncrun.registry import BUILT_IN
 from asyncrun.testing import BatchFaults
 from asyncrun.testing.batch_servers import VendorTerms
 from asyncrun.testing.batches import TAG, replies_of, submitted
@@ -17,12 +18,20 @@ from .conftest import START, Rehearsal
 
 Rehearse = Callable[..., Rehearsal]
 BODIES: list[dict[str, Any]] = [{"model": "m", "input": [f"text {number}"]} for number in range(6)]
+CHATS: list[dict[str, Any]] = [{"model": "m", "messages": [{"role": "user", "content": f"{n}?"}], "max_tokens": 9} for n in range(6)]
+EVERY = pytest.mark.parametrize("provider", sorted(BUILT_IN["batches"]))
 
 
-async def ended(endpoint: Any, rehearsal: Rehearsal) -> ProviderBatch:
+def opened(rehearsal: Rehearsal, provider: str) -> tuple[Any, list[dict[str, Any]]]:
+    """Return an adapter, for answers where there are any, and JSON of requests for it."""
+    purpose = "embeddings" if provider == "voyage" else "chat"
+    return rehearsal.endpoint(provider, purpose), BODIES if provider == "voyage" else CHATS
+
+
+async def ended(endpoint: Any, rehearsal: Rehearsal, bodies: list[dict[str, Any]] = BODIES, seconds: float = 90_000.0) -> ProviderBatch:
     """Submit, let the time pass, and return the batch at its end."""
-    batch = await submitted(endpoint, BODIES)
-    rehearsal.batches.advance(90_000.0)
+    batch = await submitted(endpoint, bodies)
+    rehearsal.batches.advance(seconds)
     over = await endpoint.get(batch.id)
     assert over is not None
     return over
@@ -32,16 +41,20 @@ async def all_replies(endpoint: Any, batch: ProviderBatch) -> list[BatchReply]:
     return [reply async for reply in endpoint.replies(batch)]
 
 
+@EVERY
 @pytest.mark.asyncio
-async def test_a_lost_reply_to_the_submission_is_told_and_the_batch_is_found(rehearse: Rehearse) -> None:
+async def test_a_lost_reply_to_the_submission_is_told_and_the_batch_is_found(rehearse: Rehearse, provider: str) -> None:
     rehearsal = rehearse(faults=BatchFaults(lost_reply=True, first=1))
-    endpoint = rehearsal.endpoint("openai", "embeddings")
-    requests = [BatchRequest(f"{TAG}-{number}", body) for number, body in enumerate(BODIES)]
+    endpoint, bodies = opened(rehearsal, provider)
+    requests = [BatchRequest(f"{TAG}-{number}", body) for number, body in enumerate(bodies)]
     file = await endpoint.upload(requests, TAG)
     assert await endpoint.create(requests, file, TAG) is None
     [found] = await endpoint.find(TAG, START, len(requests))
     assert [batch.id for batch in rehearsal.batches.books.created] == [found.id]
-    assert found.files == (file,)
+    rehearsal.batches.advance(3600.0)
+    [found] = await endpoint.find(TAG, START, len(requests))
+    assert (found.tag, found.has_replies) == (TAG, True)
+    assert len(await replies_of(endpoint, found)) == len(bodies)
 
 
 @pytest.mark.asyncio
@@ -93,41 +106,45 @@ async def test_a_batch_of_yesterday_that_is_not_seen_is_gone(rehearse: Rehearse)
     assert await endpoint.get(batch.id, START - 86_400.0) is None
 
 
+@EVERY
 @pytest.mark.asyncio
-async def test_foreign_replies_are_left_out_and_told(rehearse: Rehearse) -> None:
+async def test_foreign_replies_are_left_out_and_told(rehearse: Rehearse, provider: str) -> None:
     rehearsal = rehearse(faults=BatchFaults(foreign_ids=2))
-    endpoint = rehearsal.endpoint("openai", "embeddings")
-    replies = await replies_of(endpoint, await ended(endpoint, rehearsal))
-    assert len(replies) == len(BODIES)
+    endpoint, bodies = opened(rehearsal, provider)
+    replies = await replies_of(endpoint, await ended(endpoint, rehearsal, bodies))
+    assert len(replies) == len(bodies)
     [warning] = rehearsal.warnings
     assert "2 lines" in warning
     assert "not ours" in warning
 
 
+@EVERY
 @pytest.mark.asyncio
-async def test_doubled_replies_are_both_there_and_missing_ones_are_missing(rehearse: Rehearse) -> None:
+async def test_doubled_replies_are_both_there_and_missing_ones_are_missing(rehearse: Rehearse, provider: str) -> None:
     rehearsal = rehearse(faults=BatchFaults(doubled_ids=1, missing_ids=2))
-    endpoint = rehearsal.endpoint("openai", "embeddings")
-    replies = await all_replies(endpoint, await ended(endpoint, rehearsal))
-    assert len(replies) == len(BODIES) - 2 + 1
-    assert len({reply.custom_id for reply in replies}) == len(BODIES) - 2
+    endpoint, bodies = opened(rehearsal, provider)
+    replies = await all_replies(endpoint, await ended(endpoint, rehearsal, bodies))
+    assert len(replies) == len(bodies) - 2 + 1
+    assert len({reply.custom_id for reply in replies}) == len(bodies) - 2
 
 
+@EVERY
 @pytest.mark.asyncio
-async def test_half_a_line_is_left_out_and_told(rehearse: Rehearse) -> None:
+async def test_half_a_line_is_left_out_and_told(rehearse: Rehearse, provider: str) -> None:
     rehearsal = rehearse(faults=BatchFaults(half_line=True))
-    endpoint = rehearsal.endpoint("openai", "embeddings")
-    assert len(await all_replies(endpoint, await ended(endpoint, rehearsal))) == len(BODIES) - 1
+    endpoint, bodies = opened(rehearsal, provider)
+    assert len(await all_replies(endpoint, await ended(endpoint, rehearsal, bodies))) == len(bodies) - 1
     [warning] = rehearsal.warnings
     assert "1 cannot be read" in warning
 
 
+@EVERY
 @pytest.mark.asyncio
-async def test_replies_that_are_gone_are_an_error_of_their_own(rehearse: Rehearse) -> None:
+async def test_replies_that_are_gone_are_an_error_of_their_own(rehearse: Rehearse, provider: str) -> None:
     rehearsal = rehearse(faults=BatchFaults(output_gone=True))
-    endpoint = rehearsal.endpoint("openai", "embeddings")
+    endpoint, bodies = opened(rehearsal, provider)
     with pytest.raises(RepliesGoneError):
-        await all_replies(endpoint, await ended(endpoint, rehearsal))
+        await all_replies(endpoint, await ended(endpoint, rehearsal, bodies))
 
 
 @pytest.mark.asyncio
@@ -141,25 +158,37 @@ async def test_a_state_that_nobody_has_documented_is_waited_for(rehearse: Rehear
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("provider", ["openai"])
+@pytest.mark.parametrize("provider", ["anthropic", "openai", "voyage"])
 async def test_a_batch_that_expires_gives_what_it_has_and_the_rest_may_be_sent_again(rehearse: Rehearse, provider: str) -> None:
     rehearsal = rehearse(faults=BatchFaults(stragglers=0.3))
-    endpoint = rehearsal.endpoint(provider, "embeddings")
-    over = await ended(endpoint, rehearsal)
-    assert over.state is BatchState.EXPIRED
+    endpoint, bodies = opened(rehearsal, provider)
+    over = await ended(endpoint, rehearsal, bodies)
+    assert over.state is (BatchState.ENDED if provider == "anthropic" else BatchState.EXPIRED)
     replies = await replies_of(endpoint, over)
     done = [reply for reply in replies.values() if reply.reason is None]
-    assert 0 < len(done) < len(replies) == len(BODIES)
+    assert 0 < len(done) < len(replies) == len(bodies)
     assert all(reply.again for reply in replies.values() if reply.reason is not None)
 
 
 @pytest.mark.asyncio
-async def test_when_every_line_fails_it_is_completed_and_each_may_be_sent_again(rehearse: Rehearse) -> None:
+async def test_of_gemini_nothing_is_left_of_a_batch_that_expires(rehearse: Rehearse) -> None:
+    rehearsal = rehearse(faults=BatchFaults(stragglers=0.3))
+    endpoint, bodies = opened(rehearsal, "gemini")
+    over = await ended(endpoint, rehearsal, bodies, seconds=2 * 90_000.0)
+    assert (over.state, over.has_replies) == (BatchState.EXPIRED, False)
+    assert await all_replies(endpoint, over) == []
+
+
+@EVERY
+@pytest.mark.asyncio
+async def test_when_every_line_fails_it_has_ended_and_each_may_be_sent_again(rehearse: Rehearse, provider: str) -> None:
     rehearsal = rehearse(faults=BatchFaults(failing=1.0))
-    endpoint = rehearsal.endpoint("openai", "embeddings")
-    over = await ended(endpoint, rehearsal)
+    endpoint, bodies = opened(rehearsal, provider)
+    over = await ended(endpoint, rehearsal, bodies)
     assert (over.state, over.has_replies) == (BatchState.ENDED, True)
-    assert all(reply.again and reply.reason == "server_error" for reply in (await replies_of(endpoint, over)).values())
+    replies = await replies_of(endpoint, over)
+    assert len(replies) == len(bodies)
+    assert all(reply.again and reply.reason == "server_error" for reply in replies.values())
 
 
 @pytest.mark.asyncio
