@@ -76,6 +76,7 @@ class VendorDesk:
         self.rules = terms or self.terms
         self.files: dict[str, StoredFile] = {}
         self.batches: dict[str, FakeBatch] = {}
+        self.now = shop.clock.now()
         self._numbers = 0
         self._made: deque[float] = deque()
 
@@ -105,17 +106,13 @@ class VendorDesk:
         """Return a refusal as the vendor tells it."""
         raise NotImplementedError
 
-    @property
-    def now(self) -> float:
-        """Return virtual seconds since 1970."""
-        return self.shop.clock.now()
-
     def new_id(self, prefix: str, length: int = 24, letters: str = string.ascii_lowercase + string.digits) -> str:
         """Return an id that was never given."""
         return prefix + "".join(self.shop.rng.choices(letters, k=length))
 
     def settle(self) -> None:
-        """Bring all batches to this moment: lines that are done by now are answered, and billed."""
+        """Bring all batches to this moment, which is `now` until the next call: lines that are done are answered, and billed."""
+        self.now = self.shop.clock.now()
         for batch in self.batches.values():
             for line in batch.due(self.now):
                 line.reply = self._answered(batch, line)
@@ -155,6 +152,11 @@ class VendorDesk:
             raise CallRefused(404, f"No such File object: {file_id}", param="id")
         return stored
 
+    def my_files(self, call: VendorCall) -> list[StoredFile]:
+        """Return the files of whoever calls, newest first."""
+        mine = [stored for stored in self.files.values() if stored.owner == call.key and not stored.gone and stored.expires > self.now]
+        return mine[::-1]
+
     def batch_of(self, call: VendorCall, batch_id: str) -> FakeBatch:
         """Return a batch of whoever calls. Raises CallRefused with 404, of a new one too where the faults say so."""
         batch = self.batches.get(batch_id)
@@ -190,9 +192,9 @@ class VendorDesk:
         batch = FakeBatch(
             number, batch_id, call.key, self.now, pace=pace, lines=lines, request=call.document, problems=tuple(problems), **about
         )
-        batch.plan_work(Random(f"{batch.id} work"), faults.stragglers if hit else 0.0)  # noqa: S311 (no secret)
         if hit and faults.bills_and_expires:
             batch.never_ends, batch.keeps_finished = True, False
+        batch.plan_work(Random(f"{batch.id} work"), faults.stragglers if hit else 0.0)  # noqa: S311 (no secret)
         self.batches[batch.id] = batch
         ids = tuple(line.custom_id for line in lines)
         self.shop.books.created.append(SeenBatch(self.name, batch.id, batch.label, ids))

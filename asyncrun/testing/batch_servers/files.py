@@ -24,8 +24,8 @@ class FilesDesk(VendorDesk):
             case "POST", ():
                 return self.upload(call)
             case "GET", ():
-                mine = [stored for stored in self.files.values() if stored.owner == call.key and not stored.gone]
-                return VendorReply({"object": "list", "data": [self.file_view(stored) for stored in reversed(mine)], "has_more": False})
+                mine = [self.file_view(stored) for stored in self.my_files(call)]
+                return VendorReply({"object": "list", "data": mine, "has_more": False, "total": len(mine)})
             case "GET", (file_id,):
                 return VendorReply(self.file_view(self.file_of(call, file_id)))
             case "DELETE", (file_id,):

@@ -46,11 +46,11 @@ class GeminiDesk(VendorDesk):
         *front, last = parts or ("",)
         name, _, action = last.partition(":")
         match *front, name:
-            case ("upload" | "download" as way, "v1beta", "files", *rest):
+            case ("upload" | "download" as way, "v1beta" | "v1", "files", *rest):
                 return (way, *rest)
-            case ("v1beta", "files" | "batches" as place, *rest):
+            case ("v1beta" | "v1", "files" | "batches" as place, *rest):
                 return (place, *rest, *([action] if action else []))
-            case ("v1beta", "models", model) if action in (CHAT, EMBEDDINGS):
+            case ("v1beta" | "v1", "models", model) if action in (CHAT, EMBEDDINGS):
                 return ("create", model, action)
         return None
 
@@ -59,13 +59,15 @@ class GeminiDesk(VendorDesk):
         match call.method, *steps:
             case "POST", "upload":
                 return self.upload(call)
-            case "GET", "download", file_id:
+            case ("GET", "download", file_id) | ("GET", "files", file_id, "download"):
                 return VendorReply(self.named_file(call, file_id).content, headers={"content-type": "application/octet-stream"})
             case "GET", "files", file_id:
                 return VendorReply(self.file_view(call, self.named_file(call, file_id)))
             case "DELETE", "files", file_id:
                 self.named_file(call, file_id).gone = True
                 return VendorReply({})
+            case "GET", "files":
+                return VendorReply({"files": [self.file_view(call, stored) for stored in self.my_files(call) if not is_result(stored)]})
             case "POST", "create", model, action:
                 return VendorReply(self.view(self.create(call, model, action)))
             case "GET", "batches":
@@ -115,7 +117,7 @@ class GeminiDesk(VendorDesk):
 
     def file_view(self, call: VendorCall, stored: StoredFile) -> dict[str, Any]:
         """Return what is told of a file. Raises CallRefused for a file of results: its id is too long (go-genai#436)."""
-        if len(stored.id) > len("files/") + 40:
+        if is_result(stored):
             raise CallRefused(400, "Invalid file id: it must be at most 40 characters long.")
         return {
             "name": stored.id,
@@ -203,7 +205,7 @@ class GeminiDesk(VendorDesk):
         rows = [self.row(batch, line) for line in batch.finished(self.now)]
         if batch.input_file is None:
             kind = "inlinedResponses" if self.is_chat(batch) else "inlinedEmbedContentResponses"
-            inline = [{"metadata": {"key": row.pop("key")}, **row} for row in rows]
+            inline = [{**({"metadata": {"key": key}} if (key := row.pop("key")) else {}), **row} for row in rows]
             return {kind: {"inlinedResponses": inline}}
         if "output" not in batch.files:
             content = self.results(batch, rows, "key")
@@ -223,3 +225,8 @@ class GeminiDesk(VendorDesk):
         if "messages" in line.document:
             return {"key": line.custom_id, "response": chat_reply(line.reply.body, batch.model)}
         return {"key": line.custom_id, "response": {"embedding": line.reply.body["embeddings"][0], "tokenCount": line.tokens}}
+
+
+def is_result(stored: StoredFile) -> bool:
+    """Tell whether a file is one of results: its id has more than the 40 characters that an id of a file may have."""
+    return len(stored.id) > len("files/") + 40

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
@@ -89,7 +90,8 @@ class FakeBatch:
     """A batch at a vendor's; `number` counts the vendor's batches from 0, `label` is the metadata or the name that it was given.
 
     `window` is how many seconds it may take, `keeps_finished` whether an expiry leaves what was finished until then, `never_ends` whether
-    all of it is worked on and it is not ended all the same.
+    all of it is worked on and it is not ended all the same, `worked` is the moment of the last answer. `answered` are the lines that have
+    one, in the order in which they got it; `waiting` those that will, the last one first.
     """
 
     number: int
@@ -106,19 +108,17 @@ class FakeBatch:
     problems: tuple[BatchProblem, ...] = ()
     keeps_finished: bool = True
     never_ends: bool = False
+    worked: float = math.inf
     cancelled: float | None = None
     asked: int = 0
     files: dict[str, str] = field(default_factory=dict)
+    answered: list[FakeLine] = field(default_factory=list)
+    waiting: list[FakeLine] = field(default_factory=list)
 
     @property
     def started(self) -> float:
         """Return when work on it begins."""
         return self.created + self.pace.validating
-
-    @property
-    def worked(self) -> float:
-        """Return when the last line is done, infinite where one never is."""
-        return math.inf if self.never_ends else max((line.done for line in self.lines), default=self.started)
 
     @property
     def expires(self) -> float:
@@ -153,17 +153,21 @@ class FakeBatch:
 
     def plan_work(self, rng: Random, stragglers: float = 0.0) -> None:
         """Give each line the moment at which it is done, in an order that is not theirs; some never are."""
-        order = rng.sample(range(len(self.lines)), len(self.lines))
-        for rank, place in enumerate(order, 1):
-            if rank > len(order) - math.ceil(stragglers * len(order)):
-                break
-            self.lines[place].done = self.started + self.pace.working * rank / len(order)
+        order = rng.sample(self.lines, len(self.lines))
+        working = order[: len(order) - math.ceil(stragglers * len(order))]
+        for rank, line in enumerate(working, 1):
+            line.done = self.started + self.pace.working * rank / len(order)
+        self.waiting = working[::-1]
+        if len(working) == len(order) and not self.never_ends:
+            self.worked = order[-1].done if order else self.started
 
-    def due(self, now: float) -> list[FakeLine]:
-        """Return the lines that are done by now and have no answer yet."""
-        if self.problems:
-            return []
-        return [line for line in self.lines if line.reply is None and line.done <= min(now, self.stopped)]
+    def due(self, now: float) -> Iterator[FakeLine]:
+        """Yield the lines that are done by now and have no answer yet; they are to get it."""
+        last = min(now, self.stopped)
+        while self.waiting and self.waiting[-1].done <= last and not self.problems:
+            line = self.waiting.pop()
+            self.answered.append(line)
+            yield line
 
     def gives_finished(self, now: float) -> bool:
         """Tell whether answers are given, and not lost with an expiry."""
@@ -171,8 +175,7 @@ class FakeBatch:
 
     def finished(self, now: float) -> list[FakeLine]:
         """Return the answered lines that the vendor gives, in the order in which they were done."""
-        given = self.gives_finished(now)
-        return sorted((line for line in self.lines if given and line.reply is not None), key=lambda line: line.done)
+        return list(self.answered) if self.gives_finished(now) else []
 
     def left(self, now: float) -> list[FakeLine]:
         """Return the lines without an answer that is given."""
