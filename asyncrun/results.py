@@ -9,7 +9,7 @@ from typing import Literal
 
 from asyncrun.failure_groups import FailureGroup, FailureGroups
 from asyncrun.records import ItemFailure
-from asyncrun.usage import Usage, Waits
+from asyncrun.usage import DeliveryOffer, Usage, Waits
 
 EXIT_PRIORITY = (129, 130, 143, 70, 77, 74, 73, 2, 1, 4, 75, 3)
 """Which exit code wins when several apply: a signal first, a partial result last."""
@@ -43,14 +43,6 @@ class Counts:
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryOffer:
-    """What a job costs in USD and takes in seconds if it is delivered in one way; None when unknown."""
-
-    cost: float | None = None
-    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +156,15 @@ class CollectionSize:
 
 
 @dataclass(frozen=True, slots=True)
+class CleanedBatches:
+    """Of how many collected batches `files` were removed at providers, or would be; `kept` says of how many they stay, and why."""
+
+    batches: int = 0
+    files: int = 0
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Cleaning:
     """What was removed of old runs (their ids), unused spaces, vectors that were made again, and collections; `dry_run`: what would be.
 
@@ -178,6 +179,7 @@ class Cleaning:
     kept: str | None = None
     superseded: Superseded = Superseded()
     collections: tuple[CollectionSize, ...] = ()
+    batches: CleanedBatches = CleanedBatches()
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,14 @@ class Usage:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryOffer:
+    """What a job costs in USD and takes in seconds if it is delivered in one way; None when unknown."""
+
+    cost: float | None = None
+    seconds: float | None = None
+
+
 def cost_of(tokens: int, price: float) -> float:
     """Return what tokens cost in USD, at a price for a million of them.
 

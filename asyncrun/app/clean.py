@@ -22,7 +22,7 @@ from asyncrun.jobfile.loader import LoadOptions, load_job_file
 from asyncrun.jobs.interface import find_kind
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.spaces import find_superseded, remove_from_ledger, space_sizes
-from asyncrun.results import Cleaning, SpaceSize, Superseded
+from asyncrun.results import CleanedBatches, Cleaning, SpaceSize, Superseded
 from asyncrun.state_folder import CLAIMS, LEDGER, TRACES, is_beside, job_files_in, open_state_folder, state_file_exists, state_folder
 from asyncrun.trace.store import TraceStore
 
@@ -46,6 +46,7 @@ def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -
             stack.enter_context(enter_alone(open_state_folder(state), request.file))
             # Nobody else is here: what is still claimed was left by killed runs.
             shutil.rmtree(state / CLAIMS, ignore_errors=True)
+        batches = _collected_batches(request, job_file, state / LEDGER, dry_run=dry_run)
         runs = _old_runs(state / TRACES, job_file.trace.keep if older_than is None else older_than, dry_run=dry_run)
         used, old, kept = _look_through(request, state)
         spaces = () if kept is not None else tuple(space for space in _spaces(state) if space.fingerprint not in used)
@@ -56,11 +57,19 @@ def clean_folder(request: Request, older_than: float | None, *, dry_run: bool) -
         if not dry_run:
             drop_collections(old)
         freed = 0 if dry_run else max(before - _size(state), 0)
-        return Cleaning(dry_run, runs, spaces, freed, kept, superseded, tuple(each.size for each in old))
+        return Cleaning(dry_run, runs, spaces, freed, kept, superseded, tuple(each.size for each in old), batches)
 
 
 def _load(request: Request, path: Path) -> JobFile:
     return load_job_file(path, LoadOptions(variables=request.variables, environ=request.environ, check_inputs=False, need_keys=False))
+
+
+def _collected_batches(request: Request, job_file: JobFile, ledger: Path, *, dry_run: bool) -> CleanedBatches:
+    if not state_file_exists(ledger):
+        return CleanedBatches()
+    from asyncrun.app.collected_batches import remove_collected
+
+    return remove_collected(request, job_file, ledger, dry_run=dry_run)
 
 
 def _size(state: Path) -> int:

@@ -35,10 +35,14 @@ def render_cleaning(cleaning: Cleaning) -> str:
     if cleaning.collections:
         lines.append(f"{did} {counted(len(cleaning.collections), 'collection')} that nobody asks any more:")
         lines += [f"  {_render_collection(each)}" for each in cleaning.collections]
+    if (batches := cleaning.batches).batches:
+        files = "the files" if cleaning.dry_run else counted(batches.files, "file")
+        lines.append(f"{did} {files} of {counted(batches.batches, 'collected batch')} at providers")
     if not lines:
         lines.append("nothing to remove")
     elif not cleaning.dry_run:
         lines.append(f"the files are {render_size(cleaning.freed)} smaller")
+    lines += [f"files at a provider stay, of {why}" for why in batches.kept]
     if cleaning.kept is not None:
         lines.append(f"no space {'would be' if cleaning.dry_run else 'is'} removed: {cleaning.kept}")
     return "\n".join(printable(line) for line in lines)
@@ -67,6 +71,7 @@ def cleaning_document(cleaning: Cleaning) -> dict[str, Any]:
         spaces=found,
         superseded=superseded,
         collections=[asdict(each) for each in cleaning.collections],
+        batches=asdict(cleaning.batches),
         freed_bytes=cleaning.freed,
         kept=cleaning.kept,
     )

@@ -42,11 +42,15 @@ def write(folder: Path, server: FakeServer, **embedder: object) -> None:
     (folder / "jobs.yaml").write_text(json.dumps({"jobs": [job]}))
 
 
+def endpoint_of(server: FakeServer) -> OpenAIBatches:
+    return OpenAIBatches(model=MODEL, purpose="embeddings", base_url=server.base_url, environ={})
+
+
 def submit(server: FakeServer, tag: str | None, count: int = 2) -> ProviderBatch:
     """Have a batch lie at the server, of ours or, without a tag, of somebody else."""
 
     async def send() -> ProviderBatch:
-        endpoint = OpenAIBatches(model=MODEL, purpose="embeddings", base_url=server.base_url, environ={})
+        endpoint = endpoint_of(server)
         body = {"model": MODEL, "input": ["x"]}
         requests = [BatchRequest(f"{tag or 'theirs'}-{number}", body) for number in range(count)]
         try:

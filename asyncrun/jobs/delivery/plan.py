@@ -9,7 +9,8 @@ from asyncrun.batches.interface import BatchTerms
 from asyncrun.humanize import counted, dollars, duration, local_time
 from asyncrun.jobs.delivery.deadline import Step, choose
 from asyncrun.ledger.provider_batches import BatchRecord
-from asyncrun.results import DeliveryOffer, JobPlan
+from asyncrun.results import JobPlan
+from asyncrun.usage import DeliveryOffer
 
 WORTH_TELLING = 1.0
 """USD that batches save at least where a plan of an online job speaks of them."""

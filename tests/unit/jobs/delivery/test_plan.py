@@ -9,7 +9,8 @@ import pytest
 from asyncrun.batches.interface import BatchTerms
 from asyncrun.jobs.delivery.plan import PlannedDelivery, with_delivery
 from asyncrun.ledger.provider_batches import BatchRecord, RecordState
-from asyncrun.results import DeliveryOffer, JobPlan
+from asyncrun.results import JobPlan
+from asyncrun.usage import DeliveryOffer
 
 OPENAI = BatchTerms(requests=50_000, size=200_000_000)
 VOYAGE = BatchTerms(requests=100_000, size=200_000_000, price=0.67, window=43_200.0)
