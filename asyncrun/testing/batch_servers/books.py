@@ -22,12 +22,13 @@ class SeenUpload:
 
 @dataclass(frozen=True, slots=True)
 class SeenBatch:
-    """A batch that was accepted; `label` is the metadata or the name that it was given."""
+    """A batch that was accepted; `label` is the metadata or the name that it was given, `bodies` are digests of its requests' JSON."""
 
     vendor: str
     id: str
     label: Any
     custom_ids: tuple[str | None, ...]
+    bodies: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,10 @@ class Books:
     def paid_twice(self) -> list[str]:
         """Return the digests of requests that were worked on more than once."""
         return [body for body, times in Counter(line.body for line in self.billed).items() if times > 1]
+
+    def submitted_twice(self) -> list[str]:
+        """Return the digests of requests that stand in more than one accepted batch, or twice in one."""
+        return [body for body, times in Counter(body for batch in self.created for body in batch.bodies).items() if times > 1]
 
     def cost(self, input_price: float, output_price: float = 0.0) -> float:
         """Return what the batches cost at prices online, per million tokens."""

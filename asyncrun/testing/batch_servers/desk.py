@@ -196,8 +196,8 @@ class VendorDesk:
             batch.never_ends, batch.keeps_finished = True, False
         batch.plan_work(Random(f"{batch.id} work"), faults.stragglers if hit else 0.0)  # noqa: S311 (no secret)
         self.batches[batch.id] = batch
-        ids = tuple(line.custom_id for line in lines)
-        self.shop.books.created.append(SeenBatch(self.name, batch.id, batch.label, ids))
+        ids, bodies = tuple(line.custom_id for line in lines), tuple(digest_of(line.document) for line in lines)
+        self.shop.books.created.append(SeenBatch(self.name, batch.id, batch.label, ids, bodies))
         if hit and faults.lost_reply:
             raise LostReplyError
         return batch

@@ -10,7 +10,6 @@ from asyncrun.testing.batch_servers.anthropic import AnthropicDesk
 DAY = 86_400
 VERSION = {"anthropic-version": "2023-06-01"}
 BATCHES = "/v1/messages/batches"
-NO_MESSAGES = pytest.mark.xfail(reason="the fake server has no /v1/messages yet", strict=False)
 
 
 def request(number, text="Why?", **params):
@@ -36,7 +35,6 @@ def start(serve):
     return lambda **about: Client(serve("anthropic", header="x-api-key", **about))
 
 
-@NO_MESSAGES
 def test_all_requests_are_in_progress_until_the_batch_has_ended_and_then_have_their_results(start):
     client = start()
     batch, found = client.submit([request(n, f"Why {n}?") for n in range(6)]).json, []
@@ -53,7 +51,6 @@ def test_all_requests_are_in_progress_until_the_batch_has_ended_and_then_have_th
     assert row["result"]["message"] == client.caller.call("POST", "/v1/messages", request(4, "Why 4?")["params"], headers=VERSION).json
 
 
-@NO_MESSAGES
 def test_a_request_that_is_wrong_is_an_error_of_its_own_and_not_billed(start):
     client = start()
     batch = client.submit([request(0), request(1, messages=[])]).json
@@ -80,7 +77,6 @@ def test_one_request_that_cannot_be_refuses_all_of_them(start, requests, status)
     assert client.call("GET").json["data"] == []
 
 
-@NO_MESSAGES
 def test_what_is_not_done_within_a_day_is_expired_and_what_is_cancelled_is_canceled(start):
     client = start(faults=BatchFaults(first=1, stragglers=0.5))
     late, stopped = client.submit([request(n) for n in range(4)]).json, client.submit([request(0)]).json
