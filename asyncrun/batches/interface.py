@@ -139,6 +139,8 @@ class BatchEndpoint(Protocol, metaclass=ShortHelpProtocol):
     async def create(self, requests: Iterable[BatchRequest], file: str | None, tag: str) -> ProviderBatch | Refusal | None:
         """Submit a batch of what was uploaded, and return it, or why the provider does not take it.
 
+        With a file it is enough to give one request like those in it: some vendors are told with the batch what all of them say.
+
         None where the reply was lost, or was none: whether the batch is there only `find` can tell.
         """
 

@@ -114,6 +114,21 @@ class BatchEndpointContract:
         assert [reply for reply in replies.values() if reply.reason is not None or not reply.body] == []
 
     @pytest.mark.asyncio
+    async def test_a_file_is_submitted_with_one_request_like_those_in_it(
+        self, endpoint: BatchEndpoint, bodies: Sequence[dict[str, object]], pass_time: PassTime
+    ) -> None:
+        requests = [BatchRequest(f"{TAG}-{number}", dict(body)) for number, body in enumerate(bodies)]
+        file = await endpoint.upload(iter(requests), TAG)
+        if file is None:
+            pytest.skip("the requests go with the submission")
+        batch = await endpoint.create(requests[:1], file, TAG)
+        assert isinstance(batch, ProviderBatch)
+        pass_time(self.window)
+        over = await endpoint.get(batch.id)
+        assert over is not None
+        assert len(await replies_of(endpoint, over)) == len(bodies)
+
+    @pytest.mark.asyncio
     @pytest.mark.parametrize("over", [False, True])
     async def test_a_batch_is_found_by_its_tag(
         self, endpoint: BatchEndpoint, bodies: Sequence[dict[str, object]], pass_time: PassTime, now: float, over: bool

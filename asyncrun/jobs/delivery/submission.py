@@ -11,7 +11,7 @@ import string
 from dataclasses import dataclass, replace
 from random import Random
 
-from asyncrun.batches.interface import TAG_LENGTH, BatchEndpoint, BatchState, ProviderBatch, Refusal
+from asyncrun.batches.interface import TAG_LENGTH, BatchEndpoint, BatchRequest, BatchState, ProviderBatch, Refusal
 from asyncrun.errors import EndpointError, OutageError
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.delivery.cutting import CutBatch
@@ -117,7 +117,8 @@ class Submission:
     async def create(self, record: BatchRecord, batch: CutBatch | None) -> Waiting | Held:
         """Ask for a batch that is handed over. Raises as `submit` does."""
         for time in range(TIMES_ASKED):
-            made = await self.endpoint.create(() if batch is None else batch.requests(record.tag), record.file, record.tag)
+            requests = await asyncio.to_thread(self._one_like_them, record.tag) if batch is None else batch.requests(record.tag)
+            made = await self.endpoint.create(requests, record.file, record.tag)
             if isinstance(made, Refusal):
                 if made.full:
                     return Held(record, batch, made.message)
@@ -133,6 +134,11 @@ class Submission:
             if made is not None:
                 return await self._submitted(record, made)
         raise OutageError(f"{self.endpoint.host} answers no submission of a batch, and shows none", hint=AGAIN)
+
+    def _one_like_them(self, tag: str) -> list[BatchRequest]:
+        """Return one request for all of a file: some vendors are told only now what all of them say beside their texts. Blocks."""
+        first = next(self.work.requests(), None)
+        return [] if first is None else [BatchRequest(f"{tag}-0", first.body)]
 
     async def _find(self, record: BatchRecord) -> ProviderBatch | None:
         """Look for a batch, and once more after a while: a list may be older than what was asked for a moment ago."""

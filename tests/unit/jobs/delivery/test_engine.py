@@ -52,6 +52,22 @@ def test_a_kill_at_any_moment_submits_nothing_twice(tmp_path: Path, files: bool,
     assert moment > 20
 
 
+def test_what_was_uploaded_by_a_run_that_was_killed_is_submitted_with_a_request_like_those_in_the_file(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    class Told(Provider):
+        async def create(self, requests, file, tag):  # type: ignore[no-untyped-def]
+            seen.append(len(list(requests)))
+            return await super().create([], file, tag)
+
+    folder = Folder(tmp_path, Told(dies_at=3))
+    with pytest.raises(KilledError):
+        folder.run(TEXTS[:3])
+    folder.provider.dies_at = None
+    assert folder.run(TEXTS[:3]).left == []
+    assert seen == [3, 1]
+
+
 def test_a_run_that_must_end_leaves_batches_and_says_where_they_are(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     with pytest.raises(TryLaterError, match=r"3 batches of 10 requests are at api.example.com since .* \(max runtime\)") as ended:
