@@ -61,9 +61,7 @@ class BatchEndpointContract:
     test begins there. `window` is more than a batch takes. The module's own example has all of them.
 
     >>> class TestMine(BatchEndpointContract):
-    ...     @pytest.fixture
-    ...     def bodies(self):
-    ...         return [{"model": "m", "input": [text]} for text in ("one", "two", "three")]
+    ...     window = 86_400.0
     """
 
     window = 3600.0
