@@ -183,11 +183,21 @@ class Cleaning:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchUse:
+    """What a job has done by batches in one run: how many it has submitted, how many rows came back, and how many still wait there."""
+
+    batches: int = 0
+    rows: int = 0
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class JobResult:
     """How one job of a run ended. `bound_by` says what most of its batches' time went to, None when that is not known.
 
     `waits` are the seconds of all its batches. `failures` holds the first ones; `failed_by` counts all by their reason, `failure_groups` by
-    what was wrong, the most frequent first.
+    what was wrong, the most frequent first. `delivery` is what it has done by batches, None for one that is asked
+    online.
     """
 
     name: str
@@ -205,6 +215,7 @@ class JobResult:
     waits: Waits = Waits()
     failed_by: Mapping[str, int] = field(default_factory=dict)
     failure_groups: tuple[FailureGroup, ...] = ()
+    delivery: BatchUse | None = None
 
     @property
     def groups(self) -> tuple[FailureGroup, ...]:

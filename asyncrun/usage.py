@@ -75,12 +75,16 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What requests used: `tokens` as the server counts them, `cost` in USD where a price or the server says it."""
+    """What requests used: `tokens` as the server counts them, `cost` in USD where a price or the server says it.
+
+    `output_tokens` are those of `tokens` that a chat model has written.
+    """
 
     requests: int = 0
     retries: int = 0
     tokens: int = 0
     cost: float | None = None
+    output_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         costs = [cost for cost in (self.cost, other.cost) if cost is not None]
@@ -89,6 +93,7 @@ class Usage:
             self.retries + other.retries,
             self.tokens + other.tokens,
             sum(costs) if costs else None,
+            self.output_tokens + other.output_tokens,
         )
 
 

@@ -16,7 +16,7 @@ from asyncrun.jobs.in_flight import LeasedTexts
 from asyncrun.ledger.job_records import KnownFailure
 from asyncrun.ports import Progress
 from asyncrun.records import EmbedFailure, ItemFailure
-from asyncrun.results import Counts, JobResult, Status
+from asyncrun.results import BatchUse, Counts, JobResult, Status
 from asyncrun.usage import Usage, Waits
 
 KEPT_FAILURES = 100
@@ -41,6 +41,7 @@ class JobCounters:
         self.groups = FailureGroups()
         self.progress = progress
         self.context = context
+        self.delivery: BatchUse | None = None
         self._started = context.clock.monotonic()
         self._total = 0
         self._awaited: set[str] = set()
@@ -71,6 +72,7 @@ class JobCounters:
 
     def take(self, other: JobCounters) -> None:
         """Add what another one has counted of the same items, without those that it has done: here they are not done yet."""
+        self.delivery = other.delivery or self.delivery
         self.use(other.usage)
         self.spend(other.waits)
         self.add(skipped=other.counts.skipped)
@@ -174,4 +176,5 @@ class JobCounters:
             waits=self.waits,
             failed_by=dict(failed_by),
             failure_groups=groups,
+            delivery=self.delivery,
         )

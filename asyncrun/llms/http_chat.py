@@ -160,7 +160,8 @@ class HttpChat(metaclass=ShortHelp):
             answer = self._dialect.read(document)
         except BadReplyError as error:
             return Completion(Declined(Reason.BAD_RESPONSE, self.endpoint.shown(str(error))))
-        return Completion(answer, Usage(tokens=answer.tokens, cost=self._cost(answer)), model=read_model(document))
+        usage = Usage(tokens=answer.tokens, cost=self._cost(answer), output_tokens=answer.output_tokens)
+        return Completion(answer, usage, model=read_model(document))
 
     async def complete(
         self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, seed: int | None = None
@@ -196,7 +197,8 @@ class HttpChat(metaclass=ShortHelp):
         if isinstance(came, CallFailure):
             return Completion(Declined(came.verdict.reason, came.message, requests), usage, waits)
         answer, cost, model = came.value
-        return Completion(answer, replace(usage, tokens=answer.tokens, cost=cost), waits, model=model, worker=came.worker)
+        used = replace(usage, tokens=answer.tokens, cost=cost, output_tokens=answer.output_tokens)
+        return Completion(answer, used, waits, model=model, worker=came.worker)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; may be called twice."""

@@ -61,7 +61,8 @@ def executor_document(use: ExecutorUse) -> dict[str, Any]:
 
 
 def job_document(job: JobResult) -> dict[str, Any]:
-    """Return how one job ended, ready for JSON."""
+    """Return how one job ended, ready for JSON; of one that asks a chat model with the tokens that went in and came out."""
+    written = job.usage.output_tokens
     return {
         "name": job.name,
         "kind": job.kind,
@@ -72,6 +73,8 @@ def job_document(job: JobResult) -> dict[str, Any]:
         **counters(job.counts, job.usage),
         "bound_by": job.bound_by,
         "output": job.output,
+        **({} if not written else {"input_tokens": job.usage.tokens - written, "output_tokens": written}),
+        **({} if job.delivery is None else {"delivery": asdict(job.delivery)}),
     }
 
 

@@ -39,8 +39,11 @@ async def deliver(work: BatchWork, delivery: Delivery, counters: JobCounters) ->
     ledger raise.
     """
     engine = Engine(work, delivery, counters)
-    while await engine.round():
-        pass
+    try:
+        while await engine.round():
+            pass
+    finally:
+        counters.delivery = engine.progressed.use
 
 
 @dataclass(slots=True, eq=False)
@@ -76,9 +79,12 @@ class Engine:
             send, begun = await asyncio.to_thread(self._sort_out, pending, free, current.records)
             if not current.records and not send.any():
                 return False
-            return await self._run(current, RequestStream(compress(spool, send.tobytes())), begun, stack)
+            try:
+                return await self._run(current, RequestStream(compress(spool, send.tobytes())), begun)
+            finally:
+                self.progressed.waiting = sum(record.requests for record in current.records)
 
-    async def _run(self, current: Round, stream: RequestStream, begun: float, stack: AsyncExitStack) -> bool:
+    async def _run(self, current: Round, stream: RequestStream, begun: float) -> bool:
         """Run a round to its end; returns whether there may be another one."""
         clock, terms, more = self.counters.context.clock, self.delivery.endpoint.terms, True
         due = None if self.delivery.deadline is None else due_at(self.delivery.deadline, begun)

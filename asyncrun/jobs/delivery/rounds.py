@@ -18,6 +18,7 @@ from asyncrun.jobs.delivery.words import how_far, left_over, still_there
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.ledger.job_records import Amount
 from asyncrun.ledger.provider_batches import BatchRecord, put_provider_batch
+from asyncrun.results import BatchUse
 
 MOST_OUTAGES = 10
 """Looks in a row that may fail: a provider may be away for a while, and the batch waits there all the same."""
@@ -30,7 +31,7 @@ class Progressed:
     """What this run knows of batches, over all its rounds.
 
     `most` is how many requests go into one; `collected` are the tags of those that this run has collected, with how many good replies
-    (`rows`); `batches` were submitted, and `ended` of all that were waited for.
+    (`rows`); `batches` were submitted, `ended` of all that were waited for, and `waiting` requests are still there.
     """
 
     most: int
@@ -38,6 +39,12 @@ class Progressed:
     rows: int = 0
     batches: int = 0
     ended: int = 0
+    waiting: int = 0
+
+    @property
+    def use(self) -> BatchUse:
+        """Return what the job has done by batches in this run."""
+        return BatchUse(self.batches, self.rows, self.waiting)
 
 
 @dataclass(slots=True, eq=False)

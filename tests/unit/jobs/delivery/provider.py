@@ -26,6 +26,7 @@ from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.provider_batches import BatchRecord, provider_batches
 from asyncrun.ports import Progress
 from asyncrun.records import KEY_BYTES, EmbedFailure, Space, text_key
+from asyncrun.results import BatchUse
 from asyncrun.testing.clock import FakeClock
 from asyncrun.usage import Usage
 
@@ -223,6 +224,7 @@ class Folder:
     said: Said = field(default_factory=Said)
     drawn: Random = field(default_factory=lambda: Random(7))
     budget: float | None = None
+    used: BatchUse | None = None
 
     def run(
         self,
@@ -256,7 +258,10 @@ class Folder:
             )
             counters = JobCounters(context, "embed", self.said)
             how = replace(delivery or Delivery(endpoint, self.drawn), stragglers=stragglers)
-            asyncio.run(deliver(work, how, counters))
+            try:
+                asyncio.run(deliver(work, how, counters))
+            finally:
+                self.used = counters.delivery
         return work
 
     @property

@@ -11,6 +11,7 @@ from asyncrun.errors import BudgetError, EndpointError, QuotaError, TryLaterErro
 from asyncrun.jobs.run_options import Retry, RunOptions
 from asyncrun.ledger.provider_batches import RecordState
 from asyncrun.records import text_key
+from asyncrun.results import BatchUse
 from tests.depth import DEEP
 from tests.unit.jobs.delivery.provider import Batch, Folder, KilledError, Provider
 
@@ -66,6 +67,15 @@ def test_what_was_uploaded_by_a_run_that_was_killed_is_submitted_with_a_request_
     folder.provider.dies_at = None
     assert folder.run(TEXTS[:3]).left == []
     assert seen == [3, 1]
+
+
+def test_a_run_tells_what_it_has_done_by_batches(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    with pytest.raises(TryLaterError):
+        folder.run(TEXTS[:6], stop_after=30.0)
+    assert folder.used == BatchUse(batches=2, rows=0, waiting=6)
+    folder.run(TEXTS[:6])
+    assert folder.used == BatchUse(batches=0, rows=6, waiting=0)
 
 
 def test_a_run_that_must_end_leaves_batches_and_says_where_they_are(tmp_path: Path) -> None:
