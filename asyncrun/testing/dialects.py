@@ -142,7 +142,9 @@ def request_texts(document: Any) -> list[str]:
     if not isinstance(document, dict):
         return []
     if isinstance(document.get("requests"), list):
-        return [part["text"] for request in document["requests"] for part in request["content"]["parts"]]
+        # Submissions of batches have requests of other forms under this name.
+        contents = (request["content"] for request in document["requests"] if isinstance(request, dict) and "content" in request)
+        return [part["text"] for content in contents for part in content["parts"]]
     given: str | list[str] = next((document[name] for name in ("input", "texts", "inputs") if document.get(name)), [])
     return [given] if isinstance(given, str) else list(given)
 

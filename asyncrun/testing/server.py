@@ -6,25 +6,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import math
 import ssl
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from asyncrun.short_help import ShortHelp
 from asyncrun.testing.chat import Chat, stream_events
 from asyncrun.testing.dialects import asked_dimensions, dialect_of, error_body, is_messages, refusal, shortened
+from asyncrun.testing.embeddings import EmbeddingLimits, embeddings_reply, tokens_of
 from asyncrun.testing.faults import Fault, SeenRequest
+from asyncrun.testing.loopback import LoopbackServer
 from asyncrun.testing.messages import limit_headers, message_events, messages_reply
 from asyncrun.testing.quota import Meters, Quota
-from asyncrun.testing.vectors import base64_of, vector_of
 from asyncrun.testing.wire import EVENT_STREAM, read_request, write_reply
 
 if TYPE_CHECKING:
@@ -33,11 +30,9 @@ if TYPE_CHECKING:
 FAKE_MODEL = "fake-embedding"
 KEY_HEADERS = ("authorization", "api-key", "x-goog-api-key", "x-api-key")
 _Answer = tuple[int, bytes, Mapping[str, str]]
-_TURNS_OF_AN_ACCEPTED = 5
-"""Turns of the loop from the moment that a connection is accepted until its task has begun."""
 
 
-class FakeServer(metaclass=ShortHelp):
+class FakeServer(LoopbackServer):
     """Answers requests for embeddings in every dialect, `POST .../chat/completions`, `POST .../messages` and `GET .../models`.
 
     Use it with `async with`, or from synchronous code with `in_thread`.
@@ -83,6 +78,7 @@ class FakeServer(metaclass=ShortHelp):
         tls: ssl.SSLContext | None = None,
         port: int = 0,
     ) -> None:
+        super().__init__(tls=tls, port=port)
         self.dimensions = dimensions
         self.key = key
         self.latency = latency
@@ -95,27 +91,22 @@ class FakeServer(metaclass=ShortHelp):
         self.chat = chat or Chat()
         self.batches = batches
         self.requests: list[SeenRequest] = []
-        self.connections = 0
         self.most_in_flight = 0
         self._in_flight = 0
         self._meters = Meters(quota or Quota())
         self._hits: dict[int, int] = {}
         self._numbers = itertools.count()
-        self._tls = tls
-        self._port = port
-        self._server: asyncio.Server | None = None
-        self._serving: set[asyncio.Task[Any]] = set()
 
     @property
     def base_url(self) -> str:
         """Return the address that an embedder is given."""
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}/v1"
+        return f"{self.origin}/v1"
 
     def vendor_url(self, vendor: str) -> str:
         """Return the address that an embedder or a chat model with `delivery: batch` is given, by the vendor whose words it speaks."""
         from asyncrun.testing.batch_servers.servers import BASE_PATHS
 
-        return self.base_url.removesuffix("/v1") + BASE_PATHS[vendor]
+        return self.origin + BASE_PATHS[vendor]
 
     @property
     def sent_texts(self) -> list[str]:
@@ -132,75 +123,17 @@ class FakeServer(metaclass=ShortHelp):
         """Return how many texts each request had."""
         return [len(request.texts) for request in self.requests]
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port, ssl=self._tls, limit=2**20, backlog=1024)
-        self._port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._server is None:
-            return
-        # A connection that is being accepted at this moment comes to be served first: asyncio would leave it open.
-        for listening in self._server.sockets:
-            asyncio.get_running_loop().remove_reader(listening)
-        for _ in range(_TURNS_OF_AN_ACCEPTED):
-            await asyncio.sleep(0)
-        self._server.close()
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
-        await self._server.wait_closed()
-
-    @contextlib.contextmanager
-    def in_thread(self) -> Iterator[Self]:
-        """Serve from a thread with a loop of its own, for tests of the command line."""
-        ready = threading.Event()
-        stop: list[Callable[[], object]] = []
-
-        async def serve() -> None:
-            done, loop = asyncio.Event(), asyncio.get_running_loop()
-            stop.append(lambda: loop.call_soon_threadsafe(done.set))
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of a connection, one after the other, until it ends."""
+        while (request := await self._read(reader)) is not None:
+            self.requests.append(request)
+            self._in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self._in_flight)
             try:
-                async with self:
-                    ready.set()
-                    await done.wait()
+                if not await self._answer(request, writer):
+                    return
             finally:
-                ready.set()
-
-        thread = threading.Thread(target=lambda: asyncio.run(serve()), name="fake-server", daemon=True)
-        thread.start()
-        ready.wait()
-        try:
-            yield self
-        finally:
-            if thread.is_alive():
-                stop[0]()
-            thread.join()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 (streams serve each connection in a task)
-        self._serving.add(task)
-        try:
-            while (request := await self._read(reader)) is not None:
-                self.requests.append(request)
-                self._in_flight += 1
-                self.most_in_flight = max(self.most_in_flight, self._in_flight)
-                try:
-                    if not await self._answer(request, writer):
-                        break
-                finally:
-                    self._in_flight -= 1
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-            pass
-        except asyncio.CancelledError:
-            # Cancelled by closing the server: asyncio's streams take a cancelled task for a bug of their own, and print it.
-            if self._server is None or self._server.is_serving():
-                raise
-        finally:
-            writer.transport.abort()
-            self._serving.discard(task)
+                self._in_flight -= 1
 
     async def _read(self, reader: asyncio.StreamReader) -> SeenRequest | None:
         read = await read_request(reader)
@@ -240,8 +173,7 @@ class FakeServer(metaclass=ShortHelp):
         if fault.status is None and fault.body is None:
             if self.batches is not None:
                 key = given_key(request)
-                origin = self.base_url.removesuffix("/v1")
-                reply = self.batches.reply(request, key, self._answer_as_online, known=self.key in (None, key), origin=origin)
+                reply = self.batches.reply(request, key, self._answer_as_online, known=self.key in (None, key), origin=self.origin)
                 if reply is not None:
                     return reply
             if (throttle := self._over_quota(request)) is not None:
@@ -310,30 +242,9 @@ class FakeServer(metaclass=ShortHelp):
         if not isinstance(request.document, dict) or not request.texts:
             return 400, error_body("'input' is a required property.")
         texts = shortened(request.texts, self.max_input_tokens) if dialect.cuts(request.document) else request.texts
-        return self._embed({**request.document, "dimensions": asked_dimensions(dialect, request.document)}, texts)
-
-    def _embed(self, document: Mapping[str, Any], texts: Sequence[str]) -> tuple[int, Any]:
-        tokens = [tokens_of(text) for text in texts]
-        if "encoding_format" in document and not self.takes_base64:
-            return 400, error_body("Unknown parameter: 'encoding_format'.", code="unknown_parameter")
-        if len(texts) > self.max_items:
-            return 400, error_body(f"Invalid 'input': array too long. Expected at most {self.max_items} items.")
-        for place, text in enumerate(texts):
-            if not text:
-                return 400, error_body(f"Invalid 'input[{place}]': input cannot be an empty string.")
-            if tokens[place] > self.max_input_tokens:
-                return 400, error_body(f"Invalid 'input[{place}]': maximum input length is {self.max_input_tokens} tokens.")
-        if sum(tokens) > self.max_request_tokens:
-            message = f"Requested {sum(tokens)} tokens, max {self.max_request_tokens} tokens per request"
-            return 400, error_body(message, kind="max_tokens_per_request", code="max_tokens_per_request")
-        size = document.get("dimensions") or self.dimensions
-        base64 = document.get("encoding_format") == "base64"
-        data = [
-            {"object": "embedding", "index": place, "embedding": base64_of(text, size) if base64 else vector_of(text, size).tolist()}
-            for place, text in enumerate(texts)
-        ]
-        usage = {"prompt_tokens": sum(tokens), "total_tokens": sum(tokens)}
-        return 200, {"object": "list", "model": document.get("model", FAKE_MODEL), "data": data, "usage": usage}
+        limits = EmbeddingLimits(self.max_items, self.max_input_tokens, self.max_request_tokens, takes_base64=self.takes_base64)
+        size = asked_dimensions(dialect, request.document) or self.dimensions
+        return embeddings_reply({"model": FAKE_MODEL, **request.document}, texts, size, limits)
 
 
 def given_key(request: SeenRequest) -> str:
@@ -348,12 +259,3 @@ def _events(asked: Any, reply: Mapping[str, Any]) -> list[bytes]:
     if reply.get("type") == "message":
         return message_events(reply)
     return stream_events(reply, counted=bool((asked.get("stream_options") or {}).get("include_usage"))) if "choices" in reply else []
-
-
-def tokens_of(text: str) -> int:
-    """Return what the server counts a text for: a token is four bytes of UTF-8.
-
-    >>> tokens_of("a text")
-    2
-    """
-    return -(-len(text.encode()) // 4)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asyncrun.testing.dialects import dialect_of, request_texts
+from asyncrun.testing.embeddings import tokens_of
 
 
 def texts_of(path: str, document: Any) -> list[str]:
@@ -16,15 +17,10 @@ def texts_of(path: str, document: Any) -> list[str]:
         return []
 
 
-def counted(text: str) -> int:
-    """Return how many tokens a text is: four bytes each, as the embedding server counts."""
-    return -(-len(text.encode("utf-8", "surrogatepass")) // 4)
-
-
 def tokens_of_line(path: str, document: Any) -> int:
     """Return the tokens of a request's input, as they count towards what may be enqueued."""
     if texts := texts_of(path, document):
-        return sum(map(counted, texts))
+        return sum(map(tokens_of, texts))
     messages = document.get("messages") if isinstance(document, Mapping) else None
     return sum(len(str(message.get("content")).split()) for message in messages or [] if isinstance(message, Mapping))
 

@@ -169,6 +169,7 @@ def test_without_a_fault_every_request_has_one_reply(begin):
     assert sorted(ids) == [f"tag-{n}" for n in range(10)] != ids
     assert vendor.batches.books.paid_twice() == vendor.batches.books.submitted_twice() == []
     assert len(vendor.batches.books.billed) == 10
+    assert vendor.caller.server.sent_texts == []
 
 
 def test_another_key_finds_nothing(begin):
