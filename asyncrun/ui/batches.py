@@ -12,8 +12,8 @@ from asyncrun.ui.colours import break_line
 from asyncrun.ui.formatting import build_table, draw_table
 from asyncrun.ui.run_json import document
 
-_NARROW = 100
-"""Columns below which a batch is a paragraph."""
+_WIDEST = 10_000
+"""Columns of a table that is drawn as wide as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +123,11 @@ def _cells(batch: ListedBatch, now: float) -> dict[str, str]:
 
 
 def _table(rows: Sequence[dict[str, str]], width: int) -> str:
-    if width < _NARROW:
-        sentences = (", ".join(f"{name} {text}" for name, text in row.items() if name != "tag") for row in rows)
-        return "\n".join(break_line(f"{row['tag']}: {told}", width) for row, told in zip(rows, sentences, strict=True))
     table = build_table("tag", "job", "at", "state", numbers=["requests", "succeeded", "failed", "age", "cost"])
     for row in rows:
         table.add_row(*row.values())
-    return draw_table(table, width)
+    drawn = draw_table(table, _WIDEST)
+    if max(map(len, drawn.split("\n"))) <= width:
+        return drawn
+    sentences = (", ".join(f"{name} {text}" for name, text in row.items() if name != "tag") for row in rows)
+    return "\n".join(break_line(f"{row['tag']}: {told}", width) for row, told in zip(rows, sentences, strict=True))

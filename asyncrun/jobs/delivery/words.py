@@ -34,7 +34,8 @@ def still_there(records: Sequence[BatchRecord], host: str, now: float, reason: s
     if not records:
         return f"stopped early: {reason}"
     be = "is" if len(records) == 1 else "are"
-    return f"{batches_of(records)} {be} at {host} since {since(min(record.created for record in records), now)} ({reason})"
+    # The reason stands last: a run that ends at its planned time is known by it, and told to nobody.
+    return f"{batches_of(records)} {be} at {host} since {since(min(record.created for record in records), now)}: {reason}"
 
 
 def how_far(told: Sequence[ProviderBatch], records: Sequence[BatchRecord], host: str) -> str:
