@@ -130,6 +130,7 @@ def test_one_embed_job_loads_a_bounded_number_of_our_modules(tmp_path: Path, mon
     ours = [name for name in modules(call("run")) if name.partition(".")[0] == "asyncrun"]
     assert len(Path("out.jsonl").read_text().splitlines()) == 20
     assert len(ours) <= MOST_OF_OURS, "what this job does not use is imported where it is used"
+    assert not [name for name in ours if name.startswith(("asyncrun.batches", "asyncrun.jobs.delivery", "asyncrun.jobs.generate"))]
 
 
 def test_a_command_loads_no_other_command() -> None:
