@@ -7,6 +7,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, ClassVar, Unpack
 
 from asyncrun.batches.documents import tag_of_id
@@ -139,7 +140,7 @@ class HttpBatchEndpoint(ABC):
                 elif tag_of_id(reply.custom_id) is None or batch.tag not in (None, tag_of_id(reply.custom_id)):
                     left_out.foreign += 1
                 else:
-                    yield reply
+                    yield replace(reply, message=self.shown(reply.message)) if reply.message else reply
         if (sentence := left_out.sentence(batch.id)) is not None:
             self._warn(f"{self.host}: {sentence}")
 
@@ -168,7 +169,11 @@ class HttpBatchEndpoint(ABC):
         """Remove what can be removed; returns how many."""
         gone = 0
         for url in self.deletable(batch):
-            gone += await self.exchange.find("DELETE", url) is not None
+            try:
+                gone += await self.exchange.find("DELETE", url) is not None
+            except EndpointError as error:
+                # One that stays, as what Gemini has written itself may, keeps no other one there.
+                self._warn(f"something of {self.shown(batch.id)} stays: {error}")
         return gone
 
     @abstractmethod

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import urljoin, urlsplit
 
 import orjson
 
@@ -27,6 +28,7 @@ T = TypeVar("T")
 SLOWEST_UPLOAD = 50_000
 """Bytes a second: a line that is slower than this is taken to be broken."""
 LARGEST_DOWNLOAD = 2**36
+MOST_REDIRECTS = 3
 _NOT_SENT = frozenset({TransportFault.REFUSED, TransportFault.DNS, TransportFault.DNS_AGAIN, TransportFault.TLS, TransportFault.ADDRESS})
 _ABSENT = re.compile(r"no such|not found|(does|may|could) not (be found|exist)|has expired|been deleted", re.IGNORECASE)
 # Seen: "Enqueued token limit reached for gpt-4o in organization ...", `token_limit_exceeded` (Azure), 100 batches in flight (Voyage).
@@ -179,14 +181,19 @@ class BatchExchange:
             about = ThrottledError(str(error))
         return about or EndpointError(str(error))
 
-    async def _opened(self, url: str) -> AsyncGenerator[bytes]:
-        sent = {"accept": "*/*", "accept-encoding": "gzip", **self.endpoint.headers}
+    async def _opened(self, url: str, redirects: int = 0) -> AsyncGenerator[bytes]:
+        # A file may be somewhere else (Gemini's are): the key goes there only if that is the provider, too.
+        key = self.endpoint.headers if is_same_server(url, self.endpoint.url) else {}
+        sent = {"accept": "*/*", "accept-encoding": "gzip", **key}
         silence = self.endpoint.timeout
+        elsewhere = None
         try:
             async with open_reply(await self.endpoint.client(), "GET", url, sent, max_bytes=LARGEST_DOWNLOAD) as opened:
-                if opened.status != 200:
+                if opened.status in (301, 302, 303, 307, 308) and redirects < MOST_REDIRECTS:
+                    elsewhere = urljoin(url, opened.headers.get("location", ""))
+                elif opened.status != 200:
                     self._document(await _whole(opened))
-                while True:
+                while elsewhere is None:
                     async with asyncio.timeout(silence):
                         piece = await anext(opened.pieces, None)
                     if piece is None:
@@ -196,6 +203,10 @@ class BatchExchange:
             raise not_reached(self.endpoint, TransportError(TransportFault.TIMEOUT, f"nothing more came for {silence:g} s")) from error
         except TransportError as error:
             raise not_reached(self.endpoint, error) from error
+        if elsewhere is not None:
+            async with aclosing(self._opened(elsewhere, redirects + 1)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     def _document(self, reply: Reply) -> Any:
         """Return the JSON of a reply. Raises RequestError for a refusal; a batch that has failed has an `error` of its own."""
@@ -237,6 +248,15 @@ class BatchExchange:
 def is_absent(error: RequestError) -> bool:
     """Tell whether a refusal says that what was asked for is not there: some vendors answer 400 or 403 for that."""
     return error.status in (404, 410) or (error.status in (400, 403) and _ABSENT.search(error.verdict.words) is not None)
+
+
+def is_same_server(url: str, ours: str) -> bool:
+    """Tell whether an address is of the server that is asked, by the same scheme.
+
+    >>> is_same_server("https://host/download", "https://host/v1"), is_same_server("http://host/download", "https://host/v1")
+    (True, False)
+    """
+    return urlsplit(url)[:2] == urlsplit(ours)[:2]
 
 
 def is_full(words: str) -> bool:

@@ -6,15 +6,19 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Any, ClassVar
 
-from asyncrun.batches.adapter import DAY, HttpBatchEndpoint
+from asyncrun.batches.adapter import DAY, LOOK_AGAIN, HttpBatchEndpoint
 from asyncrun.batches.documents import TAG_KEY, files_in, moment_of, name_with, number_of, part_of, reasons_in, state_of, tag_in, text_of
 from asyncrun.batches.exchange import is_full
 from asyncrun.batches.interface import BatchRequest, BatchState, BatchTerms, ProviderBatch, Purpose, Refusal
 from asyncrun.endpoints import vendors
 from asyncrun.endpoints.vendors import Vendor
+from asyncrun.errors import EndpointError, OutageError
 from asyncrun.escape import printable
+from asyncrun.humanize import duration
 
 PAGE = 100
+LONGEST_LOOK = 900.0
+"""Seconds in which Azure has to look through a file."""
 MARGIN = 0.95
 """Of the bytes that a vendor takes: a line is longer than the body in it."""
 
@@ -44,7 +48,7 @@ class OpenAIBatches(HttpBatchEndpoint):
         """Return the line of a request."""
         return {"custom_id": request.custom_id, "method": "POST", "url": self.line_url, "body": request.body}
 
-    async def upload(self, requests: Iterable[BatchRequest], tag: str) -> str | None:
+    async def upload(self, requests: Iterable[BatchRequest], tag: str) -> str:
         """Hand the requests over in a file, and return its id."""
         return await self.exchange.upload(self.at(self.files_path()), map(self.line, requests), tag)
 
@@ -142,6 +146,23 @@ class AzureBatches(OpenAIBatches):
     def line_url(self) -> str:
         """Return the path that lines and batches name: without a version in the older form, whose version is in the query string."""
         return super().line_url.removeprefix("/v1" if "api-version" in self._query else "")
+
+    async def upload(self, requests: Iterable[BatchRequest], tag: str) -> str:
+        """Hand the requests over in a file, and return its id when it is looked through: before that no batch can be made of it.
+
+        Raises OutageError where that takes too long.
+        """
+        file, clock = await super().upload(requests, tag), self.exchange.endpoint.clock
+        began = clock.monotonic()
+        while clock.monotonic() - began < LONGEST_LOOK:
+            document = await self.exchange.ask("GET", self.at(f"{self.files_path()}/{file}"))
+            status = (text_of(document, "status") or "").lower()
+            if status in ("error", "failed"):
+                raise EndpointError(f"{self.host} refuses a file of requests: {self.shown(text_of(document, 'status_details') or status)}")
+            if status not in ("pending", "running", "uploaded", "notrunning"):
+                return file
+            await clock.sleep(LOOK_AGAIN)
+        raise OutageError(f"{self.host} has not looked through a file of requests within {duration(LONGEST_LOOK)}")
 
     def files_path(self) -> str:
         """Return where files are, behind the address; never that of a deployment."""

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from asyncrun.aio.retry import RetryPolicy
 from asyncrun.batches.interface import BatchRequest, Refusal
-from asyncrun.batches.openai import OpenAIBatches
+from asyncrun.batches.openai import AzureBatches, OpenAIBatches
 from asyncrun.errors import EndpointError, OutageError, QuotaError, ThrottledError
 from asyncrun.testing import FakeClock
 from asyncrun.testing.batches import TAG
@@ -28,13 +28,14 @@ class Line:
     """A server that answers each request with the next of its replies, as bytes, and then hangs up; None: without a word."""
 
     def __init__(self, replies: Sequence[bytes | None]) -> None:
-        self.left, self.requests = list(replies), []
+        self.left, self.requests, self.heads = list(replies), list[str](), list[bytes]()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             length = next((int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0)
             await reader.readexactly(length)
+            self.heads.append(head)
             self.requests.append(head.split(b"\r\n")[0].decode())
             writer.write((self.left.pop(0) if self.left else None) or b"")
             await writer.drain()
@@ -55,13 +56,13 @@ async def connect() -> AsyncIterator[Callable[..., Any]]:
     """Return a function that opens an adapter at a server with these replies."""
     opened: list[tuple[asyncio.Server, OpenAIBatches]] = []
 
-    async def start(*replies: bytes | None, **settings: Any) -> tuple[OpenAIBatches, Line]:
+    async def start(*replies: bytes | None, adapter: type[OpenAIBatches] = OpenAIBatches, **settings: Any) -> tuple[OpenAIBatches, Line]:
         line = Line(replies)
         server = await asyncio.start_server(line.serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         about = {"rng": random.Random(1), "clock": FakeClock(), "retry": RetryPolicy(attempts=3), "timeout": 5.0}
         about |= {"base_url": f"http://127.0.0.1:{port}/v1", "api_key": "a-secret-key-of-ours", **settings}
-        endpoint = OpenAIBatches(model="m", purpose="chat", **about)
+        endpoint = adapter(model="m", purpose="chat", **about)
         opened.append((server, endpoint))
         return endpoint, line
 
@@ -165,3 +166,63 @@ async def test_an_upload_is_sent_again_whole(connect: Callable[..., Any]) -> Non
     endpoint, line = await connect(None, reply(503, b""), reply(200, b'{"id": "file-1"}'))
     assert await endpoint.upload((BatchRequest(f"{TAG}-{n}", {"n": n}) for n in range(5000)), TAG) == "file-1"
     assert len(line.requests) == 3
+
+
+@pytest.mark.asyncio
+async def test_a_file_of_azure_is_named_when_it_can_be_used(connect: Callable[..., Any]) -> None:
+    files = [reply(200, b'{"id": "file-1", "status": "%s"}' % status) for status in (b"pending", b"Pending", b"running", b"Processed")]
+    endpoint, line = await connect(*files, adapter=AzureBatches)
+    assert await endpoint.upload([BatchRequest(f"{TAG}-0", {})], TAG) == "file-1"
+    assert line.requests[1:] == ["GET /v1/openai/v1/files/file-1 HTTP/1.1"] * 3
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(b'"error", "status_details": "bad lines"', EndpointError), (b'"pending"', OutageError)],
+)
+async def test_a_file_that_azure_does_not_take_is_told(connect: Callable[..., Any], status: bytes, error: Any) -> None:
+    endpoint, _ = await connect(*[reply(200, b'{"id": "file-1", "status": %s}' % status)] * 300, adapter=AzureBatches)
+    with pytest.raises(error, match="bad lines" if error is EndpointError else "within"):
+        await endpoint.upload([BatchRequest(f"{TAG}-0", {})], TAG)
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_is_somewhere_else_is_fetched_there_and_the_key_stays(connect: Callable[..., Any]) -> None:
+    elsewhere, there = await connect(reply(200, LINES))
+    moved = [reply(302, b"", headers=f"Location: {place}\r\n") for place in ("/v1/moved", f"http://{elsewhere.host}/signed?by=them")]
+    endpoint, line = await connect(reply(200, BATCH), *moved)
+    numbers = [each.body["n"] async for each in endpoint.replies(await endpoint.get("batch_1"))]
+    assert numbers == list(range(2000))
+    assert line.requests[2] == "GET /v1/moved HTTP/1.1"
+    assert there.requests == ["GET /signed?by=them HTTP/1.1"]
+    assert [b"a-secret-key-of-ours" in head for head in [*line.heads, *there.heads]] == [True, True, True, False]
+
+
+@pytest.mark.asyncio
+async def test_what_goes_in_circles_ends(connect: Callable[..., Any]) -> None:
+    endpoint, line = await connect(reply(200, BATCH), *[reply(302, b"", headers="Location: /v1/files/out/content\r\n")] * 20)
+    with pytest.raises(EndpointError, match="redirects"):
+        [each async for each in endpoint.replies(await endpoint.get("batch_1"))]
+    assert len(line.requests) < 8
+
+
+@pytest.mark.asyncio
+async def test_what_cannot_be_removed_is_told_and_the_rest_goes(connect: Callable[..., Any]) -> None:
+    said: list[str] = []
+    replies = [reply(400, b'{"error": {"message": "This name is too long"}}'), reply(200, b'{"deleted": true}')]
+    endpoint, line = await connect(reply(200, BATCH), *replies, warn=said.append)
+    assert await endpoint.delete(await endpoint.get("batch_1")) == 1
+    assert len(line.requests) == 3
+    assert "too long" in said[0]
+
+
+@pytest.mark.asyncio
+async def test_a_key_in_the_words_about_a_line_is_not_shown(connect: Callable[..., Any]) -> None:
+    error = b'{"error": {"message": "Incorrect API key: a-secret-key-of-ours"}}'
+    lines = b'{"custom_id": "%s-0", "response": {"status_code": 401, "body": %s}}' % (TAG.encode(), error)
+    endpoint, _ = await connect(reply(200, BATCH), reply(200, lines))
+    [failed] = [each async for each in endpoint.replies(await endpoint.get("batch_1"))]
+    assert failed.again
+    assert "a-secret-key" not in failed.message
+    assert "Incorrect API key" in failed.message
