@@ -28,6 +28,7 @@ from asyncrun.ledger.job_records import finished_shards
 from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.ledger.ledger import Finished, Ledger
 from asyncrun.ledger.portable import PortableBatch, is_portable, portable_lines, read_portable
+from asyncrun.ledger.provider_batches import BatchRecord, add_waiting
 from asyncrun.ledger.shards import ShardRecord, file_name, joined, put_shards, still_failed
 from asyncrun.readers.interface import BadRecord
 from asyncrun.records import Answer, InputType, Space, text_key
@@ -78,14 +79,17 @@ async def _import(request: Request, state: Path, files: Sequence[Path]) -> Impor
         async with _embedder(request, ledger) as embedder:
             for file in files:
                 await asyncio.to_thread(_check, file, embedder, state)
-            total, importer, shards = Imported(), _Importer(ledger), list[ShardRecord]()
+            total, importer, shards, waiting = Imported(), _Importer(ledger), list[ShardRecord](), list[BatchRecord]()
             for file in files:
                 batches = _batches(file, embedder)
                 while batch := await asyncio.to_thread(next, batches, None):
                     if isinstance(batch, ShardRecord):
                         shards.append(batch)
+                    elif isinstance(batch, BatchRecord):
+                        waiting.append(batch)
                     else:
                         total = _sum(total, await importer.put(*batch))
+            await add_waiting(ledger, [await asyncio.to_thread(_of_this_file, record, state, request.file) for record in waiting])
             return await _with_shards(total, shards, ledger, request.file) if shards else total
     finally:
         await asyncio.to_thread(ledger.close)
@@ -118,6 +122,12 @@ async def _with_shards(total: Imported, records: Sequence[ShardRecord], ledger: 
     finished = await asyncio.to_thread(lambda: [each for job in jobs for each in finished_shards(ledger, job)])
     others = tuple(sorted({record.file for record in records} - {record.file for record in own}))
     return replace(total, shards=tuple(finished), others=others)
+
+
+def _of_this_file(record: BatchRecord, state: Path, job_file: Path) -> BatchRecord:
+    """Return a batch as that of the same job here, if its job file has the same name. Blocks."""
+    file, _, job = record.job.partition("/")
+    return replace(record, job=f"{job_file_id(state, job_file)}/{job}") if file_name(file) == file_name(job_file.name) else record
 
 
 def _check(file: Path, embedder: Embedder | None, state: Path) -> None:
@@ -175,7 +185,7 @@ def _sum(one: Imported, other: Imported) -> Imported:
     return Imported(one.taken + other.taken, one.known + other.known)
 
 
-def _batches(path: Path, embedder: Embedder | None) -> Iterator[tuple[Space, PortableBatch] | ShardRecord]:
+def _batches(path: Path, embedder: Embedder | None) -> Iterator[tuple[Space, PortableBatch] | ShardRecord | BatchRecord]:
     if path.is_dir():
         with closing(portable_lines(_ledger_in(path))) as lines:
             yield from read_portable((line for line, _, _ in lines), str(path))

@@ -7,6 +7,9 @@ answer's JSON; `sum` is that of all keys and answers in their order. Files that 
 
 Version 2 has lines of shards beside those: `shard` (`job_file`, `job`, `number`, `of`), `space` (what `Space.describe` says, "" before it
 has finished), `failures` and `sum`. A ledger without shards is written as version 1.
+
+Version 3 has lines of what waits at a provider: `provider_batch`, what `ledger.provider_batches.BatchRecord` says, the keys in base64, and
+`sum`. Who takes them in collects the same batch, and submits none of it.
 """
 
 from __future__ import annotations
@@ -27,12 +30,14 @@ from asyncrun.errors import Place, StorageError
 from asyncrun.ledger.checksums import checksum, is_answer, is_batch
 from asyncrun.ledger.connection import sound_ledger
 from asyncrun.ledger.ledger import Finished
+from asyncrun.ledger.provider_batches import BatchRecord, read_waiting, waiting_lines
 from asyncrun.ledger.schema import FLOAT_BYTES
 from asyncrun.ledger.shards import ShardRecord, read_shard, shard_lines, shard_records
 from asyncrun.records import KEY_BYTES, Answer, Space
 
 HEAD = {"format": "asyncrun-ledger", "version": 1}
 HEAD_WITH_SHARDS = {**HEAD, "version": 2}
+HEAD_WITH_BATCHES = {**HEAD, "version": 3}
 ANSWERS_OF_A_LINE = 500
 PortableBatch = Finished | Mapping[bytes, Answer]
 """What a line holds: vectors, or answers by key."""
@@ -49,8 +54,9 @@ def portable_lines(path: Path) -> Generator[tuple[bytes, int, int], None, None]:
     )
     with sound_ledger(path) as connection:
         shards = list(shard_lines(shard_records(connection)))
-        yield orjson.dumps(HEAD_WITH_SHARDS if shards else HEAD) + b"\n", 0, 0
-        yield from ((line, 0, 0) for line in shards)
+        waiting = list(waiting_lines(connection))
+        yield orjson.dumps(HEAD_WITH_BATCHES if waiting else HEAD_WITH_SHARDS if shards else HEAD) + b"\n", 0, 0
+        yield from ((line, 0, 0) for line in [*shards, *waiting])
         for fingerprint, description, *batch in connection.execute(statement):
             if is_batch(fingerprint, tuple(batch)):
                 _, _, dimensions, keys, _, vectors, _, flags = batch
@@ -68,19 +74,25 @@ def is_portable(first_line: bytes) -> bool:
     return isinstance(head, dict) and head.get("format") == HEAD["format"]
 
 
-def read_portable(lines: Iterable[bytes], shown: str) -> Iterator[tuple[Space, PortableBatch] | ShardRecord]:
-    """Yield the batches of a portable ledger, and its shards. Blocks. Raises StorageError, with the place, for what was not written so."""
+def read_portable(lines: Iterable[bytes], shown: str) -> Iterator[tuple[Space, PortableBatch] | ShardRecord | BatchRecord]:
+    """Yield the batches of a portable ledger, its shards, and what waits at providers. Blocks.
+
+    Raises StorageError, with the place, for what was not written so.
+    """
     for number, line in enumerate(lines, 1):
         place = Place(shown, number)
         try:
             fields = orjson.loads(line)
             if "format" in fields:
-                if fields not in (HEAD, HEAD_WITH_SHARDS):
+                if fields not in (HEAD, HEAD_WITH_SHARDS, HEAD_WITH_BATCHES):
                     found = fields.get("version")
-                    raise StorageError(f"a portable ledger of the version {found!r}, this asyncrun reads 1 and 2", place=place)
+                    raise StorageError(f"a portable ledger of the version {found!r}, this asyncrun reads 1 to 3", place=place)
                 continue
             if "shard" in fields:
                 yield read_shard(fields)
+                continue
+            if "provider_batch" in fields:
+                yield read_waiting(fields)
                 continue
             space = Space(**{"provider": "", "model": "", **fields["space"]})
             yield space, (_batch_of_answers(fields) if "answers" in fields else _batch(fields))

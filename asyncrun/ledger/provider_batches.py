@@ -7,8 +7,9 @@ it any more.
 
 from __future__ import annotations
 
+import base64
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -147,6 +148,34 @@ async def forget_provider_batches(ledger: Ledger, tags: Sequence[str]) -> None:
 
     def write(connection: sqlite3.Connection) -> None:
         connection.executemany("DELETE FROM provider_batches WHERE tag = ?", [(tag,) for tag in tags])
+
+    await ledger.write(write)
+
+
+def waiting_lines(connection: sqlite3.Connection) -> Iterator[bytes]:
+    """Yield lines of a portable ledger, one for each batch that may be at its provider. Blocks. What is damaged is left out."""
+    for row in connection.execute("SELECT * FROM provider_batches ORDER BY created, tag").fetchall():
+        if is_whole(row) and (record := _read(row[:-1])).state in (RecordState.UPLOADED, RecordState.SUBMITTED):
+            *values, keys, told = record.row
+            fields = dict(zip(BatchRecord.__slots__, [*values, base64.b64encode(keys).decode()], strict=True))
+            yield orjson.dumps({"provider_batch": fields, "sum": told.hex()}) + b"\n"
+
+
+def read_waiting(fields: Mapping[str, Any]) -> BatchRecord:
+    """Return the batch of such a line. Raises ValueError, TypeError and KeyError for another one."""
+    told = {name: fields["provider_batch"][name] for name in BatchRecord.__slots__}
+    row = (*{**told, "keys": base64.b64decode(told["keys"], validate=True)}.values(), bytes.fromhex(fields["sum"]))
+    if not is_whole(row):
+        raise ValueError("it does not fit its checksum")
+    return _read(row[:-1])
+
+
+async def add_waiting(ledger: Ledger, records: Sequence[BatchRecord]) -> None:
+    """Take in batches of another ledger; one that is known stays as it is known."""
+    rows = [record.row for record in records]
+
+    def write(connection: sqlite3.Connection) -> None:
+        connection.executemany(_PUT.replace("OR REPLACE", "OR IGNORE"), rows)
 
     await ledger.write(write)
 

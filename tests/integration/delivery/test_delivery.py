@@ -72,7 +72,7 @@ def test_documents_and_questions_go_into_batches_too(folder: Path, server: FakeS
     query = {**embed(server, ["this is text 3", "unseen"]), "name": "ask", "kind": "query", "store": store, "needs": ["fill"]}
     report = run(folder, ingest, query)
     assert report.exit_code == 0, report.jobs
-    assert [row["hits"][0]["text"] for row in report.rows("ask")][0] == "this is text 3"
+    assert next(row["hits"][0]["text"] for row in report.rows("ask")) == "this is text 3"
     assert server.batches is not None
     assert len(server.batches.books.created) == 2
     assert not [request for request in server.requests if request.path.endswith("/embeddings")]
