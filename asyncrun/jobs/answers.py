@@ -40,6 +40,7 @@ class Answers(Generic[F]):
         counters: who counts.
         known: the failures of earlier runs, by item id; one of an item that is asked about as it was then stays.
         proof: makes what takes in the ids of rows.
+        declined: what was refused already, by the key of what was asked.
 
     `ended` are the items that have an answer, or none, `done` those that have one, which are the rows; `reached` are those of `known`
     that have ended.
@@ -51,6 +52,7 @@ class Answers(Generic[F]):
         counters: JobCounters,
         known: Mapping[str, KnownFailure],
         proof: Callable[[], RowProof] = new_row_ids,
+        declined: Mapping[bytes, Failed] | None = None,
     ) -> None:
         self._asking = asking
         self._counters = counters
@@ -59,7 +61,7 @@ class Answers(Generic[F]):
         self._chosen: RetrySelection | None = retry.select(known) if retry is not None else None
         self._known = known
         self._running: dict[bytes, Talk] = {}
-        self._declined: dict[bytes, Failed] = {}
+        self._declined = dict(declined or {})
         self._blocks: deque[AnswerBlock] = deque()
         self._room = asyncio.Event()
         self._ended: AsyncrunError | None = None
@@ -201,13 +203,17 @@ class Answers(Generic[F]):
         found: dict[bytes, Answer] = {}
         try:
             while isinstance(talk.state, Ask) and not self._must_end():
-                asked, talk.asked = talk.state.conversation, True
+                asked = talk.state.conversation
+                if (refused := self._declined.get(asked.key)) is not None:
+                    talk.state = refused
+                    break
+                talk.asked = True
                 completion = await ask(asked, self._asking, self._context)
                 self._counters.use(completion.usage)
                 self._counters.spend(completion.waits)
                 answer = completion.answer
                 if isinstance(answer, Declined):
-                    talk.state = self._declined[talk.conversation.key] = Failed(answer.reason, answer.message, answer.attempts)
+                    talk.state = self._declined[asked.key] = Failed(answer.reason, answer.message, answer.attempts)
                 elif answer is not None:
                     found[asked.key] = answer
                     talk.state = self._asking.settle(talk.conversation, found.get)

@@ -55,6 +55,12 @@ def find_answers(ledger: Ledger, keys: Sequence[bytes], since: int = 0) -> dict[
     return found
 
 
+def answered(ledger: Ledger, keys: Sequence[bytes], since: int = 0) -> set[bytes]:
+    """Return which of the keys have an answer, as `find_answers` finds it. Blocks."""
+    some = (keys[start : start + KEYS_AT_ONCE] for start in range(0, len(keys), KEYS_AT_ONCE))
+    return {key for part in some for key in find_answers(ledger, part, since)}
+
+
 def mean_output(ledger: Ledger, space: Space) -> int | None:
     """Return how many tokens the newest answers of a space have had, None where there is none that says it. Blocks."""
     statement = "SELECT answer FROM answers WHERE space = (SELECT id FROM spaces WHERE fingerprint = ?) ORDER BY id DESC LIMIT ?"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -15,7 +15,7 @@ from asyncrun.jobs.conversations import Ask, AskedItem, Conversation, Failed, Fi
 from asyncrun.jobs.forecast import TokenRate
 from asyncrun.ledger.answers import answer_key
 from asyncrun.ledger.job_records import Amount
-from asyncrun.llms.interface import Completion, Llm, Message, Role
+from asyncrun.llms.interface import Completion, Llm, Message, Role, StructuredLlm
 from asyncrun.records import Answer, BadItem, Item, Space, text_key
 
 STOP = "stop"
@@ -86,6 +86,11 @@ class Generating:
     def _needs_text(self) -> bool:
         return TEXT in self.fields
 
+    @cached_property
+    def schema_document(self) -> Mapping[str, Any] | None:
+        """Return the schema as it is sent, None without one."""
+        return None if self.schema is None else self.schema.document
+
     def _conversation(self, messages: tuple[Message, ...], seed: int | None) -> Conversation:
         schema = None if self.schema is None else self._schema_word
         return Conversation(messages, answer_key(self.space, [(each.role, each.content) for each in messages], schema, seed), seed)
@@ -110,6 +115,8 @@ class Generating:
 
     def complete(self, conversation: Conversation) -> Awaitable[Completion]:
         """Ask the model once."""
+        if isinstance(self.llm, StructuredLlm):
+            return self.llm.complete(conversation.messages, schema=self.schema_document, seed=conversation.seed)
         return self.llm.complete(conversation.messages)
 
     @property
