@@ -152,7 +152,7 @@ class Answers(Generic[F]):
         state = states.get(key, Ask(conversation))
         if isinstance(state, Failed) and chosen and self._chosen is not None:
             return Talk(conversation, Ask(conversation))  # from its first word on: what was answered does not count
-        if isinstance(state, Ask):
+        if isinstance(state, Ask) and state.conversation.key == key:
             state = self._declined.get(key, state)
             known = self._known.get(asked.item.id)
             if known is not None and not (chosen and self._chosen is not None) and known.holds_for(key, self._asking.space.fingerprint):
@@ -200,7 +200,7 @@ class Answers(Generic[F]):
 
     async def _talk(self, talk: Talk, block: AnswerBlock) -> None:
         """Ask, and ask again where the answer says so, until the talk has ended or the job must."""
-        found: dict[bytes, Answer] = {}
+        found: dict[bytes, Answer] = dict(talk.state.found) if isinstance(talk.state, Ask) else {}
         try:
             while isinstance(talk.state, Ask) and not self._must_end():
                 asked = talk.state.conversation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from asyncrun.jobs.context import JobContext
@@ -41,9 +41,10 @@ class Valid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ask:
-    """What is to be asked next: a conversation, or one that asks again with a mistake said."""
+    """What is to be asked next: a conversation, or one that asks again with a mistake said; `found` are the answers before it, by key."""
 
     conversation: Conversation
+    found: Mapping[bytes, Answer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

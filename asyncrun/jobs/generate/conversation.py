@@ -101,17 +101,17 @@ class Generating:
 
     def settle(self, conversation: Conversation, find: Find) -> State:
         """Return how a conversation stands: what does not fit the schema is asked for again, with the mistake said, `repair` times."""
-        made: list[Answer] = []
+        made: dict[bytes, Answer] = {}
         while (answer := find(conversation.key)) is not None:
-            made.append(answer)
+            made[conversation.key] = answer
             outcome = check_answer(answer.text, answer.finish_reason, self.schema)
             if isinstance(outcome, Unusable) or (isinstance(outcome, Wrong) and len(made) > self.repair):
                 return _failed(outcome, answer, len(made))
             if not isinstance(outcome, Wrong):
-                return Valid(outcome.value, tuple(made))
+                return Valid(outcome.value, tuple(made.values()))
             said = Message("assistant", answer.text or ""), Message("user", repair_message(outcome))
             conversation = self._conversation((*conversation.messages, *said), conversation.seed)
-        return Ask(conversation)
+        return Ask(conversation, made)
 
     def complete(self, conversation: Conversation) -> Awaitable[Completion]:
         """Ask the model once."""
