@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from asyncrun.testing.batch_servers import BatchServers
-from asyncrun.testing.dialects import Chat, answer_of
+from asyncrun.testing.chat import Chat, Said, answer_of
 from asyncrun.testing.faults import error
 from asyncrun.testing.server import FakeServer
 
@@ -19,22 +19,6 @@ Command = Callable[..., Any]
 
 ITEMS = [{"id": f"n{number}", "text": f"Note {number} about rain.", "lang": "en"} for number in range(6)]
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
-
-
-class Scripted(Chat):
-    """Answers a prompt with what a function makes of its messages: a text, and why it ended."""
-
-    def __init__(self, script: Callable[[list[str]], str | tuple[str | None, str]]) -> None:
-        super().__init__()
-        object.__setattr__(self, "script", script)
-
-    def reply(self, document: Mapping[str, Any]) -> tuple[int, Any]:
-        status, reply = super().reply(document)
-        said = self.script([message["content"] for message in document["messages"]])  # type: ignore[attr-defined]
-        if status == 200:
-            text, ended = said if isinstance(said, tuple) else (said, "stop")
-            reply["choices"][0] |= {"message": {"role": "assistant", "content": text}, "finish_reason": ended}
-        return status, reply
 
 
 def write_jobs(folder: Path, server: FakeServer, *, llm: dict[str, Any] | None = None, **job: Any) -> None:
@@ -148,8 +132,11 @@ def test_fields_that_a_row_lacks_and_empty_texts_are_failed_rows(asyncrun: Comma
 def scripted(tmp_path: Path) -> Iterator[Callable[..., FakeServer]]:
     running: list[Any] = []
 
-    def start(script: Callable[[list[str]], Any], **options: Any) -> FakeServer:
-        context = FakeServer(chat=Scripted(script), **options).in_thread()
+    def start(script: Callable[[list[str]], str | Said]) -> FakeServer:
+        def answer(document: Mapping[str, Any]) -> str | Said:
+            return script([message["content"] for message in document["messages"]])
+
+        context = FakeServer(chat=Chat(answer=answer)).in_thread()
         running.append(context)
         return context.__enter__()
 
@@ -199,14 +186,14 @@ def test_a_retry_asks_a_failed_row_anew_and_no_other(asyncrun: Command, scripted
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ((None, "content_filter"), "filtered"),
-        (("", "stop"), "empty_answer"),
-        (('{"n": 1}', "length"), "cut_off"),
-        (("I cannot.", "refusal"), "refused"),
+        (Said(None, "content_filter"), "filtered"),
+        (Said(""), "empty_answer"),
+        (Said('{"n": 1}', "length"), "cut_off"),
+        (Said(None, refusal="I cannot."), "refused"),
     ],
 )
 def test_what_is_no_answer_is_a_failed_row_with_its_reason(
-    asyncrun: Command, scripted: Callable[..., FakeServer], tmp_path: Path, said: tuple[str | None, str], reason: str
+    asyncrun: Command, scripted: Callable[..., FakeServer], tmp_path: Path, said: Said, reason: str
 ) -> None:
     server = scripted(lambda contents: said if "Note 3" in contents[0] else '{"n": 1}')
     write_jobs(tmp_path, server, schema=SCHEMA)
