@@ -176,6 +176,8 @@ class Resolver:
         return None if secret else expanded.text
 
     def _plain(self, expanded: Expanded, path: KeyPath) -> Any:
+        if path[-1:] == ("deadline",) and ":" in expanded.text:
+            return expanded.text  # A time of day, whatever YAML takes it for.
         try:
             return read_plain(expanded.text)
         except UnclearScalarError as error:
