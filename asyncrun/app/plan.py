@@ -12,9 +12,8 @@ from asyncrun.app.inspection import open_builder, until_interrupted
 from asyncrun.app.job_checks import check_jobs, outputs_read
 from asyncrun.app.request import Request
 from asyncrun.errors import AsyncrunError, TryLaterError
-from asyncrun.jobfile.checks import delivered_model
 from asyncrun.jobfile.jobs import Job, setting_of
-from asyncrun.jobfile.sections import LlmConfig
+from asyncrun.jobfile.sections import LlmConfig, ModelConfig
 from asyncrun.jobs.interface import find_kind
 from asyncrun.ports import JobRun
 from asyncrun.results import JobPlan
@@ -57,11 +56,12 @@ def _with_delivery(plan: JobPlan, job: Job, builder: JobBuilder) -> JobPlan:
     from asyncrun.jobs.delivery.plan import PlannedDelivery, mixed_notes, with_delivery
     from asyncrun.ledger.provider_batches import all_provider_batches
 
-    model = delivered_model(job)
-    terms = builder.models.batch_terms(model) if job.declared and setting_of(job, "llm") in (None, model) else None
-    if terms is None:
-        llm: LlmConfig | None = setting_of(job, "llm") if job.declared else None
-        return plan if llm is None else plan.noted(*mixed_notes(questions=model.delivery == "batch", answers=llm.delivery == "batch"))
+    model: ModelConfig = setting_of(job, job.asks_by_batches)
+    llm: LlmConfig | None = setting_of(job, "llm")
+    if llm is not None and llm is not model:
+        return plan.noted(*mixed_notes(questions=model.delivery == "batch", answers=llm.delivery == "batch"))
+    if not job.declared or (terms := builder.models.batch_terms(model)) is None:
+        return plan
     now, job_id = builder.clock.now(), builder.job_id(job)
     waiting = [each for each in all_provider_batches(builder.ledger.folder / LEDGER) if each.job == job_id and each.state.open]
     deadline = setting_of(job, "deadline")

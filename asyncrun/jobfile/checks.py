@@ -9,7 +9,7 @@ from asyncrun.jobfile.entries import JobEntry, Parts
 from asyncrun.jobfile.field_types import Model
 from asyncrun.jobfile.input_checks import check_reading, input_path
 from asyncrun.jobfile.input_output import LLAMA_INDEX
-from asyncrun.jobfile.jobs import Chunking, Job, setting_of
+from asyncrun.jobfile.jobs import Chunking, setting_of
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.output_checks import check_format
 from asyncrun.jobfile.sections import (
@@ -155,7 +155,8 @@ def check_delivery(entries: Sequence[JobEntry], findings: Findings) -> None:
     """A deadline, or a word on stragglers, belongs to a model that is asked by batches; defaults may hold one for such jobs."""
     for entry in entries:
         unclear = any(findings.knows((*path, "delivery")) for path in (*entry.parts, entry.path("embedder"), entry.path("llm")))
-        if entry.job is None or unclear or (model := delivered_model(entry.job)).delivery == "batch":
+        model: ModelConfig | None = None if entry.job is None else setting_of(entry.job, entry.job.asks_by_batches)
+        if entry.job is None or model is None or unclear or model.delivery == "batch":
             continue
         for key in ("deadline", "stragglers"):
             stated = key in entry.job.model_fields_set and setting_of(entry.job, key) is not None
@@ -164,12 +165,6 @@ def check_delivery(entries: Sequence[JobEntry], findings: Findings) -> None:
                 findings.add(
                     entry.path(key), "its requests do not wait in batches", f"delivery: batch at its {word}, or no {key}", key=True
                 )
-
-
-def delivered_model(job: Job) -> EmbedderConfig | LlmConfig:
-    """Return the model whose requests can wait in batches: the one that answers each row; else, and where it answers hits, the embedder."""
-    llm: LlmConfig | None = None if job.rows_hold_hits else setting_of(job, "llm")
-    return job.embedder if llm is None else llm
 
 
 def _check_endpoint_of_batches(model: ModelConfig, path: KeyPath, findings: Findings) -> None:

@@ -235,12 +235,3 @@ def test_a_narrow_terminal_gets_paragraphs(asyncrun: Command, server: FakeServer
     shown = asyncrun("batches").out
     assert shown.startswith(f"{TAG}: job notes, at openai, state waiting")
     assert max(map(len, shown.splitlines())) <= 60
-
-
-def test_a_night_job_that_waits_is_silent_for_cron(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
-    """Cron mails what a run prints: one that ends at its planned time while batches wait prints nothing."""
-    write(tmp_path, server)
-    answer = asyncrun("run", "--quiet", "--max-runtime", "1s")
-    assert (answer.code, answer.out, answer.err) == (75, "", "")
-    [batch] = listed(asyncrun)["batches"]  # type: ignore[misc]
-    assert batch["job"] == "notes"
