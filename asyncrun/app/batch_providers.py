@@ -70,10 +70,15 @@ def _model_of(record: BatchRecord) -> Model:
     return kind(provider=record.provider, model=record.model, delivery="batch")
 
 
-def _endpoint(builder: JobBuilder, model: Model, providers: BatchProviders) -> BatchEndpoint | None:
+def patient_endpoint(builder: JobBuilder, model: Model) -> BatchEndpoint:
+    """Return the batch endpoint of a model, for whoever closes it, with as much patience as a person has. Blocks. Raises UsageError."""
     patience = {"retry": RetryConfig(attempts=2, max_wait=5.0), "timeout": min(model.timeout, TIMEOUT)}
+    return builder.models.batch_endpoint(model.model_copy(update=patience))
+
+
+def _endpoint(builder: JobBuilder, model: Model, providers: BatchProviders) -> BatchEndpoint | None:
     try:
-        return builder.models.batch_endpoint(model.model_copy(update=patience))
+        return patient_endpoint(builder, model)
     except AsyncrunError as error:
         providers.errors.setdefault(model.provider, error)
         return None

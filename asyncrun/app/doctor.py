@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asyncrun import __version__, registry
+from asyncrun.app.batch_check import check_batches
 from asyncrun.app.cron import bare_environment, program
 from asyncrun.app.flag_overrides import Selection
 from asyncrun.app.inspection import open_builder
@@ -81,7 +82,7 @@ async def _check(request: Request, send_notices: bool) -> Diagnosis:
     """Find how the executor, the models and the stores do, and what else a run would be refused for."""
     async with open_builder(request, need_keys=True) as (builder, jobs):
         executor = tuple(await _check_executor(builder.job_file.executor))
-        checkups = await check_models(jobs, builder, request.environ)
+        checkups = [*await check_models(jobs, builder, request.environ), *await check_batches(jobs, builder)]
         stores = await check_stores(jobs, builder)
         away = any(store.error is not None for store in stores)
         # What a job wants of its collection can be told of a store that answers.
