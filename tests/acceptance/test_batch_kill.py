@@ -24,6 +24,8 @@ from asyncrun.writers.jsonl import json_line
 from tests.depth import asked_for
 
 KILLS = asked_for("ASYNCRUN_TEST_KILLS", quick=0, deep=200)
+OF_A_LOOP = 10
+"""Kills of one test: several tests share the processors."""
 SEED = int(os.environ.get("ASYNCRUN_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 ITEMS, DIMENSIONS = 40, 8
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
@@ -81,18 +83,19 @@ def kill_somewhere(process: subprocess.Popen[str], server: FakeServer, rng: rand
 
 
 @pytest.mark.skipif(not KILLS, reason="it takes minutes: ASYNCRUN_TEST_DEEP=1, or ASYNCRUN_TEST_KILLS=200")
-def test_kills_at_random_instants_submit_nothing_twice_and_lose_nothing(tmp_path: Path) -> None:
-    began, rng, seen = time.monotonic(), random.Random(SEED), Figures()
+@pytest.mark.parametrize("loop", range(-(-KILLS // OF_A_LOOP) or 1))
+def test_kills_at_random_instants_submit_nothing_twice_and_lose_nothing(tmp_path: Path, loop: int) -> None:
+    began, rng, seen = time.monotonic(), random.Random(SEED + loop), Figures()
     with FakeServer(dimensions=DIMENSIONS, latency=0.04, batches=BatchServers(speed=SPEED)).in_thread() as server:
         assert server.batches is not None
-        while seen.kills < KILLS:
+        while seen.kills < OF_A_LOOP:
             word = f"round {seen.rounds}"
             folder = tmp_path / str(seen.rounds)
             write_jobs(folder, server, word)
             code: int | None = None
             while code != 0:
                 process = start(folder)
-                if seen.kills < KILLS:
+                if seen.kills < OF_A_LOOP:
                     code = kill_somewhere(process, server, rng)
                     seen.kills += code != 0
                     seen.early += code != 0 and len(server.batches.books.created) < 2 * (seen.rounds + 1)
@@ -110,4 +113,4 @@ def test_kills_at_random_instants_submit_nothing_twice_and_lose_nothing(tmp_path
         assert len(books.billed) == 2 * ITEMS * seen.rounds, SEED
         assert seen.submitted == 2 * seen.rounds, SEED
     kills = f"{seen.kills} kills ({seen.early} before all was submitted)"
-    print(f"seed {SEED}: {kills} in {seen.rounds} rounds of 2 batches, {time.monotonic() - began:.0f} s")
+    print(f"seed {SEED}, loop {loop}: {kills} in {seen.rounds} rounds of 2 batches, {time.monotonic() - began:.0f} s")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from asyncrun.aio.stop import MAX_RUNTIME
-from asyncrun.aio.worker_state import wait_event, waiting
+from asyncrun.aio.worker_state import waiting
 from asyncrun.batches.interface import BatchState
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import BudgetError, EndpointError, OutageError, QuotaError, RepliesGoneError, ThrottledError, TryLaterError
@@ -127,7 +127,7 @@ class Round:
             if not len(batch):
                 return False
             try:
-                with wait_event("upload", 1.0):
+                with context.manager.event(CBEventType.WAIT, payload={"name": "upload", "items": len(batch)}):
                     self.take(await self.submission.submit(batch))
             except BudgetError as error:
                 self.ended = error
@@ -143,13 +143,12 @@ class Round:
         def words() -> str:
             return how_far([each.told for each in self.waits.values()], self.records, host)
 
-        try:
-            with waiting("batches", words=words), wait_event("batches", seconds):
-                await context.wait_for(context.clock.sleep(seconds))
-        except TryLaterError as stopped:
-            raise self.stopped(stopped) from None
-        if (stopped_now := context.stopped()) is not None:
-            raise self.stopped(stopped_now)
+        event = context.manager.event(CBEventType.WAIT, payload={"name": "batches"})
+        # What ends it is no failure of the wait: the event does not see it.
+        with waiting("batches", words=words), event, suppress(TryLaterError):
+            await context.wait_for(context.clock.sleep(seconds))
+        if (stopped := context.stopped()) is not None:
+            raise self.stopped(stopped)
 
     async def cancel(self) -> None:
         """Have the provider end what waits there: what it has done is collected."""
