@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from operator import add, attrgetter
 from typing import Literal
 
 from asyncrun.failure_groups import FailureGroup, FailureGroups
@@ -42,7 +43,10 @@ class Counts:
     truncated: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
+        return Counts(*map(add, _counts(self), _counts(other)))
+
+
+_counts = attrgetter(*(item.name for item in fields(Counts)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,5 +32,6 @@ def export_rows(request: Request, output: str) -> Counts:
 def _export(job: Job, builder: JobBuilder, output: str) -> Counts:
     export = find_kind(job.kind).export
     if export is None:
-        raise UsageError(f"the job {job.name} is of the kind {job.kind}, which has no rows", hint="Name one of the kind embed or query.")
+        words = f"the job {job.name} is of the kind {job.kind}, which has no rows"
+        raise UsageError(words, hint="Name one of the kind embed, generate or query.")
     return export(job, builder, builder.output_at(output))

@@ -92,7 +92,7 @@ def _endpoints_of(jobs: Sequence[Job], builder: JobBuilder) -> Iterator[_Checked
     users: dict[tuple[str, str], list[Job]] = {}
     for job in jobs:
         for key in ("embedder", "llm"):
-            if isinstance(config := getattr(job, key, None), ModelConfig):
+            if isinstance(config := getattr(job, key, None), ModelConfig) and (key != "embedder" or job.embeds):
                 # What follows from the kind of a job makes no other model of it.
                 users.setdefault((key, model_identity(config, config.model_fields_set)), []).append(job)
     for group, ((key, _), those) in enumerate(users.items()):

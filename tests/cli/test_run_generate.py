@@ -10,10 +10,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from asyncrun.testing.batch_servers import BatchServers
+from asyncrun.testing.batch_servers import BatchServers, ServerClock
 from asyncrun.testing.chat import Chat, Said, answer_of
 from asyncrun.testing.faults import error
 from asyncrun.testing.server import FakeServer
+from tests.depth import DEEP
 
 Command = Callable[..., Any]
 
@@ -318,13 +319,23 @@ def test_what_cannot_be_asked_is_told_before_anything_is_sent(
     assert server.requests == []
 
 
+@pytest.mark.skipif(not DEEP, reason="the clock of a batch goes on meanwhile: ASYNCRUN_TEST_DEEP=1")
 def test_answers_of_batches_are_the_rows_of_an_online_run(asyncrun: Command, tmp_path: Path) -> None:
-    with FakeServer(batches=BatchServers()).in_thread() as server:
-        write_jobs(tmp_path, server, samples=2)
+    def answer(document: Mapping[str, Any]) -> str:
+        fits = len(document["messages"]) > 1 or "Note 1" not in document["messages"][0]["content"]
+        return '{"n": 1}' if fits else '{"n": "one"}'
+
+    batches = BatchServers(clock=ServerClock(speed=20_000))
+    with FakeServer(chat=Chat(answer=answer), batches=batches).in_thread() as server:
+        write_jobs(tmp_path, server, schema=SCHEMA, samples=2)
         assert asyncrun("run").code == 0
         online, asked = (tmp_path / "rows.jsonl").read_bytes(), len(server.prompts)
-        (tmp_path / "rows.jsonl").unlink()
-        llm = {"delivery": "batch", "base_url": server.vendor_url("openai"), "api_key": "k", "model": "gpt"}
-        write_jobs(tmp_path / "other", server, samples=2, llm=llm) if (tmp_path / "other").mkdir() is None else None
+        (tmp_path / "other").mkdir()
+        llm = {"delivery": "batch", "base_url": server.vendor_url("openai"), "api_key": "k"}
+        write_jobs(tmp_path / "other", server, schema=SCHEMA, samples=2, llm=llm)
         assert asyncrun("run", "other/jobs.yaml").code == 0
-        assert ((tmp_path / "other/rows.jsonl").read_bytes(), len(server.prompts)) == (online, asked)
+        assert (tmp_path / "other/rows.jsonl").read_bytes() == online
+        assert len(server.prompts) == asked
+        # What does not fit is asked for again in another batch.
+        assert [len(batch.bodies) for batch in batches.books.created] == [12, 2]
+        assert batches.books.submitted_twice() == []

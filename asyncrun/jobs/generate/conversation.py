@@ -115,9 +115,14 @@ class Generating:
 
     def complete(self, conversation: Conversation) -> Awaitable[Completion]:
         """Ask the model once."""
-        if isinstance(self.llm, StructuredLlm):
-            return self.llm.complete(conversation.messages, schema=self.schema_document, seed=conversation.seed)
+        if self._structured is not None:
+            return self._structured.complete(conversation.messages, schema=self.schema_document, seed=conversation.seed)
         return self.llm.complete(conversation.messages)
+
+    @cached_property
+    def _structured(self) -> StructuredLlm | None:
+        # Looked at once: to compare a model with a protocol takes longer than to write its request.
+        return self.llm if isinstance(self.llm, StructuredLlm) else None
 
     @property
     def likely_answer(self) -> int:
