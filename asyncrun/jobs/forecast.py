@@ -141,6 +141,7 @@ class Forecast:
         plan = replace(
             plan,
             requests=requests,
+            inputs=inputs,
             tokens=tokens,
             exact=counting or not inputs,
             cost=None if price is None else cost_of(tokens, price),

@@ -50,13 +50,16 @@ def test_it_waits_is_listed_collected_and_cleaned(
 ) -> None:
     monkeypatch.setenv("KEY_OF_TESTS", "sk-of-the-tests")
     write(tmp_path, server, provider)
+    [plan] = asyncrun("plan", "--json").documents[0]["jobs"]
     waits = asyncrun("run", "-q", "--max-runtime", "1s")
     assert (waits.code, waits.out, waits.err) == (75, "", ""), "cron mails what it prints"
     [waiting] = asyncrun("batches", "--json").documents[0]["batches"]
     assert (waiting["job"], waiting["provider"], waiting["state"]) == ("notes", provider, "waiting")
     assert "collected, and not sent again" in asyncrun("plan").out
     servers.advance(3600.0)
-    assert asyncrun("run", "-q").code == 0
+    summary = asyncrun("run", "--json").documents[-1]
+    assert (summary["exit_code"], summary["requests"]) == (0, plan["requests"])
+    assert plan["cost"] == pytest.approx(summary["cost"], rel=0.35), "tokens are an estimate"
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == ROWS
     told = asyncrun("batches", "--json").documents[0]
     assert (told["batches"], told["collected"], told["others"]) == ([], 1, {})

@@ -68,7 +68,9 @@ def with_delivery(plan: JobPlan, delivery: PlannedDelivery, now: float) -> JobPl
         return replace(plan, notes=(*plan.notes, late))
     latest = terms.window if next_step.until is None else min(terms.window, (delivery.due or next_step.until) - now)
     seconds = latest if plan.requests else plan.seconds
-    return replace(plan, delivery="batch", cost=batch.cost, seconds=seconds, bound_by=None, notes=(*plan.notes, *notes))
+    # A text is a request of its own in a batch: what fails, or is left, is one text.
+    requests = plan.inputs or plan.requests
+    return replace(plan, delivery="batch", requests=requests, cost=batch.cost, seconds=seconds, bound_by=None, notes=(*plan.notes, *notes))
 
 
 def _cheaper(batch: DeliveryOffer, terms: BatchTerms) -> str:
