@@ -53,10 +53,10 @@ _counts = attrgetter(*(item.name for item in fields(Counts)))
 class JobPlan:
     """What a run of one job would do; nothing was sent to know it. `seconds`, `cost` and `disk` (bytes) are None when unknown.
 
-    `inputs` are the texts that the requests hold, `exact` says whether `tokens` are counted and not estimated, `bound_by` which limit `seconds`
-    follow from, `rebuild` whether documents go into a new generation of their collection, beside the one that is asked. `delivery` is
-    `batch` where requests wait in batches of the provider: `cost` is then theirs and `seconds` the most that they take; `online` and `batch`
-    are what both ways offer, None where there is one way.
+    `inputs` are the texts that the requests hold, `exact` says whether `tokens` are counted and not estimated, `bound_by` which limit
+    `seconds` follow from, `rebuild` whether documents go into a new generation of their collection, beside the one that is asked.
+    `delivery` is `batch` where requests wait in batches of the provider: `cost` is then theirs and `seconds` the most that they take;
+    `online` and `batch` are what both ways offer, None where there is one way.
     """
 
     name: str
