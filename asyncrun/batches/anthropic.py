@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import orjson
 
 from asyncrun.batches.adapter import DAY, HttpBatchEndpoint
-from asyncrun.batches.documents import moment_of, number_of, part_of, state_of, tag_of_id, text_of
+from asyncrun.batches.documents import moment_of, number_of, part_of, rows_of, state_of, tag_of_id, text_of
 from asyncrun.batches.file_content import written
 from asyncrun.batches.interface import BatchReply, BatchRequest, BatchState, BatchTerms, ProviderBatch, Purpose, Refusal
 from asyncrun.batches.reply_lines import LeftOut, failure
@@ -84,8 +84,7 @@ class AnthropicBatches(HttpBatchEndpoint):
         after: dict[str, object] = {}
         while True:
             page = await self.exchange.ask("GET", self.at("/v1/messages/batches", limit=PAGE, **after))
-            rows = part_of(page, "data")
-            for row in rows if isinstance(rows, list) else ():
+            for row in rows_of(page, "data"):
                 if (batch := self.read(row)) is not None:
                     yield batch
             last = text_of(page, "last_id")

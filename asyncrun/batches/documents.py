@@ -72,6 +72,16 @@ def part_of(document: object, *names: str) -> Any:
     return document
 
 
+def rows_of(document: object, name: str) -> list[Any]:
+    """Return the list under a name, an empty one where there is none.
+
+    >>> rows_of({"data": None}, "data")
+    []
+    """
+    found = part_of(document, name)
+    return found if isinstance(found, list) else []
+
+
 def text_of(document: object, *names: str) -> str | None:
     """Return the text under these names, None where there is none or an empty one, as OpenAI writes of a file that does not exist."""
     found = part_of(document, *names)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from asyncrun.batches.adapter import DAY, HttpBatchEndpoint
-from asyncrun.batches.documents import files_in, moment_of, name_with, number_of, part_of, reasons_in, state_of, tag_in, text_of
+from asyncrun.batches.documents import files_in, moment_of, name_with, number_of, part_of, reasons_in, rows_of, state_of, tag_in, text_of
 from asyncrun.batches.exchange import JsonReply, is_full
 from asyncrun.batches.file_content import FileContent, written
 from asyncrun.batches.gemini_chat import from_gemini, to_gemini
@@ -77,8 +77,7 @@ class GeminiBatches(HttpBatchEndpoint):
         token: dict[str, object] = {}
         while True:
             page = await self.exchange.ask("GET", self.at("/batches", pageSize=PAGE, **token))
-            rows = part_of(page, "operations") or part_of(page, "batches")
-            for row in rows if isinstance(rows, list) else ():
+            for row in rows_of(page, "operations") or rows_of(page, "batches"):
                 if (batch := self.read(row)) is not None:
                     yield batch
             following = text_of(page, "nextPageToken")

@@ -6,7 +6,19 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Any, ClassVar
 
 from asyncrun.batches.adapter import DAY, HttpBatchEndpoint
-from asyncrun.batches.documents import TAG_KEY, files_in, moment_of, name_with, number_of, part_of, reasons_in, state_of, tag_in, text_of
+from asyncrun.batches.documents import (
+    TAG_KEY,
+    files_in,
+    moment_of,
+    name_with,
+    number_of,
+    part_of,
+    reasons_in,
+    rows_of,
+    state_of,
+    tag_in,
+    text_of,
+)
 from asyncrun.batches.exchange import is_full
 from asyncrun.batches.interface import BatchRequest, BatchState, BatchTerms, ProviderBatch, Purpose, Refusal
 from asyncrun.endpoints import vendors
@@ -53,11 +65,11 @@ class MistralBatches(HttpBatchEndpoint):
         number = 0
         while True:
             page = await self.exchange.ask("GET", self.at("/batch/jobs", page=number, page_size=PAGE, order_by="-created"))
-            rows = part_of(page, "data")
-            for row in rows if isinstance(rows, list) else ():
+            rows = rows_of(page, "data")
+            for row in rows:
                 if (batch := self.read(row)) is not None:
                     yield batch
-            if not isinstance(rows, list) or len(rows) < PAGE:
+            if len(rows) < PAGE:
                 return
             number += 1
 

@@ -7,7 +7,19 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Any, ClassVar
 
 from asyncrun.batches.adapter import DAY, LOOK_AGAIN, HttpBatchEndpoint
-from asyncrun.batches.documents import TAG_KEY, files_in, moment_of, name_with, number_of, part_of, reasons_in, state_of, tag_in, text_of
+from asyncrun.batches.documents import (
+    TAG_KEY,
+    files_in,
+    moment_of,
+    name_with,
+    number_of,
+    part_of,
+    reasons_in,
+    rows_of,
+    state_of,
+    tag_in,
+    text_of,
+)
 from asyncrun.batches.exchange import is_full
 from asyncrun.batches.interface import BatchRequest, BatchState, BatchTerms, ProviderBatch, Purpose, Refusal
 from asyncrun.endpoints import vendors
@@ -72,8 +84,8 @@ class OpenAIBatches(HttpBatchEndpoint):
         after: dict[str, object] = {}
         while True:
             page = await self.exchange.ask("GET", self.at(self.batches_path(), limit=PAGE, **after))
-            rows = part_of(page, "data")
-            for row in rows if isinstance(rows, list) else ():
+            rows = rows_of(page, "data")
+            for row in rows:
                 if (batch := self.read(row)) is not None:
                     yield batch
             last = text_of(page, "last_id") or (text_of(rows[-1], "id") if rows else None)
