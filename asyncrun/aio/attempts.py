@@ -27,6 +27,9 @@ T = TypeVar("T")
 Classify = Callable[[Exception], tuple[FailureClass, float | None]]
 """Says what an exception means, and how many seconds the server asked to wait (None: it did not say)."""
 
+Used = float | tuple[float, float] | None
+"""Tokens that were used: all of them, or all and those of them that came out; None where nobody tells."""
+
 
 @dataclass(slots=True)
 class AttemptCounts:
@@ -71,8 +74,9 @@ async def with_retries(
     tokens: float,
     inputs: float,
     classify: Classify,
-    used: Callable[[T], float | None] | None = None,
+    used: Callable[[T], Used] | None = None,
     counts: AttemptCounts | None = None,
+    output_tokens: float = 0,
 ) -> T:
     """Call until it succeeds or the decision is to stop; each attempt takes a permit, backoff is spent outside of it.
 
@@ -91,8 +95,9 @@ async def with_retries(
         tokens: what one attempt is expected to use.
         inputs: how many texts it carries.
         classify: says what an exception means.
-        used: says how many tokens the value really used, None if it does not tell.
+        used: says how many tokens the value really used, and which of them came out; None if it does not tell.
         counts: filled in on the way: attempts and waits, also of a call that fails.
+        output_tokens: those of `tokens` that come out.
 
     Raises:
         OutageError: the circuit is open.
@@ -103,13 +108,11 @@ async def with_retries(
     while True:
         if circuit.is_open:
             raise OutageError(f"the endpoint is given up: {circuit.threshold} batches failed in a row")
-        async with limiter.permit(tokens=tokens, inputs=inputs) as permit:
+        async with limiter.permit(tokens=tokens, inputs=inputs, output_tokens=output_tokens) as permit:
             counts.waits += permit.waits
             ended = await _attempt(call, clock, counts, classify)
             if not isinstance(ended, _Failed):
-                if (actual := used(ended) if used else None) is not None:
-                    permit.settle(tokens=actual)
-                permit.succeeded()
+                _succeed(permit, used(ended) if used else None)
                 circuit.succeeded()
                 budget.succeeded(retried=counts.failures > 0)
                 return ended
@@ -119,6 +122,13 @@ async def with_retries(
                 backoff = _judge(ended, counts=counts, permit=permit, limiter=limiter, circuit=circuit, policy=policy, rng=rng)
         if ended.failure is not FailureClass.THROTTLE:
             await _back_off(backoff if ended.suspended else max(backoff, budget.spend(clock.monotonic())), clock, counts)
+
+
+def _succeed(permit: Permit, used: Used) -> None:
+    if used is not None:
+        tokens, output_tokens = used if isinstance(used, tuple) else (used, 0.0)
+        permit.settle(tokens=tokens, output_tokens=output_tokens)
+    permit.succeeded()
 
 
 async def _attempt(call: Callable[[int], Awaitable[T]], clock: Clock, counts: AttemptCounts, classify: Classify) -> T | _Failed:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 
-from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limits, Rates, Sent, StatedLimit
+from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limits, Rates, Sent, StatedLimit, need_of
 from asyncrun.aio.permit import Admission, Permit, Reservation
 from asyncrun.aio.throttling import AdaptiveConcurrency, Gate
 from asyncrun.aio.waiting_line import Obstacle, WaitingLine
@@ -47,13 +47,16 @@ class Limiter(metaclass=ShortHelp):
         self.learned: dict[str, float] = {}
         """The rates per minute that the server stated and nobody else did, by unit."""
 
-    def permit(self, *, tokens: float = 0, inputs: float = 0) -> Permit:
-        """Return the permit for one request, to be entered with `async with`; `tokens` may be an estimate, see `Permit.settle`."""
-        return Permit(self, {"requests": 1, "tokens": tokens, "inputs": inputs})
+    def permit(self, *, tokens: float = 0, inputs: float = 0, output_tokens: float = 0) -> Permit:
+        """Return the permit for one request, to be entered with `async with`; tokens may be an estimate, see `Permit.settle`.
 
-    async def reserve(self, *, tokens: float = 0, inputs: float = 0) -> Reservation:
+        `output_tokens` are those of `tokens` that come out.
+        """
+        return Permit(self, need_of(tokens, inputs, output_tokens))
+
+    async def reserve(self, *, tokens: float = 0, inputs: float = 0, output_tokens: float = 0) -> Reservation:
         """Wait as for a permit and return it as a reservation, which is to be held or cancelled."""
-        return Reservation(self, await self.admit({"requests": 1, "tokens": tokens, "inputs": inputs}))
+        return Reservation(self, await self.admit(need_of(tokens, inputs, output_tokens)))
 
     def expected_wait(self, need: Mapping[str, float]) -> Obstacle:
         """Return what a request that comes now waits for, and for how many seconds at least; infinite when nobody can say."""
@@ -90,13 +93,7 @@ class Limiter(metaclass=ShortHelp):
     @property
     def known(self) -> Limits:
         """What the endpoint allows, as stated here or else by the server."""
-        stated, learned = self.limits, self.learned
-        return replace(
-            stated,
-            requests_per_minute=learned.get("requests", stated.requests_per_minute),
-            tokens_per_minute=learned.get("tokens", stated.tokens_per_minute),
-            inputs_per_minute=learned.get("inputs", stated.inputs_per_minute),
-        )
+        return self.limits.with_rates(self.learned)
 
     @property
     def in_flight(self) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from asyncrun.short_help import ShortHelp
 
@@ -19,14 +20,31 @@ SPACING = 0.995
 """Share of the rate at which units are spaced: at the full rate, the window's slack alone would hold up every request."""
 CATCH_UP = 1.0
 """Seconds of unused rate that may be made up for."""
+UNITS = ("requests", "tokens", "inputs", "input_tokens", "output_tokens")
+"""What is counted a minute."""
+
+
+def need_of(tokens: float, inputs: float, output_tokens: float = 0.0) -> dict[str, float]:
+    """Return the units of one request; `tokens` are all of it, `output_tokens` those of them that come out.
+
+    >>> need_of(100, 1, 40)
+    {'requests': 1, 'inputs': 1, 'tokens': 100, 'input_tokens': 60, 'output_tokens': 40}
+    """
+    return {"requests": 1, "inputs": inputs, **tokens_by_unit(tokens, output_tokens)}
+
+
+def tokens_by_unit(tokens: float, output_tokens: float) -> dict[str, float]:
+    """Return tokens under each unit that counts them."""
+    return {"tokens": tokens, "input_tokens": tokens - output_tokens, "output_tokens": output_tokens}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits(metaclass=ShortHelp):
     """What an endpoint allows; None: not known.
 
-    The three rates are per minute, each above 0; `concurrency` >= 1 is the number of requests in flight over all jobs (8 when None);
-    `share` in (0, 1] is the part of the rates that is ours, when another process uses the same key.
+    The rates are per minute, each above 0: `tokens_per_minute` of all tokens, the last two of those that go in and of those that come out.
+    `concurrency` >= 1 is the number of requests in flight over all jobs (8 when None); `share` in (0, 1] is the part of the rates that is
+    ours, when another process uses the same key.
 
     >>> from asyncrun.embedders import OpenAIEmbedding
     >>> limits = Limits(requests_per_minute=600, concurrency=4)
@@ -39,6 +57,8 @@ class Limits(metaclass=ShortHelp):
     inputs_per_minute: float | None = None
     concurrency: int | None = None
     share: float = 1.0
+    input_tokens_per_minute: float | None = None
+    output_tokens_per_minute: float | None = None
 
     def __post_init__(self) -> None:
         for unit, limit in self.per_minute().items():
@@ -53,21 +73,24 @@ class Limits(metaclass=ShortHelp):
         """Return our share of the rates by unit.
 
         >>> Limits(requests_per_minute=600, share=0.5).per_minute()
-        {'requests': 300.0, 'tokens': None, 'inputs': None}
+        {'requests': 300.0, 'tokens': None, 'inputs': None, 'input_tokens': None, 'output_tokens': None}
         """
-        stated = {"requests": self.requests_per_minute, "tokens": self.tokens_per_minute, "inputs": self.inputs_per_minute}
-        return {unit: None if limit is None else limit * self.share for unit, limit in stated.items()}
+        return {unit: None if (limit := getattr(self, f"{unit}_per_minute")) is None else limit * self.share for unit in UNITS}
 
     @classmethod
     def together(cls, limits: Sequence[Limits]) -> Limits:
         """Return what several endpoints allow together; a rate that one of them does not state is not known.
 
-        >>> Limits.together([Limits(60, 10), Limits(30)])
-        Limits(requests_per_minute=90.0, tokens_per_minute=None, inputs_per_minute=None, concurrency=None, share=1.0)
+        >>> Limits.together([Limits(60, 10), Limits(30)]).per_minute()["requests"]
+        90.0
         """
         stated = [each.per_minute() for each in limits]
-        sums = {unit: _sum([each[unit] for each in stated]) for unit in ("requests", "tokens", "inputs")}
-        return cls(sums["requests"], sums["tokens"], sums["inputs"])
+        return cls().with_rates({unit: _sum([each[unit] for each in stated]) for unit in UNITS})
+
+    def with_rates(self, per_minute: Mapping[str, float | None]) -> Limits:
+        """Return these limits with other rates, by unit."""
+        rates: dict[str, Any] = {f"{unit}_per_minute": rate for unit, rate in per_minute.items()}
+        return replace(self, **rates)
 
 
 def _sum(rates: Sequence[float | None]) -> float | None:

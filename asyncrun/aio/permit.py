@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from asyncrun.aio.limits import need_of, tokens_by_unit
 from asyncrun.aio.waiting_line import WaitingLine
 from asyncrun.aio.worker_state import wait_event, waiting
 from asyncrun.usage import Waits
@@ -101,9 +102,9 @@ class Permit:
         line: WaitingLine = vars(self).setdefault("_borrowers", WaitingLine(self._limiter.clock))
         return line
 
-    def settle(self, *, tokens: float) -> None:
-        """Replace the estimate by the tokens that were really used."""
-        self._limiter.correct(self._taken, {"tokens": tokens})
+    def settle(self, *, tokens: float, output_tokens: float = 0) -> None:
+        """Replace the estimate by the tokens that were really used; `output_tokens` are those of them that came out."""
+        self._limiter.correct(self._taken, tokens_by_unit(tokens, output_tokens))
 
     def succeeded(self) -> None:
         """Tell that the request succeeded: the concurrency may grow, and a throttle is over."""
@@ -161,25 +162,27 @@ _held: ContextVar[tuple[Permit | Reservation, ...]] = ContextVar("asyncrun_permi
 """What the running code holds, the innermost last: a nested call must find the permit that it is inside of, through code of others."""
 
 
-async def reserve_first(limiters: Sequence[Limiter], *, tokens: float = 0, inputs: float = 0) -> tuple[int, Reservation]:
+async def reserve_first(
+    limiters: Sequence[Limiter], *, tokens: float = 0, inputs: float = 0, output_tokens: float = 0
+) -> tuple[int, Reservation]:
     """Return which limiter lets a request go first, and the reservation there; of several that do so at once, the first in order.
 
     Who waits stands in the lines of all of them, so that nobody overtakes; when this is cancelled, nobody else notices.
     """
-    need = {"requests": 1, "tokens": tokens, "inputs": inputs}
+    need = need_of(tokens, inputs, output_tokens)
     expected = [limiter.expected_wait(need) for limiter in limiters]
     for place, (_, seconds) in enumerate(expected):
         if seconds == 0:
-            return place, await limiters[place].reserve(tokens=tokens, inputs=inputs)
+            return place, await limiters[place].reserve(tokens=tokens, inputs=inputs, output_tokens=output_tokens)
     reason, least = min(expected, key=lambda wait: wait[1])
     with waiting("gate" if reason == "gate" else "limiter"), wait_event(reason, least) as end_event:
-        place, reservation = await _race(limiters, tokens, inputs)
+        place, reservation = await _race(limiters, tokens, inputs, output_tokens)
         end_event(reservation.waits)
         return place, reservation
 
 
-async def _race(limiters: Sequence[Limiter], tokens: float, inputs: float) -> tuple[int, Reservation]:
-    lines = [asyncio.create_task(limiter.reserve(tokens=tokens, inputs=inputs)) for limiter in limiters]
+async def _race(limiters: Sequence[Limiter], tokens: float, inputs: float, output_tokens: float) -> tuple[int, Reservation]:
+    lines = [asyncio.create_task(limiter.reserve(tokens=tokens, inputs=inputs, output_tokens=output_tokens)) for limiter in limiters]
     won: int | None = None
     try:
         await asyncio.wait(lines, return_when=asyncio.FIRST_COMPLETED)

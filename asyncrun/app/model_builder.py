@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from asyncrun import registry
 from asyncrun.aio.limiter import Limiter
-from asyncrun.aio.limits import Limits
+from asyncrun.aio.limits import UNITS, Limits
 from asyncrun.aio.retry import CircuitBreaker, RetryBudget
 from asyncrun.clock import Clock
 from asyncrun.embedders.interface import Embedder
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 EndpointIdentity = tuple[str, str, str | None]
 """Address, key and model."""
-RATES = ("requests_per_minute", "tokens_per_minute", "inputs_per_minute")
+RATES = tuple(f"{unit}_per_minute" for unit in UNITS)
 FAILURES_WITH_REPLICAS = 3
 """Batches that fail in a row before an endpoint is given up for the others that serve the same model."""
 

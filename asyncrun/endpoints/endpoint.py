@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from asyncrun import http
-from asyncrun.aio.attempts import AttemptCounts, with_retries
+from asyncrun.aio.attempts import AttemptCounts, Used, with_retries
 from asyncrun.aio.limiter import Limiter
 from asyncrun.aio.limits import DEFAULT_CONCURRENCY, Limits, StatedLimit
 from asyncrun.aio.retry import CircuitBreaker, FailureClass, RetryBudget, RetryPolicy
@@ -156,7 +156,8 @@ class Endpoint:
         *,
         tokens: float,
         inputs: int = 1,
-        used: Callable[[T], float | None] = lambda _: None,
+        used: Callable[[T], Used] = lambda _: None,
+        output_tokens: float = 0,
         divisible: bool = False,
         streamed: StreamedCall | None = None,
     ) -> CallAnswer[T] | CallFailure:
@@ -167,7 +168,8 @@ class Endpoint:
             read: Reads a decoded reply, and pickles; raises BadReplyError or RequestError when it is no answer.
             tokens: What one attempt is expected to use.
             inputs: How many texts it carries.
-            used: Says how many tokens the answer really used, None if it does not tell.
+            used: Says how many tokens the answer really used, and which of them came out; None if it does not tell.
+            output_tokens: Those of `tokens` that come out.
             divisible: Whether it could be sent in parts: sent whole again it would most likely take too long again.
             streamed: How the reply is read while it comes; None: as a whole.
         """
@@ -185,6 +187,7 @@ class Endpoint:
             classify=meaning_of,
             used=used,
             counts=counts,
+            output_tokens=output_tokens,
         )
         try:
             if not self.proven:

@@ -107,9 +107,12 @@ class Replicas(Generic[M]):
             await model.renew_connections()
 
 
-async def reserve_at_first(among: Sequence[Replica[M]], *, tokens: float, inputs: int) -> tuple[Replica[M], Reservation]:
+async def reserve_at_first(
+    among: Sequence[Replica[M]], *, tokens: float, inputs: int, output_tokens: float = 0
+) -> tuple[Replica[M], Reservation]:
     """Return the replica whose limiter lets such a request go first, and the permission to send it."""
-    which, reservation = await reserve_first([replica.model.endpoint.limiter for replica in among], tokens=tokens, inputs=inputs)
+    limiters = [replica.model.endpoint.limiter for replica in among]
+    which, reservation = await reserve_first(limiters, tokens=tokens, inputs=inputs, output_tokens=output_tokens)
     return among[which], reservation
 
 

@@ -72,6 +72,8 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "requests_per_minute": "Requests a minute.",
         "tokens_per_minute": "Tokens a minute.",
         "inputs_per_minute": "Texts a minute.",
+        "input_tokens_per_minute": "Tokens of requests a minute, where they are counted apart.",
+        "output_tokens_per_minute": "Tokens of answers a minute, where they are counted apart.",
         "concurrency": "Requests in flight, over all jobs.",
         "share": "The part of these limits that is ours, where other processes use the key too.",
         "shared": "Whether the shards of a run (--shard) divide these limits; false: each has a server or a key of its own.",

@@ -60,6 +60,8 @@ class LimitsConfig(Model):
     requests_per_minute: Rate | None = None
     tokens_per_minute: Rate | None = None
     inputs_per_minute: Rate | None = None
+    input_tokens_per_minute: Rate | None = None
+    output_tokens_per_minute: Rate | None = None
     concurrency: Count | None = None
     share: Percentage = Field(default=1.0, json_schema_extra={"default": "100%"})
     shared: Flag = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from asyncrun.aio.limits import Limits
+from asyncrun.aio.limits import Limits, need_of
 from asyncrun.embedders.interface import Embedder
 from asyncrun.embedders.same_model import KNOWN_TEXT
 from asyncrun.ledger.job_records import Amount
@@ -62,8 +62,10 @@ def expected(embedder: Embedder, input_type: InputType, rate: TokenRate, texts: 
     return Amount(tokens, cost_of(tokens, embedder.price_per_million_tokens or 0.0))
 
 
-def at_limits(limits: Limits | None, requests: int, tokens: int, inputs: int) -> tuple[float | None, str | None]:
+def at_limits(limits: Limits | None, requests: int, tokens: int, inputs: int, output_tokens: int = 0) -> tuple[float | None, str | None]:
     """Return how many seconds it takes at least by what is known per minute, and which limit says so; None when nothing is known.
+
+    `output_tokens` are those of `tokens` that come out.
 
     >>> at_limits(Limits(requests_per_minute=60, tokens_per_minute=1000), 10, 1000, 5)
     (60.0, 'tokens_per_minute')
@@ -72,7 +74,7 @@ def at_limits(limits: Limits | None, requests: int, tokens: int, inputs: int) ->
     """
     if not requests:
         return 0.0, None
-    amounts = {"requests": requests, "tokens": tokens, "inputs": inputs}
+    amounts = need_of(tokens, inputs, output_tokens) | {"requests": requests}
     known = {} if limits is None else {unit: rate for unit, rate in limits.per_minute().items() if rate is not None}
     seconds = {f"{unit}_per_minute": 60.0 * amounts[unit] / rate for unit, rate in known.items()}
     bound = max(seconds, key=seconds.__getitem__, default=None)

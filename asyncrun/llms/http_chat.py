@@ -117,6 +117,7 @@ class HttpChat(metaclass=ShortHelp):
         self._refusals = RepeatedRefusals()
         self._check_key = partial(check_key, row.vendor, address, list(options.get("headers", {})))
         self._per_byte = TokensPerByte()
+        self._answers = self._written = 0
         settings = {**self._fields, "max_output_tokens": self.max_output_tokens, **self._extra}
         host = self.endpoint.host if row.vendor.self_hosted or not address.own else None
         self.space = Space(provider, model, extra_body=settings, host=host)
@@ -138,8 +139,15 @@ class HttpChat(metaclass=ShortHelp):
         """Return sentences about what of a schema the provider does not hold its answers to, as far as is known."""
         return () if self._row.rules is None else tuple(misfits(schema, self._row.rules))
 
+    @property
+    def expected_output(self) -> float:
+        """Return how many tokens of an answer a limit is expected to count: the most that it may have, or what answers have had so far."""
+        if self.max_output_tokens is not None and (self._row.reserves or not self._answers):
+            return self.max_output_tokens
+        return self._written / self._answers if self._answers else 0.0
+
     def tokens_of(self, messages: Sequence[Message], schema: Mapping[str, Any] | None = None) -> float:
-        """Return how many tokens a limit is expected to count for the messages: with the most that an answer may have."""
+        """Return how many tokens a limit is expected to count for the messages and their answer."""
         return self._tokens(self._request(messages, schema, None))
 
     def request_body(
@@ -222,7 +230,8 @@ class HttpChat(metaclass=ShortHelp):
             orjson.dumps(body),
             partial(_answered, self._dialect),
             tokens=self._tokens(request),
-            used=lambda value: value.answer.tokens or None,
+            used=lambda value: (value.answer.tokens, value.answer.output_tokens) if value.answer.tokens else None,
+            output_tokens=self.expected_output,
             streamed=None if on_text is None else StreamedCall(partial(self._dialect.stream, on_text), self._max_silence),
         )
         if isinstance(came, CallFailure):
@@ -233,6 +242,7 @@ class HttpChat(metaclass=ShortHelp):
         answer, cost, _ = came.value
         if answer.input_tokens:
             self._per_byte.add(tokens=answer.input_tokens, size=_size(request))
+            self._answers, self._written = self._answers + 1, self._written + answer.output_tokens
         return replace(came, value=came.value._replace(cost=self._cost(answer) if cost is None else cost))
 
     def _request(self, messages: Sequence[Message], schema: Mapping[str, Any] | None, seed: int | None) -> ChatRequest:
@@ -248,7 +258,7 @@ class HttpChat(metaclass=ShortHelp):
         return known
 
     def _tokens(self, request: ChatRequest) -> float:
-        return self._per_byte.mean * _size(request) + (self.max_output_tokens or 0)
+        return self._per_byte.mean * _size(request) + self.expected_output
 
     def _cost(self, answer: Answer) -> float | None:
         return None if self.price is None else self.price.of(answer.input_tokens, answer.output_tokens, answer.cached_tokens)

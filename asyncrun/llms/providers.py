@@ -37,6 +37,7 @@ class ChatProvider:
         rules: What a schema must keep to be enforced there.
         headers: Sent with every request.
         max_output_tokens: Most tokens of an answer where nobody has said a number; None: the model's own.
+        reserves: Whether its limits count the most that an answer may have as soon as it is asked for, and not what it turns out to have.
     """
 
     vendor: Vendor
@@ -46,6 +47,7 @@ class ChatProvider:
     rules: SchemaRules | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     max_output_tokens: int | None = None
+    reserves: bool = True
 
 
 _ROWS = (
@@ -62,6 +64,7 @@ _ROWS = (
         ANTHROPIC,
         {"anthropic-version": "2023-06-01"},
         DEFAULT_MAX_OUTPUT,
+        reserves=False,
     ),
     ChatProvider(vendors.OLLAMA, "/v1/chat/completions", _OLD),
     ChatProvider(vendors.VLLM),

@@ -119,7 +119,8 @@ class SeveralChats:
             await self._first_tried()
             return None
         tokens = max(replica.model.tokens_of(messages) for replica in proven)
-        chosen, reservation = await reserve_at_first(proven, tokens=tokens, inputs=1)
+        output = max(replica.model.expected_output for replica in proven)
+        chosen, reservation = await reserve_at_first(proven, tokens=tokens, inputs=1, output_tokens=output)
         with reservation.held():
             return None if chosen.error is not None else await self._ask(chosen, ask)
 

@@ -31,7 +31,7 @@ def plan_answers(run: GenerateRun) -> JobPlan:
             amount += generating.expected(talk.size)
     ready = found.items - found.skipped - len(found.failures) - failed
     llm = generating.llm
-    seconds, bound = at_limits(llm.rate_limits, requests, amount.tokens, requests)
+    seconds, bound = at_limits(llm.rate_limits, requests, amount.tokens, requests, requests * generating.likely_answer)
     plan = JobPlan(
         name=run.context.name,
         kind="generate",

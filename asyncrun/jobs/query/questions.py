@@ -144,9 +144,10 @@ def with_answers(plan: JobPlan, unanswered: Unanswered, answering: Answering) ->
     llm = answering.llm
     amount = sum((answering.expected(size) for size in unanswered.sizes), Amount())
     own = plan.cost if plan.requests else 0.0
-    paces = [(plan.seconds if plan.requests else None, plan.bound_by), at_limits(llm.rate_limits, count, amount.tokens, count)]
-    known = [(seconds, bound) for seconds, bound in paces if seconds is not None]
     each = llm.max_output_tokens or LIKELY_ANSWER
+    answers = at_limits(llm.rate_limits, count, amount.tokens, count, count * each)
+    paces = [(plan.seconds if plan.requests else None, plan.bound_by), answers]
+    known = [(seconds, bound) for seconds, bound in paces if seconds is not None]
     bytewise = answering.context_tokens is not None and answering.tokenizer is None
     notes = ("context_tokens counts bytes: the llm names no tokenizer",) if bytewise else ()
     note = f"answers: {count:,} requests, an estimate of a token for every {BYTES_PER_TOKEN} bytes and {each:,} for each answer"

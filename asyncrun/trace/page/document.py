@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from asyncrun.aio.limits import UNITS
 from asyncrun.humanize import counted, dollars, duration
 from asyncrun.trace.critical_path import PathPart, critical_path, parts_of
 from asyncrun.trace.page.events import page_events
@@ -31,7 +32,7 @@ MOST_SETTINGS = 40
 
 _BOUND_BY: Mapping[str, str] = {
     "concurrency": "more at once may be faster",
-    **dict.fromkeys(("rate", "requests_per_minute", "tokens_per_minute", "inputs_per_minute"), "the rate limit"),
+    **dict.fromkeys(("rate", *(f"{unit}_per_minute" for unit in UNITS)), "the rate limit"),
     "gate": "the endpoint says wait",
     "request": "the endpoint's own time",
     "ship": "larger batches may be faster",

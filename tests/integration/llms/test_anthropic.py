@@ -176,3 +176,14 @@ def test_llama_indexs_arguments_make_one():
         assert llm.complete("Why?").text == answer_of(["Be brief.", "Why?"])
         assert "".join(part.delta for part in llm.stream_complete("Why?")) == answer_of(["Be brief.", "Why?"])
     assert server.requests[0].document["max_tokens"] == 50
+
+
+@pytest.mark.asyncio
+async def test_what_answers_have_had_is_reserved_and_not_the_most_that_they_may_have():
+    async with FakeServer() as server, chat_at(server) as llm:
+        assert llm.expected_output == 4096
+        await llm.complete(llm.messages("Why?"))
+        assert llm.expected_output == 5
+    async with FakeServer() as server, HttpChat(model="m", base_url=server.base_url, max_output_tokens=50) as other:
+        await other.complete(other.messages("Why?"))
+        assert other.expected_output == 50
