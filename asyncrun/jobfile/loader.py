@@ -19,6 +19,7 @@ from asyncrun.jobfile.mistakes import Findings, Gap, suggest, with_lines
 from asyncrun.jobfile.needs import Needs, check_cycles, find_needs
 from asyncrun.jobfile.notify import NotifyConfig
 from asyncrun.jobfile.output_checks import check_metrics, check_outputs, what_stays, written_files
+from asyncrun.jobfile.row_fields import check_row_fields
 from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, MetricsConfig, StoreConfig, TraceConfig
 from asyncrun.jobfile.unavailable import Names, note_later
 from asyncrun.jobfile.validation_errors import M, build_model
@@ -253,7 +254,9 @@ class JobFileLoader:
         for entry in entries:
             if entry.job is not None:
                 read = self.options.check_inputs and entry.path() in reached
-                entry.job.check(entry, CheckContext(self.folder, self.names, self.findings, read))
+                context = CheckContext(self.folder, self.names, self.findings, read)
+                entry.job.check(entry, context)
+                check_row_fields(entry, entries, context)
 
     def _keys(self, reached: frozenset[KeyPath]) -> dict[KeyPath, str]:
         """Return the keys that stand in files, by the path of what they belong to."""

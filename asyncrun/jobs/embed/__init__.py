@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
 from asyncrun.jobfile.field_types import DeadlineField, Delivery
 from asyncrun.jobfile.job_keys import EmbedKeys
-from asyncrun.jobfile.jobs import Job, OutputField
+from asyncrun.jobfile.jobs import Job, OutputField, RowFields
 from asyncrun.jobs.interface import Builder, JobKind, embedder_spaces
 from asyncrun.records import InputType
 
@@ -35,6 +36,10 @@ class EmbedJob(Job):
     deadline: DeadlineField | None = None
     stragglers: Delivery = "batch"
     output: OutputField
+
+    def row_fields(self, root: Path | None) -> RowFields:
+        """Return the fields of its rows."""
+        return {"id": "text", "embedding": "list", "text": "text", "metadata": "unknown"}
 
 
 def open_embed(job: EmbedJob, builder: Builder) -> EmbedRun:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
 from pydantic import Field
 
 from asyncrun.jobfile.field_types import Count, DeadlineField, Delivery, Text
 from asyncrun.jobfile.job_keys import QueryKeys
-from asyncrun.jobfile.jobs import CheckContext, Job, LlmField, OutputField, PromptField, StoredCollection, StoreField
+from asyncrun.jobfile.jobs import CheckContext, Job, LlmField, OutputField, PromptField, RowFields, StoredCollection, StoreField
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobs.interface import Builder, JobKind, JobProblem, embedder_spaces
 from asyncrun.records import InputType, Space
@@ -68,6 +69,11 @@ class QueryJob(Job):
     def files(self) -> Mapping[str, str | None]:
         """Return the files that it reads beside its input, by what they are."""
         return {**super().files, "prompt": None if self.prompt is None else self.prompt.path}
+
+    def row_fields(self, root: Path | None) -> RowFields:
+        """Return the fields of its rows."""
+        answered = {"answer": "text", "citations": "list", "finish_reason": "text", "usage": "unknown"}
+        return {"id": "text", "query": "text", "hits": "list", **(answered if self.llm is not None else dict.fromkeys(answered, "unknown"))}
 
     def check(self, entry: JobEntry, context: CheckContext) -> None:
         """Add what is wrong with filter, model and prompt to the findings."""
