@@ -84,10 +84,6 @@ StoreField = Annotated[StoreConfig, _Reference, _TEXT]
 LlmField = Annotated[LlmConfig, _Reference, _TEXT]
 
 
-RowFields = Mapping[str, "RowFields | str"]
-"""The fields of a job's rows: each with those of the object there, or with what it is: `text`, `list`, `unknown`."""
-
-
 class Budget(Model):
     """What a job may use until it has finished; cost in USD."""
 
@@ -249,13 +245,6 @@ class Job(Model):
     def files(self) -> Mapping[str, str | None]:
         """Return the files that it reads beside its input, by what they are."""
         return {"skip file": self.skip}
-
-    def row_fields(self, root: Path | None) -> RowFields | None:
-        """Return the fields of its rows as far as they are known, None where nothing is. Blocks.
-
-        Files start at `root`; without it none is looked into.
-        """
-        return None
 
     def check(self, entry: JobEntry, context: CheckContext) -> None:
         """Add what is wrong with the keys of this kind to the findings of the context."""

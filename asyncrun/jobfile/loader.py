@@ -19,7 +19,6 @@ from asyncrun.jobfile.mistakes import Findings, Gap, suggest, with_lines
 from asyncrun.jobfile.needs import Needs, check_cycles, find_needs
 from asyncrun.jobfile.notify import NotifyConfig
 from asyncrun.jobfile.output_checks import check_metrics, check_outputs, what_stays, written_files
-from asyncrun.jobfile.row_fields import check_row_fields
 from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, MetricsConfig, StoreConfig, TraceConfig
 from asyncrun.jobfile.unavailable import Names, note_later
 from asyncrun.jobfile.validation_errors import M, build_model
@@ -256,7 +255,13 @@ class JobFileLoader:
                 read = self.options.check_inputs and entry.path() in reached
                 context = CheckContext(self.folder, self.names, self.findings, read)
                 entry.job.check(entry, context)
-                check_row_fields(entry, entries, context)
+                self._check_chain(entry, entries, context)
+
+    def _check_chain(self, entry: JobEntry, entries: Sequence[JobEntry], context: CheckContext) -> None:
+        if len(entries) > 1:  # One job alone reads nobody's rows, and starts sooner.
+            from asyncrun.jobfile.row_fields import check_row_fields
+
+            check_row_fields(entry, entries, context)
 
     def _keys(self, reached: frozenset[KeyPath]) -> dict[KeyPath, str]:
         """Return the keys that stand in files, by the path of what they belong to."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from asyncrun import registry
 from asyncrun.errors import UsageError
 from asyncrun.escape import printable
 from asyncrun.grammar.template import parse_template
 from asyncrun.jobfile.entries import JobEntry
 from asyncrun.jobfile.files import real
 from asyncrun.jobfile.input_checks import input_path
-from asyncrun.jobfile.jobs import CheckContext, RowFields, setting_of
+from asyncrun.jobfile.jobs import CheckContext, Job, setting_of
 from asyncrun.jobfile.mistakes import Findings, listed, suggest
 from asyncrun.jobfile.output_checks import rows_file
 from asyncrun.jobfile.yaml_tree import KeyPath
 
+RowFields = Mapping[str, Any]
+"""The fields of a job's rows: each with those of the object there, or with what it is: `text`, `list`, `unknown`."""
 _ROWS = ("auto", "jsonl", "csv", "tsv", "parquet")
 _NESTED = ("jsonl",)
 """The formats of an output that keep an object as one; in the others it is a text with JSON in it."""
@@ -37,15 +40,21 @@ def check_row_fields(reader: JobEntry, entries: Sequence[JobEntry], context: Che
 
 def rows_of(writer: JobEntry, context: CheckContext) -> RowFields | None:
     """Return the fields of a job's rows as its output has them, None where they are not known. Blocks."""
-    fields, output = (
-        writer.job.row_fields(context.root if context.read else None) if writer.job is not None else None,
-        setting_of(writer.job, "output"),
-    )
+    fields, output = _told_fields(writer.job, context), setting_of(writer.job, "output")
     if fields is None or output is None or output.format == "npy":
         return None
     if output.columns is not None:
         fields = {name: fields.get(name, "unknown") for name in output.columns}
     return fields if output.format in _NESTED else {name: "text" if isinstance(kind, Mapping) else kind for name, kind in fields.items()}
+
+
+def _told_fields(job: Job | None, context: CheckContext) -> RowFields | None:
+    try:
+        tell = getattr(registry.load("kinds", job.kind), "row_fields", None) if job is not None and job.declared else None
+    except UsageError:
+        return None  # Whoever opens the job is told why.
+    fields: RowFields | None = tell(job, context.root if context.read else None) if tell is not None else None
+    return fields
 
 
 def schema_fields(schema: Any) -> RowFields | str:

@@ -6,7 +6,7 @@ the same builder. Only the kinds that a job file uses are imported: the module o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -115,6 +115,8 @@ class JobKind(Generic[J], metaclass=ShortHelp):
         inspect: yields what else is wrong with it, as a collection of another embedder. Blocks.
         spaces: returns the spaces that its vectors and answers come into, None for a kind that does not tell. Blocks.
         export: writes the rows that are done now; None for a kind that has none. Blocks.
+        row_fields: returns the fields of its rows as far as its keys tell, None where they tell nothing: each with those of the object
+            there, or with what it is: `text`, `list`, `unknown`. Files start at the folder; without one none is looked into. Blocks.
 
     >>> from asyncrun.jobs import EmbedJob
     >>> from asyncrun.jobs.embed import open_embed
@@ -128,6 +130,7 @@ class JobKind(Generic[J], metaclass=ShortHelp):
     inspect: Callable[[J, Builder], Iterable[JobProblem]] | None = None
     spaces: Callable[[J, Builder], Collection[Space]] | None = None
     export: Callable[[J, Builder, JobOutput], Counts] | None = None
+    row_fields: Callable[[J, Path | None], Mapping[str, Any] | None] | None = None
 
 
 def embedder_spaces(job: Job, builder: Builder) -> list[Space]:

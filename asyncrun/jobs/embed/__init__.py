@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
 from asyncrun.jobfile.field_types import DeadlineField, Delivery
 from asyncrun.jobfile.job_keys import EmbedKeys
-from asyncrun.jobfile.jobs import Job, OutputField, RowFields
+from asyncrun.jobfile.jobs import Job, OutputField
 from asyncrun.jobs.interface import Builder, JobKind, embedder_spaces
 from asyncrun.records import InputType
 
@@ -37,10 +36,6 @@ class EmbedJob(Job):
     stragglers: Delivery = "batch"
     output: OutputField
 
-    def row_fields(self, root: Path | None) -> RowFields:
-        """Return the fields of its rows."""
-        return {"id": "text", "embedding": "list", "text": "text", "metadata": "unknown"}
-
 
 def open_embed(job: EmbedJob, builder: Builder) -> EmbedRun:
     """Return an embed job with all that it needs. Blocks."""
@@ -49,4 +44,10 @@ def open_embed(job: EmbedJob, builder: Builder) -> EmbedRun:
     return EmbedRun(builder.items(job, InputType.DOCUMENT), builder.output(job.output))
 
 
-EMBED = JobKind(EmbedJob, open_embed, spaces=embedder_spaces, export=lambda job, builder, output: open_embed(job, builder).export(output))
+EMBED = JobKind(
+    EmbedJob,
+    open_embed,
+    spaces=embedder_spaces,
+    row_fields=lambda *_: {"id": "text", "embedding": "list", "text": "text", "metadata": "unknown"},
+    export=lambda job, builder, output: open_embed(job, builder).export(output),
+)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
 from pydantic import Field
 
 from asyncrun.jobfile.field_types import Count, DeadlineField, Delivery, Text
 from asyncrun.jobfile.job_keys import QueryKeys
-from asyncrun.jobfile.jobs import CheckContext, Job, LlmField, OutputField, PromptField, RowFields, StoredCollection, StoreField
+from asyncrun.jobfile.jobs import CheckContext, Job, LlmField, OutputField, PromptField, StoredCollection, StoreField
 from asyncrun.jobfile.sections import StoreConfig
 from asyncrun.jobs.interface import Builder, JobKind, JobProblem, embedder_spaces
 from asyncrun.records import InputType, Space
@@ -70,11 +69,6 @@ class QueryJob(Job):
         """Return the files that it reads beside its input, by what they are."""
         return {**super().files, "prompt": None if self.prompt is None else self.prompt.path}
 
-    def row_fields(self, root: Path | None) -> RowFields:
-        """Return the fields of its rows."""
-        answered = {"answer": "text", "citations": "list", "finish_reason": "text", "usage": "unknown"}
-        return {"id": "text", "query": "text", "hits": "list", **(answered if self.llm is not None else dict.fromkeys(answered, "unknown"))}
-
     def check(self, entry: JobEntry, context: CheckContext) -> None:
         """Add what is wrong with filter, model and prompt to the findings."""
         from asyncrun.jobs.query.checks import check_keys
@@ -131,11 +125,17 @@ def _spaces(job: QueryJob, builder: Builder) -> list[Space]:
     return [*embedder_spaces(job, builder), *([] if job.llm is None else [builder.llm(job.llm).space])]
 
 
+def _row_fields(job: QueryJob, _: object) -> dict[str, str]:
+    answered = {"answer": "text", "citations": "list", "finish_reason": "text", "usage": "unknown"}
+    return {"id": "text", "query": "text", "hits": "list", **(answered if job.llm is not None else dict.fromkeys(answered, "unknown"))}
+
+
 QUERY = JobKind(
     QueryJob,
     open_query,
     check=_check,
     inspect=_inspect,
     spaces=_spaces,
+    row_fields=_row_fields,
     export=lambda job, builder, output: open_query(job, builder).export(output),
 )
