@@ -27,7 +27,7 @@ _ABOUT = """Embed, ingest and query text in bulk.
 Example: asyncrun init && asyncrun run"""
 _SETTINGS = "Flags have twins: ASYNCRUN_STATE_DIR; then ~/.config/asyncrun/config.toml."
 
-_COMMANDS = ("run", "embed", "plan", "validate", "doctor", "failed", "retry", "export", "init", "schema", "clean", "plugins")
+_COMMANDS = ("run", "embed", "generate", "plan", "validate", "doctor", "failed", "retry", "export", "init", "schema", "clean", "plugins")
 """A file each, with a function of the same name."""
 
 _GROUPS = {

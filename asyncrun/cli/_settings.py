@@ -40,8 +40,9 @@ OWN: Mapping[str, KnownSetting] = {
     "summary-file": KnownSetting("path", ("run",)),
     "metrics-file": KnownSetting("path", ("run",)),
     "log-file": KnownSetting("path", ("run",)),
-    "handlers": KnownSetting("text", ("run", "embed", "retry")),
+    "handlers": KnownSetting("text", ("run", "embed", "generate", "retry")),
     "embedder": KnownSetting("text", ("embed",)),
+    "llm": KnownSetting("text", ("generate",)),
     "strict": KnownSetting("flag", ("validate",)),
 }
 """Settings of one command each."""

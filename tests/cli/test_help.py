@@ -23,7 +23,7 @@ def names(group: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 
 COMMANDS = list(names(build_app()))
-LONG = {("run",): 34, ("embed",): 25}
+LONG = {("run",): 34, ("embed",): 25, ("generate",): 30}
 """Commands that have more flags of their own than a screen of 24 lines holds."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Unpack
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -118,10 +119,17 @@ def _spaces(job: GenerateJob, builder: Builder) -> list[Space]:
     return [builder.llm(job.llm).space]
 
 
+def _row_fields(job: GenerateJob, root: Path | None) -> Mapping[str, Any]:
+    from asyncrun.jobs.generate.checks import row_fields
+
+    return row_fields(job, root)
+
+
 GENERATE = JobKind(
     GenerateJob,
     open_generate,
     check=_check,
     spaces=_spaces,
+    row_fields=_row_fields,
     export=lambda job, builder, output: open_generate(job, builder).export(output),
 )

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from asyncrun.errors import DamagedStoreError, UsageError
 from asyncrun.grammar.filter import FilterError, parse_filter
-from asyncrun.grammar.prompt import METADATA, PLACEHOLDERS, TemplateError, parse_prompt
+from asyncrun.grammar.prompt import METADATA, PLACEHOLDERS, parse_prompt
 from asyncrun.humanize import did_you_mean
 from asyncrun.jobfile.checks import VECTORS_ALONE, check_llm
 from asyncrun.jobfile.entries import JobEntry
-from asyncrun.jobfile.files import neighbour, not_a_file
 from asyncrun.jobfile.jobs import CheckContext, Job, Prompt
 from asyncrun.jobfile.mistakes import Findings, listed, suggest
-from asyncrun.jobfile.yaml_tree import KeyPath, Scalar, Table
+from asyncrun.jobfile.yaml_tree import KeyPath, Table
+from asyncrun.jobs.prompt_text import find_prompt, parse_found
 from asyncrun.records import InputType
 
 if TYPE_CHECKING:
@@ -55,40 +55,15 @@ def _check_filter(text: str, path: KeyPath, findings: Findings) -> None:
 
 
 def _check_prompt(prompt: Prompt, entry: JobEntry, context: CheckContext) -> None:
-    path, findings = entry.path("prompt"), context.findings
-    if prompt.text is not None:
-        whole = (*path, "text") if isinstance(findings.node(path), Table) else path
-        _check_template(prompt.text, "", entry, whole, findings)
-    elif prompt.path is not None and context.read and not findings.knows((*path, "path")):
-        where, place = (*path, "path"), context.root / prompt.path
-        node = findings.node(where)
-        typed = node.text if isinstance(node, Scalar) else prompt.path
-        if not place.is_file():
-            findings.add(where, not_a_file(place), "a file with the prompt", neighbour(place, typed))
-            return
-        try:
-            text = place.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError):
-            findings.add(where, "cannot be read", "a readable text in UTF-8")
-        else:
-            _check_template(text, typed, entry, where, findings)
-
-
-def _check_template(text: str, file: str, entry: JobEntry, path: KeyPath, findings: Findings) -> None:
-    if findings.knows(path):
-        return
-    try:
-        template = parse_prompt(text)
-    except TemplateError as error:
-        line, column = text.count("\n", 0, error.offset) + 1, error.offset - text.rfind("\n", 0, error.offset)
-        place = f" ({file}:{line}:{column})" if file else f" (line {line} of it)" if "\n" in text.strip() else ""
-        findings.add(path, f"{error}{place}", PLACEHOLDERS, error.near)
+    found, findings = find_prompt(prompt, entry.path("prompt"), context), context.findings
+    template = parse_found(found, parse_prompt, PLACEHOLDERS, findings) if found is not None else None
+    if found is None or template is None:
         return
     kept = (entry.job.input.metadata or ()) if entry.job is not None else ()
     for name in (field.removeprefix(METADATA) for field in template.fields if field.startswith(METADATA)):
         if name not in kept and not any(name.startswith(f"{one}.") for one in kept):
             allowed = "one of input.metadata: " + (listed(kept) or "none is kept yet")
-            findings.add(path, f"the questions keep no metadata {name!r}", allowed, suggest(name, kept))
+            findings.add(found.path, f"the questions keep no metadata {name!r}", allowed, suggest(name, kept))
 
 
 def filled_fields(query: QueryJob, builder: Builder) -> tuple[str, ...] | None:
