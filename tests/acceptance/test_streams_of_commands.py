@@ -25,6 +25,7 @@ from .conftest import send_signal_twice, wait_until
 
 COMMANDS = [
     *("--help", "run --help", "run", "run -v", "run --json", "embed notes.txt -o -", "embed notes.txt -o new.jsonl", "plan", "plan --json"),
+    "generate notes.txt -o - -p {text} -m ollama/m --env-file models.env",
     *("validate", "doctor", "doctor --json", "failed", "failed --json", "retry", "retry --json", "export n -o -", "init fresh.yaml"),
     *("schema", "clean", "clean --json", "plugins", "trace", "trace show", "trace timeline", "trace slow", "trace errors", "trace diff"),
     *("trace html", "trace export --format json", "trace list", "trace list --json", "ledger", "ledger stats", "ledger stats --json"),
@@ -68,6 +69,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, server: FakeServer) -> Path
     del fill["output"]
     (folder / "jobs.yaml").write_text(json.dumps({"jobs": [job, fill]}))
     (folder / "notes.txt").write_text("a text")
+    (folder / "models.env").write_text(f"OLLAMA_HOST={server.base_url.removesuffix('/v1')}\n")
+    (folder / "models.env").chmod(0o600)
     for words in ("embed notes.txt -o x.jsonl -q", "run -q", "run -q", "ledger export -o portable.jsonl"):
         assert call(words, folder, "").returncode == 0, words
     with closing(SqliteStore(folder / "s.db")) as store:
