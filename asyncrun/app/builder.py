@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -87,6 +88,7 @@ class JobBuilder:
     _run_budget: RunBudget | None = None
     _stores: list[VectorStore] = field(default_factory=list)
     _batch_endpoints: dict[str, BatchEndpoint] = field(default_factory=dict)
+    _opening: threading.Lock = field(default_factory=threading.Lock)
     _loaded: dict[str, LoadedRecords] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -296,8 +298,9 @@ class JobBuilder:
             from asyncrun.jobs.delivery.work import Delivery
 
             identity = model_identity(model)
-            if identity not in self._batch_endpoints:
-                self._batch_endpoints[identity] = self.models.batch_endpoint(model)
+            with self._opening:  # Jobs that start at once open theirs in threads of their own.
+                if identity not in self._batch_endpoints:
+                    self._batch_endpoints[identity] = self.models.batch_endpoint(model)
             deadline = setting_of(job, "deadline")
             return Delivery(self._batch_endpoints[identity], self.models.limits.rng, setting_of(job, "stragglers"), deadline)
 

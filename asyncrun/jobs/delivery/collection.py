@@ -65,7 +65,8 @@ class CollectedReplies:
             self._failures.pop(numbers[key], None)
         for key, failure in kept.failures:
             self._failed(numbers[key], failure.reason, failure.message)
-        usage = replace(kept.usage, cost=None if kept.usage.cost is None else kept.usage.cost * self.price)
+        cost = None if kept.usage.cost is None else kept.usage.cost * self.price
+        usage = replace(kept.usage, requests=len(group), cost=cost)
         self.usage += usage
         self.used(usage)
 
