@@ -11,15 +11,18 @@ import math
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
+from asyncrun.short_help import ShortHelp
 from asyncrun.testing.chat import Chat, stream_events
 from asyncrun.testing.dialects import asked_dimensions, dialect_of, error_body, is_messages, refusal, shortened
 from asyncrun.testing.embeddings import EmbeddingLimits, embeddings_reply, tokens_of
 from asyncrun.testing.faults import Fault, SeenRequest
-from asyncrun.testing.loopback import LoopbackServer
+from asyncrun.testing.loopback import Listener, in_thread
 from asyncrun.testing.messages import limit_headers, message_events, messages_reply
 from asyncrun.testing.quota import Meters, Quota
 from asyncrun.testing.wire import EVENT_STREAM, read_request, write_reply
@@ -32,7 +35,7 @@ KEY_HEADERS = ("authorization", "api-key", "x-goog-api-key", "x-api-key")
 _Answer = tuple[int, bytes, Mapping[str, str]]
 
 
-class FakeServer(LoopbackServer):
+class FakeServer(metaclass=ShortHelp):
     """Answers requests for embeddings in every dialect, `POST .../chat/completions`, `POST .../messages` and `GET .../models`.
 
     Use it with `async with`, or from synchronous code with `in_thread`.
@@ -78,7 +81,7 @@ class FakeServer(LoopbackServer):
         tls: ssl.SSLContext | None = None,
         port: int = 0,
     ) -> None:
-        super().__init__(tls=tls, port=port)
+        self._listener = Listener(self._converse, tls, port)
         self.dimensions = dimensions
         self.key = key
         self.latency = latency
@@ -91,6 +94,7 @@ class FakeServer(LoopbackServer):
         self.chat = chat or Chat()
         self.batches = batches
         self.requests: list[SeenRequest] = []
+        self.connections = 0
         self.most_in_flight = 0
         self._in_flight = 0
         self._meters = Meters(quota or Quota())
@@ -100,13 +104,13 @@ class FakeServer(LoopbackServer):
     @property
     def base_url(self) -> str:
         """Return the address that an embedder is given."""
-        return f"{self.origin}/v1"
+        return f"{self._listener.origin}/v1"
 
     def vendor_url(self, vendor: str) -> str:
         """Return the address that an embedder or a chat model with `delivery: batch` is given, by the vendor whose words it speaks."""
         from asyncrun.testing.batch_servers.servers import BASE_PATHS
 
-        return self.origin + BASE_PATHS[vendor]
+        return self._listener.origin + BASE_PATHS[vendor]
 
     @property
     def sent_texts(self) -> list[str]:
@@ -123,8 +127,19 @@ class FakeServer(LoopbackServer):
         """Return how many texts each request had."""
         return [len(request.texts) for request in self.requests]
 
-    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer the requests of a connection, one after the other, until it ends."""
+    async def __aenter__(self) -> Self:
+        await self._listener.open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._listener.aclose()
+
+    def in_thread(self) -> AbstractContextManager[Self]:
+        """Serve from a thread with a loop of its own, for tests of the command line."""
+        return in_thread(self)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         while (request := await self._read(reader)) is not None:
             self.requests.append(request)
             self._in_flight += 1
@@ -173,7 +188,9 @@ class FakeServer(LoopbackServer):
         if fault.status is None and fault.body is None:
             if self.batches is not None:
                 key = given_key(request)
-                reply = self.batches.reply(request, key, self._answer_as_online, known=self.key in (None, key), origin=self.origin)
+                reply = self.batches.reply(
+                    request, key, self._answer_as_online, known=self.key in (None, key), origin=self._listener.origin
+                )
                 if reply is not None:
                     return reply
             if (throttle := self._over_quota(request)) is not None:
