@@ -29,21 +29,37 @@ async def ask(conversation: Conversation, asking: Asking[Any], context: JobConte
     }
     try:
         with context.manager.event(CBEventType.LLM, payload=started) as event, event.enclosing():
-            async with context.reserve(lambda: asking.expected(conversation.size)) as reservation:
-                completion = await asking.complete(conversation)
-                reservation.used(completion.usage)
-                if completion.error is not None:
-                    # The event and the reservation end as failed.
-                    raise completion.error
-                before = context.clock.monotonic()
-                if isinstance(completion.answer, Answer):
-                    with waiting("store", idle=False):
-                        await put_answer(context.ledger, asking.space, conversation.key, completion.answer, conversation.size)
-                completion = replace(completion, waits=completion.waits + Waits(write=context.clock.monotonic() - before))
-            event.on_end(payload=_described(completion))
+            if context.budget is None:
+                completion = await _asked(conversation, asking, context)
+            else:
+                async with context.reserve(lambda: asking.expected(conversation.size)) as reservation:
+                    completion = await _asked(conversation, asking, context)
+                    reservation.used(completion.usage)
+                    if completion.error is not None:
+                        # The reservation ends as failed.
+                        raise completion.error
+            if completion.error is not None:
+                # The event ends as failed.
+                raise completion.error
+            if context.manager.handlers:
+                event.on_end(payload=_described(completion))
     except AsyncrunError as error:
         return replace(completion, answer=None, error=error)
     return completion
+
+
+async def _asked(conversation: Conversation, asking: Asking[Any], context: JobContext) -> Completion:
+    completion = await asking.complete(conversation)
+    answer = completion.answer
+    if completion.error is not None or not isinstance(answer, Answer):
+        return completion
+    before = context.clock.monotonic()
+    try:
+        with waiting("store", idle=False):
+            await put_answer(context.ledger, asking.space, conversation.key, answer, conversation.size)
+    except AsyncrunError as error:
+        return replace(completion, answer=None, error=error)
+    return replace(completion, waits=completion.waits + Waits(write=context.clock.monotonic() - before))
 
 
 def _described(completion: Completion) -> dict[Any, object]:
