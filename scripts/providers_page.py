@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asyncrun.embedders.providers import PROVIDERS, Provider
+from asyncrun.llms.providers import CHAT_PROVIDERS, ChatProvider
+from asyncrun.llms.wire import SchemaForm
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "providers.md"
 HEAD = """\
-# Providers of embeddings
+# Providers
 
-Made by `scripts/providers_page.py` from `asyncrun/endpoints/vendors.py` and `asyncrun/embedders/providers.py`; limits are those of
-November 2026, and vendors change them. What the job file or an argument states goes before.
+Made by `scripts/providers_page.py` from `asyncrun/endpoints/vendors.py`, `asyncrun/embedders/providers.py` and
+`asyncrun/llms/providers.py`; limits are those of November 2026, and vendors change them. What the job file or an argument states goes
+before. Embeddings come first; [chat models](#chat-models) stand at the end.
 
 `provider: openai` with `base_url` asks any server that speaks OpenAI's dialect. `provider: local` needs no key and no network. A
 class of `asyncrun.embedders` belongs to each vendor: `CohereEmbedding`, `VoyageEmbedding`, `HerokuEmbedding`, `IsaacusEmbedding`,
@@ -44,6 +47,28 @@ that counts characters (tokens and cost then stay unknown); a usage far too smal
 ## Dialects
 
 """
+CHAT = """
+## Chat models
+
+Most speak OpenAI's `/chat/completions`, Anthropic its own `/v1/messages`: the system's words go beside the messages there, and an
+answer has at most 4,096 tokens unless `max_output_tokens` says another number, since a number is demanded. A name that a server
+refuses is left out or replaced by the other one, once, and the request is sent again.
+
+"""
+SCHEMAS = """
+### Schemas
+
+What a server is held to is told in the first of these forms; one that a server refuses is followed by the next, once for all
+requests. A schema whose answers are no objects is never told as `tool` or `object`. Whatever the form, an answer is checked here: a
+server may pass over what it does not know, and answer 200.
+
+"""
+FORMS = {
+    SchemaForm.SCHEMA: "`response_format` with `json_schema`, `strict` where the schema keeps the rules; Anthropic's `output_config`",
+    SchemaForm.TOOL: "a tool that has to be called, and takes the answer; Anthropic's where the schema breaks its rules",
+    SchemaForm.OBJECT: "`response_format` with `json_object`, and the schema in the system's words",
+    SchemaForm.WORDS: "the schema in the system's words alone",
+}
 DIALECTS = {
     "openai": "`input`, `model`; vectors under `data[].embedding`, in base64 where the server takes it",
     "cohere": "`texts`, `input_type`; vectors under `embeddings.float`",
@@ -97,6 +122,17 @@ def words(row: Provider) -> list[str]:
     ]
 
 
+def chats(row: ChatProvider) -> list[str]:
+    """Return the cells about a chat model's provider."""
+    vendor, terms = row.vendor, row.terms
+    where = [f"`{vendor.base_url}`"] if vendor.base_url else ["your own"]
+    where += [f"`${name}`" for name in vendor.addresses]
+    keys = " or ".join(f"`{name}`" for name in vendor.keys)
+    seed = f"`{terms.seed}`" if terms.seed else "–"
+    forms = ", ".join(f"`{form}`" for form in terms.schema)
+    return [f"`{vendor.name}`", " or ".join(where), keys or "–", f"`{row.path}`", f"`{terms.limits[0]}`", seed, forms]
+
+
 def render_page() -> str:
     """Return the page."""
     rows = list(PROVIDERS.values())
@@ -106,7 +142,10 @@ def render_page() -> str:
         ["provider", "kind of text in", "documents · queries", "dimensions in", "base64", "host is part of the space", ""], map(words, rows)
     )
     dialects = table(["dialect", "in short"], ([f"`{name}`", line] for name, line in DIALECTS.items()))
-    return f"{HEAD}{where}\n## How much\n\n{much}\n## Words\n\n{said}{TAIL}{dialects}"
+    titles = ["provider", "address", "key", "path", "most tokens of an answer in", "seed in", "forms of a schema"]
+    chat = table(titles, map(chats, CHAT_PROVIDERS.values()))
+    forms = table(["form", "in short"], ([f"`{form}`", line] for form, line in FORMS.items()))
+    return f"{HEAD}{where}\n## How much\n\n{much}\n## Words\n\n{said}{TAIL}{dialects}{CHAT}{chat}{SCHEMAS}{forms}"
 
 
 def main() -> int:

@@ -120,9 +120,10 @@ async def _check_endpoint(checked: _CheckedEndpoint, environ: Mapping[str, str],
         model.check()
         if isinstance(model, HttpChat):
             # An answer costs money; that the server lists its models says enough.
-            about = read_server_info(
-                (await model.endpoint.exchange(None, sibling_url(model.endpoint.url, "/chat/completions", "/models"))).document
-            )
+            path = CHAT_PROVIDERS[model.provider].path
+            ending = "/messages" if path.endswith("/messages") else "/chat/completions"
+            url = sibling_url(model.endpoint.url, ending, "/models")
+            about = read_server_info((await model.endpoint.exchange(None, url)).document)
         else:
             vector = await _embedded(model)
             checkup = replace(checkup, dimensions=len(vector), seconds=clock.monotonic() - started)

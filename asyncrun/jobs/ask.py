@@ -72,6 +72,7 @@ def _described(completion: Completion) -> dict[Any, object]:
             EventPayload.RESPONSE: answer.text,
             "ok": 1,
             "input_tokens": answer.input_tokens,
+            **{name: count for name in ("cached_tokens", "reasoning_tokens") if (count := getattr(answer, name))},
             "output_tokens": answer.output_tokens,
             "finish_reason": answer.finish_reason,
         }

@@ -5,13 +5,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
-from asyncrun.llms.interface import Completion, Llm, StreamingLlm
+from asyncrun.llms.interface import BatchLlm, Completion, Declined, Llm, StreamingLlm, StructuredLlm
 from asyncrun.records import Answer
 
 PROMPTS = [f"What is {number} and {number}? Answer in one word." for number in range(5)]
+
+
+SCHEMA = {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"], "additionalProperties": False}
 
 
 async def answered(llm: Llm, prompt: str) -> Completion:
@@ -68,6 +72,38 @@ class LlmContract:
         assert isinstance(completion.answer, Answer)
         assert "".join(pieces) == (completion.answer.text or "")
         assert completion.usage.requests >= 1
+
+    @pytest.mark.asyncio
+    async def test_tokens_that_were_thought_or_cached_are_a_part_of_the_others(self, llm: Llm) -> None:
+        answer = (await answered(llm, PROMPTS[0])).answer
+        assert isinstance(answer, Answer)
+        assert 0 <= answer.cached_tokens <= answer.input_tokens
+        assert 0 <= answer.reasoning_tokens <= answer.output_tokens
+
+    @pytest.mark.asyncio
+    async def test_a_schema_and_a_seed_are_taken_and_the_answer_is_a_text(self, llm: Llm) -> None:
+        if not isinstance(llm, StructuredLlm):
+            pytest.skip("it takes no schema")
+        assert all(isinstance(note, str) for note in llm.schema_notes(SCHEMA))
+        answer = (await llm.complete(llm.messages(PROMPTS[0]), schema=SCHEMA, seed=1)).answer
+        assert isinstance(answer, Answer)
+        assert answer.text or answer.finish_reason
+
+    def test_the_request_of_a_batch_is_json_and_the_same_each_time(self, llm: Llm) -> None:
+        if not isinstance(llm, BatchLlm):
+            pytest.skip("its requests cannot be written for a batch")
+        bodies = [llm.request_body(llm.messages(PROMPTS[0]), schema=SCHEMA, seed=1) for _ in range(2)]
+        assert bodies[0] == bodies[1] == json.loads(json.dumps(bodies[0]))
+        assert "stream" not in bodies[0]
+        assert llm.request_body(llm.messages(PROMPTS[1])) != llm.request_body(llm.messages(PROMPTS[0]))
+
+    @pytest.mark.parametrize("document", [None, [], {}, "", 7, {"error": {"message": "no"}}, {"error": "no"}], ids=str)
+    def test_what_is_no_reply_is_declined_and_raises_nothing(self, llm: Llm, document: object) -> None:
+        if not isinstance(llm, BatchLlm):
+            pytest.skip("its requests cannot be written for a batch")
+        completion = llm.read_reply(document)
+        assert isinstance(completion.answer, Declined)
+        assert completion.answer.reason
 
     @pytest.mark.asyncio
     async def test_many_ask_at_once_and_each_has_an_answer(self, llm: Llm) -> None:

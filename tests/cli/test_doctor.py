@@ -181,10 +181,13 @@ def test_a_server_that_says_nothing_of_itself_is_as_healthy(asyncrun: Command, w
     assert asyncrun("doctor").code == 0
 
 
-def test_a_chat_model_is_asked_for_its_list_alone(asyncrun: Command, server: FakeServer, tmp_path: Path, unused_url: str) -> None:
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_a_chat_model_is_asked_for_its_list_alone(
+    asyncrun: Command, server: FakeServer, tmp_path: Path, unused_url: str, provider: str
+) -> None:
     (tmp_path / "q.jsonl").write_text('{"id": "a", "text": "hello"}\n')
     for url, code in ((server.base_url, 0), (unused_url, 1)):
-        llm = {"provider": "openai", "model": "fake-embedding", "base_url": url}
+        llm = {"provider": provider, "model": "fake-embedding", "base_url": url}
         job = {
             "name": "q",
             "kind": "query",
@@ -198,7 +201,8 @@ def test_a_chat_model_is_asked_for_its_list_alone(asyncrun: Command, server: Fak
         (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [job, fill]}))
         answer = asyncrun("doctor")
         assert answer.code == code, answer.out
-        assert "llm openai/fake-embedding" in answer.out
+        assert f"llm {provider}/fake-embedding" in answer.out
+        assert ("it lists the model" in answer.out) == (code == 0)
     assert server.prompts == []
 
 

@@ -50,6 +50,8 @@ _CHAT = {
     "input_tokens": ("gen_ai.usage.input_tokens", "llm.token_count.prompt"),
     "output_tokens": ("gen_ai.usage.output_tokens", "llm.token_count.completion"),
     "tokens": ("llm.token_count.total",),
+    "cached_tokens": ("gen_ai.usage.cache_read.input_tokens", "llm.token_count.prompt_details.cache_read"),
+    "reasoning_tokens": ("llm.token_count.completion_details.reasoning",),
     "finish_reason": ("gen_ai.response.finish_reasons",),
     "max_tokens": ("gen_ai.request.max_tokens",),
 }
