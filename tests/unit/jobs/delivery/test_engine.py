@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from asyncrun.batches.interface import BatchState, BatchTerms
-from asyncrun.errors import BudgetError, EndpointError, QuotaError, TryLaterError
+from asyncrun.errors import BudgetError, EndpointError, OutageError, QuotaError, TryLaterError
+from asyncrun.jobfile.units import Deadline
+from asyncrun.jobs.delivery.work import Delivery
 from asyncrun.jobs.run_options import Retry, RunOptions
 from asyncrun.ledger.provider_batches import RecordState
 from asyncrun.records import text_key
@@ -282,3 +285,49 @@ def test_a_batch_at_another_address_is_named(tmp_path: Path) -> None:
         EndpointError, match=r"a batch of 2 requests is at api.example.com, and the model is asked at elsewhere.example.com"
     ):
         folder.run(TEXTS[:2])
+
+
+def test_at_the_deadline_what_waits_is_cancelled_and_the_rest_goes_the_ordinary_way(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, Provider(takes=1e6))
+    began = folder.provider.clock.now()
+    how = Delivery(folder.provider, folder.drawn, deadline=Deadline(seconds=7200.0))
+    assert folder.run(TEXTS[:3], delivery=how).left == TEXTS[:3]
+    assert folder.provider.cancelled == ["batch-0"]
+    assert folder.provider.worked_on == []
+    # Online they take a minute, and the provider has ten to cancel.
+    assert 5_400.0 < folder.provider.clock.now() - began < 7_200.0 - 60.0
+    assert [record.state for record in folder.records] == [RecordState.COLLECTED]
+
+
+def test_a_run_after_the_deadline_collects_what_is_ready_and_submits_nothing(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    how = Delivery(folder.provider, folder.drawn, deadline=Deadline(seconds=7200.0))
+    with pytest.raises(TryLaterError):
+        folder.run(TEXTS[:2], delivery=how, stop_after=30.0)
+    folder.provider.clock.jump_wall(10_000.0)
+    assert folder.run(TEXTS[:3], delivery=how).left == ["text 2"]
+    assert len(folder.provider.batches_there) == 1
+
+
+def test_words_of_a_provider_that_nobody_has_documented_are_waited_through(tmp_path: Path) -> None:
+    class Strange(Provider):
+        def _told(self, name: str, *, listed: bool = False):  # type: ignore[no-untyped-def]
+            told = super()._told(name, listed=listed)
+            return told if told.state.over else replace(told, state=BatchState.UNKNOWN, word="rebalancing")
+
+    assert Folder(tmp_path, Strange()).run(TEXTS[:3]).left == []
+
+
+def test_a_provider_that_is_away_for_a_while_is_asked_again(tmp_path: Path) -> None:
+    class Away(Provider):
+        failed = 0
+
+        async def get(self, batch_id, created=None):  # type: ignore[no-untyped-def]
+            self.failed += 1
+            if self.failed <= 3:
+                raise OutageError("api.example.com does not answer")
+            return await super().get(batch_id, created)
+
+    folder = Folder(tmp_path, Away())
+    assert folder.run(TEXTS[:3]).left == []
+    assert len([sentence for sentence in folder.said.sentences if "are asked for again" in sentence]) == 1
