@@ -89,6 +89,16 @@ def test_the_same_words_under_several_ids_are_asked_once(asyncrun: Command, serv
     assert len({row["answer"] for row in rows(tmp_path)}) == 1
 
 
+def test_what_another_job_is_asking_is_waited_for_and_not_asked_again(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    server.latency = 0.02
+    write_jobs(tmp_path, server)
+    file = json.loads((tmp_path / "jobs.yaml").read_text())
+    [job] = file["jobs"]
+    (tmp_path / "jobs.yaml").write_text(json.dumps({**file, "jobs": [job, {**job, "name": "other", "output": "other.jsonl"}]}))
+    assert (asyncrun("run").code, len(server.prompts)) == (0, 6)
+    assert (tmp_path / "other.jsonl").read_bytes() == (tmp_path / "rows.jsonl").read_bytes()
+
+
 def test_messages_with_examples_are_sent_in_their_order(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
     messages = [
         {"role": "user", "content": "Note."},
@@ -305,7 +315,7 @@ def test_the_trace_tells_of_every_answer_in_the_words_of_gen_ai(asyncrun: Comman
         ({"embedder": "local"}, "embeds nothing"),
         ({"messages": [{"role": "user", "content": "{text}"}]}, "one thing"),
         ({"schema": {"type": "nonsense"}}, "schema"),
-        ({"schema": "missing.json"}, "missing.json"),
+        ({"schema": "missing.json"}, "no such file"),
     ],
     ids=str,
 )
