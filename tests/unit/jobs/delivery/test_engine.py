@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from asyncrun.batches.interface import BatchState, BatchTerms
-from asyncrun.errors import BudgetError, EndpointError, OutageError, QuotaError, TryLaterError
+from asyncrun.batches.interface import BatchTerms
+from asyncrun.errors import BudgetError, TryLaterError
 from asyncrun.jobfile.units import Deadline
 from asyncrun.jobs.delivery.work import Delivery
 from asyncrun.jobs.run_options import Retry, RunOptions
@@ -16,7 +15,7 @@ from asyncrun.ledger.provider_batches import RecordState
 from asyncrun.records import text_key
 from asyncrun.results import BatchUse
 from tests.depth import DEEP
-from tests.unit.jobs.delivery.provider import Batch, Folder, KilledError, Provider
+from tests.unit.jobs.delivery.provider import Folder, KilledError, Provider
 
 TEXTS = [f"text {number}" for number in range(10)]
 
@@ -149,80 +148,6 @@ def test_where_nothing_was_accepted_all_is_asked_again_by_the_next_run(tmp_path:
     assert folder.run(TEXTS[:2]).left == []
 
 
-def test_a_batch_that_the_provider_does_not_know_is_not_submitted_again_in_silence(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-    with pytest.raises(TryLaterError):
-        folder.run(TEXTS[:2], stop_after=30.0)
-    folder.provider.forgets = True
-    with pytest.raises(EndpointError, match="does not know the batch batch-0 of 2 requests") as ended:
-        folder.run(TEXTS[:2])
-    assert "key" in ended.value.hint
-    assert folder.records[0].tag in ended.value.hint
-    assert len(folder.provider.batches_there) == 1
-
-
-def test_a_batch_that_is_not_kept_any_more_is_submitted_again_and_that_is_said(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-    with pytest.raises(TryLaterError):
-        folder.run(TEXTS[:2], stop_after=30.0)
-    folder.provider.clock.jump_wall(40 * 86_400.0)
-    del folder.provider.batches_there["batch-0"]
-    folder.provider.batches_there["other"] = Batch("other", [], 0.0)
-    told = folder.provider._told
-
-    def forgetful(name: str, *, listed: bool = False):  # type: ignore[no-untyped-def]
-        return None if name == "batch-0" else told(name, listed=listed)
-
-    folder.provider._told = forgetful  # type: ignore[method-assign]
-    assert folder.run(TEXTS[:2]).left == []
-    assert any("has not kept the batch batch-0" in sentence for sentence in folder.said.sentences)
-
-
-def test_a_batch_that_waits_for_room_is_submitted_once_there_is_some(tmp_path: Path) -> None:
-    folder = Folder(tmp_path, Provider(full=2))
-    assert folder.run(TEXTS).left == []
-    assert len(folder.provider.uploads) == 3
-
-
-def test_a_batch_that_is_too_large_for_the_queue_is_halved(tmp_path: Path) -> None:
-    class Small(Provider):
-        def _told(self, name: str, *, listed: bool = False):  # type: ignore[no-untyped-def]
-            batch = self.batches_there[name]
-            if len(batch.requests) > 2:
-                batch.state, batch.full, batch.message = BatchState.FAILED, True, "enqueued token limit reached"
-                self.worked_on = [text for text in self.worked_on if text not in {line.body["text"] for line in batch.requests}]
-            return super()._told(name, listed=listed)
-
-    folder = Folder(tmp_path, Small())
-    assert folder.run(TEXTS[:4]).left == []
-    assert [len(batch.requests) for batch in folder.provider.batches_there.values()] == [4, 2, 2]
-    assert sorted(folder.provider.worked_on) == TEXTS[:4]
-
-
-def test_one_request_that_is_too_large_for_the_queue_ends_the_run(tmp_path: Path) -> None:
-    class Closed(Provider):
-        def _told(self, name: str, *, listed: bool = False):  # type: ignore[no-untyped-def]
-            batch = self.batches_there[name]
-            batch.state, batch.full, batch.message = BatchState.FAILED, True, "enqueued token limit reached"
-            return super()._told(name, listed=listed)
-
-    with pytest.raises(QuotaError, match="enqueued token limit reached"):
-        Folder(tmp_path, Closed()).run(TEXTS[:1])
-
-
-def test_a_batch_that_is_refused_for_good_ends_the_run_with_the_providers_words(tmp_path: Path) -> None:
-    class Refusing(Provider):
-        def _told(self, name: str, *, listed: bool = False):  # type: ignore[no-untyped-def]
-            batch = self.batches_there[name]
-            batch.state, batch.message = BatchState.FAILED, "model_not_found"
-            return super()._told(name, listed=listed)
-
-    folder = Folder(tmp_path, Refusing())
-    with pytest.raises(EndpointError, match="refuses the batch batch-0 of 2 requests: model_not_found"):
-        folder.run(TEXTS[:2])
-    assert folder.records[0].state is RecordState.GIVEN_UP
-
-
 def test_a_ledger_on_another_machine_collects_the_same_batch(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
@@ -276,17 +201,6 @@ def test_a_kill_leaves_what_was_reserved(tmp_path: Path) -> None:
     assert len(folder.kept) == 4
 
 
-def test_a_batch_at_another_address_is_named(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-    with pytest.raises(TryLaterError):
-        folder.run(TEXTS[:2], stop_after=30.0)
-    folder.provider.host = "elsewhere.example.com"
-    with pytest.raises(
-        EndpointError, match=r"a batch of 2 requests is at api.example.com, and the model is asked at elsewhere.example.com"
-    ):
-        folder.run(TEXTS[:2])
-
-
 def test_at_the_deadline_what_waits_is_cancelled_and_the_rest_goes_the_ordinary_way(tmp_path: Path) -> None:
     folder = Folder(tmp_path, Provider(takes=1e6))
     began = folder.provider.clock.now()
@@ -307,27 +221,3 @@ def test_a_run_after_the_deadline_collects_what_is_ready_and_submits_nothing(tmp
     folder.provider.clock.jump_wall(10_000.0)
     assert folder.run(TEXTS[:3], delivery=how).left == ["text 2"]
     assert len(folder.provider.batches_there) == 1
-
-
-def test_words_of_a_provider_that_nobody_has_documented_are_waited_through(tmp_path: Path) -> None:
-    class Strange(Provider):
-        def _told(self, name: str, *, listed: bool = False):  # type: ignore[no-untyped-def]
-            told = super()._told(name, listed=listed)
-            return told if told.state.over else replace(told, state=BatchState.UNKNOWN, word="rebalancing")
-
-    assert Folder(tmp_path, Strange()).run(TEXTS[:3]).left == []
-
-
-def test_a_provider_that_is_away_for_a_while_is_asked_again(tmp_path: Path) -> None:
-    class Away(Provider):
-        failed = 0
-
-        async def get(self, batch_id, created=None):  # type: ignore[no-untyped-def]
-            self.failed += 1
-            if self.failed <= 3:
-                raise OutageError("api.example.com does not answer")
-            return await super().get(batch_id, created)
-
-    folder = Folder(tmp_path, Away())
-    assert folder.run(TEXTS[:3]).left == []
-    assert len([sentence for sentence in folder.said.sentences if "are asked for again" in sentence]) == 1
