@@ -116,7 +116,7 @@ def test_one_embedding_span_under_both_conventions(runs: list[RunRecord], maker)
 
 def test_one_chat_span_under_both_conventions(runs: list[RunRecord], maker) -> None:
     spoken = {"model_name": "gpt", "provider": "openai", "tokens": 9, "input_tokens": 7, "output_tokens": 2, "finish_reason": "stop"}
-    maker.add("llm", 0, 1, max_tokens=50, response_model="gpt-2026-10", **spoken)
+    maker.add("llm", 0, 1, max_tokens=50, response_model="gpt-2026-10", cached_tokens=5, reasoning_tokens=1, **spoken)
     _, span = spans_of(otlp_document(runs[0], maker.spans, NOW))
     assert (span["name"], span["kind"]) == ("chat gpt", 3)
     assert attributes_of(span) == {
@@ -132,6 +132,9 @@ def test_one_chat_span_under_both_conventions(runs: list[RunRecord], maker) -> N
         "gen_ai.usage.input_tokens": "7",
         "gen_ai.usage.output_tokens": "2",
         "llm.token_count.prompt": "7",
+        "gen_ai.usage.cache_read.input_tokens": "5",
+        "llm.token_count.prompt_details.cache_read": "5",
+        "llm.token_count.completion_details.reasoning": "1",
         "llm.token_count.completion": "2",
         "llm.token_count.total": "9",
         "gen_ai.response.finish_reasons": {"values": [{"stringValue": "stop"}]},
