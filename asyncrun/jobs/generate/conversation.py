@@ -125,6 +125,15 @@ class Generating:
         return self.llm if isinstance(self.llm, StructuredLlm) else None
 
     @property
+    def schema_notes(self) -> tuple[str, ...]:
+        """Return what is to be said of a schema that the provider does not hold its answers to, as far as is known."""
+        if self._structured is None or self.schema_document is None:
+            return ()
+        notes = self._structured.schema_notes(self.schema_document)
+        more = f", and {len(notes) - 1} more" if len(notes) > 1 else ""
+        return tuple(f"answers may break the schema, and are then asked for again: {note}{more}" for note in notes[:1])
+
+    @property
     def likely_answer(self) -> int:
         """Return how many tokens an answer is expected to have."""
         likely = LIKELY_ANSWER if self.seen_answer is None else self.seen_answer

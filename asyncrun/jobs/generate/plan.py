@@ -48,7 +48,7 @@ def plan_answers(run: GenerateRun) -> JobPlan:
         exact=not requests,
     )
     guess = (f"tokens are an estimate: {generating.rate.basis}; {generating.basis}",) if requests else ()
-    return replace(plan, notes=(*input_notes(run.source), *run.changes(new), *guess))
+    return replace(plan, notes=(*input_notes(run.source), *run.changes(new), *guess, *(generating.schema_notes if requests else ())))
 
 
 def _missing(run: GenerateRun, found: Survey) -> Iterator[tuple[list[Conversation], bool]]:

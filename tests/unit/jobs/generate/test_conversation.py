@@ -98,3 +98,11 @@ def test_without_a_schema_a_text_that_was_cut_off_is_a_row_that_says_so() -> Non
         "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
         "metadata": {"lang": "en"},
     }
+
+
+def test_what_a_provider_does_not_hold_its_answers_to_is_said_before_it_is_asked():
+    [note] = generating().schema_notes
+    assert "`additionalProperties: false`" in note
+    closed = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+    assert generating(schema=parse_schema(closed)).schema_notes == ()
+    assert generating(schema=None).schema_notes == ()
