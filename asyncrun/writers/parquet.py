@@ -50,8 +50,8 @@ class ParquetWriter:
     """Writes rows into a Parquet file, 4096 rows a group, Zstandard.
 
     `embedding` is a list of float32, `hits` a list of structs, `id`, `text`, `query` and `answer` are strings, and so are the columns of a
-    store's chunks, beside whole numbers (`start`, ...); every other column is a string with JSON in it. The schema depends on the columns
-    alone, not on the values: `columns`, or those of the first row.
+    store's chunks, beside whole numbers (`start`, ...); every other column is a string with JSON in it, and so is an `answer` that is no
+    text. The schema depends on the columns alone, not on the values: `columns`, or those of the first row.
     Nothing of the moment is written, so the same rows give the same bytes. For the file itself see `AtomicFile`.
     """
 
@@ -131,6 +131,8 @@ def _value(name: str, value: Any) -> Any:
         return value
     if name == "hits":
         return [{**hit, "metadata": _json(hit.get("metadata"))} for hit in value]
+    if name == "answer" and not isinstance(value, str):
+        return _json(value)  # One that keeps a schema.
     return value if name in _TYPES else _json(value)
 
 
