@@ -13,7 +13,7 @@ from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import BudgetError, EndpointError, OutageError, QuotaError, RepliesGoneError, ThrottledError, TryLaterError
 from asyncrun.jobs.delivery.collection import CollectedReplies, collect
 from asyncrun.jobs.delivery.cutting import RequestStream, cut_batch
-from asyncrun.jobs.delivery.submission import AGAIN, REFUSED, Held, Submission, Waiting
+from asyncrun.jobs.delivery.submission import AGAIN, REFUSED, HeldBatch, Submission, Waiting
 from asyncrun.jobs.delivery.words import how_far, left_over, still_there
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.ledger.job_records import Amount
@@ -60,7 +60,7 @@ class Round:
     online: bool
     stack: AsyncExitStack
     waits: dict[str, Waiting] = field(default_factory=dict)
-    held: list[Held] = field(default_factory=list)
+    held: list[HeldBatch] = field(default_factory=list)
     unwanted: set[str] = field(default_factory=set)
     ended: BudgetError | None = None
     _outages: int = 0
@@ -72,7 +72,7 @@ class Round:
         there = [*(each.record for each in self.waits.values()), *(each.record for each in self.held)]
         return sorted(there, key=lambda record: record.created)
 
-    def take(self, what: Waiting | Held) -> None:
+    def take(self, what: Waiting | HeldBatch) -> None:
         """Add a batch that was submitted, or is held."""
         if isinstance(what, Waiting):
             self.waits[what.record.tag] = what

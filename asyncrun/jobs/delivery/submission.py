@@ -36,7 +36,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldBatch:
     """A batch that is handed over and that its provider does not take yet: too much waits there.
 
     `batch` has its requests, if they are known.
@@ -58,7 +58,7 @@ class Submission:
     pace: Pace
     taken: set[str]
 
-    async def submit(self, batch: CutBatch) -> Waiting | Held:
+    async def submit(self, batch: CutBatch) -> Waiting | HeldBatch:
         """Submit a batch.
 
         Raises BudgetError before anything is sent, EndpointError for one that is refused, and what the endpoint raises.
@@ -92,7 +92,7 @@ class Submission:
         record = await self._put(record, state=RecordState.UPLOADED, file=file)
         return await self.create(record, batch)
 
-    async def recover(self, record: BatchRecord) -> Waiting | Held | BatchRecord:
+    async def recover(self, record: BatchRecord) -> Waiting | HeldBatch | BatchRecord:
         """Find out what has become of a batch that a run has left; one that is not at its provider is given up, and returned so."""
         if record.state is RecordState.INTENDED:
             return await self.give_up(record)
@@ -114,14 +114,14 @@ class Submission:
             await self.context.budget.give_back(Amount(record.tokens, record.cost), taken_here=record.tag in self.taken)
         return await self._put(record, state=RecordState.GIVEN_UP)
 
-    async def create(self, record: BatchRecord, batch: CutBatch | None) -> Waiting | Held:
+    async def create(self, record: BatchRecord, batch: CutBatch | None) -> Waiting | HeldBatch:
         """Ask for a batch that is handed over. Raises as `submit` does."""
         for time in range(TIMES_ASKED):
             requests = await asyncio.to_thread(self._one_like_them, record.tag) if batch is None else batch.requests(record.tag)
             made = await self.endpoint.create(requests, record.file, record.tag)
             if isinstance(made, Refusal):
                 if made.full:
-                    return Held(record, batch, made.message)
+                    return HeldBatch(record, batch, made.message)
                 await self.give_up(record)
                 raise EndpointError(f"{self.endpoint.host} refuses a batch of {record.requests:,} requests: {made.message}", hint=REFUSED)
             if made is None:
