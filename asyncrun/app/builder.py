@@ -302,7 +302,7 @@ class JobBuilder:
                 if identity not in self._batch_endpoints:
                     self._batch_endpoints[identity] = self.models.batch_endpoint(model)
             deadline = setting_of(job, "deadline")
-            return Delivery(self._batch_endpoints[identity], self.models.limits.rng, setting_of(job, "stragglers"), deadline)
+            return Delivery(self._batch_endpoints[identity], self.models.limits.rng, setting_of(job, "stragglers") == "online", deadline)
 
         return opened
 

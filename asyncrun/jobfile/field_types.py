@@ -188,7 +188,7 @@ DeadlineField: TypeAlias = Annotated[
     _unit(units.parse_deadline, units.DEADLINES),
     Written({"type": "number", "exclusiveMinimum": 0}, units.DEADLINES, r"^[0-9.]+ *(ms|s|m|h|d)?$|^[0-9]{1,2}:[0-9]{2}$"),
 ]
-Delivery: TypeAlias = Literal["online", "batch"]
+DeliveryField: TypeAlias = Literal["online", "batch"]
 Size: TypeAlias = Annotated[
     int,
     _unit(units.parse_size, units.SIZES),

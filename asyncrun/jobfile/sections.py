@@ -10,7 +10,7 @@ from asyncrun.aio.retry import RetryPolicy
 from asyncrun.jobfile.field_types import (
     Accepts,
     Count,
-    Delivery,
+    DeliveryField,
     Duration,
     FilePath,
     Flag,
@@ -104,7 +104,7 @@ class ModelConfig(Model):
     options: dict[str, Any] = Field(default_factory=dict)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
     retry: RetryConfig = Field(default_factory=RetryConfig)
-    delivery: Delivery = "online"
+    delivery: DeliveryField = "online"
     timeout: Duration = 60.0
     http2: Flag = False
     headers: Headers = Field(default_factory=dict)

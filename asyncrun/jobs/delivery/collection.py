@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from asyncrun.batches.interface import BatchEndpoint, BatchReply
-from asyncrun.jobs.delivery.submission import Waiting
+from asyncrun.jobs.delivery.submission import WaitingBatch
 from asyncrun.jobs.delivery.work import BatchWork, WorkReply
 from asyncrun.ledger.provider_batches import BatchFailure, BatchRecord, RecordState
 from asyncrun.usage import Usage
@@ -86,7 +86,7 @@ class CollectedReplies:
         return number if number < self.record.requests and str(number) == digits else None
 
 
-async def collect(waiting: Waiting, work: BatchWork, endpoint: BatchEndpoint, used: Callable[[Usage], object]) -> CollectedReplies:
+async def collect(waiting: WaitingBatch, work: BatchWork, endpoint: BatchEndpoint, used: Callable[[Usage], object]) -> CollectedReplies:
     """Return what a batch that is over has answered, when it is durable.
 
     Raises RepliesGoneError, and what the endpoint and the ledger raise.

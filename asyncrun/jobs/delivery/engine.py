@@ -17,7 +17,7 @@ from asyncrun.errors import TryLaterError
 from asyncrun.jobs.delivery.cutting import AT_ONCE, RequestStream, most_requests
 from asyncrun.jobs.delivery.deadline import Step, choose, due_at
 from asyncrun.jobs.delivery.pace import pace_of
-from asyncrun.jobs.delivery.rounds import Progressed, Round
+from asyncrun.jobs.delivery.rounds import BatchTally, Round
 from asyncrun.jobs.delivery.standing import MOST_BATCHES, PendingKeys, find_standing
 from asyncrun.jobs.delivery.submission import Submission
 from asyncrun.jobs.delivery.work import BatchWork, Delivery, WorkRequest
@@ -43,7 +43,7 @@ async def deliver(work: BatchWork, delivery: Delivery, counters: JobCounters) ->
         while await engine.round():
             pass
     finally:
-        counters.delivery = engine.progressed.use
+        counters.delivery = engine.tally.use
 
 
 @dataclass(slots=True, eq=False)
@@ -53,15 +53,15 @@ class Engine:
     work: BatchWork
     delivery: Delivery
     counters: JobCounters
-    progressed: Progressed = field(init=False)
+    tally: BatchTally = field(init=False)
     submission: Submission = field(init=False)
     _count: int = 0
     _expected: Amount = field(default_factory=Amount)
 
     def __post_init__(self) -> None:
         endpoint = self.delivery.endpoint
-        self.progressed = Progressed(most_requests(endpoint.terms, self.work.purpose))
-        self.submission = Submission(self.work, endpoint, self.counters.context, self.delivery.rng, pace_of(endpoint), set())
+        self.tally = BatchTally(most_requests(endpoint.terms, self.work.purpose))
+        self.submission = Submission(self.work, endpoint, self.counters.context, self.delivery.rng, pace_of(endpoint))
 
     async def round(self) -> bool:
         """Do one round; returns whether there may be another one."""
@@ -71,7 +71,7 @@ class Engine:
             leased = await stack.enter_async_context(context.leases.take_texts(self.work.space.fingerprint, keys))
             pending = await asyncio.to_thread(PendingKeys, keys)
             free = leased.mine & ~await asyncio.to_thread(self.work.finished, keys)
-            current = Round(self.submission, self.counters, self.progressed, self.delivery.stragglers == "online", stack)
+            current = Round(self.submission, self.counters, self.tally, self.delivery.online_stragglers, stack)
             for record, wanted in await self._open(pending, free, stack):
                 current.unwanted |= set() if wanted else {record.tag}
                 if not isinstance(found := await self.submission.recover(record), BatchRecord):
@@ -82,13 +82,13 @@ class Engine:
             try:
                 return await self._run(current, RequestStream(compress(spool, send.tobytes())), begun)
             finally:
-                self.progressed.waiting = sum(record.requests for record in current.records)
+                self.tally.waiting = sum(record.requests for record in current.records)
 
     async def _run(self, current: Round, stream: RequestStream, begun: float) -> bool:
         """Run a round to its end; returns whether there may be another one."""
         clock, terms, more = self.counters.context.clock, self.delivery.endpoint.terms, True
         due = None if self.delivery.deadline is None else due_at(self.delivery.deadline, begun)
-        pauses, before = current.submission.pace.pauses(), (self.progressed.batches, self.progressed.ended)
+        pauses, before = current.submission.pace.pauses(), (self.tally.batches, self.tally.ended)
         while True:
             await current.look()
             current.leave_unwanted()
@@ -106,7 +106,7 @@ class Engine:
             await current.pause(pause if choice.until is None else min(pause, max(choice.until - clock.now(), 0.0)))
         if current.ended is not None:
             raise current.ended
-        return before != (self.progressed.batches, self.progressed.ended)
+        return before != (self.tally.batches, self.tally.ended)
 
     def _fill(self, spool: Spool[WorkRequest]) -> bytes:
         """Put what is not finished into a spool; returns its keys. Blocks."""
@@ -148,7 +148,7 @@ class Engine:
             for record in provider_batches(context.ledger, self.work.space.fingerprint)
             if (record.job, record.generation) == (context.job_id, context.generation.number) and self._counts(record)
         ]
-        most = 1 if self.delivery.stragglers == "online" else MOST_BATCHES
+        most = 1 if self.delivery.online_stragglers else MOST_BATCHES
         standing = find_standing(pending, free, waiting, [record for record in own if record.state is RecordState.COLLECTED], most)
         self.work.fail(standing.failed)
         begun = (record.created for record in own if pending.mask(record.keys).any())
@@ -159,6 +159,6 @@ class Engine:
 
         A retry asks all that it has chosen again. A batch of which nothing was accepted may have been the provider's fault.
         """
-        if record.tag in self.progressed.collected or record.state.open:
+        if record.tag in self.tally.collected or record.state.open:
             return True
         return self.counters.context.options.retry is None and len(record.failures) < record.requests

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from asyncrun.batches.interface import BatchTerms
-from asyncrun.humanize import counted, dollars, duration, local_time
+from asyncrun.humanize import dollars, duration, local_time
 from asyncrun.jobs.delivery.deadline import Step, choose
+from asyncrun.jobs.delivery.words import batches_of
 from asyncrun.ledger.provider_batches import BatchRecord
 from asyncrun.results import JobPlan
 from asyncrun.usage import DeliveryOffer
@@ -92,7 +93,5 @@ def _notes(plan: JobPlan, delivery: PlannedDelivery, until: float | None, now: f
     elif delivery.online_stragglers and plan.requests:
         yield "what a batch leaves is sent online, at the full price"
     if delivery.waiting:
-        requests = sum(record.requests for record in delivery.waiting)
         since = local_time(min(record.created for record in delivery.waiting), now)
-        what = f"{counted(len(delivery.waiting), 'batch')} of {counted(requests, 'request')}"
-        yield f"{what} at {delivery.provider} since {since}: collected, and not sent again"
+        yield f"{batches_of(delivery.waiting)} at {delivery.provider} since {since}: collected, and not sent again"

@@ -13,7 +13,7 @@ from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import BudgetError, EndpointError, OutageError, QuotaError, RepliesGoneError, ThrottledError, TryLaterError
 from asyncrun.jobs.delivery.collection import CollectedReplies, collect
 from asyncrun.jobs.delivery.cutting import RequestStream, cut_batch
-from asyncrun.jobs.delivery.submission import AGAIN, REFUSED, HeldBatch, Submission, Waiting
+from asyncrun.jobs.delivery.submission import AGAIN, REFUSED, HeldBatch, Submission, WaitingBatch
 from asyncrun.jobs.delivery.words import how_far, left_over, still_there
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.ledger.job_records import Amount
@@ -27,7 +27,7 @@ FILLED = 0.95
 
 
 @dataclass(slots=True, eq=False)
-class Progressed:
+class BatchTally:
     """What this run knows of batches, over all its rounds.
 
     `most` is how many requests go into one; `collected` are the tags of those that this run has collected, with how many good replies
@@ -56,10 +56,10 @@ class Round:
 
     submission: Submission
     counters: JobCounters
-    run: Progressed
-    online: bool
+    tally: BatchTally
+    online_stragglers: bool
     stack: AsyncExitStack
-    waits: dict[str, Waiting] = field(default_factory=dict)
+    waits: dict[str, WaitingBatch] = field(default_factory=dict)
     held: list[HeldBatch] = field(default_factory=list)
     unwanted: set[str] = field(default_factory=set)
     ended: BudgetError | None = None
@@ -72,9 +72,9 @@ class Round:
         there = [*(each.record for each in self.waits.values()), *(each.record for each in self.held)]
         return sorted(there, key=lambda record: record.created)
 
-    def take(self, what: Waiting | HeldBatch) -> None:
+    def take(self, what: WaitingBatch | HeldBatch) -> None:
         """Add a batch that was submitted, or is held."""
-        if isinstance(what, Waiting):
+        if isinstance(what, WaitingBatch):
             self.waits[what.record.tag] = what
         else:
             self.held.append(what)
@@ -97,12 +97,12 @@ class Round:
                 gone = await self.submission.unknown(each.record)
                 self.counters.say([f"{gone.host} has not kept the batch {gone.batch}: its rows are sent again"])
                 del self.waits[tag]
-                self.run.ended += 1
+                self.tally.ended += 1
                 continue
             self.waits[tag] = now = replace(each, told=told)
             if told.state.over:
                 del self.waits[tag]
-                self.run.ended += 1
+                self.tally.ended += 1
                 await self._over(now)
 
     def leave_unwanted(self) -> None:
@@ -122,7 +122,7 @@ class Round:
             left = None if context.budget is None else context.budget.left()
             size, price = int(terms.size * FILLED), terms.price
             left = None if left is None else Amount(left.tokens, left.cost / price)
-            batch = await asyncio.to_thread(cut_batch, stream, context.ledger.folder, self.run.most, size, left)
+            batch = await asyncio.to_thread(cut_batch, stream, context.ledger.folder, self.tally.most, size, left)
             self.stack.push_async_callback(asyncio.to_thread, batch.close)
             if not len(batch):
                 return False
@@ -131,7 +131,7 @@ class Round:
                     self.take(await self.submission.submit(batch))
             except BudgetError as error:
                 self.ended = error
-            self.run.batches += 1
+            self.tally.batches += 1
             if not self.held:
                 await asyncio.to_thread(batch.close)
         return bool(self.held)
@@ -169,7 +169,7 @@ class Round:
         words = still_there(self.records, self.submission.endpoint.host, context.clock.now(), reason)
         return TryLaterError(words, hint="They stay there. Run the same command again, as cron does: what is ready is collected.")
 
-    async def _over(self, each: Waiting) -> None:
+    async def _over(self, each: WaitingBatch) -> None:
         record, told = each.record, each.told
         if told.state is BatchState.FAILED and not told.has_replies:
             await self._refused(each)
@@ -183,13 +183,13 @@ class Round:
         done = collection.collected()
         await put_provider_batch(self.counters.context.ledger, done)
         await self._settle(collection)
-        self.run.collected.add(record.tag)
+        self.tally.collected.add(record.tag)
         if collection.strangers:
             self.counters.say([f"{record.host} has answered {collection.strangers:,} requests that are not of its batch {record.batch}"])
         if left := record.requests - collection.done - len(done.failures):
-            self.counters.say([left_over(record, told, left, online=self.online)])
+            self.counters.say([left_over(record, told, left, online=self.online_stragglers)])
 
-    async def _collect(self, each: Waiting) -> CollectedReplies:
+    async def _collect(self, each: WaitingBatch) -> CollectedReplies:
         context, work = self.counters.context, self.submission.work
         kind = CBEventType.EMBEDDING if work.purpose == "embeddings" else CBEventType.LLM
         about = {
@@ -203,12 +203,12 @@ class Round:
         with context.manager.event(kind, payload=about) as event, event.enclosing():
             collection = await collect(each, work, self.submission.endpoint, self.counters.use)
             usage, failed = collection.usage, len(collection.collected().failures)
-            self.run.rows += collection.done
+            self.tally.rows += collection.done
             counts = {"ok": collection.done, "failed": failed, "tokens": usage.tokens}
             event.on_end(payload={**counts, "requests": usage.requests, "retries": 0})
         return collection
 
-    async def _refused(self, each: Waiting) -> None:
+    async def _refused(self, each: WaitingBatch) -> None:
         record, told = each.record, each.told
         await self.submission.give_up(record)
         words = f"{record.host} refuses the batch {record.batch} of {record.requests:,} requests: {told.message or told.word}"
@@ -218,7 +218,7 @@ class Round:
             # Nothing of ours was in its way: it is too large by itself.
             if record.requests == 1:
                 raise QuotaError(words, hint=AGAIN)
-            self.run.most = max(record.requests // 2, 1)
+            self.tally.most = max(record.requests // 2, 1)
         self.counters.say([f"{words}; it is submitted again once there is room"])
 
     async def _settle(self, collection: CollectedReplies) -> None:

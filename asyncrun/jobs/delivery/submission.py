@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import string
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from asyncrun.batches.interface import TAG_LENGTH, BatchEndpoint, BatchRequest, BatchState, ProviderBatch, Refusal
@@ -24,10 +24,19 @@ CLOCKS_APART = 900.0
 """Seconds by which a provider's clock may be behind this machine's."""
 TIMES_ASKED = 3
 """How often a batch is asked for whose replies get lost."""
+LIKELY_KEPT = 29 * 86_400.0
+"""Seconds for which replies are kept of which the provider says nothing: what the shortest of the others says."""
+REFUSED = "Correct what it says, or take `delivery: batch` away; what is finished is kept."
+ELSEWHERE = "Put its base_url back, or give the batch up with `asyncrun batches cancel {tag}`: its rows are submitted again then."
+AGAIN = "Run the same command again: the batch is looked for before it is submitted again."
+UNKNOWN = (
+    "Set the key that it was submitted with, and run the same command again."
+    " Or give it up with `asyncrun batches cancel {tag}`: its rows are submitted again then."
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingBatch:
     """A batch that is at its provider, as the ledger knows it and as the provider last told; since when it is there, in our seconds."""
 
     record: BatchRecord
@@ -56,9 +65,9 @@ class Submission:
     context: JobContext
     rng: Random
     pace: Pace
-    taken: set[str]
+    taken: set[str] = field(default_factory=set)
 
-    async def submit(self, batch: CutBatch) -> Waiting | HeldBatch:
+    async def submit(self, batch: CutBatch) -> WaitingBatch | HeldBatch:
         """Submit a batch.
 
         Raises BudgetError before anything is sent, EndpointError for one that is refused, and what the endpoint raises.
@@ -92,7 +101,7 @@ class Submission:
         record = await self._put(record, state=RecordState.UPLOADED, file=file)
         return await self.create(record, batch)
 
-    async def recover(self, record: BatchRecord) -> Waiting | HeldBatch | BatchRecord:
+    async def recover(self, record: BatchRecord) -> WaitingBatch | HeldBatch | BatchRecord:
         """Find out what has become of a batch that a run has left; one that is not at its provider is given up, and returned so."""
         if record.state is RecordState.INTENDED:
             return await self.give_up(record)
@@ -106,7 +115,7 @@ class Submission:
             if found is not None:
                 return await self._submitted(record, found)
             return await self.give_up(record) if record.file is None else await self.create(record, None)
-        return Waiting(record, ProviderBatch(str(record.batch), record.tag, BatchState.UNKNOWN, ""), record.created)
+        return WaitingBatch(record, ProviderBatch(str(record.batch), record.tag, BatchState.UNKNOWN, ""), record.created)
 
     async def give_up(self, record: BatchRecord) -> BatchRecord:
         """Have nobody ask for a batch any more, and its requests go into another one; what was reserved for it is given back."""
@@ -114,7 +123,7 @@ class Submission:
             await self.context.budget.give_back(Amount(record.tokens, record.cost), taken_here=record.tag in self.taken)
         return await self._put(record, state=RecordState.GIVEN_UP)
 
-    async def create(self, record: BatchRecord, batch: CutBatch | None) -> Waiting | HeldBatch:
+    async def create(self, record: BatchRecord, batch: CutBatch | None) -> WaitingBatch | HeldBatch:
         """Ask for a batch that is handed over. Raises as `submit` does."""
         for time in range(TIMES_ASKED):
             requests = await asyncio.to_thread(self._one_like_them, record.tag) if batch is None else batch.requests(record.tag)
@@ -165,8 +174,8 @@ class Submission:
                 await self.endpoint.cancel(twin.id)
         return found[0] if found else None
 
-    async def _submitted(self, record: BatchRecord, told: ProviderBatch) -> Waiting:
-        return Waiting(await self._put(record, state=RecordState.SUBMITTED, batch=told.id), told, self.context.clock.now())
+    async def _submitted(self, record: BatchRecord, told: ProviderBatch) -> WaitingBatch:
+        return WaitingBatch(await self._put(record, state=RecordState.SUBMITTED, batch=told.id), told, self.context.clock.now())
 
     async def unknown(self, record: BatchRecord) -> BatchRecord:
         """Return the record given up, of a batch that is not kept any more. Raises EndpointError within the time that it is kept."""
@@ -182,13 +191,3 @@ class Submission:
         changed = replace(record, **changes)  # type: ignore[arg-type]
         await put_provider_batch(self.context.ledger, changed)
         return changed
-
-
-LIKELY_KEPT = 29 * 86_400.0
-REFUSED = "Correct what it says, or take `delivery: batch` away; what is finished is kept."
-ELSEWHERE = "Put its base_url back, or give the batch up with `asyncrun batches cancel {tag}`: its rows are submitted again then."
-AGAIN = "Run the same command again: the batch is looked for before it is submitted again."
-UNKNOWN = (
-    "Set the key that it was submitted with, and run the same command again."
-    " Or give it up with `asyncrun batches cancel {tag}`: its rows are submitted again then."
-)

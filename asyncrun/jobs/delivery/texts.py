@@ -92,7 +92,6 @@ class TextWork:
         return Kept([key for key, _ in good], failures, usage)
 
     async def _finished_of(self, keys: Sequence[bytes]) -> list[bool]:
-
         found = await asyncio.to_thread(self.finished, b"".join(keys))
         return [bool(each) for each in found]
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from asyncrun.batches.interface import BatchState, ProviderBatch
-from asyncrun.humanize import counted
+from asyncrun.humanize import counted, local_time
 from asyncrun.ledger.provider_batches import BatchRecord
 
 _WHY = {
@@ -19,14 +18,7 @@ _WHY = {
 
 def batches_of(records: Sequence[BatchRecord]) -> str:
     """Return how many batches of how many requests these are."""
-    number, requests = len(records), counted(sum(record.requests for record in records), "request")
-    return f"{number:,} {'batch' if number == 1 else 'batches'} of {requests}"
-
-
-def since(moment: float, now: float) -> str:
-    """Return a moment as local time, with its day where that is not today's."""
-    then, today = datetime.fromtimestamp(moment), datetime.fromtimestamp(now)
-    return f"{then:%H:%M}" if then.date() == today.date() else f"{then:%Y-%m-%d %H:%M}"
+    return f"{counted(len(records), 'batch')} of {counted(sum(record.requests for record in records), 'request')}"
 
 
 def still_there(records: Sequence[BatchRecord], host: str, now: float, reason: str) -> str:
@@ -35,7 +27,7 @@ def still_there(records: Sequence[BatchRecord], host: str, now: float, reason: s
         return f"stopped early: {reason}"
     be = "is" if len(records) == 1 else "are"
     # The reason stands last: a run that ends at its planned time is known by it, and told to nobody.
-    return f"{batches_of(records)} {be} at {host} since {since(min(record.created for record in records), now)}: {reason}"
+    return f"{batches_of(records)} {be} at {host} since {local_time(min(record.created for record in records), now)}: {reason}"
 
 
 def how_far(told: Sequence[ProviderBatch], records: Sequence[BatchRecord], host: str) -> str:

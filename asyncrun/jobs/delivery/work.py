@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from asyncrun.batches.interface import BatchEndpoint, Purpose
 from asyncrun.jobfile.units import Deadline
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Stragglers = Literal["batch", "online"]
-
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -27,13 +25,13 @@ class Delivery:
     Attributes:
         endpoint: Where batches go.
         rng: Draws their tags.
-        stragglers: What becomes of what a batch has not done: it is put into another one, or sent online at once.
+        online_stragglers: Whether what a batch has not done is sent online at once, and not put into another one.
         deadline: By when all is to be done, None: whenever it is.
     """
 
     endpoint: BatchEndpoint
     rng: Random
-    stragglers: Stragglers = "batch"
+    online_stragglers: bool = False
     deadline: Deadline | None = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
-from asyncrun.jobfile.field_types import DeadlineField, Delivery
+from asyncrun.jobfile.field_types import DeadlineField, DeliveryField
 from asyncrun.jobfile.job_keys import EmbedKeys
 from asyncrun.jobfile.jobs import Job, OutputField
 from asyncrun.jobs.interface import Builder, JobKind, embedder_spaces
@@ -33,7 +33,7 @@ class EmbedJob(Job):
 
     kind: Literal["embed"]
     deadline: DeadlineField | None = None
-    stragglers: Delivery = "batch"
+    stragglers: DeliveryField = "batch"
     output: OutputField
 
 

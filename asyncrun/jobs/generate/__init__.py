@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Unpac
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from asyncrun.jobfile.field_types import Count, DeadlineField, Delivery, Text, Whole, wrong
+from asyncrun.jobfile.field_types import Count, DeadlineField, DeliveryField, Text, Whole, wrong
 from asyncrun.jobfile.job_keys import GenerateKeys
 from asyncrun.jobfile.jobs import CheckContext, Job, LlmField, OutputField, PromptField, PromptMessage
 from asyncrun.jobs.interface import Builder, JobKind
@@ -66,7 +66,7 @@ class GenerateJob(Job):
     repair: Whole = 1
     samples: Count = 1
     deadline: DeadlineField | None = None
-    stragglers: Delivery = "batch"
+    stragglers: DeliveryField = "batch"
     output: OutputField
 
     @model_validator(mode="after")

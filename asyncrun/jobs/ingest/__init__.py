@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
 from pydantic import Field
 
-from asyncrun.jobfile.field_types import CountOrPercent, DeadlineField, Delivery, Flag, Text
+from asyncrun.jobfile.field_types import CountOrPercent, DeadlineField, DeliveryField, Flag, Text
 from asyncrun.jobfile.job_keys import IngestKeys
 from asyncrun.jobfile.jobs import CheckContext, Chunking, Job, StoredCollection, StoreField
 from asyncrun.jobfile.sections import StoreConfig
@@ -58,7 +58,7 @@ class IngestJob(Job):
     max_delete: CountOrPercent = Field(default=Threshold(percent=20.0), json_schema_extra={"default": "20%"})
     on_new_space: Literal["refuse", "rebuild"] = "refuse"
     deadline: DeadlineField | None = None
-    stragglers: Delivery = "batch"
+    stragglers: DeliveryField = "batch"
 
     def check(self, entry: JobEntry, context: CheckContext) -> None:
         """The collection's name is not kept for a generation of another one."""

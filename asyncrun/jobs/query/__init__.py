@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
 from pydantic import Field
 
-from asyncrun.jobfile.field_types import Count, DeadlineField, Delivery, Text
+from asyncrun.jobfile.field_types import Count, DeadlineField, DeliveryField, Text
 from asyncrun.jobfile.job_keys import QueryKeys
 from asyncrun.jobfile.jobs import CheckContext, Job, LlmField, OutputField, PromptField, StoredCollection, StoreField
 from asyncrun.jobfile.sections import StoreConfig
@@ -56,7 +56,7 @@ class QueryJob(Job):
     prompt: PromptField | None = None
     context_tokens: Count | None = None
     deadline: DeadlineField | None = None
-    stragglers: Delivery = "batch"
+    stragglers: DeliveryField = "batch"
     output: OutputField
 
     @property

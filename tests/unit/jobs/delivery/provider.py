@@ -18,7 +18,7 @@ from asyncrun.callbacks.base import CallbackManager
 from asyncrun.jobs.budget import JobBudget
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.delivery.engine import deliver
-from asyncrun.jobs.delivery.work import Delivery, Kept, Stragglers, WorkReply, WorkRequest
+from asyncrun.jobs.delivery.work import Delivery, Kept, WorkReply, WorkRequest
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.ledger.job_records import Amount, SpendingAccount
@@ -231,7 +231,7 @@ class Folder:
         texts: Sequence[str],
         *,
         job: str = "job",
-        stragglers: Stragglers = "batch",
+        online_stragglers: bool = False,
         delivery: Delivery | None = None,
         stop_after: float | None = None,
         options: RunOptions | None = None,
@@ -257,7 +257,7 @@ class Folder:
                 options=options or RunOptions(),
             )
             counters = JobCounters(context, "embed", self.said)
-            how = replace(delivery or Delivery(endpoint, self.drawn), stragglers=stragglers)
+            how = replace(delivery or Delivery(endpoint, self.drawn), online_stragglers=online_stragglers)
             try:
                 asyncio.run(deliver(work, how, counters))
             finally:

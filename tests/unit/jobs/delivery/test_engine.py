@@ -127,7 +127,7 @@ def test_what_is_left_goes_into_another_batch_and_at_last_the_ordinary_way(tmp_p
 
 def test_stragglers_go_the_ordinary_way_at_once_where_the_job_says_so(tmp_path: Path) -> None:
     folder = Folder(tmp_path, Provider(leaves={"text 1"}))
-    assert folder.run(TEXTS[:2], stragglers="online").left == ["text 1"]
+    assert folder.run(TEXTS[:2], online_stragglers=True).left == ["text 1"]
     assert len(folder.provider.batches_there) == 1
 
 

@@ -28,7 +28,7 @@ class SlowProvider(Provider):
 
 
 def by(folder: Folder, deadline: Deadline = TWO_HOURS) -> Delivery:
-    return Delivery(folder.provider, folder.drawn, "batch", deadline)
+    return Delivery(folder.provider, folder.drawn, deadline=deadline)
 
 
 def test_what_is_not_done_shortly_before_is_cancelled_and_left_for_the_way_online(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_night_with_two_in_a_hundred_left_costs_little_more_than_half(tmp_path
     texts = [f"row {number}" for number in range(50 * left)]
     leaves = set(texts[::50])
     folder = Folder(tmp_path, Provider(terms=BatchTerms(requests=100, size=10_000_000), leaves=set(leaves)))
-    work = folder.run(texts, delivery=by(folder), stragglers="online")
+    work = folder.run(texts, delivery=by(folder), online_stragglers=True)
     assert set(work.left) == leaves
     cost = 0.5 * len(folder.provider.worked_on) + len(work.left)
     assert round(cost / len(texts), 2) == 0.51
