@@ -280,7 +280,7 @@ def answered_rows(blocks: Iterable[Sequence[F]], asking: Asking[F], context: Job
         asked = [asking.asked(each) for each in found]
         states = look_up(asked, asking, context)
         for each in asked:
-            answers = [state for talk in each.conversations if isinstance(state := states.get(talk.key), Valid)]
+            answers = [state for one in each.conversations if isinstance(state := states.get(one.key), Valid)]
             if each.failed is None and len(answers) == len(each.conversations):
                 done.append(hash(each.item.id))
                 yield each.row(answers)

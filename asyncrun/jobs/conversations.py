@@ -106,8 +106,8 @@ class Asking(Protocol[F_contra]):
 def settle_plainly(conversation: Conversation, find: Find) -> State:
     """Return how a conversation stands whose answer counts whatever it is.
 
-    >>> talk = Conversation((Message("user", "Who purrs?"),), bytes(16))
-    >>> settle_plainly(talk, {bytes(16): Answer("Cats.", "stop")}.get).value
+    >>> asked = Conversation((Message("user", "Who purrs?"),), bytes(16))
+    >>> settle_plainly(asked, {bytes(16): Answer("Cats.", "stop")}.get).value
     'Cats.'
     """
     answer = find(conversation.key)

@@ -16,6 +16,8 @@ from asyncrun.usage import Load, Waits, cost_of
 
 BYTES_PER_TOKEN = 4
 """Of English prose: the rule as long as no server has counted in this space."""
+LIKELY_ANSWER = 300
+"""Tokens of an answer of a chat model, as long as nothing tells it; an estimate for budgets and plans."""
 
 
 @dataclass(slots=True)

@@ -1,10 +1,12 @@
-"""The text of a prompt that a job file names, in place or in a file: found, and read as a template, with the place of a mistake."""
+"""The text of a prompt that a job file names, in place or in a file: checked with the place of a mistake, and read for a run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from asyncrun.errors import StorageError, UsageError, os_words
 from asyncrun.grammar.prompt import PromptTemplate, TemplateError
 from asyncrun.jobfile.files import neighbour, not_a_file
 from asyncrun.jobfile.jobs import CheckContext, Prompt
@@ -61,6 +63,25 @@ def parse_found(found: PromptText, parse: Callable[[str], PromptTemplate], place
     except TemplateError as error:
         findings.add(found.path, f"{error}{_place(found, error.offset)}", placeholders, error.near)
     return None
+
+
+def read_prompt(prompt: Prompt, root: Path) -> str:
+    """Return the text of a prompt of a job that is opened. Blocks. Raises StorageError for a file that cannot be read."""
+    if prompt.path is None:
+        return prompt.text or ""
+    path = root / prompt.path
+    try:
+        return path.read_text(encoding="utf-8-sig").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"cannot read the prompt {path}: {os_words(error)}", hint="Correct `prompt` in the job file.") from error
+
+
+def parse_read(text: str, parse: Callable[[str], PromptTemplate], job: str, key: str = "prompt") -> PromptTemplate:
+    """Return the template of a text of a job that is opened, which stands under a key. Raises UsageError for one that is none."""
+    try:
+        return parse(text)
+    except TemplateError as error:
+        raise UsageError(f"the prompt of the job {job} cannot be used: {error}", hint=f"Correct `{key}` in the job file.") from error
 
 
 def _place(found: PromptText, offset: int) -> str:

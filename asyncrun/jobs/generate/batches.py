@@ -62,10 +62,10 @@ class ConversationWork:
     def requests(self) -> Iterator[WorkRequest]:
         """Yield a request for each conversation. Blocks."""
         schema = self.generating.schema_document
-        for talk in self.unfinished():
-            if talk.key not in self.failed:
-                body = self.llm.request_body(talk.messages, schema=schema, seed=talk.seed)
-                yield WorkRequest(talk.key, body, self.generating.expected(talk.size))
+        for conversation in self.unfinished():
+            if conversation.key not in self.failed:
+                body = self.llm.request_body(conversation.messages, schema=schema, seed=conversation.seed)
+                yield WorkRequest(conversation.key, body, self.generating.expected(conversation.size))
 
     def seconds_online(self, requests: int, tokens: int) -> float | None:
         """Return how long so many conversations take online, at the limits; None where none is known."""

@@ -12,15 +12,13 @@ from asyncrun.grammar.answer_check import Unusable, Wrong, check_answer, repair_
 from asyncrun.grammar.answer_schema import AnswerSchema
 from asyncrun.grammar.prompt import TEXT, PromptTemplate, render_row_prompt
 from asyncrun.jobs.conversations import Ask, AskedItem, Conversation, Failed, Find, State, Valid, usage_of
-from asyncrun.jobs.forecast import TokenRate
+from asyncrun.jobs.forecast import LIKELY_ANSWER, TokenRate
 from asyncrun.ledger.answers import answer_key
 from asyncrun.ledger.job_records import Amount
 from asyncrun.llms.interface import Completion, Llm, Message, Role, StructuredLlm
 from asyncrun.records import Answer, BadItem, Item, Space, text_key
 
 STOP = "stop"
-LIKELY_ANSWER = 300
-"""Tokens of an answer, as long as none was seen; an estimate for budgets and plans."""
 KEPT = 10_000
 """Characters of a wrong answer that its failure keeps."""
 
@@ -74,8 +72,8 @@ class Generating:
         except ItemError as error:
             return AskedItem(found, failed=Failed(error.reason, error.message))
         # The first sample is the answer of a job that wants one alone.
-        talks = tuple(self._conversation(messages, number or None) for number in range(self.samples))
-        return AskedItem(found, talks, partial(_row, found, self.samples))
+        conversations = tuple(self._conversation(messages, number or None) for number in range(self.samples))
+        return AskedItem(found, conversations, partial(_row, found, self.samples))
 
     def _messages(self, item: Item) -> tuple[Message, ...]:
         if self._needs_text and not item.text.strip():

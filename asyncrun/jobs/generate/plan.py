@@ -26,9 +26,9 @@ def plan_answers(run: GenerateRun) -> JobPlan:
     for missing, refused in _missing(run, found):
         failed += refused
         new += bool(missing)
-        for talk in run.context.forecast.unforeseen(generating.space, (Pending(each.key, "", each.size) for each in missing)):
+        for conversation in run.context.forecast.unforeseen(generating.space, (Pending(each.key, "", each.size) for each in missing)):
             requests += 1
-            amount += generating.expected(talk.size)
+            amount += generating.expected(conversation.size)
     ready = found.items - found.skipped - len(found.failures) - failed
     llm = generating.llm
     seconds, bound = at_limits(llm.rate_limits, requests, amount.tokens, requests, requests * generating.likely_answer)
@@ -57,6 +57,6 @@ def _missing(run: GenerateRun, found: Survey) -> Iterator[tuple[list[Conversatio
         asked = [run.generating.asked(item) for item in block]
         states = look_up(asked, run.generating, run.context)
         for each in asked:
-            known = [states.get(talk.key) for talk in each.conversations]
+            known = [states.get(conversation.key) for conversation in each.conversations]
             refused = each.failed is not None or any(isinstance(state, Failed) for state in known)
-            yield [talk for talk in each.conversations if talk.key not in states] if not refused else [], refused
+            yield [conversation for conversation in each.conversations if conversation.key not in states] if not refused else [], refused

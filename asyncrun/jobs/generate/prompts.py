@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import orjson
 
 from asyncrun.errors import StorageError, UsageError, os_words
-from asyncrun.grammar.prompt import ID, TEXT, PromptTemplate, TemplateError, parse_row_prompt
+from asyncrun.grammar.prompt import ID, TEXT, parse_row_prompt
 from asyncrun.jobfile.input_output import InputConfig
 from asyncrun.jobfile.jobs import Prompt
 from asyncrun.jobs.generate.conversation import Generating, MessageTemplate
+from asyncrun.jobs.prompt_text import parse_read, read_prompt
 from asyncrun.llms.interface import Llm, Message
 
 if TYPE_CHECKING:
@@ -76,23 +77,9 @@ def _schema(job: GenerateJob, root: Path) -> AnswerSchema | None:
 
 def _templates(job: GenerateJob, root: Path) -> tuple[MessageTemplate, ...]:
     if not job.messages:
-        return (MessageTemplate("user", _parsed(_text(job.prompt or Prompt(text="{text}"), root), job.name, "prompt")),)
+        return (MessageTemplate("user", parse_read(read_prompt(job.prompt or Prompt(text="{text}"), root), parse_row_prompt, job.name)),)
     keys = [f"messages[{place}].content" for place in range(len(job.messages))]
-    return tuple(MessageTemplate(each.role, _parsed(each.content, job.name, key)) for each, key in zip(job.messages, keys, strict=True))
-
-
-def _parsed(text: str, job: str, key: str) -> PromptTemplate:
-    try:
-        return parse_row_prompt(text)
-    except TemplateError as error:
-        raise UsageError(f"the prompt of the job {job} cannot be used: {error}", hint=f"Correct `{key}` in the job file.") from error
-
-
-def _text(prompt: Prompt, root: Path) -> str:
-    if prompt.path is None:
-        return prompt.text or ""
-    path = root / prompt.path
-    try:
-        return path.read_text(encoding="utf-8-sig").removesuffix("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"cannot read the prompt {path}: {os_words(error)}", hint="Correct `prompt` in the job file.") from error
+    return tuple(
+        MessageTemplate(each.role, parse_read(each.content, parse_row_prompt, job.name, key))
+        for each, key in zip(job.messages, keys, strict=True)
+    )

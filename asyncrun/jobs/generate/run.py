@@ -128,8 +128,8 @@ class GenerateRun:
             states = look_up(asked, self.generating, self.context)
             for each in asked:
                 if chosen is None or chosen.has(each.item):
-                    talks = (states.get(talk.key, Ask(talk)) for talk in each.conversations)
-                    yield from (state.conversation for state in talks if isinstance(state, Ask))
+                    stand = (states.get(conversation.key, Ask(conversation)) for conversation in each.conversations)
+                    yield from (state.conversation for state in stand if isinstance(state, Ask))
 
     def _mark(self, found: Survey, failures: Iterable[KnownFailure]) -> str:
         failed = hashlib.blake2b("\0".join(sorted(each.failure.id for each in failures)).encode(errors="surrogatepass"), digest_size=16)

@@ -115,4 +115,4 @@ def holds(before: KnownFailure, item: Item, generating: Generating) -> bool:
     asked = generating.asked(item)
     if asked.failed is not None:
         return (before.key, before.failure.reason, before.failure.message) == (NO_KEY, asked.failed.reason, asked.failed.message)
-    return any(before.holds_for(talk.key, generating.space.fingerprint) for talk in asked.conversations)
+    return any(before.holds_for(conversation.key, generating.space.fingerprint) for conversation in asked.conversations)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from asyncrun.chunkers.interface import ByteTokenizer
 from asyncrun.embedders.tokenizer import load_tokenizer
-from asyncrun.errors import ItemError, StorageError, UsageError, os_words
-from asyncrun.grammar.prompt import DEFAULT_PROMPT, PromptTemplate, TemplateError, find_citations, fit_context, parse_prompt, render_prompt
-from asyncrun.jobfile.jobs import Prompt
+from asyncrun.errors import ItemError
+from asyncrun.grammar.prompt import DEFAULT_PROMPT, PromptTemplate, find_citations, fit_context, parse_prompt, render_prompt
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.conversations import AskedItem, Conversation, Failed, Find, State, Valid, look_up, settle_plainly, usage_of
-from asyncrun.jobs.forecast import BYTES_PER_TOKEN, at_limits
+from asyncrun.jobs.forecast import BYTES_PER_TOKEN, LIKELY_ANSWER, at_limits
+from asyncrun.jobs.prompt_text import parse_read, read_prompt
 from asyncrun.ledger.answers import answer_key
 from asyncrun.ledger.job_records import Amount
 from asyncrun.llms.interface import Completion, Llm
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 Found = tuple[Item, Sequence[Hit]]
 """A question with its hits."""
-LIKELY_ANSWER = 300
-"""Tokens of an answer, where no limit is stated; an estimate for budgets and plans."""
-
 LIKELY_HIT = 1000
 """Bytes of a hit, as long as none was found: 256 tokens of English prose."""
 
@@ -121,9 +118,9 @@ def find_unanswered(blocks: Iterable[Sequence[Found]], answering: Answering, con
         # One that cannot be asked fails without a request.
         asked = [answering.asked(found) for found in block]
         states = look_up(asked, answering, context)
-        missing = [talk for each in asked for talk in each.conversations if talk.key not in states]
+        missing = [conversation for each in asked for conversation in each.conversations if conversation.key not in states]
         items += len(missing)
-        sizes.update((talk.key, talk.size) for talk in missing)
+        sizes.update((conversation.key, conversation.size) for conversation in missing)
     return Unanswered(items, list(sizes.values()))
 
 
@@ -168,20 +165,8 @@ def build_answering(job: QueryJob, llm: Llm, root: Path) -> Answering:
 
     Raises StorageError for a prompt that cannot be read, UsageError for one that is no template, and for a tokenizer that is not there.
     """
-    try:
-        template = parse_prompt(_prompt(job.prompt, root))
-    except TemplateError as error:
-        raise UsageError(f"the prompt of the job {job.name} cannot be used: {error}", hint="Correct `prompt` in the job file.") from error
+    text = DEFAULT_PROMPT if job.prompt is None else read_prompt(job.prompt, root)
+    template = parse_read(text, parse_prompt, job.name)
     name = job.llm.tokenizer if job.llm is not None else None
     tokenizer = None if name is None else load_tokenizer(str(root / name) if name.endswith(".json") else name)
     return Answering(llm, template, job.context_tokens, tokenizer, name)
-
-
-def _prompt(prompt: Prompt | None, root: Path) -> str:
-    if prompt is None or prompt.path is None:
-        return DEFAULT_PROMPT if prompt is None or prompt.text is None else prompt.text
-    path = root / prompt.path
-    try:
-        return path.read_text(encoding="utf-8-sig").removesuffix("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"cannot read the prompt {path}: {os_words(error)}", hint="Correct `prompt` in the job file.") from error
