@@ -247,10 +247,10 @@ class RepliesGoneError(JobFailedError):
     """A provider does not keep the replies of a batch any more: it was collected too late, or somebody has removed them.
 
     >>> print(RepliesGoneError.exit_code, RepliesGoneError.hint)
-    1 Run the same command again: what was not collected is sent anew, and paid again.
+    1 The next run of the same command sends what was not collected anew, and it is paid again.
     """
 
-    hint = "Run the same command again: what was not collected is sent anew, and paid again."
+    hint = "The next run of the same command sends what was not collected anew, and it is paid again."
 
 
 class SpaceMismatchError(JobFailedError):

@@ -9,7 +9,7 @@ from functools import partial
 
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.stall_report import watch_waits
-from asyncrun.aio.stop import StopRequest
+from asyncrun.aio.stop import MAX_RUNTIME, StopRequest
 from asyncrun.aio.worker_state import monitor_workers
 from asyncrun.callbacks.base import CallbackManager
 from asyncrun.callbacks.event_context import EventContext
@@ -18,7 +18,7 @@ from asyncrun.clock import Clock, SystemClock
 from asyncrun.errors import AsyncrunError, JobFailedError, StopRunError, UsageError
 from asyncrun.ports import CombinedProgress, JobRun, Progress
 from asyncrun.results import Counts, JobResult, Status
-from asyncrun.usage import Usage
+from asyncrun.usage import Usage, Waits
 
 USABLE = frozenset({Status.SUCCEEDED, Status.PARTIAL})
 
@@ -143,7 +143,7 @@ class Runner:
             for node, need in blocked(self._nodes, self._ended, frozenset(self._started)):
                 if node.name not in self._ended:
                     self._started.add(node.name)
-                    self._end(JobResult(node.name, self._jobs[node.name].kind, Status.CANCELLED, 0, f"{need.name} {need.status}"))
+                    self._end(JobResult(node.name, self._jobs[node.name].kind, Status.CANCELLED, 0, _in_the_way(need)))
             for node in [] if self._stop.requested else startable(self._nodes, self._ended, frozenset(self._started)):
                 self._started.add(node.name)
                 yield partial(self._run_job, self._jobs[node.name])
@@ -196,6 +196,12 @@ class Runner:
         self._changed.set()
 
 
+def _in_the_way(need: JobResult) -> str:
+    """Return why a job that needs another one cannot begin; where that has ended as planned, so has this one."""
+    planned = need.status in (Status.STOPPED, Status.CANCELLED) and (need.reason or "").endswith(MAX_RUNTIME)
+    return f"{need.name} {need.status}" + (f": {MAX_RUNTIME}" if planned else "")
+
+
 def _tell_end(event: EventContext, result: JobResult) -> None:
     event.on_end(
         payload={
@@ -205,5 +211,7 @@ def _tell_end(event: EventContext, result: JobResult) -> None:
             "cached": result.counts.cached,
             "requests": result.usage.requests,
             "tokens": result.usage.tokens,
+            # The other waits are those of its batches of items, which tell them.
+            **Waits(batches=result.waits.batches).payload(),
         }
     )

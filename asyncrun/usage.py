@@ -15,7 +15,7 @@ class Waits:
     `queue` for a free slot or worker thread, `rate` for a rate limit, `gate` after a throttle, `backoff` before another attempt; `ship` is
     on the way to a worker of an executor and back; `connect` is making connections, `request` the rest of a call until its last byte,
     `compute` the work of a model on our own threads, `decode` reading and proving the reply; `store` is writing to a vector store, or
-    searching it, `write` the wait until vectors are durable in the ledger.
+    searching it, `write` the wait until vectors are durable in the ledger; `batches` is waiting for batches at a provider.
     """
 
     queue: float = 0.0
@@ -29,6 +29,7 @@ class Waits:
     decode: float = 0.0
     store: float = 0.0
     write: float = 0.0
+    batches: float = 0.0
 
     def __add__(self, other: Waits) -> Waits:
         return Waits(*map(add, _seconds(self), _seconds(other)))

@@ -195,7 +195,7 @@ class HttpEmbedder(BaseEmbedding):
             return no_vectors((), usage, error=error)
         self._warn_once(reply.warnings)
         self._dimensions, proof = reply.proof.dimensions, reply.proof
-        failures = tuple(EmbedFailure(index, "bad_vector", sentence) for index, sentence in proof.rejected.items())
+        failures = tuple(EmbedFailure(index, "bad_response", sentence) for index, sentence in proof.rejected.items())
         return Embedded(proof.vectors, proof.positions, failures, usage=usage, model=reply.model)
 
     def _with_too_many_characters(self, texts: Sequence[str]) -> dict[int, EmbedFailure]:

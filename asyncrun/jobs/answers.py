@@ -41,6 +41,7 @@ class Answers(Generic[F]):
         known: the failures of earlier runs, by item id; one of an item that is asked about as it was then stays.
         proof: makes what takes in the ids of rows.
         declined: what was refused already, by the key of what was asked.
+        delivered: how many items this run has had answered before, by batches: as many found answers are no cached ones.
 
     `ended` are the items that have an answer, or none, `done` those that have one, which are the rows; `reached` are those of `known`
     that have ended.
@@ -53,6 +54,8 @@ class Answers(Generic[F]):
         known: Mapping[str, KnownFailure],
         proof: Callable[[], RowProof] = new_row_ids,
         declined: Mapping[bytes, Failed] | None = None,
+        *,
+        delivered: int = 0,
     ) -> None:
         self._asking = asking
         self._counters = counters
@@ -62,6 +65,7 @@ class Answers(Generic[F]):
         self._known = known
         self._running: dict[bytes, Talk] = {}
         self._declined = dict(declined or {})
+        self._delivered = delivered
         self._blocks: deque[AnswerBlock] = deque()
         self._room = asyncio.Event()
         self._ended: AsyncrunError | None = None
@@ -142,7 +146,9 @@ class Answers(Generic[F]):
                 ok += 1
             else:
                 self._end(row)
-        self._counters.add(ok=ok, cached=ok)
+        new = min(self._delivered, ok)
+        self._delivered -= new
+        self._counters.add(ok=ok, cached=ok - new)
         return block, talks
 
     def _find(self, conversation: Conversation, asked: AskedItem, states: Mapping[bytes, State], chosen: bool) -> Talk:

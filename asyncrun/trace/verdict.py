@@ -25,6 +25,7 @@ _WAITED_FOR: Mapping[str, str] = {
     "decode": "reading replies",
     "store": "the store",
     "write": "writing to the disk",
+    "batches": "waiting for batches",
 }
 """What seconds on the critical path were spent on, as the end of a sentence reads."""
 

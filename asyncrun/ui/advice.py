@@ -15,6 +15,10 @@ ADVICE: Mapping[Reason, str] = {
     Reason.UNREADABLE: "mend the file or its permissions, or exclude it; every run reads it again",
     Reason.REFUSED: f"see what the server says of it, change it or list it under `skip`; {_AGAIN}",
     Reason.BAD_RESPONSE: _AGAIN,
+    Reason.BAD_ANSWER: f"say in the prompt what the schema wants, raise `repair`, or take another model; {_AGAIN}",
+    Reason.CUT_OFF: "raise `max_output_tokens` of the llm; the next run asks again",
+    Reason.FILTERED: f"change the text or the prompt, or list it under `skip`; {_AGAIN}",
+    Reason.EMPTY_ANSWER: _AGAIN,
     Reason.WORKER_LOST: f"see whether memory runs out where it is embedded, change the text or list it under `skip`; {_AGAIN}",
     Reason.SERVER_ERROR: "the next `asyncrun run{words}` sends it again",
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from asyncrun.aio.jobs import run_jobs
-from asyncrun.aio.stop import StopRequest
+from asyncrun.aio.stop import MAX_RUNTIME, StopRequest
 from asyncrun.aio.worker_state import waiting
 from asyncrun.callbacks.base import CallbackManager
 from asyncrun.callbacks.llama_debug import LlamaDebugHandler
@@ -50,12 +50,12 @@ class Stage:
     def __post_init__(self) -> None:
         self.manager.add_handler(self.debug)
 
-    def add(self, name: str, *needs: str, status: Status = Status.SUCCEEDED, then: Run | None = None) -> None:
+    def add(self, name: str, *needs: str, status: Status = Status.SUCCEEDED, then: Run | None = None, reason: str | None = None) -> None:
         async def script() -> JobResult:
             self.begun.append(name)
             if then is not None:
                 await then()
-            return JobResult(name, "embed", status, 0 if status is Status.SUCCEEDED else 1)
+            return JobResult(name, "embed", status, 0 if status is Status.SUCCEEDED else 1, reason)
 
         def open_job() -> JobRun:
             return Scripted(script)
@@ -92,6 +92,18 @@ async def test_what_needs_a_failed_job_is_cancelled_with_the_reason_and_others_g
     assert results["later"].reason == "after cancelled"
     assert results["other"].status is Status.SUCCEEDED
     assert "after" not in stage.begun
+
+
+@pytest.mark.asyncio
+async def test_what_needs_a_job_that_has_ended_as_planned_ends_as_planned_too() -> None:
+    stage = Stage()
+
+    stage.add("waits", status=Status.STOPPED, reason=f"a batch is at the provider: {MAX_RUNTIME}")
+    stage.add("after", "waits")
+    stage.add("later", "after")
+    results = await stage.run()
+    assert results["after"].reason == f"waits stopped: {MAX_RUNTIME}"
+    assert results["later"].reason == f"after cancelled: {MAX_RUNTIME}"
 
 
 @pytest.mark.asyncio

@@ -19,6 +19,7 @@ from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.ledger.job_records import Amount
 from asyncrun.ledger.provider_batches import BatchRecord, put_provider_batch
 from asyncrun.results import BatchUse
+from asyncrun.usage import Waits
 
 MOST_OUTAGES = 10
 """Looks in a row that may fail: a provider may be away for a while, and the batch waits there all the same."""
@@ -145,8 +146,10 @@ class Round:
 
         event = context.manager.event(CBEventType.WAIT, payload={"name": "batches"})
         # What ends it is no failure of the wait: the event does not see it.
+        began = context.clock.monotonic()
         with waiting("batches", words=words), event, suppress(TryLaterError):
             await context.wait_for(context.clock.sleep(seconds))
+        self.counters.spend(Waits(batches=context.clock.monotonic() - began))
         if (stopped := context.stopped()) is not None:
             raise self.stopped(stopped)
 

@@ -104,7 +104,8 @@ class GenerateRun:
             from asyncrun.jobs.generate.batches import deliver_conversations
 
             declined = await deliver_conversations(self.generating, lambda: self._unfinished(found), counters)
-        answers = Answers(self.generating, counters, known, RowDigest, declined)
+        delivered = 0 if counters.delivery is None else counters.delivery.rows // self.generating.samples
+        answers = Answers(self.generating, counters, known, RowDigest, declined, delivered=delivered)
         async with self.output.writing("", context, RowDigest) as written:
             try:
                 error = await answers.run(self.blocks(found, ItemDigest()), written.write) or counters.too_many()

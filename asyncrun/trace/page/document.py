@@ -39,6 +39,7 @@ _BOUND_BY: Mapping[str, str] = {
     "compute": "this machine's processor",
     "store": "the vector store",
     "write": "the disk",
+    "batches": "the provider's batches",
 }
 """What the word for what bound a run means for who reads it."""
 

@@ -6,7 +6,7 @@ const KINDS = {
 };
 const WAITS = {
   queue: "queue: a free slot", rate: "rate limit", gate: "told to wait", backoff: "before a retry", ship: "to a worker and back", connect: "connecting",
-  request: "request", compute: "local model", decode: "reading the reply", store: "store", write: "to disk",
+  request: "request", compute: "local model", decode: "reading the reply", store: "store", write: "to disk", batches: "batches at the provider",
 };
 
 function duration(seconds) {

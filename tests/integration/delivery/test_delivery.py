@@ -10,10 +10,15 @@ from typing import Any
 import pytest
 
 import asyncrun
+from asyncrun.app.recorded_runs import read_trace
 from asyncrun.app.report import Report
 from asyncrun.jobs.run_options import RunOptions
 from asyncrun.testing.batch_servers import BatchFaults, BatchServers
 from asyncrun.testing.server import FakeServer
+from asyncrun.trace.critical_path import critical_path, parts_of
+from asyncrun.trace.span_tree import build_forest
+from asyncrun.trace.verdict import time_sinks
+from asyncrun.ui.run_end import render_trouble
 
 TEXTS = [f"this is text {number}" for number in range(12)]
 
@@ -67,6 +72,26 @@ def test_a_run_that_may_not_wait_leaves_its_batch_and_the_next_one_has_the_rows_
         half, whole = second.jobs["notes"].usage.cost, online.jobs["notes"].usage.cost
         assert half == pytest.approx((whole or 0.0) / 2)
         assert server.batches.books.paid_twice() == []
+
+
+def test_answers_that_batches_have_brought_in_this_run_are_no_cached_ones(folder: Path, server: FakeServer) -> None:
+    llm = {**embedder(server), "price_per_million_tokens": {"input": 1.0, "output": 1.0}}
+    job = {"name": "short", "kind": "generate", "input": {"items": TEXTS}, "llm": llm, "prompt": "Sum up: {text}", "output": "short.jsonl"}
+    more = {**job, "input": {"items": [*TEXTS, "one more"]}}
+    told = [run(folder, each).jobs["short"].counts for each in (job, more, more)]
+    assert [(counts.ok, counts.cached) for counts in told] == [(12, 0), (13, 12), (13, 13)]
+
+
+def test_a_run_that_waits_says_so_and_a_job_that_needs_its_rows_is_no_trouble(folder: Path) -> None:
+    with serving(speed=1.0).in_thread() as server:
+        after = {"name": "after", "kind": "embed", "input": {"path": "notes.jsonl", "text": "id"}, "output": "after.jsonl"}
+        report = run(folder, embed(server), {**after, "embedder": embedder(server)}, max_runtime=1.5)
+    assert report.exit_code == 75
+    assert report.jobs["after"].reason == "notes stopped: max runtime"
+    assert not render_trouble(report.ran.result).lines
+    _, spans = read_trace(report.ran.state, report.run_id)
+    [sink] = time_sinks(parts_of(critical_path(build_forest(spans, details=False))), most=1)
+    assert (sink.what, sink.job) == ("waiting for batches", "notes")
 
 
 def test_documents_and_questions_go_into_batches_too(folder: Path, server: FakeServer) -> None:
