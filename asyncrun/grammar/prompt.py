@@ -6,13 +6,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asyncrun.grammar.template import field_text, split_braces
+from asyncrun.errors import ItemError
+from asyncrun.escape import cut
+from asyncrun.grammar.template import MISSING, field_text, pick, split_braces
 from asyncrun.humanize import nearest_word
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Hit, Item
 
 QUESTION, CONTEXT, METADATA = "question", "context", "metadata."
 TEXT, ID = "text", "id"
+LONGEST_SHOWN = 30
+"""Characters of what was written instead of a field."""
 ROW_FIELDS = "{text}, {id}, {FIELD} of the row; {{ and }} are braces"
 PLACEHOLDERS = "{question}, {context}, {metadata.NAME}; {{ and }} are braces"
 DEFAULT_PROMPT = """\
@@ -50,10 +54,12 @@ def parse_row_prompt(text: str) -> PromptTemplate:
     >>> parse_row_prompt("{{json}} {title}: {text}").fields
     ('title', 'text')
 
-    Raises TemplateError for a single brace, or an empty field.
+    Raises TemplateError for a single brace, an empty field, or JSON, whose braces are to be doubled.
     """
     literals, fields = split_braces(text)
     for name, written, offset in fields:
+        if name.startswith('"'):
+            raise TemplateError(f"{cut(written, LONGEST_SHOWN)!r} is JSON and no field: double its braces", offset)
         if not name or "\n" in written:
             raise TemplateError(f"a single {written[0]!r} is no field" if len(written) == 1 else f"{written!r} is no field", offset)
     return PromptTemplate(tuple(literals), tuple(field.name for field in fields))
@@ -65,8 +71,15 @@ def render_row_prompt(template: PromptTemplate, item: Item) -> str:
         return template.literals[0]
     parts = [template.literals[0]]
     for name, literal in zip(template.fields, template.literals[1:], strict=True):
-        parts += (item.text if name == TEXT else item.id if name == ID else field_text(item.metadata, name), literal)
+        parts += (item.text if name == TEXT else item.id if name == ID else _row_field(item, name), literal)
     return "".join(parts)
+
+
+def _row_field(item: Item, name: str) -> str:
+    # Of a row only the fields are kept that are named: which others there are is not known here.
+    if pick(item.metadata, name) is MISSING:
+        raise ItemError(f"the row has no field {name!r}, which the prompt names", reason="bad_record")
+    return field_text(item.metadata, name)
 
 
 def parse_prompt(text: str) -> PromptTemplate:

@@ -29,12 +29,18 @@ class MissingField:
     needed: bool
 
     def __str__(self) -> str:
-        there = describe_fields(self.known, self.name) or "the records are empty"
-        return f"no item has `{self.name}` (input.{self.key}); {there}"
+        return f"no item has `{self.name}` (input.{self.key}); {self._there}"
 
-    def error(self) -> UsageError:
-        """Return the error of a job that cannot do without it."""
-        return UsageError(str(self), place=Place(self.place.file), hint=f"Set `input.{self.key}` in the job file.")
+    def error(self, named_by: str = "") -> UsageError:
+        """Return the error of a job that cannot do without it; `named_by` says who names it where the input does not."""
+        place = Place(self.place.file)
+        if named_by:
+            return UsageError(f"no item has `{self.name}`, {named_by}; {self._there}", place=place, hint="Name a field that there is.")
+        return UsageError(str(self), place=place, hint=f"Set `input.{self.key}` in the job file, or `--{self.key}` of a call without one.")
+
+    @property
+    def _there(self) -> str:
+        return describe_fields(self.known, self.name) or "the records are empty"
 
 
 def describe_fields(known: Sequence[str], asked: str) -> str:

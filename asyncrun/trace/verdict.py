@@ -129,7 +129,7 @@ def _spent(part: PathPart) -> dict[str, float]:
     if "compute" in told:
         told["compute"] += told.pop("queue", 0.0)  # Who waits for a thread waits for the processor.
     left = max(part.seconds - sum(told.values()), 0.0)
-    what = "its own work" if part.event == "itself" else part.event
+    what = "its own work" if part.event in ("itself", "async_job") else part.event
     return {**{_WAITED_FOR.get(name, name): seconds for name, seconds in told.items()}, what: left}
 
 

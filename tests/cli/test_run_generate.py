@@ -312,6 +312,8 @@ def test_the_trace_tells_of_every_answer_in_the_words_of_gen_ai(asyncrun: Comman
     [
         ({"prompt": "Sum up {text"}, "prompt"),
         ({"prompt": "Sum up."}, "names no field"),
+        ({"prompt": 'Like {"n": 1}: {text}'}, "is JSON and no field: double its braces"),
+        ({"prompt": "Sum up {text} {titel}"}, "no item has `titel`, which the prompt names; the fields are "),
         ({"embedder": "local"}, "embeds nothing"),
         ({"messages": [{"role": "user", "content": "{text}"}]}, "one thing"),
         ({"schema": {"type": "nonsense"}}, "schema"),

@@ -70,16 +70,20 @@ class GenerateRun:
         return Counts(items=found.items, ok=len(done), skipped=found.skipped)
 
     def survey(self) -> Survey:
-        """Pass over the input once. Blocks. Raises as the input does."""
+        """Pass over the input once. Blocks. Raises as the input does, and UsageError for a field of the prompt that no row has."""
         context = self.context
         known = known_failures(context.ledger, context.job_id)
-        return survey(
+        found = survey(
             context.unless_stopped(self.source.items(context.stopped)),
             self.generating,
             known=known,
             skip=context.skip,
             only=context.options.retry.select(known) if context.options.retry is not None else None,
         )
+        for field in self.source.missing:
+            if field.name in self.generating.fields:
+                raise field.error("which the prompt names")
+        return found
 
     def blocks(self, found: Survey, digest: ItemDigest) -> Iterator[list[Item]]:
         """Yield the items that are asked about, in blocks. Blocks. Raises StorageError when the input is not what the survey saw."""
