@@ -74,7 +74,7 @@ class Engine:
             current = Round(self.submission, self.counters, self.tally, self.delivery.online_stragglers, stack)
             for record, wanted in await self._open(pending, free, stack):
                 current.unwanted |= set() if wanted else {record.tag}
-                if not isinstance(found := await self.submission.recover(record), BatchRecord):
+                if not isinstance(found := await self.submission.recover(record, wanted=wanted), BatchRecord):
                     current.take(found)
             send, begun = await asyncio.to_thread(self._sort_out, pending, free, current.records)
             if not current.records and not send.any():

@@ -101,8 +101,11 @@ class Submission:
         record = await self._put(record, state=RecordState.UPLOADED, file=file)
         return await self.create(record, batch)
 
-    async def recover(self, record: BatchRecord) -> WaitingBatch | HeldBatch | BatchRecord:
-        """Find out what has become of a batch that a run has left; one that is not at its provider is given up, and returned so."""
+    async def recover(self, record: BatchRecord, *, wanted: bool) -> WaitingBatch | HeldBatch | BatchRecord:
+        """Find out what has become of a batch that a run has left; one that is not at its provider is given up, and returned so.
+
+        What was handed over and is `wanted` is submitted.
+        """
         if record.state is RecordState.INTENDED:
             return await self.give_up(record)
         if record.host != self.endpoint.host:
@@ -114,7 +117,7 @@ class Submission:
             found = await self._find(record)
             if found is not None:
                 return await self._submitted(record, found)
-            return await self.give_up(record) if record.file is None else await self.create(record, None)
+            return await self.create(record, None) if wanted and record.file is not None else await self.give_up(record)
         return WaitingBatch(record, ProviderBatch(str(record.batch), record.tag, BatchState.UNKNOWN, ""), record.created)
 
     async def give_up(self, record: BatchRecord) -> BatchRecord:

@@ -183,6 +183,16 @@ def test_a_batch_of_which_nothing_is_wanted_any_more_is_not_waited_for(tmp_path:
     assert len(folder.kept) == 3
 
 
+@pytest.mark.parametrize("left_by", [{"full": 1}, {"dies_at": 3}])
+def test_a_batch_that_was_handed_over_and_is_not_wanted_any_more_is_not_submitted(tmp_path: Path, left_by: dict[str, int]) -> None:
+    folder = Folder(tmp_path, Provider(**left_by))  # type: ignore[arg-type]
+    with pytest.raises((TryLaterError, KilledError)):
+        folder.run(TEXTS[:3], stop_after=0.1)
+    folder.provider.full, folder.provider.dies_at = 0, None
+    assert folder.run(["another"]).left == []
+    assert folder.provider.worked_on == ["another"]
+
+
 def test_a_budget_is_reserved_at_submission_and_corrected_at_collection(tmp_path: Path) -> None:
     folder = Folder(tmp_path, Provider(terms=BatchTerms(requests=4, size=10_000_000, price=0.5)), budget=0.021)
     with pytest.raises(BudgetError):
