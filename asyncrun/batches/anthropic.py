@@ -21,7 +21,6 @@ from asyncrun.errors import ArgumentError
 from asyncrun.escape import printable
 
 PAGE = 100
-VERSION = "2023-06-01"
 APART = 300.0
 """Seconds by which clocks may differ where the time decides."""
 _STATUSES = {
@@ -57,7 +56,7 @@ class AnthropicBatches(HttpBatchEndpoint):
 
     def fixed_headers(self) -> Mapping[str, str]:
         """Return the version of the interface."""
-        return {"anthropic-version": VERSION}
+        return {"anthropic-version": vendors.ANTHROPIC_VERSION}
 
     async def upload(self, requests: Iterable[BatchRequest], tag: str) -> None:
         """Do nothing: the requests go with `create`."""

@@ -7,9 +7,8 @@ from typing import Any
 
 from asyncrun.batches.documents import part_of, text_of
 from asyncrun.errors import ArgumentError
+from asyncrun.finish_reasons import finish_reason_of
 
-_FILTERED = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY"})
-_REASONS = {"STOP": "stop", "MAX_TOKENS": "length", **dict.fromkeys(_FILTERED, "content_filter")}
 _SETTINGS = {
     "temperature": "temperature",
     "top_p": "topP",
@@ -41,13 +40,13 @@ def to_gemini(body: Mapping[str, Any]) -> dict[str, Any]:
         raise ArgumentError(f"batches of Gemini cannot be told {', '.join(unknown)}", hint=hint)
     messages = body["messages"]
     system = [message["content"] for message in messages if message["role"] == "system"]
-    talk = [{"role": _ROLES[each["role"]], "parts": [{"text": each["content"]}]} for each in messages if each["role"] != "system"]
+    contents = [{"role": _ROLES[each["role"]], "parts": [{"text": each["content"]}]} for each in messages if each["role"] != "system"]
     config = {_SETTINGS[name]: value for name, value in body.items() if name in _SETTINGS and value is not None}
     if isinstance(config.get("stopSequences"), str):
         config["stopSequences"] = [config["stopSequences"]]
     config |= _format(body.get("response_format"))
     instruction = {"systemInstruction": {"parts": [{"text": "\n\n".join(system)}]}} if system else {}
-    return {"contents": talk, **instruction, **({"generationConfig": config} if config else {})}
+    return {"contents": contents, **instruction, **({"generationConfig": config} if config else {})}
 
 
 def _format(wanted: object) -> dict[str, Any]:
@@ -84,7 +83,7 @@ def _choice(index: int, candidate: object) -> dict[str, Any]:
     parts, reason = part_of(candidate, "content", "parts"), text_of(candidate, "finishReason")
     # What the model has thought is marked as such, and no part of the answer.
     texts = [text for part in parts if (text := text_of(part, "text")) and not part.get("thought")] if isinstance(parts, list) else []
-    ended = None if reason is None else _REASONS.get(reason, reason.lower())
+    ended = finish_reason_of(reason.lower()) if reason is not None else None
     return {"index": index, "message": {"role": "assistant", "content": "".join(texts) if texts else None}, "finish_reason": ended}
 
 

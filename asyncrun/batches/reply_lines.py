@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ import orjson
 from asyncrun.aio.retry import FailureClass
 from asyncrun.batches.documents import part_of, text_of
 from asyncrun.batches.interface import BatchReply
-from asyncrun.endpoints.classify import classify
+from asyncrun.endpoints.classify import classify, is_filtered
 from asyncrun.errors import Reason
 from asyncrun.escape import printable
 from asyncrun.humanize import counted
@@ -20,7 +19,6 @@ from asyncrun.humanize import counted
 LONGEST_MESSAGE = 200
 """Characters of a provider's words about a line."""
 _MARK = b"\xef\xbb\xbf"
-_FILTERED = re.compile(r"content.?filter|content management policy|ResponsibleAIPolicy", re.IGNORECASE)
 _NOT_ABOUT_IT = (FailureClass.THROTTLE, FailureClass.TRANSIENT, FailureClass.QUOTA, FailureClass.AUTH, FailureClass.CONFIG)
 """What these say is not about the request, which was not done."""
 _CODES = {
@@ -119,8 +117,7 @@ def failure(custom_id: str, status: int, document: Any) -> BatchReply:
     words = printable(verdict.words, LONGEST_MESSAGE)
     if not status or verdict.failure in _NOT_ABOUT_IT:
         return BatchReply(custom_id, None, Reason.SERVER_ERROR.value, words, again=True)
-    filtered = _FILTERED.search(str(document)) is not None
-    return BatchReply(custom_id, None, "filtered" if filtered else verdict.reason, words)
+    return BatchReply(custom_id, None, Reason.FILTERED.value if is_filtered(str(document)) else verdict.reason, words)
 
 
 def grpc_status(error: object) -> int:

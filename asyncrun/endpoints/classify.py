@@ -77,6 +77,7 @@ _ITEM = re.compile(r"unsupported value: NaN|cannot be an empty string|cannot be 
 _NO_MODEL = re.compile(
     r"model_not_found|(invalid|unknown) model|model\b.{0,120}(not found|not exist|not supported|not available)", re.IGNORECASE
 )
+_FILTERED = re.compile(r"content.?filter|content management policy|ResponsibleAIPolicy", re.IGNORECASE)
 _BUSY = re.compile(r"server busy|overloaded|slow_down|rate.?limit|too many requests|RESOURCE_EXHAUSTED", re.IGNORECASE)
 _GUILTY = re.compile(r"\b(?:inputs?|texts?|requests?|example)(?:\[(\d+)\]|\.(\d+)\b| at index (\d+))")
 _TRANSIENT = frozenset({408, 409, 424, 425, 500, 502, 503, 504, 529, *range(520, 528)})
@@ -182,3 +183,12 @@ def stated_sizes(message: str) -> tuple[int, int] | None:
     """
     numbers = {int("".join(found).replace(",", "")) for found in _TOKENS.findall(message)} - {0}
     return (max(numbers), min(numbers)) if len(numbers) > 1 else None
+
+
+def is_filtered(words: str) -> bool:
+    """Tell whether the words of a refused request say that a content filter has stopped it (Azure: 400 with the code content_filter).
+
+    >>> is_filtered("The response was filtered due to the prompt triggering Azure OpenAI's content management policy.")
+    True
+    """
+    return _FILTERED.search(words) is not None

@@ -59,6 +59,8 @@ JINA = Vendor("jina", "Jina AI", "https://api.jina.ai/v1", keys=("JINA_API_KEY",
 MISTRAL = Vendor("mistral", "Mistral AI", "https://api.mistral.ai/v1", keys=("MISTRAL_API_KEY",))
 GEMINI = Vendor("gemini", "Google Gemini", "https://generativelanguage.googleapis.com/v1beta", keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"))
 ANTHROPIC = Vendor("anthropic", "Anthropic", "https://api.anthropic.com/v1", keys=("ANTHROPIC_API_KEY",), auth="x-api-key")
+ANTHROPIC_VERSION = "2023-06-01"
+"""Of its interface: every request names it."""
 ISAACUS = Vendor("isaacus", "Isaacus", "https://api.isaacus.com/v1", addresses=("ISAACUS_BASE_URL",), keys=("ISAACUS_API_KEY",))
 HEROKU = Vendor("heroku", "Heroku Managed Inference", "https://us.inference.heroku.com", own_hosts=(".inference.heroku.com",))
 """The variables of an add-on are named by what its model does: see the rows that use them."""

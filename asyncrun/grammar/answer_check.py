@@ -11,12 +11,11 @@ from typing import Any
 
 from asyncrun.errors import Reason
 from asyncrun.escape import is_utf8, printable
+from asyncrun.finish_reasons import CONTENT_FILTER, LENGTH, REFUSAL, finish_reason_of
 from asyncrun.grammar.answer_schema import MAX_DEPTH, AnswerSchema
 
 MAX_REPAIRED = 200_000
 """The characters of the longest wrong answer that is asked again: it is sent back whole."""
-CUT_OFF = frozenset({"length", "model_length", "max_tokens", "MAX_TOKENS", "model_context_window_exceeded"})
-FILTERED = frozenset({"content_filter", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"})
 _FENCE = "```"
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
@@ -63,11 +62,13 @@ def check_answer(text: str | None, finish_reason: str | None, schema: AnswerSche
     >>> print(check_answer('{"n": "three"}', "stop", schema))
     /n: it breaks the rule "type": "integer"
     """
-    if finish_reason == "refusal":
+    # A plugin may hand on the word of its vendor.
+    ended = finish_reason_of(finish_reason)
+    if ended == REFUSAL:
         return Unusable(Reason.REFUSED, f"the model refuses: {printable(text.strip(), 4 * _SHOWN)}" if text else "the model refuses")
-    if finish_reason in FILTERED:
+    if ended == CONTENT_FILTER:
         return Unusable(Reason.FILTERED, "a content filter has stopped the answer")
-    if finish_reason in CUT_OFF and (schema is not None or not (text or "").strip()):
+    if ended == LENGTH and (schema is not None or not (text or "").strip()):
         return Unusable(Reason.CUT_OFF, "the answer reached max_output_tokens before its end")
     if text is None or not text.strip():
         return Unusable(Reason.EMPTY_ANSWER, "the model has answered nothing")

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from asyncrun.endpoints.replies import BadReplyError, count_of
-from asyncrun.llms.finish_reasons import REFUSAL, STOP, finish_reason_of
+from asyncrun.finish_reasons import REFUSAL, STOP, finish_reason_of
 from asyncrun.llms.openai_replies import SCHEMA_NAME
 from asyncrun.records import Answer
 

@@ -15,17 +15,17 @@ import orjson
 from asyncrun.aio.limits import Limits
 from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints.address import auth_header, check_key, find_address, join, with_model, with_query
-from asyncrun.endpoints.classify import classify
+from asyncrun.endpoints.classify import classify, is_filtered
 from asyncrun.endpoints.endpoint import Canary, Endpoint, EndpointOptions
 from asyncrun.endpoints.replies import BadReplyError, CallAnswer, CallFailure, DecodedReply, RepeatedRefusals
 from asyncrun.endpoints.streamed_call import StreamedCall
 from asyncrun.errors import ArgumentError, AsyncrunError, Reason
+from asyncrun.finish_reasons import CONTENT_FILTER
 from asyncrun.humanize import did_you_mean
 from asyncrun.llms.anthropic_dialect import MessagesDialect
-from asyncrun.llms.finish_reasons import CONTENT_FILTER
 from asyncrun.llms.interface import Completion, Declined, Message, OnText, Price
 from asyncrun.llms.openai_dialect import ChatCompletionsDialect
-from asyncrun.llms.openai_replies import filtered, read_model
+from asyncrun.llms.openai_replies import read_model
 from asyncrun.llms.providers import CHAT_PROVIDERS, DEPLOYMENT, ChatProvider
 from asyncrun.llms.schema_rules import misfits
 from asyncrun.llms.wire import STREAM_OPTIONS, ChatDialect, ChatRequest, SentSchema, Terms, learn
@@ -161,7 +161,7 @@ class HttpChat(metaclass=ShortHelp):
         """Return what a decoded reply says, as the port says."""
         if isinstance(document, dict) and document.get("error"):
             verdict = classify(200, {}, document, "")
-            if filtered(verdict.words):
+            if is_filtered(verdict.words):
                 return Completion(Answer(None, CONTENT_FILTER))
             return Completion(Declined(verdict.reason, self.endpoint.shown(verdict.words)))
         try:
@@ -235,7 +235,7 @@ class HttpChat(metaclass=ShortHelp):
             streamed=None if on_text is None else StreamedCall(partial(self._dialect.stream, on_text), self._max_silence),
         )
         if isinstance(came, CallFailure):
-            if not filtered(came.verdict.words) or came.verdict.failure not in (FailureClass.UNKNOWN, FailureClass.ITEM):
+            if not is_filtered(came.verdict.words) or came.verdict.failure not in (FailureClass.UNKNOWN, FailureClass.ITEM):
                 return came
             came = CallAnswer(_Answered(Answer(None, CONTENT_FILTER)), came.usage, came.waits)
         self.endpoint.proven = True

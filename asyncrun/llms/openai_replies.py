@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from asyncrun.endpoints.replies import BadReplyError, count_of
-from asyncrun.llms.finish_reasons import REFUSAL, STOP, finish_reason_of
+from asyncrun.finish_reasons import REFUSAL, STOP, finish_reason_of
 from asyncrun.records import Answer
 
-_FILTERED = re.compile(r"content.?filter|content management policy|ResponsibleAIPolicy", re.IGNORECASE)
 SCHEMA_NAME = "row"
 """The name of a schema, and of the tool that takes an answer in it."""
 
@@ -50,15 +48,6 @@ def read_model(document: Any) -> str | None:
     """
     found = document.get("model") if isinstance(document, dict) else None
     return found if isinstance(found, str) else None
-
-
-def filtered(words: str) -> bool:
-    """Tell whether the words of a refused request say that a content filter has stopped it (Azure: 400 with the code content_filter).
-
-    >>> filtered("The response was filtered due to the prompt triggering Azure OpenAI's content management policy.")
-    True
-    """
-    return _FILTERED.search(words) is not None
 
 
 def _text(content: object) -> str | None:

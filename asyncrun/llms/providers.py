@@ -62,7 +62,7 @@ _ROWS = (
         _ANTHROPIC,
         "anthropic",
         ANTHROPIC,
-        {"anthropic-version": "2023-06-01"},
+        {"anthropic-version": vendors.ANTHROPIC_VERSION},
         DEFAULT_MAX_OUTPUT,
         reserves=False,
     ),

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from asyncrun.errors import ItemError, Reason
+from asyncrun.finish_reasons import STOP
 from asyncrun.grammar.answer_check import Unusable, Wrong, check_answer, repair_message
 from asyncrun.grammar.answer_schema import AnswerSchema
 from asyncrun.grammar.prompt import TEXT, PromptTemplate, render_row_prompt
@@ -18,7 +19,6 @@ from asyncrun.ledger.job_records import Amount
 from asyncrun.llms.interface import Completion, Llm, Message, Role, StructuredLlm
 from asyncrun.records import Answer, BadItem, Item, Space, text_key
 
-STOP = "stop"
 KEPT = 10_000
 """Characters of a wrong answer that its failure keeps."""
 

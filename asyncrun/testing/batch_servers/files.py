@@ -14,7 +14,7 @@ EXPIRY = ("expires_after[seconds]", "expires_after.seconds")
 
 
 class FilesDesk(VendorDesk):
-    """SeenUpload, list, look at, fetch and delete files. `lifetimes` are the least and the most seconds that an upload may ask for."""
+    """Takes, lists, shows, hands out and deletes files. `lifetimes` are the least and the most seconds that an upload may ask for."""
 
     lifetimes: ClassVar[tuple[float, float]] = (HOUR, 30 * DAY)
 

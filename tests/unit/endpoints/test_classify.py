@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncrun.aio.retry import FailureClass as F
-from asyncrun.endpoints.classify import MOST_WORDS, classify
+from asyncrun.endpoints.classify import MOST_WORDS, classify, is_filtered
 
 
 def judge(status, body, headers=None):
@@ -187,3 +187,8 @@ def test_of_the_longest_explanation_only_the_beginning_is_looked_at(status):
         verdict = judge(status, body)
         assert len(verdict.words) == MOST_WORDS
         assert verdict.failure is judge(status, openai(long[:100])).failure
+
+
+def test_a_filter_is_known_by_its_words():
+    assert is_filtered("code: content_filter")
+    assert not is_filtered("maximum context length is 8192 tokens")

@@ -3,7 +3,7 @@
 import pytest
 
 from asyncrun.endpoints.replies import BadReplyError
-from asyncrun.llms.openai_replies import AnswerStream, filtered, read_answer, read_model
+from asyncrun.llms.openai_replies import AnswerStream, read_answer, read_model
 from asyncrun.records import Answer
 
 
@@ -115,11 +115,6 @@ def test_what_a_tool_is_called_with_is_the_answer_where_it_takes_one():
 def test_another_shape_is_no_answer(document):
     with pytest.raises(BadReplyError):
         read_answer(document)
-
-
-def test_a_filter_is_known_by_its_words():
-    assert filtered("code: content_filter")
-    assert not filtered("maximum context length is 8192 tokens")
 
 
 def streamed(*chunks):

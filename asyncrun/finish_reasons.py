@@ -18,6 +18,7 @@ _WORDS = {
     "blocklist": CONTENT_FILTER,
     "prohibited_content": CONTENT_FILTER,
     "spii": CONTENT_FILTER,
+    "image_safety": CONTENT_FILTER,
 }
 
 
