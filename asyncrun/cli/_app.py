@@ -22,7 +22,7 @@ from asyncrun.cli._output import print_refusal, show_error
 from asyncrun.cli._settings import globals_of, load_config
 from asyncrun.errors import UsageError
 
-_ABOUT = """Embed, ingest and query text in bulk.
+_ABOUT = """Embed, ingest and query text in bulk, and ask models about it.
 
 Example: asyncrun init && asyncrun run"""
 _SETTINGS = "Flags have twins: ASYNCRUN_STATE_DIR; then ~/.config/asyncrun/config.toml."

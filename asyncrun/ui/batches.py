@@ -123,11 +123,18 @@ def _cells(batch: ListedBatch, now: float) -> dict[str, str]:
 
 
 def _table(rows: Sequence[dict[str, str]], width: int) -> str:
-    table = build_table("tag", "job", "at", "state", numbers=["requests", "succeeded", "failed", "age", "cost"])
-    for row in rows:
-        table.add_row(*row.values())
-    drawn = draw_table(table, _WIDEST)
-    if max(map(len, drawn.split("\n"))) <= width:
-        return drawn
+    """Return a table, that of the widest columns that fit; where none fits, a paragraph for each row."""
+    short = [{**row, "state": row["state"].partition(" (")[0], "done": f"{row['succeeded']}/{row['requests']}"} for row in rows]
+    for given, words, numbers in (
+        (rows, ("tag", "job", "at", "state"), ("requests", "succeeded", "failed", "age", "cost")),
+        (short, ("tag", "job", "at", "state"), ("done", "failed", "age")),
+        (short, ("tag", "job", "state"), ("done", "failed", "age")),
+    ):
+        table = build_table(*words, numbers=numbers)
+        for row in given:
+            table.add_row(*(row[name] for name in (*words, *numbers)))
+        drawn = draw_table(table, _WIDEST)
+        if max(map(len, drawn.split("\n"))) <= width:
+            return drawn
     sentences = (", ".join(f"{name} {text}" for name, text in row.items() if name != "tag") for row in rows)
     return "\n".join(break_line(f"{row['tag']}: {told}", width) for row, told in zip(rows, sentences, strict=True))

@@ -231,7 +231,7 @@ def test_help_is_short(asyncrun: Command, words: list[str]) -> None:
 def test_a_narrow_terminal_gets_paragraphs(asyncrun: Command, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, server)
     record(tmp_path, server, submit(server, TAG))
-    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("COLUMNS", "50")
     shown = asyncrun("batches").out
     assert shown.startswith(f"{TAG}: job notes, at openai, state waiting")
-    assert max(map(len, shown.splitlines())) <= 60
+    assert max(map(len, shown.splitlines())) <= 50
