@@ -233,5 +233,5 @@ def test_a_narrow_terminal_gets_paragraphs(asyncrun: Command, server: FakeServer
     record(tmp_path, server, submit(server, TAG))
     monkeypatch.setenv("COLUMNS", "50")
     shown = asyncrun("batches").out
-    assert shown.startswith(f"{TAG}: job notes, at openai, state waiting")
+    assert shown.startswith(f"{TAG}: job notes, at openai, state\n  waiting")
     assert max(map(len, shown.splitlines())) <= 50

@@ -25,7 +25,7 @@ def test_the_table_and_the_document_have_both_ways(asyncrun: Command, tmp_path: 
     assert plan["seconds"] == plan["batch"]["seconds"] == 86_400
     assert plan["online"]["seconds"] > 100
     shown = asyncrun("plan").out
-    assert "batches of openai cost 0.5 of the price and take up to 24 h" in shown
+    assert "by batches of openai: ~$" in shown and ", up to 24 h; online: ~$" in shown
     assert "what a batch leaves is sent online, at the full price" in shown
 
 

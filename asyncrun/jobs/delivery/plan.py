@@ -82,12 +82,19 @@ def _window(terms: BatchTerms) -> str:
     return f"up to {terms.window / 3600:g} h"
 
 
+def _priced(offer: DeliveryOffer | None) -> str:
+    return "the price is not known" if offer is None or offer.cost is None else f"~{dollars(offer.cost)}"
+
+
+def _online(offer: DeliveryOffer) -> str:
+    return "" if offer.seconds is None else f", ~{duration(offer.seconds)} at the limits"
+
+
 def _notes(plan: JobPlan, delivery: PlannedDelivery, until: float | None, now: float) -> Iterator[str]:
     online = plan.online or DeliveryOffer()
     if plan.requests:
-        price = "the price is not known" if online.cost is None else f"~{dollars(online.cost)} online"
-        time = "" if online.seconds is None else f" in ~{duration(online.seconds)} at the limits"
-        yield f"batches of {delivery.provider} cost {delivery.terms.price:g} of the price and take {_window(delivery.terms)}: {price}{time}"
+        online_words = f"{_priced(online)}{_online(online)}"
+        yield f"by batches of {delivery.provider}: {_priced(plan.batch)}, {_window(delivery.terms)}; online: {online_words}"
     if until is not None:
         yield f"batches are waited for until {local_time(until, now)}; what is left then is sent online, at the full price"
     elif delivery.online_stragglers and plan.requests:

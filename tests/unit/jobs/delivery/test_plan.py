@@ -35,7 +35,7 @@ def test_both_prices_and_times_are_there_and_those_of_batches_count(provider, te
     assert (told.delivery, told.cost, told.seconds, told.bound_by) == ("batch", pytest.approx(cost), terms.window, None)
     assert told.online == DeliveryOffer(10.0, 120.0)
     assert told.batch == DeliveryOffer(told.cost, told.seconds)
-    sentence = f"batches of {provider} cost {terms.price:g} of the price and take up to {hours} h: ~$10.00 online in ~2m 00s at the limits"
+    sentence = f"by batches of {provider}: ~${cost:.2f}, up to {hours} h; online: ~$10.00, ~2m 00s at the limits"
     assert told.notes == (sentence,)
 
 
