@@ -17,7 +17,7 @@ def export(
     *,
     output: Annotated[str, typer.Option("-o", "--output", metavar="PATH|-", help="Where the rows go.")],
 ) -> int:
-    """Write the rows of an embed, generate or query job that are done now. Also while a run goes on; sends nothing; exits 3 if rows are missing.
+    """Write the rows that a job has by now (embed, generate, query). Also while a run goes on; sends nothing; exits 3 if rows are missing.
 
     Example: asyncrun export jobs.yaml notes -o so-far.jsonl
     """
