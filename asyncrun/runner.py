@@ -10,7 +10,7 @@ from functools import partial
 from asyncrun.aio.jobs import run_jobs
 from asyncrun.aio.stall_report import watch_waits
 from asyncrun.aio.stop import MAX_RUNTIME, StopRequest
-from asyncrun.aio.worker_state import monitor_workers
+from asyncrun.aio.worker_state import current_worker, monitor_workers
 from asyncrun.callbacks.base import CallbackManager
 from asyncrun.callbacks.event_context import EventContext
 from asyncrun.callbacks.schema import CBEventType
@@ -180,8 +180,12 @@ class Runner:
     async def _run_opened(self, name: str, opened: JobRun) -> JobResult:
         counters = self._running[name] = _JobCounters(self._clock.monotonic())
         progress = CombinedProgress(counters, self._progress)
+        own = current_worker()
         with monitor_workers() as seen:
-            waits = asyncio.create_task(watch_waits(seen.busy, partial(progress.waiting, name), clock=self._clock))
+            # A job none of whose workers is busy may wait itself, as for its batches.
+            waits = asyncio.create_task(
+                watch_waits(lambda: seen.busy() or filter(None, [own]), partial(progress.waiting, name), clock=self._clock)
+            )
             try:
                 return await opened.run(progress)
             finally:

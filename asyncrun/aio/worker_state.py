@@ -94,6 +94,11 @@ def current_monitor() -> WorkerMonitor | None:
     return surroundings.get()[1]
 
 
+def current_worker() -> WorkerState | None:
+    """Return the worker that this code runs in; None outside of a pool."""
+    return surroundings.get()[0]
+
+
 def enter_worker(worker: WorkerState) -> None:
     """Make this the worker of the context."""
     _, monitor, timer = surroundings.get()

@@ -179,11 +179,13 @@ async def test_the_progress_is_told_what_each_job_waits_for() -> None:
     async def script() -> JobResult:
         await run_jobs([request()], workers=1)
         await clock.sleep(1.0)
+        with waiting("batches", words=lambda: "a provider: 0 of 9"):
+            await clock.sleep(1.0)
         return JobResult("a", "embed", Status.SUCCEEDED, 0)
 
     jobs = [PlannedJob("a", "embed", (), lambda: Scripted(script))]
     await Runner(jobs, progress=Observer(), manager=CallbackManager(), stop=StopRequest(), clock=clock).run()
-    assert told == [("a", "rate limit 3 s"), ("a", None)]
+    assert told == [("a", "rate limit 3 s"), ("a", None), ("a", "a provider: 0 of 9")]
 
 
 @pytest.mark.asyncio
