@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from asyncrun.errors import ArgumentError, os_words
@@ -144,8 +144,15 @@ def build_client(concurrency: int, *, http2: bool = False) -> Client:
 
 
 def _client_over(make: Callable[..., httpx.AsyncBaseTransport]) -> type[httpx.AsyncClient]:
-    """Return httpx's client over the transport that is made so."""
+    """Return httpx's client over the transport that is made so, and without the parts of it that nothing here asks for."""
     import httpx
+
+    @lru_cache(maxsize=64)
+    def parsed(url: httpx.URL | str) -> httpx.URL:
+        address = httpx.URL(url)
+        if address.is_relative_url:
+            raise httpx.UnsupportedProtocol("the address has no host")
+        return address
 
     class ClientOverTransport(httpx.AsyncClient):
         # What httpx's own client makes, proxies of the environment included; httpx-aiohttp puts its transport there in the same way.
@@ -155,6 +162,32 @@ def _client_over(make: Callable[..., httpx.AsyncBaseTransport]) -> type[httpx.As
 
         def _init_proxy_transport(self, proxy: httpx.Proxy, *_: Any, **options: Any) -> httpx.AsyncBaseTransport:
             return make(proxy=proxy, **options)
+
+        @cached_property
+        def _own_headers(self) -> list[tuple[str, str]]:
+            return list(self.headers.items())
+
+        # Its own merges, authenticates, follows and calls hooks: half of what a small request takes of the processor.
+        @asynccontextmanager
+        async def stream(self, method: str, url: httpx.URL | str, **options: Any) -> AsyncIterator[httpx.Response]:
+            if self.is_closed:
+                raise RuntimeError("the client is closed")
+            given = dict(options["headers"])
+            names = {name.lower() for name in given}
+            headers = httpx.Headers([*((name, value) for name, value in self._own_headers if name not in names), *given.items()])
+            timeout = {"timeout": self.timeout.as_dict()}
+            request = httpx.Request(
+                method, parsed(url), headers=headers, cookies=self.cookies, content=options["content"], extensions=timeout
+            )
+            request.headers.encoding = "ascii"  # nothing else could be sent; httpx finds that out for each header
+            response = await self._transport_for_url(request.url).handle_async_request(request)
+            try:
+                response.request = request
+                if "set-cookie" in response.headers:
+                    self.cookies.extract_cookies(response)
+                yield response
+            finally:
+                await response.aclose()
 
     return ClientOverTransport
 
