@@ -217,10 +217,10 @@ class EndpointError(JobFailedError, ValueError):
     """The endpoint answers, but not as the job file expects: wrong model or address, a redirect, a refused certificate.
 
     >>> print(EndpointError.exit_code, EndpointError.hint)
-    1 Check base_url and model of the embedder in the job file.
+    1 Check base_url and model of the embedder or llm in the job file.
     """
 
-    hint = "Check base_url and model of the embedder in the job file."
+    hint = "Check base_url and model of the embedder or llm in the job file."
 
 
 class TooManyFailuresError(JobFailedError):

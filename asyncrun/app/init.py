@@ -49,6 +49,15 @@ jobs:
   #   search: hybrid                    # vector, keyword, or both fused
   #   top_k: 5
   #   output: out/answers.jsonl
+
+  # generate: one answer of a chat model for each item.
+  # - name: summaries
+  #   kind: generate
+  #   input: {{path: notes.jsonl}}
+  #   llm: {{provider: ollama, model: llama3.2}}  # or openai, anthropic, gemini...; `delivery: batch`: by morning, for half the price
+  #   prompt: "Summarise in one sentence: {{text}}"
+  #   # schema: {{path: summary.schema.json}}     # each answer is then JSON that keeps to it
+  #   output: out/summaries.jsonl
 """
 
 
