@@ -34,7 +34,7 @@ def test_what_the_starter_has_as_comments_is_right_too(asyncrun: Command, tmp_pa
     asyncrun("init", "all.yaml")
     text = (tmp_path / "all.yaml").read_text()
     lines = [line.replace("# ", "", 1) if line.startswith(("  # - ", "  #   ", "    # ")) else line for line in text.splitlines()]
-    assert len(yaml.safe_load("\n".join(lines))["jobs"]) == 3
+    assert len(yaml.safe_load("\n".join(lines))["jobs"]) == 4
     (tmp_path / "all.yaml").write_text("\n".join(lines))
     answer = asyncrun("validate", "all.yaml")
     assert answer.code == 0, answer.err
