@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import aclosing
 from functools import partial
 from typing import Generic, TypeVar
@@ -14,7 +14,7 @@ from asyncrun.aio.pool import outcomes
 from asyncrun.errors import AsyncrunError
 from asyncrun.jobs.ask import ask
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.conversations import Ask, AskedItem, Asking, Conversation, Failed, State, Valid, look_up
+from asyncrun.jobs.conversations import Ask, AskedItem, Asking, Conversation, Delivered, Failed, State, Valid, look_up
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.open_rows import AnswerBlock, AskedRow, Talk
 from asyncrun.jobs.outputs import Row, RowProof, new_row_ids
@@ -40,8 +40,7 @@ class Answers(Generic[F]):
         counters: who counts.
         known: the failures of earlier runs, by item id; one of an item that is asked about as it was then stays.
         proof: makes what takes in the ids of rows.
-        declined: what was refused already, by the key of what was asked.
-        delivered: how many items this run has had answered before, by batches: as many found answers are no cached ones.
+        delivered: what batches have brought in this run already.
 
     `ended` are the items that have an answer, or none, `done` those that have one, which are the rows; `reached` are those of `known`
     that have ended.
@@ -53,9 +52,7 @@ class Answers(Generic[F]):
         counters: JobCounters,
         known: Mapping[str, KnownFailure],
         proof: Callable[[], RowProof] = new_row_ids,
-        declined: Mapping[bytes, Failed] | None = None,
-        *,
-        delivered: int = 0,
+        delivered: Delivered | None = None,
     ) -> None:
         self._asking = asking
         self._counters = counters
@@ -64,8 +61,8 @@ class Answers(Generic[F]):
         self._chosen: RetrySelection | None = retry.select(known) if retry is not None else None
         self._known = known
         self._running: dict[bytes, Talk] = {}
-        self._declined = dict(declined or {})
-        self._delivered = delivered
+        self._delivered = delivered or Delivered()
+        self._declined = dict(self._delivered.declined)
         self._blocks: deque[AnswerBlock] = deque()
         self._room = asyncio.Event()
         self._ended: AsyncrunError | None = None
@@ -127,9 +124,10 @@ class Answers(Generic[F]):
     def _open(self, asked: Sequence[AskedItem], states: Mapping[bytes, State]) -> tuple[AnswerBlock, list[Talk]]:
         """Return the rows of a block, those counted that have ended, and the talks that it has to ask."""
         block, talks, ok = AnswerBlock(open=len(asked)), list[Talk](), 0
+        new = self._delivered.among([conversation.key for each in asked for conversation in each.conversations])
         for each in asked:
             chosen = self._chosen is None or self._chosen.has(each.item)
-            found = tuple(self._find(conversation, each, states, chosen) for conversation in each.conversations)
+            found = tuple(self._find(conversation, each, states, chosen, new) for conversation in each.conversations)
             row = AskedRow(each, found, block)
             block.rows.append(row)
             for talk in found:
@@ -146,24 +144,22 @@ class Answers(Generic[F]):
                 ok += 1
             else:
                 self._end(row)
-        new = min(self._delivered, ok)
-        self._delivered -= new
-        self._counters.add(ok=ok, cached=ok - new)
+        self._counters.add(ok=ok, cached=ok)
         return block, talks
 
-    def _find(self, conversation: Conversation, asked: AskedItem, states: Mapping[bytes, State], chosen: bool) -> Talk:
-        key = conversation.key
+    def _find(self, conversation: Conversation, asked: AskedItem, states: Mapping[bytes, State], chosen: bool, new: Set[bytes]) -> Talk:
+        key, retried = conversation.key, chosen and self._chosen is not None
         if (talk := self._running.get(key)) is not None:
             return talk
         state = states.get(key, Ask(conversation))
-        if isinstance(state, Failed) and chosen and self._chosen is not None:
+        if isinstance(state, Failed) and retried and key not in new:
             return Talk(conversation, Ask(conversation))  # from its first word on: what was answered does not count
         if isinstance(state, Ask) and state.conversation.key == key:
             state = self._declined.get(key, state)
             known = self._known.get(asked.item.id)
-            if known is not None and not (chosen and self._chosen is not None) and known.holds_for(key, self._asking.space.fingerprint):
+            if known is not None and not retried and known.holds_for(key, self._asking.space.fingerprint):
                 state = Failed(known.failure.reason, known.failure.message, known.failure.attempts)
-        return Talk(conversation, state)
+        return Talk(conversation, state, asked=key in new or key in self._declined)
 
     async def _leased(self, block: AnswerBlock, talks: Sequence[Talk]) -> AsyncIterator[Talk]:
         """Yield the talks that this job is to hold; what another one is asking is waited for, and looked up then."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, Protocol, TypeVar
 
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.outputs import Row
 from asyncrun.ledger.answers import find_answers
 from asyncrun.ledger.job_records import Amount
+from asyncrun.ledger.key_index import KeyIndex, keys_array
 from asyncrun.llms.interface import Completion, Llm, Message
 from asyncrun.packing import byte_size
 from asyncrun.records import Answer, BadItem, Item, Space
@@ -58,6 +60,20 @@ class Failed:
     message: str
     attempts: int = 0
     answered: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivered:
+    """What batches have brought in this run: what was declined there, by key, and which first words were answered, or answered again."""
+
+    declined: Mapping[bytes, Failed] = field(default_factory=dict)
+    answered: KeyIndex | None = None
+
+    def among(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Return those of the keys that were answered."""
+        if self.answered is None or not keys:
+            return set()
+        return set(compress(keys, self.answered.find(keys_array(b"".join(keys))) >= 0))
 
 
 State = Valid | Ask | Failed
