@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from asyncrun.app.batch_providers import Model, patient_endpoint
+from asyncrun.app.batch_endpoints import Model, patient_endpoint
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.model_builder import model_identity
 from asyncrun.errors import AsyncrunError

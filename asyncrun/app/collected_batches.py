@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from asyncrun.app.batch_providers import BatchProviders, open_providers
+from asyncrun.app.batch_endpoints import BatchEndpoints, open_endpoints
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.request import Request, environment_secrets
 from asyncrun.batches.interface import BatchEndpoint, BatchState, ProviderBatch
@@ -30,11 +30,11 @@ async def _remove(request: Request, job_file: JobFile, path: Path, done: list[Ba
     builder = JobBuilder(request, job_file, ledger)
     removed, files, kept = 0, 0, dict[str, int]()
     try:
-        async with open_providers(builder, done, listed=False) as providers:
+        async with open_endpoints(builder, done, listed=False) as endpoints:
             for record in done:
-                endpoint = providers.of(record)
+                endpoint = endpoints.of(record)
                 try:
-                    gone = _unreachable(record, providers) if endpoint is None else await _remove_one(endpoint, record, ledger, dry_run)
+                    gone = _unreachable(record, endpoints) if endpoint is None else await _remove_one(endpoint, record, ledger, dry_run)
                 except AsyncrunError as error:
                     gone = str(error)
                 if isinstance(gone, str):
@@ -48,8 +48,8 @@ async def _remove(request: Request, job_file: JobFile, path: Path, done: list[Ba
     return CleanedBatches(removed, files, tuple(f"{counted(number, 'batch')}: {redact(why)}" for why, number in kept.items()))
 
 
-def _unreachable(record: BatchRecord, providers: BatchProviders) -> str:
-    error = providers.errors.get(record.provider)
+def _unreachable(record: BatchRecord, endpoints: BatchEndpoints) -> str:
+    error = endpoints.errors.get(record.provider)
     return str(error) if error else f"nobody in the job file is asked at {record.host}"
 
 

@@ -112,6 +112,15 @@ def tag_in(name: object) -> str | None:
     return found.group(1) if found else None
 
 
+def tag_in_metadata(document: object) -> str | None:
+    """Return the tag in the metadata of a batch, None where they hold none of ours.
+
+    >>> tag_in_metadata({"metadata": {TAG_KEY: "0123456789abcdefghij"}})
+    '0123456789abcdefghij'
+    """
+    return tag_in(name_with(str(part_of(document, "metadata", TAG_KEY))))
+
+
 def tag_of_id(custom_id: object) -> str | None:
     """Return the tag of a request's id, None where it is not one of ours.
 

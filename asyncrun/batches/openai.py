@@ -11,13 +11,12 @@ from asyncrun.batches.documents import (
     TAG_KEY,
     files_in,
     moment_of,
-    name_with,
     number_of,
     part_of,
     reasons_in,
     rows_of,
     state_of,
-    tag_in,
+    tag_in_metadata,
     text_of,
 )
 from asyncrun.batches.exchange import is_full
@@ -102,7 +101,7 @@ class OpenAIBatches(HttpBatchEndpoint):
         replies = files_in(document, "output_file_id", "error_file_id")
         return ProviderBatch(
             id=batch_id,
-            tag=tag_in(name_with(str(part_of(document, "metadata", TAG_KEY)))),
+            tag=tag_in_metadata(document),
             state=state,
             word=printable(word, 40),
             created=moment_of(part_of(document, "created_at")),

@@ -32,7 +32,7 @@ def list_batches(options: GlobalOptions, file: JobFileFlag = None) -> int:
 
     Example: asyncrun batches list -f jobs.yaml --json
     """
-    from asyncrun.app.provider_batches import list_batches
+    from asyncrun.app.batch_listing import list_batches
     from asyncrun.cli._output import print_answer, print_document, width
     from asyncrun.clock import SystemClock
     from asyncrun.ui.batches import listing_document, render_listing
@@ -55,7 +55,7 @@ def cancel(
 
     Example: asyncrun batches cancel --all -f jobs.yaml
     """
-    from asyncrun.app.provider_batches import cancel_batches
+    from asyncrun.app.batch_listing import cancel_batches
     from asyncrun.cli._output import print_answer, print_document
     from asyncrun.ui.batches import listing_document, render_cancelled
 

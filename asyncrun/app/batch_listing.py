@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from asyncrun.app.batch_providers import BatchProviders, open_providers
+from asyncrun.app.batch_endpoints import BatchEndpoints, open_endpoints
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.inspection import open_builder
 from asyncrun.app.request import Request, environment_secrets
@@ -54,14 +54,14 @@ async def _in_all(request: Request, choose: Callable[[list[_Found]], list[_Found
     async with open_builder(request) as (builder, _):
         records, own = await asyncio.to_thread(_records, builder)
         waiting = [record for record in records if record.state.open]
-        async with open_providers(builder, waiting) as providers:
-            there = {endpoint: await _listed(endpoint, providers) for endpoint in providers.endpoints.values()}
-            found = [await _of_record(record, there, providers, own) for record in waiting]
+        async with open_endpoints(builder, waiting) as endpoints:
+            there = {endpoint: await _listed(endpoint, endpoints) for endpoint in endpoints.reached.values()}
+            found = [await _of_record(record, there, endpoints, own) for record in waiting]
             known = {record.tag for record in records} | {record.batch for record in records}
             ours = ((endpoint, batch) for endpoint, batches in there.items() for batch in batches if batch.tag is not None)
             found += [_Found(_shown(batch, endpoint), endpoint, batch) for endpoint, batch in ours if not {batch.tag, batch.id} & known]
             if choose is not None:
-                found = [await _cancel(each, providers) for each in choose(found)]
+                found = [await _cancel(each, endpoints) for each in choose(found)]
     others = Counter(
         {endpoint.host: sum(batch.tag is None and batch.id not in known for batch in batches) for endpoint, batches in there.items()}
     )
@@ -70,8 +70,8 @@ async def _in_all(request: Request, choose: Callable[[list[_Found]], list[_Found
         batches=tuple(sorted((each.listed for each in found), key=lambda batch: batch.created or 0.0)),
         others=+others,
         done=sum(not record.state.open and bool(record.batch or record.file) for record in records),
-        problems=tuple(redact(f"{where}: {error}") for where, error in providers.errors.items()),
-        exit_code=winning_exit_code(error.exit_code for error in providers.errors.values()),
+        problems=tuple(redact(f"{where}: {error}") for where, error in endpoints.errors.items()),
+        exit_code=winning_exit_code(error.exit_code for error in endpoints.errors.values()),
     )
 
 
@@ -80,7 +80,7 @@ def _records(builder: JobBuilder) -> tuple[list[BatchRecord], str]:
     return all_provider_batches(builder.ledger.folder / LEDGER), f"{job_file_id(builder.ledger.folder, builder.file)}/"
 
 
-async def _listed(endpoint: BatchEndpoint, providers: BatchProviders) -> list[ProviderBatch]:
+async def _listed(endpoint: BatchEndpoint, endpoints: BatchEndpoints) -> list[ProviderBatch]:
     found: list[ProviderBatch] = []
     try:
         async for batch in endpoint.batches():
@@ -88,13 +88,13 @@ async def _listed(endpoint: BatchEndpoint, providers: BatchProviders) -> list[Pr
             if len(found) == MOST_LISTED:
                 break
     except AsyncrunError as error:
-        providers.errors[endpoint.host] = error
+        endpoints.errors[endpoint.host] = error
     return found
 
 
-async def _of_record(record: BatchRecord, there: dict[BatchEndpoint, list[ProviderBatch]], providers: BatchProviders, own: str) -> _Found:
+async def _of_record(record: BatchRecord, there: dict[BatchEndpoint, list[ProviderBatch]], endpoints: BatchEndpoints, own: str) -> _Found:
     """Return what a provider says of a batch of the ledger, listed or asked for. Names of jobs of this file begin with `own`."""
-    endpoint = providers.of(record)
+    endpoint = endpoints.of(record)
     listed = ListedBatch(
         tag=record.tag,
         batch=record.batch,
@@ -113,10 +113,10 @@ async def _of_record(record: BatchRecord, there: dict[BatchEndpoint, list[Provid
     try:
         if batch is None and record.batch is not None:
             batch = await endpoint.get(record.batch)
-        elif batch is None and endpoint.host not in providers.errors:
+        elif batch is None and endpoint.host not in endpoints.errors:
             batch = next(iter(await endpoint.find(record.tag, record.created, record.requests)), None)
     except AsyncrunError as error:
-        providers.errors[endpoint.host] = error
+        endpoints.errors[endpoint.host] = error
         return _Found(listed, endpoint)
     if batch is None and record.batch is not None:
         listed = replace(listed, message=f"{record.provider} does not know it: it is of another key, or not kept any more")
@@ -153,13 +153,13 @@ def _chosen(found: Sequence[_Found], tags: Sequence[str]) -> Iterator[_Found]:
         yield from (each for each in named if each.goes_on)
 
 
-async def _cancel(each: _Found, providers: BatchProviders) -> _Found:
+async def _cancel(each: _Found, endpoints: BatchEndpoints) -> _Found:
     if each.endpoint is None or each.batch is None:
         return each
     try:
         await each.endpoint.cancel(each.batch.id)
         batch = await each.endpoint.get(each.batch.id)
     except AsyncrunError as error:
-        providers.errors[each.endpoint.host] = error
+        endpoints.errors[each.endpoint.host] = error
         return replace(each, listed=replace(each.listed, message=error.message))
     return each if batch is None else replace(each, listed=_told(each.listed, batch), batch=batch)

@@ -20,42 +20,42 @@ Model = EmbedderConfig | LlmConfig
 
 
 @dataclass(slots=True)
-class BatchProviders:
+class BatchEndpoints:
     """The endpoints that can be asked, by provider and host; and those that cannot, with the error."""
 
-    endpoints: dict[tuple[str, str], BatchEndpoint] = field(default_factory=dict)
+    reached: dict[tuple[str, str], BatchEndpoint] = field(default_factory=dict)
     errors: dict[str, AsyncrunError] = field(default_factory=dict)
 
     def of(self, record: BatchRecord) -> BatchEndpoint | None:
         """Return where a batch lies, None where nobody can be asked."""
-        return self.endpoints.get((record.provider, record.host))
+        return self.reached.get((record.provider, record.host))
 
 
 @asynccontextmanager
-async def open_providers(builder: JobBuilder, records: Sequence[BatchRecord], *, listed: bool = True) -> AsyncIterator[BatchProviders]:
+async def open_endpoints(builder: JobBuilder, records: Sequence[BatchRecord], *, listed: bool = True) -> AsyncIterator[BatchEndpoints]:
     """Open the endpoints at which batches of the records lie, also of models that the job file does not have any more.
 
     With `listed` also those of all models that are asked by batches now. Keys that are not set are no error here.
     """
-    providers = BatchProviders()
+    endpoints = BatchEndpoints()
     try:
-        await asyncio.to_thread(_open, builder, records, listed, providers)
-        yield providers
+        await asyncio.to_thread(_open, builder, records, listed, endpoints)
+        yield endpoints
     finally:
-        for endpoint in providers.endpoints.values():
+        for endpoint in endpoints.reached.values():
             await endpoint.aclose()
 
 
-def _open(builder: JobBuilder, records: Sequence[BatchRecord], listed: bool, providers: BatchProviders) -> None:
+def _open(builder: JobBuilder, records: Sequence[BatchRecord], listed: bool, endpoints: BatchEndpoints) -> None:
     # A model that is asked online by now has the address and the key of the batches that it made before.
     for model in _models_of(builder, {record.provider for record in records}, listed):
-        if (endpoint := _endpoint(builder, model, providers)) is not None:
-            providers.endpoints.setdefault((endpoint.provider, endpoint.host), endpoint)
+        if (endpoint := _endpoint(builder, model, endpoints)) is not None:
+            endpoints.reached.setdefault((endpoint.provider, endpoint.host), endpoint)
     for record in records:
-        if providers.of(record) is None and record.provider not in providers.errors:
-            endpoint = _endpoint(builder, _model_of(record), providers)
+        if endpoints.of(record) is None and record.provider not in endpoints.errors:
+            endpoint = _endpoint(builder, _model_of(record), endpoints)
             if endpoint is not None and endpoint.host == record.host:
-                providers.endpoints[record.provider, record.host] = endpoint
+                endpoints.reached[record.provider, record.host] = endpoint
 
 
 def _models_of(builder: JobBuilder, providers: Collection[str], listed: bool) -> Iterator[Model]:
@@ -76,9 +76,9 @@ def patient_endpoint(builder: JobBuilder, model: Model) -> BatchEndpoint:
     return builder.models.batch_endpoint(model.model_copy(update=patience))
 
 
-def _endpoint(builder: JobBuilder, model: Model, providers: BatchProviders) -> BatchEndpoint | None:
+def _endpoint(builder: JobBuilder, model: Model, endpoints: BatchEndpoints) -> BatchEndpoint | None:
     try:
         return patient_endpoint(builder, model)
     except AsyncrunError as error:
-        providers.errors.setdefault(model.provider, error)
+        endpoints.errors.setdefault(model.provider, error)
         return None
