@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from asyncrun.jobs.context import JobContext
 
 
-Unfinished = tuple[bytes, Conversation]
+OpenConversation = tuple[bytes, Conversation]
 """What is to be asked, with the key of the first words that it goes on from: its own where nothing was answered yet."""
 
 
-async def deliver_conversations(generating: Generating, unfinished: Callable[[], Iterator[Unfinished]], counters: JobCounters) -> Delivered:
+async def deliver_conversations(
+    generating: Generating, unfinished: Callable[[], Iterator[OpenConversation]], counters: JobCounters
+) -> Delivered:
     """Deliver what `unfinished` yields, which is asked again after answers have come; returns what has come of it.
 
     An answer that does not fit its schema is asked for again in the next batch. Raises as `deliver` does, and UsageError.
@@ -57,7 +59,7 @@ class ConversationWork:
     generating: Generating
     llm: BatchLlm
     context: JobContext
-    unfinished: Callable[[], Iterator[Unfinished]]
+    unfinished: Callable[[], Iterator[OpenConversation]]
     failed: dict[bytes, Failed] = field(default_factory=dict)
     answered: bytearray = field(default_factory=bytearray)
     _repairs: dict[bytes, bytes] = field(default_factory=dict)
