@@ -48,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m asyncrun.testing",
-        description="A fake embedding server on loopback, for rehearsals.",
+        description="A fake server of embeddings and chat models on loopback, for rehearsals.",
         epilog=f"Faults by name: {', '.join(FAULTS)}. Of batches: {', '.join(BATCH_FAULTS)}.",
     )
     parser.add_argument("--port", type=int, default=0, help="0: any free one")

@@ -129,6 +129,7 @@ def _table(rows: Sequence[dict[str, str]], width: int) -> str:
         (rows, ("tag", "job", "at", "state"), ("requests", "succeeded", "failed", "age", "cost")),
         (short, ("tag", "job", "at", "state"), ("done", "failed", "age")),
         (short, ("tag", "job", "state"), ("done", "failed", "age")),
+        (short, ("tag", "job", "state"), ("done", "age")),
     ):
         table = build_table(*words, numbers=numbers)
         for row in given:

@@ -36,7 +36,14 @@ BATCH = ListedBatch(
             ],
         ),
         (
-            60,
+            62,
+            [
+                "TAG                   JOB        STATE         DONE     AGE",
+                "tttttttttttttttttttt  summaries  waiting  211/1,000  1m 15s",
+            ],
+        ),
+        (
+            58,
             [
                 "tttttttttttttttttttt: job summaries, at anthropic, state",
                 "  waiting (in_progress), requests 1,000, succeeded 211,",
