@@ -197,15 +197,18 @@ def _aiohttp_transport() -> type[httpx.AsyncBaseTransport]:
     import aiohttp
     from httpx_aiohttp import AiohttpTransport
 
+    # Asked once a connection: aiohttp's own way to watch is told of every part of every request.
+    class WatchedConnector(aiohttp.TCPConnector):
+        async def _create_connection(self, *asked: Any) -> Any:
+            await _connection_begun()
+            made = await super()._create_connection(*asked)
+            await _connection_made()
+            return made
+
     class WatchedTransport(AiohttpTransport):
         def get_client(self) -> aiohttp.ClientSession:
-            session = super().get_client()
-            watched = aiohttp.TraceConfig()
-            watched.on_connection_create_start.append(_connection_begun)
-            watched.on_connection_create_end.append(_connection_made)
-            watched.freeze()
-            session.trace_configs.append(watched)
-            return session
+            most, kept = self.limits.max_connections, self.limits.keepalive_expiry
+            return aiohttp.ClientSession(connector=WatchedConnector(limit=most or 0, keepalive_timeout=kept, ssl=self.ssl_context))
 
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             response = await super().handle_async_request(request)

@@ -32,7 +32,11 @@ class Waits:
     batches: float = 0.0
 
     def __add__(self, other: Waits) -> Waits:
-        return Waits(*map(add, _seconds(self), _seconds(other)))
+        mine, theirs = _seconds(self), _seconds(other)
+        # To make one takes longer than to see that nothing was waited for, as is usual.
+        if not any(theirs):
+            return self
+        return Waits(*map(add, mine, theirs)) if any(mine) else other
 
     def payload(self) -> dict[str, float]:
         """Return them as keys of an event's payload, `waits.<name>`, without those that are 0.
