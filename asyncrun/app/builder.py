@@ -31,7 +31,7 @@ from asyncrun.jobs.forecast import Forecast, TokenRate
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.outputs import JobOutput
 from asyncrun.jobs.run_options import RunOptions
-from asyncrun.ledger.job_records import SpendingAccount, generation_of
+from asyncrun.ledger.job_records import SpendingAccount, generation_of, has_waiting_batches
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.spaces import token_rate
 from asyncrun.ports import Executor, Progress
@@ -292,6 +292,8 @@ class JobBuilder:
         """Return what opens where the batches of a job go, None where its model is asked online."""
         model = setting_of(job, job.asks_by_batches)
         if model is None or model.delivery != "batch":
+            if has_waiting_batches(self.ledger, self.job_id(job)):
+                self.warn(f"{job.name}: {LEFT_WAITING}")
             return None
 
         def opened() -> Delivery:
@@ -314,6 +316,12 @@ class JobBuilder:
         if budget.durable:
             budget.spent, budget.stopped = budget.account.balance()
         return budget if budget.durable or self._run_budget is not None else None
+
+
+LEFT_WAITING = (
+    "batches of it wait at their provider, and are not collected with `delivery: online`: what is in them is paid twice."
+    " `asyncrun batches` shows them; with `delivery: batch` they are collected"
+)
 
 
 def read_skip(path: Path) -> frozenset[str]:

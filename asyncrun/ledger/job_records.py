@@ -260,3 +260,8 @@ async def record_output(ledger: Ledger, path: Path, mark: str, placed: os.stat_r
 def _as_text(path: Path) -> str:
     # A name need not be UTF-8, and SQLite's texts must.
     return str(path).encode(errors="backslashreplace").decode()
+
+
+def has_waiting_batches(ledger: Ledger, job: str) -> bool:
+    """Tell whether batches of the job may be at a provider, with what is not collected yet. Blocks."""
+    return bool(ledger.read("SELECT 1 FROM provider_batches WHERE job = ? AND state IN ('uploaded', 'submitted') LIMIT 1", (job,)))

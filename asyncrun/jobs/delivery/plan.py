@@ -60,6 +60,7 @@ def with_delivery(plan: JobPlan, delivery: PlannedDelivery, now: float) -> JobPl
     batch = DeliveryOffer(None if plan.cost is None else plan.cost * terms.price, terms.window if plan.requests else 0.0)
     plan = replace(plan, online=online, batch=batch)
     if not delivery.batch:
+        plan = plan.noted(*_left_waiting(delivery, now))
         saved = (online.cost or 0.0) - (batch.cost or 0.0)
         return replace(plan, notes=(*plan.notes, _cheaper(batch, terms))) if saved >= WORTH_TELLING else plan
     next_step = choose(now, delivery.due, window=terms.window, rest=plan.seconds, waiting=bool(delivery.waiting))
@@ -72,6 +73,17 @@ def with_delivery(plan: JobPlan, delivery: PlannedDelivery, now: float) -> JobPl
     # A text is a request of its own in a batch: what fails, or is left, is one text.
     requests = plan.inputs or plan.requests
     return replace(plan, delivery="batch", requests=requests, cost=batch.cost, seconds=seconds, bound_by=None, notes=(*plan.notes, *notes))
+
+
+def _left_waiting(delivery: PlannedDelivery, now: float) -> Iterator[str]:
+    """Yield what an online job leaves at the provider."""
+    if delivery.waiting:
+        yield f"{_lying(delivery, now)}: not collected with `delivery: online`, and what is in it is paid twice"
+
+
+def _lying(delivery: PlannedDelivery, now: float) -> str:
+    since = local_time(min(record.created for record in delivery.waiting), now)
+    return f"{batches_of(delivery.waiting)} at {delivery.provider} since {since}"
 
 
 def _cheaper(batch: DeliveryOffer, terms: BatchTerms) -> str:
@@ -100,5 +112,4 @@ def _notes(plan: JobPlan, delivery: PlannedDelivery, until: float | None, now: f
     elif delivery.online_stragglers and plan.requests:
         yield "what a batch leaves is sent online, at the full price"
     if delivery.waiting:
-        since = local_time(min(record.created for record in delivery.waiting), now)
-        yield f"{batches_of(delivery.waiting)} at {delivery.provider} since {since}: collected, and not sent again"
+        yield f"{_lying(delivery, now)}: collected, and not sent again"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from asyncrun.aio.stop import MAX_RUNTIME
 from asyncrun.aio.worker_state import waiting
@@ -14,15 +16,18 @@ from asyncrun.errors import BudgetError, EndpointError, OutageError, QuotaError,
 from asyncrun.jobs.delivery.collection import CollectedReplies, collect
 from asyncrun.jobs.delivery.cutting import RequestStream, cut_batch
 from asyncrun.jobs.delivery.submission import AGAIN, REFUSED, HeldBatch, Submission, WaitingBatch
-from asyncrun.jobs.delivery.words import how_far, left_over, still_there
+from asyncrun.jobs.delivery.words import how_far, left_over, overdue, still_there
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.ledger.job_records import Amount
 from asyncrun.ledger.provider_batches import BatchRecord, put_provider_batch
 from asyncrun.results import BatchUse
 from asyncrun.usage import Waits
 
+T = TypeVar("T")
 MOST_OUTAGES = 10
 """Looks in a row that may fail: a provider may be away for a while, and the batch waits there all the same."""
+OVERDUE = 2.0
+"""Times that a provider takes at most after which a batch is cancelled: Azure ends none by itself, and would keep what it has done."""
 FILLED = 0.95
 """Part of the bytes that a provider takes: a vendor's own form of a request may be a little longer."""
 
@@ -85,7 +90,7 @@ class Round:
         endpoint = self.submission.endpoint
         for tag, each in list(self.waits.items()):
             try:
-                told = await endpoint.get(each.told.id, each.since)
+                told = await self._unless_stopped(endpoint.get(each.told.id, each.since))
             except (OutageError, ThrottledError) as error:
                 self._outages += 1
                 if self._outages > MOST_OUTAGES:
@@ -105,6 +110,21 @@ class Round:
                 del self.waits[tag]
                 self.tally.ended += 1
                 await self._over(now)
+            elif told.state is BatchState.WAITING and self._overdue(each.record):
+                self.counters.say([overdue(each.record, self.counters.context.clock.now())])
+                await endpoint.cancel(told.id)
+
+    def _overdue(self, record: BatchRecord) -> bool:
+        return self.counters.context.clock.now() > record.created + OVERDUE * self.submission.endpoint.terms.window
+
+    async def _unless_stopped(self, asked: Awaitable[T]) -> T:
+        """Return what a provider tells, which may be away. Raises TryLaterError, as `pause` does, as soon as the job must end."""
+        try:
+            return await self.counters.context.wait_for(asked)
+        except TryLaterError as error:
+            if self.counters.context.stopped() is None:
+                raise
+            raise self.stopped(error) from None
 
     def leave_unwanted(self) -> None:
         """Have nobody wait for a batch of which the job needs nothing any more."""

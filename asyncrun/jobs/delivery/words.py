@@ -36,6 +36,12 @@ def how_far(told: Sequence[ProviderBatch], records: Sequence[BatchRecord], host:
     return f"{host}: {done:,} of {sum(record.requests for record in records):,}"
 
 
+def overdue(record: BatchRecord, now: float) -> str:
+    """Return what is said of a batch that its provider does not end."""
+    since = local_time(record.created, now)
+    return f"the batch {record.batch} is at {record.host} since {since} without an end: it is cancelled, and what is done is collected"
+
+
 def left_over(record: BatchRecord, told: ProviderBatch, left: int, *, online: bool) -> str:
     """Return what a batch has left undone, and what becomes of it."""
     then = "sent online" if online else "put into another batch"

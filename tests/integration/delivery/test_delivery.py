@@ -156,3 +156,15 @@ def test_the_summary_says_what_came_by_batches(folder: Path, server: FakeServer)
     told = job_document(run(folder, embed(server)).jobs["notes"])
     assert told["delivery"] == {"batches": 1, "rows": 12, "waiting": 0}
     assert json.dumps(told)
+
+
+def test_a_job_that_goes_online_says_that_its_batches_are_not_collected(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = folder / "jobs.yaml"
+    with serving(speed=1.0).in_thread() as server:
+        assert server.batches is not None
+        file.write_text(json.dumps({"jobs": [embed(server)]}))
+        while not server.batches.books.created:
+            assert asyncrun.run(file, options=RunOptions(max_runtime=1.0)).exit_code == 75
+        file.write_text(json.dumps({"jobs": [embed(server, embedder=embedder(server, delivery="online"))]}))
+        assert asyncrun.run(file).exit_code == 0
+    assert "notes: batches of it wait at their provider, and are not collected with `delivery: online`" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,3 +123,27 @@ def test_a_provider_that_is_away_for_a_while_is_asked_again(tmp_path: Path) -> N
     folder = Folder(tmp_path, Away())
     assert folder.run(TEXTS[:3]).left == []
     assert len([sentence for sentence in folder.said.sentences if "are asked for again" in sentence]) == 1
+
+
+def test_a_run_that_must_end_while_the_provider_is_away_ends_at_once_and_says_where_its_batches_are(tmp_path: Path) -> None:
+    class Silent(Provider):
+        async def get(self, batch_id, created=None):  # type: ignore[no-untyped-def]
+            await asyncio.Event().wait()
+
+    folder = Folder(tmp_path, Silent())
+    with pytest.raises(TryLaterError, match=r"1 batch of 3 requests is at api.example.com since .*: max runtime$"):
+        folder.run(TEXTS[:3], stop_after=0.1)
+
+
+def test_a_batch_that_its_provider_does_not_end_is_cancelled_after_twice_its_time(tmp_path: Path) -> None:
+    class Endless(Provider):
+        async def cancel(self, batch_id: str) -> None:
+            self.takes = 100.0
+            await super().cancel(batch_id)
+
+    folder = Folder(tmp_path, Endless(takes=1e9))
+    before = folder.provider.clock.monotonic()
+    assert folder.run(TEXTS[:3]).left == []
+    assert folder.provider.cancelled == ["batch-0"]
+    assert 2.0 <= (folder.provider.clock.monotonic() - before) / folder.provider.terms.window < 2.1
+    assert any("without an end: it is cancelled" in sentence for sentence in folder.said.sentences)

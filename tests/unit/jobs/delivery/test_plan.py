@@ -65,6 +65,11 @@ def test_what_lies_at_the_provider_is_told():
     told = planned(waiting=[record(30_000, NOW - 60), record(11_000, NOW)], online_stragglers=True)
     assert "2 batches of 41,000 requests at openai since 21:59: collected, and not sent again" in told.notes
     assert "what a batch leaves is sent online, at the full price" in told.notes
+    online = planned(batch=False, waiting=[record(30_000, NOW)])
+    assert (
+        "1 batch of 30,000 requests at openai since 22:00: not collected with `delivery: online`, and what is in it is paid twice"
+        in online.notes
+    )
 
 
 def test_nothing_to_send_takes_no_time_and_says_nothing():
