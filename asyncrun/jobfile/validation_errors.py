@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -69,8 +70,10 @@ def _report(error: Mapping[str, Any], model: type[BaseModel], source: Callable[[
     if kind == "default_factory_not_called" or findings.knows(path):
         return
     if kind == "extra_forbidden":
-        keys = _keys(model, error["loc"][:-1])
-        findings.add(path, "unknown key", ", ".join(keys), suggest(str(path[-1]), keys), key=True)
+        around, key = _model_at(model, error["loc"][:-1]), str(path[-1])
+        keys = [] if around is None else _names(around)
+        meant = (None if around is None else _one_level_down(around, key)) or suggest(key, keys)
+        findings.add(path, "unknown key", ", ".join(keys), meant, key=True)
     elif kind == "missing":
         findings.add(path[:-1], "missing", missing=str(path[-1]))
     else:
@@ -122,17 +125,28 @@ def _described(node: YamlNode | None, expected: str | None) -> str:
     return f"the text {typed!r} stands here" if isinstance(value, str) else f"the number {typed} stands here{quote}"
 
 
-def _keys(model: type[BaseModel], path: KeyPath) -> list[str]:
-    """Return the keys that a mapping at a path of a model may have."""
+def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
+    """Return the model of a mapping at a path of a model."""
     for step in path:
         field = next((field for name, field in model.model_fields.items() if step in (name, field.alias)), None)
         if field is None:
             continue
         inner = next(_models(field.annotation), None)
         if inner is None:
-            return []
+            return None
         model = inner
+    return model
+
+
+def _names(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _one_level_down(model: type[BaseModel], key: str) -> str | None:
+    """Return a key with the one below which it may stand, such as `llm.delivery`: one that must be there, if there is such a one."""
+    fields = sorted(model.model_fields.items(), key=lambda item: not item[1].is_required())
+    below = (field.alias or name for name, field in fields for inner in islice(_models(field.annotation), 1) if key in _names(inner))
+    return next((f"{name}.{key}" for name in below), None)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

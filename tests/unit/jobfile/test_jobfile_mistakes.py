@@ -78,6 +78,11 @@ ONE_MISTAKE = {
         "jobs:\n- {JOB,\n   §worker: 3}",
         "jobs[0].worker: unknown key; allowed: name, kind, ",
     ),
+    "key of the embedder at the job": (
+        "jobs:\n- {JOB,\n   §delivery: batch}",
+        "jobs[0].delivery: unknown key; allowed: name, kind, needs, input, workers, max_failures, skip, max_runtime, budget, notify, "
+        "embedder, deadline, stragglers, output; did you mean 'embedder.delivery'?",
+    ),
     "unknown key deep down": (
         "jobs:\n- {JOB, embedder: {provider: local, batch: {§max_item: 3}}}",
         "jobs[0].embedder.batch.max_item: unknown key; allowed: max_items, max_tokens, max_bytes; did you mean 'max_items'?",
