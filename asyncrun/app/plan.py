@@ -53,13 +53,13 @@ async def _plan_all(jobs: Sequence[Job], builder: JobBuilder) -> list[JobPlan]:
 def _with_delivery(plan: JobPlan, job: Job, builder: JobBuilder) -> JobPlan:
     """Return the plan with what batches of the provider cost and take, where it has such and they are meant for this job. Blocks."""
     from asyncrun.jobs.delivery.deadline import due_at
-    from asyncrun.jobs.delivery.plan import PlannedDelivery, mixed_notes, with_delivery
+    from asyncrun.jobs.delivery.plan import MIXED, PlannedDelivery, with_delivery
     from asyncrun.ledger.provider_batches import all_provider_batches
 
     model: ModelConfig = setting_of(job, job.asks_by_batches)
     llm: LlmConfig | None = setting_of(job, "llm")
     if llm is not None and llm is not model:
-        return plan.noted(*mixed_notes(questions=model.delivery == "batch", answers=llm.delivery == "batch"))
+        return plan.noted(MIXED) if model.delivery == "batch" else plan
     if not job.declared or (terms := builder.models.batch_terms(model)) is None:
         return plan
     now, job_id = builder.clock.now(), builder.job_id(job)

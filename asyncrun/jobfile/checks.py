@@ -152,9 +152,16 @@ def check_budgets(entries: Sequence[JobEntry], findings: Findings) -> None:
 
 
 def check_delivery(entries: Sequence[JobEntry], findings: Findings) -> None:
-    """A deadline, or a word on stragglers, belongs to a model that is asked by batches; defaults may hold one for such jobs."""
+    """A deadline, or a word on stragglers, belongs to a model that is asked by batches; defaults may hold one for such jobs.
+
+    A model that is only asked online must not look like one that is asked by batches: that would cost twice what the file says.
+    """
     for entry in entries:
         unclear = any(findings.knows((*path, "delivery")) for path in (*entry.parts, entry.path("embedder"), entry.path("llm")))
+        llm: LlmConfig | None = setting_of(entry.job, "llm")
+        if entry.job is not None and llm is not None and llm.delivery == "batch" and entry.job.asks_by_batches != "llm" and not unclear:
+            what = "the answers of this job do not wait in batches"
+            findings.add(entry.path("llm"), what, "an llm with delivery: online, beside one for generate jobs")
         model: ModelConfig | None = None if entry.job is None else setting_of(entry.job, entry.job.asks_by_batches)
         if entry.job is None or model is None or unclear or model.delivery == "batch":
             continue

@@ -45,11 +45,12 @@ def test_a_provider_without_a_batch_endpoint_has_one_way(asyncrun: Command, tmp_
 
 def test_a_query_job_says_which_half_of_it_waits(asyncrun: Command, tmp_path: Path) -> None:
     (tmp_path / "jobs.yaml").write_text(
-        "llms: {m: {provider: openai, model: m, delivery: batch}}\n"
-        "jobs:\n- {name: fill, kind: ingest, input: {items: [x]}}\n"
-        "- {name: ask, kind: query, input: {items: [who?]}, needs: [fill], output: o.jsonl, llm: m}\n"
+        "llms: {m: {provider: openai, model: m}}\n"
+        "embedders: {e: {provider: openai, model: m, delivery: batch}}\n"
+        "jobs:\n- {name: fill, kind: ingest, input: {items: [x]}, embedder: e}\n"
+        "- {name: ask, kind: query, input: {items: [who?]}, needs: [fill], output: o.jsonl, embedder: e, llm: m}\n"
     )
-    assert "ask: its answers are asked online: an answer needs its hits first" in asyncrun("plan").out
+    assert "ask: its questions wait in batches for less than the cost says; its answers are asked online" in asyncrun("plan").out
 
 
 def test_validate_tells_all_that_is_wrong_at_once(asyncrun: Command, tmp_path: Path) -> None:

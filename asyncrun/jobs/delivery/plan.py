@@ -38,12 +38,8 @@ class PlannedDelivery:
     waiting: Sequence[BatchRecord] = ()
 
 
-def mixed_notes(*, questions: bool, answers: bool) -> Iterator[str]:
-    """Yield what there is to say of a job that answers hits: `questions` and `answers` tell of which the file says `delivery: batch`."""
-    if questions:
-        yield "its questions wait in batches for less than the cost says; its answers are asked online"
-    if answers:
-        yield "its answers are asked online: an answer needs its hits first; `delivery: batch` of an llm is for generate jobs"
+MIXED = "its questions wait in batches for less than the cost says; its answers are asked online"
+"""What there is to say of a job that answers hits where its embedder has `delivery: batch`."""
 
 
 def with_delivery(plan: JobPlan, delivery: PlannedDelivery, now: float) -> JobPlan:

@@ -85,11 +85,11 @@ def test_a_word_on_batches_needs_a_model_that_is_asked_by_them(mistakes, load, k
 
 
 def test_an_llm_that_is_asked_by_batches_has_a_provider_with_an_endpoint(load, mistakes):
-    ask = "jobs: [{name: a, kind: query, input: {items: [x]}, output: o.jsonl, llm: x}]\n"
+    ask = "jobs: [{name: a, kind: generate, input: {items: [x]}, prompt: 'Of {text}', output: o.jsonl, llm: x}]\n"
     (line,) = mistakes(ask + "llms: {x: {provider: heroku, model: m, delivery: batch}}")
     assert "llms.x.delivery: the provider heroku has no batch endpoint" in line
-    (query,) = load(ask + "llms: {x: {provider: mistral, model: m, delivery: batch}}").jobs
-    assert query.llm.delivery == "batch"
+    (asked,) = load(ask + "llms: {x: {provider: mistral, model: m, delivery: batch}}").jobs
+    assert asked.llm.delivery == "batch"
 
 
 @pytest.mark.parametrize("deadline", ["06:00", "8h", 90])
@@ -98,3 +98,15 @@ def test_a_job_made_in_python_is_written_as_it_was_meant(deadline, load):
     made = EmbedJob(name="a", input={"items": ["x"]}, output="o.npy", embedder=embedder, deadline=deadline, stragglers="online")
     (read,) = load(as_job_file([made]).text).jobs
     assert (read.deadline, read.stragglers) == (made.deadline, "online")
+
+
+def test_answers_of_a_query_job_are_not_paid_in_full_where_its_file_says_batches(load, mistakes):
+    file = """
+        llms: {{small: {{provider: openai, model: gpt, delivery: {delivery}}}}}
+        jobs:
+          - {{name: a, kind: query, input: {{items: [x]}}, llm: small, output: o.jsonl}}
+          - {{name: b, kind: generate, input: {{items: [x]}}, llm: small, prompt: "{{text}}", output: p.jsonl}}
+    """
+    (line,) = mistakes(file.format(delivery="batch"))
+    assert "jobs[0].llm: the answers of this job do not wait in batches; allowed: an llm with delivery: online" in line
+    assert len(load(file.format(delivery="online")).jobs) == 2
