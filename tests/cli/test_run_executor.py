@@ -13,6 +13,7 @@ import pytest
 
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
+from tests.depth import DEEP
 
 Command = Callable[..., Any]
 KEY = "sentinel-0123456789abcdef"
@@ -57,6 +58,23 @@ def test_outputs_of_the_local_model_are_the_same_with_and_without_processes(asyn
     assert there[0] == here[0] == 3
     assert there[1] == here[1]
     assert there[2]["truncated"] == here[2]["truncated"] == 1
+
+
+@pytest.mark.skipif(not DEEP, reason="it takes some seconds on a busy machine: ASYNCRUN_TEST_DEEP=1")
+def test_answers_about_rows_are_the_same_with_and_without_processes(asyncrun: Command, tmp_path: Path, server: FakeServer) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    llm = {"provider": "openai", "model": "m", "base_url": server.base_url}
+    job = {"name": "n", "kind": "generate", "input": {"items": [f"text {n}" for n in range(6)]}, "llm": llm, "output": "out.jsonl"}
+    job |= {"prompt": "Of: {text}", "schema": schema, "samples": 2}
+    (tmp_path / "jobs.yaml").write_text(json.dumps({"executor": {"type": "processes", "processes": 2}, "jobs": [job]}))
+    server.faults += [
+        error(400, "This text is refused", when=lambda request: any("text 4" in each for each in request.prompts), times=None)
+    ]
+    there, here = outputs_of(asyncrun, tmp_path), outputs_of(asyncrun, tmp_path, "--executor", "local")
+    assert there[0] == here[0] == 3
+    assert there[1] == here[1]
+    assert len(there[1]["out.jsonl"].splitlines()) == 5
+    assert there[2]["workers"], "nothing was done elsewhere"
 
 
 @pytest.mark.needs("ray")
