@@ -138,10 +138,16 @@ def _parts_of(jobs: Sequence[Job]) -> list[tuple[str, str]]:
 
 
 def _fields(job: Job, builder: JobBuilder) -> Iterator[JobProblem]:
+    prompted, key, config = find_kind(job.kind).prompted, "", job.input
     try:
-        missing = list(find_missing_fields(builder.whole_source(job.input)).missing())
+        if prompted is not None:
+            key, config = prompted(job, builder)
+        missing = list(find_missing_fields(builder.whole_source(config)).missing())
     except AsyncrunError as error:
         yield JobProblem(("input",), str(error), error.hint)
         return
     for field in missing:
-        yield JobProblem(("input", field.key), f"{field.place.file}: {field}", field.error().hint, field.needed)
+        if key and field.key == "metadata" and field.name not in (job.input.metadata or ()):
+            yield JobProblem((key,), str(field.error(f"which `{key}` names")), field.error().hint)
+        elif field.key != "text" or config.text == job.input.text:
+            yield JobProblem(("input", field.key), f"{field.place.file}: {field}", field.error().hint, field.needed)

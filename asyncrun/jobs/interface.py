@@ -117,6 +117,8 @@ class JobKind(Generic[J], metaclass=ShortHelp):
         export: writes the rows that are done now; None for a kind that has none. Blocks.
         row_fields: returns the fields of its rows as far as its keys tell, None where they tell nothing: each with those of the object
             there, or with what it is: `text`, `list`, `unknown`. Files start at the folder; without one none is looked into. Blocks.
+        prompted: returns the key that names fields of the input beside the input's own keys, and the input with these fields; None for a
+            kind without such a key. Blocks.
 
     >>> from asyncrun.jobs import EmbedJob
     >>> from asyncrun.jobs.embed import open_embed
@@ -131,6 +133,7 @@ class JobKind(Generic[J], metaclass=ShortHelp):
     spaces: Callable[[J, Builder], Collection[Space]] | None = None
     export: Callable[[J, Builder, JobOutput], Counts] | None = None
     row_fields: Callable[[J, Path | None], Mapping[str, Any] | None] | None = None
+    prompted: Callable[[J, Builder], tuple[str, InputConfig]] | None = None
 
 
 def embedder_spaces(job: Job, builder: Builder) -> list[Space]:

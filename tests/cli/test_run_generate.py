@@ -351,3 +351,16 @@ def test_answers_of_batches_are_the_rows_of_an_online_run(asyncrun: Command, tmp
         # What does not fit is asked for again in another batch.
         assert [len(batch.bodies) for batch in batches.books.created] == [12, 2]
         assert batches.books.submitted_twice() == []
+
+
+def test_a_strict_check_finds_a_field_that_no_row_has_at_the_prompt_that_names_it(
+    asyncrun: Command, server: FakeServer, tmp_path: Path
+) -> None:
+    (tmp_path / "in.jsonl").write_text('{"id": 1, "title": "Cats", "body": "Cats purr."}\n')
+    write_jobs(tmp_path, server, input="in.jsonl", prompt="Sum up {titel}: {body}")
+    told = asyncrun("validate", "--strict")
+    assert told.code == 2
+    assert "jobs[0].prompt: " in told.err and "no item has `titel`, which `prompt` names" in told.err
+    assert told.err.count("jobs[0]") == 1
+    write_jobs(tmp_path, server, input="in.jsonl", prompt="Sum up {title}: {body}")
+    assert asyncrun("validate", "--strict").code == 0

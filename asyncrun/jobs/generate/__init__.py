@@ -17,6 +17,7 @@ from asyncrun.records import Space
 
 if TYPE_CHECKING:
     from asyncrun.jobfile.entries import JobEntry
+    from asyncrun.jobfile.input_output import InputConfig
     from asyncrun.jobs.generate.run import GenerateRun
 
 
@@ -119,6 +120,13 @@ def _spaces(job: GenerateJob, builder: Builder) -> list[Space]:
     return [builder.llm(job.llm).space]
 
 
+def _prompted(job: GenerateJob, builder: Builder) -> tuple[str, InputConfig]:
+    from asyncrun.jobs.generate.prompts import build_generating, input_read
+
+    generating = build_generating(job, builder.llm(job.llm), builder.root)
+    return "messages" if job.messages else "prompt", input_read(job.input, generating.fields)
+
+
 def _row_fields(job: GenerateJob, root: Path | None) -> Mapping[str, Any]:
     from asyncrun.jobs.generate.checks import row_fields
 
@@ -131,5 +139,6 @@ GENERATE = JobKind(
     check=_check,
     spaces=_spaces,
     row_fields=_row_fields,
+    prompted=_prompted,
     export=lambda job, builder, output: open_generate(job, builder).export(output),
 )
