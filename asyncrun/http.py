@@ -181,6 +181,8 @@ def _client_over(make: Callable[..., httpx.AsyncBaseTransport]) -> type[httpx.As
             )
             request.headers.encoding = "ascii"  # nothing else could be sent; httpx finds that out for each header
             response = await self._transport_for_url(request.url).handle_async_request(request)
+            body: Any = response.stream
+            body.CHUNK_SIZE = REPLY_PIECE  # of aiohttp's transport; httpx's own has no such size
             try:
                 response.request = request
                 if "set-cookie" in response.headers:
@@ -209,12 +211,6 @@ def _aiohttp_transport() -> type[httpx.AsyncBaseTransport]:
         def get_client(self) -> aiohttp.ClientSession:
             most, kept = self.limits.max_connections, self.limits.keepalive_expiry
             return aiohttp.ClientSession(connector=WatchedConnector(limit=most or 0, keepalive_timeout=kept, ssl=self.ssl_context))
-
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            response = await super().handle_async_request(request)
-            stream: Any = response.stream
-            stream.CHUNK_SIZE = REPLY_PIECE
-            return response
 
     return WatchedTransport
 

@@ -478,28 +478,3 @@ jobs: [{name: a, kind: embed, input: i, output: o.jsonl}]
 def test_a_budget_of_money_needs_a_price(mistakes):
     text, place = marked("jobs: [{JOB, embedder: openai/m, budget: {cost: §5}}]")
     assert any(line.startswith(f"{place}: jobs[0].budget.cost: a budget of money needs a price") for line in mistakes(text))
-
-
-LATER = {
-    "options of an llm": (
-        "jobs: [{name: a, kind: query, input: i, collection: c, output: o.jsonl, llm: {provider: openai, model: m, §options: {a: b}}}]",
-        "jobs[0].llm.options: a table of options for an adapter",
-    ),
-}
-
-
-@pytest.mark.parametrize(("text", "expected"), LATER.values(), ids=LATER)
-def test_what_is_not_built_says_so(mistakes, text, expected):
-    text, place = marked(text)
-    (line,) = mistakes(text)
-    assert line.startswith(f"{place}: {expected} is not in this version yet")
-
-
-def test_what_is_not_built_matters_only_where_it_is_used(load):
-    text = """\
-stores: {s: {type: qdrant}}
-jobs:
-  - {name: a, kind: embed, input: i, output: o.jsonl}
-  - {name: b, kind: ingest, input: i, store: s}
-"""
-    assert [job.name for job in load(text, jobs=["a"]).selected(["a"])] == ["a"]
