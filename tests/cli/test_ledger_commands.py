@@ -70,7 +70,7 @@ def test_what_is_taken_in_is_not_sent_again(asyncrun: Command, finished: Path, s
         ({"id": "1", "text": "a"}, 74, "bad.jsonl:1: no text, or no embedding"),
         ({"id": "1", "text": "a", "embedding": [1.0, None]}, 74, "bad.jsonl:1: no text, or no embedding"),
         ({"id": "1", "text": "a", "embedding": [1e39]}, 74, "bad.jsonl:1: no text, or no embedding"),
-        ({"format": "asyncrun-ledger", "version": 3}, 74, "bad.jsonl:1: a portable ledger of the version 3"),
+        ({"format": "asyncrun-ledger", "version": 4}, 74, "bad.jsonl:1: a portable ledger of the version 4"),
         ([1.0, 2.0], 74, "bad.jsonl:1: not a JSON object but a list"),
     ],
 )
@@ -109,11 +109,11 @@ def test_portable_files_may_be_joined(asyncrun: Command, finished: Path) -> None
     portable = (finished / "portable.jsonl").read_text()
     (finished / "joined.jsonl").write_text(portable + portable)
     assert asyncrun("ledger", "import", "joined.jsonl", "--json").documents == [{"schema": 1, "taken": 20, "known": 20}]
-    (finished / "bad.jsonl").write_text(portable + portable.replace('"version":1', '"version":3'))
+    (finished / "bad.jsonl").write_text(portable + portable.replace('"version":1', '"version":4'))
     answer = asyncrun("ledger", "import", "bad.jsonl")
     assert answer.code == 74
     line = len(portable.splitlines()) + 1
-    assert f"bad.jsonl:{line}: a portable ledger of the version 3, this asyncrun reads 1" in answer.err
+    assert f"bad.jsonl:{line}: a portable ledger of the version 4, this asyncrun reads 1 to 3" in answer.err
 
 
 def test_of_rows_with_the_same_text_one_is_taken_in(asyncrun: Command, finished: Path) -> None:
