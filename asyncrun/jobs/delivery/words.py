@@ -44,6 +44,6 @@ def overdue(record: BatchRecord, now: float) -> str:
 
 def left_over(record: BatchRecord, told: ProviderBatch, left: int, *, online: bool) -> str:
     """Return what a batch has left undone, and what becomes of it."""
-    then = "sent online" if online else "put into another batch"
+    then = "sent online" if online else "sent again"
     what = f"a batch of {counted(record.requests, 'request')} at {record.host} {_WHY[told.state]}"
     return f"{what}: {left:,} {'was' if left == 1 else 'were'} not done and {'is' if left == 1 else 'are'} {then}"

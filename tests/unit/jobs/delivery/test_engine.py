@@ -122,7 +122,7 @@ def test_what_is_left_goes_into_another_batch_and_at_last_the_ordinary_way(tmp_p
     folder = Folder(tmp_path, Lazy())
     assert folder.run(TEXTS[:2]).left == ["text 1"]
     assert len(folder.provider.batches_there) == 3
-    assert any("1 was not done and is put into another batch" in sentence for sentence in folder.said.sentences)
+    assert any("1 was not done and is sent again" in sentence for sentence in folder.said.sentences)
 
 
 def test_stragglers_go_the_ordinary_way_at_once_where_the_job_says_so(tmp_path: Path) -> None:
