@@ -23,7 +23,7 @@ from asyncrun.testing.vectors import vector_of
 from asyncrun.writers.jsonl import json_line
 from tests.depth import asked_for
 
-KILLS = asked_for("ASYNCRUN_TEST_KILLS", quick=0, deep=200)
+KILLS = asked_for("ASYNCRUN_TEST_KILLS", quick=0, deep=40)
 OF_A_LOOP = 10
 """Kills of one test: several tests share the processors."""
 SEED = int(os.environ.get("ASYNCRUN_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)

@@ -1,4 +1,7 @@
-"""Answers of every broken kind through a whole run: no invalid row in the output, no traceback, and a reason for each row that has none."""
+"""Answers of every broken kind through a whole run: no invalid row in the output, no traceback, and a reason for each row that has none.
+
+`ASYNCRUN_TEST_ANSWERS=100000` tries so many rows.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,11 @@ import pytest
 
 import asyncrun
 from asyncrun.testing import Chat, FakeServer, Said
-from tests.depth import times
+from tests.depth import asked_for
 
+ANSWERS = asked_for("ASYNCRUN_TEST_ANSWERS", quick=200, deep=20_000)
+OF_A_RUN = 10_000
+"""Rows of one run: several runs share the processors."""
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -73,9 +79,9 @@ def broken(document: Mapping[str, Any]) -> str | Said:
     return KINDS[rng.choice(list(KINDS))](rng)
 
 
-@pytest.mark.parametrize("part", range(times(quick=1, deep=10)))
+@pytest.mark.parametrize("part", range(-(-ANSWERS // OF_A_RUN)))
 def test_no_broken_answer_becomes_a_row(tmp_path: Path, part: int) -> None:
-    count = times(quick=300, deep=10_000)
+    count = min(ANSWERS, OF_A_RUN)
     rows = "".join(f'{{"id": "{number}", "text": "row {part}:{number}"}}\n' for number in range(count))
     (tmp_path / "rows.jsonl").write_text(rows)
     with FakeServer(chat=Chat(answer=broken)).in_thread() as server:
