@@ -8,7 +8,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from asyncrun.testing.server import FakeServer
+from tests.depth import DEEP
 
 from .conftest import wait_until
 
@@ -47,6 +50,7 @@ def export(folder: Path, job: str) -> tuple[int, list[str]]:
     return ran.returncode, (folder / f"{job}.so-far.jsonl").read_text().splitlines()
 
 
+@pytest.mark.skipif(not DEEP, reason="it takes seconds: ASYNCRUN_TEST_DEEP=1")
 def test_rows_are_exported_while_a_run_goes_on(tmp_path: Path) -> None:
     with FakeServer().in_thread() as server:
         # From so much on a job takes long, until its rows are exported.

@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from tests.depth import DEEP
+
 from .conftest import ROOT, load_script
 
 
@@ -42,6 +44,7 @@ def fits_together(script: ModuleType, transcript: str) -> None:
     assert "\nthe same bytes\n" in transcript
 
 
+@pytest.mark.skipif(not DEEP, reason="it takes seconds: ASYNCRUN_TEST_DEEP=1")
 def test_the_readme_shows_what_a_killed_run_shows(script: ModuleType, shown: str, tmp_path: Path) -> None:
     now = script.transcript(tmp_path)
     assert shape(shown) == shape(now)

@@ -38,6 +38,7 @@ def wait_for_requests(server: FakeServer, number: int, process: subprocess.Popen
     assert process.poll() is None
 
 
+@pytest.mark.skipif(not DEEP, reason="it takes seconds: ASYNCRUN_TEST_DEEP=1")
 def test_a_budget_holds_over_many_kills_and_stays_spent_until_it_is_raised(tmp_path: Path) -> None:
     kills, in_flight = (1, 2, 3), 2 * BATCH * TOKENS_EACH
     budget = ITEMS * TOKENS_EACH - 1
@@ -81,6 +82,7 @@ def test_what_a_server_has_counted_is_expected_of_it_after_a_kill(tmp_path: Path
         assert 2 * len(server.sent_texts) * TOKENS_EACH == budget
 
 
+@pytest.mark.skipif(not DEEP, reason="it takes seconds: ASYNCRUN_TEST_DEEP=1")
 @pytest.mark.parametrize("again", [("jobs.yaml", "n", "--refresh"), ()] if DEEP else [()])
 def test_a_refresh_that_is_killed_goes_on_and_repeats_what_was_in_flight_at_most(tmp_path: Path, again: tuple[str, ...]) -> None:
     with FakeServer().in_thread() as server:

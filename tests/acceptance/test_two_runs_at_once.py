@@ -151,6 +151,7 @@ def test_a_run_that_waits_can_be_ended(
 CAUSES = cases({"a budget": 4, "a wrong key": 77, "Ctrl-C": 130, "max runtime": 75}, "a budget")
 
 
+@pytest.mark.skipif(not DEEP, reason="it takes seconds: ASYNCRUN_TEST_DEEP=1")
 @pytest.mark.parametrize(("cause", "code"), CAUSES.items(), ids=CAUSES)
 def test_a_run_takes_over_what_another_one_leaves(tmp_path: Path, cause: str, code: int) -> None:
     with FakeServer(latency=0.2, key="right").in_thread() as server:
@@ -182,6 +183,7 @@ def documents_file(folder: Path, name: str, server: FakeServer) -> str:
     return f"{name}.yaml"
 
 
+@pytest.mark.skipif(not DEEP, reason="it takes seconds: ASYNCRUN_TEST_DEEP=1")
 def test_documents_and_answers_of_two_runs_are_paid_for_once(tmp_path: Path, server: FakeServer) -> None:
     with runs(tmp_path, documents_file(tmp_path, "a", server), documents_file(tmp_path, "b", server)) as started:
         for process in started:
@@ -194,7 +196,7 @@ def test_documents_and_answers_of_two_runs_are_paid_for_once(tmp_path: Path, ser
     assert list((tmp_path / STATE_FOLDER / CLAIMS).iterdir()) == []
 
 
-@pytest.mark.parametrize("amid", ["documents", "answers"])
+@pytest.mark.parametrize("amid", ["documents", "answers"] if DEEP else ["answers"])
 def test_of_documents_and_answers_only_what_was_in_flight_when_a_run_was_killed_is_paid_for_twice(
     tmp_path: Path, server: FakeServer, amid: str
 ) -> None:

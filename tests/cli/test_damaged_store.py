@@ -31,7 +31,7 @@ from tests.depth import asked_for
 
 Command = Callable[..., "Answer"]
 
-FLIPS = asked_for("ASYNCRUN_TEST_FLIPS", quick=20, deep=200)
+FLIPS = asked_for("ASYNCRUN_TEST_FLIPS", quick=10, deep=200)
 SEED = int(os.environ.get("ASYNCRUN_TEST_SEED", random.randrange(1 << 32)))
 AT_ONCE, PAGE, DIMENSIONS = 50, 8192, 48
 LEFT_BESIDE = ("-wal", "-shm", ".damaged", ".damaged-wal", ".damaged-shm", ".mending")

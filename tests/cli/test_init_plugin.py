@@ -38,7 +38,7 @@ def test_every_port_has_a_starter() -> None:
 
 def test_packages_pass_their_own_tests_and_are_found_by_their_names(asyncrun: Command, tmp_path: Path) -> None:
     # All in one process: each of their own would need two seconds to begin.
-    site, kinds = tmp_path / "site", cases(STARTERS, "embedder", "store")
+    site, kinds = tmp_path / "site", cases(STARTERS, "embedder")
     packages = {kind: tmp_path / f"asyncrun-two-words-{kind}" for kind in kinds}
     for kind, package in packages.items():
         assert asyncrun("init", "--plugin", f"two-words-{kind}", "--kind", kind).code == 0

@@ -27,7 +27,7 @@ NEEDS = {
 }
 NOT_TYPED = ("pip install ", "sudo ", "docker ", "systemctl ")
 """Beginnings of lines that a test cannot type: they need an index, a daemon or the whole machine."""
-QUICK = ("tutorials/first-folder.md", "tutorials/resume-after-a-crash.md")
+QUICK = ("tutorials/first-folder.md",)
 
 
 def pages() -> list[object]:

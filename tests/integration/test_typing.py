@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.depth import DEEP
+
 PROGRAMS = Path(__file__).resolve().parents[1] / "programs"
 USERS = ["typed_handlers.py", "typical_uses.py"]
 
@@ -19,6 +21,7 @@ def copies(folder: Path) -> list[str]:
     return [shutil.copy(PROGRAMS / name, folder / f"users_{name}").name for name in USERS]
 
 
+@pytest.mark.skipif(not DEEP, reason="it takes seconds: ASYNCRUN_TEST_DEEP=1")
 def test_mypy_finds_no_issue(tmp_path: Path) -> None:
     # The rest of the package is checked elsewhere. In this process, mypy would leave a million objects that all later tests go through.
     options = ["--strict", "--config-file=", "--follow-imports=silent", "--cache-dir=cache"]

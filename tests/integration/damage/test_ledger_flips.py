@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 
 from asyncrun.testing.server import FakeServer
+from tests.depth import DEEP
 
 from .conftest import Finished, drawn_bits, flipped, how_they_ended, run
 
@@ -15,6 +16,7 @@ LEDGER = ".asyncrun/ledger.db"
 PAGE = 8192
 
 
+@pytest.mark.skipif(not DEEP, reason="it takes seconds: ASYNCRUN_TEST_DEEP=1")
 def test_a_flipped_bit_anywhere_never_gives_a_wrong_output_and_is_mended(embedded: Finished) -> None:
     data = embedded.read(LEDGER)
     ends = []
