@@ -12,6 +12,7 @@ import os
 import random
 import re
 import shlex
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -200,6 +201,16 @@ def test_no_single_flipped_bit_is_believed(asked: Asked, capsys: pytest.CaptureF
             f"\n{count} flips from {first} of seed {SEED}: {found} told with 74 and mended, {count - found} without effect on the answers"
         )
     assert found > 0
+
+
+def test_a_collection_whose_record_is_read_as_nothing_is_made_anew(asked: Asked) -> None:
+    with contextlib.closing(sqlite3.connect(asked.store)) as store:
+        [(page,)] = store.execute("SELECT rootpage FROM sqlite_master WHERE name = 'collections'").fetchall()
+    pointer_to_the_first_row = (page - 1) * PAGE + 9
+    asked.put(flipped(asked.store.read_bytes(), pointer_to_the_first_row, 6))
+    answer = asked.ask()
+    assert answer.code == 74
+    asked.mend(answer)
 
 
 def test_no_page_that_counts_its_rows_wrongly_is_believed(asked: Asked) -> None:

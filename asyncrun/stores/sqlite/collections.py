@@ -76,7 +76,8 @@ def salvaged_collections(connection: sqlite3.Connection) -> list[CollectionRow]:
     for row in connection.execute(_RECORDS).fetchall():
         copy = copies[row[0]]
         whole = _whole(row) or _whole(copy)
-        if whole is None and row[1:4] == copy[1:4]:
+        # Where there is neither of them, they are the same, too.
+        if whole is None and None not in row[1:4] and row[1:4] == copy[1:4]:
             whole = CollectionRow(*row[:5])
         found += [] if whole is None else [whole]
     return found
