@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+
+from tests.ports import free_port
 
 USER, DATABASE = "asyncrun", "postgres"
 PASSWORD = "p@ss:w/o?r#d %41'\"\\&=é"
@@ -59,18 +61,31 @@ class PostgresServer:
         # What a test needs is not that the disk has it when the power fails.
         settings = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=50"
         log = ("-l", str(self.folder / "log"))
-        self.call("pg_ctl", "-D", str(self.data), "-w", "-t", str(START), *log, "-o", settings, "start")
+        try:
+            self.call("pg_ctl", "-D", str(self.data), "-w", "-t", str(START), *log, "-o", settings, "start")
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}{(self.folder / 'log').read_text(errors='replace')}") from None
 
     def stop(self) -> None:
         """Stop the server at once, as `immediate` does: whoever is connected is told, and it recovers when it is started again."""
+        if not (self.data / "postmaster.pid").exists():
+            return
         self.call("pg_ctl", "-D", str(self.data), "-w", "-t", str(STOP), "-m", "immediate", "stop")
 
     def kill(self) -> None:
         """Kill the server and all of its processes as a power cut would, and wait until they are gone."""
         pid = int((self.data / "postmaster.pid").read_text().split()[0])
+        # Stopped first: a server that still runs could begin a process that is not in the list, which would hold its memory.
+        with_signal(pid, signal.SIGSTOP)
         children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False).stdout.split()
-        for each in (pid, *map(int, children)):
+        processes = [pid, *map(int, children)]
+        for each in processes:
             with_signal(each, signal.SIGKILL)
+        ends = time.monotonic() + STOP
+        while any(map(runs, processes)):
+            if time.monotonic() > ends:
+                raise RuntimeError(f"PostgreSQL's process {pid} or one of its own is still there")
+            time.sleep(0.01)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def remove(self) -> None:
@@ -105,6 +120,14 @@ def with_signal(pid: int, number: int) -> None:
         return
 
 
+def runs(pid: int) -> bool:
+    """Tell whether a process is there and not only waits for its parent to ask how it ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def programs() -> Path:
     """Return the folder of the newest PostgreSQL on this machine."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
@@ -113,12 +136,6 @@ def programs() -> Path:
     if (other := shutil.which("initdb")) is not None:
         return Path(other).resolve().parent
     raise RuntimeError("no PostgreSQL here: install postgresql and postgresql-VERSION-pgvector")
-
-
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
 
 
 def make_folder() -> Path:

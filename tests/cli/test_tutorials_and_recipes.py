@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.depth import cases
+from tests.ports import free_port
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BLOCK = re.compile(r"(?P<above>[^\n]*\n)\n?```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -71,9 +71,7 @@ def follow(script: str, folder: Path) -> tuple[int, str]:
     for name, body in programs.items():
         (programs_folder / name).write_text(f"#!/bin/sh\n{body}\n")
         (programs_folder / name).chmod(0o755)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     environ = {
         **os.environ,
         "HOME": str(folder / "home"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.ports import free_port
 
 START = 120.0
 """Seconds that a server may take to start: the slowest imports torch, which took 11 s on two idle cores."""
@@ -66,13 +67,6 @@ def home(name: str) -> Path:
     if not (folder / "bin/python").exists():
         pytest.fail(f"ASYNCRUN_TEST_NEEDS promises {name}, but there is no {folder}: set ASYNCRUN_TEST_SERVERS to where the servers are")
     return folder
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def answers(url: str) -> bool:
