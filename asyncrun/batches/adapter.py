@@ -23,8 +23,6 @@ from asyncrun.errors import EndpointError, OutageError, RepliesGoneError
 
 logger = logging.getLogger(__name__)
 DAY = 86_400.0
-CLOCKS_APART = 3600.0
-"""Seconds by which the clocks of a vendor and of this machine may differ, where a tag decides and not the time."""
 KNOWN_LATE = 60.0
 """Seconds after its creation within which a batch that is not found is looked for again, every `LOOK_AGAIN` seconds."""
 LOOK_AGAIN = 5.0
@@ -52,6 +50,8 @@ class HttpBatchEndpoint(ABC):
     """Ends of addresses that belong to online requests."""
     newest_first: ClassVar[bool] = True
     """Whether the provider lists batches in the order of their creation."""
+    clocks_apart: ClassVar[float] = 3600.0
+    """Seconds by which the clock of a provider may be behind this machine's: what is looked for may seem to be older than it is."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class HttpBatchEndpoint(ABC):
 
     async def find(self, tag: str, since: float, requests: int) -> list[ProviderBatch]:
         """Return the batches with a tag, the oldest first."""
-        async with aclosing(self._since(since - CLOCKS_APART)) as listed:
+        async with aclosing(self._since(since)) as listed:
             found = [batch async for batch in listed if batch.tag == tag]
         return sorted(found, key=lambda batch: batch.created or 0.0)
 
@@ -198,10 +198,10 @@ class HttpBatchEndpoint(ABC):
         return batch is not None and not batch.state.over
 
     async def _since(self, moment: float) -> AsyncGenerator[ProviderBatch]:
-        """Yield what was created since a moment; what has no time counts as new."""
+        """Yield what was created since a moment of ours; what has no time counts as new."""
         async with aclosing(self.batches()) as listed:
             async for batch in listed:
-                if batch.created is None or batch.created >= moment:
+                if batch.created is None or batch.created >= moment - self.clocks_apart:
                     yield batch
                 elif self.newest_first:
                     return

@@ -89,12 +89,13 @@ def text_of(document: object, *names: str) -> str | None:
 
 
 def files_in(document: object, *names: str) -> tuple[str, ...]:
-    """Return the ids of files under these names; what is null or an empty text is no file.
+    """Return the ids of files under these names, one or a list of them; what is null or an empty text is no file.
 
-    >>> files_in({"output_file_id": None, "error_file_id": "file-1"}, "output_file_id", "error_file_id")
-    ('file-1',)
+    >>> files_in({"input_files": ["file-1"], "output_file": None, "error_file": "file-2"}, "input_files", "output_file", "error_file")
+    ('file-1', 'file-2')
     """
-    return tuple(file for name in names if (file := text_of(document, name)))
+    found = (rows_of(document, name) or [text_of(document, name)] for name in names)
+    return tuple(file for files in found for file in files if isinstance(file, str) and file)
 
 
 def name_with(tag: str) -> str:

@@ -40,7 +40,10 @@ class GeminiBatches(HttpBatchEndpoint):
 
     @staticmethod
     def terms_for(purpose: Purpose) -> BatchTerms:
-        """Return what Gemini takes: files of 2 GB; the number of lines is not told, and as all is lost that is late, 50,000 are enough."""
+        """Return what Gemini takes: the number of lines is not told, and as all is lost that is late, 50,000 are enough.
+
+        Of files of 2 GB one half is used: its own form of a request may be longer than the one that is counted.
+        """
         return BatchTerms(
             requests=50_000,
             size=1_000_000_000,

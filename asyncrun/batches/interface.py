@@ -40,7 +40,7 @@ class BatchTerms(metaclass=ShortHelp):
 
     Attributes:
         requests: Most requests of a batch.
-        size: Most bytes of all its lines.
+        size: Most bytes of all its lines, as the provider says it; room is kept free where batches are cut.
         inputs: Most texts of all its requests, None where only the requests are counted.
         inputs_per_request: Most texts of one request, None: as many as online.
         price: What is paid, as a part of the price online.
@@ -146,6 +146,8 @@ class BatchEndpoint(Protocol, metaclass=ShortHelpProtocol):
 
     async def find(self, tag: str, since: float, requests: int) -> list[ProviderBatch]:
         """Return the batches of a tag that were created since a moment (seconds since 1970), the oldest first.
+
+        The moment is by the clock of this machine; an adapter allows for another one at the provider.
 
         A vendor that tells neither name nor metadata is asked by time and number of requests, and by the ids of the replies once there are
         some. Before that the `tag` of what is returned is None: it is the one that was looked for unless another tag is known to have it.

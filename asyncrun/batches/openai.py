@@ -1,9 +1,10 @@
-"""Batches as OpenAI has them, and Azure and Voyage after it: lines in a file, a batch that names the file, and two files of replies."""
+"""Batches as OpenAI has them, and others after it: lines in a file, a batch that names the file, and two files of replies."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from asyncrun.batches.adapter import DAY, LOOK_AGAIN, HttpBatchEndpoint
@@ -30,8 +31,18 @@ from asyncrun.humanize import duration
 PAGE = 100
 LONGEST_LOOK = 900.0
 """Seconds in which Azure has to look through a file."""
-MARGIN = 0.95
-"""Of the bytes that a vendor takes: a line is longer than the body in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFields:
+    """Under which names a vendor says how many requests a batch has, and which files: within each other, those of `counts`."""
+
+    counts: tuple[str, ...]
+    total: str
+    succeeded: str
+    failed: str
+    inputs: str
+    replies: tuple[str, str]
 
 
 class OpenAIBatches(HttpBatchEndpoint):
@@ -42,13 +53,16 @@ class OpenAIBatches(HttpBatchEndpoint):
     """
 
     vendor: ClassVar[Vendor] = vendors.OPENAI
+    fields: ClassVar[BatchFields] = BatchFields(
+        ("request_counts",), "total", "completed", "failed", "input_file_id", ("output_file_id", "error_file_id")
+    )
     window: ClassVar[str] = "24h"
 
     @staticmethod
     def terms_for(purpose: Purpose) -> BatchTerms:
         """Return what OpenAI takes: 50,000 lines, 200 MB, 50,000 texts; files live 30 days."""
         inputs = 50_000 if purpose == "embeddings" else None
-        return BatchTerms(requests=50_000, size=int(200e6 * MARGIN), inputs=inputs, kept=30 * DAY)
+        return BatchTerms(requests=50_000, size=200_000_000, inputs=inputs, kept=30 * DAY)
 
     @property
     def line_url(self) -> str:
@@ -98,17 +112,17 @@ class OpenAIBatches(HttpBatchEndpoint):
         if batch_id is None:
             return None
         state, told = state_of(word), reasons_in(part_of(document, "errors"))
-        replies = files_in(document, "output_file_id", "error_file_id")
+        counts, replies = part_of(document, *self.fields.counts), files_in(document, *self.fields.replies)
         return ProviderBatch(
             id=batch_id,
             tag=tag_in_metadata(document),
             state=state,
             word=printable(word, 40),
             created=moment_of(part_of(document, "created_at")),
-            total=number_of(part_of(document, "request_counts", "total")),
-            succeeded=number_of(part_of(document, "request_counts", "completed")),
-            failed=number_of(part_of(document, "request_counts", "failed")),
-            files=(*files_in(document, "input_file_id"), *replies),
+            total=number_of(part_of(counts, self.fields.total)),
+            succeeded=number_of(part_of(counts, self.fields.succeeded)),
+            failed=number_of(part_of(counts, self.fields.failed)),
+            files=(*files_in(document, self.fields.inputs), *replies),
             message=self.shown(told) or None,
             full=state is BatchState.FAILED and is_full(told),
             reply_files=replies,
@@ -123,7 +137,7 @@ class OpenAIBatches(HttpBatchEndpoint):
         """Return where a batch is asked for."""
         return self.at(f"{self.batches_path()}/{batch_id}{action}")
 
-    def deletable(self, batch: ProviderBatch) -> Iterator[str]:
+    def deletable(self, batch: ProviderBatch) -> Iterable[str]:
         """Return the addresses of its files; a batch itself cannot be removed."""
         return (self.at(f"{self.files_path()}/{file}") for file in batch.files)
 
@@ -151,7 +165,7 @@ class AzureBatches(OpenAIBatches):
     @staticmethod
     def terms_for(purpose: Purpose) -> BatchTerms:
         """Return what Azure takes: 100,000 lines, 200 MB."""
-        return BatchTerms(requests=100_000, size=int(200e6 * MARGIN))
+        return BatchTerms(requests=100_000, size=200_000_000)
 
     @property
     def line_url(self) -> str:
@@ -199,7 +213,7 @@ class VoyageBatches(OpenAIBatches):
         """Return what Voyage takes: 100,000 texts, 1,000 of them a line; files expire about a month on."""
         return BatchTerms(
             requests=100_000,
-            size=int(200e6 * MARGIN),
+            size=200_000_000,
             inputs=100_000,
             inputs_per_request=1000,
             price=0.67,

@@ -15,7 +15,7 @@ from asyncrun.ledger.job_records import Amount
 from asyncrun.records import KEY_BYTES
 
 LINE_BYTES = 200
-"""Of a line beside the request itself: its id, its address, and what a vendor puts around it."""
+"""Of a line beside the request itself: its id, its address, and what a vendor puts around it; 96 in OpenAI's form."""
 AT_ONCE = 256
 """Requests that are written together."""
 

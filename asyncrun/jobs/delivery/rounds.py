@@ -28,8 +28,6 @@ MOST_OUTAGES = 10
 """Looks in a row that may fail: a provider may be away for a while, and the batch waits there all the same."""
 OVERDUE = 2.0
 """Times that a provider takes at most after which a batch is cancelled: Azure ends none by itself, and would keep what it has done."""
-FILLED = 0.95
-"""Part of the bytes that a provider takes: a vendor's own form of a request may be a little longer."""
 
 
 @dataclass(slots=True, eq=False)
@@ -141,9 +139,8 @@ class Round:
             if (stopped := context.stopped()) is not None:
                 raise self.stopped(stopped)
             left = None if context.budget is None else context.budget.left()
-            size, price = int(terms.size * FILLED), terms.price
-            left = None if left is None else Amount(left.tokens, left.cost / price)
-            batch = await asyncio.to_thread(cut_batch, stream, context.ledger.folder, self.tally.most, size, left)
+            left = None if left is None else Amount(left.tokens, left.cost / terms.price)
+            batch = await asyncio.to_thread(cut_batch, stream, context.ledger.folder, self.tally.most, terms.size, left)
             self.stack.push_async_callback(asyncio.to_thread, batch.close)
             if not len(batch):
                 return False

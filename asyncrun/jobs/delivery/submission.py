@@ -20,8 +20,6 @@ from asyncrun.jobs.delivery.work import BatchWork
 from asyncrun.ledger.job_records import Amount
 from asyncrun.ledger.provider_batches import BatchRecord, RecordState, known_batch_ids, put_provider_batch
 
-CLOCKS_APART = 900.0
-"""Seconds by which a provider's clock may be behind this machine's."""
 TIMES_ASKED = 3
 """How often a batch is asked for whose replies get lost."""
 LIKELY_KEPT = 29 * 86_400.0
@@ -165,7 +163,7 @@ class Submission:
         await self.context.wait_for(self.context.clock.sleep(self.pace.settle))
 
     async def _look(self, record: BatchRecord) -> list[ProviderBatch]:
-        found = await self.endpoint.find(record.tag, record.created - CLOCKS_APART, record.requests)
+        found = await self.endpoint.find(record.tag, record.created, record.requests)
         others = await asyncio.to_thread(known_batch_ids, self.context.ledger, record.tag)
         return [each for each in found if each.tag == record.tag or (each.tag is None and each.id not in others)]
 
