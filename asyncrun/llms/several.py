@@ -17,6 +17,8 @@ from asyncrun.usage import Usage, Waits
 
 Ask = Callable[[HttpChat], Awaitable[Completion]]
 """Asks one of the endpoints."""
+Tokens = Callable[[HttpChat], float]
+"""Tells how many tokens one of the endpoints is expected to count."""
 logger = logging.getLogger(__name__)
 
 
@@ -81,7 +83,9 @@ class SeveralChats:
         self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, seed: int | None = None
     ) -> Completion:
         """Return what came of a conversation, as the port says; what was used at endpoints that are left out is part of it."""
-        return await self._complete(messages, lambda llm: llm.complete(messages, schema=schema, seed=seed))
+        return await self._complete(
+            lambda llm: llm.complete(messages, schema=schema, seed=seed), lambda llm: llm.tokens_of(messages, schema)
+        )
 
     async def stream(self, messages: Sequence[Message], on_text: OnText) -> Completion:
         """Return what came of a conversation as `complete` does, and tell its text as it comes, all of it from one endpoint."""
@@ -91,12 +95,12 @@ class SeveralChats:
             self._wake()
             on_text(text)
 
-        return await self._complete(messages, lambda llm: llm.stream(messages, tell))
+        return await self._complete(lambda llm: llm.stream(messages, tell), lambda llm: llm.tokens_of(messages))
 
-    async def _complete(self, messages: Sequence[Message], ask: Ask) -> Completion:
+    async def _complete(self, ask: Ask, tokens_of: Tokens) -> Completion:
         usage, waits = Usage(), Waits()
         while serving := self._replicas.serving:
-            completion = await self._complete_at(serving, messages, ask)
+            completion = await self._complete_at(serving, ask, tokens_of)
             if completion is None:
                 continue
             usage, waits = usage + completion.usage, waits + completion.waits
@@ -104,7 +108,7 @@ class SeveralChats:
                 return replace(completion, usage=usage, waits=waits)
         return Completion(None, usage, waits, self._replicas.none_left())
 
-    async def _complete_at(self, serving: Sequence[Replica[HttpChat]], messages: Sequence[Message], ask: Ask) -> Completion | None:
+    async def _complete_at(self, serving: Sequence[Replica[HttpChat]], ask: Ask, tokens_of: Tokens) -> Completion | None:
         """Return what one of the endpoints makes of the conversation, None where that is not to be had there any more."""
         proven = [replica for replica in serving if replica.model.endpoint.proven]
         new = next((replica for replica in serving if replica not in proven and replica not in self._trying), None)
@@ -118,7 +122,7 @@ class SeveralChats:
         if not proven:
             await self._first_tried()
             return None
-        tokens = max(replica.model.tokens_of(messages) for replica in proven)
+        tokens = max(tokens_of(replica.model) for replica in proven)
         output = max(replica.model.expected_output for replica in proven)
         chosen, reservation = await reserve_at_first(proven, tokens=tokens, inputs=1, output_tokens=output)
         with reservation.held():

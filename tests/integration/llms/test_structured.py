@@ -191,3 +191,20 @@ async def test_several_endpoints_are_asked_in_the_same_way():
     assert all(request.document["seed"] == 1 for request in (*one.requests, *other.requests))
     assert isinstance(llm, StructuredLlm)
     assert isinstance(llm, BatchLlm)
+
+
+@pytest.mark.asyncio
+async def test_a_limit_of_several_endpoints_is_held_with_the_schema_counted():
+    counted = []
+
+    class Counting(HttpChat):
+        def tokens_of(self, messages, schema=None):
+            counted.append(schema)
+            return super().tokens_of(messages, schema)
+
+    async with FakeServer() as server:
+        llm = SeveralChats([Counting(model="m", base_url=server.base_url)])
+        for prompt in "ab":
+            await llm.complete(llm.messages(prompt), schema=CLOSED)
+        await llm.aclose()
+    assert counted == [CLOSED]
