@@ -100,13 +100,6 @@ class AnthropicDesk(VendorDesk):
         ends = {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
         return VendorReply({"data": page, "has_more": len(mine) > len(page), **ends})
 
-    def cancel(self, call: VendorCall, batch_id: str) -> FakeBatch:
-        """Begin the end of a batch; one that has ended stays as it is."""
-        batch = self.batch_of(call, batch_id)
-        if batch.cancelled is None and not batch.stage(self.now).over:
-            batch.cancelled = self.now
-        return batch
-
     def fetched(self, call: VendorCall, batch_id: str) -> VendorReply:
         """Return the results of a batch. Raises CallRefused before its end and after they have been put away."""
         batch = self.batch_of(call, batch_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import string
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -62,7 +63,7 @@ class CallRefused(Exception):  # noqa: N818 (a reply, no error of ours)
         self.status, self.message, self.code, self.param = status, message, code, param
 
 
-class VendorDesk:
+class VendorDesk(ABC):
     """Files and batches of one vendor. A vendor's class routes calls, reads lines and writes what it says of a batch."""
 
     name: ClassVar[str]
@@ -98,13 +99,13 @@ class VendorDesk:
         behind = (parts[len(root) :] for root in self.roots if parts[: len(root)] == root)
         return next((steps for steps in behind if steps and steps[0] in self.places), None)
 
+    @abstractmethod
     def route(self, call: VendorCall, steps: tuple[str, ...]) -> VendorReply | None:
         """Return the reply to a call, None where there is nothing. Raises CallRefused."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refusal(self, refused: CallRefused) -> VendorReply:
         """Return a refusal as the vendor tells it."""
-        raise NotImplementedError
 
     def new_id(self, prefix: str, length: int = 24, letters: str = string.ascii_lowercase + string.digits) -> str:
         """Return an id that was never given."""
@@ -165,6 +166,13 @@ class VendorDesk:
         batch.asked += 1
         if self.shop.faults.hits(batch.number) and batch.asked <= self.shop.faults.unseen:
             raise CallRefused(404, f"No batch found with id '{batch_id}'.")
+        return batch
+
+    def cancel(self, call: VendorCall, batch_id: str) -> FakeBatch:
+        """Begin the end of a batch; one that has ended stays as it is. Raises CallRefused."""
+        batch = self.batch_of(call, batch_id)
+        if batch.cancelled is None and not batch.stage(self.now).over:
+            batch.cancelled = self.now
         return batch
 
     def mine(self, call: VendorCall) -> list[FakeBatch]:

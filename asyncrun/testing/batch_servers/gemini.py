@@ -78,9 +78,7 @@ class GeminiDesk(VendorDesk):
                 del self.batches[self.batch_of(call, f"batches/{batch_id}").id]
                 return VendorReply({})
             case "POST", "batches", batch_id, "cancel":
-                batch = self.batch_of(call, f"batches/{batch_id}")
-                if batch.cancelled is None and not batch.stage(self.now).over:
-                    batch.cancelled = self.now
+                self.cancel(call, f"batches/{batch_id}")
                 return VendorReply({})
         return None
 

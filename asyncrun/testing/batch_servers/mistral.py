@@ -136,13 +136,6 @@ class MistralDesk(FilesDesk):
         data = [self.view(batch) for batch in mine[page * size : (page + 1) * size]]
         return VendorReply({"object": "list", "data": data, "total": len(mine)})
 
-    def cancel(self, call: VendorCall, job_id: str) -> FakeBatch:
-        """Begin the end of a job; one that has ended stays as it is."""
-        batch = self.batch_of(call, job_id)
-        if batch.cancelled is None and not batch.stage(self.now).over:
-            batch.cancelled = self.now
-        return batch
-
     def view(self, batch: FakeBatch, *, inline: bool = False) -> dict[str, Any]:
         """Return what is told of a job."""
         stage, finished = batch.stage(self.now), batch.finished(self.now)
