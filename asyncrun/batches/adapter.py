@@ -10,10 +10,9 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, ClassVar, Unpack
 
-from asyncrun.batches.documents import tag_of_id
 from asyncrun.batches.exchange import BatchExchange
 from asyncrun.batches.file_content import FileContent
-from asyncrun.batches.interface import BatchReply, BatchTerms, ProviderBatch, Purpose, Refusal
+from asyncrun.batches.interface import BatchReply, BatchTerms, ProviderBatch, Purpose, Refusal, parse_request_id
 from asyncrun.batches.reply_lines import LeftOut, documents_in, read_line
 from asyncrun.endpoints.address import auth_header, check_key, find_address, join, with_query
 from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
@@ -137,7 +136,7 @@ class HttpBatchEndpoint(ABC):
                 reply = self.read_reply(document)
                 if reply is None:
                     left_out.unreadable += 1
-                elif tag_of_id(reply.custom_id) is None or batch.tag not in (None, tag_of_id(reply.custom_id)):
+                elif (found := parse_request_id(reply.custom_id)) is None or batch.tag not in (None, found[0]):
                     left_out.foreign += 1
                 else:
                     yield replace(reply, message=self.shown(reply.message)) if reply.message else reply

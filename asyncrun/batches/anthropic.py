@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import orjson
 
 from asyncrun.batches.adapter import DAY, HttpBatchEndpoint
-from asyncrun.batches.documents import moment_of, number_of, part_of, rows_of, state_of, tag_of_id, text_of
+from asyncrun.batches.documents import moment_of, number_of, part_of, rows_of, state_of, text_of
 from asyncrun.batches.file_content import written
-from asyncrun.batches.interface import BatchReply, BatchRequest, BatchState, BatchTerms, ProviderBatch, Purpose, Refusal
+from asyncrun.batches.interface import BatchReply, BatchRequest, BatchState, BatchTerms, ProviderBatch, Purpose, Refusal, parse_request_id
 from asyncrun.batches.reply_lines import LeftOut, failure
 from asyncrun.endpoints import vendors
 from asyncrun.endpoints.vendors import Vendor
@@ -141,7 +141,7 @@ class AnthropicBatches(HttpBatchEndpoint):
             return None
         async with aclosing(self.documents(batch, LeftOut())) as documents:
             async for document in documents:
-                return tag_of_id(document.get("custom_id")) or ""
+                return found[0] if (found := parse_request_id(document.get("custom_id"))) else ""
         return None
 
 

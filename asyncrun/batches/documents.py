@@ -122,16 +122,6 @@ def tag_in_metadata(document: object) -> str | None:
     return tag_in(name_with(str(part_of(document, "metadata", TAG_KEY))))
 
 
-def tag_of_id(custom_id: object) -> str | None:
-    """Return the tag of a request's id, None where it is not one of ours.
-
-    >>> tag_of_id("0123456789abcdefghij-17")
-    '0123456789abcdefghij'
-    """
-    tag, dash, number = custom_id.rpartition("-") if isinstance(custom_id, str) else ("", "", "")
-    return tag_in(name_with(tag)) if dash and number.isdigit() else None
-
-
 def reasons_in(errors: object) -> str:
     """Return why a batch has failed, in one sentence; a provider lists a mistake for every line of a file.
 

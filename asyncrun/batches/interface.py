@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +14,7 @@ Purpose = Literal["embeddings", "chat"]
 """What the requests of a batch ask for."""
 TAG_LENGTH = 20
 """Characters of a tag: small letters and digits, so that `TAG-NUMBER` is an id that every vendor takes."""
+_REQUEST_ID = re.compile(rf"([a-z0-9]{{{TAG_LENGTH}}})-(0|[1-9][0-9]{{0,8}})")
 
 
 class BatchState(StrEnum):
@@ -68,6 +70,25 @@ class BatchRequest:
 
     custom_id: str
     body: dict[str, Any]
+
+
+def request_id(tag: str, number: int) -> str:
+    """Return the id of a request, `number` from 0, in the batch with a tag.
+
+    >>> request_id("0123456789abcdefghij", 17)
+    '0123456789abcdefghij-17'
+    """
+    return f"{tag}-{number}"
+
+
+def parse_request_id(custom_id: object) -> tuple[str, int] | None:
+    """Return tag and number of the id of a request, None where it is none of ours.
+
+    >>> parse_request_id("0123456789abcdefghij-17"), parse_request_id("request-17")
+    (('0123456789abcdefghij', 17), None)
+    """
+    found = _REQUEST_ID.fullmatch(custom_id) if isinstance(custom_id, str) else None
+    return None if found is None else (found[1], int(found[2]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from asyncrun.batches.interface import BatchEndpoint, BatchReply
+from asyncrun.batches.interface import BatchEndpoint, BatchReply, parse_request_id
 from asyncrun.jobs.delivery.submission import WaitingBatch
 from asyncrun.jobs.delivery.work import BatchWork, WorkReply
 from asyncrun.ledger.provider_batches import BatchFailure, BatchRecord, RecordState
@@ -79,11 +79,8 @@ class CollectedReplies:
         self._failures.setdefault(number, BatchFailure(number, reason, message))
 
     def _number(self, custom_id: str) -> int | None:
-        tag, _, digits = custom_id.rpartition("-")
-        if tag != self.record.tag or not (digits.isascii() and digits.isdigit()) or len(digits) > 9:
-            return None
-        number = int(digits)
-        return number if number < self.record.requests and str(number) == digits else None
+        tag, number = parse_request_id(custom_id) or ("", 0)
+        return number if tag == self.record.tag and number < self.record.requests else None
 
 
 async def collect(waiting: WaitingBatch, work: BatchWork, endpoint: BatchEndpoint, used: Callable[[Usage], object]) -> CollectedReplies:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from asyncrun.batches.interface import BatchRequest, BatchTerms, Purpose
+from asyncrun.batches.interface import BatchRequest, BatchTerms, Purpose, request_id
 from asyncrun.jobs.delivery.work import WorkRequest
 from asyncrun.jobs.unfinished_texts import Spool
 from asyncrun.ledger.job_records import Amount
@@ -33,7 +33,7 @@ class CutBatch:
 
     def requests(self, tag: str) -> Iterator[BatchRequest]:
         """Yield them as lines of a batch. Blocks. Raises StorageError."""
-        return (BatchRequest(f"{tag}-{number}", request.body) for number, request in enumerate(self.spool))
+        return (BatchRequest(request_id(tag, number), request.body) for number, request in enumerate(self.spool))
 
     def close(self) -> None:
         """Give up the room on the disk. Blocks."""

@@ -11,7 +11,7 @@ import string
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from asyncrun.batches.interface import TAG_LENGTH, BatchEndpoint, BatchRequest, BatchState, ProviderBatch, Refusal
+from asyncrun.batches.interface import TAG_LENGTH, BatchEndpoint, BatchRequest, BatchState, ProviderBatch, Refusal, request_id
 from asyncrun.errors import EndpointError, OutageError
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.delivery.cutting import CutBatch
@@ -148,7 +148,7 @@ class Submission:
     def _one_like_them(self, tag: str) -> list[BatchRequest]:
         """Return one request for all of a file: some vendors are told only now what all of them say beside their texts. Blocks."""
         first = next(self.work.requests(), None)
-        return [] if first is None else [BatchRequest(f"{tag}-0", first.body)]
+        return [] if first is None else [BatchRequest(request_id(tag, 0), first.body)]
 
     async def _find(self, record: BatchRecord) -> ProviderBatch | None:
         """Look for a batch, and once more after a while: a list may be older than what was asked for a moment ago."""

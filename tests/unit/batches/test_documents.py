@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asyncrun.batches.documents import files_in, moment_of, number_of, reasons_in, state_of, tag_in, tag_of_id
+from asyncrun.batches.documents import files_in, moment_of, number_of, reasons_in, state_of, tag_in
 from asyncrun.batches.interface import BatchState
 
 TAG = "0123456789abcdefghij"
@@ -78,12 +78,10 @@ def test_a_file_that_is_null_or_empty_is_none() -> None:
     assert files_in(document, "input_file_id", "output_file_id", "error_file_id", "another") == ("file-1",)
 
 
-def test_only_names_and_ids_of_ours_have_a_tag() -> None:
-    assert tag_in(f"asyncrun-{TAG}") == tag_in(f"asyncrun-{TAG}.jsonl") == tag_of_id(f"{TAG}-0") == TAG
+def test_only_names_of_ours_have_a_tag() -> None:
+    assert tag_in(f"asyncrun-{TAG}") == tag_in(f"asyncrun-{TAG}.jsonl") == TAG
     for name in ("nightly", f"asyncrun-{TAG}x", f"asyncrun-{TAG[:-1]}", None, 7, f"asyncrun-{TAG.upper()}"):
         assert tag_in(name) is None
-    for custom_id in ("request-1", TAG, f"{TAG}-", f"{TAG}-x", f"-{TAG}", None, 7):
-        assert tag_of_id(custom_id) is None
 
 
 @pytest.mark.parametrize(
