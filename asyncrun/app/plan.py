@@ -37,8 +37,9 @@ async def _plan_all(jobs: Sequence[Job], builder: JobBuilder) -> list[JobPlan]:
     for job in jobs:
         try:
             run = await asyncio.to_thread(_open, job, builder)
-            plan = _unknown(job, writers[job.name]) if job.name in writers else await run.plan()
-            plan = await asyncio.to_thread(_with_delivery, plan, job, builder)
+            unknown = job.name in writers
+            plan = _unknown(job, writers[job.name]) if unknown else await run.plan()
+            plan = await asyncio.to_thread(partial(_with_delivery, plan, job, builder, unknown=unknown))
         except AsyncrunError as error:
             if error.place is None and not isinstance(error, TryLaterError):
                 error.message = f"job {job.name}: {error.message}"
@@ -50,8 +51,11 @@ async def _plan_all(jobs: Sequence[Job], builder: JobBuilder) -> list[JobPlan]:
     return [plan.noted(*told) for plan in plans[:1]] + plans[1:]
 
 
-def _with_delivery(plan: JobPlan, job: Job, builder: JobBuilder) -> JobPlan:
-    """Return the plan with what batches of the provider cost and take, where it has such and they are meant for this job. Blocks."""
+def _with_delivery(plan: JobPlan, job: Job, builder: JobBuilder, *, unknown: bool) -> JobPlan:
+    """Return the plan with what batches of the provider cost and take, where it has such and they are meant for this job. Blocks.
+
+    `unknown` says that nobody knows yet what the job sends.
+    """
     from asyncrun.jobs.delivery.deadline import due_at
     from asyncrun.jobs.delivery.plan import MIXED, PlannedDelivery, with_delivery
     from asyncrun.ledger.provider_batches import all_provider_batches
@@ -63,11 +67,14 @@ def _with_delivery(plan: JobPlan, job: Job, builder: JobBuilder) -> JobPlan:
     if not job.declared or (terms := builder.models.batch_terms(model)) is None:
         return plan
     now, job_id = builder.clock.now(), builder.job_id(job)
-    waiting = [each for each in all_provider_batches(builder.ledger.folder / LEDGER) if each.job == job_id and each.state.open]
+    own = [each for each in all_provider_batches(builder.ledger.folder / LEDGER) if each.job == job_id]
+    wanted = [each for each in own if unknown or builder.forecast.foresees(each.space, each.keys)]
+    waiting, unwanted = ([each for each in some if each.state.open] for some in (wanted, [each for each in own if each not in wanted]))
     deadline = setting_of(job, "deadline")
-    due = None if deadline is None else due_at(deadline, min((each.created for each in waiting), default=now))
+    due = None if deadline is None else due_at(deadline, min((each.created for each in wanted), default=now))
     online = setting_of(job, "stragglers") == "online"
-    return with_delivery(plan, PlannedDelivery(model.provider, terms, model.delivery == "batch", due, online, waiting), now)
+    delivery = PlannedDelivery(model.provider, terms, model.delivery == "batch", due, online, waiting, unwanted)
+    return with_delivery(plan, delivery, now)
 
 
 def _shard_notes(jobs: Sequence[Job], builder: JobBuilder) -> list[str]:

@@ -26,9 +26,11 @@ def validate(
     from asyncrun.ui.run_json import document
 
     path = only_job_file(file, "validate jobs.yaml")
-    names = check_job_file(build_request(options, path, []), strict=strict)
+    names, remarks = check_job_file(build_request(options, path, []), strict=strict)
     if options.json:
-        print_document(document(jobs=names))
+        print_document(document(jobs=names, notes=remarks))
     elif not options.quiet:
         print_answer(f"{path}: {len(names)} {'job' if len(names) == 1 else 'jobs'}, no mistakes")
+        for remark in remarks:
+            print_answer(remark, to_stderr=True, sentences=True)
     return 0

@@ -172,6 +172,9 @@ def job_file_schema() -> dict[str, Any]:
     jobs = built_in_models()
     schema = _with_jobs(jobs).model_json_schema(by_alias=True, mode="validation")
     sentences = {**DESCRIPTIONS, **{job.__name__: {**JOB_KEYS, **job.descriptions} for job in jobs}}
+    for job in jobs:
+        if not job.embeds:
+            del schema["$defs"][job.__name__]["properties"]["embedder"]
     for model, part in {"TopLevel": schema, **schema["$defs"]}.items():
         properties = part.get("properties", {})
         # What follows in a docstring is for Python.

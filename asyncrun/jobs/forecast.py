@@ -10,7 +10,7 @@ from asyncrun.embedders.interface import Embedder
 from asyncrun.embedders.same_model import KNOWN_TEXT
 from asyncrun.ledger.job_records import Amount
 from asyncrun.packing import pack
-from asyncrun.records import InputType, Pending, Space
+from asyncrun.records import KEY_BYTES, InputType, Pending, Space
 from asyncrun.results import JobPlan
 from asyncrun.usage import Load, Waits, cost_of
 
@@ -107,6 +107,11 @@ class Forecast:
         self._begun: set[int] = set()
         self._texts: dict[str, set[bytes]] = {}
         self._compared: set[tuple[str, str]] = set()
+
+    def foresees(self, space: str, keys: bytes) -> bool:
+        """Tell whether one of the keys, one after the other, of the space with this fingerprint is to be sent."""
+        known = self._texts.get(space, set())
+        return any(keys[start : start + KEY_BYTES] in known for start in range(0, len(keys), KEY_BYTES))
 
     def unforeseen(self, space: Space, pending: Iterable[Pending]) -> Iterator[Pending]:
         """Yield those texts that no job before sends."""

@@ -119,6 +119,8 @@ class JobKind(Generic[J], metaclass=ShortHelp):
             there, or with what it is: `text`, `list`, `unknown`. Files start at the folder; without one none is looked into. Blocks.
         prompted: returns the key that names fields of the input beside the input's own keys, and the input with these fields; None for a
             kind without such a key. Blocks.
+        remarks: returns what is to be said of its keys that is no mistake, None for a kind that says nothing. Files start at the
+            folder. Blocks.
 
     >>> from asyncrun.jobs import EmbedJob
     >>> from asyncrun.jobs.embed import open_embed
@@ -134,6 +136,7 @@ class JobKind(Generic[J], metaclass=ShortHelp):
     export: Callable[[J, Builder, JobOutput], Counts] | None = None
     row_fields: Callable[[J, Path | None], Mapping[str, Any] | None] | None = None
     prompted: Callable[[J, Builder], tuple[str, InputConfig]] | None = None
+    remarks: Callable[[J, Path], Sequence[str]] | None = None
 
 
 def embedder_spaces(job: Job, builder: Builder) -> list[Space]:

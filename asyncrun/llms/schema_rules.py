@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +105,16 @@ def misfits(schema: Mapping[str, Any], rules: SchemaRules) -> Iterator[str]:
             yield f"{rules.title} takes at most {most:,} {what}: there are {found:,}"
     if not rules.recursive and _is_recursive(schema):
         yield f"{rules.title} takes no schema that holds itself"
+
+
+def schema_remark(notes: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence about what a provider does not enforce, none where there is nothing.
+
+    >>> schema_remark(["it does not know `format`", "it does not know `not`"])
+    ('answers may break the schema, and are then asked for again: it does not know `format`, and 1 more',)
+    """
+    more = f", and {len(notes) - 1} more" if len(notes) > 1 else ""
+    return tuple(f"answers may break the schema, and are then asked for again: {note}{more}" for note in notes[:1])
 
 
 def _misfits_of(node: _Node, rules: SchemaRules) -> Iterator[str]:

@@ -81,18 +81,17 @@ class DistinctSource:
             if self._has(item):
                 yield item
         self.missing = self._settled(watch, limit)
+        for field in self.missing:
+            if field.needed:
+                raise field.error()
         unique.settle(lambda: islice(self._source.items(self._inventory), limit))
         self._unique = unique
 
     def _settled(self, watch: FieldWatch, limit: int | None) -> tuple[MissingField, ...]:
-        """Return the fields that no item has; the first ones alone do not tell. Raises UsageError for one that every item needs."""
+        """Return the fields that no item has; the first ones alone do not tell."""
         if limit is not None and not watch.satisfied:
             watch = find_missing_fields(self._source, self._inventory)
-        missing = tuple(watch.missing())
-        for field in missing:
-            if field.needed:
-                raise field.error()
-        return missing
+        return tuple(watch.missing())
 
     def _has(self, item: Item | BadItem) -> bool:
         return self._shard is None or self._shard.has(item)

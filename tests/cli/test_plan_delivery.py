@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from asyncrun.testing.batch_servers import BatchServers
+from asyncrun.testing.server import FakeServer
+
 from .conftest import Command
 
 
@@ -59,3 +62,20 @@ def test_validate_tells_all_that_is_wrong_at_once(asyncrun: Command, tmp_path: P
     assert answer.code == 2
     assert "the provider jina has no batch endpoint" in answer.err
     assert "jobs[0].deadline: " in answer.err
+
+
+def test_a_batch_of_which_nothing_is_asked_any_more_is_not_promised(asyncrun: Command, tmp_path: Path) -> None:
+    with FakeServer(batches=BatchServers(seconds=3600.0)).in_thread() as server:
+
+        def write_job(prompt: str, **more: object) -> None:
+            llm = {"provider": "openai", "model": "m", "base_url": server.vendor_url("openai"), "api_key": "k", "delivery": "batch"}
+            job = {"name": "sum", "kind": "generate", "input": {"items": ["rain"]}, "llm": llm, "prompt": prompt, "output": "o.jsonl"}
+            (tmp_path / "jobs.yaml").write_text(json.dumps({"jobs": [{**job, **more}]}))
+
+        write_job("Sum up: {text}", max_runtime="1s")
+        assert asyncrun("run").code == 75
+        assert "collected, and not sent again" in asyncrun("plan").out
+        write_job("Sum up in a word: {text}")
+        told = asyncrun("plan").out
+    assert "collected, and not sent again" not in told
+    assert "1 batch of 1 request at openai since " in told and "nothing in it is asked any more" in told

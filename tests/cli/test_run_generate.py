@@ -314,6 +314,7 @@ def test_the_trace_tells_of_every_answer_in_the_words_of_gen_ai(asyncrun: Comman
         ({"prompt": "Sum up."}, "names no field"),
         ({"prompt": 'Like {"n": 1}: {text}'}, "is JSON and no field: double its braces"),
         ({"prompt": "Sum up {text} {titel}"}, "no item has `titel`, which the prompt names; the fields are "),
+        ({"prompt": "Sum up {titel}"}, "no item has `titel`, which the prompt names; the fields are "),
         ({"embedder": "local"}, "embeds nothing"),
         ({"messages": [{"role": "user", "content": "{text}"}]}, "one thing"),
         ({"schema": {"type": "nonsense"}}, "schema"),
@@ -364,3 +365,27 @@ def test_a_strict_check_finds_a_field_that_no_row_has_at_the_prompt_that_names_i
     assert told.err.count("jobs[0]") == 1
     write_jobs(tmp_path, server, input="in.jsonl", prompt="Sum up {title}: {body}")
     assert asyncrun("validate", "--strict").code == 0
+
+
+def test_validate_tells_what_of_a_schema_the_provider_does_not_enforce(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    loose = {name: word for name, word in SCHEMA.items() if name != "additionalProperties"}
+    (tmp_path / "row.schema.json").write_text(json.dumps(loose))
+    for schema in (loose, "row.schema.json"):
+        write_jobs(tmp_path, server, schema=schema)
+        told = asyncrun("validate")
+        assert told.code == 0
+        assert "sum: answers may break the schema" in told.err and "additionalProperties" in told.err
+        assert len(asyncrun("validate", "--json").documents[0]["notes"]) == 1
+    write_jobs(tmp_path, server, schema=SCHEMA)
+    assert asyncrun("validate").err == ""
+
+
+def test_a_plan_counts_the_repair_that_a_run_sends(asyncrun: Command, scripted: Callable[..., FakeServer], tmp_path: Path) -> None:
+    server = scripted(lambda contents: '{"n": 1}' if "Note 1" not in contents[0] or len(contents) > 3 else "none")
+    write_jobs(tmp_path, server, schema=SCHEMA, input={"items": ITEMS[:2], "metadata": ["lang"]})
+    assert asyncrun("run").code == 3
+    write_jobs(tmp_path, server, schema=SCHEMA, repair=2, input={"items": ITEMS[:2], "metadata": ["lang"]})
+    [plan] = asyncrun("plan", "--json").documents[0]["jobs"]
+    assert (plan["requests"], plan["new"]) == (1, 1)
+    assert asyncrun("run").code == 0
+    assert len(server.prompts) == 4

@@ -28,6 +28,7 @@ class PlannedDelivery:
         due: Seconds since 1970 of its deadline, None without one.
         online_stragglers: Whether what a batch leaves is sent online at once.
         waiting: Its batches that lie there now.
+        unwanted: Those of them of which the job asks nothing any more.
     """
 
     provider: str
@@ -36,6 +37,7 @@ class PlannedDelivery:
     due: float | None = None
     online_stragglers: bool = False
     waiting: Sequence[BatchRecord] = ()
+    unwanted: Sequence[BatchRecord] = ()
 
 
 MIXED = "its questions wait in batches for less than the cost says; its answers are asked online"
@@ -74,12 +76,11 @@ def with_delivery(plan: JobPlan, delivery: PlannedDelivery, now: float) -> JobPl
 def _left_waiting(delivery: PlannedDelivery, now: float) -> Iterator[str]:
     """Yield what an online job leaves at the provider."""
     if delivery.waiting:
-        yield f"{_lying(delivery, now)}: not collected with `delivery: online`, and what is in it is paid twice"
+        yield f"{_lying(delivery, delivery.waiting, now)}: not collected with `delivery: online`, and what is in it is paid twice"
 
 
-def _lying(delivery: PlannedDelivery, now: float) -> str:
-    since = local_time(min(record.created for record in delivery.waiting), now)
-    return f"{batches_of(delivery.waiting)} at {delivery.provider} since {since}"
+def _lying(delivery: PlannedDelivery, records: Sequence[BatchRecord], now: float) -> str:
+    return f"{batches_of(records)} at {delivery.provider} since {local_time(min(record.created for record in records), now)}"
 
 
 def _cheaper(batch: DeliveryOffer, terms: BatchTerms) -> str:
@@ -108,4 +109,6 @@ def _notes(plan: JobPlan, delivery: PlannedDelivery, until: float | None, now: f
     elif delivery.online_stragglers and plan.requests:
         yield "what a batch leaves is sent online, at the full price"
     if delivery.waiting:
-        yield f"{_lying(delivery, now)}: collected, and not sent again"
+        yield f"{_lying(delivery, delivery.waiting, now)}: collected, and not sent again"
+    if delivery.unwanted:
+        yield f"{_lying(delivery, delivery.unwanted, now)}: nothing in it is asked any more; it is not waited for"

@@ -97,6 +97,8 @@ class Round:
                     self.counters.say([f"{error}; the batches wait there, and are asked for again"])
                 return
             self._outages = 0
+            if told is None and tag in self.unwanted:
+                continue
             if told is None:
                 gone = await self.submission.unknown(each.record)
                 self.counters.say([f"{gone.host} has not kept the batch {gone.batch}: its rows are sent again"])
@@ -134,7 +136,11 @@ class Round:
         context, terms = self.counters.context, self.submission.endpoint.terms
         for each in self.held[:]:
             self.held.remove(each)
-            self.take(await self.submission.create(each.record, each.batch))
+            again = await self.submission.create(each.record, each.batch)
+            if isinstance(again, HeldBatch) and again.record.requests > 1 and not self.waits:
+                await self._halve(again.record, again.message)
+            else:
+                self.take(again)
         while not self.held and self.ended is None:
             if (stopped := context.stopped()) is not None:
                 raise self.stopped(stopped)
@@ -147,9 +153,9 @@ class Round:
             try:
                 with context.manager.event(CBEventType.WAIT, payload={"name": "upload", "items": len(batch)}):
                     self.take(await self.submission.submit(batch))
+                self.tally.batches += 1
             except BudgetError as error:
                 self.ended = error
-            self.tally.batches += 1
             if not self.held:
                 await asyncio.to_thread(batch.close)
         return bool(self.held)
@@ -228,10 +234,19 @@ class Round:
             event.on_end(payload={**counts, "requests": usage.requests, "retries": 0})
         return collection
 
+    async def _halve(self, record: BatchRecord, message: str) -> None:
+        """Put the requests of a batch that is not taken into smaller ones: nothing of ours was in its way."""
+        self.tally.most = max(record.requests // 2, 1)
+        self.tally.ended += 1
+        await self.submission.give_up(record)
+        self.counters.say([f"{record.host} takes no batch of {record.requests:,} requests: {message}; it is submitted in smaller ones"])
+
     async def _refused(self, each: WaitingBatch) -> None:
         record, told = each.record, each.told
         await self.submission.give_up(record)
         words = f"{record.host} refuses the batch {record.batch} of {record.requests:,} requests: {told.message or told.word}"
+        if record.tag in self.unwanted:
+            return
         if not told.full:
             raise EndpointError(words, hint=REFUSED)
         if not self.waits:

@@ -102,11 +102,13 @@ class Submission:
     async def recover(self, record: BatchRecord, *, wanted: bool) -> WaitingBatch | HeldBatch | BatchRecord:
         """Find out what has become of a batch that a run has left; one that is not at its provider is given up, and returned so.
 
-        What was handed over and is `wanted` is submitted.
+        What was handed over and is `wanted` is submitted. What is not, and lies where nobody asks any more, is left there.
         """
         if record.state is RecordState.INTENDED:
             return await self.give_up(record)
         if record.host != self.endpoint.host:
+            if not wanted:
+                return record
             raise EndpointError(
                 f"a batch of {record.requests:,} requests is at {record.host}, and the model is asked at {self.endpoint.host} now",
                 hint=ELSEWHERE.format(tag=record.tag),

@@ -133,6 +133,12 @@ def _row_fields(job: GenerateJob, root: Path | None) -> Mapping[str, Any]:
     return row_fields(job, root)
 
 
+def _remarks(job: GenerateJob, root: Path) -> Sequence[str]:
+    from asyncrun.jobs.generate.checks import schema_remarks
+
+    return schema_remarks(job, root)
+
+
 GENERATE = JobKind(
     GenerateJob,
     open_generate,
@@ -140,5 +146,6 @@ GENERATE = JobKind(
     spaces=_spaces,
     row_fields=_row_fields,
     prompted=_prompted,
+    remarks=_remarks,
     export=lambda job, builder, output: open_generate(job, builder).export(output),
 )

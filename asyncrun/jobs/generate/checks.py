@@ -34,15 +34,31 @@ def check_keys(job: GenerateJob, entry: JobEntry, context: CheckContext) -> None
 
 def row_fields(job: GenerateJob, root: Path | None) -> RowFields:
     """Return the fields of a job's rows. Blocks, but without a root."""
-    schema: Any = job.answer_schema
-    if job.schema_path is not None:
-        try:
-            schema = {} if root is None else json.loads((root / job.schema_path).read_bytes())
-        except (OSError, ValueError):
-            schema = {}  # What is wrong with it is said where it is checked.
+    schema = _schema_document(job, root)
     answer = "text" if schema is None else schema_fields(schema)
     answers: dict[str, Any] = {"answer": answer} if job.samples == 1 else {"answers": "list"}
     return {"id": "text", **answers, "finish_reason": "text", "usage": "unknown", "metadata": "unknown"}
+
+
+def schema_remarks(job: GenerateJob, root: Path) -> tuple[str, ...]:
+    """Return what there is to say of a schema that the provider does not hold its answers to, as far as is known. Blocks."""
+    from asyncrun.llms.providers import CHAT_PROVIDERS
+    from asyncrun.llms.schema_rules import misfits, schema_remark
+
+    schema, row = _schema_document(job, root), CHAT_PROVIDERS.get(job.llm.provider)
+    if not isinstance(schema, dict) or row is None or row.rules is None:
+        return ()
+    return schema_remark(tuple(misfits(schema, row.rules)))
+
+
+def _schema_document(job: GenerateJob, root: Path | None) -> Any:
+    """Return the schema as it was read, an empty one where it cannot be or is not to be looked up, None where there is none."""
+    if job.schema_path is None:
+        return job.answer_schema
+    try:
+        return {} if root is None else json.loads((root / job.schema_path).read_bytes())
+    except (OSError, ValueError):
+        return {}  # What is wrong with it is said where it is checked.
 
 
 def _check_messages(job: GenerateJob, entry: JobEntry, findings: Findings) -> None:

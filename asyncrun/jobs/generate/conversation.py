@@ -17,6 +17,7 @@ from asyncrun.jobs.forecast import LIKELY_ANSWER, TokenRate
 from asyncrun.ledger.answers import answer_key
 from asyncrun.ledger.job_records import Amount
 from asyncrun.llms.interface import Completion, Llm, Message, Role, StructuredLlm
+from asyncrun.llms.schema_rules import schema_remark
 from asyncrun.records import Answer, BadItem, Item, Space, text_key
 
 KEPT = 10_000
@@ -127,9 +128,7 @@ class Generating:
         """Return what is to be said of a schema that the provider does not hold its answers to, as far as is known."""
         if self._structured is None or self.schema_document is None:
             return ()
-        notes = self._structured.schema_notes(self.schema_document)
-        more = f", and {len(notes) - 1} more" if len(notes) > 1 else ""
-        return tuple(f"answers may break the schema, and are then asked for again: {note}{more}" for note in notes[:1])
+        return schema_remark(self._structured.schema_notes(self.schema_document))
 
     @property
     def likely_answer(self) -> int:

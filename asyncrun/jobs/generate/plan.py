@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from asyncrun.jobs.conversations import Conversation, Failed, look_up
+from asyncrun.jobs.conversations import Ask, Conversation, Failed, look_up
 from asyncrun.jobs.forecast import at_limits
 from asyncrun.jobs.generate.survey import ItemDigest, Survey
 from asyncrun.jobs.notes import input_notes
@@ -59,4 +59,5 @@ def _missing(run: GenerateRun, found: Survey) -> Iterator[tuple[list[Conversatio
         for each in asked:
             known = [states.get(conversation.key) for conversation in each.conversations]
             refused = each.failed is not None or any(isinstance(state, Failed) for state in known)
-            yield [conversation for conversation in each.conversations if conversation.key not in states] if not refused else [], refused
+            asks = (states.get(conversation.key, Ask(conversation)) for conversation in each.conversations)
+            yield [state.conversation for state in asks if isinstance(state, Ask)] if not refused else [], refused

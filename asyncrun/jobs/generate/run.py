@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from asyncrun.errors import AsyncrunError
+from asyncrun.errors import AsyncrunError, UsageError
+from asyncrun.grammar.prompt import TEXT
 from asyncrun.humanize import counted
 from asyncrun.jobs.answers import Answers, answered_rows
 from asyncrun.jobs.context import JobContext
@@ -73,17 +74,20 @@ class GenerateRun:
         """Pass over the input once. Blocks. Raises as the input does, and UsageError for a field of the prompt that no row has."""
         context = self.context
         known = known_failures(context.ledger, context.job_id)
-        found = survey(
-            context.unless_stopped(self.source.items(context.stopped)),
-            self.generating,
-            known=known,
-            skip=context.skip,
-            only=context.options.retry.select(known) if context.options.retry is not None else None,
-        )
-        for field in self.source.missing:
-            if field.name in self.generating.fields:
-                raise field.error("which the prompt names")
+        only = context.options.retry.select(known) if context.options.retry is not None else None
+        items = context.unless_stopped(self.source.items(context.stopped))
+        try:
+            found = survey(items, self.generating, known=known, skip=context.skip, only=only)
+        except UsageError:
+            self._check_fields()
+            raise
+        self._check_fields()
         return found
+
+    def _check_fields(self) -> None:
+        for field in self.source.missing:
+            if field.name != TEXT and field.name in self.generating.fields:
+                raise field.error("which the prompt names") from None
 
     def blocks(self, found: Survey, digest: ItemDigest) -> Iterator[list[Item]]:
         """Yield the items that are asked about, in blocks. Blocks. Raises StorageError when the input is not what the survey saw."""

@@ -141,3 +141,9 @@ def test_schema_and_loader_agree_on_spoiled_files(validator, mistakes, load):
 def places(data: Any) -> list[tuple[Any, Any]]:
     steps = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     return [found for key, below in list(steps) for found in [(data, key), *places(below)]]
+
+
+def test_an_editor_is_offered_an_embedder_where_something_is_embedded(validator):
+    job = {"name": "a", "kind": "generate", "input": "i", "output": "o", "llm": "x", "prompt": "{text}"}
+    assert validator.is_valid({"jobs": [job], "defaults": {"embedder": "local"}})
+    assert not validator.is_valid({"jobs": [{**job, "embedder": "local"}]})

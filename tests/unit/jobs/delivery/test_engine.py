@@ -231,3 +231,12 @@ def test_a_run_after_the_deadline_collects_what_is_ready_and_submits_nothing(tmp
     folder.provider.clock.jump_wall(10_000.0)
     assert folder.run(TEXTS[:3], delivery=how).left == ["text 2"]
     assert len(folder.provider.batches_there) == 1
+
+
+def test_a_batch_that_the_budget_refuses_is_none(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, budget=0.021)
+    with pytest.raises(TryLaterError):
+        folder.run(TEXTS[:4], stop_after=30.0)
+    with pytest.raises(BudgetError):
+        folder.run([*TEXTS[:4], "more"])
+    assert folder.used == BatchUse(batches=0, rows=4, waiting=0)

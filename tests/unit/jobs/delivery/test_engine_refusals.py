@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncrun.batches.interface import BatchState
+from asyncrun.batches.interface import BatchState, Refusal
 from asyncrun.errors import EndpointError, OutageError, QuotaError, TryLaterError
 from asyncrun.ledger.provider_batches import RecordState
 from tests.unit.jobs.delivery.provider import Batch, Folder, Provider
@@ -46,7 +46,7 @@ def test_a_batch_that_is_not_kept_any_more_is_submitted_again_and_that_is_said(t
 
 
 def test_a_batch_that_waits_for_room_is_submitted_once_there_is_some(tmp_path: Path) -> None:
-    folder = Folder(tmp_path, Provider(full=2))
+    folder = Folder(tmp_path, Provider(full=1))
     assert folder.run(TEXTS).left == []
     assert len(folder.provider.uploads) == 3
 
@@ -64,6 +64,25 @@ def test_a_batch_that_is_too_large_for_the_queue_is_halved(tmp_path: Path) -> No
     assert folder.run(TEXTS[:4]).left == []
     assert [len(batch.requests) for batch in folder.provider.batches_there.values()] == [4, 2, 2]
     assert sorted(folder.provider.worked_on) == TEXTS[:4]
+
+
+@pytest.mark.parametrize("files", [True, False])
+def test_a_batch_that_is_not_taken_although_nothing_waits_is_halved(tmp_path: Path, files: bool) -> None:
+    class Small(Provider):
+        async def create(self, requests, file, tag):  # type: ignore[no-untyped-def]
+            lines = self.uploads[file] if file is not None else await asyncio.to_thread(list, requests)
+            waiting = sum(len(each.requests) for name, each in self.batches_there.items() if not self._told(name).state.over)
+            if waiting + len(lines) > 2:
+                return Refusal("the queue is full", full=True)
+            return await super().create(lines, file, tag)
+
+    folder = Folder(tmp_path, Small(files=files))
+    assert folder.run(TEXTS[:7]).left == []
+    assert max(len(batch.requests) for batch in folder.provider.batches_there.values()) == 2
+    assert sorted(folder.provider.worked_on) == TEXTS[:7]
+    assert [record.state for record in folder.records if record.state.open] == []
+    told = [sentence for sentence in folder.said.sentences if "takes no batch of 4 requests: the queue is full" in sentence]
+    assert len(told) == 1
 
 
 def test_one_request_that_is_too_large_for_the_queue_ends_the_run(tmp_path: Path) -> None:
@@ -147,3 +166,15 @@ def test_a_batch_that_its_provider_does_not_end_is_cancelled_after_twice_its_tim
     assert folder.provider.cancelled == ["batch-0"]
     assert 2.0 <= (folder.provider.clock.monotonic() - before) / folder.provider.terms.window < 2.1
     assert any("without an end: it is cancelled" in sentence for sentence in folder.said.sentences)
+
+
+@pytest.mark.parametrize("now", [{"host": "api.elsewhere.com"}, {"forgets": True}, {"refused": True}])
+def test_a_batch_of_which_nothing_is_wanted_does_not_end_a_run(tmp_path: Path, now: dict[str, object]) -> None:
+    folder = Folder(tmp_path)
+    with pytest.raises(TryLaterError):
+        folder.run(TEXTS[:2], stop_after=30.0)
+    if now.pop("refused", False):
+        folder.provider.batches_there["batch-0"].state = BatchState.FAILED
+    for name, value in now.items():
+        setattr(folder.provider, name, value)
+    assert folder.run([]).left == []
