@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, ClassVar, Unpack
 
+from asyncrun.batches.documents import rows_of
 from asyncrun.batches.exchange import BatchExchange
 from asyncrun.batches.file_content import FileContent
 from asyncrun.batches.interface import BatchReply, BatchTerms, ProviderBatch, Purpose, Refusal, parse_request_id
@@ -47,6 +48,8 @@ class HttpBatchEndpoint(ABC):
     vendor: ClassVar[Vendor]
     online_paths: ClassVar[tuple[str, ...]] = ("/chat/completions", "/embeddings")
     """Ends of addresses that belong to online requests."""
+    page_size: ClassVar[int] = 100
+    """Batches that are listed at a time."""
     newest_first: ClassVar[bool] = True
     """Whether the provider lists batches in the order of their creation."""
     clocks_apart: ClassVar[float] = 3600.0
@@ -92,12 +95,16 @@ class HttpBatchEndpoint(ABC):
         """Return where a batch is asked for, or something is asked of it."""
 
     @abstractmethod
-    def batches(self) -> AsyncGenerator[ProviderBatch]:
-        """Yield what lies at the provider."""
+    def address_of_page(self, number: int, before: Any) -> str | None:
+        """Return where a page of the list of batches is, the first being 0, given the one before it; None behind the last."""
 
     @abstractmethod
     def addresses_of_replies(self, batch: ProviderBatch) -> Iterable[str]:
         """Return where its files of replies are."""
+
+    def rows(self, page: Any) -> list[Any]:
+        """Return the batches of a page, as they are told."""
+        return rows_of(page, "data")
 
     def fixed_headers(self) -> Mapping[str, str]:
         """Return what all requests carry beside the key."""
@@ -110,6 +117,16 @@ class HttpBatchEndpoint(ABC):
     def at(self, path: str, **query: object) -> str:
         """Return an address of the provider's; what all requests have in their query string is in it."""
         return with_query(join(self._base, path), {**self._query, **query})
+
+    async def batches(self) -> AsyncGenerator[ProviderBatch]:
+        """Yield what lies at the provider, in its order."""
+        number, page, asked = 0, None, ""
+        # A list that leads to itself has ended.
+        while (address := self.address_of_page(number, page)) is not None and address != asked:
+            number, page, asked = number + 1, await self.exchange.ask("GET", address), address
+            for row in self.rows(page):
+                if (batch := self.read(row)) is not None:
+                    yield batch
 
     async def find(self, tag: str, since: float, requests: int) -> list[ProviderBatch]:
         """Return the batches with a tag, the oldest first."""

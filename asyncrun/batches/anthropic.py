@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import chain
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import orjson
 
 from asyncrun.batches.adapter import DAY, HttpBatchEndpoint
-from asyncrun.batches.documents import moment_of, number_of, part_of, rows_of, state_of, text_of
+from asyncrun.batches.documents import moment_of, number_of, part_of, state_of, text_of
 from asyncrun.batches.file_content import written
 from asyncrun.batches.interface import BatchReply, BatchRequest, BatchState, BatchTerms, ProviderBatch, Purpose, Refusal, parse_request_id
 from asyncrun.batches.reply_lines import LeftOut, failure
@@ -20,7 +20,6 @@ from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import ArgumentError
 from asyncrun.escape import printable
 
-PAGE = 100
 _STATUSES = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -78,18 +77,12 @@ class AnthropicBatches(HttpBatchEndpoint):
                         found.append(replace(batch, tag=theirs))
         return sorted(found, key=lambda batch: batch.created or 0.0)
 
-    async def batches(self) -> AsyncGenerator[ProviderBatch]:
-        """Yield what lies at the provider, newest first; the tags are not told."""
-        after: dict[str, object] = {}
-        while True:
-            page = await self.exchange.ask("GET", self.at("/v1/messages/batches", limit=PAGE, **after))
-            for row in rows_of(page, "data"):
-                if (batch := self.read(row)) is not None:
-                    yield batch
-            last = text_of(page, "last_id")
-            if not part_of(page, "has_more") or last is None or last == after.get("after_id"):
-                return
-            after = {"after_id": last}
+    def address_of_page(self, number: int, before: Any) -> str | None:
+        """Return where a page of the list is: newest first, each behind the last batch of the one before."""
+        if number == 0:
+            return self.at("/v1/messages/batches", limit=self.page_size)
+        last = text_of(before, "last_id")
+        return self.at("/v1/messages/batches", limit=self.page_size, after_id=last) if part_of(before, "has_more") and last else None
 
     def read(self, document: Any) -> ProviderBatch | None:
         """Return the batch that a document describes. Before the end all requests count as in progress."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -23,7 +23,6 @@ from asyncrun.endpoints.vendors import Vendor
 from asyncrun.errors import ArgumentError, EndpointError
 from asyncrun.escape import printable
 
-PAGE = 100
 UPLOAD_ADDRESS = "x-goog-upload-url"
 
 
@@ -75,18 +74,16 @@ class GeminiBatches(HttpBatchEndpoint):
             raise ArgumentError(f"a request of Gemini's batches has one text, not {len(texts)}")
         return {"key": request.custom_id, "request": texts[0]}
 
-    async def batches(self) -> AsyncGenerator[ProviderBatch]:
-        """Yield what lies at the provider, in its order: nothing is said of that."""
-        token: dict[str, object] = {}
-        while True:
-            page = await self.exchange.ask("GET", self.at("/batches", pageSize=PAGE, **token))
-            for row in rows_of(page, "operations") or rows_of(page, "batches"):
-                if (batch := self.read(row)) is not None:
-                    yield batch
-            following = text_of(page, "nextPageToken")
-            if following is None or following == token.get("pageToken"):
-                return
-            token = {"pageToken": following}
+    def address_of_page(self, number: int, before: Any) -> str | None:
+        """Return where a page of the list is; nothing is said of its order."""
+        if number == 0:
+            return self.at("/batches", pageSize=self.page_size)
+        token = text_of(before, "nextPageToken")
+        return None if token is None else self.at("/batches", pageSize=self.page_size, pageToken=token)
+
+    def rows(self, page: Any) -> list[Any]:
+        """Return the batches of a page, as they are told."""
+        return rows_of(page, "operations") or rows_of(page, "batches")
 
     def read(self, document: Any) -> ProviderBatch | None:
         """Return the batch that an operation is about."""

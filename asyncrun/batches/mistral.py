@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from asyncrun.batches.adapter import DAY
-from asyncrun.batches.documents import TAG_KEY, rows_of
+from asyncrun.batches.documents import TAG_KEY
 from asyncrun.batches.interface import BatchRequest, BatchTerms, ProviderBatch, Purpose, Refusal
-from asyncrun.batches.openai import PAGE, BatchFields, OpenAIBatches
+from asyncrun.batches.openai import BatchFields, OpenAIBatches
 from asyncrun.endpoints import vendors
 from asyncrun.endpoints.vendors import Vendor
 
@@ -45,18 +45,11 @@ class MistralBatches(OpenAIBatches):
         }
         return await self.submitted(self.at(self.batches_path()), body)
 
-    async def batches(self) -> AsyncGenerator[ProviderBatch]:
-        """Yield what lies at the provider, newest first."""
-        number = 0
-        while True:
-            page = await self.exchange.ask("GET", self.at(self.batches_path(), page=number, page_size=PAGE, order_by="-created"))
-            rows = rows_of(page, "data")
-            for row in rows:
-                if (batch := self.read(row)) is not None:
-                    yield batch
-            if len(rows) < PAGE:
-                return
-            number += 1
+    def address_of_page(self, number: int, before: Any) -> str | None:
+        """Return where a page of the list is, newest first; behind one that is not full there is none."""
+        if number and len(self.rows(before)) < self.page_size:
+            return None
+        return self.at(self.batches_path(), page=number, page_size=self.page_size, order_by="-created")
 
     def deletable(self, batch: ProviderBatch) -> list[str]:
         """Return the addresses of its files, and of the job."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,7 +15,6 @@ from asyncrun.batches.documents import (
     number_of,
     part_of,
     reasons_in,
-    rows_of,
     state_of,
     tag_in_metadata,
     text_of,
@@ -28,7 +27,6 @@ from asyncrun.errors import EndpointError, OutageError
 from asyncrun.escape import printable
 from asyncrun.humanize import duration
 
-PAGE = 100
 LONGEST_LOOK = 900.0
 """Seconds in which Azure has to look through a file."""
 
@@ -92,19 +90,12 @@ class OpenAIBatches(HttpBatchEndpoint):
         """Return what the batch says of all its requests."""
         return {}
 
-    async def batches(self) -> AsyncGenerator[ProviderBatch]:
-        """Yield what lies at the provider, newest first."""
-        after: dict[str, object] = {}
-        while True:
-            page = await self.exchange.ask("GET", self.at(self.batches_path(), limit=PAGE, **after))
-            rows = rows_of(page, "data")
-            for row in rows:
-                if (batch := self.read(row)) is not None:
-                    yield batch
-            last = text_of(page, "last_id") or (text_of(rows[-1], "id") if rows else None)
-            if not part_of(page, "has_more") or last is None or last == after.get("after"):
-                return
-            after = {"after": last}
+    def address_of_page(self, number: int, before: Any) -> str | None:
+        """Return where a page of the list is: newest first, each behind the last batch of the one before."""
+        if number == 0:
+            return self.at(self.batches_path(), limit=self.page_size)
+        last = text_of(before, "last_id") or text_of((self.rows(before) or [None])[-1], "id")
+        return self.at(self.batches_path(), limit=self.page_size, after=last) if part_of(before, "has_more") and last else None
 
     def read(self, document: Any) -> ProviderBatch | None:
         """Return the batch that a document describes."""
