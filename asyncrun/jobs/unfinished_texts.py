@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 IN_MEMORY = 8_000_000
 """Bytes of a spool in memory; a longer one is a file."""
+ADDED_AT_ONCE = 256
+"""Records of many that are written, and read, together."""
 LOOKED_UP_AT_ONCE = 1024
 """Texts that are looked up in the ledger's index together, if they are short."""
 HELD_AT_ONCE = 1_000_000
@@ -51,6 +54,12 @@ class Spool(Generic[R]):
                 pickle.dump(records, self._file)
         except OSError as error:
             raise self._unusable(error) from error
+
+    def add_all(self, records: Iterable[R]) -> None:
+        """Add records as they come, however many. Blocks. Raises StorageError."""
+        coming = iter(records)
+        while some := list(islice(coming, ADDED_AT_ONCE)):
+            self.add(some)
 
     def __iter__(self) -> Iterator[R]:
         """Yield all records from the first on. Blocks. Raises StorageError.

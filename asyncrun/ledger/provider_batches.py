@@ -143,15 +143,6 @@ async def put_provider_batch(ledger: Ledger, record: BatchRecord) -> None:
     await ledger.write(lambda connection: _put(connection, row))
 
 
-async def forget_provider_batches(ledger: Ledger, tags: Sequence[str]) -> None:
-    """Remove batches, as when their files at the provider are deleted; returns when it is durable."""
-
-    def write(connection: sqlite3.Connection) -> None:
-        connection.executemany("DELETE FROM provider_batches WHERE tag = ?", [(tag,) for tag in tags])
-
-    await ledger.write(write)
-
-
 def waiting_lines(connection: sqlite3.Connection) -> Iterator[bytes]:
     """Yield lines of a portable ledger, one for each batch that may be at its provider. Blocks. What is damaged is left out."""
     for row in connection.execute("SELECT * FROM provider_batches ORDER BY created, tag").fetchall():

@@ -16,8 +16,6 @@ from asyncrun.records import KEY_BYTES
 
 LINE_BYTES = 200
 """Of a line beside the request itself: its id, its address, and what a vendor puts around it; 96 in OpenAI's form."""
-AT_ONCE = 256
-"""Requests that are written together."""
 
 
 @dataclass(slots=True, eq=False)
@@ -76,19 +74,20 @@ def cut_batch(requests: RequestStream, folder: Path, most: int, size: int, left:
         size: bytes of all lines at most.
         left: what is left of a budget, None without one: what passes it is not taken, but for the first request.
     """
-    batch, held, some = CutBatch(Spool[WorkRequest](folder)), 0, list[WorkRequest]()
+    batch = CutBatch(Spool[WorkRequest](folder))
+    batch.spool.add_all(_taken(batch, requests, most, size, left))
+    return batch
+
+
+def _taken(batch: CutBatch, requests: RequestStream, most: int, size: int, left: Amount | None) -> Iterator[WorkRequest]:
+    """Yield the requests that a batch takes, and note them there."""
+    held = 0
     while len(batch) < most and (request := requests.take()) is not None:
         line = len(orjson.dumps(request.body)) + LINE_BYTES
         expected = batch.expected + request.expected
         if len(batch) and (held + line > size or (left is not None and (expected.tokens > left.tokens or expected.cost > left.cost))):
             requests.put_back(request)
-            break
+            return
         batch.keys += request.key
         batch.expected, held = expected, held + line
-        some.append(request)
-        if len(some) == AT_ONCE:
-            batch.spool.add(some)
-            some = []
-    if some:
-        batch.spool.add(some)
-    return batch
+        yield request

@@ -7,14 +7,14 @@ they are, and the next run goes on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import compress
 from typing import TYPE_CHECKING
 
 from asyncrun.errors import TryLaterError
-from asyncrun.jobs.delivery.cutting import AT_ONCE, RequestStream, most_requests
+from asyncrun.jobs.delivery.cutting import RequestStream, most_requests
 from asyncrun.jobs.delivery.deadline import Step, choose, due_at
 from asyncrun.jobs.delivery.pace import pace_of
 from asyncrun.jobs.delivery.rounds import BatchTally, Round
@@ -110,16 +110,15 @@ class Engine:
 
     def _fill(self, spool: Spool[WorkRequest]) -> bytes:
         """Put what is not finished into a spool; returns its keys. Blocks."""
-        keys, some, self._expected = bytearray(), list[WorkRequest](), Amount()
-        for request in self.counters.context.unless_stopped(self.work.requests()):
-            keys += request.key
-            self._expected += request.expected
-            some.append(request)
-            if len(some) == AT_ONCE:
-                spool.add(some)
-                some = []
-        if some:
-            spool.add(some)
+        keys, self._expected = bytearray(), Amount()
+
+        def noted() -> Iterator[WorkRequest]:
+            for request in self.counters.context.unless_stopped(self.work.requests()):
+                keys.extend(request.key)
+                self._expected += request.expected
+                yield request
+
+        spool.add_all(noted())
         self._count = len(keys) // KEY_BYTES
         return bytes(keys)
 

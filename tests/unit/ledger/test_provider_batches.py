@@ -17,7 +17,6 @@ from asyncrun.ledger.provider_batches import (
     RecordState,
     add_waiting,
     all_provider_batches,
-    forget_provider_batches,
     provider_batch,
     provider_batches,
     put_provider_batch,
@@ -55,8 +54,6 @@ def test_a_batch_is_found_as_it_was_put_with_the_key_of_each_request(tmp_path: P
         assert provider_batch(ledger, RECORD.tag) == done
         assert done.key(1) == bytes([1]) * 16
         assert all_provider_batches(tmp_path / "ledger.db") == [done]
-        asyncio.run(forget_provider_batches(ledger, [RECORD.tag]))
-        assert provider_batch(ledger, RECORD.tag) is None
     finally:
         ledger.close()
 
