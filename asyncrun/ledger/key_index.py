@@ -23,13 +23,18 @@ class KeyIndex:
     Args:
         keys: shape (n, 2), from `keys_array`.
         batches: the batch of each key, shape (n,).
-        slots: the key's position in its batch, shape (n,).
+        slots: the key's position in its batch, shape (n,); None: all are 0.
         flags: the flag of each vector, shape (n,); None: all are 0.
     """
 
     def __init__(
-        self, keys: NDArray[np.uint64], batches: NDArray[np.int64], slots: NDArray[np.int32], flags: NDArray[np.uint8] | None = None
+        self,
+        keys: NDArray[np.uint64],
+        batches: NDArray[np.int64],
+        slots: NDArray[np.int32] | None = None,
+        flags: NDArray[np.uint8] | None = None,
     ) -> None:
+        slots = np.zeros(len(keys), dtype=np.int32) if slots is None else slots
         flags = np.zeros(len(keys), dtype=np.uint8) if flags is None else flags
         high, low = keys[:, 0], keys[:, 1]
         order = np.argsort(high, kind="stable")

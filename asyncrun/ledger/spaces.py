@@ -163,7 +163,7 @@ def _superseded(connection: sqlite3.Connection, fingerprint: str) -> Superseded:
             sizes.append(found.size)
     counts = np.array([len(blob) // KEY_BYTES for blob in keys], dtype=np.int64)
     numbers = np.array(batches, dtype=np.int64)
-    index = KeyIndex(keys_array(b"".join(keys)), np.repeat(numbers, counts), np.zeros(counts.sum(), dtype=np.int32))
+    index = KeyIndex(keys_array(b"".join(keys)), np.repeat(numbers, counts))
     current, _ = index.locate(np.arange(len(index)))
     gone = ~np.isin(numbers, current)
     held = counts[gone] * (KEY_BYTES + 1)  # a key and a flag for each vector

@@ -38,7 +38,7 @@ async def deliver_items(
     What is done is counted, `times[i]` for the item i; what has failed by itself is added to `failures` by its ordinal.
     """
     ordinals, left = np.flatnonzero(send), send.copy()
-    places = KeyIndex(scanned.keys[ordinals], ordinals.astype(np.int64), np.zeros(len(ordinals), dtype=np.int32))
+    places = KeyIndex(scanned.keys[ordinals], ordinals.astype(np.int64))
 
     def places_of(keys: bytes) -> NDArray[np.int64]:
         positions = places.find(keys_array(keys))

@@ -24,7 +24,7 @@ class PendingKeys:
 
     def __init__(self, keys: bytes) -> None:
         array = keys_array(keys)
-        self._index = KeyIndex(array, np.arange(len(array), dtype=np.int64), np.zeros(len(array), dtype=np.int32))
+        self._index = KeyIndex(array, np.arange(len(array), dtype=np.int64))
         self.once = np.zeros(len(array), dtype=np.bool_)
         self.once[self._index.locate(np.arange(len(self._index), dtype=np.int64))[0]] = True
 
