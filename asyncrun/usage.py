@@ -44,7 +44,7 @@ class Waits:
         >>> Waits(rate=1.5).payload()
         {'waits.rate': 1.5}
         """
-        return {f"waits.{item.name}": seconds for item in fields(self) if (seconds := getattr(self, item.name))}
+        return {name: seconds for name, seconds in zip(_KEYS, _seconds(self), strict=True) if seconds}
 
     @property
     def total(self) -> float:
@@ -58,6 +58,7 @@ class Waits:
 
 
 _seconds = attrgetter(*(item.name for item in fields(Waits)))
+_KEYS = tuple(f"waits.{item.name}" for item in fields(Waits))
 
 
 @dataclass(frozen=True, slots=True)

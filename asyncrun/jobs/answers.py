@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import aclosing
-from functools import partial
 from typing import Generic, TypeVar
 
 from asyncrun.aio.drawn_ahead import drawn_ahead
@@ -30,6 +29,9 @@ Write = Callable[[Iterable[Row]], None]
 """Writes rows; blocks."""
 OPEN_BLOCKS = 8
 """Blocks whose rows may wait for the first of them: what the slowest answer can hold up."""
+STRETCH = 1.0
+"""Seconds for which a call of the pool goes on from talk to talk: a call a talk costs as much as the account of a row, and whoever watches
+the pool for a standstill is told of calls that have ended."""
 
 
 class Answers(Generic[F]):
@@ -61,6 +63,7 @@ class Answers(Generic[F]):
         self._chosen: RetrySelection | None = retry.select(known) if retry is not None else None
         self._known = known
         self._running: dict[bytes, Talk] = {}
+        self._ready: deque[Talk] = deque()
         self._delivered = delivered or Delivered()
         self._declined = dict(self._delivered.declined)
         self._blocks: deque[AnswerBlock] = deque()
@@ -98,7 +101,7 @@ class Answers(Generic[F]):
         return [self._counters.with_doubt(known, self._known.get(known.failure.id)) if new else known for known, new in self._failed]
 
     async def _calls(self, blocks: Iterator[Sequence[F]]) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-        """Yield the calls that are to be made; a block without any has one that does nothing, so that its rows are written."""
+        """Yield calls as long as there are talks; a block has one more that does nothing, so that its rows are written."""
         async with aclosing(drawn_ahead(self._looked_up(blocks))) as looked_up:
             async for asked, states in looked_up:
                 while len(self._blocks) >= OPEN_BLOCKS and self._ended is None:
@@ -108,8 +111,10 @@ class Answers(Generic[F]):
                     return
                 block, talks = self._open(asked, states)
                 self._blocks.append(block)
-                async for talk in self._leased(block, talks):
-                    yield partial(self._talk, talk, block)
+                async for leased in self._leased(block, talks):
+                    self._ready += leased
+                    while self._ready:
+                        yield self._go_on
                 yield _nothing
 
     def _must_end(self) -> bool:
@@ -161,8 +166,8 @@ class Answers(Generic[F]):
                 state = Failed(known.failure.reason, known.failure.message, known.failure.attempts)
         return Talk(conversation, state, asked=key in new or key in self._declined)
 
-    async def _leased(self, block: AnswerBlock, talks: Sequence[Talk]) -> AsyncIterator[Talk]:
-        """Yield the talks that this job is to hold; what another one is asking is waited for, and looked up then."""
+    async def _leased(self, block: AnswerBlock, talks: Sequence[Talk]) -> AsyncIterator[list[Talk]]:
+        """Yield the talks that this job is to hold, together; what another one is asking is waited for, and looked up then."""
         space = self._asking.space.fingerprint
         try:
             while talks and self._ended is None:
@@ -172,8 +177,7 @@ class Answers(Generic[F]):
                 # What was looked up is older than the lease.
                 mine = await self._look_again([talk for talk, is_mine in zip(talks, leased.mine.tolist(), strict=True) if is_mine])
                 block.asking += len(mine)
-                for talk in mine:
-                    yield talk
+                yield mine
                 talks = [talk for talk, is_mine in zip(talks, leased.mine.tolist(), strict=True) if not is_mine]
                 if talks:
                     # Nobody waits for who waits: what is held here is done first.
@@ -200,7 +204,16 @@ class Answers(Generic[F]):
                 self._over(talk)
         return left
 
-    async def _talk(self, talk: Talk, block: AnswerBlock) -> None:
+    async def _go_on(self) -> None:
+        """Hold one talk after the other, until there is none, or a block is to be written."""
+        monotonic = self._context.clock.monotonic
+        ends = monotonic() + STRETCH
+        while self._ready:
+            await self._talk(self._ready.popleft())
+            if monotonic() >= ends or not (self._blocks and self._blocks[0].open):
+                break
+
+    async def _talk(self, talk: Talk) -> None:
         """Ask, and ask again where the answer says so, until the talk has ended or the job must."""
         found: dict[bytes, Answer] = dict(talk.state.found) if isinstance(talk.state, Ask) else {}
         try:
@@ -224,6 +237,7 @@ class Answers(Generic[F]):
             self._ended = self._ended or error
         finally:
             self._over(talk)
+            block = talk.rows[0].block
             block.asking -= 1
             if not block.asking:
                 block.quiet.set()

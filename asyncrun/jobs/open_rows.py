@@ -11,7 +11,10 @@ from asyncrun.jobs.conversations import AskedItem, Conversation, Failed, State, 
 
 @dataclass(slots=True, eq=False)
 class Talk:
-    """A conversation and how it stands; `rows` are those that wait for it, `asked` tells whether this run has asked it."""
+    """A conversation and how it stands; `rows` are those that wait for it, `asked` tells whether this run has asked it.
+
+    The block of its first row has leased it.
+    """
 
     conversation: Conversation
     state: State

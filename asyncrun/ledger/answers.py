@@ -22,7 +22,10 @@ SEEN = 1000
 """Answers by which the next ones are foreseen."""
 _EMPTY = "UPDATE answers SET answer = x'', answer_sum = answer_sum(id, key, x'') WHERE id = ?"
 """An answer that is dropped keeps its number, as a batch does."""
-_PUT = "INSERT OR REPLACE INTO answers (id, key, answer, answer_sum, space) SELECT ?, ?, ?, ?, id FROM spaces WHERE fingerprint = ?"
+_PUT = "INSERT OR REPLACE INTO answers (id, key, answer, answer_sum, space) VALUES "
+_ROW = "(?, ?, ?, ?, (SELECT id FROM spaces WHERE fingerprint = ?))"
+_ROWS_AT_ONCE = 32
+"""Rows of one statement: a statement a row would hand the interpreter to another thread and back for each."""
 
 
 def answer_key(space: Space, messages: Sequence[tuple[str, str]], schema: str | None = None, seed: int | None = None) -> bytes:
@@ -100,11 +103,11 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[AnswerRow]) -> None:
     spaces = {row.space.fingerprint: row.space for row in rows}
     for space in spaces.values():
         add_space(connection, space)
-    numbered = enumerate(rows, newest_id(connection, "answers") + 1)
-    connection.executemany(
-        _PUT,
-        [(number, row.key, row.answer, answer_sum(number, row.key, row.answer), row.space.fingerprint) for number, row in numbered],
-    )
+    numbered = list(enumerate(rows, newest_id(connection, "answers") + 1))
+    for start in range(0, len(numbered), _ROWS_AT_ONCE):
+        some = numbered[start : start + _ROWS_AT_ONCE]
+        values = [(number, row.key, row.answer, answer_sum(number, row.key, row.answer), row.space.fingerprint) for number, row in some]
+        connection.execute(_PUT + ", ".join([_ROW] * len(some)), [value for row in values for value in row])
     for fingerprint, space in spaces.items():
         counted = [(row.tokens, row.size) for row in rows if row.size and row.space.fingerprint == fingerprint]
         if counted:
