@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from asyncrun.batches.interface import BatchEndpoint, BatchReply, parse_request_id
-from asyncrun.jobs.delivery.submission import WaitingBatch
+from asyncrun.batches.interface import BatchReply, parse_request_id
+from asyncrun.callbacks.schema import CBEventType, EventPayload
+from asyncrun.jobs.delivery.submission import Submission, WaitingBatch
 from asyncrun.jobs.delivery.work import BatchWork, WorkReply
+from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.ledger.provider_batches import BatchFailure, BatchRecord, RecordState
 from asyncrun.usage import Usage
 
@@ -83,14 +85,27 @@ class CollectedReplies:
         return number if tag == self.record.tag and number < self.record.requests else None
 
 
-async def collect(waiting: WaitingBatch, work: BatchWork, endpoint: BatchEndpoint, used: Callable[[Usage], object]) -> CollectedReplies:
-    """Return what a batch that is over has answered, when it is durable.
+async def collect(waiting: WaitingBatch, submission: Submission, counters: JobCounters) -> CollectedReplies:
+    """Return what a batch that is over has answered, when it is durable; an event tells of it.
 
     Raises RepliesGoneError, and what the endpoint and the ledger raise.
     """
-    collection = CollectedReplies(work, waiting.record, endpoint.terms.price, used)
-    if waiting.told.has_replies:
-        async for reply in endpoint.replies(waiting.told):
-            await collection.add(reply)
-        await collection.flush()
+    record, endpoint = waiting.record, submission.endpoint
+    collection = CollectedReplies(submission.work, record, endpoint.terms.price, counters.use)
+    about = {
+        EventPayload.MODEL_NAME: record.model,
+        "provider": record.provider,
+        "server.address": record.host,
+        "items": record.requests,
+        "delivery": "batch",
+        "batch": record.batch,
+    }
+    kind = CBEventType.EMBEDDING if record.purpose == "embeddings" else CBEventType.LLM
+    with counters.context.manager.event(kind, payload=about) as event, event.enclosing():
+        if waiting.told.has_replies:
+            async for reply in endpoint.replies(waiting.told):
+                await collection.add(reply)
+            await collection.flush()
+        counts = {"ok": collection.done, "failed": len(collection.collected().failures), "tokens": collection.usage.tokens}
+        event.on_end(payload={**counts, "requests": collection.usage.requests, "retries": 0})
     return collection

@@ -11,15 +11,15 @@ from typing import TypeVar
 from asyncrun.aio.stop import MAX_RUNTIME
 from asyncrun.aio.worker_state import waiting
 from asyncrun.batches.interface import BatchState
-from asyncrun.callbacks.schema import CBEventType, EventPayload
+from asyncrun.callbacks.schema import CBEventType
 from asyncrun.errors import BudgetError, EndpointError, OutageError, QuotaError, RepliesGoneError, ThrottledError, TryLaterError
-from asyncrun.jobs.delivery.collection import CollectedReplies, collect
+from asyncrun.jobs.delivery.collection import collect
 from asyncrun.jobs.delivery.cutting import RequestStream, cut_batch
 from asyncrun.jobs.delivery.submission import AGAIN, REFUSED, HeldBatch, Submission, WaitingBatch
 from asyncrun.jobs.delivery.words import how_far, left_over, overdue, still_there
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.ledger.job_records import Amount
-from asyncrun.ledger.provider_batches import BatchRecord, put_provider_batch
+from asyncrun.ledger.provider_batches import BatchRecord
 from asyncrun.results import BatchUse
 from asyncrun.usage import Waits
 
@@ -201,38 +201,19 @@ class Round:
             await self._refused(each)
             return
         try:
-            collection = await self._collect(each)
+            collection = await collect(each, self.submission, self.counters)
         except RepliesGoneError as gone:
             await self.submission.give_up(record)
             self.counters.say([f"{gone.message}: the rows of the batch {record.batch} are sent again"])
             return
+        self.tally.rows += collection.done
         done = collection.collected()
-        await put_provider_batch(self.counters.context.ledger, done)
-        await self._settle(collection)
+        await self.submission.collected(done, collection.usage, answered=bool(collection.done))
         self.tally.collected.add(record.tag)
         if collection.strangers:
             self.counters.say([f"{record.host} has answered {collection.strangers:,} requests that are not of its batch {record.batch}"])
         if left := record.requests - collection.done - len(done.failures):
             self.counters.say([left_over(record, told, left, online=self.online_stragglers)])
-
-    async def _collect(self, each: WaitingBatch) -> CollectedReplies:
-        context, work = self.counters.context, self.submission.work
-        kind = CBEventType.EMBEDDING if work.purpose == "embeddings" else CBEventType.LLM
-        about = {
-            EventPayload.MODEL_NAME: each.record.model,
-            "provider": each.record.provider,
-            "server.address": each.record.host,
-            "items": each.record.requests,
-            "delivery": "batch",
-            "batch": each.record.batch,
-        }
-        with context.manager.event(kind, payload=about) as event, event.enclosing():
-            collection = await collect(each, work, self.submission.endpoint, self.counters.use)
-            usage, failed = collection.usage, len(collection.collected().failures)
-            self.tally.rows += collection.done
-            counts = {"ok": collection.done, "failed": failed, "tokens": usage.tokens}
-            event.on_end(payload={**counts, "requests": usage.requests, "retries": 0})
-        return collection
 
     async def _halve(self, record: BatchRecord, message: str) -> None:
         """Put the requests of a batch that is not taken into smaller ones: nothing of ours was in its way."""
@@ -255,12 +236,3 @@ class Round:
                 raise QuotaError(words, hint=AGAIN)
             self.tally.most = max(record.requests // 2, 1)
         self.counters.say([f"{words}; it is submitted again once there is room"])
-
-    async def _settle(self, collection: CollectedReplies) -> None:
-        """Give back what was reserved and not used; what a server has not counted stays as it was expected."""
-        budget, record, usage = self.counters.context.budget, collection.record, collection.usage
-        if budget is None or record.job != self.counters.context.job_id or not (usage.tokens or not collection.done):
-            return
-        cost = record.cost if usage.cost is None and collection.done else usage.cost or 0.0
-        unused = Amount(record.tokens - usage.tokens, record.cost - cost)
-        await budget.give_back(unused, taken_here=record.tag in self.submission.taken)

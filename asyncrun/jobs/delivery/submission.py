@@ -19,6 +19,7 @@ from asyncrun.jobs.delivery.pace import Pace
 from asyncrun.jobs.delivery.work import BatchWork
 from asyncrun.ledger.job_records import Amount
 from asyncrun.ledger.provider_batches import BatchRecord, RecordState, known_batch_ids, put_provider_batch
+from asyncrun.usage import Usage
 
 TIMES_ASKED = 3
 """How often a batch is asked for whose replies get lost."""
@@ -125,6 +126,18 @@ class Submission:
         if self.context.budget is not None and record.job == self.context.job_id:
             await self.context.budget.give_back(Amount(record.tokens, record.cost), taken_here=record.tag in self.taken)
         return await self._put(record, state=RecordState.GIVEN_UP)
+
+    async def collected(self, record: BatchRecord, usage: Usage, *, answered: bool) -> None:
+        """Put a batch that is collected; what was reserved for it and not used is given back.
+
+        What a server has not counted stays as it was expected, where it has `answered` at all.
+        """
+        await put_provider_batch(self.context.ledger, record)
+        if self.context.budget is None or record.job != self.context.job_id or not (usage.tokens or not answered):
+            return
+        cost = record.cost if usage.cost is None and answered else usage.cost or 0.0
+        unused = Amount(record.tokens - usage.tokens, record.cost - cost)
+        await self.context.budget.give_back(unused, taken_here=record.tag in self.taken)
 
     async def create(self, record: BatchRecord, batch: CutBatch | None) -> WaitingBatch | HeldBatch:
         """Ask for a batch that is handed over. Raises as `submit` does."""
