@@ -63,14 +63,14 @@ class BatchExchange:
     async def tried(self, send: Callable[[], Awaitable[JsonReply]]) -> JsonReply:
         """Send until it is answered. Raises what is about the endpoint."""
         try:
-            return await self.repeated(send)
+            return await self._repeated(send)
         except RequestError as error:
-            raise self.final(error) from error
+            raise self._final(error) from error
 
     async def find(self, method: str, url: str) -> JsonReply | None:
-        """Do the same about something that may not be there any more: None where it is not."""
+        """Ask for something that may not be there any more, as `ask` does; None where it is not."""
         try:
-            return await self.repeated(partial(self.once, method, url))
+            return await self._repeated(partial(self.once, method, url))
         except RequestError:
             return None
 
@@ -136,13 +136,13 @@ class BatchExchange:
         except RequestError as error:
             failure, words = error.verdict.failure, self.endpoint.shown(error.verdict.words)
             if isinstance(error.__cause__, TransportError) and error.__cause__.fault in _NOT_SENT:
-                raise self.final(error) from error
+                raise self._final(error) from error
             if failure is FailureClass.THROTTLE:
                 return Refusal(words, full=True)
             if failure in (FailureClass.TRANSIENT, FailureClass.BAD_RESPONSE):
                 return None
             if failure in (FailureClass.AUTH, FailureClass.QUOTA) or (failure is FailureClass.CONFIG and not is_absent(error)):
-                raise self.final(error) from error
+                raise self._final(error) from error
             return Refusal(words, full=is_full(words))
 
     async def download(self, url: str) -> AsyncGenerator[bytes]:
@@ -165,7 +165,7 @@ class BatchExchange:
             except RequestError as error:
                 await self._back_off(error, tries)
 
-    async def repeated(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _repeated(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call until it succeeds. Raises RequestError where what was asked for is not there, otherwise what is about the endpoint."""
         tries = _Tries()
         while True:
@@ -174,7 +174,7 @@ class BatchExchange:
             except RequestError as error:
                 await self._back_off(error, tries)
 
-    def final(self, error: RequestError, attempts: int = 1) -> AsyncrunError:
+    def _final(self, error: RequestError, attempts: int = 1) -> AsyncrunError:
         """Return the error of a run that a refusal amounts to, about which nothing can be done here."""
         about = error.about_endpoint(key_sent=bool(self.endpoint.headers), proven=False, attempts=attempts)
         if about is None and error.verdict.failure is FailureClass.THROTTLE:
@@ -242,7 +242,7 @@ class BatchExchange:
         elif is_absent(error):
             raise error
         else:
-            raise self.final(error, tries.failures) from error
+            raise self._final(error, tries.failures) from error
 
 
 def is_absent(error: RequestError) -> bool:

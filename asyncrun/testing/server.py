@@ -1,4 +1,4 @@
-"""A fake embedding server on loopback: speaks OpenAI's dialect and the others from memory, keeps a log, and does wrong what it is told to.
+"""A fake server on loopback for vectors, answers and batches: speaks vendors' dialects, keeps a log, and does wrong what it is told to.
 
 `python -m asyncrun.testing` starts it from the shell, for a rehearsal without a key.
 """
