@@ -56,7 +56,8 @@ class JobPlan:
     `inputs` are the texts that the requests hold, `exact` says whether `tokens` are counted and not estimated, `bound_by` which limit
     `seconds` follow from, `rebuild` whether documents go into a new generation of their collection, beside the one that is asked.
     `delivery` is `batch` where requests wait in batches of the provider: `cost` is then theirs and `seconds` the most that they take;
-    `online` and `batch` are what both ways offer, None where there is one way.
+    `online` and `batch` are what both ways offer, None where there is one way. `steps` are the plans of which it consists where two models
+    are asked one after the other.
     """
 
     name: str
@@ -81,6 +82,7 @@ class JobPlan:
     online: DeliveryOffer | None = None
     batch: DeliveryOffer | None = None
     notes: tuple[str, ...] = ()
+    steps: tuple[JobPlan, ...] = ()
 
     def noted(self, *notes: str) -> JobPlan:
         """Return the plan with these notes before its own."""
@@ -194,6 +196,9 @@ class BatchUse:
     batches: int = 0
     rows: int = 0
     waiting: int = 0
+
+    def __add__(self, other: BatchUse) -> BatchUse:
+        return BatchUse(self.batches + other.batches, self.rows + other.rows, self.waiting + other.waiting)
 
 
 @dataclass(frozen=True, slots=True)

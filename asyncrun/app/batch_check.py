@@ -9,22 +9,23 @@ from asyncrun.app.batch_endpoints import Model, patient_endpoint
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.model_builder import model_identity
 from asyncrun.errors import AsyncrunError
-from asyncrun.jobfile.jobs import Job, setting_of
+from asyncrun.jobfile.jobs import Job, batch_models
 from asyncrun.ui.doctor import Checkup
 
 
 async def check_batches(jobs: Sequence[Job], builder: JobBuilder) -> list[Checkup]:
     """Return a checkup for each batch endpoint, in the order of the jobs; nothing is submitted."""
+    models: dict[str, Model] = {}
     users: dict[str, list[Job]] = {}
     for job in jobs:
-        model: Model | None = setting_of(job, job.asks_by_batches)
-        if model is not None and model.delivery == "batch":
-            users.setdefault(model_identity(model), []).append(job)
-    return list(await asyncio.gather(*(_check(those, builder) for those in users.values())))
+        for model in batch_models(job).values():
+            if model.delivery == "batch":
+                models[identity := model_identity(model)] = model
+                users.setdefault(identity, []).append(job)
+    return list(await asyncio.gather(*(_check(model, users[identity], builder) for identity, model in models.items())))
 
 
-async def _check(jobs: Sequence[Job], builder: JobBuilder) -> Checkup:
-    model: Model = setting_of(jobs[0], jobs[0].asks_by_batches)
+async def _check(model: Model, jobs: Sequence[Job], builder: JobBuilder) -> Checkup:
     what, names = f"batches {model.provider}" + (f"/{model.model}" if model.model else ""), tuple(job.name for job in jobs)
     try:
         endpoint = await asyncio.to_thread(patient_endpoint, builder, model)

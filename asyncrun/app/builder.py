@@ -6,7 +6,7 @@ import asyncio
 import random
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,8 @@ from asyncrun.errors import StorageError, os_words
 from asyncrun.grammar.file_formats import STDOUT
 from asyncrun.jobfile.input_output import InputConfig, OutputConfig
 from asyncrun.jobfile.job_file import JobFile
-from asyncrun.jobfile.jobs import Chunking, Job, setting_of
-from asyncrun.jobfile.sections import ExecutorConfig, LlmConfig, StoreConfig
+from asyncrun.jobfile.jobs import Chunking, Job, batch_models, setting_of
+from asyncrun.jobfile.sections import EmbedderConfig, ExecutorConfig, LlmConfig, StoreConfig
 from asyncrun.jobs.budget import JobBudget, RunBudget
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.forecast import Forecast, TokenRate
@@ -43,7 +43,7 @@ from asyncrun.state_folder import job_file_id
 from asyncrun.writers.interface import companions, open_writer
 
 if TYPE_CHECKING:
-    from asyncrun.batches.interface import BatchEndpoint
+    from asyncrun.batches.interface import BatchEndpoint, Purpose
     from asyncrun.chunkers.interface import Chunker
     from asyncrun.executors.watched import WatchedExecutor
     from asyncrun.jobs.delivery.work import Delivery
@@ -285,28 +285,28 @@ class JobBuilder:
             options=self.options,
             executor=self.executor,
             redact=self.redact,
-            delivery=self._delivery(job),
+            deliveries=self._deliveries(job),
         )
 
-    def _delivery(self, job: Job) -> Callable[[], Delivery] | None:
-        """Return what opens where the batches of a job go, None where its model is asked online."""
-        model = setting_of(job, job.asks_by_batches)
-        if model is None or model.delivery != "batch":
-            if has_waiting_batches(self.ledger, self.job_id(job)):
+    def _deliveries(self, job: Job) -> Mapping[Purpose, Callable[[], Delivery]]:
+        """Return what opens where the batches of a job go, for those of its models that are not asked online."""
+        opening: dict[Purpose, Callable[[], Delivery]] = {}
+        for model in batch_models(job).values():
+            if model.delivery == "batch":
+                opening[model.purpose] = partial(self._delivery, job, model)
+            elif has_waiting_batches(self.ledger, self.job_id(job), model.purpose):
                 self.warn(f"{job.name}: {LEFT_WAITING}")
-            return None
+        return opening
 
-        def opened() -> Delivery:
-            from asyncrun.jobs.delivery.work import Delivery
+    def _delivery(self, job: Job, model: EmbedderConfig | LlmConfig) -> Delivery:
+        from asyncrun.jobs.delivery.work import Delivery
 
-            identity = model_identity(model)
-            with self._opening:  # Jobs that start at once open theirs in threads of their own.
-                if identity not in self._batch_endpoints:
-                    self._batch_endpoints[identity] = self.models.batch_endpoint(model)
-            deadline = setting_of(job, "deadline")
-            return Delivery(self._batch_endpoints[identity], self.models.limits.rng, setting_of(job, "stragglers") == "online", deadline)
-
-        return opened
+        identity = model_identity(model)
+        with self._opening:  # Jobs that start at once open theirs in threads of their own.
+            if identity not in self._batch_endpoints:
+                self._batch_endpoints[identity] = self.models.batch_endpoint(model)
+        online = setting_of(job, "stragglers") == "online"
+        return Delivery(self._batch_endpoints[identity], self.models.limits.rng, online, setting_of(job, "deadline"))
 
     def _budget(self, job: Job) -> JobBudget | None:
         shards, stated = self.shards, job.budget

@@ -26,7 +26,7 @@ from asyncrun.ledger.spaces import SpaceReference
 from asyncrun.records import InputType
 
 if TYPE_CHECKING:
-    from asyncrun.batches.interface import BatchEndpoint, BatchTerms, Purpose
+    from asyncrun.batches.interface import BatchEndpoint, BatchTerms
     from asyncrun.llms.interface import Llm
     from asyncrun.ports import Executor
 
@@ -152,7 +152,7 @@ class ModelBuilder:
         row = PROVIDERS.get(config.provider) if isinstance(config, EmbedderConfig) else None
         endpoint: BatchEndpoint = registry.load("batches", config.provider)(
             model=config.model or (row.model if row else None) or "",
-            purpose="embeddings" if isinstance(config, EmbedderConfig) else "chat",
+            purpose=config.purpose,
             base_url=config.base_url,
             api_key=key_of(config),
             api_version=config.api_version,
@@ -168,12 +168,11 @@ class ModelBuilder:
         )
         return endpoint
 
-    def batch_terms(self, config: ModelConfig) -> BatchTerms | None:
+    def batch_terms(self, config: EmbedderConfig | LlmConfig) -> BatchTerms | None:
         """Return what a model's provider takes in a batch, and its price, None where it has no batch endpoint; needs no key. Blocks."""
         if config.provider not in registry.names("batches"):
             return None
-        purpose: Purpose = "chat" if isinstance(config, LlmConfig) else "embeddings"
-        terms: BatchTerms = registry.load("batches", config.provider).terms_for(purpose)
+        terms: BatchTerms = registry.load("batches", config.provider).terms_for(config.purpose)
         return terms
 
     async def renew_connections(self) -> None:

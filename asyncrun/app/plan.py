@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from asyncrun.app.builder import JobBuilder
 from asyncrun.app.flag_overrides import Selection
@@ -12,12 +13,15 @@ from asyncrun.app.inspection import open_builder, until_interrupted
 from asyncrun.app.job_checks import check_jobs, outputs_read
 from asyncrun.app.request import Request
 from asyncrun.errors import AsyncrunError, TryLaterError
-from asyncrun.jobfile.jobs import Job, setting_of
-from asyncrun.jobfile.sections import LlmConfig, ModelConfig
+from asyncrun.jobfile.jobs import Job, batch_models, setting_of
+from asyncrun.jobfile.sections import EmbedderConfig, LlmConfig
 from asyncrun.jobs.interface import find_kind
 from asyncrun.ports import JobRun
 from asyncrun.results import JobPlan
 from asyncrun.state_folder import LEDGER
+
+if TYPE_CHECKING:
+    from asyncrun.jobs.delivery.plan import PlannedDelivery
 
 
 def plan_jobs(request: Request) -> list[JobPlan]:
@@ -52,29 +56,42 @@ async def _plan_all(jobs: Sequence[Job], builder: JobBuilder) -> list[JobPlan]:
 
 
 def _with_delivery(plan: JobPlan, job: Job, builder: JobBuilder, *, unknown: bool) -> JobPlan:
-    """Return the plan with what batches of the provider cost and take, where it has such and they are meant for this job. Blocks.
+    """Return the plan with what batches of its providers cost and take, where they have such and they are meant for this job. Blocks.
 
     `unknown` says that nobody knows yet what the job sends.
     """
+    from asyncrun.jobs.delivery.plan import with_delivery
+    from asyncrun.jobs.plan_steps import in_steps
+
+    def with_batches(step: JobPlan, model: EmbedderConfig | LlmConfig | None, what: str = "") -> JobPlan:
+        delivery = None if model is None else _delivery_of(model, job, builder, unknown=unknown, what=what)
+        return step if delivery is None else with_delivery(step, delivery, builder.clock.now())
+
+    models = batch_models(job) if job.declared else {}
+    if not plan.steps:
+        return with_batches(plan, next(reversed(models.values()), None))
+    # A job that searches by words asks no embedder.
+    steps = zip(plan.steps, ("embedder", "llm"), ("questions", "answers"), strict=True)
+    return in_steps(plan, [with_batches(step, models.get(key), what) for step, key, what in steps])
+
+
+def _delivery_of(model: EmbedderConfig | LlmConfig, job: Job, builder: JobBuilder, *, unknown: bool, what: str) -> PlannedDelivery | None:
+    """Return how a model of a job is asked, None where its provider has no batches. Blocks."""
     from asyncrun.jobs.delivery.deadline import due_at
-    from asyncrun.jobs.delivery.plan import MIXED, PlannedDelivery, with_delivery
+    from asyncrun.jobs.delivery.plan import PlannedDelivery
     from asyncrun.ledger.provider_batches import all_provider_batches
 
-    model: ModelConfig = setting_of(job, job.asks_by_batches)
-    llm: LlmConfig | None = setting_of(job, "llm")
-    if llm is not None and llm is not model:
-        return plan.noted(MIXED) if model.delivery == "batch" else plan
-    if not job.declared or (terms := builder.models.batch_terms(model)) is None:
-        return plan
+    if (terms := builder.models.batch_terms(model)) is None:
+        return None
     now, job_id = builder.clock.now(), builder.job_id(job)
-    own = [each for each in all_provider_batches(builder.ledger.folder / LEDGER) if each.job == job_id]
+    known = all_provider_batches(builder.ledger.folder / LEDGER)
+    own = [each for each in known if (each.job, each.purpose) == (job_id, model.purpose)]
     wanted = [each for each in own if unknown or builder.forecast.foresees(each.space, each.keys)]
     waiting, unwanted = ([each for each in some if each.state.open] for some in (wanted, [each for each in own if each not in wanted]))
     deadline = setting_of(job, "deadline")
     due = None if deadline is None else due_at(deadline, min((each.created for each in wanted), default=now))
     online = setting_of(job, "stragglers") == "online"
-    delivery = PlannedDelivery(model.provider, terms, model.delivery == "batch", due, online, waiting, unwanted)
-    return with_delivery(plan, delivery, now)
+    return PlannedDelivery(model.provider, terms, model.delivery == "batch", due, online, waiting, unwanted, what)
 
 
 def _shard_notes(jobs: Sequence[Job], builder: JobBuilder) -> list[str]:

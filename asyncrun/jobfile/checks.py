@@ -9,7 +9,7 @@ from asyncrun.jobfile.entries import JobEntry, Parts
 from asyncrun.jobfile.field_types import Model
 from asyncrun.jobfile.input_checks import check_reading, input_path
 from asyncrun.jobfile.input_output import LLAMA_INDEX
-from asyncrun.jobfile.jobs import Chunking, setting_of
+from asyncrun.jobfile.jobs import Chunking, batch_models, setting_of
 from asyncrun.jobfile.mistakes import Findings
 from asyncrun.jobfile.output_checks import check_format
 from asyncrun.jobfile.sections import (
@@ -152,26 +152,25 @@ def check_budgets(entries: Sequence[JobEntry], findings: Findings) -> None:
 
 
 def check_delivery(entries: Sequence[JobEntry], findings: Findings) -> None:
-    """A deadline, or a word on stragglers, belongs to a model that is asked by batches; defaults may hold one for such jobs.
+    """A deadline, or a word on stragglers, belongs to models that are asked by batches; defaults may hold one for such jobs.
 
-    A model that is only asked online must not look like one that is asked by batches: that would cost twice what the file says.
+    A deadline is that of what is asked last: of an answer nobody knows when it is there whose question waits first.
     """
     for entry in entries:
         unclear = any(findings.knows((*path, "delivery")) for path in (*entry.parts, entry.path("embedder"), entry.path("llm")))
-        llm: LlmConfig | None = setting_of(entry.job, "llm")
-        if entry.job is not None and llm is not None and llm.delivery == "batch" and entry.job.asks_by_batches != "llm" and not unclear:
-            what = "the answers of this job do not wait in batches"
-            findings.add(entry.path("llm"), what, "an llm with delivery: online, beside one for generate jobs")
-        model: ModelConfig | None = None if entry.job is None else setting_of(entry.job, entry.job.asks_by_batches)
-        if entry.job is None or model is None or unclear or model.delivery == "batch":
+        if entry.job is None or unclear or not (models := batch_models(entry.job)):
             continue
-        for key in ("deadline", "stragglers"):
-            stated = key in entry.job.model_fields_set and setting_of(entry.job, key) is not None
-            if stated and key not in entry.inherited:
-                word = "llm" if isinstance(model, LlmConfig) else "embedder"
-                findings.add(
-                    entry.path(key), "its requests do not wait in batches", f"delivery: batch at its {word}, or no {key}", key=True
-                )
+        waits = [model.delivery == "batch" for model in models.values()]
+        if not any(waits):
+            words = " or ".join(models)
+            for key in ("deadline", "stragglers"):
+                stated = key in entry.job.model_fields_set and setting_of(entry.job, key) is not None
+                if stated and key not in entry.inherited:
+                    what, allowed = "its requests do not wait in batches", f"delivery: batch at its {words}, or no {key}"
+                    findings.add(entry.path(key), what, allowed, key=True)
+        elif any(waits[:-1]) and setting_of(entry.job, "deadline") is not None:
+            what = "its questions wait in batches before its answers are asked for, so that nobody knows when those are there"
+            findings.add(entry.path("deadline"), what, "an embedder with delivery: online, or no deadline", key=True)
 
 
 def _check_endpoint_of_batches(model: ModelConfig, path: KeyPath, findings: Findings) -> None:

@@ -191,8 +191,8 @@ class Job(Model):
     """Whether its rows are those of its questions, each with its hits."""
     rows_hold_vectors: ClassVar[bool] = False
     """Whether its rows are those of its items, each with its vector."""
-    asks_by_batches: ClassVar[str] = "embedder"
-    """The key of the model whose requests go into batches where it says `delivery: batch`."""
+    asks_by_batches: ClassVar[tuple[str, ...]] = ("embedder",)
+    """The keys of the models whose requests go into batches where they say `delivery: batch`, in the order of asking."""
     embeds: ClassVar[bool] = True
     """Whether it needs its embedder."""
 
@@ -258,6 +258,13 @@ def needs_output(model: type[Job]) -> bool:
 def setting_of(job: Job | None, key: str) -> Any:
     """Return what a job has under a key of its model, None where there is nothing, or the key is one of a plugin's own."""
     return None if job is None or key not in type(job).model_fields else getattr(job, key)
+
+
+def batch_models(job: Job) -> dict[str, EmbedderConfig | LlmConfig]:
+    """Return the models that a job asks by batches where they say `delivery: batch`, by key; who searches by words asks no embedder."""
+    unasked = {"embedder"} if setting_of(job, "search") == "keyword" else set()
+    models = {key: setting_of(job, key) for key in job.asks_by_batches if key not in unasked}
+    return {key: model for key, model in models.items() if model is not None}
 
 
 class PluginJob(Job):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
@@ -148,6 +148,8 @@ class EmbedderConfig(ModelConfig):
     `on_too_long` and `on_empty` are resolved: they hold the default of the provider and of the job's kind where the file says nothing.
     """
 
+    purpose: ClassVar[Literal["embeddings"]] = "embeddings"
+
     dimensions: Count | None = None
     input_type: Text | None = None
     document_prefix: str = ""
@@ -216,7 +218,9 @@ class PriceConfig(Model):
 
 
 class LlmConfig(ModelConfig):
-    """A model that answers from hits."""
+    """A model that answers."""
+
+    purpose: ClassVar[Literal["chat"]] = "chat"
 
     temperature: Temperature | None = None
     max_output_tokens: Count | None = None

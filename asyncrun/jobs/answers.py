@@ -13,7 +13,7 @@ from asyncrun.aio.pool import outcomes
 from asyncrun.errors import AsyncrunError
 from asyncrun.jobs.ask import ask
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.conversations import Ask, AskedItem, Asking, Conversation, Delivered, Failed, State, Valid, look_up
+from asyncrun.jobs.conversations import Ask, AskedItem, Asking, Conversation, Delivered, Failed, State, Valid, firsts_of, look_up
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.open_rows import AnswerBlock, AskedRow, Talk
 from asyncrun.jobs.outputs import Row, RowProof, new_row_ids
@@ -42,7 +42,6 @@ class Answers(Generic[F]):
         counters: who counts.
         known: the failures of earlier runs, by item id; one of an item that is asked about as it was then stays.
         proof: makes what takes in the ids of rows.
-        delivered: what batches have brought in this run already.
 
     `ended` are the items that have an answer, or none, `done` those that have one, which are the rows; `reached` are those of `known`
     that have ended.
@@ -54,7 +53,6 @@ class Answers(Generic[F]):
         counters: JobCounters,
         known: Mapping[str, KnownFailure],
         proof: Callable[[], RowProof] = new_row_ids,
-        delivered: Delivered | None = None,
     ) -> None:
         self._asking = asking
         self._counters = counters
@@ -64,8 +62,8 @@ class Answers(Generic[F]):
         self._known = known
         self._running: dict[bytes, Talk] = {}
         self._ready: deque[Talk] = deque()
-        self._delivered = delivered or Delivered()
-        self._declined = dict(self._delivered.declined)
+        self._delivered = Delivered()
+        self._declined: dict[bytes, Failed] = {}
         self._blocks: deque[AnswerBlock] = deque()
         self._room = asyncio.Event()
         self._ended: AsyncrunError | None = None
@@ -73,6 +71,17 @@ class Answers(Generic[F]):
         self._failed: list[tuple[KnownFailure, bool]] = []
         self.ended, self.done = proof(), proof()
         self.reached: set[str] = set()
+
+    async def deliver(self, blocks: Callable[[], Iterator[Sequence[F]]]) -> None:
+        """Have batches answer what is not answered, where the job's model is asked so. Raises as `deliver_conversations`.
+
+        `blocks` yields what `run` is to get; it is read in worker threads, once for each round of batches.
+        """
+        if "chat" in self._context.deliveries:
+            from asyncrun.jobs.delivery.conversations import deliver_conversations
+
+            self._delivered = await deliver_conversations(self._asking, blocks, self._known, self._counters)
+            self._declined.update(self._delivered.declined)
 
     async def run(self, blocks: Iterator[Sequence[F]], write: Write) -> AsyncrunError | None:
         """Ask what is not answered and write the rows of what is, in input order.
@@ -124,7 +133,7 @@ class Answers(Generic[F]):
     def _looked_up(self, blocks: Iterator[Sequence[F]]) -> Iterator[tuple[list[AskedItem], Mapping[bytes, State]]]:
         for found in blocks:
             asked = [self._asking.asked(each) for each in found]
-            yield asked, look_up(asked, self._asking, self._context)
+            yield asked, look_up(firsts_of(asked), self._asking, self._context)
 
     def _open(self, asked: Sequence[AskedItem], states: Mapping[bytes, State]) -> tuple[AnswerBlock, list[Talk]]:
         """Return the rows of a block, those counted that have ended, and the talks that it has to ask."""
@@ -193,7 +202,7 @@ class Answers(Generic[F]):
         """End the talks that are answered by now; returns the others."""
         if self._chosen is not None:
             return list(talks)
-        asked = [AskedItem(talk.rows[0].asked.item, (talk.conversation,)) for talk in talks]
+        asked = [talk.conversation for talk in talks]
         states = await asyncio.to_thread(look_up, asked, self._asking, self._context) if asked else {}
         left = []
         for talk in talks:
@@ -294,7 +303,7 @@ def answered_rows(blocks: Iterable[Sequence[F]], asking: Asking[F], context: Job
     """Yield the rows of what is answered now, in input order; their ids are added to `done`. Blocks."""
     for found in blocks:
         asked = [asking.asked(each) for each in found]
-        states = look_up(asked, asking, context)
+        states = look_up(firsts_of(asked), asking, context)
         for each in asked:
             answers = [state for one in each.conversations if isinstance(state := states.get(one.key), Valid)]
             if each.failed is None and len(answers) == len(each.conversations):

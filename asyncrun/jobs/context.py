@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from asyncrun.records import EmbedFailure, ItemFailure, Space
 from asyncrun.state_folder import CLAIMS
 
 if TYPE_CHECKING:
+    from asyncrun.batches.interface import Purpose
     from asyncrun.jobs.delivery.work import Delivery
 
 T = TypeVar("T")
@@ -49,7 +50,7 @@ class JobContext:
         options: those of the run.
         executor: where calls run, None for this process.
         redact: takes the run's secrets out of words that others have written.
-        delivery: opens where batches go; None where requests are sent one by one.
+        deliveries: open where batches go, by what is asked for; of what is not there, requests are sent one by one.
 
     `leases` say what this job sends while others wait for it, and what others send.
     """
@@ -72,7 +73,7 @@ class JobContext:
     options: RunOptions = field(default_factory=RunOptions)
     executor: Executor | None = None
     redact: Callable[[str], str] = str
-    delivery: Callable[[], Delivery] | None = None
+    deliveries: Mapping[Purpose, Callable[[], Delivery]] = field(default_factory=dict)
     leases: Leases = field(init=False)
 
     def __post_init__(self) -> None:

@@ -106,6 +106,10 @@ class Asking(Protocol[F_contra]):
     def space(self) -> Space:
         """Return what answers depend on beside the conversations."""
 
+    @property
+    def schema_document(self) -> Mapping[str, Any] | None:
+        """Return the JSON Schema that answers are held to, None where any text is an answer."""
+
     def asked(self, found: F_contra) -> AskedItem:
         """Return what is asked."""
 
@@ -130,14 +134,25 @@ def settle_plainly(conversation: Conversation, find: Find) -> State:
     return Ask(conversation) if answer is None else Valid(answer.text, (answer,))
 
 
-def look_up(asked: Sequence[AskedItem], asking: Asking[Any], context: JobContext) -> Mapping[bytes, State]:
-    """Return how conversations stand of which the ledger has an answer, by the key of each's first messages. Blocks."""
-    firsts = {conversation.key: conversation for each in asked for conversation in each.conversations}
+def firsts_of(asked: Sequence[AskedItem]) -> list[Conversation]:
+    """Return all that is asked, each with its first messages."""
+    return [conversation for each in asked for conversation in each.conversations]
+
+
+def look_up(
+    conversations: Sequence[Conversation], asking: Asking[Any], context: JobContext, since: int | None = None
+) -> Mapping[bytes, State]:
+    """Return how conversations stand of which the ledger has an answer, by the key of each's first messages. Blocks.
+
+    Answers up to the number `since` do not count, by default those that do not count for the job's generation.
+    """
+    since = context.generation.answers_since if since is None else since
+    firsts = {conversation.key: conversation for conversation in conversations}
     found: dict[bytes, Answer] = {}
     states: dict[bytes, State] = {}
     wanted = {key: key for key in firsts}
     while wanted:
-        new = find_answers(context.ledger, list(wanted.values()), context.generation.answers_since)
+        new = find_answers(context.ledger, list(wanted.values()), since)
         found |= new
         answered = [first for first, key in wanted.items() if key in new]
         wanted = {}

@@ -53,7 +53,7 @@ async def send_missing(
         error: AsyncrunError | None = counters.too_many()
         if error is None and send.any():
             await check_endpoint(items.embedder, items.input_type, counters)
-        if error is None and items.context.delivery is not None:
+        if error is None and "embeddings" in items.context.deliveries:
             from asyncrun.jobs.delivery.items import deliver_items
 
             send = await deliver_items(

@@ -64,6 +64,12 @@ def answered(ledger: Ledger, keys: Sequence[bytes], since: int = 0) -> set[bytes
     return {key for part in some for key in find_answers(ledger, part, since)}
 
 
+def newest_answer(ledger: Ledger) -> int:
+    """Return the number of the newest answer, 0 when there is none: one that takes its place has a higher one. Blocks."""
+    [(newest,)] = ledger.read("SELECT coalesce(max(id), 0) FROM answers")
+    return int(newest)
+
+
 def mean_output(ledger: Ledger, space: Space) -> int | None:
     """Return how many tokens the newest answers of a space have had, None where there is none that says it. Blocks."""
     statement = "SELECT answer FROM answers WHERE space = (SELECT id FROM spaces WHERE fingerprint = ?) ORDER BY id DESC LIMIT ?"

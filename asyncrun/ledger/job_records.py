@@ -262,6 +262,7 @@ def _as_text(path: Path) -> str:
     return str(path).encode(errors="backslashreplace").decode()
 
 
-def has_waiting_batches(ledger: Ledger, job: str) -> bool:
-    """Tell whether batches of the job may be at a provider, with what is not collected yet. Blocks."""
-    return bool(ledger.read("SELECT 1 FROM provider_batches WHERE job = ? AND state IN ('uploaded', 'submitted') LIMIT 1", (job,)))
+def has_waiting_batches(ledger: Ledger, job: str, purpose: str) -> bool:
+    """Tell whether batches of the job for a purpose may be at a provider, with what is not collected yet. Blocks."""
+    statement = "SELECT 1 FROM provider_batches WHERE job = ? AND purpose = ? AND state IN ('uploaded', 'submitted') LIMIT 1"
+    return bool(ledger.read(statement, (job, purpose)))

@@ -43,7 +43,7 @@ def plan_document(plans: Sequence[JobPlan]) -> dict[str, Any]:
     >>> plan_document([])
     {'schema': 1, 'jobs': []}
     """
-    hidden = {"kind", "notes", "inputs"}
+    hidden = {"kind", "notes", "inputs", "steps"}
     return document(jobs=[{name: value for name, value in asdict(plan).items() if name not in hidden} for plan in plans])
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from asyncrun.testing.batch_servers import BatchServers
 from asyncrun.testing.server import FakeServer
 
@@ -46,14 +48,36 @@ def test_a_provider_without_a_batch_endpoint_has_one_way(asyncrun: Command, tmp_
     assert (plan["online"], plan["batch"]) == (None, None)
 
 
-def test_a_query_job_says_which_half_of_it_waits(asyncrun: Command, tmp_path: Path) -> None:
-    (tmp_path / "jobs.yaml").write_text(
-        "llms: {m: {provider: openai, model: m}}\n"
-        "embedders: {e: {provider: openai, model: m, delivery: batch}}\n"
-        "jobs:\n- {name: fill, kind: ingest, input: {items: [x]}, embedder: e}\n"
-        "- {name: ask, kind: query, input: {items: [who?]}, needs: [fill], output: o.jsonl, embedder: e, llm: m}\n"
-    )
-    assert "ask: its questions wait in batches for less than the cost says; its answers are asked online" in asyncrun("plan").out
+ASK = """
+llms: {{m: {{provider: openai, model: m, max_output_tokens: 500, price_per_million_tokens: {{input: 100, output: 1000}}, delivery: {llm}}}}}
+embedders: {{e: {{provider: openai, model: m, price_per_million_tokens: 1000, delivery: {embedder}}}}}
+jobs:
+- {{name: fill, kind: ingest, input: {{items: [x]}}, embedder: e}}
+- {{name: ask, kind: query, input: {{items: [who?, what?]}}, needs: [fill], output: o.jsonl, embedder: e, llm: m{keys}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("llm", "embedder", "factor", "days"), [("online", "batch", 0.999, 1), ("batch", "online", 0.501, 1), ("batch", "batch", 0.5, 2)]
+)
+def test_a_query_job_adds_what_its_questions_and_its_answers_cost_and_take(
+    asyncrun: Command, tmp_path: Path, llm: str, embedder: str, factor: float, days: int
+) -> None:
+    (tmp_path / "jobs.yaml").write_text(ASK.format(llm=llm, embedder=embedder, keys=""))
+    plan = asyncrun("plan", "--json").documents[0]["jobs"][1]
+    assert (plan["delivery"], plan["online"]["cost"]) == ("batch", pytest.approx(2 * plan["batch"]["cost"]))
+    # All but a five-hundredth is for the answers.
+    assert plan["cost"] / plan["online"]["cost"] == pytest.approx(factor, abs=0.001)
+    assert plan["seconds"] // 86_400 == days
+    assert "steps" not in plan
+    shown = asyncrun("plan").out
+    assert ("ask: answers: by batches of openai: ~$" in shown) == (llm == "batch")
+    assert ("ask: questions: by batches of openai: ~$" in shown) == (embedder == "batch")
+
+
+def test_a_deadline_of_answers_is_planned_with(asyncrun: Command, tmp_path: Path) -> None:
+    (tmp_path / "jobs.yaml").write_text(ASK.format(llm="batch", embedder="online", keys=", deadline: 8h"))
+    assert "ask: answers: batches are waited for until " in asyncrun("plan").out
 
 
 def test_validate_tells_all_that_is_wrong_at_once(asyncrun: Command, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from asyncrun.jobs.unfinished_texts import Spool
 from asyncrun.ledger.job_records import Amount
 from asyncrun.ledger.provider_batches import BatchRecord, RecordState, provider_batch, provider_batches
 from asyncrun.records import KEY_BYTES, text_key
+from asyncrun.results import BatchUse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,7 @@ async def deliver(work: BatchWork, delivery: Delivery, counters: JobCounters) ->
         while await engine.round():
             pass
     finally:
-        counters.delivery = engine.tally.use
+        counters.delivery = (counters.delivery or BatchUse()) + engine.tally.use
 
 
 @dataclass(slots=True, eq=False)

@@ -78,7 +78,8 @@ async def deliver_texts(
 ) -> None:
     """Deliver texts in batches; the arguments are those of `TextWork`. Raises as `deliver` does, and UsageError."""
     context = counters.context
-    if context.delivery is None or not isinstance(embedder, BatchEmbedder):
+    delivery = context.deliveries.get("embeddings")
+    if delivery is None or not isinstance(embedder, BatchEmbedder):
         raise UsageError(f"the embedder {embedder.provider} has no batches", hint="Use `delivery: online`.")
-    delivery = await asyncio.to_thread(context.delivery)
-    await deliver(TextWork(embedder, input_type, context, unfinished, index, done, failed), delivery, counters)
+    work = TextWork(embedder, input_type, context, unfinished, index, done, failed)
+    await deliver(work, await asyncio.to_thread(delivery), counters)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from asyncrun.batches.interface import BatchTerms
@@ -29,6 +29,7 @@ class PlannedDelivery:
         online_stragglers: Whether what a batch leaves is sent online at once.
         waiting: Its batches that lie there now.
         unwanted: Those of them of which the job asks nothing any more.
+        what: What is asked for, in a job that asks two models.
     """
 
     provider: str
@@ -38,10 +39,7 @@ class PlannedDelivery:
     online_stragglers: bool = False
     waiting: Sequence[BatchRecord] = ()
     unwanted: Sequence[BatchRecord] = ()
-
-
-MIXED = "its questions wait in batches for less than the cost says; its answers are asked online"
-"""What there is to say of a job that answers hits where its embedder has `delivery: batch`."""
+    what: str = ""
 
 
 def with_delivery(plan: JobPlan, delivery: PlannedDelivery, now: float) -> JobPlan:
@@ -58,19 +56,28 @@ def with_delivery(plan: JobPlan, delivery: PlannedDelivery, now: float) -> JobPl
     batch = DeliveryOffer(None if plan.cost is None else plan.cost * terms.price, terms.window if plan.requests else 0.0)
     plan = replace(plan, online=online, batch=batch)
     if not delivery.batch:
-        plan = plan.noted(*_left_waiting(delivery, now))
         saved = (online.cost or 0.0) - (batch.cost or 0.0)
-        return replace(plan, notes=(*plan.notes, _cheaper(batch, terms))) if saved >= WORTH_TELLING else plan
+        cheaper = [_cheaper(batch, terms)] if saved >= WORTH_TELLING else []
+        return _noted(plan.noted(*_named(delivery, _left_waiting(delivery, now))), delivery, cheaper)
     next_step = choose(now, delivery.due, window=terms.window, rest=plan.seconds, waiting=bool(delivery.waiting))
-    notes = tuple(_notes(plan, delivery, next_step.until, now))
     if next_step.step is Step.ONLINE:
         late = f"too little time is left for a batch until {local_time(delivery.due or now, now)}: all that is not done is sent online"
-        return replace(plan, notes=(*plan.notes, late))
+        return _noted(plan, delivery, [late])
     latest = terms.window if next_step.until is None else min(terms.window, (delivery.due or next_step.until) - now)
     seconds = latest if plan.requests else plan.seconds
     # A text is a request of its own in a batch: what fails, or is left, is one text.
     requests = plan.inputs or plan.requests
-    return replace(plan, delivery="batch", requests=requests, cost=batch.cost, seconds=seconds, bound_by=None, notes=(*plan.notes, *notes))
+    noted = _noted(plan, delivery, _notes(plan, delivery, next_step.until, now))
+    return replace(noted, delivery="batch", requests=requests, cost=batch.cost, seconds=seconds, bound_by=None)
+
+
+def _noted(plan: JobPlan, delivery: PlannedDelivery, notes: Iterable[str]) -> JobPlan:
+    """Return the plan with these notes after its own."""
+    return replace(plan, notes=(*plan.notes, *_named(delivery, notes)))
+
+
+def _named(delivery: PlannedDelivery, notes: Iterable[str]) -> Iterator[str]:
+    yield from (f"{delivery.what}: {note}" if delivery.what else note for note in notes)
 
 
 def _left_waiting(delivery: PlannedDelivery, now: float) -> Iterator[str]:

@@ -42,7 +42,7 @@ class GenerateJob(Job):
     """
 
     embeds: ClassVar[bool] = False
-    asks_by_batches: ClassVar[str] = "llm"
+    asks_by_batches: ClassVar[tuple[str, ...]] = ("llm",)
     descriptions: ClassVar[Mapping[str, str]] = {
         "llm": "The model that is asked: its name or settings.",
         "prompt": "What it is asked about each item: a template such as 'Summarise: {text}', {text: ...}, or {path: FILE}.",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from asyncrun.jobs.conversations import Ask, Conversation, Failed, look_up
+from asyncrun.jobs.conversations import Ask, Conversation, Failed, firsts_of, look_up
 from asyncrun.jobs.forecast import at_limits
 from asyncrun.jobs.generate.survey import ItemDigest, Survey
 from asyncrun.jobs.notes import input_notes
@@ -55,7 +55,7 @@ def _missing(run: GenerateRun, found: Survey) -> Iterator[tuple[list[Conversatio
     """Yield the conversations of each item that are to be asked, and whether the item has failed without any. Blocks."""
     for block in run.context.unless_stopped(run.blocks(found, ItemDigest())):
         asked = [run.generating.asked(item) for item in block]
-        states = look_up(asked, run.generating, run.context)
+        states = look_up(firsts_of(asked), run.generating, run.context)
         for each in asked:
             known = [states.get(conversation.key) for conversation in each.conversations]
             refused = each.failed is not None or any(isinstance(state, Failed) for state in known)

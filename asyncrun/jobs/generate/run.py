@@ -13,7 +13,6 @@ from asyncrun.grammar.prompt import TEXT
 from asyncrun.humanize import counted
 from asyncrun.jobs.answers import Answers, answered_rows
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.conversations import Ask, Conversation, Delivered, look_up
 from asyncrun.jobs.generate.conversation import Generating
 from asyncrun.jobs.generate.survey import ItemDigest, Survey, items_to_ask, survey
 from asyncrun.jobs.job_counters import JobCounters
@@ -107,12 +106,8 @@ class GenerateRun:
         if error is not None:
             await context.keep_failures([*found.known])
             return error
-        delivered: Delivered | None = None
-        if context.delivery is not None:
-            from asyncrun.jobs.generate.batches import deliver_conversations
-
-            delivered = await deliver_conversations(self.generating, lambda: self._unfinished(found), counters)
-        answers = Answers(self.generating, counters, known, RowDigest, delivered)
+        answers = Answers(self.generating, counters, known, RowDigest)
+        await answers.deliver(lambda: self.blocks(found, ItemDigest()))
         async with self.output.writing("", context, RowDigest) as written:
             try:
                 error = await answers.run(self.blocks(found, ItemDigest()), written.write) or counters.too_many()
@@ -125,19 +120,6 @@ class GenerateRun:
             if error is None:
                 written.mark, written.done = self._mark(found, failures), answers.done
         return error
-
-    def _unfinished(self, found: Survey) -> Iterator[tuple[bytes, Conversation]]:
-        """Yield what is to be asked next of each item that has no row yet, with the key of its first words. Blocks."""
-        retry = self.context.options.retry
-        known = known_failures(self.context.ledger, self.context.job_id) if retry is not None else {}
-        chosen = retry.select(known) if retry is not None else None
-        for block in self.blocks(found, ItemDigest()):
-            asked = [self.generating.asked(item) for item in block]
-            states = look_up(asked, self.generating, self.context)
-            for each in asked:
-                if chosen is None or chosen.has(each.item):
-                    stand = ((conversation.key, states.get(conversation.key, Ask(conversation))) for conversation in each.conversations)
-                    yield from ((key, state.conversation) for key, state in stand if isinstance(state, Ask))
 
     def _mark(self, found: Survey, failures: Iterable[KnownFailure]) -> str:
         failed = hashlib.blake2b("\0".join(sorted(each.failure.id for each in failures)).encode(errors="surrogatepass"), digest_size=16)

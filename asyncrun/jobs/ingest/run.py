@@ -189,7 +189,7 @@ class IngestRun:
         await check_endpoint(self.embedder, InputType.DOCUMENT, counters)
         before = await asyncio.to_thread(known_failures, self.context.ledger, self.context.job_id)
         failures: dict[bytes, EmbedFailure] = {}
-        if self.context.delivery is not None:
+        if "embeddings" in self.context.deliveries:
             from asyncrun.jobs.delivery.items import deliver_texts
 
             await deliver_texts(

@@ -32,6 +32,7 @@ class QueryJob(Job):
     """
 
     rows_hold_hits: ClassVar[bool] = True
+    asks_by_batches: ClassVar[tuple[str, ...]] = ("embedder", "llm")
     descriptions: ClassVar[Mapping[str, str]] = {
         "top_k": "How many hits a question gets.",
         "search": "By meaning, by words, or both.",

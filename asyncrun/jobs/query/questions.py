@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Awaitable, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,14 @@ from asyncrun.chunkers.interface import ByteTokenizer
 from asyncrun.embedders.tokenizer import load_tokenizer
 from asyncrun.errors import ItemError
 from asyncrun.grammar.prompt import DEFAULT_PROMPT, PromptTemplate, find_citations, fit_context, parse_prompt, render_prompt
-from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.conversations import AskedItem, Conversation, Failed, Find, State, Valid, look_up, settle_plainly, usage_of
-from asyncrun.jobs.forecast import BYTES_PER_TOKEN, LIKELY_ANSWER, at_limits
+from asyncrun.jobs.conversations import AskedItem, Conversation, Failed, Find, State, Valid, settle_plainly, usage_of
+from asyncrun.jobs.forecast import BYTES_PER_TOKEN, LIKELY_ANSWER
 from asyncrun.jobs.prompt_text import parse_read, read_prompt
 from asyncrun.ledger.answers import answer_key
 from asyncrun.ledger.job_records import Amount
 from asyncrun.llms.interface import Completion, Llm
 from asyncrun.ports import Tokenizer
 from asyncrun.records import Hit, Item, Space
-from asyncrun.results import JobPlan
 
 if TYPE_CHECKING:
     from asyncrun.jobs.query import QueryJob
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
 Found = tuple[Item, Sequence[Hit]]
 """A question with its hits."""
-LIKELY_HIT = 1000
-"""Bytes of a hit, as long as none was found: 256 tokens of English prose."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +52,10 @@ class Answering:
         """Return a word for what answers are made with."""
         prompt = (self.template.literals, self.template.fields)
         return repr((self.space.fingerprint, self.llm.messages(""), prompt, self.context_tokens, self.tokenizer_name))
+
+    @property
+    def schema_document(self) -> None:
+        """Return None: any text is an answer."""
 
     def asked(self, found: Found) -> AskedItem:
         """Return a question with its hits as it is sent; one whose metadata do not fill the prompt has failed."""
@@ -95,69 +95,6 @@ def answered_row(item: Item, hits: Sequence[Hit], cited: Sequence[str], answers:
         "finish_reason": answer.finish_reason,
         "usage": usage_of(answers),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Unanswered:
-    """What is to be asked: `items` have no answer, `sizes` are the bytes of their different requests."""
-
-    items: int
-    sizes: Sequence[int]
-
-    def more(self, count: int, size: int) -> Unanswered:
-        """Return the same with questions that nobody can search for yet; without others to go by, each of this size in bytes."""
-        each = sum(self.sizes) // len(self.sizes) if self.sizes else size
-        return Unanswered(self.items + count, [*self.sizes, *[each] * count])
-
-
-def find_unanswered(blocks: Iterable[Sequence[Found]], answering: Answering, context: JobContext) -> Unanswered:
-    """Return what has no answer among questions whose hits are known. Blocks."""
-    items = 0
-    sizes: dict[bytes, int] = {}
-    for block in blocks:
-        # One that cannot be asked fails without a request.
-        asked = [answering.asked(found) for found in block]
-        states = look_up(asked, answering, context)
-        missing = [conversation for each in asked for conversation in each.conversations if conversation.key not in states]
-        items += len(missing)
-        sizes.update((conversation.key, conversation.size) for conversation in missing)
-    return Unanswered(items, list(sizes.values()))
-
-
-def likely_size(answering: Answering, top_k: int) -> int:
-    """Return the bytes of a question of which no hit is known yet."""
-    hits = top_k * LIKELY_HIT
-    if answering.context_tokens is not None:
-        hits = min(hits, answering.context_tokens * (1 if answering.tokenizer is None else BYTES_PER_TOKEN))
-    return hits + sum(map(len, answering.template.literals))
-
-
-def with_answers(plan: JobPlan, unanswered: Unanswered, answering: Answering) -> JobPlan:
-    """Return the plan of the embedding with the answers in it; an item without an answer is new."""
-    ready, count = plan.new + plan.unchanged, len(unanswered.sizes)
-    plan = replace(plan, new=unanswered.items, unchanged=ready - unanswered.items)
-    if not count:
-        return plan
-    llm = answering.llm
-    amount = sum((answering.expected(size) for size in unanswered.sizes), Amount())
-    own = plan.cost if plan.requests else 0.0
-    each = llm.max_output_tokens or LIKELY_ANSWER
-    answers = at_limits(llm.rate_limits, count, amount.tokens, count, count * each)
-    paces = [(plan.seconds if plan.requests else None, plan.bound_by), answers]
-    known = [(seconds, bound) for seconds, bound in paces if seconds is not None]
-    bytewise = answering.context_tokens is not None and answering.tokenizer is None
-    notes = ("context_tokens counts bytes: the llm names no tokenizer",) if bytewise else ()
-    note = f"answers: {count:,} requests, an estimate of a token for every {BYTES_PER_TOKEN} bytes and {each:,} for each answer"
-    return replace(
-        plan,
-        requests=plan.requests + count,
-        tokens=plan.tokens + amount.tokens,
-        exact=False,
-        cost=None if own is None or llm.price is None else own + amount.cost,
-        seconds=sum(seconds for seconds, _ in known) if known else None,
-        bound_by=max(known, key=lambda pace: pace[0])[1] if known else None,
-        notes=(*plan.notes, note, *notes),
-    )
 
 
 def build_answering(job: QueryJob, llm: Llm, root: Path) -> Answering:

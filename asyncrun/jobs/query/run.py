@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -12,17 +12,17 @@ import numpy as np
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import AsyncrunError, DamagedStoreError, JobFailedError, SpaceMismatchError, TryLaterError, UsageError
 from asyncrun.jobs.answers import Answers, answered_rows
-from asyncrun.jobs.items import Items, plan_items
+from asyncrun.jobs.items import Items
 from asyncrun.jobs.job_counters import JobCounters
-from asyncrun.jobs.notes import filter_notes, input_notes
+from asyncrun.jobs.notes import filter_notes
 from asyncrun.jobs.outputs import JobOutput, Row, RowIds, check_rows, new_row_ids
 from asyncrun.jobs.query.checks import with_repair_hint
-from asyncrun.jobs.query.questions import Answering, Found, find_unanswered, likely_size, with_answers
+from asyncrun.jobs.query.questions import Answering, Found
 from asyncrun.jobs.scan import Scan
 from asyncrun.jobs.send_missing import keep_scanned_failures, send_missing
 from asyncrun.jobs.space_check import check_space
 from asyncrun.jobs.unfinished_texts import UnfinishedTexts
-from asyncrun.ledger.job_records import known_failures
+from asyncrun.ledger.job_records import KnownFailure, known_failures
 from asyncrun.ledger.key_index import KeyIndex
 from asyncrun.ports import Progress
 from asyncrun.records import Item
@@ -67,46 +67,10 @@ class QueryRun:
 
     async def plan(self) -> JobPlan:
         """Say what a run would send; sends nothing. Raises what would end a run at its start."""
+        from asyncrun.jobs.query.plan import plan_questions
+
         with with_repair_hint(self.repair_hint):
-            return await self._plan()
-
-    async def _plan(self) -> JobPlan:
-        there, notes = await asyncio.to_thread(self._will_be_filled)
-        scanned = await asyncio.to_thread(self.items.scan, embeds=self.search.mode != "keyword")
-        index = await asyncio.to_thread(self.items.index)
-        if self.search.mode == "keyword":
-            plan = JobPlan(
-                self.items.context.name,
-                "query",
-                items=len(scanned),
-                new=0,
-                unchanged=len(scanned) - scanned.failed - scanned.skipped,
-                failed=scanned.failed,
-                skipped=scanned.skipped,
-                notes=input_notes(self.items.source),
-            )
-        else:
-            plan = await asyncio.to_thread(plan_items, self.items, "query", scanned, index, self.output)
-        if self.answering is not None:
-            plan = await asyncio.to_thread(self._plan_answers, plan, self.answering, scanned, index, there)
-        return plan.noted(*notes, *await asyncio.to_thread(self._filter_notes))
-
-    def _will_be_filled(self) -> tuple[bool, tuple[str, ...]]:
-        """Tell whether the collection is there as it will be asked, and what to say of one that is to be made anew. Blocks."""
-        try:
-            return self._is_filled(), ()
-        except SpaceMismatchError:
-            if not self.rebuilt_by:
-                raise
-            return False, (f"the collection {self.search.collection!r} is made anew by {', '.join(self.rebuilt_by)} before it is asked",)
-
-    def _plan_answers(self, plan: JobPlan, answering: Answering, scanned: Scan, index: KeyIndex, there: bool) -> JobPlan:
-        """Return the plan with the answers in it; `there` tells whether the hits are known. Blocks."""
-        found = self._found_unless_stopped(scanned, index, self._generation()) if there else ()
-        known = find_unanswered(found, answering, self.items.context)
-        unsearched = plan.new if there else plan.new + plan.unchanged
-        unanswered = known.more(unsearched, likely_size(answering, self.search.top_k))
-        return with_answers(plan, unanswered, answering)
+            return await asyncio.to_thread(plan_questions, self)
 
     async def run(self, progress: Progress) -> JobResult:
         """Embed the questions that need it, search, and write the output unless it is up to date."""
@@ -115,12 +79,12 @@ class QueryRun:
         try:
             await asyncio.to_thread(self.output.check)
             # Before its space is looked at: what is asked later is this generation, or nothing.
-            generation = await asyncio.to_thread(self._generation)
+            generation = await asyncio.to_thread(self.generation)
             await asyncio.to_thread(self._check_collection)
             async with self.items.unfinished_texts() as texts:
                 scanned = await asyncio.to_thread(self.items.scan, texts, embeds=self.search.mode != "keyword")
                 counters.start(len(scanned))
-                counters.say([*map(str, self.items.source.missing), *await asyncio.to_thread(self._filter_notes)])
+                counters.say([*map(str, self.items.source.missing), *await asyncio.to_thread(self.notes_on_filter)])
                 if self.answering is None:
                     error, done = await self._send_missing(scanned, texts, counters)
                     if (error := error or counters.too_many()) is None:
@@ -143,22 +107,22 @@ class QueryRun:
         return Counts(items=len(scanned), ok=len(done), skipped=scanned.skipped)
 
     def _export(self, scanned: Scan, output: JobOutput) -> RowIds[int]:
-        index, done, generation = self.items.whole_index(), new_row_ids(), self._generation()
-        if not self._is_filled():
+        index, done, generation = self.items.whole_index(), new_row_ids(), self.generation()
+        if not self.is_filled():
             output.write_rows((), done)
         elif self.answering is not None:
-            found = self._found_unless_stopped(scanned, index, generation)
+            found = self.found_unless_stopped(scanned, index, generation)
             output.write_rows(answered_rows(found, self.answering, self.items.context, done), done)
         else:
             done = self._row_ids(scanned, index)
-            output.write_rows(self._rows(self._found_unless_stopped(scanned, index, generation)), done)
+            output.write_rows(self._rows(self.found_unless_stopped(scanned, index, generation)), done)
         return done
 
     def _row_ids(self, scanned: Scan, index: KeyIndex) -> RowIds[int]:
         """Return which questions can be asked."""
         return scanned.done() if self.search.mode == "keyword" else scanned.row_ids(self.items.finished(scanned, index))
 
-    def _is_filled(self) -> bool:
+    def is_filled(self) -> bool:
         """Tell whether the collection is there. Raises SpaceMismatchError for one of another space."""
         if self.search.mode != "keyword":
             try:
@@ -168,12 +132,13 @@ class QueryRun:
                 raise
         return self.store.fingerprint(self.search.collection) is not None
 
-    def _filter_notes(self) -> tuple[str, ...]:
+    def notes_on_filter(self) -> tuple[str, ...]:
+        """Return what there is to say of a filter that asks for what no document has. Blocks."""
         return filter_notes(self.store, self.search.collection, self.search.filter, self.filled_fields)
 
     def _check_collection(self) -> None:
         """Fail this job alone: others may have run, so it is no mistake of the call any more."""
-        if self._is_filled():
+        if self.is_filled():
             return
         try:
             self.store.search(self.search.collection, [])
@@ -191,31 +156,43 @@ class QueryRun:
         self, answering: Answering, scanned: Scan, texts: UnfinishedTexts, counters: JobCounters, generation: object
     ) -> AsyncrunError | None:
         """Embed the questions that need it, then answer and write; an item is done when it has its answer. Returns what ended it early."""
-        context = self.items.context
+        context, whole = self.items.context, False
         known = await asyncio.to_thread(known_failures, context.ledger, context.job_id)
-        embedding = JobCounters(context, "query", Progress())
+        embedding, answers = JobCounters(context, "query", Progress()), Answers(answering, counters, known)
         embedding.start(len(scanned))
-        error, asked = await self._send_missing(scanned, texts, embedding)
-        counters.take(embedding)
-        if error := error or counters.too_many():
-            return error
-        index = await asyncio.to_thread(self.items.index)
-        failed = any(each.space == answering.space.fingerprint for each in known.values())
-        mark = await self._mark(scanned, index, answering.form)
-        if not failed and await self.output.is_current(mark, context):
-            counters.add(ok=embedding.counts.ok, cached=embedding.counts.ok)
-            return None
-        unanswered = await asyncio.to_thread(known_failures, context.ledger, context.job_id)
-        answers = Answers(answering, counters, known)
         try:
+            try:
+                error, asked = await self._send_missing(scanned, texts, embedding)
+            finally:
+                counters.take(embedding)
+            if error := error or counters.too_many():
+                return error
+            index = await asyncio.to_thread(self.items.index)
+            failed = any(each.space == answering.space.fingerprint for each in known.values())
+            mark = await self._mark(scanned, index, answering.form)
+            if not failed and await self.output.is_current(mark, context):
+                counters.add(ok=embedding.counts.ok, cached=embedding.counts.ok)
+                return None
+            await answers.deliver(lambda: self._found(scanned, index, generation))
             async with self.output.writing(mark, context) as written:
                 error = await answers.run(self._found(scanned, index, generation), written.write) or counters.too_many()
                 if error is None:
                     check_rows(f"the answers of {context.name}", answers.ended, asked)
                     written.done = answers.done
+            whole = error is None
         finally:
-            await context.keep_failures([*unanswered.values(), *answers.failures])
+            await self._keep_failures(answering, answers, {} if whole else known)
         return error
+
+    async def _keep_failures(self, answering: Answering, answers: Answers[Found], known: Mapping[str, KnownFailure]) -> None:
+        """Add the failures of answers to those of the questions; of `known` ones those stay which were not reached."""
+        context, space = self.items.context, answering.space.fingerprint
+        ended = answers.reached | {each.failure.id for each in answers.failures}
+        left = [each for name, each in known.items() if each.space == space and name not in ended]
+        if new := [*answers.failures, *left]:
+            others = await asyncio.to_thread(known_failures, context.ledger, context.job_id)
+            names = {each.failure.id for each in new}
+            await context.keep_failures([*(each for name, each in others.items() if name not in names), *new])
 
     async def _write(self, scanned: Scan, done: RowIds[int], generation: object) -> None:
         index = await asyncio.to_thread(self.items.index)
@@ -233,10 +210,12 @@ class QueryRun:
         for found in blocks:
             yield from ({"id": item.id, "query": item.text, "hits": [asdict(hit) for hit in hits]} for item, hits in found)
 
-    def _generation(self) -> object:
+    def generation(self) -> object:
+        """Return what tells the generation of the collection that is asked now. Blocks."""
         return served_generation(self.store, self.search.collection)
 
-    def _found_unless_stopped(self, scanned: Scan, index: KeyIndex, generation: object) -> Iterator[list[Found]]:
+    def found_unless_stopped(self, scanned: Scan, index: KeyIndex, generation: object) -> Iterator[list[Found]]:
+        """Yield the questions that can be asked with their hits, in blocks, all from one generation. Blocks."""
         return self.items.context.unless_stopped(self._found(scanned, index, generation))
 
     def _found(self, scanned: Scan, index: KeyIndex, generation: object) -> Iterator[list[Found]]:
@@ -258,7 +237,7 @@ class QueryRun:
             yield found
 
     def _moved(self, generation: object) -> TryLaterError | None:
-        if self._generation() == generation:
+        if self.generation() == generation:
             return None
         return TryLaterError(
             f"another generation of {self.search.collection!r} has taken the place of the one that was asked",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import asyncrun
 from asyncrun.app.report import Report
-from asyncrun.jobs.run_options import RunOptions
+from asyncrun.jobs.run_options import Retry, RunOptions
 from asyncrun.testing import Chat
 from asyncrun.testing.batch_servers import BatchServers
 from asyncrun.testing.server import FakeServer
@@ -20,11 +21,13 @@ def serving(answer: Any, speed: float = 20_000.0) -> FakeServer:
     return FakeServer(chat=Chat(answer=answer), batches=BatchServers(speed=speed))
 
 
-def run(folder: Path, server: FakeServer, *, options: RunOptions | None = None, **more: object) -> Report:
-    llm = {"provider": "openai", "model": "m", "base_url": server.vendor_url("openai"), "api_key": "k", "delivery": "batch"}
+def run(folder: Path, server: FakeServer, *, options: RunOptions | None = None, delivery: str = "batch", **more: object) -> Report:
+    llm = {"provider": "openai", "model": "m", "base_url": server.vendor_url("openai"), "api_key": "k", "delivery": delivery}
     job = {"name": "tag", "kind": "generate", "input": {"items": [f"Note {number}" for number in range(4)]}, "llm": llm}
     job |= {"prompt": "Number of: {text}", "schema": SCHEMA, "output": "rows.jsonl"}
-    return asyncrun.run({"jobs": [job | more]}, folder=folder, options=options or RunOptions())
+    file = folder / "jobs.yaml"
+    file.write_text(json.dumps({"jobs": [job | more]}))
+    return asyncrun.run(file, options=options or RunOptions())
 
 
 def repaired(document: Mapping[str, Any]) -> str:
@@ -68,3 +71,41 @@ def test_where_a_batch_accepted_nothing_the_next_run_asks_again(tmp_path: Path) 
         for runs in (1, 2):
             told = run(tmp_path, server).jobs["tag"]
             assert (told.counts.failed, len(server.batches.books.created)) == (4, runs)
+
+
+def asked_online(server: FakeServer) -> int:
+    return sum(request.path.endswith("/chat/completions") for request in server.requests)
+
+
+def test_a_retry_asks_wrong_answers_again_by_batches_from_their_first_word(tmp_path: Path) -> None:
+    with serving(never_right).in_thread() as server:
+        assert server.batches is not None
+        books = server.batches.books
+        run(tmp_path, server)
+        batches = len(books.created)
+        again = run(tmp_path, server, options=RunOptions(retry=Retry()))
+        # The answer is the same wrong one as before, and so is what is asked with its mistake: both are asked again.
+        assert (again.exit_code, again.jobs["tag"].usage.requests, asked_online(server)) == (3, 2, 0)
+        assert (len(books.created), len(books.billed)) == (batches + 2, 5 + 2)
+        [failure] = again.failures("tag")
+        assert failure.reason == "bad_answer"
+        assert run(tmp_path, server).jobs["tag"].usage.requests == 0
+
+
+def test_a_retry_that_must_end_finds_its_batch_and_an_answer_that_passes_now(tmp_path: Path) -> None:
+    right: list[bool] = []
+
+    def answer(document: Mapping[str, Any]) -> str:
+        return '{"n": 1}' if right else never_right(document)
+
+    with serving(answer, speed=1.0).in_thread() as server:
+        assert server.batches is not None
+        run(tmp_path, server, delivery="online")
+        right.append(True)
+        online = asked_online(server)
+        while not server.batches.books.created:  # On a busy machine the first run may not come so far.
+            assert run(tmp_path, server, options=RunOptions(retry=Retry(), max_runtime=1.0)).exit_code == 75
+        server.batches.advance(3600.0)
+        again = run(tmp_path, server, options=RunOptions(retry=Retry()))
+        assert (again.exit_code, again.jobs["tag"].counts.ok, again.jobs["tag"].counts.cached) == (0, 4, 3)
+        assert (len(server.batches.books.created), asked_online(server)) == (1, online)

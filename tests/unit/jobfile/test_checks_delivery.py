@@ -100,13 +100,36 @@ def test_a_job_made_in_python_is_written_as_it_was_meant(deadline, load):
     assert (read.deadline, read.stragglers) == (made.deadline, "online")
 
 
-def test_answers_of_a_query_job_are_not_paid_in_full_where_its_file_says_batches(load, mistakes):
-    file = """
-        llms: {{small: {{provider: openai, model: gpt, delivery: {delivery}}}}}
-        jobs:
-          - {{name: a, kind: query, input: {{items: [x]}}, llm: small, output: o.jsonl}}
-          - {{name: b, kind: generate, input: {{items: [x]}}, llm: small, prompt: "{{text}}", output: p.jsonl}}
-    """
-    (line,) = mistakes(file.format(delivery="batch"))
-    assert "jobs[0].llm: the answers of this job do not wait in batches; allowed: an llm with delivery: online" in line
-    assert len(load(file.format(delivery="online")).jobs) == 2
+ASK = """
+    llms: {{m: {{provider: openai, model: gpt, delivery: {llm}}}}}
+    embedders: {{e: {{provider: openai, model: m, delivery: {embedder}}}}}
+    jobs: [{{name: a, kind: query, input: {{items: [x]}}, embedder: e, llm: m, output: o.jsonl{keys}}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("llm", "embedder", "keys"),
+    [
+        ("batch", "online", ", deadline: 8h"),
+        ("batch", "batch", ", stragglers: online"),
+        ("batch", "batch", ", deadline: 8h, search: keyword"),
+    ],
+)
+def test_questions_and_answers_of_a_query_job_may_wait_in_batches(load, llm, embedder, keys):
+    (job,) = load(ASK.format(llm=llm, embedder=embedder, keys=keys)).jobs
+    assert job.llm.delivery == "batch"
+
+
+@pytest.mark.parametrize("llm", ["online", "batch"])
+def test_nobody_knows_when_an_answer_is_there_whose_question_waits(mistakes, llm):
+    told = "deadline: its questions wait in batches before its answers are asked for, so that nobody knows when those are there"
+    allowed = "allowed: an embedder with delivery: online, or no deadline"
+    (line,) = mistakes(ASK.format(llm=llm, embedder="batch", keys=", deadline: 8h"))
+    assert f"jobs[0].{told}; {allowed}" in line
+    (line,) = mistakes(ASK.format(llm=llm, embedder="batch", keys="") + "    defaults: {deadline: 8h}\n")
+    assert f"defaults.{told}" in line
+
+
+def test_neither_model_of_a_query_job_waits_and_both_are_named(mistakes):
+    (line,) = mistakes(ASK.format(llm="online", embedder="online", keys=", deadline: 8h"))
+    assert "jobs[0].deadline: its requests do not wait in batches; allowed: delivery: batch at its embedder or llm, or no deadline" in line

@@ -101,7 +101,7 @@ BEYOND = re.compile(
     "|the ending of the path|not a filter|not a template|other limits|missing; allowed: (a model|.class)|not below the size"
     "|one model|has no (options|versions)|has its own arguments|stand instead|stand together|no path and no items|nobody answers"
     "|placeholder|does not hold|keep no metadata|one source|must not stand|not the address|not an address|0 seconds|an .npy file"
-    "|standard output takes|no batch endpoint|one endpoint|do not wait in batches|asks one thing|no JSON Schema"
+    "|standard output takes|no batch endpoint|one endpoint|wait in batches|asks one thing|no JSON Schema"
 )
 
 
