@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -67,7 +67,8 @@ async def written(parts: Iterable[bytes]) -> AsyncIterator[FileContent]:
         length = await asyncio.to_thread(_write, file, parts)
         yield FileContent(file, length)
     finally:
-        await asyncio.shield(asyncio.to_thread(file.close))
+        with suppress(OSError):  # Of a full disk, which was told when it was written to.
+            await asyncio.shield(asyncio.to_thread(file.close))
 
 
 def _write(file: BinaryIO, parts: Iterable[bytes]) -> int:

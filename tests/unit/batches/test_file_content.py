@@ -47,7 +47,9 @@ class FullDisk:
         raise OSError(28, "No space left on device")
 
     def close(self) -> None:
+        """As files do: what is still to be written is tried once more."""
         self.closed = True
+        raise OSError(28, "No space left on device")
 
 
 @pytest.mark.asyncio
