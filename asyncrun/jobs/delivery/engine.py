@@ -99,6 +99,7 @@ class Engine:
                 await current.cancel()
                 if not current.waits:
                     return False
+                pauses = current.submission.pace.pauses()  # The rest is sent as soon as they have ended.
             if choice.step is Step.SUBMIT and more:
                 more = await current.submit(stream)
             if not current.records and not (more and choice.step is Step.SUBMIT):

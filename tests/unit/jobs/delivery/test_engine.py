@@ -223,6 +223,15 @@ def test_at_the_deadline_what_waits_is_cancelled_and_the_rest_goes_the_ordinary_
     assert [record.state for record in folder.records] == [RecordState.COLLECTED]
 
 
+def test_what_is_cancelled_is_looked_at_again_soon(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, Provider(takes=1e6))
+    began = folder.provider.clock.now()
+    how = Delivery(folder.provider, folder.drawn, deadline=Deadline(seconds=7200.0))
+    assert folder.run(TEXTS[:3], delivery=how).left == TEXTS[:3]
+    # It waits until ten minutes and 1.25 minutes before.
+    assert folder.provider.clock.now() - began <= 7_200.0 - 600.0 - 75.0 + folder.provider.terms.poll + 1.0
+
+
 def test_a_run_after_the_deadline_collects_what_is_ready_and_submits_nothing(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     how = Delivery(folder.provider, folder.drawn, deadline=Deadline(seconds=7200.0))
