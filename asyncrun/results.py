@@ -1,4 +1,4 @@
-"""How a run, its jobs and a cleaning ended or would end: counters, plans, results, and the exit code that follows from them."""
+"""How a run, its jobs and an import ended or would end: counters, plans, results, and the exit code that follows from them."""
 
 from __future__ import annotations
 
@@ -90,17 +90,6 @@ class JobPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class SpaceSize:
-    """How much a ledger holds of a space: `description` is that of `Space`, `bytes` are those of keys, vectors and answers."""
-
-    fingerprint: str
-    description: str
-    vectors: int
-    bytes: int
-    answers: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class JoinedShards:
     """Which of so many shards of a job have finished, and what describes the spaces of their vectors: one, where all were made alike.
 
@@ -140,53 +129,6 @@ class Imported:
     known: int = 0
     shards: tuple[JoinedShards, ...] = ()
     others: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Superseded:
-    """Batches of a ledger of which every vector was made again: their numbers, how many vectors they hold, and in how many bytes."""
-
-    batches: tuple[int, ...] = ()
-    vectors: int = 0
-    bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionSize:
-    """How much a collection of a store (its path, or its type) holds; `bytes` is None where the store does not tell."""
-
-    name: str
-    store: str
-    documents: int
-    chunks: int
-    bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class CleanedBatches:
-    """Of how many collected batches `files` were removed at providers, or would be; `kept` says of how many they stay, and why."""
-
-    batches: int = 0
-    files: int = 0
-    kept: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Cleaning:
-    """What was removed of old runs (their ids), unused spaces, vectors that were made again, and collections; `dry_run`: what would be.
-
-    `freed` is how many bytes ledger and traces lost. `kept` says why no space and no collection is removed, None when all job files were
-    looked through.
-    """
-
-    dry_run: bool
-    runs: tuple[str, ...] = ()
-    spaces: tuple[SpaceSize, ...] = ()
-    freed: int = 0
-    kept: str | None = None
-    superseded: Superseded = Superseded()
-    collections: tuple[CollectionSize, ...] = ()
-    batches: CleanedBatches = CleanedBatches()
 
 
 @dataclass(frozen=True, slots=True)

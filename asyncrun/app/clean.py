@@ -20,9 +20,8 @@ from asyncrun.jobfile.job_file import JobFile
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.loader import LoadOptions, load_job_file
 from asyncrun.jobs.interface import find_kind
+from asyncrun.ledger.holdings import CleanedBatches, Cleaning, SpaceSize, Superseded, find_superseded, remove_from_ledger, space_sizes
 from asyncrun.ledger.ledger import Ledger
-from asyncrun.ledger.spaces import find_superseded, remove_from_ledger, space_sizes
-from asyncrun.results import CleanedBatches, Cleaning, SpaceSize, Superseded
 from asyncrun.state_folder import CLAIMS, LEDGER, TRACES, is_beside, job_files_in, open_state_folder, state_file_exists, state_folder
 from asyncrun.trace.store import TraceStore
 

@@ -13,10 +13,10 @@ from asyncrun.batches.interface import BatchEndpoint, BatchState, ProviderBatch
 from asyncrun.errors import AsyncrunError
 from asyncrun.humanize import counted
 from asyncrun.jobfile.job_file import JobFile
+from asyncrun.ledger.holdings import CleanedBatches
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.ledger.provider_batches import BatchRecord, all_provider_batches, put_provider_batch
 from asyncrun.redact import Redactor
-from asyncrun.results import CleanedBatches
 
 
 def remove_collected(request: Request, job_file: JobFile, ledger: Path, *, dry_run: bool) -> CleanedBatches:

@@ -11,8 +11,8 @@ from asyncrun.app.build_section import store_settings
 from asyncrun.app.builder import JobBuilder
 from asyncrun.jobfile.jobs import Job
 from asyncrun.jobfile.sections import StoreConfig
+from asyncrun.ledger.holdings import CollectionSize
 from asyncrun.records import InputType
-from asyncrun.results import CollectionSize
 from asyncrun.stores.generations import RebuildableStore
 from asyncrun.stores.interface import DROPPED, REBUILT, REPLACED, VectorStore
 

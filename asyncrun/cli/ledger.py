@@ -29,7 +29,7 @@ def stats(options: GlobalOptions, file: FileFlag = None) -> int:
     Example: asyncrun ledger stats --json
     """
     from asyncrun.cli._output import print_answer, print_document
-    from asyncrun.ledger.spaces import space_sizes
+    from asyncrun.ledger.holdings import space_sizes
     from asyncrun.ui.ledger_reports import render_sizes, sizes_document
 
     path = existing_state_folder(file, options.state_dir) / LEDGER

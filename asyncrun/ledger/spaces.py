@@ -1,25 +1,22 @@
-"""Spaces of a ledger: what is known of one, how large each is, and the removal of what nobody needs.
+"""Spaces of a ledger: what is known of each.
 
-Who asks only how large they are needs no NumPy: what takes it is imported where it is used.
+Who asks only what they are needs no NumPy: what takes it is imported where it is used.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncrun.errors import DamagedStateError
 from asyncrun.ledger.checksums import whole_row, with_sum
-from asyncrun.ledger.connection import check_sound, explained, open_connection, sound_ledger
-from asyncrun.ledger.schema import FLOAT_BYTES, lower_since, newest_id
-from asyncrun.records import KEY_BYTES, Space, text_key
-from asyncrun.results import SpaceSize, Superseded
-from asyncrun.sqlite_files import primary_code
+from asyncrun.ledger.connection import sound_ledger
+from asyncrun.ledger.schema import FLOAT_BYTES
+from asyncrun.records import Space, text_key
 
 if TYPE_CHECKING:
     from asyncrun.ledger.ledger import Ledger
@@ -121,86 +118,3 @@ def described_spaces(path: Path) -> dict[str, Mapping[str, Any]]:
     with sound_ledger(path) as connection:
         rows = connection.execute("SELECT fingerprint, description FROM spaces WHERE description != ''").fetchall()
     return {fingerprint: json.loads(description) for fingerprint, description in rows}
-
-
-def space_sizes(path: Path) -> list[SpaceSize]:
-    """Return the spaces of a ledger, the largest first. Blocks. Raises StorageError and DamagedStateError."""
-    statement = (
-        "SELECT fingerprint, description, coalesce(v.count, 0), coalesce(v.bytes, 0) + coalesce(a.bytes, 0) AS size, coalesce(a.count, 0)"
-        " FROM spaces LEFT JOIN (SELECT space, sum(count) AS count, sum(length(keys) + length(vectors) + length(flags)) AS bytes"
-        " FROM batches GROUP BY space) v ON v.space = spaces.id LEFT JOIN (SELECT space, count(*) AS count,"
-        " sum(length(key) + length(answer)) AS bytes FROM answers GROUP BY space) a ON a.space = spaces.id ORDER BY size DESC, fingerprint"
-    )
-    with sound_ledger(path) as connection:
-        return [SpaceSize(*row) for row in connection.execute(statement)]
-
-
-def find_superseded(path: Path, removed: Collection[str] = ()) -> Superseded:
-    """Return the batches whose vectors were all made again, as by a refresh; not those of the spaces that are removed. Blocks.
-
-    Raises StorageError and DamagedStateError.
-    """
-    found = Superseded()
-    with sound_ledger(path) as connection:
-        for (fingerprint,) in connection.execute("SELECT fingerprint FROM spaces").fetchall():
-            if fingerprint not in removed:
-                here = _superseded(connection, fingerprint)
-                found = Superseded(found.batches + here.batches, found.vectors + here.vectors, found.bytes + here.bytes)
-    return found
-
-
-def _superseded(connection: sqlite3.Connection, fingerprint: str) -> Superseded:
-    import numpy as np
-
-    from asyncrun.ledger.batches import read_keys
-    from asyncrun.ledger.key_index import KeyIndex, keys_array
-
-    batches, keys, sizes = [], [], []
-    for found in read_keys(connection.execute, fingerprint, 0, newest_id(connection, "batches")):
-        if found.whole and found.length:  # one that is damaged is named and dropped by the run that needs it
-            batches.append(found.batch)
-            keys.append(found.keys)
-            sizes.append(found.size)
-    counts = np.array([len(blob) // KEY_BYTES for blob in keys], dtype=np.int64)
-    numbers = np.array(batches, dtype=np.int64)
-    index = KeyIndex(keys_array(b"".join(keys)), np.repeat(numbers, counts))
-    current, _ = index.locate(np.arange(len(index)))
-    gone = ~np.isin(numbers, current)
-    held = counts[gone] * (KEY_BYTES + 1)  # a key and a flag for each vector
-    return Superseded(tuple(numbers[gone].tolist()), int(counts[gone].sum()), int(held.sum() + np.array(sizes, dtype=np.int64)[gone].sum()))
-
-
-def remove_from_ledger(path: Path, fingerprints: Collection[str], batches: Collection[int] = ()) -> None:
-    """Remove spaces with their vectors and answers, and batches, and make the file smaller; nobody else may use the ledger. Blocks.
-
-    A disk that is too full to make the file smaller is no error: its room is used again. Raises StorageError and DamagedStateError.
-    """
-    with closing(open_connection(path)) as connection:
-        try:
-            check_sound(connection, path)
-            _remove(connection, fingerprints, batches)
-            _shrink(connection)
-        except sqlite3.DatabaseError as error:
-            raise explained(error, path) from error
-
-
-def _remove(connection: sqlite3.Connection, fingerprints: Collection[str], batches: Collection[int]) -> None:
-    with connection:
-        connection.execute("BEGIN IMMEDIATE")
-        for fingerprint in fingerprints:
-            for table in ("batches", "answers"):
-                own = f"DELETE FROM {table} NOT INDEXED WHERE space = (SELECT id FROM spaces WHERE fingerprint = ?)"
-                connection.execute(own, (fingerprint,))
-            connection.execute("DELETE FROM spaces WHERE fingerprint = ?", (fingerprint,))
-        connection.executemany("DELETE FROM batches WHERE id = ?", ((batch,) for batch in batches))
-        connection.execute("DELETE FROM flagged WHERE batch NOT IN (SELECT id FROM batches)")
-        lower_since(connection)
-
-
-def _shrink(connection: sqlite3.Connection) -> None:
-    try:
-        connection.execute("VACUUM")
-    except sqlite3.OperationalError as error:
-        if primary_code(error) != sqlite3.SQLITE_FULL:
-            raise
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -10,7 +10,8 @@ from typing import Any
 from asyncrun.embedders.local_model import MODEL, MODEL_NAME
 from asyncrun.escape import printable
 from asyncrun.humanize import counted
-from asyncrun.results import Cleaning, CollectionSize, Imported, SpaceSize
+from asyncrun.ledger.holdings import Cleaning, CollectionSize, SpaceSize
+from asyncrun.results import Imported
 from asyncrun.ui.formatting import render_size
 from asyncrun.ui.run_json import document
 

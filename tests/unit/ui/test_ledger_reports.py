@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from asyncrun.ledger.holdings import Cleaning, SpaceSize
 from asyncrun.records import Space
-from asyncrun.results import Cleaning, SpaceSize
 from asyncrun.ui.ledger_reports import cleaning_document, render_cleaning
 
 SPACE = SpaceSize("f" * 32, Space("openai", "small").describe(), 1200, 1_900_000)

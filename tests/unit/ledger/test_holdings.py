@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from asyncrun.errors import DamagedStateError
+from asyncrun.ledger.holdings import find_superseded, remove_from_ledger, space_sizes
 from asyncrun.ledger.job_records import generation_of, open_refresh
 from asyncrun.ledger.ledger import Finished, Ledger
-from asyncrun.ledger.spaces import find_superseded, remove_from_ledger, space_sizes
 from asyncrun.records import Space, text_key
 
 KEPT, GONE = Space("local", "kept"), Space("local", "gone")
