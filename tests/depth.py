@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -24,3 +24,8 @@ def asked_for(name: str, *, quick: int, deep: int) -> int:
 def cases(named: Mapping[str, T], *quick: str) -> dict[str, T]:
     """Return the cases of a test that are tried, by their names."""
     return {name: case for name, case in named.items() if DEEP or name in quick}
+
+
+def first(tried: Sequence[T], *, quick: int = 1) -> Sequence[T]:
+    """Return what a test is tried with: all of it, or the first ones, which tell the most."""
+    return tried if DEEP else tried[:quick]

@@ -17,6 +17,7 @@ import pytest
 from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import vector_of
 from asyncrun.writers.jsonl import json_line
+from tests.depth import first
 
 ITEMS, BATCH, IN_FLIGHT, DIMENSIONS = 320, 8, 2, 256
 
@@ -186,7 +187,7 @@ def test_missing_parents_of_an_output_are_made(server: FakeServer, tmp_path: Pat
     assert (tmp_path / "a" / "b" / "out.jsonl").read_bytes() == expected()
 
 
-@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize("mask", first([0o022, 0o000, 0o077]))
 def test_the_state_is_private_and_outputs_follow_the_umask(server: FakeServer, tmp_path: Path, mask: int) -> None:
     write_job(tmp_path, server)
     assert run(tmp_path, before=partial(os.umask, mask)).returncode == 0

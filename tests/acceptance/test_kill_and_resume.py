@@ -16,6 +16,7 @@ import pytest
 
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
+from tests.depth import first
 
 from .conftest import WITHOUT_GRACE, finish, send_signal_twice, start, summary_of, wait_until
 
@@ -42,7 +43,7 @@ def wait_for_requests(server: FakeServer, number: int, process: subprocess.Popen
     wait_until(lambda: len(server.requests) >= number, process)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(("number", "code"), first([(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]))
 def test_a_signal_lets_what_is_in_flight_finish_and_nothing_is_sent_twice(
     undisturbed: bytes, tmp_path: Path, number: int, code: int
 ) -> None:

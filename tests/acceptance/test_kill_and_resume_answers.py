@@ -13,7 +13,7 @@ import pytest
 
 from asyncrun.testing.faults import SeenRequest
 from asyncrun.testing.server import FakeServer
-from tests.depth import times
+from tests.depth import first, times
 
 from .conftest import finish, start, wait_until
 
@@ -35,7 +35,7 @@ def write_jobs(folder: Path, server: FakeServer) -> Path:
     return folder / "answers.jsonl"
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("how", first([signal.SIGKILL, signal.SIGTERM]))
 def test_interrupted_again_and_again_it_ends_with_the_same_answers(undisturbed: bytes, tmp_path: Path, how: signal.Signals) -> None:
     rng, stops = random.Random(how), times(quick=1, deep=3)
     with FakeServer().in_thread() as server:

@@ -23,7 +23,7 @@ from asyncrun.testing.vectors import vector_of
 from asyncrun.writers.jsonl import json_line
 from tests.depth import asked_for
 
-KILLS = asked_for("ASYNCRUN_TEST_KILLS", quick=8, deep=100)
+KILLS = asked_for("ASYNCRUN_TEST_KILLS", quick=4, deep=100)
 SEED = int(os.environ.get("ASYNCRUN_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 ITEMS, BATCH, IN_FLIGHT, DIMENSIONS = 96, 4, 4, 8
 SENT = ITEMS + 1

@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from asyncrun.stores.generations import LEFT_OUT, roll_back
 from asyncrun.stores.interface import REBUILT, REPLACED, SearchMode, SearchRequest
 from asyncrun.stores.sqlite import SqliteStore
 from asyncrun.testing.server import FakeServer
-from tests.depth import asked_for
+from tests.depth import DEEP, asked_for
 
 KILLS = asked_for("ASYNCRUN_TEST_REBUILD_KILLS", quick=1, deep=20)
 SEED = int(os.environ.get("ASYNCRUN_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
@@ -86,6 +87,7 @@ def run_or_kill(folder: Path, server: FakeServer, rng: random.Random, *, kill: b
     return process.returncode == 0
 
 
+@pytest.mark.skipif(not DEEP, reason="it takes seconds: ASYNCRUN_TEST_DEEP=1")
 def test_no_answer_is_of_two_generations_or_of_none_whenever_a_rebuild_is_killed(tmp_path: Path) -> None:
     rng, kills, generation, begun = random.Random(SEED), 0, 0, time.monotonic()
     with FakeServer(latency=0.004).in_thread() as server:

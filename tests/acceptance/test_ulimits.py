@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.depth import first
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its address space")
 
 
@@ -22,7 +24,7 @@ def run(folder: Path, megabytes: int | None) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False, preexec_fn=limit)
 
 
-@pytest.mark.parametrize("megabytes", [220, 300, 450, 600])
+@pytest.mark.parametrize("megabytes", first([300, 600, 220, 450], quick=2))
 def test_little_memory_ends_with_74_and_a_sentence_and_the_next_run_goes_on(tmp_path: Path, megabytes: int) -> None:
     (tmp_path / "jobs.yaml").write_text("jobs: [{name: n, kind: embed, input: {items: [a text, another]}, output: out.jsonl}]\n")
     done = run(tmp_path, megabytes)

@@ -159,7 +159,7 @@ def folders(asyncrun: Command, base: Path, monkeypatch: pytest.MonkeyPatch) -> F
 def test_one_thing_is_not_as_usual(folders: Folders, server: FakeServer, kind: str) -> None:
     url = server.base_url
     cases = [(key, choice) for key, choices in parts_of(kind).items() for choice in choices]
-    cases = cases[:: times(quick=4, deep=1)]
+    cases = cases[:: times(quick=8, deep=1)]
     for key, choice in cases:
         # The job before it makes what some of the inputs name.
         jobs = [job_of("embed", 0, url, {}), job_of(kind, 1, url, {key: choice})]

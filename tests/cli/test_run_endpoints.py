@@ -14,6 +14,7 @@ from asyncrun.testing.faults import Fault
 from asyncrun.testing.named import fault
 from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import vector_of
+from tests.depth import first
 
 Command = Callable[..., Any]
 TEXTS = [f"note {number}" for number in range(60)]
@@ -45,7 +46,7 @@ def summary(answer: Any) -> Any:
     return answer.documents[-1]
 
 
-@pytest.mark.parametrize("provider", [*PROVIDERS, "vllm", "llamacpp", "infinity", "lmstudio", "litellm"])
+@pytest.mark.parametrize("provider", first([*PROVIDERS, "vllm", "llamacpp", "infinity", "lmstudio", "litellm"], quick=6))
 def test_every_provider_can_be_served_by_several_places(
     asyncrun: Command, write: Callable[..., None], server: FakeServer, other: FakeServer, tmp_path: Path, provider: str
 ) -> None:

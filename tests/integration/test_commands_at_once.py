@@ -21,7 +21,7 @@ from asyncrun.trace.store import TraceStore
 from tests.depth import times
 
 AT_ONCE = 3
-ROUNDS = times(quick=3, deep=5)
+ROUNDS = times(quick=2, deep=5)
 CRONTAB = """#!/bin/sh
 case "$1" in
 -l) cat "$HOME/tab" ;;
@@ -105,7 +105,7 @@ def runs(folder: Path) -> list[tuple[Path, str]]:
 
 
 def test_runs_that_begin_at_once_in_a_new_folder_have_outputs_and_traces_each(processes: Processes, folder: Path, tmp_path: Path) -> None:
-    for number in range(3 * ROUNDS):
+    for number in range(times(quick=3, deep=15)):
         new = tmp_path / str(number)
         shutil.copytree(folder, new)
         processes.run(*runs(new))

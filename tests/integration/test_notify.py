@@ -14,6 +14,7 @@ import pytest
 
 from asyncrun.http import build_client
 from asyncrun.notify.pings import send_ping
+from tests.depth import first
 from tests.receiver import KEY, receiving
 
 
@@ -144,7 +145,7 @@ def test_a_failure_is_told_with_its_code_and_no_secret_stays_anywhere(tmp_path: 
     assert [path for path in written if KEY.encode() in path.read_bytes()] == []
 
 
-@pytest.mark.parametrize(("status", "patience"), [(404, 60), (307, 60), (0, 2)])
+@pytest.mark.parametrize(("status", "patience"), first([(404, 60), (307, 60), (0, 2)]))
 def test_a_receiver_that_is_ill_costs_one_warning_and_changes_nothing(tmp_path: Path, status: int, patience: float) -> None:
     write(tmp_path, GOOD)
     program = Path(__file__).resolve().parents[1] / "programs" / "impatient_pings.py"

@@ -20,6 +20,7 @@ from asyncrun.errors import StorageError, UsageError
 from asyncrun.stores.interface import Collection, SearchRequest
 from asyncrun.stores.sqlite import SqliteStore
 from asyncrun.testing.stores import StoreContract, make_document, search_ids
+from tests.depth import times
 
 NOTES = Collection("notes", "a" * 32, 3)
 
@@ -298,7 +299,7 @@ CHILD = Path(__file__).resolve().parents[2] / "programs" / "write_documents.py"
 def test_a_kill_leaves_every_document_whole_or_absent(path):
     environment = {**os.environ, "PYTHONPATH": str(Path(asyncrun.__file__).parent.parent)}
     chance = random.Random(17)
-    for turn in range(5):
+    for turn in range(times(quick=2, deep=5)):
         child = subprocess.Popen([sys.executable, str(CHILD), str(path), str(turn)], env=environment, stdout=subprocess.PIPE)
         assert child.stdout is not None
         child.stdout.readline()
