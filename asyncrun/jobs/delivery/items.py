@@ -49,20 +49,14 @@ async def deliver_items(
         left[ended] = False
         counters.add(ok=int(times[ended].sum()))
 
-    def failed(key: bytes, failure: EmbedFailure) -> None:
-        for ordinal in places_of(key).tolist():
-            left[ordinal] = False
-            failures[ordinal] = failure
-
-    await deliver_texts(
-        items.embedder,
-        items.input_type,
-        counters,
-        unfinished=lambda: texts.pending(left),
-        index=items.index,
-        done=done,
-        failed=failed,
-    )
+    failed: dict[bytes, EmbedFailure] = {}
+    try:
+        await deliver_texts(items.embedder, items.input_type, counters, lambda: texts.pending(left), failed, done=done)
+    finally:
+        for key, failure in failed.items():
+            ended = places_of(key)
+            left[ended] = False
+            failures.update(dict.fromkeys(ended.tolist(), failure))
     return left
 
 
@@ -70,16 +64,15 @@ async def deliver_texts(
     embedder: Embedder,
     input_type: InputType,
     counters: JobCounters,
-    *,
     unfinished: Callable[[], Iterable[Pending]],
-    index: Callable[[], KeyIndex],
-    done: Callable[[Sequence[bytes]], object],
-    failed: Callable[[bytes, EmbedFailure], object],
+    failed: dict[bytes, EmbedFailure],
+    *,
+    done: Callable[[Sequence[bytes]], object] = lambda keys: None,
 ) -> None:
     """Deliver texts in batches; the arguments are those of `TextWork`. Raises as `deliver` does, and UsageError."""
     context = counters.context
     delivery = context.deliveries.get("embeddings")
     if delivery is None or not isinstance(embedder, BatchEmbedder):
         raise UsageError(f"the embedder {embedder.provider} has no batches", hint="Use `delivery: online`.")
-    work = TextWork(embedder, input_type, context, unfinished, index, done, failed)
+    work = TextWork(embedder, input_type, context, unfinished, failed, done)
     await deliver(work, await asyncio.to_thread(delivery), counters)

@@ -16,7 +16,7 @@ from asyncrun.escape import is_utf8
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.delivery.work import Kept, WorkReply, WorkRequest
 from asyncrun.jobs.forecast import at_limits, expected
-from asyncrun.ledger.key_index import KeyIndex, keys_array
+from asyncrun.ledger.key_index import keys_array
 from asyncrun.ledger.ledger import Finished
 from asyncrun.records import EmbedFailure, InputType, Pending, Space
 from asyncrun.usage import Usage
@@ -33,19 +33,17 @@ class TextWork:
         embedder: writes requests, reads replies.
         input_type: what the texts are embedded as.
         context: that of the job.
-        unfinished: yields the texts that are neither finished nor failed now. Blocks.
-        index: returns what is finished now. Blocks.
+        unfinished: yields the texts that are not finished now. Blocks.
+        failed: takes in by key what has failed by itself, and is not sent again.
         done: is told the keys of vectors that have just become durable.
-        failed: is told by key what has failed by itself.
     """
 
     embedder: BatchEmbedder
     input_type: InputType
     context: JobContext
     unfinished: Callable[[], Iterable[Pending]]
-    index: Callable[[], KeyIndex]
+    failed: dict[bytes, EmbedFailure]
     done: Callable[[Sequence[bytes]], object]
-    failed: Callable[[bytes, EmbedFailure], object]
     purpose: Purpose = "embeddings"
 
     @property
@@ -56,7 +54,7 @@ class TextWork:
     def requests(self) -> Iterator[WorkRequest]:
         """Yield a request for each text. Blocks. What is no text, the ordinary way says."""
         for pending in self.unfinished():
-            if is_utf8(pending.text):
+            if pending.key not in self.failed and is_utf8(pending.text):
                 amount = expected(self.embedder, self.input_type, self.context.rate, [pending])
                 yield WorkRequest(pending.key, self.embedder.request_body([pending.text], self.input_type), amount)
 
@@ -67,7 +65,7 @@ class TextWork:
 
     def finished(self, keys: bytes) -> NDArray[np.bool_]:
         """Tell which texts are finished. Blocks."""
-        return self.index().find(keys_array(keys)) >= 0
+        return self.context.ledger.index(self.space, self.context.generation.since).find(keys_array(keys)) >= 0
 
     async def keep(self, replies: Sequence[WorkReply]) -> Kept:
         """Prove vectors as online, and return when they are durable."""
@@ -97,6 +95,5 @@ class TextWork:
 
     def fail(self, failures: Sequence[tuple[bytes, EmbedFailure]]) -> None:
         """Take note of texts that have failed by themselves; too long ones the ordinary way cuts or splits where the job says so."""
-        for key, failure in failures:
-            if failure.reason != "too_long" or self.embedder.on_too_long == "fail":
-                self.failed(key, failure)
+        fails = self.embedder.on_too_long == "fail"
+        self.failed.update((key, failure) for key, failure in failures if fails or failure.reason != "too_long")

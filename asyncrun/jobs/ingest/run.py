@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -192,15 +192,7 @@ class IngestRun:
         if "embeddings" in self.context.deliveries:
             from asyncrun.jobs.delivery.items import deliver_texts
 
-            await deliver_texts(
-                self.embedder,
-                InputType.DOCUMENT,
-                counters,
-                unfinished=partial(self._unfinished, changed, failures),
-                index=self._index,
-                done=lambda _: None,
-                failed=failures.__setitem__,
-            )
+            await deliver_texts(self.embedder, InputType.DOCUMENT, counters, partial(self._unfinished, changed), failures)
         async with aclosing(drawn_ahead(self._rounds_of(changed))) as todo:
             async for documents in todo:
                 length -= sum(len(document.item.text) for document in documents)
@@ -213,11 +205,11 @@ class IngestRun:
                     return error
         return None
 
-    def _unfinished(self, changed: Spool[tuple[Item, str]], failures: Mapping[bytes, EmbedFailure]) -> Iterator[Pending]:
-        """Yield the chunks of all documents that are neither finished nor failed. Blocks."""
+    def _unfinished(self, changed: Spool[tuple[Item, str]]) -> Iterator[Pending]:
+        """Yield the chunks of all documents that are not finished. Blocks."""
         index = self._index()
         for documents in self._rounds_of(changed):
-            yield from (pending for pending in self._missing(documents, index) if pending.key not in failures)
+            yield from self._missing(documents, index)
 
     def _rounds_of(self, documents: Iterable[tuple[Item, str]]) -> Iterator[list[ChunkedDocument]]:
         executor, part = self.context.executor, self.worker_chunker
