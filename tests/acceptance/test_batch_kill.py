@@ -12,15 +12,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from asyncrun.testing import Chat
 from asyncrun.testing.batch_servers import BatchServers
+from asyncrun.testing.batch_servers.books import Books
+from asyncrun.testing.chat import Said, usual_answer
 from asyncrun.testing.server import FakeServer
-from asyncrun.testing.vectors import vector_of
-from asyncrun.writers.jsonl import json_line
 from tests.depth import asked_for
 
 KILLS = asked_for("ASYNCRUN_TEST_KILLS", quick=0, deep=40)
@@ -31,6 +34,20 @@ ITEMS, DIMENSIONS = 40, 8
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
 SPEED = 400.0
 """Virtual seconds a second: a batch takes 180 of them."""
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+Parts = Callable[[FakeServer, str], dict[str, Any]]
+"""Makes embedders, llms and jobs of a job file; the second argument is how those are delivered that are under test."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Jobs that are killed. Each of their `batches` comes with so many `requests`; `share` of the kills are of this case."""
+
+    parts: Parts
+    outputs: tuple[str, ...]
+    batches: int
+    requests: int
+    share: float
 
 
 @dataclass
@@ -40,28 +57,63 @@ class Figures:
     kills: int = 0
     early: int = 0
     rounds: int = 0
-    submitted: int = 0
 
 
-def write_jobs(folder: Path, server: FakeServer, word: str) -> None:
-    """Write two jobs: vectors of a provider that takes files, answers of one that has neither files nor names for batches."""
+def model(server: FakeServer, vendor: str, name: str, delivery: str) -> dict[str, Any]:
+    return {"provider": vendor, "model": name, "base_url": server.vendor_url(vendor), "api_key": "k", "delivery": delivery}
+
+
+def side_by_side(server: FakeServer, delivery: str) -> dict[str, Any]:
+    """Vectors of a provider that takes files, answers of one that has neither files nor names for batches."""
+    llm = model(server, "anthropic", "c", delivery)
+    embed = {"name": "vectors", "kind": "embed", "input": "items.jsonl", "output": "vectors.jsonl"}
+    ask = {"name": "answers", "kind": "generate", "input": "items.jsonl", "output": "answers.jsonl", "llm": llm, "prompt": "Say: {text}"}
+    return {"jobs": [{**embed, "embedder": model(server, "openai", "m", delivery)}, ask]}
+
+
+def with_repairs(server: FakeServer, delivery: str) -> dict[str, Any]:
+    """Answers in a schema, of which one in four is wrong until its mistake is said: what is asked then is in a batch of its own."""
+    job = {"name": "numbers", "kind": "generate", "input": "items.jsonl", "output": "numbers.jsonl", "prompt": "Number of: {text}"}
+    return {"jobs": [{**job, "schema": SCHEMA, "llm": model(server, "openai", "c", delivery)}]}
+
+
+def questions_and_answers(server: FakeServer, delivery: str) -> dict[str, Any]:
+    """Questions that wait for their vectors, and then for answers from their hits. The collection is filled online, by the same model."""
+    embedders = {name: model(server, "openai", "m", way) for name, way in (("now", "online"), ("later", delivery))}
+    store = {"path": "index.db"}
+    fill = {"name": "fill", "kind": "ingest", "input": {"items": ["Cats purr.", "Dogs bark."]}, "embedder": "now", "store": store}
+    ask = {"name": "ask", "kind": "query", "needs": ["fill"], "input": "items.jsonl", "output": "asked.jsonl", "store": store}
+    return {"embedders": embedders, "jobs": [fill, {**ask, "embedder": "later", "llm": model(server, "anthropic", "c", delivery)}]}
+
+
+CASES = {
+    "side-by-side": Case(side_by_side, ("vectors.jsonl", "answers.jsonl"), batches=2, requests=2 * ITEMS, share=1.0),
+    "repairs": Case(with_repairs, ("numbers.jsonl",), batches=2, requests=ITEMS + ITEMS // 4, share=0.5),
+    "questions": Case(questions_and_answers, ("asked.jsonl",), batches=2, requests=2 * ITEMS, share=0.5),
+}
+
+
+LOOPS = [
+    pytest.param(case, loop, id=f"{name}-{loop}")
+    for name, case in CASES.items()
+    for loop in range(-(-int(KILLS * case.share) // OF_A_LOOP) or 1)
+]
+
+
+def answer(document: Mapping[str, Any]) -> str | Said:
+    """Answer wrongly about every fourth item, until the mistake is said."""
+    first = document["messages"][0]["content"]
+    if not isinstance(first, str) or not first.startswith("Number of: "):
+        return usual_answer(document)
+    number = int(first.rpartition(" ")[2])
+    return json.dumps({"n": number if number % 4 or len(document["messages"]) > 1 else "?"})
+
+
+def write_jobs(folder: Path, parts: dict[str, Any], word: str) -> None:
     folder.mkdir()
     rows = [{"id": str(number), "text": f"{word} text {number}"} for number in range(ITEMS)]
     (folder / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    embedder = {"provider": "openai", "model": "m", "base_url": server.vendor_url("openai"), "api_key": "k", "delivery": "batch"}
-    llm = {"provider": "anthropic", "model": "c", "base_url": server.vendor_url("anthropic"), "api_key": "k", "delivery": "batch"}
-    jobs = [
-        {"name": "vectors", "kind": "embed", "input": "items.jsonl", "output": "vectors.jsonl", "embedder": embedder},
-        {"name": "answers", "kind": "generate", "input": "items.jsonl", "output": "answers.jsonl", "llm": llm, "prompt": "Say: {text}"},
-    ]
-    (folder / "jobs.yaml").write_text(json.dumps({"jobs": jobs}))
-
-
-def vectors_of(word: str) -> bytes:
-    texts = [f"{word} text {number}" for number in range(ITEMS)]
-    vectors = [vector_of(text, DIMENSIONS) for text in texts]
-    rows = ({"id": str(n), "embedding": vectors[n], "text": text, "metadata": {}} for n, text in enumerate(texts))
-    return b"".join(map(json_line, rows))
+    (folder / "jobs.yaml").write_text(json.dumps(parts))
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
@@ -69,11 +121,16 @@ def start(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def kill_somewhere(process: subprocess.Popen[str], server: FakeServer, rng: random.Random) -> int:
-    """End a run at a random instant; returns how it has ended."""
-    begun = len(server.requests)
+def finish(process: subprocess.Popen[str]) -> None:
+    told, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, (told, SEED)
+
+
+def kill_somewhere(process: subprocess.Popen[str], server: FakeServer, books: Books, later: int, rng: random.Random) -> int:
+    """End a run at a random instant, mostly after some of the batches that are to come `later`; returns how it has ended."""
     if rng.random() < 0.8:
-        while len(server.requests) == begun and process.poll() is None:
+        begun, enough = len(server.requests), len(books.created) + rng.randint(0, later)
+        while (len(server.requests) == begun or len(books.created) < enough) and process.poll() is None:
             time.sleep(0.002)
     time.sleep(rng.random() ** 2 * 1.2)
     process.send_signal(rng.choice(SIGNALS))
@@ -85,34 +142,36 @@ def kill_somewhere(process: subprocess.Popen[str], server: FakeServer, rng: rand
 
 
 @pytest.mark.skipif(not KILLS, reason="it takes minutes: ASYNCRUN_TEST_DEEP=1, or ASYNCRUN_TEST_KILLS=200")
-@pytest.mark.parametrize("loop", range(-(-KILLS // OF_A_LOOP) or 1))
-def test_kills_at_random_instants_submit_nothing_twice_and_lose_nothing(tmp_path: Path, loop: int) -> None:
+@pytest.mark.parametrize(("case", "loop"), LOOPS)
+def test_kills_at_random_instants_submit_nothing_twice_and_lose_nothing(tmp_path: Path, case: Case, loop: int) -> None:
     began, rng, seen = time.monotonic(), random.Random(SEED + loop), Figures()
-    with FakeServer(dimensions=DIMENSIONS, latency=0.04, batches=BatchServers(speed=SPEED)).in_thread() as server:
-        assert server.batches is not None
+    servers = BatchServers(speed=SPEED)
+    books = servers.books
+    with FakeServer(dimensions=DIMENSIONS, latency=0.04, chat=Chat(answer=answer), batches=servers).in_thread() as server:
         while seen.kills < OF_A_LOOP:
             word = f"round {seen.rounds}"
-            folder = tmp_path / str(seen.rounds)
-            write_jobs(folder, server, word)
+            folder, online = tmp_path / str(seen.rounds), tmp_path / f"{seen.rounds}-online"
+            write_jobs(folder, case.parts(server, "batch"), word)
             code: int | None = None
             while code != 0:
-                process = start(folder)
+                process, left = start(folder), case.batches * (seen.rounds + 1) - len(books.created)
                 if seen.kills < OF_A_LOOP:
-                    code = kill_somewhere(process, server, rng)
+                    code = kill_somewhere(process, server, books, left, rng)
                     seen.kills += code != 0
-                    seen.early += code != 0 and len(server.batches.books.created) < 2 * (seen.rounds + 1)
+                    seen.early += code != 0 and len(books.created) < case.batches * (seen.rounds + 1)
                 else:
-                    told, _ = process.communicate(timeout=120)
-                    code = process.returncode
-                    assert code == 0, (told, SEED)
+                    finish(process)
+                    code = 0
             seen.rounds += 1
-            assert (folder / "vectors.jsonl").read_bytes() == vectors_of(word), SEED
-            assert len((folder / "answers.jsonl").read_bytes().splitlines()) == ITEMS, SEED
-        books = server.batches.books
-        seen.submitted = len(books.created)
+            write_jobs(online, case.parts(server, "online"), word)
+            finish(start(online))
+            for name in case.outputs:
+                assert (folder / name).read_bytes() == (online / name).read_bytes(), (name, SEED)
+                assert len((folder / name).read_bytes().splitlines()) == ITEMS, (name, SEED)
         assert books.submitted_twice() == [], SEED
         assert books.paid_twice() == [], SEED
-        assert len(books.billed) == 2 * ITEMS * seen.rounds, SEED
-        assert seen.submitted == 2 * seen.rounds, SEED
+        assert len(books.billed) == case.requests * seen.rounds, SEED
+        assert len(books.created) == case.batches * seen.rounds, SEED
     kills = f"{seen.kills} kills ({seen.early} before all was submitted)"
-    print(f"seed {SEED}, loop {loop}: {kills} in {seen.rounds} rounds of 2 batches, {time.monotonic() - began:.0f} s")
+    took = time.monotonic() - began
+    print(f"seed {SEED}, {case.parts.__name__} {loop}: {kills} in {seen.rounds} rounds of {case.batches} batches, {took:.0f} s")
