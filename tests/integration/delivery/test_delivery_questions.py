@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ def llm(server: FakeServer, **more: object) -> dict[str, object]:
 def ask(folder: Path, server: FakeServer, *, options: RunOptions | None = None, **more: object) -> Report:
     job = {"name": "ask", "kind": "query", "input": {"items": TEXTS}, "store": STORE, "output": "answers.jsonl"}
     entry = {**job, "embedder": model(server, delivery="online"), "llm": llm(server), "needs": ["fill"], **more}
-    return asyncrun.run({"jobs": [{**FILL, "embedder": entry["embedder"]}, entry]}, folder=folder, options=options or RunOptions())
+    file = folder / "jobs.yaml"
+    file.write_text(json.dumps({"jobs": [{**FILL, "embedder": entry["embedder"]}, entry]}))
+    return asyncrun.run(file, options=options or RunOptions())
 
 
 def asked_online(server: FakeServer) -> int:
@@ -114,3 +117,17 @@ def test_a_prompt_that_is_refused_in_a_batch_is_one_failed_question_and_is_not_s
             assert (len(server.batches.books.created), asked_online(server)) == (batches, 0)
         ask(tmp_path, server, input={"items": [*TEXTS, long]}, search="keyword", options=RunOptions(retry=Retry()))
         assert (len(server.batches.books.created), asked_online(server)) == (2, 0)
+
+
+def test_a_retry_that_waits_is_still_one_of_the_same_question(tmp_path: Path) -> None:
+    job = {"input": {"items": [*TEXTS, "word " * 3000]}, "search": "keyword"}
+    with serving(speed=1.0, chat=Chat(max_input_tokens=1500)).in_thread() as server:
+        assert server.batches is not None
+        assert ask(tmp_path, server, llm=llm(server, delivery="online"), **job).exit_code == 3
+        online = asked_online(server)
+        while not server.batches.books.created:  # On a busy machine the first run may not come so far.
+            assert ask(tmp_path, server, options=RunOptions(retry=Retry(), max_runtime=1.0), **job).exit_code == 75
+        server.batches.advance(3600.0)
+        told = ask(tmp_path, server, options=RunOptions(retry=Retry()), **job).jobs["ask"]
+        assert (told.exit_code, told.counts.ok, told.counts.failed) == (3, 12, 1)
+        assert (len(server.batches.books.created), asked_online(server)) == (1, online)
