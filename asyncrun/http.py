@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import ssl
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from asyncrun.errors import ArgumentError, os_words
 from asyncrun.transport_faults import CONNECT_TIMEOUT, TransportError, TransportFault, found_closed, transport_error
@@ -44,6 +44,8 @@ class Reply:
     streamed: bool = False
 
 
+Content = AsyncIterator[bytes] | bytes | None
+"""A body that is sent."""
 TakePiece = Callable[[bytes], bool]
 """Takes the next piece of a body, and tells whether it was the last that counts."""
 
@@ -71,7 +73,7 @@ _making: ContextVar[tuple[ExitStack, Connecting] | None] = ContextVar("asyncrun_
 class _Pool:
     """Connections that are kept together, how many requests are on them, and whether no more may come."""
 
-    http: httpx.AsyncClient
+    http: _Beginning
     users: int = 0
     retired: bool = False
 
@@ -80,11 +82,28 @@ class _Pool:
             await self.http.aclose()
 
 
+class _Incoming(NamedTuple):
+    """A reply that has begun, names of headers in lower case, and how it is let go of; pieces of its body come as they were sent."""
+
+    status: int
+    headers: dict[str, str]
+    raw: AsyncIterator[bytes]
+    aclose: Callable[[], Awaitable[object]]
+
+
+class _Beginning(Protocol):
+    """httpx's client over one of our transports, which begins requests without the layers of httpx that nothing here asks for."""
+
+    def begin(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> Awaitable[_Incoming]: ...
+
+    async def aclose(self) -> None: ...
+
+
 @dataclass(slots=True, eq=False)
 class Client:
     """Connections of one event loop, kept from request to request; `replies` counts the whole replies so far."""
 
-    open_http: Callable[[], httpx.AsyncClient]
+    open_http: Callable[[], _Beginning]
     replies: int = 0
     _pool: _Pool = field(init=False)
 
@@ -92,7 +111,7 @@ class Client:
         self._pool = _Pool(self.open_http())
 
     @asynccontextmanager
-    async def connections(self) -> AsyncIterator[httpx.AsyncClient]:
+    async def connections(self) -> AsyncIterator[_Beginning]:
         """Lend the connections for one request. Where it finds one closed, the others are as old: all are left behind."""
         pool = self._pool
         pool.users += 1
@@ -104,7 +123,8 @@ class Client:
             raise
         finally:
             pool.users -= 1
-            await pool.close_if_idle()
+            if pool.retired:
+                await pool.close_if_idle()
 
     async def renew(self) -> None:
         """Leave all connections behind: the idle ones are closed now, each other one when the requests that are under way have ended."""
@@ -143,60 +163,48 @@ def build_client(concurrency: int, *, http2: bool = False) -> Client:
     return Client(partial(open_http, http2=http2, follow_redirects=False, timeout=timeout, limits=limits, verify=verify))
 
 
-def _client_over(make: Callable[..., httpx.AsyncBaseTransport]) -> type[httpx.AsyncClient]:
-    """Return httpx's client over the transport that is made so, and without the parts of it that nothing here asks for."""
+def _client_over(make: Callable[..., Any]) -> Callable[..., _Beginning]:
+    """Return httpx's client over the transport that is made so: it knows the proxies and the bundle of certificates of the environment."""
     import httpx
 
     @lru_cache(maxsize=64)
-    def parsed(url: httpx.URL | str) -> httpx.URL:
+    def parsed(url: str) -> tuple[httpx.URL, str]:
         address = httpx.URL(url)
         if address.is_relative_url:
             raise httpx.UnsupportedProtocol("the address has no host")
-        return address
+        return address, str(address)
 
     class ClientOverTransport(httpx.AsyncClient):
         # What httpx's own client makes, proxies of the environment included; httpx-aiohttp puts its transport there in the same way.
         def _init_transport(self, *_: Any, **options: Any) -> httpx.AsyncBaseTransport:
             options.pop("transport", None)
-            return make(**options)
+            return cast("httpx.AsyncBaseTransport", make(timeout=self.timeout, **options))
 
         def _init_proxy_transport(self, proxy: httpx.Proxy, *_: Any, **options: Any) -> httpx.AsyncBaseTransport:
-            return make(proxy=proxy, **options)
+            return cast("httpx.AsyncBaseTransport", make(proxy=proxy, timeout=self.timeout, **options))
 
         @cached_property
         def _own_headers(self) -> list[tuple[str, str]]:
             return list(self.headers.items())
 
-        # Its own merges, authenticates, follows and calls hooks: half of what a small request takes of the processor.
-        @asynccontextmanager
-        async def stream(self, method: str, url: httpx.URL | str, **options: Any) -> AsyncIterator[httpx.Response]:
+        # Its own requests and replies, which merge, authenticate, follow and call hooks, take more of the processor than the network does.
+        def begin(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> Awaitable[_Incoming]:
             if self.is_closed:
                 raise RuntimeError("the client is closed")
-            given = dict(options["headers"])
-            names = {name.lower() for name in given}
-            headers = httpx.Headers([*((name, value) for name, value in self._own_headers if name not in names), *given.items()])
-            timeout = {"timeout": self.timeout.as_dict()}
-            request = httpx.Request(
-                method, parsed(url), headers=headers, cookies=self.cookies, content=options["content"], extensions=timeout
-            )
-            request.headers.encoding = "ascii"  # nothing else could be sent; httpx finds that out for each header
-            response = await self._transport_for_url(request.url).handle_async_request(request)
-            body: Any = response.stream
-            body.CHUNK_SIZE = REPLY_PIECE  # of aiohttp's transport; httpx's own has no such size
-            try:
-                response.request = request
-                if "set-cookie" in response.headers:
-                    self.cookies.extract_cookies(response)
-                yield response
-            finally:
-                await response.aclose()
+            names = {name.lower() for name in headers}
+            sent = {**{name: value for name, value in self._own_headers if name not in names}, **headers}
+            address, written = parsed(url)
+            transport: Any = self._transport_for_url(address)
+            began: Awaitable[_Incoming] = transport.begin(method, written, sent, content)
+            return began
 
     return ClientOverTransport
 
 
-def _aiohttp_transport() -> type[httpx.AsyncBaseTransport]:
+def _aiohttp_transport() -> Callable[..., object]:
     """Return the transport over aiohttp, which says when it makes a connection."""
     import aiohttp
+    import httpx
     from httpx_aiohttp import AiohttpTransport
 
     # Asked once a connection: aiohttp's own way to watch is told of every part of every request.
@@ -208,21 +216,60 @@ def _aiohttp_transport() -> type[httpx.AsyncBaseTransport]:
             return made
 
     class WatchedTransport(AiohttpTransport):
+        def __init__(self, *, timeout: httpx.Timeout, **options: Any) -> None:
+            super().__init__(**options)
+            proxy = self.proxy
+            self._options: dict[str, Any] = {
+                "allow_redirects": False,
+                "auto_decompress": False,
+                "compress": False,
+                "timeout": aiohttp.ClientTimeout(sock_connect=timeout.connect),
+                "proxy": str(proxy.url) if proxy else None,
+                "proxy_auth": aiohttp.BasicAuth(*proxy.auth) if proxy and proxy.auth else None,
+                "proxy_headers": proxy.headers if proxy else None,
+            }
+
         def get_client(self) -> aiohttp.ClientSession:
             most, kept = self.limits.max_connections, self.limits.keepalive_expiry
-            return aiohttp.ClientSession(connector=WatchedConnector(limit=most or 0, keepalive_timeout=kept, ssl=self.ssl_context))
+            connector = WatchedConnector(limit=most or 0, keepalive_timeout=kept, ssl=self.ssl_context)
+            return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True))
+
+        async def begin(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> _Incoming:
+            if self.client is None:
+                self.client = self.get_client()
+            session: Any = self.client
+            try:
+                got = await session.request(method, url, headers=headers, data=content, **self._options)
+            except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+                raise httpx.UnsupportedProtocol(str(error)) from error
+            except aiohttp.ClientError as error:
+                raise httpx.NetworkError(str(error)) from error
+            said: dict[str, str] = {}
+            for name, value in got.raw_headers:
+                key, text = name.decode("latin-1").lower(), value.decode("utf-8", "replace")
+                said[key] = f"{said[key]}, {text}" if key in said else text
+            return _Incoming(got.status, said, got.content.iter_chunked(REPLY_PIECE), partial(got.__aexit__, None, None, None))
 
     return WatchedTransport
 
 
-def _http2_transport() -> type[httpx.AsyncBaseTransport]:
+def _http2_transport() -> Callable[..., object]:
     """Return httpx's own transport, which says when it makes a connection."""
     import httpx
 
     class WatchedTransport(httpx.AsyncHTTPTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            request.extensions["trace"] = _step
-            return await super().handle_async_request(request)
+        def __init__(self, *, timeout: httpx.Timeout, **options: Any) -> None:
+            super().__init__(**options)
+            self._extensions = {"timeout": timeout.as_dict(), "trace": _step}
+            self._cookies = httpx.Cookies()
+
+        async def begin(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> _Incoming:
+            request = httpx.Request(method, url, headers=headers, cookies=self._cookies, content=content, extensions=dict(self._extensions))
+            got = await self.handle_async_request(request)
+            got.request = request
+            if "set-cookie" in got.headers:
+                self._cookies.extract_cookies(got)
+            return _Incoming(got.status_code, dict(got.headers.items()), got.aiter_raw(), got.aclose)
 
     return WatchedTransport
 
@@ -286,7 +333,7 @@ async def send(
                 for last in (False, True):
                     content = body if body is None or len(body) <= BODY_SLICE else _slices(body)
                     try:
-                        async with client.connections() as http, http.stream(method, url, content=content, headers=sent) as got:
+                        async with client.connections() as http, aclosing(await http.begin(method, url, sent, content)) as got:
                             reply = await _reply(got, max_bytes, streaming, limit)
                         break
                     except (httpx.HTTPError, aiohttp.ClientError) as error:
@@ -329,10 +376,10 @@ async def open_reply(
     try:
         async with (
             client.connections() as http,
-            http.stream(method, url, content=content, headers=headers) as got,
+            aclosing(await http.begin(method, url, headers, content)) as got,
             aclosing(_pieces(got, max_bytes)) as pieces,
         ):
-            yield OpenReply(got.status_code, dict(got.headers.items()), pieces)
+            yield OpenReply(got.status, got.headers, pieces)
     except TimeoutError:
         raise
     except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
@@ -344,17 +391,17 @@ async def _slices(body: bytes) -> AsyncIterator[bytes]:
         yield body[start : start + BODY_SLICE]
 
 
-async def _reply(response: httpx.Response, max_bytes: int, streaming: Streaming | None, limit: asyncio.Timeout) -> Reply:
+async def _reply(incoming: _Incoming, max_bytes: int, streaming: Streaming | None, limit: asyncio.Timeout) -> Reply:
     """Return the whole reply; of one that is streamed all is handed over, within the limit."""
     import aiohttp
     import httpx
 
-    status, headers = response.status_code, dict(response.headers.items())
+    status, headers = incoming.status, incoming.headers
     take = None if streaming is None else streaming.choose(status, headers)
     if streaming is None or take is None:
-        return Reply(status, headers, await _read(response, max_bytes))
+        return Reply(status, headers, await _read(incoming, max_bytes))
     try:
-        async with aclosing(_pieces(response, max_bytes)) as pieces:
+        async with aclosing(_pieces(incoming, max_bytes)) as pieces:
             await _hand_over(pieces, take, limit, streaming.max_silence)
     except (httpx.HTTPError, aiohttp.ClientError) as error:
         # Whatever the connection has come to: a part was handed over, and is not sent for again.
@@ -385,24 +432,30 @@ async def _hand_over(
                 pass
 
 
-async def _read(response: httpx.Response, max_bytes: int) -> bytes:
-    return b"".join([piece async for piece in _pieces(response, max_bytes)])
+async def _read(incoming: _Incoming, max_bytes: int) -> bytes:
+    return b"".join([piece async for piece in _pieces(incoming, max_bytes)])
 
 
-async def _pieces(response: httpx.Response, max_bytes: int) -> AsyncGenerator[bytes]:
+async def _pieces(incoming: _Incoming, max_bytes: int) -> AsyncGenerator[bytes]:
     """Yield the body, decompressed here and not by the client: that inflates whatever it gets in one step, a bomb too."""
-    told = response.headers.get("content-encoding", "identity").strip()
+    import aiohttp
+    import httpx
+
+    told = incoming.headers.get("content-encoding", "identity").strip()
     encoding = told.lower()
     if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
         raise TransportError(TransportFault.ENCODING, f"the reply has the content encoding {told!r}, which was not asked for")
     inflater = None if encoding in ("identity", "") else zlib.decompressobj(_GZIP_OR_ZLIB)
     left = max_bytes
-    async for chunk in response.aiter_raw():
-        for part in (chunk,) if inflater is None else _inflated(inflater, chunk, left + 1):
-            left -= len(part)
-            if left < 0:
-                raise TransportError(TransportFault.TOO_LARGE, f"the reply is larger than {max_bytes} bytes")
-            yield part
+    try:
+        async for chunk in incoming.raw:
+            for part in (chunk,) if inflater is None else _inflated(inflater, chunk, left + 1):
+                left -= len(part)
+                if left < 0:
+                    raise TransportError(TransportFault.TOO_LARGE, f"the reply is larger than {max_bytes} bytes")
+                yield part
+    except aiohttp.ClientError as error:
+        raise httpx.NetworkError(str(error)) from error
     if inflater is not None and not inflater.eof:
         raise TransportError(TransportFault.RESET, "the compressed reply ends early")
 

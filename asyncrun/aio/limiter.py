@@ -52,7 +52,7 @@ class Limiter(metaclass=ShortHelp):
 
         `output_tokens` are those of `tokens` that come out.
         """
-        return Permit(self, need_of(tokens, inputs, output_tokens))
+        return Permit(self, need_of(tokens, inputs, output_tokens), self._admit_now)
 
     async def reserve(self, *, tokens: float = 0, inputs: float = 0, output_tokens: float = 0) -> Reservation:
         """Wait as for a permit and return it as a reservation, which is to be held or cancelled."""
@@ -159,6 +159,12 @@ class Limiter(metaclass=ShortHelp):
         """Tell that a request took too long: the concurrency shrinks a little."""
         with self._line.lock:
             self._concurrency.timed_out(sent=sent, now=self.clock.monotonic())
+
+    def _admit_now(self, need: Mapping[str, float]) -> Admission | None:
+        """Admit as `admit` does a request that need not wait; None for any other."""
+        loop = asyncio.get_running_loop()
+        passed = self._line.pass_by(loop, lambda: self._obstacle(need), lambda: self._take(need))
+        return None if passed is None else Admission(passed[0], *passed[1], loop)
 
     def _take(self, need: Mapping[str, float]) -> tuple[float, Mapping[str, Sent]]:
         now = self.clock.monotonic()

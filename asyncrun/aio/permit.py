@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
@@ -39,11 +39,12 @@ class Permit:
     borrower at a time, so that nested work neither waits for itself nor exceeds the concurrency. The gate and the rates hold for it too.
     """
 
-    def __init__(self, limiter: Limiter, need: Mapping[str, float]) -> None:
+    def __init__(self, limiter: Limiter, need: Mapping[str, float], admit_now: Callable[[Mapping[str, float]], Admission | None]) -> None:
         self.waits = Waits()
         self.sent = -math.inf
         self._limiter = limiter
         self._need = need
+        self._admit_now = admit_now
         self._taken: Mapping[str, Sent] = {}
         self._around: tuple[Permit | Reservation, ...] = ()
         self._lender: Permit | None = None
@@ -54,7 +55,12 @@ class Permit:
         """Wait for the permit; when this is cancelled, nobody else notices."""
         self._around = _held.get()
         reservation = self._reserved() if self._around else None
-        admitted = await self._wait() if reservation is None else reservation.use(self._need)
+        if reservation is not None:
+            admitted = reservation.use(self._need)
+        else:
+            self._lender = self._enclosing() if self._around else None
+            at_once = self._admit_now(self._need) if self._lender is None else None
+            admitted = await self._wait() if at_once is None else at_once
         self.waits, self.sent, self._taken, self._loop = admitted
         self._open = True
         _held.set((*self._around, self))
@@ -62,7 +68,6 @@ class Permit:
 
     async def _wait(self) -> Admission:
         limiter = self._limiter
-        self._lender = self._enclosing() if self._around else None
         reason = "gate" if limiter.gate > 0 else "limiter"
         with waiting(reason, words=lambda: limiter.waiting), wait_event(*limiter.expected_wait(self._need)) as end_event:
             admitted = await (limiter.admit(self._need) if self._lender is None else self._lender._lend(self._need))
@@ -104,7 +109,8 @@ class Permit:
 
     def settle(self, *, tokens: float, output_tokens: float = 0) -> None:
         """Replace the estimate by the tokens that were really used; `output_tokens` are those of them that came out."""
-        self._limiter.correct(self._taken, tokens_by_unit(tokens, output_tokens))
+        if self._taken:
+            self._limiter.correct(self._taken, tokens_by_unit(tokens, output_tokens))
 
     def succeeded(self) -> None:
         """Tell that the request succeeded: the concurrency may grow, and a throttle is over."""

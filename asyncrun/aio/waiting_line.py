@@ -77,12 +77,9 @@ class WaitingLine:
     async def wait(self, obstacle: Callable[[], Obstacle | None], enter: Callable[[], T]) -> tuple[Waits, T]:
         """Stand in line until `obstacle` returns None, take a slot, and return what was waited and what `enter` returns."""
         loop = asyncio.get_running_loop()
+        if (at_once := self.pass_by(loop, obstacle, enter)) is not None:
+            return at_once
         with self.lock:
-            if self._others.asked:
-                self._others.turns(loop)
-            if not self._line and obstacle() is None:
-                self._take(loop)
-                return _NO_WAITS, enter()
             before, asked = self._seconds(), self._clock.monotonic()
             turn = _Turn(loop)
             self._line.append(turn)
@@ -116,6 +113,18 @@ class WaitingLine:
                     if _subtract_one(self._standing, loop):
                         self._end_watch(loop)
                 self.wake()
+
+    def pass_by(
+        self, loop: asyncio.AbstractEventLoop, obstacle: Callable[[], Obstacle | None], enter: Callable[[], T]
+    ) -> tuple[Waits, T] | None:
+        """Take a slot as `wait` does where nobody stands in line and nothing is in the way; None where something is."""
+        with self.lock:
+            if self._others.asked:
+                self._others.turns(loop)
+            if self._line or obstacle() is not None:
+                return None
+            self._take(loop)
+            return _NO_WAITS, enter()
 
     def leave(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give back a slot that was taken in a loop."""

@@ -121,8 +121,7 @@ def monitor_workers() -> Generator[WorkerMonitor, None, None]:
         surroundings.set((worker, around, timer))
 
 
-@contextmanager
-def waiting(reason: str, *, idle: bool = True, words: Callable[[], str | None] | None = None) -> Generator[None, None, None]:
+class waiting:  # noqa: N801  # a block, and not a generator's: that takes three times as long, several times a request
     """Say what the job waits for while the block runs.
 
     It is `queue`, `limiter`, `gate`, `backoff`, `connect`, `request`, `compute`, `store`, or `another job`.
@@ -130,26 +129,35 @@ def waiting(reason: str, *, idle: bool = True, words: Callable[[], str | None] |
     Seconds of an `idle` wait count as waiting, others (a request that is under way) as running. `words` says it to a person, as it stands
     when it is called. Outside of a pool it does nothing.
     """
-    worker = surroundings.get()[0]
-    if worker is None:
-        yield
-        return
-    worker.reasons = (*worker.reasons, reason)
-    worker.waits_for = reason
-    worker.words = words
-    if idle:
-        if not worker.idle:
-            worker.idle_since = worker.clock.monotonic()
-        worker.idle += 1
-    try:
-        yield
-    finally:
+
+    __slots__ = ("_idle", "_reason", "_words", "_worker")
+
+    def __init__(self, reason: str, *, idle: bool = True, words: Callable[[], str | None] | None = None) -> None:
+        self._reason, self._idle, self._words = reason, idle, words
+        self._worker: WorkerState | None = None
+
+    def __enter__(self) -> None:
+        worker = self._worker = surroundings.get()[0]
+        if worker is None:
+            return
+        worker.reasons = (*worker.reasons, self._reason)
+        worker.waits_for = self._reason
+        worker.words = self._words
+        if self._idle:
+            if not worker.idle:
+                worker.idle_since = worker.clock.monotonic()
+            worker.idle += 1
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        worker = self._worker
+        if worker is None:
+            return
         # Tasks of one job may wait side by side, and end in any order: seconds are counted once, from the first to the last.
-        place = worker.reasons.index(reason)
+        place = worker.reasons.index(self._reason)
         worker.reasons = worker.reasons[:place] + worker.reasons[place + 1 :]
         worker.waits_for = worker.reasons[-1] if worker.reasons else None
         worker.words = None
-        if idle:
+        if self._idle:
             worker.idle -= 1
             if not worker.idle:
                 worker.waited += worker.clock.monotonic() - worker.idle_since
@@ -204,12 +212,12 @@ class AttemptTimer:
     Usage: `with AttemptTimer(clock) as timer: ... timer.waits()`
     """
 
-    __slots__ = ("_began", "_clock", "_elsewhere", "_outer", "_parts", "worker")
+    __slots__ = ("_began", "_elsewhere", "_outer", "_parts", "clock", "worker")
 
     def __init__(self, clock: Clock) -> None:
         self.worker: str | None = None
         self._elsewhere: Waits | None = None
-        self._clock = clock
+        self.clock = clock
         self._began = clock.monotonic()
         self._parts: dict[Part, float] = {"connect": 0.0, "decode": 0.0}
         self._outer: AttemptTimer | None = None
@@ -223,15 +231,9 @@ class AttemptTimer:
         worker, monitor, _ = surroundings.get()
         surroundings.set((worker, monitor, self._outer))
 
-    @contextmanager
-    def on(self, part: Part) -> Generator[None, None, None]:
-        """Count the seconds of the block as those of a part, and say so of the worker."""
-        started = self._clock.monotonic()
-        try:
-            with waiting(part, idle=False):
-                yield
-        finally:
-            self._parts[part] += self._clock.monotonic() - started
+    def add(self, part: Part, since: float) -> None:
+        """Count the seconds since then as those of a part."""
+        self._parts[part] += self.clock.monotonic() - since
 
     def was_made_on(self, worker: str, waits: Waits) -> None:
         """Take what a worker of an executor says of the attempt: its name, and what part of the time it was elsewhere or on its way."""
@@ -240,21 +242,31 @@ class AttemptTimer:
 
     def waits(self) -> Waits:
         """Return the seconds so far; what is no part is the request."""
-        seconds = self._clock.monotonic() - self._began - sum(self._parts.values())
+        seconds = self.clock.monotonic() - self._began - sum(self._parts.values())
         if self._elsewhere is None:
             return Waits(request=max(seconds, 0.0), **self._parts)
         return Waits(request=max(seconds - self._elsewhere.total, 0.0), **self._parts) + self._elsewhere
 
 
-@contextmanager
-def time_spent_on(part: Part) -> Generator[None, None, None]:
+class time_spent_on(waiting):  # noqa: N801  # a block as `waiting` is
     """Count the seconds of the block as part of the attempt that is being made; outside of one it does nothing."""
-    own = surroundings.get()[2]
-    if own is None:
-        yield
-        return
-    with own.on(part):
-        yield
+
+    __slots__ = ("_part", "_since", "_timer")
+
+    def __init__(self, part: Part) -> None:
+        super().__init__(part, idle=False)
+        self._part: Part = part
+
+    def __enter__(self) -> None:
+        self._timer = surroundings.get()[2]
+        if self._timer is not None:
+            self._since = self._timer.clock.monotonic()
+            super().__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._timer is not None:
+            super().__exit__(kind, error, trace)
+            self._timer.add(self._part, self._since)
 
 
 def attempt_made_on(worker: str, waits: Waits) -> None:

@@ -7,7 +7,7 @@ import copy
 import random
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
@@ -261,12 +261,15 @@ class Endpoint:
         if client is not None and client.done() and not client.cancelled() and client.exception() is None:
             await client.result().renew()
 
-    @asynccontextmanager
-    async def canary(self) -> AsyncIterator[Canary]:
+    def canary(self) -> AbstractAsyncContextManager[Canary]:
         """Let one request go alone until the endpoint is proven: a wrong key, model or address then costs one call, whoever waits.
 
         Who is given a canary with an error sends nothing; who has learned of one leaves it there for those that wait.
         """
+        return nullcontext(Canary()) if self.proven else self._go_alone()
+
+    @asynccontextmanager
+    async def _go_alone(self) -> AsyncIterator[Canary]:
         while not self.proven:
             connections = self._here()
             if (first := connections.canary) is None:
@@ -299,6 +302,8 @@ class Endpoint:
     async def client(self) -> Client:
         """Return the connections of the running loop, made when they are asked for first."""
         connections = self._here()
+        if connections.client is not None and connections.client.done():
+            return connections.client.result()
         if connections.client is None:
             concurrency = self.limiter.limits.concurrency or DEFAULT_CONCURRENCY
             # Importing the client and reading the CA bundle take a tenth of a second: not on the loop.

@@ -222,8 +222,12 @@ def count_of(usage: object, *names: str) -> int | None:
     >>> count_of({"prompt_tokens": 2**63, "total_tokens": 3}, "prompt_tokens", "total_tokens")
     3
     """
-    counts = (usage.get(name) for name in names) if isinstance(usage, dict) else ()
-    return next((count for count in counts if type(count) is int and 0 <= count < MOST_TOKENS), None)
+    if isinstance(usage, dict):
+        for name in names:
+            count = usage.get(name)
+            if type(count) is int and 0 <= count < MOST_TOKENS:
+                return count
+    return None
 
 
 class RepeatedRefusals:

@@ -59,7 +59,8 @@ async def _asked(conversation: Conversation, asking: Asking[Any], context: JobCo
             await put_answer(context.ledger, asking.space, conversation.key, answer, conversation.size)
     except AsyncrunError as error:
         return replace(completion, answer=None, error=error)
-    return replace(completion, waits=completion.waits + Waits(write=context.clock.monotonic() - before))
+    waits = completion.waits + Waits(write=context.clock.monotonic() - before)
+    return Completion(answer, completion.usage, waits, model=completion.model, worker=completion.worker)
 
 
 def _described(completion: Completion) -> dict[Any, object]:

@@ -53,7 +53,7 @@ class JobCounters:
 
     def add(self, **counts: int) -> None:
         """Add items that have ended: ok, failed, skipped, cached, removed, truncated."""
-        ended = sum(counts.get(key, 0) for key in ("ok", "failed", "skipped"))
+        ended = counts.get("ok", 0) + counts.get("failed", 0) + counts.get("skipped", 0)
         more = Counts(items=ended, **counts)
         self.counts += more
         self.progress.advance(self.name, more)

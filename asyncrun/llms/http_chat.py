@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self, Unpack
@@ -205,7 +204,7 @@ class HttpChat(metaclass=ShortHelp):
         if isinstance(came, CallFailure):
             return Completion(Declined(came.verdict.reason, came.message, requests), usage, waits)
         answer, cost, model = came.value
-        used = replace(usage, tokens=answer.tokens, cost=cost, output_tokens=answer.output_tokens)
+        used = Usage(usage.requests, usage.retries, answer.tokens, cost, answer.output_tokens)
         return Completion(answer, used, waits, model=model, worker=came.worker)
 
     async def aclose(self) -> None:
@@ -239,11 +238,12 @@ class HttpChat(metaclass=ShortHelp):
                 return came
             came = CallAnswer(_Answered(Answer(None, CONTENT_FILTER)), came.usage, came.waits)
         self.endpoint.proven = True
-        answer, cost, _ = came.value
+        answer, cost, model = came.value
         if answer.input_tokens:
             self._per_byte.add(tokens=answer.input_tokens, size=_size(request))
             self._answers, self._written = self._answers + 1, self._written + answer.output_tokens
-        return replace(came, value=came.value._replace(cost=self._cost(answer) if cost is None else cost))
+        answered = _Answered(answer, self._cost(answer) if cost is None else cost, model)
+        return CallAnswer(answered, came.usage, came.waits, came.worker)
 
     def _request(self, messages: Sequence[Message], schema: Mapping[str, Any] | None, seed: int | None) -> ChatRequest:
         return ChatRequest(self._fields, messages, self.max_output_tokens, None if schema is None else self._looked_at(schema), seed)

@@ -71,7 +71,8 @@ def _counts(usage: object) -> dict[str, int]:
     """Return the tokens that went in and came out; 0 where the server does not count."""
     if not isinstance(usage, dict):
         return {}
-    into, out, both = (count_of(usage, name) or 0 for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
+    into, out = count_of(usage, "prompt_tokens") or 0, count_of(usage, "completion_tokens") or 0
+    both = count_of(usage, "total_tokens") or 0
     into = into or max(both - out, 0)
     # What Gemini has thought is in the total alone.
     out, said = max(out, both - into), out

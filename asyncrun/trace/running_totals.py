@@ -72,7 +72,12 @@ class RunningTotals(Progress):
 
     def use(self, task: str, usage: Usage) -> None:
         """Add what requests used."""
-        self._set_usage(job := self._of(task), Usage(job.requests, job.retries, job.tokens, job.cost) + usage)
+        job = self._of(task)
+        job.requests += usage.requests
+        job.retries += usage.retries
+        job.tokens += usage.tokens
+        if usage.cost is not None:
+            job.cost = usage.cost + (job.cost or 0.0)
 
     def task_finished(self, task: str, result: JobResult | None) -> None:
         """Note how a job has ended."""
@@ -102,7 +107,7 @@ class RunningTotals(Progress):
         }
 
     def _of(self, task: str) -> _Job:
-        return self._jobs.setdefault(task, _Job())
+        return self._jobs.get(task) or self._jobs.setdefault(task, _Job())
 
     def _set_usage(self, job: _Job, usage: Usage) -> None:
         job.requests, job.retries, job.tokens, job.cost = usage.requests, usage.retries, usage.tokens, usage.cost

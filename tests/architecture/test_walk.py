@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import httpx_aiohttp
+import aiohttp
 import pytest
 
 import asyncrun
@@ -48,13 +48,13 @@ def own_frames() -> Iterator[str]:
 def walks(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What stood between the worker and the wire, the worker first, at each request."""
     seen: list[list[str]] = []
-    send = httpx_aiohttp.AiohttpTransport.handle_async_request
+    send = aiohttp.ClientSession._request
 
-    def noted(self: Any, request: Any) -> Any:
+    def noted(self: Any, *request: Any, **how: Any) -> Any:
         seen.append([*own_frames()][::-1])
-        return send(self, request)
+        return send(self, *request, **how)
 
-    monkeypatch.setattr(httpx_aiohttp.AiohttpTransport, "handle_async_request", noted)
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", noted)
     return seen
 
 

@@ -15,7 +15,7 @@ from types import FrameType
 import asyncrun
 
 HOUSE = f"{Path(asyncrun.__file__).parent}/"
-LEAVING = ("httpx_aiohttp/transport.py", "handle_async_request")
+LEAVING = ("aiohttp/client.py", "_request")
 
 
 class Walk:
