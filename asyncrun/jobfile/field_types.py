@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import Parameter, Signature
@@ -25,6 +26,7 @@ else:
 VARIABLE_SCHEMA = {"type": "string", "pattern": r"\$\{"}
 """Wherever a number may stand, a variable may."""
 
+NAME_PATTERN = "[a-z0-9_-]+"
 IN_JOB_FILE: Any = object()
 """The context in which an entry of a job file is validated: its mistakes are collected, with their places."""
 
@@ -155,6 +157,21 @@ def _address(value: str) -> str:
     return value
 
 
+def _name(value: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, value):
+        near = re.sub(r"[^a-z0-9_-]+", "-", value.lower()).strip("-")[:60]
+        raise wrong("not a name", "small letters a-z, digits, '_' and '-'", near or None)
+    return value
+
+
+def _workers(value: object) -> object:
+    if value == "auto":
+        return None
+    if isinstance(value, bool):
+        raise wrong("", "auto, or a whole number of 1 or more")
+    return value
+
+
 def one_or_more(value: object) -> object:
     """Return a list for one text."""
     if isinstance(value, str):
@@ -174,6 +191,8 @@ Rate: TypeAlias = Annotated[
 ]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag), _NUMBER]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
+Name: TypeAlias = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
+Workers: TypeAlias = Annotated[Count | None, BeforeValidator(_workers), Accepts(({"const": "auto"},))]
 ServerAddress: TypeAlias = Annotated[str, AfterValidator(_address)]
 FilePath: TypeAlias = Annotated[str, AfterValidator(_path)]
 Texts: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(one_or_more), Accepts(({"type": "string"},))]

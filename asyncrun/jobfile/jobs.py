@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -31,9 +29,11 @@ from asyncrun.jobfile.field_types import (
     Duration,
     FilePath,
     Model,
+    Name,
     Number,
     Text,
     Whole,
+    Workers,
     wrong,
 )
 from asyncrun.jobfile.files import real
@@ -48,22 +48,6 @@ if TYPE_CHECKING:
     from asyncrun.jobfile.unavailable import Names
 
 _TEXT = Accepts(({"type": "string"},))
-NAME_PATTERN = "[a-z0-9_-]+"
-
-
-def _name(value: str) -> str:
-    if not re.fullmatch(NAME_PATTERN, value):
-        near = re.sub(r"[^a-z0-9_-]+", "-", value.lower()).strip("-")[:60]
-        raise wrong("not a name", "small letters a-z, digits, '_' and '-'", near or None)
-    return value
-
-
-def _workers(value: object) -> object:
-    if value == "auto":
-        return None
-    if isinstance(value, bool):
-        raise wrong("", "auto, or a whole number of 1 or more")
-    return value
 
 
 def _reference(value: object) -> object:
@@ -73,8 +57,6 @@ def _reference(value: object) -> object:
 
 
 _Reference = BeforeValidator(_reference)
-Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
-Workers = Annotated[Count | None, BeforeValidator(_workers), Accepts(({"const": "auto"},))]
 InputField = Annotated[InputConfig, Accepts(({"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}))]
 OutputField = Annotated[OutputConfig, _TEXT]
 ROWS_OF_REPORT = "(rows of the report).jsonl"

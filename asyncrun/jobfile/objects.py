@@ -51,7 +51,7 @@ def as_job_file(jobs: Mapping[str, Any] | Iterable[Job | Mapping[str, Any]]) -> 
 
 def check_job(kind: str, data: Mapping[str, Any]) -> Job:
     """Return the one job that these keys describe. Raises JobFileError with the sentences of a job file, without lines and columns."""
-    from asyncrun.jobfile.jobs import NAME_PATTERN
+    from asyncrun.jobfile.field_types import NAME_PATTERN
     from asyncrun.jobfile.loader import LoadOptions, parse_job_file
 
     # Whether the jobs are there that it needs is seen when they run together.

@@ -27,8 +27,8 @@ class PlannedDelivery:
         batch: Whether the job file says so.
         due: Seconds since 1970 of its deadline, None without one.
         online_stragglers: Whether what a batch leaves is sent online at once.
-        waiting: Its batches that lie there now.
-        unwanted: Those of them of which the job asks nothing any more.
+        waiting: Its batches that lie there now, with something in them that it still asks.
+        unwanted: Those that lie there with nothing of that.
         what: What is asked for, in a job that asks two models.
     """
 
