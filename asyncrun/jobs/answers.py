@@ -12,8 +12,7 @@ from asyncrun.aio.drawn_ahead import drawn_ahead
 from asyncrun.aio.pool import outcomes
 from asyncrun.errors import AsyncrunError
 from asyncrun.jobs.ask import ask
-from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.conversations import Ask, AskedItem, Asking, Conversation, Delivered, Failed, State, Valid, firsts_of, look_up
+from asyncrun.jobs.conversations import Ask, AskedItem, Asking, Conversation, Delivered, Failed, State, firsts_of, look_up
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.open_rows import AnswerBlock, AskedRow, Talk
 from asyncrun.jobs.outputs import Row, RowProof, new_row_ids
@@ -190,9 +189,7 @@ class Answers(Generic[F]):
                 talks = [talk for talk, is_mine in zip(talks, leased.mine.tolist(), strict=True) if not is_mine]
                 if talks:
                     # Nobody waits for who waits: what is held here is done first.
-                    while block.asking:
-                        block.quiet.clear()
-                        await block.quiet.wait()
+                    await block.wait_until_quiet()
                     await self._counters.wait_for(leased)
                     talks = await self._look_again(talks)
         except AsyncrunError as error:
@@ -246,10 +243,7 @@ class Answers(Generic[F]):
             self._ended = self._ended or error
         finally:
             self._over(talk)
-            block = talk.rows[0].block
-            block.asking -= 1
-            if not block.asking:
-                block.quiet.set()
+            talk.rows[0].block.talk_ended()
 
     def _over(self, talk: Talk) -> None:
         for row in talk.rows:
@@ -297,15 +291,3 @@ class Answers(Generic[F]):
 
 async def _nothing() -> None:
     """Do nothing."""
-
-
-def answered_rows(blocks: Iterable[Sequence[F]], asking: Asking[F], context: JobContext, done: RowProof) -> Iterator[Row]:
-    """Yield the rows of what is answered now, in input order; their ids are added to `done`. Blocks."""
-    for found in blocks:
-        asked = [asking.asked(each) for each in found]
-        states = look_up(firsts_of(asked), asking, context)
-        for each in asked:
-            answers = [state for one in each.conversations if isinstance(state := states.get(one.key), Valid)]
-            if each.failed is None and len(answers) == len(each.conversations):
-                done.append(hash(each.item.id))
-                yield each.row(answers)

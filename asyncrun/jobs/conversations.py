@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any, Protocol, TypeVar
 
 from asyncrun.jobs.context import JobContext
-from asyncrun.jobs.outputs import Row
+from asyncrun.jobs.outputs import Row, RowProof
 from asyncrun.ledger.answers import find_answers
 from asyncrun.ledger.job_records import Amount
 from asyncrun.ledger.key_index import KeyIndex, keys_array
@@ -161,6 +161,18 @@ def look_up(
             if isinstance(state, Ask):
                 wanted[first] = state.conversation.key
     return states
+
+
+def answered_rows(blocks: Iterable[Sequence[Any]], asking: Asking[Any], context: JobContext, done: RowProof) -> Iterator[Row]:
+    """Yield the rows of what is answered now, in input order; their ids are added to `done`. Blocks."""
+    for found in blocks:
+        asked = [asking.asked(each) for each in found]
+        states = look_up(firsts_of(asked), asking, context)
+        for each in asked:
+            answers = [state for one in each.conversations if isinstance(state := states.get(one.key), Valid)]
+            if each.failed is None and len(answers) == len(each.conversations):
+                done.append(hash(each.item.id))
+                yield each.row(answers)
 
 
 def usage_of(answers: Sequence[Valid]) -> dict[str, int]:

@@ -47,11 +47,23 @@ class AskedRow:
 class AnswerBlock:
     """Rows that are looked up, leased and written together.
 
-    `open` is how many of them have not ended, `asking` how many talks are going on, `quiet` is set while none is.
+    `open` is how many of them have not ended, `asking` how many talks are going on.
     """
 
     rows: list[AskedRow] = field(default_factory=list)
     open: int = 0
     asking: int = 0
-    quiet: asyncio.Event = field(default_factory=asyncio.Event)
     leases: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def talk_ended(self) -> None:
+        """Count a talk that goes on no more."""
+        self.asking -= 1
+        if not self.asking:
+            self._quiet.set()
+
+    async def wait_until_quiet(self) -> None:
+        """Return when no talk goes on."""
+        while self.asking:
+            self._quiet.clear()
+            await self._quiet.wait()

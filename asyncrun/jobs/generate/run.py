@@ -11,8 +11,9 @@ from itertools import islice
 from asyncrun.errors import AsyncrunError, UsageError
 from asyncrun.grammar.prompt import TEXT
 from asyncrun.humanize import counted
-from asyncrun.jobs.answers import Answers, answered_rows
+from asyncrun.jobs.answers import Answers
 from asyncrun.jobs.context import JobContext
+from asyncrun.jobs.conversations import answered_rows
 from asyncrun.jobs.generate.conversation import Generating
 from asyncrun.jobs.generate.survey import ItemDigest, Survey, items_to_ask, survey
 from asyncrun.jobs.job_counters import JobCounters

@@ -11,7 +11,8 @@ import numpy as np
 
 from asyncrun.callbacks.schema import CBEventType, EventPayload
 from asyncrun.errors import AsyncrunError, DamagedStoreError, JobFailedError, SpaceMismatchError, TryLaterError, UsageError
-from asyncrun.jobs.answers import Answers, answered_rows
+from asyncrun.jobs.answers import Answers
+from asyncrun.jobs.conversations import answered_rows
 from asyncrun.jobs.items import Items
 from asyncrun.jobs.job_counters import JobCounters
 from asyncrun.jobs.notes import filter_notes
