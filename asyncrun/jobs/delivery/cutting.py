@@ -54,6 +54,13 @@ class RequestStream:
         """Have it taken next."""
         self._back = request
 
+    def fits(self, left: Amount) -> bool:
+        """Tell whether the next one is expected to use no more than that; nothing uses nothing."""
+        if (request := self.take()) is None:
+            return True
+        self.put_back(request)
+        return request.expected.tokens <= left.tokens and request.expected.cost <= left.cost
+
 
 def most_requests(terms: BatchTerms, purpose: Purpose) -> int:
     """Return how many requests a batch takes; one of embeddings has one text.

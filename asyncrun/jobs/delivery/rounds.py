@@ -132,7 +132,7 @@ class Round:
         self.held = [each for each in self.held if each.record.tag not in self.unwanted]
 
     async def submit(self, stream: RequestStream) -> bool:
-        """Submit what is to be submitted, until a batch is held or the budget is used up; returns whether something is left for later."""
+        """Submit what is to be submitted, until a batch is held or the budget has no room; returns whether something is left for later."""
         context, terms = self.counters.context, self.submission.endpoint.terms
         for each in self.held[:]:
             self.held.remove(each)
@@ -146,6 +146,8 @@ class Round:
                 raise self.stopped(stopped)
             left = None if context.budget is None else context.budget.left()
             left = None if left is None else Amount(left.tokens, left.cost / terms.price)
+            if left is not None and self.waits and not await asyncio.to_thread(stream.fits, left):
+                return True  # What waits was reserved for at what it may use, and gives back what it has not.
             batch = await asyncio.to_thread(cut_batch, stream, context.ledger.folder, self.tally.most, terms.size, left)
             self.stack.push_async_callback(asyncio.to_thread, batch.close)
             if not len(batch):

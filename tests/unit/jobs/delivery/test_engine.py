@@ -197,18 +197,18 @@ def test_a_budget_is_reserved_at_submission_and_corrected_at_collection(tmp_path
     folder = Folder(tmp_path, Provider(terms=BatchTerms(requests=4, size=10_000_000, price=0.5)), budget=0.021)
     with pytest.raises(BudgetError):
         folder.run(TEXTS)
-    # Four at half of 0.01 are reserved and no fifth; what they have used, a quarter of it, is known only later.
-    assert [len(batch.requests) for batch in folder.provider.batches_there.values()] == [4]
-    assert len(folder.kept) == 4
+    # Four at half of 0.01 are reserved and no fifth. They turn out to use half of that, which makes room for two, and these for one.
+    assert [len(batch.requests) for batch in folder.provider.batches_there.values()] == [4, 2, 1]
+    assert len(folder.kept) == 7
 
 
 def test_a_kill_leaves_what_was_reserved(tmp_path: Path) -> None:
     folder = Folder(tmp_path, budget=0.021)
     with pytest.raises(TryLaterError):
         folder.run(TEXTS[:4], stop_after=30.0)
-    with pytest.raises(BudgetError):
-        folder.run([*TEXTS[:4], "more"])
-    assert len(folder.kept) == 4
+    assert folder.run([*TEXTS[:4], "more"]).left == []
+    first, second = folder.provider.batches_there.values()
+    assert second.created >= first.created + folder.provider.takes
 
 
 def test_at_the_deadline_what_waits_is_cancelled_and_the_rest_goes_the_ordinary_way(tmp_path: Path) -> None:
@@ -247,5 +247,5 @@ def test_a_batch_that_the_budget_refuses_is_none(tmp_path: Path) -> None:
     with pytest.raises(TryLaterError):
         folder.run(TEXTS[:4], stop_after=30.0)
     with pytest.raises(BudgetError):
-        folder.run([*TEXTS[:4], "more"])
-    assert folder.used == BatchUse(batches=0, rows=4, waiting=0)
+        folder.run(TEXTS)
+    assert folder.used == BatchUse(batches=2, rows=7, waiting=0)
