@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -31,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 Jobs: TypeAlias = str | Path | Job | Mapping[str, Any] | Iterable[Job | Mapping[str, Any]]
 """A job file: its path, its text (of more than one line), its mapping; or a job, or several, as objects or as the mappings of entries."""
+COLLECT_AFTER = 10_000
+"""New objects that Python looks for cycles after, as long as `run` has the program: with its 700 that takes a tenth of a run."""
 
 
 class LoggedWarnings(Progress):
@@ -79,6 +83,8 @@ def run(
     What is finished is in the state folder: the same call sends nothing twice. A job without `output` leaves no file: its rows and vectors
     are those of the report, and gone with it, while the state folder keeps the vectors.
 
+    Until it returns, Python's collector looks for cycles after 10,000 new objects, unless it was set to more, or switched off.
+
     >>> import tempfile
     >>> from asyncrun.jobs import EmbedJob
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -86,19 +92,33 @@ def run(
     ...     report.array().shape
     (2, 384)
     """
-    return asyncio_run(
-        arun(
-            jobs,
-            *names,
-            options=options,
-            variables=variables,
-            environ=environ,
-            folder=folder,
-            state_dir=state_dir,
-            show_progress=show_progress,
-            callback_manager=callback_manager,
+    with _seldom_collected():
+        return asyncio_run(
+            arun(
+                jobs,
+                *names,
+                options=options,
+                variables=variables,
+                environ=environ,
+                folder=folder,
+                state_dir=state_dir,
+                show_progress=show_progress,
+                callback_manager=callback_manager,
+            )
         )
-    )
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    before = gc.get_threshold()
+    if not 0 < before[0] < COLLECT_AFTER:
+        yield
+        return
+    gc.set_threshold(COLLECT_AFTER, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 async def arun(

@@ -65,6 +65,24 @@ def test_a_job_has_the_same_rows_in_whatever_form_it_is_given(form: str, server:
     assert np.array_equal(report.array(), np.array([row["embedding"] for row in written], dtype=np.float32))
 
 
+@pytest.mark.parametrize(("own", "meanwhile"), [(700, 10_000), (50_000, 50_000), (0, 0)])
+def test_the_collector_is_as_it_was_when_the_run_has_ended(own: int, meanwhile: int, server: FakeServer) -> None:
+    former, seen = gc.get_threshold(), []
+
+    class Looks(LlamaDebugHandler):
+        def on_event_start(self, *what: Any, **more: Any) -> str:
+            seen.append(gc.get_threshold()[0])
+            return super().on_event_start(*what, **more)
+
+    gc.set_threshold(own, *former[1:])
+    try:
+        asyncrun.run(notes(server), callback_manager=CallbackManager([Looks(print_trace_on_end=False)]))
+        assert set(seen) == {meanwhile}
+        assert gc.get_threshold() == (own, *former[1:])
+    finally:
+        gc.set_threshold(*former)
+
+
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet", "npy"])
 def test_rows_and_arrays_are_read_from_every_format(form: str, server: FakeServer) -> None:
     report = asyncrun.run(notes(server, output=f"out.{form}"))
