@@ -28,7 +28,7 @@ from dataclasses import replace
 
 import pytest
 
-from asyncrun.batches.interface import BatchEndpoint, BatchReply, BatchRequest, BatchState, ProviderBatch
+from asyncrun.batches.interface import BatchEndpoint, BatchReply, BatchRequest, BatchState, ProviderBatch, request_id
 from asyncrun.errors import RepliesGoneError
 
 TAG, ANOTHER = "a0123456789bcdefghij", "z0123456789bcdefghij"
@@ -38,7 +38,7 @@ PassTime = Callable[[float], object]
 
 async def submitted(endpoint: BatchEndpoint, bodies: Sequence[dict[str, object]], tag: str = TAG) -> ProviderBatch:
     """Upload and submit requests with these bodies; return the batch."""
-    requests = [BatchRequest(f"{tag}-{number}", dict(body)) for number, body in enumerate(bodies)]
+    requests = [BatchRequest(request_id(tag, number), dict(body)) for number, body in enumerate(bodies)]
     file = await endpoint.upload(iter(requests), tag)
     batch = await endpoint.create(iter(requests), file, tag)
     assert isinstance(batch, ProviderBatch)
@@ -108,14 +108,14 @@ class BatchEndpointContract:
         assert (ended.id, ended.state, ended.has_replies) == (batch.id, BatchState.ENDED, True)
         assert ended.total == len(bodies)
         replies = await replies_of(endpoint, ended)
-        assert sorted(replies) == sorted(f"{TAG}-{number}" for number in range(len(bodies)))
+        assert sorted(replies) == sorted(request_id(TAG, number) for number in range(len(bodies)))
         assert [reply for reply in replies.values() if reply.reason is not None or not reply.body] == []
 
     @pytest.mark.asyncio
     async def test_a_file_is_submitted_with_one_request_like_those_in_it(
         self, endpoint: BatchEndpoint, bodies: Sequence[dict[str, object]], pass_time: PassTime
     ) -> None:
-        requests = [BatchRequest(f"{TAG}-{number}", dict(body)) for number, body in enumerate(bodies)]
+        requests = [BatchRequest(request_id(TAG, number), dict(body)) for number, body in enumerate(bodies)]
         file = await endpoint.upload(iter(requests), TAG)
         batch = await endpoint.create(requests if file is None else requests[:1], file, TAG)
         assert isinstance(batch, ProviderBatch)
