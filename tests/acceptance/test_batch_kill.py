@@ -128,16 +128,15 @@ def finish(process: subprocess.Popen[str]) -> None:
 
 def kill_somewhere(process: subprocess.Popen[str], server: FakeServer, books: Books, later: int, rng: random.Random) -> int:
     """End a run at a random instant, mostly after some of the batches that are to come `later`; returns how it has ended."""
+    begun, enough = len(server.requests), len(books.created) + rng.randint(0, later)
     if rng.random() < 0.8:
-        begun, enough = len(server.requests), len(books.created) + rng.randint(0, later)
         while (len(server.requests) == begun or len(books.created) < enough) and process.poll() is None:
             time.sleep(0.002)
     time.sleep(rng.random() ** 2 * 1.2)
-    process.send_signal(rng.choice(SIGNALS))
-    told, _ = process.communicate(timeout=120)
     # Before the interpreter has begun nobody takes a signal in hand.
-    too_early = process.returncode == 1 and "Failed to import the site module" in told
-    assert too_early or process.returncode in (0, 75, 130, 143, -9, -2, -15), told
+    process.send_signal(rng.choice(SIGNALS) if len(server.requests) > begun else signal.SIGKILL)
+    told, _ = process.communicate(timeout=120)
+    assert process.returncode in (0, 75, 130, 143, -9, -2, -15), (told, SEED)
     return process.returncode
 
 
