@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from asyncrun.aio.limits import Limits, need_of
 from asyncrun.embedders.interface import Embedder
@@ -13,6 +14,9 @@ from asyncrun.packing import pack
 from asyncrun.records import KEY_BYTES, InputType, Pending, Space
 from asyncrun.results import JobPlan
 from asyncrun.usage import Load, Waits, cost_of
+
+if TYPE_CHECKING:
+    from asyncrun.llms.interface import Llm
 
 BYTES_PER_TOKEN = 4
 """Of English prose: the rule as long as no server has counted in this space."""
@@ -48,6 +52,35 @@ class TokenRate:
         if self.bytes:
             return f"{self.tokens / self.bytes:.3f} tokens a byte, as counted in this space so far"
         return f"a token for every {BYTES_PER_TOKEN} bytes of a text, since no server has counted in this space yet"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForecast:
+    """What conversations with a model are expected to use; estimates.
+
+    `rate` are the tokens that a request has a byte, `seen` those that an answer of this model has had so far, None where there was none.
+    """
+
+    llm: Llm
+    rate: TokenRate
+    seen: int | None
+
+    @property
+    def likely(self) -> int:
+        """Return how many tokens an answer is expected to have."""
+        likely = LIKELY_ANSWER if self.seen is None else self.seen
+        return min(likely, self.llm.max_output_tokens or likely)
+
+    @property
+    def basis(self) -> str:
+        """Return what the estimate rests on."""
+        seen = "a guess as long as there was none" if self.seen is None else "as many as those so far had"
+        return f"{self.rate.basis}; {self.likely:,} for each answer, {seen}"
+
+    def of(self, size: int) -> Amount:
+        """Return what a conversation of so many bytes is expected to use."""
+        into, out = self.rate.of([size]), self.likely
+        return Amount(into + out, 0.0 if self.llm.price is None else self.llm.price.of(into, out))
 
 
 def load_of(sizes: Sequence[int], embedder: Embedder) -> Load:

@@ -259,7 +259,7 @@ def test_plan_counts_what_the_answers_would_take(asyncrun: Command, server: Fake
     assert (ask["new"], ask["requests"]) == (6, 6)
     assert ask["tokens"] > 6 * 50
     assert ask["cost"] > 6 * 50 * 2 / 1e6
-    assert "answers: 6 requests, an estimate" in asyncrun("plan").out
+    assert "answers: 6 requests; tokens are an estimate" in asyncrun("plan").out
     assert server.requests == []
     asyncrun("run")
     [ask] = [job for job in asyncrun("plan", "--json").documents[-1]["jobs"] if job["name"] == "ask"]

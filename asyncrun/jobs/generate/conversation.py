@@ -13,7 +13,7 @@ from asyncrun.grammar.answer_check import Unusable, Wrong, check_answer, repair_
 from asyncrun.grammar.answer_schema import AnswerSchema
 from asyncrun.grammar.prompt import TEXT, PromptTemplate, render_row_prompt
 from asyncrun.jobs.conversations import Ask, AskedItem, Conversation, Failed, Find, State, Valid, usage_of
-from asyncrun.jobs.forecast import LIKELY_ANSWER, TokenRate
+from asyncrun.jobs.forecast import AnswerForecast, TokenRate
 from asyncrun.ledger.answers import answer_key
 from asyncrun.ledger.job_records import Amount
 from asyncrun.llms.interface import Completion, Llm, Message, Role, StructuredLlm
@@ -130,22 +130,14 @@ class Generating:
             return ()
         return schema_remark(self._structured.schema_notes(self.schema_document))
 
-    @property
-    def likely_answer(self) -> int:
-        """Return how many tokens an answer is expected to have."""
-        likely = LIKELY_ANSWER if self.seen_answer is None else self.seen_answer
-        return min(likely, self.llm.max_output_tokens or likely)
-
-    @property
-    def basis(self) -> str:
-        """Return what the tokens of an answer are expected from."""
-        each = f"{self.likely_answer:,} for each answer"
-        return f"{each}, a guess as long as there was none" if self.seen_answer is None else f"{each}, as many as those so far had"
+    @cached_property
+    def forecast(self) -> AnswerForecast:
+        """Return what foresees answers."""
+        return AnswerForecast(self.llm, self.rate, self.seen_answer)
 
     def expected(self, size: int) -> Amount:
         """Return what a conversation of so many bytes is expected to use; an estimate."""
-        into, out = self.rate.of([size]), self.likely_answer
-        return Amount(into + out, 0.0 if self.llm.price is None else self.llm.price.of(into, out))
+        return self.forecast.of(size)
 
 
 def _failed(outcome: Unusable | Wrong, answer: Answer, attempts: int) -> Failed:

@@ -31,7 +31,7 @@ def plan_answers(run: GenerateRun) -> JobPlan:
             amount += generating.expected(conversation.size)
     ready = found.items - found.skipped - len(found.failures) - failed
     llm = generating.llm
-    seconds, bound = at_limits(llm.rate_limits, requests, amount.tokens, requests, requests * generating.likely_answer)
+    seconds, bound = at_limits(llm.rate_limits, requests, amount.tokens, requests, requests * generating.forecast.likely)
     plan = JobPlan(
         name=run.context.name,
         kind="generate",
@@ -47,7 +47,7 @@ def plan_answers(run: GenerateRun) -> JobPlan:
         bound_by=bound,
         exact=not requests,
     )
-    guess = (f"tokens are an estimate: {generating.rate.basis}; {generating.basis}",) if requests else ()
+    guess = (f"tokens are an estimate: {generating.forecast.basis}",) if requests else ()
     return replace(plan, notes=(*input_notes(run.source), *run.changes(new), *guess, *(generating.schema_notes if requests else ())))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
 from pydantic import Field
@@ -88,7 +89,7 @@ def open_query(job: QueryJob, builder: Builder) -> QueryRun:
         store=builder.store(job.store),
         search=Search(job.collection, job.search, job.top_k, job.filter),
         output=builder.output(job.output),
-        answering=_answering(job, builder),
+        answering=_foreseeing(_answering(job, builder), builder),
         fill_hint=fill_hint(job, builder),
         repair_hint=repair_hint(job, builder),
         rebuild_hint=rebuild_hint,
@@ -101,6 +102,18 @@ def _answering(job: QueryJob, builder: Builder) -> Answering | None:
     from asyncrun.jobs.query.questions import build_answering
 
     return None if job.llm is None else build_answering(job, builder.llm(job.llm), builder.root)
+
+
+def _foreseeing(answering: Answering | None, builder: Builder) -> Answering | None:
+    """Return how a job answers, with what the ledger knows of former answers."""
+    if answering is None:
+        return None
+    from asyncrun.jobs.forecast import TokenRate
+    from asyncrun.ledger.answers import mean_output
+    from asyncrun.ledger.spaces import token_rate
+
+    rate = TokenRate(*token_rate(builder.ledger, answering.space))
+    return replace(answering, rate=rate, seen_answer=mean_output(builder.ledger, answering.space))
 
 
 def _check(job: QueryJob, builder: Builder, jobs: Sequence[Job]) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from asyncrun.errors import SpaceMismatchError
+from asyncrun.humanize import counted
 from asyncrun.jobs.context import JobContext
 from asyncrun.jobs.conversations import firsts_of, look_up
-from asyncrun.jobs.forecast import BYTES_PER_TOKEN, LIKELY_ANSWER, at_limits
+from asyncrun.jobs.forecast import BYTES_PER_TOKEN, at_limits
 from asyncrun.jobs.items import plan_items
 from asyncrun.jobs.notes import input_notes
 from asyncrun.jobs.plan_steps import in_steps
@@ -101,10 +102,10 @@ def likely_size(answering: Answering, top_k: int) -> int:
 def with_answers(plan: JobPlan, unanswered: Unanswered, answering: Answering) -> JobPlan:
     """Return the plan of the embedding with the answers as a second step; an item without an answer is new."""
     ready, count = plan.new + plan.unchanged, len(unanswered.sizes)
-    amount, each = sum((answering.expected(size) for size in unanswered.sizes), Amount()), answering.llm.max_output_tokens or LIKELY_ANSWER
-    seconds, bound = at_limits(answering.llm.rate_limits, count, amount.tokens, count, count * each)
+    amount = sum((answering.expected(size) for size in unanswered.sizes), Amount())
+    seconds, bound = at_limits(answering.llm.rate_limits, count, amount.tokens, count, count * answering.forecast.likely)
     bytewise = answering.context_tokens is not None and answering.tokenizer is None
-    note = f"answers: {count:,} requests, an estimate of a token for every {BYTES_PER_TOKEN} bytes and {each:,} for each answer"
+    note = f"answers: {counted(count, 'request')}; tokens are an estimate: {answering.forecast.basis}"
     notes = (note, *(["context_tokens counts bytes: the llm names no tokenizer"] if bytewise else []))
     answers = JobPlan(
         plan.name,

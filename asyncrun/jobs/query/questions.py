@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from asyncrun.embedders.tokenizer import load_tokenizer
 from asyncrun.errors import ItemError
 from asyncrun.grammar.prompt import DEFAULT_PROMPT, PromptTemplate, find_citations, fit_context, parse_prompt, render_prompt
 from asyncrun.jobs.conversations import AskedItem, Conversation, Failed, Find, State, Valid, settle_plainly, usage_of
-from asyncrun.jobs.forecast import BYTES_PER_TOKEN, LIKELY_ANSWER
+from asyncrun.jobs.forecast import AnswerForecast, TokenRate
 from asyncrun.jobs.prompt_text import parse_read, read_prompt
 from asyncrun.ledger.answers import answer_key
 from asyncrun.ledger.job_records import Amount
@@ -34,6 +34,7 @@ class Answering:
     """How a job answers from its hits.
 
     `tokenizer` counts for `context_tokens`; without one every byte counts as a token. Without `context_tokens` all hits are shown.
+    `rate` are the tokens that a request has a byte, `seen_answer` those that an answer of this model has had so far.
     """
 
     llm: Llm
@@ -41,6 +42,8 @@ class Answering:
     context_tokens: int | None = None
     tokenizer: Tokenizer | None = None
     tokenizer_name: str | None = None
+    rate: TokenRate = field(default_factory=TokenRate)
+    seen_answer: int | None = None
 
     @property
     def space(self) -> Space:
@@ -77,10 +80,14 @@ class Answering:
         """Ask the model once."""
         return self.llm.complete(conversation.messages)
 
+    @property
+    def forecast(self) -> AnswerForecast:
+        """Return what foresees answers."""
+        return AnswerForecast(self.llm, self.rate, self.seen_answer)
+
     def expected(self, size: int) -> Amount:
         """Return what a question of so many bytes is expected to use; an estimate."""
-        into, out = -(-size // BYTES_PER_TOKEN), self.llm.max_output_tokens or LIKELY_ANSWER
-        return Amount(into + out, 0.0 if self.llm.price is None else self.llm.price.of(into, out))
+        return self.forecast.of(size)
 
 
 def answered_row(item: Item, hits: Sequence[Hit], cited: Sequence[str], answers: Sequence[Valid]) -> dict[str, Any]:
