@@ -51,7 +51,7 @@ class _Found:
 
 
 async def _in_all(request: Request, choose: Callable[[list[_Found]], list[_Found]] | None) -> BatchListing:
-    async with open_builder(request) as (builder, _):
+    async with open_builder(request, need_inputs=False) as (builder, _):
         records, own = await asyncio.to_thread(_records, builder)
         waiting = [record for record in records if record.state.open]
         async with open_endpoints(builder, waiting) as endpoints:

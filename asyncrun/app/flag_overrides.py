@@ -55,13 +55,13 @@ class Selection:
         return Redactor({*self.job_file.secrets(), *environment_secrets(environ)})
 
 
-def load_jobs(request: Request, *, need_keys: bool = True) -> Selection:
+def load_jobs(request: Request, *, need_keys: bool = True, need_inputs: bool = True) -> Selection:
     """Return the job file of a request and the jobs that it selects, with its flags applied. Blocks.
 
     Raises JobFileError, and UsageError for flags that do not fit the jobs, or that name a file to write that must stay.
     """
     options = request.options
-    job_file = _load(request, need_keys)
+    job_file = _load(request, need_keys, need_inputs)
     names = [job.name for job in job_file.jobs]
     if isinstance(options.executor, str):
         job_file = replace(job_file, executor=_executor(options.executor, job_file.executor))
@@ -113,7 +113,7 @@ def _check_prices(jobs: Sequence[Job]) -> None:
             )
 
 
-def _load(request: Request, need_keys: bool) -> JobFile:
+def _load(request: Request, need_keys: bool, need_inputs: bool) -> JobFile:
     options = request.options
 
     def load(jobs: Sequence[str], check_inputs: bool) -> JobFile:
@@ -123,7 +123,7 @@ def _load(request: Request, need_keys: bool) -> JobFile:
         return load_job_file(request.file, reading) if request.text is None else parse_job_file(request.text, request.file, reading)
 
     if options.input is None and options.output is None:
-        return load(request.jobs, check_inputs=True)
+        return load(request.jobs, check_inputs=need_inputs)
     if len(request.jobs) != 1:
         raise UsageError("--input and --output take one job", hint="Name it: asyncrun run jobs.yaml JOB --input FILE")
     if options.input is None:

@@ -24,10 +24,12 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def open_builder(request: Request, *, need_keys: bool = False) -> AsyncIterator[tuple[JobBuilder, tuple[Job, ...]]]:
+async def open_builder(
+    request: Request, *, need_keys: bool = False, need_inputs: bool = True
+) -> AsyncIterator[tuple[JobBuilder, tuple[Job, ...]]]:
     """Open what the selected jobs of a file need, for looking only: no lock, and nothing is written beside the job file."""
     async with AsyncExitStack() as stack:
-        selection = await asyncio.to_thread(partial(load_jobs, request, need_keys=need_keys))
+        selection = await asyncio.to_thread(partial(load_jobs, request, need_keys=need_keys, need_inputs=need_inputs))
         path = (await asyncio.to_thread(state_folder, request.file, request.state_dir)) / LEDGER
         if not await asyncio.to_thread(state_file_exists, path):
             # Without a ledger all is new: an empty one elsewhere says so, and the folder stays untouched.

@@ -235,3 +235,14 @@ def test_a_narrow_terminal_gets_paragraphs(asyncrun: Command, server: FakeServer
     shown = asyncrun("batches").out
     assert shown.startswith(f"{TAG}: job notes, at openai, state\n  waiting")
     assert max(map(len, shown.splitlines())) <= 50
+
+
+def test_batches_are_listed_and_cancelled_when_the_input_is_gone(asyncrun: Command, server: FakeServer, tmp_path: Path) -> None:
+    write(tmp_path, server)
+    record(tmp_path, server, submit(server, TAG))
+    config = json.loads((tmp_path / "jobs.yaml").read_text())
+    config["jobs"][0]["input"] = "gone.jsonl"
+    (tmp_path / "jobs.yaml").write_text(json.dumps(config))
+    told = asyncrun("batches")
+    assert (told.code, TAG in told.out) == (0, True), told.err
+    assert asyncrun("batches", "cancel", "--all").code == 0
