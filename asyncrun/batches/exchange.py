@@ -141,9 +141,10 @@ class BatchExchange:
                 return Refusal(words, full=True)
             if failure in (FailureClass.TRANSIENT, FailureClass.BAD_RESPONSE):
                 return None
-            if failure in (FailureClass.AUTH, FailureClass.QUOTA) or (failure is FailureClass.CONFIG and not is_absent(error)):
+            absent = is_absent(error)
+            if failure is FailureClass.QUOTA or (failure in (FailureClass.AUTH, FailureClass.CONFIG) and not absent):
                 raise self._final(error) from error
-            return Refusal(words, full=is_full(words))
+            return Refusal(words, full=is_full(words), absent=absent)
 
     async def download(self, url: str) -> AsyncGenerator[bytes]:
         """Yield a file piece by piece. Where the connection breaks, it is asked for anew, and what has been yielded is passed over.

@@ -134,10 +134,14 @@ class BatchReply:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a provider has not taken a batch; `full`: too much of ours is waiting there, and later it may."""
+    """Why a provider has not taken a batch.
+
+    `full`: too much of ours is waiting there, and later it may. `absent`: what the batch names is not there, such as its file.
+    """
 
     message: str
     full: bool = False
+    absent: bool = False
 
 
 class BatchEndpoint(Protocol, metaclass=ShortHelpProtocol):

@@ -136,8 +136,11 @@ class Round:
         context, terms = self.counters.context, self.submission.endpoint.terms
         for each in self.held[:]:
             self.held.remove(each)
-            again = await self.submission.create(each.record, each.batch)
-            if isinstance(again, HeldBatch) and again.record.requests > 1 and not self.waits:
+            again = await self.submission.create_again(each.record, each.batch)
+            if isinstance(again, BatchRecord):
+                self.tally.ended += 1
+                self.counters.say([f"{again.host} has not kept the file of a batch: its {again.requests:,} requests are sent again"])
+            elif isinstance(again, HeldBatch) and again.record.requests > 1 and not self.waits:
                 await self._halve(again.record, again.message)
             else:
                 self.take(again)

@@ -10,6 +10,7 @@ import asyncio
 import string
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import NoReturn
 
 from asyncrun.batches.interface import TAG_LENGTH, BatchEndpoint, BatchRequest, BatchState, ProviderBatch, Refusal, request_id
 from asyncrun.errors import EndpointError, OutageError
@@ -98,7 +99,8 @@ class Submission:
         await put_provider_batch(self.context.ledger, record)
         file = await self.endpoint.upload(batch.requests(tag), tag)
         record = await self._put(record, state=RecordState.UPLOADED, file=file)
-        return await self.create(record, batch)
+        made = await self._create(record, batch)
+        return await self._refused(record, made) if isinstance(made, Refusal) else made
 
     async def recover(self, record: BatchRecord, *, wanted: bool) -> WaitingBatch | HeldBatch | BatchRecord:
         """Find out what has become of a batch that a run has left; one that is not at its provider is given up, and returned so.
@@ -118,7 +120,7 @@ class Submission:
             found = await self._find(record)
             if found is not None:
                 return await self._submitted(record, found)
-            return await self.create(record, None) if wanted and record.file is not None else await self.give_up(record)
+            return await self.create_again(record, None) if wanted and record.file is not None else await self.give_up(record)
         return WaitingBatch(record, ProviderBatch(str(record.batch), record.tag, BatchState.UNKNOWN, ""), record.created)
 
     async def give_up(self, record: BatchRecord) -> BatchRecord:
@@ -139,16 +141,28 @@ class Submission:
         unused = Amount(record.tokens - usage.tokens, record.cost - cost)
         await self.context.budget.give_back(unused, taken_here=record.tag in self.taken)
 
-    async def create(self, record: BatchRecord, batch: CutBatch | None) -> WaitingBatch | HeldBatch:
-        """Ask for a batch that is handed over. Raises as `submit` does."""
+    async def create_again(self, record: BatchRecord, batch: CutBatch | None) -> WaitingBatch | HeldBatch | BatchRecord:
+        """Ask for a batch that was handed over before; it is given up, and returned so, where its file is not kept any more.
+
+        Raises as `submit` does.
+        """
+        made = await self._create(record, batch)
+        if isinstance(made, Refusal):
+            return await self.give_up(record) if made.absent else await self._refused(record, made)
+        return made
+
+    async def _refused(self, record: BatchRecord, refusal: Refusal) -> NoReturn:
+        await self.give_up(record)
+        raise EndpointError(f"{self.endpoint.host} refuses a batch of {record.requests:,} requests: {refusal.message}", hint=REFUSED)
+
+    async def _create(self, record: BatchRecord, batch: CutBatch | None) -> WaitingBatch | HeldBatch | Refusal:
         for time in range(TIMES_ASKED):
             requests = await asyncio.to_thread(self._one_like_them, record.tag) if batch is None else batch.requests(record.tag)
             made = await self.endpoint.create(requests, record.file, record.tag)
             if isinstance(made, Refusal):
                 if made.full:
                     return HeldBatch(record, batch, made.message)
-                await self.give_up(record)
-                raise EndpointError(f"{self.endpoint.host} refuses a batch of {record.requests:,} requests: {made.message}", hint=REFUSED)
+                return made
             if made is None:
                 made = await self._find(record)
             elif time:

@@ -109,19 +109,20 @@ async def test_a_submission_of_which_nobody_knows_is_sent_once(connect: Callable
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("fault", "full"),
+    ("fault", "full", "absent"),
     [
-        (reply(429, b'{"error": {"message": "Too many batches"}}'), True),
-        (reply(400, b'{"error": {"message": "Enqueued token limit reached for m."}}'), True),
-        (reply(400, b'{"error": {"message": "Invalid value: completion_window"}}'), False),
-        (reply(404, b'{"error": {"message": "No such File object: file-1"}}'), False),
+        (reply(429, b'{"error": {"message": "Too many batches"}}'), True, False),
+        (reply(400, b'{"error": {"message": "Enqueued token limit reached for m."}}'), True, False),
+        (reply(400, b'{"error": {"message": "Invalid value: completion_window"}}'), False, False),
+        (reply(404, b'{"error": {"message": "No such File object: file-1"}}'), False, True),
+        (reply(403, b'{"error": {"message": "You do not have permission to access the File 1 or it may not exist."}}'), False, True),
     ],
 )
-async def test_a_submission_that_is_not_taken_says_why(connect: Callable[..., Any], fault: bytes, full: bool) -> None:
+async def test_a_submission_that_is_not_taken_says_why(connect: Callable[..., Any], fault: bytes, full: bool, absent: bool) -> None:
     endpoint, line = await connect(fault)
     refusal = await endpoint.create([], "file-1", TAG)
     assert isinstance(refusal, Refusal)
-    assert refusal.full == full
+    assert (refusal.full, refusal.absent) == (full, absent)
     assert len(line.requests) == 1
 
 

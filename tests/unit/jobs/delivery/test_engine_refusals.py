@@ -85,6 +85,32 @@ def test_a_batch_that_is_not_taken_although_nothing_waits_is_halved(tmp_path: Pa
     assert len(told) == 1
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_batch_that_has_waited_for_room_until_its_file_is_gone_is_handed_over_again(tmp_path: Path, stopped: bool) -> None:
+    class Forgetful(Provider):
+        async def create(self, requests, file, tag):  # type: ignore[no-untyped-def]
+            if file == "file-0" and not self.full:
+                return Refusal("You do not have permission to access the File, or it may not exist.", absent=True)
+            return await super().create(requests, file, tag)
+
+    folder = Folder(tmp_path, Forgetful(full=1))
+    if stopped:
+        with pytest.raises(TryLaterError):
+            folder.run(TEXTS[:3], stop_after=0.1)
+    assert folder.run(TEXTS[:3]).left == []
+    assert [(batch.requests[0].body["text"], len(batch.requests)) for batch in folder.provider.batches_there.values()] == [("text 0", 3)]
+    assert [record.state for record in folder.records] == [RecordState.GIVEN_UP, RecordState.COLLECTED]
+
+
+def test_what_is_not_there_when_a_batch_is_handed_over_ends_the_run(tmp_path: Path) -> None:
+    class Without(Provider):
+        async def create(self, requests, file, tag):  # type: ignore[no-untyped-def]
+            return Refusal("models/m is not found", absent=True)
+
+    with pytest.raises(EndpointError, match="models/m is not found"):
+        Folder(tmp_path, Without()).run(TEXTS[:3])
+
+
 def test_one_request_that_is_too_large_for_the_queue_ends_the_run(tmp_path: Path) -> None:
     class Closed(Provider):
         def _told(self, name: str, *, listed: bool = False):  # type: ignore[no-untyped-def]
