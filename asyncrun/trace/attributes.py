@@ -50,6 +50,8 @@ def pick_attributes(payload: Mapping[Any, Any] | None) -> dict[str, Plain]:
         elif kind is str:
             if len(value) <= LONGEST_TEXT and name not in _TEXTS:
                 picked[name] = value
+        elif kind is list:
+            picked[f"{name}.count"] = len(value)
         elif value is not None:
             _pick_other(name, value, picked)
     return picked
@@ -94,7 +96,8 @@ def read_payload(payload: Any, *, texts: bool = False) -> dict[str, Plain]:
     try:
         # A copy: who made the event may go on with the payload in another thread.
         copy = dict(payload)
-        return pick_attributes(copy) | (pick_texts(copy) if texts else {})
+        picked = pick_attributes(copy)
+        return picked | pick_texts(copy) if texts else picked
     except Exception as error:
         return {"payload.unreadable": type(error).__name__}
 

@@ -46,8 +46,10 @@ class FoldedEvents:
                 sums[key] += value
             elif key not in NOT_SUMMED and len(sums) < MOST_ATTRIBUTES:
                 sums[key] = value
-        if self._texts or self._texts is None:
-            self._keep({key: value for key, value in attributes.items() if isinstance(value, str)})
+        if self._texts is None:
+            self._texts = {key: value for key, value in attributes.items() if isinstance(value, str)}
+        elif self._texts:
+            self._texts = {key: value for key, value in self._texts.items() if attributes.get(key) == value}
 
     def add_many(self, starts: NDArray[np.float64], ends: NDArray[np.float64]) -> None:
         """Fold many events that succeeded, have no children and no attributes; there is at least one."""
