@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import zlib
+from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
@@ -201,6 +202,13 @@ def _client_over(make: Callable[..., Any]) -> Callable[..., _Beginning]:
     return ClientOverTransport
 
 
+def _proxy_headers(proxy: httpx.Proxy) -> Mapping[str, str]:
+    """Return what a proxy is told; aiohttp makes of `Authorization` what it is for a proxy, inside a tunnel and without one."""
+    if proxy.auth is None:
+        return proxy.headers
+    return {**proxy.headers, "Authorization": "Basic " + b64encode(":".join(proxy.auth).encode()).decode()}
+
+
 def _aiohttp_transport() -> Callable[..., object]:
     """Return the transport over aiohttp, which says when it makes a connection."""
     import aiohttp
@@ -225,8 +233,7 @@ def _aiohttp_transport() -> Callable[..., object]:
                 "compress": False,
                 "timeout": aiohttp.ClientTimeout(sock_connect=timeout.connect),
                 "proxy": str(proxy.url) if proxy else None,
-                "proxy_auth": aiohttp.BasicAuth(*proxy.auth) if proxy and proxy.auth else None,
-                "proxy_headers": proxy.headers if proxy else None,
+                "proxy_headers": _proxy_headers(proxy) if proxy else None,
             }
 
         def get_client(self) -> aiohttp.ClientSession:

@@ -178,8 +178,6 @@ class Tunnel:
             writer.transport.abort()
 
 
-# httpx-aiohttp hands a proxy's name and password on in a way that aiohttp has given a new form.
-@pytest.mark.filterwarnings("ignore:.*(BasicAuth|proxy_auth).* is deprecated:DeprecationWarning")
 @pytest.mark.asyncio
 @pytest.mark.parametrize("http2", [False, True])
 async def test_a_tunnel_of_the_environment_is_used_for_https_and_the_bundle_holds_inside(monkeypatch, http2):
@@ -192,6 +190,7 @@ async def test_a_tunnel_of_the_environment_is_used_for_https_and_the_bundle_hold
             assert (await embedder.aembed(["a"])).positions == (0,)
     assert tunnel.asked[0][0].startswith("CONNECT 127.0.0.1:")
     assert "key-of-the-server" not in str(tunnel.asked)
+    assert [line for line in tunnel.asked[0] if line.lower() == "proxy-authorization: basic bwu6c2vjcmv0lw9mlxrozs1wcm94eq=="]
     assert server.requests[0].headers["authorization"] == "Bearer key-of-the-server"
 
 
