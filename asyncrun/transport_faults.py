@@ -63,6 +63,11 @@ def transport_error(error: BaseException) -> TransportError:
             return TransportError(TransportFault.REFUSED, "the connection is refused")
         if isinstance(cause, aiohttp.ConnectionTimeoutError):
             return TransportError(TransportFault.REFUSED, f"no connection within {CONNECT_TIMEOUT:g} s")
+        if isinstance(cause, aiohttp.ClientHttpProxyError | httpx.ProxyError):
+            said = f"{cause.status} {cause.message}" if isinstance(cause, aiohttp.ClientHttpProxyError) else cause
+            return TransportError(TransportFault.REFUSED, f"the proxy opens no tunnel: {said}")
+        if isinstance(cause, aiohttp.ClientConnectorError):
+            return TransportError(TransportFault.REFUSED, f"no connection: {cause.strerror or type(cause).__name__}")
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | aiohttp.InvalidURL | ValueError):
         return TransportError(TransportFault.ADDRESS, "the address is not one that can be posted to")
     if isinstance(error, httpx.ConnectTimeout) and not isinstance(error.__cause__, aiohttp.ClientError):

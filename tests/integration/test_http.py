@@ -173,6 +173,25 @@ async def test_a_proxy_of_the_environment_is_honoured(monkeypatch):
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("http2", [False, True])
+async def test_a_proxy_that_opens_no_tunnel_is_told_as_the_way_that_is_shut(monkeypatch, http2):
+    async def refuse(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+        client = await asyncio.to_thread(build_client, 1, http2=http2)
+        with pytest.raises(TransportError, match=r"^the proxy opens no tunnel: 407 Proxy Authentication Required$") as caught:
+            await send(client, "https://embeddings.example/v1/embeddings", BODY, {}, timeout=60)
+        await client.aclose()
+    assert caught.value.fault is TransportFault.REFUSED
+
+
+@pytest.mark.asyncio
 async def test_a_kept_connection_that_the_server_has_closed_costs_nothing(client):
     async with FakeServer(faults=[Fault(cut=-1, after=1)]) as server:
         await sent(client, server)
