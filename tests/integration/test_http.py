@@ -49,6 +49,22 @@ async def test_a_reply_is_whole_whatever_its_status(client):
 
 
 @pytest.mark.asyncio
+async def test_a_cookie_goes_back_to_the_server_that_has_set_it(client):
+    # Behind a balancer it says which of several servers is meant.
+    async with FakeServer(faults=[Fault(body=b"{}", headers={"Set-Cookie": "node=a1; Path=/"})]) as server:
+        await sent(client, server)
+        await sent(client, server)
+    assert [request.headers.get("cookie") for request in server.requests] == [None, "node=a1"]
+
+
+@pytest.mark.asyncio
+async def test_a_header_that_is_given_is_in_the_place_of_the_client_s_own(client):
+    async with FakeServer() as server:
+        await send(client, f"{server.base_url}/embeddings", BODY, {"User-Agent": "mine"}, timeout=60)
+    assert server.requests[0].headers["user-agent"] == "mine"
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
 async def test_a_compressed_reply_is_inflated(client, encoding, pack):
     async with FakeServer(faults=[Fault(body=pack(b"x" * 10**6), headers={"content-encoding": encoding})]) as server:
