@@ -28,27 +28,45 @@ MOST_OUTAGES = 10
 """Looks in a row that may fail: a provider may be away for a while, and the batch waits there all the same."""
 OVERDUE = 2.0
 """Times that a provider takes at most after which a batch is cancelled: Azure ends none by itself, and would keep what it has done."""
+SMALL_AT_ONCE = 16
+"""Batches that wait at most while each is smaller than the provider takes: a queue that others fill would make them tiny, and many."""
 
 
 @dataclass(slots=True, eq=False)
 class BatchTally:
     """What this run knows of batches, over all its rounds.
 
-    `most` is how many requests go into one; `collected` are the tags of those that this run has collected, with how many good replies
-    (`rows`); `batches` were submitted, `ended` of all that were waited for, and `waiting` requests are still there.
+    `largest` is how many requests its provider takes in one, `most` how many go into one now, `refused` the fewest that had no room.
+    `collected` are the tags of those that this run has collected, with how many good replies (`rows`); `batches` were submitted, `ended` of
+    all that were waited for, and `waiting` requests are still there.
     """
 
-    most: int
+    largest: int
+    most: int = field(init=False)
+    refused: int | None = None
     collected: set[str] = field(default_factory=set)
     rows: int = 0
     batches: int = 0
     ended: int = 0
     waiting: int = 0
 
+    def __post_init__(self) -> None:
+        self.most = self.largest
+
     @property
     def use(self) -> BatchUse:
         """Return what the job has done by batches in this run."""
         return BatchUse(self.batches, self.rows, self.waiting)
+
+    def halve(self, requests: int) -> bool:
+        """Note that there was no room for so many requests; returns whether that is news."""
+        former, self.most = self.refused, max(requests // 2, 1)
+        self.refused = requests if former is None else min(former, requests)
+        return self.refused != former
+
+    def double(self) -> None:
+        """Note that there was room for a batch: it may be for a larger one by now."""
+        self.most = min(2 * self.most, self.largest)
 
 
 @dataclass(slots=True, eq=False)
@@ -147,6 +165,8 @@ class Round:
         while not self.held and self.ended is None:
             if (stopped := context.stopped()) is not None:
                 raise self.stopped(stopped)
+            if self.tally.most < self.tally.largest and len(self.waits) >= SMALL_AT_ONCE:
+                return True
             left = None if context.budget is None else context.budget.left()
             left = None if left is None else Amount(left.tokens, left.cost / terms.price)
             if left is not None and self.waits and not await asyncio.to_thread(stream.fits, left):
@@ -215,6 +235,7 @@ class Round:
         done = collection.collected()
         await self.submission.collected(done, collection.usage, answered=bool(collection.done))
         self.tally.collected.add(record.tag)
+        self.tally.double()
         if collection.strangers:
             self.counters.say([f"{record.host} has answered {collection.strangers:,} requests that are not of its batch {record.batch}"])
         if left := record.requests - collection.done - len(done.failures):
@@ -222,10 +243,10 @@ class Round:
 
     async def _halve(self, record: BatchRecord, message: str) -> None:
         """Put the requests of a batch that is not taken into smaller ones: nothing of ours was in its way."""
-        self.tally.most = max(record.requests // 2, 1)
         self.tally.ended += 1
         await self.submission.give_up(record)
-        self.counters.say([f"{record.host} takes no batch of {record.requests:,} requests: {message}; it is submitted in smaller ones"])
+        if self.tally.halve(record.requests):
+            self.counters.say([f"{record.host} takes no batch of {record.requests:,} requests: {message}; it is submitted in smaller ones"])
 
     async def _refused(self, each: WaitingBatch) -> None:
         record, told = each.record, each.told
@@ -239,5 +260,5 @@ class Round:
             # Nothing of ours was in its way: it is too large by itself.
             if record.requests == 1:
                 raise QuotaError(words, hint=AGAIN)
-            self.tally.most = max(record.requests // 2, 1)
+            self.tally.halve(record.requests)
         self.counters.say([f"{words}; it is submitted again once there is room"])

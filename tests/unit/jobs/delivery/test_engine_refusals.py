@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from asyncrun.batches.interface import BatchState, Refusal
+from asyncrun.batches.interface import BatchState, BatchTerms, Refusal
 from asyncrun.errors import EndpointError, OutageError, QuotaError, TryLaterError
+from asyncrun.jobs.delivery.rounds import SMALL_AT_ONCE
 from asyncrun.ledger.provider_batches import RecordState
 from tests.unit.jobs.delivery.provider import Batch, Folder, Provider
 
@@ -204,3 +205,20 @@ def test_a_batch_of_which_nothing_is_wanted_does_not_end_a_run(tmp_path: Path, n
     for name, value in now.items():
         setattr(folder.provider, name, value)
     assert folder.run([]).left == []
+
+
+def test_after_a_queue_was_full_for_a_while_few_small_batches_wait_and_the_next_ones_are_as_large_as_ever(tmp_path: Path) -> None:
+    class Counting(Provider):
+        most = 0
+
+        async def create(self, requests, file, tag):  # type: ignore[no-untyped-def]
+            made = await super().create(requests, file, tag)
+            self.most = max(self.most, sum(not self._told(name).state.over for name in self.batches_there))
+            return made
+
+    texts = [f"text {number}" for number in range(200)]
+    provider = Counting(full=12, terms=BatchTerms(requests=64, size=10_000_000))
+    assert Folder(tmp_path, provider).run(texts).left == []
+    sizes = [len(batch.requests) for batch in provider.batches_there.values()]
+    assert (sizes[0], max(sizes), sorted(provider.worked_on)) == (1, 64, sorted(texts))
+    assert provider.most <= SMALL_AT_ONCE
