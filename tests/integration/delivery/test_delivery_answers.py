@@ -13,6 +13,7 @@ from asyncrun.jobs.run_options import Retry, RunOptions
 from asyncrun.testing import Chat
 from asyncrun.testing.batch_servers import BatchServers
 from asyncrun.testing.server import FakeServer
+from tests.integration.delivery.short_runs import until_submitted
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
 
@@ -103,8 +104,7 @@ def test_a_retry_that_must_end_finds_its_batch_and_an_answer_that_passes_now(tmp
         run(tmp_path, server, delivery="online")
         right.append(True)
         online = asked_online(server)
-        while not server.batches.books.created:  # On a busy machine the first run may not come so far.
-            assert run(tmp_path, server, options=RunOptions(retry=Retry(), max_runtime=1.0)).exit_code == 75
+        until_submitted(server.batches.books, lambda seconds: run(tmp_path, server, options=RunOptions(retry=Retry(), max_runtime=seconds)))
         server.batches.advance(3600.0)
         again = run(tmp_path, server, options=RunOptions(retry=Retry()))
         assert (again.exit_code, again.jobs["tag"].counts.ok, again.jobs["tag"].counts.cached) == (0, 4, 3)

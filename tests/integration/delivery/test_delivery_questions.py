@@ -14,6 +14,7 @@ from asyncrun.jobs.run_options import Retry, RunOptions
 from asyncrun.testing import Chat
 from asyncrun.testing.batch_servers import BatchFaults, BatchServers
 from asyncrun.testing.server import FakeServer
+from tests.integration.delivery.short_runs import until_submitted
 
 TEXTS = [f"this is text {number}" for number in range(12)]
 STORE = {"type": "sqlite", "path": "index.db"}
@@ -47,11 +48,7 @@ def asked_online(server: FakeServer) -> int:
 def test_answers_wait_and_the_rows_are_those_of_a_run_online_for_half_the_price(tmp_path: Path) -> None:
     with serving(speed=30.0).in_thread() as server:
         assert server.batches is not None
-        while True:  # On a busy machine the first run may not come so far.
-            first = ask(tmp_path, server, options=RunOptions(max_runtime=1.0))
-            assert first.exit_code == 75
-            if server.batches.books.created:
-                break
+        first = until_submitted(server.batches.books, lambda seconds: ask(tmp_path, server, options=RunOptions(max_runtime=seconds)))
         assert "1 batch of 12 requests is at 127.0.0.1" in str(first.jobs["ask"].reason)
         server.batches.advance(600.0)
         second = ask(tmp_path, server).jobs["ask"]
@@ -125,8 +122,9 @@ def test_a_retry_that_waits_is_still_one_of_the_same_question(tmp_path: Path) ->
         assert server.batches is not None
         assert ask(tmp_path, server, llm=llm(server, delivery="online"), **job).exit_code == 3
         online = asked_online(server)
-        while not server.batches.books.created:  # On a busy machine the first run may not come so far.
-            assert ask(tmp_path, server, options=RunOptions(retry=Retry(), max_runtime=1.0), **job).exit_code == 75
+        until_submitted(
+            server.batches.books, lambda seconds: ask(tmp_path, server, options=RunOptions(retry=Retry(), max_runtime=seconds), **job)
+        )
         server.batches.advance(3600.0)
         told = ask(tmp_path, server, options=RunOptions(retry=Retry()), **job).jobs["ask"]
         assert (told.exit_code, told.counts.ok, told.counts.failed) == (3, 12, 1)
