@@ -101,7 +101,10 @@ class Engine:
                     return False
                 pauses = current.submission.pace.pauses()  # The rest is sent as soon as they have ended.
             if choice.step is Step.SUBMIT and more:
+                submitted = self.tally.batches
                 more = await current.submit(stream)
+                if self.tally.batches > submitted:
+                    pauses = current.submission.pace.pauses()
             if not current.records and not (more and choice.step is Step.SUBMIT):
                 break
             pause = next(pauses)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -249,3 +250,12 @@ def test_a_batch_that_the_budget_refuses_is_none(tmp_path: Path) -> None:
     with pytest.raises(BudgetError):
         folder.run(TEXTS)
     assert folder.used == BatchUse(batches=2, rows=7, waiting=0)
+
+
+def test_a_batch_that_is_submitted_late_is_looked_at_as_soon_as_the_first_one(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, Provider(terms=BatchTerms(requests=4, size=10_000_000, price=0.5)), budget=0.3)
+    with pytest.raises(BudgetError):
+        folder.run([f"text {number}" for number in range(200)])
+    made = [batch.created for batch in folder.provider.batches_there.values()]
+    assert made[-1] - made[0] > 600.0
+    assert max(later - earlier for earlier, later in pairwise(made)) <= folder.provider.takes + 60.0
