@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import zlib
 from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from asyncrun.errors import ArgumentError, os_words
+from asyncrun.http_replies import MAX_REPLY, Incoming, Reply, Streaming, pieces_of, read_reply
 from asyncrun.transport_faults import CONNECT_TIMEOUT, TransportError, TransportFault, found_closed, transport_error
 
 if TYPE_CHECKING:
@@ -21,47 +21,14 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE = 4.0
 """Seconds that an idle connection is kept: less than the 5 s of uvicorn and node, so that we are not the last to know."""
-MAX_REPLY = 64 * 2**20
-"""Bytes of a reply, decompressed: twice what 2,048 vectors of 3,072 numbers take in base64."""
 BODY_SLICE = 2**20
 """A larger body goes out in parts of so many bytes, so that the loop is not held up while it is copied."""
 REPLY_PIECE = 2**18
 """Bytes of a reply that are taken over at a time, as many as asyncio reads at most; httpx-aiohttp cuts pieces of 16 KiB out of them."""
-LINGER = 1.0
-"""Seconds that a stream is given to end after the last piece that counts: only then can its connection be kept."""
-_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A whole reply, whatever its status; names of headers are in lower case, `body` is decompressed.
-
-    Of one that was `streamed` the body has gone where it was asked for, piece by piece, and is empty here.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    streamed: bool = False
 
 
 Content = AsyncIterator[bytes] | bytes | None
 """A body that is sent."""
-TakePiece = Callable[[bytes], bool]
-"""Takes the next piece of a body, and tells whether it was the last that counts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Streaming:
-    """How a reply is read while it comes.
-
-    Attributes:
-        choose: Is told status and headers, and returns what takes the pieces of the body; None where a whole reply is wanted.
-        max_silence: Most seconds between two pieces; None: as many as the total allows.
-    """
-
-    choose: Callable[[int, Mapping[str, str]], TakePiece | None]
-    max_silence: float | None = None
 
 
 Connecting = Callable[[], AbstractContextManager[object]]
@@ -83,19 +50,10 @@ class _Pool:
             await self.http.aclose()
 
 
-class _Incoming(NamedTuple):
-    """A reply that has begun, names of headers in lower case, and how it is let go of; pieces of its body come as they were sent."""
-
-    status: int
-    headers: dict[str, str]
-    raw: AsyncIterator[bytes]
-    aclose: Callable[[], Awaitable[object]]
-
-
 class _Beginning(Protocol):
     """httpx's client over one of our transports, which begins requests without the layers of httpx that nothing here asks for."""
 
-    def begin(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> Awaitable[_Incoming]: ...
+    def begin(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> Awaitable[Incoming]: ...
 
     async def aclose(self) -> None: ...
 
@@ -189,14 +147,14 @@ def _client_over(make: Callable[..., Any]) -> Callable[..., _Beginning]:
             return list(self.headers.items())
 
         # Its own requests and replies, which merge, authenticate, follow and call hooks, take more of the processor than the network does.
-        def begin(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> Awaitable[_Incoming]:
+        def begin(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> Awaitable[Incoming]:
             if self.is_closed:
                 raise RuntimeError("the client is closed")
             names = {name.lower() for name in headers}
             sent = {**{name: value for name, value in self._own_headers if name not in names}, **headers}
             address, written = parsed(url)
             transport: Any = self._transport_for_url(address)
-            began: Awaitable[_Incoming] = transport.begin(method, written, sent, content)
+            began: Awaitable[Incoming] = transport.begin(method, written, sent, content)
             return began
 
     return ClientOverTransport
@@ -241,7 +199,7 @@ def _aiohttp_transport() -> Callable[..., object]:
             connector = WatchedConnector(limit=most or 0, keepalive_timeout=kept, ssl=self.ssl_context)
             return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True))
 
-        async def begin(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> _Incoming:
+        async def begin(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> Incoming:
             if self.client is None:
                 self.client = self.get_client()
             session: Any = self.client
@@ -255,7 +213,7 @@ def _aiohttp_transport() -> Callable[..., object]:
             for name, value in got.raw_headers:
                 key, text = name.decode("latin-1").lower(), value.decode("utf-8", "replace")
                 said[key] = f"{said[key]}, {text}" if key in said else text
-            return _Incoming(got.status, said, got.content.iter_chunked(REPLY_PIECE), partial(got.__aexit__, None, None, None))
+            return Incoming(got.status, said, got.content.iter_chunked(REPLY_PIECE), partial(got.__aexit__, None, None, None))
 
     return WatchedTransport
 
@@ -270,13 +228,13 @@ def _http2_transport() -> Callable[..., object]:
             self._extensions = {"timeout": timeout.as_dict(), "trace": _step}
             self._cookies = httpx.Cookies()
 
-        async def begin(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> _Incoming:
+        async def begin(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> Incoming:
             request = httpx.Request(method, url, headers=headers, cookies=self._cookies, content=content, extensions=dict(self._extensions))
             got = await self.handle_async_request(request)
             got.request = request
             if "set-cookie" in got.headers:
                 self._cookies.extract_cookies(got)
-            return _Incoming(got.status_code, dict(got.headers.items()), got.aiter_raw(), got.aclose)
+            return Incoming(got.status_code, dict(got.headers.items()), got.aiter_raw(), got.aclose)
 
     return WatchedTransport
 
@@ -341,7 +299,7 @@ async def send(
                     content = body if body is None or len(body) <= BODY_SLICE else _slices(body)
                     try:
                         async with client.connections() as http, aclosing(await http.begin(method, url, sent, content)) as got:
-                            reply = await _reply(got, max_bytes, streaming, limit)
+                            reply = await read_reply(got, max_bytes, streaming, limit)
                         break
                     except (httpx.HTTPError, aiohttp.ClientError) as error:
                         if last or not (client.replies and found_closed(error)):
@@ -384,7 +342,7 @@ async def open_reply(
         async with (
             client.connections() as http,
             aclosing(await http.begin(method, url, headers, content)) as got,
-            aclosing(_pieces(got, max_bytes)) as pieces,
+            aclosing(pieces_of(got, max_bytes)) as pieces,
         ):
             yield OpenReply(got.status, got.headers, pieces)
     except TimeoutError:
@@ -396,79 +354,3 @@ async def open_reply(
 async def _slices(body: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(body), BODY_SLICE):
         yield body[start : start + BODY_SLICE]
-
-
-async def _reply(incoming: _Incoming, max_bytes: int, streaming: Streaming | None, limit: asyncio.Timeout) -> Reply:
-    """Return the whole reply; of one that is streamed all is handed over, within the limit."""
-    import aiohttp
-    import httpx
-
-    status, headers = incoming.status, incoming.headers
-    take = None if streaming is None else streaming.choose(status, headers)
-    if streaming is None or take is None:
-        return Reply(status, headers, await _read(incoming, max_bytes))
-    try:
-        async with aclosing(_pieces(incoming, max_bytes)) as pieces:
-            await _hand_over(pieces, take, limit, streaming.max_silence)
-    except (httpx.HTTPError, aiohttp.ClientError) as error:
-        # Whatever the connection has come to: a part was handed over, and is not sent for again.
-        raise transport_error(error) from error
-    return Reply(status, headers, b"", streamed=True)
-
-
-async def _hand_over(
-    pieces: AsyncGenerator[bytes],
-    take: TakePiece,
-    limit: asyncio.Timeout,
-    max_silence: float | None,
-) -> None:
-    """Hand over pieces until the last that counts, and wait a moment for the end behind it, with which nothing can be wrong any more."""
-    now = asyncio.get_running_loop().time
-    try:
-        async with asyncio.timeout(None) as silence:
-            async for piece in pieces:
-                if take(piece):
-                    break
-                silence.reschedule(None if max_silence is None else now() + max_silence)
-    except TimeoutError as error:
-        raise TransportError(TransportFault.TIMEOUT, f"nothing more came for {max_silence:g} s") from error
-    limit.reschedule(None)
-    with suppress(Exception):
-        async with asyncio.timeout(LINGER):
-            async for _ in pieces:
-                pass
-
-
-async def _read(incoming: _Incoming, max_bytes: int) -> bytes:
-    return b"".join([piece async for piece in _pieces(incoming, max_bytes)])
-
-
-async def _pieces(incoming: _Incoming, max_bytes: int) -> AsyncGenerator[bytes]:
-    """Yield the body, decompressed here and not by the client: that inflates whatever it gets in one step, a bomb too."""
-    import aiohttp
-    import httpx
-
-    told = incoming.headers.get("content-encoding", "identity").strip()
-    encoding = told.lower()
-    if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
-        raise TransportError(TransportFault.ENCODING, f"the reply has the content encoding {told!r}, which was not asked for")
-    inflater = None if encoding in ("identity", "") else zlib.decompressobj(_GZIP_OR_ZLIB)
-    left = max_bytes
-    try:
-        async for chunk in incoming.raw:
-            for part in (chunk,) if inflater is None else _inflated(inflater, chunk, left + 1):
-                left -= len(part)
-                if left < 0:
-                    raise TransportError(TransportFault.TOO_LARGE, f"the reply is larger than {max_bytes} bytes")
-                yield part
-    except aiohttp.ClientError as error:
-        raise httpx.NetworkError(str(error)) from error
-    if inflater is not None and not inflater.eof:
-        raise TransportError(TransportFault.RESET, "the compressed reply ends early")
-
-
-def _inflated(inflater: zlib._Decompress, chunk: bytes, most: int) -> Iterator[bytes]:
-    try:
-        yield inflater.decompress(chunk, most)
-    except zlib.error as error:
-        raise TransportError(TransportFault.ENCODING, "the reply is not compressed as it says") from error

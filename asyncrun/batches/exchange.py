@@ -20,7 +20,8 @@ from asyncrun.batches.interface import Refusal
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.replies import RequestError, not_reached, read_reply
 from asyncrun.errors import AsyncrunError, EndpointError, OutageError, ThrottledError
-from asyncrun.http import MAX_REPLY, OpenReply, Reply, open_reply
+from asyncrun.http import OpenReply, open_reply
+from asyncrun.http_replies import MAX_REPLY, Reply
 from asyncrun.humanize import counted
 from asyncrun.transport_faults import TransportError, TransportFault
 

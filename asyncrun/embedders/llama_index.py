@@ -19,7 +19,7 @@ from asyncrun.embedders.reply_checks import ReplyRows
 from asyncrun.endpoints.classify import Verdict, classify
 from asyncrun.endpoints.endpoint import Endpoint, EndpointOptions
 from asyncrun.endpoints.replies import DecodedReply, RequestError
-from asyncrun.http import Streaming
+from asyncrun.http_replies import Streaming
 from asyncrun.llama_index_classes import ClassKind, read_options
 from asyncrun.packing import BatchLimits
 from asyncrun.records import InputType, Space

@@ -44,6 +44,7 @@ from asyncrun.transport_faults import TransportError
 if TYPE_CHECKING:
     from asyncrun.endpoints.streamed_call import StreamedCall
     from asyncrun.http import Client
+    from asyncrun.http_replies import Streaming
     from asyncrun.ports import Executor, WorkerPart
 
 T = TypeVar("T")
@@ -216,7 +217,7 @@ class Endpoint:
             return partial(attempt_on_worker, self, body, read, divisible, executor=self.executor, part=part)
         return partial(self.attempt, body, read, divisible)
 
-    async def exchange(self, body: bytes | None, url: str | None = None, *, streaming: http.Streaming | None = None) -> DecodedReply:
+    async def exchange(self, body: bytes | None, url: str | None = None, *, streaming: Streaming | None = None) -> DecodedReply:
         """Send once, or ask (GET) without a body; `url` is another address of the same server. Raises RequestError."""
         client, wait = await self.client(), partial(time_spent_on, "connect")
         try:

@@ -16,7 +16,7 @@ from asyncrun.endpoints.classify import Verdict, classify
 from asyncrun.endpoints.rate_headers import wait_hint
 from asyncrun.errors import AsyncrunError, AuthError, EndpointError, OutageError, QuotaError
 from asyncrun.escape import strip_markup
-from asyncrun.http import Reply
+from asyncrun.http_replies import Reply
 from asyncrun.humanize import counted
 from asyncrun.redact import LONGEST_WRITTEN
 from asyncrun.transport_faults import TransportError, TransportFault

@@ -12,7 +12,7 @@ import orjson
 from asyncrun.aio.retry import FailureClass
 from asyncrun.endpoints.event_stream import EventStream, ServerSentEvent
 from asyncrun.endpoints.replies import BadReplyError, DecodedReply, RequestError, bad_reply, read_reply
-from asyncrun.http import Reply, Streaming, TakePiece
+from asyncrun.http_replies import Reply, Streaming, TakePiece
 
 if TYPE_CHECKING:
     from asyncrun.endpoints.endpoint import Endpoint

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from asyncrun.endpoints.endpoint import Endpoint
 from asyncrun.endpoints.replies import RequestError, read_reply
-from asyncrun.http import Reply
+from asyncrun.http_replies import Reply
 from asyncrun.redact import Redactor
 from asyncrun.testing.clock import FakeClock
 

@@ -31,7 +31,7 @@ from asyncrun.embedders import (
     TextEmbeddingsInference,
 )
 from asyncrun.errors import AsyncrunError
-from asyncrun.http import Reply
+from asyncrun.http_replies import Reply
 from asyncrun.testing.clock import FakeClock
 from asyncrun.testing.vectors import vector_of
 
