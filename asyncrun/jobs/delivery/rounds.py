@@ -28,7 +28,7 @@ MOST_OUTAGES = 10
 """Looks in a row that may fail: a provider may be away for a while, and the batch waits there all the same."""
 OVERDUE = 2.0
 """Times that a provider takes at most after which a batch is cancelled: Azure ends none by itself, and would keep what it has done."""
-SMALL_AT_ONCE = 16
+SMALL_AT_ONCE = 4
 """Batches that wait at most while each is smaller than the provider takes: a queue that others fill would make them tiny, and many."""
 
 
@@ -87,6 +87,7 @@ class Round:
     ended: BudgetError | None = None
     _outages: int = 0
     _cancelled: bool = False
+    _full: bool = False
 
     @property
     def records(self) -> list[BatchRecord]:
@@ -165,7 +166,7 @@ class Round:
         while not self.held and self.ended is None:
             if (stopped := context.stopped()) is not None:
                 raise self.stopped(stopped)
-            if self.tally.most < self.tally.largest and len(self.waits) >= SMALL_AT_ONCE:
+            if self.waits and (self._full or (self.tally.most < self.tally.largest and len(self.waits) >= SMALL_AT_ONCE)):
                 return True
             left = None if context.budget is None else context.budget.left()
             left = None if left is None else Amount(left.tokens, left.cost / terms.price)
@@ -236,6 +237,7 @@ class Round:
         await self.submission.collected(done, collection.usage, answered=bool(collection.done))
         self.tally.collected.add(record.tag)
         self.tally.double()
+        self._full = False
         if collection.strangers:
             self.counters.say([f"{record.host} has answered {collection.strangers:,} requests that are not of its batch {record.batch}"])
         if left := record.requests - collection.done - len(done.failures):
@@ -256,6 +258,7 @@ class Round:
             return
         if not told.full:
             raise EndpointError(words, hint=REFUSED)
+        self._full = True
         if not self.waits:
             # Nothing of ours was in its way: it is too large by itself.
             if record.requests == 1:

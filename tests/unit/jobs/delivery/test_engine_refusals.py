@@ -222,3 +222,21 @@ def test_after_a_queue_was_full_for_a_while_few_small_batches_wait_and_the_next_
     sizes = [len(batch.requests) for batch in provider.batches_there.values()]
     assert (sizes[0], max(sizes), sorted(provider.worked_on)) == (1, 64, sorted(texts))
     assert provider.most <= SMALL_AT_ONCE
+
+
+def test_nothing_more_is_handed_over_until_there_is_room_where_a_provider_takes_all_and_refuses_later(tmp_path: Path) -> None:
+    class Later(Provider):
+        def _told(self, name: str, *, listed: bool = False):  # type: ignore[no-untyped-def]
+            batch = self.batches_there[name]
+            others = [other for other in self.batches_there.values() if other is not batch and other.state is BatchState.WAITING]
+            there = [other for other in others if other.created <= batch.created and self.clock.now() < other.created + self.takes]
+            if batch.state is BatchState.WAITING and sum(len(each.requests) for each in [*there, batch]) > 5:
+                batch.state, batch.full, batch.message = BatchState.FAILED, True, "enqueued token limit reached"
+                self.worked_on = [text for text in self.worked_on if text not in {line.body["text"] for line in batch.requests}]
+            return super()._told(name, listed=listed)
+
+    provider, texts = Later(takes=3600.0, terms=BatchTerms(requests=32, size=10_000_000)), [f"text {number}" for number in range(64)]
+    assert Folder(tmp_path, provider).run(texts).left == []
+    assert sorted(provider.worked_on) == sorted(texts)
+    done = sum(batch.state is BatchState.ENDED for batch in provider.batches_there.values())
+    assert len(provider.uploads) <= 5 * done
