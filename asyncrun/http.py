@@ -24,7 +24,7 @@ KEEP_ALIVE = 4.0
 BODY_SLICE = 2**20
 """A larger body goes out in parts of so many bytes, so that the loop is not held up while it is copied."""
 REPLY_PIECE = 2**18
-"""Bytes of a reply that are taken over at a time, as many as asyncio reads at most; httpx-aiohttp cuts pieces of 16 KiB out of them."""
+"""Bytes of a reply that are taken over at a time, as many as asyncio reads at most."""
 
 
 Content = AsyncIterator[bytes] | bytes | None
