@@ -72,8 +72,9 @@ def newest_answer(ledger: Ledger) -> int:
 
 def mean_output(ledger: Ledger, space: Space) -> int | None:
     """Return how many tokens the newest answers of a space have had, None where there is none that says it. Blocks."""
-    statement = "SELECT answer FROM answers WHERE space = (SELECT id FROM spaces WHERE fingerprint = ?) ORDER BY id DESC LIMIT ?"
-    answers = [orjson.loads(blob) for (blob,) in ledger.read(statement, (space.fingerprint, SEEN)) if blob]
+    of_space = "space = (SELECT id FROM spaces WHERE fingerprint = ?)"
+    statement = f"SELECT id, key, answer, answer_sum FROM answers WHERE {of_space} ORDER BY id DESC LIMIT ?"
+    answers = [orjson.loads(row[2]) for row in ledger.read(statement, (space.fingerprint, SEEN)) if row[2] and is_answer(*row)]
     counted = [answer["output_tokens"] for answer in answers if answer.get("output_tokens")]
     return -(-sum(counted) // len(counted)) if counted else None
 

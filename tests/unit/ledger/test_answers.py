@@ -2,10 +2,11 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 
 import pytest
 
-from asyncrun.ledger.answers import answer_key, find_answers, put_answers
+from asyncrun.ledger.answers import answer_key, find_answers, mean_output, put_answers
 from asyncrun.ledger.ledger import Ledger
 from asyncrun.records import Answer, Space
 
@@ -49,3 +50,13 @@ def test_a_damaged_answer_is_as_good_as_absent(path, ledger):
         connection.execute("UPDATE answers SET answer = ? WHERE key = ?", (blob.replace(b"Yes", b"yes"), KEYS[0]))
     connection.close()
     assert find_answers(ledger, KEYS[:2]) == {KEYS[1]: Answer("No.", "stop")}
+
+
+@pytest.mark.parametrize("damaged", [b"\xff not JSON", "words", None, b'{"output_tokens": 9000}'])
+def test_how_long_answers_are_is_foreseen_by_those_that_are_whole(path, ledger, damaged):
+    for key, tokens in zip(KEYS, (10, 20), strict=False):
+        asyncio.run(put_answers(ledger, SPACE, {key: Answer("Yes.", "stop", 5, tokens)}))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = 1")
+        connection.execute("UPDATE answers SET answer = coalesce(?, x'') WHERE key = ?", (damaged, KEYS[0]))
+    assert mean_output(ledger, SPACE) == 20
