@@ -15,6 +15,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -23,7 +24,7 @@ from asyncrun.testing.faults import Fault
 from asyncrun.testing.server import FakeServer
 from asyncrun.testing.vectors import vector_of
 from asyncrun.writers.jsonl import json_line
-from tests.depth import asked_for
+from tests.depth import DEEP, asked_for
 
 SCRIPTS = asked_for("ASYNCRUN_TEST_SCRIPTS", quick=1, deep=3)
 SEED = int(os.environ.get("ASYNCRUN_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
@@ -128,6 +129,7 @@ class FaultScript(RuleBasedStateMachine):
         return b"".join(map(json_line, rows))
 
 
+@pytest.mark.skipif(not DEEP, reason="it takes seconds: ASYNCRUN_TEST_DEEP=1")
 def test_random_faults_kills_and_edits_end_with_the_undisturbed_output() -> None:
     print(f"seed {SEED}, {SCRIPTS} scripts")
     health = [HealthCheck.too_slow, HealthCheck.data_too_large]

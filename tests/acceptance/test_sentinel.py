@@ -19,7 +19,7 @@ import pytest
 
 from asyncrun.testing.faults import Fault, error
 from asyncrun.testing.server import FakeServer
-from tests.depth import cases
+from tests.depth import cases, first
 
 KEY = "sentinel/0+1=2'3<4>5&6\"7%8\\9 key"
 HEADER = "sentinel0123456789abcdefHEADER"
@@ -217,7 +217,7 @@ def test_a_key_typed_into_the_job_file_is_not_repeated(tmp_path: Path) -> None:
     assert server.requests == []
 
 
-@pytest.mark.parametrize("name", ["ledger.db", "traces.db", "locks/jobs.yaml.lock"])
+@pytest.mark.parametrize("name", first(["ledger.db", "traces.db", "locks/jobs.yaml.lock"]))
 def test_a_link_in_the_place_of_a_state_file_is_not_followed(tmp_path: Path, name: str) -> None:
     other, place = tmp_path / "other", tmp_path / ".asyncrun" / name
     place.parent.mkdir(mode=0o700, parents=True)
@@ -229,7 +229,7 @@ def test_a_link_in_the_place_of_a_state_file_is_not_followed(tmp_path: Path, nam
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("output", ["../above.jsonl", "deep/er/out.jsonl", "con", "x" * 300 + ".jsonl"])
+@pytest.mark.parametrize("output", first(["../above.jsonl", "x" * 300 + ".jsonl", "deep/er/out.jsonl", "con"], quick=2))
 def test_the_output_path_is_the_users_word(tmp_path: Path, output: str) -> None:
     folder = tmp_path / "jobs"
     folder.mkdir()

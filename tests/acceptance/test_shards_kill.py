@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from asyncrun.testing.server import FakeServer
-from tests.depth import cases, times
+from tests.depth import DEEP, times
 
 from .conftest import finish, summary_of, wait_until
 
@@ -35,8 +35,9 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("seed", range(times(quick=1, deep=8)))
-@pytest.mark.parametrize("together", cases({"one folder": True, "folders": False}, "folders").values())
+@pytest.mark.skipif(not DEEP, reason="it takes seconds: ASYNCRUN_TEST_DEEP=1")
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("together", [True, False], ids=["one folder", "folders"])
 def test_killed_shards_are_joined_into_the_bytes_of_an_undisturbed_run(
     undisturbed: bytes, tmp_path: Path, seed: int, *, together: bool
 ) -> None:

@@ -19,7 +19,7 @@ import pytest
 from asyncrun.stores import SqliteStore
 from asyncrun.stores.interface import Collection
 from asyncrun.testing.server import FakeServer
-from tests.depth import DEEP, cases
+from tests.depth import DEEP, cases, first
 
 from .conftest import send_signal_twice, wait_until
 
@@ -142,7 +142,7 @@ def test_no_command_that_ends_by_itself_is_missing_from_the_list() -> None:
     assert {name for name in names if not any(f"{words} ".startswith(f"{name} ") for words in COMMANDS)} == set()
 
 
-@pytest.mark.parametrize("words", ["--version", "run", "export n -o -"])
+@pytest.mark.parametrize("words", first(["run", "--version", "export n -o -"]))
 def test_a_process_that_begins_with_such_streams_ends_with_the_same_codes(folder: Path, words: str) -> None:
     full = call(words, folder, ">/dev/full")
     assert (full.returncode, "No space left on device" in full.stderr, "Traceback" in full.stderr) == (FULL, True, False)
@@ -151,7 +151,7 @@ def test_a_process_that_begins_with_such_streams_ends_with_the_same_codes(folder
 
 
 @pytest.mark.parametrize(
-    ("words", "redirection"), [("run nobody", "2>&-"), ("run --nonsense", "2>/dev/full"), ("plan nowhere.yaml", "2>&-")]
+    ("words", "redirection"), first([("run nobody", "2>&-"), ("run --nonsense", "2>/dev/full"), ("plan nowhere.yaml", "2>&-")])
 )
 def test_a_mistake_is_2_also_where_it_cannot_be_told(folder: Path, words: str, redirection: str) -> None:
     assert call(words, folder, redirection).returncode == 2
@@ -163,7 +163,7 @@ def test_a_reader_that_goes_away_is_no_error(folder: Path, words: str) -> None:
     assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
 
 
-@pytest.mark.parametrize("stream", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+@pytest.mark.parametrize("stream", first(["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]))
 def test_a_summary_for_a_stream_goes_there_and_the_file_behind_it_stays(folder: Path, stream: str) -> None:
     ended = call(f"run --summary-file {stream}", folder, ">> told.txt")
     assert ended.returncode == 0
@@ -183,7 +183,7 @@ def test_a_summary_for_a_pipe_or_a_device_leaves_it_as_it_is(folder: Path) -> No
     assert call("run -q --summary-file /dev/full", folder, "").returncode == 74
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), first([(signal.SIGINT, 130), (signal.SIGHUP, 129), (signal.SIGTERM, 143)]))
 def test_a_shell_sees_129_130_143_and_the_summary_says_so(tmp_path: Path, number: signal.Signals, code: int) -> None:
     with FakeServer(latency=30).in_thread() as server:
         embedder = {"provider": "openai", "model": "m", "base_url": server.base_url}

@@ -130,7 +130,7 @@ ENDINGS: dict[str, tuple[Sequence[str], signal.Signals | None, int]] = {
     "Ctrl-C": ((), signal.SIGINT, 130),
     "SIGTERM": ((), signal.SIGTERM, 143),
 }
-ENDINGS = cases(ENDINGS, "max runtime", "Ctrl-C")
+ENDINGS = cases(ENDINGS, "Ctrl-C")
 
 
 @pytest.mark.parametrize(("options", "number", "code"), ENDINGS.values(), ids=ENDINGS)

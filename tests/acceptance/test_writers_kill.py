@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.depth import first
+
 WRITE_FOREVER = Path(__file__).resolve().parents[1] / "programs" / "write_forever.py"
 
 WRITE_TO_STDOUT = Path(__file__).resolve().parents[1] / "programs" / "write_to_stdout.py"
 
 
-@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet", "out.csv", "out.npy"])
+@pytest.mark.parametrize("name", first(["out.jsonl", "out.parquet", "out.csv", "out.npy"]))
 def test_a_kill_in_the_middle_leaves_the_former_output(tmp_path: Path, name: str) -> None:
     output = tmp_path / name
     output.write_bytes(b"former")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.depth import DEEP
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "jobs.example.yaml"
 HEAVY = {
     "aiohttp",
@@ -80,33 +82,37 @@ MOST_OF_OURS = 185
 """Modules of this package that one embed job may load: each is a file that a reader of its way meets."""
 
 
+NEEDED: list[tuple[list[str], set[str]]] = [
+    (["run", "--help"], set()),
+    (["trace"], TRACE),
+    (["trace", "--json"], TRACE),
+    (["trace", "show", "latest"], TRACE),
+    (["trace", "timeline"], TRACE),
+    (["trace", "slow"], TRACE),
+    (["trace", "errors"], TRACE),
+    (["trace", "list"], TRACE),
+    (["trace", "list", "--since", "7d"], TRACE),
+    (["ledger"], LEDGER),
+    (["ledger", "stats", "--json"], LEDGER),
+    (["ledger", "export", "-o", "finished.jsonl"], RUN),  # What job files read is not written over.
+    (["cron"], set()),
+    (["cron", "list", "--json"], set()),
+    (["cron", "print"], set()),
+    (["cron", "print", "--at", "@daily"], {*JOB_FILE, "asyncio"}),
+    (["plugins"], set()),
+    (["validate"], JOB_FILE),
+    (["validate", str(EXAMPLE)], JOB_FILE),
+    (["schema"], JOB_FILE),
+    (["init", "new.yaml"], JOB_FILE),
+    (["plan"], {*RUN, "rich"}),
+    (["run", "-q"], RUN),  # Everything is finished: no model is needed any more.
+]
+"""What each command loads of all that is heavy."""
+
+
 @pytest.mark.parametrize(
     ("words", "needed"),
-    [
-        (["run", "--help"], set()),
-        (["trace"], TRACE),
-        (["trace", "--json"], TRACE),
-        (["trace", "show", "latest"], TRACE),
-        (["trace", "timeline"], TRACE),
-        (["trace", "slow"], TRACE),
-        (["trace", "errors"], TRACE),
-        (["trace", "list"], TRACE),
-        (["trace", "list", "--since", "7d"], TRACE),
-        (["ledger"], LEDGER),
-        (["ledger", "stats", "--json"], LEDGER),
-        (["ledger", "export", "-o", "finished.jsonl"], RUN),  # What job files read is not written over.
-        (["cron"], set()),
-        (["cron", "list", "--json"], set()),
-        (["cron", "print"], set()),
-        (["cron", "print", "--at", "@daily"], {*JOB_FILE, "asyncio"}),
-        (["plugins"], set()),
-        (["validate"], JOB_FILE),
-        (["validate", str(EXAMPLE)], JOB_FILE),
-        (["schema"], JOB_FILE),
-        (["init", "new.yaml"], JOB_FILE),
-        (["plan"], {*RUN, "rich"}),
-        (["run", "-q"], RUN),  # Everything is finished: no model is needed any more.
-    ],
+    NEEDED if DEEP else NEEDED[1::3],
     ids=lambda value: " ".join(value).replace(str(EXAMPLE), EXAMPLE.name) if isinstance(value, list) else "",
 )
 def test_a_command_loads_only_what_it_needs(words: list[str], needed: set[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ import asyncrun
 from asyncrun.embedders import BaseEmbedding, OpenAIEmbedding
 from asyncrun.jobs import EmbedJob
 from asyncrun.llms import Message
+from tests.depth import times
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +118,9 @@ def test_every_promised_name_has_an_example(promised: dict[str, Any]) -> None:
 
 
 def test_every_example_is_true(modules: list[ModuleType]) -> None:
-    results = {module.__name__: doctest.testmod(module) for module in modules}
-    assert sum(result.attempted for result in results.values()) > 100
+    tried = modules[:: times(quick=4, deep=1)]
+    results = {module.__name__: doctest.testmod(module) for module in tried}
+    assert sum(result.attempted for result in results.values()) > len(tried) / 4
     assert [name for name, result in results.items() if result.failed] == []
 
 

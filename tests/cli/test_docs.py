@@ -253,7 +253,7 @@ def run(line: str, folder: Path, asyncrun: Command) -> tuple[int, str]:
     return ran.returncode, ran.stderr
 
 
-@in_language("sh")
+@in_language("sh", quick=8)
 def test_every_command_runs(block: Block, project: Path, asyncrun: Command) -> None:
     if "asyncrun store" in block.code:
         with Store.open(project / "index.db") as store:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.depth import first
+
 GOLDEN = Path(__file__).parent / "golden"
 WIDTHS = (40, 80, 120)
 ROWS = {"limit": 12, "fifty": 12, "failure": 40, "end": 60}
@@ -60,7 +62,7 @@ jobs:
 """
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize("columns", first(WIDTHS))
 @pytest.mark.parametrize(("scene", "text"), [("mistakes", BAD.replace("\t", "    ")), ("syntax", BAD)])
 def test_mistakes_of_a_job_file_are_shown_in_their_lines(open_terminal: Open, tmp_path: Path, scene: str, text: str, columns: int) -> None:
     (tmp_path / "jobs.yaml").write_text(text)
