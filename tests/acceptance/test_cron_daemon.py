@@ -68,6 +68,9 @@ def daemon() -> Iterator[int]:
     with subprocess.Popen(["cron", "-f"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             wait_until(running, "the daemon")
+            # It reads a crontab again when the second of its change is another one (load_database in cron's database.c).
+            has_read = time.time() + 1
+            wait_until(lambda: time.time() >= has_read + 1, "another second")
             yield running()
         finally:
             process.terminate()
